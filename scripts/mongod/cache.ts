@@ -1,0 +1,64 @@
+/**
+ * The directory of executables we have downloaded. An executable appears in it whole or not at all.
+ */
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isExecutable } from './executable.js';
+
+/** 7.0 opens data directories that the wheel's 6.0 has made; the next major version would not. */
+export const MONGODB_VERSION = '7.0.18';
+export const WHEEL_VERSION = '6.0.5';
+
+const INCOMING_PREFIX = 'incoming-';
+/** No download takes longer: what is older was left behind by a process that was killed. */
+const INCOMING_MAX_AGE_MS = 60 * 60 * 1000;
+
+/** @throws when the cache holds no executable */
+export async function cachedMongod(cacheDir: string): Promise<string> {
+  for (const version of [MONGODB_VERSION, WHEEL_VERSION]) {
+    const file = cachePath(cacheDir, version);
+    if (await isExecutable(file)) return file;
+  }
+  throw new Error(`nothing in ${cacheDir}`);
+}
+
+/** Same file system as the final place, so that the last step is one rename. Removed afterwards, also on failure. */
+export async function withIncoming<T>(cacheDir: string, work: (directory: string) => Promise<T>): Promise<T> {
+  await mkdir(cacheDir, { recursive: true });
+  await removeAbandoned(cacheDir);
+  const directory = await mkdtemp(join(cacheDir, INCOMING_PREFIX));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Puts a complete, checked executable in its place. Two processes may do this at once: the second rename replaces the
+ * first file by an equal one, and a mongod that already runs keeps the file it was started from.
+ * @returns its path in the cache
+ */
+export async function keep(file: string, cacheDir: string, version: string): Promise<string> {
+  const target = cachePath(cacheDir, version);
+  await chmod(file, 0o755);
+  await mkdir(dirname(target), { recursive: true });
+  await rename(file, target);
+  return target;
+}
+
+function cachePath(cacheDir: string, version: string): string {
+  return join(cacheDir, `mongod-${version}-${process.arch}`, 'mongod');
+}
+
+async function removeAbandoned(cacheDir: string): Promise<void> {
+  const names = (await readdir(cacheDir)).filter((name) => name.startsWith(INCOMING_PREFIX));
+  for (const name of names) {
+    const directory = join(cacheDir, name);
+    // Gone in the meantime: another process is finishing or cleaning up as well.
+    const modified = await stat(directory).catch(() => undefined);
+    if (modified && Date.now() - modified.mtimeMs > INCOMING_MAX_AGE_MS) {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+}

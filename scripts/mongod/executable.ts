@@ -1,0 +1,37 @@
+/**
+ * Executables on this machine: where they are and whether they are of use.
+ */
+import { execFile } from 'node:child_process';
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** Transactions, `$setWindowFields` and the change streams we use are all there from this version on. */
+const MIN_MAJOR_VERSION = 6;
+const VERSION_TIMEOUT_MS = 15_000;
+
+/** @returns the first executable of that name in PATH */
+export async function onPath(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  for (const directory of (env.PATH ?? '').split(delimiter).filter(Boolean)) {
+    const file = join(directory, name);
+    if (await isExecutable(file)) return file;
+  }
+  return undefined;
+}
+
+/** @throws when the executable does not run on this machine, or is older than version 6 */
+export async function checkVersion(binary: string): Promise<void> {
+  const { stdout } = await promisify(execFile)(binary, ['--version'], { timeout: VERSION_TIMEOUT_MS });
+  const version = /db version v((\d+)\.\S+)/.exec(stdout);
+  if (!version) throw new Error(`${binary} --version does not name a version`);
+  if (Number(version[2]) < MIN_MAJOR_VERSION) {
+    throw new Error(`${binary} is version ${version[1]}, at least ${MIN_MAJOR_VERSION} is needed`);
+  }
+}
+
+export function isExecutable(file: string): Promise<boolean> {
+  return access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}

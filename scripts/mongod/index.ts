@@ -1,0 +1,36 @@
+/**
+ * The embedded MongoDB: found or fetched, then started on a data directory.
+ */
+import { findMongod } from './binary.js';
+import { type Mongod, startMongod } from './process.js';
+import type { Log } from './source.js';
+
+export { findMongod } from './binary.js';
+export { type Mongod, type MongodExit, startMongod } from './process.js';
+export type { Log } from './source.js';
+
+/** The server's data; tools on the same MongoDB may use databases of their own. */
+const DATABASE = 'continuum';
+
+export interface EmbeddedMongodOptions {
+  /** Kept between starts. Holds everything: data, log, port. */
+  dataDir: string;
+  /** Takes a line per step; the first start may download MongoDB. */
+  log: Log;
+}
+
+/**
+ * @returns the running MongoDB; `uri` names the server's database
+ * @throws an error for a person to read: nothing to run, or nothing that starts
+ */
+export async function startEmbeddedMongod({ dataDir, log }: EmbeddedMongodOptions): Promise<Mongod> {
+  const mongod = await startMongod({ binary: await findMongod({ log }), dataDir, log });
+  return { ...mongod, uri: withDatabase(mongod.uri, DATABASE) };
+}
+
+/** @returns the connection string with its database name set */
+export function withDatabase(uri: string, database: string): string {
+  const [, start, query = ''] = /^([a-z+]+:\/\/[^/?]+)(?:\/[^?]*)?(\?.*)?$/.exec(uri) ?? [];
+  if (start === undefined) throw new Error('not a MongoDB connection string');
+  return `${start}/${database}${query}`;
+}

@@ -1,0 +1,84 @@
+/**
+ * A replica set of one. Transactions and change streams exist only on replica sets, and one member is enough.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mongo } from 'mongoose';
+
+export const REPLICA_SET = 'rs0';
+const HOST = '127.0.0.1';
+const POLL_INTERVAL_MS = 20;
+
+/** Answers of a mongod that is still reading its configuration: asking again is the cure. */
+const NOT_YET = new Set([
+  'NotYetInitialized',
+  'AlreadyInitialized',
+  'ConfigurationInProgress',
+  'NodeNotFound',
+]);
+
+/** directConnection: one member needs no discovery, so the address stays right whatever the configuration says. */
+export function memberUri(port: number): string {
+  return `mongodb://${HOST}:${port}/?replicaSet=${REPLICA_SET}&directConnection=true`;
+}
+
+/**
+ * Makes the mongod on `port` a writable primary: initiates the set on the first start, and rewrites its one address
+ * when the port has changed.
+ * @param expectedPid the mongod we started: another server may sit on the port and answer in its place
+ * @param signal ends the wait
+ * @throws the signal's reason, or what MongoDB answered
+ */
+export async function becomePrimary(port: number, expectedPid: number, signal: AbortSignal): Promise<void> {
+  const client = new mongo.MongoClient(`mongodb://${HOST}:${port}/?directConnection=true`, {
+    serverSelectionTimeoutMS: 5_000,
+  });
+  try {
+    const admin = (await client.connect()).db('admin');
+    const { pid } = await admin.command({ serverStatus: 1 });
+    if (Number(pid) !== expectedPid) throw new Error(`port ${port} belongs to another MongoDB (pid ${pid})`);
+    for (;;) {
+      const hello = await admin.command({ hello: 1 });
+      if (hello.isWritablePrimary === true) return;
+      if (hello.setName === undefined) await configure(admin, `${HOST}:${port}`);
+      await sleep(POLL_INTERVAL_MS, undefined, { signal });
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+/** Gives a member without a usable configuration the right one. Does nothing while it is still loading its own. */
+async function configure(admin: mongo.Db, host: string): Promise<void> {
+  try {
+    const config = await storedConfig(admin);
+    if (!config) {
+      await admin.command({
+        replSetInitiate: {
+          _id: REPLICA_SET,
+          members: [{ _id: 0, host }],
+          settings: { electionTimeoutMillis: 500 },
+        },
+      });
+    } else if (config.members[0]?.host !== host) {
+      // force: without a primary there is nobody who could agree to the change.
+      const moved = { ...config, version: config.version + 1, members: [{ ...config.members[0], host }] };
+      await admin.command({ replSetReconfig: moved, force: true });
+    }
+  } catch (error) {
+    if (!(error instanceof mongo.MongoServerError && NOT_YET.has(error.codeName ?? ''))) throw error;
+  }
+}
+
+interface StoredConfig {
+  version: number;
+  members: { host: string }[];
+}
+
+/** Read from the database rather than by replSetGetConfig, which knows nothing before the member has found itself. */
+async function storedConfig(admin: mongo.Db): Promise<StoredConfig | undefined> {
+  const found = await admin.client
+    .db('local')
+    .collection<StoredConfig>('system.replset')
+    .findOne({ _id: REPLICA_SET as never });
+  return found ?? undefined;
+}

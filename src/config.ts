@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import defaultCatalogue from '../catalogue.json' with { type: 'json' };
+import { type Catalogue, parseCatalogue } from './services/tiers/catalogue.js';
+
+export interface StripeConfig {
+  mode: 'mock' | 'live';
+  secretKey: string | null;
+  webhookSecret: string | null;
+  /** Stripe price id by tier name. */
+  priceIds: Readonly<Record<string, string>>;
+  /** Another server that speaks Stripe's API. */
+  apiBase: URL | null;
+}
+
+export interface Config {
+  production: boolean;
+  /** 0: any free port. */
+  port: number;
+  host: string;
+  /** How clients reach the server; null: as it listens. */
+  publicUrl: string | null;
+  /** null: the embedded mongod. */
+  mongodbUri: string | null;
+  dataDir: string;
+  adminApiKey: string | null;
+  stripe: StripeConfig;
+  corsOrigins: string[];
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  /** Apollo Sandbox on GET /graphql. */
+  sandbox: boolean;
+  /** Days for which a tenant whose payment failed keeps its tier. */
+  graceDays: number;
+  catalogue: Catalogue;
+}
+
+/** Every fault of the configuration at once, one a line. */
+export class ConfigError extends Error {
+  constructor(readonly faults: string[]) {
+    super(`The configuration has ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+const flag = z.enum(['true', 'false', '1', '0'], { error: 'must be true or false' }).transform((v) => v === 'true' || v === '1');
+
+const environment = z.object({
+  NODE_ENV: z.string().default('development'),
+  PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
+  HOST: z.string().optional(),
+  PUBLIC_URL: httpUrl.transform((url) => url.replace(/\/+$/, '')).optional(),
+  MONGODB_URI: z.string().regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a mongodb:// or mongodb+srv:// URI').optional(),
+  DATA_DIR: z.string().default('.data'),
+  ADMIN_API_KEY: z.string().regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces').optional(),
+  STRIPE_SECRET_KEY: z.string().regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)').optional(),
+  STRIPE_WEBHOOK_SECRET: z.string().regex(/^whsec_\S+$/, 'must be a Stripe webhook secret (whsec_…)').optional(),
+  STRIPE_MOCK_MODE: flag.optional(),
+  STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
+  CONTINUUM_CORS_ORIGINS: z.string().default(''),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  APOLLO_SANDBOX: flag.optional(),
+  GRACE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(0).max(365).default(14),
+  CATALOG_FILE: z.string().optional(),
+});
+
+/**
+ * Reads the configuration; the only reader of the environment.
+ * @throws ConfigError that lists every fault
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  // An empty variable is an absent one: shells and compose files set them so.
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+  const faults: string[] = [];
+  const parsed = environment.safeParse(present);
+  if (!parsed.success) {
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  }
+  // The other checks still run on what could be read, so that all faults are told at once.
+  const vars = parsed.success ? parsed.data : lenient(present);
+  const catalogue = readCatalogue(vars.CATALOG_FILE, faults);
+  const production = vars.NODE_ENV === 'production';
+  const stripe = readStripe(vars, present, production, catalogue, faults);
+  const corsOrigins = readOrigins(vars.CONTINUUM_CORS_ORIGINS, faults);
+  if (faults.length > 0 || !catalogue) throw new ConfigError(faults);
+  return {
+    production,
+    port: vars.PORT,
+    host: vars.HOST ?? (vars.MONGODB_URI ? '0.0.0.0' : '127.0.0.1'),
+    publicUrl: vars.PUBLIC_URL ?? null,
+    mongodbUri: vars.MONGODB_URI ?? null,
+    dataDir: resolve(vars.DATA_DIR),
+    adminApiKey: vars.ADMIN_API_KEY ?? null,
+    stripe,
+    corsOrigins,
+    logLevel: vars.LOG_LEVEL,
+    sandbox: vars.APOLLO_SANDBOX ?? !production,
+    graceDays: vars.GRACE_DAYS,
+    catalogue,
+  };
+}
+
+type Environment = z.infer<typeof environment>;
+
+/** What can be read of a faulty environment: each bad variable is left out. */
+function lenient(present: Record<string, string | undefined>): Environment {
+  const good = Object.entries(environment.shape).flatMap(([key, schema]) => {
+    const result = schema.safeParse(present[key]);
+    return result.success ? [[key, result.data]] : [[key, schema.safeParse(undefined).data]];
+  });
+  return Object.fromEntries(good) as Environment;
+}
+
+function readCatalogue(file: string | undefined, faults: string[]): Catalogue | null {
+  try {
+    return parseCatalogue(file ? JSON.parse(readFileSync(file, 'utf8')) : defaultCatalogue);
+  } catch (error) {
+    const lines = (error as Error).message.split('\n');
+    faults.push(...lines.map((line) => `CATALOG_FILE (${file ?? 'catalogue.json'}): ${line}`));
+    return null;
+  }
+}
+
+function readStripe(
+  vars: Environment,
+  present: Record<string, string | undefined>,
+  production: boolean,
+  catalogue: Catalogue | null,
+  faults: string[],
+): StripeConfig {
+  const mock = vars.STRIPE_MOCK_MODE ?? (!present.STRIPE_SECRET_KEY && !production);
+  const tiers = catalogue?.tiers ?? [];
+  const priceIds = Object.fromEntries(
+    tiers.flatMap((tier) => {
+      const configured = present[`STRIPE_PRICE_${tier.name}`];
+      if (configured) return [[tier.name, configured]];
+      return mock ? [[tier.name, `price_${tier.name.toLowerCase()}`]] : [];
+    }),
+  );
+  if (!mock) {
+    if (!present.STRIPE_SECRET_KEY) {
+      faults.push(
+        production
+          ? 'STRIPE_SECRET_KEY: is missing; set it, or STRIPE_MOCK_MODE=true to run without Stripe'
+          : 'STRIPE_SECRET_KEY: is missing although STRIPE_MOCK_MODE=false',
+      );
+    }
+    if (!present.STRIPE_WEBHOOK_SECRET) faults.push('STRIPE_WEBHOOK_SECRET: is missing; live mode needs it');
+    for (const tier of tiers) {
+      if (tier.checkout === 'SELF_SERVICE' && !priceIds[tier.name]) {
+        faults.push(`STRIPE_PRICE_${tier.name}: is missing; live mode needs the price of ${tier.name}`);
+      }
+    }
+  }
+  const ids = Object.values(priceIds);
+  if (new Set(ids).size !== ids.length) faults.push('STRIPE_PRICE_*: two tiers have the same price id');
+  return {
+    mode: mock ? 'mock' : 'live',
+    secretKey: vars.STRIPE_SECRET_KEY ?? null,
+    webhookSecret: vars.STRIPE_WEBHOOK_SECRET ?? null,
+    priceIds,
+    apiBase: vars.STRIPE_API_BASE ?? null,
+  };
+}
+
+function readOrigins(list: string, faults: string[]): string[] {
+  const origins = list.split(',').map((origin) => origin.trim()).filter(Boolean);
+  for (const origin of origins) {
+    if (origin !== '*' && !(URL.canParse(origin) && new URL(origin).origin === origin)) {
+      faults.push(`CONTINUUM_CORS_ORIGINS: "${origin}" is not an origin such as https://app.example.com`);
+    }
+  }
+  return origins;
+}

@@ -1,0 +1,13 @@
+import { Extensions } from 'type-graphql';
+import type { ApiKeyScope } from '../services/identity/principal.js';
+
+/** Who may select a root field. */
+export type Access = { kind: 'public' } | { kind: 'scope'; scope: ApiKeyScope } | { kind: 'operator' };
+
+/** No key needed. */
+export const PublicAccess = () => Extensions({ access: { kind: 'public' } satisfies Access });
+
+/** A tenant's key with the scope, or the operator's key. */
+export const RequiresScope = (scope: ApiKeyScope) => Extensions({ access: { kind: 'scope', scope } satisfies Access });
+
+export const OperatorOnly = () => Extensions({ access: { kind: 'operator' } satisfies Access });

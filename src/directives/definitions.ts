@@ -1,0 +1,37 @@
+import {
+  DirectiveLocation,
+  GraphQLDirective,
+  type GraphQLEnumType,
+  GraphQLInt,
+  GraphQLNonNull,
+  GraphQLString,
+} from 'graphql';
+
+/** @param featureType the catalogue's features */
+export function limitDirectives(featureType: GraphQLEnumType): GraphQLDirective[] {
+  return [
+    new GraphQLDirective({
+      name: 'rateLimited',
+      description:
+        "Costs the tenant `cost` calls of its minute and day. With `max` and `window` (e.g. `10s`) the field has a limit of its own besides.",
+      locations: [DirectiveLocation.FIELD_DEFINITION],
+      args: {
+        cost: { type: new GraphQLNonNull(GraphQLInt), defaultValue: 1 },
+        max: { type: GraphQLInt },
+        window: { type: GraphQLString },
+      },
+    }),
+    new GraphQLDirective({
+      name: 'requiresFeature',
+      description: "Only for tenants whose tier has the feature.",
+      locations: [DirectiveLocation.FIELD_DEFINITION, DirectiveLocation.OBJECT],
+      args: { feature: { type: new GraphQLNonNull(featureType) } },
+    }),
+    new GraphQLDirective({
+      name: 'storageQuota',
+      description: 'Only while what the argument `arg` stores fits into the tenant’s storage quotas.',
+      locations: [DirectiveLocation.FIELD_DEFINITION],
+      args: { arg: { type: new GraphQLNonNull(GraphQLString), defaultValue: 'input' } },
+    }),
+  ];
+}

@@ -1,0 +1,233 @@
+import type { Clock } from '../clock.js';
+import {
+  featureNotAvailable,
+  forbidden,
+  rateLimited,
+  storageQuotaExceeded,
+  unauthenticated,
+} from '../errors.js';
+import type { Admission, Charge, Decision, WindowUse } from '../services/admission/admission.js';
+import type { Concurrency } from '../services/admission/concurrency.js';
+import type { FieldLimit, FieldLimits } from '../services/admission/fieldLimits.js';
+import { endOfDay, endOfMinute } from '../services/admission/windows.js';
+import type { Principal } from '../services/identity/principal.js';
+import type { Storage, StorageHold } from '../services/storage/storage.js';
+import { type Storable, sizeOf, sumOfSizes } from '../services/storage/storageSize.js';
+import type { Entitlement, Entitlements } from '../services/tiers/entitlements.js';
+import type { OperationPlan, PlannedField } from './plan.js';
+import { rateLimitHeaders } from './rateLimitHeaders.js';
+
+/** An operation that may run: what was taken for it, and the ways to end it. */
+export interface Grant {
+  /** By the root field's name in the answer. */
+  holds: ReadonlyMap<string, StorageHold>;
+  headers: ReadonlyMap<string, string>;
+  /** Gives back what failed. To be called once, whatever happened. */
+  end(outcome: OperationOutcome): Promise<void>;
+}
+
+export interface OperationOutcome {
+  /** Whether any field failed: holds that were not used are given back. */
+  failed: boolean;
+  /** Names of the root fields that failed through our fault: their calls are given back. */
+  ourFaults: ReadonlySet<string>;
+}
+
+/** What a refused operation still tells in headers. */
+export interface Refusal {
+  error: Error;
+  headers: ReadonlyMap<string, string>;
+}
+
+/** Decides a whole operation before anything of it runs. */
+export interface Enforcement {
+  /** @throws UNAUTHENTICATED, FORBIDDEN when the caller may not select the fields */
+  checkAccess(plan: OperationPlan, principal: Principal | null): void;
+  /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
+  take(plan: OperationPlan, tenantId: string): Promise<Grant | Refusal>;
+}
+
+export const isRefusal = (outcome: Grant | Refusal): outcome is Refusal => 'error' in outcome;
+
+const MB = 1_048_576;
+
+export function createEnforcement(deps: {
+  admission: Admission;
+  concurrency: Concurrency;
+  fieldLimits: FieldLimits;
+  storage: Storage;
+  entitlements: Entitlements;
+  clock: Clock;
+  upgradeUrl: () => string;
+}): Enforcement {
+  const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
+
+  function callsRefused(entitlement: Entitlement, decision: Decision & { admitted: false }, wanted: number): Refusal {
+    const { tier, limits } = entitlement;
+    const { window, used } = decision;
+    const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
+    const resetsAt = window === 'day' ? endOfDay(used.atMs) : endOfMinute(used.atMs);
+    const remaining = Math.max(0, limit - used[window]);
+    const need = wanted > 1 ? `; this operation costs ${wanted}, ${remaining} are left` : '';
+    const error = rateLimited(
+      `Rate limit exceeded (${limit} calls/${window})${need}. It resets at ${resetsAt.toISOString()}; upgrade at ${upgradeUrl()}`,
+      { limit, window, remaining, resetsAt, tier, upgradeUrl: upgradeUrl() },
+      (resetsAt.getTime() - clock.now()) / 1000,
+    );
+    return { error, headers: rateLimitHeaders(entitlement, used) };
+  }
+
+  function concurrencyRefused(entitlement: Entitlement): Refusal {
+    const { tier, limits } = entitlement;
+    const limit = limits.concurrentRequests;
+    const error = rateLimited(
+      `Rate limit exceeded (${limit} concurrent requests). Wait for one to end; upgrade at ${upgradeUrl()}`,
+      { limit, window: 'concurrent', remaining: 0, resetsAt: new Date(clock.now() + 1000), tier, upgradeUrl: upgradeUrl() },
+      1,
+    );
+    return { error, headers: knownHeaders(entitlement) };
+  }
+
+  /** For refusals that were decided before the calls were counted. */
+  function knownHeaders(entitlement: Entitlement): ReadonlyMap<string, string> {
+    const used = admission.peek(entitlement.tenantId);
+    return used ? rateLimitHeaders(entitlement, used) : new Map([['x-tier', entitlement.tier.toLowerCase()]]);
+  }
+
+  function fieldRefused(entitlement: Entitlement, { field, max, window }: FieldLimit, resetsAt: Date): Error {
+    const { tier } = entitlement;
+    return rateLimited(
+      `Rate limit exceeded (${max} calls of ${field} in ${window}). There is room again at ${resetsAt.toISOString()}`,
+      { limit: max, window, remaining: 0, resetsAt, tier, upgradeUrl: upgradeUrl() },
+      (resetsAt.getTime() - clock.now()) / 1000,
+    );
+  }
+
+  /** Holds storage for each field that stores; refused if one has no room. */
+  async function holdStorage(plan: OperationPlan, entitlement: Entitlement): Promise<Map<string, StorageHold> | Error> {
+    const holds = new Map<string, StorageHold>();
+    for (const field of plan.fields) {
+      if (field.rule.storageArg === null) continue;
+      const sizes = [field.stores as Storable | Storable[]].flat().map(sizeOf);
+      const decision = await storage.hold(entitlement.tenantId, entitlement.limits, sumOfSizes(sizes));
+      if (decision.granted) {
+        holds.set(field.rootKey, decision.hold);
+        continue;
+      }
+      await releaseAll(entitlement.tenantId, holds);
+      const { resource, limit, usage } = decision;
+      const { tier } = entitlement;
+      const words = resource === 'bytes' ? `${Math.floor(limit / MB)} MB` : `${limit} ${resource}`;
+      return storageQuotaExceeded(`Storage limit exceeded (${words}). Delete something, or upgrade at ${upgradeUrl()}`, {
+        resource,
+        limit,
+        usage,
+        tier,
+        upgradeUrl: upgradeUrl(),
+      });
+    }
+    return holds;
+  }
+
+  async function releaseAll(tenantId: string, holds: ReadonlyMap<string, StorageHold>): Promise<void> {
+    await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
+  }
+
+  async function takeFieldLimits(plan: OperationPlan, entitlement: Entitlement): Promise<Error | null> {
+    for (const limit of plan.fieldLimits) {
+      const full = await fieldLimits.take(entitlement.tenantId, limit);
+      if (full) return fieldRefused(entitlement, limit, full.resetsAt);
+    }
+    return null;
+  }
+
+  async function takeCallsAndStorage(plan: OperationPlan, entitlement: Entitlement): Promise<Grant | Refusal> {
+    const { tenantId } = entitlement;
+    const holds = await holdStorage(plan, entitlement);
+    if (holds instanceof Error) return { error: holds, headers: knownHeaders(entitlement) };
+    const charges = chargesOf(plan.fields);
+    let used: WindowUse | null = null;
+    try {
+      if (charges.length > 0) {
+        const decision = await admission.admit(tenantId, entitlement.limits, charges);
+        if (!decision.admitted) {
+          await releaseAll(tenantId, holds);
+          return callsRefused(entitlement, decision, plan.calls);
+        }
+        used = decision.used;
+      }
+      const full = await takeFieldLimits(plan, entitlement);
+      if (full) {
+        await releaseAll(tenantId, holds);
+        if (used) await admission.giveBack(tenantId, charges, used);
+        return { error: full, headers: knownHeaders(entitlement) };
+      }
+    } catch (error) {
+      await releaseAll(tenantId, holds).catch(() => undefined);
+      throw error;
+    }
+    return {
+      holds,
+      headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
+      async end({ failed, ourFaults }) {
+        const unearned = chargesOf(plan.fields.filter(({ rootKey }) => ourFaults.has(rootKey)));
+        if (used && unearned.length > 0) await admission.giveBack(tenantId, unearned, used);
+        // A hold that was used is gone; releasing it does nothing.
+        if (failed) await releaseAll(tenantId, holds);
+      },
+    };
+  }
+
+  return {
+    checkAccess(plan, principal) {
+      for (const access of plan.access) {
+        if (access.kind === 'public') continue;
+        if (!principal) {
+          throw unauthenticated('An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>');
+        }
+        if (principal.kind === 'operator') continue;
+        if (access.kind === 'operator') throw forbidden("Only the operator's key may do this");
+        if (!principal.scopes.has(access.scope)) {
+          throw forbidden(`This key lacks the scope ${access.scope}; create one that has it`);
+        }
+      }
+      if (principal?.kind === 'operator' && (plan.metered || plan.features.length > 0)) {
+        throw forbidden("The operator has no memories or limits of its own; use a tenant's key");
+      }
+    },
+
+    async take(plan, tenantId) {
+      const entitlement = await entitlements.get(tenantId);
+      const missing = plan.features.find((feature) => !entitlement.features.has(feature));
+      if (missing) {
+        return {
+          error: featureNotAvailable(missing, entitlement.tier, upgradeUrl()),
+          headers: knownHeaders(entitlement),
+        };
+      }
+      if (!plan.metered) return takeCallsAndStorage(plan, entitlement);
+      const endConcurrency = concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
+      if (!endConcurrency) return concurrencyRefused(entitlement);
+      try {
+        const outcome = await takeCallsAndStorage(plan, entitlement);
+        if (isRefusal(outcome)) {
+          endConcurrency();
+          return outcome;
+        }
+        const { end } = outcome;
+        return { ...outcome, end: (ended) => end(ended).finally(endConcurrency) };
+      } catch (error) {
+        endConcurrency();
+        throw error;
+      }
+    },
+  };
+}
+
+function chargesOf(fields: readonly PlannedField[]): Charge[] {
+  const calls = new Map<string, number>();
+  for (const field of fields) {
+    if (field.calls > 0) calls.set(field.endpoint, (calls.get(field.endpoint) ?? 0) + field.calls);
+  }
+  return [...calls].map(([endpoint, count]) => ({ endpoint, calls: count }));
+}

@@ -1,0 +1,24 @@
+import type { WindowUse } from '../services/admission/admission.js';
+import { endOfDay, endOfMinute } from '../services/admission/windows.js';
+import type { Entitlement } from '../services/tiers/entitlements.js';
+
+/** The headers of every metered answer: the report's, and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). */
+export function rateLimitHeaders({ tier, limits }: Entitlement, used: WindowUse): Map<string, string> {
+  const day = Math.max(0, limits.apiCallsPerDay - used.day);
+  const minute = Math.max(0, limits.apiCallsPerMinute - used.minute);
+  const dayEnd = endOfDay(used.atMs);
+  const minuteEnd = endOfMinute(used.atMs);
+  const seconds = (until: Date) => Math.max(0, Math.ceil((until.getTime() - used.atMs) / 1000));
+  // The window that runs out first is the one to wait for.
+  const reset = day === 0 || day < minute ? dayEnd : minuteEnd;
+  return new Map([
+    ['x-ratelimit-limit-day', String(limits.apiCallsPerDay)],
+    ['x-ratelimit-limit-minute', String(limits.apiCallsPerMinute)],
+    ['x-ratelimit-remaining-day', String(day)],
+    ['x-ratelimit-remaining-minute', String(minute)],
+    ['x-ratelimit-reset', String(Math.floor(reset.getTime() / 1000))],
+    ['x-tier', tier.toLowerCase()],
+    ['ratelimit-policy', `"minute";q=${limits.apiCallsPerMinute};w=60, "day";q=${limits.apiCallsPerDay};w=86400`],
+    ['ratelimit', `"minute";r=${minute};t=${seconds(minuteEnd)}, "day";r=${day};t=${seconds(dayEnd)}`],
+  ]);
+}

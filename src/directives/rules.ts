@@ -1,0 +1,102 @@
+import { getDirective } from '@graphql-tools/utils';
+import { type GraphQLField, type GraphQLObjectType, type GraphQLSchema, isObjectType } from 'graphql';
+import { type FieldLimit, parseWindow } from '../services/admission/fieldLimits.js';
+import type { Access } from './access.js';
+
+/** What the directives and the access rule ask of one field. */
+export interface FieldRule {
+  /** `Type.field` */
+  coordinate: string;
+  /** Calls it costs; null: not metered. */
+  cost: number | null;
+  fieldLimit: FieldLimit | null;
+  /** Its own and its type's. */
+  features: string[];
+  /** The argument that names what is stored. */
+  storageArg: string | null;
+  /** Root fields only. */
+  access: Access | null;
+}
+
+/** Rules by `Type.field`; fields that ask nothing are not in it. */
+export type Rules = ReadonlyMap<string, FieldRule>;
+
+const MAX_COST = 1_000_000;
+
+/**
+ * Reads the directives of a schema, once.
+ * @throws an Error that lists every argument that makes no sense, with its field
+ */
+export function readRules(schema: GraphQLSchema): Rules {
+  const faults: string[] = [];
+  const rules = new Map<string, FieldRule>();
+  const roots = [schema.getQueryType(), schema.getMutationType()];
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith('__')) continue;
+    for (const field of Object.values(type.getFields())) {
+      const rule = readField(schema, type, field, roots.includes(type), faults);
+      if (rule) rules.set(rule.coordinate, rule);
+    }
+  }
+  if (faults.length > 0) {
+    throw new Error(`The schema's directives have ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`);
+  }
+  return rules;
+}
+
+function readField(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  field: GraphQLField<unknown, unknown>,
+  isRoot: boolean,
+  faults: string[],
+): FieldRule | null {
+  const coordinate = `${type.name}.${field.name}`;
+  const fault = (directive: string, problem: string) => faults.push(`${coordinate} @${directive}: ${problem}`);
+  const [rateLimited] = getDirective(schema, field, 'rateLimited') ?? [];
+  const [storageQuota] = getDirective(schema, field, 'storageQuota') ?? [];
+  const features = [
+    ...(getDirective(schema, type, 'requiresFeature') ?? []),
+    ...(getDirective(schema, field, 'requiresFeature') ?? []),
+  ].map(({ feature }) => String(feature));
+
+  const cost = rateLimited ? Number(rateLimited.cost ?? 1) : null;
+  if (cost !== null && !(Number.isInteger(cost) && cost >= 0 && cost <= MAX_COST)) {
+    fault('rateLimited', `cost must be a whole number from 0 to ${MAX_COST}, not ${cost}`);
+  }
+  const fieldLimit = rateLimited ? readFieldLimit(coordinate, rateLimited, fault) : null;
+
+  const storageArg = storageQuota ? String(storageQuota.arg ?? 'input') : null;
+  if (storageArg !== null && !field.args.some((arg) => arg.name === storageArg)) {
+    fault('storageQuota', `the field has no argument "${storageArg}"`);
+  }
+  const known = schema.getType('Feature');
+  for (const feature of features) {
+    const values = known && 'getValue' in known ? known : null;
+    if (!values?.getValue(feature)) fault('requiresFeature', `the catalogue has no feature ${feature}`);
+  }
+  const access = (field.extensions.access as Access | undefined) ?? null;
+  if (isRoot && access === null) faults.push(`${coordinate}: says not who may select it`);
+  const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
+  return asksNothing ? null : { coordinate, cost, fieldLimit, features, storageArg, access };
+}
+
+function readFieldLimit(
+  field: string,
+  { max, window }: Record<string, unknown>,
+  fault: (directive: string, problem: string) => void,
+): FieldLimit | null {
+  if (max == null && window == null) return null;
+  if (max == null || window == null) {
+    fault('rateLimited', 'max and window go together');
+    return null;
+  }
+  // graphql-rate-limit takes 0 for its default of 5, and an unparseable window for no limit.
+  if (!(Number.isInteger(max) && Number(max) >= 1 && Number(max) <= 10_000)) {
+    fault('rateLimited', `max must be a whole number from 1 to 10000, not ${max}`);
+  }
+  if (parseWindow(String(window)) === null) {
+    fault('rateLimited', `window must be a time such as 10s, 5m or 1d, at most 31d, not "${window}"`);
+  }
+  return { field, max: Number(max), window: String(window) };
+}

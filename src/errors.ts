@@ -1,0 +1,107 @@
+import { GraphQLError } from 'graphql';
+
+/** Every code that a client can meet. Part of the public contract. */
+export enum ErrorCode {
+  UNAUTHENTICATED = 'UNAUTHENTICATED',
+  FORBIDDEN = 'FORBIDDEN',
+  RATE_LIMITED = 'RATE_LIMITED',
+  FEATURE_NOT_AVAILABLE = 'FEATURE_NOT_AVAILABLE',
+  STORAGE_QUOTA_EXCEEDED = 'STORAGE_QUOTA_EXCEEDED',
+  BAD_USER_INPUT = 'BAD_USER_INPUT',
+  NOT_FOUND = 'NOT_FOUND',
+  PAYMENT_PROVIDER_ERROR = 'PAYMENT_PROVIDER_ERROR',
+  SERVICE_UNAVAILABLE = 'SERVICE_UNAVAILABLE',
+  INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR',
+}
+
+const STATUS: Record<ErrorCode, number> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  RATE_LIMITED: 429,
+  FEATURE_NOT_AVAILABLE: 403,
+  STORAGE_QUOTA_EXCEEDED: 507,
+  BAD_USER_INPUT: 400,
+  NOT_FOUND: 404,
+  PAYMENT_PROVIDER_ERROR: 502,
+  SERVICE_UNAVAILABLE: 503,
+  INTERNAL_SERVER_ERROR: 500,
+};
+
+/** An expected failure: its message and details are meant for the client, in GraphQL and in REST. */
+export class BillingError extends GraphQLError {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly details: Record<string, unknown>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: Record<string, unknown> = {},
+    readonly headers: Record<string, string> = {},
+  ) {
+    const status = STATUS[code];
+    super(message, {
+      extensions: { ...details, code, http: { status, headers: new Map(Object.entries(headers)) } },
+    });
+    this.code = code;
+    this.status = status;
+    this.details = details;
+  }
+}
+
+export const unauthenticated = (message: string) => new BillingError(ErrorCode.UNAUTHENTICATED, message);
+
+export const forbidden = (message: string) => new BillingError(ErrorCode.FORBIDDEN, message);
+
+export const notFound = (what: string) => new BillingError(ErrorCode.NOT_FOUND, `${what} does not exist`);
+
+/** @param argument the path of the argument that is wrong, e.g. `input.email` */
+export const badInput = (argument: string, problem: string, details: Record<string, unknown> = {}) =>
+  new BillingError(ErrorCode.BAD_USER_INPUT, `${argument}: ${problem}`, { argument, problem, ...details });
+
+export interface RateLimitDetails {
+  limit: number;
+  /** What the limit counts over: `minute`, `day`, `concurrent`, or a field's own window such as `10s`. */
+  window: string;
+  remaining: number;
+  resetsAt: Date;
+  tier: string;
+  upgradeUrl: string;
+}
+
+/** @param retryAfterS whole seconds after which another try makes sense */
+export const rateLimited = (message: string, details: RateLimitDetails, retryAfterS: number) =>
+  new BillingError(
+    ErrorCode.RATE_LIMITED,
+    message,
+    { ...details, resetsAt: details.resetsAt.toISOString() },
+    { 'retry-after': String(Math.max(1, Math.ceil(retryAfterS))) },
+  );
+
+export const featureNotAvailable = (feature: string, tier: string, upgradeUrl: string) =>
+  new BillingError(
+    ErrorCode.FEATURE_NOT_AVAILABLE,
+    `Feature '${feature.toLowerCase()}' not available on ${tier.toLowerCase()} tier. Upgrade at ${upgradeUrl}`,
+    { feature, tier, upgradeUrl },
+  );
+
+export interface StorageQuotaDetails {
+  resource: 'memories' | 'embeddings' | 'bytes';
+  limit: number;
+  /** What is stored now. */
+  usage: number;
+  tier: string;
+  upgradeUrl: string;
+}
+
+export const storageQuotaExceeded = (message: string, details: StorageQuotaDetails) =>
+  new BillingError(ErrorCode.STORAGE_QUOTA_EXCEEDED, message, { ...details });
+
+export const serviceUnavailable = (message: string, retryAfterS = 2) =>
+  new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, {}, { 'retry-after': String(retryAfterS) });
+
+/** Whether a failure is ours: what it charged is given back. */
+export function isServerFault(error: unknown): boolean {
+  const code = (error as { extensions?: { code?: unknown } }).extensions?.code;
+  return code === undefined || code === ErrorCode.INTERNAL_SERVER_ERROR || code === ErrorCode.SERVICE_UNAVAILABLE;
+}

@@ -1,0 +1,37 @@
+import { Schema } from 'mongoose';
+
+/** An API key without its secret: only a salted PBKDF2 hash of it is kept. */
+export interface ApiKeyDoc {
+  _id: string;
+  /** null: the operator's. */
+  tenantId: string | null;
+  name: string;
+  scopes: string[];
+  salt: Buffer;
+  hash: Buffer;
+  createdAt: Date;
+  expiresAt: Date | null;
+  revokedAt: Date | null;
+  /** To the minute: written when the key is verified anew, not at every call. */
+  lastUsedAt: Date | null;
+  /** The key that takes this one's place. */
+  rotatedTo: string | null;
+}
+
+export const apiKeySchema = new Schema<ApiKeyDoc>(
+  {
+    _id: String,
+    tenantId: { type: String, default: null },
+    name: { type: String, required: true },
+    scopes: { type: [String], required: true },
+    salt: { type: Buffer, required: true },
+    hash: { type: Buffer, required: true },
+    createdAt: { type: Date, required: true },
+    expiresAt: { type: Date, default: null },
+    revokedAt: { type: Date, default: null },
+    lastUsedAt: { type: Date, default: null },
+    rotatedTo: { type: String, default: null },
+  },
+  { collection: 'api_keys', versionKey: false },
+);
+apiKeySchema.index({ tenantId: 1, createdAt: 1 });

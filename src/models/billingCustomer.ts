@@ -1,0 +1,33 @@
+import { Schema } from 'mongoose';
+
+/** A tenant's customer at Stripe. */
+export interface BillingCustomerDoc {
+  /** The tenant's id: one customer a tenant. */
+  _id: string;
+  /** null while it is being made; deleted customers lose theirs. */
+  stripeCustomerId: string | null;
+  email: string | null;
+  paymentMethodAttachedAt: Date | null;
+  /** Counts checkouts begun: the intent in the idempotency key of the next one. */
+  checkoutCount: number;
+  /** The checkout that waits to be paid. */
+  openCheckout: { sessionId: string; url: string; tier: string; requestHash: string; expiresAt: Date } | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export const billingCustomerSchema = new Schema<BillingCustomerDoc>(
+  {
+    _id: String,
+    stripeCustomerId: { type: String, default: null },
+    email: { type: String, default: null },
+    paymentMethodAttachedAt: { type: Date, default: null },
+    checkoutCount: { type: Number, default: 0 },
+    openCheckout: { type: Schema.Types.Mixed, default: null },
+  },
+  { collection: 'billing_customers', timestamps: true, versionKey: false },
+);
+billingCustomerSchema.index(
+  { stripeCustomerId: 1 },
+  { unique: true, partialFilterExpression: { stripeCustomerId: { $type: 'string' } } },
+);

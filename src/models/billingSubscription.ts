@@ -1,0 +1,56 @@
+import { Schema } from 'mongoose';
+
+/** Stripe's words, lower case, as Stripe sends them. */
+export const SUBSCRIPTION_STATUSES = [
+  'incomplete',
+  'incomplete_expired',
+  'trialing',
+  'active',
+  'past_due',
+  'canceled',
+  'unpaid',
+  'paused',
+] as const;
+export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
+
+/** The state of a tenant's subscription as Stripe last told it. */
+export interface BillingSubscriptionDoc {
+  /** The tenant's id: one subscription a tenant; an ended one is replaced by the next. */
+  _id: string;
+  stripeSubscriptionId: string;
+  stripeCustomerId: string;
+  tier: string;
+  status: SubscriptionStatus;
+  priceId: string;
+  currentPeriodStart: Date | null;
+  currentPeriodEnd: Date | null;
+  cancelAtPeriodEnd: boolean;
+  cancelAt: Date | null;
+  trialEnd: Date | null;
+  /** When the first payment failed of those that still are due. The grace period begins here. */
+  pastDueSince: Date | null;
+  /** Rises with every write: a write that was worked out from an older state does not land. */
+  revision: number;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
+  {
+    _id: String,
+    stripeSubscriptionId: { type: String, required: true },
+    stripeCustomerId: { type: String, required: true },
+    tier: { type: String, required: true },
+    status: { type: String, enum: SUBSCRIPTION_STATUSES, required: true },
+    priceId: { type: String, required: true },
+    currentPeriodStart: { type: Date, default: null },
+    currentPeriodEnd: { type: Date, default: null },
+    cancelAtPeriodEnd: { type: Boolean, required: true },
+    cancelAt: { type: Date, default: null },
+    trialEnd: { type: Date, default: null },
+    pastDueSince: { type: Date, default: null },
+    revision: { type: Number, required: true },
+  },
+  { collection: 'billing_subscriptions', timestamps: true, versionKey: false },
+);
+billingSubscriptionSchema.index({ stripeSubscriptionId: 1 }, { unique: true });

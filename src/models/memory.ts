@@ -1,0 +1,31 @@
+import { Schema } from 'mongoose';
+
+/** A stored memory: the resource that is metered and kept within the storage quota. */
+export interface MemoryDoc {
+  /** `<tenantId>:<memory id>`; memory ids rise with time, so the order of ids is the order of storing. */
+  _id: string;
+  tenantId: string;
+  content: string;
+  /** Little-endian float64s. */
+  embedding: Buffer | null;
+  metadata: unknown;
+  /** What it counts for in the storage quota. */
+  bytes: number;
+  sharedAt: Date | null;
+  createdAt: Date;
+}
+
+export const memorySchema = new Schema<MemoryDoc>(
+  {
+    _id: String,
+    tenantId: { type: String, required: true },
+    content: { type: String, required: true },
+    embedding: { type: Buffer, default: null },
+    metadata: { type: Schema.Types.Mixed, default: null },
+    bytes: { type: Number, required: true },
+    sharedAt: { type: Date, default: null },
+    createdAt: { type: Date, required: true },
+  },
+  { collection: 'memories', minimize: false, versionKey: false },
+);
+memorySchema.index({ tenantId: 1, content: 'text' }, { default_language: 'none', language_override: '_language' });

@@ -1,0 +1,54 @@
+import type { Connection, Model, Schema } from 'mongoose';
+import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
+import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustomer.js';
+import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
+import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
+import { type MemoryDoc, memorySchema } from './memory.js';
+import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
+import { type TenantDoc, tenantSchema } from './tenant.js';
+import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
+import { type UsageReportDoc, usageReportSchema } from './usageReport.js';
+import { type WebhookEventDoc, webhookEventSchema } from './webhookEvent.js';
+
+/** Every collection, bound to one connection. */
+export interface Models {
+  connection: Connection;
+  tenants: Model<TenantDoc>;
+  apiKeys: Model<ApiKeyDoc>;
+  usageDays: Model<UsageDayDoc>;
+  storageAccounts: Model<StorageAccountDoc>;
+  memories: Model<MemoryDoc>;
+  billingCustomers: Model<BillingCustomerDoc>;
+  billingSubscriptions: Model<BillingSubscriptionDoc>;
+  webhookEvents: Model<WebhookEventDoc>;
+  fieldWindows: Model<FieldWindowDoc>;
+  usageReports: Model<UsageReportDoc>;
+}
+
+/** Makes the models; `createCollections` makes what they need in the database. */
+export function createModels(connection: Connection): Models {
+  const model = <T>(name: string, schema: Schema<T>) => connection.model<T>(name, schema) as unknown as Model<T>;
+  return {
+    connection,
+    tenants: model('Tenant', tenantSchema),
+    apiKeys: model('ApiKey', apiKeySchema),
+    usageDays: model('UsageDay', usageDaySchema),
+    storageAccounts: model('StorageAccount', storageAccountSchema),
+    memories: model('Memory', memorySchema),
+    billingCustomers: model('BillingCustomer', billingCustomerSchema),
+    billingSubscriptions: model('BillingSubscription', billingSubscriptionSchema),
+    webhookEvents: model('WebhookEvent', webhookEventSchema),
+    fieldWindows: model('FieldWindow', fieldWindowSchema),
+    usageReports: model('UsageReport', usageReportSchema),
+  };
+}
+
+/** Collections and indexes, before the first transaction needs them. Safe to run twice and on several instances. */
+export async function createCollections(models: Models): Promise<void> {
+  await Promise.all(
+    Object.values(models.connection.models).map(async (model) => {
+      await model.createCollection();
+      await model.createIndexes();
+    }),
+  );
+}

@@ -1,0 +1,23 @@
+import { Schema } from 'mongoose';
+import type { TierLimits } from '../services/tiers/catalogue.js';
+
+/** A customer of the operator: owns keys, memories, usage and at most one subscription. */
+export interface TenantDoc {
+  _id: string;
+  name: string;
+  email: string | null;
+  /** A contract's overrides; they win over the subscription's tier and the tier's limits. */
+  contract: { tier: string | null; limits: Partial<TierLimits> };
+  createdAt: Date;
+}
+
+export const tenantSchema = new Schema<TenantDoc>(
+  {
+    _id: String,
+    name: { type: String, required: true },
+    email: { type: String, default: null },
+    contract: { type: new Schema({ tier: String, limits: Schema.Types.Mixed }, { _id: false }), required: true },
+    createdAt: { type: Date, required: true },
+  },
+  { collection: 'tenants', minimize: false, versionKey: false },
+);

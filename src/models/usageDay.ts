@@ -1,0 +1,35 @@
+import { Schema } from 'mongoose';
+
+/**
+ * What a tenant used on one UTC day. The same document enforces the limits (conditional increments on `calls` and
+ * `minute`) and records usage, so the two cannot disagree.
+ */
+export interface UsageDayDoc {
+  /** `<tenantId>:<YYYY-MM-DD>`: a range over it is a tenant's history. */
+  _id: string;
+  calls: number;
+  /** The minute that was last charged (minutes since the epoch) and its calls. It only moves forward. */
+  minute: { at: number; calls: number };
+  /** Calls by endpoint; the names are encoded, see services/admission/endpointName.ts. */
+  endpoints: Record<string, number>;
+  /** Calls by UTC hour, `0` to `23`. */
+  hours: Record<string, number>;
+  /** The last batch of each server instance that is counted here: tells a batch that was applied from one that was not. */
+  batches: Record<string, number>;
+  federationShares: number;
+  extractions: number;
+}
+
+export const usageDaySchema = new Schema<UsageDayDoc>(
+  {
+    _id: String,
+    calls: Number,
+    minute: { type: new Schema({ at: Number, calls: Number }, { _id: false }) },
+    endpoints: Schema.Types.Mixed,
+    hours: Schema.Types.Mixed,
+    batches: Schema.Types.Mixed,
+    federationShares: Number,
+    extractions: Number,
+  },
+  { collection: 'usage_days', minimize: false, versionKey: false },
+);

@@ -1,0 +1,56 @@
+import { Max, Min } from 'class-validator';
+import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
+import { RequiresScope } from '../directives/access.js';
+import { unauthenticated } from '../errors.js';
+import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
+import type { NewKey } from '../services/identity/apiKeys.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { type Context, tenantIdOf } from './context.js';
+import { apiKeyView } from './views.js';
+
+const DAY_S = 86_400;
+
+@ArgsType()
+class RotateApiKeyArgs {
+  @Field(() => ID)
+  id!: string;
+
+  @Field(() => Int, { defaultValue: DAY_S, description: 'For so long the old key still works; 0 to 30 days.' })
+  @Min(0, { message: 'must be at least 0' })
+  @Max(30 * DAY_S, { message: 'must be at most 2592000' })
+  overlapSeconds: number = DAY_S;
+}
+
+const newKeyView = ({ apiKey, secret }: NewKey): NewApiKey => ({ apiKey: apiKeyView(apiKey), secret });
+
+@Resolver(() => ApiKeyType)
+export class ApiKeyResolver {
+  @Query(() => [ApiKeyType], { description: 'Newest first, revoked ones too.' })
+  @RequiresScope(ApiKeyScope.KEYS)
+  async apiKeys(@Ctx() context: Context): Promise<ApiKeyType[]> {
+    return (await context.services.apiKeys.list(tenantIdOf(context))).map(apiKeyView);
+  }
+
+  // Making a key costs 100,000 rounds of a hash: bounded, but never a call.
+  @Mutation(() => NewApiKey)
+  @RequiresScope(ApiKeyScope.KEYS)
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  async createApiKey(@Arg('input') input: CreateApiKeyInput, @Ctx() context: Context): Promise<NewApiKey> {
+    const { principal, services } = context;
+    if (!principal) throw unauthenticated('An API key is needed');
+    return newKeyView(await services.apiKeys.create(tenantIdOf(context), input, principal));
+  }
+
+  @Mutation(() => NewApiKey, { description: 'A new key like the old one, which still works for a while.' })
+  @RequiresScope(ApiKeyScope.KEYS)
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  async rotateApiKey(@Args() { id, overlapSeconds }: RotateApiKeyArgs, @Ctx() context: Context): Promise<NewApiKey> {
+    return newKeyView(await context.services.apiKeys.rotate(tenantIdOf(context), id, overlapSeconds));
+  }
+
+  @Mutation(() => ApiKeyType, { description: 'At once.' })
+  @RequiresScope(ApiKeyScope.KEYS)
+  async revokeApiKey(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<ApiKeyType> {
+    return apiKeyView(await context.services.apiKeys.revoke(tenantIdOf(context), id));
+  }
+}

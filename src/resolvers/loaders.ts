@@ -1,0 +1,38 @@
+import DataLoader from 'dataloader';
+import type { TenantDoc } from '../services/identity/tenants.js';
+import type { Services } from '../services/services.js';
+import type { StorageAmounts } from '../services/storage/storage.js';
+import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
+import type { Entitlement } from '../services/tiers/entitlements.js';
+import type { UsagePeriod, UsageReading } from '../services/usage.js';
+
+/** One request's loaders: a list of tenants costs as many reads as one tenant. */
+export interface Loaders {
+  tenant: DataLoader<string, TenantDoc | null>;
+  subscription: DataLoader<string, BillingSubscriptionDoc | null>;
+  stored: DataLoader<string, StorageAmounts>;
+  entitlement(tenantId: string): Promise<Entitlement>;
+  usage(tenantId: string, period: UsagePeriod): Promise<UsageReading>;
+}
+
+export function createLoaders(services: Services): Loaders {
+  const tenant = new DataLoader((ids: readonly string[]) => services.tenants.findMany(ids));
+  const subscription = new DataLoader((ids: readonly string[]) => services.subscriptions.findMany(ids));
+  const stored = new DataLoader((ids: readonly string[]) => services.storage.stored(ids));
+
+  async function entitlement(tenantId: string): Promise<Entitlement> {
+    const [doc, bought] = await Promise.all([tenant.load(tenantId), subscription.load(tenantId)]);
+    // A tenant that is missing is told so by the service.
+    return doc ? services.entitlements.derive(doc, bought) : services.entitlements.get(tenantId);
+  }
+
+  const usage = new DataLoader<{ tenantId: string; period: UsagePeriod }, UsageReading, string>(
+    async (keys) => {
+      const limits = await Promise.all(keys.map(async ({ tenantId }) => (await entitlement(tenantId)).limits));
+      return services.usage.current(keys.map((key, i) => ({ ...key, limits: limits[i] as Entitlement['limits'] })));
+    },
+    { cacheKeyFn: ({ tenantId, period }) => `${tenantId}:${period}` },
+  );
+
+  return { tenant, subscription, stored, entitlement, usage: (tenantId, period) => usage.load({ tenantId, period }) };
+}

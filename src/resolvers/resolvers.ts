@@ -1,0 +1,18 @@
+// Decorators need it before the first class is read.
+import 'reflect-metadata';
+import { ApiKeyResolver } from './apiKeyResolver.js';
+import { MemoryResolver } from './memoryResolver.js';
+import { SubscriptionResolver } from './subscriptionResolver.js';
+import { TenantResolver } from './tenantResolver.js';
+import { TierResolver } from './tierResolver.js';
+import { UsageResolver } from './usageResolver.js';
+
+/** Every resolver of the schema. */
+export const resolvers = [
+  TierResolver,
+  TenantResolver,
+  SubscriptionResolver,
+  UsageResolver,
+  ApiKeyResolver,
+  MemoryResolver,
+] as const;

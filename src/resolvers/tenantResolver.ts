@@ -1,0 +1,81 @@
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { OperatorOnly, RequiresScope } from '../directives/access.js';
+import { forbidden } from '../errors.js';
+import { connect, decodeCursor } from '../schema/pagination.js';
+import { SubscriptionType } from '../schema/subscription.js';
+import {
+  CreateTenantInput,
+  NewTenant,
+  SetTenantLimitsInput,
+  TenantConnection,
+  TenantsArgs,
+  TenantType,
+} from '../schema/tenant.js';
+import { TierType } from '../schema/tier.js';
+import { StorageUsage, UsageType } from '../schema/usage.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { UsagePeriod } from '../services/usage.js';
+import { type Context, tenantIdOf } from './context.js';
+import { subscriptionView, tenantTierView, tenantView } from './views.js';
+
+@Resolver(() => TenantType)
+export class TenantResolver {
+  @Query(() => TenantType, { description: "The key's own; another's: operator only." })
+  @RequiresScope(ApiKeyScope.READ)
+  async tenant(
+    @Arg('id', () => ID, { nullable: true }) id: string | null,
+    @Ctx() context: Context,
+  ): Promise<TenantType> {
+    if (context.principal?.kind === 'operator' && id) return tenantView(await context.services.tenants.get(id));
+    const own = tenantIdOf(context);
+    if (id && id !== own) throw forbidden("Only the operator's key may look at another tenant");
+    return tenantView(await context.services.tenants.get(own));
+  }
+
+  @Query(() => TenantConnection, { description: 'By age.' })
+  @OperatorOnly()
+  async tenants(@Args() { first, after, search, tier }: TenantsArgs, @Ctx() { services, loaders }: Context) {
+    const page = await services.tenants.page({ first, after: decodeCursor(after), search, tier });
+    for (const tenant of page.tenants) loaders.tenant.prime(tenant._id, tenant);
+    return connect(page.tenants, page.hasNextPage, after, ({ _id }) => _id, tenantView);
+  }
+
+  @Mutation(() => NewTenant)
+  @OperatorOnly()
+  async createTenant(@Arg('input') input: CreateTenantInput, @Ctx() { services }: Context): Promise<NewTenant> {
+    const { tenant, key } = await services.tenants.create(input);
+    return { tenant: tenantView(tenant), apiKey: { id: key.apiKey._id, secret: key.secret } };
+  }
+
+  @Mutation(() => TenantType, { description: "Sets a contract's overrides; what is not named stays." })
+  @OperatorOnly()
+  async setTenantLimits(@Arg('input') input: SetTenantLimitsInput, @Ctx() { services }: Context): Promise<TenantType> {
+    return tenantView(await services.tenants.setContract(input.tenantId, input));
+  }
+
+  @FieldResolver(() => TierType)
+  async tier(@Root() { id }: TenantType, @Ctx() { services, loaders }: Context): Promise<TierType> {
+    return tenantTierView(services.tiers, await loaders.entitlement(id));
+  }
+
+  @FieldResolver(() => SubscriptionType)
+  async subscription(@Root() { id }: TenantType, @Ctx() { services, loaders }: Context): Promise<SubscriptionType> {
+    const [doc, entitlement] = await Promise.all([loaders.subscription.load(id), loaders.entitlement(id)]);
+    return subscriptionView(id, doc, tenantTierView(services.tiers, entitlement));
+  }
+
+  @FieldResolver(() => UsageType)
+  usage(
+    @Root() { id }: TenantType,
+    @Arg('period', () => UsagePeriod, { defaultValue: UsagePeriod.DAY }) period: UsagePeriod,
+    @Ctx() { loaders }: Context,
+  ): Promise<UsageType> {
+    return loaders.usage(id, period);
+  }
+
+  @FieldResolver(() => StorageUsage)
+  async storage(@Root() { id }: TenantType, @Ctx() { loaders }: Context): Promise<StorageUsage> {
+    const [stored, { limits }] = await Promise.all([loaders.stored.load(id), loaders.entitlement(id)]);
+    return { ...stored, limits };
+  }
+}

@@ -1,0 +1,27 @@
+import { Arg, Ctx, Query, Resolver } from 'type-graphql';
+import { PublicAccess, RequiresScope } from '../directives/access.js';
+import { Feature, TierName, TierType } from '../schema/tier.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { type Context, tenantIdOf } from './context.js';
+import { tierView } from './views.js';
+
+@Resolver()
+export class TierResolver {
+  @Query(() => [TierType], { description: 'What can be bought.' })
+  @PublicAccess()
+  tiers(@Ctx() { services: { tiers } }: Context): TierType[] {
+    return tiers.all().map((tier) => tierView(tiers, tier));
+  }
+
+  @Query(() => TierType)
+  @PublicAccess()
+  tier(@Arg('name', () => TierName) name: string, @Ctx() { services: { tiers } }: Context): TierType {
+    return tierView(tiers, tiers.get(name));
+  }
+
+  @Query(() => Boolean, { description: 'Whether the tenant has the feature now.' })
+  @RequiresScope(ApiKeyScope.READ)
+  async entitlement(@Arg('feature', () => Feature) feature: string, @Ctx() context: Context): Promise<boolean> {
+    return (await context.loaders.entitlement(tenantIdOf(context))).features.has(feature);
+  }
+}

@@ -1,0 +1,46 @@
+import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
+import { RequiresScope } from '../directives/access.js';
+import { DateTimeScalar } from '../schema/scalars.js';
+import { ReportUsageInput, StorageUsage, UsageReport, UsageType } from '../schema/usage.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { UsagePeriod } from '../services/usage.js';
+import { type Context, tenantIdOf } from './context.js';
+
+@Resolver(() => UsageType)
+export class UsageResolver {
+  @Query(() => UsageType)
+  @RequiresScope(ApiKeyScope.READ)
+  usage(
+    @Arg('period', () => UsagePeriod, { defaultValue: UsagePeriod.DAY }) period: UsagePeriod,
+    @Ctx() context: Context,
+  ): Promise<UsageType> {
+    return context.loaders.usage(tenantIdOf(context), period);
+  }
+
+  @Query(() => [UsageType], { description: 'Day by day, oldest first, at most 400 days.' })
+  @RequiresScope(ApiKeyScope.READ)
+  async usageHistory(
+    @Arg('from', () => DateTimeScalar) from: Date,
+    @Arg('to', () => DateTimeScalar) to: Date,
+    @Ctx() context: Context,
+  ): Promise<UsageType[]> {
+    const tenantId = tenantIdOf(context);
+    const { limits } = await context.loaders.entitlement(tenantId);
+    return context.services.usage.history(tenantId, from, to, limits);
+  }
+
+  @Query(() => StorageUsage)
+  @RequiresScope(ApiKeyScope.READ)
+  async storage(@Ctx() context: Context): Promise<StorageUsage> {
+    const tenantId = tenantIdOf(context);
+    const { loaders } = context;
+    const [stored, { limits }] = await Promise.all([loaders.stored.load(tenantId), loaders.entitlement(tenantId)]);
+    return { ...stored, limits };
+  }
+
+  @Mutation(() => UsageReport, { description: "Reports usage to Stripe's meter." })
+  @RequiresScope(ApiKeyScope.USAGE)
+  reportUsage(@Arg('input') input: ReportUsageInput, @Ctx() context: Context): Promise<UsageReport> {
+    return context.services.usageReports.report(tenantIdOf(context), input.quantity, input.idempotencyKey);
+  }
+}

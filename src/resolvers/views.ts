@@ -1,0 +1,67 @@
+import type { ApiKeyType } from '../schema/apiKey.js';
+import type { MemoryType } from '../schema/memory.js';
+import type { SubscriptionType } from '../schema/subscription.js';
+import type { TenantType } from '../schema/tenant.js';
+import type { TierType } from '../schema/tier.js';
+import type { ApiKeyDoc } from '../services/identity/apiKeys.js';
+import type { TenantDoc } from '../services/identity/tenants.js';
+import { unpackEmbedding } from '../services/memories/embedding.js';
+import { type MemoryDoc, memoryIdOf } from '../services/memories/memories.js';
+import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
+import type { TierDefinition, TierLimits } from '../services/tiers/catalogue.js';
+import type { Entitlement } from '../services/tiers/entitlements.js';
+import type { Tiers } from '../services/tiers/tiers.js';
+
+/** What is stored, in the shape that the schema shows. */
+
+export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
+  name: tier.name,
+  monthlyPriceCents: tier.monthlyPriceCents,
+  currency: tiers.catalogue.currency,
+  features: tier.features,
+  limits,
+});
+
+export const tenantTierView = (tiers: Tiers, { tier, limits }: Entitlement): TierType =>
+  tierView(tiers, tiers.get(tier), limits);
+
+export const tenantView = ({ _id, name, email }: TenantDoc): TenantType => ({ id: _id, name, email });
+
+export function subscriptionView(
+  tenantId: string,
+  doc: BillingSubscriptionDoc | null,
+  tier: TierType,
+): SubscriptionType {
+  return {
+    id: `subscription:${tenantId}`,
+    tier,
+    status: doc?.status ?? 'active',
+    currentPeriodStart: doc?.currentPeriodStart ?? null,
+    currentPeriodEnd: doc?.currentPeriodEnd ?? null,
+    cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
+    cancelAt: doc?.cancelAt ?? null,
+    trialEnd: doc?.trialEnd ?? null,
+    stripeSubscriptionId: doc?.stripeSubscriptionId ?? null,
+  };
+}
+
+export const apiKeyView = (doc: ApiKeyDoc): ApiKeyType => ({
+  id: doc._id,
+  name: doc.name,
+  scopes: doc.scopes,
+  createdAt: doc.createdAt,
+  expiresAt: doc.expiresAt,
+  revokedAt: doc.revokedAt,
+  lastUsedAt: doc.lastUsedAt,
+  rotatedTo: doc.rotatedTo,
+});
+
+export const memoryView = (doc: MemoryDoc): MemoryType => ({
+  id: memoryIdOf(doc),
+  content: doc.content,
+  embedding: doc.embedding ? [...unpackEmbedding(doc.embedding)] : null,
+  metadata: doc.metadata,
+  bytes: doc.bytes,
+  shared: doc.sharedAt !== null,
+  createdAt: doc.createdAt,
+});

@@ -1,0 +1,78 @@
+import { type ValidationError, validate } from 'class-validator';
+import { getMetadataStorage } from 'type-graphql';
+import { type BillingError, badInput } from '../errors.js';
+
+type Class = new () => object;
+
+/** Checks the arguments of a root field with the constraints of their classes. */
+export type ArgumentValidation = (
+  coordinate: string,
+  args: Record<string, unknown>,
+) => Promise<BillingError | null>;
+
+interface Argument {
+  /** The name of the argument; null: the class describes all arguments of the field. */
+  name: string | null;
+  type: Class;
+}
+
+/**
+ * type-graphql checks arguments when a resolver runs: by then the operation is charged, and earlier fields of a
+ * mutation have run. This runs the same checks before, so that an operation with bad input is refused whole.
+ */
+export function createArgumentValidation(): ArgumentValidation {
+  const { queries, mutations, inputTypes } = getMetadataStorage();
+  const inputClasses = new Set<unknown>(inputTypes.map(({ target }) => target));
+  const byCoordinate = new Map<string, Argument[]>();
+  for (const [root, fields] of [['Query', queries], ['Mutation', mutations]] as const) {
+    for (const { schemaName, params = [] } of fields) {
+      const described = params.flatMap((param): Argument[] => {
+        if (param.kind === 'args') return [{ name: null, type: param.getType() as Class }];
+        if (param.kind !== 'arg') return [];
+        const type = param.getType() as Class;
+        return inputClasses.has(type) ? [{ name: param.name, type }] : [];
+      });
+      if (described.length > 0) byCoordinate.set(`${root}.${schemaName}`, described);
+    }
+  }
+
+  /** Gives the plain objects of a document the classes that carry the constraints. */
+  function instance(type: Class, plain: unknown): unknown {
+    if (Array.isArray(plain)) return plain.map((item) => instance(type, item));
+    if (plain === null || typeof plain !== 'object') return plain;
+    const made = Object.assign(new type(), plain) as Record<string, unknown>;
+    const fields = inputTypes.find(({ target }) => target === type)?.fields ?? [];
+    for (const field of fields) {
+      const fieldType = field.getType() as Class;
+      if (inputClasses.has(fieldType)) made[field.name] = instance(fieldType, made[field.name]);
+    }
+    return made;
+  }
+
+  return async (coordinate, args) => {
+    for (const { name, type } of byCoordinate.get(coordinate) ?? []) {
+      const value = instance(type, name === null ? args : args[name]);
+      const items = Array.isArray(value) ? value : [value];
+      for (const [index, item] of items.entries()) {
+        if (item === null || typeof item !== 'object') continue;
+        const [fault] = await validate(item, { forbidUnknownValues: false, stopAtFirstError: true });
+        if (fault) return clientError(fault, [name, Array.isArray(value) ? String(index) : null]);
+      }
+    }
+    return null;
+  };
+}
+
+/** The first constraint that failed, with the path of its argument. */
+function clientError(fault: ValidationError, prefix: readonly (string | null)[]): BillingError {
+  const path = [...prefix, fault.property];
+  let innermost = fault;
+  while (innermost.children?.[0]) {
+    innermost = innermost.children[0];
+    path.push(innermost.property);
+  }
+  const problem = Object.values(innermost.constraints ?? {})[0] ?? 'is not valid';
+  // class-validator begins its own messages with the property's name.
+  const words = problem.startsWith(`${innermost.property} `) ? problem.slice(innermost.property.length + 1) : problem;
+  return badInput(path.filter((part) => part !== null).join('.'), words);
+}

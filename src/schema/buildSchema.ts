@@ -1,0 +1,40 @@
+import { MapperKind, mapSchema } from '@graphql-tools/utils';
+import { GraphQLEnumType, GraphQLSchema, specifiedDirectives, validateSchema } from 'graphql';
+import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
+import { limitDirectives } from '../directives/definitions.js';
+import type { Catalogue } from '../services/tiers/catalogue.js';
+import { DateTimeScalar } from './scalars.js';
+
+/**
+ * The schema, in memory. Its enums of tiers and features are the catalogue's.
+ * @throws when it is no valid schema
+ */
+export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogue: Catalogue): GraphQLSchema {
+  const built = buildSchemaSync({
+    resolvers,
+    validate: true,
+    scalarsMap: [{ type: Date, scalar: DateTimeScalar }],
+    // The directives get their definitions below, with the catalogue's features.
+    skipCheck: true,
+  });
+  const values: Record<string, string[]> = {
+    TierName: catalogue.tiers.map(({ name }) => name),
+    Feature: catalogue.features,
+  };
+  const ofCatalogue = mapSchema(built, {
+    [MapperKind.ENUM_TYPE]: (type) => {
+      const names = values[type.name];
+      if (!names) return type;
+      const config = Object.fromEntries(names.map((name) => [name, { value: name }]));
+      return new GraphQLEnumType({ ...type.toConfig(), values: config });
+    },
+  });
+  const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
+  const schema = new GraphQLSchema({
+    ...ofCatalogue.toConfig(),
+    directives: [...specifiedDirectives, ...limitDirectives(features)],
+  });
+  const faults = validateSchema(schema);
+  if (faults.length > 0) throw new Error(`The schema is not valid:\n${faults.map(({ message }) => message).join('\n')}`);
+  return schema;
+}

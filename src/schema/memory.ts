@@ -1,0 +1,85 @@
+import { ArrayMaxSize, ArrayMinSize, Max, MaxLength, Min, ValidateIf } from 'class-validator';
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { connectionOf } from './pagination.js';
+import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
+import { IsFilled, MaxBytes, MaxJsonBytes } from './validators.js';
+
+export const MAX_CONTENT_BYTES = 1_048_576;
+const MAX_METADATA_BYTES = 65_536;
+const MAX_DIMENSIONS = 8_192;
+export const MAX_MEMORIES_PER_CALL = 1_000;
+
+@ObjectType('Memory')
+export class MemoryType {
+  @Field(() => ID)
+  id!: string;
+
+  @Field()
+  content!: string;
+
+  @Field(() => [Float], { nullable: true })
+  embedding!: number[] | null;
+
+  @Field(() => JsonObjectScalar, { nullable: true })
+  metadata!: unknown;
+
+  @Field(() => BigIntScalar, { description: 'What it counts for in the storage quota.' })
+  bytes!: number;
+
+  @Field({ description: 'Whether the federation may read it.' })
+  shared!: boolean;
+
+  @Field(() => DateTimeScalar)
+  createdAt!: Date;
+}
+
+export const MemoryConnection = connectionOf('Memory', () => MemoryType);
+
+@ObjectType('MemoryMatch')
+export class MemoryMatchType {
+  @Field(() => MemoryType)
+  memory!: MemoryType;
+
+  @Field(() => Float, { description: 'Cosine for an embedding, -1 to 1; a text score for a query, above 0.' })
+  score!: number;
+}
+
+@InputType()
+export class StoreMemoryInput {
+  @Field()
+  @IsFilled()
+  @MaxBytes(MAX_CONTENT_BYTES)
+  content!: string;
+
+  @Field(() => [Float], { nullable: true, description: "All of a tenant's are of one length." })
+  @ValidateIf(({ embedding }) => embedding != null)
+  @ArrayMinSize(1, { message: 'must have at least 1 number' })
+  @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
+  embedding?: number[] | null;
+
+  @Field(() => JsonObjectScalar, { nullable: true })
+  @ValidateIf(({ metadata }) => metadata != null)
+  @MaxJsonBytes(MAX_METADATA_BYTES)
+  metadata?: object | null;
+}
+
+@InputType({ description: 'A text or an embedding to compare with.' })
+export class SearchMemoriesInput {
+  @Field(() => String, { nullable: true })
+  @ValidateIf(({ query }) => query != null)
+  @IsFilled()
+  @MaxLength(1_000)
+  query?: string | null;
+
+  @Field(() => [Float], { nullable: true })
+  @ValidateIf(({ embedding }) => embedding != null)
+  @ArrayMinSize(1, { message: 'must have at least 1 number' })
+  @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
+  embedding?: number[] | null;
+
+  @Field(() => Int, { nullable: true, defaultValue: 10, description: 'How many, 1 to 100.' })
+  @ValidateIf(({ first }) => first != null)
+  @Min(1, { message: 'must be at least 1' })
+  @Max(100, { message: 'must be at most 100' })
+  first?: number | null;
+}

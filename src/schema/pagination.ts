@@ -1,0 +1,94 @@
+import { Max, MaxLength, Min } from 'class-validator';
+import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
+import { badInput } from '../errors.js';
+
+export const MAX_PAGE = 100;
+
+@ObjectType({ description: 'Where a page lies in the whole list.' })
+export class PageInfo {
+  @Field()
+  hasNextPage!: boolean;
+
+  @Field()
+  hasPreviousPage!: boolean;
+
+  @Field(() => String, { nullable: true })
+  startCursor!: string | null;
+
+  @Field(() => String, { nullable: true })
+  endCursor!: string | null;
+}
+
+@ArgsType()
+export class PageArgs {
+  @Field(() => Int, { nullable: true, defaultValue: 20, description: `How many, 1 to ${MAX_PAGE}.` })
+  @Min(1, { message: 'must be at least 1' })
+  @Max(MAX_PAGE, { message: `must be at most ${MAX_PAGE}` })
+  first: number = 20;
+
+  @Field(() => String, { nullable: true, description: 'The cursor of the last item seen.' })
+  @MaxLength(200)
+  after?: string | null;
+}
+
+export interface Edge<T> {
+  node: T;
+  cursor: string;
+}
+
+export interface Connection<T> {
+  edges: Edge<T>[];
+  pageInfo: PageInfo;
+}
+
+/** The Relay types `<Node>Connection` and `<Node>Edge` of a node. */
+export function connectionOf<T extends object>(nodeName: string, node: () => ClassType<T>) {
+  @ObjectType(`${nodeName}Edge`)
+  class EdgeType implements Edge<T> {
+    @Field(node)
+    node!: T;
+
+    @Field()
+    cursor!: string;
+  }
+
+  @ObjectType(`${nodeName}Connection`)
+  class ConnectionType implements Connection<T> {
+    @Field(() => [EdgeType])
+    edges!: EdgeType[];
+
+    @Field(() => PageInfo)
+    pageInfo!: PageInfo;
+  }
+  return ConnectionType;
+}
+
+/** @param keyOf what a cursor points at */
+export function connect<D, T>(
+  docs: readonly D[],
+  hasNextPage: boolean,
+  after: string | null | undefined,
+  keyOf: (doc: D) => string,
+  nodeOf: (doc: D) => T,
+): Connection<T> {
+  const edges = docs.map((doc) => ({ node: nodeOf(doc), cursor: encodeCursor(keyOf(doc)) }));
+  return {
+    edges,
+    pageInfo: {
+      hasNextPage,
+      hasPreviousPage: Boolean(after),
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+  };
+}
+
+const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');
+
+/** @throws BAD_USER_INPUT for what was never a cursor of ours */
+export function decodeCursor(after: string | null | undefined): string | null {
+  if (!after) return null;
+  const key = Buffer.from(after, 'base64url').toString('utf8');
+  if (encodeCursor(key) !== after || !/^[\w:-]{1,150}$/.test(key)) throw badInput('after', 'is not a cursor of this list');
+  return key;
+}

@@ -1,0 +1,124 @@
+import { IsEmail, MaxLength, ValidateIf, ValidateNested } from 'class-validator';
+import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+
+import { connectionOf, PageArgs } from './pagination.js';
+import { BigIntScalar } from './scalars.js';
+import { TierName } from './tier.js';
+import { IsCount, IsFilled } from './validators.js';
+
+@ObjectType('Tenant', { description: 'A customer of the operator.' })
+export class TenantType {
+  @Field(() => ID)
+  id!: string;
+
+  @Field()
+  name!: string;
+
+  @Field(() => String, { nullable: true })
+  email!: string | null;
+}
+
+export const TenantConnection = connectionOf('Tenant', () => TenantType);
+
+@ArgsType()
+export class TenantsArgs extends PageArgs {
+  @Field(() => String, { nullable: true, description: 'The beginning of a name or an e-mail address, or an id.' })
+  @ValidateIf(({ search }) => search != null)
+  @MaxLength(100)
+  search?: string | null;
+
+  @Field(() => TierName, { nullable: true })
+  tier?: string | null;
+}
+
+@ObjectType()
+export class NewTenantKey {
+  @Field(() => ID)
+  id!: string;
+
+  @Field({ description: 'The whole key, shown this once.' })
+  secret!: string;
+}
+
+@ObjectType({ description: 'A new tenant and its first key.' })
+export class NewTenant {
+  @Field(() => TenantType)
+  tenant!: TenantType;
+
+  @Field(() => NewTenantKey)
+  apiKey!: NewTenantKey;
+}
+
+@InputType()
+export class CreateTenantInput {
+  @Field()
+  @IsFilled()
+  @MaxLength(200)
+  name!: string;
+
+  @Field(() => String, { nullable: true })
+  @ValidateIf(({ email }) => email != null)
+  @MaxLength(320)
+  @IsEmail({}, { message: 'must be an e-mail address' })
+  email?: string | null;
+}
+
+const MAX_INT = 2 ** 31 - 1;
+
+@InputType({ description: 'Overrides; null clears one.' })
+export class TierLimitsInput {
+  @Field(() => BigIntScalar, { nullable: true })
+  @ValidateIf((limits) => limits.apiCallsPerDay != null)
+  @IsCount()
+  apiCallsPerDay?: number | null;
+
+  @Field(() => Int, { nullable: true })
+  @ValidateIf((limits) => limits.apiCallsPerMinute != null)
+  @IsCount(MAX_INT)
+  apiCallsPerMinute?: number | null;
+
+  @Field(() => Int, { nullable: true })
+  @ValidateIf((limits) => limits.concurrentRequests != null)
+  @IsCount(MAX_INT)
+  concurrentRequests?: number | null;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  @ValidateIf((limits) => limits.maxMemories != null)
+  @IsCount()
+  maxMemories?: number | null;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  @ValidateIf((limits) => limits.maxEmbeddings != null)
+  @IsCount()
+  maxEmbeddings?: number | null;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  @ValidateIf((limits) => limits.maxStorageBytes != null)
+  @IsCount()
+  maxStorageBytes?: number | null;
+
+  @Field(() => Int, { nullable: true })
+  @ValidateIf((limits) => limits.maxExtractionBatchSize != null)
+  @IsCount(MAX_INT)
+  maxExtractionBatchSize?: number | null;
+
+  @Field(() => Int, { nullable: true })
+  @ValidateIf((limits) => limits.federationPriority != null)
+  @IsCount(MAX_INT)
+  federationPriority?: number | null;
+}
+
+@InputType()
+export class SetTenantLimitsInput {
+  @Field(() => ID)
+  @MaxLength(100)
+  tenantId!: string;
+
+  @Field(() => TierName, { nullable: true, description: 'Whatever the tenant pays for; null clears.' })
+  tier?: string | null;
+
+  @Field(() => TierLimitsInput, { nullable: true, description: 'null clears all.' })
+  @ValidateIf(({ limits }) => limits != null)
+  @ValidateNested()
+  limits?: TierLimitsInput | null;
+}

@@ -1,0 +1,93 @@
+import { IsInt, Matches, Max, Min, ValidateIf } from 'class-validator';
+import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { UsagePeriod, type UsageReading } from '../services/usage.js';
+import { BigIntScalar, DateTimeScalar } from './scalars.js';
+import { TierLimitsType } from './tier.js';
+
+registerEnumType(UsagePeriod, { name: 'UsagePeriod', description: 'UTC minutes, days and months.' });
+
+@ObjectType()
+export class EndpointUsage {
+  @Field()
+  endpoint!: string;
+
+  @Field(() => BigIntScalar)
+  calls!: number;
+}
+
+@ObjectType('Usage', { description: 'What a tenant used in one window of time.' })
+export class UsageType implements UsageReading {
+  @Field(() => UsagePeriod)
+  period!: UsagePeriod;
+
+  @Field(() => DateTimeScalar)
+  from!: Date;
+
+  @Field(() => DateTimeScalar)
+  to!: Date;
+
+  @Field(() => BigIntScalar)
+  apiCalls!: number;
+
+  @Field(() => BigIntScalar, { nullable: true, description: 'null: this period has no limit of its own.' })
+  limit!: number | null;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  remaining!: number | null;
+
+  @Field(() => DateTimeScalar)
+  resetsAt!: Date;
+
+  @Field(() => [EndpointUsage], { description: 'Most calls first. Not kept by the minute.' })
+  byEndpoint!: EndpointUsage[];
+
+  @Field(() => BigIntScalar)
+  federationShares!: number;
+
+  @Field(() => BigIntScalar)
+  extractions!: number;
+}
+
+@ObjectType({ description: 'What a tenant stores, and may store.' })
+export class StorageUsage {
+  @Field(() => BigIntScalar)
+  memories!: number;
+
+  @Field(() => BigIntScalar)
+  embeddings!: number;
+
+  @Field(() => BigIntScalar)
+  bytes!: number;
+
+  @Field(() => TierLimitsType)
+  limits!: TierLimitsType;
+}
+
+@InputType()
+export class ReportUsageInput {
+  @Field(() => Int)
+  @IsInt()
+  @Min(1, { message: 'must be at least 1' })
+  @Max(1_000_000_000, { message: 'must be at most 1000000000' })
+  quantity!: number;
+
+  @Field(() => String, { nullable: true, description: 'The same key again reports nothing more.' })
+  @ValidateIf(({ idempotencyKey }) => idempotencyKey != null)
+  @Matches(/^[\w:.-]{1,60}$/, { message: 'must have 1 to 60 letters, digits or _ : . -' })
+  idempotencyKey?: string | null;
+}
+
+@ObjectType({ description: "Usage that was reported to Stripe's meter." })
+export class UsageReport {
+  @Field(() => ID, { description: 'The idempotency key.' })
+  id!: string;
+
+  @Field(() => ID)
+  tenantId!: string;
+
+  @Field(() => Int)
+  quantity!: number;
+
+  @Field({ description: '`REPORTED`' })
+  status!: string;
+}

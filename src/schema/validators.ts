@@ -1,0 +1,59 @@
+import { ValidateBy, type ValidationOptions } from 'class-validator';
+
+const MAX_URL_LENGTH = 2048;
+
+/** An absolute http or https URL, localhost included. */
+export const IsHttpUrl = (options?: ValidationOptions) =>
+  ValidateBy(
+    {
+      name: 'isHttpUrl',
+      validator: {
+        validate: (value) => {
+          if (typeof value !== 'string' || value.length > MAX_URL_LENGTH || !URL.canParse(value)) return false;
+          const { protocol, username, password } = new URL(value);
+          return (protocol === 'http:' || protocol === 'https:') && !username && !password;
+        },
+        defaultMessage: () => `must be an absolute http or https URL of at most ${MAX_URL_LENGTH} characters`,
+      },
+    },
+    options,
+  );
+
+/** A count that JSON and BSON hold exactly. */
+export const IsCount = (max = Number.MAX_SAFE_INTEGER) =>
+  ValidateBy({
+    name: 'isCount',
+    validator: {
+      validate: (value) => (typeof value === 'number' || typeof value === 'bigint') && value >= 0 && value <= max,
+      defaultMessage: () => `must be a whole number from 0 to ${max}`,
+    },
+  });
+
+export const MaxBytes = (max: number) =>
+  ValidateBy({
+    name: 'maxBytes',
+    validator: {
+      validate: (value) => typeof value === 'string' && Buffer.byteLength(value) <= max,
+      defaultMessage: () => `must have at most ${max} bytes of UTF-8`,
+    },
+  });
+
+/** An object that takes at most `max` bytes as JSON. */
+export const MaxJsonBytes = (max: number) =>
+  ValidateBy({
+    name: 'maxJsonBytes',
+    validator: {
+      validate: (value) => Buffer.byteLength(JSON.stringify(value)) <= max,
+      defaultMessage: () => `must have at most ${max} bytes as JSON`,
+    },
+  });
+
+/** Not only white space. */
+export const IsFilled = () =>
+  ValidateBy({
+    name: 'isFilled',
+    validator: {
+      validate: (value) => typeof value === 'string' && value.trim().length > 0,
+      defaultMessage: () => 'must not be empty',
+    },
+  });

@@ -1,0 +1,41 @@
+import type { TierLimits } from '../tiers/catalogue.js';
+
+/** Calls to one endpoint that an operation is to be charged for. */
+export interface Charge {
+  endpoint: string;
+  calls: number;
+}
+
+export type CallLimits = Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'>;
+
+/** What a tenant has used of its two windows. */
+export interface WindowUse {
+  day: number;
+  minute: number;
+  /** The instant for which it was decided: tells which day and minute are meant. */
+  atMs: number;
+}
+
+export type Decision =
+  | { admitted: true; used: WindowUse }
+  | { admitted: false; used: WindowUse; window: 'minute' | 'day' };
+
+/**
+ * Decides whether a tenant may make calls, and charges for them in the same step. A decision is given when it is on
+ * disk. No number of instances and no concurrency lets one call too many through.
+ */
+export interface Admission {
+  /**
+   * @param charges with at least one call in sum
+   * @throws SERVICE_UNAVAILABLE when the database is away, or too many decisions wait
+   */
+  admit(tenantId: string, limits: CallLimits, charges: readonly Charge[]): Promise<Decision>;
+  /** What the tenant has used as far as this instance knows without asking; null: it does not. */
+  peek(tenantId: string): WindowUse | null;
+  /** Takes a charge back, because what was charged for failed through our fault. */
+  giveBack(tenantId: string, charges: readonly Charge[], used: WindowUse): Promise<void>;
+  /** Waits until what was begun is decided. */
+  stop(): Promise<void>;
+}
+
+export const sumOf = (charges: readonly Charge[]): number => charges.reduce((sum, { calls }) => sum + calls, 0);

@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { type AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
+import { BillingError, serviceUnavailable } from '../../errors.js';
+import type { Models } from '../../models/models.js';
+import type { UsageDayDoc } from '../../models/usageDay.js';
+import { type Admission, type CallLimits, type Charge, type Decision, sumOf } from './admission.js';
+import { createGiveBacks } from './giveBacks.js';
+import { createGroupCommit } from './groupCommit.js';
+import { type Increment, incrementStatement } from './increments.js';
+import { addCalls, emptyView, fullWindow, minuteToCharge, type UsageView, useOf, viewOf } from './usageView.js';
+import { dayOf, hourOf, usageDayId } from './windows.js';
+
+interface Waiting {
+  tenantId: string;
+  limits: CallLimits;
+  charges: readonly Charge[];
+  calls: number;
+  resolve(decision: Decision): void;
+  reject(error: Error): void;
+}
+
+/** What waits of one tenant, in order of arrival. */
+interface Group {
+  id: string;
+  limits: CallLimits;
+  waiting: Waiting[];
+}
+
+interface Attempt {
+  group: Group;
+  granted: Waiting[];
+  increment: Increment;
+}
+
+const MAX_VIEWS = 100_000;
+const MAX_WAITING = 10_000;
+/** A tenant is refused from memory for so long before the database is asked again. */
+const REFUSE_FROM_MEMORY_MS = 1_000;
+/** Other instances charge too: for the headers a view is read anew this often. */
+const REFRESH_MS = 2_000;
+/** Past it the caller is told that the database is away. */
+const COMMIT_TIMEOUT_MS = 1_800;
+const DUPLICATE_KEY = 11_000;
+
+/**
+ * Admission for any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
+ * tenant. If fewer matched than were sent, the documents tell which, and what room is left is granted in order of
+ * arrival.
+ */
+export function createSharedAdmission(deps: { models: Models; clock: Clock; log: Logger }): Admission {
+  const { models, clock, log } = deps;
+  const days = models.usageDays.collection;
+  const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
+  const views = new LRUCache<string, UsageView>({ max: MAX_VIEWS });
+  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
+  const giveBacks = createGiveBacks({ models, log });
+  let lastBatch = 0;
+
+  async function commit(batch: Waiting[]): Promise<void> {
+    try {
+      let groups = groupByTenant(batch);
+      // Each round either ends a group or has seen another instance take what it was sent for: usage only rises.
+      while (groups.length > 0) groups = await round(groups);
+    } catch (error) {
+      log.error({ err: error }, 'a batch of admissions failed');
+      const away = error instanceof BillingError ? error : serviceUnavailable('The database does not answer; try again shortly');
+      for (const item of batch) {
+        views.delete(usageDayId(item.tenantId, dayOf(clock.now())));
+        item.reject(away);
+      }
+    }
+  }
+
+  function groupByTenant(batch: Waiting[]): Group[] {
+    const day = dayOf(clock.now());
+    const groups = new Map<string, Group>();
+    for (const item of batch) {
+      const group = groups.get(item.tenantId);
+      if (group) {
+        group.waiting.push(item);
+        group.limits = item.limits;
+      } else {
+        groups.set(item.tenantId, { id: usageDayId(item.tenantId, day), limits: item.limits, waiting: [item] });
+      }
+    }
+    return [...groups.values()];
+  }
+
+  /** @returns the groups that are not decided yet */
+  async function round(groups: Group[]): Promise<Group[]> {
+    const nowMs = clock.now();
+    await readViews(groups.filter((group) => mayBeRefused(group, nowMs)).map(({ id }) => id));
+    const batch = ++lastBatch;
+    const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
+    if (attempts.length === 0) return [];
+    const [matched, stale] = await Promise.all([
+      send(attempts.map(({ group, increment }) => incrementStatement(increment, isBegun(group.id, increment.minute)))),
+      readDays(attempts.map(({ group }) => group.id).filter((id) => isOld(id, nowMs))),
+    ]);
+    const all = matched === attempts.length;
+    const docs = all ? stale : await readDays(attempts.map(({ group }) => group.id));
+    return attempts.flatMap((tried) => {
+      const doc = docs.get(tried.group.id);
+      const counted = doc?.batches?.[instance] === batch;
+      if (all || counted) {
+        grant(tried, doc, counted, nowMs);
+        return [];
+      }
+      views.set(tried.group.id, viewOf(doc, nowMs));
+      return [{ ...tried.group, waiting: tried.granted }];
+    });
+  }
+
+  const viewFor = (id: string): UsageView => views.get(id) ?? emptyView();
+  const isBegun = (id: string, minute: number) => viewFor(id).minute.at === minute;
+  const isOld = (id: string, nowMs: number) => nowMs - viewFor(id).readAtMs >= REFRESH_MS;
+
+  /** Whether something of the group has no room by a view that is too old to refuse by. */
+  function mayBeRefused(group: Group, nowMs: number): boolean {
+    const view = viewFor(group.id);
+    const sum = group.waiting.reduce((calls, item) => calls + item.calls, 0);
+    if (nowMs - view.readAtMs < REFUSE_FROM_MEMORY_MS) return false;
+    return fullWindow(view, group.limits, sum, minuteToCharge(view, nowMs)) !== null;
+  }
+
+  /** Takes from the group what has room, in order of arrival, and refuses the rest. */
+  function attempt(group: Group, batch: number, nowMs: number): Attempt {
+    const view = structuredClone(viewFor(group.id));
+    const minute = minuteToCharge(view, nowMs);
+    const granted: Waiting[] = [];
+    for (const item of group.waiting) {
+      const window = fullWindow(view, group.limits, item.calls, minute);
+      if (window) {
+        item.resolve({ admitted: false, used: useOf(view, nowMs), window });
+      } else {
+        addCalls(view, item.calls, minute);
+        granted.push(item);
+      }
+    }
+    const charges = granted.flatMap((item) => item.charges);
+    const increment = {
+      id: group.id,
+      limits: group.limits,
+      calls: sumOf(charges),
+      charges,
+      minute,
+      hour: hourOf(nowMs),
+      instance,
+      batch,
+    };
+    return { group, granted, increment };
+  }
+
+  /** @param doc read after or beside the increment, if it was read; `counted`: it has the increment already */
+  function grant(
+    { group, granted, increment }: Attempt,
+    doc: UsageDayDoc | undefined,
+    counted: boolean,
+    nowMs: number,
+  ): void {
+    const read = doc !== undefined || isOld(group.id, nowMs);
+    const view = read ? viewOf(doc, nowMs) : viewFor(group.id);
+    // The view before the batch, so that each call is told what was used up to itself.
+    if (counted) addCalls(view, -increment.calls, increment.minute);
+    for (const item of granted) {
+      addCalls(view, item.calls, increment.minute);
+      item.resolve({ admitted: true, used: useOf(view, nowMs) });
+    }
+    views.set(group.id, view);
+  }
+
+  /** @returns how many statements charged */
+  async function send(statements: AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
+    const options = { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS };
+    try {
+      const result = await days.bulkWrite(statements as never, options);
+      return result.matchedCount + result.upsertedCount;
+    } catch (error) {
+      const refused =
+        error instanceof MongoBulkWriteError &&
+        error.code === DUPLICATE_KEY &&
+        [error.writeErrors].flat().every(({ code }) => code === DUPLICATE_KEY);
+      if (!refused) throw error;
+      return error.result.matchedCount + error.result.upsertedCount;
+    }
+  }
+
+  async function readDays(ids: string[]): Promise<Map<string, UsageDayDoc>> {
+    if (ids.length === 0) return new Map();
+    const found = await days
+      .find({ _id: { $in: ids as never[] } }, { projection: { calls: 1, minute: 1, batches: 1 }, timeoutMS: COMMIT_TIMEOUT_MS })
+      .toArray();
+    return new Map(found.map((doc) => [String(doc._id), doc as unknown as UsageDayDoc]));
+  }
+
+  async function readViews(ids: string[]): Promise<void> {
+    const docs = await readDays(ids);
+    const nowMs = clock.now();
+    for (const id of ids) views.set(id, viewOf(docs.get(id), nowMs));
+  }
+
+  return {
+    admit(tenantId, limits, charges) {
+      return new Promise<Decision>((resolve, reject) => {
+        queue.submit({ tenantId, limits, charges, calls: sumOf(charges), resolve, reject });
+      });
+    },
+    peek(tenantId) {
+      const nowMs = clock.now();
+      const view = views.get(usageDayId(tenantId, dayOf(nowMs)));
+      return view ? useOf(view, nowMs) : null;
+    },
+    async giveBack(tenantId, charges, used) {
+      const id = usageDayId(tenantId, dayOf(used.atMs));
+      await giveBacks.give(id, charges, used.atMs);
+      views.delete(id);
+    },
+    async stop() {
+      await queue.idle();
+      await giveBacks.idle();
+    },
+  };
+}

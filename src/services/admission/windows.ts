@@ -1,0 +1,30 @@
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** Minutes since the Unix epoch. */
+export const minuteOf = (ms: number): number => Math.floor(ms / MINUTE_MS);
+
+export const endOfMinute = (ms: number): Date => new Date((minuteOf(ms) + 1) * MINUTE_MS);
+
+/** The UTC day, `YYYY-MM-DD`. */
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+
+export const startOfDay = (ms: number): Date => new Date(Math.floor(ms / DAY_MS) * DAY_MS);
+
+/** The next UTC midnight. */
+export const endOfDay = (ms: number): Date => new Date((Math.floor(ms / DAY_MS) + 1) * DAY_MS);
+
+export const hourOf = (ms: number): number => new Date(ms).getUTCHours();
+
+export const startOfMonth = (ms: number): Date => {
+  const date = new Date(ms);
+  return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1));
+};
+
+export const endOfMonth = (ms: number): Date => {
+  const date = new Date(ms);
+  return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1));
+};
+
+/** The `_id` of a tenant's day: days of one tenant lie side by side, in order. */
+export const usageDayId = (tenantId: string, day: string): string => `${tenantId}:${day}`;

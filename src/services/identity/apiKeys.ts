@@ -1,0 +1,129 @@
+import type { Clock } from '../../clock.js';
+import { badInput, forbidden, notFound } from '../../errors.js';
+import type { ApiKeyDoc } from '../../models/apiKey.js';
+import type { Models } from '../../models/models.js';
+import type { Authenticator } from './authenticator.js';
+import { generateKey } from './keyFormat.js';
+import { hashSecret } from './keyHash.js';
+import { ALL_SCOPES, type Principal } from './principal.js';
+
+export type { ApiKeyDoc };
+
+export interface NewKey {
+  apiKey: ApiKeyDoc;
+  /** Shown this once; only its hash is kept. */
+  secret: string;
+}
+
+export interface NewKeyInput {
+  name: string;
+  scopes?: string[] | null | undefined;
+  expiresAt?: Date | null | undefined;
+}
+
+export interface ApiKeys {
+  list(tenantId: string): Promise<ApiKeyDoc[]>;
+  /** @param creator a key makes no key that may do more than itself */
+  create(tenantId: string, input: NewKeyInput, creator: Principal): Promise<NewKey>;
+  createOperatorKey(name: string): Promise<NewKey>;
+  /** A new key with the same name and scopes; the old one works for `overlapS` seconds more. */
+  rotate(tenantId: string, keyId: string, overlapS: number): Promise<NewKey>;
+  /** At once, on every instance. Revoking twice is no error. */
+  revoke(tenantId: string, keyId: string): Promise<ApiKeyDoc>;
+}
+
+const MAX_KEYS_PER_TENANT = 100;
+
+export function createApiKeys(deps: {
+  models: Models;
+  clock: Clock;
+  authenticator: Authenticator;
+  kind: 'live' | 'test';
+}): ApiKeys {
+  const { models, clock, authenticator, kind } = deps;
+  const usable = (now: Date) => ({ revokedAt: null, $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] });
+
+  async function make(
+    tenantId: string | null,
+    input: { name: string; scopes: string[]; expiresAt: Date | null },
+  ): Promise<NewKey> {
+    const { key, keyId, secret } = generateKey(kind);
+    const doc: ApiKeyDoc = {
+      _id: keyId,
+      tenantId,
+      ...input,
+      ...(await hashSecret(secret)),
+      createdAt: new Date(clock.now()),
+      revokedAt: null,
+      lastUsedAt: null,
+      rotatedTo: null,
+    };
+    await models.apiKeys.create(doc);
+    return { apiKey: doc, secret: key };
+  }
+
+  async function refuseTooMany(tenantId: string): Promise<void> {
+    const count = await models.apiKeys.countDocuments({ tenantId, ...usable(new Date(clock.now())) });
+    if (count >= MAX_KEYS_PER_TENANT) {
+      throw badInput('input', `a tenant has at most ${MAX_KEYS_PER_TENANT} usable keys; revoke one first`);
+    }
+  }
+
+  async function find(tenantId: string, keyId: string): Promise<ApiKeyDoc> {
+    const doc = await models.apiKeys.findOne({ _id: keyId, tenantId }).lean<ApiKeyDoc>();
+    if (!doc) throw notFound(`API key ${keyId}`);
+    return doc;
+  }
+
+  return {
+    async list(tenantId) {
+      return models.apiKeys
+        .find({ tenantId })
+        .sort({ createdAt: -1 })
+        .limit(10 * MAX_KEYS_PER_TENANT)
+        .lean<ApiKeyDoc[]>();
+    },
+
+    async create(tenantId, input, creator) {
+      const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
+      if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
+      const excess = scopes.filter((scope) => creator.kind === 'tenant' && !creator.scopes.has(scope));
+      if (excess.length > 0) throw forbidden(`This key may not give the scope ${excess.join(', ')} that it lacks itself`);
+      const expiresAt = input.expiresAt ?? null;
+      if (expiresAt && expiresAt.getTime() <= clock.now()) throw badInput('input.expiresAt', 'must be in the future');
+      await refuseTooMany(tenantId);
+      return make(tenantId, { name: input.name, scopes, expiresAt });
+    },
+
+    createOperatorKey: (name) => make(null, { name, scopes: [], expiresAt: null }),
+
+    async rotate(tenantId, keyId, overlapS) {
+      const old = await find(tenantId, keyId);
+      const now = clock.now();
+      if (old.revokedAt || (old.expiresAt && old.expiresAt.getTime() <= now)) {
+        throw badInput('id', 'the key is revoked or expired; create a new one instead');
+      }
+      if (old.rotatedTo) throw badInput('id', `the key was rotated already, to ${old.rotatedTo}`);
+      await refuseTooMany(tenantId);
+      const next = await make(tenantId, { name: old.name, scopes: old.scopes, expiresAt: old.expiresAt });
+      const overlapEnd = new Date(now + overlapS * 1000);
+      const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
+      // The condition lets one of two rotations at once win; the loser's new key is taken back.
+      const won = await models.apiKeys.updateOne(
+        { _id: keyId, rotatedTo: null, revokedAt: null },
+        { $set: { expiresAt, rotatedTo: next.apiKey._id } },
+      );
+      authenticator.forget(keyId);
+      if (won.modifiedCount === 1) return next;
+      await models.apiKeys.deleteOne({ _id: next.apiKey._id });
+      throw badInput('id', 'the key was rotated or revoked at the same moment');
+    },
+
+    async revoke(tenantId, keyId) {
+      await find(tenantId, keyId);
+      await models.apiKeys.updateOne({ _id: keyId, revokedAt: null }, { $set: { revokedAt: new Date(clock.now()) } });
+      authenticator.forget(keyId);
+      return find(tenantId, keyId);
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
+import { BillingError, ErrorCode, unauthenticated } from '../../errors.js';
+import type { ApiKeyDoc } from '../../models/apiKey.js';
+import type { Models } from '../../models/models.js';
+import { createFailureLimit } from './failureLimit.js';
+import { type ParsedKey, parseKey } from './keyFormat.js';
+import { secretMatches } from './keyHash.js';
+import type { Principal } from './principal.js';
+
+/** Tells who a key belongs to. */
+export interface Authenticator {
+  /**
+   * @param key as the client sent it
+   * @param address of the client, for the limit on failures
+   * @throws UNAUTHENTICATED; RATE_LIMITED after too many failures of one key id or one address
+   */
+  authenticate(key: string, address: string): Promise<Principal>;
+  /** Forgets what it verified of a key, after a revocation. */
+  forget(keyId: string): void;
+  forgetAll(): void;
+}
+
+interface VerifiedKey {
+  /** SHA-256 of the whole key: the key itself is never kept. */
+  digest: Buffer;
+  principal: Principal;
+  untilMs: number;
+}
+
+const REMEMBER_MS = 60_000;
+const MAX_REMEMBERED = 50_000;
+const MAX_FAILURES_PER_KEY = 20;
+const MAX_FAILURES_PER_ADDRESS = 200;
+
+export function createAuthenticator(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  adminApiKey: string | null;
+}): Authenticator {
+  const { models, clock, log } = deps;
+  const adminDigest = deps.adminApiKey === null ? null : digestOf(deps.adminApiKey);
+  const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
+  const verifying = new Map<string, Promise<Principal>>();
+  const keyFailures = createFailureLimit(clock, MAX_FAILURES_PER_KEY);
+  const addressFailures = createFailureLimit(clock, MAX_FAILURES_PER_ADDRESS);
+
+  async function verify({ keyId, secret }: ParsedKey, digest: Buffer): Promise<Principal | null> {
+    const doc = await models.apiKeys.findById(keyId).lean<ApiKeyDoc>();
+    const now = clock.now();
+    if (!doc || doc.revokedAt || (doc.expiresAt && doc.expiresAt.getTime() <= now)) return null;
+    const matches = await secretMatches(secret, { salt: bytesOf(doc.salt), hash: bytesOf(doc.hash) });
+    if (!matches) return null;
+    const principal: Principal =
+      doc.tenantId === null
+        ? { kind: 'operator' }
+        : { kind: 'tenant', tenantId: doc.tenantId, keyId, scopes: new Set(doc.scopes) };
+    const untilMs = Math.min(now + REMEMBER_MS, doc.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
+    verified.set(keyId, { digest, principal, untilMs });
+    noteUse(keyId, now);
+    return principal;
+  }
+
+  // At most once a minute and key: a verified key is remembered that long.
+  function noteUse(keyId: string, now: number): void {
+    models.apiKeys
+      .updateOne({ _id: keyId }, { $max: { lastUsedAt: new Date(now) } })
+      .catch((error: unknown) => log.warn({ err: error, keyId }, 'could not note the use of a key'));
+  }
+
+  function refuseGuessers(keyId: string, address: string): void {
+    const waitS = Math.max(keyFailures.retryAfterS(keyId), addressFailures.retryAfterS(address));
+    if (waitS === 0) return;
+    throw new BillingError(
+      ErrorCode.RATE_LIMITED,
+      `Too many failed tries with a key; wait ${waitS} s`,
+      { window: 'minute', remaining: 0, resetsAt: new Date(clock.now() + waitS * 1000).toISOString() },
+      { 'retry-after': String(waitS) },
+    );
+  }
+
+  async function verifyOnce(parsed: ParsedKey, digest: Buffer, address: string): Promise<Principal> {
+    refuseGuessers(parsed.keyId, address);
+    const principal = await verify(parsed, digest);
+    if (principal) return principal;
+    keyFailures.add(parsed.keyId);
+    addressFailures.add(address);
+    throw unauthenticated('The API key is wrong, expired or revoked');
+  }
+
+  return {
+    async authenticate(key, address) {
+      const digest = digestOf(key);
+      if (adminDigest && timingSafeEqual(digest, adminDigest)) return { kind: 'operator' };
+      const parsed = parseKey(key);
+      if (!parsed) throw unauthenticated('The API key is malformed: check that it was copied whole');
+      const known = verified.get(parsed.keyId);
+      if (known && known.untilMs > clock.now() && timingSafeEqual(known.digest, digest)) return known.principal;
+      const flight = digest.toString('base64');
+      let running = verifying.get(flight);
+      if (!running) {
+        running = verifyOnce(parsed, digest, address).finally(() => verifying.delete(flight));
+        verifying.set(flight, running);
+      }
+      return running;
+    },
+    forget: (keyId) => {
+      verified.delete(keyId);
+    },
+    forgetAll: () => verified.clear(),
+  };
+}
+
+function digestOf(key: string): Buffer {
+  return createHash('sha256').update(key).digest();
+}
+
+/** Lean reads give BSON binaries, not Buffers. */
+function bytesOf(value: Buffer | { buffer: Uint8Array }): Buffer {
+  return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer);
+}

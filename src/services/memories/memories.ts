@@ -1,0 +1,168 @@
+import { Types } from 'mongoose';
+import type { Clock } from '../../clock.js';
+import { badInput, notFound } from '../../errors.js';
+import type { MemoryDoc } from '../../models/memory.js';
+import type { Models } from '../../models/models.js';
+import { dayOf, usageDayId } from '../admission/windows.js';
+import type { Storage } from '../storage/storage.js';
+import { type Storable, sizeOf } from '../storage/storageSize.js';
+import { cosine, packEmbedding, unpackEmbedding } from './embedding.js';
+
+export type { MemoryDoc };
+
+export interface MemoryPage {
+  memories: MemoryDoc[];
+  hasNextPage: boolean;
+}
+
+export interface MemoryMatch {
+  memory: MemoryDoc;
+  /** Text: MongoDB's text score. Vector: cosine, -1 to 1. */
+  score: number;
+}
+
+/** A tenant's memories. Every call names the tenant; another's memory does not exist. */
+export interface Memories {
+  /** @param holdId of the storage held for exactly these memories */
+  store(tenantId: string, inputs: readonly Storable[], holdId: string): Promise<MemoryDoc[]>;
+  find(tenantId: string, id: string): Promise<MemoryDoc | null>;
+  /** Oldest first. @param after the id of the last one seen */
+  page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<MemoryPage>;
+  /** @returns false when there was none */
+  remove(tenantId: string, id: string): Promise<boolean>;
+  /** Makes it readable for the federation, and counts the share once. */
+  share(tenantId: string, id: string): Promise<MemoryDoc>;
+  search(
+    tenantId: string,
+    query: { text?: string | null | undefined; embedding?: readonly number[] | null | undefined; first: number },
+  ): Promise<MemoryMatch[]>;
+}
+
+const SCAN_BATCH = 500;
+
+export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string => doc._id.slice(doc.tenantId.length + 1);
+
+export function createMemories(deps: { models: Models; clock: Clock; storage: Storage }): Memories {
+  const { models, clock, storage } = deps;
+  const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
+
+  function documentOf(tenantId: string, input: Storable): MemoryDoc {
+    return {
+      _id: keyOf(tenantId, `mem_${new Types.ObjectId().toHexString()}`),
+      tenantId,
+      content: input.content,
+      embedding: input.embedding ? packEmbedding(input.embedding) : null,
+      metadata: input.metadata ?? null,
+      bytes: sizeOf(input).bytes,
+      sharedAt: null,
+      createdAt: new Date(clock.now()),
+    };
+  }
+
+  /** All embeddings of one call are of one length; the tenant's others are compared in the transaction. */
+  function dimensionsOf(inputs: readonly Storable[]): number | null {
+    const lengths = new Set(inputs.flatMap(({ embedding }) => (embedding ? [embedding.length] : [])));
+    if (lengths.size > 1) throw badInput('input.embedding', `must be of one length, not ${[...lengths].join(' and ')}`);
+    return [...lengths][0] ?? null;
+  }
+
+  async function searchText(tenantId: string, text: string, first: number): Promise<MemoryMatch[]> {
+    const found = await models.memories
+      .find({ tenantId, $text: { $search: text } }, { score: { $meta: 'textScore' } })
+      .sort({ score: { $meta: 'textScore' } })
+      .limit(first)
+      .lean<(MemoryDoc & { score: number })[]>();
+    return found.map(({ score, ...memory }) => ({ memory, score }));
+  }
+
+  /** Compares with each embedding of the tenant, a batch at a time; keeps the best `first`. */
+  async function searchVector(tenantId: string, embedding: readonly number[], first: number): Promise<MemoryMatch[]> {
+    const dimensions = await storage.dimensions(tenantId);
+    if (dimensions === null) return [];
+    if (embedding.length !== dimensions) {
+      throw badInput('input.embedding', `has ${embedding.length} numbers, but this tenant's embeddings have ${dimensions}`);
+    }
+    const wanted = Float64Array.from(embedding);
+    let best: { id: string; score: number }[] = [];
+    const cursor = models.memories
+      .find({ _id: { $gt: `${tenantId}:`, $lt: `${tenantId};` }, embedding: { $ne: null } }, { embedding: 1 })
+      .lean<Pick<MemoryDoc, '_id' | 'embedding'>[]>()
+      .cursor({ batchSize: SCAN_BATCH });
+    for await (const { _id, embedding: packed } of cursor) {
+      if (!packed) continue;
+      const score = cosine(wanted, unpackEmbedding(packed));
+      if (best.length === first && score <= (best[first - 1]?.score ?? -1)) continue;
+      best.push({ id: _id, score });
+      best = best.sort((a, b) => b.score - a.score).slice(0, first);
+    }
+    const found = await models.memories.find({ _id: { $in: best.map(({ id }) => id) } }).lean<MemoryDoc[]>();
+    const byId = new Map(found.map((memory) => [memory._id, memory]));
+    return best.flatMap(({ id, score }) => {
+      const memory = byId.get(id);
+      return memory ? [{ memory, score }] : [];
+    });
+  }
+
+  return {
+    async store(tenantId, inputs, holdId) {
+      const dimensions = dimensionsOf(inputs);
+      const docs = inputs.map((input) => documentOf(tenantId, input));
+      await models.connection.transaction(async (session) => {
+        await models.memories.collection.insertMany(docs as never[], { session });
+        await storage.settle(tenantId, holdId, dimensions, session);
+      });
+      return docs;
+    },
+
+    async find(tenantId, id) {
+      return models.memories.findById(keyOf(tenantId, id)).lean<MemoryDoc>();
+    },
+
+    async page(tenantId, { first, after }) {
+      const found = await models.memories
+        .find({ _id: { $gt: keyOf(tenantId, after ?? ''), $lt: `${tenantId};` } })
+        .sort({ _id: 1 })
+        .limit(first + 1)
+        .lean<MemoryDoc[]>();
+      return { memories: found.slice(0, first), hasNextPage: found.length > first };
+    },
+
+    async remove(tenantId, id) {
+      return models.connection.transaction(async (session) => {
+        const removed = await models.memories.findByIdAndDelete(keyOf(tenantId, id), { session }).lean<MemoryDoc>();
+        if (!removed) return false;
+        const { bytes } = removed;
+        await storage.free(tenantId, { memories: 1, embeddings: removed.embedding ? 1 : 0, bytes }, session);
+        return true;
+      });
+    },
+
+    async share(tenantId, id) {
+      return models.connection.transaction(async (session) => {
+        const sharedAt = new Date(clock.now());
+        const key = keyOf(tenantId, id);
+        const shared = await models.memories.updateOne({ _id: key, sharedAt: null }, { $set: { sharedAt } }, { session });
+        if (shared.modifiedCount === 1) {
+          await models.usageDays.updateOne(
+            { _id: usageDayId(tenantId, dayOf(clock.now())) },
+            {
+              $inc: { federationShares: 1 },
+              $setOnInsert: { calls: 0, minute: { at: 0, calls: 0 }, endpoints: {}, hours: {}, batches: {}, extractions: 0 },
+            },
+            { session, upsert: true },
+          );
+        }
+        const memory = await models.memories.findById(key, null, { session }).lean<MemoryDoc>();
+        if (!memory) throw notFound(`Memory ${id}`);
+        return memory;
+      });
+    },
+
+    async search(tenantId, { text, embedding, first }) {
+      if (text && embedding) throw badInput('input', 'takes a text or an embedding, not both');
+      if (embedding) return searchVector(tenantId, embedding, first);
+      if (text) return searchText(tenantId, text, first);
+      throw badInput('input', 'needs a text or an embedding');
+    },
+  };
+}

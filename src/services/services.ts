@@ -1,0 +1,28 @@
+import type { Admission } from './admission/admission.js';
+import type { ApiKeys } from './identity/apiKeys.js';
+import type { Authenticator } from './identity/authenticator.js';
+import type { Tenants } from './identity/tenants.js';
+import type { Memories } from './memories/memories.js';
+import type { Storage } from './storage/storage.js';
+import type { UsageReports } from './stripe/usageReports.js';
+import type { Subscriptions } from './subscriptions/subscriptions.js';
+import type { Entitlements } from './tiers/entitlements.js';
+import type { Tiers } from './tiers/tiers.js';
+import type { Usage } from './usage.js';
+
+/** What resolvers and REST routes may use. */
+export interface Services {
+  admission: Admission;
+  apiKeys: ApiKeys;
+  authenticator: Authenticator;
+  entitlements: Entitlements;
+  memories: Memories;
+  storage: Storage;
+  subscriptions: Subscriptions;
+  tenants: Tenants;
+  tiers: Tiers;
+  usage: Usage;
+  usageReports: UsageReports;
+  /** The mock's page for a checkout; null in live mode. */
+  localCheckoutUrl(sessionId: string): string | null;
+}

@@ -1,0 +1,96 @@
+import { invalidRequest } from '../http/errors.js';
+import { checkoutSessions, detailsOf, lineItemList, type StoredSession } from '../objects/checkoutSession.js';
+import { customers, type StoredCustomer } from '../objects/customer.js';
+import type { ItemTerms } from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { idOf, type SessionBody } from '../wire.js';
+import { attachCard } from './cards.js';
+import { createCustomer } from './customers.js';
+import { startSubscription } from './start.js';
+
+const DAY_S = 86_400;
+
+/** @returns the session as a person at the page needs it, with what is bought */
+export function withLineItems(stored: StoredSession): SessionBody {
+  return { ...stored.body, line_items: lineItemList(stored) };
+}
+
+/**
+ * What happens when the person pays: a customer where there was none, a card, the subscription and its paid invoice.
+ * Doing it again changes nothing.
+ * @returns where the person goes next
+ * @throws StripeFault for a session that is unknown or has expired
+ */
+export async function completeSession(change: Change, id: string): Promise<string> {
+  const { tx, nowS, emit } = change;
+  const stored = await tx.get(checkoutSessions, id);
+  const { body, hidden } = stored;
+  if (body.status === 'complete') return successUrlOf(change, body);
+  requireOpen(body, nowS);
+  const customer = await payer(change, body);
+  const { subscription: terms } = hidden;
+  const { subscription, invoice } = await startSubscription(change, {
+    customer: customer.body.id,
+    items: hidden.lineItems.flatMap(({ price, quantity }): ItemTerms[] =>
+      price ? [{ price, quantity: quantity ?? 1, metadata: {} }] : [],
+    ),
+    metadata: terms.metadata,
+    description: terms.description,
+    paymentMethod: await attachCard(change, customer.body, 'pm_card_visa', 'payment_method'),
+    trialEndS: terms.trialEndS ?? (terms.trialPeriodDays ? nowS + terms.trialPeriodDays * DAY_S : null),
+    missingPaymentMethod: terms.missingPaymentMethod,
+    onFailure: 'error_if_incomplete',
+  });
+  body.status = 'complete';
+  body.payment_status = invoice.body.total === 0 ? 'no_payment_required' : 'paid';
+  body.customer = customer.body.id;
+  body.customer_details = detailsOf(customer.body.email);
+  body.subscription = subscription.body.id;
+  body.invoice = invoice.body.id;
+  body.amount_total = invoice.body.total;
+  body.url = null;
+  await tx.save(checkoutSessions, stored);
+  await emit('checkout.session.completed', body);
+  return successUrlOf(change, body);
+}
+
+async function payer(
+  change: Change,
+  { customer, customer_email: email }: SessionBody,
+): Promise<StoredCustomer> {
+  const id = idOf(customer);
+  return id
+    ? change.tx.get(customers, id, 'customer')
+    : createCustomer(change, { email: email ?? undefined });
+}
+
+/**
+ * The person turns back: the session stays open.
+ * @returns where the person goes next
+ * @throws StripeFault for a session that is unknown, has expired, or is complete
+ */
+export async function declineSession(change: Change, id: string): Promise<string> {
+  const { body } = await change.tx.get(checkoutSessions, id);
+  requireOpen(body, change.nowS);
+  return body.cancel_url ?? change.publicUrl();
+}
+
+/** Ends an open session, by request or because its time is up. */
+export async function expireSession({ tx, emit }: Change, stored: StoredSession): Promise<void> {
+  stored.body.status = 'expired';
+  stored.body.url = null;
+  await tx.save(checkoutSessions, stored);
+  await emit('checkout.session.expired', stored.body);
+}
+
+function requireOpen({ status, expires_at: expiresAt }: SessionBody, nowS: number): void {
+  if (status === 'open' && expiresAt > nowS) return;
+  const now = status === 'complete' ? 'complete' : 'expired';
+  throw invalidRequest(`This Checkout Session is ${now}; only an open one can be paid or left.`, {
+    param: 'id',
+  });
+}
+
+function successUrlOf({ publicUrl }: Change, { id, success_url: url }: SessionBody): string {
+  return (url ?? publicUrl()).replaceAll('{CHECKOUT_SESSION_ID}', id);
+}

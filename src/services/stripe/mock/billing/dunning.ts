@@ -1,0 +1,60 @@
+import { changedFields } from '../events.js';
+import type { StoredInvoice } from '../objects/invoice.js';
+import { invoices } from '../objects/invoice.js';
+import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { idOf } from '../wire.js';
+import { cancelNow } from './cancellation.js';
+import { announcePayment, collectAgain } from './invoicing.js';
+
+const DAY_S = 86_400;
+/** Days between one failed try and the next, as in Stripe's usual schedule; after the last the subscription ends. */
+const RETRY_DAYS = [3, 5, 7];
+
+/** Notes a failed first try: the subscription is past due, and when the next try will be. */
+export async function fallBehind({ tx, nowS }: Change, stored: StoredSubscription, invoice: StoredInvoice) {
+  const { body, hidden } = stored;
+  if (body.status !== 'past_due') {
+    body.status = 'past_due';
+    hidden.retries = 0;
+    hidden.retryAtS = nowS + (RETRY_DAYS[0] ?? 0) * DAY_S;
+  }
+  invoice.body.next_payment_attempt = hidden.retryAtS;
+  await tx.save(invoices, invoice);
+}
+
+/** Tries the latest invoice again: paid, the subscription is active again; refused the last time, it ends. */
+export async function retryPayment(change: Change, stored: StoredSubscription): Promise<void> {
+  const { tx, nowS, emit } = change;
+  const { body, hidden } = stored;
+  const before = structuredClone(body);
+  const invoice = await tx.get(invoices, idOf(body.latest_invoice) ?? '', 'latest_invoice');
+  if (await collectAgain(change, invoice, stored)) {
+    await recover(change, stored);
+    await announcePayment(change, invoice);
+    return;
+  }
+  hidden.retries += 1;
+  const days = RETRY_DAYS[hidden.retries];
+  hidden.retryAtS = days === undefined ? null : nowS + days * DAY_S;
+  invoice.body.next_payment_attempt = hidden.retryAtS;
+  await tx.save(invoices, invoice);
+  await announcePayment(change, invoice);
+  if (days === undefined) {
+    await cancelNow(change, stored, 'payment_failed');
+    return;
+  }
+  await tx.save(subscriptions, stored);
+  const changed = changedFields(before, body);
+  if (Object.keys(changed).length > 0) await emit('customer.subscription.updated', body, changed);
+}
+
+/** Takes a subscription whose payment has arrived back into use. */
+export async function recover({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
+  const before = structuredClone(stored.body);
+  stored.body.status = 'active';
+  stored.hidden.retries = 0;
+  stored.hidden.retryAtS = null;
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.updated', stored.body, changedFields(before, stored.body));
+}

@@ -1,0 +1,89 @@
+import { changedFields } from '../events.js';
+import { customers } from '../objects/customer.js';
+import {
+  periodFrom,
+  periodOf,
+  type StoredSubscription,
+  setPeriod,
+  subscriptions,
+} from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { idOf } from '../wire.js';
+import { cancelNow } from './cancellation.js';
+import { fallBehind } from './dunning.js';
+import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
+
+/** Begins the next period, and bills it. */
+export async function renew(change: Change, stored: StoredSubscription): Promise<void> {
+  const { tx, emit } = change;
+  const { body } = stored;
+  const before = structuredClone(body);
+  const price = body.items.data[0]?.price;
+  if (!price) throw new Error(`${body.id} has no items`);
+  const period = periodFrom(periodOf(body).end, body.billing_cycle_anchor, price);
+  setPeriod(body, period);
+  const lines = await periodLines(tx, stored, period);
+  stored.hidden.pending = [];
+  const { invoice, paid } = await charge(change, stored, { reason: 'subscription_cycle', lines, period });
+  if (!paid) await fallBehind(change, stored, invoice);
+  else if (body.status === 'past_due') {
+    body.status = 'active';
+    stored.hidden.retryAtS = null;
+  }
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.updated', body, changedFields(before, body));
+  await announcePayment(change, invoice);
+}
+
+/** Ends a trial: the paid cycle begins, unless there is nothing to pay with and the subscription says otherwise. */
+export async function endTrial(change: Change, stored: StoredSubscription): Promise<void> {
+  const { tx, nowS, emit } = change;
+  const { body } = stored;
+  const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
+  const withoutCard = body.trial_settings?.end_behavior.missing_payment_method ?? 'create_invoice';
+  if ((await fundsOf(tx, customer, stored)) === 'none' && withoutCard !== 'create_invoice') {
+    if (withoutCard === 'cancel') await cancelNow(change, stored, 'payment_failed');
+    else await pause(change, stored);
+    return;
+  }
+  const before = structuredClone(body);
+  body.status = 'active';
+  body.trial_end = nowS;
+  body.billing_cycle_anchor = nowS;
+  const price = body.items.data[0]?.price;
+  if (!price) throw new Error(`${body.id} has no items`);
+  const period = periodFrom(nowS, nowS, price);
+  setPeriod(body, period);
+  const lines = await periodLines(tx, stored, period);
+  const { invoice, paid } = await charge(change, stored, { reason: 'subscription_cycle', lines, period });
+  if (!paid) await fallBehind(change, stored, invoice);
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.updated', body, changedFields(before, body));
+  await announcePayment(change, invoice);
+}
+
+export async function pause({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
+  stored.body.status = 'paused';
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.paused', stored.body);
+}
+
+/** Takes up a paused subscription with a new cycle that begins now. */
+export async function resume(change: Change, stored: StoredSubscription): Promise<void> {
+  const { tx, nowS, emit } = change;
+  const { body } = stored;
+  const before = structuredClone(body);
+  const price = body.items.data[0]?.price;
+  if (!price) throw new Error(`${body.id} has no items`);
+  body.status = 'active';
+  body.billing_cycle_anchor = nowS;
+  const period = periodFrom(nowS, nowS, price);
+  setPeriod(body, period);
+  const lines = await periodLines(tx, stored, period);
+  const { invoice, paid } = await charge(change, stored, { reason: 'subscription_update', lines, period });
+  if (!paid) await fallBehind(change, stored, invoice);
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.resumed', body);
+  await emit('customer.subscription.updated', body, changedFields(before, body));
+  await announcePayment(change, invoice);
+}

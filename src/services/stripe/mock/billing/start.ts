@@ -1,0 +1,77 @@
+import { cardDeclined, invalidRequest } from '../http/errors.js';
+import { mockId } from '../ids.js';
+import { customers } from '../objects/customer.js';
+import type { StoredInvoice } from '../objects/invoice.js';
+import {
+  buildItem,
+  buildSubscription,
+  type ItemTerms,
+  periodFrom,
+  type StoredSubscription,
+  type SubscriptionTerms,
+  subscriptions,
+} from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { type Ending, planEnding } from './ending.js';
+import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
+
+export interface StartTerms extends Omit<SubscriptionTerms, 'currency'> {
+  items: ItemTerms[];
+  /** What to do about a first payment that fails. */
+  onFailure: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete';
+  ending?: Ending;
+}
+
+/**
+ * Starts a subscription with its first invoice; a trial's costs nothing.
+ * @throws StripeFault when there is nothing to charge, or the charge fails and that is to be an error
+ */
+export async function startSubscription(
+  change: Change,
+  terms: StartTerms,
+): Promise<{ subscription: StoredSubscription; invoice: StoredInvoice }> {
+  const { tx, nowS, emit } = change;
+  const price = terms.items[0]?.price;
+  if (!price) throw invalidRequest('A subscription needs at least one item.', { param: 'items' });
+  const body = buildSubscription(mockId(subscriptions.prefix), { ...terms, currency: price.currency }, nowS);
+  const period = terms.trialEndS
+    ? { start: nowS, end: terms.trialEndS }
+    : periodFrom(nowS, body.billing_cycle_anchor, price);
+  body.items.data = terms.items.map((item) => buildItem(body.id, item, period, nowS));
+  planEnding(body, terms.ending ?? {}, nowS);
+  const hidden = { retries: 0, retryAtS: null, pending: [] };
+  const subscription = await tx.insert(subscriptions, body.id, body, hidden);
+
+  const lines = await periodLines(tx, subscription, period);
+  await requireFunds(
+    change,
+    subscription,
+    terms,
+    lines.reduce((sum, line) => sum + line.amountCents, 0),
+  );
+  const { invoice, paid } = await charge(change, subscription, {
+    reason: 'subscription_create',
+    lines,
+    period,
+  });
+  if (!paid && terms.onFailure === 'error_if_incomplete') throw cardDeclined();
+  if (paid && body.status === 'incomplete') body.status = 'active';
+  await tx.save(subscriptions, subscription);
+  await emit('customer.subscription.created', body);
+  await announcePayment(change, invoice);
+  return { subscription, invoice };
+}
+
+async function requireFunds(
+  { tx }: Change,
+  subscription: StoredSubscription,
+  { customer, onFailure }: StartTerms,
+  totalCents: number,
+): Promise<void> {
+  if (totalCents === 0 || onFailure === 'default_incomplete') return;
+  const payer = await tx.get(customers, customer, 'customer');
+  if ((await fundsOf(tx, payer, subscription)) !== 'none') return;
+  throw invalidRequest('This customer has no attached payment source or default payment method.', {
+    code: 'resource_missing',
+  });
+}

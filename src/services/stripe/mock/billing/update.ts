@@ -1,0 +1,159 @@
+import { changedFields } from '../events.js';
+import { cardDeclined, invalidRequest } from '../http/errors.js';
+import { type MetadataChange, mergeMetadata } from '../http/params.js';
+import { customers } from '../objects/customer.js';
+import type { LineTerms, StoredInvoice } from '../objects/invoice.js';
+import {
+  type PendingLine,
+  periodFrom,
+  periodOf,
+  type StoredSubscription,
+  setPeriod,
+  subscriptions,
+} from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { idOf } from '../wire.js';
+import { attachCard } from './cards.js';
+import { fallBehind } from './dunning.js';
+import { type Ending, planEnding } from './ending.js';
+import { announcePayment, charge, periodLines } from './invoicing.js';
+import { changeItems, type ItemChange } from './items.js';
+import { endTrial } from './renewal.js';
+
+export interface SubscriptionUpdate extends Ending {
+  items?: ItemChange[] | undefined;
+  proration_behavior?: 'always_invoice' | 'create_prorations' | 'none' | undefined;
+  proration_date?: number | undefined;
+  payment_behavior?: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete' | undefined;
+  billing_cycle_anchor?: 'now' | 'unchanged' | undefined;
+  default_payment_method?: string | undefined;
+  description?: string | undefined;
+  metadata?: MetadataChange;
+  trial_end?: 'now' | number | undefined;
+  cancellation_details?: { comment?: string | undefined; feedback?: string | undefined } | undefined;
+}
+
+/**
+ * Changes a subscription, bills what the change costs now, and says what changed.
+ * @throws StripeFault for a change that a subscription in this state cannot have
+ */
+export async function updateSubscription(
+  change: Change,
+  stored: StoredSubscription,
+  update: SubscriptionUpdate,
+): Promise<void> {
+  const { tx, nowS, emit } = change;
+  const { body } = stored;
+  const before = structuredClone(body);
+  requireChangeable(body.status, update);
+  await applyPlain(change, stored, update);
+  const owed = update.items
+    ? await changeItems(change, stored, update.items, update.proration_date ?? nowS)
+    : [];
+  const invoice = await billChange(change, stored, before, update, owed);
+  if (typeof update.trial_end === 'number') prolongTrial(stored, update.trial_end, nowS);
+  planEnding(body, update, nowS);
+  await tx.save(subscriptions, stored);
+  if (update.trial_end === 'now' && body.status === 'trialing') return endTrial(change, stored);
+  await emit('customer.subscription.updated', body, changedFields(before, body));
+  if (invoice) await announcePayment(change, invoice);
+}
+
+function requireChangeable(status: string, update: SubscriptionUpdate): void {
+  if (status !== 'canceled' && status !== 'incomplete_expired') return;
+  const { metadata: _metadata, cancellation_details: _details, ...rest } = update as Record<string, unknown>;
+  const others = Object.entries(rest).filter(([name, value]) => value !== undefined && name !== 'expand');
+  if (others.length === 0) return;
+  throw invalidRequest('A canceled subscription can only update its cancellation_details and metadata.');
+}
+
+async function applyPlain(
+  change: Change,
+  { body }: StoredSubscription,
+  update: SubscriptionUpdate,
+): Promise<void> {
+  body.metadata = mergeMetadata(body.metadata, update.metadata);
+  if (update.description !== undefined) body.description = update.description || null;
+  if (update.cancellation_details) {
+    const { comment, feedback } = update.cancellation_details;
+    const present = body.cancellation_details ?? {
+      comment: null,
+      feedback: null,
+      feedback_option: null,
+      reason: null,
+    };
+    body.cancellation_details = {
+      ...present,
+      ...(comment === undefined ? {} : { comment: comment || null }),
+      ...(feedback === undefined ? {} : { feedback: feedback || null }),
+    };
+  }
+  if (update.default_payment_method) {
+    const payer = await change.tx.get(customers, idOf(body.customer) ?? '', 'customer');
+    const param = 'default_payment_method';
+    body.default_payment_method = await attachCard(change, payer.body, update.default_payment_method, param);
+  }
+}
+
+/** Bills at once where the change asks for it or begins a new cycle; otherwise the cost waits for the next invoice. */
+async function billChange(
+  change: Change,
+  stored: StoredSubscription,
+  before: StoredSubscription['body'],
+  update: SubscriptionUpdate,
+  owed: PendingLine[],
+): Promise<StoredInvoice | null> {
+  const { body, hidden } = stored;
+  const behavior = update.proration_behavior ?? 'create_prorations';
+  if (body.status === 'trialing' || body.status === 'incomplete') return null;
+  if (behavior !== 'none') hidden.pending.push(...owed);
+  const newCycle = startsCycle(before, body, update);
+  if (!newCycle && (behavior !== 'always_invoice' || hidden.pending.length === 0)) return null;
+  const lines = newCycle ? await cycleLines(change, stored) : await waitingLines(change, stored);
+  hidden.pending = [];
+  const { invoice, paid } = await charge(change, stored, {
+    reason: 'subscription_update',
+    lines,
+    period: periodOf(body),
+  });
+  if (!paid && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
+  if (!paid) await fallBehind(change, stored, invoice);
+  return invoice;
+}
+
+/** A new cycle begins when it is asked for, or when the new price is paid at another interval. */
+function startsCycle(
+  before: StoredSubscription['body'],
+  after: StoredSubscription['body'],
+  update: SubscriptionUpdate,
+) {
+  const [old, now] = [before.items.data[0]?.price.recurring, after.items.data[0]?.price.recurring];
+  const sameInterval = old?.interval === now?.interval && old?.interval_count === now?.interval_count;
+  return update.billing_cycle_anchor === 'now' || !sameInterval;
+}
+
+async function cycleLines({ tx, nowS }: Change, stored: StoredSubscription): Promise<LineTerms[]> {
+  const { body, hidden } = stored;
+  const price = body.items.data[0]?.price;
+  if (!price) throw new Error(`${body.id} has no items`);
+  const period = periodFrom(nowS, nowS, price);
+  body.billing_cycle_anchor = nowS;
+  setPeriod(body, period);
+  // Only the credit for the old period counts: the new one is billed in full.
+  hidden.pending = hidden.pending.filter(({ amountCents }) => amountCents < 0);
+  return periodLines(tx, stored, period);
+}
+
+async function waitingLines({ tx }: Change, stored: StoredSubscription): Promise<LineTerms[]> {
+  const lines = await periodLines(tx, stored, periodOf(stored.body));
+  return lines.filter(({ proration }) => proration);
+}
+
+function prolongTrial({ body }: StoredSubscription, endS: number, nowS: number): void {
+  if (endS <= nowS) throw invalidRequest('Invalid timestamp: must be in the future.', { param: 'trial_end' });
+  if (body.status !== 'trialing') body.trial_start = nowS;
+  body.status = 'trialing';
+  body.trial_end = endS;
+  body.billing_cycle_anchor = endS;
+  setPeriod(body, { start: nowS, end: endS });
+}

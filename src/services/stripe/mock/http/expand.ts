@@ -1,0 +1,46 @@
+import type { Tx } from '../storage/store.js';
+import { invalidRequest } from './errors.js';
+
+const MAX_DEPTH = 4;
+type Json = Record<string, unknown>;
+
+/**
+ * Replaces ids by the objects that they name, as `expand[]` asks: `latest_invoice`, `data.customer`,
+ * `items.data.price`.
+ * @returns a copy
+ * @throws StripeFault (400) for a path that leads nowhere
+ */
+export async function expandPaths(tx: Tx, answer: unknown, paths: readonly string[]): Promise<unknown> {
+  const copy = structuredClone(answer) as Json;
+  for (const path of paths) {
+    const fields = path.split('.');
+    if (fields.length > MAX_DEPTH) {
+      throw invalidRequest(`You cannot expand more than ${MAX_DEPTH} levels of a property (${path}).`);
+    }
+    await expandField(tx, copy, fields, path);
+  }
+  return copy;
+}
+
+async function expandField(tx: Tx, holder: Json, fields: string[], path: string): Promise<void> {
+  const [field, ...rest] = fields;
+  if (field === undefined) return;
+  let value = holder[field];
+  if (value === undefined)
+    throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
+  if (typeof value === 'string') {
+    value = await load(tx, value);
+    if (value === null)
+      throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
+    holder[field] = value;
+  }
+  const next = Array.isArray(value) ? value : [value];
+  for (const item of next)
+    if (typeof item === 'object' && item !== null) await expandField(tx, item, rest, path);
+}
+
+async function load(tx: Tx, id: string): Promise<unknown> {
+  const found = await tx.collections.objects.findOne({ _id: id }, tx.session ? { session: tx.session } : {});
+  if (!found) return null;
+  return found.deleted ? { id, object: found.object, deleted: true } : found.body;
+}

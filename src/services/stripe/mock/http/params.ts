@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { invalidRequest, missingParameter, type StripeFault, unknownParameter } from './errors.js';
+import type { FormObject } from './form.js';
+
+const WHOLE_NUMBER = /^-?\d{1,15}$/;
+
+export const text = z.string().min(1).max(5000);
+/** A string that an empty value clears. */
+export const clearable = z.string().max(5000);
+export const integer = z.string().regex(WHOLE_NUMBER, 'integer').transform(Number);
+export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+/** Anything: a parameter of Stripe's that is taken and has no effect here. */
+export const ignored = z.unknown().optional();
+
+/** A list, sent as an object with the keys 0, 1, 2; an empty string is an empty list. */
+export const listOf = <Element extends z.ZodType>(element: Element, max = 100) =>
+  z.preprocess((value) => {
+    if (value === '') return [];
+    if (typeof value !== 'object' || value === null) return value;
+    const keys = Object.keys(value);
+    if (!keys.every((key) => /^\d+$/.test(key))) return value;
+    const entries = value as Record<string, unknown>;
+    return keys.sort((a, b) => Number(a) - Number(b)).map((key) => entries[key]);
+  }, z.array(element).max(max));
+
+export const expand = listOf(text, 20).optional();
+
+/** Keys to set, and keys to remove where the value is empty; an empty string removes all. */
+export const metadata = z
+  .union([z.literal(''), z.record(z.string().max(40), z.string().max(500))])
+  .optional();
+export type MetadataChange = z.infer<typeof metadata>;
+
+export function mergeMetadata(
+  present: Record<string, string>,
+  change: MetadataChange,
+): Record<string, string> {
+  if (change === undefined) return present;
+  if (change === '') return {};
+  const merged = { ...present };
+  for (const [key, value] of Object.entries(change)) {
+    if (value === '') delete merged[key];
+    else merged[key] = value;
+  }
+  return merged;
+}
+
+/** A moment (`created=5`) or a range of them (`created[gte]=5`), in seconds. */
+export const range = z
+  .union([
+    integer.transform((at) => ({ gte: at, lte: at })),
+    z.strictObject({
+      gt: integer.optional(),
+      gte: integer.optional(),
+      lt: integer.optional(),
+      lte: integer.optional(),
+    }),
+  ])
+  .optional();
+
+export const email = clearable.refine(
+  (value) => value === '' || /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(value),
+  'email',
+);
+
+/** An absolute http or https address. */
+export const webUrl = text.refine((value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ''), 'url');
+
+/**
+ * @returns the parameters, typed
+ * @throws StripeFault (400) that names the first parameter at fault, as Stripe would
+ */
+export function parseParams<Schema extends z.ZodType>(schema: Schema, form: FormObject): z.infer<Schema> {
+  const parsed = schema.safeParse(form);
+  if (parsed.success) return parsed.data;
+  throw faultOf(firstIssue(parsed.error.issues), form);
+}
+
+/** Unknown names first: what else is wrong often follows from them. */
+function firstIssue(issues: z.core.$ZodIssue[]): z.core.$ZodIssue {
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  if (!issue) throw new Error('a failed parse has an issue');
+  return issue;
+}
+
+function faultOf(issue: z.core.$ZodIssue, form: FormObject): StripeFault {
+  const param = bracketed(issue.path);
+  if (issue.code === 'unrecognized_keys')
+    return unknownParameter(bracketed([...issue.path, issue.keys[0] ?? '']));
+  const value = valueAt(form, issue.path);
+  if (value === undefined) return missingParameter(param);
+  if (value === '') {
+    return invalidRequest(`You passed an empty string for '${param}'.`, {
+      code: 'parameter_invalid_empty',
+      param,
+    });
+  }
+  if (issue.message === 'email') {
+    return invalidRequest(`Invalid email address: ${String(value)}`, { code: 'email_invalid', param });
+  }
+  if (issue.message === 'url') return invalidRequest('Not a valid URL', { code: 'url_invalid', param });
+  if (issue.message === 'integer') {
+    return invalidRequest(`Invalid integer: ${String(value)}`, { code: 'parameter_invalid_integer', param });
+  }
+  return invalidRequest(`Invalid ${param}: ${issue.message}`, { param });
+}
+
+function bracketed(path: readonly PropertyKey[]): string {
+  return path.map((part, index) => (index === 0 ? String(part) : `[${String(part)}]`)).join('');
+}
+
+function valueAt(form: FormObject, path: readonly PropertyKey[]): unknown {
+  let value: unknown = form;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<PropertyKey, unknown>)[part];
+  }
+  return value;
+}

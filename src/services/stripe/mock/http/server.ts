@@ -1,0 +1,154 @@
+import type { Logger } from 'pino';
+import Stripe from 'stripe';
+import { eventWriter } from '../events.js';
+import { connectionLost, type Failures, faultOf } from '../failures.js';
+import { requestId } from '../ids.js';
+import type { Operation } from '../operation.js';
+import type { MockClock } from '../storage/clock.js';
+import type { StoredAnswer } from '../storage/documents.js';
+import type { Store, Tx } from '../storage/store.js';
+import { invalidRequest, StripeFault, serverError, unauthorized } from './errors.js';
+import { expandPaths } from './expand.js';
+import { decodeForm } from './form.js';
+import { fingerprintOf, type Idempotency } from './idempotency.js';
+import { parseParams } from './params.js';
+import { createRouter } from './router.js';
+
+const MAX_KEY_CHARS = 255;
+const REMEMBERED = new Set([402, 500]);
+
+export interface ServerDeps {
+  store: Store;
+  clock: MockClock;
+  idempotency: Idempotency;
+  failures: Failures;
+  operations: readonly Operation[];
+  log: Logger;
+  publicUrl: () => string;
+  /** Called after a change was committed. */
+  changed: () => void;
+}
+
+interface Exchange {
+  id: string;
+  method: string;
+  path: string;
+  /** The parameters as they came, for the fingerprint. */
+  encoded: string;
+  key: string | null;
+}
+
+/** @returns Stripe's HTTP interface as a function, without a port */
+export function createServer(deps: ServerDeps): typeof fetch {
+  const route = createRouter(deps.operations);
+
+  async function answer(exchange: Exchange): Promise<StoredAnswer> {
+    const { method, path, encoded, key } = exchange;
+    const { operation, id } = route(method, path);
+    const form = decodeForm(encoded);
+    const params = parseParams(operation.params, form);
+    const expand = (params as { expand?: string[] } | undefined)?.expand ?? [];
+    const nowS = await deps.clock.nowS();
+    const request = { id: exchange.id, idempotency_key: key };
+    const { publicUrl } = deps;
+
+    const work = async (tx: Tx): Promise<StoredAnswer> => {
+      const emit = eventWriter(deps.store, tx, nowS, request);
+      const result = await operation.run({ tx, nowS, emit, publicUrl, id, path }, params);
+      return {
+        status: 200,
+        body: JSON.stringify(await expandPaths(tx, result, expand), null, 2),
+        headers: {},
+      };
+    };
+    if (method === 'GET') return work(deps.store.read);
+    const changed = key
+      ? await deps.idempotency.once(key, fingerprintOf(method, path, encoded), work)
+      : await deps.store.transaction(work);
+    deps.changed();
+    return changed;
+  }
+
+  async function answerOrFault(exchange: Exchange, apiKey: string | null): Promise<StoredAnswer> {
+    const { key, method, path, encoded } = exchange;
+    const injected = deps.failures.take(method, path);
+    try {
+      authenticate(apiKey);
+      if (key && key.length > MAX_KEY_CHARS) {
+        throw invalidRequest(`Idempotency keys are at most ${MAX_KEY_CHARS} characters long.`);
+      }
+      if (injected?.kind === 'connection') {
+        if (injected.phase === 'after') await answer(exchange);
+        throw connectionLost(injected.phase ?? 'before');
+      }
+      if (injected?.phase === 'after') await answer(exchange);
+      if (injected) throw faultOf(injected.kind);
+      return await answer(exchange);
+    } catch (error) {
+      if (isConnectionLoss(error)) throw error;
+      const fault = error instanceof StripeFault ? error : serverError();
+      if (fault !== error) deps.log.error({ err: error }, `[MOCK] ${method} ${path} failed`);
+      const failed = faultAnswer(fault, exchange.id);
+      const keep = injected ? injected.remembered === true : REMEMBERED.has(fault.status);
+      if (key && keep && fault === error) {
+        await deps.idempotency.remember(key, fingerprintOf(method, path, encoded), failed);
+      }
+      return failed;
+    }
+  }
+
+  return async (input, init) => {
+    const request = new Request(input, init);
+    const url = new URL(request.url);
+    const exchange: Exchange = {
+      id: requestId(),
+      method: request.method,
+      path: url.pathname,
+      encoded: request.method === 'POST' ? await request.text() : url.search.slice(1),
+      key: request.method === 'POST' ? request.headers.get('idempotency-key') : null,
+    };
+    const startedMs = performance.now();
+    const { status, body, headers } = await answerOrFault(exchange, apiKeyOf(request));
+    const tookMs = Math.round(performance.now() - startedMs);
+    deps.log.info({ requestId: exchange.id, tookMs }, `[MOCK] ${exchange.method} ${exchange.path} ${status}`);
+    request.signal.throwIfAborted();
+    return new Response(body, {
+      status,
+      headers: {
+        'Content-Type': 'application/json',
+        'Request-Id': exchange.id,
+        'Stripe-Version': Stripe.API_VERSION,
+        ...(exchange.key ? { 'Idempotency-Key': exchange.key } : {}),
+        ...headers,
+      },
+    });
+  };
+}
+
+function apiKeyOf(request: Request): string | null {
+  const [scheme, credentials = ''] = (request.headers.get('authorization') ?? '').split(' ');
+  if (scheme?.toLowerCase() === 'bearer') return credentials;
+  if (scheme?.toLowerCase() === 'basic') return atob(credentials).split(':')[0] ?? null;
+  return null;
+}
+
+/** @throws StripeFault (401) unless the key is one for test mode */
+function authenticate(apiKey: string | null): void {
+  if (!apiKey) {
+    throw unauthorized('You did not provide an API key. Use the Authorization header with a Bearer key.');
+  }
+  if (!/^(sk|rk)_test_\w+$/.test(apiKey))
+    throw unauthorized('Invalid API Key provided. The mock takes sk_test_ keys.');
+}
+
+const isConnectionLoss = (error: unknown): boolean => error instanceof TypeError && 'code' in error;
+
+function faultAnswer({ status, body, headers }: StripeFault, id: string): StoredAnswer {
+  const retry: Record<string, string> = status === 400 ? { 'Stripe-Should-Retry': 'false' } : {};
+  const log = { request_log_url: `https://dashboard.stripe.com/test/logs/${id}` };
+  return {
+    status,
+    body: JSON.stringify({ error: { ...body, ...log } }, null, 2),
+    headers: { ...retry, ...headers },
+  };
+}

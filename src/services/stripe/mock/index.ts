@@ -1,0 +1,4 @@
+export type { InjectedFailure } from './failures.js';
+export { StripeFault } from './http/errors.js';
+export { createMockStripe, type MockStripe, type MockStripeDeps } from './mockStripe.js';
+export type { SeededPrice } from './seed.js';

@@ -1,0 +1,211 @@
+import { z } from 'zod';
+import { expireSession, withLineItems } from '../billing/checkout.js';
+import { productName } from '../billing/invoicing.js';
+import { invalidRequest, missingParameter } from '../http/errors.js';
+import { createdFilter, listObjects, page } from '../http/pagination.js';
+import {
+  email,
+  expand,
+  flag,
+  ignored,
+  integer,
+  listOf,
+  mergeMetadata,
+  metadata,
+  range,
+  text,
+  webUrl,
+} from '../http/params.js';
+import { mockId } from '../ids.js';
+import {
+  buildLineItem,
+  buildSession,
+  checkoutSessions,
+  lineItemList,
+  type StoredSession,
+} from '../objects/checkoutSession.js';
+import { customers } from '../objects/customer.js';
+import { subscribablePrice } from '../objects/price.js';
+import { type Call, operation } from '../operation.js';
+import type { LineItemBody } from '../wire.js';
+
+const DAY_S = 86_400;
+const MIN_LIFE_S = 30 * 60;
+
+const creation = z.strictObject({
+  mode: z.enum(['payment', 'setup', 'subscription']).optional(),
+  line_items: listOf(
+    z.strictObject({
+      price: text,
+      quantity: integer.optional(),
+      adjustable_quantity: ignored,
+      metadata: ignored,
+    }),
+    20,
+  ).optional(),
+  customer: text.optional(),
+  customer_email: email.optional(),
+  client_reference_id: text.optional(),
+  success_url: webUrl.optional(),
+  cancel_url: webUrl.optional(),
+  metadata,
+  subscription_data: z
+    .strictObject({
+      metadata,
+      description: text.optional(),
+      trial_period_days: integer.optional(),
+      trial_end: integer.optional(),
+      trial_settings: z
+        .strictObject({
+          end_behavior: z.strictObject({
+            missing_payment_method: z.enum(['cancel', 'create_invoice', 'pause']),
+          }),
+        })
+        .optional(),
+      billing_mode: ignored,
+      proration_behavior: ignored,
+    })
+    .optional(),
+  allow_promotion_codes: flag.optional(),
+  billing_address_collection: z.enum(['auto', 'required']).optional(),
+  expires_at: integer.optional(),
+  locale: text.optional(),
+  payment_method_collection: z.enum(['always', 'if_required']).optional(),
+  ui_mode: z.enum(['hosted_page']).optional(),
+  expand,
+  automatic_tax: ignored,
+  consent_collection: ignored,
+  currency: ignored,
+  custom_text: ignored,
+  customer_update: ignored,
+  payment_method_types: ignored,
+  phone_number_collection: ignored,
+  tax_id_collection: ignored,
+});
+type Creation = z.infer<typeof creation>;
+
+async function lineItemsFor({ tx }: Call, { line_items: wanted }: Creation): Promise<LineItemBody[]> {
+  if (!wanted || wanted.length === 0) throw missingParameter('line_items');
+  const items: LineItemBody[] = [];
+  for (const [index, { price, quantity = 1 }] of wanted.entries()) {
+    const param = `line_items[${index}]`;
+    if (quantity < 1) throw invalidRequest('Quantity must be at least 1.', { param: `${param}[quantity]` });
+    const body = await subscribablePrice(tx, price, `${param}[price]`);
+    items.push(buildLineItem(body, quantity, await productName(tx, body)));
+  }
+  return items;
+}
+
+async function payerOf({ tx }: Call, params: Creation) {
+  if (!params.customer) return { customer: null, customerEmail: params.customer_email || null };
+  if (params.customer_email) {
+    throw invalidRequest('You may only specify one of these parameters: customer, customer_email.');
+  }
+  const { body } = await tx.get(customers, params.customer, 'customer');
+  return { customer: body.id, customerEmail: body.email };
+}
+
+function expiryOf({ expires_at: asked }: Creation, nowS: number): number {
+  const expiresAtS = asked ?? nowS + DAY_S;
+  if (expiresAtS < nowS + MIN_LIFE_S || expiresAtS > nowS + DAY_S) {
+    throw invalidRequest('The `expires_at` timestamp must be between 30 minutes and 24 hours from now.', {
+      param: 'expires_at',
+    });
+  }
+  return expiresAtS;
+}
+
+function subscriptionTerms({ subscription_data: data }: Creation, nowS: number) {
+  const days = data?.trial_period_days;
+  if (days !== undefined && (days < 1 || days > 730)) {
+    const param = 'subscription_data[trial_period_days]';
+    throw invalidRequest('The number of trial days must be between 1 and 730.', { param });
+  }
+  if (data?.trial_end !== undefined && data.trial_end < nowS + 2 * DAY_S) {
+    const param = 'subscription_data[trial_end]';
+    throw invalidRequest('The `trial_end` must be at least 2 days in the future.', { param });
+  }
+  return {
+    metadata: mergeMetadata({}, data?.metadata),
+    description: data?.description ?? null,
+    trialPeriodDays: days ?? null,
+    trialEndS: data?.trial_end ?? null,
+    missingPaymentMethod:
+      data?.trial_settings?.end_behavior.missing_payment_method ?? ('create_invoice' as const),
+  };
+}
+
+async function create(call: Call, params: Creation): Promise<StoredSession> {
+  const { nowS } = call;
+  if (params.mode !== 'subscription') {
+    throw params.mode
+      ? invalidRequest('The mock has Checkout Sessions with mode=subscription only.', { param: 'mode' })
+      : missingParameter('mode');
+  }
+  if (!params.success_url) throw missingParameter('success_url');
+  const lineItems = await lineItemsFor(call, params);
+  const terms = {
+    ...(await payerOf(call, params)),
+    clientReferenceId: params.client_reference_id ?? null,
+    successUrl: params.success_url,
+    cancelUrl: params.cancel_url ?? null,
+    metadata: mergeMetadata({}, params.metadata),
+    allowPromotionCodes: params.allow_promotion_codes ?? null,
+    billingAddressCollection: params.billing_address_collection ?? null,
+    paymentMethodCollection: params.payment_method_collection ?? ('always' as const),
+    locale: params.locale ?? null,
+    expiresAtS: expiryOf(params, nowS),
+    currency: lineItems[0]?.currency ?? 'usd',
+    totalCents: lineItems.reduce((sum, { amount_total: cents }) => sum + cents, 0),
+  };
+  const body = buildSession(mockId(checkoutSessions.prefix), terms, nowS);
+  return call.tx.insert(checkoutSessions, body.id, body, {
+    lineItems,
+    subscription: subscriptionTerms(params, nowS),
+  });
+}
+
+/** `line_items` is left out unless it is asked for. */
+const answer = (stored: StoredSession, paths: string[] | undefined) =>
+  paths?.some((path) => path.startsWith('line_items')) ? withLineItems(stored) : stored.body;
+
+export const checkoutSessionOperations = [
+  operation('POST', '/v1/checkout/sessions', creation, async (call, params) =>
+    answer(await create(call, params), params.expand),
+  ),
+  operation('GET', '/v1/checkout/sessions/:id', z.strictObject({ expand }), async ({ tx, id }, params) =>
+    answer(await tx.get(checkoutSessions, id), params.expand),
+  ),
+  operation('GET', '/v1/checkout/sessions/:id/line_items', z.strictObject(page), async ({ tx, id }) =>
+    lineItemList(await tx.get(checkoutSessions, id)),
+  ),
+  operation('POST', '/v1/checkout/sessions/:id/expire', z.strictObject({ expand }), async (call) => {
+    const stored = await call.tx.get(checkoutSessions, call.id);
+    if (stored.body.status !== 'open') {
+      throw invalidRequest(
+        'Only Checkout Sessions with a status in ["open"] can be expired. ' +
+          `This Checkout Session has a status of "${stored.body.status}".`,
+      );
+    }
+    await expireSession(call, stored);
+    return stored.body;
+  }),
+  operation(
+    'GET',
+    '/v1/checkout/sessions',
+    z.strictObject({
+      ...page,
+      created: range,
+      customer: text.optional(),
+      status: z.enum(['open', 'complete', 'expired']).optional(),
+      subscription: text.optional(),
+    }),
+    (call, params) =>
+      listObjects(call, checkoutSessions, params, [
+        createdFilter(params.created),
+        params.customer ? { 'refs.customer': params.customer } : {},
+        params.status ? { 'refs.status': params.status } : {},
+        params.subscription ? { 'refs.subscription': params.subscription } : {},
+      ]),
+  ),
+];

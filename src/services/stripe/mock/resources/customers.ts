@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { cancelNow } from '../billing/cancellation.js';
+import { applyDetails, createCustomer } from '../billing/customers.js';
+import { changedFields } from '../events.js';
+import { createdFilter, listObjects, page } from '../http/pagination.js';
+import { clearable, email, expand, ignored, integer, listOf, metadata, range, text } from '../http/params.js';
+import { customers } from '../objects/customer.js';
+import { subscriptions } from '../objects/subscription.js';
+import { operation } from '../operation.js';
+
+const MAX_SUBSCRIPTIONS = 100;
+
+const details = {
+  email: email.optional(),
+  name: clearable.optional(),
+  description: clearable.optional(),
+  phone: clearable.optional(),
+  balance: integer.optional(),
+  metadata,
+  preferred_locales: listOf(text).optional(),
+  invoice_settings: z
+    .strictObject({
+      default_payment_method: clearable.optional(),
+      custom_fields: ignored,
+      footer: ignored,
+      rendering_options: ignored,
+    })
+    .optional(),
+  expand,
+  address: ignored,
+  business_name: ignored,
+  individual_name: ignored,
+  shipping: ignored,
+  source: ignored,
+  tax: ignored,
+  tax_exempt: ignored,
+  validate: ignored,
+};
+const creation = z.strictObject({ ...details, payment_method: text.optional(), tax_id_data: ignored });
+const change = z.strictObject({ ...details, default_source: ignored });
+
+export const customerOperations = [
+  operation(
+    'POST',
+    '/v1/customers',
+    creation,
+    async (call, params) => (await createCustomer(call, params)).body,
+  ),
+  operation('GET', '/v1/customers/:id', z.strictObject({ expand }), async ({ tx, id }) => {
+    const gone = await tx.collections.objects.findOne({ _id: id, object: customers.object, deleted: true });
+    return gone ? { id, object: 'customer', deleted: true } : (await tx.get(customers, id)).body;
+  }),
+  operation('POST', '/v1/customers/:id', change, async (call, params) => {
+    const stored = await call.tx.get(customers, call.id);
+    const before = structuredClone(stored.body);
+    await applyDetails(call, stored.body, params);
+    await call.tx.save(customers, stored);
+    await call.emit('customer.updated', stored.body, changedFields(before, stored.body));
+    return stored.body;
+  }),
+  operation('DELETE', '/v1/customers/:id', z.strictObject({}), async (call) => {
+    const { tx, id, emit } = call;
+    const stored = await tx.get(customers, id);
+    const live = { 'refs.customer': id, 'refs.status': { $nin: ['canceled', 'incomplete_expired'] } };
+    for (const subscription of await tx.list(subscriptions, live, MAX_SUBSCRIPTIONS)) {
+      await cancelNow(call, subscription, 'cancellation_requested');
+    }
+    await tx.save(customers, { ...stored, deleted: true });
+    await emit('customer.deleted', stored.body);
+    return { id, object: 'customer', deleted: true };
+  }),
+  operation(
+    'GET',
+    '/v1/customers',
+    z.strictObject({ ...page, email: text.optional(), created: range }),
+    (call, { email: address, created, ...params }) =>
+      listObjects(call, customers, params, [
+        createdFilter(created),
+        address ? { 'refs.email': address } : {},
+      ]),
+  ),
+];

@@ -1,0 +1,27 @@
+import type { Operation } from '../operation.js';
+import { checkoutSessionOperations } from './checkoutSessions.js';
+import { customerOperations } from './customers.js';
+import { eventOperations } from './events.js';
+import { invoiceOperations } from './invoices.js';
+import { meterEventOperations } from './meterEvents.js';
+import { meterOperations } from './meters.js';
+import { paymentMethodOperations } from './paymentMethods.js';
+import { portalSessionOperations } from './portalSessions.js';
+import { priceOperations } from './prices.js';
+import { productOperations } from './products.js';
+import { subscriptionOperations } from './subscriptions.js';
+
+/** Everything that the mock can be asked; of two paths that fit, the first counts. */
+export const operations: readonly Operation[] = [
+  ...customerOperations,
+  ...productOperations,
+  ...priceOperations,
+  ...checkoutSessionOperations,
+  ...subscriptionOperations,
+  ...invoiceOperations,
+  ...paymentMethodOperations,
+  ...eventOperations,
+  ...portalSessionOperations,
+  ...meterOperations,
+  ...meterEventOperations,
+];

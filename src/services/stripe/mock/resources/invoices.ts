@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { recover } from '../billing/dunning.js';
+import { announcePayment, collectAgain } from '../billing/invoicing.js';
+import { previewInvoice } from '../billing/preview.js';
+import { cardDeclined, missingParameter } from '../http/errors.js';
+import { createdFilter, listObjects, page } from '../http/pagination.js';
+import { expand, flag, ignored, integer, listOf, metadata, range, text } from '../http/params.js';
+import { invoices } from '../objects/invoice.js';
+import { subscriptions } from '../objects/subscription.js';
+import { operation } from '../operation.js';
+import { idOf } from '../wire.js';
+
+const preview = z.strictObject({
+  customer: text.optional(),
+  subscription: text.optional(),
+  subscription_details: z
+    .strictObject({
+      items: listOf(
+        z.strictObject({
+          id: text.optional(),
+          price: text.optional(),
+          quantity: integer.optional(),
+          deleted: flag.optional(),
+          metadata,
+        }),
+        20,
+      ).optional(),
+      proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
+      proration_date: integer.optional(),
+      cancel_at_period_end: ignored,
+      billing_cycle_anchor: ignored,
+    })
+    .optional(),
+  preview_mode: ignored,
+  expand,
+});
+
+export const invoiceOperations = [
+  operation('POST', '/v1/invoices/create_preview', preview, async (call, params) => {
+    if (!params.subscription) throw missingParameter('subscription');
+    const stored = await call.tx.get(subscriptions, params.subscription, 'subscription');
+    return previewInvoice(call, stored, params.subscription_details ?? {});
+  }),
+  operation('GET', '/v1/invoices/:id', z.strictObject({ expand }), async ({ tx, id }) => {
+    return (await tx.get(invoices, id)).body;
+  }),
+  operation(
+    'POST',
+    '/v1/invoices/:id/pay',
+    z.strictObject({ expand, payment_method: ignored, off_session: ignored }),
+    async (call) => {
+      const invoice = await call.tx.get(invoices, call.id);
+      const id = idOf(invoice.body.parent?.subscription_details?.subscription) ?? '';
+      const subscription = await call.tx.get(subscriptions, id, 'subscription');
+      if (!(await collectAgain(call, invoice, subscription))) throw cardDeclined();
+      const waiting = ['past_due', 'unpaid', 'incomplete'].includes(subscription.body.status);
+      if (waiting && subscription.body.latest_invoice === call.id) await recover(call, subscription);
+      await announcePayment(call, invoice);
+      return invoice.body;
+    },
+  ),
+  operation(
+    'GET',
+    '/v1/invoices',
+    z.strictObject({
+      ...page,
+      created: range,
+      customer: text.optional(),
+      subscription: text.optional(),
+      status: z.enum(['draft', 'open', 'paid', 'uncollectible', 'void']).optional(),
+    }),
+    (call, params) =>
+      listObjects(call, invoices, params, [
+        createdFilter(params.created),
+        params.customer ? { 'refs.customer': params.customer } : {},
+        params.subscription ? { 'refs.subscription': params.subscription } : {},
+        params.status ? { 'refs.status': params.status } : {},
+      ]),
+  ),
+];

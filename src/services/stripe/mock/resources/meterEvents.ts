@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { invalidRequest } from '../http/errors.js';
+import { expand, integer, text } from '../http/params.js';
+import { mockId } from '../ids.js';
+import { meterEvents, meterIdentifiers, meters } from '../objects/meter.js';
+import { type Call, operation } from '../operation.js';
+import type { MeterEventBody } from '../wire.js';
+
+const DAY_S = 86_400;
+const MAX_AGE_S = 35 * DAY_S;
+const MAX_AHEAD_S = 300;
+
+const creation = z.strictObject({
+  event_name: text.max(100),
+  payload: z.record(z.string(), z.string().max(100)),
+  identifier: text.max(100).optional(),
+  timestamp: integer.optional(),
+  expand,
+});
+
+/** Stripe's words for a repeated identifier, which has no code. */
+async function claimIdentifier({ tx, nowS }: Call, identifier: string): Promise<void> {
+  const id = `${meterIdentifiers.prefix}_${identifier}`;
+  const known = await tx.find(meterIdentifiers, id);
+  if (!known) {
+    await tx.insert(meterIdentifiers, id, { created: nowS, untilS: nowS + DAY_S }, null);
+    return;
+  }
+  if (known.body.untilS > nowS)
+    throw invalidRequest(`An event already exists with identifier ${identifier}.`);
+  known.body.untilS = nowS + DAY_S;
+  await tx.save(meterIdentifiers, known);
+}
+
+function requireRecent(timestamp: number, nowS: number): void {
+  if (timestamp < nowS - MAX_AGE_S) {
+    throw invalidRequest('The timestamp must be within the past 35 calendar days.', { param: 'timestamp' });
+  }
+  if (timestamp > nowS + MAX_AHEAD_S) {
+    throw invalidRequest('The timestamp must be at most 5 minutes in the future.', { param: 'timestamp' });
+  }
+}
+
+export const meterEventOperations = [
+  operation('POST', '/v1/billing/meter_events', creation, async (call, params) => {
+    const { tx, nowS } = call;
+    const timestamp = params.timestamp ?? nowS;
+    requireRecent(timestamp, nowS);
+    const identifier = params.identifier ?? mockId('meter_event');
+    await claimIdentifier(call, identifier);
+    // An event that no meter counts is taken all the same, as by Stripe, which complains later.
+    const [meter] = await tx.list(
+      meters,
+      { 'refs.eventName': params.event_name, 'refs.status': 'active' },
+      1,
+    );
+    const customerKey = meter?.body.customer_mapping.event_payload_key ?? 'stripe_customer_id';
+    const body: MeterEventBody = {
+      object: 'billing.meter_event',
+      created: nowS,
+      event_name: params.event_name,
+      identifier,
+      livemode: false,
+      payload: params.payload,
+      timestamp,
+    };
+    const customer = params.payload[customerKey] ?? '';
+    await tx.insert(meterEvents, mockId(meterEvents.prefix), body, { customer });
+    return body;
+  }),
+];

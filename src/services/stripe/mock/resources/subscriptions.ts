@@ -1,0 +1,214 @@
+import { z } from 'zod';
+import { cancelNow } from '../billing/cancellation.js';
+import { attachCard } from '../billing/cards.js';
+import { pause, resume } from '../billing/renewal.js';
+import { startSubscription } from '../billing/start.js';
+import { updateSubscription } from '../billing/update.js';
+import { invalidRequest, noSuch } from '../http/errors.js';
+import { createdFilter, listObjects, page } from '../http/pagination.js';
+import {
+  clearable,
+  expand,
+  flag,
+  ignored,
+  integer,
+  listOf,
+  mergeMetadata,
+  metadata,
+  range,
+  text,
+} from '../http/params.js';
+import { customers } from '../objects/customer.js';
+import { subscribablePrice } from '../objects/price.js';
+import { type ItemTerms, type StoredSubscription, subscriptions } from '../objects/subscription.js';
+import { type Call, operation } from '../operation.js';
+
+const DAY_S = 86_400;
+const ENDED = ['canceled', 'incomplete_expired'];
+
+const cancelAt = z.union([z.literal(''), z.enum(['min_period_end', 'max_period_end']), integer]).optional();
+const cancellationDetails = z
+  .strictObject({ comment: clearable.optional(), feedback: clearable.optional(), feedback_option: ignored })
+  .optional();
+const item = {
+  price: text.optional(),
+  quantity: integer.optional(),
+  metadata,
+  tax_rates: ignored,
+  discounts: ignored,
+};
+const shared = {
+  cancel_at: cancelAt,
+  cancel_at_period_end: flag.optional(),
+  default_payment_method: text.optional(),
+  description: clearable.optional(),
+  metadata,
+  trial_end: z.union([z.literal('now'), integer]).optional(),
+  trial_settings: z
+    .strictObject({
+      end_behavior: z.strictObject({ missing_payment_method: z.enum(['cancel', 'create_invoice', 'pause']) }),
+    })
+    .optional(),
+  expand,
+  automatic_tax: ignored,
+  collection_method: z.literal('charge_automatically').optional(),
+  off_session: ignored,
+  payment_settings: ignored,
+};
+const creation = z.strictObject({
+  ...shared,
+  customer: text,
+  items: listOf(z.strictObject({ ...item, price: text }), 20),
+  trial_period_days: integer.optional(),
+  payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
+  billing_mode: ignored,
+  proration_behavior: ignored,
+});
+const change = z.strictObject({
+  ...shared,
+  items: listOf(
+    z.strictObject({ ...item, id: text.optional(), deleted: flag.optional(), clear_usage: ignored }),
+    20,
+  ).optional(),
+  proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
+  proration_date: integer.optional(),
+  payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
+  cancellation_details: cancellationDetails,
+  billing_cycle_anchor: z.enum(['now', 'unchanged']).optional(),
+});
+export type SubscriptionChange = z.infer<typeof change>;
+
+async function create(call: Call, params: z.infer<typeof creation>): Promise<StoredSubscription> {
+  const { tx, nowS } = call;
+  const { body: customer } = await tx.get(customers, params.customer, 'customer');
+  const items: ItemTerms[] = [];
+  for (const [index, wanted] of params.items.entries()) {
+    const price = await subscribablePrice(tx, wanted.price, `items[${index}][price]`);
+    items.push({ price, quantity: wanted.quantity ?? 1, metadata: mergeMetadata({}, wanted.metadata) });
+  }
+  const method = params.default_payment_method;
+  const { subscription } = await startSubscription(call, {
+    customer: customer.id,
+    items,
+    metadata: mergeMetadata({}, params.metadata),
+    description: params.description || null,
+    paymentMethod: method ? await attachCard(call, customer, method, 'default_payment_method') : null,
+    trialEndS: trialEndOf(params, nowS),
+    missingPaymentMethod: params.trial_settings?.end_behavior.missing_payment_method ?? 'create_invoice',
+    onFailure: params.payment_behavior ?? 'allow_incomplete',
+    ending: { cancel_at: params.cancel_at, cancel_at_period_end: params.cancel_at_period_end },
+  });
+  return subscription;
+}
+
+function trialEndOf({ trial_end: end, trial_period_days: days }: z.infer<typeof creation>, nowS: number) {
+  if (end !== undefined && days !== undefined) {
+    throw invalidRequest('You may only specify one of these parameters: trial_end, trial_period_days.');
+  }
+  if (typeof end === 'number') {
+    if (end <= nowS)
+      throw invalidRequest('Invalid timestamp: must be in the future.', { param: 'trial_end' });
+    return end;
+  }
+  return days ? nowS + days * DAY_S : null;
+}
+
+function statusFilter(status: string | undefined) {
+  if (status === 'all') return {};
+  if (status === undefined) return { 'refs.status': { $nin: ENDED } };
+  if (status === 'ended') return { 'refs.status': { $in: ENDED } };
+  return { 'refs.status': status };
+}
+
+export const subscriptionOperations = [
+  operation('POST', '/v1/subscriptions', creation, async (call, params) => (await create(call, params)).body),
+  operation('GET', '/v1/subscriptions/:id', z.strictObject({ expand }), async ({ tx, id }) => {
+    return (await tx.get(subscriptions, id)).body;
+  }),
+  operation('POST', '/v1/subscriptions/:id', change, async (call, params) => {
+    const stored = await call.tx.get(subscriptions, call.id);
+    await updateSubscription(call, stored, params);
+    return stored.body;
+  }),
+  operation(
+    'DELETE',
+    '/v1/subscriptions/:id',
+    z.strictObject({
+      cancellation_details: cancellationDetails,
+      expand,
+      invoice_now: ignored,
+      prorate: ignored,
+    }),
+    async (call, { cancellation_details: details }) => {
+      const stored = await call.tx.get(subscriptions, call.id);
+      if (ENDED.includes(stored.body.status)) throw noSuch('subscription', call.id);
+      const told = { comment: details?.comment || null, feedback: details?.feedback || null };
+      stored.body.cancellation_details = { feedback_option: null, ...told, reason: null };
+      await cancelNow(call, stored, 'cancellation_requested');
+      return stored.body;
+    },
+  ),
+  operation(
+    'POST',
+    '/v1/subscriptions/:id/pause',
+    z.strictObject({ expand, bill_for: ignored, invoicing_behavior: ignored, type: ignored }),
+    async (call) => {
+      const stored = await call.tx.get(subscriptions, call.id);
+      if (!['active', 'trialing'].includes(stored.body.status)) {
+        throw invalidRequest(`A subscription that is ${stored.body.status} cannot be paused.`);
+      }
+      await pause(call, stored);
+      return stored.body;
+    },
+  ),
+  operation(
+    'POST',
+    '/v1/subscriptions/:id/resume',
+    z.strictObject({
+      expand,
+      billing_cycle_anchor: z.literal('now').optional(),
+      payment_behavior: ignored,
+      proration_behavior: ignored,
+      proration_date: ignored,
+    }),
+    async (call) => {
+      const stored = await call.tx.get(subscriptions, call.id);
+      if (stored.body.status !== 'paused') {
+        throw invalidRequest(`Only a paused subscription can be resumed; this one is ${stored.body.status}.`);
+      }
+      await resume(call, stored);
+      return stored.body;
+    },
+  ),
+  operation(
+    'GET',
+    '/v1/subscriptions',
+    z.strictObject({
+      ...page,
+      created: range,
+      customer: text.optional(),
+      price: text.optional(),
+      status: z
+        .enum([
+          'active',
+          'all',
+          'canceled',
+          'ended',
+          'incomplete',
+          'incomplete_expired',
+          'past_due',
+          'paused',
+          'trialing',
+          'unpaid',
+        ])
+        .optional(),
+    }),
+    (call, params) =>
+      listObjects(call, subscriptions, params, [
+        createdFilter(params.created),
+        params.customer ? { 'refs.customer': params.customer } : {},
+        params.price ? { 'refs.prices': params.price } : {},
+        statusFilter(params.status),
+      ]),
+  ),
+];

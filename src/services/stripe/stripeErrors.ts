@@ -1,0 +1,43 @@
+import Stripe from 'stripe';
+import { BillingError, badInput, ErrorCode } from '../../errors.js';
+
+/** Runs calls to Stripe; what Stripe refuses reaches the client with Stripe's code and request id, never its secrets. */
+export async function callingStripe<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeError) throw clientError(error);
+    throw error;
+  }
+}
+
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeError && error.code === 'resource_missing';
+
+function clientError(error: Stripe.errors.StripeError): BillingError {
+  const details = { stripeCode: error.code ?? null, stripeRequestId: error.requestId ?? null };
+  if (error.type === 'StripeCardError') {
+    return new BillingError(
+      ErrorCode.PAYMENT_PROVIDER_ERROR,
+      `The card was declined (${error.decline_code ?? error.code ?? 'unknown reason'}); try another card`,
+      details,
+    );
+  }
+  if (error.type === 'StripeInvalidRequestError' && error.param && USER_PARAMS[error.param]) {
+    return badInput(USER_PARAMS[error.param] as string, 'was refused by the payment provider', details);
+  }
+  const away = error.type === 'StripeConnectionError' || error.type === 'StripeAPIError';
+  return new BillingError(
+    ErrorCode.PAYMENT_PROVIDER_ERROR,
+    away ? 'The payment provider does not answer; try again shortly' : 'The payment provider refused the request',
+    details,
+  );
+}
+
+/** Parameters of Stripe that come straight from an argument of ours. */
+const USER_PARAMS: Record<string, string> = {
+  email: 'input.customerEmail',
+  customer_email: 'input.customerEmail',
+  success_url: 'input.successUrl',
+  cancel_url: 'input.cancelUrl',
+};

@@ -1,0 +1,95 @@
+import type { Clock } from '../../clock.js';
+import { notFound } from '../../errors.js';
+import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { Models } from '../../models/models.js';
+import type { TenantDoc } from '../../models/tenant.js';
+import { createLoadingCache } from '../loadingCache.js';
+import type { TierLimits } from './catalogue.js';
+import type { Tiers } from './tiers.js';
+
+/** What a tenant may do now. */
+export interface Entitlement {
+  tenantId: string;
+  tier: string;
+  limits: TierLimits;
+  features: ReadonlySet<string>;
+  /** When it ends by itself: the end of the grace period of a failed payment. */
+  endsAt: Date | null;
+}
+
+export interface Entitlements {
+  /** From memory, unless the tenant is new here or changed. @throws NOT_FOUND */
+  get(tenantId: string): Promise<Entitlement>;
+  /** The same rule for documents that are at hand, without a read. */
+  derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement;
+  /** The tenant's contract or subscription changed. */
+  forget(tenantId: string): void;
+  forgetAll(): void;
+}
+
+const REMEMBER_MS = 60_000;
+const MAX_REMEMBERED = 50_000;
+const DAY_MS = 86_400_000;
+
+export function createEntitlements(deps: {
+  models: Models;
+  clock: Clock;
+  tiers: Tiers;
+  graceDays: number;
+}): Entitlements {
+  const { models, clock, tiers, graceDays } = deps;
+
+  /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
+  function bought(subscription: BillingSubscriptionDoc | null): { tier: string; endsAt: Date | null } {
+    const nothing = { tier: tiers.defaultTier.name, endsAt: null };
+    if (!subscription || !tiers.has(subscription.tier)) return nothing;
+    const { tier, status, pastDueSince } = subscription;
+    switch (status) {
+      case 'active':
+      case 'trialing':
+        return { tier, endsAt: null };
+      case 'past_due': {
+        const endsAt = new Date((pastDueSince?.getTime() ?? 0) + graceDays * DAY_MS);
+        return endsAt.getTime() > clock.now() ? { tier, endsAt } : nothing;
+      }
+      case 'incomplete':
+      case 'incomplete_expired':
+      case 'canceled':
+      case 'unpaid':
+      case 'paused':
+        return nothing;
+    }
+  }
+
+  function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
+    const { tier: contractTier, limits } = tenant.contract;
+    const { tier, endsAt } =
+      contractTier && tiers.has(contractTier) ? { tier: contractTier, endsAt: null } : bought(subscription);
+    const definition = tiers.get(tier);
+    return {
+      tenantId: tenant._id,
+      tier,
+      limits: { ...definition.limits, ...limits },
+      features: new Set(definition.features),
+      endsAt,
+    };
+  }
+
+  async function load(tenantId: string): Promise<Entitlement> {
+    const [tenant, subscription] = await Promise.all([
+      models.tenants.findById(tenantId).lean<TenantDoc>(),
+      models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>(),
+    ]);
+    if (!tenant) throw notFound(`Tenant ${tenantId}`);
+    return derive(tenant, subscription);
+  }
+
+  const cache = createLoadingCache<Entitlement>({
+    clock,
+    maxEntries: MAX_REMEMBERED,
+    load,
+    validUntil: ({ endsAt }, now) => Math.min(now + REMEMBER_MS, endsAt?.getTime() ?? Number.POSITIVE_INFINITY),
+  });
+
+  return { get: cache.get, derive, forget: cache.forget, forgetAll: cache.clear };
+}

@@ -1,0 +1,42 @@
+import type { Catalogue, TierDefinition, TierLimits } from './catalogue.js';
+
+/** The tiers that are for sale: limits, features and their Stripe prices, all from the catalogue. */
+export interface Tiers {
+  readonly catalogue: Catalogue;
+  readonly defaultTier: TierDefinition;
+  all(): readonly TierDefinition[];
+  /** @throws Error for a name that the catalogue does not have */
+  get(name: string): TierDefinition;
+  has(name: string): boolean;
+  getTierLimits(name: string): TierLimits;
+  /** The tier that a Stripe price buys; null for a price that is none of ours. */
+  getTierFromPriceId(priceId: string): TierDefinition | null;
+  /** The Stripe price of a tier; null when it has none. */
+  getStripePriceId(name: string): string | null;
+}
+
+/** @param priceIds Stripe price id by tier name */
+export function createTiers(catalogue: Catalogue, priceIds: Readonly<Record<string, string>>): Tiers {
+  const byName = new Map(catalogue.tiers.map((tier) => [tier.name, tier]));
+  const byPriceId = new Map(
+    catalogue.tiers.flatMap((tier) => {
+      const priceId = priceIds[tier.name];
+      return priceId ? [[priceId, tier] as const] : [];
+    }),
+  );
+  const get = (name: string) => {
+    const tier = byName.get(name);
+    if (!tier) throw new Error(`The catalogue has no tier ${name}`);
+    return tier;
+  };
+  return {
+    catalogue,
+    defaultTier: get(catalogue.defaultTier),
+    all: () => catalogue.tiers,
+    get,
+    has: (name) => byName.has(name),
+    getTierLimits: (name) => get(name).limits,
+    getTierFromPriceId: (priceId) => byPriceId.get(priceId) ?? null,
+    getStripePriceId: (name) => priceIds[name] ?? null,
+  };
+}

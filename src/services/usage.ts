@@ -1,0 +1,143 @@
+import type { Clock } from '../clock.js';
+import { badInput } from '../errors.js';
+import type { Models } from '../models/models.js';
+import type { UsageDayDoc } from '../models/usageDay.js';
+import { decodeEndpoint } from './admission/endpointName.js';
+import {
+  dayOf,
+  endOfDay,
+  endOfMinute,
+  endOfMonth,
+  minuteOf,
+  startOfDay,
+  startOfMonth,
+  usageDayId,
+} from './admission/windows.js';
+import type { TierLimits } from './tiers/catalogue.js';
+
+export enum UsagePeriod {
+  MINUTE = 'MINUTE',
+  DAY = 'DAY',
+  MONTH = 'MONTH',
+}
+
+/** What a tenant used in one window of time. */
+export interface UsageReading {
+  period: UsagePeriod;
+  from: Date;
+  to: Date;
+  apiCalls: number;
+  /** null: this period has no limit of its own. */
+  limit: number | null;
+  remaining: number | null;
+  resetsAt: Date;
+  byEndpoint: { endpoint: string; calls: number }[];
+  federationShares: number;
+  extractions: number;
+}
+
+export interface UsageQuery {
+  tenantId: string;
+  period: UsagePeriod;
+  limits: TierLimits;
+}
+
+/** Reads usage from the documents that enforce it. */
+export interface Usage {
+  /** One database read for any number of queries. */
+  current(queries: readonly UsageQuery[]): Promise<UsageReading[]>;
+  /** Day by day, oldest first; days without a call are there too. */
+  history(tenantId: string, from: Date, to: Date, limits: TierLimits): Promise<UsageReading[]>;
+}
+
+const DAY_MS = 86_400_000;
+const MAX_HISTORY_DAYS = 400;
+
+export function createUsage({ models, clock }: { models: Models; clock: Clock }): Usage {
+  function readDay(doc: UsageDayDoc | undefined, from: Date, limits: TierLimits): UsageReading {
+    return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), doc ? [doc] : [], limits.apiCallsPerDay);
+  }
+
+  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, limits: TierLimits): UsageReading {
+    const to = endOfMinute(nowMs);
+    const from = new Date(to.getTime() - 60_000);
+    const calls = doc?.minute?.at === minuteOf(nowMs) ? doc.minute.calls : 0;
+    const limit = limits.apiCallsPerMinute;
+    return {
+      ...reading(UsagePeriod.MINUTE, from, to, [], limit),
+      apiCalls: calls,
+      remaining: Math.max(0, limit - calls),
+    };
+  }
+
+  function reading(
+    period: UsagePeriod,
+    from: Date,
+    to: Date,
+    docs: readonly UsageDayDoc[],
+    limit: number | null,
+  ): UsageReading {
+    const endpoints = new Map<string, number>();
+    const sum = { apiCalls: 0, federationShares: 0, extractions: 0 };
+    for (const doc of docs) {
+      sum.apiCalls += doc.calls ?? 0;
+      sum.federationShares += doc.federationShares ?? 0;
+      sum.extractions += doc.extractions ?? 0;
+      for (const [name, calls] of Object.entries(doc.endpoints ?? {})) {
+        endpoints.set(name, (endpoints.get(name) ?? 0) + calls);
+      }
+    }
+    const byEndpoint = [...endpoints]
+      .filter(([, calls]) => calls > 0)
+      .map(([name, calls]) => ({ endpoint: decodeEndpoint(name), calls }))
+      .sort((a, b) => b.calls - a.calls || a.endpoint.localeCompare(b.endpoint));
+    const remaining = limit === null ? null : Math.max(0, limit - sum.apiCalls);
+    return { period, from, to, ...sum, limit, remaining, resetsAt: to, byEndpoint };
+  }
+
+  function idsOf({ tenantId, period }: UsageQuery, nowMs: number): object {
+    const today = usageDayId(tenantId, dayOf(nowMs));
+    if (period !== UsagePeriod.MONTH) return { _id: today };
+    return { _id: { $gte: usageDayId(tenantId, dayOf(startOfMonth(nowMs).getTime())), $lte: today } };
+  }
+
+  return {
+    async current(queries) {
+      const nowMs = clock.now();
+      const docs = await models.usageDays.find({ $or: queries.map((query) => idsOf(query, nowMs)) }).lean<UsageDayDoc[]>();
+      const byId = new Map(docs.map((doc) => [doc._id, doc]));
+      return queries.map(({ tenantId, period, limits }) => {
+        const today = byId.get(usageDayId(tenantId, dayOf(nowMs)));
+        switch (period) {
+          case UsagePeriod.MINUTE:
+            return readMinute(today, nowMs, limits);
+          case UsagePeriod.DAY:
+            return readDay(today, startOfDay(nowMs), limits);
+          case UsagePeriod.MONTH: {
+            const days = docs.filter(({ _id }) => _id.startsWith(`${tenantId}:`));
+            return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), days, null);
+          }
+        }
+      });
+    },
+
+    async history(tenantId, from, to, limits) {
+      if (from.getTime() >= to.getTime()) throw badInput('to', 'must be after from');
+      const firstMs = startOfDay(from.getTime()).getTime();
+      const lastMs = startOfDay(Math.min(to.getTime() - 1, clock.now())).getTime();
+      const count = (lastMs - firstMs) / DAY_MS + 1;
+      if ((to.getTime() - firstMs) / DAY_MS > MAX_HISTORY_DAYS) {
+        throw badInput('from', `the range may have at most ${MAX_HISTORY_DAYS} days`);
+      }
+      if (count < 1) return [];
+      const docs = await models.usageDays
+        .find({ _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) } })
+        .lean<UsageDayDoc[]>();
+      const byId = new Map(docs.map((doc) => [doc._id, doc]));
+      return Array.from({ length: count }, (_, i) => {
+        const day = new Date(firstMs + i * DAY_MS);
+        return readDay(byId.get(usageDayId(tenantId, dayOf(day.getTime()))), day, limits);
+      });
+    },
+  };
+}

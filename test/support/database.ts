@@ -1,0 +1,28 @@
+/**
+ * A database of its own for every test file, on the one MongoDB of the run.
+ */
+import { randomUUID } from 'node:crypto';
+import mongoose from 'mongoose';
+import { inject } from 'vitest';
+import { withDatabase } from '../../scripts/mongod/index.js';
+
+export interface TestDatabase {
+  /** Connection string with the database's name, for a server or a client of the test's own. */
+  uri: string;
+  connection: mongoose.Connection;
+  /** Call it in afterAll: removes the database and closes the connection. */
+  dropAndClose(): Promise<void>;
+}
+
+export async function connectTestDatabase(): Promise<TestDatabase> {
+  const uri = withDatabase(inject('mongodbUri'), `test-${randomUUID()}`);
+  const connection = await mongoose.createConnection(uri).asPromise();
+  return {
+    uri,
+    connection,
+    async dropAndClose() {
+      await connection.dropDatabase();
+      await connection.close();
+    },
+  };
+}
