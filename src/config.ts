@@ -44,18 +44,32 @@ export class ConfigError extends Error {
 }
 
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
-const flag = z.enum(['true', 'false', '1', '0'], { error: 'must be true or false' }).transform((v) => v === 'true' || v === '1');
+const flag = z
+  .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
+  .transform((v) => v === 'true' || v === '1');
 
 const environment = z.object({
   NODE_ENV: z.string().default('development'),
   PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
   HOST: z.string().optional(),
   PUBLIC_URL: httpUrl.transform((url) => url.replace(/\/+$/, '')).optional(),
-  MONGODB_URI: z.string().regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a mongodb:// or mongodb+srv:// URI').optional(),
+  MONGODB_URI: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a mongodb:// or mongodb+srv:// URI')
+    .optional(),
   DATA_DIR: z.string().default('.data'),
-  ADMIN_API_KEY: z.string().regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces').optional(),
-  STRIPE_SECRET_KEY: z.string().regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)').optional(),
-  STRIPE_WEBHOOK_SECRET: z.string().regex(/^whsec_\S+$/, 'must be a Stripe webhook secret (whsec_…)').optional(),
+  ADMIN_API_KEY: z
+    .string()
+    .regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces')
+    .optional(),
+  STRIPE_SECRET_KEY: z
+    .string()
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)')
+    .optional(),
+  STRIPE_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^whsec_\S+$/, 'must be a Stripe webhook secret (whsec_…)')
+    .optional(),
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
   CONTINUUM_CORS_ORIGINS: z.string().default(''),
@@ -165,7 +179,10 @@ function readStripe(
 }
 
 function readOrigins(list: string, faults: string[]): string[] {
-  const origins = list.split(',').map((origin) => origin.trim()).filter(Boolean);
+  const origins = list
+    .split(',')
+    .map((origin) => origin.trim())
+    .filter(Boolean);
   for (const origin of origins) {
     if (origin !== '*' && !(URL.canParse(origin) && new URL(origin).origin === origin)) {
       faults.push(`CONTINUUM_CORS_ORIGINS: "${origin}" is not an origin such as https://app.example.com`);

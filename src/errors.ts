@@ -99,9 +99,3 @@ export const storageQuotaExceeded = (message: string, details: StorageQuotaDetai
 
 export const serviceUnavailable = (message: string, retryAfterS = 2) =>
   new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, {}, { 'retry-after': String(retryAfterS) });
-
-/** Whether a failure is ours: what it charged is given back. */
-export function isServerFault(error: unknown): boolean {
-  const code = (error as { extensions?: { code?: unknown } }).extensions?.code;
-  return code === undefined || code === ErrorCode.INTERNAL_SERVER_ERROR || code === ErrorCode.SERVICE_UNAVAILABLE;
-}

@@ -15,6 +15,7 @@ import type { Log, SourceContext } from './source.js';
 /** A closed network must not delay the start: the next source may well work. */
 const PROBE_TIMEOUT_MS = 4_000;
 const DOWNLOAD_TIMEOUT_MS = 10 * 60 * 1000;
+const STALL_TIMEOUT_MS = 30_000;
 /** Best first. TLS vouches for where the archive comes from; the checksum for its having arrived whole. */
 const CHECKSUMS = ['sha256', 'md5'] as const;
 
@@ -57,33 +58,42 @@ async function extract(archive: string, target: string, directory: string): Prom
 }
 
 async function probe(url: string): Promise<void> {
-  const response = await request(url, 'HEAD', PROBE_TIMEOUT_MS);
+  const response = await request(url, 'HEAD', AbortSignal.timeout(PROBE_TIMEOUT_MS));
   if (!response.ok) throw new Error(`${url} answers ${response.status}`);
 }
 
 async function download(url: string, file: string, log: Log): Promise<void> {
-  const response = await request(url, 'GET', DOWNLOAD_TIMEOUT_MS);
-  if (!response.ok || !response.body) throw new Error(`${url} answers ${response.status}`);
-  const totalBytes = Number(response.headers.get('content-length') ?? 0);
-  log(`MongoDB: downloading ${url}${totalBytes > 0 ? ` (${megabytes(totalBytes)})` : ''}`);
+  const stall = new AbortController();
+  const stallTimer = setTimeout(
+    () => stall.abort(new Error(`${url} sent nothing for ${STALL_TIMEOUT_MS / 1000} s`)),
+    STALL_TIMEOUT_MS,
+  );
   let receivedBytes = 0;
   const count = new Transform({
     transform(chunk: Buffer, _encoding, done) {
+      stallTimer.refresh();
       receivedBytes += chunk.length;
       done(null, chunk);
     },
   });
-  const stopReport = reportProgress(log, totalBytes, () => receivedBytes);
+  let stopReport = () => {};
   try {
+    const signal = AbortSignal.any([stall.signal, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS)]);
+    const response = await request(url, 'GET', signal);
+    if (!response.ok || !response.body) throw new Error(`${url} answers ${response.status}`);
+    const totalBytes = Number(response.headers.get('content-length') ?? 0);
+    log(`MongoDB: downloading ${url}${totalBytes > 0 ? ` (${megabytes(totalBytes)})` : ''}`);
+    stopReport = reportProgress(log, totalBytes, () => receivedBytes);
     await pipeline(Readable.fromWeb(response.body), count, createWriteStream(file));
   } finally {
+    clearTimeout(stallTimer);
     stopReport();
   }
 }
 
 async function verify(url: string, archive: string): Promise<void> {
   for (const algorithm of CHECKSUMS) {
-    const response = await request(`${url}.${algorithm}`, 'GET', PROBE_TIMEOUT_MS);
+    const response = await request(`${url}.${algorithm}`, 'GET', AbortSignal.timeout(PROBE_TIMEOUT_MS));
     if (!response.ok) continue;
     const [expected] = (await response.text()).trim().split(/\s+/);
     return checkSum(archive, algorithm, expected ?? '');
@@ -92,9 +102,9 @@ async function verify(url: string, archive: string): Promise<void> {
 }
 
 /** fetch says only "fetch failed"; a person needs to know that it was the name, the connection or the time. */
-async function request(url: string, method: 'GET' | 'HEAD', timeoutMs: number): Promise<Response> {
+async function request(url: string, method: 'GET' | 'HEAD', signal: AbortSignal): Promise<Response> {
   try {
-    return await fetch(url, { method, signal: AbortSignal.timeout(timeoutMs) });
+    return await fetch(url, { method, signal });
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     throw new Error(

@@ -22,11 +22,11 @@ exec >&-
   read -r _ <&3
   kill -TERM "$program"
   tenths=0
-  while kill -0 "$program" && [ "$tenths" -lt ${TERM_GRACE_SECONDS * 10} ]; do
+  while kill -0 "$program"; do
+    [ "$tenths" -lt ${TERM_GRACE_SECONDS * 10} ] || kill -KILL "$program"
     sleep 0.1
     tenths=$((tenths + 1))
   done
-  kill -KILL "$program"
 } 2>/dev/null &
 watcher=$!
 exec 3<&-
@@ -73,8 +73,10 @@ export async function spawnGuarded(command: string[], outputFd: number): Promise
   });
   const reported = new Promise<number>((resolve) => {
     stdout.once('data', (chunk: Buffer) => resolve(Number.parseInt(chunk.toString(), 10)));
+    stdout.once('close', () => resolve(Number.NaN));
   });
-  const pid = await Promise.race([reported, exited.then(() => Number.NaN)]);
+  // The exit may be noticed before the last output is read, so only the output decides. No shell at all rejects.
+  const pid = await Promise.race([reported, exited.then(() => reported)]);
   if (!Number.isInteger(pid)) throw new Error('the guard process ended before it had started the program');
 
   // A server that ends without calling end() must not be held open by its own database.

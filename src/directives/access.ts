@@ -8,6 +8,7 @@ export type Access = { kind: 'public' } | { kind: 'scope'; scope: ApiKeyScope } 
 export const PublicAccess = () => Extensions({ access: { kind: 'public' } satisfies Access });
 
 /** A tenant's key with the scope, or the operator's key. */
-export const RequiresScope = (scope: ApiKeyScope) => Extensions({ access: { kind: 'scope', scope } satisfies Access });
+export const RequiresScope = (scope: ApiKeyScope) =>
+  Extensions({ access: { kind: 'scope', scope } satisfies Access });
 
 export const OperatorOnly = () => Extensions({ access: { kind: 'operator' } satisfies Access });

@@ -13,7 +13,7 @@ export function limitDirectives(featureType: GraphQLEnumType): GraphQLDirective[
     new GraphQLDirective({
       name: 'rateLimited',
       description:
-        "Costs the tenant `cost` calls of its minute and day. With `max` and `window` (e.g. `10s`) the field has a limit of its own besides.",
+        'Costs the tenant `cost` calls of its minute and day. With `max` and `window` (e.g. `10s`) the field has a limit of its own besides.',
       locations: [DirectiveLocation.FIELD_DEFINITION],
       args: {
         cost: { type: new GraphQLNonNull(GraphQLInt), defaultValue: 1 },
@@ -23,7 +23,7 @@ export function limitDirectives(featureType: GraphQLEnumType): GraphQLDirective[
     }),
     new GraphQLDirective({
       name: 'requiresFeature',
-      description: "Only for tenants whose tier has the feature.",
+      description: 'Only for tenants whose tier has the feature.',
       locations: [DirectiveLocation.FIELD_DEFINITION, DirectiveLocation.OBJECT],
       args: { feature: { type: new GraphQLNonNull(featureType) } },
     }),

@@ -62,7 +62,11 @@ export function createEnforcement(deps: {
 }): Enforcement {
   const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
 
-  function callsRefused(entitlement: Entitlement, decision: Decision & { admitted: false }, wanted: number): Refusal {
+  function callsRefused(
+    entitlement: Entitlement,
+    decision: Decision & { admitted: false },
+    wanted: number,
+  ): Refusal {
     const { tier, limits } = entitlement;
     const { window, used } = decision;
     const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
@@ -82,7 +86,14 @@ export function createEnforcement(deps: {
     const limit = limits.concurrentRequests;
     const error = rateLimited(
       `Rate limit exceeded (${limit} concurrent requests). Wait for one to end; upgrade at ${upgradeUrl()}`,
-      { limit, window: 'concurrent', remaining: 0, resetsAt: new Date(clock.now() + 1000), tier, upgradeUrl: upgradeUrl() },
+      {
+        limit,
+        window: 'concurrent',
+        remaining: 0,
+        resetsAt: new Date(clock.now() + 1000),
+        tier,
+        upgradeUrl: upgradeUrl(),
+      },
       1,
     );
     return { error, headers: knownHeaders(entitlement) };
@@ -104,7 +115,10 @@ export function createEnforcement(deps: {
   }
 
   /** Holds storage for each field that stores; refused if one has no room. */
-  async function holdStorage(plan: OperationPlan, entitlement: Entitlement): Promise<Map<string, StorageHold> | Error> {
+  async function holdStorage(
+    plan: OperationPlan,
+    entitlement: Entitlement,
+  ): Promise<Map<string, StorageHold> | Error> {
     const holds = new Map<string, StorageHold>();
     for (const field of plan.fields) {
       if (field.rule.storageArg === null) continue;
@@ -118,13 +132,16 @@ export function createEnforcement(deps: {
       const { resource, limit, usage } = decision;
       const { tier } = entitlement;
       const words = resource === 'bytes' ? `${Math.floor(limit / MB)} MB` : `${limit} ${resource}`;
-      return storageQuotaExceeded(`Storage limit exceeded (${words}). Delete something, or upgrade at ${upgradeUrl()}`, {
-        resource,
-        limit,
-        usage,
-        tier,
-        upgradeUrl: upgradeUrl(),
-      });
+      return storageQuotaExceeded(
+        `Storage limit exceeded (${words}). Delete something, or upgrade at ${upgradeUrl()}`,
+        {
+          resource,
+          limit,
+          usage,
+          tier,
+          upgradeUrl: upgradeUrl(),
+        },
+      );
     }
     return holds;
   }
@@ -141,7 +158,10 @@ export function createEnforcement(deps: {
     return null;
   }
 
-  async function takeCallsAndStorage(plan: OperationPlan, entitlement: Entitlement): Promise<Grant | Refusal> {
+  async function takeCallsAndStorage(
+    plan: OperationPlan,
+    entitlement: Entitlement,
+  ): Promise<Grant | Refusal> {
     const { tenantId } = entitlement;
     const holds = await holdStorage(plan, entitlement);
     if (holds instanceof Error) return { error: holds, headers: knownHeaders(entitlement) };
@@ -183,7 +203,9 @@ export function createEnforcement(deps: {
       for (const access of plan.access) {
         if (access.kind === 'public') continue;
         if (!principal) {
-          throw unauthenticated('An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>');
+          throw unauthenticated(
+            'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
+          );
         }
         if (principal.kind === 'operator') continue;
         if (access.kind === 'operator') throw forbidden("Only the operator's key may do this");

@@ -117,7 +117,9 @@ export function planOperation(
     }
     if (rule) {
       const lists = field.args.filter((arg) => isListType(getNullableType(arg.type)));
-      const items = lists.map((arg) => (Array.isArray(args[arg.name]) ? (args[arg.name] as unknown[]).length : 1));
+      const items = lists.map((arg) =>
+        Array.isArray(args[arg.name]) ? (args[arg.name] as unknown[]).length : 1,
+      );
       fields.push({
         rule,
         rootKey,

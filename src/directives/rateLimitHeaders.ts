@@ -18,7 +18,10 @@ export function rateLimitHeaders({ tier, limits }: Entitlement, used: WindowUse)
     ['x-ratelimit-remaining-minute', String(minute)],
     ['x-ratelimit-reset', String(Math.floor(reset.getTime() / 1000))],
     ['x-tier', tier.toLowerCase()],
-    ['ratelimit-policy', `"minute";q=${limits.apiCallsPerMinute};w=60, "day";q=${limits.apiCallsPerDay};w=86400`],
+    [
+      'ratelimit-policy',
+      `"minute";q=${limits.apiCallsPerMinute};w=60, "day";q=${limits.apiCallsPerDay};w=86400`,
+    ],
     ['ratelimit', `"minute";r=${minute};t=${seconds(minuteEnd)}, "day";r=${day};t=${seconds(dayEnd)}`],
   ]);
 }

@@ -39,7 +39,9 @@ export function readRules(schema: GraphQLSchema): Rules {
     }
   }
   if (faults.length > 0) {
-    throw new Error(`The schema's directives have ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`);
+    throw new Error(
+      `The schema's directives have ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`,
+    );
   }
   return rules;
 }
@@ -52,7 +54,8 @@ function readField(
   faults: string[],
 ): FieldRule | null {
   const coordinate = `${type.name}.${field.name}`;
-  const fault = (directive: string, problem: string) => faults.push(`${coordinate} @${directive}: ${problem}`);
+  const fault = (directive: string, problem: string) =>
+    faults.push(`${coordinate} @${directive}: ${problem}`);
   const [rateLimited] = getDirective(schema, field, 'rateLimited') ?? [];
   const [storageQuota] = getDirective(schema, field, 'storageQuota') ?? [];
   const features = [

@@ -28,4 +28,7 @@ export const memorySchema = new Schema<MemoryDoc>(
   },
   { collection: 'memories', minimize: false, versionKey: false },
 );
-memorySchema.index({ tenantId: 1, content: 'text' }, { default_language: 'none', language_override: '_language' });
+memorySchema.index(
+  { tenantId: 1, content: 'text' },
+  { default_language: 'none', language_override: '_language' },
+);

@@ -27,7 +27,8 @@ export interface Models {
 
 /** Makes the models; `createCollections` makes what they need in the database. */
 export function createModels(connection: Connection): Models {
-  const model = <T>(name: string, schema: Schema<T>) => connection.model<T>(name, schema) as unknown as Model<T>;
+  const model = <T>(name: string, schema: Schema<T>) =>
+    connection.model<T>(name, schema) as unknown as Model<T>;
   return {
     connection,
     tenants: model('Tenant', tenantSchema),

@@ -16,7 +16,10 @@ export const tenantSchema = new Schema<TenantDoc>(
     _id: String,
     name: { type: String, required: true },
     email: { type: String, default: null },
-    contract: { type: new Schema({ tier: String, limits: Schema.Types.Mixed }, { _id: false }), required: true },
+    contract: {
+      type: new Schema({ tier: String, limits: Schema.Types.Mixed }, { _id: false }),
+      required: true,
+    },
     createdAt: { type: Date, required: true },
   },
   { collection: 'tenants', minimize: false, versionKey: false },

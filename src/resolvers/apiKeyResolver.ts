@@ -15,7 +15,10 @@ class RotateApiKeyArgs {
   @Field(() => ID)
   id!: string;
 
-  @Field(() => Int, { defaultValue: DAY_S, description: 'For so long the old key still works; 0 to 30 days.' })
+  @Field(() => Int, {
+    defaultValue: DAY_S,
+    description: 'For so long the old key still works; 0 to 30 days.',
+  })
   @Min(0, { message: 'must be at least 0' })
   @Max(30 * DAY_S, { message: 'must be at most 2592000' })
   overlapSeconds: number = DAY_S;
@@ -44,7 +47,10 @@ export class ApiKeyResolver {
   @Mutation(() => NewApiKey, { description: 'A new key like the old one, which still works for a while.' })
   @RequiresScope(ApiKeyScope.KEYS)
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
-  async rotateApiKey(@Args() { id, overlapSeconds }: RotateApiKeyArgs, @Ctx() context: Context): Promise<NewApiKey> {
+  async rotateApiKey(
+    @Args() { id, overlapSeconds }: RotateApiKeyArgs,
+    @Ctx() context: Context,
+  ): Promise<NewApiKey> {
     return newKeyView(await context.services.apiKeys.rotate(tenantIdOf(context), id, overlapSeconds));
   }
 

@@ -42,7 +42,8 @@ export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
 /** The tenant whose key it is. */
 export function tenantIdOf({ principal }: Pick<Context, 'principal'>): string {
   if (!principal) throw unauthenticated('An API key is needed');
-  if (principal.kind === 'operator') throw forbidden("The operator has no tenant of its own; use a tenant's key");
+  if (principal.kind === 'operator')
+    throw forbidden("The operator has no tenant of its own; use a tenant's key");
   return principal.tenantId;
 }
 

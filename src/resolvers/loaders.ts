@@ -28,11 +28,21 @@ export function createLoaders(services: Services): Loaders {
 
   const usage = new DataLoader<{ tenantId: string; period: UsagePeriod }, UsageReading, string>(
     async (keys) => {
-      const limits = await Promise.all(keys.map(async ({ tenantId }) => (await entitlement(tenantId)).limits));
-      return services.usage.current(keys.map((key, i) => ({ ...key, limits: limits[i] as Entitlement['limits'] })));
+      const limits = await Promise.all(
+        keys.map(async ({ tenantId }) => (await entitlement(tenantId)).limits),
+      );
+      return services.usage.current(
+        keys.map((key, i) => ({ ...key, limits: limits[i] as Entitlement['limits'] })),
+      );
     },
     { cacheKeyFn: ({ tenantId, period }) => `${tenantId}:${period}` },
   );
 
-  return { tenant, subscription, stored, entitlement, usage: (tenantId, period) => usage.load({ tenantId, period }) };
+  return {
+    tenant,
+    subscription,
+    stored,
+    entitlement,
+    usage: (tenantId, period) => usage.load({ tenantId, period }),
+  };
 }

@@ -55,7 +55,11 @@ export class MemoryResolver {
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType> {
-    const [memory] = await context.services.memories.store(tenantIdOf(context), [input], holdIdOf(context, info));
+    const [memory] = await context.services.memories.store(
+      tenantIdOf(context),
+      [input],
+      holdIdOf(context, info),
+    );
     return memoryView(memory as NonNullable<typeof memory>);
   }
 
@@ -68,7 +72,11 @@ export class MemoryResolver {
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType[]> {
-    const memories = await context.services.memories.store(tenantIdOf(context), input, holdIdOf(context, info));
+    const memories = await context.services.memories.store(
+      tenantIdOf(context),
+      input,
+      holdIdOf(context, info),
+    );
     return memories.map(memoryView);
   }
 

@@ -53,6 +53,9 @@ async function present(context: Context): Promise<SubscriptionType> {
   const { loaders, services } = context;
   const tenantId = tenantIdOf(context);
   loaders.subscription.clear(tenantId);
-  const [doc, entitlement] = await Promise.all([loaders.subscription.load(tenantId), loaders.entitlement(tenantId)]);
+  const [doc, entitlement] = await Promise.all([
+    loaders.subscription.load(tenantId),
+    loaders.entitlement(tenantId),
+  ]);
   return subscriptionView(tenantId, doc, tenantTierView(services.tiers, entitlement));
 }

@@ -26,7 +26,8 @@ export class TenantResolver {
     @Arg('id', () => ID, { nullable: true }) id: string | null,
     @Ctx() context: Context,
   ): Promise<TenantType> {
-    if (context.principal?.kind === 'operator' && id) return tenantView(await context.services.tenants.get(id));
+    if (context.principal?.kind === 'operator' && id)
+      return tenantView(await context.services.tenants.get(id));
     const own = tenantIdOf(context);
     if (id && id !== own) throw forbidden("Only the operator's key may look at another tenant");
     return tenantView(await context.services.tenants.get(own));
@@ -42,14 +43,20 @@ export class TenantResolver {
 
   @Mutation(() => NewTenant)
   @OperatorOnly()
-  async createTenant(@Arg('input') input: CreateTenantInput, @Ctx() { services }: Context): Promise<NewTenant> {
+  async createTenant(
+    @Arg('input') input: CreateTenantInput,
+    @Ctx() { services }: Context,
+  ): Promise<NewTenant> {
     const { tenant, key } = await services.tenants.create(input);
     return { tenant: tenantView(tenant), apiKey: { id: key.apiKey._id, secret: key.secret } };
   }
 
   @Mutation(() => TenantType, { description: "Sets a contract's overrides; what is not named stays." })
   @OperatorOnly()
-  async setTenantLimits(@Arg('input') input: SetTenantLimitsInput, @Ctx() { services }: Context): Promise<TenantType> {
+  async setTenantLimits(
+    @Arg('input') input: SetTenantLimitsInput,
+    @Ctx() { services }: Context,
+  ): Promise<TenantType> {
     return tenantView(await services.tenants.setContract(input.tenantId, input));
   }
 
@@ -59,7 +66,10 @@ export class TenantResolver {
   }
 
   @FieldResolver(() => SubscriptionType)
-  async subscription(@Root() { id }: TenantType, @Ctx() { services, loaders }: Context): Promise<SubscriptionType> {
+  async subscription(
+    @Root() { id }: TenantType,
+    @Ctx() { services, loaders }: Context,
+  ): Promise<SubscriptionType> {
     const [doc, entitlement] = await Promise.all([loaders.subscription.load(id), loaders.entitlement(id)]);
     return subscriptionView(id, doc, tenantTierView(services.tiers, entitlement));
   }

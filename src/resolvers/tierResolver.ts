@@ -21,7 +21,10 @@ export class TierResolver {
 
   @Query(() => Boolean, { description: 'Whether the tenant has the feature now.' })
   @RequiresScope(ApiKeyScope.READ)
-  async entitlement(@Arg('feature', () => Feature) feature: string, @Ctx() context: Context): Promise<boolean> {
+  async entitlement(
+    @Arg('feature', () => Feature) feature: string,
+    @Ctx() context: Context,
+  ): Promise<boolean> {
     return (await context.loaders.entitlement(tenantIdOf(context))).features.has(feature);
   }
 }

@@ -34,7 +34,10 @@ export class UsageResolver {
   async storage(@Ctx() context: Context): Promise<StorageUsage> {
     const tenantId = tenantIdOf(context);
     const { loaders } = context;
-    const [stored, { limits }] = await Promise.all([loaders.stored.load(tenantId), loaders.entitlement(tenantId)]);
+    const [stored, { limits }] = await Promise.all([
+      loaders.stored.load(tenantId),
+      loaders.entitlement(tenantId),
+    ]);
     return { ...stored, limits };
   }
 

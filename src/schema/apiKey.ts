@@ -59,7 +59,10 @@ export class CreateApiKeyInput {
   @MaxLength(100)
   name!: string;
 
-  @Field(() => [ApiKeyScope], { nullable: true, description: "Without: the scopes of the key that makes it." })
+  @Field(() => [ApiKeyScope], {
+    nullable: true,
+    description: 'Without: the scopes of the key that makes it.',
+  })
   @ValidateIf(({ scopes }) => scopes != null)
   @ArrayMinSize(1)
   @ArrayMaxSize(20)

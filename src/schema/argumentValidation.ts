@@ -24,7 +24,10 @@ export function createArgumentValidation(): ArgumentValidation {
   const { queries, mutations, inputTypes } = getMetadataStorage();
   const inputClasses = new Set<unknown>(inputTypes.map(({ target }) => target));
   const byCoordinate = new Map<string, Argument[]>();
-  for (const [root, fields] of [['Query', queries], ['Mutation', mutations]] as const) {
+  for (const [root, fields] of [
+    ['Query', queries],
+    ['Mutation', mutations],
+  ] as const) {
     for (const { schemaName, params = [] } of fields) {
       const described = params.flatMap((param): Argument[] => {
         if (param.kind === 'args') return [{ name: null, type: param.getType() as Class }];
@@ -73,6 +76,8 @@ function clientError(fault: ValidationError, prefix: readonly (string | null)[])
   }
   const problem = Object.values(innermost.constraints ?? {})[0] ?? 'is not valid';
   // class-validator begins its own messages with the property's name.
-  const words = problem.startsWith(`${innermost.property} `) ? problem.slice(innermost.property.length + 1) : problem;
+  const words = problem.startsWith(`${innermost.property} `)
+    ? problem.slice(innermost.property.length + 1)
+    : problem;
   return badInput(path.filter((part) => part !== null).join('.'), words);
 }

@@ -35,6 +35,7 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
     directives: [...specifiedDirectives, ...limitDirectives(features)],
   });
   const faults = validateSchema(schema);
-  if (faults.length > 0) throw new Error(`The schema is not valid:\n${faults.map(({ message }) => message).join('\n')}`);
+  if (faults.length > 0)
+    throw new Error(`The schema is not valid:\n${faults.map(({ message }) => message).join('\n')}`);
   return schema;
 }

@@ -16,7 +16,9 @@ export enum SubscriptionStatus {
 }
 registerEnumType(SubscriptionStatus, { name: 'SubscriptionStatus', description: "Stripe's statuses." });
 
-@ObjectType('Subscription', { description: 'What a tenant bought. A tenant that never paid: the free tier, active.' })
+@ObjectType('Subscription', {
+  description: 'What a tenant bought. A tenant that never paid: the free tier, active.',
+})
 export class SubscriptionType {
   @Field(() => ID)
   id!: string;

@@ -22,7 +22,10 @@ export const TenantConnection = connectionOf('Tenant', () => TenantType);
 
 @ArgsType()
 export class TenantsArgs extends PageArgs {
-  @Field(() => String, { nullable: true, description: 'The beginning of a name or an e-mail address, or an id.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The beginning of a name or an e-mail address, or an id.',
+  })
   @ValidateIf(({ search }) => search != null)
   @MaxLength(100)
   search?: string | null;

@@ -9,7 +9,8 @@ export const IsHttpUrl = (options?: ValidationOptions) =>
       name: 'isHttpUrl',
       validator: {
         validate: (value) => {
-          if (typeof value !== 'string' || value.length > MAX_URL_LENGTH || !URL.canParse(value)) return false;
+          if (typeof value !== 'string' || value.length > MAX_URL_LENGTH || !URL.canParse(value))
+            return false;
           const { protocol, username, password } = new URL(value);
           return (protocol === 'http:' || protocol === 'https:') && !username && !password;
         },
@@ -24,7 +25,8 @@ export const IsCount = (max = Number.MAX_SAFE_INTEGER) =>
   ValidateBy({
     name: 'isCount',
     validator: {
-      validate: (value) => (typeof value === 'number' || typeof value === 'bigint') && value >= 0 && value <= max,
+      validate: (value) =>
+        (typeof value === 'number' || typeof value === 'bigint') && value >= 0 && value <= max,
       defaultMessage: () => `must be a whole number from 0 to ${max}`,
     },
   });

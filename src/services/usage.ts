@@ -70,6 +70,22 @@ export function createUsage({ models, clock }: { models: Models; clock: Clock })
     };
   }
 
+  function readPeriod(
+    { period, limits }: UsageQuery,
+    today: UsageDayDoc | undefined,
+    month: readonly UsageDayDoc[],
+    nowMs: number,
+  ): UsageReading {
+    switch (period) {
+      case UsagePeriod.MINUTE:
+        return readMinute(today, nowMs, limits);
+      case UsagePeriod.DAY:
+        return readDay(today, startOfDay(nowMs), limits);
+      case UsagePeriod.MONTH:
+        return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), month, null);
+    }
+  }
+
   function reading(
     period: UsagePeriod,
     from: Date,
@@ -104,20 +120,14 @@ export function createUsage({ models, clock }: { models: Models; clock: Clock })
   return {
     async current(queries) {
       const nowMs = clock.now();
-      const docs = await models.usageDays.find({ $or: queries.map((query) => idsOf(query, nowMs)) }).lean<UsageDayDoc[]>();
+      const docs = await models.usageDays
+        .find({ $or: queries.map((query) => idsOf(query, nowMs)) })
+        .lean<UsageDayDoc[]>();
       const byId = new Map(docs.map((doc) => [doc._id, doc]));
-      return queries.map(({ tenantId, period, limits }) => {
-        const today = byId.get(usageDayId(tenantId, dayOf(nowMs)));
-        switch (period) {
-          case UsagePeriod.MINUTE:
-            return readMinute(today, nowMs, limits);
-          case UsagePeriod.DAY:
-            return readDay(today, startOfDay(nowMs), limits);
-          case UsagePeriod.MONTH: {
-            const days = docs.filter(({ _id }) => _id.startsWith(`${tenantId}:`));
-            return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), days, null);
-          }
-        }
+      const daysOf = Map.groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
+      return queries.map((query) => {
+        const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
+        return readPeriod(query, today, daysOf.get(query.tenantId) ?? [], nowMs);
       });
     },
 
@@ -131,7 +141,9 @@ export function createUsage({ models, clock }: { models: Models; clock: Clock })
       }
       if (count < 1) return [];
       const docs = await models.usageDays
-        .find({ _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) } })
+        .find({
+          _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) },
+        })
         .lean<UsageDayDoc[]>();
       const byId = new Map(docs.map((doc) => [doc._id, doc]));
       return Array.from({ length: count }, (_, i) => {

@@ -23,7 +23,7 @@ beforeEach(async () => {
   pathDir = join(root, 'bin');
   logged = [];
   await mkdir(pathDir);
-  // Nothing here may reach the real site: port 9 (discard) of this machine refuses at once.
+  // Nothing here may reach the real site: port 9 is one that fetch refuses to connect to at all.
   vi.stubEnv('MONGOMS_DOWNLOAD_MIRROR', 'http://127.0.0.1:9');
 });
 

@@ -38,4 +38,5 @@ export interface Admission {
   stop(): Promise<void>;
 }
 
-export const sumOf = (charges: readonly Charge[]): number => charges.reduce((sum, { calls }) => sum + calls, 0);
+export const sumOf = (charges: readonly Charge[]): number =>
+  charges.reduce((sum, { calls }) => sum + calls, 0);

@@ -6,4 +6,6 @@ export const encodeEndpoint = (name: string): string =>
   `_${name.replace(/[%.$\0]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}`;
 
 export const decodeEndpoint = (stored: string): string =>
-  stored.slice(1).replace(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  stored
+    .slice(1)
+    .replace(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));

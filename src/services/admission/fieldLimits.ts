@@ -33,7 +33,10 @@ export function parseWindow(window: string): number | null {
  * pass; this store appends in one atomic step and answers with the list as it was before, and has nothing left to set.
  */
 export function createFieldLimits({ models, clock }: { models: Models; clock: Clock }): FieldLimits {
-  const limiters = new Map<string, { limiter: ReturnType<typeof getGraphQLRateLimiter>; store: WindowStore }>();
+  const limiters = new Map<
+    string,
+    { limiter: ReturnType<typeof getGraphQLRateLimiter>; store: WindowStore }
+  >();
 
   function limiterOf({ field, max, window }: FieldLimit) {
     let known = limiters.get(field);
@@ -85,7 +88,13 @@ class WindowStore extends Store {
         { $set: { calls: recent } },
         {
           $set: {
-            calls: { $cond: [{ $lt: [{ $size: '$calls' }, this.max] }, { $concatArrays: ['$calls', [now]] }, '$calls'] },
+            calls: {
+              $cond: [
+                { $lt: [{ $size: '$calls' }, this.max] },
+                { $concatArrays: ['$calls', [now]] },
+                '$calls',
+              ],
+            },
             expiresAt: new Date(now + this.windowMs),
           },
         },

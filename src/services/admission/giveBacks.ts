@@ -24,25 +24,29 @@ export function createGiveBacks({ models, log }: { models: Models; log: Logger }
   const running = new Set<Promise<void>>();
   let stopping = false;
 
-  async function giveOnce(giveBackId: string, dayId: string, charges: readonly Charge[], atMs: number): Promise<void> {
+  async function giveOnce(
+    giveBackId: string,
+    dayId: string,
+    charges: readonly Charge[],
+    atMs: number,
+  ): Promise<void> {
     const calls = sumOf(charges);
     const less = (path: string, take: number) => ({ $subtract: [`$${path}`, take] });
     const paths = [...callPaths(charges, hourOf(atMs))].map(([path, take]) => [path, less(path, take)]);
-    await models.usageDays.collection.updateOne(
-      { _id: dayId as never, givenBack: { $ne: giveBackId } },
-      [
-        {
-          $set: {
-            calls: less('calls', calls),
-            'minute.calls': {
-              $cond: [{ $eq: ['$minute.at', minuteOf(atMs)] }, less('minute.calls', calls), '$minute.calls'],
-            },
-            ...Object.fromEntries(paths),
-            givenBack: { $slice: [{ $concatArrays: [{ $ifNull: ['$givenBack', []] }, [giveBackId]] }, -REMEMBERED] },
+    await models.usageDays.collection.updateOne({ _id: dayId as never, givenBack: { $ne: giveBackId } }, [
+      {
+        $set: {
+          calls: less('calls', calls),
+          'minute.calls': {
+            $cond: [{ $eq: ['$minute.at', minuteOf(atMs)] }, less('minute.calls', calls), '$minute.calls'],
+          },
+          ...Object.fromEntries(paths),
+          givenBack: {
+            $slice: [{ $concatArrays: [{ $ifNull: ['$givenBack', []] }, [giveBackId]] }, -REMEMBERED],
           },
         },
-      ],
-    );
+      },
+    ]);
   }
 
   async function giveUntilDone(dayId: string, charges: readonly Charge[], atMs: number): Promise<void> {
@@ -67,7 +71,10 @@ export function createGiveBacks({ models, log }: { models: Models; log: Logger }
       const one = giveUntilDone(dayId, charges, atMs);
       running.add(one);
       // The answer to the client does not wait for a database that is away.
-      await Promise.race([one.finally(() => running.delete(one)), new Promise((resolve) => setTimeout(resolve, 500).unref())]);
+      await Promise.race([
+        one.finally(() => running.delete(one)),
+        new Promise((resolve) => setTimeout(resolve, 500).unref()),
+      ]);
     },
     async idle() {
       stopping = true;

@@ -15,7 +15,10 @@ export interface GroupCommit<T> {
  * @param commit settles every item of the batch itself, failures included: it never rejects
  * @param maxWaiting bound of the queue; past it the database is too slow and callers are better told so
  */
-export function createGroupCommit<T>(commit: (batch: T[]) => Promise<void>, maxWaiting: number): GroupCommit<T> {
+export function createGroupCommit<T>(
+  commit: (batch: T[]) => Promise<void>,
+  maxWaiting: number,
+): GroupCommit<T> {
   let waiting: T[] = [];
   let running: Promise<void> | null = null;
 
@@ -30,7 +33,8 @@ export function createGroupCommit<T>(commit: (batch: T[]) => Promise<void>, maxW
 
   return {
     submit(item) {
-      if (waiting.length >= maxWaiting) throw serviceUnavailable('The server is overloaded; try again shortly');
+      if (waiting.length >= maxWaiting)
+        throw serviceUnavailable('The server is overloaded; try again shortly');
       waiting.push(item);
       // Deferred by a microtask, so that what arrives in the same tick shares the batch.
       running ??= Promise.resolve().then(run);

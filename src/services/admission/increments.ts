@@ -1,4 +1,4 @@
-import type { AnyBulkWriteOperation } from 'mongodb';
+import type { mongo } from 'mongoose';
 import type { UsageDayDoc } from '../../models/usageDay.js';
 import type { CallLimits, Charge } from './admission.js';
 import { encodeEndpoint } from './endpointName.js';
@@ -33,7 +33,10 @@ export function callPaths(charges: readonly Charge[], hour: number): Map<string,
  * times cheaper for the server than a pipeline, but can neither make a document nor begin a minute.
  * @param begun whether the day's document is known to have begun this minute
  */
-export function incrementStatement(increment: Increment, begun: boolean): AnyBulkWriteOperation<UsageDayDoc> {
+export function incrementStatement(
+  increment: Increment,
+  begun: boolean,
+): mongo.AnyBulkWriteOperation<UsageDayDoc> {
   return { updateOne: begun ? plainIncrement(increment) : beginningIncrement(increment) };
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { type AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
+import { mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
 import { BillingError, serviceUnavailable } from '../../errors.js';
@@ -10,7 +10,15 @@ import { type Admission, type CallLimits, type Charge, type Decision, sumOf } fr
 import { createGiveBacks } from './giveBacks.js';
 import { createGroupCommit } from './groupCommit.js';
 import { type Increment, incrementStatement } from './increments.js';
-import { addCalls, emptyView, fullWindow, minuteToCharge, type UsageView, useOf, viewOf } from './usageView.js';
+import {
+  addCalls,
+  emptyView,
+  fullWindow,
+  minuteToCharge,
+  type UsageView,
+  useOf,
+  viewOf,
+} from './usageView.js';
 import { dayOf, hourOf, usageDayId } from './windows.js';
 
 interface Waiting {
@@ -66,7 +74,10 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
       while (groups.length > 0) groups = await round(groups);
     } catch (error) {
       log.error({ err: error }, 'a batch of admissions failed');
-      const away = error instanceof BillingError ? error : serviceUnavailable('The database does not answer; try again shortly');
+      const away =
+        error instanceof BillingError
+          ? error
+          : serviceUnavailable('The database does not answer; try again shortly');
       for (const item of batch) {
         views.delete(usageDayId(item.tenantId, dayOf(clock.now())));
         item.reject(away);
@@ -83,7 +94,11 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
         group.waiting.push(item);
         group.limits = item.limits;
       } else {
-        groups.set(item.tenantId, { id: usageDayId(item.tenantId, day), limits: item.limits, waiting: [item] });
+        groups.set(item.tenantId, {
+          id: usageDayId(item.tenantId, day),
+          limits: item.limits,
+          waiting: [item],
+        });
       }
     }
     return [...groups.values()];
@@ -97,7 +112,11 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
     const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
     if (attempts.length === 0) return [];
     const [matched, stale] = await Promise.all([
-      send(attempts.map(({ group, increment }) => incrementStatement(increment, isBegun(group.id, increment.minute)))),
+      send(
+        attempts.map(({ group, increment }) =>
+          incrementStatement(increment, isBegun(group.id, increment.minute)),
+        ),
+      ),
       readDays(attempts.map(({ group }) => group.id).filter((id) => isOld(id, nowMs))),
     ]);
     const all = matched === attempts.length;
@@ -173,14 +192,14 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
   }
 
   /** @returns how many statements charged */
-  async function send(statements: AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
+  async function send(statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
     const options = { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS };
     try {
       const result = await days.bulkWrite(statements as never, options);
       return result.matchedCount + result.upsertedCount;
     } catch (error) {
       const refused =
-        error instanceof MongoBulkWriteError &&
+        error instanceof mongo.MongoBulkWriteError &&
         error.code === DUPLICATE_KEY &&
         [error.writeErrors].flat().every(({ code }) => code === DUPLICATE_KEY);
       if (!refused) throw error;
@@ -191,7 +210,10 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
   async function readDays(ids: string[]): Promise<Map<string, UsageDayDoc>> {
     if (ids.length === 0) return new Map();
     const found = await days
-      .find({ _id: { $in: ids as never[] } }, { projection: { calls: 1, minute: 1, batches: 1 }, timeoutMS: COMMIT_TIMEOUT_MS })
+      .find(
+        { _id: { $in: ids as never[] } },
+        { projection: { calls: 1, minute: 1, batches: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
+      )
       .toArray();
     return new Map(found.map((doc) => [String(doc._id), doc as unknown as UsageDayDoc]));
   }

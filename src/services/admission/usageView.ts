@@ -13,16 +13,24 @@ export interface UsageView {
   readAtMs: number;
 }
 
-export const emptyView = (): UsageView => ({ calls: 0, minute: { at: 0, calls: 0 }, readAtMs: Number.NEGATIVE_INFINITY });
+export const emptyView = (): UsageView => ({
+  calls: 0,
+  minute: { at: 0, calls: 0 },
+  readAtMs: Number.NEGATIVE_INFINITY,
+});
 
-export const viewOf = (doc: Pick<UsageDayDoc, 'calls' | 'minute'> | undefined, readAtMs: number): UsageView => ({
+export const viewOf = (
+  doc: Pick<UsageDayDoc, 'calls' | 'minute'> | undefined,
+  readAtMs: number,
+): UsageView => ({
   calls: doc?.calls ?? 0,
   minute: { at: doc?.minute?.at ?? 0, calls: doc?.minute?.calls ?? 0 },
   readAtMs,
 });
 
 /** The minute to charge. Never an earlier one than was charged already, whatever this instance's clock says. */
-export const minuteToCharge = (view: UsageView, nowMs: number): number => Math.max(minuteOf(nowMs), view.minute.at);
+export const minuteToCharge = (view: UsageView, nowMs: number): number =>
+  Math.max(minuteOf(nowMs), view.minute.at);
 
 export const callsInMinute = (view: UsageView, minute: number): number =>
   view.minute.at === minute ? view.minute.calls : 0;

@@ -41,7 +41,10 @@ export function createApiKeys(deps: {
   kind: 'live' | 'test';
 }): ApiKeys {
   const { models, clock, authenticator, kind } = deps;
-  const usable = (now: Date) => ({ revokedAt: null, $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] });
+  const usable = (now: Date) => ({
+    revokedAt: null,
+    $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }],
+  });
 
   async function make(
     tenantId: string | null,
@@ -88,9 +91,11 @@ export function createApiKeys(deps: {
       const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
       if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
       const excess = scopes.filter((scope) => creator.kind === 'tenant' && !creator.scopes.has(scope));
-      if (excess.length > 0) throw forbidden(`This key may not give the scope ${excess.join(', ')} that it lacks itself`);
+      if (excess.length > 0)
+        throw forbidden(`This key may not give the scope ${excess.join(', ')} that it lacks itself`);
       const expiresAt = input.expiresAt ?? null;
-      if (expiresAt && expiresAt.getTime() <= clock.now()) throw badInput('input.expiresAt', 'must be in the future');
+      if (expiresAt && expiresAt.getTime() <= clock.now())
+        throw badInput('input.expiresAt', 'must be in the future');
       await refuseTooMany(tenantId);
       return make(tenantId, { name: input.name, scopes, expiresAt });
     },
@@ -121,7 +126,10 @@ export function createApiKeys(deps: {
 
     async revoke(tenantId, keyId) {
       await find(tenantId, keyId);
-      await models.apiKeys.updateOne({ _id: keyId, revokedAt: null }, { $set: { revokedAt: new Date(clock.now()) } });
+      await models.apiKeys.updateOne(
+        { _id: keyId, revokedAt: null },
+        { $set: { revokedAt: new Date(clock.now()) } },
+      );
       authenticator.forget(keyId);
       return find(tenantId, keyId);
     },

@@ -98,7 +98,8 @@ export function createAuthenticator(deps: {
       const parsed = parseKey(key);
       if (!parsed) throw unauthenticated('The API key is malformed: check that it was copied whole');
       const known = verified.get(parsed.keyId);
-      if (known && known.untilMs > clock.now() && timingSafeEqual(known.digest, digest)) return known.principal;
+      if (known && known.untilMs > clock.now() && timingSafeEqual(known.digest, digest))
+        return known.principal;
       const flight = digest.toString('base64');
       let running = verifying.get(flight);
       if (!running) {

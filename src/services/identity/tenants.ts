@@ -22,7 +22,10 @@ export interface ContractChange {
 }
 
 export interface Tenants {
-  create(input: { name: string; email?: string | null | undefined }): Promise<{ tenant: TenantDoc; key: NewKey }>;
+  create(input: {
+    name: string;
+    email?: string | null | undefined;
+  }): Promise<{ tenant: TenantDoc; key: NewKey }>;
   get(tenantId: string): Promise<TenantDoc>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
   /** By id, which rises with time. `search` matches the beginning of the name, or the e-mail, or the id. */

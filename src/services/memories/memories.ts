@@ -34,13 +34,18 @@ export interface Memories {
   share(tenantId: string, id: string): Promise<MemoryDoc>;
   search(
     tenantId: string,
-    query: { text?: string | null | undefined; embedding?: readonly number[] | null | undefined; first: number },
+    query: {
+      text?: string | null | undefined;
+      embedding?: readonly number[] | null | undefined;
+      first: number;
+    },
   ): Promise<MemoryMatch[]>;
 }
 
 const SCAN_BATCH = 500;
 
-export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string => doc._id.slice(doc.tenantId.length + 1);
+export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
+  doc._id.slice(doc.tenantId.length + 1);
 
 export function createMemories(deps: { models: Models; clock: Clock; storage: Storage }): Memories {
   const { models, clock, storage } = deps;
@@ -62,7 +67,8 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
   /** All embeddings of one call are of one length; the tenant's others are compared in the transaction. */
   function dimensionsOf(inputs: readonly Storable[]): number | null {
     const lengths = new Set(inputs.flatMap(({ embedding }) => (embedding ? [embedding.length] : [])));
-    if (lengths.size > 1) throw badInput('input.embedding', `must be of one length, not ${[...lengths].join(' and ')}`);
+    if (lengths.size > 1)
+      throw badInput('input.embedding', `must be of one length, not ${[...lengths].join(' and ')}`);
     return [...lengths][0] ?? null;
   }
 
@@ -76,11 +82,18 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
   }
 
   /** Compares with each embedding of the tenant, a batch at a time; keeps the best `first`. */
-  async function searchVector(tenantId: string, embedding: readonly number[], first: number): Promise<MemoryMatch[]> {
+  async function searchVector(
+    tenantId: string,
+    embedding: readonly number[],
+    first: number,
+  ): Promise<MemoryMatch[]> {
     const dimensions = await storage.dimensions(tenantId);
     if (dimensions === null) return [];
     if (embedding.length !== dimensions) {
-      throw badInput('input.embedding', `has ${embedding.length} numbers, but this tenant's embeddings have ${dimensions}`);
+      throw badInput(
+        'input.embedding',
+        `has ${embedding.length} numbers, but this tenant's embeddings have ${dimensions}`,
+      );
     }
     const wanted = Float64Array.from(embedding);
     let best: { id: string; score: number }[] = [];
@@ -129,7 +142,9 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
 
     async remove(tenantId, id) {
       return models.connection.transaction(async (session) => {
-        const removed = await models.memories.findByIdAndDelete(keyOf(tenantId, id), { session }).lean<MemoryDoc>();
+        const removed = await models.memories
+          .findByIdAndDelete(keyOf(tenantId, id), { session })
+          .lean<MemoryDoc>();
         if (!removed) return false;
         const { bytes } = removed;
         await storage.free(tenantId, { memories: 1, embeddings: removed.embedding ? 1 : 0, bytes }, session);
@@ -141,13 +156,24 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
       return models.connection.transaction(async (session) => {
         const sharedAt = new Date(clock.now());
         const key = keyOf(tenantId, id);
-        const shared = await models.memories.updateOne({ _id: key, sharedAt: null }, { $set: { sharedAt } }, { session });
+        const shared = await models.memories.updateOne(
+          { _id: key, sharedAt: null },
+          { $set: { sharedAt } },
+          { session },
+        );
         if (shared.modifiedCount === 1) {
           await models.usageDays.updateOne(
             { _id: usageDayId(tenantId, dayOf(clock.now())) },
             {
               $inc: { federationShares: 1 },
-              $setOnInsert: { calls: 0, minute: { at: 0, calls: 0 }, endpoints: {}, hours: {}, batches: {}, extractions: 0 },
+              $setOnInsert: {
+                calls: 0,
+                minute: { at: 0, calls: 0 },
+                endpoints: {},
+                hours: {},
+                batches: {},
+                extractions: 0,
+              },
             },
             { session, upsert: true },
           );

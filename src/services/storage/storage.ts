@@ -44,7 +44,9 @@ const RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
 const NOTHING: StorageAmounts = { memories: 0, embeddings: 0, bytes: 0 };
 
 const limitOf = (limits: StorageLimits, resource: keyof StorageAmounts): number =>
-  ({ memories: limits.maxMemories, embeddings: limits.maxEmbeddings, bytes: limits.maxStorageBytes })[resource];
+  ({ memories: limits.maxMemories, embeddings: limits.maxEmbeddings, bytes: limits.maxStorageBytes })[
+    resource
+  ];
 
 const negative = ({ memories, embeddings, bytes }: StorageAmounts): StorageAmounts => ({
   memories: -memories,
@@ -81,7 +83,12 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
     const total = account ?? NOTHING;
     const resource = RESOURCES.find((r) => amounts[r] > 0 && total[r] + amounts[r] > limitOf(limits, r));
     if (!resource) return null;
-    return { granted: false as const, resource, limit: limitOf(limits, resource), usage: storedOf(account)[resource] };
+    return {
+      granted: false as const,
+      resource,
+      limit: limitOf(limits, resource),
+      usage: storedOf(account)[resource],
+    };
   }
 
   async function makeAccount(tenantId: string): Promise<void> {
@@ -126,7 +133,8 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
       );
       if (settled.modifiedCount === 1) return;
       const account = await accounts.findById(tenantId, null, { session }).lean<StorageAccountDoc>();
-      if (!account?.holds.some(({ id }) => id === holdId)) throw serviceUnavailable('The operation took too long and lost its hold on storage; try again');
+      if (!account?.holds.some(({ id }) => id === holdId))
+        throw serviceUnavailable('The operation took too long and lost its hold on storage; try again');
       throw badInput(
         'input.embedding',
         `has ${dimensions} numbers, but this tenant's embeddings have ${account.dimensions}; all must be of one length`,
@@ -159,7 +167,10 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
 
     async sweep() {
       const before = new Date(clock.now() - HOLD_MS);
-      const accountsWithOld = await accounts.find({ 'holds.at': { $lt: before } }).limit(1000).lean<StorageAccountDoc[]>();
+      const accountsWithOld = await accounts
+        .find({ 'holds.at': { $lt: before } })
+        .limit(1000)
+        .lean<StorageAccountDoc[]>();
       let ended = 0;
       for (const account of accountsWithOld) {
         for (const hold of account.holds.filter(({ at }) => at < before)) {

@@ -27,7 +27,10 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
   async function forget(stripeCustomerId: string): Promise<void> {
     await customers.updateOne(
       { stripeCustomerId },
-      { $set: { stripeCustomerId: null, openCheckout: null, paymentMethodAttachedAt: null }, $inc: { checkoutCount: 1 } },
+      {
+        $set: { stripeCustomerId: null, openCheckout: null, paymentMethodAttachedAt: null },
+        $inc: { checkoutCount: 1 },
+      },
     );
   }
 
@@ -53,7 +56,11 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         { idempotencyKey: `customer:${tenantId}:${intent?.checkoutCount ?? 0}` },
       );
       const stored = await customers
-        .findOneAndUpdate({ _id: tenantId }, { $set: { stripeCustomerId: made.id } }, { returnDocument: 'after' })
+        .findOneAndUpdate(
+          { _id: tenantId },
+          { $set: { stripeCustomerId: made.id } },
+          { returnDocument: 'after' },
+        )
         .lean<BillingCustomerDoc>();
       return { ...(stored as BillingCustomerDoc), stripeCustomerId: made.id };
     },
@@ -71,13 +78,20 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         return null;
       }
       const tenantId = (await tenantOf(stripeCustomerId)) ?? customer.metadata.tenant_id;
-      if (!tenantId || !(await models.tenants.exists({ _id: tenantId }))) return 'the customer belongs to no tenant';
-      const written = await customers.updateOne({ _id: tenantId, stripeCustomerId }, { $set: { email: customer.email } });
+      if (!tenantId || !(await models.tenants.exists({ _id: tenantId })))
+        return 'the customer belongs to no tenant';
+      const written = await customers.updateOne(
+        { _id: tenantId, stripeCustomerId },
+        { $set: { email: customer.email } },
+      );
       return written.matchedCount === 1 ? null : 'the tenant has another customer';
     },
 
     async notePaymentMethod(stripeCustomerId) {
-      await customers.updateOne({ stripeCustomerId }, { $set: { paymentMethodAttachedAt: new Date(clock.now()) } });
+      await customers.updateOne(
+        { stripeCustomerId },
+        { $set: { paymentMethodAttachedAt: new Date(clock.now()) } },
+      );
     },
   };
 }

@@ -53,7 +53,10 @@ export function createInbox(deps: { models: Models; clock: Clock; log: Logger; e
     } catch (error) {
       const given = event.attempts >= MAX_ATTEMPTS;
       const reason = error instanceof Error ? error.message : String(error);
-      log.error({ err: error, eventId: event._id, type: event.type, attempts: event.attempts }, 'webhook event failed');
+      log.error(
+        { err: error, eventId: event._id, type: event.type, attempts: event.attempts },
+        'webhook event failed',
+      );
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** (event.attempts - 1), MAX_RETRY_MS);
       const next = given
         ? { state: 'FAILED', reason, endedAt: endedAt() }

@@ -29,7 +29,9 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   const away = error.type === 'StripeConnectionError' || error.type === 'StripeAPIError';
   return new BillingError(
     ErrorCode.PAYMENT_PROVIDER_ERROR,
-    away ? 'The payment provider does not answer; try again shortly' : 'The payment provider refused the request',
+    away
+      ? 'The payment provider does not answer; try again shortly'
+      : 'The payment provider refused the request',
     details,
   );
 }

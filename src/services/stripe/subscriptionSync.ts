@@ -1,5 +1,5 @@
-import type Stripe from 'stripe';
 import type { Logger } from 'pino';
+import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
@@ -26,7 +26,8 @@ const ENDED = ['canceled', 'incomplete_expired'];
 const MAX_TRIES = 20;
 const DUPLICATE_KEY = 11_000;
 
-const dateOf = (seconds: number | null | undefined): Date | null => (seconds ? new Date(seconds * 1000) : null);
+const dateOf = (seconds: number | null | undefined): Date | null =>
+  seconds ? new Date(seconds * 1000) : null;
 
 export function createSubscriptionSync(deps: {
   models: Models;
@@ -45,13 +46,15 @@ export function createSubscriptionSync(deps: {
     const item = subscription.items.data[0];
     const priceId = item?.price.id ?? '';
     const tier = tiers.getTierFromPriceId(priceId);
-    if (!tier) throw new Error(`Subscription ${subscription.id} has the price ${priceId}, which is no tier's`);
+    if (!tier)
+      throw new Error(`Subscription ${subscription.id} has the price ${priceId}, which is no tier's`);
     const status = subscription.status;
     const sameSubscription = stored?.stripeSubscriptionId === subscription.id;
     const since = sameSubscription ? stored.pastDueSince : null;
     return {
       stripeSubscriptionId: subscription.id,
-      stripeCustomerId: typeof subscription.customer === 'string' ? subscription.customer : subscription.customer.id,
+      stripeCustomerId:
+        typeof subscription.customer === 'string' ? subscription.customer : subscription.customer.id,
       tier: tier.name,
       status,
       priceId,
@@ -73,8 +76,15 @@ export function createSubscriptionSync(deps: {
     const state = stateOf(subscription, stored);
     try {
       const result = stored
-        ? await subscriptions.updateOne({ _id: tenantId, revision: stored.revision }, { $set: state, $inc: { revision: 1 } })
-        : await subscriptions.updateOne({ _id: tenantId, revision: 1 }, { $setOnInsert: state }, { upsert: true });
+        ? await subscriptions.updateOne(
+            { _id: tenantId, revision: stored.revision },
+            { $set: state, $inc: { revision: 1 } },
+          )
+        : await subscriptions.updateOne(
+            { _id: tenantId, revision: 1 },
+            { $setOnInsert: state },
+            { upsert: true },
+          );
       const landed = stored ? result.matchedCount === 1 : result.upsertedCount === 1;
       if (landed) deps.changed(tenantId);
       return landed;
@@ -100,7 +110,8 @@ export function createSubscriptionSync(deps: {
   }
 
   async function tenantOf(subscription: Stripe.Subscription): Promise<string | null> {
-    const customerId = typeof subscription.customer === 'string' ? subscription.customer : subscription.customer.id;
+    const customerId =
+      typeof subscription.customer === 'string' ? subscription.customer : subscription.customer.id;
     const tenantId = (await customers.tenantOf(customerId)) ?? subscription.metadata.tenant_id ?? null;
     return tenantId && (await models.tenants.exists({ _id: tenantId })) ? tenantId : null;
   }
@@ -130,7 +141,9 @@ export function createSubscriptionSync(deps: {
     async change(subscription, change) {
       const changed = await change(subscription);
       if (!(await write(subscription._id, subscription, changed))) await sync(changed.id);
-      return (await subscriptions.findById(subscription._id).lean<BillingSubscriptionDoc>()) as BillingSubscriptionDoc;
+      return (await subscriptions
+        .findById(subscription._id)
+        .lean<BillingSubscriptionDoc>()) as BillingSubscriptionDoc;
     },
   };
 }

@@ -50,13 +50,20 @@ export function createUsageReports(deps: {
       if (intent.status === 'PENDING') {
         const { stripeCustomerId } = await callingStripe(() => customers.ensure(tenantId, null));
         await callingStripe(() => send(stripeCustomerId, key, intent));
-        await reports.updateOne({ _id: key }, { $set: { status: 'REPORTED', reportedAt: new Date(clock.now()) } });
+        await reports.updateOne(
+          { _id: key },
+          { $set: { status: 'REPORTED', reportedAt: new Date(clock.now()) } },
+        );
       }
       return { id, tenantId, quantity, status: 'REPORTED' };
     },
   };
 
-  async function send(stripeCustomerId: string, identifier: string, { quantity, at }: UsageReportDoc): Promise<void> {
+  async function send(
+    stripeCustomerId: string,
+    identifier: string,
+    { quantity, at }: UsageReportDoc,
+  ): Promise<void> {
     try {
       await stripe.billing.meterEvents.create(
         {
@@ -70,7 +77,10 @@ export function createUsageReports(deps: {
     } catch (error) {
       // Stripe answers a repeated identifier with 400: it has it already.
       const { statusCode, message } = error as { statusCode?: number; message?: string };
-      const repeated = statusCode === 400 && /identifier/i.test(message ?? '') && /already|exist|duplicate/i.test(message ?? '');
+      const repeated =
+        statusCode === 400 &&
+        /identifier/i.test(message ?? '') &&
+        /already|exist|duplicate/i.test(message ?? '');
       if (!repeated) throw error;
     }
   }

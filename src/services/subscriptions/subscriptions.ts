@@ -53,7 +53,8 @@ export function createSubscriptions(deps: {
 
   async function needCurrent(tenantId: string): Promise<BillingSubscriptionDoc> {
     const doc = await current(tenantId);
-    if (!doc) throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
+    if (!doc)
+      throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
     return doc;
   }
 
@@ -83,7 +84,9 @@ export function createSubscriptions(deps: {
     });
     if (session?.status !== 'open') return null;
     if (open.requestHash === requestHash) return { id: open.sessionId, url: open.url };
-    await stripe.checkout.sessions.expire(open.sessionId, undefined, { idempotencyKey: `expire:${open.sessionId}` });
+    await stripe.checkout.sessions.expire(open.sessionId, undefined, {
+      idempotencyKey: `expire:${open.sessionId}`,
+    });
     return null;
   }
 
@@ -125,7 +128,9 @@ export function createSubscriptions(deps: {
 
   return {
     async findMany(tenantIds) {
-      const found = await models.billingSubscriptions.find({ _id: { $in: tenantIds } }).lean<BillingSubscriptionDoc[]>();
+      const found = await models.billingSubscriptions
+        .find({ _id: { $in: tenantIds } })
+        .lean<BillingSubscriptionDoc[]>();
       const byId = new Map(found.map((doc) => [doc._id, doc]));
       return tenantIds.map((id) => byId.get(id) ?? null);
     },
@@ -144,7 +149,9 @@ export function createSubscriptions(deps: {
       const requestHash = hashOf([request.tier, request.successUrl, request.cancelUrl]);
       return callingStripe(async () => {
         const customer = await customers.ensure(tenantId, email);
-        return (await reuseOpen(customer, requestHash)) ?? (await begin(customer, request, priceId, requestHash));
+        return (
+          (await reuseOpen(customer, requestHash)) ?? (await begin(customer, request, priceId, requestHash))
+        );
       });
     },
 
@@ -170,14 +177,19 @@ export function createSubscriptions(deps: {
       return callingStripe(() =>
         sync.change(doc, ({ stripeSubscriptionId: id, cancelAtPeriodEnd }) =>
           // Under flexible billing the portal schedules by date alone; either is cleared.
-          stripe.subscriptions.update(id, cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' }, options),
+          stripe.subscriptions.update(
+            id,
+            cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' },
+            options,
+          ),
         ),
       );
     },
   };
 }
 
-const hashOf = (parts: string[]): string => createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24);
+const hashOf = (parts: string[]): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24);
 
 /** Stripe fills the placeholder in; it must not be encoded. */
 function withSessionId(successUrl: string): string {

@@ -44,7 +44,8 @@ const catalogueSchema = z
     if (!names.includes(catalogue.defaultTier)) fault('names no tier of this catalogue', 'defaultTier');
     catalogue.tiers.forEach((tier, i) => {
       for (const feature of tier.features) {
-        if (!catalogue.features.includes(feature)) fault(`unknown feature ${feature}`, 'tiers', i, 'features');
+        if (!catalogue.features.includes(feature))
+          fault(`unknown feature ${feature}`, 'tiers', i, 'features');
       }
       if (tier.checkout === 'SELF_SERVICE' && !tier.monthlyPriceCents) {
         fault('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
@@ -70,6 +71,8 @@ export const LIMIT_NAMES = Object.keys(limitsSchema.shape) as (keyof TierLimits)
 export function parseCatalogue(json: unknown): Catalogue {
   const result = catalogueSchema.safeParse(json);
   if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => `${issue.path.join('.') || 'catalogue'}: ${issue.message}`);
+  const faults = result.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'catalogue'}: ${issue.message}`,
+  );
   throw new Error(faults.join('\n'));
 }

@@ -88,7 +88,8 @@ export function createEntitlements(deps: {
     clock,
     maxEntries: MAX_REMEMBERED,
     load,
-    validUntil: ({ endsAt }, now) => Math.min(now + REMEMBER_MS, endsAt?.getTime() ?? Number.POSITIVE_INFINITY),
+    validUntil: ({ endsAt }, now) =>
+      Math.min(now + REMEMBER_MS, endsAt?.getTime() ?? Number.POSITIVE_INFINITY),
   });
 
   return { get: cache.get, derive, forget: cache.forget, forgetAll: cache.clear };

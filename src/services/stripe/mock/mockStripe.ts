@@ -78,6 +78,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     changed: delivery.wake,
   });
   let catchingUp: NodeJS.Timeout | undefined;
+  let underWay: Promise<unknown> = Promise.resolve();
   let isReady = false;
 
   async function change<T>(work: (change: Change) => Promise<T>): Promise<T> {
@@ -89,8 +90,11 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     return result;
   }
 
-  const catchUpLater = () =>
-    timeline.catchUp().catch((error: unknown) => log.error({ err: error }, '[MOCK] what was due failed'));
+  function catchUpLater(): void {
+    underWay = timeline.catchUp().catch((error: unknown) => {
+      log.error({ err: error }, '[MOCK] what was due failed');
+    });
+  }
 
   return {
     fetch: server,
@@ -107,7 +111,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     async stop() {
       isReady = false;
       clearInterval(catchingUp);
-      await delivery.stop();
+      await Promise.all([delivery.stop(), underWay]);
     },
     checkout: {
       async find(sessionId) {

@@ -65,7 +65,11 @@ export const messagePage = (message: string): string => page('Checkout', `<h1>${
 export function checkoutPage(session: SessionBody): string {
   const items = session.line_items?.data ?? [];
   const total = money(session.amount_total ?? 0, session.currency ?? 'usd');
-  const interval = items[0]?.price?.recurring?.interval;
+  const price = items[0]?.price;
+  const trial = session.amount_total === 0 && price?.unit_amount;
+  const terms = trial
+    ? `today; after the trial ${rate(price)}`
+    : `per ${price?.recurring?.interval ?? 'period'}`;
   const email = session.customer_details?.email ?? session.customer_email;
   const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
   const names = items.map(({ description }) => description ?? 'Product').join(', ');
@@ -73,7 +77,7 @@ export function checkoutPage(session: SessionBody): string {
     `Checkout: ${names}`,
     `<h1>Subscribe to ${escapeHtml(names)}</h1>
 <p class="amount">${escapeHtml(total)}</p>
-<p class="soft">${interval ? `per ${escapeHtml(interval)}` : 'once'}</p>
+<p class="soft">${escapeHtml(terms)}</p>
 <dl>
 ${items.map(itemRow).join('\n')}
 ${row('E-mail', email ?? 'not given')}

@@ -3,8 +3,8 @@ import { eventWriter } from './events.js';
 import type { MockClock } from './storage/clock.js';
 import type { Store } from './storage/store.js';
 
-/** The most that one call makes happen; the clock then stops where it is. */
-const MAX_STEPS = 5_000;
+/** The most that one call makes happen; the clock then stops where it is, and the next call goes on from there. */
+const MAX_STEPS = 2_000;
 
 export interface Timeline {
   /**

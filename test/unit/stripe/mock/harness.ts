@@ -3,14 +3,24 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import Stripe from 'stripe';
-import { createMockStripe, type MockStripe, type MockStripeDeps } from '../../../../src/services/stripe/mock/index.js';
+import {
+  createMockStripe,
+  type MockStripe,
+  type MockStripeDeps,
+} from '../../../../src/services/stripe/mock/index.js';
 import { connectTestDatabase, type TestDatabase } from '../../../support/database.js';
 
 export const SECRET = 'whsec_mock_test';
 export const DAY_S = 86_400;
 export const PRICES = [
   { id: 'price_pro', tier: 'PRO', unitAmountCents: 2900, currency: 'usd', productName: 'Pro' },
-  { id: 'price_enterprise', tier: 'ENTERPRISE', unitAmountCents: 29_900, currency: 'usd', productName: 'Enterprise' },
+  {
+    id: 'price_enterprise',
+    tier: 'ENTERPRISE',
+    unitAmountCents: 29_900,
+    currency: 'usd',
+    productName: 'Enterprise',
+  },
 ];
 
 export interface Endpoint {
@@ -55,7 +65,7 @@ export interface Harness {
   mock: MockStripe;
   stripe: Stripe;
   endpoint: Endpoint;
-  /** A further instance on the same database. */
+  /** A further instance on the same database, not started. */
   another(changes?: Partial<MockStripeDeps>): MockStripe;
   /** Types of the events that arrived since the last call, in order of creation. */
   arrived(): Promise<string[]>;
@@ -74,9 +84,10 @@ export async function openHarness(changes: Partial<MockStripeDeps> = {}): Promis
       webhookUrl: () => endpoint.url,
       publicUrl: () => 'http://127.0.0.1:4000',
       prices: PRICES,
+      ...changes,
       ...more,
     });
-  const mock = another(changes);
+  const mock = another();
   await mock.start();
   return {
     database,
@@ -87,7 +98,11 @@ export async function openHarness(changes: Partial<MockStripeDeps> = {}): Promis
     async arrived() {
       await mock.delivered();
       const ids = new Set(endpoint.received.splice(0).map(({ id }) => id));
-      const written = await database.connection.collection('mock_stripe_events').find().sort({ seq: 1 }).toArray();
+      const written = await database.connection
+        .collection('mock_stripe_events')
+        .find()
+        .sort({ seq: 1 })
+        .toArray();
       return written.filter(({ _id }) => ids.has(String(_id))).map(({ type }) => type as string);
     },
     async close() {
@@ -116,7 +131,10 @@ export const CHECKOUT = {
 } as const;
 
 /** Buys through checkout. */
-export async function subscribe({ mock, stripe }: Harness, changes: object = {}): Promise<Stripe.Subscription> {
+export async function subscribe(
+  { mock, stripe }: Harness,
+  changes: object = {},
+): Promise<Stripe.Subscription> {
   const session = await stripe.checkout.sessions.create({ ...CHECKOUT, ...changes } as never);
   await mock.checkout.complete(session.id);
   const paid = await stripe.checkout.sessions.retrieve(session.id);

@@ -1,19 +1,30 @@
 import { changedFields } from '../events.js';
-import type { StoredInvoice } from '../objects/invoice.js';
 import { invoices } from '../objects/invoice.js';
 import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { cancelNow } from './cancellation.js';
-import { announcePayment, collectAgain } from './invoicing.js';
+import { announcePayment, type Charged, collectAgain } from './invoicing.js';
 
 const DAY_S = 86_400;
 /** Days between one failed try and the next, as in Stripe's usual schedule; after the last the subscription ends. */
 const RETRY_DAYS = [3, 5, 7];
 
-/** Notes a failed first try: the subscription is past due, and when the next try will be. */
-export async function fallBehind({ tx, nowS }: Change, stored: StoredSubscription, invoice: StoredInvoice) {
-  const { body, hidden } = stored;
+/**
+ * Notes how the first try to collect the latest invoice ended: refused, the subscription is past due and has a time
+ * for the next try; paid, it is no longer behind.
+ */
+export async function noteOutcome(
+  { tx, nowS }: Change,
+  { body, hidden }: StoredSubscription,
+  { invoice, paid }: Charged,
+): Promise<void> {
+  if (paid) {
+    if (body.status === 'past_due') body.status = 'active';
+    hidden.retries = 0;
+    hidden.retryAtS = null;
+    return;
+  }
   if (body.status !== 'past_due') {
     body.status = 'past_due';
     hidden.retries = 0;

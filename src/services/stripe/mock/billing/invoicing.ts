@@ -82,6 +82,11 @@ export function money(cents: number, currency: string): string {
   return format.format(cents / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
 }
 
+export interface Charged {
+  invoice: StoredInvoice;
+  paid: boolean;
+}
+
 /**
  * Writes an invoice and tries to collect it. Says nothing yet: see `announcePayment`.
  * @returns whether it is paid; what costs nothing always is
@@ -90,7 +95,7 @@ export async function charge(
   { tx, nowS }: Change,
   subscription: StoredSubscription,
   terms: Pick<InvoiceTerms, 'reason' | 'lines' | 'period'>,
-): Promise<{ invoice: StoredInvoice; paid: boolean }> {
+): Promise<Charged> {
   const { body } = subscription;
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
   const invoice = buildInvoice(

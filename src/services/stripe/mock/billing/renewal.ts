@@ -1,35 +1,18 @@
 import { changedFields } from '../events.js';
 import { customers } from '../objects/customer.js';
-import {
-  periodFrom,
-  periodOf,
-  type StoredSubscription,
-  setPeriod,
-  subscriptions,
-} from '../objects/subscription.js';
+import { periodOf, type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { cancelNow } from './cancellation.js';
-import { fallBehind } from './dunning.js';
-import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
+import { announcePayment, fundsOf } from './invoicing.js';
+import { beginPeriod } from './period.js';
 
 /** Begins the next period, and bills it. */
 export async function renew(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, emit } = change;
   const { body } = stored;
   const before = structuredClone(body);
-  const price = body.items.data[0]?.price;
-  if (!price) throw new Error(`${body.id} has no items`);
-  const period = periodFrom(periodOf(body).end, body.billing_cycle_anchor, price);
-  setPeriod(body, period);
-  const lines = await periodLines(tx, stored, period);
-  stored.hidden.pending = [];
-  const { invoice, paid } = await charge(change, stored, { reason: 'subscription_cycle', lines, period });
-  if (!paid) await fallBehind(change, stored, invoice);
-  else if (body.status === 'past_due') {
-    body.status = 'active';
-    stored.hidden.retryAtS = null;
-  }
+  const { invoice } = await beginPeriod(change, stored, periodOf(body).end, 'subscription_cycle');
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
   await announcePayment(change, invoice);
@@ -50,13 +33,7 @@ export async function endTrial(change: Change, stored: StoredSubscription): Prom
   body.status = 'active';
   body.trial_end = nowS;
   body.billing_cycle_anchor = nowS;
-  const price = body.items.data[0]?.price;
-  if (!price) throw new Error(`${body.id} has no items`);
-  const period = periodFrom(nowS, nowS, price);
-  setPeriod(body, period);
-  const lines = await periodLines(tx, stored, period);
-  const { invoice, paid } = await charge(change, stored, { reason: 'subscription_cycle', lines, period });
-  if (!paid) await fallBehind(change, stored, invoice);
+  const { invoice } = await beginPeriod(change, stored, nowS, 'subscription_cycle');
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
   await announcePayment(change, invoice);
@@ -73,15 +50,9 @@ export async function resume(change: Change, stored: StoredSubscription): Promis
   const { tx, nowS, emit } = change;
   const { body } = stored;
   const before = structuredClone(body);
-  const price = body.items.data[0]?.price;
-  if (!price) throw new Error(`${body.id} has no items`);
   body.status = 'active';
   body.billing_cycle_anchor = nowS;
-  const period = periodFrom(nowS, nowS, price);
-  setPeriod(body, period);
-  const lines = await periodLines(tx, stored, period);
-  const { invoice, paid } = await charge(change, stored, { reason: 'subscription_update', lines, period });
-  if (!paid) await fallBehind(change, stored, invoice);
+  const { invoice } = await beginPeriod(change, stored, nowS, 'subscription_update');
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.resumed', body);
   await emit('customer.subscription.updated', body, changedFields(before, body));

@@ -2,10 +2,9 @@ import { changedFields } from '../events.js';
 import { cardDeclined, invalidRequest } from '../http/errors.js';
 import { type MetadataChange, mergeMetadata } from '../http/params.js';
 import { customers } from '../objects/customer.js';
-import type { LineTerms, StoredInvoice } from '../objects/invoice.js';
+import type { StoredInvoice } from '../objects/invoice.js';
 import {
   type PendingLine,
-  periodFrom,
   periodOf,
   type StoredSubscription,
   setPeriod,
@@ -14,10 +13,11 @@ import {
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { attachCard } from './cards.js';
-import { fallBehind } from './dunning.js';
+import { noteOutcome } from './dunning.js';
 import { type Ending, planEnding } from './ending.js';
-import { announcePayment, charge, periodLines } from './invoicing.js';
+import { announcePayment, type Charged, charge, periodLines } from './invoicing.js';
 import { changeItems, type ItemChange } from './items.js';
+import { beginPeriod } from './period.js';
 import { endTrial } from './renewal.js';
 
 export interface SubscriptionUpdate extends Ending {
@@ -109,15 +109,8 @@ async function billChange(
   if (behavior !== 'none') hidden.pending.push(...owed);
   const newCycle = startsCycle(before, body, update);
   if (!newCycle && (behavior !== 'always_invoice' || hidden.pending.length === 0)) return null;
-  const lines = newCycle ? await cycleLines(change, stored) : await waitingLines(change, stored);
-  hidden.pending = [];
-  const { invoice, paid } = await charge(change, stored, {
-    reason: 'subscription_update',
-    lines,
-    period: periodOf(body),
-  });
+  const { invoice, paid } = newCycle ? await beginCycle(change, stored) : await billWaiting(change, stored);
   if (!paid && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
-  if (!paid) await fallBehind(change, stored, invoice);
   return invoice;
 }
 
@@ -132,21 +125,21 @@ function startsCycle(
   return update.billing_cycle_anchor === 'now' || !sameInterval;
 }
 
-async function cycleLines({ tx, nowS }: Change, stored: StoredSubscription): Promise<LineTerms[]> {
+/** Only the credit for the old period counts: the new one is billed in full. */
+async function beginCycle(change: Change, stored: StoredSubscription): Promise<Charged> {
   const { body, hidden } = stored;
-  const price = body.items.data[0]?.price;
-  if (!price) throw new Error(`${body.id} has no items`);
-  const period = periodFrom(nowS, nowS, price);
-  body.billing_cycle_anchor = nowS;
-  setPeriod(body, period);
-  // Only the credit for the old period counts: the new one is billed in full.
   hidden.pending = hidden.pending.filter(({ amountCents }) => amountCents < 0);
-  return periodLines(tx, stored, period);
+  body.billing_cycle_anchor = change.nowS;
+  return beginPeriod(change, stored, change.nowS, 'subscription_update');
 }
 
-async function waitingLines({ tx }: Change, stored: StoredSubscription): Promise<LineTerms[]> {
-  const lines = await periodLines(tx, stored, periodOf(stored.body));
-  return lines.filter(({ proration }) => proration);
+async function billWaiting(change: Change, stored: StoredSubscription): Promise<Charged> {
+  const period = periodOf(stored.body);
+  const lines = (await periodLines(change.tx, stored, period)).filter(({ proration }) => proration);
+  stored.hidden.pending = [];
+  const charged = await charge(change, stored, { reason: 'subscription_update', lines, period });
+  await noteOutcome(change, stored, charged);
+  return charged;
 }
 
 function prolongTrial({ body }: StoredSubscription, endS: number, nowS: number): void {

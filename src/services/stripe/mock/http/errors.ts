@@ -70,13 +70,6 @@ export const idempotencyMismatch = (key: string): StripeFault =>
       `Try using a key other than '${key}' if you meant to execute a different request.`,
   });
 
-export const keyInUse = (key: string): StripeFault =>
-  new StripeFault(409, {
-    type: 'idempotency_error',
-    code: 'idempotency_key_in_use',
-    message: `There is currently another in-progress request using this Idempotent Key (${key}).`,
-  });
-
 export const rateLimit = (): StripeFault =>
   new StripeFault(429, {
     type: 'invalid_request_error',

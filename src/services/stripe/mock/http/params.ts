@@ -8,9 +8,17 @@ export const text = z.string().min(1).max(5000);
 /** A string that an empty value clears. */
 export const clearable = z.string().max(5000);
 export const integer = z.string().regex(WHOLE_NUMBER, 'integer').transform(Number);
+/** A whole number from 0. */
+export const natural = z
+  .string()
+  .regex(/^\d{1,15}$/, 'integer')
+  .transform(Number);
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-/** Anything: a parameter of Stripe's that is taken and has no effect here. */
-export const ignored = z.unknown().optional();
+const anything = z.unknown().optional();
+
+/** Parameters of Stripe's that are taken and have no effect here. */
+export const ignoring = <const Name extends string>(...names: Name[]) =>
+  Object.fromEntries(names.map((name) => [name, anything])) as Record<Name, typeof anything>;
 
 /** A list, sent as an object with the keys 0, 1, 2; an empty string is an empty list. */
 export const listOf = <Element extends z.ZodType>(element: Element, max = 100) =>

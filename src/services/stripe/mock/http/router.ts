@@ -15,8 +15,17 @@ export function createRouter(operations: readonly Operation[]): (method: string,
       if (operation.method !== method || segments.length !== given.length) continue;
       if (!segments.every((segment, index) => segment === ':id' || segment === given[index])) continue;
       const index = segments.indexOf(':id');
-      return { operation, id: index === -1 ? '' : decodeURIComponent(given[index] ?? '') };
+      return { operation, id: index === -1 ? '' : decoded(given[index] ?? '') };
     }
     throw unknownRoute(method, path);
   };
+}
+
+/** What is not encoded well names nothing, and is left as it is. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }

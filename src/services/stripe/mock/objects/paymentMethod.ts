@@ -1,11 +1,10 @@
-import type { Kind, Stored } from '../storage/store.js';
+import type { Kind } from '../storage/store.js';
 import { idOf, type PaymentMethodBody } from '../wire.js';
 
 /** `fails`: the card is taken, and every later charge is declined. */
 interface CardHidden {
   fails: boolean;
 }
-export type StoredPaymentMethod = Stored<PaymentMethodBody, CardHidden>;
 
 export const paymentMethods: Kind<PaymentMethodBody, CardHidden> = {
   object: 'payment_method',

@@ -7,7 +7,7 @@ import {
   email,
   expand,
   flag,
-  ignored,
+  ignoring,
   integer,
   listOf,
   mergeMetadata,
@@ -38,8 +38,7 @@ const creation = z.strictObject({
     z.strictObject({
       price: text,
       quantity: integer.optional(),
-      adjustable_quantity: ignored,
-      metadata: ignored,
+      ...ignoring('adjustable_quantity', 'metadata'),
     }),
     20,
   ).optional(),
@@ -62,8 +61,7 @@ const creation = z.strictObject({
           }),
         })
         .optional(),
-      billing_mode: ignored,
-      proration_behavior: ignored,
+      ...ignoring('billing_mode', 'proration_behavior'),
     })
     .optional(),
   allow_promotion_codes: flag.optional(),
@@ -73,14 +71,25 @@ const creation = z.strictObject({
   payment_method_collection: z.enum(['always', 'if_required']).optional(),
   ui_mode: z.enum(['hosted_page']).optional(),
   expand,
-  automatic_tax: ignored,
-  consent_collection: ignored,
-  currency: ignored,
-  custom_text: ignored,
-  customer_update: ignored,
-  payment_method_types: ignored,
-  phone_number_collection: ignored,
-  tax_id_collection: ignored,
+  ...ignoring(
+    'automatic_tax',
+    'branding_settings',
+    'consent_collection',
+    'currency',
+    'custom_fields',
+    'custom_text',
+    'customer_creation',
+    'customer_update',
+    'integration_identifier',
+    'name_collection',
+    'payment_method_options',
+    'payment_method_types',
+    'phone_number_collection',
+    'saved_payment_method_options',
+    'submit_type',
+    'tax_id_collection',
+    'wallet_options',
+  ),
 });
 type Creation = z.infer<typeof creation>;
 
@@ -144,6 +153,8 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
   }
   if (!params.success_url) throw missingParameter('success_url');
   const lineItems = await lineItemsFor(call, params);
+  const subscription = subscriptionTerms(params, nowS);
+  const onTrial = subscription.trialPeriodDays !== null || subscription.trialEndS !== null;
   const terms = {
     ...(await payerOf(call, params)),
     clientReferenceId: params.client_reference_id ?? null,
@@ -156,12 +167,13 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
     locale: params.locale ?? null,
     expiresAtS: expiryOf(params, nowS),
     currency: lineItems[0]?.currency ?? 'usd',
-    totalCents: lineItems.reduce((sum, { amount_total: cents }) => sum + cents, 0),
+    // What is due today: nothing, where it begins with a trial.
+    totalCents: onTrial ? 0 : lineItems.reduce((sum, { amount_total: cents }) => sum + cents, 0),
   };
   const body = buildSession(mockId(checkoutSessions.prefix), terms, nowS);
   return call.tx.insert(checkoutSessions, body.id, body, {
     lineItems,
-    subscription: subscriptionTerms(params, nowS),
+    subscription,
   });
 }
 

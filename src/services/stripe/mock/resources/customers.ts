@@ -3,7 +3,17 @@ import { cancelNow } from '../billing/cancellation.js';
 import { applyDetails, createCustomer } from '../billing/customers.js';
 import { changedFields } from '../events.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
-import { clearable, email, expand, ignored, integer, listOf, metadata, range, text } from '../http/params.js';
+import {
+  clearable,
+  email,
+  expand,
+  ignoring,
+  integer,
+  listOf,
+  metadata,
+  range,
+  text,
+} from '../http/params.js';
 import { customers } from '../objects/customer.js';
 import { subscriptions } from '../objects/subscription.js';
 import { operation } from '../operation.js';
@@ -21,23 +31,23 @@ const details = {
   invoice_settings: z
     .strictObject({
       default_payment_method: clearable.optional(),
-      custom_fields: ignored,
-      footer: ignored,
-      rendering_options: ignored,
+      ...ignoring('custom_fields', 'footer', 'rendering_options'),
     })
     .optional(),
   expand,
-  address: ignored,
-  business_name: ignored,
-  individual_name: ignored,
-  shipping: ignored,
-  source: ignored,
-  tax: ignored,
-  tax_exempt: ignored,
-  validate: ignored,
+  ...ignoring(
+    'address',
+    'business_name',
+    'individual_name',
+    'shipping',
+
+    'tax',
+    'tax_exempt',
+    'validate',
+  ),
 };
-const creation = z.strictObject({ ...details, payment_method: text.optional(), tax_id_data: ignored });
-const change = z.strictObject({ ...details, default_source: ignored });
+const creation = z.strictObject({ ...details, payment_method: text.optional(), ...ignoring('tax_id_data') });
+const change = z.strictObject({ ...details, ...ignoring('default_source') });
 
 export const customerOperations = [
   operation(

@@ -4,7 +4,7 @@ import { announcePayment, collectAgain } from '../billing/invoicing.js';
 import { previewInvoice } from '../billing/preview.js';
 import { cardDeclined, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
-import { expand, flag, ignored, integer, listOf, metadata, range, text } from '../http/params.js';
+import { expand, flag, ignoring, integer, listOf, metadata, natural, range, text } from '../http/params.js';
 import { invoices } from '../objects/invoice.js';
 import { subscriptions } from '../objects/subscription.js';
 import { operation } from '../operation.js';
@@ -19,7 +19,7 @@ const preview = z.strictObject({
         z.strictObject({
           id: text.optional(),
           price: text.optional(),
-          quantity: integer.optional(),
+          quantity: natural.optional(),
           deleted: flag.optional(),
           metadata,
         }),
@@ -27,11 +27,10 @@ const preview = z.strictObject({
       ).optional(),
       proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
       proration_date: integer.optional(),
-      cancel_at_period_end: ignored,
-      billing_cycle_anchor: ignored,
+      ...ignoring('cancel_at_period_end', 'billing_cycle_anchor'),
     })
     .optional(),
-  preview_mode: ignored,
+  ...ignoring('preview_mode'),
   expand,
 });
 
@@ -47,7 +46,7 @@ export const invoiceOperations = [
   operation(
     'POST',
     '/v1/invoices/:id/pay',
-    z.strictObject({ expand, payment_method: ignored, off_session: ignored }),
+    z.strictObject({ expand, ...ignoring('off_session') }),
     async (call) => {
       const invoice = await call.tx.get(invoices, call.id);
       const id = idOf(invoice.body.parent?.subscription_details?.subscription) ?? '';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { missingParameter } from '../http/errors.js';
-import { expand, ignored, text, webUrl } from '../http/params.js';
+import { expand, ignoring, text, webUrl } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { customers } from '../objects/customer.js';
 import { operation } from '../operation.js';
@@ -18,8 +18,7 @@ const creation = z.strictObject({
   return_url: webUrl.optional(),
   locale: text.optional(),
   expand,
-  configuration: ignored,
-  flow_data: ignored,
+  ...ignoring('configuration', 'flow_data'),
 });
 
 export const portalSessionOperations = [

@@ -5,11 +5,12 @@ import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
   expand,
   flag,
-  ignored,
+  ignoring,
   integer,
   listOf,
   mergeMetadata,
   metadata,
+  natural,
   range,
   text,
 } from '../http/params.js';
@@ -21,14 +22,14 @@ import type { PriceBody } from '../wire.js';
 
 const creation = z.strictObject({
   currency: text,
-  unit_amount: integer,
+  unit_amount: natural,
   product: text.optional(),
-  product_data: z.strictObject({ name: text, metadata: ignored }).optional(),
+  product_data: z.strictObject({ name: text, ...ignoring('metadata') }).optional(),
   recurring: z
     .strictObject({
       interval: z.enum(['day', 'week', 'month', 'year']),
       interval_count: integer.optional(),
-      usage_type: ignored,
+      ...ignoring('usage_type'),
     })
     .optional(),
   active: flag.optional(),
@@ -36,9 +37,7 @@ const creation = z.strictObject({
   nickname: text.optional(),
   metadata,
   expand,
-  billing_scheme: ignored,
-  tax_behavior: ignored,
-  transfer_lookup_key: ignored,
+  ...ignoring('billing_scheme', 'tax_behavior', 'transfer_lookup_key'),
 });
 const change = z.strictObject({
   active: flag.optional(),
@@ -46,8 +45,7 @@ const change = z.strictObject({
   nickname: text.optional(),
   metadata,
   expand,
-  tax_behavior: ignored,
-  transfer_lookup_key: ignored,
+  ...ignoring('tax_behavior', 'transfer_lookup_key'),
 });
 
 function apply(body: PriceBody, params: z.infer<typeof change>): void {

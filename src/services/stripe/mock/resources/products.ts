@@ -5,7 +5,7 @@ import {
   clearable,
   expand,
   flag,
-  ignored,
+  ignoring,
   listOf,
   mergeMetadata,
   metadata,
@@ -22,15 +22,17 @@ const details = {
   description: clearable.optional(),
   metadata,
   expand,
-  images: ignored,
-  marketing_features: ignored,
-  shippable: ignored,
-  statement_descriptor: ignored,
-  tax_code: ignored,
-  unit_label: ignored,
-  url: ignored,
+  ...ignoring(
+    'images',
+    'marketing_features',
+    'shippable',
+    'statement_descriptor',
+    'tax_code',
+    'unit_label',
+    'url',
+  ),
 };
-const creation = z.strictObject({ ...details, id: text.optional(), name: text, type: ignored });
+const creation = z.strictObject({ ...details, id: text.optional(), name: text, ...ignoring('type') });
 const change = z.strictObject({ ...details, name: text.optional(), default_price: text.optional() });
 
 function apply(body: ProductBody, params: Omit<z.infer<typeof change>, 'expand'>, nowS: number): void {

@@ -10,11 +10,12 @@ import {
   clearable,
   expand,
   flag,
-  ignored,
+  ignoring,
   integer,
   listOf,
   mergeMetadata,
   metadata,
+  natural,
   range,
   text,
 } from '../http/params.js';
@@ -28,14 +29,16 @@ const ENDED = ['canceled', 'incomplete_expired'];
 
 const cancelAt = z.union([z.literal(''), z.enum(['min_period_end', 'max_period_end']), integer]).optional();
 const cancellationDetails = z
-  .strictObject({ comment: clearable.optional(), feedback: clearable.optional(), feedback_option: ignored })
+  .strictObject({
+    comment: clearable.optional(),
+    feedback: clearable.optional(),
+    ...ignoring('feedback_option'),
+  })
   .optional();
 const item = {
   price: text.optional(),
-  quantity: integer.optional(),
+  quantity: natural.optional(),
   metadata,
-  tax_rates: ignored,
-  discounts: ignored,
 };
 const shared = {
   cancel_at: cancelAt,
@@ -50,24 +53,22 @@ const shared = {
     })
     .optional(),
   expand,
-  automatic_tax: ignored,
+  ...ignoring('automatic_tax'),
   collection_method: z.literal('charge_automatically').optional(),
-  off_session: ignored,
-  payment_settings: ignored,
+  ...ignoring('off_session', 'payment_settings'),
 };
 const creation = z.strictObject({
   ...shared,
   customer: text,
   items: listOf(z.strictObject({ ...item, price: text }), 20),
-  trial_period_days: integer.optional(),
+  trial_period_days: natural.optional(),
   payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
-  billing_mode: ignored,
-  proration_behavior: ignored,
+  ...ignoring('billing_mode', 'proration_behavior'),
 });
 const change = z.strictObject({
   ...shared,
   items: listOf(
-    z.strictObject({ ...item, id: text.optional(), deleted: flag.optional(), clear_usage: ignored }),
+    z.strictObject({ ...item, id: text.optional(), deleted: flag.optional(), ...ignoring('clear_usage') }),
     20,
   ).optional(),
   proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
@@ -76,7 +77,6 @@ const change = z.strictObject({
   cancellation_details: cancellationDetails,
   billing_cycle_anchor: z.enum(['now', 'unchanged']).optional(),
 });
-export type SubscriptionChange = z.infer<typeof change>;
 
 async function create(call: Call, params: z.infer<typeof creation>): Promise<StoredSubscription> {
   const { tx, nowS } = call;
@@ -136,8 +136,7 @@ export const subscriptionOperations = [
     z.strictObject({
       cancellation_details: cancellationDetails,
       expand,
-      invoice_now: ignored,
-      prorate: ignored,
+      ...ignoring('invoice_now', 'prorate'),
     }),
     async (call, { cancellation_details: details }) => {
       const stored = await call.tx.get(subscriptions, call.id);
@@ -151,7 +150,7 @@ export const subscriptionOperations = [
   operation(
     'POST',
     '/v1/subscriptions/:id/pause',
-    z.strictObject({ expand, bill_for: ignored, invoicing_behavior: ignored, type: ignored }),
+    z.strictObject({ expand, ...ignoring('bill_for', 'invoicing_behavior', 'type') }),
     async (call) => {
       const stored = await call.tx.get(subscriptions, call.id);
       if (!['active', 'trialing'].includes(stored.body.status)) {
@@ -167,9 +166,7 @@ export const subscriptionOperations = [
     z.strictObject({
       expand,
       billing_cycle_anchor: z.literal('now').optional(),
-      payment_behavior: ignored,
-      proration_behavior: ignored,
-      proration_date: ignored,
+      ...ignoring('payment_behavior', 'proration_behavior', 'proration_date'),
     }),
     async (call) => {
       const stored = await call.tx.get(subscriptions, call.id);

@@ -1,0 +1,196 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApolloServer } from '@apollo/server';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import { ApolloServerPluginDrainHttpServer } from '@apollo/server/plugin/drainHttpServer';
+import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import cors from '@fastify/cors';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { Clock } from './clock.js';
+import type { Config } from './config.js';
+import { connectDatabase, databaseProblem } from './database.js';
+import { createErrorFormatter } from './directives/clientErrors.js';
+import { createEnforcement } from './directives/enforcement.js';
+import { enforcementPlugin } from './directives/enforcementPlugin.js';
+import { readRules } from './directives/rules.js';
+import { createCollections, createModels, type Models } from './models/models.js';
+import { apiKeyOf, type Context, createContext } from './resolvers/context.js';
+import { resolvers } from './resolvers/resolvers.js';
+import { billingRoutes } from './rest/billingRoutes.js';
+import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
+import { health } from './rest/health.js';
+import { mockPages } from './rest/mockPages.js';
+import { upgradePage } from './rest/upgradePage.js';
+import { webhookRoute } from './rest/webhookRoute.js';
+import { createArgumentValidation } from './schema/argumentValidation.js';
+import { buildSchema } from './schema/buildSchema.js';
+import { createConcurrency } from './services/admission/concurrency.js';
+import { createFieldLimits } from './services/admission/fieldLimits.js';
+import { createServices, type RunningServices } from './services/createServices.js';
+
+/** A server that can be started and stopped. */
+export interface App {
+  readonly services: RunningServices;
+  readonly models: Models;
+  /** Where it listens, e.g. `http://127.0.0.1:4000`. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** The body of a memory of 1 MB, and what GraphQL writes around it. */
+const MAX_BODY_BYTES = 1_048_576 + 4_096;
+const MAX_TOKENS = 20_000;
+/** Longer than a load balancer needs to see that readiness fails; nothing is lost when it is cut short. */
+const DRAIN_NOTICE_MS = 100;
+
+/** The composition root: connects, wires services, GraphQL and REST, and listens. */
+export async function startApp(
+  config: Config & { mongodbUri: string },
+  deps: { log: Logger; clock: Clock },
+): Promise<App> {
+  const { log, clock } = deps;
+  const connection = await connectDatabase(config.mongodbUri, log);
+  const models = createModels(connection);
+  let url = '';
+  let draining = false;
+  const publicUrl = () => config.publicUrl ?? url.replace('0.0.0.0', 'localhost');
+  const services = createServices({ config, models, clock, log, ownUrl: () => url || undefined, publicUrl });
+
+  const schema = buildSchema([...resolvers], config.catalogue);
+  const enforcement = createEnforcement({
+    ...services,
+    concurrency: createConcurrency(),
+    fieldLimits: createFieldLimits({ models, clock }),
+    clock,
+    upgradeUrl: () => `${publicUrl()}/upgrade`,
+  });
+  const server = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: MAX_BODY_BYTES,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    // Draft 7 words of OpenAPI that Ajv would refuse.
+    ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
+  });
+  const apollo = new ApolloServer<Context>({
+    schema,
+    formatError: createErrorFormatter(log),
+    includeStacktraceInErrorResponses: false,
+    introspection: true,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    stopOnTerminationSignals: false,
+    logger: log,
+    plugins: [
+      ApolloServerPluginDrainHttpServer({ httpServer: server.server }),
+      config.sandbox
+        ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
+        : ApolloServerPluginLandingPageDisabled(),
+      enforcementPlugin({
+        schema,
+        rules: readRules(schema),
+        enforcement,
+        authenticator: services.authenticator,
+        validateArguments: createArgumentValidation(),
+        log,
+      }),
+    ],
+  });
+
+  const authenticate = async (request: FastifyRequest) => {
+    const key = apiKeyOf(request.headers);
+    return key === null ? null : services.authenticator.authenticate(key, request.ip);
+  };
+  const ready = async () => (draining ? 'the server is stopping' : databaseProblem(connection));
+
+  async function mountRoutes(): Promise<void> {
+    server.setErrorHandler(createErrorHandler(log));
+    server.setNotFoundHandler(notFoundHandler);
+    server.addHook('onResponse', async (request, reply) => {
+      request.log.debug(
+        { method: request.method, url: request.url, status: reply.statusCode, ms: reply.elapsedTime },
+        'request',
+      );
+    });
+    await server.register(cors, {
+      origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: 600,
+    });
+    await server.register(swagger, { openapi: OPENAPI });
+    await server.register(swaggerUi, { routePrefix: '/docs' });
+    await server.register(health({ ready }));
+    await server.register(upgradePage(services));
+    await server.register(billingRoutes({ services, authenticate }));
+    await server.register(webhookRoute(services));
+    const { mockStripe } = services;
+    if (mockStripe) {
+      const isOperator = async (request: FastifyRequest) =>
+        (await authenticate(request))?.kind === 'operator';
+      await server.register(mockPages({ mockStripe, isOperator }));
+    }
+    server.route({
+      url: '/graphql',
+      method: ['GET', 'POST'],
+      schema: { hide: true },
+      handler: fastifyApolloHandler(apollo, {
+        context: async (request) => createContext(services, request.headers, request.ip),
+      }),
+    });
+  }
+
+  await createCollections(models);
+  await apollo.start();
+  await mountRoutes();
+  await services.start();
+  await server.listen({ port: config.port, host: config.host });
+  const address = server.server.address();
+  const port = typeof address === 'object' && address ? address.port : config.port;
+  url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  log.info(`Listening on ${url}`);
+
+  return {
+    services,
+    models,
+    url,
+    async stop() {
+      draining = true;
+      await sleep(DRAIN_NOTICE_MS);
+      await apollo.stop();
+      await server.close();
+      await services.stop();
+      await connection.close();
+    },
+  };
+}
+
+const EXPOSED_HEADERS = [
+  'Retry-After',
+  'X-RateLimit-Limit-Day',
+  'X-RateLimit-Limit-Minute',
+  'X-RateLimit-Remaining-Day',
+  'X-RateLimit-Remaining-Minute',
+  'X-RateLimit-Reset',
+  'X-Tier',
+  'X-Request-Duration-Ms',
+  'RateLimit-Policy',
+  'RateLimit',
+];
+
+const OPENAPI = {
+  info: {
+    title: 'Continuum Billing',
+    description: 'The REST routes. The whole API is GraphQL, at `POST /graphql`.',
+    version: '1',
+  },
+  tags: [{ name: 'Billing' }, { name: 'Health' }],
+  components: {
+    securitySchemes: {
+      apiKey: { type: 'apiKey' as const, in: 'header' as const, name: 'x-api-key' },
+      bearer: { type: 'http' as const, scheme: 'bearer' },
+    },
+  },
+};

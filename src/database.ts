@@ -1,0 +1,55 @@
+import mongoose, { type Connection } from 'mongoose';
+import type { Logger } from 'pino';
+
+const SERVER_SELECTION_MS = 1_500;
+const MAX_POOL_SIZE = 50;
+const FIRST_CONNECT_MS = 30_000;
+
+/**
+ * Connects; waits for a database that is still starting.
+ * @throws an error for a person: no answer in 30 s, or no replica set (transactions and change streams need one)
+ */
+export async function connectDatabase(uri: string, log: Logger): Promise<Connection> {
+  const deadline = Date.now() + FIRST_CONNECT_MS;
+  for (;;) {
+    const connection = mongoose.createConnection(uri, {
+      serverSelectionTimeoutMS: SERVER_SELECTION_MS,
+      maxPoolSize: MAX_POOL_SIZE,
+      // Nothing is acknowledged before a majority has it on disk.
+      writeConcern: { w: 'majority', journal: true },
+      autoCreate: false,
+      autoIndex: false,
+      bufferCommands: false,
+    });
+    try {
+      await connection.asPromise();
+      await needReplicaSet(connection);
+      return connection;
+    } catch (error) {
+      await connection.close().catch(() => undefined);
+      const { name, message } = error as Error;
+      if (!/Selection|Network/.test(name) || Date.now() > deadline) {
+        throw new Error(`MongoDB cannot be used: ${message}`, { cause: error });
+      }
+      log.warn(`MongoDB does not answer yet: ${message}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
+async function needReplicaSet(connection: Connection): Promise<void> {
+  const hello = await connection.db?.admin().command({ hello: 1 });
+  if (!hello?.setName && hello?.msg !== 'isdbgrid') {
+    throw new Error('it is a standalone server; start it as a replica set (--replSet, then rs.initiate())');
+  }
+}
+
+/** @returns why the database cannot be used now, or null */
+export async function databaseProblem(connection: Connection): Promise<string | null> {
+  try {
+    await connection.db?.command({ ping: 1 }, { timeoutMS: 1_000 });
+    return connection.db ? null : 'not connected to the database';
+  } catch {
+    return 'the database does not answer';
+  }
+}

@@ -1,0 +1,122 @@
+import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
+import { type GraphQLSchema, getVariableValues, type OperationDefinitionNode } from 'graphql';
+import type { Logger } from 'pino';
+import type { BillingError } from '../errors.js';
+import type { Authenticator } from '../services/identity/authenticator.js';
+import type { Principal } from '../services/identity/principal.js';
+import { expectedFailure, isOurFault } from './clientErrors.js';
+import { type Enforcement, type Grant, isRefusal } from './enforcement.js';
+import { type OperationPlan, planOperation } from './plan.js';
+import type { Rules } from './rules.js';
+
+/** What the plugin needs of a request, and leaves in it for the resolvers. */
+export interface EnforcedContext {
+  readonly startedAtMs: number;
+  readonly apiKey: string | null;
+  readonly address: string;
+  principal: Principal | null;
+  grant: Grant | null;
+}
+
+/** One operation's way through the plugin. */
+interface Passage {
+  metered: boolean;
+  headers: ReadonlyMap<string, string>;
+}
+
+/**
+ * Decides every operation whole, after it is parsed and valid and before any resolver: who calls, whether they may,
+ * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
+ */
+export function enforcementPlugin(deps: {
+  schema: GraphQLSchema;
+  rules: Rules;
+  enforcement: Enforcement;
+  authenticator: Authenticator;
+  validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
+  log: Logger;
+}): ApolloServerPlugin<EnforcedContext> {
+  const { schema, rules, enforcement, authenticator, validateArguments, log } = deps;
+  const passages = new WeakMap<EnforcedContext, Passage>();
+
+  async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
+    const { contextValue: context, document, operation } = request;
+    if (context.apiKey !== null)
+      context.principal = await authenticator.authenticate(context.apiKey, context.address);
+    const variables = operation && coerceVariables(schema, operation, request.request.variables);
+    // Variables that do not fit are told by the execution, which then runs nothing.
+    if (!document || !operation || !variables) return;
+    const plan = planOperation(schema, rules, document, operation, variables);
+    passages.set(context, { metered: plan.metered, headers: new Map() });
+    enforcement.checkAccess(plan, context.principal);
+    for (const { coordinate, args } of plan.roots) {
+      const fault = await validateArguments(coordinate, args);
+      if (fault) throw fault;
+    }
+    await take(plan, context);
+  }
+
+  async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
+    const asksNothing = !plan.metered && plan.features.length === 0 && plan.fieldLimits.length === 0;
+    if (asksNothing || context.principal?.kind !== 'tenant') return;
+    const outcome = await enforcement.take(plan, context.principal.tenantId);
+    passages.set(context, { metered: plan.metered, headers: outcome.headers });
+    if (isRefusal(outcome)) throw outcome.error;
+    context.grant = outcome;
+  }
+
+  async function end(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
+    const { contextValue: context, errors = [] } = request;
+    const { grant } = context;
+    if (!grant) return;
+    context.grant = null;
+    const faults = errors.filter(isOurFault);
+    const ourFaults = new Set(
+      faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])),
+    );
+    try {
+      await grant.end({ failed: errors.length > 0, ourFaults });
+    } catch (error) {
+      log.error({ err: error }, 'what an operation had taken could not be given back');
+    }
+  }
+
+  return {
+    async requestDidStart() {
+      return {
+        didResolveOperation: decide,
+        async willSendResponse(request) {
+          await end(request);
+          const { response, contextValue: context, errors = [] } = request;
+          const passage = passages.get(context);
+          for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
+          if (passage?.metered) {
+            const durationMs = performance.now() - context.startedAtMs;
+            response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
+          }
+          const [fault] = errors.filter(isOurFault);
+          if (fault) {
+            const expected = expectedFailure(fault);
+            response.http.status = expected?.status ?? 500;
+            for (const [name, value] of Object.entries(expected?.headers ?? {}))
+              response.http.headers.set(name, value);
+          }
+        },
+      };
+    },
+    async unexpectedErrorProcessingRequest({ requestContext }) {
+      await end(requestContext);
+    },
+  };
+}
+
+function coerceVariables(
+  schema: GraphQLSchema,
+  operation: OperationDefinitionNode,
+  given: Record<string, unknown> | undefined,
+): Record<string, unknown> | null {
+  const result = getVariableValues(schema, operation.variableDefinitions ?? [], given ?? {}, {
+    maxErrors: 1,
+  });
+  return result.coerced ?? null;
+}

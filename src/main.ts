@@ -1,0 +1,76 @@
+import { pino } from 'pino';
+import { startEmbeddedMongod } from '../scripts/mongod/index.js';
+import { type App, startApp } from './app.js';
+import { systemClock } from './clock.js';
+import { ConfigError, readConfig } from './config.js';
+import { welcome } from './welcome.js';
+
+const HELP = `Continuum Billing: a GraphQL billing server.
+
+  npm start               build and start; an embedded MongoDB unless MONGODB_URI is set
+  npm start -- --help     this text
+
+It is configured by the environment; docs/operations.md lists the variables.
+`;
+
+/** Past it the process ends without waiting any longer. */
+const STOP_MS = 20_000;
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+async function run(): Promise<void> {
+  const config = readConfig();
+  const log = pino({ level: config.logLevel, redact: REDACTED });
+  const mongod = config.mongodbUri ? null : await startEmbeddedMongod({ dataDir: config.dataDir, log: say });
+  const mongodbUri = config.mongodbUri ?? (mongod?.uri as string);
+
+  const running: { app: App | null; stopping: boolean } = { app: null, stopping: false };
+
+  async function stop(): Promise<void> {
+    if (running.stopping) return;
+    running.stopping = true;
+    setTimeout(() => process.exit(1), STOP_MS).unref();
+    await running.app?.stop();
+    await mongod?.stop();
+    process.exit(0);
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  mongod?.exited.then(({ requested }) => {
+    if (requested) return;
+    say(`The embedded MongoDB ended by itself; see ${config.dataDir}/mongod.log`);
+    process.exit(1);
+  });
+
+  try {
+    running.app = await startApp({ ...config, mongodbUri }, { log, clock: systemClock });
+    process.stdout.write(await welcome(running.app, config));
+  } catch (error) {
+    await mongod?.stop();
+    throw error;
+  }
+}
+
+/** Secrets never reach a log. */
+const REDACTED = [
+  'req.headers.authorization',
+  'req.headers["x-api-key"]',
+  'req.headers["stripe-signature"]',
+  'req.headers.cookie',
+  '*.secret',
+  '*.apiKey',
+];
+
+if (process.argv.includes('--help')) {
+  process.stdout.write(HELP);
+} else {
+  run().catch((error: unknown) => {
+    say(
+      error instanceof ConfigError
+        ? error.message
+        : `The server could not start: ${(error as Error).message}`,
+    );
+    if (!(error instanceof ConfigError) && process.env.LOG_LEVEL === 'debug')
+      say(String((error as Error).stack));
+    process.exit(1);
+  });
+}

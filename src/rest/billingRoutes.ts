@@ -1,0 +1,96 @@
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { forbidden, unauthenticated } from '../errors.js';
+import { tenantIdOf } from '../resolvers/context.js';
+import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
+import type { Services } from '../services/services.js';
+import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
+import * as openApi from './openApi.js';
+
+interface CheckoutBody {
+  tier: string;
+  success_url: string;
+  cancel_url: string;
+  customer_email?: string;
+}
+
+/** The report's REST routes: thin, over the services that the schema uses. Tiers are lower case here. */
+export function billingRoutes(deps: {
+  services: Services;
+  authenticate: (request: FastifyRequest) => Promise<Principal | null>;
+}): FastifyPluginAsync {
+  const { services } = deps;
+
+  async function tenantOf(request: FastifyRequest, scope: ApiKeyScope): Promise<string> {
+    const principal = await deps.authenticate(request);
+    if (!principal) {
+      throw unauthenticated(
+        'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
+      );
+    }
+    const tenantId = tenantIdOf({ principal });
+    if (principal.kind === 'tenant' && !principal.scopes.has(scope))
+      throw forbidden(`This key lacks the scope ${scope}`);
+    return tenantId;
+  }
+
+  async function stateOf(tenantId: string, doc: BillingSubscriptionDoc | null) {
+    const { tier } = await services.entitlements.get(tenantId);
+    return {
+      tenant_id: tenantId,
+      tier: tier.toLowerCase(),
+      status: doc?.status ?? 'active',
+      current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
+      cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
+    };
+  }
+
+  return async (app) => {
+    const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());
+
+    app.post<{ Body: CheckoutBody }>(
+      '/v1/billing/create-checkout-session',
+      { schema: openApi.createCheckoutSession(tierNames) },
+      async (request) => {
+        const tenantId = await tenantOf(request, ApiKeyScope.BILLING);
+        const {
+          tier,
+          success_url: successUrl,
+          cancel_url: cancelUrl,
+          customer_email: customerEmail,
+        } = request.body;
+        const wanted = { tier: tier.toUpperCase(), successUrl, cancelUrl, customerEmail };
+        const { id, url } = await services.subscriptions.checkout(tenantId, wanted);
+        return { session_id: id, url, local_url: services.localCheckoutUrl(id) };
+      },
+    );
+
+    app.get('/v1/billing/subscription', { schema: openApi.getSubscription }, async (request) => {
+      const tenantId = await tenantOf(request, ApiKeyScope.READ);
+      const [doc] = await services.subscriptions.findMany([tenantId]);
+      return stateOf(tenantId, doc ?? null);
+    });
+
+    app.post<{ Body: { at_period_end?: boolean } | null | undefined }>(
+      '/v1/billing/cancel-subscription',
+      { schema: openApi.cancelSubscription },
+      async (request) => {
+        const tenantId = await tenantOf(request, ApiKeyScope.BILLING);
+        return stateOf(
+          tenantId,
+          await services.subscriptions.cancel(tenantId, request.body?.at_period_end ?? true),
+        );
+      },
+    );
+
+    app.post<{ Body: { quantity: number; idempotency_key?: string } }>(
+      '/v1/billing/report-usage',
+      { schema: openApi.reportUsage },
+      async (request) => {
+        const tenantId = await tenantOf(request, ApiKeyScope.USAGE);
+        const { quantity, idempotency_key: key } = request.body;
+        await services.usageReports.report(tenantId, quantity, key);
+        return { status: 'success', quantity, tenant_id: tenantId };
+      },
+    );
+  };
+}

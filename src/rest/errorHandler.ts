@@ -1,0 +1,57 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { expectedFailure } from '../directives/clientErrors.js';
+import { ErrorCode } from '../errors.js';
+
+interface ErrorBody {
+  code: string;
+  message: string;
+  details: Record<string, unknown>;
+}
+
+/** Answers every failure outside GraphQL's execution: GraphQL's shape on its paths, `{error}` elsewhere. */
+export function createErrorHandler(log: Logger) {
+  return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
+    const { status, headers, body } = describe(thrown, log);
+    return reply
+      .status(status)
+      .headers(headers)
+      .send(shape(request, status, body));
+  };
+}
+
+/** For paths that do not exist. */
+export function notFoundHandler(request: FastifyRequest, reply: FastifyReply) {
+  const message = `There is no ${request.method} ${request.url.split('?', 1)[0]}; see /docs for REST, POST /graphql for GraphQL`;
+  return reply.status(404).send(shape(request, 404, { code: ErrorCode.NOT_FOUND, message, details: {} }));
+}
+
+function describe(
+  thrown: FastifyError | Error,
+  log: Logger,
+): { status: number; headers: Record<string, string>; body: ErrorBody } {
+  const expected = expectedFailure(thrown);
+  if (expected) {
+    const { code, status, message, details, headers } = expected;
+    return { status, headers, body: { code, message, details } };
+  }
+  const { statusCode = 500, message } = thrown as FastifyError;
+  if (statusCode >= 400 && statusCode < 500) {
+    // Fastify's own: a body that is no JSON, is too large, does not fit the route's schema, has an unknown type.
+    return {
+      status: statusCode,
+      headers: {},
+      body: { code: ErrorCode.BAD_USER_INPUT, message, details: {} },
+    };
+  }
+  log.error({ err: thrown }, 'a request failed');
+  const body = { code: ErrorCode.INTERNAL_SERVER_ERROR, message: 'Internal server error', details: {} };
+  return { status: 500, headers: {}, body };
+}
+
+function shape(request: FastifyRequest, status: number, { code, message, details }: ErrorBody) {
+  if (request.url.startsWith('/graphql')) {
+    return { errors: [{ message, extensions: { ...details, code, http: { status } } }] };
+  }
+  return { error: { code, message, ...details } };
+}

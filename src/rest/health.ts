@@ -1,0 +1,19 @@
+import type { FastifyPluginAsync } from 'fastify';
+
+/** Liveness: the process answers. Readiness: it can serve; it fails while the server drains or the database is away. */
+export function health({ ready }: { ready: () => Promise<string | null> }): FastifyPluginAsync {
+  return async (app) => {
+    app.get('/health/live', { schema: { tags: ['Health'], summary: 'The process answers' } }, async () => ({
+      status: 'ok',
+    }));
+    app.get(
+      '/health/ready',
+      { schema: { tags: ['Health'], summary: 'The server can serve' } },
+      async (_request, reply) => {
+        const problem = await ready();
+        if (problem === null) return { status: 'ok' };
+        return reply.status(503).header('retry-after', '2').send({ status: 'unavailable', reason: problem });
+      },
+    );
+  };
+}

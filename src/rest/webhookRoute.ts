@@ -1,0 +1,47 @@
+import type { FastifyPluginAsync } from 'fastify';
+import { badInput } from '../errors.js';
+import type { Inbox } from '../services/stripe/inbox.js';
+import type { ReceivedEvent } from '../services/stripe/webhookVerifier.js';
+
+const MAX_BODY_BYTES = 1_048_576;
+
+/** Where Stripe posts events. Answered when the event is on disk; a failure to store is a 5xx, and Stripe retries. */
+export function webhookRoute(deps: {
+  verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
+  inbox: Inbox;
+}): FastifyPluginAsync {
+  return async (app) => {
+    // The signature is over the bytes as they came.
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
+      (_request, body, done) => {
+        done(null, body);
+      },
+    );
+    app.post('/v1/billing/webhook', { schema: OPENAPI }, async (request) => {
+      if (!Buffer.isBuffer(request.body) || request.body.length === 0) throw badInput('body', 'is empty');
+      const signature = request.headers['stripe-signature'];
+      const event = deps.verify(request.body, Array.isArray(signature) ? signature.join(',') : signature);
+      const outcome = await deps.inbox.receive(event);
+      const message =
+        outcome === 'stored' ? `Event ${event.id} is stored` : `Event ${event.id} was stored before`;
+      return { status: 'success', message };
+    });
+  };
+}
+
+const OPENAPI = {
+  tags: ['Billing'],
+  summary: 'Receive an event from Stripe',
+  description:
+    'The raw body with the header `Stripe-Signature`. Answered once the event is on disk; it is applied after.',
+  security: [],
+  response: {
+    200: {
+      type: 'object',
+      properties: { status: { type: 'string', enum: ['success'] }, message: { type: 'string' } },
+    },
+  },
+};

@@ -1,0 +1,164 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { Models } from '../models/models.js';
+import { createSharedAdmission } from './admission/sharedAdmission.js';
+import { createChanges } from './changes.js';
+import { createApiKeys } from './identity/apiKeys.js';
+import { createAuthenticator } from './identity/authenticator.js';
+import { createTenants } from './identity/tenants.js';
+import { createMemories } from './memories/memories.js';
+import type { Services } from './services.js';
+import { createStorage } from './storage/storage.js';
+import { createCustomers } from './stripe/customers.js';
+import { createEventEffect } from './stripe/eventEffects.js';
+import { createInbox, type Inbox } from './stripe/inbox.js';
+import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
+import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
+import { createStripeClient } from './stripe/stripeClient.js';
+import { createSubscriptionSync } from './stripe/subscriptionSync.js';
+import { createUsageReports } from './stripe/usageReports.js';
+import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
+import { createSubscriptions } from './subscriptions/subscriptions.js';
+import { createEntitlements } from './tiers/entitlements.js';
+import { createTiers } from './tiers/tiers.js';
+import { createUsage } from './usage.js';
+
+export interface RunningServices extends Services {
+  inbox: Inbox;
+  verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
+  /** null in live mode. */
+  mockStripe: MockStripe | null;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SWEEP_MS = 30_000;
+const SETTLE_MS = 3_000;
+
+export interface ServicesDeps {
+  config: Config;
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  /** Where this server listens; undefined until it does. */
+  ownUrl: () => string | undefined;
+  publicUrl: () => string;
+}
+
+/** Wires the services and starts and stops what runs beside the requests. */
+export function createServices({
+  config,
+  models,
+  clock,
+  log,
+  ownUrl,
+  publicUrl,
+}: ServicesDeps): RunningServices {
+  const base = { models, clock, log };
+  const tiers = createTiers(config.catalogue, config.stripe.priceIds);
+  const entitlements = createEntitlements({ ...base, tiers, graceDays: config.graceDays });
+  const changed = entitlements.forget;
+  const authenticator = createAuthenticator({ ...base, adminApiKey: config.adminApiKey });
+  const isMock = config.stripe.mode === 'mock';
+  const apiKeys = createApiKeys({ ...base, authenticator, kind: isMock ? 'test' : 'live' });
+  const tenants = createTenants({ ...base, apiKeys, defaultTier: tiers.defaultTier.name, changed });
+  const storage = createStorage(base);
+
+  let webhookSecret = config.stripe.webhookSecret ?? '';
+  const mock = isMock ? createMock() : null;
+  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null);
+  const customers = createCustomers({ ...base, stripe });
+  const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
+  const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
+  const mockStripe = mock && settling(mock, inbox);
+  const admission = createSharedAdmission(base);
+  const changes = createChanges({
+    ...base,
+    listeners: {
+      keyChanged: authenticator.forget,
+      tenantChanged: entitlements.forget,
+      anythingMayHaveChanged() {
+        authenticator.forgetAll();
+        entitlements.forgetAll();
+      },
+    },
+  });
+  let sweeping: NodeJS.Timeout | undefined;
+
+  function createMock(): MockStripe {
+    const webhookUrl = () => {
+      const url = ownUrl()?.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]');
+      return url && `${url}/v1/billing/webhook`;
+    };
+    const prices = tiers.all().flatMap(({ name, monthlyPriceCents }) => {
+      const id = tiers.getStripePriceId(name);
+      if (!id) return [];
+      const { currency } = config.catalogue;
+      return [
+        {
+          id,
+          tier: name,
+          unitAmountCents: monthlyPriceCents ?? 0,
+          currency,
+          productName: `Continuum ${name}`,
+        },
+      ];
+    });
+    const deps = { connection: models.connection, clock, log, webhookUrl, publicUrl, prices };
+    return createMockStripe({ ...deps, webhookSecret: () => webhookSecret });
+  }
+
+  return {
+    admission,
+    apiKeys,
+    authenticator,
+    entitlements,
+    inbox,
+    mockStripe,
+    storage,
+    tenants,
+    tiers,
+    memories: createMemories({ ...base, storage }),
+    subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
+    usage: createUsage(base),
+    usageReports: createUsageReports({ ...base, stripe, customers }),
+    verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
+    localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
+    async start() {
+      if (isMock) webhookSecret ||= await loadMockWebhookSecret(models.connection);
+      changes.start();
+      await mockStripe?.start();
+      inbox.start();
+      sweeping = setInterval(() => {
+        storage
+          .sweep()
+          .catch((error: unknown) => log.warn({ err: error }, 'the sweep of storage holds failed'));
+      }, SWEEP_MS).unref();
+    },
+    async stop() {
+      clearInterval(sweeping);
+      await mockStripe?.stop();
+      await inbox.stop();
+      await changes.stop();
+      await admission.stop();
+    },
+  };
+}
+
+/** Whoever leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */
+function settling(mock: MockStripe, inbox: Inbox): MockStripe {
+  async function settled<T>(result: T): Promise<T> {
+    await mock.delivered(SETTLE_MS).catch(() => undefined);
+    await inbox.idle(SETTLE_MS);
+    return result;
+  }
+  return {
+    ...mock,
+    checkout: {
+      ...mock.checkout,
+      complete: async (sessionId) => settled(await mock.checkout.complete(sessionId)),
+    },
+    advanceClock: async (seconds) => settled(await mock.advanceClock(seconds)),
+  };
+}

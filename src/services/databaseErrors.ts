@@ -1,0 +1,27 @@
+/** What the driver throws while no primary can be reached, by name: the classes come from several packages. */
+const AWAY = new Set([
+  'MongoServerSelectionError',
+  'MongooseServerSelectionError',
+  'MongoNetworkError',
+  'MongoNetworkTimeoutError',
+  'MongoNotConnectedError',
+  'MongoPoolClearedError',
+  'MongoPoolClosedError',
+  'MongoWaitQueueTimeoutError',
+  'MongoOperationTimeoutError',
+  'MongoTopologyClosedError',
+  'MongoClientClosedError',
+  'MongoNotPrimaryError',
+]);
+
+/** Codes of a server that is stepping down or shutting down. */
+const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
+
+/** Whether an error means that MongoDB does not answer now, rather than that we asked something wrong. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, cause } = error as Error & { code?: unknown };
+  return (
+    AWAY.has(error.name) || AWAY_CODES.has(code as number) || (cause !== undefined && isDatabaseAway(cause))
+  );
+}

@@ -1,0 +1,27 @@
+import type { InvoiceTerms } from '../objects/invoice.js';
+import { periodFrom, type StoredSubscription, setPeriod } from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { noteOutcome } from './dunning.js';
+import { type Charged, charge, periodLines } from './invoicing.js';
+
+/**
+ * Moves a subscription into the period that begins at a moment, and bills it together with what waited for an invoice.
+ * Saves nothing of the subscription and says nothing yet.
+ */
+export async function beginPeriod(
+  change: Change,
+  stored: StoredSubscription,
+  startS: number,
+  reason: InvoiceTerms['reason'],
+): Promise<Charged> {
+  const { body, hidden } = stored;
+  const price = body.items.data[0]?.price;
+  if (!price) throw new Error(`${body.id} has no items`);
+  const period = periodFrom(startS, body.billing_cycle_anchor, price);
+  setPeriod(body, period);
+  const lines = await periodLines(change.tx, stored, period);
+  hidden.pending = [];
+  const charged = await charge(change, stored, { reason, lines, period });
+  await noteOutcome(change, stored, charged);
+  return charged;
+}

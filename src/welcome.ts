@@ -1,0 +1,37 @@
+import type { App } from './app.js';
+import type { Config } from './config.js';
+
+const line = '─'.repeat(72);
+
+/**
+ * What a person reads when the server is up. In embedded mode the first start makes a demo tenant and, unless
+ * ADMIN_API_KEY is set, the operator's key: their secrets are in this text and nowhere else.
+ */
+export async function welcome(
+  { services, models, url: ownUrl }: App,
+  { publicUrl, mongodbUri, adminApiKey }: Config,
+): Promise<string> {
+  const url = publicUrl ?? ownUrl;
+  const where = `\n  Continuum Billing   ${url}/graphql   (REST: ${url}/docs)\n\n`;
+  const isFirst = mongodbUri === null && (await models.tenants.estimatedDocumentCount()) === 0;
+  if (!isFirst) return where;
+  const demo = await services.tenants.create({ name: 'Demo', email: 'demo@example.com' });
+  const operator = adminApiKey ? null : await services.apiKeys.createOperatorKey('operator');
+  const keys = [
+    `  demo tenant's key   ${demo.key.secret}`,
+    operator ? `  operator's key      ${operator.secret}` : "  operator's key      as set in ADMIN_API_KEY",
+  ];
+  return `${where}${line}
+  First start: these keys are shown this once.
+
+${keys.join('\n')}
+
+  Try it:
+
+  curl ${url}/graphql -H 'content-type: application/json' \\
+    -H 'x-api-key: ${demo.key.secret}' \\
+    -d '{"query":"mutation { storeMemory(input: {content: \\"hello\\"}) { id } }"}'
+${line}
+
+`;
+}
