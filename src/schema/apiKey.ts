@@ -1,4 +1,4 @@
-import { ArrayMaxSize, ArrayMinSize, MaxLength, ValidateIf } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsOptional, MaxLength } from 'class-validator';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { DateTimeScalar } from './scalars.js';
@@ -63,7 +63,7 @@ export class CreateApiKeyInput {
     nullable: true,
     description: 'Without: the scopes of the key that makes it.',
   })
-  @ValidateIf(({ scopes }) => scopes != null)
+  @IsOptional()
   @ArrayMinSize(1)
   @ArrayMaxSize(20)
   scopes?: string[] | null;

@@ -1,4 +1,4 @@
-import { ArrayMaxSize, ArrayMinSize, Max, MaxLength, Min, ValidateIf } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
@@ -52,13 +52,13 @@ export class StoreMemoryInput {
   content!: string;
 
   @Field(() => [Float], { nullable: true, description: "All of a tenant's are of one length." })
-  @ValidateIf(({ embedding }) => embedding != null)
+  @IsOptional()
   @ArrayMinSize(1, { message: 'must have at least 1 number' })
   @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
   embedding?: number[] | null;
 
   @Field(() => JsonObjectScalar, { nullable: true })
-  @ValidateIf(({ metadata }) => metadata != null)
+  @IsOptional()
   @MaxJsonBytes(MAX_METADATA_BYTES)
   metadata?: object | null;
 }
@@ -66,19 +66,19 @@ export class StoreMemoryInput {
 @InputType({ description: 'A text or an embedding to compare with.' })
 export class SearchMemoriesInput {
   @Field(() => String, { nullable: true })
-  @ValidateIf(({ query }) => query != null)
+  @IsOptional()
   @IsFilled()
   @MaxLength(1_000)
   query?: string | null;
 
   @Field(() => [Float], { nullable: true })
-  @ValidateIf(({ embedding }) => embedding != null)
+  @IsOptional()
   @ArrayMinSize(1, { message: 'must have at least 1 number' })
   @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
   embedding?: number[] | null;
 
   @Field(() => Int, { nullable: true, defaultValue: 10, description: 'How many, 1 to 100.' })
-  @ValidateIf(({ first }) => first != null)
+  @IsOptional()
   @Min(1, { message: 'must be at least 1' })
   @Max(100, { message: 'must be at most 100' })
   first?: number | null;

@@ -1,4 +1,4 @@
-import { Max, MaxLength, Min } from 'class-validator';
+import { IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { badInput } from '../errors.js';
 
@@ -22,11 +22,13 @@ export class PageInfo {
 @ArgsType()
 export class PageArgs {
   @Field(() => Int, { nullable: true, defaultValue: 20, description: `How many, 1 to ${MAX_PAGE}.` })
+  @IsOptional()
   @Min(1, { message: 'must be at least 1' })
   @Max(MAX_PAGE, { message: `must be at most ${MAX_PAGE}` })
   first: number = 20;
 
   @Field(() => String, { nullable: true, description: 'The cursor of the last item seen.' })
+  @IsOptional()
   @MaxLength(200)
   after?: string | null;
 }

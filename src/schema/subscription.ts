@@ -1,4 +1,4 @@
-import { IsEmail, MaxLength, ValidateIf } from 'class-validator';
+import { IsEmail, IsOptional, MaxLength } from 'class-validator';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import { DateTimeScalar } from './scalars.js';
 import { TierName, TierType } from './tier.js';
@@ -74,7 +74,7 @@ export class CreateCheckoutSessionInput {
   cancelUrl!: string;
 
   @Field(() => String, { nullable: true })
-  @ValidateIf(({ customerEmail }) => customerEmail != null)
+  @IsOptional()
   @MaxLength(320)
   @IsEmail({}, { message: 'must be an e-mail address' })
   customerEmail?: string | null;

@@ -1,4 +1,4 @@
-import { IsEmail, MaxLength, ValidateIf, ValidateNested } from 'class-validator';
+import { IsEmail, IsOptional, MaxLength, ValidateNested } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 
 import { connectionOf, PageArgs } from './pagination.js';
@@ -26,7 +26,7 @@ export class TenantsArgs extends PageArgs {
     nullable: true,
     description: 'The beginning of a name or an e-mail address, or an id.',
   })
-  @ValidateIf(({ search }) => search != null)
+  @IsOptional()
   @MaxLength(100)
   search?: string | null;
 
@@ -60,7 +60,7 @@ export class CreateTenantInput {
   name!: string;
 
   @Field(() => String, { nullable: true })
-  @ValidateIf(({ email }) => email != null)
+  @IsOptional()
   @MaxLength(320)
   @IsEmail({}, { message: 'must be an e-mail address' })
   email?: string | null;
@@ -71,42 +71,42 @@ const MAX_INT = 2 ** 31 - 1;
 @InputType({ description: 'Overrides; null clears one.' })
 export class TierLimitsInput {
   @Field(() => BigIntScalar, { nullable: true })
-  @ValidateIf((limits) => limits.apiCallsPerDay != null)
+  @IsOptional()
   @IsCount()
   apiCallsPerDay?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @ValidateIf((limits) => limits.apiCallsPerMinute != null)
+  @IsOptional()
   @IsCount(MAX_INT)
   apiCallsPerMinute?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @ValidateIf((limits) => limits.concurrentRequests != null)
+  @IsOptional()
   @IsCount(MAX_INT)
   concurrentRequests?: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
-  @ValidateIf((limits) => limits.maxMemories != null)
+  @IsOptional()
   @IsCount()
   maxMemories?: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
-  @ValidateIf((limits) => limits.maxEmbeddings != null)
+  @IsOptional()
   @IsCount()
   maxEmbeddings?: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
-  @ValidateIf((limits) => limits.maxStorageBytes != null)
+  @IsOptional()
   @IsCount()
   maxStorageBytes?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @ValidateIf((limits) => limits.maxExtractionBatchSize != null)
+  @IsOptional()
   @IsCount(MAX_INT)
   maxExtractionBatchSize?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @ValidateIf((limits) => limits.federationPriority != null)
+  @IsOptional()
   @IsCount(MAX_INT)
   federationPriority?: number | null;
 }
@@ -121,7 +121,7 @@ export class SetTenantLimitsInput {
   tier?: string | null;
 
   @Field(() => TierLimitsInput, { nullable: true, description: 'null clears all.' })
-  @ValidateIf(({ limits }) => limits != null)
+  @IsOptional()
   @ValidateNested()
   limits?: TierLimitsInput | null;
 }

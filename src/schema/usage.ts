@@ -1,4 +1,4 @@
-import { IsInt, Matches, Max, Min, ValidateIf } from 'class-validator';
+import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { UsagePeriod, type UsageReading } from '../services/usage.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
@@ -72,7 +72,7 @@ export class ReportUsageInput {
   quantity!: number;
 
   @Field(() => String, { nullable: true, description: 'The same key again reports nothing more.' })
-  @ValidateIf(({ idempotencyKey }) => idempotencyKey != null)
+  @IsOptional()
   @Matches(/^[\w:.-]{1,60}$/, { message: 'must have 1 to 60 letters, digits or _ : . -' })
   idempotencyKey?: string | null;
 }

@@ -25,8 +25,7 @@ export const IsCount = (max = Number.MAX_SAFE_INTEGER) =>
   ValidateBy({
     name: 'isCount',
     validator: {
-      validate: (value) =>
-        (typeof value === 'number' || typeof value === 'bigint') && value >= 0 && value <= max,
+      validate: (value) => Number.isSafeInteger(value) && value >= 0 && value <= max,
       defaultMessage: () => `must be a whole number from 0 to ${max}`,
     },
   });

@@ -1,0 +1,46 @@
+// Rebuilds and restarts on change. Plain JavaScript, since it runs before the first build.
+import { spawn, spawnSync } from 'node:child_process';
+
+const HELP = `Builds, starts the server, and does both again whenever a source file changes.
+
+  npm run dev             the server is configured as for npm start
+  npm run dev -- --help   this text
+
+Ctrl-C stops it.
+`;
+
+if (process.argv.includes('--help')) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+
+const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
+const first = spawnSync(process.execPath, tsc, { stdio: 'inherit' });
+if (first.status !== 0)
+  process.stderr.write('The build has errors; it is tried again when a file changes.\n');
+
+const children = [
+  spawn(process.execPath, [...tsc, '--watch', '--preserveWatchOutput'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  }),
+  spawn(
+    process.execPath,
+    ['--watch', '--watch-preserve-output', '--enable-source-maps', 'dist/src/main.js'],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  ),
+];
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    stopping = true;
+    for (const child of children) child.kill('SIGTERM');
+  });
+}
+for (const child of children) {
+  child.on('exit', (code) => {
+    if (!stopping) for (const other of children) other.kill('SIGTERM');
+    process.exitCode ||= stopping ? 0 : (code ?? 1);
+  });
+}

@@ -1,0 +1,227 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import type { Admission, CallLimits, Decision } from '../../src/services/admission/admission.js';
+import { createSharedAdmission } from '../../src/services/admission/sharedAdmission.js';
+import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { createFakeClock } from '../support/fakeClock.js';
+
+const NOON = '2026-11-22T12:00:00Z';
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
+const log = pino({ level: 'silent' });
+
+let database: TestDatabase;
+let models: Models;
+let tenants = 0;
+
+beforeAll(async () => {
+  database = await connectTestDatabase();
+  models = createModels(database.connection);
+  await createCollections(models);
+});
+afterAll(() => database.dropAndClose());
+
+const newTenant = () => `ten_${++tenants}`;
+const limits = (day: number, minute = UNLIMITED): CallLimits => ({
+  apiCallsPerDay: day,
+  apiCallsPerMinute: minute,
+});
+const instance = (instant = NOON) => {
+  const clock = createFakeClock(instant);
+  return { clock, admission: createSharedAdmission({ models, clock, log }) };
+};
+const costs = (calls: number) => [{ endpoint: 'memory', calls }];
+const dayOf = async (tenantId: string, day = '2026-11-22') =>
+  models.usageDays.findById(`${tenantId}:${day}`).lean();
+const admitted = (decisions: Decision[]) => decisions.filter((decision) => decision.admitted).length;
+
+describe('limits', () => {
+  it.each([1, 2, 7, 100])(
+    'admits exactly %i of thousands of concurrent calls on four instances',
+    async (limit) => {
+      const tenantId = newTenant();
+      const four = Array.from({ length: 4 }, () => instance().admission);
+      const calls = Array.from({ length: 2_000 }, (_, i) =>
+        (four[i % 4] as Admission).admit(tenantId, limits(limit), costs(1)),
+      );
+      const decisions = await Promise.all(calls);
+      expect(admitted(decisions)).toBe(limit);
+      expect((await dayOf(tenantId))?.calls).toBe(limit);
+    },
+  );
+
+  it('spends a limit to the call with mixed costs from four instances, recorded by endpoint and hour', async () => {
+    const tenantId = newTenant();
+    const four = Array.from({ length: 4 }, () => instance().admission);
+    const sizes = Array.from({ length: 1_000 }, (_, i) => (i % 7) + 1);
+    const decisions = await Promise.all(
+      sizes.map((size, i) =>
+        (four[i % 4] as Admission).admit(tenantId, limits(1_000), [{ endpoint: `e${size}`, calls: size }]),
+      ),
+    );
+    const spent = sizes.reduce((sum, size, i) => sum + (decisions[i]?.admitted ? size : 0), 0);
+    // Small ones come to the end, so nothing is left over.
+    expect(spent).toBe(1_000);
+    const doc = await dayOf(tenantId);
+    expect(doc?.calls).toBe(1_000);
+    expect(Object.values(doc?.endpoints ?? {}).reduce((a, b) => a + b)).toBe(1_000);
+    expect(doc?.hours).toEqual({ 12: 1_000 });
+  });
+
+  it('holds the minute and the day together across their edges', async () => {
+    const tenantId = newTenant();
+    const { clock, admission } = instance('2026-11-22T23:58:30Z');
+    const burst = async () =>
+      admitted(
+        await Promise.all(
+          Array.from({ length: 30 }, () => admission.admit(tenantId, limits(25, 10), costs(1))),
+        ),
+      );
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-22T23:59:00Z');
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-22T23:59:59.999Z');
+    expect(await burst()).toBe(0);
+    clock.set('2026-11-23T00:00:00Z');
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-23T00:01:00Z');
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-23T00:02:00Z');
+    expect(await burst()).toBe(5);
+  });
+
+  it('grants in order of arrival, and a small call after a large one that had no room', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const decisions = await Promise.all(
+      [3, 4, 5, 2].map((calls) => admission.admit(tenantId, limits(10), costs(calls))),
+    );
+    expect(decisions.map((decision) => decision.admitted)).toEqual([true, true, false, true]);
+    expect(decisions.map(({ used }) => used.day)).toEqual([3, 7, 7, 9]);
+  });
+
+  it('never charges a minute that has passed for an instance with a slow clock', async () => {
+    const tenantId = newTenant();
+    const fast = instance('2026-11-22T12:05:00Z').admission;
+    const slow = instance('2026-11-22T12:04:59Z').admission;
+    const take = async (admission: Admission) =>
+      (await admission.admit(tenantId, limits(100, 2), costs(1))).admitted;
+    expect([await take(fast), await take(slow), await take(slow), await take(fast)]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  it('tells each call what was used up to itself, on an instance that comes later too', async () => {
+    const tenantId = newTenant();
+    const first = instance().admission;
+    await first.admit(tenantId, limits(100), costs(5));
+    const second = instance().admission;
+    const decisions = await Promise.all(
+      [1, 2].map((calls) => second.admit(tenantId, limits(100), costs(calls))),
+    );
+    expect(decisions.map(({ used }) => used.day)).toEqual([6, 8]);
+  });
+});
+
+describe('cost', () => {
+  it('commits what arrives together for many tenants in one bulk', async () => {
+    const { admission } = instance();
+    const bulk = vi.spyOn(models.usageDays.collection, 'bulkWrite');
+    await Promise.all(Array.from({ length: 500 }, () => admission.admit(newTenant(), limits(10), costs(1))));
+    expect(bulk).toHaveBeenCalledTimes(1);
+    bulk.mockRestore();
+  });
+
+  it('refuses a tenant that has used its window up from memory', async () => {
+    const tenantId = newTenant();
+    const { clock, admission } = instance();
+    await admission.admit(tenantId, limits(1), costs(1));
+    await admission.admit(tenantId, limits(1), costs(1));
+    const bulk = vi.spyOn(models.usageDays.collection, 'bulkWrite');
+    const find = vi.spyOn(models.usageDays.collection, 'find');
+    for (let i = 0; i < 50; i++)
+      expect((await admission.admit(tenantId, limits(1), costs(1))).admitted).toBe(false);
+    expect(bulk).not.toHaveBeenCalled();
+    expect(find).not.toHaveBeenCalled();
+    // A second later it looks once, so that what another instance gave back is seen.
+    clock.advance(1_000);
+    await admission.admit(tenantId, limits(1), costs(1));
+    expect(find).toHaveBeenCalledTimes(1);
+    bulk.mockRestore();
+    find.mockRestore();
+  });
+});
+
+describe('give-backs', () => {
+  it('lets exactly what was given back through again', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const { used } = await admission.admit(tenantId, limits(10, 10), costs(10));
+    await admission.giveBack(tenantId, costs(3), used);
+    const decisions = await Promise.all(
+      Array.from({ length: 9 }, () => admission.admit(tenantId, limits(10, 10), costs(1))),
+    );
+    expect(admitted(decisions)).toBe(3);
+    expect(await dayOf(tenantId)).toMatchObject({
+      calls: 10,
+      endpoints: { _memory: 10 },
+      hours: { 12: 10 },
+      minute: { calls: 10 },
+    });
+  });
+
+  it('are applied once, although the first answer was lost', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const { used } = await admission.admit(tenantId, limits(10), costs(10));
+    const collection = models.usageDays.collection;
+    const update = collection.updateOne.bind(collection);
+    const spy = vi
+      .spyOn(collection, 'updateOne')
+      .mockImplementationOnce(async (...args: Parameters<typeof update>) => {
+        await update(...args);
+        throw new Error('the answer was lost');
+      });
+    await admission.giveBack(tenantId, costs(4), used);
+    expect(spy).toHaveBeenCalledTimes(2);
+    spy.mockRestore();
+    expect((await dayOf(tenantId))?.calls).toBe(6);
+  });
+});
+
+describe('faults', () => {
+  it('answers SERVICE_UNAVAILABLE, and admits again, when the database failed once', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const spy = vi.spyOn(models.usageDays.collection, 'bulkWrite').mockRejectedValueOnce(new Error('away'));
+    await expect(admission.admit(tenantId, limits(1), costs(1))).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+    });
+    spy.mockRestore();
+    expect((await admission.admit(tenantId, limits(1), costs(1))).admitted).toBe(true);
+  });
+
+  it('charges at most once when the answer of a batch was lost', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const collection = models.usageDays.collection;
+    const bulk = collection.bulkWrite.bind(collection);
+    const spy = vi
+      .spyOn(collection, 'bulkWrite')
+      .mockImplementationOnce(async (...args: Parameters<typeof bulk>) => {
+        await bulk(...args);
+        throw new Error('the answer was lost');
+      });
+    await expect(admission.admit(tenantId, limits(2), costs(1))).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+    });
+    spy.mockRestore();
+    const decisions = await Promise.all([1, 2].map(() => admission.admit(tenantId, limits(2), costs(1))));
+    // What was not acknowledged may be stored: a call too few, never one too many.
+    expect(admitted(decisions)).toBe(1);
+    expect((await dayOf(tenantId))?.calls).toBe(2);
+  });
+});

@@ -1,0 +1,91 @@
+import { pino } from 'pino';
+import { type App, startApp } from '../../src/app.js';
+import { type Clock, systemClock } from '../../src/clock.js';
+import { type Config, readConfig } from '../../src/config.js';
+import { connectTestDatabase } from './database.js';
+
+export const OPERATOR_KEY = 'operator-key-of-the-tests';
+
+export interface GraphQLAnswer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: answers are what the tests look into
+  data: any;
+  // biome-ignore lint/suspicious/noExplicitAny: answers are what the tests look into
+  errors: { message: string; path?: (string | number)[]; extensions: any }[];
+}
+
+export interface TestTenant {
+  id: string;
+  key: string;
+  keyId: string;
+}
+
+/** A whole server on a database and a port of its own, with real HTTP. */
+export interface TestServer {
+  app: App;
+  url: string;
+  uri: string;
+  /** @param key null: none; default: the operator's */
+  gql(query: string, options?: { key?: string | null; variables?: object }): Promise<GraphQLAnswer>;
+  /** As the operator. */
+  createTenant(name?: string): Promise<TestTenant>;
+  /** As the operator: a contract's overrides. */
+  setLimits(tenantId: string, limits: object | null, tier?: string | null): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TestServerOptions {
+  env?: Record<string, string>;
+  config?: Partial<Config>;
+  clock?: Clock;
+  /** Shares another server's database. */
+  uri?: string;
+}
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const database = options.uri ? null : await connectTestDatabase();
+  const uri = options.uri ?? (database?.uri as string);
+  const own = { PORT: '0', HOST: '127.0.0.1', ADMIN_API_KEY: OPERATOR_KEY, MONGODB_URI: uri };
+  const config = readConfig({ ...own, ...options.env });
+  const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
+  const clock = options.clock ?? systemClock;
+  const app = await startApp({ ...config, ...options.config, mongodbUri: uri }, { log, clock });
+
+  const gql: TestServer['gql'] = async (query, { key = OPERATOR_KEY, variables } = {}) => {
+    const response = await fetch(`${app.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(key !== null && { 'x-api-key': key }) },
+      body: JSON.stringify({ query, variables }),
+    });
+    const body = (await response.json()) as Partial<GraphQLAnswer>;
+    return { status: response.status, headers: response.headers, data: body.data, errors: body.errors ?? [] };
+  };
+
+  return {
+    app,
+    url: app.url,
+    uri,
+    gql,
+    async createTenant(name = 'A tenant') {
+      const { data, errors } = await gql(
+        'mutation ($name: String!) { createTenant(input: { name: $name }) { tenant { id } apiKey { id secret } } }',
+        { variables: { name } },
+      );
+      if (errors[0]) throw new Error(errors[0].message);
+      const { tenant, apiKey } = data.createTenant;
+      return { id: tenant.id, key: apiKey.secret, keyId: apiKey.id };
+    },
+    async setLimits(tenantId, limits, tier) {
+      const { errors } = await gql(
+        'mutation ($input: SetTenantLimitsInput!) { setTenantLimits(input: $input) { id } }',
+        { variables: { input: { tenantId, limits, ...(tier !== undefined && { tier }) } } },
+      );
+      if (errors[0]) throw new Error(errors[0].message);
+    },
+    async stop() {
+      await app.stop();
+      await database?.dropAndClose();
+    },
+  };
+}
