@@ -3,6 +3,7 @@ import { startEmbeddedMongod } from '../scripts/mongod/index.js';
 import { type App, startApp } from './app.js';
 import { systemClock } from './clock.js';
 import { ConfigError, readConfig } from './config.js';
+import { giveBackStartUpMemory } from './startUpMemory.js';
 import { welcome } from './welcome.js';
 
 const HELP = `Continuum Billing: a GraphQL billing server.
@@ -43,7 +44,9 @@ async function run(): Promise<void> {
 
   try {
     running.app = await startApp({ ...config, mongodbUri }, { log, clock: systemClock });
-    process.stdout.write(await welcome(running.app, config));
+    const text = await welcome(running.app, config);
+    giveBackStartUpMemory();
+    process.stdout.write(text);
   } catch (error) {
     await mongod?.stop();
     throw error;

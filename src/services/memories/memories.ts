@@ -1,3 +1,4 @@
+import DataLoader from 'dataloader';
 import { Types } from 'mongoose';
 import type { Clock } from '../../clock.js';
 import { badInput, notFound } from '../../errors.js';
@@ -43,6 +44,7 @@ export interface Memories {
 }
 
 const SCAN_BATCH = 500;
+const MAX_READ_BATCH = 500;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
   doc._id.slice(doc.tenantId.length + 1);
@@ -50,6 +52,16 @@ export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
 export function createMemories(deps: { models: Models; clock: Clock; storage: Storage }): Memories {
   const { models, clock, storage } = deps;
   const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
+
+  // Operations that were admitted in one batch read in one batch; nothing is cached.
+  const byKey = new DataLoader(
+    async (keys: readonly string[]) => {
+      const found = await models.memories.find({ _id: { $in: keys } }).lean<MemoryDoc[]>();
+      const docs = new Map(found.map((doc) => [doc._id, doc]));
+      return keys.map((key) => docs.get(key) ?? null);
+    },
+    { cache: false, maxBatchSize: MAX_READ_BATCH },
+  );
 
   function documentOf(tenantId: string, input: Storable): MemoryDoc {
     return {
@@ -127,9 +139,7 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
       return docs;
     },
 
-    async find(tenantId, id) {
-      return models.memories.findById(keyOf(tenantId, id)).lean<MemoryDoc>();
-    },
+    find: (tenantId, id) => byKey.load(keyOf(tenantId, id)),
 
     async page(tenantId, { first, after }) {
       const found = await models.memories
