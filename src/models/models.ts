@@ -1,9 +1,11 @@
 import type { Connection, Model, Schema } from 'mongoose';
+import { type AdmissionJournalDoc, admissionJournalSchema } from './admissionJournal.js';
 import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
 import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustomer.js';
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
+import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
 import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
@@ -15,6 +17,8 @@ export interface Models {
   connection: Connection;
   tenants: Model<TenantDoc>;
   apiKeys: Model<ApiKeyDoc>;
+  admissionJournal: Model<AdmissionJournalDoc>;
+  serverInstances: Model<ServerInstanceDoc>;
   usageDays: Model<UsageDayDoc>;
   storageAccounts: Model<StorageAccountDoc>;
   memories: Model<MemoryDoc>;
@@ -33,6 +37,8 @@ export function createModels(connection: Connection): Models {
     connection,
     tenants: model('Tenant', tenantSchema),
     apiKeys: model('ApiKey', apiKeySchema),
+    admissionJournal: model('AdmissionJournal', admissionJournalSchema),
+    serverInstances: model('ServerInstance', serverInstanceSchema),
     usageDays: model('UsageDay', usageDaySchema),
     storageAccounts: model('StorageAccount', storageAccountSchema),
     memories: model('Memory', memorySchema),

@@ -18,6 +18,11 @@ export interface UsageDayDoc {
   batches: Record<string, number>;
   federationShares: number;
   extractions: number;
+  /**
+   * Set while one instance that works alone keeps the day in memory: nobody else may charge it. `settled` is the last
+   * batch of that epoch's journal that is counted here.
+   */
+  claim?: { epoch: number; settled: number };
 }
 
 export const usageDaySchema = new Schema<UsageDayDoc>(
@@ -30,6 +35,9 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     batches: Schema.Types.Mixed,
     federationShares: Number,
     extractions: Number,
+    claim: Schema.Types.Mixed,
   },
   { collection: 'usage_days', minimize: false, versionKey: false },
 );
+// Only claimed days are in it: who takes over finds them without a look at the others.
+usageDaySchema.index({ 'claim.epoch': 1 }, { sparse: true });

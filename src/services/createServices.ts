@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Models } from '../models/models.js';
-import { createSharedAdmission } from './admission/sharedAdmission.js';
+import { createAdmission } from './admission/createAdmission.js';
 import { createChanges } from './changes.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import { createAuthenticator } from './identity/authenticator.js';
@@ -72,7 +72,7 @@ export function createServices({
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
   const mockStripe = mock && settling(mock, inbox);
-  const admission = createSharedAdmission(base);
+  const admission = createAdmission(base);
   const changes = createChanges({
     ...base,
     listeners: {
@@ -121,13 +121,14 @@ export function createServices({
     tiers,
     memories: createMemories({ ...base, storage }),
     subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
-    usage: createUsage(base),
+    usage: createUsage({ ...base, admission }),
     usageReports: createUsageReports({ ...base, stripe, customers }),
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     async start() {
       if (isMock) webhookSecret ||= await loadMockWebhookSecret(models.connection);
       changes.start();
+      await admission.start();
       await mockStripe?.start();
       inbox.start();
       sweeping = setInterval(() => {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js';
 import { badInput } from '../errors.js';
 import type { Models } from '../models/models.js';
 import type { UsageDayDoc } from '../models/usageDay.js';
+import type { Admission } from './admission/admission.js';
 import { decodeEndpoint } from './admission/endpointName.js';
 import {
   dayOf,
@@ -53,7 +54,19 @@ export interface Usage {
 const DAY_MS = 86_400_000;
 const MAX_HISTORY_DAYS = 400;
 
-export function createUsage({ models, clock }: { models: Models; clock: Clock }): Usage {
+export function createUsage(deps: {
+  models: Models;
+  clock: Clock;
+  admission: Pick<Admission, 'settle'>;
+}): Usage {
+  const { models, clock, admission } = deps;
+
+  /** What was charged a moment ago is read too; give-backs may still be on yesterday. */
+  async function settle(tenantIds: readonly string[], nowMs: number): Promise<void> {
+    const days = [dayOf(nowMs), dayOf(nowMs - DAY_MS)];
+    await admission.settle(tenantIds.flatMap((id) => days.map((day) => usageDayId(id, day))));
+  }
+
   function readDay(doc: UsageDayDoc | undefined, from: Date, limits: TierLimits): UsageReading {
     return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), doc ? [doc] : [], limits.apiCallsPerDay);
   }
@@ -120,6 +133,10 @@ export function createUsage({ models, clock }: { models: Models; clock: Clock })
   return {
     async current(queries) {
       const nowMs = clock.now();
+      await settle(
+        queries.map(({ tenantId }) => tenantId),
+        nowMs,
+      );
       const docs = await models.usageDays
         .find({ $or: queries.map((query) => idsOf(query, nowMs)) })
         .lean<UsageDayDoc[]>();
@@ -140,6 +157,7 @@ export function createUsage({ models, clock }: { models: Models; clock: Clock })
         throw badInput('from', `the range may have at most ${MAX_HISTORY_DAYS} days`);
       }
       if (count < 1) return [];
+      await settle([tenantId], clock.now());
       const docs = await models.usageDays
         .find({
           _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) },

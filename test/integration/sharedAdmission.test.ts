@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import type { Admission, CallLimits, Decision } from '../../src/services/admission/admission.js';
-import { createSharedAdmission } from '../../src/services/admission/sharedAdmission.js';
+import { createAdmission } from '../../src/services/admission/createAdmission.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 
@@ -28,7 +28,7 @@ const limits = (day: number, minute = UNLIMITED): CallLimits => ({
 });
 const instance = (instant = NOON) => {
   const clock = createFakeClock(instant);
-  return { clock, admission: createSharedAdmission({ models, clock, log }) };
+  return { clock, admission: createAdmission({ models, clock, log }) };
 };
 const costs = (calls: number) => [{ endpoint: 'memory', calls }];
 const dayOf = async (tenantId: string, day = '2026-11-22') =>

@@ -34,8 +34,8 @@ export interface Admission {
   peek(tenantId: string): WindowUse | null;
   /** Takes a charge back, because what was charged for failed through our fault. */
   giveBack(tenantId: string, charges: readonly Charge[], used: WindowUse): Promise<void>;
-  /** Waits until what was begun is decided. */
-  stop(): Promise<void>;
+  /** Brings what is decided into the documents of these usage days: to be called before they are read. */
+  settle(usageDayIds: readonly string[]): Promise<void>;
 }
 
 export const sumOf = (charges: readonly Charge[]): number =>

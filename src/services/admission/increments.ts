@@ -44,6 +44,7 @@ function plainIncrement({ id, limits, calls, charges, minute, hour, instance, ba
   return {
     filter: {
       _id: id,
+      claim: { $exists: false },
       calls: { $lte: limits.apiCallsPerDay - calls },
       'minute.at': minute,
       'minute.calls': { $lte: limits.apiCallsPerMinute - calls },
@@ -61,6 +62,7 @@ function beginningIncrement({ id, limits, calls, charges, minute, hour, instance
   return {
     filter: {
       _id: id,
+      claim: { $exists: false },
       calls: { $lte: limits.apiCallsPerDay - calls },
       $or: [
         { 'minute.at': { $lt: minute } },

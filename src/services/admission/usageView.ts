@@ -52,6 +52,12 @@ export function addCalls(view: UsageView, calls: number, minute: number): void {
   view.minute = { at: minute, calls: callsInMinute(view, minute) + calls };
 }
 
+/** What a minute counter becomes: it only moves forward, and give-backs of earlier minutes leave it alone. */
+export function addToMinute(counter: { at: number; calls: number }, minute: number, calls: number): void {
+  if (minute === counter.at) counter.calls = Math.max(0, counter.calls + calls);
+  else if (minute > counter.at) Object.assign(counter, { at: minute, calls: Math.max(0, calls) });
+}
+
 export const useOf = (view: UsageView, nowMs: number): WindowUse => ({
   day: view.calls,
   minute: callsInMinute(view, minuteToCharge(view, nowMs)),

@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { mongo } from 'mongoose';
-import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
-import { BillingError, serviceUnavailable } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
-import { type Admission, type CallLimits, type Charge, type Decision, sumOf } from './admission.js';
-import { createGiveBacks } from './giveBacks.js';
-import { createGroupCommit } from './groupCommit.js';
+import { type CallLimits, sumOf } from './admission.js';
+import type { GiveBacks } from './giveBacks.js';
 import { type Increment, incrementStatement } from './increments.js';
+import type { Ledger, WaitingCall } from './ledger.js';
+import type { Takeover } from './takeover.js';
 import {
   addCalls,
   emptyView,
@@ -21,30 +19,20 @@ import {
 } from './usageView.js';
 import { dayOf, hourOf, usageDayId } from './windows.js';
 
-interface Waiting {
-  tenantId: string;
-  limits: CallLimits;
-  charges: readonly Charge[];
-  calls: number;
-  resolve(decision: Decision): void;
-  reject(error: Error): void;
-}
-
 /** What waits of one tenant, in order of arrival. */
 interface Group {
   id: string;
   limits: CallLimits;
-  waiting: Waiting[];
+  waiting: WaitingCall[];
 }
 
 interface Attempt {
   group: Group;
-  granted: Waiting[];
+  granted: WaitingCall[];
   increment: Increment;
 }
 
 const MAX_VIEWS = 100_000;
-const MAX_WAITING = 10_000;
 /** A tenant is refused from memory for so long before the database is asked again. */
 const REFUSE_FROM_MEMORY_MS = 1_000;
 /** Other instances charge too: for the headers a view is read anew this often. */
@@ -54,38 +42,36 @@ const COMMIT_TIMEOUT_MS = 1_800;
 const DUPLICATE_KEY = 11_000;
 
 /**
- * Admission for any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
+ * The ledger of any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
  * tenant. If fewer matched than were sent, the documents tell which, and what room is left is granted in order of
  * arrival.
  */
-export function createSharedAdmission(deps: { models: Models; clock: Clock; log: Logger }): Admission {
-  const { models, clock, log } = deps;
+export function createSharedLedger(deps: {
+  models: Models;
+  clock: Clock;
+  /** Of this server: the name under which a document remembers its batches. */
+  instance: string;
+  takeover: Takeover;
+  giveBacks: GiveBacks;
+}): Ledger {
+  const { models, clock, instance, takeover, giveBacks } = deps;
   const days = models.usageDays.collection;
-  const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   const views = new LRUCache<string, UsageView>({ max: MAX_VIEWS });
-  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
-  const giveBacks = createGiveBacks({ models, log });
   let lastBatch = 0;
 
-  async function commit(batch: Waiting[]): Promise<void> {
+  async function decide(calls: readonly WaitingCall[]): Promise<void> {
+    let groups = groupByTenant(calls);
     try {
-      let groups = groupByTenant(batch);
       // Each round either ends a group or has seen another instance take what it was sent for: usage only rises.
       while (groups.length > 0) groups = await round(groups);
     } catch (error) {
-      log.error({ err: error }, 'a batch of admissions failed');
-      const away =
-        error instanceof BillingError
-          ? error
-          : serviceUnavailable('The database does not answer; try again shortly');
-      for (const item of batch) {
-        views.delete(usageDayId(item.tenantId, dayOf(clock.now())));
-        item.reject(away);
-      }
+      // What was sent may be counted or not: the documents will tell.
+      for (const { id } of groups) views.delete(id);
+      throw error;
     }
   }
 
-  function groupByTenant(batch: Waiting[]): Group[] {
+  function groupByTenant(batch: readonly WaitingCall[]): Group[] {
     const day = dayOf(clock.now());
     const groups = new Map<string, Group>();
     for (const item of batch) {
@@ -121,6 +107,7 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
     ]);
     const all = matched === attempts.length;
     const docs = all ? stale : await readDays(attempts.map(({ group }) => group.id));
+    await endForeignEpochs(docs.values());
     return attempts.flatMap((tried) => {
       const doc = docs.get(tried.group.id);
       const counted = doc?.batches?.[instance] === batch;
@@ -128,9 +115,17 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
         grant(tried, doc, counted, nowMs);
         return [];
       }
-      views.set(tried.group.id, viewOf(doc, nowMs));
+      // A day that was claimed has more in it by now.
+      if (doc?.claim) views.delete(tried.group.id);
+      else views.set(tried.group.id, viewOf(doc, nowMs));
       return [{ ...tried.group, waiting: tried.granted }];
     });
+  }
+
+  /** An instance that worked alone still has days that we charge: it is told so by a seal, and they are settled. */
+  async function endForeignEpochs(docs: Iterable<UsageDayDoc>): Promise<void> {
+    const epochs = new Set([...docs].flatMap(({ claim }) => (claim ? [claim.epoch] : [])));
+    for (const epoch of epochs) await takeover(epoch);
   }
 
   const viewFor = (id: string): UsageView => views.get(id) ?? emptyView();
@@ -149,7 +144,7 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
   function attempt(group: Group, batch: number, nowMs: number): Attempt {
     const view = structuredClone(viewFor(group.id));
     const minute = minuteToCharge(view, nowMs);
-    const granted: Waiting[] = [];
+    const granted: WaitingCall[] = [];
     for (const item of group.waiting) {
       const window = fullWindow(view, group.limits, item.calls, minute);
       if (window) {
@@ -212,7 +207,7 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
     const found = await days
       .find(
         { _id: { $in: ids as never[] } },
-        { projection: { calls: 1, minute: 1, batches: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
+        { projection: { calls: 1, minute: 1, batches: 1, claim: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
       )
       .toArray();
     return new Map(found.map((doc) => [String(doc._id), doc as unknown as UsageDayDoc]));
@@ -225,24 +220,26 @@ export function createSharedAdmission(deps: { models: Models; clock: Clock; log:
   }
 
   return {
-    admit(tenantId, limits, charges) {
-      return new Promise<Decision>((resolve, reject) => {
-        queue.submit({ tenantId, limits, charges, calls: sumOf(charges), resolve, reject });
-      });
+    async commit(batch) {
+      const calls = batch.filter((item) => item.kind === 'call');
+      if (calls.length > 0) await decide(calls);
+      for (const item of batch) {
+        if (item.kind === 'call') continue;
+        const id = usageDayId(item.tenantId, dayOf(item.used.atMs));
+        giveBacks.give(id, item.charges, item.used.atMs).then(() => {
+          views.delete(id);
+          item.resolve();
+        }, item.reject);
+      }
+      return [];
     },
     peek(tenantId) {
       const nowMs = clock.now();
       const view = views.get(usageDayId(tenantId, dayOf(nowMs)));
       return view ? useOf(view, nowMs) : null;
     },
-    async giveBack(tenantId, charges, used) {
-      const id = usageDayId(tenantId, dayOf(used.atMs));
-      await giveBacks.give(id, charges, used.atMs);
-      views.delete(id);
-    },
-    async stop() {
-      await queue.idle();
-      await giveBacks.idle();
+    async settle() {
+      // Every batch is in the documents before it is answered.
     },
   };
 }

@@ -1,0 +1,333 @@
+import { mongo } from 'mongoose';
+import type { Clock } from '../../clock.js';
+import type { Models } from '../../models/models.js';
+import type { UsageDayDoc } from '../../models/usageDay.js';
+import { sumOf } from './admission.js';
+import { callPaths } from './increments.js';
+import type { Journal, JournalEntry } from './journal.js';
+import type { Ledger, Waiting, WaitingCall, WaitingGiveBack } from './ledger.js';
+import type { Takeover } from './takeover.js';
+import {
+  addCalls,
+  addToMinute,
+  fullWindow,
+  minuteToCharge,
+  type UsageView,
+  useOf,
+  viewOf,
+} from './usageView.js';
+import { dayOf, hourOf, minuteOf, usageDayId } from './windows.js';
+
+/** A usage day that this instance keeps in memory. */
+interface Account {
+  /** With the batch that is being written. */
+  view: UsageView;
+  /** What is in the journal but not yet in the document; `minute` as it will be there. */
+  unsettled: { calls: number; paths: Map<string, number> } | null;
+  durableMinute: { at: number; calls: number };
+  /** The last batch that is counted in the document. */
+  settledSequence: number;
+}
+
+/** The ledger of an instance that works alone. It begins with an epoch, and ends for good when that is sealed. */
+export interface SoleLedger extends Ledger {
+  readonly epoch: number;
+  /** Whether somebody sealed the epoch: nothing can be committed any more. */
+  sealed(): boolean;
+  /** Brings all that is decided into the documents, and trims the journal. */
+  settleAll(): Promise<void>;
+}
+
+interface Settlement {
+  upTo: number;
+  statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[];
+  accounts: Map<string, Account>;
+}
+
+const MAX_ACCOUNTS = 50_000;
+const COMMIT_TIMEOUT_MS = 1_800;
+const DUPLICATE_KEY = 11_000;
+const CHUNK = 1_000;
+
+/**
+ * Decisions are taken in memory; a batch is one insert into a journal, whatever the number of tenants. Nobody else
+ * charges a day that is claimed, and the insert fails once the epoch is sealed, so memory is the truth for as long as
+ * an answer is given.
+ */
+export function createSoleLedger(deps: {
+  models: Models;
+  clock: Clock;
+  journal: Journal;
+  takeover: Takeover;
+  epoch: number;
+}): SoleLedger {
+  const { models, clock, journal, takeover, epoch } = deps;
+  const days = models.usageDays.collection;
+  const accounts = new Map<string, Account>();
+  let sequence = 0;
+  let isSealed = false;
+  /** A batch whose insert got no answer: until it is known to be there, nothing comes after it. */
+  let uncertain: JournalEntry[] | null = null;
+  /** A settlement whose answer was lost is repeated as it was. */
+  let settlement: Settlement | null = null;
+  let settling: Promise<void> = Promise.resolve();
+  let trimmedTo = 0;
+
+  async function commit(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+    if (isSealed) return batch;
+    if (uncertain && !(await append(uncertain))) return batch;
+    const nowMs = clock.now();
+    const today = dayOf(nowMs);
+    const idOf = (item: Waiting) =>
+      usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
+    if (!(await claim([...new Set(batch.map(idOf))]))) return batch;
+
+    const entries = new Map<string, JournalEntry>();
+    const answers: (() => void)[] = [];
+    for (const item of batch) {
+      const id = idOf(item);
+      const account = accounts.get(id) as Account;
+      if (item.kind === 'giveBack') {
+        takeBack(account, item, id, entries);
+        answers.push(item.resolve);
+      } else {
+        answers.push(decide(account, item, id, nowMs, entries));
+      }
+    }
+    if (entries.size > 0 && !(await append([...entries.values()]))) return batch;
+    for (const answer of answers) answer();
+    return [];
+  }
+
+  /** @returns what answers the call once the batch is on disk */
+  function decide(
+    account: Account,
+    item: WaitingCall,
+    id: string,
+    nowMs: number,
+    entries: Map<string, JournalEntry>,
+  ): () => void {
+    const { view } = account;
+    const minute = minuteToCharge(view, nowMs);
+    const window = fullWindow(view, item.limits, item.calls, minute);
+    if (window) {
+      const used = useOf(view, nowMs);
+      return () => item.resolve({ admitted: false, used, window });
+    }
+    addCalls(view, item.calls, minute);
+    note(entries, id, item.calls, minute, callPaths(item.charges, hourOf(nowMs)));
+    const used = useOf(view, nowMs);
+    return () => item.resolve({ admitted: true, used });
+  }
+
+  function takeBack(
+    { view }: Account,
+    item: WaitingGiveBack,
+    id: string,
+    entries: Map<string, JournalEntry>,
+  ): void {
+    const { atMs } = item.used;
+    const minute = minuteOf(atMs);
+    const calls = sumOf(item.charges);
+    view.calls -= calls;
+    if (view.minute.at === minute) view.minute.calls = Math.max(0, view.minute.calls - calls);
+    const paths = [...callPaths(item.charges, hourOf(atMs))].map(([path, count]) => [path, -count] as const);
+    note(entries, id, -calls, minute, new Map(paths));
+  }
+
+  /** Adds to the batch's entry of the day. */
+  function note(
+    entries: Map<string, JournalEntry>,
+    id: string,
+    calls: number,
+    minute: number,
+    paths: ReadonlyMap<string, number>,
+  ): void {
+    // Give-backs of an earlier minute are an entry of their own.
+    const key = `${id}@${minute}`;
+    const entry = entries.get(key) ?? { id, calls: 0, minute, paths: [] };
+    entries.set(key, entry);
+    entry.calls += calls;
+    for (const [path, count] of paths) {
+      const known = entry.paths.find(([name]) => name === path);
+      if (known) known[1] += count;
+      else entry.paths.push([path, count]);
+    }
+  }
+
+  /** The batch is on disk: its days have it to settle. */
+  function absorb(entries: readonly JournalEntry[]): void {
+    for (const { id, calls, minute, paths } of entries) {
+      const account = accounts.get(id) as Account;
+      account.unsettled ??= { calls: 0, paths: new Map() };
+      account.unsettled.calls += calls;
+      for (const [path, count] of paths) {
+        account.unsettled.paths.set(path, (account.unsettled.paths.get(path) ?? 0) + count);
+      }
+      addToMinute(account.durableMinute, minute, calls);
+    }
+  }
+
+  /** @returns false when the epoch is sealed */
+  async function append(entries: JournalEntry[]): Promise<boolean> {
+    uncertain = entries;
+    const landed = await within(COMMIT_TIMEOUT_MS, journal.append(epoch, sequence + 1, entries));
+    uncertain = null;
+    if (landed) {
+      sequence++;
+      absorb(entries);
+    } else {
+      isSealed = true;
+    }
+    return landed;
+  }
+
+  /** Takes the days that are new here into memory. @returns false when the epoch is sealed */
+  async function claim(ids: readonly string[]): Promise<boolean> {
+    for (;;) {
+      const unknown = ids.filter((id) => !accounts.has(id));
+      if (unknown.length === 0) return true;
+      if (accounts.size + unknown.length > MAX_ACCOUNTS) await forgetAll();
+      const foreign = new Set<number>();
+      for (let i = 0; i < unknown.length; i += CHUNK) {
+        for (const other of await claimChunk(unknown.slice(i, i + CHUNK))) foreign.add(other);
+      }
+      // An epoch that is over left them; ours may be sealed as well, which the next insert will tell.
+      for (const other of foreign) await takeover(other);
+      if (isSealed) return false;
+    }
+  }
+
+  /** @returns the epochs of other instances that have some of them */
+  async function claimChunk(ids: readonly string[]): Promise<number[]> {
+    const statements = ids.map((id) => ({
+      updateOne: {
+        filter: { _id: id, claim: { $exists: false } },
+        update: { $set: { claim: { epoch, settled: sequence } }, $setOnInsert: EMPTY_DAY },
+        upsert: true,
+      },
+    }));
+    try {
+      await days.bulkWrite(statements as never, { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS });
+    } catch (error) {
+      // A day that is claimed already answers with a duplicate key.
+      const refused = error instanceof mongo.MongoBulkWriteError && error.code === DUPLICATE_KEY;
+      if (!refused) throw error;
+    }
+    const found = await days
+      .find(
+        { _id: { $in: ids as never[] } },
+        { projection: { calls: 1, minute: 1, claim: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
+      )
+      .toArray();
+    const foreign: number[] = [];
+    for (const doc of found) {
+      const day = doc as unknown as UsageDayDoc;
+      if (day.claim?.epoch === epoch) {
+        const view = viewOf(day, clock.now());
+        const durableMinute = { ...view.minute };
+        accounts.set(day._id, { view, unsettled: null, durableMinute, settledSequence: day.claim.settled });
+      } else if (day.claim) {
+        foreign.push(day.claim.epoch);
+      }
+    }
+    return foreign;
+  }
+
+  /** Memory is bounded: past it all days are settled and let go; those that are busy come back at once. */
+  async function forgetAll(): Promise<void> {
+    await settleAll();
+    const ids = [...accounts.keys()];
+    for (let i = 0; i < ids.length; i += CHUNK) {
+      const chunk = ids.slice(i, i + CHUNK);
+      await days.updateMany(
+        { _id: { $in: chunk as never[] }, 'claim.epoch': epoch },
+        { $unset: { claim: '' } },
+      );
+      for (const id of chunk) accounts.delete(id);
+    }
+  }
+
+  /** One settlement after the other; what came in between is in the next. */
+  function settle(ids: Iterable<string>): Promise<void> {
+    const next = settling.then(async () => {
+      if (settlement) await finish(settlement);
+      settlement = gather(ids);
+      await finish(settlement);
+    });
+    settling = next.catch(() => undefined);
+    return next;
+  }
+
+  function gather(ids: Iterable<string>): Settlement {
+    const upTo = sequence;
+    const gathered: Settlement = { upTo, statements: [], accounts: new Map() };
+    for (const id of ids) {
+      const account = accounts.get(id);
+      if (!account?.unsettled) continue;
+      gathered.accounts.set(id, account);
+      gathered.statements.push({
+        updateOne: {
+          filter: { _id: id, 'claim.epoch': epoch, 'claim.settled': account.settledSequence },
+          update: {
+            $inc: { calls: account.unsettled.calls, ...Object.fromEntries(account.unsettled.paths) },
+            $set: { minute: { ...account.durableMinute }, 'claim.settled': upTo },
+          },
+        },
+      });
+      account.unsettled = null;
+    }
+    return gathered;
+  }
+
+  async function finish({ upTo, statements, accounts: settled }: Settlement): Promise<void> {
+    for (let i = 0; i < statements.length; i += CHUNK) {
+      await days.bulkWrite(statements.slice(i, i + CHUNK) as never, { ordered: false });
+    }
+    for (const account of settled.values()) account.settledSequence = upTo;
+    settlement = null;
+  }
+
+  async function settleAll(): Promise<void> {
+    const upTo = sequence;
+    if (upTo === trimmedTo && !settlement) return;
+    await settle(accounts.keys());
+    await journal.trim(epoch, upTo);
+    trimmedTo = upTo;
+  }
+
+  return {
+    epoch,
+    commit,
+    settleAll,
+    settle,
+    sealed: () => isSealed,
+    peek(tenantId) {
+      const nowMs = clock.now();
+      const account = accounts.get(usageDayId(tenantId, dayOf(nowMs)));
+      return account ? useOf(account.view, nowMs) : null;
+    },
+  };
+}
+
+const EMPTY_DAY = {
+  calls: 0,
+  minute: { at: 0, calls: 0 },
+  endpoints: {},
+  hours: {},
+  batches: {},
+  federationShares: 0,
+  extractions: 0,
+};
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`MongoDB did not answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

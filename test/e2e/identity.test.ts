@@ -1,0 +1,555 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { generateKey, randomText } from '../../src/services/identity/keyFormat.js';
+import { createFakeClock } from '../support/fakeClock.js';
+import {
+  type GraphQLAnswer,
+  OPERATOR_KEY,
+  startTestServer,
+  type TestServer,
+  type TestTenant,
+} from '../support/server.js';
+
+const OWN = '{ tenant { id } }';
+const PUBLIC = '{ tiers { name } }';
+const ALL_SCOPES = ['BILLING', 'KEYS', 'READ', 'USAGE', 'WRITE'];
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const MINUTE_MS = 60_000;
+
+const clock = createFakeClock('2026-11-22T12:00:00Z');
+let server: TestServer;
+/** Another instance on the same database, with the same clock. */
+let other: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer({ clock });
+  other = await startTestServer({ clock, uri: server.uri });
+});
+afterAll(async () => {
+  await other.stop();
+  await server.stop();
+});
+
+interface MadeKey {
+  id: string;
+  secret: string;
+  name: string;
+  scopes: string[];
+  expiresAt: string | null;
+}
+
+async function createKey(creator: string, input: object = {}): Promise<MadeKey> {
+  const { data, errors } = await server.gql(
+    'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { id name scopes expiresAt } } }',
+    { key: creator, variables: { input: { name: 'a key', ...input } } },
+  );
+  expect(errors).toEqual([]);
+  return { ...data.createApiKey.apiKey, secret: data.createApiKey.secret };
+}
+
+const rotate = (key: string, id: string, overlapSeconds?: number) =>
+  server.gql(
+    `mutation { rotateApiKey(id: "${id}"${overlapSeconds === undefined ? '' : `, overlapSeconds: ${overlapSeconds}`}) { secret apiKey { id name scopes } } }`,
+    { key },
+  );
+const revoke = (key: string, id: string) =>
+  server.gql(`mutation { revokeApiKey(id: "${id}") { id revokedAt } }`, { key });
+const list = async (key: string) =>
+  (
+    await server.gql('{ apiKeys { id name scopes createdAt expiresAt revokedAt lastUsedAt rotatedTo } }', {
+      key,
+    })
+  ).data.apiKeys as (MadeKey & { revokedAt: string | null; rotatedTo: string | null })[];
+
+const statusOf = async (key: string | null, on = server) => (await on.gql(OWN, { key })).status;
+
+/** A wrong key for a key id that exists, with a checksum that is right. */
+function guessOf(keyId: string): string {
+  const body = `ctm_test_${keyId}_${randomText(40)}`;
+  let rest = crc32(body);
+  let checksum = '';
+  for (let i = 0; i < 6; i++) {
+    checksum = ALPHABET[rest % 62] + checksum;
+    rest = Math.floor(rest / 62);
+  }
+  return body + checksum;
+}
+
+function expectUnauthenticated(answer: GraphQLAnswer): void {
+  expect(answer.status).toBe(401);
+  expect(answer.data ?? null).toBeNull();
+  expect(answer.errors[0]?.extensions).toMatchObject({ code: 'UNAUTHENTICATED', http: { status: 401 } });
+}
+
+describe('who calls', () => {
+  let tenant: TestTenant;
+  beforeAll(async () => {
+    tenant = await server.createTenant();
+  });
+
+  const post = async (headers: Record<string, string>, query = OWN) => {
+    const response = await fetch(`${server.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ query }),
+    });
+    return { status: response.status, body: (await response.json()) as Partial<GraphQLAnswer> };
+  };
+
+  it('is told by x-api-key, and by Authorization: Bearer', async () => {
+    const expected = { status: 200, body: { data: { tenant: { id: tenant.id } } } };
+    expect(await post({ 'x-api-key': tenant.key })).toMatchObject(expected);
+    expect(await post({ authorization: `Bearer ${tenant.key}` })).toMatchObject(expected);
+    expect(await post({ authorization: `bearer   ${tenant.key} ` })).toMatchObject(expected);
+  });
+
+  it('is nobody without a key: public fields answer, the others are UNAUTHENTICATED', async () => {
+    expect((await server.gql(PUBLIC, { key: null })).status).toBe(200);
+    expectUnauthenticated(await server.gql(OWN, { key: null }));
+    expectUnauthenticated(await server.gql('{ tiers { name } tenant { id } }', { key: null }));
+    expect((await post({ authorization: 'Basic dXNlcjpwYXNz' })).status).toBe(401);
+  });
+
+  it('is refused with any bad key, for public fields too', async () => {
+    const unknown = generateKey('test').key;
+    const bad = {
+      malformed: 'not-a-key',
+      'cut short': tenant.key.slice(0, -1),
+      'wrong checksum': `${tenant.key.slice(0, -1)}${tenant.key.endsWith('a') ? 'b' : 'a'}`,
+      unknown,
+      'wrong secret': guessOf(tenant.keyId),
+      'almost the operator': `${OPERATOR_KEY}x`,
+    };
+    for (const [what, key] of Object.entries(bad)) {
+      for (const query of [OWN, PUBLIC]) {
+        const answer = await server.gql(query, { key });
+        expect(answer.status, what).toBe(401);
+        expectUnauthenticated(answer);
+        expect(JSON.stringify(answer.errors)).not.toContain(key);
+      }
+      expect((await post({ authorization: `Bearer ${key}` }, PUBLIC)).status, what).toBe(401);
+    }
+  });
+
+  it('is refused with a header that names a key but is malformed: it is a bad key, not none', async () => {
+    const two = `${tenant.key}, ${tenant.key}`;
+    expect((await post({ 'x-api-key': two }, PUBLIC)).status).toBe(401);
+    expect((await post({ authorization: `Bearer ${two}` }, PUBLIC)).status).toBe(401);
+  });
+
+  it('is the operator with ADMIN_API_KEY, who has no tenant of its own', async () => {
+    const page = await server.gql('{ tenants { edges { node { id } } } }', { key: OPERATOR_KEY });
+    expect(page.data.tenants.edges.length).toBeGreaterThan(0);
+    const asTenant = await server.gql(OWN, { key: OPERATOR_KEY });
+    expect(asTenant.errors[0]?.extensions.code).toBe('FORBIDDEN');
+    const looking = await server.gql(`{ tenant(id: "${tenant.id}") { id } }`, { key: OPERATOR_KEY });
+    expect(looking.data.tenant.id).toBe(tenant.id);
+  });
+
+  it('may be an operator whose key is stored, as the first start makes one', async () => {
+    const { secret } = await server.app.services.apiKeys.createOperatorKey('second operator');
+    expect((await server.gql('{ tenants { edges { node { id } } } }', { key: secret })).errors).toEqual([]);
+    expect((await list(tenant.key)).map(({ name }) => name)).not.toContain('second operator');
+  });
+});
+
+describe('a key', () => {
+  let tenant: TestTenant;
+  beforeAll(async () => {
+    tenant = await server.createTenant();
+  });
+
+  it('is made with a name, scopes and an expiry, is shown once, and works at once', async () => {
+    const made = await createKey(tenant.key, {
+      name: 'reader',
+      scopes: ['READ', 'READ'],
+      expiresAt: '2030-01-01T00:00:00Z',
+    });
+    expect(made).toMatchObject({ name: 'reader', scopes: ['READ'], expiresAt: '2030-01-01T00:00:00.000Z' });
+    expect(await statusOf(made.secret)).toBe(200);
+    const [newest] = await list(tenant.key);
+    expect(newest).toMatchObject({ id: made.id, name: 'reader', revokedAt: null, rotatedTo: null });
+  });
+
+  it('has all scopes of its maker where none are named', async () => {
+    const made = await createKey(tenant.key);
+    expect([...made.scopes].sort()).toEqual(ALL_SCOPES);
+    const narrow = await createKey(tenant.key, { scopes: ['KEYS', 'READ'] });
+    expect([...(await createKey(narrow.secret)).scopes].sort()).toEqual(['KEYS', 'READ']);
+  });
+
+  it('works until its expiry and not a millisecond longer, remembered or not', async () => {
+    const made = await createKey(tenant.key, { expiresAt: new Date(clock.now() + 5_000) });
+    expect(await statusOf(made.secret)).toBe(200);
+    clock.advance(4_999);
+    expect(await statusOf(made.secret)).toBe(200);
+    clock.advance(1);
+    expectUnauthenticated(await server.gql(OWN, { key: made.secret }));
+    expectUnauthenticated(await other.gql(PUBLIC, { key: made.secret }));
+  });
+
+  it('cannot be made to expire in the past', async () => {
+    const answer = await server.gql(
+      'mutation ($at: DateTime!) { createApiKey(input: { name: "late", expiresAt: $at }) { secret } }',
+      { key: tenant.key, variables: { at: new Date(clock.now()) } },
+    );
+    expect(answer.status).toBe(400);
+    expect(answer.errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      argument: 'input.expiresAt',
+    });
+  });
+
+  it('remembers when it was last used, to the minute', async () => {
+    const made = await createKey(tenant.key);
+    expect((await list(tenant.key))[0]).toMatchObject({ id: made.id, lastUsedAt: null });
+    await statusOf(made.secret);
+    const used = new Date(clock.now()).toISOString();
+    await expect.poll(async () => (await list(tenant.key))[0]).toMatchObject({ lastUsedAt: used });
+  });
+});
+
+describe('a verified key', () => {
+  it('costs neither a read nor a hash for a minute, on each instance, though its use is noted', async () => {
+    const { key } = await server.createTenant();
+    for (const instance of [server, other]) {
+      const reads = vi.spyOn(instance.app.models.apiKeys, 'findById');
+      for (let i = 0; i < 5; i++) {
+        expect(await statusOf(key, instance)).toBe(200);
+        clock.advance(1_000);
+        // Long enough for a change stream to tell that the use was noted.
+        await sleep(100);
+      }
+      expect(reads).toHaveBeenCalledTimes(1);
+      reads.mockRestore();
+    }
+  });
+
+  it('is verified once for many requests that come at once', async () => {
+    const { key } = await server.createTenant();
+    const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
+    const statuses = await Promise.all(Array.from({ length: 20 }, () => statusOf(key)));
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(reads).toHaveBeenCalledTimes(1);
+    reads.mockRestore();
+  });
+
+  it('is read again after a minute', async () => {
+    const { key } = await server.createTenant();
+    expect(await statusOf(key)).toBe(200);
+    const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
+    clock.advance(MINUTE_MS);
+    expect(await statusOf(key)).toBe(200);
+    expect(reads).toHaveBeenCalledTimes(1);
+    reads.mockRestore();
+  });
+});
+
+describe('secrets', () => {
+  it('are stored as salted PBKDF2 hashes only, and are in no list', async () => {
+    const tenant = await server.createTenant();
+    const made = await createKey(tenant.key);
+    await statusOf(made.secret);
+    const keyPart = made.secret.split('_')[3] as string;
+    const { connection } = server.app.models;
+    const collections = (await connection.db?.listCollections().toArray()) ?? [];
+    expect(collections.map(({ name }) => name)).toContain('api_keys');
+    for (const { name } of collections) {
+      const text = JSON.stringify(await connection.collection(name).find().toArray());
+      for (const secret of [made.secret, tenant.key, keyPart, keyPart.slice(0, 40), OPERATOR_KEY])
+        expect(text.includes(secret), name).toBe(false);
+    }
+    const stored = await connection.collection('api_keys').findOne({ _id: made.id as never });
+    expect(Object.keys(stored ?? {}).sort()).toEqual([
+      '_id',
+      'createdAt',
+      'expiresAt',
+      'hash',
+      'lastUsedAt',
+      'name',
+      'revokedAt',
+      'rotatedTo',
+      'salt',
+      'scopes',
+      'tenantId',
+    ]);
+    expect(stored?.hash.length()).toBe(32);
+    expect(stored?.salt.length()).toBe(16);
+    expect(JSON.stringify(await list(tenant.key))).not.toMatch(/ctm_|hash|salt/);
+  });
+
+  it('of two keys have different salts', async () => {
+    const docs = await server.app.models.apiKeys.collection.find().toArray();
+    const salts = docs.map(({ salt }) => Buffer.from(salt.buffer).toString('hex'));
+    expect(new Set(salts).size).toBe(docs.length);
+  });
+});
+
+describe('rotation', () => {
+  let tenant: TestTenant;
+  beforeAll(async () => {
+    tenant = await server.createTenant();
+  });
+
+  it('gives a key like the old one, which works for the overlap and no longer', async () => {
+    const old = await createKey(tenant.key, { name: 'worker', scopes: ['READ', 'WRITE'] });
+    expect([await statusOf(old.secret), await statusOf(old.secret, other)]).toEqual([200, 200]);
+    const { data } = await rotate(tenant.key, old.id, 3_600);
+    const next = data.rotateApiKey;
+    expect(next.apiKey).toMatchObject({ name: 'worker', scopes: ['READ', 'WRITE'] });
+    expect(next.apiKey.id).not.toBe(old.id);
+    expect((await list(tenant.key)).find(({ id }) => id === old.id)?.rotatedTo).toBe(next.apiKey.id);
+
+    clock.advance(3_599_999);
+    expect([await statusOf(old.secret), await statusOf(next.secret)]).toEqual([200, 200]);
+    clock.advance(1);
+    expect([await statusOf(old.secret), await statusOf(old.secret, other)]).toEqual([401, 401]);
+    expect([await statusOf(next.secret), await statusOf(next.secret, other)]).toEqual([200, 200]);
+  });
+
+  it('overlaps a day unless told otherwise, and not at all with 0', async () => {
+    const one = await createKey(tenant.key);
+    await rotate(tenant.key, one.id);
+    const listed = (await list(tenant.key)).find(({ id }) => id === one.id);
+    expect(listed?.expiresAt).toBe(new Date(clock.now() + 86_400_000).toISOString());
+
+    const two = await createKey(tenant.key);
+    expect(await statusOf(two.secret)).toBe(200);
+    const { data } = await rotate(tenant.key, two.id, 0);
+    expect([await statusOf(two.secret), await statusOf(data.rotateApiKey.secret)]).toEqual([401, 200]);
+  });
+
+  it('does not lengthen the life of a key that ends sooner', async () => {
+    const expiresAt = new Date(clock.now() + MINUTE_MS).toISOString();
+    const made = await createKey(tenant.key, { expiresAt });
+    await rotate(tenant.key, made.id, 86_400);
+    expect((await list(tenant.key)).find(({ id }) => id === made.id)?.expiresAt).toBe(expiresAt);
+  });
+
+  it('is refused a second time, and for a revoked or expired key', async () => {
+    const twice = await createKey(tenant.key);
+    expect((await rotate(tenant.key, twice.id)).status).toBe(200);
+    const revoked = await createKey(tenant.key);
+    await revoke(tenant.key, revoked.id);
+    const expired = await createKey(tenant.key, { expiresAt: new Date(clock.now() + 1_000) });
+    clock.advance(1_000);
+    for (const { id } of [twice, revoked, expired]) {
+      const answer = await rotate(tenant.key, id);
+      expect(answer.status).toBe(400);
+      expect(answer.errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'id' });
+    }
+  });
+
+  it('twice at the same moment makes one new key, not two', async () => {
+    const made = await createKey(tenant.key);
+    const before = (await list(tenant.key)).length;
+    const answers = await Promise.all(Array.from({ length: 4 }, () => rotate(tenant.key, made.id)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(await list(tenant.key)).toHaveLength(before + 1);
+  });
+});
+
+describe('revocation', () => {
+  let tenant: TestTenant;
+  beforeAll(async () => {
+    tenant = await server.createTenant();
+  });
+
+  it('is effective at the next request', async () => {
+    const made = await createKey(tenant.key);
+    expect(await statusOf(made.secret)).toBe(200);
+    const { data } = await revoke(tenant.key, made.id);
+    expect(data.revokeApiKey).toEqual({ id: made.id, revokedAt: new Date(clock.now()).toISOString() });
+    expectUnauthenticated(await server.gql(OWN, { key: made.secret }));
+    expectUnauthenticated(await server.gql(PUBLIC, { key: made.secret }));
+  });
+
+  it('is effective on another instance within a second, though that one remembers the key', async () => {
+    const made = await createKey(tenant.key);
+    expect([await statusOf(made.secret), await statusOf(made.secret, other)]).toEqual([200, 200]);
+    await revoke(tenant.key, made.id);
+    await expect.poll(() => statusOf(made.secret, other), { timeout: 1_000, interval: 20 }).toBe(401);
+  });
+
+  it('is effective for a key that was being verified at that very moment', async () => {
+    const { authenticator, apiKeys } = server.app.services;
+    for (let i = 0; i < 3; i++) {
+      const made = await createKey(tenant.key);
+      // Its record is read as valid; the revocation is done before 100,000 rounds of the hash are.
+      const verifying = authenticator.authenticate(made.secret, '127.0.0.1').catch(() => null);
+      await apiKeys.revoke(tenant.id, made.id);
+      await verifying;
+      expect(await statusOf(made.secret)).toBe(401);
+    }
+  });
+
+  it('twice is no error and keeps the first moment; a key may revoke itself', async () => {
+    const made = await createKey(tenant.key);
+    const first = (await revoke(made.secret, made.id)).data.revokeApiKey.revokedAt;
+    clock.advance(MINUTE_MS);
+    expect((await revoke(tenant.key, made.id)).data.revokeApiKey.revokedAt).toBe(first);
+    expect(await statusOf(made.secret)).toBe(401);
+  });
+
+  it('of a key that does not exist is NOT_FOUND', async () => {
+    const answer = await revoke(tenant.key, 'none');
+    expect(answer.status).toBe(404);
+    expect(answer.errors[0]?.extensions.code).toBe('NOT_FOUND');
+  });
+});
+
+describe('scopes', () => {
+  let tenant: TestTenant;
+  const FIELDS: Record<string, string[]> = {
+    READ: [
+      '{ tenant { id } }',
+      '{ subscription { id } }',
+      '{ usage { apiCalls } }',
+      '{ storage { bytes } }',
+      '{ entitlement(feature: FEDERATION) }',
+      '{ usageHistory(from: "2026-11-20T00:00:00Z", to: "2026-11-21T00:00:00Z") { apiCalls } }',
+      '{ memory(id: "mem_1") { id } }',
+      '{ memories { edges { cursor } } }',
+      '{ searchMemories(input: { query: "x" }) { score } }',
+    ],
+    WRITE: [
+      'mutation { storeMemory(input: { content: "x" }) { id } }',
+      'mutation { storeMemories(input: [{ content: "x" }]) { id } }',
+      'mutation { deleteMemory(id: "mem_1") }',
+      'mutation { shareMemory(id: "mem_1") { id } }',
+    ],
+    BILLING: [
+      'mutation { createCheckoutSession(input: { tier: PRO, successUrl: "http://localhost", cancelUrl: "http://localhost" }) { id } }',
+      'mutation { cancelSubscription { id } }',
+      'mutation { resumeSubscription { id } }',
+    ],
+    KEYS: [
+      '{ apiKeys { id } }',
+      'mutation { createApiKey(input: { name: "x" }) { secret } }',
+      'mutation { rotateApiKey(id: "none") { secret } }',
+      'mutation { revokeApiKey(id: "none") { id } }',
+    ],
+    USAGE: ['mutation { reportUsage(input: { quantity: 1 }) { id } }'],
+  };
+  beforeAll(async () => {
+    tenant = await server.createTenant();
+    await server.setLimits(tenant.id, { apiCallsPerMinute: 10_000, apiCallsPerDay: 10_000 }, 'PRO');
+  });
+
+  it.each(Object.keys(FIELDS))('a key without %s is FORBIDDEN its fields, and only those', async (scope) => {
+    const without = await createKey(tenant.key, { scopes: ALL_SCOPES.filter((s) => s !== scope) });
+    const within = await createKey(tenant.key, { scopes: [scope] });
+    for (const query of FIELDS[scope] ?? []) {
+      const refused = await server.gql(query, { key: without.secret });
+      expect(refused.status, query).toBe(403);
+      expect(refused.errors[0]?.extensions.code, query).toBe('FORBIDDEN');
+      expect(refused.errors[0]?.message).toContain(scope);
+      const allowed = await server.gql(query, { key: within.secret });
+      expect(allowed.errors[0]?.extensions.code, query).not.toBe('FORBIDDEN');
+    }
+    expect((await server.gql(PUBLIC, { key: without.secret })).status).toBe(200);
+  });
+
+  it('are asked for each field of an operation before any of it runs', async () => {
+    const reader = await createKey(tenant.key, { scopes: ['WRITE'] });
+    const before = (await server.gql('{ storage { memories } }', { key: tenant.key })).data.storage.memories;
+    const answer = await server.gql(
+      'mutation { storeMemory(input: { content: "x" }) { id } createApiKey(input: { name: "x" }) { secret } }',
+      { key: reader.secret },
+    );
+    expect(answer.errors[0]?.extensions.code).toBe('FORBIDDEN');
+    const { data } = await server.gql('{ storage { memories } }', { key: tenant.key });
+    expect(data.storage.memories).toBe(before);
+  });
+
+  it('cannot be given by a key that lacks them', async () => {
+    const narrow = await createKey(tenant.key, { scopes: ['KEYS', 'READ'] });
+    const answer = await server.gql(
+      'mutation { createApiKey(input: { name: "more", scopes: [READ, WRITE] }) { secret } }',
+      { key: narrow.secret },
+    );
+    expect(answer.status).toBe(403);
+    expect(answer.errors[0]?.extensions.code).toBe('FORBIDDEN');
+    expect(answer.errors[0]?.message).toContain('WRITE');
+  });
+
+  it('cannot be won by rotating a key that has them: its new secret is a key that may do more', async () => {
+    const powerful = await createKey(tenant.key);
+    const narrow = await createKey(tenant.key, { scopes: ['KEYS'] });
+    const answer = await rotate(narrow.secret, powerful.id);
+    expect(answer.data ?? null).toBeNull();
+    expect(answer.errors[0]?.extensions.code).toBe('FORBIDDEN');
+    expect((await list(tenant.key)).find(({ id }) => id === powerful.id)?.rotatedTo).toBeNull();
+  });
+
+  it('must be at least one', async () => {
+    const answer = await server.gql(
+      'mutation { createApiKey(input: { name: "x", scopes: [] }) { secret } }',
+      {
+        key: tenant.key,
+      },
+    );
+    expect(answer.status).toBe(400);
+    expect(answer.errors[0]?.extensions.argument).toBe('input.scopes');
+  });
+});
+
+describe('guessing', () => {
+  const failTwenty = async (keyId: string) => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => server.gql(PUBLIC, { key: guessOf(keyId) })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(401));
+  };
+
+  it('is limited per key: the 21st failed try of a minute is RATE_LIMITED, and the next minute is free again', async () => {
+    const { keyId } = await server.createTenant();
+    await failTwenty(keyId);
+    const refused = await server.gql(PUBLIC, { key: guessOf(keyId) });
+    expect(refused.status).toBe(429);
+    expect(refused.errors[0]?.extensions).toMatchObject({ code: 'RATE_LIMITED', remaining: 0 });
+    expect(refused.headers.get('retry-after')).toBe('60');
+    clock.advance(MINUTE_MS);
+    expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(401);
+  });
+
+  it('at one key refuses no other key from the same address', async () => {
+    clock.advance(MINUTE_MS);
+    const [victim, bystander] = [await server.createTenant(), await server.createTenant()];
+    await failTwenty(victim.keyId);
+    expect(await statusOf(bystander.key)).toBe(200);
+    expect((await server.gql(PUBLIC, { key: guessOf(bystander.keyId) })).status).toBe(401);
+  });
+
+  it('does not lock out a verified key', async () => {
+    clock.advance(MINUTE_MS);
+    const { key, keyId } = await server.createTenant();
+    expect(await statusOf(key)).toBe(200);
+    await failTwenty(keyId);
+    expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(429);
+    expect(await statusOf(key)).toBe(200);
+  });
+
+  it('does not lock out a verified key when the minute for which it is remembered ends', async () => {
+    clock.advance(MINUTE_MS);
+    const { key, keyId } = await server.createTenant();
+    expect(await statusOf(key)).toBe(200);
+    clock.advance(50_000);
+    expect(await statusOf(key)).toBe(200);
+    await failTwenty(keyId);
+    clock.advance(11_000);
+    expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(429);
+    expect(await statusOf(key)).toBe(200);
+  });
+
+  it('with malformed keys costs no read and no place in the limit', async () => {
+    clock.advance(MINUTE_MS);
+    const { key } = await server.createTenant();
+    const answers = await Promise.all(
+      Array.from({ length: 250 }, (_, i) => server.gql(PUBLIC, { key: `${key.slice(0, -3)}${i % 10}` })),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
+    expect(await statusOf(key)).toBe(200);
+  });
+});

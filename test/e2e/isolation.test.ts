@@ -1,0 +1,397 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type GraphQLObjectType, buildSchema as parseSchema } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type GraphQLAnswer, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+
+/** What the first tenant has, for the second one to try. */
+interface Victim extends TestTenant {
+  memoryId: string;
+  memoryCursor: string;
+  secondKeyId: string;
+  subscriptionId: string;
+  /** Words that only the first tenant's data has: the second must never read one of them. */
+  marks: string[];
+}
+
+interface Attempt {
+  /** The field as the second tenant selects it, aimed at what is the first one's wherever it can be aimed. */
+  field: (victim: Victim) => string;
+  /** Who may select it. */
+  who: 'anyone' | 'tenant' | 'operator';
+  /** What the second tenant is answered: a code of a refusal, or a check of the answer's data. */
+  expect: string | ((data: unknown, attacker: TestTenant) => void);
+}
+
+const URLS = 'successUrl: "http://localhost/ok", cancelUrl: "http://localhost/no"';
+const CONTENT = 'zanzibar secret of the first tenant';
+
+const own = (value: unknown) => (data: unknown) => expect(data).toEqual(value);
+const notNull = (data: unknown) => expect(data).not.toBeNull();
+
+/** Every root field of the schema. A field that is added must say here how tenants are kept apart in it. */
+const QUERIES: Record<string, Attempt> = {
+  tiers: {
+    who: 'anyone',
+    field: () => 'tiers { name limits { apiCallsPerDay maxMemories } }',
+    expect: notNull,
+  },
+  tier: {
+    who: 'anyone',
+    field: () => 'tier(name: PRO) { limits { apiCallsPerDay maxMemories } }',
+    expect: own({ limits: { apiCallsPerDay: 10_000, maxMemories: 100_000 } }),
+  },
+  tenant: {
+    who: 'tenant',
+    field: ({ id }) =>
+      `tenant(id: "${id}") { id name email tier { name } usage { apiCalls } storage { bytes } subscription { id } }`,
+    expect: 'FORBIDDEN',
+  },
+  subscription: {
+    who: 'tenant',
+    field: () =>
+      'subscription { id status stripeSubscriptionId currentPeriodEnd tier { limits { apiCallsPerDay } } }',
+    expect: (data, { id }) =>
+      expect(data).toMatchObject({
+        id: `subscription:${id}`,
+        stripeSubscriptionId: null,
+        currentPeriodEnd: null,
+        tier: { limits: { apiCallsPerDay: 10_000 } },
+      }),
+  },
+  usage: {
+    who: 'tenant',
+    field: () => 'usage(period: MONTH) { apiCalls federationShares byEndpoint { endpoint calls } }',
+    expect: (data) => expect(data).toMatchObject({ federationShares: 0 }),
+  },
+  usageHistory: {
+    who: 'tenant',
+    field: () => {
+      const [from, to] = [-86_400_000, 86_400_000].map((ms) => new Date(Date.now() + ms).toISOString());
+      return `usageHistory(from: "${from}", to: "${to}") { federationShares }`;
+    },
+    expect: (data) =>
+      expect((data as { federationShares: number }[]).map((day) => day.federationShares)).toEqual([0, 0]),
+  },
+  storage: {
+    who: 'tenant',
+    field: () => 'storage { embeddings limits { maxMemories } }',
+    expect: own({ embeddings: 0, limits: { maxMemories: 100_000 } }),
+  },
+  entitlement: { who: 'tenant', field: () => 'entitlement(feature: FEDERATION)', expect: own(true) },
+  apiKeys: {
+    who: 'tenant',
+    field: () => 'apiKeys { id name }',
+    expect: (data, { keyId }) => expect(data).toContainEqual({ id: keyId, name: 'first key' }),
+  },
+  memory: {
+    who: 'tenant',
+    field: ({ memoryId }) => `memory(id: "${memoryId}") { id content metadata embedding }`,
+    expect: own(null),
+  },
+  memories: {
+    who: 'tenant',
+    field: ({ memoryCursor }) =>
+      `memories(first: 100) { edges { node { id content } } pageInfo { hasNextPage } }
+       after: memories(first: 100, after: "${memoryCursor}") { edges { node { id content } } }`,
+    expect: (data) => expect(data).toMatchObject({ pageInfo: { hasNextPage: false } }),
+  },
+  searchMemories: {
+    who: 'tenant',
+    field: () =>
+      `searchMemories(input: { query: "zanzibar secret tenant" }) { memory { content } }
+       near: searchMemories(input: { embedding: [1, 2, 3] }) { memory { content } }`,
+    expect: own([]),
+  },
+  tenants: {
+    who: 'operator',
+    field: ({ id }) => `tenants(search: "${id}") { edges { node { id name email } } }`,
+    expect: 'FORBIDDEN',
+  },
+};
+
+const MUTATIONS: Record<string, Attempt> = {
+  createCheckoutSession: {
+    who: 'tenant',
+    field: () =>
+      `createCheckoutSession(input: { tier: PRO, ${URLS}, customerEmail: "first@example.com" }) { id url localUrl }`,
+    expect: notNull,
+  },
+  cancelSubscription: {
+    who: 'tenant',
+    field: () => 'cancelSubscription(input: { atPeriodEnd: false }) { id status }',
+    expect: 'BAD_USER_INPUT',
+  },
+  resumeSubscription: { who: 'tenant', field: () => 'resumeSubscription { id }', expect: 'BAD_USER_INPUT' },
+  reportUsage: {
+    who: 'tenant',
+    // The first tenant used this idempotency key, for another quantity.
+    field: () => 'reportUsage(input: { quantity: 5, idempotencyKey: "shared-word" }) { quantity tenantId }',
+    expect: (data, { id }) => expect(data).toEqual({ quantity: 5, tenantId: id }),
+  },
+  createApiKey: {
+    who: 'tenant',
+    field: () => 'createApiKey(input: { name: "another" }) { apiKey { name } }',
+    expect: own({ apiKey: { name: 'another' } }),
+  },
+  rotateApiKey: {
+    who: 'tenant',
+    field: ({ secondKeyId }) => `rotateApiKey(id: "${secondKeyId}", overlapSeconds: 0) { secret }`,
+    expect: 'NOT_FOUND',
+  },
+  revokeApiKey: {
+    who: 'tenant',
+    field: ({ keyId }) => `revokeApiKey(id: "${keyId}") { id name }`,
+    expect: 'NOT_FOUND',
+  },
+  storeMemory: {
+    who: 'tenant',
+    // Of another length than the first tenant's embeddings: each tenant has a length of its own.
+    field: () => 'storeMemory(input: { content: "mine", embedding: [1, 2] }) { content }',
+    expect: own({ content: 'mine' }),
+  },
+  storeMemories: {
+    who: 'tenant',
+    field: () => 'storeMemories(input: [{ content: "mine too" }]) { content }',
+    expect: own([{ content: 'mine too' }]),
+  },
+  deleteMemory: {
+    who: 'tenant',
+    field: ({ memoryId }) => `deleteMemory(id: "${memoryId}")`,
+    expect: own(false),
+  },
+  shareMemory: {
+    who: 'tenant',
+    field: ({ memoryId }) => `shareMemory(id: "${memoryId}") { id content }`,
+    expect: 'NOT_FOUND',
+  },
+  createTenant: {
+    who: 'operator',
+    field: () => 'createTenant(input: { name: "a third" }) { apiKey { secret } }',
+    expect: 'FORBIDDEN',
+  },
+  setTenantLimits: {
+    who: 'operator',
+    field: ({ id }) => `setTenantLimits(input: { tenantId: "${id}", tier: FREE }) { id name }`,
+    expect: 'FORBIDDEN',
+  },
+};
+
+const FIELDS = [
+  ...Object.entries(QUERIES).map(([name, attempt]) => ({ name, root: 'query', ...attempt })),
+  ...Object.entries(MUTATIONS).map(([name, attempt]) => ({ name, root: 'mutation', ...attempt })),
+];
+
+let server: TestServer;
+let victim: Victim;
+let attacker: TestTenant;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  victim = await makeVictim();
+  attacker = await server.createTenant('The second');
+  await server.setLimits(
+    attacker.id,
+    { apiCallsPerMinute: 10_000, apiCallsPerDay: null, concurrentRequests: 100 },
+    'PRO',
+  );
+});
+afterAll(() => server.stop());
+
+/** A tenant with something of everything: memories, a share, keys, a paid subscription, a report, a contract. */
+async function makeVictim(): Promise<Victim> {
+  const tenant = await server.createTenant('Zanzibar Limited');
+  await server.setLimits(
+    tenant.id,
+    { apiCallsPerDay: 777_000_777, apiCallsPerMinute: 10_000, concurrentRequests: 100 },
+    'PRO',
+  );
+  const run = async (query: string) => {
+    const { data, errors } = await server.gql(query, { key: tenant.key });
+    expect(errors).toEqual([]);
+    return data;
+  };
+  const { storeMemory } = await run(
+    `mutation { storeMemory(input: { content: "${CONTENT}", embedding: [1, 2, 3], metadata: { note: "zanzibar" } }) { id } }`,
+  );
+  await run(`mutation { shareMemory(id: "${storeMemory.id}") { id } }`);
+  const { memories } = await run('{ memories { pageInfo { endCursor } } }');
+  const { createApiKey } = await run(
+    'mutation { createApiKey(input: { name: "zanzibar key" }) { apiKey { id } } }',
+  );
+  await run('mutation { reportUsage(input: { quantity: 7, idempotencyKey: "shared-word" }) { id } }');
+  const checkout = await run(
+    `mutation { createCheckoutSession(input: { tier: PRO, ${URLS}, customerEmail: "first@example.com" }) { id localUrl } }`,
+  );
+  const paid = await fetch(`${checkout.createCheckoutSession.localUrl}/complete`, {
+    method: 'POST',
+    redirect: 'manual',
+  });
+  expect(paid.status).toBe(303);
+  const { subscription } = await run('{ subscription { stripeSubscriptionId } }');
+  expect(subscription.stripeSubscriptionId).toMatch(/^sub_/);
+  return {
+    ...tenant,
+    memoryId: storeMemory.id,
+    memoryCursor: memories.pageInfo.endCursor,
+    secondKeyId: createApiKey.apiKey.id,
+    subscriptionId: subscription.stripeSubscriptionId,
+    marks: [
+      tenant.id,
+      tenant.key,
+      tenant.keyId,
+      storeMemory.id,
+      createApiKey.apiKey.id,
+      checkout.createCheckoutSession.id,
+      subscription.stripeSubscriptionId,
+      'anzibar',
+      '777000777',
+    ],
+  };
+}
+
+/** All documents of all collections that name the first tenant, or a thing of its own. */
+async function stateOfVictim(): Promise<Record<string, string[]>> {
+  const { connection } = server.app.models;
+  const state: Record<string, string[]> = {};
+  for (const { name } of (await connection.db?.listCollections().toArray()) ?? []) {
+    const docs = await connection.collection(name).find().sort({ _id: 1 }).toArray();
+    const texts = docs.map(({ lastUsedAt: _, ...doc }) => JSON.stringify(doc));
+    state[name] = texts.filter((text) => [victim.id, victim.subscriptionId].some((id) => text.includes(id)));
+  }
+  return state;
+}
+
+const select = (root: string, selection: string, key: string | null) =>
+  server.gql(`${root} { ${selection} }`, { key });
+
+function expectCode({ status, data, errors }: GraphQLAnswer, code: string, http: number): void {
+  expect(data ?? null).toBeNull();
+  expect(errors[0]?.extensions).toMatchObject({ code, http: { status: http } });
+  expect(status).toBe(http);
+}
+
+describe('the table of this test', () => {
+  it('has every query and mutation of schema.graphql, and nothing else', () => {
+    const schema = parseSchema(readFileSync(join(import.meta.dirname, '../../schema.graphql'), 'utf8'));
+    const names = (type: GraphQLObjectType | null | undefined) => Object.keys(type?.getFields() ?? {}).sort();
+    expect(Object.keys(QUERIES).sort()).toEqual(names(schema.getQueryType()));
+    expect(Object.keys(MUTATIONS).sort()).toEqual(names(schema.getMutationType()));
+    expect(schema.getSubscriptionType() ?? null).toBeNull();
+  });
+
+  it('has every field that the running server has', async () => {
+    const { data } = await server.gql(
+      '{ __schema { queryType { fields { name } } mutationType { fields { name } } subscriptionType { name } } }',
+      { key: null },
+    );
+    const names = ({ fields }: { fields: { name: string }[] }) => fields.map(({ name }) => name).sort();
+    expect(names(data.__schema.queryType)).toEqual(Object.keys(QUERIES).sort());
+    expect(names(data.__schema.mutationType)).toEqual(Object.keys(MUTATIONS).sort());
+    expect(data.__schema.subscriptionType).toBeNull();
+  });
+
+  it('sees the first tenant’s data where it is: the marks are there to be found', async () => {
+    const state = JSON.stringify(await stateOfVictim());
+    for (const mark of victim.marks.filter((mark) => mark !== victim.key)) expect(state).toContain(mark);
+    const { data } = await server.gql(
+      '{ tenant { name } memories { edges { node { content } } } apiKeys { name } }',
+      { key: victim.key },
+    );
+    expect(JSON.stringify(data).match(/anzibar/g)).toHaveLength(3);
+  });
+});
+
+describe.each(FIELDS)('$root $name', ({ name, root, field, who, expect: expected }) => {
+  it('shows a second tenant nothing of the first, and changes nothing of it', async () => {
+    const before = await stateOfVictim();
+    const selection = field(victim);
+    const answer = await select(root, selection, attacker.key);
+    if (typeof expected === 'string') {
+      expect(answer.errors[0]?.extensions.code).toBe(expected);
+      expect(answer.data?.[name] ?? null).toBeNull();
+    } else {
+      expect(answer.errors).toEqual([]);
+      expected(answer.data[name], attacker);
+    }
+    const told = JSON.stringify([answer.data, answer.errors, [...answer.headers]]);
+    for (const mark of victim.marks.filter((mark) => !selection.includes(mark)))
+      expect(told, mark).not.toContain(mark);
+    expect(await stateOfVictim()).toEqual(before);
+  });
+
+  it(
+    who === 'anyone' ? 'needs no key' : 'is UNAUTHENTICATED without a key, before anything runs',
+    async () => {
+      const before = await stateOfVictim();
+      const answer = await select(root, field(victim), null);
+      if (who === 'anyone') expect(answer.errors).toEqual([]);
+      else expectCode(answer, 'UNAUTHENTICATED', 401);
+      expect(await stateOfVictim()).toEqual(before);
+    },
+  );
+
+  if (who === 'operator') {
+    it('is FORBIDDEN for a tenant, even for one about itself', async () => {
+      expectCode(await select(root, field(victim), victim.key), 'FORBIDDEN', 403);
+    });
+  }
+});
+
+describe('by the side', () => {
+  it('a field of the second tenant beside a forbidden one does not run', async () => {
+    const answer = await server.gql(
+      `mutation { storeMemory(input: { content: "beside" }) { id } setTenantLimits(input: { tenantId: "${attacker.id}", tier: ENTERPRISE }) { id } }`,
+      { key: attacker.key },
+    );
+    expectCode(answer, 'FORBIDDEN', 403);
+    expect(await server.app.models.memories.countDocuments({ content: 'beside' })).toBe(0);
+  });
+
+  it('ids that are made to leave a tenant’s own keys lead nowhere', async () => {
+    const before = await stateOfVictim();
+    const ids = [
+      `:${victim.memoryId}`,
+      `${victim.id}:${victim.memoryId}`,
+      `../${victim.id}`,
+      '',
+      '\\u0000',
+      '$ne',
+    ];
+    for (const id of ids) {
+      const read = await select('query', `memory(id: "${id}") { content }`, attacker.key);
+      expect(read.data).toEqual({ memory: null });
+      const removed = await select('mutation', `deleteMemory(id: "${id}")`, attacker.key);
+      expect(removed.data).toEqual({ deleteMemory: false });
+    }
+    expect(await stateOfVictim()).toEqual(before);
+  });
+
+  it('a cursor that is made of another tenant’s id pages through one’s own memories only', async () => {
+    for (const key of [victim.id, `${victim.id}:`, `${victim.id}:${victim.memoryId}`, '0', ':']) {
+      const after = Buffer.from(key).toString('base64url');
+      const { data } = await select(
+        'query',
+        `memories(first: 100, after: "${after}") { edges { node { content } } }`,
+        attacker.key,
+      );
+      expect(JSON.stringify(data)).not.toContain('anzibar');
+    }
+  });
+
+  it('the operator may look at each tenant, and acts as none', async () => {
+    const { data } = await server.gql(
+      `{ tenant(id: "${victim.id}") { name subscription { stripeSubscriptionId } } }`,
+    );
+    expect(data.tenant).toEqual({
+      name: 'Zanzibar Limited',
+      subscription: { stripeSubscriptionId: victim.subscriptionId },
+    });
+    for (const { root, name, field } of FIELDS.filter(
+      ({ who, name }) => who === 'tenant' && name !== 'tenant',
+    )) {
+      const answer = await server.gql(`${root} { ${field(victim)} }`);
+      expect(answer.errors[0]?.extensions.code, name).toBe('FORBIDDEN');
+    }
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import json from '../../catalogue.json' with { type: 'json' };
+import { type Catalogue, LIMIT_NAMES, parseCatalogue } from '../../src/services/tiers/catalogue.js';
+import { createTiers } from '../../src/services/tiers/tiers.js';
+
+const MB = 1_048_576;
+const NAMES = ['FREE', 'PRO', 'ENTERPRISE'] as const;
+
+/** The reference's table, one row a line: FREE, PRO, ENTERPRISE. */
+const LIMITS = {
+  apiCallsPerDay: [100, 10_000, 1_000_000],
+  apiCallsPerMinute: [10, 100, 1_000],
+  concurrentRequests: [2, 10, 100],
+  maxMemories: [1_000, 100_000, 10_000_000],
+  maxEmbeddings: [1_000, 100_000, 10_000_000],
+  maxStorageBytes: [100 * MB, 10_000 * MB, 1_000_000 * MB],
+  maxExtractionBatchSize: [10, 100, 1_000],
+  federationPriority: [0, 1, 3],
+} as const;
+
+const TERMS = {
+  monthlyPriceCents: [0, 2_900, null],
+  features: [
+    ['SEMANTIC_SEARCH'],
+    ['FEDERATION', 'REALTIME_SYNC', 'SEMANTIC_SEARCH'],
+    ['FEDERATION', 'REALTIME_SYNC', 'SEMANTIC_SEARCH'],
+  ],
+  overage: [null, { priceCents: 10, perCalls: 1_000 }, null],
+  support: ['community', 'e-mail, 24 h, 99 %', 'priority, 1 h, 99.9 %'],
+  checkout: ['NONE', 'SELF_SERVICE', 'CONTACT_SALES'],
+} as const;
+
+const PRICES = { FREE: 'price_f', PRO: 'price_p' };
+const catalogue = parseCatalogue(json);
+const tiers = createTiers(catalogue, PRICES);
+
+describe.each(NAMES.map((name, column) => ({ name, column })))('the tier $name', ({ name, column }) => {
+  it.each(Object.entries(LIMITS))('has the reference’s %s', (limit, row) => {
+    expect(tiers.getTierLimits(name)).toHaveProperty(limit, row[column]);
+  });
+
+  it.each(Object.entries(TERMS))('has the reference’s %s', (term, row) => {
+    expect(tiers.get(name)).toHaveProperty(term, row[column]);
+  });
+});
+
+describe('the catalogue', () => {
+  it('has exactly the reference’s tiers and limits, cheapest first, in US dollars', () => {
+    expect(tiers.all().map(({ name }) => name)).toEqual(NAMES);
+    expect([...LIMIT_NAMES].sort()).toEqual(Object.keys(LIMITS).sort());
+    expect(catalogue.currency).toBe('usd');
+    expect(tiers.defaultTier.name).toBe('FREE');
+  });
+
+  it('counts storage in whole megabytes of 1,048,576 bytes, past what an Int holds', () => {
+    expect(NAMES.map((name) => tiers.getTierLimits(name).maxStorageBytes)).toEqual([
+      104_857_600, 10_485_760_000, 1_048_576_000_000,
+    ]);
+  });
+});
+
+describe('the lookup', () => {
+  it('finds the tier of a price and the price of a tier', () => {
+    for (const [name, priceId] of Object.entries(PRICES)) {
+      expect(tiers.getStripePriceId(name)).toBe(priceId);
+      expect(tiers.getTierFromPriceId(priceId)?.name).toBe(name);
+    }
+  });
+
+  it('answers null for a tier without a price and for a price that is none of ours', () => {
+    expect(tiers.getStripePriceId('ENTERPRISE')).toBeNull();
+    expect(tiers.getTierFromPriceId('price_of_another_product')).toBeNull();
+    expect(tiers.getTierFromPriceId('')).toBeNull();
+  });
+
+  it.each(['free', 'GOLD', '', 'constructor', '__proto__'])('knows no tier "%s"', (name) => {
+    expect(tiers.has(name)).toBe(false);
+    expect(() => tiers.get(name)).toThrow(`no tier ${name}`);
+    expect(() => tiers.getTierLimits(name)).toThrow(`no tier ${name}`);
+    expect(tiers.getStripePriceId(name)).toBeNull();
+  });
+});
+
+describe('a faulty catalogue', () => {
+  /** A copy of the good one, spoiled. */
+  function faultsOf(spoil: (catalogue: Catalogue & { tiers: [Tier, Tier, Tier] }) => void): string[] {
+    const copy = structuredClone(catalogue) as Catalogue & { tiers: [Tier, Tier, Tier] };
+    spoil(copy);
+    try {
+      parseCatalogue(copy);
+    } catch (error) {
+      return (error as Error).message.split('\n');
+    }
+    return [];
+  }
+  type Tier = Catalogue['tiers'][number];
+
+  it.each<[string, Parameters<typeof faultsOf>[0], string]>([
+    ['a negative limit', ({ tiers: [t] }) => (t.limits.maxMemories = -1), 'tiers.0.limits.maxMemories'],
+    ['a fraction', ({ tiers: [, t] }) => (t.limits.apiCallsPerDay = 1.5), 'tiers.1.limits.apiCallsPerDay'],
+    [
+      'a count past 2^53',
+      ({ tiers: [, , t] }) => (t.limits.maxStorageBytes = 2 ** 53),
+      'tiers.2.limits.maxStorageBytes',
+    ],
+    [
+      'an Int past 2^31',
+      ({ tiers: [t] }) => (t.limits.concurrentRequests = 2 ** 31),
+      'tiers.0.limits.concurrentRequests',
+    ],
+    [
+      'a limit that is missing',
+      ({ tiers: [t] }) => Reflect.deleteProperty(t.limits, 'apiCallsPerMinute'),
+      'tiers.0.limits.apiCallsPerMinute',
+    ],
+    ['a limit nobody knows', ({ tiers: [t] }) => Object.assign(t.limits, { maxCalls: 1 }), 'tiers.0.limits'],
+    ['a word nobody knows', (c) => Object.assign(c, { tier: [] }), 'catalogue'],
+    ['a lower-case name', ({ tiers: [, t] }) => (t.name = 'pro'), 'tiers.1.name'],
+    ['a tier twice', ({ tiers: [, t] }) => (t.name = 'FREE'), 'tiers.1.name'],
+    ['a default tier that is not there', (c) => (c.defaultTier = 'BASIC'), 'defaultTier'],
+    ['a feature that is not listed', ({ tiers: [t] }) => t.features.push('TELEPATHY'), 'tiers.0.features'],
+    ['a feature that no tier has', (c) => c.features.push('TELEPATHY'), 'features'],
+    [
+      'a tier sold by checkout without a price',
+      ({ tiers: [, t] }) => (t.monthlyPriceCents = null),
+      'tiers.1.monthlyPriceCents',
+    ],
+    ['a free overage', ({ tiers: [, t] }) => (t.overage = { priceCents: 0, perCalls: 1 }), 'tiers.1.overage'],
+    ['no tier at all', (c) => c.tiers.splice(0), 'tiers'],
+  ])('is refused for %s, with its place', (_, spoil, place) => {
+    const faults = faultsOf(spoil);
+    expect(faults.some((fault) => fault.startsWith(place))).toBe(true);
+  });
+
+  it('is told with all its faults at once', () => {
+    const faults = faultsOf((c) => {
+      c.currency = 'dollars';
+      c.tiers[0].limits.maxMemories = -1;
+      c.tiers[2].limits.maxEmbeddings = 0.5;
+    });
+    expect(faults).toEqual([
+      expect.stringMatching(/^currency: /),
+      expect.stringMatching(/^tiers\.0\.limits\.maxMemories: /),
+      expect.stringMatching(/^tiers\.2\.limits\.maxEmbeddings: /),
+    ]);
+  });
+
+  it.each([[null], [[]], ['text'], [{}]])('is refused when it is %j', (nothing) => {
+    expect(() => parseCatalogue(nothing)).toThrow();
+  });
+});

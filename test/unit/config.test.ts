@@ -1,0 +1,225 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
+import { ConfigError, readConfig } from '../../src/config.js';
+import { buildServer } from '../support/serverProcess.js';
+
+const LIVE = {
+  STRIPE_SECRET_KEY: 'sk_test_1',
+  STRIPE_WEBHOOK_SECRET: 'whsec_1',
+  STRIPE_PRICE_PRO: 'price_1PRO',
+};
+
+/** Every variable that the server reads and that has a form, each with a value that it cannot have. */
+const ALL_BAD = {
+  PORT: '70000',
+  PUBLIC_URL: 'ftp://example.com',
+  MONGODB_URI: 'postgres://localhost',
+  ADMIN_API_KEY: 'short',
+  STRIPE_SECRET_KEY: 'pk_test_public',
+  STRIPE_WEBHOOK_SECRET: 'secret',
+  STRIPE_MOCK_MODE: 'maybe',
+  STRIPE_API_BASE: 'localhost:12111',
+  CONTINUUM_CORS_ORIGINS: 'https://good.example, https://bad.example/path',
+  LOG_LEVEL: 'loud',
+  APOLLO_SANDBOX: 'yes please',
+  GRACE_DAYS: '-1',
+  CATALOG_FILE: '/no/such/file.json',
+};
+
+function faultsOf(env: Record<string, string>): string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'continuum-config-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function catalogueFile(content: string): string {
+  const file = join(directory, 'catalogue.json');
+  writeFileSync(file, content);
+  return file;
+}
+
+describe('without any variable', () => {
+  it('the server listens on port 4000 of this machine alone, with the embedded MongoDB and the mock of Stripe', () => {
+    const config = readConfig({});
+    expect(config).toMatchObject({
+      production: false,
+      port: 4000,
+      host: '127.0.0.1',
+      publicUrl: null,
+      mongodbUri: null,
+      adminApiKey: null,
+      corsOrigins: [],
+      logLevel: 'info',
+      sandbox: true,
+      graceDays: 14,
+      stripe: { mode: 'mock', secretKey: null, webhookSecret: null, apiBase: null },
+    });
+    expect(isAbsolute(config.dataDir)).toBe(true);
+    expect(config.catalogue).toEqual(defaultCatalogue);
+    expect(config.stripe.priceIds).toEqual({
+      FREE: 'price_free',
+      PRO: 'price_pro',
+      ENTERPRISE: 'price_enterprise',
+    });
+  });
+
+  it('an empty variable is one that is absent', () => {
+    const empty = Object.fromEntries([...Object.keys(ALL_BAD), 'HOST', 'DATA_DIR'].map((name) => [name, '']));
+    expect(readConfig(empty)).toEqual(readConfig({}));
+    const blank = Object.fromEntries(Object.keys(empty).map((name) => [name, '  ']));
+    expect(readConfig(blank)).toEqual(readConfig({}));
+  });
+});
+
+describe('what the variables say', () => {
+  it('the host is every address when MongoDB is elsewhere, unless HOST names one', () => {
+    const MONGODB_URI = 'mongodb://db.example/billing';
+    expect(readConfig({ MONGODB_URI }).host).toBe('0.0.0.0');
+    expect(readConfig({ MONGODB_URI, HOST: '10.1.2.3' }).host).toBe('10.1.2.3');
+    expect(readConfig({ HOST: '0.0.0.0' }).host).toBe('0.0.0.0');
+  });
+
+  it('the sandbox is off in production unless it is asked for', () => {
+    const production = { NODE_ENV: 'production', STRIPE_MOCK_MODE: 'true' };
+    expect(readConfig(production).sandbox).toBe(false);
+    expect(readConfig({ ...production, APOLLO_SANDBOX: 'true' }).sandbox).toBe(true);
+    expect(readConfig({ APOLLO_SANDBOX: 'false' }).sandbox).toBe(false);
+  });
+
+  it('lists of origins are split, and the public URL ends without a slash', () => {
+    const config = readConfig({
+      CONTINUUM_CORS_ORIGINS: ' https://a.example , http://localhost:3000,',
+      PUBLIC_URL: 'https://billing.example/api//',
+    });
+    expect(config.corsOrigins).toEqual(['https://a.example', 'http://localhost:3000']);
+    expect(config.publicUrl).toBe('https://billing.example/api');
+    expect(readConfig({ CONTINUUM_CORS_ORIGINS: '*' }).corsOrigins).toEqual(['*']);
+  });
+});
+
+describe('Stripe', () => {
+  it('production does not start without STRIPE_SECRET_KEY, unless STRIPE_MOCK_MODE=true', () => {
+    const faults = faultsOf({ NODE_ENV: 'production' });
+    expect(faults).toContainEqual(expect.stringMatching(/^STRIPE_SECRET_KEY: .*STRIPE_MOCK_MODE=true/));
+    expect(readConfig({ NODE_ENV: 'production', STRIPE_MOCK_MODE: 'true' }).stripe.mode).toBe('mock');
+    expect(readConfig({ NODE_ENV: 'production', ...LIVE }).stripe.mode).toBe('live');
+  });
+
+  it('STRIPE_MOCK_MODE=false asks for a key outside production too', () => {
+    expect(faultsOf({ STRIPE_MOCK_MODE: 'false' })).toContainEqual(
+      expect.stringMatching(/^STRIPE_SECRET_KEY: is missing/),
+    );
+  });
+
+  it('live mode does not start without the webhook secret or the price of a tier that is sold, and says so at once', () => {
+    expect(faultsOf({ STRIPE_SECRET_KEY: LIVE.STRIPE_SECRET_KEY })).toEqual([
+      expect.stringMatching(/^STRIPE_WEBHOOK_SECRET: /),
+      expect.stringMatching(/^STRIPE_PRICE_PRO: /),
+    ]);
+    const { STRIPE_PRICE_PRO: _, ...withoutPrice } = LIVE;
+    expect(faultsOf(withoutPrice)).toEqual([expect.stringMatching(/^STRIPE_PRICE_PRO: /)]);
+    const { STRIPE_WEBHOOK_SECRET: __, ...withoutSecret } = LIVE;
+    expect(faultsOf(withoutSecret)).toEqual([expect.stringMatching(/^STRIPE_WEBHOOK_SECRET: /)]);
+  });
+
+  it('live mode has the prices that are given and makes none up', () => {
+    const { stripe } = readConfig({ ...LIVE, STRIPE_API_BASE: 'http://127.0.0.1:12111' });
+    expect(stripe).toMatchObject({
+      mode: 'live',
+      secretKey: 'sk_test_1',
+      webhookSecret: 'whsec_1',
+      priceIds: { PRO: 'price_1PRO' },
+    });
+    expect(Object.keys(stripe.priceIds)).toEqual(['PRO']);
+    expect(stripe.apiBase?.port).toBe('12111');
+  });
+
+  it('a key and STRIPE_MOCK_MODE=true together stay in mock mode', () => {
+    expect(readConfig({ ...LIVE, STRIPE_MOCK_MODE: 'true' }).stripe.mode).toBe('mock');
+    expect(readConfig({ ...LIVE, STRIPE_MOCK_MODE: '1' }).stripe.mode).toBe('mock');
+  });
+
+  it('two tiers with one price are refused: a payment could not tell what was bought', () => {
+    expect(faultsOf({ ...LIVE, STRIPE_PRICE_ENTERPRISE: LIVE.STRIPE_PRICE_PRO })).toEqual([
+      expect.stringMatching(/^STRIPE_PRICE_\*: /),
+    ]);
+  });
+});
+
+describe('faults', () => {
+  it.each(Object.entries(ALL_BAD))('%s=%s is one fault that names the variable', (name, value) => {
+    // Mock mode, where it is not the variable at hand: live mode would add faults of its own.
+    const faults = faultsOf({ STRIPE_MOCK_MODE: 'true', [name]: value });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]?.startsWith(name)).toBe(true);
+  });
+
+  it('are told all at once, each on a line of its own', () => {
+    const faults = faultsOf(ALL_BAD);
+    for (const name of Object.keys(ALL_BAD))
+      expect(faults.filter((fault) => fault.startsWith(name))).toHaveLength(1);
+    expect(new ConfigError(faults).message.split('\n')).toHaveLength(faults.length + 1);
+  });
+
+  it('never repeat a secret', () => {
+    const faults = faultsOf({ STRIPE_SECRET_KEY: 'hunter2', ADMIN_API_KEY: 'pass word of the operator' });
+    expect(faults.join()).not.toMatch(/hunter2|pass word/);
+  });
+
+  it('of the catalogue file are all listed, beside those of the variables', () => {
+    const [free, ...others] = defaultCatalogue.tiers;
+    const tiers = [{ ...free, monthlyPriceCents: -1, support: 5 }, ...others];
+    const file = catalogueFile(JSON.stringify({ ...defaultCatalogue, currency: 'US$', tiers }));
+    const faults = faultsOf({ CATALOG_FILE: file, PORT: 'http' });
+    expect(faults).toEqual([
+      expect.stringMatching(/^PORT: /),
+      expect.stringMatching(/^CATALOG_FILE .*currency: /),
+      expect.stringMatching(/^CATALOG_FILE .*tiers\.0\.monthlyPriceCents: /),
+      expect.stringMatching(/^CATALOG_FILE .*tiers\.0\.support: /),
+    ]);
+    expect(faults[1]).toContain(file);
+  });
+
+  it('a catalogue file that is no JSON, or is not there, is a fault like any other', () => {
+    expect(faultsOf({ CATALOG_FILE: catalogueFile('{ tiers: [') })).toHaveLength(1);
+    expect(faultsOf({ CATALOG_FILE: join(directory, 'none.json') })[0]).toContain('no such file');
+  });
+
+  it('another catalogue file takes the place of the default one, its live prices included', () => {
+    const [free, pro] = defaultCatalogue.tiers;
+    const tiers = [free, { ...pro, name: 'TEAM' }];
+    const CATALOG_FILE = catalogueFile(JSON.stringify({ ...defaultCatalogue, tiers }));
+    expect(readConfig({ CATALOG_FILE }).catalogue.tiers.map(({ name }) => name)).toEqual(['FREE', 'TEAM']);
+    expect(faultsOf({ CATALOG_FILE, ...LIVE })).toEqual([expect.stringMatching(/^STRIPE_PRICE_TEAM: /)]);
+  });
+});
+
+describe('the process', () => {
+  it('ends with 1 and tells every fault on stderr, without starting anything', () => {
+    buildServer();
+    const { PATH = '', HOME = '' } = process.env;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/src/main.js'], {
+      env: { PATH, HOME, NODE_ENV: 'production', ...ALL_BAD },
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect(status).toBe(1);
+    for (const name of Object.keys(ALL_BAD)) expect(stderr).toContain(`  - ${name}`);
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(stdout).toBe('');
+  });
+});

@@ -1,0 +1,259 @@
+import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { type OperationPlan, planOperation } from '../../src/directives/plan.js';
+import { readRules } from '../../src/directives/rules.js';
+
+const schema = buildSchema(`
+  directive @rateLimited(cost: Int! = 1, max: Int, window: String) on FIELD_DEFINITION
+  directive @requiresFeature(feature: Feature!) on FIELD_DEFINITION | OBJECT
+  directive @storageQuota(arg: String! = "input") on FIELD_DEFINITION
+  enum Feature { FEDERATION SEARCH }
+  input In { content: String  tags: [String!]  size: Int = 3 }
+  type Query {
+    free(first: Int = 20): Int
+    one(id: ID): Int @rateLimited
+    five: Int @rateLimited(cost: 5)
+    many(ids: [ID!]!, more: [Int]): Int @rateLimited(cost: 2)
+    search: Int @rateLimited @requiresFeature(feature: SEARCH)
+    capped: Int @rateLimited(cost: 0, max: 2, window: "1m")
+    node: Node
+  }
+  type Node { id: ID  dear(ids: [ID!]): Int @rateLimited(cost: 3)  child: Node  shared: Int @requiresFeature(feature: FEDERATION) }
+  type Mutation { store(input: In!): Int @rateLimited @storageQuota  storeAll(input: [In!]!): Int @rateLimited @storageQuota }
+`);
+for (const root of [schema.getQueryType(), schema.getMutationType()]) {
+  for (const field of Object.values(root?.getFields() ?? {}))
+    field.extensions = { access: { kind: 'public' } };
+}
+const rules = readRules(schema);
+
+/** Plans a document as the server does: valid, its variables coerced. */
+function plan(text: string, given: Record<string, unknown> = {}): OperationPlan {
+  const document = parse(text);
+  expect(validate(schema, document)).toEqual([]);
+  return planParsed(document, given);
+}
+
+function planParsed(document: ReturnType<typeof parse>, given: Record<string, unknown> = {}): OperationPlan {
+  const operation = document.definitions.find(
+    (definition): definition is OperationDefinitionNode => definition.kind === Kind.OPERATION_DEFINITION,
+  ) as OperationDefinitionNode;
+  const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], given);
+  expect(errors).toBeUndefined();
+  return planOperation(schema, rules, document, operation, coerced ?? {});
+}
+
+const callsOf = (text: string, variables?: Record<string, unknown>) => plan(text, variables).calls;
+
+describe('the cost of an operation', () => {
+  it('is the sum of the costs of its fields; fields without a cost are free', () => {
+    expect(callsOf('{ one five free }')).toBe(6);
+    expect(plan('{ free node { id child { id } } }')).toMatchObject({ calls: 0, metered: false });
+    expect(plan('{ __typename __schema { types { name } } }')).toMatchObject({ calls: 0, metered: false });
+  });
+
+  it('counts each alias', () => {
+    expect(callsOf('{ a: one b: one one }')).toBe(3);
+    expect(plan('{ a: one b: one }').fields.map(({ rootKey, endpoint }) => [rootKey, endpoint])).toEqual([
+      ['a', 'one'],
+      ['b', 'one'],
+    ]);
+  });
+
+  it('counts a field once that is selected twice under one name, as it is executed', () => {
+    expect(callsOf('{ one one }')).toBe(1);
+    expect(callsOf('{ a: one ...F a: one } fragment F on Query { a: one }')).toBe(1);
+    expect(callsOf('{ node { dear } node { dear id } }')).toBe(3);
+    expect(callsOf('{ node { dear } ... { node { ...F } } } fragment F on Node { dear }')).toBe(3);
+  });
+
+  it('counts what the second selection of one name adds', () => {
+    expect(callsOf('{ node { id } node { dear } }')).toBe(3);
+    expect(callsOf('{ x: node { dear } y: node { dear } }')).toBe(6);
+  });
+
+  it('follows named, inline and nested fragments, also where one is used twice', () => {
+    expect(callsOf('{ ...A } fragment A on Query { one ...B } fragment B on Query { five }')).toBe(6);
+    expect(callsOf('{ ... on Query { one } ... { five } }')).toBe(6);
+    const twice = '{ x: node { ...N } y: node { child { ...N } } } fragment N on Node { dear }';
+    expect(callsOf(twice)).toBe(6);
+    expect(callsOf('{ node { ...N child { ...N } } } fragment N on Node { dear }')).toBe(6);
+  });
+
+  it('counts nested fields under the root field in whose answer they lie', () => {
+    const [field] = plan('{ n: node { child { d: dear } } }').fields.filter(({ calls }) => calls > 0);
+    expect(field).toMatchObject({ rootKey: 'n', calls: 3, endpoint: 'Node.dear' });
+  });
+
+  it('plans only the operation that runs', () => {
+    const document = parse('query A { one } query B { five }');
+    const [a, b] = document.definitions as OperationDefinitionNode[];
+    expect(planOperation(schema, rules, document, a as OperationDefinitionNode, {}).calls).toBe(1);
+    expect(planOperation(schema, rules, document, b as OperationDefinitionNode, {}).calls).toBe(5);
+  });
+});
+
+describe('@skip and @include', () => {
+  it('leave out what does not run, by literal and by variable', () => {
+    const query =
+      'query ($no: Boolean!, $yes: Boolean!) { a: one @skip(if: $yes) b: one @include(if: $no) five }';
+    expect(callsOf(query, { no: false, yes: true })).toBe(5);
+    expect(callsOf(query, { no: true, yes: false })).toBe(7);
+    expect(callsOf('{ one @skip(if: true) five @include(if: false) free }')).toBe(0);
+  });
+
+  it('leave out fragments and whole branches', () => {
+    const query = `query ($on: Boolean!) { ...F @include(if: $on) ... @skip(if: $on) { five } node @include(if: $on) { dear } }
+      fragment F on Query { one }`;
+    expect(callsOf(query, { on: true })).toBe(4);
+    expect(callsOf(query, { on: false })).toBe(5);
+  });
+
+  it('both count: a field runs only when neither leaves it out', () => {
+    const query = 'query ($s: Boolean!, $i: Boolean!) { one @skip(if: $s) @include(if: $i) free }';
+    expect([
+      callsOf(query, { s: false, i: true }),
+      callsOf(query, { s: true, i: true }),
+      callsOf(query, { s: false, i: false }),
+    ]).toEqual([1, 0, 0]);
+  });
+
+  it('take the default of a variable', () => {
+    const query = 'query ($on: Boolean! = true) { one @include(if: $on) free }';
+    expect(callsOf(query)).toBe(1);
+    expect(callsOf(query, { on: false })).toBe(0);
+  });
+
+  it('do not hide a field that is selected again without them', () => {
+    expect(callsOf('{ one @skip(if: true) one }')).toBe(1);
+    expect(callsOf('{ ...F @skip(if: true) ...F } fragment F on Query { one }')).toBe(1);
+  });
+});
+
+describe('list arguments', () => {
+  it('cost for each item, literal or variable, the longest list deciding', () => {
+    expect(callsOf('{ many(ids: [1, 2, 3]) }')).toBe(6);
+    expect(callsOf('{ many(ids: [1], more: [1, 2, 3, 4]) }')).toBe(8);
+    expect(callsOf('query ($ids: [ID!]!) { many(ids: $ids) }', { ids: ['a', 'b'] })).toBe(4);
+    expect(callsOf('query ($id: ID!) { many(ids: [$id, "x"]) }', { id: 'a' })).toBe(4);
+    expect(callsOf('query ($ids: [ID!] = ["a", "b", "c"]) { node { dear(ids: $ids) } }')).toBe(9);
+  });
+
+  it('cost one call where the list is empty, null, absent or a single item', () => {
+    expect(callsOf('{ many(ids: []) }')).toBe(2);
+    expect(callsOf('{ many(ids: "a") }')).toBe(2);
+    expect(callsOf('{ many(ids: ["a"], more: null) }')).toBe(2);
+    expect(callsOf('query ($ids: [ID!]) { node { dear(ids: $ids) } }')).toBe(3);
+  });
+
+  it('of an input object cost nothing', () => {
+    expect(callsOf('mutation { store(input: { content: "a", tags: ["x", "y"] }) }')).toBe(1);
+  });
+});
+
+describe('what the plan tells besides', () => {
+  it('the arguments of each root field, with defaults and variables filled in', () => {
+    const { roots } = plan('query ($id: ID = "7") { free x: one(id: $id) node { child { id } } }');
+    expect(roots).toEqual([
+      { key: 'free', coordinate: 'Query.free', args: { first: 20 } },
+      { key: 'x', coordinate: 'Query.one', args: { id: '7' } },
+      { key: 'node', coordinate: 'Query.node', args: {} },
+    ]);
+  });
+
+  it('what would be stored, by root field', () => {
+    const { fields } = plan(
+      'mutation ($in: In!) { a: store(input: $in) b: storeAll(input: [{ content: "1", size: 1 }, { content: "2" }]) }',
+      { in: { content: 'x' } },
+    );
+    expect(fields.map(({ rootKey, calls, stores }) => ({ rootKey, calls, stores }))).toEqual([
+      { rootKey: 'a', calls: 1, stores: { content: 'x', size: 3 } },
+      {
+        rootKey: 'b',
+        calls: 2,
+        stores: [
+          { content: '1', size: 1 },
+          { content: '2', size: 3 },
+        ],
+      },
+    ]);
+  });
+
+  it('the features that are needed, each once, at any depth', () => {
+    expect(plan('{ a: search b: search node { child { shared } } }').features).toEqual([
+      'SEARCH',
+      'FEDERATION',
+    ]);
+    expect(plan('{ search @skip(if: true) free }').features).toEqual([]);
+  });
+
+  it('the field limits, once for each time that the field runs', () => {
+    const { fieldLimits, metered } = plan('{ a: capped b: capped capped capped }');
+    expect(fieldLimits).toHaveLength(3);
+    expect(fieldLimits[0]).toEqual({ field: 'Query.capped', max: 2, window: '1m' });
+    expect(metered).toBe(false);
+  });
+});
+
+describe('an operation that selects too much is refused before it costs anything', () => {
+  const aliases = (count: number) => Array.from({ length: count }, (_, i) => `a${i}: free`).join(' ');
+
+  function refusal(text: string): { message: string; ms: number } {
+    const document = parse(text);
+    const before = performance.now();
+    try {
+      planParsed(document);
+    } catch (error) {
+      return { message: (error as Error).message, ms: performance.now() - before };
+    }
+    return { message: '', ms: performance.now() - before };
+  }
+
+  it('lets 500 root fields pass, not 501', () => {
+    expect(plan(`{ ${aliases(500)} }`).roots).toHaveLength(500);
+    expect(refusal(`{ ${aliases(501)} }`).message).toContain('more than 500 root fields');
+  });
+
+  it('refuses more than 5,000 fields, nested ones counted', () => {
+    const wide = Array.from({ length: 100 }, (_, i) => `n${i}: id`).join(' ');
+    const query = (count: number) =>
+      `{ ${Array.from({ length: count }, (_, i) => `r${i}: node { ${wide} }`).join(' ')} }`;
+    expect(refusal(query(49)).message).toBe('');
+    expect(refusal(query(51)).message).toContain('more than 5000 fields');
+  });
+
+  /** `levels` fragments, each of which spreads the next one twice. */
+  function bomb(levels: number, within: (next: string) => string, leaf: string): string {
+    const fragments = Array.from(
+      { length: levels },
+      (_, i) => `fragment F${i} on Node { ${within(`...F${i + 1}`)} }`,
+    );
+    return `{ node { ...F0 } } ${fragments.join(' ')} fragment F${levels} on Node { ${leaf} }`;
+  }
+
+  it('is quick with a bomb of fields: fragments that double the fields at each level', () => {
+    const { message, ms } = refusal(bomb(30, (next) => `a: child { ${next} } b: child { ${next} }`, 'id'));
+    expect(message).toContain('more than 5000 fields');
+    expect(ms).toBeLessThan(1_000);
+  });
+
+  // 22 levels are four million spreads: seconds if each is followed, nothing if each fragment is read once a place.
+  it.each([
+    ['a field that is selected', 'id'],
+    ['fields that are all left out', 'id @skip(if: true)'],
+  ])('is quick with a bomb of spreads that end in %s', (_, leaf) => {
+    const { ms } = refusal(bomb(22, (next) => `${next} ${next}`, leaf));
+    expect(ms).toBeLessThan(1_000);
+  });
+
+  it('plans a bomb of spreads as it is executed: its one field once', () => {
+    expect(callsOf(bomb(8, (next) => `${next} ${next}`, 'dear'))).toBe(3);
+  });
+
+  it('is quick with inline fragments within each other', () => {
+    const depth = 300;
+    const { message, ms } = refusal(`{ ${'... { '.repeat(depth)}free${' }'.repeat(depth)} }`);
+    expect(message).toBe('');
+    expect(ms).toBeLessThan(1_000);
+  });
+});
