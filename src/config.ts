@@ -33,6 +33,8 @@ export interface Config {
   /** Days for which a tenant whose payment failed keeps its tier. */
   graceDays: number;
   catalogue: Catalogue;
+  /** Whose X-Forwarded-For is believed: `true`, or addresses and networks. */
+  trustProxy: boolean | string;
 }
 
 /** Every fault of the configuration at once, one a line. */
@@ -77,6 +79,7 @@ const environment = z.object({
   APOLLO_SANDBOX: flag.optional(),
   GRACE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(0).max(365).default(14),
   CATALOG_FILE: z.string().optional(),
+  TRUST_PROXY: z.string().optional(),
 });
 
 /**
@@ -111,6 +114,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     logLevel: vars.LOG_LEVEL,
     sandbox: vars.APOLLO_SANDBOX ?? !production,
     graceDays: vars.GRACE_DAYS,
+    trustProxy: vars.TRUST_PROXY === 'true' || (vars.TRUST_PROXY ?? false),
     catalogue,
   };
 }

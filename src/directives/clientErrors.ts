@@ -4,12 +4,17 @@ import { ArgumentValidationError } from 'type-graphql';
 import { BillingError, badInput, ErrorCode, serviceUnavailable } from '../errors.js';
 import { isDatabaseAway } from '../services/databaseErrors.js';
 
+/** What was thrown at first: graphql and Apollo wrap errors, some of them twice. */
+function innermost(thrown: unknown): unknown {
+  return thrown instanceof GraphQLError && thrown.originalError ? innermost(thrown.originalError) : thrown;
+}
+
 /**
  * The expected failure that stands behind what was thrown.
- * @returns null for a fault of ours, which no client may see
+ * @returns null for a fault of ours, and for what graphql itself says of a client's document
  */
 export function expectedFailure(thrown: unknown): BillingError | null {
-  const error = thrown instanceof GraphQLError && thrown.originalError ? thrown.originalError : thrown;
+  const error = innermost(thrown);
   if (error instanceof BillingError) return error;
   if (error instanceof ArgumentValidationError) return badInput('input', 'is not valid');
   if (isDatabaseAway(error)) return serviceUnavailable('The database does not answer; try again shortly');
@@ -20,7 +25,10 @@ export function expectedFailure(thrown: unknown): BillingError | null {
 export function isOurFault(thrown: unknown): boolean {
   const expected = expectedFailure(thrown);
   if (expected) return expected.code === ErrorCode.SERVICE_UNAVAILABLE;
-  return !(thrown instanceof GraphQLError) || thrown.originalError !== undefined;
+  if (!(innermost(thrown) instanceof GraphQLError)) return true;
+  // A document or variables that are wrong have a code by now; a resolver that broke its type's promise has none.
+  const code = (thrown as GraphQLError).extensions.code;
+  return code === undefined || code === ErrorCode.INTERNAL_SERVER_ERROR;
 }
 
 /** Apollo's `formatError`: expected failures as they are, the rest masked and logged. */

@@ -43,6 +43,8 @@ export interface Refusal {
 export interface Enforcement {
   /** @throws UNAUTHENTICATED, FORBIDDEN when the caller may not select the fields */
   checkAccess(plan: OperationPlan, principal: Principal | null): void;
+  /** What the headers of a metered answer say when nothing was taken. */
+  headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
   /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
   take(plan: OperationPlan, tenantId: string): Promise<Grant | Refusal>;
 }
@@ -81,7 +83,7 @@ export function createEnforcement(deps: {
     return { error, headers: rateLimitHeaders(entitlement, used) };
   }
 
-  function concurrencyRefused(entitlement: Entitlement): Refusal {
+  async function concurrencyRefused(entitlement: Entitlement): Promise<Refusal> {
     const { tier, limits } = entitlement;
     const limit = limits.concurrentRequests;
     const error = rateLimited(
@@ -96,13 +98,12 @@ export function createEnforcement(deps: {
       },
       1,
     );
-    return { error, headers: knownHeaders(entitlement) };
+    return { error, headers: await knownHeaders(entitlement) };
   }
 
   /** For refusals that were decided before the calls were counted. */
-  function knownHeaders(entitlement: Entitlement): ReadonlyMap<string, string> {
-    const used = admission.peek(entitlement.tenantId);
-    return used ? rateLimitHeaders(entitlement, used) : new Map([['x-tier', entitlement.tier.toLowerCase()]]);
+  async function knownHeaders(entitlement: Entitlement): Promise<ReadonlyMap<string, string>> {
+    return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
   }
 
   function fieldRefused(entitlement: Entitlement, { field, max, window }: FieldLimit, resetsAt: Date): Error {
@@ -164,7 +165,7 @@ export function createEnforcement(deps: {
   ): Promise<Grant | Refusal> {
     const { tenantId } = entitlement;
     const holds = await holdStorage(plan, entitlement);
-    if (holds instanceof Error) return { error: holds, headers: knownHeaders(entitlement) };
+    if (holds instanceof Error) return { error: holds, headers: await knownHeaders(entitlement) };
     const charges = chargesOf(plan.fields);
     let used: WindowUse | null = null;
     try {
@@ -180,9 +181,10 @@ export function createEnforcement(deps: {
       if (full) {
         await releaseAll(tenantId, holds);
         if (used) await admission.giveBack(tenantId, charges, used);
-        return { error: full, headers: knownHeaders(entitlement) };
+        return { error: full, headers: await knownHeaders(entitlement) };
       }
     } catch (error) {
+      if (used) await admission.giveBack(tenantId, charges, used).catch(() => undefined);
       await releaseAll(tenantId, holds).catch(() => undefined);
       throw error;
     }
@@ -218,13 +220,17 @@ export function createEnforcement(deps: {
       }
     },
 
+    async headers(tenantId) {
+      return knownHeaders(await entitlements.get(tenantId));
+    },
+
     async take(plan, tenantId) {
       const entitlement = await entitlements.get(tenantId);
       const missing = plan.features.find((feature) => !entitlement.features.has(feature));
       if (missing) {
         return {
           error: featureNotAvailable(missing, entitlement.tier, upgradeUrl()),
-          headers: knownHeaders(entitlement),
+          headers: await knownHeaders(entitlement),
         };
       }
       if (!plan.metered) return takeCallsAndStorage(plan, entitlement);

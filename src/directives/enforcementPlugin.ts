@@ -7,7 +7,7 @@ import type { Principal } from '../services/identity/principal.js';
 import { expectedFailure, isOurFault } from './clientErrors.js';
 import { type Enforcement, type Grant, isRefusal } from './enforcement.js';
 import { type OperationPlan, planOperation } from './plan.js';
-import type { Rules } from './rules.js';
+import type { FieldRule, Rules } from './rules.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
 export interface EnforcedContext {
@@ -57,7 +57,7 @@ export function enforcementPlugin(deps: {
   }
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
-    const asksNothing = !plan.metered && plan.features.length === 0 && plan.fieldLimits.length === 0;
+    const asksNothing = !plan.fields.some(({ rule }) => asks(rule));
     if (asksNothing || context.principal?.kind !== 'tenant') return;
     const outcome = await enforcement.take(plan, context.principal.tenantId);
     passages.set(context, { metered: plan.metered, headers: outcome.headers });
@@ -81,6 +81,15 @@ export function enforcementPlugin(deps: {
     }
   }
 
+  /** For metered operations that were refused before their calls were looked at. */
+  async function addHeaders(context: EnforcedContext, headers: Map<string, string>): Promise<void> {
+    if (context.principal?.kind !== 'tenant') return;
+    const known = await enforcement
+      .headers(context.principal.tenantId)
+      .catch(() => new Map<string, string>());
+    for (const [name, value] of known) headers.set(name, value);
+  }
+
   return {
     async requestDidStart() {
       return {
@@ -91,6 +100,7 @@ export function enforcementPlugin(deps: {
           const passage = passages.get(context);
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
           if (passage?.metered) {
+            if (passage.headers.size === 0) await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
@@ -109,6 +119,9 @@ export function enforcementPlugin(deps: {
     },
   };
 }
+
+const asks = ({ cost, fieldLimit, features, storageArg }: FieldRule): boolean =>
+  Boolean(cost || fieldLimit || features.length > 0 || storageArg !== null);
 
 function coerceVariables(
   schema: GraphQLSchema,

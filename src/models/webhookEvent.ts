@@ -31,4 +31,6 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
   },
   { collection: 'webhook_events', minimize: false, versionKey: false },
 );
+// Stripe sends an event again for 30 days at most: until long after, its id must be known.
+webhookEventSchema.index({ endedAt: 1 }, { expireAfterSeconds: 90 * 86_400 });
 webhookEventSchema.index({ nextAttemptAt: 1 }, { partialFilterExpression: { state: 'PENDING' } });

@@ -1,7 +1,7 @@
 import { Max, Min } from 'class-validator';
 import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
 import { RequiresScope } from '../directives/access.js';
-import { unauthenticated } from '../errors.js';
+import { badInput, forbidden, unauthenticated } from '../errors.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
 import type { NewKey } from '../services/identity/apiKeys.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
@@ -41,7 +41,12 @@ export class ApiKeyResolver {
   async createApiKey(@Arg('input') input: CreateApiKeyInput, @Ctx() context: Context): Promise<NewApiKey> {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
-    return newKeyView(await services.apiKeys.create(tenantIdOf(context), input, principal));
+    if (principal.kind === 'operator' && input.tenantId) await services.tenants.get(input.tenantId);
+    const tenantId = principal.kind === 'operator' ? input.tenantId : tenantIdOf(context);
+    if (!tenantId) throw badInput('input.tenantId', 'is needed: the operator makes keys for a tenant');
+    if (input.tenantId && input.tenantId !== tenantId)
+      throw forbidden('Only the operator makes keys for other tenants');
+    return newKeyView(await services.apiKeys.create(tenantId, input, principal));
   }
 
   @Mutation(() => NewApiKey, { description: 'A new key like the old one, which still works for a while.' })

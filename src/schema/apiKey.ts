@@ -70,4 +70,9 @@ export class CreateApiKeyInput {
 
   @Field(() => DateTimeScalar, { nullable: true })
   expiresAt?: Date | null;
+
+  @Field(() => ID, { nullable: true, description: 'For whom; operator only.' })
+  @IsOptional()
+  @MaxLength(100)
+  tenantId?: string | null;
 }

@@ -10,6 +10,9 @@ export type ArgumentValidation = (
   args: Record<string, unknown>,
 ) => Promise<BillingError | null>;
 
+/** Of a list argument. */
+const MAX_ITEMS = 1_000;
+
 interface Argument {
   /** The name of the argument; null: the class describes all arguments of the field. */
   name: string | null;
@@ -55,6 +58,9 @@ export function createArgumentValidation(): ArgumentValidation {
   return async (coordinate, args) => {
     for (const { name, type } of byCoordinate.get(coordinate) ?? []) {
       const value = instance(type, name === null ? args : args[name]);
+      if (Array.isArray(value) && (value.length === 0 || value.length > MAX_ITEMS)) {
+        return badInput(name ?? 'input', `must have 1 to ${MAX_ITEMS} items, not ${value.length}`);
+      }
       const items = Array.isArray(value) ? value : [value];
       for (const [index, item] of items.entries()) {
         if (item === null || typeof item !== 'object') continue;

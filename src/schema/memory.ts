@@ -7,7 +7,6 @@ import { IsFilled, MaxBytes, MaxJsonBytes } from './validators.js';
 export const MAX_CONTENT_BYTES = 1_048_576;
 const MAX_METADATA_BYTES = 65_536;
 const MAX_DIMENSIONS = 8_192;
-export const MAX_MEMORIES_PER_CALL = 1_000;
 
 @ObjectType('Memory')
 export class MemoryType {

@@ -43,7 +43,13 @@ export function createChanges({
     if (stopped) return;
     const collections = Object.keys(listenerOf);
     stream = connection.watch([
-      { $match: { 'ns.coll': { $in: collections } } },
+      {
+        $match: {
+          'ns.coll': { $in: collections },
+          // That a key was used changes nothing of what it may do.
+          'updateDescription.updatedFields.lastUsedAt': { $exists: false },
+        },
+      },
       { $project: { ns: 1, documentKey: 1, operationType: 1 } },
     ]);
     stream.on('change', (change: mongo.ChangeStreamDocument) => {

@@ -30,8 +30,8 @@ export interface Admission {
    * @throws SERVICE_UNAVAILABLE when the database is away, or too many decisions wait
    */
   admit(tenantId: string, limits: CallLimits, charges: readonly Charge[]): Promise<Decision>;
-  /** What the tenant has used as far as this instance knows without asking; null: it does not. */
-  peek(tenantId: string): WindowUse | null;
+  /** What the tenant has used, as far as this instance knows; the database is asked only if it knows nothing. */
+  look(tenantId: string): Promise<WindowUse>;
   /** Takes a charge back, because what was charged for failed through our fault. */
   giveBack(tenantId: string, charges: readonly Charge[], used: WindowUse): Promise<void>;
   /** Brings what is decided into the documents of these usage days: to be called before they are read. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
 import { BillingError, serviceUnavailable } from '../../errors.js';
 import type { Models } from '../../models/models.js';
+import type { UsageDayDoc } from '../../models/usageDay.js';
 import { type Admission, type Decision, sumOf } from './admission.js';
 import { createGiveBacks } from './giveBacks.js';
 import { createGroupCommit } from './groupCommit.js';
@@ -12,6 +13,8 @@ import { createMembership } from './membership.js';
 import { createSharedLedger } from './sharedLedger.js';
 import { createSoleLedger, type SoleLedger } from './soleLedger.js';
 import { createTakeover } from './takeover.js';
+import { useOf, viewOf } from './usageView.js';
+import { dayOf, usageDayId } from './windows.js';
 
 /** Admission, with the choice of its ledger. Until it is started it shares. */
 export interface RunningAdmission extends Admission {
@@ -27,7 +30,7 @@ const MAX_WAITING = 10_000;
 const BEAT_MS = 1_000;
 
 export function createAdmission(deps: { models: Models; clock: Clock; log: Logger }): RunningAdmission {
-  const { models, log } = deps;
+  const { models, clock, log } = deps;
   const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   const journal = createJournal({ models, instance });
   const takeover = createTakeover({ models, journal, log });
@@ -117,7 +120,13 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
         queue.submit({ kind: 'call', tenantId, limits, charges, calls: sumOf(charges), resolve, reject });
       });
     },
-    peek: (tenantId) => (sole ?? shared).peek(tenantId),
+    async look(tenantId) {
+      const known = (sole ?? shared).peek(tenantId);
+      if (known) return known;
+      const nowMs = clock.now();
+      const day = await models.usageDays.findById(usageDayId(tenantId, dayOf(nowMs))).lean<UsageDayDoc>();
+      return useOf(viewOf(day ?? undefined, nowMs), nowMs);
+    },
     async giveBack(tenantId, charges, used) {
       await new Promise<void>((resolve, reject) => {
         queue.submit({ kind: 'giveBack', tenantId, charges, used, resolve, reject });

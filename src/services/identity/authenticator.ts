@@ -44,11 +44,13 @@ export function createAuthenticator(deps: {
   const { models, clock, log } = deps;
   const adminDigest = deps.adminApiKey === null ? null : digestOf(deps.adminApiKey);
   const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
+  let forgets = 0;
   const verifying = new Map<string, Promise<Principal>>();
   const keyFailures = createFailureLimit(clock, MAX_FAILURES_PER_KEY);
   const addressFailures = createFailureLimit(clock, MAX_FAILURES_PER_ADDRESS);
 
   async function verify({ keyId, secret }: ParsedKey, digest: Buffer): Promise<Principal | null> {
+    const forgetsBefore = forgets;
     const doc = await models.apiKeys.findById(keyId).lean<ApiKeyDoc>();
     const now = clock.now();
     if (!doc || doc.revokedAt || (doc.expiresAt && doc.expiresAt.getTime() <= now)) return null;
@@ -59,7 +61,8 @@ export function createAuthenticator(deps: {
         ? { kind: 'operator' }
         : { kind: 'tenant', tenantId: doc.tenantId, keyId, scopes: new Set(doc.scopes) };
     const untilMs = Math.min(now + REMEMBER_MS, doc.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
-    verified.set(keyId, { digest, principal, untilMs });
+    // What was forgotten meanwhile may be this key: it is then verified again at the next call.
+    if (forgets === forgetsBefore) verified.set(keyId, { digest, principal, untilMs });
     noteUse(keyId, now);
     return principal;
   }
@@ -108,10 +111,14 @@ export function createAuthenticator(deps: {
       }
       return running;
     },
-    forget: (keyId) => {
+    forget(keyId) {
+      forgets++;
       verified.delete(keyId);
     },
-    forgetAll: () => verified.clear(),
+    forgetAll() {
+      forgets++;
+      verified.clear();
+    },
   };
 }
 
