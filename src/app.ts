@@ -17,7 +17,7 @@ import { createEnforcement } from './directives/enforcement.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readRules } from './directives/rules.js';
 import { createCollections, createModels, type Models } from './models/models.js';
-import { apiKeyOf, type Context, createContext } from './resolvers/context.js';
+import { type Context, createContext } from './resolvers/context.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
@@ -30,6 +30,7 @@ import { buildSchema } from './schema/buildSchema.js';
 import { createConcurrency } from './services/admission/concurrency.js';
 import { createFieldLimits } from './services/admission/fieldLimits.js';
 import { createServices, type RunningServices } from './services/createServices.js';
+import { apiKeyOf } from './services/identity/caller.js';
 
 /** A server that can be started and stopped. */
 export interface App {

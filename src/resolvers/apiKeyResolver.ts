@@ -4,8 +4,9 @@ import { RequiresScope } from '../directives/access.js';
 import { badInput, forbidden, unauthenticated } from '../errors.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
 import type { NewKey } from '../services/identity/apiKeys.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { type Context, tenantIdOf } from './context.js';
+import type { Context } from './context.js';
 import { apiKeyView } from './views.js';
 
 const DAY_S = 86_400;

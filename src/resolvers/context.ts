@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { GraphQLResolveInfo } from 'graphql';
 import type { Grant } from '../directives/enforcement.js';
-import { forbidden, unauthenticated } from '../errors.js';
+import { apiKeyOf } from '../services/identity/caller.js';
 import type { Principal } from '../services/identity/principal.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';
@@ -29,22 +29,6 @@ export function createContext(services: Services, headers: IncomingHttpHeaders, 
     principal: null,
     grant: null,
   };
-}
-
-/** `x-api-key: <key>` or `Authorization: Bearer <key>`. */
-export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
-  const own = headers['x-api-key'];
-  if (typeof own === 'string' && own) return own;
-  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? '');
-  return bearer?.[1] ?? null;
-}
-
-/** The tenant whose key it is. */
-export function tenantIdOf({ principal }: Pick<Context, 'principal'>): string {
-  if (!principal) throw unauthenticated('An API key is needed');
-  if (principal.kind === 'operator')
-    throw forbidden("The operator has no tenant of its own; use a tenant's key");
-  return principal.tenantId;
 }
 
 /** The storage that was held for the root field under way. */

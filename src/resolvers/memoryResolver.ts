@@ -9,9 +9,10 @@ import {
   StoreMemoryInput,
 } from '../schema/memory.js';
 import { connect, decodeCursor, PageArgs } from '../schema/pagination.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { memoryIdOf } from '../services/memories/memories.js';
-import { type Context, holdIdOf, tenantIdOf } from './context.js';
+import { type Context, holdIdOf } from './context.js';
 import { memoryView } from './views.js';
 
 @Resolver(() => MemoryType)

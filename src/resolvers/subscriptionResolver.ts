@@ -6,8 +6,9 @@ import {
   CreateCheckoutSessionInput,
   SubscriptionType,
 } from '../schema/subscription.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { type Context, tenantIdOf } from './context.js';
+import type { Context } from './context.js';
 import { subscriptionView, tenantTierView } from './views.js';
 
 @Resolver(() => SubscriptionType)

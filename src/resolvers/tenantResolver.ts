@@ -13,9 +13,10 @@ import {
 } from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { UsagePeriod } from '../services/usage.js';
-import { type Context, tenantIdOf } from './context.js';
+import type { Context } from './context.js';
 import { subscriptionView, tenantTierView, tenantView } from './views.js';
 
 @Resolver(() => TenantType)

@@ -1,8 +1,9 @@
 import { Arg, Ctx, Query, Resolver } from 'type-graphql';
 import { PublicAccess, RequiresScope } from '../directives/access.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { type Context, tenantIdOf } from './context.js';
+import type { Context } from './context.js';
 import { tierView } from './views.js';
 
 @Resolver()

@@ -2,9 +2,10 @@ import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
 import { RequiresScope } from '../directives/access.js';
 import { DateTimeScalar } from '../schema/scalars.js';
 import { ReportUsageInput, StorageUsage, UsageReport, UsageType } from '../schema/usage.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { UsagePeriod } from '../services/usage.js';
-import { type Context, tenantIdOf } from './context.js';
+import type { Context } from './context.js';
 
 @Resolver(() => UsageType)
 export class UsageResolver {

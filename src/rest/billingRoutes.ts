@@ -1,10 +1,17 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { forbidden, unauthenticated } from '../errors.js';
-import { tenantIdOf } from '../resolvers/context.js';
+import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
 import type { Services } from '../services/services.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
 import * as openApi from './openApi.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose key came with the request; on the billing routes, before their body is read. */
+    tenantId: string;
+  }
+}
 
 interface CheckoutBody {
   tier: string;
@@ -20,7 +27,7 @@ export function billingRoutes(deps: {
 }): FastifyPluginAsync {
   const { services } = deps;
 
-  async function tenantOf(request: FastifyRequest, scope: ApiKeyScope): Promise<string> {
+  const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest) => {
     const principal = await deps.authenticate(request);
     if (!principal) {
       throw unauthenticated(
@@ -30,8 +37,8 @@ export function billingRoutes(deps: {
     const tenantId = tenantIdOf({ principal });
     if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}`);
-    return tenantId;
-  }
+    request.tenantId = tenantId;
+  };
 
   async function stateOf(tenantId: string, doc: BillingSubscriptionDoc | null) {
     const { tier } = await services.entitlements.get(tenantId);
@@ -45,49 +52,46 @@ export function billingRoutes(deps: {
   }
 
   return async (app) => {
+    app.decorateRequest('tenantId', '');
+    // A client that always names JSON as its type may still send nothing.
+    const parseJson = app.getDefaultJsonParser('error', 'error');
+    app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
+      body === '' ? done(null, null) : parseJson(request, body as string, done),
+    );
     const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());
 
     app.post<{ Body: CheckoutBody }>(
       '/v1/billing/create-checkout-session',
-      { schema: openApi.createCheckoutSession(tierNames) },
-      async (request) => {
-        const tenantId = await tenantOf(request, ApiKeyScope.BILLING);
-        const {
-          tier,
-          success_url: successUrl,
-          cancel_url: cancelUrl,
-          customer_email: customerEmail,
-        } = request.body;
+      { schema: openApi.createCheckoutSession(tierNames), onRequest: onlyFor(ApiKeyScope.BILLING) },
+      async ({ tenantId, body }) => {
+        const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
         const wanted = { tier: tier.toUpperCase(), successUrl, cancelUrl, customerEmail };
         const { id, url } = await services.subscriptions.checkout(tenantId, wanted);
         return { session_id: id, url, local_url: services.localCheckoutUrl(id) };
       },
     );
 
-    app.get('/v1/billing/subscription', { schema: openApi.getSubscription }, async (request) => {
-      const tenantId = await tenantOf(request, ApiKeyScope.READ);
-      const [doc] = await services.subscriptions.findMany([tenantId]);
-      return stateOf(tenantId, doc ?? null);
-    });
+    app.get(
+      '/v1/billing/subscription',
+      { schema: openApi.getSubscription, onRequest: onlyFor(ApiKeyScope.READ) },
+      async ({ tenantId }) => {
+        const [doc] = await services.subscriptions.findMany([tenantId]);
+        return stateOf(tenantId, doc ?? null);
+      },
+    );
 
     app.post<{ Body: { at_period_end?: boolean } | null | undefined }>(
       '/v1/billing/cancel-subscription',
-      { schema: openApi.cancelSubscription },
-      async (request) => {
-        const tenantId = await tenantOf(request, ApiKeyScope.BILLING);
-        return stateOf(
-          tenantId,
-          await services.subscriptions.cancel(tenantId, request.body?.at_period_end ?? true),
-        );
-      },
+      { schema: openApi.cancelSubscription, onRequest: onlyFor(ApiKeyScope.BILLING) },
+      async ({ tenantId, body }) =>
+        stateOf(tenantId, await services.subscriptions.cancel(tenantId, body?.at_period_end ?? true)),
     );
 
     app.post<{ Body: { quantity: number; idempotency_key?: string } }>(
       '/v1/billing/report-usage',
-      { schema: openApi.reportUsage },
-      async (request) => {
-        const tenantId = await tenantOf(request, ApiKeyScope.USAGE);
-        const { quantity, idempotency_key: key } = request.body;
+      { schema: openApi.reportUsage, onRequest: onlyFor(ApiKeyScope.USAGE) },
+      async ({ tenantId, body }) => {
+        const { quantity, idempotency_key: key } = body;
         await services.usageReports.report(tenantId, quantity, key);
         return { status: 'success', quantity, tenant_id: tenantId };
       },

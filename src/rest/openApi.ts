@@ -21,7 +21,8 @@ const failures = {
 };
 
 const billing = { tags: ['Billing'], security: [{ apiKey: [] }, { bearer: [] }] };
-const url = { type: 'string', format: 'uri', pattern: '^https?://', maxLength: 2048 };
+/** Stripe's placeholder `{CHECKOUT_SESSION_ID}` may stand in it, which the format `uri` would refuse. */
+const url = { type: 'string', pattern: '^https?://[^\\s/?#@]+([/?#]\\S*)?$', maxLength: 2048 };
 
 const subscription = {
   type: 'object',
@@ -45,7 +46,7 @@ export const createCheckoutSession = (tierNames: string[]) => ({
       tier: { type: 'string', enum: tierNames },
       success_url: url,
       cancel_url: url,
-      customer_email: { type: 'string', format: 'email', maxLength: 320 },
+      customer_email: { type: ['string', 'null'], format: 'email', maxLength: 320 },
     },
   },
   response: {

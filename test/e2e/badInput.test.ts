@@ -79,7 +79,7 @@ function expectBadInput({ status, data, errors }: GraphQLAnswer, argument: strin
   expect(data ?? null).toBeNull();
   if (error?.extensions.argument !== undefined) expect(error.extensions.argument).toBe(argument);
   expect(error?.message).toContain(argument);
-  expect(JSON.stringify(errors)).not.toMatch(/stacktrace|node_modules|Mongo|BSON/);
+  expect(JSON.stringify(errors)).not.toMatch(/stacktrace|node_modules|Mongo\w*Error|BSONError/);
 }
 
 type Case = [what: string, query: string, variables: Record<string, unknown>, argument: string];
@@ -396,7 +396,7 @@ describe('good input at the very edge is taken', () => {
       apiCallsPerMinute: 2 ** 31 - 1,
     };
     await run(SET_LIMITS, { input: { tenantId: tenant.id, limits } }, OPERATOR_KEY);
-    await run(CREATE_TENANT, { input: { name: 'x'.repeat(200), email: 'a.b+c@d.example' } }, undefined);
+    await run(CREATE_TENANT, { input: { name: 'x'.repeat(200), email: 'a.b+c@d.example' } }, OPERATOR_KEY);
   });
 });
 
@@ -584,6 +584,19 @@ describe('over HTTP', () => {
     ],
   ])("%s is a client's error in GraphQL's shape, as JSON", async (_, init, status) => {
     expectGraphQLError(await ask({ method: 'POST', ...init }), status);
+  });
+
+  it('a bomb of fragments, each of which spreads the next one twice, holds nobody up', async () => {
+    const levels = 22;
+    const bomb = Array.from(
+      { length: levels },
+      (_, i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`,
+    );
+    const query = `{ ...F0 tiers { name } } ${bomb.join(' ')} fragment F${levels} on Query { tenant @skip(if: true) { id } }`;
+    const beforeMs = performance.now();
+    const { status } = await ask({ method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ query }) });
+    expect([200, 400]).toContain(status);
+    expect(performance.now() - beforeMs).toBeLessThan(2_000);
   });
 
   it('a path that does not exist is 404 as JSON', async () => {

@@ -48,6 +48,13 @@ async function createKey(creator: string, input: object = {}): Promise<MadeKey> 
   return { ...data.createApiKey.apiKey, secret: data.createApiKey.secret };
 }
 
+/** A tenant whose making every instance has been told of: news of a key make an instance verify it anew. */
+async function knownTenant(): Promise<TestTenant> {
+  const tenant = await server.createTenant();
+  await sleep(200);
+  return tenant;
+}
+
 const rotate = (key: string, id: string, overlapSeconds?: number) =>
   server.gql(
     `mutation { rotateApiKey(id: "${id}"${overlapSeconds === undefined ? '' : `, overlapSeconds: ${overlapSeconds}`}) { secret apiKey { id name scopes } } }`,
@@ -179,6 +186,25 @@ describe('a key', () => {
     expect([...(await createKey(narrow.secret)).scopes].sort()).toEqual(['KEYS', 'READ']);
   });
 
+  it('is made by the operator for a tenant that it names, and by no tenant for another', async () => {
+    const make = (key: string, tenantId: string | null) =>
+      server.gql(
+        'mutation ($tenantId: ID) { createApiKey(input: { name: "given", tenantId: $tenantId }) { secret } }',
+        { key, variables: { tenantId } },
+      );
+    const { data } = await make(OPERATOR_KEY, tenant.id);
+    const { data: whose } = await server.gql(OWN, { key: data.createApiKey.secret });
+    expect(whose.tenant.id).toBe(tenant.id);
+    const refusals = [
+      await make(OPERATOR_KEY, null),
+      await make(OPERATOR_KEY, 'none'),
+      await make((await server.createTenant()).key, tenant.id),
+    ];
+    const codes = refusals.map(({ errors }) => errors[0]?.extensions.code);
+    expect(codes).toEqual(['BAD_USER_INPUT', 'NOT_FOUND', 'FORBIDDEN']);
+    expect((await make(tenant.key, tenant.id)).errors).toEqual([]);
+  });
+
   it('works until its expiry and not a millisecond longer, remembered or not', async () => {
     const made = await createKey(tenant.key, { expiresAt: new Date(clock.now() + 5_000) });
     expect(await statusOf(made.secret)).toBe(200);
@@ -212,7 +238,7 @@ describe('a key', () => {
 
 describe('a verified key', () => {
   it('costs neither a read nor a hash for a minute, on each instance, though its use is noted', async () => {
-    const { key } = await server.createTenant();
+    const { key } = await knownTenant();
     for (const instance of [server, other]) {
       const reads = vi.spyOn(instance.app.models.apiKeys, 'findById');
       for (let i = 0; i < 5; i++) {
@@ -227,7 +253,7 @@ describe('a verified key', () => {
   });
 
   it('is verified once for many requests that come at once', async () => {
-    const { key } = await server.createTenant();
+    const { key } = await knownTenant();
     const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
     const statuses = await Promise.all(Array.from({ length: 20 }, () => statusOf(key)));
     expect(new Set(statuses)).toEqual(new Set([200]));
@@ -236,7 +262,7 @@ describe('a verified key', () => {
   });
 
   it('is read again after a minute', async () => {
-    const { key } = await server.createTenant();
+    const { key } = await knownTenant();
     expect(await statusOf(key)).toBe(200);
     const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
     clock.advance(MINUTE_MS);
@@ -379,6 +405,8 @@ describe('revocation', () => {
       // Its record is read as valid; the revocation is done before 100,000 rounds of the hash are.
       const verifying = authenticator.authenticate(made.secret, '127.0.0.1').catch(() => null);
       await apiKeys.revoke(tenant.id, made.id);
+      // Who comes after the revocation does not share a verification that began before it.
+      await expect(authenticator.authenticate(made.secret, '127.0.0.1')).rejects.toThrow();
       await verifying;
       expect(await statusOf(made.secret)).toBe(401);
     }
@@ -524,7 +552,7 @@ describe('guessing', () => {
 
   it('does not lock out a verified key', async () => {
     clock.advance(MINUTE_MS);
-    const { key, keyId } = await server.createTenant();
+    const { key, keyId } = await knownTenant();
     expect(await statusOf(key)).toBe(200);
     await failTwenty(keyId);
     expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(429);
@@ -533,7 +561,7 @@ describe('guessing', () => {
 
   it('does not lock out a verified key when the minute for which it is remembered ends', async () => {
     clock.advance(MINUTE_MS);
-    const { key, keyId } = await server.createTenant();
+    const { key, keyId } = await knownTenant();
     expect(await statusOf(key)).toBe(200);
     clock.advance(50_000);
     expect(await statusOf(key)).toBe(200);
@@ -541,6 +569,20 @@ describe('guessing', () => {
     clock.advance(11_000);
     expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(429);
     expect(await statusOf(key)).toBe(200);
+  });
+
+  it('is limited per address, over all keys, and does not lock out a verified key from there', async () => {
+    clock.advance(MINUTE_MS);
+    const { key } = await knownTenant();
+    expect(await statusOf(key)).toBe(200);
+    for (let i = 0; i < 200; i += 20) {
+      const tries = Array.from({ length: 20 }, () => server.gql(PUBLIC, { key: generateKey('test').key }));
+      for (const { status } of await Promise.all(tries)) expect(status).toBe(401);
+    }
+    expect((await server.gql(PUBLIC, { key: generateKey('test').key })).status).toBe(429);
+    expect(await statusOf(key)).toBe(200);
+    clock.advance(MINUTE_MS);
+    expect((await server.gql(PUBLIC, { key: generateKey('test').key })).status).toBe(401);
   });
 
   it('with malformed keys costs no read and no place in the limit', async () => {

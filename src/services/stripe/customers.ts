@@ -1,97 +1,154 @@
+import { createHash } from 'node:crypto';
 import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
+import { serviceUnavailable } from '../../errors.js';
 import type { BillingCustomerDoc } from '../../models/billingCustomer.js';
 import type { Models } from '../../models/models.js';
-import { isMissing } from './stripeErrors.js';
+import { isRemembered } from './stripeErrors.js';
+
+export type Customer = BillingCustomerDoc & { stripeCustomerId: string };
 
 /** The tenants' customers at Stripe. */
 export interface Customers {
   find(tenantId: string): Promise<BillingCustomerDoc | null>;
-  /** The tenant's customer, made if there is none: one, also when many ask at once. */
-  ensure(tenantId: string, email: string | null): Promise<BillingCustomerDoc & { stripeCustomerId: string }>;
+  /**
+   * The tenant's customer, made if there is none: one, also when many ask at once.
+   * @param email written to the customer when it has another one; null leaves it as it is
+   */
+  ensure(tenantId: string, email: string | null): Promise<Customer>;
   tenantOf(stripeCustomerId: string): Promise<string | null>;
-  /** Writes the customer as Stripe has it now. @returns why there was nothing to write, or null */
-  sync(stripeCustomerId: string): Promise<string | null>;
-  notePaymentMethod(stripeCustomerId: string): Promise<void>;
+  /** Ties a customer to a tenant that has none: it was made by hand, or its making was cut short. @returns whether it is tied */
+  adopt(tenantId: string, stripeCustomerId: string): Promise<boolean>;
+  /** The customer is gone: the tenant's next checkout makes another. */
+  forget(stripeCustomerId: string): Promise<void>;
+  noteEmail(stripeCustomerId: string, email: string | null): Promise<void>;
+  /** @returns whether it is a customer of ours */
+  notePaymentMethod(stripeCustomerId: string): Promise<boolean>;
+  /**
+   * Makes a call whose idempotency key holds the tenant's count of intents. Stripe repeats an answer under its key for
+   * a day, a failure too: after one of those the next try is another intent.
+   */
+  attempt<T>(customer: BillingCustomerDoc, call: (intent: string) => Promise<T>): Promise<T>;
 }
+
+const DUPLICATE_KEY = 11_000;
 
 export function createCustomers(deps: { models: Models; stripe: Stripe; clock: Clock }): Customers {
   const { models, stripe, clock } = deps;
   const customers = models.billingCustomers;
 
-  async function tenantOf(stripeCustomerId: string): Promise<string | null> {
-    const doc = await customers.findOne({ stripeCustomerId }, { _id: 1 }).lean<{ _id: string }>();
-    return doc?._id ?? null;
+  async function find(tenantId: string): Promise<BillingCustomerDoc | null> {
+    return customers.findById(tenantId).lean<BillingCustomerDoc>();
   }
 
-  async function forget(stripeCustomerId: string): Promise<void> {
-    await customers.updateOne(
-      { stripeCustomerId },
-      {
-        $set: { stripeCustomerId: null, openCheckout: null, paymentMethodAttachedAt: null },
-        $inc: { checkoutCount: 1 },
-      },
+  async function needCustomer(tenantId: string): Promise<Customer> {
+    const stored = await find(tenantId);
+    if (!stored?.stripeCustomerId)
+      throw serviceUnavailable('The customer was deleted at this moment; try again');
+    return stored as Customer;
+  }
+
+  const attempt: Customers['attempt'] = async ({ _id, checkoutCount }, call) => {
+    try {
+      return await call(`${_id}:${checkoutCount}`);
+    } catch (error) {
+      if (isRemembered(error))
+        await customers.updateOne({ _id, checkoutCount }, { $inc: { checkoutCount: 1 } });
+      throw error;
+    }
+  };
+
+  /** The request says nothing but whose customer it is, so that all who ask at once send the same one. */
+  async function make(intended: BillingCustomerDoc): Promise<Customer> {
+    const { _id, checkoutCount } = intended;
+    const made = await attempt(intended, (intent) =>
+      stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${intent}` }),
     );
+    await customers.updateOne(
+      { _id, checkoutCount, stripeCustomerId: null },
+      { $set: { stripeCustomerId: made.id } },
+    );
+    return needCustomer(_id);
+  }
+
+  /** Each change is an intent of its own: back to an e-mail of before is not a repetition. */
+  async function setEmail(customer: Customer, email: string): Promise<Customer> {
+    const { _id, stripeCustomerId, checkoutCount } = customer;
+    await attempt(customer, (intent) =>
+      stripe.customers.update(
+        stripeCustomerId,
+        { email },
+        { idempotencyKey: `customer-email:${intent}:${digest(email)}` },
+      ),
+    );
+    await customers.updateOne(
+      { _id, stripeCustomerId, checkoutCount },
+      { $set: { email }, $inc: { checkoutCount: 1 } },
+    );
+    return needCustomer(_id);
   }
 
   return {
-    tenantOf,
-
-    async find(tenantId) {
-      return customers.findById(tenantId).lean<BillingCustomerDoc>();
-    },
+    find,
+    attempt,
 
     async ensure(tenantId, email) {
-      // The e-mail of the first one who asks is the one that all send: one idempotency key means one request body.
-      const intent = await customers
+      const intended = await customers
         .findOneAndUpdate(
           { _id: tenantId },
-          { $setOnInsert: { email, stripeCustomerId: null, checkoutCount: 0, openCheckout: null } },
+          { $setOnInsert: { email: null, stripeCustomerId: null, checkoutCount: 0, openCheckout: null } },
           { upsert: true, returnDocument: 'after' },
         )
         .lean<BillingCustomerDoc>();
-      if (intent?.stripeCustomerId) return { ...intent, stripeCustomerId: intent.stripeCustomerId };
-      const made = await stripe.customers.create(
-        { ...(intent?.email && { email: intent.email }), metadata: { tenant_id: tenantId } },
-        { idempotencyKey: `customer:${tenantId}:${intent?.checkoutCount ?? 0}` },
-      );
-      const stored = await customers
-        .findOneAndUpdate(
-          { _id: tenantId },
-          { $set: { stripeCustomerId: made.id } },
-          { returnDocument: 'after' },
-        )
-        .lean<BillingCustomerDoc>();
-      return { ...(stored as BillingCustomerDoc), stripeCustomerId: made.id };
+      if (!intended) throw new Error(`The customer of ${tenantId} was not stored`);
+      const customer = intended.stripeCustomerId ? (intended as Customer) : await make(intended);
+      return email && email !== customer.email ? setEmail(customer, email) : customer;
     },
 
-    async sync(stripeCustomerId) {
-      let customer: Stripe.Customer | Stripe.DeletedCustomer;
+    async tenantOf(stripeCustomerId) {
+      const doc = await customers.findOne({ stripeCustomerId }, { _id: 1 }).lean<{ _id: string }>();
+      return doc?._id ?? null;
+    },
+
+    async adopt(tenantId, stripeCustomerId) {
       try {
-        customer = await stripe.customers.retrieve(stripeCustomerId);
+        await customers.updateOne(
+          { _id: tenantId, stripeCustomerId: null },
+          { $set: { stripeCustomerId } },
+          { upsert: true },
+        );
+        return true;
       } catch (error) {
-        if (!isMissing(error)) throw error;
-        customer = { id: stripeCustomerId, object: 'customer', deleted: true };
+        // The tenant has another customer, or the customer another tenant.
+        if ((error as { code?: number }).code === DUPLICATE_KEY) return false;
+        throw error;
       }
-      if (customer.deleted) {
-        await forget(stripeCustomerId);
-        return null;
-      }
-      const tenantId = (await tenantOf(stripeCustomerId)) ?? customer.metadata.tenant_id;
-      if (!tenantId || !(await models.tenants.exists({ _id: tenantId })))
-        return 'the customer belongs to no tenant';
-      const written = await customers.updateOne(
-        { _id: tenantId, stripeCustomerId },
-        { $set: { email: customer.email } },
-      );
-      return written.matchedCount === 1 ? null : 'the tenant has another customer';
+    },
+
+    async forget(stripeCustomerId) {
+      const nothing = {
+        stripeCustomerId: null,
+        email: null,
+        openCheckout: null,
+        paymentMethodAttachedAt: null,
+      };
+      await customers.updateOne({ stripeCustomerId }, { $set: nothing, $inc: { checkoutCount: 1 } });
+    },
+
+    async noteEmail(stripeCustomerId, email) {
+      await customers.updateOne({ stripeCustomerId }, { $set: { email } });
     },
 
     async notePaymentMethod(stripeCustomerId) {
-      await customers.updateOne(
+      const noted = await customers.updateOne(
         { stripeCustomerId },
         { $set: { paymentMethodAttachedAt: new Date(clock.now()) } },
       );
+      return noted.matchedCount === 1;
     },
   };
 }
+
+/** Short enough for an idempotency key, whatever the parts are. */
+export const digest = (parts: unknown): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);

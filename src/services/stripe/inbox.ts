@@ -61,7 +61,9 @@ export function createInbox(deps: { models: Models; clock: Clock; log: Logger; e
       const next = given
         ? { state: 'FAILED', reason, endedAt: endedAt() }
         : { reason, nextAttemptAt: new Date(clock.now() + waitMs) };
-      await events.updateOne({ _id: event._id }, { $set: next });
+      // Only the claim that is still the latest one says that it failed: another may have applied it by now.
+      const { _id, attempts } = event;
+      await events.updateOne({ _id, state: 'PENDING', attempts }, { $set: next });
     }
   }
 
@@ -76,6 +78,15 @@ export function createInbox(deps: { models: Models; clock: Clock; log: Logger; e
     } finally {
       running = null;
     }
+  }
+
+  /** @returns whether the event had been given up, and its being sent once more makes it wait again */
+  async function revive(eventId: string, now: Date): Promise<boolean> {
+    const revived = await events.updateOne(
+      { _id: eventId, state: 'FAILED' },
+      { $set: { state: 'PENDING', attempts: 0, nextAttemptAt: now, endedAt: null } },
+    );
+    return revived.matchedCount === 1;
   }
 
   function wake(): void {
@@ -100,8 +111,9 @@ export function createInbox(deps: { models: Models; clock: Clock; log: Logger; e
           endedAt: null,
         });
       } catch (error) {
-        if ((error as { code?: number }).code === DUPLICATE_KEY) return 'known';
-        throw error;
+        if ((error as { code?: number }).code !== DUPLICATE_KEY) throw error;
+        if (await revive(event.id, now)) wake();
+        return 'known';
       }
       wake();
       return 'stored';

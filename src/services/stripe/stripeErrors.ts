@@ -1,18 +1,36 @@
+import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { BillingError, badInput, ErrorCode } from '../../errors.js';
 
-/** Runs calls to Stripe; what Stripe refuses reaches the client with Stripe's code and request id, never its secrets. */
-export async function callingStripe<T>(run: () => Promise<T>): Promise<T> {
+/**
+ * Runs calls to Stripe. What Stripe refuses reaches the client with Stripe's code and request id, never its secrets;
+ * what Stripe said of it is for the log.
+ */
+export async function callingStripe<T>(log: Logger, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof Stripe.errors.StripeError) throw clientError(error);
-    throw error;
+    if (!(error instanceof Stripe.errors.StripeError)) throw error;
+    const { type, code, param, statusCode, requestId, message } = error;
+    log.warn(
+      { type, code, param, statusCode, stripeRequestId: requestId, reason: message },
+      'Stripe refused',
+    );
+    throw clientError(error);
   }
 }
 
 export const isMissing = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeError && error.code === 'resource_missing';
+
+/** Statuses that say nothing of the request itself: Stripe did not begin with it. */
+const NOT_BEGUN = [409, 429];
+
+/** Whether Stripe may repeat this failure whenever the same idempotency key comes again. */
+export const isRemembered = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeError &&
+  error.statusCode !== undefined &&
+  !NOT_BEGUN.includes(error.statusCode);
 
 function clientError(error: Stripe.errors.StripeError): BillingError {
   const details = { stripeCode: error.code ?? null, stripeRequestId: error.requestId ?? null };
@@ -26,7 +44,10 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   if (error.type === 'StripeInvalidRequestError' && error.param && USER_PARAMS[error.param]) {
     return badInput(USER_PARAMS[error.param] as string, 'was refused by the payment provider', details);
   }
-  const away = error.type === 'StripeConnectionError' || error.type === 'StripeAPIError';
+  const away =
+    error.type === 'StripeConnectionError' ||
+    error.type === 'StripeAPIError' ||
+    NOT_BEGUN.includes(error.statusCode ?? 0);
   return new BillingError(
     ErrorCode.PAYMENT_PROVIDER_ERROR,
     away

@@ -1,28 +1,53 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
-import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { BillingSubscriptionDoc, SubscriptionStatus } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { Customers } from './customers.js';
 import { isMissing } from './stripeErrors.js';
 
-/** Writes subscriptions as Stripe has them now, whatever event made us look. */
+/** Writes customers and their subscriptions as Stripe has them now, whatever made us look. */
 export interface SubscriptionSync {
   /** Fetches and writes. @returns why there was nothing to write, or null */
-  sync(stripeSubscriptionId: string): Promise<string | null>;
+  sync(stripeCustomerId: string): Promise<string | null>;
+  /** The same for the tenant's customer, if it has one. */
+  syncTenant(tenantId: string): Promise<void>;
   /**
-   * Changes a subscription at Stripe and writes the answer, unless something else wrote in between: then it fetches.
-   * @param change gets the stored state, makes the call
+   * Changes a subscription at Stripe and writes the answer, unless something else wrote since it was read: then it
+   * fetches.
+   * @returns what is stored then
    */
   change(
     subscription: BillingSubscriptionDoc,
-    change: (subscription: BillingSubscriptionDoc) => Promise<Stripe.Subscription>,
+    change: () => Promise<Stripe.Subscription>,
   ): Promise<BillingSubscriptionDoc>;
 }
 
-/** Nothing more comes of a subscription in these: the next one takes its place. */
-const ENDED = ['canceled', 'incomplete_expired'];
+/** Nothing more comes of a subscription in these. */
+export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
+
+/** Of several subscriptions the one that gives most counts. */
+const RANK: Record<SubscriptionStatus, number> = {
+  active: 0,
+  trialing: 0,
+  past_due: 1,
+  unpaid: 2,
+  paused: 2,
+  incomplete: 2,
+  canceled: 3,
+  incomplete_expired: 3,
+};
+/** @throws Error for a status that Stripe has added since */
+function statusOf({ id, status }: Stripe.Subscription): SubscriptionStatus {
+  if (status in RANK) return status as SubscriptionStatus;
+  throw new Error(`Subscription ${id} has the status ${status}, which is unknown here`);
+}
+
+const rankOf = (subscription: Stripe.Subscription): number => RANK[statusOf(subscription)];
+
+/** The newest of a customer; more are not looked at. */
+const MAX_LISTED = 100;
 const MAX_TRIES = 20;
 const DUPLICATE_KEY = 11_000;
 
@@ -39,27 +64,34 @@ export function createSubscriptionSync(deps: {
   /** Tells the caches that a tenant's tier may have changed. */
   changed: (tenantId: string) => void;
 }): SubscriptionSync {
-  const { models, stripe, tiers, customers, clock, log } = deps;
+  const { models, stripe, tiers, customers, clock, log, changed } = deps;
   const subscriptions = models.billingSubscriptions;
 
+  /** What it buys; a price that is no longer for sale keeps the tier that it bought. */
+  function boughtBy({ id, items }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
+    for (const item of items.data) {
+      const tier = tiers.getTierFromPriceId(item.price.id);
+      if (tier) return { item, tier: tier.name };
+    }
+    if (stored?.stripeSubscriptionId !== id) return null;
+    const item = items.data.find(({ price }) => price.id === stored.priceId);
+    return item ? { item, tier: stored.tier } : null;
+  }
+
   function stateOf(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
-    const item = subscription.items.data[0];
-    const priceId = item?.price.id ?? '';
-    const tier = tiers.getTierFromPriceId(priceId);
-    if (!tier)
-      throw new Error(`Subscription ${subscription.id} has the price ${priceId}, which is no tier's`);
-    const status = subscription.status;
-    const sameSubscription = stored?.stripeSubscriptionId === subscription.id;
-    const since = sameSubscription ? stored.pastDueSince : null;
+    const { id, customer } = subscription;
+    const status = statusOf(subscription);
+    const bought = boughtBy(subscription, stored);
+    if (!bought) throw new Error(`Subscription ${id} has no price of a tier`);
+    const since = stored?.stripeSubscriptionId === id ? stored.pastDueSince : null;
     return {
-      stripeSubscriptionId: subscription.id,
-      stripeCustomerId:
-        typeof subscription.customer === 'string' ? subscription.customer : subscription.customer.id,
-      tier: tier.name,
+      stripeSubscriptionId: id,
+      stripeCustomerId: typeof customer === 'string' ? customer : customer.id,
+      tier: bought.tier,
       status,
-      priceId,
-      currentPeriodStart: dateOf(item?.current_period_start),
-      currentPeriodEnd: dateOf(item?.current_period_end),
+      priceId: bought.item.price.id,
+      currentPeriodStart: dateOf(bought.item.current_period_start),
+      currentPeriodEnd: dateOf(bought.item.current_period_end),
       cancelAtPeriodEnd: subscription.cancel_at_period_end,
       cancelAt: dateOf(subscription.cancel_at),
       trialEnd: dateOf(subscription.trial_end),
@@ -86,7 +118,7 @@ export function createSubscriptionSync(deps: {
             { upsert: true },
           );
       const landed = stored ? result.matchedCount === 1 : result.upsertedCount === 1;
-      if (landed) deps.changed(tenantId);
+      if (landed) changed(tenantId);
       return landed;
     } catch (error) {
       if ((error as { code?: number }).code === DUPLICATE_KEY) return false;
@@ -94,56 +126,100 @@ export function createSubscriptionSync(deps: {
     }
   }
 
-  async function fetch(id: string): Promise<Stripe.Subscription | null> {
+  /** A customer that is gone has no subscription any more. */
+  async function end(tenantId: string, stripeCustomerId: string): Promise<void> {
+    await subscriptions.updateOne(
+      { _id: tenantId, stripeCustomerId, status: { $nin: ENDED } },
+      { $set: { status: 'canceled', pastDueSince: null }, $inc: { revision: 1 } },
+    );
+    await customers.forget(stripeCustomerId);
+    changed(tenantId);
+  }
+
+  async function fetchCustomer(id: string): Promise<Stripe.Customer | null> {
     try {
-      return await stripe.subscriptions.retrieve(id);
+      const customer = await stripe.customers.retrieve(id);
+      return customer.deleted ? null : customer;
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;
     }
   }
 
-  /** A subscription takes another's place only when that has ended, or when it began later and is not over itself. */
-  function ownsThePlace(stored: BillingSubscriptionDoc | null, subscription: Stripe.Subscription): boolean {
-    if (!stored || stored.stripeSubscriptionId === subscription.id) return true;
-    return ENDED.includes(stored.status) && !ENDED.includes(subscription.status);
+  /** @returns why the customer is nobody's, or null */
+  async function adopt(customer: Stripe.Customer | null): Promise<string | null> {
+    const tenantId = customer?.metadata.tenant_id;
+    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId })))
+      return 'the customer belongs to no tenant';
+    return (await customers.adopt(tenantId, customer.id)) ? null : 'the tenant has another customer';
   }
 
-  async function tenantOf(subscription: Stripe.Subscription): Promise<string | null> {
-    const customerId =
-      typeof subscription.customer === 'string' ? subscription.customer : subscription.customer.id;
-    const tenantId = (await customers.tenantOf(customerId)) ?? subscription.metadata.tenant_id ?? null;
-    return tenantId && (await models.tenants.exists({ _id: tenantId })) ? tenantId : null;
-  }
-
-  async function sync(stripeSubscriptionId: string): Promise<string | null> {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const known = await subscriptions.findOne({ stripeSubscriptionId }).lean<BillingSubscriptionDoc>();
-      // Read before the fetch: if another writes in between, this write does not land and is made anew.
-      const before = known ?? undefined;
-      const subscription = await fetch(stripeSubscriptionId);
-      if (!subscription) return 'Stripe has no such subscription';
-      const tenantId = known?._id ?? (await tenantOf(subscription));
-      if (!tenantId) return 'the subscription belongs to no tenant';
-      const stored = before ?? (await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>());
-      if (!ownsThePlace(stored, subscription)) {
-        log.warn({ tenantId, stripeSubscriptionId }, 'a second subscription of a tenant was left aside');
-        return 'the tenant has another subscription';
-      }
-      if (await write(tenantId, stored, subscription)) return null;
+  /**
+   * The one that counts, by what Stripe has and by nothing else: two that were bought at the same time come out the
+   * same whatever event comes first, and the end of one brings the other up.
+   */
+  function foremost(
+    found: Stripe.Subscription[],
+    stored: BillingSubscriptionDoc | null,
+  ): Stripe.Subscription | null {
+    const ours = found.filter(
+      (subscription) => subscription.id === stored?.stripeSubscriptionId || boughtBy(subscription, stored),
+    );
+    const paying = ours.filter((subscription) => rankOf(subscription) < RANK.incomplete);
+    if (paying.length > 1) {
+      const ids = paying.map(({ id }) => id);
+      log.warn({ tenantId: stored?._id, ids }, 'a customer pays for more than one subscription');
     }
-    throw new Error(`Subscription ${stripeSubscriptionId} changed too often while it was written`);
+    // Stripe lists the newest first, and the sort keeps equals in order.
+    return ours.toSorted((a, b) => rankOf(a) - rankOf(b))[0] ?? null;
+  }
+
+  async function sync(stripeCustomerId: string): Promise<string | null> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      // Read before Stripe is asked: if another writes in between, this write does not land and is made anew.
+      const tenantId = await customers.tenantOf(stripeCustomerId);
+      const stored = tenantId ? await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>() : null;
+      const customer = await fetchCustomer(stripeCustomerId);
+      if (!tenantId) {
+        const reason = await adopt(customer);
+        if (reason) return reason;
+        continue;
+      }
+      if (!customer) {
+        await end(tenantId, stripeCustomerId);
+        return null;
+      }
+      await customers.noteEmail(stripeCustomerId, customer.email);
+      const found = await stripe.subscriptions.list({
+        customer: stripeCustomerId,
+        status: 'all',
+        limit: MAX_LISTED,
+      });
+      const subscription = foremost(found.data, stored);
+      if (!subscription || (await write(tenantId, stored, subscription))) return null;
+    }
+    throw new Error(`The subscription of ${stripeCustomerId} changed too often while it was written`);
   }
 
   return {
     sync,
 
+    async syncTenant(tenantId) {
+      const customer = await customers.find(tenantId);
+      if (customer?.stripeCustomerId) await sync(customer.stripeCustomerId);
+    },
+
     async change(subscription, change) {
-      const changed = await change(subscription);
-      if (!(await write(subscription._id, subscription, changed))) await sync(changed.id);
-      return (await subscriptions
-        .findById(subscription._id)
-        .lean<BillingSubscriptionDoc>()) as BillingSubscriptionDoc;
+      const { _id, stripeCustomerId } = subscription;
+      const changed = await change().catch((error: unknown) => {
+        // It ended meanwhile, perhaps by an earlier try of which the answer was lost.
+        if (isMissing(error)) return null;
+        throw error;
+      });
+      if (!changed || !(await write(_id, subscription, changed))) await sync(stripeCustomerId);
+      const stored = await subscriptions.findById(_id).lean<BillingSubscriptionDoc>();
+      if (!stored) throw new Error(`The subscription of ${_id} is gone`);
+      return stored;
     },
   };
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import { badInput } from '../../errors.js';
@@ -28,8 +29,9 @@ export function createUsageReports(deps: {
   stripe: Stripe;
   customers: Customers;
   clock: Clock;
+  log: Logger;
 }): UsageReports {
-  const { models, stripe, customers, clock } = deps;
+  const { models, stripe, customers, clock, log } = deps;
   const reports = models.usageReports;
 
   return {
@@ -48,8 +50,10 @@ export function createUsageReports(deps: {
         throw badInput('input.idempotencyKey', `was used before, for the quantity ${intent.quantity}`);
       }
       if (intent.status === 'PENDING') {
-        const { stripeCustomerId } = await callingStripe(() => customers.ensure(tenantId, null));
-        await callingStripe(() => send(stripeCustomerId, key, intent));
+        await callingStripe(log, async () => {
+          const { stripeCustomerId } = await customers.ensure(tenantId, null);
+          await send(stripeCustomerId, key, intent);
+        });
         await reports.updateOne(
           { _id: key },
           { $set: { status: 'REPORTED', reportedAt: new Date(clock.now()) } },
@@ -65,15 +69,13 @@ export function createUsageReports(deps: {
     { quantity, at }: UsageReportDoc,
   ): Promise<void> {
     try {
-      await stripe.billing.meterEvents.create(
-        {
-          event_name: METER_EVENT_NAME,
-          identifier,
-          timestamp: Math.floor(at.getTime() / 1000),
-          payload: { stripe_customer_id: stripeCustomerId, value: String(quantity) },
-        },
-        { idempotencyKey: `usage:${identifier}` },
-      );
+      // The identifier makes a repetition harmless; an idempotency key beside it would only repeat failures for a day.
+      await stripe.billing.meterEvents.create({
+        event_name: METER_EVENT_NAME,
+        identifier,
+        timestamp: Math.floor(at.getTime() / 1000),
+        payload: { stripe_customer_id: stripeCustomerId, value: String(quantity) },
+      });
     } catch (error) {
       // Stripe answers a repeated identifier with 400: it has it already.
       const { statusCode, message } = error as { statusCode?: number; message?: string };

@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
 import type Stripe from 'stripe';
-import type { Clock } from '../../clock.js';
-import { badInput } from '../../errors.js';
-import type { BillingCustomerDoc } from '../../models/billingCustomer.js';
+import { badInput, serviceUnavailable } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import type { Customers } from '../stripe/customers.js';
+import { type Customer, type Customers, digest } from '../stripe/customers.js';
 import { callingStripe, isMissing } from '../stripe/stripeErrors.js';
-import type { SubscriptionSync } from '../stripe/subscriptionSync.js';
+import { ENDED, type SubscriptionSync } from '../stripe/subscriptionSync.js';
 import type { Tiers } from '../tiers/tiers.js';
 
 export type { BillingSubscriptionDoc };
@@ -34,7 +32,8 @@ export interface Subscriptions {
   resume(tenantId: string): Promise<BillingSubscriptionDoc>;
 }
 
-const ENDED = ['canceled', 'incomplete_expired'];
+/** Each time another checkout or a payment came in between. */
+const MAX_TRIES = 5;
 
 export function createSubscriptions(deps: {
   models: Models;
@@ -42,11 +41,13 @@ export function createSubscriptions(deps: {
   tiers: Tiers;
   customers: Customers;
   sync: SubscriptionSync;
-  clock: Clock;
+  log: Logger;
 }): Subscriptions {
-  const { models, stripe, tiers, customers, sync, clock } = deps;
+  const { models, stripe, tiers, customers, sync, log } = deps;
 
+  /** As Stripe has it now: a webhook may still be on its way. */
   async function current(tenantId: string): Promise<BillingSubscriptionDoc | null> {
+    await sync.syncTenant(tenantId);
     const doc = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
     return doc && !ENDED.includes(doc.status) ? doc : null;
   }
@@ -56,6 +57,23 @@ export function createSubscriptions(deps: {
     if (!doc)
       throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
     return doc;
+  }
+
+  async function refuseSecond(tenantId: string): Promise<void> {
+    const paid = await current(tenantId);
+    if (!paid) return;
+    throw badInput(
+      'input.tier',
+      `There is a subscription to ${paid.tier} already (${paid.status}); use changeTier to move to another tier`,
+    );
+  }
+
+  /** What was asked for; else the tenant's own, unless the customer has one. */
+  async function emailFor(tenantId: string, { customerEmail }: CheckoutRequest): Promise<string | null> {
+    if (customerEmail) return customerEmail;
+    if ((await customers.find(tenantId))?.email) return null;
+    const tenant = await models.tenants.findById(tenantId, { email: 1 }).lean<{ email: string | null }>();
+    return tenant?.email ?? null;
   }
 
   /** @returns the Stripe price of a tier that can be bought by checkout */
@@ -74,56 +92,82 @@ export function createSubscriptions(deps: {
     }
   }
 
-  /** The checkout that waits for the same purchase; one for another purchase is expired. */
-  async function reuseOpen(customer: BillingCustomerDoc, requestHash: string): Promise<Checkout | null> {
-    const open = customer.openCheckout;
-    if (!open || open.expiresAt.getTime() <= clock.now()) return null;
-    const session = await stripe.checkout.sessions.retrieve(open.sessionId).catch((error: unknown) => {
+  /** What is asked of Stripe. The hash is of all of it: one idempotency key means one request. */
+  function purchase({ _id: tenantId, stripeCustomerId }: Customer, request: CheckoutRequest, price: string) {
+    const metadata = { tenant_id: tenantId, tier: request.tier.toLowerCase() };
+    const params: Stripe.Checkout.SessionCreateParams = {
+      mode: 'subscription',
+      customer: stripeCustomerId,
+      line_items: [{ price, quantity: 1 }],
+      success_url: withSessionId(request.successUrl),
+      cancel_url: request.cancelUrl,
+      client_reference_id: tenantId,
+      metadata,
+      subscription_data: { metadata },
+      allow_promotion_codes: true,
+      billing_address_collection: 'auto',
+    };
+    return { tier: request.tier, params, hash: digest(params) };
+  }
+  type Purchase = ReturnType<typeof purchase>;
+
+  const statusOf = async (sessionId: string): Promise<string | null> => {
+    try {
+      return (await stripe.checkout.sessions.retrieve(sessionId)).status;
+    } catch (error) {
       if (isMissing(error)) return null;
       throw error;
-    });
-    if (session?.status !== 'open') return null;
-    if (open.requestHash === requestHash) return { id: open.sessionId, url: open.url };
-    await stripe.checkout.sessions.expire(open.sessionId, undefined, {
-      idempotencyKey: `expire:${open.sessionId}`,
-    });
-    return null;
+    }
+  };
+
+  /** After it the session can be paid no more, or was. */
+  async function close(sessionId: string): Promise<void> {
+    try {
+      const options = { idempotencyKey: `expire:${sessionId}` };
+      await stripe.checkout.sessions.expire(sessionId, undefined, options);
+    } catch (error) {
+      // Stripe refuses to close one that was paid or has expired in this moment.
+      if ((await statusOf(sessionId)) === 'open') throw error;
+    }
   }
 
-  async function begin(
-    customer: BillingCustomerDoc & { stripeCustomerId: string },
-    request: CheckoutRequest,
-    priceId: string,
-    requestHash: string,
-  ): Promise<Checkout> {
-    const tenantId = customer._id;
-    const metadata = { tenant_id: tenantId, tier: request.tier.toLowerCase() };
-    const session = await stripe.checkout.sessions.create(
-      {
-        mode: 'subscription',
-        customer: customer.stripeCustomerId,
-        line_items: [{ price: priceId, quantity: 1 }],
-        success_url: withSessionId(request.successUrl),
-        cancel_url: request.cancelUrl,
-        client_reference_id: tenantId,
-        metadata,
-        subscription_data: { metadata },
-        allow_promotion_codes: true,
-        billing_address_collection: 'auto',
-      },
-      // The count makes the intent: two clicks are one, the next checkout after it is another.
-      { idempotencyKey: `checkout:${tenantId}:${customer.checkoutCount}:${requestHash}` },
-    );
-    const url = session.url ?? '';
-    const expiresAt = new Date(session.expires_at * 1000);
+  /** @returns whether the checkout that was begun last waits for this purchase; else it is closed and put away */
+  async function stillWaits(
+    tenantId: string,
+    open: NonNullable<Customer['openCheckout']>,
+    wanted: Purchase,
+  ): Promise<boolean> {
+    const { sessionId } = open;
+    if ((await statusOf(sessionId)) === 'open') {
+      if (open.requestHash === wanted.hash) return true;
+      await close(sessionId);
+    }
     await models.billingCustomers.updateOne(
-      { _id: tenantId, checkoutCount: customer.checkoutCount },
-      {
-        $set: { openCheckout: { sessionId: session.id, url, tier: request.tier, requestHash, expiresAt } },
-        $inc: { checkoutCount: 1 },
-      },
+      { _id: tenantId, 'openCheckout.sessionId': sessionId },
+      { $set: { openCheckout: null } },
     );
-    return { id: session.id, url };
+    return false;
+  }
+
+  /** @returns null when another checkout was begun at the same time: only one may be open, so this one was closed */
+  async function begin(customer: Customer, { tier, params, hash }: Purchase): Promise<Checkout | null> {
+    const { _id, checkoutCount } = customer;
+    // The count makes the intent: two clicks are one, the next checkout after it is another.
+    const session = await customers.attempt(customer, (intent) =>
+      stripe.checkout.sessions.create(params, { idempotencyKey: `checkout:${intent}:${hash}` }),
+    );
+    const checkout = { id: session.id, url: session.url ?? '' };
+    const expiresAt = new Date(session.expires_at * 1000);
+    const openCheckout = { sessionId: session.id, url: checkout.url, tier, requestHash: hash, expiresAt };
+    const landed = await models.billingCustomers.updateOne(
+      { _id, checkoutCount },
+      { $set: { openCheckout }, $inc: { checkoutCount: 1 } },
+    );
+    if (landed.matchedCount === 1) return checkout;
+    const stored = await customers.find(_id);
+    if (stored?.openCheckout?.sessionId === session.id) return checkout;
+    await close(session.id);
+    return null;
   }
 
   return {
@@ -137,63 +181,61 @@ export function createSubscriptions(deps: {
 
     async checkout(tenantId, request) {
       const priceId = priceToBuy(request.tier);
-      const paid = await current(tenantId);
-      if (paid) {
-        throw badInput(
-          'input.tier',
-          `There is a subscription to ${paid.tier} already (${paid.status}); use changeTier to move to another tier`,
-        );
-      }
-      const tenant = await models.tenants.findById(tenantId, { email: 1 }).lean<{ email: string | null }>();
-      const email = request.customerEmail ?? tenant?.email ?? null;
-      const requestHash = hashOf([request.tier, request.successUrl, request.cancelUrl]);
-      return callingStripe(async () => {
-        const customer = await customers.ensure(tenantId, email);
-        return (
-          (await reuseOpen(customer, requestHash)) ?? (await begin(customer, request, priceId, requestHash))
-        );
+      return callingStripe(log, async () => {
+        for (let tries = 0; tries < MAX_TRIES; tries++) {
+          await refuseSecond(tenantId);
+          const customer = await customers.ensure(tenantId, await emailFor(tenantId, request));
+          const wanted = purchase(customer, request, priceId);
+          const open = customer.openCheckout;
+          if (open) {
+            if (await stillWaits(tenantId, open, wanted)) return { id: open.sessionId, url: open.url };
+            // It may have been paid until it was closed: look again before another one opens.
+            continue;
+          }
+          const checkout = await begin(customer, wanted);
+          if (checkout) return checkout;
+        }
+        throw serviceUnavailable('Other checkouts were begun at the same time; try again');
       });
     },
 
     async cancel(tenantId, atPeriodEnd) {
-      const doc = await needCurrent(tenantId);
-      if (atPeriodEnd && doc.cancelAtPeriodEnd) return doc;
-      const options = { idempotencyKey: `cancel:${doc.stripeSubscriptionId}:${atPeriodEnd}:${doc.revision}` };
-      return callingStripe(() =>
-        sync.change(doc, ({ stripeSubscriptionId: id }) =>
-          atPeriodEnd
-            ? stripe.subscriptions.update(id, { cancel_at_period_end: true }, options)
-            : stripe.subscriptions.cancel(id, {}, options),
-        ),
-      );
+      return callingStripe(log, async () => {
+        const doc = await needCurrent(tenantId);
+        const { stripeSubscriptionId: id } = doc;
+        if (!atPeriodEnd) return sync.change(doc, () => stripe.subscriptions.cancel(id));
+        if (doc.cancelAtPeriodEnd) return doc;
+        const options = { idempotencyKey: `cancel:${id}:${doc.revision}` };
+        return sync.change(doc, () =>
+          stripe.subscriptions.update(id, { cancel_at_period_end: true }, options),
+        );
+      });
     },
 
     async resume(tenantId) {
-      const doc = await needCurrent(tenantId);
-      if (!doc.cancelAtPeriodEnd && !doc.cancelAt) {
-        throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
-      }
-      const options = { idempotencyKey: `resume:${doc.stripeSubscriptionId}:${doc.revision}` };
-      return callingStripe(() =>
-        sync.change(doc, ({ stripeSubscriptionId: id, cancelAtPeriodEnd }) =>
-          // Under flexible billing the portal schedules by date alone; either is cleared.
-          stripe.subscriptions.update(
-            id,
-            cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' },
-            options,
-          ),
-        ),
-      );
+      return callingStripe(log, async () => {
+        const doc = await needCurrent(tenantId);
+        const { stripeSubscriptionId: id } = doc;
+        if (!doc.cancelAtPeriodEnd && !doc.cancelAt) {
+          throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
+        }
+        const options = { idempotencyKey: `resume:${id}:${doc.revision}` };
+        // Under flexible billing the portal schedules by date alone; either is cleared.
+        const cleared = doc.cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' as const };
+        return sync.change(doc, () => stripe.subscriptions.update(id, cleared, options));
+      });
     },
   };
 }
 
-const hashOf = (parts: string[]): string =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24);
+const SESSION_ID = '{CHECKOUT_SESSION_ID}';
 
 /** Stripe fills the placeholder in; it must not be encoded. */
 function withSessionId(successUrl: string): string {
-  const [beforeFragment, fragment] = successUrl.split('#', 2) as [string, string | undefined];
+  if (successUrl.includes(SESSION_ID)) return successUrl;
+  const fragmentAt = successUrl.indexOf('#');
+  const end = fragmentAt < 0 ? successUrl.length : fragmentAt;
+  const beforeFragment = successUrl.slice(0, end);
   const separator = beforeFragment.includes('?') ? '&' : '?';
-  return `${beforeFragment}${separator}session_id={CHECKOUT_SESSION_ID}${fragment === undefined ? '' : `#${fragment}`}`;
+  return `${beforeFragment}${separator}session_id=${SESSION_ID}${successUrl.slice(end)}`;
 }

@@ -54,7 +54,10 @@ export function createServer(deps: ServerDeps): typeof fetch {
 
     const work = async (tx: Tx): Promise<StoredAnswer> => {
       const emit = eventWriter(deps.store, tx, nowS, request);
-      const result = await operation.run({ tx, nowS, emit, publicUrl, id, path }, params);
+      const result = await operation.run(
+        { tx, nowS, oursS: deps.clock.atS(0), emit, publicUrl, id, path },
+        params,
+      );
       return {
         status: 200,
         body: JSON.stringify(await expandPaths(tx, result, expand), null, 2),

@@ -32,8 +32,8 @@ async function claimIdentifier({ tx, nowS }: Call, identifier: string): Promise<
   await tx.save(meterIdentifiers, known);
 }
 
-function requireRecent(timestamp: number, nowS: number): void {
-  if (timestamp < nowS - MAX_AGE_S) {
+function requireRecent(timestamp: number, { nowS, oursS }: Call): void {
+  if (timestamp < oursS - MAX_AGE_S) {
     throw invalidRequest('The timestamp must be within the past 35 calendar days.', { param: 'timestamp' });
   }
   if (timestamp > nowS + MAX_AHEAD_S) {
@@ -45,7 +45,7 @@ export const meterEventOperations = [
   operation('POST', '/v1/billing/meter_events', creation, async (call, params) => {
     const { tx, nowS } = call;
     const timestamp = params.timestamp ?? nowS;
-    requireRecent(timestamp, nowS);
+    requireRecent(timestamp, call);
     const identifier = params.identifier ?? mockId('meter_event');
     await claimIdentifier(call, identifier);
     // An event that no meter counts is taken all the same, as by Stripe, which complains later.

@@ -1,0 +1,447 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { CANCEL_URL, mockOf, SUCCESS_URL, subscribe, tierOfNextCall } from '../support/billing.js';
+import { createFakeClock } from '../support/fakeClock.js';
+import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+
+const clock = createFakeClock('2026-11-22T12:00:10Z');
+const CHECKOUT = '/v1/billing/create-checkout-session';
+const SUBSCRIPTION = '/v1/billing/subscription';
+const CANCEL = '/v1/billing/cancel-subscription';
+const REPORT = '/v1/billing/report-usage';
+const WANTED = { tier: 'pro', success_url: SUCCESS_URL, cancel_url: CANCEL_URL };
+
+let server: TestServer;
+let tenant: TestTenant;
+
+beforeAll(async () => {
+  server = await startTestServer({ clock });
+  tenant = await server.createTenant();
+});
+afterAll(() => server.stop());
+afterEach(() => mockOf(server).clearFailures());
+
+interface Call {
+  /** null: none */
+  key?: string | null;
+  headers?: Record<string, string>;
+  /** An object is sent as JSON, a text as it is. */
+  body?: object | string;
+}
+
+async function call(method: 'GET' | 'POST', path: string, { key = tenant.key, headers, body }: Call = {}) {
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    headers: {
+      ...(key !== null && { 'x-api-key': key }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  // biome-ignore lint/suspicious/noExplicitAny: answers are what the tests look into
+  return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
+
+describe('create-checkout-session', () => {
+  it('answers the session, its url, and the page here', async () => {
+    const { status, headers, body } = await call('POST', CHECKOUT, { body: WANTED });
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toContain('application/json');
+    const { session_id: id } = body;
+    expect(id).toMatch(/^cs_mock_/);
+    expect(body).toEqual({
+      session_id: id,
+      url: `https://checkout.stripe.com/mock/${id}`,
+      local_url: `${server.url}/mock/checkout/${id}`,
+    });
+  });
+
+  it('takes an e-mail, and null for none', async () => {
+    const { id, key } = await server.createTenant();
+    for (const customer_email of [null, 'ann@example.com']) {
+      expect((await call('POST', CHECKOUT, { key, body: { ...WANTED, customer_email } })).status).toBe(200);
+    }
+    const customer = await server.app.models.billingCustomers.findById(id).lean();
+    expect(customer?.email).toBe('ann@example.com');
+  });
+
+  it("takes Stripe's own placeholder in the success URL", async () => {
+    const { key } = await server.createTenant();
+    const success_url = 'https://shop.example/thanks?session={CHECKOUT_SESSION_ID}';
+    expect((await call('POST', CHECKOUT, { key, body: { ...WANTED, success_url } })).status).toBe(200);
+  });
+
+  it.each([
+    ['free', 'The free tier does not require checkout'],
+    ['enterprise', 'The enterprise tier has custom pricing, contact sales'],
+  ])('of %s is 400: "%s"', async (tier, problem) => {
+    const { status, body } = await call('POST', CHECKOUT, { body: { ...WANTED, tier } });
+    expect(status).toBe(400);
+    expect(body).toEqual({
+      error: {
+        code: 'BAD_USER_INPUT',
+        message: `input.tier: ${problem}`,
+        argument: 'input.tier',
+        problem,
+      },
+    });
+  });
+
+  it.each<[string, object | string]>([
+    ['no tier', { success_url: SUCCESS_URL, cancel_url: CANCEL_URL }],
+    ['an unknown tier', { ...WANTED, tier: 'gold' }],
+    ['a tier that is no text', { ...WANTED, tier: 1 }],
+    ['no success URL', { tier: 'pro', cancel_url: CANCEL_URL }],
+    ['a URL of another scheme', { ...WANTED, success_url: 'javascript:alert(1)' }],
+    ['a URL with a password', { ...WANTED, success_url: 'https://a:b@shop.example/' }],
+    ['a URL without a host', { ...WANTED, cancel_url: 'https:///x' }],
+    ['a URL with a space', { ...WANTED, cancel_url: 'https://shop.example/a b' }],
+    ['a URL that is too long', { ...WANTED, cancel_url: `https://shop.example/${'x'.repeat(2048)}` }],
+    ['a bad e-mail', { ...WANTED, customer_email: 'nobody' }],
+    ['a field that is not known', { ...WANTED, discount: 100 }],
+    ['broken JSON', '{"tier": "pro",'],
+    ['a list', '[]'],
+    ['null', 'null'],
+    ['nothing', ''],
+  ])('with %s is 400', async (_what, body) => {
+    const answer = await call('POST', CHECKOUT, { body });
+    expect(answer.status).toBe(400);
+    expect(Object.keys(answer.body)).toEqual(['error']);
+    expect(answer.body.error).toEqual({ code: 'BAD_USER_INPUT', message: expect.any(String) });
+  });
+
+  it('over 1 MB is 413, in another type 415', async () => {
+    const large = await call('POST', CHECKOUT, { body: { ...WANTED, tier: 'x'.repeat(1_100_000) } });
+    expect(large.status).toBe(413);
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    expect((await call('POST', CHECKOUT, { body: 'tier=pro', headers })).status).toBe(415);
+  });
+
+  it('is 400 while a subscription is there, and 502 while Stripe is away', async () => {
+    const { key } = await server.createTenant();
+    mockOf(server).failNext({ kind: 'rate_limit', path: '/v1/customers' });
+    const away = await call('POST', CHECKOUT, { key, body: WANTED });
+    expect(away.status).toBe(502);
+    expect(away.body.error).toEqual({
+      code: 'PAYMENT_PROVIDER_ERROR',
+      message: 'The payment provider does not answer; try again shortly',
+      stripeCode: 'rate_limit',
+      stripeRequestId: expect.stringMatching(/^req_/),
+    });
+    await subscribe(server, key);
+    const second = await call('POST', CHECKOUT, { key, body: WANTED });
+    expect(second.status).toBe(400);
+    expect(second.body.error.message).toContain('changeTier');
+  });
+});
+
+describe('subscription', () => {
+  it('of a tenant that never paid is free and active', async () => {
+    expect(await call('GET', SUBSCRIPTION)).toMatchObject({
+      status: 200,
+      body: {
+        tenant_id: tenant.id,
+        tier: 'free',
+        status: 'active',
+        current_period_end: null,
+        cancel_at_period_end: false,
+      },
+    });
+  });
+
+  it('of a tenant that paid says so, in lower case, with no other fields', async () => {
+    const { id, key } = await server.createTenant();
+    await subscribe(server, key);
+    expect((await call('GET', SUBSCRIPTION, { key })).body).toEqual({
+      tenant_id: id,
+      tier: 'pro',
+      status: 'active',
+      current_period_end: '2026-12-22T12:00:10.000Z',
+      cancel_at_period_end: false,
+    });
+  });
+});
+
+describe('cancel-subscription', () => {
+  it.each<[string, Call]>([
+    ['no body', {}],
+    ['an empty body that is called JSON', { body: '' }],
+    ['an empty object', { body: {} }],
+    ['at_period_end true', { body: { at_period_end: true } }],
+  ])('with %s cancels at the end of the period', async (_what, how) => {
+    const { id, key } = await server.createTenant();
+    await subscribe(server, key);
+    const { status, body } = await call('POST', CANCEL, { key, ...how });
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      tenant_id: id,
+      tier: 'pro',
+      status: 'active',
+      current_period_end: '2026-12-22T12:00:10.000Z',
+      cancel_at_period_end: true,
+    });
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+  });
+
+  it('with at_period_end false cancels at once', async () => {
+    const { key } = await server.createTenant();
+    await subscribe(server, key);
+    const { status, body } = await call('POST', CANCEL, { key, body: { at_period_end: false } });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ tier: 'free', status: 'canceled' });
+    expect(await tierOfNextCall(server, key)).toBe('free');
+    expect((await call('GET', SUBSCRIPTION, { key })).body).toEqual(body);
+  });
+
+  it('without a subscription is 400', async () => {
+    const { status, body } = await call('POST', CANCEL);
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'subscription' });
+  });
+
+  it.each([[{ at_period_end: 'yes' }], [{ at_period_end: null }], [{ now: true }], ['[]'], ['{']])(
+    'with the body %j is 400 and cancels nothing',
+    async (body) => {
+      const { key } = await server.createTenant();
+      await subscribe(server, key);
+      expect((await call('POST', CANCEL, { key, body })).status).toBe(400);
+      expect((await call('GET', SUBSCRIPTION, { key })).body).toMatchObject({
+        status: 'active',
+        cancel_at_period_end: false,
+      });
+    },
+  );
+});
+
+describe('report-usage', () => {
+  it('answers what was reported', async () => {
+    const { status, body } = await call('POST', REPORT, { body: { quantity: 12 } });
+    expect(status).toBe(200);
+    expect(body).toEqual({ status: 'success', quantity: 12, tenant_id: tenant.id });
+  });
+
+  it('reports once under one idempotency key, and refuses it for another quantity', async () => {
+    const body = { quantity: 3, idempotency_key: 'job-7' };
+    expect((await call('POST', REPORT, { body })).status).toBe(200);
+    expect((await call('POST', REPORT, { body })).status).toBe(200);
+    expect((await call('POST', REPORT, { body: { ...body, quantity: 4 } })).status).toBe(400);
+    expect(await server.app.models.usageReports.countDocuments({ _id: `${tenant.id}:job-7` })).toBe(1);
+  });
+
+  it.each([
+    [{}],
+    [{ quantity: 0 }],
+    [{ quantity: -1 }],
+    [{ quantity: 1.5 }],
+    [{ quantity: '3' }],
+    [{ quantity: 1_000_000_001 }],
+    [{ quantity: 1, idempotency_key: 'a b' }],
+    [{ quantity: 1, idempotency_key: 'x'.repeat(61) }],
+  ])('of %j is 400', async (body) => {
+    expect((await call('POST', REPORT, { body })).status).toBe(400);
+  });
+});
+
+describe('every route', () => {
+  const ROUTES = [
+    ['POST', CHECKOUT, WANTED],
+    ['GET', SUBSCRIPTION, undefined],
+    ['POST', CANCEL, {}],
+    ['POST', REPORT, { quantity: 1 }],
+  ] as const;
+  const withBody = (body: object | undefined) => (body ? { body } : {});
+
+  it.each(ROUTES)(
+    '%s %s is 401 without a key, with a bad one, and before its body is looked at',
+    async (...route) => {
+      const [method, path, body] = route;
+      const bad = [
+        { key: null },
+        { key: 'nonsense' },
+        { key: `${tenant.key.slice(0, -1)}${tenant.key.endsWith('0') ? '1' : '0'}` },
+        { key: null, headers: { authorization: `Basic ${tenant.key}` } },
+        { key: null, headers: { authorization: 'Bearer nonsense' } },
+      ];
+      for (const how of bad) {
+        const answer = await call(method, path, { ...withBody(body), ...how });
+        expect(answer.status).toBe(401);
+        expect(answer.body).toEqual({ error: { code: 'UNAUTHENTICATED', message: expect.any(String) } });
+      }
+      if (method === 'POST') {
+        expect((await call(method, path, { key: null, body: '{' })).status).toBe(401);
+      }
+    },
+  );
+
+  it.each(ROUTES)('%s %s takes a key by either header', async (method, path, body) => {
+    const { key } = await server.createTenant();
+    await subscribe(server, key);
+    const own = await call(method, path, { key, ...withBody(body) });
+    const bearer = await call(method, path, {
+      key: null,
+      headers: { authorization: `Bearer ${key}` },
+      ...withBody(body),
+    });
+    // A second checkout is refused; what counts is that it is known whose it is.
+    const expected = path === CHECKOUT ? 400 : 200;
+    expect([own.status, bearer.status]).toEqual([expected, expected]);
+    expect(bearer.body).toEqual(own.body);
+  });
+
+  it.each(ROUTES)("%s %s is 403 with the operator's key", async (method, path, body) => {
+    const { status, body: answer } = await call(method, path, { key: OPERATOR_KEY, ...withBody(body) });
+    expect(status).toBe(403);
+    expect(answer.error.code).toBe('FORBIDDEN');
+  });
+
+  it.each(ROUTES)('%s %s is 403 with a key that lacks the scope', async (method, path, body) => {
+    const { data } = await server.gql(
+      'mutation { createApiKey(input: { name: "narrow", scopes: [KEYS] }) { secret } }',
+      { key: tenant.key },
+    );
+    const answer = await call(method, path, { key: data.createApiKey.secret, ...withBody(body) });
+    expect(answer.status).toBe(403);
+    expect(answer.body.error.message).toContain('lacks the scope');
+  });
+
+  it('is free: no route costs a call', async () => {
+    const fresh = await server.createTenant();
+    for (const [method, path, body] of ROUTES) {
+      const { headers } = await call(method, path, { key: fresh.key, ...withBody(body) });
+      expect(headers.get('x-ratelimit-limit-day')).toBeNull();
+    }
+    const { data } = await server.gql('{ usage { apiCalls } }', { key: fresh.key });
+    expect(data.usage.apiCalls).toBe(0);
+  });
+
+  it('that does not exist is 404 with the same shape of error', async () => {
+    const { status, body } = await call('GET', '/v1/billing/nothing');
+    expect(status).toBe(404);
+    expect(body.error.code).toBe('NOT_FOUND');
+    expect((await call('GET', CANCEL)).status).toBe(404);
+  });
+});
+
+describe('the documentation', () => {
+  it('is a page at /docs', async () => {
+    const response = await fetch(`${server.url}/docs`);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toContain('swagger-ui');
+  });
+
+  it('is OpenAPI at /docs/json that lists every route with its bodies, answers and keys', async () => {
+    const { status, body } = await call('GET', '/docs/json', { key: null });
+    expect(status).toBe(200);
+    expect(body.openapi).toMatch(/^3\./);
+    const routes = Object.entries<object>(body.paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method} ${path}`),
+    );
+    expect(routes.sort()).toEqual(
+      [
+        'get /health/live',
+        'get /health/ready',
+        `get ${SUBSCRIPTION}`,
+        `post ${CANCEL}`,
+        `post ${CHECKOUT}`,
+        `post ${REPORT}`,
+        'post /v1/billing/webhook',
+      ].sort(),
+    );
+    const checkout = body.paths[CHECKOUT].post;
+    const sent = checkout.requestBody.content['application/json'].schema;
+    expect(sent.required).toEqual(['tier', 'success_url', 'cancel_url']);
+    expect(sent.properties.tier.enum).toEqual(['free', 'pro', 'enterprise']);
+    expect(Object.keys(checkout.responses)).toEqual(
+      expect.arrayContaining(['200', '400', '401', '403', '502', '503']),
+    );
+    expect(checkout.security).toEqual([{ apiKey: [] }, { bearer: [] }]);
+    expect(body.components.securitySchemes).toMatchObject({
+      apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      bearer: { type: 'http', scheme: 'bearer' },
+    });
+    const references = JSON.stringify(body).match(/"\$ref":"[^"]*"/g) ?? [];
+    expect(references).toEqual([]);
+  });
+});
+
+describe('the page of /upgrade', () => {
+  it('names every tier with its price and limits, and runs no script', async () => {
+    const response = await fetch(`${server.url}/upgrade`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toContain('text/html');
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const text = await response.text();
+    for (const words of ['FREE', 'PRO', 'ENTERPRISE', '$29 a month', 'by contract', '10,000 calls a day']) {
+      expect(text).toContain(words);
+    }
+    expect(text).not.toContain('<script');
+  });
+});
+
+describe('health', () => {
+  it('is live and ready without a key', async () => {
+    for (const path of ['/health/live', '/health/ready']) {
+      expect(await call('GET', path, { key: null })).toMatchObject({ status: 200, body: { status: 'ok' } });
+    }
+  });
+
+  it('is live, but not ready, while the server stops', async () => {
+    const stopping = await startTestServer({ clock, uri: server.uri });
+    const stopped = stopping.stop();
+    const ready = await fetch(`${stopping.url}/health/ready`);
+    expect(ready.status).toBe(503);
+    expect(ready.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await ready.json()).toEqual({ status: 'unavailable', reason: 'the server is stopping' });
+    expect((await fetch(`${stopping.url}/health/live`)).status).toBe(200);
+    await stopped;
+    await expect(fetch(`${stopping.url}/health/live`)).rejects.toThrow();
+  });
+});
+
+describe('CORS', () => {
+  const preflight = (of: TestServer, origin: string) =>
+    fetch(`${of.url}/graphql`, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type,x-api-key',
+      },
+    });
+
+  it('lets no other origin in unless it is told to', async () => {
+    const response = await preflight(server, 'https://app.example');
+    expect(response.headers.get('access-control-allow-origin')).toBeNull();
+    const read = await fetch(`${server.url}/health/live`, { headers: { origin: 'https://app.example' } });
+    expect(read.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
+  it('lets the origins of CONTINUUM_CORS_ORIGINS in, and lets them read the headers of limits', async () => {
+    const env = { CONTINUUM_CORS_ORIGINS: 'https://app.example, https://b.example' };
+    const open = await startTestServer({ clock, uri: server.uri, env });
+    try {
+      const allowed = await preflight(open, 'https://app.example');
+      expect(allowed.status).toBe(204);
+      expect(allowed.headers.get('access-control-allow-origin')).toBe('https://app.example');
+      expect(allowed.headers.get('access-control-allow-headers')).toContain('x-api-key');
+      expect(allowed.headers.get('vary')?.toLowerCase()).toContain('origin');
+      const read = await fetch(`${open.url}/health/live`, { headers: { origin: 'https://b.example' } });
+      expect(read.headers.get('access-control-allow-origin')).toBe('https://b.example');
+      expect(read.headers.get('access-control-expose-headers')).toContain('X-RateLimit-Remaining-Day');
+      const other = await preflight(open, 'https://evil.example');
+      expect(other.headers.get('access-control-allow-origin')).toBeNull();
+    } finally {
+      await open.stop();
+    }
+  });
+
+  it('lets every origin in for *', async () => {
+    const open = await startTestServer({ clock, uri: server.uri, env: { CONTINUUM_CORS_ORIGINS: '*' } });
+    try {
+      const response = await preflight(open, 'https://anywhere.example');
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
+    } finally {
+      await open.stop();
+    }
+  });
+});
