@@ -22,7 +22,7 @@ export class MeteringResolver {
   })
   @RequiresScope(ApiKeyScope.USAGE)
   async recordUsage(
-    @Arg('events', () => [UsageEventInput]) events: UsageEventInput[],
+    @Arg('events', () => [UsageEventInput], { validate: false }) events: UsageEventInput[],
     @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
     tenantId: string | null,
     @Ctx() context: Context,

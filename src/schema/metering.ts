@@ -45,7 +45,7 @@ export class ConsumeResult implements ConsumeAnswer {
   resetsAt!: Date;
 }
 
-// No constraints here: one bad event is rejected alone, where class-validator would refuse the call.
+// No constraints here: the service rejects a bad event alone, where class-validator would refuse the call.
 @InputType({ description: 'Usage that has happened elsewhere.' })
 export class UsageEventInput {
   @Field(() => ID, {
