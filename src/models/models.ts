@@ -9,6 +9,7 @@ import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.j
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
 import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
+import { type UsageEventBatchDoc, usageEventBatchSchema } from './usageEventBatch.js';
 import { type UsageReportDoc, usageReportSchema } from './usageReport.js';
 import { type WebhookEventDoc, webhookEventSchema } from './webhookEvent.js';
 
@@ -26,6 +27,7 @@ export interface Models {
   billingSubscriptions: Model<BillingSubscriptionDoc>;
   webhookEvents: Model<WebhookEventDoc>;
   fieldWindows: Model<FieldWindowDoc>;
+  usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
 }
 
@@ -46,6 +48,7 @@ export function createModels(connection: Connection): Models {
     billingSubscriptions: model('BillingSubscription', billingSubscriptionSchema),
     webhookEvents: model('WebhookEvent', webhookEventSchema),
     fieldWindows: model('FieldWindow', fieldWindowSchema),
+    usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
   };
 }

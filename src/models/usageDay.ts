@@ -16,6 +16,8 @@ export interface UsageDayDoc {
   hours: Record<string, number>;
   /** The last batch of each server instance that is counted here: tells a batch that was applied from one that was not. */
   batches: Record<string, number>;
+  /** The last batch of usage events of each writer that is counted here. */
+  recorded?: Record<string, number>;
   federationShares: number;
   extractions: number;
   /**
@@ -33,6 +35,7 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     endpoints: Schema.Types.Mixed,
     hours: Schema.Types.Mixed,
     batches: Schema.Types.Mixed,
+    recorded: Schema.Types.Mixed,
     federationShares: Number,
     extractions: Number,
     claim: Schema.Types.Mixed,

@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { ApiKeyResolver } from './apiKeyResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
+import { MeteringResolver } from './meteringResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
@@ -13,6 +14,7 @@ export const resolvers = [
   TenantResolver,
   SubscriptionResolver,
   UsageResolver,
+  MeteringResolver,
   ApiKeyResolver,
   MemoryResolver,
 ] as const;

@@ -4,7 +4,7 @@ import { DateTimeScalar } from '../schema/scalars.js';
 import { ReportUsageInput, StorageUsage, UsageReport, UsageType } from '../schema/usage.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { UsagePeriod } from '../services/usage.js';
+import { UsageGranularity, UsagePeriod } from '../services/usage.js';
 import type { Context } from './context.js';
 
 @Resolver(() => UsageType)
@@ -18,16 +18,21 @@ export class UsageResolver {
     return context.loaders.usage(tenantIdOf(context), period);
   }
 
-  @Query(() => [UsageType], { description: 'Day by day, oldest first, at most 400 days.' })
+  @Query(() => [UsageType], {
+    description:
+      'Oldest first, at most 400 days, the future left out. Hours and days that the range touches are whole; a month has those days of it that the range touches. Hours have calls only.',
+  })
   @RequiresScope(ApiKeyScope.READ)
   async usageHistory(
     @Arg('from', () => DateTimeScalar) from: Date,
     @Arg('to', () => DateTimeScalar) to: Date,
+    @Arg('granularity', () => UsageGranularity, { defaultValue: UsageGranularity.DAY })
+    granularity: UsageGranularity,
     @Ctx() context: Context,
   ): Promise<UsageType[]> {
     const tenantId = tenantIdOf(context);
     const { limits } = await context.loaders.entitlement(tenantId);
-    return context.services.usage.history(tenantId, from, to, limits);
+    return context.services.usage.history(tenantId, { from, to, granularity, limits });
   }
 
   @Query(() => StorageUsage)

@@ -47,18 +47,30 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
       },
     );
 
-    app.get('/mock/checkout/:sessionId', async (request, reply) => {
-      const { sessionId } = sessionParams.parse(request.params);
-      const session = await checkout.find(sessionId);
-      if (!session) return show(reply, 404, messagePage('There is no such checkout.'));
-      if (session.status === 'complete') return show(reply, 200, messagePage('This checkout is complete.'));
-      if (session.status === 'expired') return show(reply, 410, messagePage('This checkout has expired.'));
-      return show(reply, 200, checkoutPage(session), [session.success_url, session.cancel_url]);
-    });
-    app.post('/mock/checkout/:sessionId/complete', (request, reply) => leave(request, reply, 'complete'));
-    app.post('/mock/checkout/:sessionId/decline', (request, reply) => leave(request, reply, 'decline'));
+    app.get(
+      '/mock/checkout/:sessionId',
+      { schema: openApi('The page of a checkout') },
+      async (request, reply) => {
+        const { sessionId } = sessionParams.parse(request.params);
+        const session = await checkout.find(sessionId);
+        if (!session) return show(reply, 404, messagePage('There is no such checkout.'));
+        if (session.status === 'complete') return show(reply, 200, messagePage('This checkout is complete.'));
+        if (session.status === 'expired') return show(reply, 410, messagePage('This checkout has expired.'));
+        return show(reply, 200, checkoutPage(session), [session.success_url, session.cancel_url]);
+      },
+    );
+    app.post(
+      '/mock/checkout/:sessionId/complete',
+      { schema: openApi('Pay: 303 to the success URL') },
+      (request, reply) => leave(request, reply, 'complete'),
+    );
+    app.post(
+      '/mock/checkout/:sessionId/decline',
+      { schema: openApi('Turn back: 303 to the cancel URL') },
+      (request, reply) => leave(request, reply, 'decline'),
+    );
 
-    app.post('/mock/clock', async (request) => {
+    app.post('/mock/clock', { schema: CLOCK }, async (request) => {
       await requireOperator(request, isOperator);
       const advanceSeconds = advanceOf(request.body);
       const { now } = await mockStripe.advanceClock(advanceSeconds);
@@ -66,6 +78,15 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
     });
   };
 }
+
+const openApi = (summary: string) => ({ tags: ['Mock mode'], summary, security: [] });
+
+const CLOCK = {
+  tags: ['Mock mode'],
+  summary: "Move the mock's clock: renewals, trial ends and retries follow, with their webhooks",
+  description: 'For the operator. The body is `{"advanceSeconds": n}`.',
+  security: [{ apiKey: [] }, { bearer: [] }],
+};
 
 /** @throws UNAUTHENTICATED without a key, FORBIDDEN with another's */
 async function requireOperator(

@@ -46,7 +46,7 @@ export const createCheckoutSession = (tierNames: string[]) => ({
       tier: { type: 'string', enum: tierNames },
       success_url: url,
       cancel_url: url,
-      customer_email: { type: ['string', 'null'], format: 'email', maxLength: 320 },
+      customer_email: { type: 'string', nullable: true, format: 'email', maxLength: 320 },
     },
   },
   response: {
@@ -76,7 +76,8 @@ export const cancelSubscription = {
   ...billing,
   summary: 'Cancel at the end of the period, or at once',
   body: {
-    type: ['object', 'null'],
+    type: 'object',
+    nullable: true,
     additionalProperties: false,
     properties: { at_period_end: { type: 'boolean', default: true } },
   },

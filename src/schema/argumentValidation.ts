@@ -22,6 +22,7 @@ interface Argument {
 /**
  * type-graphql checks arguments when a resolver runs: by then the operation is charged, and earlier fields of a
  * mutation have run. This runs the same checks before, so that an operation with bad input is refused whole.
+ * Arguments with `validate: false` are left to the service.
  */
 export function createArgumentValidation(): ArgumentValidation {
   const { queries, mutations, inputTypes } = getMetadataStorage();
@@ -34,7 +35,7 @@ export function createArgumentValidation(): ArgumentValidation {
     for (const { schemaName, params = [] } of fields) {
       const described = params.flatMap((param): Argument[] => {
         if (param.kind === 'args') return [{ name: null, type: param.getType() as Class }];
-        if (param.kind !== 'arg') return [];
+        if (param.kind !== 'arg' || param.validateSettings === false) return [];
         const type = param.getType() as Class;
         return inputClasses.has(type) ? [{ name: param.name, type }] : [];
       });

@@ -1,10 +1,11 @@
 import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { UsagePeriod, type UsageReading } from '../services/usage.js';
+import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { TierLimitsType } from './tier.js';
 
-registerEnumType(UsagePeriod, { name: 'UsagePeriod', description: 'UTC minutes, days and months.' });
+registerEnumType(UsagePeriod, { name: 'UsagePeriod', description: 'UTC minutes, hours, days and months.' });
+registerEnumType(UsageGranularity, { name: 'UsageGranularity', description: 'In UTC.' });
 
 @ObjectType()
 export class EndpointUsage {
@@ -38,13 +39,15 @@ export class UsageType implements UsageReading {
   @Field(() => DateTimeScalar)
   resetsAt!: Date;
 
-  @Field(() => [EndpointUsage], { description: 'Most calls first. Not kept by the minute.' })
+  @Field(() => [EndpointUsage], { description: 'Most calls first. Not kept by the minute or the hour.' })
   byEndpoint!: EndpointUsage[];
 
-  @Field(() => BigIntScalar)
+  @Field(() => BigIntScalar, { description: 'Not kept by the minute or the hour.' })
   federationShares!: number;
 
-  @Field(() => BigIntScalar)
+  @Field(() => BigIntScalar, {
+    description: 'Calls of the endpoint `extraction`. Not kept by the minute or the hour.',
+  })
   extractions!: number;
 }
 

@@ -8,6 +8,11 @@ import { createApiKeys } from './identity/apiKeys.js';
 import { createAuthenticator } from './identity/authenticator.js';
 import { createTenants } from './identity/tenants.js';
 import { createMemories } from './memories/memories.js';
+import { createConsumption } from './metering/consumption.js';
+import { createDayCounts } from './metering/dayCounts.js';
+import { createEndpointNames } from './metering/endpointNames.js';
+import { createEventJournal } from './metering/eventJournal.js';
+import { createUsageEvents } from './metering/usageEvents.js';
 import type { Services } from './services.js';
 import { createStorage } from './storage/storage.js';
 import { createCustomers } from './stripe/customers.js';
@@ -73,6 +78,9 @@ export function createServices({
   const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
   const mockStripe = mock && settling(mock, inbox);
   const admission = createAdmission(base);
+  const endpointNames = createEndpointNames(base);
+  const dayCounts = createDayCounts({ ...base, endpointNames, admission });
+  const eventJournal = createEventJournal({ ...base, dayCounts });
   const changes = createChanges({
     ...base,
     listeners: {
@@ -85,6 +93,12 @@ export function createServices({
     },
   });
   let sweeping: NodeJS.Timeout | undefined;
+
+  function countLeftovers(): void {
+    eventJournal
+      .countLeftovers()
+      .catch((error: unknown) => log.warn({ err: error }, 'the sweep of usage events failed'));
+  }
 
   function createMock(): MockStripe {
     const webhookUrl = () => {
@@ -122,6 +136,8 @@ export function createServices({
     memories: createMemories({ ...base, storage }),
     subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
     usage: createUsage({ ...base, admission }),
+    consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
+    usageEvents: createUsageEvents({ ...base, journal: eventJournal }),
     usageReports: createUsageReports({ ...base, stripe, customers }),
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
@@ -131,7 +147,9 @@ export function createServices({
       await admission.start();
       await mockStripe?.start();
       inbox.start();
+      countLeftovers();
       sweeping = setInterval(() => {
+        countLeftovers();
         storage
           .sweep()
           .catch((error: unknown) => log.warn({ err: error }, 'the sweep of storage holds failed'));
@@ -142,6 +160,7 @@ export function createServices({
       await mockStripe?.stop();
       await inbox.stop();
       await changes.stop();
+      await eventJournal.stop();
       await admission.stop();
     },
   };

@@ -3,6 +3,8 @@ import type { ApiKeys } from './identity/apiKeys.js';
 import type { Authenticator } from './identity/authenticator.js';
 import type { Tenants } from './identity/tenants.js';
 import type { Memories } from './memories/memories.js';
+import type { Consumption } from './metering/consumption.js';
+import type { UsageEvents } from './metering/usageEvents.js';
 import type { Storage } from './storage/storage.js';
 import type { UsageReports } from './stripe/usageReports.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
@@ -15,6 +17,7 @@ export interface Services {
   admission: Admission;
   apiKeys: ApiKeys;
   authenticator: Authenticator;
+  consumption: Consumption;
   entitlements: Entitlements;
   memories: Memories;
   storage: Storage;
@@ -22,6 +25,7 @@ export interface Services {
   tenants: Tenants;
   tiers: Tiers;
   usage: Usage;
+  usageEvents: UsageEvents;
   usageReports: UsageReports;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;

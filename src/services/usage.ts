@@ -9,6 +9,7 @@ import {
   endOfDay,
   endOfMinute,
   endOfMonth,
+  hourOf,
   minuteOf,
   startOfDay,
   startOfMonth,
@@ -18,6 +19,14 @@ import type { TierLimits } from './tiers/catalogue.js';
 
 export enum UsagePeriod {
   MINUTE = 'MINUTE',
+  HOUR = 'HOUR',
+  DAY = 'DAY',
+  MONTH = 'MONTH',
+}
+
+/** How finely history is told. */
+export enum UsageGranularity {
+  HOUR = 'HOUR',
   DAY = 'DAY',
   MONTH = 'MONTH',
 }
@@ -47,10 +56,29 @@ export interface UsageQuery {
 export interface Usage {
   /** One database read for any number of queries. */
   current(queries: readonly UsageQuery[]): Promise<UsageReading[]>;
-  /** Day by day, oldest first; days without a call are there too. */
-  history(tenantId: string, from: Date, to: Date, limits: TierLimits): Promise<UsageReading[]>;
+  /**
+   * Oldest first; hours and days without a call are there too, the future is not. Hours and days that the range
+   * touches are whole; a month has those days of it that the range touches, so that months and days add up alike.
+   * @throws BAD_USER_INPUT for an empty range, or one of more than 400 days
+   */
+  history(tenantId: string, query: HistoryQuery): Promise<UsageReading[]>;
 }
 
+export interface HistoryQuery {
+  from: Date;
+  /** Exclusive. */
+  to: Date;
+  granularity: UsageGranularity;
+  limits: TierLimits;
+}
+
+interface HistoryDay {
+  day: Date;
+  /** undefined: nothing was used. */
+  doc: UsageDayDoc | undefined;
+}
+
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MAX_HISTORY_DAYS = 400;
 
@@ -83,6 +111,15 @@ export function createUsage(deps: {
     };
   }
 
+  /** Hours have calls only. */
+  function readHour(doc: UsageDayDoc | undefined, fromMs: number): UsageReading {
+    const to = new Date(fromMs + HOUR_MS);
+    return {
+      ...reading(UsagePeriod.HOUR, new Date(fromMs), to, [], null),
+      apiCalls: doc?.hours?.[hourOf(fromMs)] ?? 0,
+    };
+  }
+
   function readPeriod(
     { period, limits }: UsageQuery,
     today: UsageDayDoc | undefined,
@@ -92,6 +129,8 @@ export function createUsage(deps: {
     switch (period) {
       case UsagePeriod.MINUTE:
         return readMinute(today, nowMs, limits);
+      case UsagePeriod.HOUR:
+        return readHour(today, startOfHour(nowMs));
       case UsagePeriod.DAY:
         return readDay(today, startOfDay(nowMs), limits);
       case UsagePeriod.MONTH:
@@ -130,6 +169,35 @@ export function createUsage(deps: {
     return { _id: { $gte: usageDayId(tenantId, dayOf(startOfMonth(nowMs).getTime())), $lte: today } };
   }
 
+  /** The days that the range touches, up to now, by one read. */
+  async function readDays(tenantId: string, from: Date, to: Date): Promise<HistoryDay[]> {
+    if (from.getTime() >= to.getTime()) throw badInput('to', 'must be after from');
+    const firstMs = startOfDay(from.getTime()).getTime();
+    if ((to.getTime() - firstMs) / DAY_MS > MAX_HISTORY_DAYS) {
+      throw badInput('from', `the range may have at most ${MAX_HISTORY_DAYS} days`);
+    }
+    const lastMs = startOfDay(Math.min(to.getTime() - 1, clock.now())).getTime();
+    const count = (lastMs - firstMs) / DAY_MS + 1;
+    if (count < 1) return [];
+    const docs = await models.usageDays
+      .find({
+        _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) },
+      })
+      .lean<UsageDayDoc[]>();
+    const byId = new Map(docs.map((doc) => [doc._id, doc]));
+    return Array.from({ length: count }, (_, i) => {
+      const day = new Date(firstMs + i * DAY_MS);
+      return { day, doc: byId.get(usageDayId(tenantId, dayOf(day.getTime()))) };
+    });
+  }
+
+  /** @param days of one month, at least one */
+  function readMonth(days: readonly HistoryDay[]): UsageReading {
+    const [first, last] = [days[0], days.at(-1)] as [HistoryDay, HistoryDay];
+    const docs = days.flatMap(({ doc }) => doc ?? []);
+    return reading(UsagePeriod.MONTH, first.day, endOfDay(last.day.getTime()), docs, null);
+  }
+
   return {
     async current(queries) {
       const nowMs = clock.now();
@@ -148,26 +216,29 @@ export function createUsage(deps: {
       });
     },
 
-    async history(tenantId, from, to, limits) {
-      if (from.getTime() >= to.getTime()) throw badInput('to', 'must be after from');
-      const firstMs = startOfDay(from.getTime()).getTime();
-      const lastMs = startOfDay(Math.min(to.getTime() - 1, clock.now())).getTime();
-      const count = (lastMs - firstMs) / DAY_MS + 1;
-      if ((to.getTime() - firstMs) / DAY_MS > MAX_HISTORY_DAYS) {
-        throw badInput('from', `the range may have at most ${MAX_HISTORY_DAYS} days`);
-      }
-      if (count < 1) return [];
+    async history(tenantId, { from, to, granularity, limits }) {
       await settle([tenantId], clock.now());
-      const docs = await models.usageDays
-        .find({
-          _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) },
-        })
-        .lean<UsageDayDoc[]>();
-      const byId = new Map(docs.map((doc) => [doc._id, doc]));
-      return Array.from({ length: count }, (_, i) => {
-        const day = new Date(firstMs + i * DAY_MS);
-        return readDay(byId.get(usageDayId(tenantId, dayOf(day.getTime()))), day, limits);
-      });
+      const days = await readDays(tenantId, from, to);
+      switch (granularity) {
+        case UsageGranularity.HOUR: {
+          const untilMs = Math.min(to.getTime(), clock.now() + 1);
+          return days
+            .flatMap(({ day, doc }) => hoursOfDay(day).map((fromMs) => ({ fromMs, doc })))
+            .filter(({ fromMs }) => fromMs + HOUR_MS > from.getTime() && fromMs < untilMs)
+            .map(({ fromMs, doc }) => readHour(doc, fromMs));
+        }
+        case UsageGranularity.DAY:
+          return days.map(({ day, doc }) => readDay(doc, day, limits));
+        case UsageGranularity.MONTH:
+          return [...Map.groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
+            readMonth,
+          );
+      }
     },
   };
 }
+
+const startOfHour = (ms: number): number => Math.floor(ms / HOUR_MS) * HOUR_MS;
+
+const hoursOfDay = (day: Date): number[] =>
+  Array.from({ length: 24 }, (_, hour) => day.getTime() + hour * HOUR_MS);

@@ -51,9 +51,7 @@ async function start(clock = createFakeClock(NOON)): Promise<RunningAdmission> {
 }
 
 /** A ledger without the server around it: to be left, paused and looked into. */
-async function openLedger(
-  epoch: number,
-): Promise<{
+async function openLedger(epoch: number): Promise<{
   ledger: SoleLedger;
   call(tenantId: string, calls: number, day?: number): Promise<Decision | 'undecided'>;
 }> {
@@ -138,6 +136,18 @@ describe('an instance that is alone', () => {
     running.pop();
     expect((await dayOf(tenantId))?.calls).toBe(10);
     expect((await dayOf(tenantId, '2026-11-23'))?.calls).toBe(15);
+  });
+
+  it('sees what something else recorded, from the next call on', async () => {
+    const admission = await start();
+    const tenantId = newTenant();
+    await admission.admit(tenantId, limits(10), costs(3));
+    await models.usageDays.updateOne({ _id: `${tenantId}:2026-11-22` }, { $inc: { calls: 6 } });
+    admission.recorded([`${tenantId}:2026-11-22`]);
+    const decisions = await Promise.all([1, 2].map(() => admission.admit(tenantId, limits(10), costs(1))));
+    expect(admitted(decisions)).toBe(1);
+    await admission.settle([`${tenantId}:2026-11-22`]);
+    expect((await dayOf(tenantId))?.calls).toBe(10);
   });
 
   it('leaves nothing to settle when it stops', async () => {

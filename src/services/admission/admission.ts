@@ -34,6 +34,8 @@ export interface Admission {
   look(tenantId: string): Promise<WindowUse>;
   /** Takes a charge back, because what was charged for failed through our fault. */
   giveBack(tenantId: string, charges: readonly Charge[], used: WindowUse): Promise<void>;
+  /** Something else added calls to these usage days: the next decisions see them. */
+  recorded(usageDayIds: readonly string[]): void;
   /** Brings what is decided into the documents of these usage days: to be called before they are read. */
   settle(usageDayIds: readonly string[]): Promise<void>;
 }

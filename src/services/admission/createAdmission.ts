@@ -132,6 +132,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
         queue.submit({ kind: 'giveBack', tenantId, charges, used, resolve, reject });
       });
     },
+    recorded: (ids) => (sole ?? shared).recorded(ids),
     settle: (ids) => (sole ?? shared).settle(ids),
     async start() {
       await membership.beat(null);

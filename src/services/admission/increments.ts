@@ -17,11 +17,15 @@ export interface Increment {
   batch: number;
 }
 
-/** @returns calls by encoded path: `endpoints.<name>` and `hours.<hour>` */
+/** Calls to this endpoint are extractions too. */
+const EXTRACTION_ENDPOINT = 'extraction';
+
+/** @returns calls by encoded path: `endpoints.<name>`, `hours.<hour>` and `extractions` */
 export function callPaths(charges: readonly Charge[], hour: number): Map<string, number> {
   const paths = new Map<string, number>();
   for (const { endpoint, calls } of charges) {
-    for (const path of [`endpoints.${encodeEndpoint(endpoint)}`, `hours.${hour}`]) {
+    const more = endpoint === EXTRACTION_ENDPOINT ? ['extractions'] : [];
+    for (const path of [`endpoints.${encodeEndpoint(endpoint)}`, `hours.${hour}`, ...more]) {
       paths.set(path, (paths.get(path) ?? 0) + calls);
     }
   }
@@ -77,9 +81,9 @@ function beginningIncrement({ id, limits, calls, charges, minute, hour, instance
             at: minute,
             calls: { $add: [{ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] }, calls] },
           },
-          ...Object.fromEntries(paths),
           federationShares: { $ifNull: ['$federationShares', 0] },
           extractions: { $ifNull: ['$extractions', 0] },
+          ...Object.fromEntries(paths),
           [`batches.${instance}`]: batch,
         },
       },

@@ -33,6 +33,8 @@ export interface Ledger {
   commit(batch: readonly Waiting[]): Promise<readonly Waiting[]>;
   /** What the tenant has used as far as this instance knows. */
   peek(tenantId: string): WindowUse | null;
+  /** Something else added calls to these usage days. */
+  recorded(usageDayIds: readonly string[]): void;
   /** Brings what is decided into the documents of these usage days, for those who read them. */
   settle(usageDayIds: readonly string[]): Promise<void>;
 }

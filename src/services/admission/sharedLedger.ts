@@ -238,6 +238,9 @@ export function createSharedLedger(deps: {
       const view = views.get(usageDayId(tenantId, dayOf(nowMs)));
       return view ? useOf(view, nowMs) : null;
     },
+    recorded(ids) {
+      for (const id of ids) views.delete(id);
+    },
     async settle() {
       // Every batch is in the documents before it is answered.
     },

@@ -25,6 +25,8 @@ interface Account {
   /** What is in the journal but not yet in the document; `minute` as it will be there. */
   unsettled: { calls: number; paths: Map<string, number> } | null;
   durableMinute: { at: number; calls: number };
+  /** Something else added calls to the document. */
+  outdated: boolean;
   /** The last batch that is counted in the document. */
   settledSequence: number;
 }
@@ -80,7 +82,9 @@ export function createSoleLedger(deps: {
     const today = dayOf(nowMs);
     const idOf = (item: Waiting) =>
       usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
-    if (!(await claim([...new Set(batch.map(idOf))]))) return batch;
+    const ids = [...new Set(batch.map(idOf))];
+    if (!(await claim(ids))) return batch;
+    await refresh(ids);
 
     const entries = new Map<string, JournalEntry>();
     const answers: (() => void)[] = [];
@@ -168,6 +172,18 @@ export function createSoleLedger(deps: {
     }
   }
 
+  /** Reads again how many calls a day has. While a batch is decided nothing else adds to what is unsettled. */
+  async function refresh(ids: readonly string[]): Promise<void> {
+    const outdated = ids.filter((id) => accounts.get(id)?.outdated);
+    if (outdated.length === 0) return;
+    await settle(outdated);
+    for (const id of outdated) (accounts.get(id) as Account).outdated = false;
+    const found = await days
+      .find({ _id: { $in: outdated as never[] } }, { projection: { calls: 1 }, timeoutMS: COMMIT_TIMEOUT_MS })
+      .toArray();
+    for (const { _id, calls } of found) (accounts.get(String(_id)) as Account).view.calls = calls;
+  }
+
   /** @returns false when the epoch is sealed */
   async function append(entries: JournalEntry[]): Promise<boolean> {
     uncertain = entries;
@@ -226,7 +242,8 @@ export function createSoleLedger(deps: {
       if (day.claim?.epoch === epoch) {
         const view = viewOf(day, clock.now());
         const durableMinute = { ...view.minute };
-        accounts.set(day._id, { view, unsettled: null, durableMinute, settledSequence: day.claim.settled });
+        const settledSequence = day.claim.settled;
+        accounts.set(day._id, { view, unsettled: null, durableMinute, outdated: false, settledSequence });
       } else if (day.claim) {
         foreign.push(day.claim.epoch);
       }
@@ -302,6 +319,12 @@ export function createSoleLedger(deps: {
     settleAll,
     settle,
     sealed: () => isSealed,
+    recorded(ids) {
+      for (const id of ids) {
+        const account = accounts.get(id);
+        if (account) account.outdated = true;
+      }
+    },
     peek(tenantId) {
       const nowMs = clock.now();
       const account = accounts.get(usageDayId(tenantId, dayOf(nowMs)));

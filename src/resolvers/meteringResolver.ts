@@ -1,0 +1,43 @@
+import { Arg, Ctx, ID, Mutation, Resolver } from 'type-graphql';
+import { RequiresScope } from '../directives/access.js';
+import { badInput, forbidden } from '../errors.js';
+import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
+import { tenantIdOf } from '../services/identity/caller.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import type { Context } from './context.js';
+
+@Resolver()
+export class MeteringResolver {
+  @Mutation(() => ConsumeResult, {
+    description:
+      'Charges the calls if the limits have room for them, in one exact step. A limit is no error.',
+  })
+  @RequiresScope(ApiKeyScope.USAGE)
+  consume(@Arg('input') { endpoint, cost }: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
+    return context.services.consumption.consume(tenantIdOf(context), endpoint, cost);
+  }
+
+  @Mutation(() => [UsageEventResult], {
+    description:
+      'Records usage that has happened, at most 1000 events a call, each once, answered in order. Limits refuse none of it, and count all of it in its day. After an error send the same events again.',
+  })
+  @RequiresScope(ApiKeyScope.USAGE)
+  async recordUsage(
+    @Arg('events', () => [UsageEventInput], { validate: false }) events: UsageEventInput[],
+    @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
+    tenantId: string | null,
+    @Ctx() context: Context,
+  ): Promise<UsageEventResult[]> {
+    return context.services.usageEvents.record(await usedBy(tenantId, context), events);
+  }
+}
+
+async function usedBy(tenantId: string | null, context: Context): Promise<string> {
+  if (context.principal?.kind === 'operator') {
+    if (!tenantId) throw badInput('tenantId', "is needed with the operator's key");
+    return (await context.services.tenants.get(tenantId))._id;
+  }
+  const own = tenantIdOf(context);
+  if (tenantId && tenantId !== own) throw forbidden('A key may record usage of its own tenant only');
+  return own;
+}

@@ -1,0 +1,214 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createFakeClock } from '../support/fakeClock.js';
+import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+
+const NOON = '2126-11-22T12:00:10Z';
+const CONSUME = `mutation ($endpoint: String! = "jobs", $cost: Int! = 1) {
+  consume(input: { endpoint: $endpoint, cost: $cost }) { allowed remaining resetsAt } }`;
+const RECORD = `mutation ($events: [UsageEventInput!]!, $tenantId: ID) {
+  recordUsage(events: $events, tenantId: $tenantId) { id status reason } }`;
+const ONE = [{ id: 'a', endpoint: 'jobs', quantity: 1 }];
+
+let server: TestServer;
+const clock = createFakeClock(NOON);
+
+beforeAll(async () => {
+  server = await startTestServer({ clock });
+});
+afterAll(() => server.stop());
+
+async function limited(apiCallsPerDay: number, apiCallsPerMinute: number): Promise<TestTenant> {
+  const tenant = await server.createTenant();
+  await server.setLimits(tenant.id, { apiCallsPerDay, apiCallsPerMinute });
+  return tenant;
+}
+
+async function keyWithScopes({ key }: TestTenant, scopes: string): Promise<string> {
+  const made = await server.gql(
+    `mutation { createApiKey(input: { name: "k", scopes: [${scopes}] }) { secret } }`,
+    { key },
+  );
+  return made.data.createApiKey.secret;
+}
+
+describe('consume', () => {
+  it('charges until the tighter window is used up, and tells what is left and when it begins anew', async () => {
+    const { key } = await limited(100, 3);
+    const take = async (cost: number) =>
+      (await server.gql(CONSUME, { key, variables: { cost } })).data.consume;
+    const resetsAt = '2126-11-22T12:01:00.000Z';
+    expect(await take(2)).toEqual({ allowed: true, remaining: 1, resetsAt });
+    expect(await take(2)).toEqual({ allowed: false, remaining: 1, resetsAt });
+    expect(await take(1)).toEqual({ allowed: true, remaining: 0, resetsAt });
+    expect(await take(1)).toEqual({ allowed: false, remaining: 0, resetsAt });
+    const { data } = await server.gql('{ usage { apiCalls byEndpoint { endpoint calls } } }', { key });
+    expect(data.usage).toEqual({ apiCalls: 3, byEndpoint: [{ endpoint: 'jobs', calls: 3 }] });
+  });
+
+  it('tells the day when the day refuses, and answers without an error', async () => {
+    const { key } = await limited(5, 100);
+    const answer = await server.gql(CONSUME, { key, variables: { cost: 6 } });
+    expect(answer).toMatchObject({ status: 200, errors: [] });
+    const resetsAt = '2126-11-23T00:00:00.000Z';
+    expect(answer.data.consume).toEqual({ allowed: false, remaining: 5, resetsAt });
+  });
+
+  it('lets exactly the limit through under concurrency, together with metered operations', async () => {
+    const { key } = await limited(30, 1_000);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => server.gql(CONSUME, { key })));
+    expect(answers.filter(({ data }) => data.consume.allowed)).toHaveLength(30);
+    expect((await server.gql('{ memories { edges { cursor } } }', { key })).status).toBe(429);
+  });
+
+  it('costs one call unless told, and counts the endpoint extraction as extractions', async () => {
+    const { key } = await limited(100, 100);
+    await server.gql('mutation { consume(input: { endpoint: "jobs" }) { allowed } }', { key });
+    await server.gql(CONSUME, { key, variables: { endpoint: 'extraction', cost: 4 } });
+    await server.gql(CONSUME, { key, variables: { endpoint: 'extraction', cost: 2 } });
+    const { data } = await server.gql('{ usage { apiCalls extractions } }', { key });
+    expect(data.usage).toEqual({ apiCalls: 7, extractions: 6 });
+  });
+
+  it.each([
+    ['cost', { cost: 0 }],
+    ['cost', { cost: -1 }],
+    ['cost', { cost: 1_000_001 }],
+    ['endpoint', { endpoint: '' }],
+    ['endpoint', { endpoint: '   ' }],
+    ['endpoint', { endpoint: 'line\nbreak' }],
+    ['endpoint', { endpoint: 'x'.repeat(101) }],
+  ])('refuses the %s of %j as BAD_USER_INPUT', async (argument, variables) => {
+    const { key } = await limited(10, 10);
+    const answer = await server.gql(CONSUME, { key, variables });
+    expect(answer.status).toBe(400);
+    expect(answer.errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      argument: `input.${argument}`,
+    });
+    expect((await server.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls).toBe(0);
+  });
+
+  it('needs a key with the scope USAGE, of a tenant', async () => {
+    const tenant = await limited(10, 10);
+    const code = async (key: string | null) =>
+      (await server.gql(CONSUME, { key })).errors[0]?.extensions.code ?? 'none';
+    expect(await code(null)).toBe('UNAUTHENTICATED');
+    expect(await code(await keyWithScopes(tenant, 'READ, WRITE'))).toBe('FORBIDDEN');
+    expect(await code(await keyWithScopes(tenant, 'USAGE'))).toBe('none');
+    expect((await server.gql(CONSUME)).errors[0]?.extensions.code).toBe('FORBIDDEN');
+  });
+});
+
+describe('recordUsage', () => {
+  it('answers each event in order, counts what it accepts, and does not touch the minute', async () => {
+    const { key } = await limited(100, 100);
+    const variables = {
+      events: [
+        { id: 'a', endpoint: 'search', quantity: 2, at: '2126-11-22T08:15:00+02:00' },
+        { id: 'a', endpoint: 'search', quantity: 2, at: '2126-11-22T06:15:00Z' },
+        { id: 'b', endpoint: 'search', quantity: 0 },
+        { id: 'c', endpoint: 'extraction', quantity: 3 },
+      ],
+    };
+    const { data, errors } = await server.gql(RECORD, { key, variables });
+    expect(errors).toEqual([]);
+    expect(data.recordUsage).toEqual([
+      { id: 'a', status: 'ACCEPTED', reason: null },
+      { id: 'a', status: 'DUPLICATE', reason: 'was recorded before' },
+      { id: 'b', status: 'REJECTED', reason: 'quantity: must be a whole number from 1 to 1000000000' },
+      { id: 'c', status: 'ACCEPTED', reason: null },
+    ]);
+    const usage = await server.gql(
+      '{ usage { apiCalls remaining extractions byEndpoint { endpoint calls } } minute: usage(period: MINUTE) { apiCalls } }',
+      { key },
+    );
+    expect(usage.data).toEqual({
+      usage: {
+        apiCalls: 5,
+        remaining: 95,
+        extractions: 3,
+        byEndpoint: [
+          { endpoint: 'extraction', calls: 3 },
+          { endpoint: 'search', calls: 2 },
+        ],
+      },
+      minute: { apiCalls: 0 },
+    });
+  });
+
+  it('records for a tenant over its limit, which is then refused by limits', async () => {
+    const { key } = await limited(1, 100);
+    const events = [{ id: 'a', endpoint: 'jobs', quantity: 50 }];
+    expect((await server.gql(RECORD, { key, variables: { events } })).data.recordUsage[0].status).toBe(
+      'ACCEPTED',
+    );
+    expect((await server.gql(CONSUME, { key })).data.consume).toMatchObject({ allowed: false, remaining: 0 });
+    const more = [{ id: 'b', endpoint: 'jobs', quantity: 50 }];
+    expect((await server.gql(RECORD, { key, variables: { events: more } })).errors).toEqual([]);
+    expect((await server.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls).toBe(100);
+  });
+
+  it('takes 1,000 events and refuses 1,001 whole', async () => {
+    const { key } = await limited(1, 1);
+    const events = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ id: `e${i}`, endpoint: 'jobs', quantity: 1 }));
+    const refused = await server.gql(RECORD, { key, variables: { events: events(1_001) } });
+    expect(refused.status).toBe(400);
+    expect(refused.errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'events' });
+    const taken = await server.gql(RECORD, { key, variables: { events: events(1_000) } });
+    expect(taken.data.recordUsage).toHaveLength(1_000);
+    expect((await server.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls).toBe(1_000);
+  });
+
+  it("is for the key's own tenant with the scope, and for the operator who names one", async () => {
+    const [tenant, other] = [await limited(10, 10), await limited(10, 10)];
+    const code = async (key: string | null, tenantId?: string) =>
+      (await server.gql(RECORD, { key, variables: { events: ONE, tenantId } })).errors[0]?.extensions.code;
+    expect(await code(null)).toBe('UNAUTHENTICATED');
+    expect(await code(await keyWithScopes(tenant, 'READ'))).toBe('FORBIDDEN');
+    expect(await code(tenant.key, other.id)).toBe('FORBIDDEN');
+    expect(await code(tenant.key, tenant.id)).toBeUndefined();
+    const operator = (tenantId?: string) =>
+      server.gql(RECORD, { variables: { events: [...ONE, { ...ONE[0], id: 'b' }], tenantId } });
+    expect((await operator()).errors[0]?.extensions).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      argument: 'tenantId',
+    });
+    expect((await operator('ten_none')).errors[0]?.extensions.code).toBe('NOT_FOUND');
+    const { data } = await operator(tenant.id);
+    expect(data.recordUsage.map(({ status }: { status: string }) => status)).toEqual([
+      'DUPLICATE',
+      'ACCEPTED',
+    ]);
+    expect((await server.gql('{ usage { apiCalls } }', { key: other.key })).data.usage.apiCalls).toBe(0);
+  });
+
+  it('answers 503 with Retry-After when the database fails, and the same call again is counted once', async () => {
+    const { key } = await limited(10, 10);
+    const collection = server.app.models.usageEventBatches.collection;
+    const broken = vi.spyOn(collection, 'insertMany').mockRejectedValueOnce(new Error('away'));
+    const failed = await server.gql(RECORD, { key, variables: { events: ONE } });
+    broken.mockRestore();
+    expect(failed.status).toBe(503);
+    expect(failed.errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
+    expect(Number(failed.headers.get('retry-after'))).toBeGreaterThan(0);
+    const again = await server.gql(RECORD, { key, variables: { events: ONE } });
+    expect(again.data.recordUsage[0].status).toBe('ACCEPTED');
+    expect((await server.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls).toBe(1);
+  });
+
+  it('is counted at the start of a server when the one before died in between', async () => {
+    const { key } = await limited(10, 10);
+    const days = server.app.models.usageDays.collection;
+    const killed = vi.spyOn(days, 'bulkWrite').mockRejectedValueOnce(new Error('killed'));
+    expect((await server.gql(RECORD, { key, variables: { events: ONE } })).status).toBe(503);
+    killed.mockRestore();
+    const next = await startTestServer({ clock, uri: server.uri });
+    try {
+      const calls = async () => (await next.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls;
+      await vi.waitFor(async () => expect(await calls()).toBe(1), { timeout: 5_000 });
+    } finally {
+      await next.stop();
+    }
+  });
+});
