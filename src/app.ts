@@ -13,6 +13,7 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createErrorFormatter } from './directives/clientErrors.js';
+import { createDocumentBounds } from './directives/documentBounds.js';
 import { createEnforcement } from './directives/enforcement.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readRules } from './directives/rules.js';
@@ -97,11 +98,13 @@ export async function startApp(
         enforcement,
         authenticator: services.authenticator,
         validateArguments: createArgumentValidation(),
+        clock,
         log,
       }),
     ],
   });
 
+  const checkDocument = createDocumentBounds(MAX_TOKENS);
   const authenticate = async (request: FastifyRequest) => {
     const key = apiKeyOf(request.headers);
     return key === null ? null : services.authenticator.authenticate(key, request.ip);
@@ -138,6 +141,9 @@ export async function startApp(
       url: '/graphql',
       method: ['GET', 'POST'],
       schema: { hide: true },
+      preHandler: async ({ body, query }) => {
+        checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
+      },
       handler: fastifyApolloHandler(apollo, {
         context: async (request) => createContext(services, request.headers, request.ip),
       }),

@@ -29,8 +29,8 @@ export interface Grant {
 export interface OperationOutcome {
   /** Whether any field failed: holds that were not used are given back. */
   failed: boolean;
-  /** Names of the root fields that failed through our fault: their calls are given back. */
-  ourFaults: ReadonlySet<string>;
+  /** Names of the root fields whose calls are given back. */
+  givenBack: ReadonlySet<string>;
 }
 
 /** What a refused operation still tells in headers. */
@@ -191,8 +191,8 @@ export function createEnforcement(deps: {
     return {
       holds,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
-      async end({ failed, ourFaults }) {
-        const unearned = chargesOf(plan.fields.filter(({ rootKey }) => ourFaults.has(rootKey)));
+      async end({ failed, givenBack }) {
+        const unearned = chargesOf(plan.fields.filter(({ rootKey }) => givenBack.has(rootKey)));
         if (used && unearned.length > 0) await admission.giveBack(tenantId, unearned, used);
         // A hold that was used is gone; releasing it does nothing.
         if (failed) await releaseAll(tenantId, holds);

@@ -1,10 +1,11 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
 import { type GraphQLSchema, getVariableValues, type OperationDefinitionNode } from 'graphql';
 import type { Logger } from 'pino';
+import type { Clock } from '../clock.js';
 import type { BillingError } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
-import { expectedFailure, isOurFault } from './clientErrors.js';
+import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { type Enforcement, type Grant, isRefusal } from './enforcement.js';
 import { type OperationPlan, planOperation } from './plan.js';
 import type { FieldRule, Rules } from './rules.js';
@@ -34,9 +35,10 @@ export function enforcementPlugin(deps: {
   enforcement: Enforcement;
   authenticator: Authenticator;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
+  clock: Clock;
   log: Logger;
 }): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, enforcement, authenticator, validateArguments, log } = deps;
+  const { schema, rules, enforcement, authenticator, validateArguments, clock, log } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
@@ -50,8 +52,10 @@ export function enforcementPlugin(deps: {
     passages.set(context, { metered: plan.metered, headers: new Map() });
     enforcement.checkAccess(plan, context.principal);
     for (const { coordinate, args } of plan.roots) {
+      // First the constraints: a check may rely on them.
       const fault = await validateArguments(coordinate, args);
       if (fault) throw fault;
+      rules.get(coordinate)?.check?.(args, clock.now());
     }
     await take(plan, context);
   }
@@ -70,12 +74,12 @@ export function enforcementPlugin(deps: {
     const { grant } = context;
     if (!grant) return;
     context.grant = null;
-    const faults = errors.filter(isOurFault);
-    const ourFaults = new Set(
+    const faults = errors.filter(isGivenBack);
+    const givenBack = new Set(
       faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])),
     );
     try {
-      await grant.end({ failed: errors.length > 0, ourFaults });
+      await grant.end({ failed: errors.length > 0, givenBack });
     } catch (error) {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     }
