@@ -225,5 +225,5 @@ describe('the process', () => {
     for (const name of Object.keys(ALL_BAD)) expect(stderr).toContain(`  - ${name}`);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout).toBe('');
-  });
+  }, 60_000);
 });
