@@ -19,7 +19,7 @@ interface Instance extends SharedConcurrency {
 
 const SHORT_LEASE_MS = 500;
 /** A command's 250 ms, and what two busy cores add. */
-const DECISION_MS = 400;
+const DECISION_MS = 600;
 
 let server: TestRedis;
 let running: Instance[];
@@ -149,7 +149,7 @@ describe('when Redis is killed', () => {
     const startedAt = Date.now();
     expect(await beginMany([one], 20, 5)).toHaveLength(3);
     expect(await beginMany([two], 20, 5)).toHaveLength(5);
-    expect(Date.now() - startedAt).toBeLessThan(50);
+    expect(Date.now() - startedAt).toBeLessThan(250);
     before[0]?.();
     expect(await beginMany([one], 20, 5)).toHaveLength(1);
     await sleep(1_200);
