@@ -28,8 +28,6 @@ import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
-import { createConcurrency } from './services/admission/concurrency.js';
-import { createFieldLimits } from './services/admission/fieldLimits.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { apiKeyOf } from './services/identity/caller.js';
 
@@ -64,8 +62,6 @@ export async function startApp(
   const schema = buildSchema([...resolvers], config.catalogue);
   const enforcement = createEnforcement({
     ...services,
-    concurrency: createConcurrency(),
-    fieldLimits: createFieldLimits({ models, clock }),
     clock,
     upgradeUrl: () => `${publicUrl()}/upgrade`,
   });

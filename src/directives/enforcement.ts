@@ -234,7 +234,7 @@ export function createEnforcement(deps: {
         };
       }
       if (!plan.metered) return takeCallsAndStorage(plan, entitlement);
-      const endConcurrency = concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
+      const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
       if (!endConcurrency) return concurrencyRefused(entitlement);
       try {
         const outcome = await takeCallsAndStorage(plan, entitlement);
