@@ -50,6 +50,8 @@ const LOCK_RETRY_MS = 250;
 const EXIT_CODE_WAIT_MS = 1_000;
 const DEFAULT_CACHE_GB = 0.25;
 const OPLOG_MB = 256;
+/** A killed server leaves its transaction open; for the default of 60 s nobody else could write what it had touched. */
+const MAX_TRANSACTION_SECONDS = 3;
 
 /**
  * Starts MongoDB on `dataDir` and waits until it takes writes.
@@ -182,6 +184,7 @@ function mongodArguments(options: MongodOptions, dbPath: string, port: number): 
     // A primary waits 15 s for secondaries to catch up before it stops. There are none.
     'shutdownTimeoutMillisForSignaledShutdown=0',
     'diagnosticDataCollectionEnabled=false',
+    `transactionLifetimeLimitSeconds=${MAX_TRANSACTION_SECONDS}`,
   ];
   return [
     ...['--dbpath', dbPath, '--replSet', REPLICA_SET, '--port', String(port)],

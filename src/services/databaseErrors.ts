@@ -6,6 +6,7 @@ const AWAY = new Set([
   'MongoNetworkTimeoutError',
   'MongoNotConnectedError',
   'MongoPoolClearedError',
+  'MongoPoolClearedOnNetworkError',
   'MongoPoolClosedError',
   'MongoWaitQueueTimeoutError',
   'MongoOperationTimeoutError',
@@ -20,8 +21,11 @@ const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
 /** Whether an error means that MongoDB does not answer now, rather than that we asked something wrong. */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code, cause } = error as Error & { code?: unknown };
+  const { code, cause, errorResponse } = error as Error & { code?: unknown; errorResponse?: unknown };
+  // A bulk hides what happened to it in `errorResponse`.
   return (
-    AWAY.has(error.name) || AWAY_CODES.has(code as number) || (cause !== undefined && isDatabaseAway(cause))
+    AWAY.has(error.name) ||
+    AWAY_CODES.has(code as number) ||
+    [cause, errorResponse].some((inner) => inner !== error && isDatabaseAway(inner))
   );
 }

@@ -8,7 +8,7 @@ let dataDir: string;
 let running: ServerProcess | null = null;
 
 beforeAll(async () => {
-  buildServer();
+  await buildServer();
   dataDir = await mkdtemp(join(tmpdir(), 'continuum-process-'));
 });
 afterAll(async () => {

@@ -15,7 +15,7 @@ let victim: ServerProcess | null = null;
 let tenantId: string;
 
 beforeAll(async () => {
-  buildServer();
+  await buildServer();
   database = await connectTestDatabase();
   steady = await start();
   const { body } = await steady.gql(

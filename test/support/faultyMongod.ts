@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import mongoose from 'mongoose';
+import { findMongod, type Mongod, startMongod, withDatabase } from '../../scripts/mongod/index.js';
+
+/** A MongoDB of a test's own, to be killed, stopped and started again on the same data and port. */
+export interface FaultyMongod {
+  /** With the name of a database. */
+  uri: string;
+  /** `kill -9`; resolves when it has ended. */
+  kill(): Promise<void>;
+  /** After a kill. */
+  restart(): Promise<void>;
+  /** SIGSTOP: its port takes connections, and nothing answers. */
+  freeze(): void;
+  thaw(): void;
+  /** A connection of the test's own, closed by `remove`. */
+  connect(): Promise<mongoose.Connection>;
+  /** Ends it and removes its data. */
+  remove(): Promise<void>;
+}
+
+const silent = () => undefined;
+
+export async function startFaultyMongod(): Promise<FaultyMongod> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'continuum-faults-'));
+  const options = { binary: await findMongod({ log: silent }), dataDir, log: silent, port: await freePort() };
+  let mongod: Mongod = await startMongod(options);
+  const uri = withDatabase(mongod.uri, 'faults');
+  const connections: mongoose.Connection[] = [];
+  return {
+    uri,
+    async kill() {
+      process.kill(mongod.pid, 'SIGKILL');
+      await mongod.exited;
+    },
+    async restart() {
+      mongod = await startMongod(options);
+    },
+    freeze: () => {
+      process.kill(mongod.pid, 'SIGSTOP');
+    },
+    thaw: () => {
+      process.kill(mongod.pid, 'SIGCONT');
+    },
+    async connect() {
+      const connection = await mongoose.createConnection(uri).asPromise();
+      connections.push(connection);
+      return connection;
+    },
+    async remove() {
+      await Promise.all(connections.map((connection) => connection.close()));
+      await mongod.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
