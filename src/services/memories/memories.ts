@@ -37,6 +37,7 @@ export interface Memories {
 }
 
 const SCAN_BATCH = 500;
+const DUPLICATE_KEY = 11_000;
 const MAX_READ_BATCH = 500;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
@@ -117,10 +118,15 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
     async store(tenantId, inputs, holdId) {
       const dimensions = ofOneLength(inputs);
       const docs = inputs.map((input) => documentOf(tenantId, input));
-      await models.connection.transaction(async (session) => {
-        await models.memories.collection.insertMany(docs as never[], { session });
-        await storage.settle(tenantId, holdId, dimensions, session);
-      });
+      try {
+        await models.connection.transaction(async (session) => {
+          await models.memories.collection.insertMany(docs as never[], { session });
+          await storage.settle(tenantId, holdId, dimensions, session);
+        });
+      } catch (error) {
+        // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
+        if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      }
       return docs;
     },
 
