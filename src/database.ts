@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
  * one connect time at most, which ends what is under way; what is tried again, or is new, then looks for a primary.
  */
 const HEARTBEAT_MS = 500;
-const CONNECT_MS = 800;
+const CONNECT_MS = 700;
 const SERVER_SELECTION_MS = 300;
 const MAX_POOL_SIZE = 50;
 const FIRST_CONNECT_MS = 30_000;

@@ -30,7 +30,7 @@ export interface OperationOutcome {
   /** Whether any field failed: holds that were not used are given back. */
   failed: boolean;
   /** Names of the root fields whose calls are given back. */
-  givenBack: ReadonlySet<string>;
+  givenBack: ReadonlySet<string> | 'all';
 }
 
 /** What a refused operation still tells in headers. */
@@ -184,18 +184,23 @@ export function createEnforcement(deps: {
         return { error: full, headers: await knownHeaders(entitlement) };
       }
     } catch (error) {
-      if (used) await admission.giveBack(tenantId, charges, used).catch(() => undefined);
-      await releaseAll(tenantId, holds).catch(() => undefined);
+      // The caller is told at once: a database that is away would let both wait.
+      if (used) admission.giveBack(tenantId, charges, used).catch(() => undefined);
+      releaseAll(tenantId, holds).catch(() => undefined);
       throw error;
     }
     return {
       holds,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
       async end({ failed, givenBack }) {
-        const unearned = chargesOf(plan.fields.filter(({ rootKey }) => givenBack.has(rootKey)));
-        if (used && unearned.length > 0) await admission.giveBack(tenantId, unearned, used);
-        // A hold that was used is gone; releasing it does nothing.
-        if (failed) await releaseAll(tenantId, holds);
+        const unearned = chargesOf(
+          plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey)),
+        );
+        await Promise.all([
+          used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
+          // A hold that was used is gone; releasing it does nothing.
+          failed && releaseAll(tenantId, holds),
+        ]);
       },
     };
   }
@@ -243,7 +248,13 @@ export function createEnforcement(deps: {
           return outcome;
         }
         const { end } = outcome;
-        return { ...outcome, end: (ended) => end(ended).finally(endConcurrency) };
+        return {
+          ...outcome,
+          end(ended) {
+            endConcurrency();
+            return end(ended);
+          },
+        };
       } catch (error) {
         endConcurrency();
         throw error;

@@ -1,8 +1,13 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
-import { type GraphQLSchema, getVariableValues, type OperationDefinitionNode } from 'graphql';
+import {
+  type GraphQLError,
+  type GraphQLSchema,
+  getVariableValues,
+  type OperationDefinitionNode,
+} from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
-import type { BillingError } from '../errors.js';
+import { type BillingError, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
@@ -18,6 +23,9 @@ export interface EnforcedContext {
   principal: Principal | null;
   grant: Grant | null;
 }
+
+/** Operations that wait for their decision: past it the database is too slow, and callers are better told so. */
+const MAX_DECIDING = 5_000;
 
 /** One operation's way through the plugin. */
 interface Passage {
@@ -40,6 +48,7 @@ export function enforcementPlugin(deps: {
 }): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, enforcement, authenticator, validateArguments, clock, log } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
+  let deciding = 0;
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
     const { contextValue: context, document, operation } = request;
@@ -63,26 +72,27 @@ export function enforcementPlugin(deps: {
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
     const asksNothing = !plan.fields.some(({ rule }) => asks(rule));
     if (asksNothing || context.principal?.kind !== 'tenant') return;
-    const outcome = await enforcement.take(plan, context.principal.tenantId);
+    if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
+    deciding++;
+    const outcome = await enforcement.take(plan, context.principal.tenantId).finally(() => deciding--);
     passages.set(context, { metered: plan.metered, headers: outcome.headers });
     if (isRefusal(outcome)) throw outcome.error;
     context.grant = outcome;
   }
 
-  async function end(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
+  async function end(request: GraphQLRequestContext<EnforcedContext>, crashed = false): Promise<void> {
     const { contextValue: context, errors = [] } = request;
     const { grant } = context;
     if (!grant) return;
     context.grant = null;
-    const faults = errors.filter(isGivenBack);
-    const givenBack = new Set(
-      faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])),
-    );
-    try {
-      await grant.end({ failed: errors.length > 0, givenBack });
-    } catch (error) {
+    const faults = errors.filter(isOurFault);
+    const givenBack =
+      crashed || (faults.length > 0 && hasNoData(request)) ? 'all' : rootsOf(errors.filter(isGivenBack));
+    const ended = grant.end({ failed: crashed || errors.length > 0, givenBack }).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
-    }
+    });
+    // The answer does not wait for a database that is away.
+    if (!faults.some(expectedFailure)) await ended;
   }
 
   /** For metered operations that were refused before their calls were looked at. */
@@ -104,7 +114,8 @@ export function enforcementPlugin(deps: {
           const passage = passages.get(context);
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
           if (passage?.metered) {
-            if (passage.headers.size === 0) await addHeaders(context, response.http.headers);
+            const isAway = errors.some(isOurFault);
+            if (passage.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
@@ -119,10 +130,20 @@ export function enforcementPlugin(deps: {
       };
     },
     async unexpectedErrorProcessingRequest({ requestContext }) {
-      await end(requestContext);
+      await end(requestContext, true);
     },
   };
 }
+
+/**
+ * Of an answer without data the errors tell one failed field only: the others may have failed too, or never have run.
+ */
+function hasNoData({ response }: GraphQLRequestContext<EnforcedContext>): boolean {
+  return response.body?.kind !== 'single' || response.body.singleResult.data == null;
+}
+
+const rootsOf = (faults: readonly GraphQLError[]): ReadonlySet<string> =>
+  new Set(faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])));
 
 const asks = ({ cost, fieldLimit, features, storageArg }: FieldRule): boolean =>
   Boolean(cost || fieldLimit || features.length > 0 || storageArg !== null);

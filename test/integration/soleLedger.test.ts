@@ -280,7 +280,7 @@ describe('the hand-over', () => {
 });
 
 describe('lost answers', () => {
-  it('of the journal: the batch is not acknowledged, is counted once, and never lets one too many through', async () => {
+  it('of the journal: what nobody was told of is taken back, once, and never lets one too many through', async () => {
     const tenantId = newTenant();
     const { ledger, call } = await openLedger(1_004);
     await call(tenantId, 1, 3);
@@ -295,9 +295,48 @@ describe('lost answers', () => {
     await expect(call(tenantId, 1, 3)).rejects.toThrow('the answer was lost');
     spy.mockRestore();
     expect(await call(tenantId, 1, 3)).toMatchObject({ admitted: true });
+    expect(await call(tenantId, 1, 3)).toMatchObject({ admitted: true });
     expect(await call(tenantId, 1, 3)).toMatchObject({ admitted: false });
     await ledger.settleAll();
     expect((await dayOf(tenantId))?.calls).toBe(3);
+  });
+
+  it('of the journal: calls that were given back in that batch are given back once', async () => {
+    const tenantId = newTenant();
+    const admission = await start();
+    const { used } = await admission.admit(tenantId, limits(10), costs(10));
+    const collection = models.admissionJournal.collection;
+    const insert = collection.insertOne.bind(collection);
+    const spy = vi
+      .spyOn(collection, 'insertOne')
+      .mockImplementationOnce(async (...args: Parameters<typeof insert>) => {
+        await insert(...args);
+        throw new Error('the answer was lost');
+      });
+    await admission.giveBack(tenantId, costs(4), used);
+    spy.mockRestore();
+    // What waits when a batch fails fails with it.
+    await new Promise(setImmediate);
+    const decisions = await Promise.all(
+      Array.from({ length: 10 }, () => admission.admit(tenantId, limits(10), costs(1))),
+    );
+    expect(admitted(decisions)).toBe(4);
+    await admission.settle([`${tenantId}:2026-11-22`]);
+    expect((await dayOf(tenantId))?.calls).toBe(10);
+  });
+
+  it('before the journal: calls are given back once the database answers again', async () => {
+    const tenantId = newTenant();
+    const admission = await start();
+    const { used } = await admission.admit(tenantId, limits(10), costs(10));
+    admission.recorded([`${tenantId}:2026-11-22`]);
+    const find = vi.spyOn(models.usageDays.collection, 'find').mockImplementationOnce(() => {
+      throw new Error('away');
+    });
+    await admission.giveBack(tenantId, costs(4), used);
+    find.mockRestore();
+    await admission.settle([`${tenantId}:2026-11-22`]);
+    expect((await dayOf(tenantId))?.calls).toBe(6);
   });
 
   it('of a settlement: it is repeated, and counts once', async () => {

@@ -25,7 +25,13 @@ export interface MeteredLoad {
   /** Answers that no fault explains. */
   surprises: string[];
   /** Sends mixed calls of random tenants to random servers until `stop`, which waits for what is under way. */
-  run(servers: readonly ServerProcess[], clients: number): { stop(): Promise<void> };
+  run(
+    servers: readonly ServerProcess[],
+    clients: number,
+    answered?: (tookMs: number) => void,
+  ): { stop(): Promise<void> };
+  /** Who asks for usage is shown all that is decided: the documents have it then. */
+  settle(servers: readonly ServerProcess[]): Promise<void>;
   /** Compares what was told with what is stored. @param servers that run, one at least */
   check(servers: readonly ServerProcess[], connection: mongoose.Connection, context: string): Promise<void>;
 }
@@ -99,13 +105,23 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
     }
   }
 
+  async function settle(servers: readonly ServerProcess[]): Promise<void> {
+    await Promise.all(
+      tenants.flatMap(({ key }) => servers.map((server) => server.gql('{ usage { apiCalls } }', key))),
+    );
+  }
+
   return {
     tenants,
     surprises,
-    run(servers, clients) {
+    run(servers, clients, answered) {
       let running = true;
       const client = async () => {
-        while (running) await callOnce(random.pick(servers), random.pick(tenants));
+        while (running) {
+          const startedMs = performance.now();
+          await callOnce(random.pick(servers), random.pick(tenants));
+          answered?.(performance.now() - startedMs);
+        }
       };
       const all = Array.from({ length: clients }, client);
       return {
@@ -115,11 +131,9 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
         },
       };
     },
+    settle,
     async check(servers, connection, context) {
-      // Who asks for usage is shown all that is decided: the documents have it then.
-      await Promise.all(
-        tenants.flatMap(({ key }) => servers.map((server) => server.gql('{ usage { apiCalls } }', key))),
-      );
+      await settle(servers);
       await sweep(connection);
       for (const tenant of tenants) await compare(tenant, connection, context);
       expect(surprises.splice(0), `${context}: answers that no fault explains`).toEqual([]);

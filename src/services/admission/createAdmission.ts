@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
 import { BillingError, serviceUnavailable } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
-import { type Admission, type Decision, sumOf } from './admission.js';
+import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from './admission.js';
 import { createGiveBacks } from './giveBacks.js';
 import { createGroupCommit } from './groupCommit.js';
 import { createJournal } from './journal.js';
@@ -28,6 +29,10 @@ export interface RunningAdmission extends Admission {
 
 const MAX_WAITING = 10_000;
 const BEAT_MS = 1_000;
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5_000;
+/** Of a give-back: an outage of some ten minutes. */
+const MAX_TRIES = 120;
 
 export function createAdmission(deps: { models: Models; clock: Clock; log: Logger }): RunningAdmission {
   const { models, clock, log } = deps;
@@ -44,6 +49,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   let turn: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> | null = null;
+  let stopping = false;
 
   function exclusively<T>(work: () => Promise<T>): Promise<T> {
     const next = turn.then(work);
@@ -61,8 +67,10 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     } catch (error) {
       log.error({ err: error }, 'a batch of admissions failed');
       const away = serviceUnavailable('The database does not answer; try again shortly');
-      // Those that were answered before it failed stay answered.
-      for (const item of batch) item.reject(error instanceof BillingError ? error : away);
+      // Those that were answered before it failed stay answered. What waits would wait as long again, for the same.
+      for (const item of [...batch, ...queue.drain()]) {
+        item.reject(error instanceof BillingError ? error : away);
+      }
     }
   }
 
@@ -102,7 +110,24 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     const alone = !others.some(({ alive }) => alive);
     if (alone && !sole) await exclusively(async () => (sole ? undefined : enterSole()));
     if (!alone && sole) await exclusively(async () => (sole ? leaveSole(sole) : undefined));
+    // A batch whose answer was lost does not wait for the next call.
+    if (sole) await commit([]);
     await sole?.settleAll();
+  }
+
+  /** Calls fail just when the database is away: it is tried until it is back. A rejection means: not taken. */
+  async function giveBack(tenantId: string, charges: readonly Charge[], used: WindowUse): Promise<void> {
+    for (let tries = 1, waitMs = FIRST_RETRY_MS; ; tries++, waitMs = Math.min(waitMs * 2, MAX_RETRY_MS)) {
+      try {
+        await new Promise<void>((resolve, reject) => {
+          queue.submit({ kind: 'giveBack', tenantId, charges, used, resolve, reject });
+        });
+        return;
+      } catch (error) {
+        if (tries === MAX_TRIES || stopping) throw error;
+        await sleep(waitMs, undefined, { ref: false });
+      }
+    }
   }
 
   function beatOnce(): void {
@@ -127,11 +152,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
       const day = await models.usageDays.findById(usageDayId(tenantId, dayOf(nowMs))).lean<UsageDayDoc>();
       return useOf(viewOf(day ?? undefined, nowMs), nowMs);
     },
-    async giveBack(tenantId, charges, used) {
-      await new Promise<void>((resolve, reject) => {
-        queue.submit({ kind: 'giveBack', tenantId, charges, used, resolve, reject });
-      });
-    },
+    giveBack,
     recorded: (ids) => (sole ?? shared).recorded(ids),
     settle: (ids) => (sole ?? shared).settle(ids),
     async start() {
@@ -142,6 +163,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
       timer = setInterval(beatOnce, BEAT_MS).unref();
     },
     async stop() {
+      stopping = true;
       clearInterval(timer);
       await beating;
       await queue.idle();

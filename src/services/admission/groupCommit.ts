@@ -7,6 +7,8 @@ import { serviceUnavailable } from '../../errors.js';
 export interface GroupCommit<T> {
   /** @throws SERVICE_UNAVAILABLE when too many wait */
   submit(item: T): void;
+  /** Takes out what waits: to be told that what it waits for failed. */
+  drain(): T[];
   /** Resolves when nothing waits and nothing is under way. */
   idle(): Promise<void>;
 }
@@ -38,6 +40,11 @@ export function createGroupCommit<T>(
       waiting.push(item);
       // Deferred by a microtask, so that what arrives in the same tick shares the batch.
       running ??= Promise.resolve().then(run);
+    },
+    drain() {
+      const drained = waiting;
+      waiting = [];
+      return drained;
     },
     async idle() {
       while (running) await running;

@@ -40,6 +40,14 @@ export interface SoleLedger extends Ledger {
   settleAll(): Promise<void>;
 }
 
+/** What one insert into the journal brings. */
+interface Batch {
+  entries: JournalEntry[];
+  /** What takes its charges back, should nobody learn in time that it landed. */
+  undo: WaitingGiveBack[];
+  givenBack: WaitingGiveBack[];
+}
+
 interface Settlement {
   upTo: number;
   statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[];
@@ -69,7 +77,9 @@ export function createSoleLedger(deps: {
   let sequence = 0;
   let isSealed = false;
   /** A batch whose insert got no answer: until it is known to be there, nothing comes after it. */
-  let uncertain: JournalEntry[] | null = null;
+  let uncertain: Batch | null = null;
+  /** Give-backs that the next batch takes with it. */
+  let owed: WaitingGiveBack[] = [];
   /** A settlement whose answer was lost is repeated as it was. */
   let settlement: Settlement | null = null;
   let settling: Promise<void> = Promise.resolve();
@@ -77,30 +87,42 @@ export function createSoleLedger(deps: {
 
   async function commit(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
     if (isSealed) return batch;
-    if (uncertain && !(await append(uncertain))) return batch;
+    if (uncertain) await settleUncertain(uncertain);
+    const items = [...owed, ...batch];
+    if (isSealed) return items;
     const nowMs = clock.now();
     const today = dayOf(nowMs);
     const idOf = (item: Waiting) =>
       usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
-    const ids = [...new Set(batch.map(idOf))];
-    if (!(await claim(ids))) return batch;
+    const ids = [...new Set(items.map(idOf))];
+    if (!(await claim(ids))) return items;
     await refresh(ids);
 
     const entries = new Map<string, JournalEntry>();
+    const undo: WaitingGiveBack[] = [];
+    const givenBack: WaitingGiveBack[] = [];
     const answers: (() => void)[] = [];
-    for (const item of batch) {
+    for (const item of items) {
       const id = idOf(item);
       const account = accounts.get(id) as Account;
       if (item.kind === 'giveBack') {
         takeBack(account, item, id, entries);
+        givenBack.push(item);
         answers.push(item.resolve);
       } else {
-        answers.push(decide(account, item, id, nowMs, entries));
+        answers.push(decide(account, item, id, nowMs, entries, undo));
       }
     }
-    if (entries.size > 0 && !(await append([...entries.values()]))) return batch;
+    owed = [];
+    if (entries.size > 0 && !(await append({ entries: [...entries.values()], undo, givenBack })))
+      return items;
     for (const answer of answers) answer();
     return [];
+  }
+
+  /** Those who waited for it were told that it failed: if it is there, its charges are taken back. */
+  async function settleUncertain(batch: Batch): Promise<void> {
+    owed.push(...((await append(batch)) ? batch.undo : batch.givenBack));
   }
 
   /** @returns what answers the call once the batch is on disk */
@@ -110,6 +132,7 @@ export function createSoleLedger(deps: {
     id: string,
     nowMs: number,
     entries: Map<string, JournalEntry>,
+    undo: WaitingGiveBack[],
   ): () => void {
     const { view } = account;
     const minute = minuteToCharge(view, nowMs);
@@ -121,6 +144,8 @@ export function createSoleLedger(deps: {
     addCalls(view, item.calls, minute);
     note(entries, id, item.calls, minute, callPaths(item.charges, hourOf(nowMs)));
     const used = useOf(view, nowMs);
+    const { tenantId, charges } = item;
+    undo.push({ kind: 'giveBack', tenantId, charges, used, resolve: nobody, reject: nobody });
     return () => item.resolve({ admitted: true, used });
   }
 
@@ -185,9 +210,16 @@ export function createSoleLedger(deps: {
   }
 
   /** @returns false when the epoch is sealed */
-  async function append(entries: JournalEntry[]): Promise<boolean> {
-    uncertain = entries;
-    const landed = await within(COMMIT_TIMEOUT_MS, journal.append(epoch, sequence + 1, entries));
+  async function append(batch: Batch): Promise<boolean> {
+    const { entries, givenBack } = batch;
+    uncertain = batch;
+    // They are taken care of, whatever comes: to ask for them again would take them twice.
+    const landed = await within(COMMIT_TIMEOUT_MS, journal.append(epoch, sequence + 1, entries)).catch(
+      (error) => {
+        for (const item of givenBack) item.resolve();
+        throw error;
+      },
+    );
     uncertain = null;
     if (landed) {
       sequence++;
@@ -332,6 +364,8 @@ export function createSoleLedger(deps: {
     },
   };
 }
+
+const nobody = (): void => undefined;
 
 const EMPTY_DAY = {
   calls: 0,

@@ -1,0 +1,178 @@
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type mongoose from 'mongoose';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type FaultyMongod, startFaultyMongod } from '../support/faultyMongod.js';
+import {
+  createLoadedTenants,
+  createMeteredLoad,
+  FAULTS_OPERATOR,
+  farAway,
+  type MeteredLoad,
+} from '../support/meteredLoad.js';
+import { createRandom, seedOfRun } from '../support/random.js';
+import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+
+/** The promise is two seconds; the rest is for a test machine with other work. */
+const ANSWER_MS = 2_000 + 500;
+const RETURN_MS = 5_000;
+const OUTAGE_MS = 3_000;
+
+const random = createRandom(seedOfRun());
+const seed = `SEED=${random.seed}`;
+let mongod: FaultyMongod;
+let connection: mongoose.Connection;
+let load: MeteredLoad;
+const servers: ServerProcess[] = [];
+
+const start = async () => {
+  const server = await spawnServer({
+    MONGODB_URI: mongod.uri,
+    HOST: '127.0.0.1',
+    ADMIN_API_KEY: FAULTS_OPERATOR,
+    LOG_LEVEL: 'error',
+  });
+  servers.push(server);
+  return server;
+};
+
+beforeAll(async () => {
+  console.log(`outage tests: ${seed}`);
+  [mongod] = await Promise.all([startFaultyMongod(), buildServer()]);
+  connection = await mongod.connect();
+  const tenants = await createLoadedTenants(await start(), Array(8).fill(farAway));
+  load = createMeteredLoad(tenants, random);
+  await load.check(servers, connection, 'before any load');
+}, 120_000);
+afterAll(async () => {
+  for (const server of servers) await server.end('SIGKILL').catch(() => undefined);
+  await mongod?.remove();
+  const { FAULTS_LOG } = process.env;
+  if (FAULTS_LOG) await writeFile(FAULTS_LOG, servers.map((server) => server.output()).join('\n'));
+});
+
+const OUTAGES = [
+  {
+    name: 'killed',
+    begin: () => mongod.kill(),
+    end: () => mongod.restart(),
+  },
+  {
+    name: 'frozen',
+    begin: async () => mongod.freeze(),
+    end: async () => mongod.thaw(),
+  },
+];
+
+async function timed<T>(work: Promise<T>): Promise<{ result: T; tookMs: number }> {
+  const startedMs = performance.now();
+  return { result: await work, tookMs: performance.now() - startedMs };
+}
+
+/** What a client sees of a server whose database is away. */
+async function expectAway(server: ServerProcess): Promise<void> {
+  const [{ key }] = load.tenants as [(typeof load.tenants)[0]];
+  const needDatabase = [
+    'mutation { storeMemory(input: { content: "x" }) { id } }',
+    '{ memories { pageInfo { hasNextPage } } }',
+    '{ usage { apiCalls } }',
+    '{ subscription { status } }',
+    '{ apiKeys { id } }',
+    'mutation { consume(input: { endpoint: "jobs", cost: 1 }) { allowed } }',
+    'mutation { deleteMemory(id: "mem_none") }',
+  ];
+  for (const query of needDatabase) {
+    const { result, tookMs } = await timed(server.gql(query, key));
+    expect(result.status, query).toBe(503);
+    expect(result.body.errors[0].extensions.code, query).toBe('SERVICE_UNAVAILABLE');
+    expect(Number(result.headers.get('retry-after')), query).toBeGreaterThan(0);
+    expect(tookMs, query).toBeLessThan(ANSWER_MS);
+  }
+  const tiers = await fetch(`${server.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"query":"{ tiers { name } }"}',
+  });
+  expect(tiers.status).toBe(200);
+  expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
+}
+
+async function status(url: string): Promise<number> {
+  const answer = await fetch(url).catch(() => null);
+  return answer?.status ?? 0;
+}
+
+/** @returns how long it took */
+async function until(condition: () => Promise<boolean>, maxMs: number): Promise<number> {
+  const startedMs = performance.now();
+  while (!(await condition())) {
+    if (performance.now() - startedMs > maxMs) throw new Error(`${seed}: not within ${maxMs} ms`);
+    await sleep(20);
+  }
+  return performance.now() - startedMs;
+}
+
+/** Every call that was answered is stored, and of the others none: all that failed were given back. */
+async function expectExact(): Promise<void> {
+  const told = Object.fromEntries(load.tenants.map(({ id, calls }) => [id, calls]));
+  await vi.waitFor(
+    async () => {
+      await load.settle(servers);
+      const stored = await Promise.all(load.tenants.map(async ({ id }) => [id, await callsOf(id)]));
+      expect(Object.fromEntries(stored), `${seed}: calls stored, and calls answered`).toEqual(told);
+    },
+    { timeout: 15_000, interval: 250 },
+  );
+}
+
+async function callsOf(tenantId: string): Promise<number> {
+  const days = await connection
+    .collection<{ _id: string; calls: number }>('usage_days')
+    .find({ _id: { $gt: `${tenantId}:`, $lt: `${tenantId};` } })
+    .toArray();
+  return days.reduce((sum, { calls }) => sum + calls, 0);
+}
+
+async function outage({ begin, end }: (typeof OUTAGES)[0], context: string): Promise<void> {
+  const waits: number[] = [];
+  const running = load.run(servers, 24, (tookMs) => waits.push(tookMs));
+  await sleep(500);
+  waits.length = 0;
+  const began = performance.now();
+  await begin();
+  await Promise.all(
+    servers.map(async (server) => {
+      const notReady = until(async () => (await status(`${server.url}/health/ready`)) === 503, ANSWER_MS);
+      await notReady;
+      await expectAway(server);
+    }),
+  );
+  await sleep(Math.max(0, OUTAGE_MS - (performance.now() - began)));
+  expect(waits.length, `${context}: answers`).toBeGreaterThan(24);
+  expect(Math.max(...waits), `${context}: the longest wait for an answer`).toBeLessThan(ANSWER_MS);
+  await end();
+  for (const server of servers) {
+    await until(async () => (await status(`${server.url}/health/ready`)) === 200, RETURN_MS);
+  }
+  await running.stop();
+  const before = load.tenants.reduce((sum, { calls }) => sum + calls, 0);
+  const again = load.run(servers, 24);
+  await sleep(500);
+  await again.stop();
+  expect(load.tenants.reduce((sum, { calls }) => sum + calls, 0)).toBeGreaterThan(before);
+  await load.check(servers, connection, context);
+}
+
+describe.each(OUTAGES)('MongoDB is $name', (kind) => {
+  it(`one server answers 503 in time, serves again by itself, and gives back all that failed (${seed})`, async () => {
+    await outage(kind, `${seed}, ${kind.name}, one server`);
+    await expectExact();
+  }, 60_000);
+});
+
+describe.each(OUTAGES)('MongoDB is $name under two servers', (kind) => {
+  it(`both answer 503 in time and serve again by themselves; nothing is lost or doubled (${seed})`, async () => {
+    if (servers.length === 1) await start();
+    await outage(kind, `${seed}, ${kind.name}, two servers`);
+  }, 60_000);
+});

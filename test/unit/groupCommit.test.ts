@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest';
+import { createGroupCommit } from '../../src/services/admission/groupCommit.js';
+
+it('serves all that arrived while a batch was committed by the next one', async () => {
+  const batches: number[][] = [];
+  const queue = createGroupCommit<number>(async (batch) => {
+    batches.push(batch);
+    await new Promise(setImmediate);
+  }, 100);
+  queue.submit(1);
+  queue.submit(2);
+  await new Promise((resolve) => process.nextTick(resolve));
+  await Promise.resolve();
+  for (const item of [3, 4, 5]) queue.submit(item);
+  await queue.idle();
+  expect(batches).toEqual([
+    [1, 2],
+    [3, 4, 5],
+  ]);
+});
+
+it('refuses at once with SERVICE_UNAVAILABLE past its bound, and takes more when there is room again', async () => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const committed: number[] = [];
+  const queue = createGroupCommit<number>(async (batch) => {
+    await held;
+    committed.push(...batch);
+  }, 3);
+  queue.submit(0);
+  await Promise.resolve();
+  for (const item of [1, 2, 3]) queue.submit(item);
+  expect(() => queue.submit(4)).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }));
+  release();
+  await queue.idle();
+  queue.submit(5);
+  await queue.idle();
+  expect(committed).toEqual([0, 1, 2, 3, 5]);
+});
+
+it('gives up what waits when asked, and commits none of it', async () => {
+  const committed: number[] = [];
+  const queue = createGroupCommit<number>(async (batch) => {
+    committed.push(...batch);
+    expect(queue.drain()).toEqual([2, 3]);
+  }, 10);
+  queue.submit(1);
+  await Promise.resolve();
+  queue.submit(2);
+  queue.submit(3);
+  await queue.idle();
+  expect(committed).toEqual([1]);
+});
