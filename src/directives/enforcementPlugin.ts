@@ -31,6 +31,8 @@ const MAX_DECIDING = 5_000;
 interface Passage {
   metered: boolean;
   headers: ReadonlyMap<string, string>;
+  /** Names of the root fields, in order. */
+  roots: readonly string[];
 }
 
 /**
@@ -58,7 +60,8 @@ export function enforcementPlugin(deps: {
     // Variables that do not fit are told by the execution, which then runs nothing.
     if (!document || !operation || !variables) return;
     const plan = planOperation(schema, rules, document, operation, variables);
-    passages.set(context, { metered: plan.metered, headers: new Map() });
+    const roots = plan.roots.map(({ key }) => key);
+    passages.set(context, { metered: plan.metered, headers: new Map(), roots });
     enforcement.checkAccess(plan, context.principal);
     for (const { coordinate, args } of plan.roots) {
       // First the constraints: a check may rely on them.
@@ -75,7 +78,8 @@ export function enforcementPlugin(deps: {
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;
     const outcome = await enforcement.take(plan, context.principal.tenantId).finally(() => deciding--);
-    passages.set(context, { metered: plan.metered, headers: outcome.headers });
+    const roots = plan.roots.map(({ key }) => key);
+    passages.set(context, { metered: plan.metered, headers: outcome.headers, roots });
     if (isRefusal(outcome)) throw outcome.error;
     context.grant = outcome;
   }
@@ -87,7 +91,9 @@ export function enforcementPlugin(deps: {
     context.grant = null;
     const faults = errors.filter(isOurFault);
     const givenBack =
-      crashed || (faults.length > 0 && hasNoData(request)) ? 'all' : rootsOf(errors.filter(isGivenBack));
+      crashed || (faults.length > 0 && hasNoData(request))
+        ? notRun(request, passages.get(context)?.roots ?? [])
+        : rootsOf(errors.filter(isGivenBack));
     const ended = grant.end({ failed: crashed || errors.length > 0, givenBack }).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     });
@@ -140,6 +146,15 @@ export function enforcementPlugin(deps: {
  */
 function hasNoData({ response }: GraphQLRequestContext<EnforcedContext>): boolean {
   return response.body?.kind !== 'single' || response.body.singleResult.data == null;
+}
+
+/** A mutation's fields run one after the other: those before the one that failed did run. */
+function notRun(
+  { operation, errors = [] }: GraphQLRequestContext<EnforcedContext>,
+  roots: readonly string[],
+): ReadonlySet<string> | 'all' {
+  const failedAt = roots.findIndex((key) => rootsOf(errors).has(key));
+  return operation?.operation === 'mutation' && failedAt > 0 ? new Set(roots.slice(failedAt)) : 'all';
 }
 
 const rootsOf = (faults: readonly GraphQLError[]): ReadonlySet<string> =>
