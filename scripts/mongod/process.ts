@@ -43,6 +43,8 @@ export interface Mongod {
 /** A killed server's mongod gets this long to write its last checkpoint and leave; its guard kills it after 10 s. */
 const PREVIOUS_EXIT_MS = 15_000;
 /** Replaying a large journal after a crash takes its time; a start that hangs must still end. */
+/** A kill -9 takes effect within moments. */
+const KILLED_MS = 500;
 const START_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 20;
 /** Between two attempts to take a lock whose holder we cannot see (another container on the same volume). */
@@ -105,6 +107,7 @@ function filesIn(dataDir: string): MongodFiles {
  * @throws when that owner is alive, or its mongod outlives the deadline
  */
 async function previousOwnerGone(files: MongodFiles, deadline: number, log: Log): Promise<Owner | undefined> {
+  const killedBy = Date.now() + KILLED_MS;
   for (;;) {
     const owner = await readOwner(files.owner);
     const state = await ownerState(owner, files.data);
@@ -112,6 +115,11 @@ async function previousOwnerGone(files: MongodFiles, deadline: number, log: Log)
       case 'none':
         return owner;
       case 'live':
+        // A server that was killed a moment ago may still be in the process table.
+        if (Date.now() < killedBy) {
+          await sleep(POLL_INTERVAL_MS);
+          continue;
+        }
         throw new Error(
           `The data directory ${files.data} is in use by another running server (pid ${state.owner.serverPid}, ` +
             `its MongoDB pid ${state.owner.mongodPid}). Stop that server, or set DATA_DIR to another directory.`,
