@@ -42,9 +42,9 @@ export interface Mongod {
 
 /** A killed server's mongod gets this long to write its last checkpoint and leave; its guard kills it after 10 s. */
 const PREVIOUS_EXIT_MS = 15_000;
-/** Replaying a large journal after a crash takes its time; a start that hangs must still end. */
 /** A kill -9 takes effect within moments. */
 const KILLED_MS = 500;
+/** Replaying a large journal after a crash takes its time; a start that hangs must still end. */
 const START_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 20;
 /** Between two attempts to take a lock whose holder we cannot see (another container on the same volume). */
