@@ -18,6 +18,8 @@ export interface UsageDayDoc {
   batches: Record<string, number>;
   /** The last batch of usage events of each writer that is counted here. */
   recorded?: Record<string, number>;
+  /** The last give-back of each server instance that is counted here. */
+  takenBack?: Record<string, number>;
   federationShares: number;
   extractions: number;
   /**
@@ -36,6 +38,7 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     hours: Schema.Types.Mixed,
     batches: Schema.Types.Mixed,
     recorded: Schema.Types.Mixed,
+    takenBack: Schema.Types.Mixed,
     federationShares: Number,
     extractions: Number,
     claim: Schema.Types.Mixed,

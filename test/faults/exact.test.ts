@@ -66,7 +66,7 @@ it.each([2, 4])(
     servers = await Promise.all(Array.from({ length: count }, start));
     const limits = LIMITS.map((callLimit) => ({ ...farAway, callLimit }));
     const tenants = await createLoadedTenants(servers[0] as ServerProcess, limits);
-    const load = createMeteredLoad(tenants, random);
+    const load = createMeteredLoad(tenants, createRandom(random.seed + 1));
     // Every server has verified every key.
     await load.settle(servers);
 

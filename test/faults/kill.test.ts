@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ beforeAll(async () => {
     if (i % 6 === 3) return { ...farAway, memoryLimit: random.between(1, 200) };
     return farAway;
   });
-  load = createMeteredLoad(await createLoadedTenants(first, limits), random);
+  load = createMeteredLoad(await createLoadedTenants(first, limits), createRandom(random.seed + 1));
   await load.check(servers, connection, 'before any load');
 }, 120_000);
 afterAll(async () => {
@@ -48,7 +48,7 @@ afterAll(async () => {
   await mongod?.remove();
   // For a person who looks into a failure.
   const { FAULTS_LOG } = process.env;
-  if (FAULTS_LOG) await writeFile(FAULTS_LOG, started.map((server) => server.output()).join('\n'));
+  if (FAULTS_LOG) await appendFile(FAULTS_LOG, started.map((server) => server.output()).join('\n'));
 });
 
 async function start(): Promise<ServerProcess> {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -41,14 +41,14 @@ beforeAll(async () => {
   [mongod] = await Promise.all([startFaultyMongod(), buildServer()]);
   connection = await mongod.connect();
   const tenants = await createLoadedTenants(await start(), Array(8).fill(farAway));
-  load = createMeteredLoad(tenants, random);
+  load = createMeteredLoad(tenants, createRandom(random.seed + 1));
   await load.check(servers, connection, 'before any load');
 }, 120_000);
 afterAll(async () => {
   for (const server of servers) await server.end('SIGKILL').catch(() => undefined);
   await mongod?.remove();
   const { FAULTS_LOG } = process.env;
-  if (FAULTS_LOG) await writeFile(FAULTS_LOG, servers.map((server) => server.output()).join('\n'));
+  if (FAULTS_LOG) await appendFile(FAULTS_LOG, servers.map((server) => server.output()).join('\n'));
 });
 
 const OUTAGES = [

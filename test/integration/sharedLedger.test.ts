@@ -173,6 +173,25 @@ describe('give-backs', () => {
     });
   });
 
+  it('are applied once each, although the first answer was lost and a hundred more came meanwhile', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const { used } = await admission.admit(tenantId, limits(1_000), costs(1_000));
+    const collection = models.usageDays.collection;
+    const update = collection.updateOne.bind(collection);
+    const spy = vi
+      .spyOn(collection, 'updateOne')
+      .mockImplementationOnce(async (...args: Parameters<typeof update>) => {
+        await update(...args);
+        throw new Error('the answer was lost');
+      });
+    await Promise.all(Array.from({ length: 101 }, () => admission.giveBack(tenantId, costs(1), used)));
+    await vi.waitFor(async () => expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    spy.mockRestore();
+    expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101);
+  });
+
   it('are applied once, although the first answer was lost', async () => {
     const tenantId = newTenant();
     const { admission } = instance();

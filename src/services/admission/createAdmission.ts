@@ -40,7 +40,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   const journal = createJournal({ models, instance });
   const takeover = createTakeover({ models, journal, log });
   const membership = createMembership({ models, instance });
-  const giveBacks = createGiveBacks({ models, log });
+  const giveBacks = createGiveBacks({ models, log, instance });
   const shared = createSharedLedger({ ...deps, instance, takeover, giveBacks });
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let sole: SoleLedger | null = null;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Models } from '../../models/models.js';
 import { type Charge, sumOf } from './admission.js';
@@ -8,8 +7,6 @@ import { hourOf, minuteOf } from './windows.js';
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 const MAX_TRIES = 40;
-/** So many of a day's give-backs are remembered, to tell one that was applied although its answer was lost. */
-const REMEMBERED = 50;
 
 export interface GiveBacks {
   /**
@@ -20,12 +17,17 @@ export interface GiveBacks {
   idle(): Promise<void>;
 }
 
-export function createGiveBacks({ models, log }: { models: Models; log: Logger }): GiveBacks {
+/** @param deps.instance of this server */
+export function createGiveBacks(deps: { models: Models; log: Logger; instance: string }): GiveBacks {
+  const { models, log, instance } = deps;
   const running = new Set<Promise<void>>();
+  /** A day's give-backs come one after the other: its last number tells one that was applied although its answer was lost. */
+  const turns = new Map<string, Promise<void>>();
+  let last = 0;
   let stopping = false;
 
   async function giveOnce(
-    giveBackId: string,
+    sequence: number,
     dayId: string,
     charges: readonly Charge[],
     atMs: number,
@@ -33,28 +35,30 @@ export function createGiveBacks({ models, log }: { models: Models; log: Logger }
     const calls = sumOf(charges);
     const less = (path: string, take: number) => ({ $subtract: [`$${path}`, take] });
     const paths = [...callPaths(charges, hourOf(atMs))].map(([path, take]) => [path, less(path, take)]);
-    await models.usageDays.collection.updateOne({ _id: dayId as never, givenBack: { $ne: giveBackId } }, [
-      {
-        $set: {
-          calls: less('calls', calls),
-          'minute.calls': {
-            $cond: [{ $eq: ['$minute.at', minuteOf(atMs)] }, less('minute.calls', calls), '$minute.calls'],
-          },
-          ...Object.fromEntries(paths),
-          givenBack: {
-            $slice: [{ $concatArrays: [{ $ifNull: ['$givenBack', []] }, [giveBackId]] }, -REMEMBERED],
+    const counted = `takenBack.${instance}`;
+    await models.usageDays.collection.updateOne(
+      { _id: dayId as never, [counted]: { $not: { $gte: sequence } } },
+      [
+        {
+          $set: {
+            calls: less('calls', calls),
+            'minute.calls': {
+              $cond: [{ $eq: ['$minute.at', minuteOf(atMs)] }, less('minute.calls', calls), '$minute.calls'],
+            },
+            ...Object.fromEntries(paths),
+            [counted]: sequence,
           },
         },
-      },
-    ]);
+      ],
+    );
   }
 
   async function giveUntilDone(dayId: string, charges: readonly Charge[], atMs: number): Promise<void> {
-    const giveBackId = randomUUID();
+    const sequence = ++last;
     let waitMs = FIRST_RETRY_MS;
     for (let tries = 1; ; tries++) {
       try {
-        return await giveOnce(giveBackId, dayId, charges, atMs);
+        return await giveOnce(sequence, dayId, charges, atMs);
       } catch (error) {
         if (tries === MAX_TRIES || stopping) {
           log.error({ err: error, dayId, calls: sumOf(charges) }, 'calls could not be given back');
@@ -68,11 +72,16 @@ export function createGiveBacks({ models, log }: { models: Models; log: Logger }
 
   return {
     async give(dayId, charges, atMs) {
-      const one = giveUntilDone(dayId, charges, atMs);
+      const before = turns.get(dayId) ?? Promise.resolve();
+      const one = before.then(() => giveUntilDone(dayId, charges, atMs));
+      turns.set(dayId, one);
       running.add(one);
       // The answer to the client does not wait for a database that is away.
       await Promise.race([
-        one.finally(() => running.delete(one)),
+        one.finally(() => {
+          running.delete(one);
+          if (turns.get(dayId) === one) turns.delete(dayId);
+        }),
         new Promise((resolve) => setTimeout(resolve, 500).unref()),
       ]);
     },
