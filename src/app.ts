@@ -13,6 +13,7 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createErrorFormatter } from './directives/clientErrors.js';
+import { createDocumentBounds } from './directives/documentBounds.js';
 import { createEnforcement } from './directives/enforcement.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readRules } from './directives/rules.js';
@@ -27,8 +28,6 @@ import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
-import { createConcurrency } from './services/admission/concurrency.js';
-import { createFieldLimits } from './services/admission/fieldLimits.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { apiKeyOf } from './services/identity/caller.js';
 
@@ -63,8 +62,6 @@ export async function startApp(
   const schema = buildSchema([...resolvers], config.catalogue);
   const enforcement = createEnforcement({
     ...services,
-    concurrency: createConcurrency(),
-    fieldLimits: createFieldLimits({ models, clock }),
     clock,
     upgradeUrl: () => `${publicUrl()}/upgrade`,
   });
@@ -97,11 +94,13 @@ export async function startApp(
         enforcement,
         authenticator: services.authenticator,
         validateArguments: createArgumentValidation(),
+        clock,
         log,
       }),
     ],
   });
 
+  const checkDocument = createDocumentBounds(MAX_TOKENS);
   const authenticate = async (request: FastifyRequest) => {
     const key = apiKeyOf(request.headers);
     return key === null ? null : services.authenticator.authenticate(key, request.ip);
@@ -138,6 +137,9 @@ export async function startApp(
       url: '/graphql',
       method: ['GET', 'POST'],
       schema: { hide: true },
+      preHandler: async ({ body, query }) => {
+        checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
+      },
       handler: fastifyApolloHandler(apollo, {
         context: async (request) => createContext(services, request.headers, request.ip),
       }),

@@ -24,6 +24,8 @@ export interface Config {
   /** null: the embedded mongod. */
   mongodbUri: string | null;
   dataDir: string;
+  /** null: field limits in MongoDB, concurrent requests counted by each instance. */
+  redisUrl: string | null;
   adminApiKey: string | null;
   stripe: StripeConfig;
   corsOrigins: string[];
@@ -50,6 +52,12 @@ const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((v) => v === 'true' || v === '1');
 
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname } = new URL(text);
+  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
+}
+
 const environment = z.object({
   NODE_ENV: z.string().default('development'),
   PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
@@ -60,6 +68,10 @@ const environment = z.object({
     .regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a mongodb:// or mongodb+srv:// URI')
     .optional(),
   DATA_DIR: z.string().default('.data'),
+  REDIS_URL: z
+    .string()
+    .refine(isRedisUrl, 'must be a redis:// or rediss:// URL, at most with the number of a database')
+    .optional(),
   ADMIN_API_KEY: z
     .string()
     .regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces')
@@ -108,6 +120,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     publicUrl: vars.PUBLIC_URL ?? null,
     mongodbUri: vars.MONGODB_URI ?? null,
     dataDir: resolve(vars.DATA_DIR),
+    redisUrl: vars.REDIS_URL ?? null,
     adminApiKey: vars.ADMIN_API_KEY ?? null,
     stripe,
     corsOrigins,

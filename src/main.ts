@@ -72,8 +72,6 @@ if (process.argv.includes('--help')) {
         ? error.message
         : `The server could not start: ${(error as Error).message}`,
     );
-    if (!(error instanceof ConfigError) && process.env.LOG_LEVEL === 'debug')
-      say(String((error as Error).stack));
     process.exit(1);
   });
 }

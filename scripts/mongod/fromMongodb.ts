@@ -7,10 +7,12 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { keep, MONGODB_VERSION, withIncoming } from './cache.js';
-import { checkSum, megabytes, reportProgress } from './download.js';
-import { checkVersion } from './executable.js';
-import type { Log, SourceContext } from './source.js';
+import { keep, withIncoming } from '../binaries/cache.js';
+import { checkSum, megabytes, reportProgress } from '../binaries/download.js';
+import { checkVersion } from '../binaries/executable.js';
+import type { SourceContext } from '../binaries/source.js';
+
+export const MONGODB_VERSION = '7.0.18';
 
 /** A closed network must not delay the start: the next source may well work. */
 const PROBE_TIMEOUT_MS = 4_000;
@@ -20,18 +22,19 @@ const STALL_TIMEOUT_MS = 30_000;
 const CHECKSUMS = ['sha256', 'md5'] as const;
 
 /** @throws when the site cannot be reached, has nothing for this system, or the archive is damaged */
-export async function fromMongodb({ cacheDir, log }: SourceContext): Promise<string> {
+export async function fromMongodb(context: SourceContext): Promise<string> {
+  const { program, cacheDir, log } = context;
   const url = await archiveUrl();
   await probe(url);
   return withIncoming(cacheDir, async (directory) => {
     const archive = join(directory, 'mongodb.tgz');
-    await download(url, archive, log);
+    await download(url, archive, context);
     await verify(url, archive);
     log('MongoDB: checksum ok, unpacking');
     const binary = join(directory, 'mongod');
     await extract(archive, binary, directory);
-    await checkVersion(binary);
-    return keep(binary, cacheDir, MONGODB_VERSION);
+    await checkVersion(binary, program);
+    return keep(binary, context, MONGODB_VERSION);
   });
 }
 
@@ -62,7 +65,7 @@ async function probe(url: string): Promise<void> {
   if (!response.ok) throw new Error(`${url} answers ${response.status}`);
 }
 
-async function download(url: string, file: string, log: Log): Promise<void> {
+async function download(url: string, file: string, context: SourceContext): Promise<void> {
   const stall = new AbortController();
   const stallTimer = setTimeout(
     () => stall.abort(new Error(`${url} sent nothing for ${STALL_TIMEOUT_MS / 1000} s`)),
@@ -82,8 +85,8 @@ async function download(url: string, file: string, log: Log): Promise<void> {
     const response = await request(url, 'GET', signal);
     if (!response.ok || !response.body) throw new Error(`${url} answers ${response.status}`);
     const totalBytes = Number(response.headers.get('content-length') ?? 0);
-    log(`MongoDB: downloading ${url}${totalBytes > 0 ? ` (${megabytes(totalBytes)})` : ''}`);
-    stopReport = reportProgress(log, totalBytes, () => receivedBytes);
+    context.log(`MongoDB: downloading ${url}${totalBytes > 0 ? ` (${megabytes(totalBytes)})` : ''}`);
+    stopReport = reportProgress(context, totalBytes, () => receivedBytes);
     await pipeline(Readable.fromWeb(response.body), count, createWriteStream(file));
   } finally {
     clearTimeout(stallTimer);

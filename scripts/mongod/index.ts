@@ -1,13 +1,14 @@
 /**
  * The embedded MongoDB: found or fetched, then started on a data directory.
  */
+
+import type { Log } from '../binaries/source.js';
 import { findMongod } from './binary.js';
 import { type Mongod, startMongod } from './process.js';
-import type { Log } from './source.js';
 
+export type { Log } from '../binaries/source.js';
 export { findMongod } from './binary.js';
 export { type Mongod, type MongodExit, startMongod } from './process.js';
-export type { Log } from './source.js';
 
 /** The server's data; tools on the same MongoDB may use databases of their own. */
 const DATABASE = 'continuum';

@@ -3,7 +3,7 @@
  */
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from './source.js';
+import type { Log } from '../binaries/source.js';
 
 const POLL_INTERVAL_MS = 20;
 const RELEASE_WAIT_MS = 300;

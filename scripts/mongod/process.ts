@@ -4,12 +4,12 @@
 import { mkdir, open, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../binaries/source.js';
 import { EarlyExit, EXIT_ADDRESS_IN_USE, EXIT_DATA_DIR_LOCKED, explained } from './earlyExit.js';
 import { type GuardedProcess, spawnGuarded } from './guard.js';
 import { type Owner, ownerState, readOwner, writeOwner } from './owner.js';
 import { choosePort, listening } from './port.js';
 import { becomePrimary, memberUri, REPLICA_SET } from './replicaSet.js';
-import type { Log } from './source.js';
 
 export interface MongodOptions {
   /** Path of the mongod executable. */

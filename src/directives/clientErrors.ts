@@ -21,14 +21,28 @@ export function expectedFailure(thrown: unknown): BillingError | null {
   return null;
 }
 
-/** Whether what was charged for the failed field is given back. */
+/** What graphql and Apollo say of a client's document, variables or request. */
+const CLIENT_CODES: readonly unknown[] = [
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'OPERATION_RESOLUTION_FAILURE',
+  'PERSISTED_QUERY_NOT_FOUND',
+  'PERSISTED_QUERY_NOT_SUPPORTED',
+  'BAD_REQUEST',
+  ErrorCode.BAD_USER_INPUT,
+];
+
+/** Whether a failure is a fault of ours, not of what the client sent. */
 export function isOurFault(thrown: unknown): boolean {
+  if (thrown instanceof GraphQLError && CLIENT_CODES.includes(thrown.extensions.code)) return false;
   const expected = expectedFailure(thrown);
   if (expected) return expected.code === ErrorCode.SERVICE_UNAVAILABLE;
-  if (!(innermost(thrown) instanceof GraphQLError)) return true;
-  // A document or variables that are wrong have a code by now; a resolver that broke its type's promise has none.
-  const code = (thrown as GraphQLError).extensions.code;
-  return code === undefined || code === ErrorCode.INTERNAL_SERVER_ERROR;
+  return true;
+}
+
+/** What a failed field had cost is given back if it was our fault, or if the input was bad: that changes nothing. */
+export function isGivenBack(thrown: unknown): boolean {
+  return isOurFault(thrown) || expectedFailure(thrown)?.code === ErrorCode.BAD_USER_INPUT;
 }
 
 /** Apollo's `formatError`: expected failures as they are, the rest masked and logged. */

@@ -29,8 +29,8 @@ export interface Grant {
 export interface OperationOutcome {
   /** Whether any field failed: holds that were not used are given back. */
   failed: boolean;
-  /** Names of the root fields that failed through our fault: their calls are given back. */
-  ourFaults: ReadonlySet<string> | 'all';
+  /** Names of the root fields whose calls are given back. */
+  givenBack: ReadonlySet<string> | 'all';
 }
 
 /** What a refused operation still tells in headers. */
@@ -192,10 +192,9 @@ export function createEnforcement(deps: {
     return {
       holds,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
-      async end({ failed, ourFaults }) {
-        const unearned = chargesOf(
-          plan.fields.filter(({ rootKey }) => ourFaults === 'all' || ourFaults.has(rootKey)),
-        );
+      async end({ failed, givenBack }) {
+        const isGivenBack = ({ rootKey }: PlannedField) => givenBack === 'all' || givenBack.has(rootKey);
+        const unearned = chargesOf(plan.fields.filter(isGivenBack));
         await Promise.all([
           used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
           // A hold that was used is gone; releasing it does nothing.
@@ -239,7 +238,7 @@ export function createEnforcement(deps: {
         };
       }
       if (!plan.metered) return takeCallsAndStorage(plan, entitlement);
-      const endConcurrency = concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
+      const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
       if (!endConcurrency) return concurrencyRefused(entitlement);
       try {
         const outcome = await takeCallsAndStorage(plan, entitlement);

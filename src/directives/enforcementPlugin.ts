@@ -6,10 +6,11 @@ import {
   type OperationDefinitionNode,
 } from 'graphql';
 import type { Logger } from 'pino';
-import { type BillingError, serviceUnavailable } from '../errors.js';
+import type { Clock } from '../clock.js';
+import { type BillingError, ErrorCode, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
-import { expectedFailure, isOurFault } from './clientErrors.js';
+import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { type Enforcement, type Grant, isRefusal } from './enforcement.js';
 import { type OperationPlan, planOperation } from './plan.js';
 import type { FieldRule, Rules } from './rules.js';
@@ -42,9 +43,10 @@ export function enforcementPlugin(deps: {
   enforcement: Enforcement;
   authenticator: Authenticator;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
+  clock: Clock;
   log: Logger;
 }): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, enforcement, authenticator, validateArguments, log } = deps;
+  const { schema, rules, enforcement, authenticator, validateArguments, clock, log } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
 
@@ -59,8 +61,10 @@ export function enforcementPlugin(deps: {
     passages.set(context, { metered: plan.metered, headers: new Map() });
     enforcement.checkAccess(plan, context.principal);
     for (const { coordinate, args } of plan.roots) {
+      // First the constraints: a check may rely on them.
       const fault = await validateArguments(coordinate, args);
       if (fault) throw fault;
+      rules.get(coordinate)?.check?.(args, clock.now());
     }
     await take(plan, context);
   }
@@ -81,13 +85,13 @@ export function enforcementPlugin(deps: {
     const { grant } = context;
     if (!grant) return;
     context.grant = null;
-    const faults = errors.filter(isOurFault);
-    const ourFaults = crashed || (faults.length > 0 && hasNoData(request)) ? 'all' : rootsOf(faults);
-    const ended = grant.end({ failed: crashed || errors.length > 0, ourFaults }).catch((error: unknown) => {
+    const nothingLeft = crashed || (errors.some(isOurFault) && hasNoData(request));
+    const givenBack = nothingLeft ? 'all' : rootsOf(errors.filter(isGivenBack));
+    const ended = grant.end({ failed: crashed || errors.length > 0, givenBack }).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     });
     // The answer does not wait for a database that is away.
-    if (!faults.some(expectedFailure)) await ended;
+    if (!errors.some(isAway)) await ended;
   }
 
   /** For metered operations that were refused before their calls were looked at. */
@@ -109,8 +113,8 @@ export function enforcementPlugin(deps: {
           const passage = passages.get(context);
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
           if (passage?.metered) {
-            const isAway = errors.some(isOurFault);
-            if (passage.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
+            if (passage.headers.size === 0 && !errors.some(isAway))
+              await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
@@ -136,6 +140,8 @@ export function enforcementPlugin(deps: {
 function hasNoData({ response }: GraphQLRequestContext<EnforcedContext>): boolean {
   return response.body?.kind !== 'single' || response.body.singleResult.data == null;
 }
+
+const isAway = (thrown: unknown): boolean => expectedFailure(thrown)?.code === ErrorCode.SERVICE_UNAVAILABLE;
 
 const rootsOf = (faults: readonly GraphQLError[]): ReadonlySet<string> =>
   new Set(faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])));

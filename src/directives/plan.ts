@@ -54,7 +54,7 @@ export interface OperationPlan {
   fieldLimits: FieldLimit[];
 }
 
-const MAX_FIELDS = 5_000;
+const MAX_SELECTIONS = 5_000;
 const MAX_ROOT_FIELDS = 500;
 
 /**
@@ -81,6 +81,9 @@ export function planOperation(
   /** @param path the names of the answer that lead to the selection; empty at the root */
   function walk(type: GraphQLObjectType, set: SelectionSetNode, path: readonly string[]): void {
     for (const node of set.selections) {
+      // Also what is left out, and spreads: they have to be walked.
+      if (++seen > MAX_SELECTIONS)
+        throw badInput('query', `selects more than ${MAX_SELECTIONS} fields; split it`);
       if (!isIncluded(node, variables)) continue;
       if (node.kind === Kind.FIELD) {
         visit(type, node, path);
@@ -94,7 +97,6 @@ export function planOperation(
   }
 
   function visit(type: GraphQLObjectType, node: FieldNode, parents: readonly string[]): void {
-    if (++seen > MAX_FIELDS) throw badInput('query', `selects more than ${MAX_FIELDS} fields; split it`);
     const field = type.getFields()[node.name.value];
     if (!field) return;
     const path = [...parents, node.alias?.value ?? node.name.value];

@@ -1,7 +1,7 @@
-import { getDirective } from '@graphql-tools/utils';
+import { getDirectives } from '@graphql-tools/utils';
 import { type GraphQLField, type GraphQLObjectType, type GraphQLSchema, isObjectType } from 'graphql';
 import { type FieldLimit, parseWindow } from '../services/admission/fieldLimits.js';
-import type { Access } from './access.js';
+import type { Access, ArgumentCheck } from './access.js';
 
 /** What the directives and the access rule ask of one field. */
 export interface FieldRule {
@@ -16,6 +16,7 @@ export interface FieldRule {
   storageArg: string | null;
   /** Root fields only. */
   access: Access | null;
+  check: ArgumentCheck | null;
 }
 
 /** Rules by `Type.field`; fields that ask nothing are not in it. */
@@ -56,12 +57,22 @@ function readField(
   const coordinate = `${type.name}.${field.name}`;
   const fault = (directive: string, problem: string) =>
     faults.push(`${coordinate} @${directive}: ${problem}`);
-  const [rateLimited] = getDirective(schema, field, 'rateLimited') ?? [];
-  const [storageQuota] = getDirective(schema, field, 'storageQuota') ?? [];
-  const features = [
-    ...(getDirective(schema, type, 'requiresFeature') ?? []),
-    ...(getDirective(schema, field, 'requiresFeature') ?? []),
-  ].map(({ feature }) => String(feature));
+  /** A use of a directive that does not fit its definition is a fault. */
+  const usesOn = (node: typeof field | typeof type) => {
+    try {
+      return getDirectives(schema, node);
+    } catch (error) {
+      faults.push(`${coordinate}: ${(error as Error).message}`);
+      return [];
+    }
+  };
+  const uses = usesOn(field);
+  const argsOf = (directive: string) => uses.find(({ name }) => name === directive)?.args;
+  const rateLimited = argsOf('rateLimited');
+  const storageQuota = argsOf('storageQuota');
+  const features = [...usesOn(type), ...uses]
+    .filter(({ name }) => name === 'requiresFeature')
+    .map(({ args }) => String(args?.feature));
 
   const cost = rateLimited ? Number(rateLimited.cost ?? 1) : null;
   if (cost !== null && !(Number.isInteger(cost) && cost >= 0 && cost <= MAX_COST)) {
@@ -81,7 +92,8 @@ function readField(
   const access = (field.extensions.access as Access | undefined) ?? null;
   if (isRoot && access === null) faults.push(`${coordinate}: says not who may select it`);
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
-  return asksNothing ? null : { coordinate, cost, fieldLimit, features, storageArg, access };
+  const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
+  return asksNothing ? null : { coordinate, cost, fieldLimit, features, storageArg, access, check };
 }
 
 function readFieldLimit(

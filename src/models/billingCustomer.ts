@@ -8,8 +8,8 @@ export interface BillingCustomerDoc {
   stripeCustomerId: string | null;
   email: string | null;
   paymentMethodAttachedAt: Date | null;
-  /** Counts checkouts begun: the intent in the idempotency key of the next one. */
-  checkoutCount: number;
+  /** Counts what was asked of Stripe: the number is in the idempotency key of the next thing. */
+  intents: number;
   /** The checkout that waits to be paid. */
   openCheckout: { sessionId: string; url: string; tier: string; requestHash: string; expiresAt: Date } | null;
   createdAt: Date;
@@ -22,7 +22,7 @@ export const billingCustomerSchema = new Schema<BillingCustomerDoc>(
     stripeCustomerId: { type: String, default: null },
     email: { type: String, default: null },
     paymentMethodAttachedAt: { type: Date, default: null },
-    checkoutCount: { type: Number, default: 0 },
+    intents: { type: Number, default: 0 },
     openCheckout: { type: Schema.Types.Mixed, default: null },
   },
   { collection: 'billing_customers', timestamps: true, versionKey: false },

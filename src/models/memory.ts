@@ -8,7 +8,8 @@ export interface MemoryDoc {
   content: string;
   /** Little-endian float64s. */
   embedding: Buffer | null;
-  metadata: unknown;
+  /** JSON: kept exactly, whatever its names are. */
+  metadata: string | null;
   /** What it counts for in the storage quota. */
   bytes: number;
   sharedAt: Date | null;
@@ -21,7 +22,7 @@ export const memorySchema = new Schema<MemoryDoc>(
     tenantId: { type: String, required: true },
     content: { type: String, required: true },
     embedding: { type: Buffer, default: null },
-    metadata: { type: Schema.Types.Mixed, default: null },
+    metadata: { type: String, default: null },
     bytes: { type: Number, required: true },
     sharedAt: { type: Date, default: null },
     createdAt: { type: Date, required: true },

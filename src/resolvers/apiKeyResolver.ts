@@ -1,9 +1,9 @@
 import { Max, Min } from 'class-validator';
 import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
-import { RequiresScope } from '../directives/access.js';
+import { Checked, RequiresScope } from '../directives/access.js';
 import { badInput, forbidden, unauthenticated } from '../errors.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
-import type { NewKey } from '../services/identity/apiKeys.js';
+import { type NewKey, needFuture } from '../services/identity/apiKeys.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import type { Context } from './context.js';
@@ -39,6 +39,7 @@ export class ApiKeyResolver {
   @Mutation(() => NewApiKey)
   @RequiresScope(ApiKeyScope.KEYS)
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  @Checked(({ input }, nowMs) => needFuture(input.expiresAt, nowMs))
   async createApiKey(@Arg('input') input: CreateApiKeyInput, @Ctx() context: Context): Promise<NewApiKey> {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
@@ -57,7 +58,9 @@ export class ApiKeyResolver {
     @Args() { id, overlapSeconds }: RotateApiKeyArgs,
     @Ctx() context: Context,
   ): Promise<NewApiKey> {
-    return newKeyView(await context.services.apiKeys.rotate(tenantIdOf(context), id, overlapSeconds));
+    const { principal, services } = context;
+    if (!principal) throw unauthenticated('An API key is needed');
+    return newKeyView(await services.apiKeys.rotate(tenantIdOf(context), id, overlapSeconds, principal));
   }
 
   @Mutation(() => ApiKeyType, { description: 'At once.' })

@@ -1,6 +1,6 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, Directive, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
-import { RequiresScope } from '../directives/access.js';
+import { Checked, RequiresScope } from '../directives/access.js';
 import {
   MemoryConnection,
   MemoryMatchType,
@@ -8,10 +8,10 @@ import {
   SearchMemoriesInput,
   StoreMemoryInput,
 } from '../schema/memory.js';
-import { connect, decodeCursor, PageArgs } from '../schema/pagination.js';
+import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { memoryIdOf } from '../services/memories/memories.js';
+import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
 import { type Context, holdIdOf } from './context.js';
 import { memoryView } from './views.js';
 
@@ -28,8 +28,9 @@ export class MemoryResolver {
   @Query(() => MemoryConnection, { description: 'Oldest first.' })
   @RequiresScope(ApiKeyScope.READ)
   @Directive('@rateLimited(cost: 1)')
+  @Checked(({ after }) => decodeCursor(after))
   async memories(@Args() { first, after }: PageArgs, @Ctx() context: Context) {
-    const query = { first, after: decodeCursor(after) };
+    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
     const page = await context.services.memories.page(tenantIdOf(context), query);
     return connect(page.memories, page.hasNextPage, after, memoryIdOf, memoryView);
   }
@@ -38,11 +39,12 @@ export class MemoryResolver {
   @RequiresScope(ApiKeyScope.READ)
   @Directive('@rateLimited(cost: 1)')
   @Directive('@requiresFeature(feature: SEMANTIC_SEARCH)')
+  @Checked(({ input }) => oneOf(input))
   async searchMemories(
     @Arg('input') { query, embedding, first }: SearchMemoriesInput,
     @Ctx() context: Context,
   ): Promise<MemoryMatchType[]> {
-    const wanted = { text: query, embedding, first: first ?? 10 };
+    const wanted = { query, embedding, first: first ?? 10 };
     const matches = await context.services.memories.search(tenantIdOf(context), wanted);
     return matches.map(({ memory, score }) => ({ memory: memoryView(memory), score }));
   }
@@ -68,6 +70,7 @@ export class MemoryResolver {
   @RequiresScope(ApiKeyScope.WRITE)
   @Directive('@rateLimited(cost: 1)')
   @Directive('@storageQuota(arg: "input")')
+  @Checked(({ input }) => ofOneLength(input))
   async storeMemories(
     @Arg('input', () => [StoreMemoryInput]) input: StoreMemoryInput[],
     @Ctx() context: Context,

@@ -1,7 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { OperatorOnly, RequiresScope } from '../directives/access.js';
+import { Checked, OperatorOnly, RequiresScope } from '../directives/access.js';
 import { forbidden } from '../errors.js';
-import { connect, decodeCursor } from '../schema/pagination.js';
+import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
 import {
   CreateTenantInput,
@@ -36,8 +36,14 @@ export class TenantResolver {
 
   @Query(() => TenantConnection, { description: 'By age.' })
   @OperatorOnly()
+  @Checked(({ after }) => decodeCursor(after))
   async tenants(@Args() { first, after, search, tier }: TenantsArgs, @Ctx() { services, loaders }: Context) {
-    const page = await services.tenants.page({ first, after: decodeCursor(after), search, tier });
+    const page = await services.tenants.page({
+      first: first ?? DEFAULT_PAGE,
+      after: decodeCursor(after),
+      search,
+      tier,
+    });
     for (const tenant of page.tenants) loaders.tenant.prime(tenant._id, tenant);
     return connect(page.tenants, page.hasNextPage, after, ({ _id }) => _id, tenantView);
   }

@@ -60,7 +60,7 @@ export const memoryView = (doc: MemoryDoc): MemoryType => ({
   id: memoryIdOf(doc),
   content: doc.content,
   embedding: doc.embedding ? [...unpackEmbedding(doc.embedding)] : null,
-  metadata: doc.metadata,
+  metadata: doc.metadata === null ? null : JSON.parse(doc.metadata),
   bytes: doc.bytes,
   shared: doc.sharedAt !== null,
   createdAt: doc.createdAt,

@@ -2,7 +2,7 @@ import { ArrayMaxSize, ArrayMinSize, IsOptional, Max, MaxLength, Min } from 'cla
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
-import { IsFilled, MaxBytes, MaxJsonBytes } from './validators.js';
+import { IsFilled, IsFiniteNumbers, MaxBytes, MaxJsonBytes } from './validators.js';
 
 export const MAX_CONTENT_BYTES = 1_048_576;
 const MAX_METADATA_BYTES = 65_536;
@@ -52,6 +52,7 @@ export class StoreMemoryInput {
 
   @Field(() => [Float], { nullable: true, description: "All of a tenant's are of one length." })
   @IsOptional()
+  @IsFiniteNumbers()
   @ArrayMinSize(1, { message: 'must have at least 1 number' })
   @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
   embedding?: number[] | null;
@@ -72,6 +73,7 @@ export class SearchMemoriesInput {
 
   @Field(() => [Float], { nullable: true })
   @IsOptional()
+  @IsFiniteNumbers()
   @ArrayMinSize(1, { message: 'must have at least 1 number' })
   @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
   embedding?: number[] | null;

@@ -3,6 +3,7 @@ import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { badInput } from '../errors.js';
 
 export const MAX_PAGE = 100;
+export const DEFAULT_PAGE = 20;
 
 @ObjectType({ description: 'Where a page lies in the whole list.' })
 export class PageInfo {
@@ -21,11 +22,15 @@ export class PageInfo {
 
 @ArgsType()
 export class PageArgs {
-  @Field(() => Int, { nullable: true, defaultValue: 20, description: `How many, 1 to ${MAX_PAGE}.` })
+  @Field(() => Int, {
+    nullable: true,
+    defaultValue: DEFAULT_PAGE,
+    description: `How many, 1 to ${MAX_PAGE}.`,
+  })
   @IsOptional()
   @Min(1, { message: 'must be at least 1' })
   @Max(MAX_PAGE, { message: `must be at most ${MAX_PAGE}` })
-  first: number = 20;
+  first?: number | null;
 
   @Field(() => String, { nullable: true, description: 'The cursor of the last item seen.' })
   @IsOptional()

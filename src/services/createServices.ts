@@ -2,7 +2,12 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Models } from '../models/models.js';
+import { createMongoCallWindows } from './admission/callWindows.js';
+import { type Concurrency, createConcurrency } from './admission/concurrency.js';
 import { createAdmission } from './admission/createAdmission.js';
+import { createFieldLimits, type FieldLimits } from './admission/fieldLimits.js';
+import { createRedisCallWindows } from './admission/redisCallWindows.js';
+import { createSharedConcurrency } from './admission/sharedConcurrency.js';
 import { createChanges } from './changes.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import { createAuthenticator } from './identity/authenticator.js';
@@ -13,6 +18,7 @@ import { createDayCounts } from './metering/dayCounts.js';
 import { createEndpointNames } from './metering/endpointNames.js';
 import { createEventJournal } from './metering/eventJournal.js';
 import { createUsageEvents } from './metering/usageEvents.js';
+import { createRedis } from './redis.js';
 import type { Services } from './services.js';
 import { createStorage } from './storage/storage.js';
 import { createCustomers } from './stripe/customers.js';
@@ -30,6 +36,8 @@ import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
 
 export interface RunningServices extends Services {
+  concurrency: Concurrency;
+  fieldLimits: FieldLimits;
   inbox: Inbox;
   verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
   /** null in live mode. */
@@ -81,6 +89,10 @@ export function createServices({
   const endpointNames = createEndpointNames(base);
   const dayCounts = createDayCounts({ ...base, endpointNames, admission });
   const eventJournal = createEventJournal({ ...base, dayCounts });
+  const redis = config.redisUrl === null ? null : createRedis({ url: config.redisUrl, log });
+  const sharedConcurrency = redis && createSharedConcurrency({ redis });
+  const mongoWindows = createMongoCallWindows(base);
+  const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const changes = createChanges({
     ...base,
     listeners: {
@@ -127,7 +139,9 @@ export function createServices({
     admission,
     apiKeys,
     authenticator,
+    concurrency: sharedConcurrency ?? createConcurrency(),
     entitlements,
+    fieldLimits: createFieldLimits({ windows }),
     inbox,
     mockStripe,
     storage,
@@ -144,6 +158,7 @@ export function createServices({
     async start() {
       if (isMock) webhookSecret ||= await loadMockWebhookSecret(models.connection);
       changes.start();
+      await redis?.start();
       await admission.start();
       await mockStripe?.start();
       inbox.start();
@@ -162,6 +177,8 @@ export function createServices({
       await changes.stop();
       await eventJournal.stop();
       await admission.stop();
+      sharedConcurrency?.stop();
+      await redis?.stop();
     },
   };
 }

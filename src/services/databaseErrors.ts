@@ -18,12 +18,16 @@ const AWAY = new Set([
 /** Codes of a server that is stepping down or shutting down. */
 const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
 
+/** Of transactions that broke off with the connection. */
+const LABELS = ['TransientTransactionError', 'UnknownTransactionCommitResult', 'RetryableWriteError'];
+
 /** Whether an error means that MongoDB does not answer now, rather than that we asked something wrong. */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, cause, errorResponse } = error as Error & { code?: unknown; errorResponse?: unknown };
   // A bulk hides what happened to it in `errorResponse`.
   return (
+    LABELS.some((label) => (error as { hasErrorLabel?(name: string): boolean }).hasErrorLabel?.(label)) ||
     AWAY.has(error.name) ||
     AWAY_CODES.has(code as number) ||
     [cause, errorResponse].some((inner) => inner !== error && isDatabaseAway(inner))

@@ -116,18 +116,6 @@ const memory: Case[] = [
     { input: { content: 'x', metadata: nested(1_000) } },
     'input.metadata',
   ],
-  [
-    'a name in metadata with a NUL',
-    STORE,
-    { input: { content: 'x', metadata: { 'a\0b': 1 } } },
-    'input.metadata',
-  ],
-  [
-    'metadata that plays a BSON value',
-    STORE,
-    { input: { content: 'x', metadata: { a: { _bsontype: 'ObjectId' } } } },
-    'input.metadata',
-  ],
   ['one bad memory of many', STORE_MANY, { input: [{ content: 'ok' }, { content: '' }] }, 'input.1.content'],
   [
     'embeddings of two lengths at once',

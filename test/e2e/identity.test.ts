@@ -458,7 +458,11 @@ describe('scopes', () => {
       'mutation { rotateApiKey(id: "none") { secret } }',
       'mutation { revokeApiKey(id: "none") { id } }',
     ],
-    USAGE: ['mutation { reportUsage(input: { quantity: 1 }) { id } }'],
+    USAGE: [
+      'mutation { reportUsage(input: { quantity: 1 }) { id } }',
+      'mutation { consume(input: { endpoint: "x" }) { allowed } }',
+      'mutation { recordUsage(events: [{ id: "1", endpoint: "x", quantity: 1 }]) { status } }',
+    ],
   };
   beforeAll(async () => {
     tenant = await server.createTenant();

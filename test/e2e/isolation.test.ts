@@ -129,6 +129,17 @@ const MUTATIONS: Record<string, Attempt> = {
     field: () => 'reportUsage(input: { quantity: 5, idempotencyKey: "shared-word" }) { quantity tenantId }',
     expect: (data, { id }) => expect(data).toEqual({ quantity: 5, tenantId: id }),
   },
+  consume: {
+    who: 'tenant',
+    field: () => 'consume(input: { endpoint: "zebra", cost: 3 }) { allowed }',
+    expect: own({ allowed: true }),
+  },
+  recordUsage: {
+    who: 'tenant',
+    field: ({ id }) =>
+      `recordUsage(tenantId: "${id}", events: [{ id: "event-1", endpoint: "zebra", quantity: 5 }]) { status }`,
+    expect: 'FORBIDDEN',
+  },
   createApiKey: {
     who: 'tenant',
     field: ({ id }) => `createApiKey(input: { name: "a way in", tenantId: "${id}" }) { secret }`,
@@ -387,6 +398,18 @@ describe('by the side', () => {
     }
   });
 
+  it('an event id that another tenant used is no duplicate, and counts for the sender only', async () => {
+    const record =
+      'mutation { recordUsage(events: [{ id: "same", endpoint: "zebra", quantity: 5 }]) { status } }';
+    expect((await server.gql(record, { key: victim.key })).data.recordUsage).toEqual([
+      { status: 'ACCEPTED' },
+    ]);
+    const before = await stateOfVictim();
+    const { data } = await server.gql(record, { key: attacker.key });
+    expect(data.recordUsage).toEqual([{ status: 'ACCEPTED' }]);
+    expect(await stateOfVictim()).toEqual(before);
+  });
+
   it('the operator may look at each tenant, and acts as none', async () => {
     const { data } = await server.gql(
       `{ tenant(id: "${victim.id}") { name subscription { stripeSubscriptionId } } }`,
@@ -395,8 +418,8 @@ describe('by the side', () => {
       name: 'Zanzibar Limited',
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
-    // These two name the tenant that they are about.
-    const naming = ['tenant', 'createApiKey'];
+    // These name the tenant that they are about.
+    const naming = ['tenant', 'createApiKey', 'recordUsage'];
     for (const { root, name, field } of FIELDS.filter(
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { createMongoCallWindows } from '../../src/services/admission/callWindows.js';
 import { createFieldLimits, parseWindow } from '../../src/services/admission/fieldLimits.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer } from '../support/server.js';
 
 let database: TestDatabase;
 let models: Models;
+const create = () => createFieldLimits({ windows: createMongoCallWindows({ models, clock: systemClock }) });
 
 beforeAll(async () => {
   database = await connectTestDatabase();
@@ -17,7 +20,7 @@ afterAll(() => database.dropAndClose());
 
 describe('a field limit', () => {
   it('lets exactly max of many concurrent calls through, on any number of instances', async () => {
-    const instances = [1, 2, 3].map(() => createFieldLimits({ models, clock: systemClock }));
+    const instances = [1, 2, 3].map(create);
     const limit = { field: 'Query.narrow', max: 7, window: '1m' };
     const results = await Promise.all(
       Array.from({ length: 90 }, (_, i) => instances[i % 3]?.take('ten_a', limit)),
@@ -29,7 +32,7 @@ describe('a field limit', () => {
   });
 
   it('slides: room comes back when the oldest call leaves the window, refused calls use none', async () => {
-    const limits = createFieldLimits({ models, clock: systemClock });
+    const limits = create();
     const limit = { field: 'Query.sliding', max: 2, window: '400ms' };
     expect([await limits.take('t', limit), await limits.take('t', limit)]).toEqual([null, null]);
     const refused = await limits.take('t', limit);
@@ -37,8 +40,19 @@ describe('a field limit', () => {
     expect(await limits.take('t', limit)).toBeNull();
   });
 
+  it('is decided by the clock it was given, which may be another than the machine has', async () => {
+    const clock = createFakeClock('2020-01-01T00:00:00Z');
+    const limits = createFieldLimits({ windows: createMongoCallWindows({ models, clock }) });
+    const limit = { field: 'Query.past', max: 1, window: '1m' };
+    expect(await limits.take('t', limit)).toBeNull();
+    clock.advance(59_999);
+    expect(await limits.take('t', limit)).toEqual({ resetsAt: new Date('2020-01-01T00:01:00Z') });
+    clock.advance(1);
+    expect(await limits.take('t', limit)).toBeNull();
+  });
+
   it('keeps no more than max calls in the database', async () => {
-    const limits = createFieldLimits({ models, clock: systemClock });
+    const limits = create();
     await Promise.all(
       Array.from({ length: 50 }, () => limits.take('t', { field: 'Query.small', max: 3, window: '1m' })),
     );

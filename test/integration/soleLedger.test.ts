@@ -55,7 +55,7 @@ async function openLedger(epoch: number): Promise<{
   ledger: SoleLedger;
   call(tenantId: string, calls: number, day?: number): Promise<Decision | 'undecided'>;
 }> {
-  const journal = createJournal({ models, instance: `i${epoch}` });
+  const journal = createJournal({ models, clock: createFakeClock(NOON), instance: `i${epoch}` });
   const takeover = createTakeover({ models, journal, log });
   await journal.append(epoch, 0, []);
   const ledger = createSoleLedger({ models, clock: createFakeClock(NOON), journal, takeover, epoch });
@@ -80,7 +80,7 @@ async function openLedger(epoch: number): Promise<{
   };
 }
 const takeoverBy = (instance: string) => {
-  const journal = createJournal({ models, instance });
+  const journal = createJournal({ models, clock: createFakeClock(NOON), instance });
   return createTakeover({ models, journal, log });
 };
 

@@ -18,7 +18,8 @@ const { startMongod } = await import('../../scripts/mongod/process.ts');
 const { uri, pid } = await startMongod({ binary, dataDir, log: () => {} });
 // A Ctrl-C reaches the whole group: this process drains, as the real one does, and so does not end here.
 process.on('SIGINT', () => process.stdout.write('draining\n'));
-process.stdout.write(`${JSON.stringify({ uri, pid })}\n`);
 const stay = setInterval(() => {}, 60_000);
 // The bug to guard against: the server's work ends, and nobody has stopped MongoDB.
 process.on('SIGTERM', () => clearInterval(stay));
+// Last: whoever reads it may send signals at once.
+process.stdout.write(`${JSON.stringify({ uri, pid })}\n`);

@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { type App, startApp } from '../../src/app.js';
 import { type Clock, systemClock } from '../../src/clock.js';
 import { type Config, readConfig } from '../../src/config.js';
@@ -39,6 +39,7 @@ export interface TestServerOptions {
   env?: Record<string, string>;
   config?: Partial<Config>;
   clock?: Clock;
+  log?: Logger;
   /** Shares another server's database. */
   uri?: string;
 }
@@ -48,7 +49,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const uri = options.uri ?? (database?.uri as string);
   const own = { PORT: '0', HOST: '127.0.0.1', ADMIN_API_KEY: OPERATOR_KEY, MONGODB_URI: uri };
   const config = readConfig({ ...own, ...options.env });
-  const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
+  const log = options.log ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const clock = options.clock ?? systemClock;
   const app = await startApp({ ...config, ...options.config, mongodbUri: uri }, { log, clock });
 

@@ -17,6 +17,7 @@ const ALL_BAD = {
   PORT: '70000',
   PUBLIC_URL: 'ftp://example.com',
   MONGODB_URI: 'postgres://localhost',
+  REDIS_URL: 'localhost:6379',
   ADMIN_API_KEY: 'short',
   STRIPE_SECRET_KEY: 'pk_test_public',
   STRIPE_WEBHOOK_SECRET: 'secret',
@@ -91,6 +92,22 @@ describe('what the variables say', () => {
     expect(readConfig({ MONGODB_URI, HOST: '10.1.2.3' }).host).toBe('10.1.2.3');
     expect(readConfig({ HOST: '0.0.0.0' }).host).toBe('0.0.0.0');
   });
+
+  it.each([
+    'redis://localhost',
+    'redis://user:pass@redis.example:6380/2',
+    'rediss://redis.example/',
+    'redis://[::1]:6379',
+  ])('Redis may be %s', (REDIS_URL) => {
+    expect(readConfig({ REDIS_URL }).redisUrl).toBe(REDIS_URL);
+  });
+
+  it.each(['http://localhost', 'redis://', 'redis://localhost/first', 'redis://localhost:70000'])(
+    'Redis may not be %s',
+    (REDIS_URL) => {
+      expect(faultsOf({ REDIS_URL })).toEqual([expect.stringMatching(/^REDIS_URL: must be a redis:/)]);
+    },
+  );
 
   it('the sandbox is off in production unless it is asked for', () => {
     const production = { NODE_ENV: 'production', STRIPE_MOCK_MODE: 'true' };
@@ -225,5 +242,5 @@ describe('the process', () => {
     for (const name of Object.keys(ALL_BAD)) expect(stderr).toContain(`  - ${name}`);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout).toBe('');
-  });
+  }, 60_000);
 });

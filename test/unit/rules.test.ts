@@ -55,7 +55,14 @@ describe('the rules of a schema', () => {
           costsNothing: Int @rateLimited(cost: 0, max: 10000, window: "31d")
         }`),
     );
-    const nothing = { cost: null, fieldLimit: null, features: [], storageArg: null, access: PUBLIC };
+    const nothing = {
+      cost: null,
+      fieldLimit: null,
+      features: [],
+      storageArg: null,
+      access: PUBLIC,
+      check: null,
+    };
     expect(Object.fromEntries(rules)).toEqual({
       'Query.free': { ...nothing, coordinate: 'Query.free' },
       'Query.one': { ...nothing, coordinate: 'Query.one', cost: 1 },

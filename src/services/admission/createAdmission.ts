@@ -37,7 +37,7 @@ const MAX_TRIES = 120;
 export function createAdmission(deps: { models: Models; clock: Clock; log: Logger }): RunningAdmission {
   const { models, clock, log } = deps;
   const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
-  const journal = createJournal({ models, instance });
+  const journal = createJournal({ ...deps, instance });
   const takeover = createTakeover({ models, journal, log });
   const membership = createMembership({ models, instance });
   const giveBacks = createGiveBacks({ models, log, instance });

@@ -1,7 +1,6 @@
 import { getGraphQLRateLimiter, Store } from 'graphql-rate-limit';
 import ms, { type StringValue } from 'ms';
-import type { Clock } from '../../clock.js';
-import type { Models } from '../../models/models.js';
+import type { CallWindows } from './callWindows.js';
 
 /** A limit of one field's own: `@rateLimited(max, window)`. */
 export interface FieldLimit {
@@ -30,88 +29,41 @@ export function parseWindow(window: string): number | null {
 
 /**
  * Field limits through graphql-rate-limit. Its stores read, decide and write in three steps, so that many at once all
- * pass; this store appends in one atomic step and answers with the list as it was before, and has nothing left to set.
+ * pass; ours adds the call in the reading step, and has nothing left to set.
  */
-export function createFieldLimits({ models, clock }: { models: Models; clock: Clock }): FieldLimits {
-  const limiters = new Map<
-    string,
-    { limiter: ReturnType<typeof getGraphQLRateLimiter>; store: WindowStore }
-  >();
-
-  function limiterOf({ field, max, window }: FieldLimit) {
-    let known = limiters.get(field);
-    if (!known) {
-      const store = new WindowStore(models, clock, max, parseWindow(window) ?? 0);
-      const limiter = getGraphQLRateLimiter({ identifyContext: (context) => context.tenantId, store });
-      known = { limiter, store };
-      limiters.set(field, known);
-    }
-    return known;
-  }
-
+export function createFieldLimits({ windows }: { windows: CallWindows }): FieldLimits {
   return {
-    async take(tenantId, limit) {
-      const { limiter, store } = limiterOf(limit);
+    async take(tenantId, { field, max, window }) {
+      const windowMs = parseWindow(window) ?? 0;
+      const store = new AddingStore(() => windows.add(`${tenantId}:${field}`, max, windowMs));
+      const limiter = getGraphQLRateLimiter({ identifyContext: () => tenantId, store });
       const refusal = await limiter(
-        { parent: null, args: {}, context: { tenantId }, info: { fieldName: limit.field } as never },
-        { max: limit.max, window: limit.window },
+        { parent: null, args: {}, context: {}, info: { fieldName: field } as never },
+        { max, window },
       );
-      return refusal === undefined ? null : { resetsAt: await store.nextRoom(tenantId, limit.field) };
+      return refusal === undefined ? null : { resetsAt: new Date((store.oldest ?? 0) + windowMs) };
     },
   };
 }
 
-interface Identity {
-  contextIdentity: string;
-  fieldIdentity: string;
-}
+/** Serves one call. */
+class AddingStore extends Store {
+  /** The oldest call of the window. */
+  oldest: number | undefined;
 
-class WindowStore extends Store {
-  constructor(
-    private readonly models: Models,
-    private readonly clock: Clock,
-    private readonly max: number,
-    private readonly windowMs: number,
-  ) {
+  constructor(private readonly add: () => Promise<number[]>) {
     super();
   }
 
-  /** Appends this call if there is room, and returns the calls of the window as they were before. */
-  async getForIdentity({ contextIdentity, fieldIdentity }: Identity): Promise<number[]> {
-    const now = this.clock.now();
-    const recent = {
-      $filter: { input: { $ifNull: ['$calls', []] }, as: 'at', cond: { $gt: ['$$at', now - this.windowMs] } },
-    };
-    const before = await this.models.fieldWindows.collection.findOneAndUpdate(
-      { _id: `${contextIdentity}:${fieldIdentity}` as never },
-      [
-        { $set: { calls: recent } },
-        {
-          $set: {
-            calls: {
-              $cond: [
-                { $lt: [{ $size: '$calls' }, this.max] },
-                { $concatArrays: ['$calls', [now]] },
-                '$calls',
-              ],
-            },
-            expiresAt: new Date(now + this.windowMs),
-          },
-        },
-      ],
-      { upsert: true, returnDocument: 'before' },
-    );
-    const calls = (before?.calls ?? []) as number[];
-    return calls.filter((at) => at > now - this.windowMs);
+  async getForIdentity(): Promise<number[]> {
+    const before = await this.add();
+    this.oldest = before[0];
+    // The limiter looks at the window again, by a later clock: a call that has left it since would let one through
+    // that was not added. So none leaves.
+    return before.map(() => Number.POSITIVE_INFINITY);
   }
 
   setForIdentity(): void {
-    // getForIdentity has appended already.
-  }
-
-  async nextRoom(tenantId: string, field: string): Promise<Date> {
-    const window = await this.models.fieldWindows.findById(`${tenantId}:${field}`).lean();
-    const oldest = window?.calls[0] ?? this.clock.now();
-    return new Date(oldest + this.windowMs);
+    // getForIdentity has added the call already.
   }
 }

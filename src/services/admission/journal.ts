@@ -1,3 +1,4 @@
+import type { Clock } from '../../clock.js';
 import type { AdmissionJournalDoc, JournalEntry } from '../../models/admissionJournal.js';
 import type { Models } from '../../models/models.js';
 
@@ -23,7 +24,8 @@ const idOf = (epoch: number, sequence: number): string =>
 const sequenceOf = (id: string): number => Number(id.slice(11));
 
 /** @param instance of this server */
-export function createJournal({ models, instance }: { models: Models; instance: string }): Journal {
+export function createJournal(deps: { models: Models; clock: Clock; instance: string }): Journal {
+  const { models, clock, instance } = deps;
   const journal = models.admissionJournal.collection;
   const range = (epoch: number) => ({ $gte: idOf(epoch, 0), $lt: idOf(epoch + 1, 0) }) as never;
 
@@ -58,7 +60,8 @@ export function createJournal({ models, instance }: { models: Models; instance: 
         if (last?.sealedAt) return;
         const next = last ? sequenceOf(String(last._id)) + 1 : 0;
         // Lost against a batch of the instance: the place after it is tried.
-        if (await insert({ _id: idOf(epoch, next), instance, entries: [], sealedAt: new Date() })) return;
+        if (await insert({ _id: idOf(epoch, next), instance, entries: [], sealedAt: new Date(clock.now()) }))
+          return;
       }
     },
 

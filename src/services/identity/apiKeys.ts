@@ -27,12 +27,17 @@ export interface ApiKeys {
   create(tenantId: string, input: NewKeyInput, creator: Principal): Promise<NewKey>;
   createOperatorKey(name: string): Promise<NewKey>;
   /** A new key with the same name and scopes; the old one works for `overlapS` seconds more. */
-  rotate(tenantId: string, keyId: string, overlapS: number): Promise<NewKey>;
+  rotate(tenantId: string, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
   /** At once, on every instance. Revoking twice is no error. */
   revoke(tenantId: string, keyId: string): Promise<ApiKeyDoc>;
 }
 
 const MAX_KEYS_PER_TENANT = 100;
+
+/** @throws BAD_USER_INPUT */
+export function needFuture(expiresAt: Date | null | undefined, nowMs: number): void {
+  if (expiresAt && expiresAt.getTime() <= nowMs) throw badInput('input.expiresAt', 'must be in the future');
+}
 
 export function createApiKeys(deps: {
   models: Models;
@@ -72,6 +77,14 @@ export function createApiKeys(deps: {
     }
   }
 
+  /** A key makes no key that may do more than itself. */
+  function refuseToGiveMore(scopes: readonly string[], giver: Principal): void {
+    const excess = scopes.filter((scope) => giver.kind === 'tenant' && !giver.scopes.has(scope));
+    if (excess.length > 0) {
+      throw forbidden(`This key may not give the scope ${excess.join(', ')} that it lacks itself`);
+    }
+  }
+
   async function find(tenantId: string, keyId: string): Promise<ApiKeyDoc> {
     const doc = await models.apiKeys.findOne({ _id: keyId, tenantId }).lean<ApiKeyDoc>();
     if (!doc) throw notFound(`API key ${keyId}`);
@@ -90,20 +103,18 @@ export function createApiKeys(deps: {
     async create(tenantId, input, creator) {
       const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
       if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
-      const excess = scopes.filter((scope) => creator.kind === 'tenant' && !creator.scopes.has(scope));
-      if (excess.length > 0)
-        throw forbidden(`This key may not give the scope ${excess.join(', ')} that it lacks itself`);
+      refuseToGiveMore(scopes, creator);
       const expiresAt = input.expiresAt ?? null;
-      if (expiresAt && expiresAt.getTime() <= clock.now())
-        throw badInput('input.expiresAt', 'must be in the future');
+      needFuture(expiresAt, clock.now());
       await refuseTooMany(tenantId);
       return make(tenantId, { name: input.name, scopes, expiresAt });
     },
 
     createOperatorKey: (name) => make(null, { name, scopes: [], expiresAt: null }),
 
-    async rotate(tenantId, keyId, overlapS) {
+    async rotate(tenantId, keyId, overlapS, caller) {
       const old = await find(tenantId, keyId);
+      refuseToGiveMore(old.scopes, caller);
       const now = clock.now();
       if (old.revokedAt || (old.expiresAt && old.expiresAt.getTime() <= now)) {
         throw badInput('id', 'the key is revoked or expired; create a new one instead');

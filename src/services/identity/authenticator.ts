@@ -85,8 +85,14 @@ export function createAuthenticator(deps: {
     );
   }
 
-  async function verifyOnce(parsed: ParsedKey, digest: Buffer, address: string): Promise<Principal> {
-    refuseGuessers(parsed.keyId, address);
+  /** @param known whether just this key was verified before: its owner does not suffer from guessers */
+  async function verifyOnce(
+    parsed: ParsedKey,
+    digest: Buffer,
+    address: string,
+    known: boolean,
+  ): Promise<Principal> {
+    if (!known) refuseGuessers(parsed.keyId, address);
     const principal = await verify(parsed, digest);
     if (principal) return principal;
     keyFailures.add(parsed.keyId);
@@ -101,12 +107,13 @@ export function createAuthenticator(deps: {
       const parsed = parseKey(key);
       if (!parsed) throw unauthenticated('The API key is malformed: check that it was copied whole');
       const known = verified.get(parsed.keyId);
-      if (known && known.untilMs > clock.now() && timingSafeEqual(known.digest, digest))
-        return known.principal;
-      const flight = digest.toString('base64');
+      const isKnown = known !== undefined && timingSafeEqual(known.digest, digest);
+      if (isKnown && known.untilMs > clock.now()) return known.principal;
+      // Who comes after a revocation shares no verification that began before it.
+      const flight = `${digest.toString('base64')}:${forgets}`;
       let running = verifying.get(flight);
       if (!running) {
-        running = verifyOnce(parsed, digest, address).finally(() => verifying.delete(flight));
+        running = verifyOnce(parsed, digest, address, isKnown).finally(() => verifying.delete(flight));
         verifying.set(flight, running);
       }
       return running;

@@ -6,8 +6,8 @@ import type { Principal } from './principal.js';
 export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
   const own = headers['x-api-key'];
   if (typeof own === 'string' && own) return own;
-  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? '');
-  return bearer?.[1] ?? null;
+  const bearer = /^Bearer\s+(.+)$/i.exec(headers.authorization ?? '');
+  return bearer?.[1]?.trim() ?? null;
 }
 
 /** The tenant whose key it is. @throws UNAUTHENTICATED without a key, FORBIDDEN for the operator's */

@@ -33,17 +33,11 @@ export interface Memories {
   remove(tenantId: string, id: string): Promise<boolean>;
   /** Makes it readable for the federation, and counts the share once. */
   share(tenantId: string, id: string): Promise<MemoryDoc>;
-  search(
-    tenantId: string,
-    query: {
-      text?: string | null | undefined;
-      embedding?: readonly number[] | null | undefined;
-      first: number;
-    },
-  ): Promise<MemoryMatch[]>;
+  search(tenantId: string, wanted: Wanted & { first: number }): Promise<MemoryMatch[]>;
 }
 
 const SCAN_BATCH = 500;
+const DUPLICATE_KEY = 11_000;
 const MAX_READ_BATCH = 500;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
@@ -69,19 +63,11 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
       tenantId,
       content: input.content,
       embedding: input.embedding ? packEmbedding(input.embedding) : null,
-      metadata: input.metadata ?? null,
+      metadata: input.metadata == null ? null : JSON.stringify(input.metadata),
       bytes: sizeOf(input).bytes,
       sharedAt: null,
       createdAt: new Date(clock.now()),
     };
-  }
-
-  /** All embeddings of one call are of one length; the tenant's others are compared in the transaction. */
-  function dimensionsOf(inputs: readonly Storable[]): number | null {
-    const lengths = new Set(inputs.flatMap(({ embedding }) => (embedding ? [embedding.length] : [])));
-    if (lengths.size > 1)
-      throw badInput('input.embedding', `must be of one length, not ${[...lengths].join(' and ')}`);
-    return [...lengths][0] ?? null;
   }
 
   async function searchText(tenantId: string, text: string, first: number): Promise<MemoryMatch[]> {
@@ -130,12 +116,17 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
 
   return {
     async store(tenantId, inputs, holdId) {
-      const dimensions = dimensionsOf(inputs);
+      const dimensions = ofOneLength(inputs);
       const docs = inputs.map((input) => documentOf(tenantId, input));
-      await models.connection.transaction(async (session) => {
-        await models.memories.collection.insertMany(docs as never[], { session });
-        await storage.settle(tenantId, holdId, dimensions, session);
-      });
+      try {
+        await models.connection.transaction(async (session) => {
+          await models.memories.collection.insertMany(docs as never[], { session });
+          await storage.settle(tenantId, holdId, dimensions, session);
+        });
+      } catch (error) {
+        // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
+        if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      }
       return docs;
     },
 
@@ -194,11 +185,32 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
       });
     },
 
-    async search(tenantId, { text, embedding, first }) {
-      if (text && embedding) throw badInput('input', 'takes a text or an embedding, not both');
-      if (embedding) return searchVector(tenantId, embedding, first);
-      if (text) return searchText(tenantId, text, first);
-      throw badInput('input', 'needs a text or an embedding');
+    async search(tenantId, { query, embedding, first }) {
+      oneOf({ query, embedding });
+      return embedding ? searchVector(tenantId, embedding, first) : searchText(tenantId, query ?? '', first);
     },
   };
+}
+
+interface Wanted {
+  query?: string | null | undefined;
+  embedding?: readonly number[] | null | undefined;
+}
+
+/** @throws BAD_USER_INPUT unless it is a text or an embedding */
+export function oneOf({ query, embedding }: Wanted): void {
+  if (query && embedding) throw badInput('input', 'takes a text or an embedding, not both');
+  if (!query && !embedding) throw badInput('input', 'needs a text or an embedding');
+}
+
+/**
+ * All embeddings of one call are of one length; the tenant's others are compared in the transaction.
+ * @returns the length; null: there are none
+ * @throws BAD_USER_INPUT
+ */
+export function ofOneLength(inputs: readonly Storable[]): number | null {
+  const lengths = new Set(inputs.flatMap(({ embedding }) => (embedding ? [embedding.length] : [])));
+  if (lengths.size > 1)
+    throw badInput('input.embedding', `must be of one length, not ${[...lengths].join(' and ')}`);
+  return [...lengths][0] ?? null;
 }

@@ -48,24 +48,23 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
     return stored as Customer;
   }
 
-  const attempt: Customers['attempt'] = async ({ _id, checkoutCount }, call) => {
+  const attempt: Customers['attempt'] = async ({ _id, intents }, call) => {
     try {
-      return await call(`${_id}:${checkoutCount}`);
+      return await call(`${_id}:${intents}`);
     } catch (error) {
-      if (isRemembered(error))
-        await customers.updateOne({ _id, checkoutCount }, { $inc: { checkoutCount: 1 } });
+      if (isRemembered(error)) await customers.updateOne({ _id, intents }, { $inc: { intents: 1 } });
       throw error;
     }
   };
 
   /** The request says nothing but whose customer it is, so that all who ask at once send the same one. */
   async function make(intended: BillingCustomerDoc): Promise<Customer> {
-    const { _id, checkoutCount } = intended;
+    const { _id, intents } = intended;
     const made = await attempt(intended, (intent) =>
       stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${intent}` }),
     );
     await customers.updateOne(
-      { _id, checkoutCount, stripeCustomerId: null },
+      { _id, intents, stripeCustomerId: null },
       { $set: { stripeCustomerId: made.id } },
     );
     return needCustomer(_id);
@@ -73,7 +72,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
 
   /** Each change is an intent of its own: back to an e-mail of before is not a repetition. */
   async function setEmail(customer: Customer, email: string): Promise<Customer> {
-    const { _id, stripeCustomerId, checkoutCount } = customer;
+    const { _id, stripeCustomerId, intents } = customer;
     await attempt(customer, (intent) =>
       stripe.customers.update(
         stripeCustomerId,
@@ -81,10 +80,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         { idempotencyKey: `customer-email:${intent}:${digest(email)}` },
       ),
     );
-    await customers.updateOne(
-      { _id, stripeCustomerId, checkoutCount },
-      { $set: { email }, $inc: { checkoutCount: 1 } },
-    );
+    await customers.updateOne({ _id, stripeCustomerId, intents }, { $set: { email }, $inc: { intents: 1 } });
     return needCustomer(_id);
   }
 
@@ -96,7 +92,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
       const intended = await customers
         .findOneAndUpdate(
           { _id: tenantId },
-          { $setOnInsert: { email: null, stripeCustomerId: null, checkoutCount: 0, openCheckout: null } },
+          { $setOnInsert: { email: null, stripeCustomerId: null, intents: 0, openCheckout: null } },
           { upsert: true, returnDocument: 'after' },
         )
         .lean<BillingCustomerDoc>();
@@ -132,7 +128,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         openCheckout: null,
         paymentMethodAttachedAt: null,
       };
-      await customers.updateOne({ stripeCustomerId }, { $set: nothing, $inc: { checkoutCount: 1 } });
+      await customers.updateOne({ stripeCustomerId }, { $set: nothing, $inc: { intents: 1 } });
     },
 
     async noteEmail(stripeCustomerId, email) {

@@ -67,14 +67,15 @@ export function createSubscriptionSync(deps: {
   const { models, stripe, tiers, customers, clock, log, changed } = deps;
   const subscriptions = models.billingSubscriptions;
 
-  /** What it buys; a price that is no longer for sale keeps the tier that it bought. */
-  function boughtBy({ id, items }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
+  /** What it buys; a price that is no longer for sale keeps the tier that it bought. What has ended may have any price. */
+  function boughtBy({ id, items, status }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
     for (const item of items.data) {
       const tier = tiers.getTierFromPriceId(item.price.id);
       if (tier) return { item, tier: tier.name };
     }
     if (stored?.stripeSubscriptionId !== id) return null;
-    const item = items.data.find(({ price }) => price.id === stored.priceId);
+    const over = ENDED.some((ended) => ended === status);
+    const item = items.data.find(({ price }) => over || price.id === stored.priceId);
     return item ? { item, tier: stored.tier } : null;
   }
 

@@ -151,7 +151,7 @@ export function createSubscriptions(deps: {
 
   /** @returns null when another checkout was begun at the same time: only one may be open, so this one was closed */
   async function begin(customer: Customer, { tier, params, hash }: Purchase): Promise<Checkout | null> {
-    const { _id, checkoutCount } = customer;
+    const { _id, intents } = customer;
     // The count makes the intent: two clicks are one, the next checkout after it is another.
     const session = await customers.attempt(customer, (intent) =>
       stripe.checkout.sessions.create(params, { idempotencyKey: `checkout:${intent}:${hash}` }),
@@ -160,8 +160,8 @@ export function createSubscriptions(deps: {
     const expiresAt = new Date(session.expires_at * 1000);
     const openCheckout = { sessionId: session.id, url: checkout.url, tier, requestHash: hash, expiresAt };
     const landed = await models.billingCustomers.updateOne(
-      { _id, checkoutCount },
-      { $set: { openCheckout }, $inc: { checkoutCount: 1 } },
+      { _id, intents },
+      { $set: { openCheckout }, $inc: { intents: 1 } },
     );
     if (landed.matchedCount === 1) return checkout;
     const stored = await customers.find(_id);

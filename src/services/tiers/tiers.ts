@@ -17,10 +17,11 @@ export interface Tiers {
 
 /** @param priceIds Stripe price id by tier name */
 export function createTiers(catalogue: Catalogue, priceIds: Readonly<Record<string, string>>): Tiers {
+  const priceIdOf = new Map(Object.entries(priceIds));
   const byName = new Map(catalogue.tiers.map((tier) => [tier.name, tier]));
   const byPriceId = new Map(
     catalogue.tiers.flatMap((tier) => {
-      const priceId = priceIds[tier.name];
+      const priceId = priceIdOf.get(tier.name);
       return priceId ? [[priceId, tier] as const] : [];
     }),
   );
@@ -37,6 +38,6 @@ export function createTiers(catalogue: Catalogue, priceIds: Readonly<Record<stri
     has: (name) => byName.has(name),
     getTierLimits: (name) => get(name).limits,
     getTierFromPriceId: (priceId) => byPriceId.get(priceId) ?? null,
-    getStripePriceId: (name) => priceIds[name] ?? null,
+    getStripePriceId: (name) => priceIdOf.get(name) ?? null,
   };
 }

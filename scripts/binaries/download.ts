@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import type { Log } from './source.js';
+import type { SourceContext } from './source.js';
 
 const REPORT_INTERVAL_MS = 3_000;
 
@@ -27,7 +27,7 @@ export async function checkSum(file: string, algorithm: 'sha256' | 'md5', expect
  * @returns call it to end the reports
  */
 export function reportProgress(
-  log: Log,
+  { program, log }: SourceContext,
   totalBytes: number,
   receivedBytes: () => number | Promise<number>,
 ): () => void {
@@ -39,7 +39,7 @@ export function reportProgress(
       totalBytes > 0
         ? ` of ${megabytes(totalBytes)} (${Math.min(100, Math.round((received / totalBytes) * 100))} %)`
         : '';
-    log(`MongoDB: downloading, ${megabytes(received)}${share}, ${seconds} s`);
+    log(`${program.title}: downloading, ${megabytes(received)}${share}, ${seconds} s`);
   }, REPORT_INTERVAL_MS);
   return () => clearInterval(timer);
 }

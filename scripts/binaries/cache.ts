@@ -4,19 +4,16 @@
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isExecutable } from './executable.js';
-
-/** 7.0 opens data directories that the wheel's 6.0 has made; the next major version would not. */
-export const MONGODB_VERSION = '7.0.18';
-export const WHEEL_VERSION = '6.0.5';
+import type { SourceContext } from './source.js';
 
 const INCOMING_PREFIX = 'incoming-';
 /** No download takes longer: what is older was left behind by a process that was killed. */
 const INCOMING_MAX_AGE_MS = 60 * 60 * 1000;
 
-/** @throws when the cache holds no executable */
-export async function cachedMongod(cacheDir: string): Promise<string> {
-  for (const version of [MONGODB_VERSION, WHEEL_VERSION]) {
-    const file = cachePath(cacheDir, version);
+/** @throws when the cache holds no executable of the program */
+export async function cached({ program, cacheDir }: SourceContext): Promise<string> {
+  for (const version of program.cachedVersions) {
+    const file = cachePath(cacheDir, program.name, version);
     if (await isExecutable(file)) return file;
   }
   throw new Error(`nothing in ${cacheDir}`);
@@ -36,19 +33,23 @@ export async function withIncoming<T>(cacheDir: string, work: (directory: string
 
 /**
  * Puts a complete, checked executable in its place. Two processes may do this at once: the second rename replaces the
- * first file by an equal one, and a mongod that already runs keeps the file it was started from.
+ * first file by an equal one, and a server that already runs keeps the file it was started from.
  * @returns its path in the cache
  */
-export async function keep(file: string, cacheDir: string, version: string): Promise<string> {
-  const target = cachePath(cacheDir, version);
+export async function keep(
+  file: string,
+  { program, cacheDir }: SourceContext,
+  version: string,
+): Promise<string> {
+  const target = cachePath(cacheDir, program.name, version);
   await chmod(file, 0o755);
   await mkdir(dirname(target), { recursive: true });
   await rename(file, target);
   return target;
 }
 
-function cachePath(cacheDir: string, version: string): string {
-  return join(cacheDir, `mongod-${version}-${process.arch}`, 'mongod');
+function cachePath(cacheDir: string, name: string, version: string): string {
+  return join(cacheDir, `${name}-${version}-${process.arch}`, name);
 }
 
 async function removeAbandoned(cacheDir: string): Promise<void> {

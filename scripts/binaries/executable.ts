@@ -5,9 +5,8 @@ import { execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Program } from './source.js';
 
-/** Transactions, `$setWindowFields` and the change streams we use are all there from this version on. */
-const MIN_MAJOR_VERSION = 6;
 const VERSION_TIMEOUT_MS = 15_000;
 
 /** @returns the first executable of that name in PATH */
@@ -19,13 +18,16 @@ export async function onPath(name: string, env: NodeJS.ProcessEnv): Promise<stri
   return undefined;
 }
 
-/** @throws when the executable does not run on this machine, or is older than version 6 */
-export async function checkVersion(binary: string): Promise<void> {
+/** @throws when the executable does not run on this machine, or is older than the program must be */
+export async function checkVersion(
+  binary: string,
+  { versionPattern, minMajorVersion }: Program,
+): Promise<void> {
   const { stdout } = await promisify(execFile)(binary, ['--version'], { timeout: VERSION_TIMEOUT_MS });
-  const version = /db version v((\d+)\.\S+)/.exec(stdout);
+  const version = versionPattern.exec(stdout);
   if (!version) throw new Error(`${binary} --version does not name a version`);
-  if (Number(version[2]) < MIN_MAJOR_VERSION) {
-    throw new Error(`${binary} is version ${version[1]}, at least ${MIN_MAJOR_VERSION} is needed`);
+  if (Number(version[2]) < minMajorVersion) {
+    throw new Error(`${binary} is version ${version[1]}, at least ${minMajorVersion} is needed`);
   }
 }
 

