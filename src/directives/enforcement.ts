@@ -193,8 +193,9 @@ export function createEnforcement(deps: {
       holds,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
       async end({ failed, givenBack }) {
-        const isGivenBack = ({ rootKey }: PlannedField) => givenBack === 'all' || givenBack.has(rootKey);
-        const unearned = chargesOf(plan.fields.filter(isGivenBack));
+        const unearned = chargesOf(
+          plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey)),
+        );
         await Promise.all([
           used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
           // A hold that was used is gone; releasing it does nothing.

@@ -7,7 +7,7 @@ import {
 } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
-import { type BillingError, ErrorCode, serviceUnavailable } from '../errors.js';
+import { type BillingError, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
@@ -31,6 +31,8 @@ const MAX_DECIDING = 5_000;
 interface Passage {
   metered: boolean;
   headers: ReadonlyMap<string, string>;
+  /** Names of the root fields, in order. */
+  roots: readonly string[];
 }
 
 /**
@@ -58,7 +60,8 @@ export function enforcementPlugin(deps: {
     // Variables that do not fit are told by the execution, which then runs nothing.
     if (!document || !operation || !variables) return;
     const plan = planOperation(schema, rules, document, operation, variables);
-    passages.set(context, { metered: plan.metered, headers: new Map() });
+    const roots = plan.roots.map(({ key }) => key);
+    passages.set(context, { metered: plan.metered, headers: new Map(), roots });
     enforcement.checkAccess(plan, context.principal);
     for (const { coordinate, args } of plan.roots) {
       // First the constraints: a check may rely on them.
@@ -75,7 +78,8 @@ export function enforcementPlugin(deps: {
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;
     const outcome = await enforcement.take(plan, context.principal.tenantId).finally(() => deciding--);
-    passages.set(context, { metered: plan.metered, headers: outcome.headers });
+    const roots = plan.roots.map(({ key }) => key);
+    passages.set(context, { metered: plan.metered, headers: outcome.headers, roots });
     if (isRefusal(outcome)) throw outcome.error;
     context.grant = outcome;
   }
@@ -85,13 +89,16 @@ export function enforcementPlugin(deps: {
     const { grant } = context;
     if (!grant) return;
     context.grant = null;
-    const nothingLeft = crashed || (errors.some(isOurFault) && hasNoData(request));
-    const givenBack = nothingLeft ? 'all' : rootsOf(errors.filter(isGivenBack));
+    const faults = errors.filter(isOurFault);
+    const givenBack =
+      crashed || (faults.length > 0 && hasNoData(request))
+        ? notRun(request, passages.get(context)?.roots ?? [])
+        : rootsOf(errors.filter(isGivenBack));
     const ended = grant.end({ failed: crashed || errors.length > 0, givenBack }).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     });
     // The answer does not wait for a database that is away.
-    if (!errors.some(isAway)) await ended;
+    if (!faults.some(expectedFailure)) await ended;
   }
 
   /** For metered operations that were refused before their calls were looked at. */
@@ -113,8 +120,8 @@ export function enforcementPlugin(deps: {
           const passage = passages.get(context);
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
           if (passage?.metered) {
-            if (passage.headers.size === 0 && !errors.some(isAway))
-              await addHeaders(context, response.http.headers);
+            const isAway = errors.some(isOurFault);
+            if (passage.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
@@ -141,7 +148,14 @@ function hasNoData({ response }: GraphQLRequestContext<EnforcedContext>): boolea
   return response.body?.kind !== 'single' || response.body.singleResult.data == null;
 }
 
-const isAway = (thrown: unknown): boolean => expectedFailure(thrown)?.code === ErrorCode.SERVICE_UNAVAILABLE;
+/** A mutation's fields run one after the other: those before the one that failed did run. */
+function notRun(
+  { operation, errors = [] }: GraphQLRequestContext<EnforcedContext>,
+  roots: readonly string[],
+): ReadonlySet<string> | 'all' {
+  const failedAt = roots.findIndex((key) => rootsOf(errors).has(key));
+  return operation?.operation === 'mutation' && failedAt > 0 ? new Set(roots.slice(failedAt)) : 'all';
+}
 
 const rootsOf = (faults: readonly GraphQLError[]): ReadonlySet<string> =>
   new Set(faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])));
