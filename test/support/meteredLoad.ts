@@ -12,7 +12,7 @@ export interface LoadedTenant {
   key: string;
   callLimit: number;
   memoryLimit: number;
-  /** Answered with 200. */
+  /** Answered with 200, or known to have run. */
   calls: number;
   memories: number;
   /** No answer, or one that says that the server failed: stored or not. */
@@ -98,8 +98,12 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
     } else if (answer && (answer.status === 429 || answer.status === 507)) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     } else {
-      tenant.unknownCalls += cost;
-      tenant.unknownMemories += memories;
+      // Of a mutation the fields before the one that failed did run, and cost what they cost.
+      const ran = stores ? ranBefore(errors[0]?.path) : 0;
+      tenant.calls += ran;
+      tenant.memories += ran;
+      tenant.unknownCalls += cost - ran;
+      tenant.unknownMemories += stores ? cost - ran : 0;
       if (answer && answer.status !== 503) surprises.push(`${answer.status} ${codes} ${errors[0]?.message}`);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
@@ -140,6 +144,10 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
     },
   };
 }
+
+/** @returns how many aliases come before the one that failed, `a<n>` */
+const ranBefore = (path: unknown[] | undefined): number =>
+  Number(/^a(\d+)$/.exec(String(path?.[0]))?.[1] ?? 0);
 
 /** As the server does it, once all holds are old. */
 async function sweep(connection: mongoose.Connection): Promise<void> {
