@@ -18,6 +18,25 @@ const AWAY = new Set([
 /** Codes of a server that is stepping down or shutting down. */
 const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
 
+/**
+ * Of a socket that broke. The driver lets some through as Node made them: writing to a connection whose server has just
+ * died is an EPIPE of its own, which no MongoError wraps.
+ */
+const SOCKET_CODES = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'ERR_SOCKET_CLOSED',
+]);
+
 /** Of transactions that broke off with the connection. */
 const LABELS = ['TransientTransactionError', 'UnknownTransactionCommitResult', 'RetryableWriteError'];
 
@@ -30,6 +49,7 @@ export function isDatabaseAway(error: unknown): boolean {
     LABELS.some((label) => (error as { hasErrorLabel?(name: string): boolean }).hasErrorLabel?.(label)) ||
     AWAY.has(error.name) ||
     AWAY_CODES.has(code as number) ||
+    SOCKET_CODES.has(code as string) ||
     [cause, errorResponse].some((inner) => inner !== error && isDatabaseAway(inner))
   );
 }
