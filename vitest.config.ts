@@ -7,8 +7,6 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // Minutes of kill -9 at random moments: `npm run faults`, which sets ROUNDS.
-    exclude: ['node_modules', 'dist', ...(process.env.ROUNDS ? [] : ['test/faults/kill.test.ts'])],
     globalSetup: ['test/support/globalSetup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -9,6 +9,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { type AgreedClock, startAgreedClock } from './agreedClock.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
@@ -46,13 +47,18 @@ const MAX_TOKENS = 20_000;
 /** Longer than a load balancer needs to see that readiness fails; nothing is lost when it is cut short. */
 const DRAIN_NOTICE_MS = 100;
 
-/** The composition root: connects, wires services, GraphQL and REST, and listens. */
+/**
+ * The composition root: connects, wires services, GraphQL and REST, and listens.
+ * @param deps.clock for tests; else the one that all servers of the database agree on
+ */
 export async function startApp(
   config: Config & { mongodbUri: string },
-  deps: { log: Logger; clock: Clock },
+  deps: { log: Logger; clock?: Clock },
 ): Promise<App> {
-  const { log, clock } = deps;
+  const { log } = deps;
   const connection = await connectDatabase(config.mongodbUri, log);
+  const agreedClock = deps.clock ? null : await startAgreedClock(connection, log);
+  const clock = deps.clock ?? (agreedClock as AgreedClock);
   const models = createModels(connection);
   let url = '';
   let draining = false;
@@ -166,6 +172,7 @@ export async function startApp(
       await apollo.stop();
       await server.close();
       await services.stop();
+      agreedClock?.stop();
       await connection.close();
     },
   };

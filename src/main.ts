@@ -1,7 +1,6 @@
 import { pino } from 'pino';
 import { startEmbeddedMongod } from '../scripts/mongod/index.js';
 import { type App, startApp } from './app.js';
-import { systemClock } from './clock.js';
 import { ConfigError, readConfig } from './config.js';
 import { giveBackStartUpMemory } from './startUpMemory.js';
 import { welcome } from './welcome.js';
@@ -43,7 +42,7 @@ async function run(): Promise<void> {
   });
 
   try {
-    running.app = await startApp({ ...config, mongodbUri }, { log, clock: systemClock });
+    running.app = await startApp({ ...config, mongodbUri }, { log });
     const text = await welcome(running.app, config);
     giveBackStartUpMemory();
     process.stdout.write(text);

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createMongoCallWindows } from '../../src/services/admission/callWindows.js';
 import { createFieldLimits, parseWindow } from '../../src/services/admission/fieldLimits.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer } from '../support/server.js';
+import { systemClock } from '../support/systemClock.js';
 
 let database: TestDatabase;
 let models: Models;

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { systemClock } from '../../src/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createMongoCallWindows } from '../../src/services/admission/callWindows.js';
 import { createFieldLimits, type FieldLimits } from '../../src/services/admission/fieldLimits.js';
@@ -11,6 +10,7 @@ import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { collectLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestServer } from '../support/server.js';
+import { systemClock } from '../support/systemClock.js';
 
 interface Instance extends FieldLimits {
   redis: Redis;

@@ -1,6 +1,6 @@
 import { type Logger, pino } from 'pino';
 import { type App, startApp } from '../../src/app.js';
-import { type Clock, systemClock } from '../../src/clock.js';
+import type { Clock } from '../../src/clock.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { connectTestDatabase } from './database.js';
 
@@ -50,8 +50,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const own = { PORT: '0', HOST: '127.0.0.1', ADMIN_API_KEY: OPERATOR_KEY, MONGODB_URI: uri };
   const config = readConfig({ ...own, ...options.env });
   const log = options.log ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
-  const clock = options.clock ?? systemClock;
-  const app = await startApp({ ...config, ...options.config, mongodbUri: uri }, { log, clock });
+  const clock = options.clock && { clock: options.clock };
+  const app = await startApp({ ...config, ...options.config, mongodbUri: uri }, { log, ...clock });
 
   const gql: TestServer['gql'] = async (query, { key = OPERATOR_KEY, variables } = {}) => {
     const response = await fetch(`${app.url}/graphql`, {
