@@ -91,7 +91,8 @@ export const useOf = (view: UsageView, nowMs: number): WindowUse => ({
   day: view.calls,
   minute: callsInMinute(view, minuteToCharge(view, nowMs)),
   overageOfMonth: overageOfMonth(view.overage),
-  atMs: nowMs,
+  // A clock that is behind charges the minute that another began, and tells that one.
+  atMs: Math.max(nowMs, view.minute.at * 60_000),
 });
 
 const overageOfMonth = (overage: DayOverage | null): number =>
