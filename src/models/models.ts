@@ -4,6 +4,7 @@ import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
 import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustomer.js';
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
+import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
@@ -33,6 +34,7 @@ export interface Models {
   usageAlerts: Model<UsageAlertDoc>;
   usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
+  leases: Model<LeaseDoc>;
 }
 
 /** Makes the models; `createCollections` makes what they need in the database. */
@@ -56,6 +58,7 @@ export function createModels(connection: Connection): Models {
     usageAlerts: model('UsageAlert', usageAlertSchema),
     usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
+    leases: model('Lease', leaseSchema),
   };
 }
 

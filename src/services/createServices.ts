@@ -16,6 +16,7 @@ import { createChanges } from './changes.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import { createAuthenticator } from './identity/authenticator.js';
 import { createTenants } from './identity/tenants.js';
+import { createLease } from './lease.js';
 import { createMemories } from './memories/memories.js';
 import { createConsumption } from './metering/consumption.js';
 import { createDayCounts } from './metering/dayCounts.js';
@@ -33,17 +34,22 @@ import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
 import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
-import { createUsageReports } from './stripe/usageReports.js';
 import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
 import { createEntitlements } from './tiers/entitlements.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
+import { createMeter, METER_EVENT_NAME } from './usageReports/meter.js';
+import { createOverageLedger } from './usageReports/overageLedger.js';
+import { createReportDelivery } from './usageReports/reportDelivery.js';
+import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
+import { createUsageReports } from './usageReports/usageReports.js';
 
 export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
   inbox: Inbox;
+  usageReporter: UsageReporter;
   verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
   /** null in live mode. */
   mockStripe: MockStripe | null;
@@ -53,6 +59,8 @@ export interface RunningServices extends Services {
 
 const SWEEP_MS = 30_000;
 const SETTLE_MS = 3_000;
+/** Longer than a page of reports takes, with Stripe's retries. */
+const REPORTER_LEASE_MS = 600_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -100,6 +108,13 @@ export function createServices({
   const mongoWindows = createMongoCallWindows(base);
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const usage = createUsage({ ...base, admission });
+  const delivery = createReportDelivery({ ...base, meter: createMeter({ stripe }), customers });
+  const usageReporter = createUsageReporter({
+    ...base,
+    ledger: createOverageLedger({ ...base, admission }),
+    delivery,
+    lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
+  });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   const changes = createChanges({
     ...base,
@@ -139,7 +154,15 @@ export function createServices({
         },
       ];
     });
-    const deps = { connection: models.connection, clock, log, webhookUrl, publicUrl, prices };
+    const deps = {
+      connection: models.connection,
+      clock,
+      log,
+      webhookUrl,
+      publicUrl,
+      prices,
+      meterEventNames: [METER_EVENT_NAME],
+    };
     return createMockStripe({ ...deps, webhookSecret: () => webhookSecret });
   }
 
@@ -174,7 +197,8 @@ export function createServices({
     }),
     consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
     usageEvents: createUsageEvents({ ...base, journal: eventJournal, recorded: alertReview.reviewSoon }),
-    usageReports: createUsageReports({ ...base, stripe, customers }),
+    usageReports: createUsageReports({ ...base, delivery }),
+    usageReporter,
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     async start() {
@@ -184,6 +208,7 @@ export function createServices({
       await admission.start();
       await mockStripe?.start();
       inbox.start();
+      usageReporter.start();
       countLeftovers();
       sweeping = setInterval(() => {
         countLeftovers();
@@ -196,6 +221,7 @@ export function createServices({
       clearInterval(sweeping);
       await mockStripe?.stop();
       await inbox.stop();
+      await usageReporter.stop();
       await changes.stop();
       await eventJournal.stop();
       await admission.stop();

@@ -9,11 +9,11 @@ import type { Consumption } from './metering/consumption.js';
 import type { UsageEvents } from './metering/usageEvents.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
-import type { UsageReports } from './stripe/usageReports.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { Usage } from './usage.js';
+import type { UsageReports } from './usageReports/usageReports.js';
 
 /** What resolvers and REST routes may use. */
 export interface Services {

@@ -83,6 +83,11 @@ const QUERIES: Record<string, Attempt> = {
     field: ({ id }) => `alerts(tenantId: "${id}") { edges { node { id } } }`,
     expect: 'FORBIDDEN',
   },
+  usageReports: {
+    who: 'tenant',
+    field: ({ id }) => `usageReports(tenantId: "${id}") { edges { node { id quantity } } }`,
+    expect: 'FORBIDDEN',
+  },
   storage: {
     who: 'tenant',
     field: () => 'storage { embeddings limits { maxMemories } }',
@@ -434,7 +439,7 @@ describe('by the side', () => {
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
     // These name the tenant that they are about.
-    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts'];
+    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts', 'usageReports'];
     for (const { root, name, field } of FIELDS.filter(
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {
