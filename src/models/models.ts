@@ -6,6 +6,14 @@ import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billin
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
 import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
+import {
+  type AnnouncedStateDoc,
+  announcedStateSchema,
+  type WebhookDeliveryDoc,
+  type WebhookEndpointDoc,
+  webhookDeliverySchema,
+  webhookEndpointSchema,
+} from './outgoingWebhook.js';
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
@@ -35,6 +43,9 @@ export interface Models {
   usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
   leases: Model<LeaseDoc>;
+  webhookEndpoints: Model<WebhookEndpointDoc>;
+  webhookDeliveries: Model<WebhookDeliveryDoc>;
+  announcedStates: Model<AnnouncedStateDoc>;
 }
 
 /** Makes the models; `createCollections` makes what they need in the database. */
@@ -59,6 +70,9 @@ export function createModels(connection: Connection): Models {
     usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
     leases: model('Lease', leaseSchema),
+    webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
+    webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
+    announcedStates: model('AnnouncedState', announcedStateSchema),
   };
 }
 

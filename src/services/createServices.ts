@@ -23,6 +23,10 @@ import { createDayCounts } from './metering/dayCounts.js';
 import { createEndpointNames } from './metering/endpointNames.js';
 import { createEventJournal } from './metering/eventJournal.js';
 import { createUsageEvents } from './metering/usageEvents.js';
+import { createAnnouncer } from './outgoing/announcer.js';
+import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoing/outgoingWebhooks.js';
+import { createWebhookDeliveries } from './outgoing/webhookDeliveries.js';
+import { createWebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import { createOverage } from './overage.js';
 import { createRedis } from './redis.js';
 import type { Services } from './services.js';
@@ -49,6 +53,7 @@ export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
   inbox: Inbox;
+  outgoingWebhooks: OutgoingWebhooks;
   usageReporter: UsageReporter;
   verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
   /** null in live mode. */
@@ -61,6 +66,7 @@ const SWEEP_MS = 30_000;
 const SETTLE_MS = 3_000;
 /** Longer than a page of reports takes, with Stripe's retries. */
 const REPORTER_LEASE_MS = 600_000;
+const ANNOUNCER_LEASE_MS = 30_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -114,6 +120,13 @@ export function createServices({
     ledger: createOverageLedger({ ...base, admission }),
     delivery,
     lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
+  });
+  const webhookDeliveries = createWebhookDeliveries(base);
+  const outgoingWebhooks = createOutgoingWebhooks({
+    log,
+    announcer: createAnnouncer({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
+    deliveries: webhookDeliveries,
+    lease: createLease({ models, name: 'outgoing webhooks', ttlMs: ANNOUNCER_LEASE_MS }),
   });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   const changes = createChanges({
@@ -199,6 +212,9 @@ export function createServices({
     usageEvents: createUsageEvents({ ...base, journal: eventJournal, recorded: alertReview.reviewSoon }),
     usageReports: createUsageReports({ ...base, delivery }),
     usageReporter,
+    outgoingWebhooks,
+    webhookDeliveries,
+    webhookEndpoints: createWebhookEndpoints(base),
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     async start() {
@@ -209,6 +225,7 @@ export function createServices({
       await mockStripe?.start();
       inbox.start();
       usageReporter.start();
+      outgoingWebhooks.start();
       countLeftovers();
       sweeping = setInterval(() => {
         countLeftovers();
@@ -222,6 +239,7 @@ export function createServices({
       await mockStripe?.stop();
       await inbox.stop();
       await usageReporter.stop();
+      await outgoingWebhooks.stop();
       await changes.stop();
       await eventJournal.stop();
       await admission.stop();

@@ -118,6 +118,12 @@ const QUERIES: Record<string, Attempt> = {
        near: searchMemories(input: { embedding: [1, 2, 3] }) { memory { content } }`,
     expect: own([]),
   },
+  webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
+  webhookDeliveries: {
+    who: 'operator',
+    field: () => 'webhookDeliveries { edges { node { body } } }',
+    expect: 'FORBIDDEN',
+  },
   tenants: {
     who: 'operator',
     field: ({ id }) => `tenants(search: "${id}") { edges { node { id name email } } }`,
@@ -195,6 +201,21 @@ const MUTATIONS: Record<string, Attempt> = {
     who: 'tenant',
     field: ({ memoryId }) => `shareMemory(id: "${memoryId}") { id content }`,
     expect: 'NOT_FOUND',
+  },
+  createWebhookEndpoint: {
+    who: 'operator',
+    field: () => 'createWebhookEndpoint(input: { url: "http://localhost/mine" }) { secret }',
+    expect: 'FORBIDDEN',
+  },
+  deleteWebhookEndpoint: {
+    who: 'operator',
+    field: () => 'deleteWebhookEndpoint(id: "we_x")',
+    expect: 'FORBIDDEN',
+  },
+  resendWebhookDelivery: {
+    who: 'operator',
+    field: () => 'resendWebhookDelivery(id: "evt_x:we_x") { body }',
+    expect: 'FORBIDDEN',
   },
   createTenant: {
     who: 'operator',
