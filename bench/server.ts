@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { spawnServer } from '../test/support/serverProcess.js';
+
+/** A process that answers GraphQL. */
+export interface BenchServer {
+  pid: number;
+  /** Of GraphQL. */
+  url: string;
+  /** Sends the signal, and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<void>;
+}
+
+export const OPERATOR_KEY = 'operator-key-of-the-bench';
+
+/** Our server, built and started as `npm start` does it. */
+export async function startOurServer(mongodbUri: string): Promise<BenchServer> {
+  const server = await spawnServer({
+    NODE_ENV: 'production',
+    STRIPE_MOCK_MODE: 'true',
+    LOG_LEVEL: 'warn',
+    HOST: '127.0.0.1',
+    ADMIN_API_KEY: OPERATOR_KEY,
+    MONGODB_URI: mongodbUri,
+  });
+  return {
+    pid: server.pid,
+    url: `${server.url}/graphql`,
+    async end(signal) {
+      await server.end(signal);
+    },
+  };
+}
+
+/** The most memory that a process has had resident, in bytes; null where the system does not tell. */
+export async function peakMemoryBytes(pid: number): Promise<number | null> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+}
