@@ -26,8 +26,7 @@ export interface Standing extends Measured {
  */
 export async function compete(
   contestants: readonly Contestant[],
-  { rounds, seconds }: { rounds: number; seconds: number },
-  progress: Progress,
+  { rounds, seconds, progress }: { rounds: number; seconds: number; progress: Progress },
 ): Promise<Standing[]> {
   const measured = contestants.map((): Measured[] => []);
   for (let round = 0; round < rounds; round++) {

@@ -1,122 +1,87 @@
 import type { Bench } from '../bench.js';
-import type { LoadRequest } from '../load/load.js';
-import { type PeerName, startPeer } from '../peers/peerServer.js';
+import { ALONE, APOLLO, CONTENDERS, type Contender, FLEXIBLE, SHARED } from '../contenders.js';
 import { type Findings, ratioTarget, type Table, type Target } from '../report.js';
-import { type Contestant, compete, type Standing } from '../rounds.js';
-import { type BenchServer, peakMemoryBytes, startOurServer } from '../server.js';
+import { compete, type Standing } from '../rounds.js';
+import { type BenchServer, peakMemoryBytes } from '../server.js';
 import { PLENTY, readMemory, storeBusyTenants } from '../stored/tenants.js';
+import { CONNECTIONS, underLoad, warmUp } from '../underLoad.js';
 
-const CONNECTIONS = 100;
 const FEW_TENANTS = 10;
-const WARM_UP_SECONDS = 2;
-const MAX_MEMORY_BYTES = 400 * 2 ** 20;
+const MAX_MEMORY_MB = 400;
 
-const PEERS: [name: string, program: PeerName][] = [
-  ['Apollo alone', 'bareApollo'],
-  ['Apollo, rate-limiter-flexible', 'rateLimiterFlexible'],
-  ['Apollo, graphql-rate-limit', 'graphqlRateLimit'],
-];
-const ALONE = 'Continuum, one instance';
-const SHARED = 'Continuum, two instances';
-
-interface Competitor {
-  name: string;
-  server: BenchServer;
+interface Serving {
+  contender: Contender;
+  /** The first is loaded. */
+  servers: [BenchServer, ...BenchServer[]];
 }
 
 /** A metered, limited, authenticated operation over HTTP. */
 export async function http(bench: Bench): Promise<Findings> {
   const { progress, busyTenants } = bench;
-  progress('the servers start');
-  const { competitors, others } = await startServers(bench);
+  const serving: Serving[] = [];
   try {
-    const counts = [FEW_TENANTS, busyTenants.length];
+    for (const contender of CONTENDERS) {
+      progress(`${contender.name} starts`);
+      serving.push(await serve(bench, contender));
+    }
     const tables: Table[] = [];
     const targets: Target[] = [];
-    for (const count of counts) {
-      const requests = readMemory(busyTenants.slice(0, count));
-      const standings = await measure(bench, competitors, requests);
-      const title = `A metered operation, ${count} busy tenants`;
-      tables.push({
-        title,
-        unit: 'requests/s',
-        rows: standings.map(({ name, ...measured }) => ({ peer: name, ...measured })),
-      });
+    for (const count of [FEW_TENANTS, busyTenants.length]) {
+      const standings = await measure(bench, serving, count);
+      const rows = standings.map(({ name, ...measured }) => ({ peer: name, ...measured }));
+      tables.push({ title: `A metered operation, ${count} busy tenants`, unit: 'requests/s', rows });
       targets.push(...targetsOf(standings, count));
     }
-    targets.push(...(await memoryTargets(competitors)));
+    targets.push(...(await memoryTargets(serving)));
     return { tables, targets, method: METHOD };
   } finally {
-    await Promise.all([...competitors.map(({ server }) => server), ...others].map((s) => s.end('SIGTERM')));
+    const servers = serving.flatMap((each) => each.servers);
+    await Promise.all(servers.map((server) => server.end('SIGTERM')));
   }
 }
 
-async function startServers({ mongod, busyTenants }: Bench) {
-  const databaseOf = async (name: string) => {
-    await storeBusyTenants(await mongod.create(name), busyTenants);
-    return mongod.uriOf(name);
-  };
-  const competitors: Competitor[] = [];
-  for (const [name, program] of PEERS) {
-    const mongodbUri = await databaseOf(`http_${program}`);
-    competitors.push({ name, server: await startPeer(program, { mongodbUri, limit: PLENTY }) });
-  }
-  competitors.push({ name: ALONE, server: await startOurServer(await databaseOf('http_alone')) });
-  const shared = await databaseOf('http_shared');
-  competitors.push({ name: SHARED, server: await startOurServer(shared) });
-  return { competitors, others: [await startOurServer(shared)] };
+async function serve({ mongod, busyTenants }: Bench, contender: Contender): Promise<Serving> {
+  const database = `http_${CONTENDERS.indexOf(contender)}`;
+  await storeBusyTenants(await mongod.create(database), busyTenants);
+  const start = () => contender.start(mongod.uriOf(database), PLENTY);
+  return { contender, servers: contender === SHARED ? [await start(), await start()] : [await start()] };
 }
 
-async function measure(
-  { load, rounds, seconds, progress }: Bench,
-  competitors: readonly Competitor[],
-  requests: LoadRequest[],
-): Promise<Standing[]> {
-  const contestants = competitors.map(({ name, server: { url } }): Contestant => {
-    return {
-      name,
-      async round(forSeconds) {
-        const plan = { url, connections: CONNECTIONS, requests, until: { seconds: forSeconds } };
-        const { succeeded, refused, failed, ...measured } = await load.run(plan);
-        if (refused + failed > 0) throw new Error(`${name}: ${refused} refused, ${failed} failed`);
-        return { ...measured, throughput: succeeded / measured.seconds };
-      },
-    };
-  });
-  for (const [i, { name, server }] of competitors.entries()) {
-    progress(`${requests.length} tenants: ${name} warms up`);
-    // Every key is verified once.
-    const until = { requests: Math.max(requests.length, CONNECTIONS) };
-    await load.run({ url: server.url, connections: Math.min(requests.length, CONNECTIONS), requests, until });
-    await contestants[i]?.round(WARM_UP_SECONDS);
+async function measure(bench: Bench, serving: readonly Serving[], count: number): Promise<Standing[]> {
+  const requests = readMemory(bench.busyTenants.slice(0, count));
+  for (const { contender, servers } of serving) {
+    bench.progress(`${count} tenants: ${contender.name} warms up`);
+    await warmUp(bench.load, servers[0], requests);
   }
-  return compete(contestants, { rounds, seconds }, progress);
+  const contestants = serving.map(({ contender, servers }) =>
+    underLoad(contender.name, bench.load, servers[0], requests),
+  );
+  return compete(contestants, bench);
 }
 
 function targetsOf(standings: readonly Standing[], count: number): Target[] {
-  const of = (name: string) => standings.find((standing) => standing.name === name) as Standing;
-  const flexible = of('Apollo, rate-limiter-flexible').throughput;
+  const of = ({ name }: Contender) => standings.find((standing) => standing.name === name) as Standing;
+  const toFlexible = of(ALONE).throughput / of(FLEXIBLE).throughput;
+  const title = (contender: Contender, to: Contender) => `${contender.name} to ${to.name}, ${count} tenants`;
   return [
-    ratioTarget(`one instance to Apollo alone, ${count} tenants`, 1, of(ALONE).ratio),
-    ratioTarget(`two instances to Apollo alone, ${count} tenants`, 0.7, of(SHARED).ratio),
-    ratioTarget(
-      `one instance to rate-limiter-flexible, ${count} tenants`,
-      3,
-      of(ALONE).throughput / flexible,
-    ),
+    ratioTarget(title(ALONE, APOLLO), 1, of(ALONE).ratio),
+    ratioTarget(title(SHARED, APOLLO), 0.7, of(SHARED).ratio),
+    ratioTarget(title(ALONE, FLEXIBLE), 3, toFlexible),
   ];
 }
 
-async function memoryTargets(competitors: readonly Competitor[]): Promise<Target[]> {
+async function memoryTargets(serving: readonly Serving[]): Promise<Target[]> {
   const targets: Target[] = [];
-  for (const { name, server } of competitors) {
-    const bytes = name.startsWith('Continuum') ? await peakMemoryBytes(server.pid) : null;
+  for (const { contender, servers } of serving) {
+    if (contender !== ALONE && contender !== SHARED) continue;
+    const bytes = await peakMemoryBytes(servers[0].pid);
     if (bytes === null) continue;
+    const megabytes = Math.round(bytes / 2 ** 20);
     targets.push({
-      what: `${name}: most memory resident`,
-      wanted: 'under 400 MB',
-      measured: `${Math.round(bytes / 2 ** 20)} MB`,
-      met: bytes < MAX_MEMORY_BYTES,
+      what: `${contender.name}: most memory resident`,
+      wanted: `under ${MAX_MEMORY_MB} MB`,
+      measured: `${megabytes} MB`,
+      met: megabytes < MAX_MEMORY_MB,
     });
   }
   return targets;
@@ -127,4 +92,4 @@ have the same type and the same resolver, which reads MongoDB; each is one proce
 verifies the key, decides by the tenant's limits and counts the call on disk before it answers. Apollo alone
 (\`startStandaloneServer\`) does nothing of it, and is 1.0. rate-limiter-flexible consumes a point on the same MongoDB
 with the same write concern before the resolver; graphql-rate-limit counts in the memory of its process; neither
-authenticates. With two instances on one database, one is loaded.`;
+authenticates. Of two instances on one database, one is loaded.`;

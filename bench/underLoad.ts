@@ -1,0 +1,36 @@
+import type { LoadRequest } from './load/load.js';
+import type { LoadProcess } from './load/loadProcess.js';
+import type { Contestant } from './rounds.js';
+import type { BenchServer } from './server.js';
+
+export const CONNECTIONS = 100;
+const WARM_UP_SECONDS = 2;
+
+/** A server that is asked as fast as it answers. */
+export function underLoad(
+  name: string,
+  load: LoadProcess,
+  { url }: BenchServer,
+  requests: LoadRequest[],
+): Contestant {
+  return {
+    name,
+    async round(seconds) {
+      const measured = await load.run({ url, connections: CONNECTIONS, requests, until: { seconds } });
+      const { succeeded, refused, failed, p50Ms, p99Ms } = measured;
+      if (refused + failed > 0) throw new Error(`${name}: ${refused} refused, ${failed} failed`);
+      return { throughput: succeeded / measured.seconds, p50Ms, p99Ms };
+    },
+  };
+}
+
+/** Each tenant calls once, so that its key is verified; then all of them for a while. */
+export async function warmUp(
+  load: LoadProcess,
+  { url }: BenchServer,
+  requests: LoadRequest[],
+): Promise<void> {
+  const connections = Math.min(requests.length, CONNECTIONS);
+  await load.run({ url, connections, requests, until: { requests: requests.length } });
+  await load.run({ url, connections: CONNECTIONS, requests, until: { seconds: WARM_UP_SECONDS } });
+}
