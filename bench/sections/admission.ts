@@ -8,7 +8,7 @@ import type { Bench } from '../bench.js';
 import { quantile } from '../median.js';
 import { type Findings, ratioTarget, type Target } from '../report.js';
 import { type Contestant, compete, type Standing } from '../rounds.js';
-import { PLENTY, tenantId } from '../stored/tenants.js';
+import { busyTenantId, PLENTY } from '../stored/tenants.js';
 
 const TENANTS = 1_000;
 const WAITING = 512;
@@ -19,7 +19,7 @@ const MAX_IDLE_MS = 3;
 
 const LIMITS = { apiCallsPerDay: PLENTY, apiCallsPerMinute: PLENTY };
 const CHARGES: Charge[] = [{ endpoint: 'memory', calls: 1 }];
-const IDS = Array.from({ length: TENANTS }, (_, n) => tenantId(n));
+const IDS = Array.from({ length: TENANTS }, (_, n) => busyTenantId(n));
 const log = pino({ level: 'silent' });
 const clock = { now: Date.now };
 
@@ -36,7 +36,7 @@ export async function admission(bench: Bench): Promise<Findings> {
   const { mongod, progress } = bench;
   const alone = await startAlone(await mongod.create('admission_alone'));
   try {
-    const shared = createAdmission({ models: await mongod.create('admission_shared'), clock, log });
+    const shared = createShared(await mongod.create('admission_shared'));
     const takes: [string, Take][] = [
       [FLEXIBLE, flexible(await mongod.create('admission_flexible'))],
       [SHIPPED, shipped()],
@@ -70,8 +70,11 @@ export async function admission(bench: Bench): Promise<Findings> {
   }
 }
 
+/** Until it is started it shares. */
+export const createShared = (models: Models): RunningAdmission => createAdmission({ models, clock, log });
+
 export async function startAlone(models: Models): Promise<RunningAdmission> {
-  const alone = createAdmission({ models, clock, log });
+  const alone = createShared(models);
   await alone.start();
   if (!alone.isSole()) throw new Error('the admission does not work alone');
   return alone;

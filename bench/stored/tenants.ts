@@ -18,7 +18,11 @@ export const PLENTY = 1_000_000_000;
 
 const CONTENT = 'The customer prefers to be called in the morning. '.repeat(4);
 
+/** Between two busy tenants there is room for quiet ones: busy ones do not lie side by side in the database. */
+export const BUSY_EVERY = 1_000;
+
 export const tenantId = (n: number) => `ten_${n.toString(36).padStart(20, '0')}`;
+export const busyTenantId = (n: number) => tenantId(n * BUSY_EVERY);
 
 /** With real keys, each with a hash of its own: that takes 20 ms a tenant. */
 export function makeBusyTenants(count: number): Promise<BusyTenant[]> {
@@ -26,7 +30,7 @@ export function makeBusyTenants(count: number): Promise<BusyTenant[]> {
     Array.from({ length: count }, async (_, n) => {
       const { key, keyId, secret } = generateKey('test');
       const memoryId = `mem_${n.toString(16).padStart(24, '0')}`;
-      return { id: tenantId(n), key, keyId, keyHash: await hashSecret(secret), memoryId };
+      return { id: busyTenantId(n), key, keyId, keyHash: await hashSecret(secret), memoryId };
     }),
   );
 }
