@@ -13,11 +13,17 @@ const HELP = `Measures the server and its peers side by side, on a MongoDB of it
 
 const WHOLE_REPORT = 'docs/benchmarks.md';
 
+const WHOLE = { rounds: 5, seconds: 3, busyTenants: 1_000 };
+const QUICK = { rounds: 2, seconds: 1, busyTenants: 50 };
+
 export interface Options {
   sections: SectionName[];
   quick: boolean;
+  rounds: number;
   /** Of one round. */
   seconds: number;
+  /** Tenants that make calls. */
+  busyTenants: number;
   /** null: only printed. */
   output: string | null;
 }
@@ -31,10 +37,12 @@ export function readOptions(args: readonly string[]): Options | string {
   const { only, quick = false, seconds, output, help } = values;
   if (help) return HELP;
   const whole = only === undefined && !quick;
+  const size = quick ? QUICK : WHOLE;
   return {
+    ...size,
     sections: readSections(only),
     quick,
-    seconds: readSeconds(seconds) ?? (quick ? 1 : 4),
+    seconds: readSeconds(seconds) ?? size.seconds,
     output: output ?? (whole ? WHOLE_REPORT : null),
   };
 }

@@ -7,6 +7,8 @@ export interface Row {
   ratio?: number;
   p50Ms?: number;
   p99Ms?: number;
+  /** The server's processor time for one of them. */
+  cpuMs?: number;
   /** Calls admitted past the limit. */
   overshoot?: number;
   /** Calls that were answered with success, and are not stored. */
@@ -36,13 +38,11 @@ export interface Findings {
   method: string;
 }
 
-const atLeast = (wanted: number, measured: number) => measured >= wanted;
-
 export const ratioTarget = (what: string, wanted: number, measured: number): Target => ({
   what,
   wanted: `at least ${wanted}`,
   measured: measured.toFixed(2),
-  met: atLeast(wanted, measured),
+  met: measured >= wanted,
 });
 
 interface Column {
@@ -56,6 +56,7 @@ const COLUMNS: Column[] = [
   { title: () => 'ratio', cell: ({ ratio }) => ratio?.toFixed(2) },
   { title: () => 'p50 ms', cell: ({ p50Ms }) => p50Ms?.toFixed(1) },
   { title: () => 'p99 ms', cell: ({ p99Ms }) => p99Ms?.toFixed(1) },
+  { title: () => 'CPU ms', cell: ({ cpuMs }) => cpuMs?.toFixed(2) },
   { title: () => 'overshoot', cell: ({ overshoot }) => whole(overshoot) },
   { title: () => 'lost calls', cell: ({ lost }) => whole(lost) },
 ];
@@ -92,9 +93,19 @@ function grid(head: string[], rows: string[][]): string {
 }
 
 /** One section, as text. */
-export function findingsText({ tables, targets, method }: Findings): string {
-  const parts = tables.map((table) => `### ${table.title}\n\n${tableText(table)}`);
-  if (targets.length > 0) parts.push(targetsText(targets));
-  parts.push(method);
-  return parts.join('\n\n');
+export function findingsText({ tables, method }: Findings): string {
+  const titled = tables.map((table) => `### ${table.title}\n\n${tableText(table)}`);
+  return [...titled, method].join('\n\n');
+}
+
+/**
+ * What everybody wants to know first: a peer's speed beside its exactness.
+ * @param speed whose rows are told @param exactness adds overshoot and lost calls, by peer
+ */
+export function summaryText(speed: Table, exactness: Table): string {
+  const rows = speed.rows.map((row) => ({
+    ...exactness.rows.find(({ peer }) => peer === row.peer),
+    ...row,
+  }));
+  return `${speed.title}, and what is admitted past a limit and lost in a kill -9:\n\n${tableText({ ...speed, rows })}`;
 }

@@ -12,6 +12,8 @@ export interface Measured {
   throughput: number;
   p50Ms: number;
   p99Ms: number;
+  /** The server's processor time for one of them. Less than throughput does it depend on what else the machine does. */
+  cpuMs?: number;
 }
 
 export interface Standing extends Measured {
@@ -38,12 +40,14 @@ export async function compete(
   const base = measured[0] ?? [];
   return contestants.map(({ name }, i) => {
     const own = measured[i] ?? [];
+    const cpuMs = own.flatMap((round) => round.cpuMs ?? []);
     return {
       name,
       throughput: median(own.map(({ throughput }) => throughput)),
       ratio: median(own.map(({ throughput }, round) => throughput / (base[round]?.throughput ?? Number.NaN))),
       p50Ms: median(own.map(({ p50Ms }) => p50Ms)),
       p99Ms: median(own.map(({ p99Ms }) => p99Ms)),
+      ...(cpuMs.length > 0 && { cpuMs: median(cpuMs) }),
     };
   });
 }

@@ -31,6 +31,17 @@ export async function startOurServer(mongodbUri: string): Promise<BenchServer> {
   };
 }
 
+/** Linux counts them in hundredths of a second. */
+const TICK_MS = 10;
+
+/** Milliseconds of processor time that a process has used; null where the system does not tell. */
+export async function processorMs(pid: number): Promise<number | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
+  // After the name, which may hold anything, in parentheses: user time is the 12th, system time the 13th.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields ? (Number(fields[11]) + Number(fields[12])) * TICK_MS : null;
+}
+
 /** The most memory that a process has had resident, in bytes; null where the system does not tell. */
 export async function peakMemoryBytes(pid: number): Promise<number | null> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');

@@ -1,25 +1,29 @@
 import type { LoadRequest } from './load/load.js';
 import type { LoadProcess } from './load/loadProcess.js';
 import type { Contestant } from './rounds.js';
-import type { BenchServer } from './server.js';
+import { type BenchServer, processorMs } from './server.js';
 
 export const CONNECTIONS = 100;
+/** Until V8 has compiled what is hot. */
 const WARM_UP_SECONDS = 2;
 
 /** A server that is asked as fast as it answers. */
 export function underLoad(
   name: string,
   load: LoadProcess,
-  { url }: BenchServer,
+  { url, pid }: BenchServer,
   requests: LoadRequest[],
 ): Contestant {
   return {
     name,
     async round(seconds) {
+      const usedMs = await processorMs(pid);
       const measured = await load.run({ url, connections: CONNECTIONS, requests, until: { seconds } });
       const { succeeded, refused, failed, p50Ms, p99Ms } = measured;
       if (refused + failed > 0) throw new Error(`${name}: ${refused} refused, ${failed} failed`);
-      return { throughput: succeeded / measured.seconds, p50Ms, p99Ms };
+      const nowMs = await processorMs(pid);
+      const cpuMs = usedMs === null || nowMs === null ? undefined : (nowMs - usedMs) / succeeded;
+      return { throughput: succeeded / measured.seconds, p50Ms, p99Ms, ...(cpuMs && { cpuMs }) };
     },
   };
 }

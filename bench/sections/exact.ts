@@ -7,11 +7,9 @@ import type { Findings, Row, Target } from '../report.js';
 import type { BenchServer } from '../server.js';
 import { PLENTY, readMemory, storeBusyTenants } from '../stored/tenants.js';
 
-const LIMIT = 1_000;
 const CONNECTIONS = 64;
-const KILLS = 5;
-const QUICK_KILLS = 1;
-const KILL_AFTER_MS = 1_500;
+const WHOLE = { limit: 1_000, kills: 3, killAfterMs: 2_000 };
+const QUICK = { limit: 300, kills: 1, killAfterMs: 800 };
 const TENANTS = 10;
 
 /** Calls past the limit, and calls that a kill -9 loses. */
@@ -29,7 +27,7 @@ export async function exact(bench: Bench): Promise<Findings> {
     targets.push(noneTarget(`${contender.name}: acknowledged calls lost`, lost));
   }
   const tables = [{ title: 'Calls past the limit, and calls lost', unit: '', rows }];
-  return { tables, targets, method: methodFor(killsOf(bench)) };
+  return { tables, targets, method: methodOf(bench) };
 }
 
 const noneTarget = (what: string, count: number): Target => ({
@@ -39,18 +37,20 @@ const noneTarget = (what: string, count: number): Target => ({
   met: count === 0,
 });
 
-const killsOf = ({ quick }: Bench) => (quick ? QUICK_KILLS : KILLS);
+const sizeOf = ({ quick }: Bench) => (quick ? QUICK : WHOLE);
 
 /** @returns how many calls of one tenant were admitted past its limit */
-async function race({ mongod, busyTenants }: Bench, contender: Contender): Promise<number> {
+async function race(bench: Bench, contender: Contender): Promise<number> {
+  const { mongod, busyTenants } = bench;
+  const { limit } = sizeOf(bench);
   const tenants = busyTenants.slice(0, 1);
   const database = `race_${contender.name.replace(/\W+/g, '_')}`;
-  await storeBusyTenants(await mongod.create(database), tenants, LIMIT);
+  await storeBusyTenants(await mongod.create(database), tenants, limit);
   const count = contender === ALONE ? 1 : 2;
   const servers: BenchServer[] = [];
-  for (let i = 0; i < count; i++) servers.push(await contender.start(mongod.uriOf(database), LIMIT));
+  for (let i = 0; i < count; i++) servers.push(await contender.start(mongod.uriOf(database), limit));
   const requests = readMemory(tenants);
-  const until = { requests: 2 * LIMIT };
+  const until = { requests: 2 * limit };
   // One load for each process, at the same time.
   const admitted = await Promise.all(
     servers.map(async ({ url }) => {
@@ -62,8 +62,8 @@ async function race({ mongod, busyTenants }: Bench, contender: Contender): Promi
   );
   await Promise.all(servers.map((server) => server.end('SIGTERM')));
   const sum = admitted.reduce((a, b) => a + b, 0);
-  if (sum < LIMIT) throw new Error(`${contender.name} admitted ${sum} of ${LIMIT} calls`);
-  return sum - LIMIT;
+  if (sum < limit) throw new Error(`${contender.name} admitted ${sum} of ${limit} calls`);
+  return sum - limit;
 }
 
 /** @returns how many calls were answered with success, and are not stored after the next start */
@@ -76,7 +76,7 @@ async function kill(bench: Bench, contender: Contender): Promise<number> {
   const start = () => contender.start(mongod.uriOf(database), PLENTY);
   const other = contender === SHARED ? await start() : null;
   let acknowledged = 0;
-  for (let i = 0; i < killsOf(bench); i++)
+  for (let i = 0; i < sizeOf(bench).kills; i++)
     acknowledged += await loadUntilKilled(bench, await start(), readMemory(tenants));
   // Whoever starts next settles what the killed process left.
   await (await start()).end('SIGTERM');
@@ -85,23 +85,20 @@ async function kill(bench: Bench, contender: Contender): Promise<number> {
 }
 
 /** @returns how many calls were answered with success */
-async function loadUntilKilled(
-  { load }: Bench,
-  server: BenchServer,
-  requests: LoadRequest[],
-): Promise<number> {
+async function loadUntilKilled(bench: Bench, server: BenchServer, requests: LoadRequest[]): Promise<number> {
   const plan = { url: server.url, connections: CONNECTIONS, requests, until: { seconds: 60 } };
   const [{ succeeded }] = await Promise.all([
-    load.run(plan),
-    sleep(KILL_AFTER_MS).then(() => server.end('SIGKILL')),
+    bench.load.run(plan),
+    sleep(sizeOf(bench).killAfterMs).then(() => server.end('SIGKILL')),
   ]);
   if (succeeded === 0) throw new Error('no call was answered before the kill');
   return succeeded;
 }
 
-const methodFor = (
-  kills: number,
-) => `Overshoot: two processes (of ours also one) are each asked ${2 * LIMIT} times by one
-tenant that may call ${LIMIT} times; ${CONNECTIONS} connections each. Lost calls: a process under load is killed with
-SIGKILL ${kills === 1 ? 'once' : `${kills} times`}; after the last start, calls answered with 200 are compared with calls stored.
-graphql-rate-limit as shipped stores none, and each process has a limit of its own.`;
+function methodOf(bench: Bench): string {
+  const { limit, kills } = sizeOf(bench);
+  return `Overshoot: two processes (of ours also one) are each asked ${2 * limit} times by one tenant that may call
+${limit} times; ${CONNECTIONS} connections each. Lost calls: a process under load is killed with SIGKILL
+(${kills} in all); after the last start, calls answered with 200 are compared with calls stored. graphql-rate-limit as shipped stores none, and each
+process has a limit of its own.`;
+}

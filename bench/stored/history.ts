@@ -69,7 +69,7 @@ function usageDay(tenant: string, atMs: number): UsageDayDoc {
   };
 }
 
-/** Without a wait for the disk at each step: what is measured later waits for it. */
+/** Without a wait for the disk at each step. */
 async function insertAll<T>(
   model: Model<T>,
   docs: Iterable<T>,
