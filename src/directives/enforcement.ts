@@ -76,7 +76,7 @@ export function createEnforcement(deps: {
     const remaining = Math.max(0, limit - used[window]);
     const need = wanted > 1 ? `; this operation costs ${wanted}, ${remaining} are left` : '';
     const error = rateLimited(
-      `Rate limit exceeded (${limit} calls/${window})${need}. It resets at ${resetsAt.toISOString()}; upgrade at ${upgradeUrl()}`,
+      `Rate limit exceeded (${limit} calls/${window})${need}. It resets at ${resetsAt.toISOString()}; ${window === 'day' ? overageHint(entitlement) : ''}upgrade at ${upgradeUrl()}`,
       { limit, window, remaining, resetsAt, tier, upgradeUrl: upgradeUrl() },
       (resetsAt.getTime() - clock.now()) / 1000,
     );
@@ -170,7 +170,7 @@ export function createEnforcement(deps: {
     let used: WindowUse | null = null;
     try {
       if (charges.length > 0) {
-        const decision = await admission.admit(tenantId, entitlement.limits, charges);
+        const decision = await admission.admit(tenantId, entitlement.callLimits, charges);
         if (!decision.admitted) {
           await releaseAll(tenantId, holds);
           return callsRefused(entitlement, decision, plan.calls);
@@ -261,6 +261,14 @@ export function createEnforcement(deps: {
       }
     },
   };
+}
+
+/** Past the day's quota a tenant may have paid for more, or could. */
+function overageHint({ overage, callLimits }: Entitlement): string {
+  if (!overage.price) return '';
+  return overage.monthlyCapCents === null
+    ? 'let calls go on for a price with setOverage, or '
+    : `the month's overage of ${callLimits.overageCallsPerMonth} calls is used up: raise its cap with setOverage, or `;
 }
 
 function chargesOf(fields: readonly PlannedField[]): Charge[] {

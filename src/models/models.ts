@@ -5,9 +5,11 @@ import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustome
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
+import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
+import { type UsageAlertDoc, usageAlertSchema } from './usageAlert.js';
 import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
 import { type UsageEventBatchDoc, usageEventBatchSchema } from './usageEventBatch.js';
 import { type UsageReportDoc, usageReportSchema } from './usageReport.js';
@@ -21,12 +23,14 @@ export interface Models {
   admissionJournal: Model<AdmissionJournalDoc>;
   serverInstances: Model<ServerInstanceDoc>;
   usageDays: Model<UsageDayDoc>;
+  overageMonths: Model<OverageMonthDoc>;
   storageAccounts: Model<StorageAccountDoc>;
   memories: Model<MemoryDoc>;
   billingCustomers: Model<BillingCustomerDoc>;
   billingSubscriptions: Model<BillingSubscriptionDoc>;
   webhookEvents: Model<WebhookEventDoc>;
   fieldWindows: Model<FieldWindowDoc>;
+  usageAlerts: Model<UsageAlertDoc>;
   usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
 }
@@ -42,12 +46,14 @@ export function createModels(connection: Connection): Models {
     admissionJournal: model('AdmissionJournal', admissionJournalSchema),
     serverInstances: model('ServerInstance', serverInstanceSchema),
     usageDays: model('UsageDay', usageDaySchema),
+    overageMonths: model('OverageMonth', overageMonthSchema),
     storageAccounts: model('StorageAccount', storageAccountSchema),
     memories: model('Memory', memorySchema),
     billingCustomers: model('BillingCustomer', billingCustomerSchema),
     billingSubscriptions: model('BillingSubscription', billingSubscriptionSchema),
     webhookEvents: model('WebhookEvent', webhookEventSchema),
     fieldWindows: model('FieldWindow', fieldWindowSchema),
+    usageAlerts: model('UsageAlert', usageAlertSchema),
     usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
   };

@@ -8,6 +8,8 @@ export interface TenantDoc {
   email: string | null;
   /** A contract's overrides; they win over the subscription's tier and the tier's limits. */
   contract: { tier: string | null; limits: Partial<TierLimits> };
+  /** What the tenant opted into: calls past the quota, up to so much a month. Absent or null: none. */
+  overage?: { monthlyCapCents: number } | null;
   createdAt: Date;
 }
 
@@ -20,6 +22,7 @@ export const tenantSchema = new Schema<TenantDoc>(
       type: new Schema({ tier: String, limits: Schema.Types.Mixed }, { _id: false }),
       required: true,
     },
+    overage: { type: new Schema({ monthlyCapCents: Number }, { _id: false }), default: undefined },
     createdAt: { type: Date, required: true },
   },
   { collection: 'tenants', minimize: false, versionKey: false },

@@ -22,12 +22,36 @@ export interface UsageDayDoc {
   takenBack?: Record<string, number>;
   federationShares: number;
   extractions: number;
+  /** Calls past the day's quota that are paid for; absent while there were none. */
+  overage?: DayOverage;
   /**
    * Set while one instance that works alone keeps the day in memory: nobody else may charge it. `settled` is the last
    * batch of that epoch's journal that is counted here.
    */
   claim?: { epoch: number; settled: number };
 }
+
+/** A day's part in its month's overage. */
+export interface DayOverage {
+  /** Calls past the quota, as it was when they were made. */
+  used: number;
+  /** How many this day may have: all that is left of the month, while the day is open; else what it used. */
+  allotted: number;
+  /** The month's, when the day was opened; 0: closed, since another day of the month is open. */
+  allowance: number;
+  /** Of the month's days the one with the highest was opened last. */
+  turn: number;
+}
+
+export const EMPTY_USAGE_DAY: Readonly<Omit<UsageDayDoc, '_id'>> = {
+  calls: 0,
+  minute: { at: 0, calls: 0 },
+  endpoints: {},
+  hours: {},
+  batches: {},
+  federationShares: 0,
+  extractions: 0,
+};
 
 export const usageDaySchema = new Schema<UsageDayDoc>(
   {
@@ -41,6 +65,7 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     takenBack: Schema.Types.Mixed,
     federationShares: Number,
     extractions: Number,
+    overage: Schema.Types.Mixed,
     claim: Schema.Types.Mixed,
   },
   { collection: 'usage_days', minimize: false, versionKey: false },

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { GraphQLResolveInfo } from 'graphql';
 import type { Grant } from '../directives/enforcement.js';
-import { apiKeyOf } from '../services/identity/caller.js';
+import { badInput, forbidden } from '../errors.js';
+import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
 import type { Principal } from '../services/identity/principal.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';
@@ -36,4 +37,18 @@ export function holdIdOf({ grant }: Context, { path }: GraphQLResolveInfo): stri
   const hold = grant?.holds.get(String(path.key));
   if (!hold) throw new Error(`No storage is held for ${String(path.key)}`);
   return hold.id;
+}
+
+/**
+ * The tenant that a field is about: the key's own, or the one that the operator names.
+ * @throws FORBIDDEN for another tenant's id; BAD_USER_INPUT when the operator names none; NOT_FOUND
+ */
+export async function tenantOf(context: Context, tenantId: string | null | undefined): Promise<string> {
+  if (context.principal?.kind === 'operator') {
+    if (!tenantId) throw badInput('tenantId', "is needed with the operator's key");
+    return (await context.services.tenants.get(tenantId))._id;
+  }
+  const own = tenantIdOf(context);
+  if (tenantId && tenantId !== own) throw forbidden('A key may name its own tenant only');
+  return own;
 }

@@ -28,12 +28,8 @@ export function createLoaders(services: Services): Loaders {
 
   const usage = new DataLoader<{ tenantId: string; period: UsagePeriod }, UsageReading, string>(
     async (keys) => {
-      const limits = await Promise.all(
-        keys.map(async ({ tenantId }) => (await entitlement(tenantId)).limits),
-      );
-      return services.usage.current(
-        keys.map((key, i) => ({ ...key, limits: limits[i] as Entitlement['limits'] })),
-      );
+      const terms = await Promise.all(keys.map(({ tenantId }) => entitlement(tenantId)));
+      return services.usage.current(keys.map((key, i) => ({ ...key, terms: terms[i] as Entitlement })));
     },
     { cacheKeyFn: ({ tenantId, period }) => `${tenantId}:${period}` },
   );

@@ -1,10 +1,9 @@
 import { Arg, Ctx, ID, Mutation, Resolver } from 'type-graphql';
 import { RequiresScope } from '../directives/access.js';
-import { badInput, forbidden } from '../errors.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import type { Context } from './context.js';
+import { type Context, tenantOf } from './context.js';
 
 @Resolver()
 export class MeteringResolver {
@@ -28,16 +27,6 @@ export class MeteringResolver {
     tenantId: string | null,
     @Ctx() context: Context,
   ): Promise<UsageEventResult[]> {
-    return context.services.usageEvents.record(await usedBy(tenantId, context), events);
+    return context.services.usageEvents.record(await tenantOf(context, tenantId), events);
   }
-}
-
-async function usedBy(tenantId: string | null, context: Context): Promise<string> {
-  if (context.principal?.kind === 'operator') {
-    if (!tenantId) throw badInput('tenantId', "is needed with the operator's key");
-    return (await context.services.tenants.get(tenantId))._id;
-  }
-  const own = tenantIdOf(context);
-  if (tenantId && tenantId !== own) throw forbidden('A key may record usage of its own tenant only');
-  return own;
 }

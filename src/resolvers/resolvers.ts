@@ -1,5 +1,6 @@
 // Decorators need it before the first class is read.
 import 'reflect-metadata';
+import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
@@ -14,6 +15,7 @@ export const resolvers = [
   TenantResolver,
   SubscriptionResolver,
   UsageResolver,
+  AlertResolver,
   MeteringResolver,
   ApiKeyResolver,
   MemoryResolver,

@@ -1,5 +1,6 @@
 import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
 import { RequiresScope } from '../directives/access.js';
+import { Overage, SetOverageInput } from '../schema/overage.js';
 import { DateTimeScalar } from '../schema/scalars.js';
 import { ReportUsageInput, StorageUsage, UsageReport, UsageType } from '../schema/usage.js';
 import { tenantIdOf } from '../services/identity/caller.js';
@@ -31,8 +32,8 @@ export class UsageResolver {
     @Ctx() context: Context,
   ): Promise<UsageType[]> {
     const tenantId = tenantIdOf(context);
-    const { limits } = await context.loaders.entitlement(tenantId);
-    return context.services.usage.history(tenantId, { from, to, granularity, limits });
+    const terms = await context.loaders.entitlement(tenantId);
+    return context.services.usage.history(tenantId, { from, to, granularity, terms });
   }
 
   @Query(() => StorageUsage)
@@ -45,6 +46,21 @@ export class UsageResolver {
       loaders.entitlement(tenantId),
     ]);
     return { ...stored, limits };
+  }
+
+  @Query(() => Overage)
+  @RequiresScope(ApiKeyScope.READ)
+  overage(@Ctx() context: Context): Promise<Overage> {
+    return context.services.overage.get(tenantIdOf(context));
+  }
+
+  @Mutation(() => Overage, {
+    description:
+      'Lets calls past the daily quota go on, paid for, up to a cap a month; without a cap: no more.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  setOverage(@Arg('input') { monthlyCapCents }: SetOverageInput, @Ctx() context: Context): Promise<Overage> {
+    return context.services.overage.set(tenantIdOf(context), monthlyCapCents ?? null);
   }
 
   @Mutation(() => UsageReport, { description: "Reports usage to Stripe's meter." })

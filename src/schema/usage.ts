@@ -1,5 +1,5 @@
 import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
-import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { TierLimitsType } from './tier.js';
@@ -49,6 +49,15 @@ export class UsageType implements UsageReading {
     description: 'Calls of the endpoint `extraction`. Not kept by the minute or the hour.',
   })
   extractions!: number;
+
+  @Field(() => BigIntScalar, {
+    description:
+      'Calls past the daily quota that are paid for; part of apiCalls. Not kept by the minute or the hour.',
+  })
+  overageCalls!: number;
+
+  @Field(() => Float, { description: "What they cost at today's price, with fractions of a cent." })
+  overageCostCents!: number;
 }
 
 @ObjectType({ description: 'What a tenant stores, and may store.' })

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
+import { featureNotAvailable } from '../errors.js';
 import type { Models } from '../models/models.js';
 import { createMongoCallWindows } from './admission/callWindows.js';
 import { type Concurrency, createConcurrency } from './admission/concurrency.js';
@@ -8,6 +9,9 @@ import { createAdmission } from './admission/createAdmission.js';
 import { createFieldLimits, type FieldLimits } from './admission/fieldLimits.js';
 import { createRedisCallWindows } from './admission/redisCallWindows.js';
 import { createSharedConcurrency } from './admission/sharedConcurrency.js';
+import { createAlertReview } from './alerts/alertReview.js';
+import { createAlerts } from './alerts/alerts.js';
+import { watchAdmission } from './alerts/watchedAdmission.js';
 import { createChanges } from './changes.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import { createAuthenticator } from './identity/authenticator.js';
@@ -18,6 +22,7 @@ import { createDayCounts } from './metering/dayCounts.js';
 import { createEndpointNames } from './metering/endpointNames.js';
 import { createEventJournal } from './metering/eventJournal.js';
 import { createUsageEvents } from './metering/usageEvents.js';
+import { createOverage } from './overage.js';
 import { createRedis } from './redis.js';
 import type { Services } from './services.js';
 import { createStorage } from './storage/storage.js';
@@ -85,7 +90,8 @@ export function createServices({
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
   const mockStripe = mock && settling(mock, inbox);
-  const admission = createAdmission(base);
+  const alerts = createAlerts(base);
+  const admission = watchAdmission(createAdmission(base), alerts);
   const endpointNames = createEndpointNames(base);
   const dayCounts = createDayCounts({ ...base, endpointNames, admission });
   const eventJournal = createEventJournal({ ...base, dayCounts });
@@ -93,6 +99,8 @@ export function createServices({
   const sharedConcurrency = redis && createSharedConcurrency({ redis });
   const mongoWindows = createMongoCallWindows(base);
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
+  const usage = createUsage({ ...base, admission });
+  const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   const changes = createChanges({
     ...base,
     listeners: {
@@ -137,6 +145,8 @@ export function createServices({
 
   return {
     admission,
+    alertReview,
+    alerts,
     apiKeys,
     authenticator,
     concurrency: sharedConcurrency ?? createConcurrency(),
@@ -147,11 +157,23 @@ export function createServices({
     storage,
     tenants,
     tiers,
-    memories: createMemories({ ...base, storage }),
+    memories: createMemories({
+      ...base,
+      storage,
+      // The next review finds what this could not tell.
+      stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
+    }),
     subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
-    usage: createUsage({ ...base, admission }),
+    usage,
+    overage: createOverage({
+      tenants,
+      entitlements,
+      usage,
+      currency: config.catalogue.currency,
+      notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
+    }),
     consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
-    usageEvents: createUsageEvents({ ...base, journal: eventJournal }),
+    usageEvents: createUsageEvents({ ...base, journal: eventJournal, recorded: alertReview.reviewSoon }),
     usageReports: createUsageReports({ ...base, stripe, customers }),
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
@@ -177,6 +199,8 @@ export function createServices({
       await changes.stop();
       await eventJournal.stop();
       await admission.stop();
+      await alertReview.idle();
+      await alerts.idle();
       sharedConcurrency?.stop();
       await redis?.stop();
     },

@@ -1,10 +1,13 @@
 import type { Admission } from './admission/admission.js';
+import type { AlertReview } from './alerts/alertReview.js';
+import type { Alerts } from './alerts/alerts.js';
 import type { ApiKeys } from './identity/apiKeys.js';
 import type { Authenticator } from './identity/authenticator.js';
 import type { Tenants } from './identity/tenants.js';
 import type { Memories } from './memories/memories.js';
 import type { Consumption } from './metering/consumption.js';
 import type { UsageEvents } from './metering/usageEvents.js';
+import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
 import type { UsageReports } from './stripe/usageReports.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
@@ -15,11 +18,14 @@ import type { Usage } from './usage.js';
 /** What resolvers and REST routes may use. */
 export interface Services {
   admission: Admission;
+  alertReview: AlertReview;
+  alerts: Alerts;
   apiKeys: ApiKeys;
   authenticator: Authenticator;
   consumption: Consumption;
   entitlements: Entitlements;
   memories: Memories;
+  overage: Overage;
   storage: Storage;
   subscriptions: Subscriptions;
   tenants: Tenants;

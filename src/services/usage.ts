@@ -15,7 +15,8 @@ import {
   startOfMonth,
   usageDayId,
 } from './admission/windows.js';
-import type { TierLimits } from './tiers/catalogue.js';
+import type { Entitlement } from './tiers/entitlements.js';
+import { costOf } from './tiers/overagePrice.js';
 
 export enum UsagePeriod {
   MINUTE = 'MINUTE',
@@ -44,12 +45,18 @@ export interface UsageReading {
   byEndpoint: { endpoint: string; calls: number }[];
   federationShares: number;
   extractions: number;
+  /** Calls past the daily quota, and what they cost at today's price. */
+  overageCalls: number;
+  overageCostCents: number;
 }
+
+/** What the reader needs of an entitlement. */
+export type UsageTerms = Pick<Entitlement, 'limits' | 'overage'>;
 
 export interface UsageQuery {
   tenantId: string;
   period: UsagePeriod;
-  limits: TierLimits;
+  terms: UsageTerms;
 }
 
 /** Reads usage from the documents that enforce it. */
@@ -69,7 +76,7 @@ export interface HistoryQuery {
   /** Exclusive. */
   to: Date;
   granularity: UsageGranularity;
-  limits: TierLimits;
+  terms: UsageTerms;
 }
 
 interface HistoryDay {
@@ -95,46 +102,48 @@ export function createUsage(deps: {
     await admission.settle(tenantIds.flatMap((id) => days.map((day) => usageDayId(id, day))));
   }
 
-  function readDay(doc: UsageDayDoc | undefined, from: Date, limits: TierLimits): UsageReading {
-    return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), doc ? [doc] : [], limits.apiCallsPerDay);
+  function readDay(doc: UsageDayDoc | undefined, from: Date, terms: UsageTerms): UsageReading {
+    const docs = doc ? [doc] : [];
+    const { apiCallsPerDay } = terms.limits;
+    return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), docs, terms, apiCallsPerDay);
   }
 
-  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, limits: TierLimits): UsageReading {
+  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, terms: UsageTerms): UsageReading {
     const to = endOfMinute(nowMs);
     const from = new Date(to.getTime() - 60_000);
     const calls = doc?.minute?.at === minuteOf(nowMs) ? doc.minute.calls : 0;
-    const limit = limits.apiCallsPerMinute;
+    const limit = terms.limits.apiCallsPerMinute;
     return {
-      ...reading(UsagePeriod.MINUTE, from, to, [], limit),
+      ...reading(UsagePeriod.MINUTE, from, to, [], terms, limit),
       apiCalls: calls,
       remaining: Math.max(0, limit - calls),
     };
   }
 
   /** Hours have calls only. */
-  function readHour(doc: UsageDayDoc | undefined, fromMs: number): UsageReading {
+  function readHour(doc: UsageDayDoc | undefined, fromMs: number, terms: UsageTerms): UsageReading {
     const to = new Date(fromMs + HOUR_MS);
     return {
-      ...reading(UsagePeriod.HOUR, new Date(fromMs), to, [], null),
+      ...reading(UsagePeriod.HOUR, new Date(fromMs), to, [], terms, null),
       apiCalls: doc?.hours?.[hourOf(fromMs)] ?? 0,
     };
   }
 
   function readPeriod(
-    { period, limits }: UsageQuery,
+    { period, terms }: UsageQuery,
     today: UsageDayDoc | undefined,
     month: readonly UsageDayDoc[],
     nowMs: number,
   ): UsageReading {
     switch (period) {
       case UsagePeriod.MINUTE:
-        return readMinute(today, nowMs, limits);
+        return readMinute(today, nowMs, terms);
       case UsagePeriod.HOUR:
-        return readHour(today, startOfHour(nowMs));
+        return readHour(today, startOfHour(nowMs), terms);
       case UsagePeriod.DAY:
-        return readDay(today, startOfDay(nowMs), limits);
+        return readDay(today, startOfDay(nowMs), terms);
       case UsagePeriod.MONTH:
-        return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), month, null);
+        return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), month, terms, null);
     }
   }
 
@@ -143,14 +152,16 @@ export function createUsage(deps: {
     from: Date,
     to: Date,
     docs: readonly UsageDayDoc[],
+    { overage }: UsageTerms,
     limit: number | null,
   ): UsageReading {
     const endpoints = new Map<string, number>();
-    const sum = { apiCalls: 0, federationShares: 0, extractions: 0 };
+    const sum = { apiCalls: 0, federationShares: 0, extractions: 0, overageCalls: 0 };
     for (const doc of docs) {
       sum.apiCalls += doc.calls ?? 0;
       sum.federationShares += doc.federationShares ?? 0;
       sum.extractions += doc.extractions ?? 0;
+      sum.overageCalls += doc.overage?.used ?? 0;
       for (const [name, calls] of Object.entries(doc.endpoints ?? {})) {
         endpoints.set(name, (endpoints.get(name) ?? 0) + calls);
       }
@@ -160,7 +171,8 @@ export function createUsage(deps: {
       .map(([name, calls]) => ({ endpoint: decodeEndpoint(name), calls }))
       .sort((a, b) => b.calls - a.calls || a.endpoint.localeCompare(b.endpoint));
     const remaining = limit === null ? null : Math.max(0, limit - sum.apiCalls);
-    return { period, from, to, ...sum, limit, remaining, resetsAt: to, byEndpoint };
+    const overageCostCents = costOf(sum.overageCalls, overage.price);
+    return { period, from, to, ...sum, overageCostCents, limit, remaining, resetsAt: to, byEndpoint };
   }
 
   function idsOf({ tenantId, period }: UsageQuery, nowMs: number): object {
@@ -192,10 +204,10 @@ export function createUsage(deps: {
   }
 
   /** @param days of one month, at least one */
-  function readMonth(days: readonly HistoryDay[]): UsageReading {
+  function readMonth(days: readonly HistoryDay[], terms: UsageTerms): UsageReading {
     const [first, last] = [days[0], days.at(-1)] as [HistoryDay, HistoryDay];
     const docs = days.flatMap(({ doc }) => doc ?? []);
-    return reading(UsagePeriod.MONTH, first.day, endOfDay(last.day.getTime()), docs, null);
+    return reading(UsagePeriod.MONTH, first.day, endOfDay(last.day.getTime()), docs, terms, null);
   }
 
   return {
@@ -216,7 +228,7 @@ export function createUsage(deps: {
       });
     },
 
-    async history(tenantId, { from, to, granularity, limits }) {
+    async history(tenantId, { from, to, granularity, terms }) {
       await settle([tenantId], clock.now());
       const days = await readDays(tenantId, from, to);
       switch (granularity) {
@@ -225,13 +237,13 @@ export function createUsage(deps: {
           return days
             .flatMap(({ day, doc }) => hoursOfDay(day).map((fromMs) => ({ fromMs, doc })))
             .filter(({ fromMs }) => fromMs + HOUR_MS > from.getTime() && fromMs < untilMs)
-            .map(({ fromMs, doc }) => readHour(doc, fromMs));
+            .map(({ fromMs, doc }) => readHour(doc, fromMs, terms));
         }
         case UsageGranularity.DAY:
-          return days.map(({ day, doc }) => readDay(doc, day, limits));
+          return days.map(({ day, doc }) => readDay(doc, day, terms));
         case UsageGranularity.MONTH:
           return [...Map.groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
-            readMonth,
+            (month) => readMonth(month, terms),
           );
       }
     },

@@ -73,6 +73,16 @@ const QUERIES: Record<string, Attempt> = {
     expect: (data) =>
       expect((data as { federationShares: number }[]).map((day) => day.federationShares)).toEqual([0, 0]),
   },
+  overage: {
+    who: 'tenant',
+    field: () => 'overage { monthlyCapCents usedCalls }',
+    expect: own({ monthlyCapCents: null, usedCalls: 0 }),
+  },
+  alerts: {
+    who: 'tenant',
+    field: ({ id }) => `alerts(tenantId: "${id}") { edges { node { id } } }`,
+    expect: 'FORBIDDEN',
+  },
   storage: {
     who: 'tenant',
     field: () => 'storage { embeddings limits { maxMemories } }',
@@ -133,6 +143,11 @@ const MUTATIONS: Record<string, Attempt> = {
     who: 'tenant',
     field: () => 'consume(input: { endpoint: "zebra", cost: 3 }) { allowed }',
     expect: own({ allowed: true }),
+  },
+  setOverage: {
+    who: 'tenant',
+    field: () => 'setOverage(input: { monthlyCapCents: 7 }) { monthlyCapCents usedCalls }',
+    expect: own({ monthlyCapCents: 7, usedCalls: 0 }),
   },
   recordUsage: {
     who: 'tenant',
@@ -419,7 +434,7 @@ describe('by the side', () => {
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
     // These name the tenant that they are about.
-    const naming = ['tenant', 'createApiKey', 'recordUsage'];
+    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts'];
     for (const { root, name, field } of FIELDS.filter(
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {

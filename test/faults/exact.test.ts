@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type FaultyMongod, startFaultyMongod } from '../support/faultyMongod.js';
 import {
   createLoadedTenants,
@@ -60,9 +60,13 @@ async function client(tenant: LoadedTenant): Promise<void> {
   }
 }
 
-it.each([2, 4])(
-  `%i servers spend limits from 1 to 10,000 to the call, while one of them is killed (${seed})`,
-  async (count) => {
+it.each([
+  { count: 1, killed: 'none' },
+  { count: 2, killed: 'one' },
+  { count: 4, killed: 'one' },
+])(
+  `$count servers spend limits from 1 to 10,000 to the call, while $killed of them is killed (${seed})`,
+  async ({ count, killed }) => {
     servers = await Promise.all(Array.from({ length: count }, start));
     const limits = LIMITS.map((callLimit) => ({ ...farAway, callLimit }));
     const tenants = await createLoadedTenants(servers[0] as ServerProcess, limits);
@@ -74,9 +78,11 @@ it.each([2, 4])(
       Array.from({ length: CLIENTS_PER_TENANT }, () => client(tenant)),
     );
     await sleep(random.between(200, 800));
-    const victim = random.pick(servers);
-    servers = servers.filter((server) => server !== victim);
-    await victim.end('SIGKILL');
+    if (killed === 'one') {
+      const victim = random.pick(servers);
+      servers = servers.filter((server) => server !== victim);
+      await victim.end('SIGKILL');
+    }
     await Promise.all(clients);
     // The rest, call by call, through all that are left.
     await Promise.all(
@@ -102,3 +108,93 @@ it.each([2, 4])(
   },
   90_000,
 );
+
+interface Consumed {
+  allowed: boolean;
+  /** Of the window that refused, or that has less left. */
+  resetsAt: string;
+}
+
+async function consume(server: ServerProcess, { key }: LoadedTenant): Promise<Consumed> {
+  const { body } = await server.gql(
+    'mutation { consume(input: { endpoint: "jobs" }) { allowed resetsAt } }',
+    key,
+    15_000,
+  );
+  return body.data.consume;
+}
+
+const setLimits = (tenant: LoadedTenant, limits: string) =>
+  (servers[0] as ServerProcess).gql(
+    `mutation { setTenantLimits(input: { tenantId: "${tenant.id}", limits: { ${limits} } }) { id } }`,
+    FAULTS_OPERATOR,
+  );
+
+describe('four servers', () => {
+  beforeAll(async () => {
+    servers = await Promise.all(Array.from({ length: 4 }, start));
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all(servers.map((server) => server.end('SIGTERM')));
+    servers = [];
+  });
+
+  it("agree on when a minute ends, and spend each minute's limit to the call", async () => {
+    const perMinute = [1, 7, 100, 400];
+    const tenants = await createLoadedTenants(servers[0] as ServerProcess, Array(4).fill(farAway));
+    for (const [i, tenant] of tenants.entries())
+      await setLimits(tenant, `apiCallsPerMinute: ${perMinute[i]}`);
+    const msToEdge = 60_000 - (Date.now() % 60_000);
+    await sleep(Math.max(0, msToEdge - 2_000));
+    const until = Date.now() + Math.min(msToEdge, 2_000) + 2_000;
+    await Promise.all(
+      tenants.map(async (tenant, i) => {
+        const limit = perMinute[i] as number;
+        const minutes = new Map<string, { allowed: number; refused: number }>();
+        const client = async () => {
+          while (Date.now() < until) {
+            const { allowed, resetsAt } = await consume(random.pick(servers), tenant);
+            const minute = minutes.get(resetsAt) ?? { allowed: 0, refused: 0 };
+            minutes.set(resetsAt, minute);
+            minute[allowed ? 'allowed' : 'refused']++;
+          }
+        };
+        await Promise.all(Array.from({ length: 6 }, client));
+        expect(minutes.size, `${seed}, ${limit} a minute: minutes`).toBe(2);
+        for (const [minute, { allowed, refused }] of minutes) {
+          // Where one was refused, the limit was used up; a busy machine may not get there.
+          if (refused > 0) expect(allowed, `${seed}, until ${minute}`).toBe(limit);
+          else expect(allowed, `${seed}, until ${minute}`).toBeLessThanOrEqual(limit);
+        }
+      }),
+    );
+  }, 120_000);
+
+  it('follow limits that rise and fall under load: what was raised is spent to the call', async () => {
+    const limits = { ...farAway, callLimit: 50 };
+    const tenants = await createLoadedTenants(servers[0] as ServerProcess, [limits, limits]);
+    const [rising, falling] = tenants as [LoadedTenant, LoadedTenant];
+    const allowed = new Map<LoadedTenant, number>(tenants.map((tenant) => [tenant, 0]));
+    let ended = false;
+    const client = async (tenant: LoadedTenant) => {
+      while (!ended) {
+        if ((await consume(random.pick(servers), tenant)).allowed)
+          allowed.set(tenant, (allowed.get(tenant) ?? 0) + 1);
+      }
+    };
+    const clients = tenants.flatMap((tenant) => Array.from({ length: 6 }, () => client(tenant)));
+    const all = (tenant: LoadedTenant, calls: number) =>
+      vi.waitFor(() => expect(allowed.get(tenant), seed).toBe(calls), { timeout: 15_000, interval: 20 });
+
+    await Promise.all([all(rising, 50), all(falling, 50)]);
+    await setLimits(rising, 'apiCallsPerDay: 333');
+    await setLimits(falling, 'apiCallsPerDay: 7');
+    await all(rising, 333);
+    await setLimits(falling, 'apiCallsPerDay: 60');
+    await all(falling, 60);
+    await sleep(500);
+    ended = true;
+    await Promise.all(clients);
+    expect([...allowed.values()], seed).toEqual([333, 60]);
+  }, 60_000);
+});

@@ -25,6 +25,7 @@ const newTenant = () => `ten_${++tenants}`;
 const limits = (day: number, minute = UNLIMITED): CallLimits => ({
   apiCallsPerDay: day,
   apiCallsPerMinute: minute,
+  overageCallsPerMonth: 0,
 });
 const instance = (instant = NOON) => {
   const clock = createFakeClock(instant);

@@ -5,6 +5,7 @@ import type { CallLimits, Decision } from '../../src/services/admission/admissio
 import { createAdmission, type RunningAdmission } from '../../src/services/admission/createAdmission.js';
 import { createJournal } from '../../src/services/admission/journal.js';
 import type { WaitingCall } from '../../src/services/admission/ledger.js';
+import { createOverageDays } from '../../src/services/admission/overageDays.js';
 import { createSoleLedger, type SoleLedger } from '../../src/services/admission/soleLedger.js';
 import { createTakeover } from '../../src/services/admission/takeover.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
@@ -37,6 +38,7 @@ const newTenant = () => `ten_sole${++count}`;
 const limits = (day: number, minute = UNLIMITED): CallLimits => ({
   apiCallsPerDay: day,
   apiCallsPerMinute: minute,
+  overageCallsPerMonth: 0,
 });
 const costs = (calls: number) => [{ endpoint: 'memory', calls }];
 const admitted = (decisions: Decision[]) => decisions.filter((decision) => decision.admitted).length;
@@ -58,7 +60,14 @@ async function openLedger(epoch: number): Promise<{
   const journal = createJournal({ models, clock: createFakeClock(NOON), instance: `i${epoch}` });
   const takeover = createTakeover({ models, journal, log });
   await journal.append(epoch, 0, []);
-  const ledger = createSoleLedger({ models, clock: createFakeClock(NOON), journal, takeover, epoch });
+  const ledger = createSoleLedger({
+    models,
+    clock: createFakeClock(NOON),
+    journal,
+    takeover,
+    overageDays: createOverageDays({ models, takeover }),
+    epoch,
+  });
   return {
     ledger,
     async call(tenantId, calls, day = UNLIMITED) {

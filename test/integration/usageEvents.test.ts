@@ -40,7 +40,12 @@ function instance() {
     admission: { recorded: () => undefined },
   });
   const journal = createEventJournal({ models, clock, log, dayCounts });
-  return { clock, dayCounts, journal, events: createUsageEvents({ journal, clock }) };
+  return {
+    clock,
+    dayCounts,
+    journal,
+    events: createUsageEvents({ journal, clock, recorded: () => undefined }),
+  };
 }
 
 const event = (id: string, more: Partial<NewUsageEvent> = {}): NewUsageEvent => ({
@@ -143,7 +148,7 @@ describe('recordUsage', () => {
   it('is never refused by a limit, and limits see it', async () => {
     const tenantId = newTenant();
     const { clock, events } = instance();
-    const limits = { apiCallsPerDay: 10, apiCallsPerMinute: 10 };
+    const limits = { apiCallsPerDay: 10, apiCallsPerMinute: 10, overageCallsPerMonth: 0 };
     const admission = createAdmission({ models, clock, log });
     const charge = [{ endpoint: 'memory', calls: 1 }];
     expect((await admission.admit(tenantId, limits, charge)).admitted).toBe(true);

@@ -6,12 +6,17 @@ export interface Charge {
   calls: number;
 }
 
-export type CallLimits = Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'>;
+export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'> {
+  /** Calls past the days' quotas that the tenant pays for, in a UTC month; 0: none. */
+  overageCallsPerMonth: number;
+}
 
 /** What a tenant has used of its two windows. */
 export interface WindowUse {
   day: number;
   minute: number;
+  /** Overage of the month, with today's; 0 on a day that had none. */
+  overageOfMonth: number;
   /** The instant for which it was decided: tells which day and minute are meant. */
   atMs: number;
 }

@@ -11,6 +11,7 @@ import { createGroupCommit } from './groupCommit.js';
 import { createJournal } from './journal.js';
 import type { Waiting } from './ledger.js';
 import { createMembership } from './membership.js';
+import { createOverageDays } from './overageDays.js';
 import { createSharedLedger } from './sharedLedger.js';
 import { createSoleLedger, type SoleLedger } from './soleLedger.js';
 import { createTakeover } from './takeover.js';
@@ -41,7 +42,8 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   const takeover = createTakeover({ models, journal, log });
   const membership = createMembership({ models, instance });
   const giveBacks = createGiveBacks({ models, log, instance });
-  const shared = createSharedLedger({ ...deps, instance, takeover, giveBacks });
+  const overageDays = createOverageDays({ models, takeover });
+  const shared = createSharedLedger({ ...deps, instance, takeover, giveBacks, overageDays });
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let sole: SoleLedger | null = null;
   let unsettled: number | null = null;
@@ -79,7 +81,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     // First it is known, then it begins: whoever finds us dead knows what to settle.
     await membership.beat(epoch);
     if (!(await journal.append(epoch, 0, []))) return;
-    sole = createSoleLedger({ ...deps, journal, takeover, epoch });
+    sole = createSoleLedger({ ...deps, journal, takeover, overageDays, epoch });
     log.debug({ epoch }, 'admission works alone');
   }
 

@@ -17,6 +17,15 @@ export interface GiveBacks {
   idle(): Promise<void>;
 }
 
+/** Overage is given back first; a day without any stays without. */
+const lessOverage = (calls: number) => ({
+  $cond: [
+    { $gt: ['$overage.used', 0] },
+    { $mergeObjects: ['$overage', { used: { $max: [0, { $subtract: ['$overage.used', calls] }] } }] },
+    '$overage',
+  ],
+});
+
 /** @param deps.instance of this server */
 export function createGiveBacks(deps: { models: Models; log: Logger; instance: string }): GiveBacks {
   const { models, log, instance } = deps;
@@ -46,6 +55,7 @@ export function createGiveBacks(deps: { models: Models; log: Logger; instance: s
               $cond: [{ $eq: ['$minute.at', minuteOf(atMs)] }, less('minute.calls', calls), '$minute.calls'],
             },
             ...Object.fromEntries(paths),
+            overage: lessOverage(calls),
             [counted]: sequence,
           },
         },

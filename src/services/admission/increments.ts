@@ -15,6 +15,8 @@ export interface Increment {
   /** The server instance and the number of its batch. */
   instance: string;
   batch: number;
+  /** Set when some of the calls are past the quota: the turn by which the day is open for them. */
+  overageTurn: number | null;
 }
 
 /** Calls to this endpoint are extractions too. */
@@ -33,14 +35,16 @@ export function callPaths(charges: readonly Charge[], hour: number): Map<string,
 }
 
 /**
- * The statement that charges if, and only if, both windows have room. Two forms, since a plain `$inc` is several
- * times cheaper for the server than a pipeline, but can neither make a document nor begin a minute.
+ * The statement that charges if, and only if, both windows have room. Three forms, since a plain `$inc` is several
+ * times cheaper for the server than a pipeline, but can neither make a document nor begin a minute nor tell the calls
+ * that are past the quota.
  * @param begun whether the day's document is known to have begun this minute
  */
 export function incrementStatement(
   increment: Increment,
   begun: boolean,
 ): mongo.AnyBulkWriteOperation<UsageDayDoc> {
+  if (increment.overageTurn !== null) return { updateOne: overageIncrement(increment) };
   return { updateOne: begun ? plainIncrement(increment) : beginningIncrement(increment) };
 }
 
@@ -60,35 +64,58 @@ function plainIncrement({ id, limits, calls, charges, minute, hour, instance, ba
   };
 }
 
-function beginningIncrement({ id, limits, calls, charges, minute, hour, instance, batch }: Increment) {
-  const plus = (path: string, add: number) => ({ $add: [{ $ifNull: [`$${path}`, 0] }, add] });
-  const paths = [...callPaths(charges, hour)].map(([path, add]) => [path, plus(path, add)]);
+function beginningIncrement(increment: Increment) {
+  const { id, limits, calls } = increment;
   return {
     filter: {
       _id: id,
       claim: { $exists: false },
       calls: { $lte: limits.apiCallsPerDay - calls },
-      $or: [
-        { 'minute.at': { $lt: minute } },
-        { 'minute.at': minute, 'minute.calls': { $lte: limits.apiCallsPerMinute - calls } },
-      ],
+      $or: minuteHasRoom(increment),
     },
-    update: [
-      {
-        $set: {
-          calls: plus('calls', calls),
-          minute: {
-            at: minute,
-            calls: { $add: [{ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] }, calls] },
-          },
-          federationShares: { $ifNull: ['$federationShares', 0] },
-          extractions: { $ifNull: ['$extractions', 0] },
-          ...Object.fromEntries(paths),
-          [`batches.${instance}`]: batch,
-        },
-      },
-    ],
+    update: [{ $set: addition(increment) }],
     // A document that exists but has no room answers with a duplicate key: that means refused.
     upsert: true,
+  };
+}
+
+/** The document tells how many of the calls are past the quota: other instances charge it too. */
+function overageIncrement(increment: Increment) {
+  const { id, limits, calls, overageTurn } = increment;
+  const past = {
+    $max: [0, { $min: [calls, { $subtract: [{ $add: ['$calls', calls] }, limits.apiCallsPerDay] }] }],
+  };
+  const used = { $add: ['$overage.used', past] };
+  return {
+    filter: {
+      _id: id,
+      claim: { $exists: false },
+      'overage.turn': overageTurn,
+      $or: minuteHasRoom(increment),
+      $expr: { $lte: [used, '$overage.allotted'] },
+    },
+    update: [{ $set: { ...addition(increment), 'overage.used': used } }],
+  };
+}
+
+const minuteHasRoom = ({ minute, calls, limits }: Increment) => [
+  { 'minute.at': { $lt: minute } },
+  { 'minute.at': minute, 'minute.calls': { $lte: limits.apiCallsPerMinute - calls } },
+];
+
+/** What a pipeline sets. */
+function addition({ calls, charges, minute, hour, instance, batch }: Increment) {
+  const plus = (path: string, add: number) => ({ $add: [{ $ifNull: [`$${path}`, 0] }, add] });
+  const paths = [...callPaths(charges, hour)].map(([path, add]) => [path, plus(path, add)]);
+  return {
+    calls: plus('calls', calls),
+    minute: {
+      at: minute,
+      calls: { $add: [{ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] }, calls] },
+    },
+    federationShares: { $ifNull: ['$federationShares', 0] },
+    extractions: { $ifNull: ['$extractions', 0] },
+    ...Object.fromEntries(paths),
+    [`batches.${instance}`]: batch,
   };
 }

@@ -7,12 +7,17 @@ import { type CallLimits, sumOf } from './admission.js';
 import type { GiveBacks } from './giveBacks.js';
 import { type Increment, incrementStatement } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
+import type { OverageDays } from './overageDays.js';
 import type { Takeover } from './takeover.js';
 import {
   addCalls,
+  callsPastQuota,
+  copyOf,
   emptyView,
   fullWindow,
   minuteToCharge,
+  needsOpening,
+  subtractCalls,
   type UsageView,
   useOf,
   viewOf,
@@ -53,8 +58,9 @@ export function createSharedLedger(deps: {
   instance: string;
   takeover: Takeover;
   giveBacks: GiveBacks;
+  overageDays: OverageDays;
 }): Ledger {
-  const { models, clock, instance, takeover, giveBacks } = deps;
+  const { models, clock, instance, takeover, giveBacks, overageDays } = deps;
   const days = models.usageDays.collection;
   const views = new LRUCache<string, UsageView>({ max: MAX_VIEWS });
   let lastBatch = 0;
@@ -94,6 +100,7 @@ export function createSharedLedger(deps: {
   async function round(groups: Group[]): Promise<Group[]> {
     const nowMs = clock.now();
     await readViews(groups.filter((group) => mayBeRefused(group, nowMs)).map(({ id }) => id));
+    await openDays(groups);
     const batch = ++lastBatch;
     const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
     if (attempts.length === 0) return [];
@@ -132,17 +139,26 @@ export function createSharedLedger(deps: {
   const isBegun = (id: string, minute: number) => viewFor(id).minute.at === minute;
   const isOld = (id: string, nowMs: number) => nowMs - viewFor(id).readAtMs >= REFRESH_MS;
 
+  /** For those whose calls are past the quota and paid for. */
+  async function openDays(groups: readonly Group[]): Promise<void> {
+    const closed = groups.filter(({ id, limits, waiting }) =>
+      needsOpening(viewFor(id), limits, sumOfCalls(waiting)),
+    );
+    for (const { id, limits } of closed) await overageDays.open(id, limits.overageCallsPerMonth, null);
+    await readViews(closed.map(({ id }) => id));
+  }
+
   /** Whether something of the group has no room by a view that is too old to refuse by. */
   function mayBeRefused(group: Group, nowMs: number): boolean {
     const view = viewFor(group.id);
-    const sum = group.waiting.reduce((calls, item) => calls + item.calls, 0);
     if (nowMs - view.readAtMs < REFUSE_FROM_MEMORY_MS) return false;
-    return fullWindow(view, group.limits, sum, minuteToCharge(view, nowMs)) !== null;
+    return fullWindow(view, group.limits, sumOfCalls(group.waiting), minuteToCharge(view, nowMs)) !== null;
   }
 
   /** Takes from the group what has room, in order of arrival, and refuses the rest. */
   function attempt(group: Group, batch: number, nowMs: number): Attempt {
-    const view = structuredClone(viewFor(group.id));
+    const before = viewFor(group.id);
+    const view = copyOf(before);
     const minute = minuteToCharge(view, nowMs);
     const granted: WaitingCall[] = [];
     for (const item of group.waiting) {
@@ -150,20 +166,23 @@ export function createSharedLedger(deps: {
       if (window) {
         item.resolve({ admitted: false, used: useOf(view, nowMs), window });
       } else {
-        addCalls(view, item.calls, minute);
+        addCalls(view, group.limits, item.calls, minute);
         granted.push(item);
       }
     }
     const charges = granted.flatMap((item) => item.charges);
+    const calls = sumOf(charges);
+    const pastQuota = callsPastQuota(before, group.limits, calls) > 0;
     const increment = {
       id: group.id,
       limits: group.limits,
-      calls: sumOf(charges),
+      calls,
       charges,
       minute,
       hour: hourOf(nowMs),
       instance,
       batch,
+      overageTurn: pastQuota ? (view.overage?.turn ?? null) : null,
     };
     return { group, granted, increment };
   }
@@ -178,9 +197,9 @@ export function createSharedLedger(deps: {
     const read = doc !== undefined || isOld(group.id, nowMs);
     const view = read ? viewOf(doc, nowMs) : viewFor(group.id);
     // The view before the batch, so that each call is told what was used up to itself.
-    if (counted) addCalls(view, -increment.calls, increment.minute);
+    if (counted) subtractCalls(view, increment.calls, increment.minute);
     for (const item of granted) {
-      addCalls(view, item.calls, increment.minute);
+      addCalls(view, group.limits, item.calls, increment.minute);
       item.resolve({ admitted: true, used: useOf(view, nowMs) });
     }
     views.set(group.id, view);
@@ -207,7 +226,10 @@ export function createSharedLedger(deps: {
     const found = await days
       .find(
         { _id: { $in: ids as never[] } },
-        { projection: { calls: 1, minute: 1, batches: 1, claim: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
+        {
+          projection: { calls: 1, minute: 1, overage: 1, batches: 1, claim: 1 },
+          timeoutMS: COMMIT_TIMEOUT_MS,
+        },
       )
       .toArray();
     return new Map(found.map((doc) => [String(doc._id), doc as unknown as UsageDayDoc]));
@@ -246,3 +268,6 @@ export function createSharedLedger(deps: {
     },
   };
 }
+
+const sumOfCalls = (waiting: readonly WaitingCall[]): number =>
+  waiting.reduce((sum, { calls }) => sum + calls, 0);

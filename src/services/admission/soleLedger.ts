@@ -1,22 +1,25 @@
 import { mongo } from 'mongoose';
 import type { Clock } from '../../clock.js';
 import type { Models } from '../../models/models.js';
-import type { UsageDayDoc } from '../../models/usageDay.js';
-import { sumOf } from './admission.js';
+import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../models/usageDay.js';
+import { type CallLimits, sumOf } from './admission.js';
 import { callPaths } from './increments.js';
 import type { Journal, JournalEntry } from './journal.js';
 import type { Ledger, Waiting, WaitingCall, WaitingGiveBack } from './ledger.js';
+import type { OverageDays } from './overageDays.js';
 import type { Takeover } from './takeover.js';
 import {
   addCalls,
   addToMinute,
   fullWindow,
   minuteToCharge,
+  needsOpening,
+  subtractCalls,
   type UsageView,
   useOf,
   viewOf,
 } from './usageView.js';
-import { dayOf, hourOf, minuteOf, usageDayId } from './windows.js';
+import { dayOf, daysOfMonth, hourOf, minuteOf, usageDayId } from './windows.js';
 
 /** A usage day that this instance keeps in memory. */
 interface Account {
@@ -69,9 +72,10 @@ export function createSoleLedger(deps: {
   clock: Clock;
   journal: Journal;
   takeover: Takeover;
+  overageDays: OverageDays;
   epoch: number;
 }): SoleLedger {
-  const { models, clock, journal, takeover, epoch } = deps;
+  const { models, clock, journal, takeover, overageDays, epoch } = deps;
   const days = models.usageDays.collection;
   const accounts = new Map<string, Account>();
   let sequence = 0;
@@ -97,6 +101,7 @@ export function createSoleLedger(deps: {
     const ids = [...new Set(items.map(idOf))];
     if (!(await claim(ids))) return items;
     await refresh(ids);
+    await openDays(items, idOf);
 
     const entries = new Map<string, JournalEntry>();
     const undo: WaitingGiveBack[] = [];
@@ -141,8 +146,10 @@ export function createSoleLedger(deps: {
       const used = useOf(view, nowMs);
       return () => item.resolve({ admitted: false, used, window });
     }
-    addCalls(view, item.calls, minute);
-    note(entries, id, item.calls, minute, callPaths(item.charges, hourOf(nowMs)));
+    const overage = addCalls(view, item.limits, item.calls, minute);
+    const paths = callPaths(item.charges, hourOf(nowMs));
+    if (overage > 0) paths.set(OVERAGE_PATH, overage);
+    note(entries, id, item.calls, minute, paths);
     const used = useOf(view, nowMs);
     const { tenantId, charges } = item;
     undo.push({ kind: 'giveBack', tenantId, charges, used, resolve: nobody, reject: nobody });
@@ -158,10 +165,10 @@ export function createSoleLedger(deps: {
     const { atMs } = item.used;
     const minute = minuteOf(atMs);
     const calls = sumOf(item.charges);
-    view.calls -= calls;
-    if (view.minute.at === minute) view.minute.calls = Math.max(0, view.minute.calls - calls);
-    const paths = [...callPaths(item.charges, hourOf(atMs))].map(([path, count]) => [path, -count] as const);
-    note(entries, id, -calls, minute, new Map(paths));
+    const overage = subtractCalls(view, calls, minute);
+    const paths = callPaths(item.charges, hourOf(atMs));
+    if (overage > 0) paths.set(OVERAGE_PATH, overage);
+    note(entries, id, -calls, minute, new Map([...paths].map(([path, count]) => [path, -count])));
   }
 
   /** Adds to the batch's entry of the day. */
@@ -209,6 +216,34 @@ export function createSoleLedger(deps: {
     for (const { _id, calls } of found) (accounts.get(String(_id)) as Account).view.calls = calls;
   }
 
+  /** For tenants whose calls are past the quota and paid for. */
+  async function openDays(items: readonly Waiting[], idOf: (item: Waiting) => string): Promise<void> {
+    const wanted = new Map<string, { limits: CallLimits; calls: number }>();
+    for (const item of items) {
+      // Nearly all have no overage.
+      if (item.kind !== 'call' || item.limits.overageCallsPerMonth === 0) continue;
+      const id = idOf(item);
+      wanted.set(id, { limits: item.limits, calls: item.calls + (wanted.get(id)?.calls ?? 0) });
+    }
+    await Promise.all(
+      [...wanted].map(async ([id, { limits, calls }]) => {
+        const { view } = accounts.get(id) as Account;
+        if (needsOpening(view, limits, calls)) await openDay(id, view, limits.overageCallsPerMonth);
+      }),
+    );
+  }
+
+  /** What its month's days have used must be in their documents. */
+  async function openDay(id: string, view: UsageView, allowance: number): Promise<void> {
+    const ofMonth = daysOfMonth(id).filter((day) => accounts.has(day));
+    await settle(ofMonth);
+    view.overage = await overageDays.open(id, allowance, epoch);
+    for (const other of ofMonth) {
+      const { overage } = (accounts.get(other) as Account).view;
+      if (other !== id && overage) Object.assign(overage, { allotted: overage.used, allowance: 0 });
+    }
+  }
+
   /** @returns false when the epoch is sealed */
   async function append(batch: Batch): Promise<boolean> {
     const { entries, givenBack } = batch;
@@ -251,7 +286,7 @@ export function createSoleLedger(deps: {
     const statements = ids.map((id) => ({
       updateOne: {
         filter: { _id: id, claim: { $exists: false } },
-        update: { $set: { claim: { epoch, settled: sequence } }, $setOnInsert: EMPTY_DAY },
+        update: { $set: { claim: { epoch, settled: sequence } }, $setOnInsert: EMPTY_USAGE_DAY },
         upsert: true,
       },
     }));
@@ -265,7 +300,7 @@ export function createSoleLedger(deps: {
     const found = await days
       .find(
         { _id: { $in: ids as never[] } },
-        { projection: { calls: 1, minute: 1, claim: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
+        { projection: { calls: 1, minute: 1, overage: 1, claim: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
       )
       .toArray();
     const foreign: number[] = [];
@@ -367,15 +402,8 @@ export function createSoleLedger(deps: {
 
 const nobody = (): void => undefined;
 
-const EMPTY_DAY = {
-  calls: 0,
-  minute: { at: 0, calls: 0 },
-  endpoints: {},
-  hours: {},
-  batches: {},
-  federationShares: 0,
-  extractions: 0,
-};
+/** Of the usage day. */
+const OVERAGE_PATH = 'overage.used';
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

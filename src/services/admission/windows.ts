@@ -28,3 +28,10 @@ export const endOfMonth = (ms: number): Date => {
 
 /** The `_id` of a tenant's day: days of one tenant lie side by side, in order. */
 export const usageDayId = (tenantId: string, day: string): string => `${tenantId}:${day}`;
+
+/** The month of a usage day: `<tenantId>:<YYYY-MM>`. */
+export const monthOf = (usageDayId: string): string => usageDayId.slice(0, -'-DD'.length);
+
+/** The days of the same month and tenant, itself among them; some months do not have the last of them. */
+export const daysOfMonth = (usageDayId: string): string[] =>
+  Array.from({ length: 31 }, (_, i) => `${monthOf(usageDayId)}-${String(i + 1).padStart(2, '0')}`);

@@ -36,6 +36,8 @@ export interface Tenants {
     tier?: string | null | undefined;
   }): Promise<TenantPage>;
   setContract(tenantId: string, change: ContractChange): Promise<TenantDoc>;
+  /** @param monthlyCapCents null: none */
+  setOverage(tenantId: string, monthlyCapCents: number | null): Promise<void>;
 }
 
 export function createTenants(deps: {
@@ -112,6 +114,13 @@ export function createTenants(deps: {
       if (!updated) throw notFound(`Tenant ${tenantId}`);
       deps.changed(tenantId);
       return updated;
+    },
+
+    async setOverage(tenantId, monthlyCapCents) {
+      const overage = monthlyCapCents === null ? null : { monthlyCapCents };
+      const { matchedCount } = await models.tenants.updateOne({ _id: tenantId }, { $set: { overage } });
+      if (matchedCount === 0) throw notFound(`Tenant ${tenantId}`);
+      deps.changed(tenantId);
     },
   };
 

@@ -4,8 +4,9 @@ import type { Clock } from '../../clock.js';
 import { badInput, notFound } from '../../errors.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
+import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import { dayOf, usageDayId } from '../admission/windows.js';
-import type { Storage } from '../storage/storage.js';
+import type { Storage, StorageAmounts } from '../storage/storage.js';
 import { type Storable, sizeOf } from '../storage/storageSize.js';
 import { cosine, packEmbedding, unpackEmbedding } from './embedding.js';
 
@@ -43,7 +44,13 @@ const MAX_READ_BATCH = 500;
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
   doc._id.slice(doc.tenantId.length + 1);
 
-export function createMemories(deps: { models: Models; clock: Clock; storage: Storage }): Memories {
+export function createMemories(deps: {
+  models: Models;
+  clock: Clock;
+  storage: Storage;
+  /** Told what a tenant has stored, after it has stored more. */
+  stored: (tenantId: string, amounts: StorageAmounts) => void;
+}): Memories {
   const { models, clock, storage } = deps;
   const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
 
@@ -119,10 +126,11 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
       const dimensions = ofOneLength(inputs);
       const docs = inputs.map((input) => documentOf(tenantId, input));
       try {
-        await models.connection.transaction(async (session) => {
+        const amounts = await models.connection.transaction(async (session) => {
           await models.memories.collection.insertMany(docs as never[], { session });
-          await storage.settle(tenantId, holdId, dimensions, session);
+          return storage.settle(tenantId, holdId, dimensions, session);
         });
+        deps.stored(tenantId, amounts);
       } catch (error) {
         // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
         if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
@@ -156,6 +164,7 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
     async share(tenantId, id) {
       return models.connection.transaction(async (session) => {
         const sharedAt = new Date(clock.now());
+        const { federationShares: _, ...otherFields } = EMPTY_USAGE_DAY;
         const key = keyOf(tenantId, id);
         const shared = await models.memories.updateOne(
           { _id: key, sharedAt: null },
@@ -167,14 +176,7 @@ export function createMemories(deps: { models: Models; clock: Clock; storage: St
             { _id: usageDayId(tenantId, dayOf(clock.now())) },
             {
               $inc: { federationShares: 1 },
-              $setOnInsert: {
-                calls: 0,
-                minute: { at: 0, calls: 0 },
-                endpoints: {},
-                hours: {},
-                batches: {},
-                extractions: 0,
-              },
+              $setOnInsert: otherFields,
             },
             { session, upsert: true },
           );

@@ -30,10 +30,10 @@ export function createConsumption(deps: {
   const { admission, entitlements, endpointNames, clock } = deps;
   return {
     async consume(tenantId, endpoint, cost) {
-      const { limits } = await entitlements.get(tenantId);
+      const { callLimits } = await entitlements.get(tenantId);
       const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
       const charge = { endpoint: countedAs(endpoint), calls: cost };
-      return answerOf(await admission.admit(tenantId, limits, [charge]), limits);
+      return answerOf(await admission.admit(tenantId, callLimits, [charge]), callLimits);
     },
   };
 }

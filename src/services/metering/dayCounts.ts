@@ -1,6 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { Models } from '../../models/models.js';
-import type { UsageDayDoc } from '../../models/usageDay.js';
+import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../models/usageDay.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../models/usageEventBatch.js';
 import type { Admission } from '../admission/admission.js';
 import { callPaths } from '../admission/increments.js';
@@ -77,18 +77,10 @@ export function createDayCounts(deps: {
   }
 
   async function makeDays(ids: readonly string[]): Promise<void> {
-    const nothing: Omit<UsageDayDoc, '_id'> = {
-      calls: 0,
-      minute: { at: 0, calls: 0 },
-      endpoints: {},
-      hours: {},
-      batches: {},
-      recorded: {},
-      federationShares: 0,
-      extractions: 0,
-    };
     await bulk(
-      ids.map((_id) => ({ updateOne: { filter: { _id }, update: { $setOnInsert: nothing }, upsert: true } })),
+      ids.map((_id) => ({
+        updateOne: { filter: { _id }, update: { $setOnInsert: EMPTY_USAGE_DAY }, upsert: true },
+      })),
     );
   }
 

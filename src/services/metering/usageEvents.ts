@@ -39,8 +39,13 @@ const MINUTE_MS = 60_000;
 const MAX_AGE_DAYS = 31;
 const MAX_AHEAD_MINUTES = 5;
 
-export function createUsageEvents(deps: { journal: EventJournal; clock: Clock }): UsageEvents {
-  const { journal, clock } = deps;
+export function createUsageEvents(deps: {
+  journal: EventJournal;
+  clock: Clock;
+  /** Told that a tenant has more usage. */
+  recorded: (tenantId: string) => void;
+}): UsageEvents {
+  const { journal, clock, recorded } = deps;
   return {
     async record(tenantId, given) {
       if (given.length > MAX_EVENTS) {
@@ -59,6 +64,7 @@ export function createUsageEvents(deps: { journal: EventJournal; clock: Clock })
         if (faults[i] === null && !first.has(event.id)) first.set(event.id, event);
       }
       const before = first.size > 0 ? await journal.record(tenantId, [...first.values()]) : new Map();
+      if (before.size < first.size) recorded(tenantId);
       return events.map((event, i) => {
         const fault = faults[i] ?? null;
         if (fault !== null) return { id: event.id, status: UsageEventStatus.REJECTED, reason: fault };

@@ -25,9 +25,15 @@ export interface Storage {
   /**
    * In the transaction that stores: the hold becomes what is stored.
    * @param dimensions length of the embeddings that are stored; null: none
+   * @returns what is stored then
    * @throws BAD_USER_INPUT when the tenant's embeddings have another length
    */
-  settle(tenantId: string, holdId: string, dimensions: number | null, session: ClientSession): Promise<void>;
+  settle(
+    tenantId: string,
+    holdId: string,
+    dimensions: number | null,
+    session: ClientSession,
+  ): Promise<StorageAmounts>;
   /** In the transaction that deletes. */
   free(tenantId: string, amounts: StorageAmounts, session: ClientSession): Promise<void>;
   /** What is stored. */
@@ -122,16 +128,18 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
     },
 
     async settle(tenantId, holdId, dimensions, session) {
-      const settled = await accounts.updateOne(
-        {
-          _id: tenantId,
-          'holds.id': holdId,
-          ...(dimensions === null ? {} : { dimensions: { $in: [null, dimensions] } }),
-        },
-        { $pull: { holds: { id: holdId } }, ...(dimensions === null ? {} : { $set: { dimensions } }) },
-        { session },
-      );
-      if (settled.modifiedCount === 1) return;
+      const settled = await accounts
+        .findOneAndUpdate(
+          {
+            _id: tenantId,
+            'holds.id': holdId,
+            ...(dimensions === null ? {} : { dimensions: { $in: [null, dimensions] } }),
+          },
+          { $pull: { holds: { id: holdId } }, ...(dimensions === null ? {} : { $set: { dimensions } }) },
+          { session, returnDocument: 'after' },
+        )
+        .lean<StorageAccountDoc>();
+      if (settled) return storedOf(settled);
       const account = await accounts.findById(tenantId, null, { session }).lean<StorageAccountDoc>();
       if (!account?.holds.some(({ id }) => id === holdId))
         throw serviceUnavailable('The operation took too long and lost its hold on storage; try again');

@@ -3,8 +3,10 @@ import { notFound } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
+import type { CallLimits } from '../admission/admission.js';
 import { createLoadingCache } from '../loadingCache.js';
 import type { TierLimits } from './catalogue.js';
+import { callsFor, type OveragePrice } from './overagePrice.js';
 import type { Tiers } from './tiers.js';
 
 /** What a tenant may do now. */
@@ -12,6 +14,10 @@ export interface Entitlement {
   tenantId: string;
   tier: string;
   limits: TierLimits;
+  /** What admission is given. */
+  callLimits: CallLimits;
+  /** Calls past the daily quota: what they cost, and for how much a month the tenant has opted in. */
+  overage: { price: OveragePrice; monthlyCapCents: number | null };
   features: ReadonlySet<string>;
   /** When it ends by itself: the end of the grace period of a failed payment. */
   endsAt: Date | null;
@@ -66,10 +72,17 @@ export function createEntitlements(deps: {
     const { tier, endsAt } =
       contractTier && tiers.has(contractTier) ? { tier: contractTier, endsAt: null } : bought(subscription);
     const definition = tiers.get(tier);
+    const ownLimits = { ...definition.limits, ...limits };
+    const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
+    const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
+    const price = definition.overage;
+    const overageCallsPerMonth = callsFor(monthlyCapCents ?? 0, price);
     return {
       tenantId: tenant._id,
       tier,
-      limits: { ...definition.limits, ...limits },
+      limits: ownLimits,
+      callLimits: { apiCallsPerDay, apiCallsPerMinute, overageCallsPerMonth },
+      overage: { price, monthlyCapCents },
       features: new Set(definition.features),
       endsAt,
     };

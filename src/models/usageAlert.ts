@@ -1,0 +1,40 @@
+import { Schema } from 'mongoose';
+
+export enum AlertKind {
+  API_CALLS_PER_DAY = 'API_CALLS_PER_DAY',
+  OVERAGE_PER_MONTH = 'OVERAGE_PER_MONTH',
+  MEMORIES = 'MEMORIES',
+  EMBEDDINGS = 'EMBEDDINGS',
+  STORAGE_BYTES = 'STORAGE_BYTES',
+}
+
+/** A limit of a tenant is used up to a level. Stored once for each window and level. */
+export interface UsageAlertDoc {
+  /** `<tenantId>:<window>:<kind>:<level>`: the newest of a tenant are at the end of its range. */
+  _id: string;
+  kind: AlertKind;
+  /** Per cent of the limit. */
+  level: number;
+  /** The UTC day `YYYY-MM-DD`, or the month `YYYY-MM`. */
+  window: string;
+  /** When the alert was stored. */
+  used: number;
+  limit: number;
+  at: Date;
+  expiresAt: Date;
+}
+
+export const usageAlertSchema = new Schema<UsageAlertDoc>(
+  {
+    _id: String,
+    kind: String,
+    level: Number,
+    window: String,
+    used: Number,
+    limit: Number,
+    at: Date,
+    expiresAt: Date,
+  },
+  { collection: 'usage_alerts', versionKey: false },
+);
+usageAlertSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });

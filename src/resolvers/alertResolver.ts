@@ -1,0 +1,30 @@
+import { Arg, Args, Ctx, ID, Query, Resolver } from 'type-graphql';
+import { Checked, RequiresScope } from '../directives/access.js';
+import { UsageAlertConnection, UsageAlertType } from '../schema/alert.js';
+import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
+import { alertKeyOf, type UsageAlertDoc } from '../services/alerts/alerts.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { type Context, tenantOf } from './context.js';
+
+@Resolver(() => UsageAlertType)
+export class AlertResolver {
+  @Query(() => UsageAlertConnection, {
+    description: 'Limits that were nearly or quite used up, newest window first. Kept for 400 days.',
+  })
+  @RequiresScope(ApiKeyScope.READ)
+  @Checked(({ after }) => decodeCursor(after))
+  async alerts(
+    @Args() { first, after }: PageArgs,
+    @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
+    id: string | null,
+    @Ctx() context: Context,
+  ) {
+    const tenantId = await tenantOf(context, id);
+    const { alerts, alertReview } = context.services;
+    await alertReview.review(tenantId);
+    const page = await alerts.page(tenantId, { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) });
+    return connect(page.alerts, page.hasNextPage, after, alertKeyOf, alertView);
+  }
+}
+
+const alertView = (doc: UsageAlertDoc): UsageAlertType => ({ ...doc, id: alertKeyOf(doc) });

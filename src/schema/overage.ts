@@ -1,0 +1,46 @@
+import { IsInt, IsOptional, Max, Min } from 'class-validator';
+import { Field, Float, InputType, Int, ObjectType } from 'type-graphql';
+import type { OverageState } from '../services/overage.js';
+import { BigIntScalar } from './scalars.js';
+
+const MAX_CAP_CENTS = 100_000_000;
+
+@ObjectType({ description: 'Calls past the daily quota, in this UTC month.' })
+export class Overage implements OverageState {
+  @Field(() => Int, { nullable: true, description: 'null: not opted in, calls end at the quota.' })
+  monthlyCapCents!: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Of `perCalls` calls; null: the tier sells none.' })
+  priceCents!: number | null;
+
+  @Field(() => Int, { nullable: true })
+  perCalls!: number | null;
+
+  @Field({ description: 'ISO 4217, lower case.' })
+  currency!: string;
+
+  @Field(() => BigIntScalar, { description: 'How many calls the cap pays for.' })
+  allowedCalls!: number;
+
+  @Field(() => BigIntScalar)
+  usedCalls!: number;
+
+  @Field(() => BigIntScalar)
+  remainingCalls!: number;
+
+  @Field(() => Float, { description: 'So far, with fractions of a cent.' })
+  costCents!: number;
+}
+
+@InputType()
+export class SetOverageInput {
+  @Field(() => Int, {
+    nullable: true,
+    description: 'What the calls of a UTC month may cost at most; null: no overage.',
+  })
+  @IsOptional()
+  @IsInt()
+  @Min(1, { message: 'must be at least 1, or null for no overage' })
+  @Max(MAX_CAP_CENTS, { message: `must be at most ${MAX_CAP_CENTS}` })
+  monthlyCapCents?: number | null;
+}

@@ -1,0 +1,172 @@
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import type { Admission, CallLimits } from '../../src/services/admission/admission.js';
+import { createAdmission, type RunningAdmission } from '../../src/services/admission/createAdmission.js';
+import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { createFakeClock, type FakeClock } from '../support/fakeClock.js';
+import { createRandom, seedOfRun } from '../support/random.js';
+
+const NOON = '2026-11-22T12:00:00Z';
+const NEXT_DAY = '2026-11-23T09:00:00Z';
+const NEXT_MONTH = '2026-12-01T00:00:00Z';
+const QUOTA = 10;
+const ALLOWANCE = 100;
+const log = pino({ level: 'silent' });
+
+let database: TestDatabase;
+let models: Models;
+let tenants = 0;
+const running: RunningAdmission[] = [];
+
+beforeAll(async () => {
+  database = await connectTestDatabase();
+  models = createModels(database.connection);
+  await createCollections(models);
+});
+afterEach(async () => {
+  for (const admission of running.splice(0)) await admission.stop();
+});
+afterAll(() => database.dropAndClose());
+
+const newTenant = () => `ten_${++tenants}`;
+const limits = (overageCallsPerMonth = ALLOWANCE, apiCallsPerDay = QUOTA): CallLimits => ({
+  apiCallsPerDay,
+  apiCallsPerMinute: 1_000_000,
+  overageCallsPerMonth,
+});
+const charge = (calls: number) => [{ endpoint: 'memory', calls }];
+
+/** One admission that works alone, and moves its clock. */
+async function alone(clock: FakeClock): Promise<Admission[]> {
+  const admission = createAdmission({ models, clock, log });
+  running.push(admission);
+  await admission.start();
+  expect(admission.isSole()).toBe(true);
+  return [admission];
+}
+
+/** Four that share. */
+const sharing = async (clock: FakeClock): Promise<Admission[]> =>
+  Array.from({ length: 4 }, () => createAdmission({ models, clock, log }));
+
+/** @returns how many calls were admitted */
+async function spend(
+  instances: readonly Admission[],
+  tenantId: string,
+  sizes: readonly number[],
+  terms = limits(),
+): Promise<number> {
+  const decisions = await Promise.all(
+    sizes.map((calls, i) =>
+      (instances[i % instances.length] as Admission).admit(tenantId, terms, charge(calls)),
+    ),
+  );
+  return sizes.reduce((sum, calls, i) => sum + (decisions[i]?.admitted ? calls : 0), 0);
+}
+
+const ones = (count: number) => Array<number>(count).fill(1);
+
+async function usedOn(instances: readonly Admission[], tenantId: string, ...days: string[]) {
+  const ids = days.map((day) => `${tenantId}:2026-${day}`);
+  for (const admission of instances) await admission.settle(ids);
+  const docs = await models.usageDays.find({ _id: { $in: ids } }).lean();
+  const byId = new Map(docs.map((doc) => [doc._id, doc]));
+  return ids.map((id) => [byId.get(id)?.calls ?? 0, byId.get(id)?.overage?.used ?? 0]);
+}
+
+describe.each([
+  { kind: 'an instance alone', start: alone },
+  { kind: 'instances that share', start: sharing },
+])('overage on $kind', ({ start }) => {
+  it('goes on past the quota up to the allowance, to the call, and is counted apart', async () => {
+    const tenantId = newTenant();
+    const clock = createFakeClock(NOON);
+    const instances = await start(clock);
+    const random = createRandom(seedOfRun());
+    const sizes = [...Array.from({ length: 150 }, () => random.between(1, 4)), ...ones(10)];
+    expect(await spend(instances, tenantId, sizes), `SEED=${random.seed}`).toBe(QUOTA + ALLOWANCE);
+    expect(await spend(instances, tenantId, ones(20))).toBe(0);
+    expect(await usedOn(instances, tenantId, '11-22')).toEqual([[QUOTA + ALLOWANCE, ALLOWANCE]]);
+  });
+
+  it('is none for who has not opted in', async () => {
+    const tenantId = newTenant();
+    const instances = await start(createFakeClock(NOON));
+    expect(await spend(instances, tenantId, ones(50), limits(0))).toBe(QUOTA);
+    expect(await usedOn(instances, tenantId, '11-22')).toEqual([[QUOTA, 0]]);
+  });
+
+  it('is of a month: the next day has what is left, the next month all', async () => {
+    const tenantId = newTenant();
+    const clock = createFakeClock(NOON);
+    const instances = await start(clock);
+    expect(await spend(instances, tenantId, ones(QUOTA + 30))).toBe(QUOTA + 30);
+    clock.set(NEXT_DAY);
+    expect(await spend(instances, tenantId, ones(200))).toBe(QUOTA + 70);
+    clock.set(NEXT_MONTH);
+    expect(await spend(instances, tenantId, ones(200))).toBe(QUOTA + ALLOWANCE);
+    expect(await usedOn(instances, tenantId, '11-22', '11-23', '12-01')).toEqual([
+      [QUOTA + 30, 30],
+      [QUOTA + 70, 70],
+      [QUOTA + ALLOWANCE, ALLOWANCE],
+    ]);
+  });
+
+  it('comes back with calls that are given back', async () => {
+    const tenantId = newTenant();
+    const instances = await start(createFakeClock(NOON));
+    const [admission] = instances as [Admission];
+    await spend(instances, tenantId, ones(QUOTA));
+    const decision = await admission.admit(tenantId, limits(), charge(ALLOWANCE));
+    expect(decision).toMatchObject({ admitted: true, used: { overageOfMonth: ALLOWANCE } });
+    expect(await spend([admission], tenantId, ones(5))).toBe(0);
+    await admission.giveBack(tenantId, charge(ALLOWANCE), decision.used);
+    expect(await spend([admission], tenantId, ones(200))).toBe(ALLOWANCE);
+    expect(await usedOn(instances, tenantId, '11-22')).toEqual([[QUOTA + ALLOWANCE, ALLOWANCE]]);
+  });
+
+  it('follows the cap up and down', async () => {
+    const tenantId = newTenant();
+    const instances = await start(createFakeClock(NOON));
+    expect(await spend(instances, tenantId, ones(50), limits(20))).toBe(QUOTA + 20);
+    expect(await spend(instances, tenantId, ones(50), limits(35))).toBe(15);
+    expect(await spend(instances, tenantId, ones(50), limits(10))).toBe(0);
+    expect(await spend(instances, tenantId, ones(50), limits(40))).toBe(5);
+  });
+
+  it('does not count calls that were within the quota when they were made', async () => {
+    const tenantId = newTenant();
+    const instances = await start(createFakeClock(NOON));
+    expect(await spend(instances, tenantId, ones(200), limits(0, 200))).toBe(200);
+    expect(await spend(instances, tenantId, ones(20), limits(5))).toBe(5);
+    expect(await usedOn(instances, tenantId, '11-22')).toEqual([[205, 5]]);
+  });
+});
+
+it('is exact while instances decide on both sides of midnight', async () => {
+  for (let round = 0; round < 5; round++) {
+    const tenantId = newTenant();
+    const before = await sharing(createFakeClock('2026-11-22T23:59:59.999Z'));
+    const after = await sharing(createFakeClock('2026-11-23T00:00:00Z'));
+    const instances = [...before, ...after];
+    expect(await spend(instances, tenantId, ones(600))).toBe(2 * QUOTA + ALLOWANCE);
+    const [first, second] = await usedOn([], tenantId, '11-22', '11-23');
+    expect((first?.[1] ?? 0) + (second?.[1] ?? 0)).toBe(ALLOWANCE);
+  }
+});
+
+it('survives the instance that worked alone and died, and is exact when another opens the next day', async () => {
+  const tenantId = newTenant();
+  const [first] = (await alone(createFakeClock(NOON))) as [Admission];
+  expect(await spend([first], tenantId, ones(QUOTA + 40))).toBe(QUOTA + 40);
+  // Not stopped: it has the day in memory, and what it decided may be in the journal alone.
+  const [second] = (await sharing(createFakeClock(NEXT_DAY))) as [Admission];
+  expect(await spend([first, second], tenantId, ones(400))).toBe(QUOTA + 60);
+  expect(await usedOn([first, second], tenantId, '11-22', '11-23')).toEqual([
+    [expect.any(Number), expect.any(Number)],
+    [expect.any(Number), expect.any(Number)],
+  ]);
+  const [one, two] = await usedOn([first, second], tenantId, '11-22', '11-23');
+  expect((one?.[1] ?? 0) + (two?.[1] ?? 0)).toBe(ALLOWANCE);
+});
