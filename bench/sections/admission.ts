@@ -17,7 +17,7 @@ const IDLE_CALLS = 400;
 const QUICK_IDLE_CALLS = 100;
 const MAX_IDLE_MS = 3;
 
-const LIMITS = { apiCallsPerDay: PLENTY, apiCallsPerMinute: PLENTY };
+const LIMITS = { apiCallsPerDay: PLENTY, apiCallsPerMinute: PLENTY, overageCallsPerMonth: 0 };
 const CHARGES: Charge[] = [{ endpoint: 'memory', calls: 1 }];
 const IDS = Array.from({ length: TENANTS }, (_, n) => busyTenantId(n));
 const log = pino({ level: 'silent' });
