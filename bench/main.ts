@@ -15,6 +15,9 @@ async function run({ quick, rounds, seconds, busyTenants, sections, output }: Op
   createProgress('start')('a fresh MongoDB, and the keys of the tenants');
   const mongod = await startBenchMongod();
   const load = startLoadProcess();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void mongod.remove().finally(() => process.exit(1)));
+  }
   const heading = `Measured on ${new Date().toISOString().slice(0, 10)}: ${describeMachine(mongod.version)}.
 Medians of ${rounds} rounds of ${seconds} s each, everybody in turn; p50 and p99 are of answers, in milliseconds.`;
   const found = new Map<SectionName, Findings>();

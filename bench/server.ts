@@ -22,10 +22,14 @@ export async function startOurServer(mongodbUri: string): Promise<BenchServer> {
     ADMIN_API_KEY: OPERATOR_KEY,
     MONGODB_URI: mongodbUri,
   });
+  // It has a session of its own: without this it would outlive a bench that fails or is interrupted.
+  const kill = () => process.kill(server.pid, 'SIGKILL');
+  process.once('exit', kill);
   return {
     pid: server.pid,
     url: `${server.url}/graphql`,
     async end(signal) {
+      process.off('exit', kill);
       await server.end(signal);
     },
   };

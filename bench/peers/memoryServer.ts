@@ -55,7 +55,12 @@ export async function serveMemories(
   const settings = JSON.parse(process.argv[2] as string) as PeerSettings;
   const models = createModels(await connectDatabase(settings.mongodbUri, log));
   const guard = createGuard?.(models.connection, settings);
-  const memories = createMemories({ models, clock, storage: createStorage({ models, clock, stored: () => undefined }) });
+  const memories = createMemories({
+    models,
+    clock,
+    storage: createStorage({ models, clock }),
+    stored: () => undefined,
+  });
   const memory = async (_: unknown, args: { id: string }, context: PeerContext, info: GraphQLResolveInfo) => {
     await guard?.(args, context, info);
     const found = await memories.find(context.tenantId, args.id);
