@@ -8,10 +8,8 @@ import { readMemory, storeBusyTenants } from '../stored/tenants.js';
 import { underLoad, warmUp } from '../underLoad.js';
 import { createShared, startAlone, takesOf, takingCalls } from './admission.js';
 
-const QUIET_TENANTS = 999_000;
-const QUICK_QUIET_TENANTS = 50_000;
-const HISTORY_DAYS = 400;
-const QUICK_HISTORY_DAYS = 40;
+const WHOLE = { quietTenants: 999_000, historyDays: 400 };
+const QUICK = { quietTenants: 50_000, historyDays: 40 };
 /** So much slower at most. */
 const MAX_FACTOR = 1.2;
 
@@ -36,7 +34,7 @@ export async function growth(bench: Bench): Promise<Findings> {
     tables.push({ title, unit, rows: standings.map(({ name, ...rest }) => ({ peer: name, ...rest })) });
     targets.push(factorTarget(title, 1 / (standings[1] as Standing).ratio));
   }
-  return { tables, targets, method: METHOD };
+  return { tables, targets, method: methodOf(bench) };
 }
 
 async function storeFew({ mongod, busyTenants }: Bench): Promise<Stored> {
@@ -46,16 +44,19 @@ async function storeFew({ mongod, busyTenants }: Bench): Promise<Stored> {
   return { name, models, uri: mongod.uriOf('growth_few') };
 }
 
-async function storeMany({ mongod, busyTenants, quick, progress }: Bench): Promise<Stored> {
+const sizeOf = ({ quick }: Bench) => (quick ? QUICK : WHOLE);
+
+async function storeMany(bench: Bench): Promise<Stored> {
+  const { mongod, busyTenants, progress } = bench;
+  const { quietTenants, historyDays } = sizeOf(bench);
   const models = await mongod.create('growth_many');
   await storeBusyTenants(models, busyTenants);
-  const quiet = quick ? QUICK_QUIET_TENANTS : QUIET_TENANTS;
-  await storeQuietTenants(models, quiet, progress);
+  await storeQuietTenants(models, quietTenants, progress);
   const ids = busyTenants.map(({ id }) => id);
-  await storeHistory(models, ids, quick ? QUICK_HISTORY_DAYS : HISTORY_DAYS, progress);
+  await storeHistory(models, ids, historyDays, progress);
   // What was stored in haste is on disk before anything is measured.
   await models.connection.db?.admin().command({ fsync: 1 });
-  const name = `${(busyTenants.length + quiet).toLocaleString('en-US')} tenants stored`;
+  const name = `${(busyTenants.length + quietTenants).toLocaleString('en-US')} tenants stored`;
   return { name, models, uri: mongod.uriOf('growth_many') };
 }
 
@@ -108,5 +109,7 @@ const factorTarget = (what: string, factor: number): Target => ({
   met: factor <= MAX_FACTOR,
 });
 
-const METHOD = `The same tenants are busy in both databases. In the larger one they lie between quiet ones, and have a
-history of ${HISTORY_DAYS} days each.`;
+const methodOf = (
+  bench: Bench,
+) => `The same tenants are busy in both databases. In the larger one they lie between quiet ones, and
+have a history of ${sizeOf(bench).historyDays} days each.`;
