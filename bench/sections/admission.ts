@@ -14,7 +14,7 @@ const TENANTS = 1_000;
 const WAITING = 512;
 const WINDOW_S = 86_400;
 const IDLE_CALLS = 400;
-const QUICK_IDLE_CALLS = 100;
+const QUICK_IDLE_CALLS = 50;
 const MAX_IDLE_MS = 3;
 
 const LIMITS = { apiCallsPerDay: PLENTY, apiCallsPerMinute: PLENTY, overageCallsPerMonth: 0 };
