@@ -23,8 +23,8 @@ const silent = () => undefined;
 const log = pino({ level: 'silent' });
 
 export async function startBenchMongod(): Promise<BenchMongod> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'continuum-bench-'));
   const binary = await findMongod({ log: (line) => process.stderr.write(`${line}\n`) });
+  const dataDir = await mkdtemp(join(tmpdir(), 'continuum-bench-'));
   const mongod = await startMongod({ binary, dataDir, log: silent, cacheGb: CACHE_GB });
   const connections: Connection[] = [];
   const uriOf = (database: string) => withDatabase(mongod.uri, database);
