@@ -17,6 +17,7 @@ import {
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
+import { type StripeRateDoc, stripeRateSchema } from './stripeRate.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
 import { type UsageAlertDoc, usageAlertSchema } from './usageAlert.js';
 import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
@@ -43,6 +44,7 @@ export interface Models {
   usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
   leases: Model<LeaseDoc>;
+  stripeRates: Model<StripeRateDoc>;
   webhookEndpoints: Model<WebhookEndpointDoc>;
   webhookDeliveries: Model<WebhookDeliveryDoc>;
   announcedStates: Model<AnnouncedStateDoc>;
@@ -70,6 +72,7 @@ export function createModels(connection: Connection): Models {
     usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
     leases: model('Lease', leaseSchema),
+    stripeRates: model('StripeRate', stripeRateSchema),
     webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
     webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
     announcedStates: model('AnnouncedState', announcedStateSchema),

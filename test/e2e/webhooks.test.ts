@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import Stripe from 'stripe';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createRefusals } from '../../src/services/stripe/refusals.js';
 import { createWebhookVerifier } from '../../src/services/stripe/webhookVerifier.js';
 import {
   beginCheckout,
@@ -78,7 +79,11 @@ describe('a signature', () => {
       status: 200,
       body: { status: 'success', message: `Event ${event.id} is stored` },
     });
-    expect(await stored(event.id)).toMatchObject({ _id: event.id, type: event.type, payload: event });
+    expect(await stored(event.id)).toMatchObject({
+      _id: event.id,
+      type: event.type,
+      payload: JSON.stringify(event),
+    });
   });
 
   it.each([
@@ -121,11 +126,16 @@ describe('a signature', () => {
   });
 
   it('may not be missing in live mode', () => {
-    const verify = createWebhookVerifier({ clock, secret: () => SECRET, acceptUnsigned: false });
+    const verify = createWebhookVerifier({
+      clock,
+      secrets: () => [SECRET],
+      refusals: createRefusals(),
+      acceptUnsigned: false,
+    });
     const payload = JSON.stringify(eventOf('charge.succeeded'));
     expect(() => verify(Buffer.from(payload), undefined)).toThrow('stripe-signature: is missing');
     expect(() => verify(Buffer.from(payload), '')).toThrow('stripe-signature');
-    expect(verify(Buffer.from(payload), signatureOf(payload))).toEqual(JSON.parse(payload));
+    expect(verify(Buffer.from(payload), signatureOf(payload))).toMatchObject({ payload });
   });
 });
 
@@ -180,7 +190,7 @@ describe('a body', () => {
   it('may have fields with the names that JavaScript and MongoDB use', async () => {
     const payload = `{"id":"evt_names","type":"charge.succeeded","data":{"object":{"a.b":1,"$set":{"x":1},"constructor":2}}}`;
     expect((await post(payload, { signature: signatureOf(payload) })).status).toBe(200);
-    expect((await stored('evt_names'))?.payload).toEqual(JSON.parse(payload));
+    expect((await stored('evt_names'))?.payload).toBe(payload);
   });
 });
 
@@ -192,8 +202,7 @@ describe('an event', () => {
       status: 200,
       body: { status: 'success', message: `Event ${event.id} was stored before` },
     });
-    const doc = await applied(event);
-    expect(doc?.attempts).toBe(1);
+    expect(await server.app.models.webhookEvents.countDocuments({ _id: event.id })).toBe(1);
   });
 
   it('that comes twenty times at once is stored once', async () => {
@@ -357,15 +366,13 @@ describe('events in any order, any number of times', () => {
 
     const customer = await customerIdOf(server, id);
     const { models } = server.app;
-    const all = await models.webhookEvents.find({
-      $or: [{ 'payload.data.object.customer': customer }, { 'payload.data.object.id': customer }],
-    });
-    expect(all.length).toBeGreaterThan(8);
+    const all = await models.webhookEvents.find({ lane: `customer:${customer}` });
+    expect(all.length).toBeGreaterThan(7);
     await models.webhookEvents.deleteMany({ _id: { $in: all.map(({ _id }) => _id) } });
     await models.billingSubscriptions.deleteOne({ _id: id });
     // The newest first, and each of them twice.
     for (const { payload } of all.reverse()) {
-      await Promise.all([deliver(payload as unknown as EventBody), deliver(payload as unknown as EventBody)]);
+      await Promise.all([deliver(JSON.parse(payload)), deliver(JSON.parse(payload))]);
     }
     await server.app.services.inbox.idle(10_000);
     expect(await subscriptionOf(server, key)).toEqual(before);
@@ -414,7 +421,7 @@ describe('a failure', () => {
     const customer = await customerIdOf(server, id);
     await server.app.models.billingSubscriptions.deleteOne({ _id: id });
     // The SDK tries three times by itself.
-    mockOf(server).failNext({ kind: 'connection', path: '/v1/customers', times: 6 });
+    mockOf(server).failNext({ kind: 'connection', path: '/v1/subscriptions', times: 3 });
     const event = eventOf('customer.subscription.updated', { customer });
     const first = await applied(event);
     expect(first).toMatchObject({
@@ -422,7 +429,8 @@ describe('a failure', () => {
       attempts: 1,
       nextAttemptAt: new Date(clock.now() + 1_000),
     });
-    expect(first?.reason).toContain('connection to Stripe');
+    expect(first?.lastError).toContain('connection to Stripe');
+    mockOf(server).failNext({ kind: 'connection', path: '/v1/subscriptions', times: 3 });
     clock.advance(1_000);
     await wakeWorker();
     await server.app.services.inbox.idle(10_000);
@@ -444,10 +452,10 @@ describe('a failure', () => {
     const customer = await customerIdOf(server, id);
     const { webhookEvents } = server.app.models;
     const event = eventOf('customer.subscription.updated', { customer });
-    mockOf(server).failNext({ kind: 'rate_limit', path: '/v1/customers' });
+    mockOf(server).failNext({ kind: 'rate_limit', path: '/v1/subscriptions' });
     await applied(event);
     await webhookEvents.updateOne({ _id: event.id }, { $set: { attempts: 99 } });
-    mockOf(server).failNext({ kind: 'rate_limit', path: '/v1/customers' });
+    mockOf(server).failNext({ kind: 'rate_limit', path: '/v1/subscriptions' });
     clock.advance(1_000);
     await wakeWorker();
     await server.app.services.inbox.idle(10_000);
@@ -480,7 +488,7 @@ describe('a failure', () => {
     const bad = eventOf('customer.subscription.updated', { customer });
     expect(await applied(bad)).toMatchObject({
       state: 'PENDING',
-      reason: expect.stringContaining('no price of a tier'),
+      lastError: expect.stringContaining('no price of a tier'),
     });
     const { key: other } = await server.createTenant();
     await subscribe(server, other);
@@ -548,12 +556,10 @@ describe('an event that was stored, but not applied before the server died', () 
   it('is applied once its lease has run out, when it died in the middle', () =>
     leftBehind(async (dying, event) => {
       await deliver(event, dying);
-      const lease = new Date(clock.now() + 30_000);
-      await dying.app.models.webhookEvents.updateOne(
-        { _id: event.id },
-        { $set: { attempts: 1, nextAttemptAt: lease } },
-      );
-      clock.advance(30_000);
+      const { webhookEvents, leases } = dying.app.models;
+      const doc = await webhookEvents.findByIdAndUpdate(event.id, { $set: { attempts: 1, claim: 'dead' } });
+      const lapsed = new Date(Date.now() - 1);
+      await leases.create({ _id: `webhook lane ${doc?.lane}`, holder: 'dead', until: lapsed });
     }));
 });
 

@@ -46,6 +46,12 @@ function statusOf({ id, status }: Stripe.Subscription): SubscriptionStatus {
 
 const rankOf = (subscription: Stripe.Subscription): number => RANK[statusOf(subscription)];
 
+/** What Stripe has of a customer now, its subscriptions newest first. */
+interface Present {
+  customer: Stripe.Customer;
+  subscriptions: Stripe.Subscription[];
+}
+
 /** The newest of a customer; more are not looked at. */
 const MAX_LISTED = 100;
 const MAX_TRIES = 20;
@@ -137,22 +143,30 @@ export function createSubscriptionSync(deps: {
     changed(tenantId);
   }
 
-  async function fetchCustomer(id: string): Promise<Stripe.Customer | null> {
+  /** One request, unless the customer has no subscription yet. @returns null when Stripe does not have the customer */
+  async function fetchPresent(id: string): Promise<Present | null> {
     try {
-      const customer = await stripe.customers.retrieve(id);
-      return customer.deleted ? null : customer;
+      const { data: found } = await stripe.subscriptions.list({
+        customer: id,
+        status: 'all',
+        limit: MAX_LISTED,
+        expand: ['data.customer'],
+      });
+      const expanded = found.map(({ customer }) => customer).find((customer) => typeof customer === 'object');
+      const customer = expanded ?? (await stripe.customers.retrieve(id));
+      return customer.deleted ? null : { customer, subscriptions: found };
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;
     }
   }
 
-  /** @returns why the customer is nobody's, or null */
-  async function adopt(customer: Stripe.Customer | null): Promise<string | null> {
+  /** @returns the tenant that the customer is tied to now, or why it is nobody's */
+  async function adopt(customer: Stripe.Customer | undefined): Promise<{ tenantId: string } | string> {
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId })))
       return 'the customer belongs to no tenant';
-    return (await customers.adopt(tenantId, customer.id)) ? null : 'the tenant has another customer';
+    return (await customers.adopt(tenantId, customer.id)) ? { tenantId } : 'the tenant has another customer';
   }
 
   /**
@@ -178,25 +192,19 @@ export function createSubscriptionSync(deps: {
   async function sync(stripeCustomerId: string): Promise<string | null> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       // Read before Stripe is asked: if another writes in between, this write does not land and is made anew.
-      const tenantId = await customers.tenantOf(stripeCustomerId);
-      const stored = tenantId ? await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>() : null;
-      const customer = await fetchCustomer(stripeCustomerId);
-      if (!tenantId) {
-        const reason = await adopt(customer);
-        if (reason) return reason;
-        continue;
-      }
-      if (!customer) {
+      const known = await customers.tenantOf(stripeCustomerId);
+      const stored = known ? await subscriptions.findById(known).lean<BillingSubscriptionDoc>() : null;
+      const present = await fetchPresent(stripeCustomerId);
+      // Of a tenant that is found only now nothing was read: what it may have stored keeps this write from landing.
+      const adopted = known ? { tenantId: known } : await adopt(present?.customer);
+      if (typeof adopted === 'string') return adopted;
+      const { tenantId } = adopted;
+      if (!present) {
         await end(tenantId, stripeCustomerId);
         return null;
       }
-      await customers.noteEmail(stripeCustomerId, customer.email);
-      const found = await stripe.subscriptions.list({
-        customer: stripeCustomerId,
-        status: 'all',
-        limit: MAX_LISTED,
-      });
-      const subscription = foremost(found.data, stored);
+      await customers.noteEmail(stripeCustomerId, present.customer.email);
+      const subscription = foremost(present.subscriptions, stored);
       if (!subscription || (await write(tenantId, stored, subscription))) return null;
     }
     throw new Error(`The subscription of ${stripeCustomerId} changed too often while it was written`);
