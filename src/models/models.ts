@@ -15,6 +15,7 @@ import {
   webhookEndpointSchema,
 } from './outgoingWebhook.js';
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
+import { type ReconcileRunDoc, reconcileRunSchema } from './reconcileRun.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type StripeRateDoc, stripeRateSchema } from './stripeRate.js';
@@ -45,6 +46,7 @@ export interface Models {
   usageReports: Model<UsageReportDoc>;
   leases: Model<LeaseDoc>;
   stripeRates: Model<StripeRateDoc>;
+  reconcileRuns: Model<ReconcileRunDoc>;
   webhookEndpoints: Model<WebhookEndpointDoc>;
   webhookDeliveries: Model<WebhookDeliveryDoc>;
   announcedStates: Model<AnnouncedStateDoc>;
@@ -73,6 +75,7 @@ export function createModels(connection: Connection): Models {
     usageReports: model('UsageReport', usageReportSchema),
     leases: model('Lease', leaseSchema),
     stripeRates: model('StripeRate', stripeRateSchema),
+    reconcileRuns: model('ReconcileRun', reconcileRunSchema),
     webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
     webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
     announcedStates: model('AnnouncedState', announcedStateSchema),

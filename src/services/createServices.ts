@@ -36,6 +36,7 @@ import { createInbox, type Inbox } from './stripe/inbox.js';
 import { createLaneEffect } from './stripe/laneEffects.js';
 import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
+import { createReconcile, type Reconcile } from './stripe/reconcile.js';
 import { createRefusals, type Refusals } from './stripe/refusals.js';
 import { createRequestRate } from './stripe/requestRate.js';
 import { createStripeClient } from './stripe/stripeClient.js';
@@ -55,6 +56,7 @@ export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
   inbox: Inbox;
+  reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
   usageReporter: UsageReporter;
   verify: WebhookVerifier;
@@ -71,6 +73,7 @@ const SETTLE_MS = 3_000;
 /** Longer than a page of reports takes, with Stripe's retries. */
 const REPORTER_LEASE_MS = 600_000;
 const ANNOUNCER_LEASE_MS = 30_000;
+const RECONCILE_LEASE_MS = 120_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -109,6 +112,13 @@ export function createServices({
   const webhookRefusals = createRefusals();
   const effect = createLaneEffect({ models, stripe, customers, sync });
   const inbox = createInbox({ ...base, effect, refusals: webhookRefusals });
+  const reconcile = createReconcile({
+    ...base,
+    stripe,
+    sync,
+    inbox,
+    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
+  });
   const mockStripe = mock && settling(mock, inbox);
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
@@ -195,6 +205,7 @@ export function createServices({
     entitlements,
     fieldLimits: createFieldLimits({ windows }),
     inbox,
+    reconcile,
     mockStripe,
     storage,
     tenants,
@@ -237,6 +248,7 @@ export function createServices({
       await admission.start();
       await mockStripe?.start();
       inbox.start();
+      reconcile.start();
       usageReporter.start();
       outgoingWebhooks.start();
       countLeftovers();
@@ -250,6 +262,7 @@ export function createServices({
     async stop() {
       clearInterval(sweeping);
       await mockStripe?.stop();
+      await reconcile.stop();
       await inbox.stop();
       await usageReporter.stop();
       await outgoingWebhooks.stop();

@@ -97,7 +97,7 @@ export function createLaneWorker(deps: { lanes: Lanes; effect: LaneEffect; log: 
   return {
     wake,
     start() {
-      timer = setInterval(wake, POLL_MS).unref();
+      timer ??= setInterval(wake, POLL_MS).unref();
       wake();
     },
     async idle(maxMs) {

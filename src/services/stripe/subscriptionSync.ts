@@ -11,6 +11,10 @@ import { isMissing } from './stripeErrors.js';
 export interface SubscriptionSync {
   /** Fetches and writes. @returns why there was nothing to write, or null */
   sync(stripeCustomerId: string): Promise<string | null>;
+  /** Fetches and compares, and writes nothing. @returns what `sync` would mend, or null */
+  difference(stripeCustomerId: string): Promise<Difference | null>;
+  /** @returns customers of subscriptions that, by themselves, do not fit what is stored: to be looked at */
+  suspects(listed: readonly Stripe.Subscription[]): Promise<string[]>;
   /** The same for the tenant's customer, if it has one. */
   syncTenant(tenantId: string): Promise<void>;
   /**
@@ -22,6 +26,15 @@ export interface SubscriptionSync {
     subscription: BillingSubscriptionDoc,
     change: () => Promise<Stripe.Subscription>,
   ): Promise<BillingSubscriptionDoc>;
+}
+
+/** What is not as Stripe has it, in a person's words. */
+export interface Difference {
+  kind: 'subscription' | 'customer';
+  /** Stripe's id. */
+  object: string;
+  tenantId: string;
+  found: string;
 }
 
 /** Nothing more comes of a subscription in these. */
@@ -59,6 +72,9 @@ const DUPLICATE_KEY = 11_000;
 
 const dateOf = (seconds: number | null | undefined): Date | null =>
   seconds ? new Date(seconds * 1000) : null;
+
+const textOf = (value: unknown): string =>
+  value instanceof Date ? value.toISOString() : String(value ?? 'none');
 
 export function createSubscriptionSync(deps: {
   models: Models;
@@ -210,8 +226,72 @@ export function createSubscriptionSync(deps: {
     throw new Error(`The subscription of ${stripeCustomerId} changed too often while it was written`);
   }
 
+  /** `status active, Stripe has canceled`, for each field; null when all are alike. */
+  function unlike(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null): string | null {
+    if (!stored) return `${subscription.id} is not known here`;
+    // When a payment failed first is our own note.
+    const { pastDueSince: _, ...state } = stateOf(subscription, stored);
+    const faults = Object.entries(state).flatMap(([field, value]) => {
+      const [ours, theirs] = [stored[field as keyof typeof state], value].map(textOf);
+      return ours === theirs ? [] : [`${field} ${ours}, Stripe has ${theirs}`];
+    });
+    return faults.length > 0 ? faults.join('; ') : null;
+  }
+
+  async function difference(stripeCustomerId: string): Promise<Difference | null> {
+    const tenantId = await customers.tenantOf(stripeCustomerId);
+    const present = await fetchPresent(stripeCustomerId);
+    if (!tenantId) return untied(present?.customer);
+    const ofCustomer = { kind: 'customer' as const, object: stripeCustomerId, tenantId };
+    if (!present) return { ...ofCustomer, found: 'Stripe does not have the customer any more' };
+    const stored = await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
+    const subscription = foremost(present.subscriptions, stored);
+    const found = subscription && unlike(subscription, stored);
+    if (found) return { kind: 'subscription', object: subscription.id, tenantId, found };
+    const email = (await customers.find(tenantId))?.email ?? null;
+    if (email === present.customer.email) return null;
+    return { ...ofCustomer, found: 'the e-mail is another one' };
+  }
+
+  async function untied(customer: Stripe.Customer | undefined): Promise<Difference | null> {
+    const tenantId = customer?.metadata.tenant_id;
+    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId }))) return null;
+    if ((await customers.find(tenantId))?.stripeCustomerId) return null;
+    return { kind: 'customer', object: customer.id, tenantId, found: 'it is not tied to its tenant' };
+  }
+
+  async function suspects(listed: readonly Stripe.Subscription[]): Promise<string[]> {
+    const idOf = ({ customer }: Stripe.Subscription) =>
+      typeof customer === 'string' ? customer : customer.id;
+    const which = { stripeCustomerId: { $in: [...new Set(listed.map(idOf))] } };
+    const [known, tied] = await Promise.all([
+      subscriptions.find(which).lean<BillingSubscriptionDoc[]>(),
+      models.billingCustomers.find(which, { stripeCustomerId: 1 }).lean<{ stripeCustomerId: string }[]>(),
+    ]);
+    const storedOf = new Map(known.map((stored) => [stored.stripeCustomerId, stored]));
+    const ours = new Set(tied.map(({ stripeCustomerId }) => stripeCustomerId));
+    const odd = listed.filter((subscription) => {
+      const stored = storedOf.get(idOf(subscription));
+      if (stored?.stripeSubscriptionId === subscription.id) return isUnlike(subscription, stored);
+      const hasEnded = ENDED.some((ended) => ended === subscription.status);
+      return !hasEnded || (!stored && ours.has(idOf(subscription)));
+    });
+    return odd.map(idOf);
+  }
+
+  /** What cannot be compared has to be looked at. */
+  function isUnlike(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc): boolean {
+    try {
+      return unlike(subscription, stored) !== null;
+    } catch {
+      return true;
+    }
+  }
+
   return {
     sync,
+    difference,
+    suspects,
 
     async syncTenant(tenantId) {
       const customer = await customers.find(tenantId);
