@@ -12,6 +12,7 @@ import type { WebhookDeliveries } from './outgoing/webhookDeliveries.js';
 import type { WebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
+import type { Inbox } from './stripe/inbox.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { Tiers } from './tiers/tiers.js';
@@ -27,6 +28,7 @@ export interface Services {
   authenticator: Authenticator;
   consumption: Consumption;
   entitlements: Entitlements;
+  inbox: Pick<Inbox, 'page' | 'replay'>;
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
