@@ -6,6 +6,8 @@ import {
   CreateCheckoutSessionInput,
   SubscriptionType,
 } from '../schema/subscription.js';
+import { TierName } from '../schema/tier.js';
+import { ChangeTierInput, TierChangePreviewType } from '../schema/tierChange.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import type { Context } from './context.js';
@@ -41,7 +43,29 @@ export class SubscriptionResolver {
     return present(context);
   }
 
-  @Mutation(() => SubscriptionType, { description: 'Takes a scheduled cancellation back.' })
+  @Query(() => TierChangePreviewType, { description: 'What `changeTier` would do; changes nothing.' })
+  @RequiresScope(ApiKeyScope.BILLING)
+  previewTierChange(
+    @Arg('tier', () => TierName) tier: string,
+    @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
+    @Ctx() context: Context,
+  ): Promise<TierChangePreviewType> {
+    return context.services.tierChanges.preview(tenantIdOf(context), tier, immediately);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description: 'To a larger tier at once; to a smaller one at the end of the period, unless asked.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
+    const { tierChanges } = context.services;
+    await tierChanges.change(tenantIdOf(context), input.tier, input.immediately ?? false);
+    return present(context);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description: 'Takes a scheduled cancellation or change of tier back, or takes up a paused subscription.',
+  })
   @RequiresScope(ApiKeyScope.BILLING)
   async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
     await context.services.subscriptions.resume(tenantIdOf(context));

@@ -41,6 +41,8 @@ export function subscriptionView(
     cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
     cancelAt: doc?.cancelAt ?? null,
     trialEnd: doc?.trialEnd ?? null,
+    scheduledTier: doc?.scheduledTier ?? null,
+    scheduledAt: doc?.scheduledAt ?? null,
     stripeSubscriptionId: doc?.stripeSubscriptionId ?? null,
   };
 }

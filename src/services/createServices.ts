@@ -35,7 +35,10 @@ import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
 import { createUsageReports } from './stripe/usageReports.js';
 import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
+import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
+import { createTierChanges } from './subscriptions/tierChanges.js';
 import { createEntitlements } from './tiers/entitlements.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
@@ -88,6 +91,8 @@ export function createServices({
   const stripe = createStripeClient(config.stripe, mock?.fetch ?? null);
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
+  const held = createHeldSubscriptions({ models, sync });
+  const subscriptionChanges = createSubscriptionChanges({ stripe });
   const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
   const mockStripe = mock && settling(mock, inbox);
   const alerts = createAlerts(base);
@@ -163,7 +168,15 @@ export function createServices({
       // The next review finds what this could not tell.
       stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
     }),
-    subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
+    subscriptions: createSubscriptions({
+      ...base,
+      stripe,
+      tiers,
+      customers,
+      held,
+      changes: subscriptionChanges,
+    }),
+    tierChanges: createTierChanges({ ...base, stripe, tiers, held, changes: subscriptionChanges }),
     usage,
     overage: createOverage({
       tenants,

@@ -11,6 +11,7 @@ import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
 import type { UsageReports } from './stripe/usageReports.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
+import type { TierChanges } from './subscriptions/tierChanges.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { Usage } from './usage.js';
@@ -29,6 +30,7 @@ export interface Services {
   storage: Storage;
   subscriptions: Subscriptions;
   tenants: Tenants;
+  tierChanges: TierChanges;
   tiers: Tiers;
   usage: Usage;
   usageEvents: UsageEvents;

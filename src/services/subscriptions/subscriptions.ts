@@ -5,8 +5,9 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import type { Models } from '../../models/models.js';
 import { type Customer, type Customers, digest } from '../stripe/customers.js';
 import { callingStripe, isMissing } from '../stripe/stripeErrors.js';
-import { ENDED, type SubscriptionSync } from '../stripe/subscriptionSync.js';
 import type { Tiers } from '../tiers/tiers.js';
+import type { HeldSubscriptions } from './heldSubscriptions.js';
+import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 export type { BillingSubscriptionDoc };
 
@@ -28,7 +29,7 @@ export interface Subscriptions {
   /** Asking again for the same while it is unpaid gives the same checkout. */
   checkout(tenantId: string, request: CheckoutRequest): Promise<Checkout>;
   cancel(tenantId: string, atPeriodEnd: boolean): Promise<BillingSubscriptionDoc>;
-  /** Takes a scheduled cancellation back. */
+  /** Takes a scheduled cancellation or change of tier back, or takes up a paused subscription. */
   resume(tenantId: string): Promise<BillingSubscriptionDoc>;
 }
 
@@ -40,27 +41,14 @@ export function createSubscriptions(deps: {
   stripe: Stripe;
   tiers: Tiers;
   customers: Customers;
-  sync: SubscriptionSync;
+  held: HeldSubscriptions;
+  changes: SubscriptionChanges;
   log: Logger;
 }): Subscriptions {
-  const { models, stripe, tiers, customers, sync, log } = deps;
-
-  /** As Stripe has it now: a webhook may still be on its way. */
-  async function current(tenantId: string): Promise<BillingSubscriptionDoc | null> {
-    await sync.syncTenant(tenantId);
-    const doc = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
-    return doc && !ENDED.includes(doc.status) ? doc : null;
-  }
-
-  async function needCurrent(tenantId: string): Promise<BillingSubscriptionDoc> {
-    const doc = await current(tenantId);
-    if (!doc)
-      throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
-    return doc;
-  }
+  const { models, stripe, tiers, customers, held, changes, log } = deps;
 
   async function refuseSecond(tenantId: string): Promise<void> {
-    const paid = await current(tenantId);
+    const paid = await held.current(tenantId);
     if (!paid) return;
     throw badInput(
       'input.tier',
@@ -199,33 +187,33 @@ export function createSubscriptions(deps: {
       });
     },
 
-    async cancel(tenantId, atPeriodEnd) {
-      return callingStripe(log, async () => {
-        const doc = await needCurrent(tenantId);
-        const { stripeSubscriptionId: id } = doc;
-        if (!atPeriodEnd) return sync.change(doc, () => stripe.subscriptions.cancel(id));
-        if (doc.cancelAtPeriodEnd) return doc;
-        const options = { idempotencyKey: `cancel:${id}:${doc.revision}` };
-        return sync.change(doc, () =>
-          stripe.subscriptions.update(id, { cancel_at_period_end: true }, options),
-        );
-      });
+    cancel(tenantId, atPeriodEnd) {
+      return callingStripe(log, () =>
+        held.change(tenantId, (subscription) => {
+          refuseContract(subscription);
+          if (!atPeriodEnd) return () => changes.cancelNow(subscription);
+          return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+        }),
+      );
     },
 
-    async resume(tenantId) {
-      return callingStripe(log, async () => {
-        const doc = await needCurrent(tenantId);
-        const { stripeSubscriptionId: id } = doc;
-        if (!doc.cancelAtPeriodEnd && !doc.cancelAt) {
-          throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
-        }
-        const options = { idempotencyKey: `resume:${id}:${doc.revision}` };
-        // Under flexible billing the portal schedules by date alone; either is cleared.
-        const cleared = doc.cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' as const };
-        return sync.change(doc, () => stripe.subscriptions.update(id, cleared, options));
-      });
+    resume(tenantId) {
+      return callingStripe(log, () =>
+        held.change(tenantId, (subscription) => {
+          refuseContract(subscription);
+          if (subscription.status === 'paused') return () => changes.unpause(subscription);
+          if (!isEnding(subscription) && !subscription.scheduledTier) {
+            throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
+          }
+          return () => changes.keep(subscription);
+        }),
+      );
     },
   };
+}
+
+function refuseContract({ contract }: BillingSubscriptionDoc): void {
+  if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
 }
 
 const SESSION_ID = '{CHECKOUT_SESSION_ID}';

@@ -54,6 +54,8 @@ export interface MockStripe {
   /** For tests: the next request that fits fails. */
   failNext(failure: InjectedFailure): void;
   clearFailures(): void;
+  /** For tests. @returns a reader of the requests since now, each as `POST /v1/customers` */
+  requestsSince(): () => string[];
   /** Resolves once our endpoint has taken every event. @throws Error after `timeoutMs` */
   delivered(timeoutMs?: number): Promise<void>;
 }
@@ -67,6 +69,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
   const failures = createFailures();
   const delivery = createDelivery({ ...deps, collections });
   const timeline = createTimeline({ store, clock, publicUrl, changed: delivery.wake });
+  const watchers = new Set<string[]>();
   const server = createServer({
     store,
     clock,
@@ -76,6 +79,9 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     log,
     publicUrl,
     changed: delivery.wake,
+    asked: (request) => {
+      for (const seen of watchers) seen.push(request);
+    },
   });
   let catchingUp: NodeJS.Timeout | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -141,6 +147,14 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     now: async () => new Date((await clock.nowS()) * 1000),
     failNext: failures.add,
     clearFailures: failures.clear,
+    requestsSince() {
+      const seen: string[] = [];
+      watchers.add(seen);
+      return () => {
+        watchers.delete(seen);
+        return seen;
+      };
+    },
     async delivered(timeoutMs = 10_000) {
       const deadlineMs = performance.now() + timeoutMs;
       for (;;) {

@@ -46,6 +46,7 @@ export async function updateSubscription(
   const { body } = stored;
   const before = structuredClone(body);
   requireChangeable(body.status, update);
+  requireOwnEnding(body.schedule, update);
   await applyPlain(change, stored, update);
   const owed = update.items
     ? await changeItems(change, stored, update.items, update.proration_date ?? nowS)
@@ -65,6 +66,14 @@ function requireChangeable(status: string, update: SubscriptionUpdate): void {
   const others = Object.entries(rest).filter(([name, value]) => value !== undefined && name !== 'expand');
   if (others.length === 0) return;
   throw invalidRequest('A canceled subscription can only update its cancellation_details and metadata.');
+}
+
+function requireOwnEnding(schedule: unknown, update: SubscriptionUpdate): void {
+  if (!schedule || (update.cancel_at === undefined && update.cancel_at_period_end === undefined)) return;
+  throw invalidRequest(
+    `The subscription is managed by the subscription schedule \`${String(schedule)}\`, and updating any ` +
+      'cancelation behavior directly is not allowed. Please update the schedule instead.',
+  );
 }
 
 async function applyPlain(

@@ -27,6 +27,8 @@ export interface ServerDeps {
   publicUrl: () => string;
   /** Called after a change was committed. */
   changed: () => void;
+  /** Called for every request, with its method and path. */
+  asked: (request: string) => void;
 }
 
 interface Exchange {
@@ -110,6 +112,7 @@ export function createServer(deps: ServerDeps): typeof fetch {
       encoded: request.method === 'POST' ? await request.text() : url.search.slice(1),
       key: request.method === 'POST' ? request.headers.get('idempotency-key') : null,
     };
+    deps.asked(`${exchange.method} ${exchange.path}`);
     const startedMs = performance.now();
     const { status, body, headers } = await answerOrFault(exchange, apiKeyOf(request));
     const tookMs = Math.round(performance.now() - startedMs);

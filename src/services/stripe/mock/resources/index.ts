@@ -9,6 +9,7 @@ import { paymentMethodOperations } from './paymentMethods.js';
 import { portalSessionOperations } from './portalSessions.js';
 import { priceOperations } from './prices.js';
 import { productOperations } from './products.js';
+import { subscriptionScheduleOperations } from './subscriptionSchedules.js';
 import { subscriptionOperations } from './subscriptions.js';
 
 /** Everything that the mock can be asked; of two paths that fit, the first counts. */
@@ -18,6 +19,7 @@ export const operations: readonly Operation[] = [
   ...priceOperations,
   ...checkoutSessionOperations,
   ...subscriptionOperations,
+  ...subscriptionScheduleOperations,
   ...invoiceOperations,
   ...paymentMethodOperations,
   ...eventOperations,
