@@ -25,6 +25,7 @@ import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { mockPages } from './rest/mockPages.js';
+import { mockPortal } from './rest/mockPortal.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -138,6 +139,7 @@ export async function startApp(
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
       await server.register(mockPages({ mockStripe, isOperator }));
+      await server.register(mockPortal(mockStripe));
     }
     server.route({
       url: '/graphql',

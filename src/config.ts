@@ -10,6 +10,8 @@ export interface StripeConfig {
   webhookSecret: string | null;
   /** Stripe price id by tier name. */
   priceIds: Readonly<Record<string, string>>;
+  /** The billing portal's configuration at Stripe; null: the account's default. */
+  portalConfiguration: string | null;
   /** Another server that speaks Stripe's API. */
   apiBase: URL | null;
 }
@@ -83,6 +85,10 @@ const environment = z.object({
   STRIPE_WEBHOOK_SECRET: z
     .string()
     .regex(/^whsec_\S+$/, 'must be a Stripe webhook secret (whsec_…)')
+    .optional(),
+  STRIPE_PORTAL_CONFIGURATION: z
+    .string()
+    .regex(/^bpc_\S+$/, 'must be the id of a portal configuration (bpc_…)')
     .optional(),
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
@@ -191,6 +197,7 @@ function readStripe(
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
     webhookSecret: vars.STRIPE_WEBHOOK_SECRET ?? null,
     priceIds,
+    portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
   };
 }

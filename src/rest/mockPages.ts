@@ -1,14 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { badInput, forbidden, unauthenticated } from '../errors.js';
 import { type MockStripe, StripeFault } from '../services/stripe/mock/index.js';
-import { checkoutPage, messagePage, PAGE_STYLE } from '../services/stripe/mock/pages.js';
+import { checkoutPage, messagePage } from '../services/stripe/mock/pages.js';
+import { isWebUrl, openApi, show, takeForms } from './mockHtml.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;
-/** A form post carries nothing that matters; the clock's body is a few bytes. */
-const MAX_BODY_BYTES = 16_384;
-const STYLE_SOURCE = `'sha256-${createHash('sha256').update(PAGE_STYLE).digest('base64')}'`;
 
 export interface MockPagesDeps {
   mockStripe: MockStripe;
@@ -37,15 +34,7 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
   }
 
   return async (app) => {
-    // Forms, scripts and curl post with different types or none, and mostly nothing inside.
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
-      (_request, body, done) => {
-        done(null, body);
-      },
-    );
+    takeForms(app);
 
     app.get(
       '/mock/checkout/:sessionId',
@@ -79,8 +68,6 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
   };
 }
 
-const openApi = (summary: string) => ({ tags: ['Mock mode'], summary, security: [] });
-
 const CLOCK = {
   tags: ['Mock mode'],
   summary: "Move the mock's clock: renewals, trial ends and retries follow, with their webhooks",
@@ -111,32 +98,4 @@ function advanceOf(body: unknown): number {
   const parsed = clockBody.safeParse(json);
   if (!parsed.success) throw badInput('advanceSeconds', `must be a whole number from 1 to ${MAX_ADVANCE_S}`);
   return parsed.data.advanceSeconds;
-}
-
-function isWebUrl(url: string | null): url is string {
-  return url !== null && /^https?:$/.test(URL.parse(url)?.protocol ?? '');
-}
-
-/** @param leadsTo where the page's forms are redirected: browsers hold redirects to `form-action`, too */
-function show(
-  reply: FastifyReply,
-  status: number,
-  html: string,
-  leadsTo: (string | null)[] = [],
-): FastifyReply {
-  const origins = leadsTo.filter(isWebUrl).map((url) => new URL(url).origin);
-  const formAction = ["'self'", ...new Set(origins)].join(' ');
-  const policy =
-    `default-src 'none'; style-src ${STYLE_SOURCE}; form-action ${formAction}; ` +
-    "base-uri 'none'; frame-ancestors 'none'";
-  return reply
-    .code(status)
-    .type('text/html; charset=utf-8')
-    .headers({
-      'content-security-policy': policy,
-      'cache-control': 'no-store',
-      'referrer-policy': 'same-origin',
-      'x-content-type-options': 'nosniff',
-    })
-    .send(html);
 }

@@ -35,6 +35,7 @@ import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
 import { createUsageReports } from './stripe/usageReports.js';
 import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
+import { createBillingAccount } from './subscriptions/billingAccount.js';
 import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
@@ -154,6 +155,13 @@ export function createServices({
     alerts,
     apiKeys,
     authenticator,
+    billingAccount: createBillingAccount({
+      ...base,
+      stripe,
+      customers,
+      held,
+      portalConfiguration: config.stripe.portalConfiguration,
+    }),
     concurrency: sharedConcurrency ?? createConcurrency(),
     entitlements,
     fieldLimits: createFieldLimits({ windows }),
@@ -190,6 +198,7 @@ export function createServices({
     usageReports: createUsageReports({ ...base, stripe, customers }),
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
+    localPortalUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/portal/${sessionId}` : null),
     async start() {
       if (isMock) webhookSecret ||= await loadMockWebhookSecret(models.connection);
       changes.start();
@@ -232,6 +241,10 @@ function settling(mock: MockStripe, inbox: Inbox): MockStripe {
     checkout: {
       ...mock.checkout,
       complete: async (sessionId) => settled(await mock.checkout.complete(sessionId)),
+    },
+    portal: {
+      ...mock.portal,
+      act: async (sessionId, action) => settled(await mock.portal.act(sessionId, action)),
     },
     advanceClock: async (seconds) => settled(await mock.advanceClock(seconds)),
   };

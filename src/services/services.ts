@@ -10,6 +10,7 @@ import type { UsageEvents } from './metering/usageEvents.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
 import type { UsageReports } from './stripe/usageReports.js';
+import type { BillingAccount } from './subscriptions/billingAccount.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
 import type { TierChanges } from './subscriptions/tierChanges.js';
 import type { Entitlements } from './tiers/entitlements.js';
@@ -23,6 +24,7 @@ export interface Services {
   alerts: Alerts;
   apiKeys: ApiKeys;
   authenticator: Authenticator;
+  billingAccount: BillingAccount;
   consumption: Consumption;
   entitlements: Entitlements;
   memories: Memories;
@@ -37,4 +39,6 @@ export interface Services {
   usageReports: UsageReports;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;
+  /** The mock's page of a billing portal; null in live mode. */
+  localPortalUrl(sessionId: string): string | null;
 }

@@ -67,4 +67,6 @@ const USER_PARAMS: Record<string, string> = {
   customer_email: 'input.customerEmail',
   success_url: 'input.successUrl',
   cancel_url: 'input.cancelUrl',
+  return_url: 'input.returnUrl',
+  starting_after: 'after',
 };

@@ -1,3 +1,4 @@
+export type { PortalAction } from './billing/portal.js';
 export type { InjectedFailure } from './failures.js';
 export { StripeFault } from './http/errors.js';
 export { createMockStripe, type MockStripe, type MockStripeDeps } from './mockStripe.js';

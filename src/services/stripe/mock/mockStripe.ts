@@ -2,6 +2,7 @@ import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../clock.js';
 import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
+import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
 import { createDelivery } from './delivery.js';
 import { eventWriter } from './events.js';
 import { createFailures, type InjectedFailure } from './failures.js';
@@ -47,6 +48,12 @@ export interface MockStripe {
     complete(sessionId: string): Promise<{ redirectUrl: string }>;
     /** The person turns back; the session stays open. @throws StripeFault unless it is */
     decline(sessionId: string): Promise<{ redirectUrl: string }>;
+  };
+  portal: {
+    /** @returns null without such a session */
+    find(sessionId: string): Promise<PortalView | null>;
+    /** @throws StripeFault for what cannot be done */
+    act(sessionId: string, action: PortalAction): Promise<void>;
   };
   /** Moves the mock's clock forward; renewals, trial ends, retries and endings follow in order. */
   advanceClock(seconds: number): Promise<{ now: Date }>;
@@ -133,6 +140,13 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         const redirectUrl = await change((call) => declineSession(call, sessionId));
         log.info(`[MOCK] checkout ${sessionId} declined`);
         return { redirectUrl };
+      },
+    },
+    portal: {
+      find: (sessionId) => viewPortal(store.read, sessionId),
+      async act(sessionId, action) {
+        await change((call) => actAtPortal(call, sessionId, action));
+        log.info(`[MOCK] portal ${sessionId}: ${action.kind}`);
       },
     },
     async advanceClock(seconds) {

@@ -34,11 +34,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escapeHtml = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
 /** @param content HTML, everything in it escaped already */
-function page(title: string, content: string): string {
+export function page(title: string, content: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -91,5 +91,5 @@ ${row('Card', 'Visa •••• 4242')}
 const itemRow = ({ description, quantity, price }: LineItemBody): string =>
   row(`${quantity ?? 1} × ${description ?? 'Product'}`, price ? rate(price) : '');
 
-const row = (term: string, value: string): string =>
+export const row = (term: string, value: string): string =>
   `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd></div>`;

@@ -28,7 +28,8 @@ export async function fundsOf(
   if (customer.body.metadata.mock_card === 'decline') return 'declined';
   if (!chosen) return 'none';
   const method = await tx.find(paymentMethods, chosen);
-  return method && !method.hidden.fails ? 'good' : 'declined';
+  // A card that was taken away from the customer pays no more.
+  return method?.body.customer && !method.hidden.fails ? 'good' : 'declined';
 }
 
 /** The invoice's lines for one period of every item, and those that waited for it. */

@@ -3,22 +3,17 @@ import { missingParameter } from '../http/errors.js';
 import { expand, ignoring, text, webUrl } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { customers } from '../objects/customer.js';
+import { portalSessions } from '../objects/portalSession.js';
 import { operation } from '../operation.js';
-import type { Kind } from '../storage/store.js';
 import type { PortalSessionBody } from '../wire.js';
-
-export const portalSessions: Kind<PortalSessionBody> = {
-  object: 'billing_portal.session',
-  prefix: 'bps',
-  refs: ({ customer }) => ({ customer }),
-};
 
 const creation = z.strictObject({
   customer: text.optional(),
   return_url: webUrl.optional(),
   locale: text.optional(),
   expand,
-  ...ignoring('configuration', 'flow_data'),
+  configuration: text.optional(),
+  ...ignoring('flow_data'),
 });
 
 export const portalSessionOperations = [
@@ -29,7 +24,7 @@ export const portalSessionOperations = [
     const body: PortalSessionBody = {
       id,
       object: 'billing_portal.session',
-      configuration: 'bpc_mock_default',
+      configuration: params.configuration ?? 'bpc_mock_default',
       created: nowS,
       customer: customer.id,
       customer_account: null,
