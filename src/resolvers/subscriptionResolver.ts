@@ -1,5 +1,6 @@
 import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
-import { RequiresScope } from '../directives/access.js';
+import { OperatorOnly, RequiresScope } from '../directives/access.js';
+import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
   CancelSubscriptionInput,
   CheckoutSession,
@@ -64,6 +65,23 @@ export class SubscriptionResolver {
   }
 
   @Mutation(() => SubscriptionType, {
+    description: 'Puts a tenant on a tier that is priced by contract; the same terms again change nothing.',
+  })
+  @OperatorOnly()
+  async createEnterpriseSubscription(
+    @Arg('input') { tenantId, tier, limits, daysUntilDue, ...terms }: CreateEnterpriseSubscriptionInput,
+    @Ctx() context: Context,
+  ): Promise<SubscriptionType> {
+    await context.services.contracts.begin(tenantId, {
+      ...terms,
+      tier: tier ?? null,
+      limits: limits ?? {},
+      daysUntilDue: daysUntilDue ?? null,
+    });
+    return present(context, tenantId);
+  }
+
+  @Mutation(() => SubscriptionType, {
     description: 'Takes a scheduled cancellation or change of tier back, or takes up a paused subscription.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
@@ -74,9 +92,8 @@ export class SubscriptionResolver {
 }
 
 /** As it is stored now: a change in the same operation is seen. */
-async function present(context: Context): Promise<SubscriptionType> {
+async function present(context: Context, tenantId = tenantIdOf(context)): Promise<SubscriptionType> {
   const { loaders, services } = context;
-  const tenantId = tenantIdOf(context);
   loaders.subscription.clear(tenantId);
   const [doc, entitlement] = await Promise.all([
     loaders.subscription.load(tenantId),

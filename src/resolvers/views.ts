@@ -22,6 +22,7 @@ export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits 
   monthlyPriceCents: tier.monthlyPriceCents,
   currency: tiers.catalogue.currency,
   features: tier.features,
+  trialDays: tier.trialDays,
   limits,
 });
 

@@ -36,6 +36,7 @@ import { createSubscriptionSync } from './stripe/subscriptionSync.js';
 import { createUsageReports } from './stripe/usageReports.js';
 import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
 import { createBillingAccount } from './subscriptions/billingAccount.js';
+import { createContracts } from './subscriptions/contracts.js';
 import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
@@ -94,6 +95,14 @@ export function createServices({
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const held = createHeldSubscriptions({ models, sync });
   const subscriptionChanges = createSubscriptionChanges({ stripe });
+  const subscriptions = createSubscriptions({
+    ...base,
+    stripe,
+    tiers,
+    customers,
+    held,
+    changes: subscriptionChanges,
+  });
   const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
   const mockStripe = mock && settling(mock, inbox);
   const alerts = createAlerts(base);
@@ -155,6 +164,7 @@ export function createServices({
     alerts,
     apiKeys,
     authenticator,
+    contracts: createContracts({ ...base, stripe, tiers, tenants, customers, subscriptions, held, sync }),
     billingAccount: createBillingAccount({
       ...base,
       stripe,
@@ -176,14 +186,7 @@ export function createServices({
       // The next review finds what this could not tell.
       stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
     }),
-    subscriptions: createSubscriptions({
-      ...base,
-      stripe,
-      tiers,
-      customers,
-      held,
-      changes: subscriptionChanges,
-    }),
+    subscriptions,
     tierChanges: createTierChanges({ ...base, stripe, tiers, held, changes: subscriptionChanges }),
     usage,
     overage: createOverage({

@@ -11,6 +11,7 @@ import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
 import type { UsageReports } from './stripe/usageReports.js';
 import type { BillingAccount } from './subscriptions/billingAccount.js';
+import type { Contracts } from './subscriptions/contracts.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
 import type { TierChanges } from './subscriptions/tierChanges.js';
 import type { Entitlements } from './tiers/entitlements.js';
@@ -26,6 +27,7 @@ export interface Services {
   authenticator: Authenticator;
   billingAccount: BillingAccount;
   consumption: Consumption;
+  contracts: Contracts;
   entitlements: Entitlements;
   memories: Memories;
   overage: Overage;

@@ -27,6 +27,10 @@ export const isMissing = (error: unknown): boolean =>
 export const isRefused = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeInvalidRequestError;
 
+/** The idempotency key was used before, for something else. */
+export const isOtherRequest = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeIdempotencyError;
+
 /** Statuses that say nothing of the request itself: Stripe did not begin with it. */
 const NOT_BEGUN = [409, 429];
 

@@ -28,6 +28,8 @@ export interface Subscriptions {
   findMany(tenantIds: readonly string[]): Promise<(BillingSubscriptionDoc | null)[]>;
   /** Asking again for the same while it is unpaid gives the same checkout. */
   checkout(tenantId: string, request: CheckoutRequest): Promise<Checkout>;
+  /** Whatever page to pay at is open is closed. @returns whether there was one: it may have been paid */
+  closeCheckout(customer: Customer): Promise<boolean>;
   cancel(tenantId: string, atPeriodEnd: boolean): Promise<BillingSubscriptionDoc>;
   /** Takes a scheduled cancellation or change of tier back, or takes up a paused subscription. */
   resume(tenantId: string): Promise<BillingSubscriptionDoc>;
@@ -80,8 +82,19 @@ export function createSubscriptions(deps: {
     }
   }
 
+  /** A tenant tries once: whoever had a subscription, to any tier, pays from the first day. */
+  async function trialDaysOf(tenantId: string, tier: string): Promise<number> {
+    const { trialDays } = tiers.get(tier);
+    return trialDays > 0 && (await models.billingSubscriptions.exists({ _id: tenantId })) ? 0 : trialDays;
+  }
+
   /** What is asked of Stripe. The hash is of all of it: one idempotency key means one request. */
-  function purchase({ _id: tenantId, stripeCustomerId }: Customer, request: CheckoutRequest, price: string) {
+  function purchase(
+    { _id: tenantId, stripeCustomerId }: Customer,
+    request: CheckoutRequest,
+    price: string,
+    trialDays: number,
+  ) {
     const metadata = { tenant_id: tenantId, tier: request.tier.toLowerCase() };
     const params: Stripe.Checkout.SessionCreateParams = {
       mode: 'subscription',
@@ -91,8 +104,8 @@ export function createSubscriptions(deps: {
       cancel_url: request.cancelUrl,
       client_reference_id: tenantId,
       metadata,
-      subscription_data: { metadata },
-      allow_promotion_codes: true,
+      subscription_data: { metadata, ...(trialDays > 0 && { trial_period_days: trialDays }) },
+      allow_promotion_codes: tiers.get(request.tier).promotionCodes,
       billing_address_collection: 'auto',
     };
     return { tier: request.tier, params, hash: digest(params) };
@@ -123,11 +136,11 @@ export function createSubscriptions(deps: {
   async function stillWaits(
     tenantId: string,
     open: NonNullable<Customer['openCheckout']>,
-    wanted: Purchase,
+    wanted: Purchase | null,
   ): Promise<boolean> {
     const { sessionId } = open;
     if ((await statusOf(sessionId)) === 'open') {
-      if (open.requestHash === wanted.hash) return true;
+      if (open.requestHash === wanted?.hash) return true;
       await close(sessionId);
     }
     await models.billingCustomers.updateOne(
@@ -173,7 +186,7 @@ export function createSubscriptions(deps: {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           await refuseSecond(tenantId);
           const customer = await customers.ensure(tenantId, await emailFor(tenantId, request));
-          const wanted = purchase(customer, request, priceId);
+          const wanted = purchase(customer, request, priceId, await trialDaysOf(tenantId, request.tier));
           const open = customer.openCheckout;
           if (open) {
             if (await stillWaits(tenantId, open, wanted)) return { id: open.sessionId, url: open.url };
@@ -185,6 +198,11 @@ export function createSubscriptions(deps: {
         }
         throw serviceUnavailable('Other checkouts were begun at the same time; try again');
       });
+    },
+
+    async closeCheckout({ _id, openCheckout }) {
+      if (openCheckout) await stillWaits(_id, openCheckout, null);
+      return openCheckout !== null;
     },
 
     cancel(tenantId, atPeriodEnd) {

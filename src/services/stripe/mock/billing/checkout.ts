@@ -38,6 +38,7 @@ export async function completeSession(change: Change, id: string): Promise<strin
     description: terms.description,
     paymentMethod: await attachCard(change, customer.body, 'pm_card_visa', 'payment_method'),
     trialEndS: terms.trialEndS ?? (terms.trialPeriodDays ? nowS + terms.trialPeriodDays * DAY_S : null),
+    daysUntilDue: null,
     missingPaymentMethod: terms.missingPaymentMethod,
     onFailure: 'error_if_incomplete',
   });

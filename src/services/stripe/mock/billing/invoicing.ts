@@ -118,6 +118,7 @@ export function payerOf(body: SubscriptionBody): InvoiceTerms['subscription'] {
     id: body.id,
     metadata: body.metadata,
     default_payment_method: idOf(body.default_payment_method),
+    daysUntilDue: body.collection_method === 'send_invoice' ? body.days_until_due : null,
   };
 }
 
@@ -127,10 +128,16 @@ async function collect(
   customer: StoredCustomer,
   subscription: StoredSubscription,
   nowS: number,
+  outOfBand = false,
 ): Promise<boolean> {
   const { body } = invoice;
   const free = body.amount_due === 0;
-  const paid = free || (await fundsOf(tx, customer, subscription)) === 'good';
+  // What is sent is paid by whoever gets it.
+  if (body.collection_method === 'send_invoice' && !free && !outOfBand) {
+    await tx.save(invoices, invoice);
+    return false;
+  }
+  const paid = free || outOfBand || (await fundsOf(tx, customer, subscription)) === 'good';
   body.attempted = true;
   if (!free) body.attempt_count += 1;
   if (paid) {
@@ -144,20 +151,28 @@ async function collect(
   return paid;
 }
 
-/** Tries an open invoice once more. */
+/**
+ * Tries an open invoice once more.
+ * @param outOfBand it was paid in another way, such as by a transfer
+ */
 export async function collectAgain(
   { tx, nowS }: Change,
   invoice: StoredInvoice,
   subscription: StoredSubscription,
+  outOfBand = false,
 ): Promise<boolean> {
   if (invoice.body.status !== 'open')
     throw invalidRequest('Invoice is already paid or closed.', { param: 'id' });
   const customer = await tx.get(customers, idOf(invoice.body.customer) ?? '', 'customer');
-  return collect(tx, invoice, customer, subscription, nowS);
+  return collect(tx, invoice, customer, subscription, nowS, outOfBand);
 }
 
 /** Tells how the last try to collect an invoice ended. */
 export async function announcePayment({ emit }: Change, { body }: StoredInvoice): Promise<void> {
+  if (body.status !== 'paid' && !body.attempted) {
+    await emit('invoice.sent', body);
+    return;
+  }
   if (body.status !== 'paid') {
     await emit('invoice.payment_failed', body);
     return;

@@ -54,8 +54,10 @@ export async function startSubscription(
     lines,
     period,
   });
-  if (!paid && terms.onFailure === 'error_if_incomplete') throw cardDeclined();
-  if (paid && body.status === 'incomplete') body.status = 'active';
+  const sent = body.collection_method === 'send_invoice';
+  if (sent && !paid) subscription.hidden.retryAtS = invoice.body.due_date;
+  if (!paid && !sent && terms.onFailure === 'error_if_incomplete') throw cardDeclined();
+  if ((paid || sent) && body.status === 'incomplete') body.status = 'active';
   await tx.save(subscriptions, subscription);
   await emit('customer.subscription.created', body);
   await announcePayment(change, invoice);
@@ -65,10 +67,10 @@ export async function startSubscription(
 async function requireFunds(
   { tx }: Change,
   subscription: StoredSubscription,
-  { customer, onFailure }: StartTerms,
+  { customer, onFailure, daysUntilDue }: StartTerms,
   totalCents: number,
 ): Promise<void> {
-  if (totalCents === 0 || onFailure === 'default_incomplete') return;
+  if (totalCents === 0 || daysUntilDue !== null || onFailure === 'default_incomplete') return;
   const payer = await tx.get(customers, customer, 'customer');
   if ((await fundsOf(tx, payer, subscription)) !== 'none') return;
   throw invalidRequest('This customer has no attached payment source or default payment method.', {

@@ -25,9 +25,11 @@ export interface SubscriptionUpdate extends Ending {
   proration_behavior?: 'always_invoice' | 'create_prorations' | 'none' | undefined;
   proration_date?: number | undefined;
   payment_behavior?: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete' | undefined;
-  billing_cycle_anchor?: 'now' | 'unchanged' | undefined;
+  billing_cycle_anchor?: { type: 'now' | 'unchanged' } | undefined;
   default_payment_method?: string | undefined;
   description?: string | undefined;
+  collection_method?: 'charge_automatically' | 'send_invoice' | undefined;
+  days_until_due?: number | undefined;
   metadata?: MetadataChange;
   trial_end?: 'now' | number | undefined;
   cancellation_details?: { comment?: string | undefined; feedback?: string | undefined } | undefined;
@@ -83,6 +85,8 @@ async function applyPlain(
 ): Promise<void> {
   body.metadata = mergeMetadata(body.metadata, update.metadata);
   if (update.description !== undefined) body.description = update.description || null;
+  if (update.collection_method) body.collection_method = update.collection_method;
+  if (update.days_until_due !== undefined) body.days_until_due = update.days_until_due;
   if (update.cancellation_details) {
     const { comment, feedback } = update.cancellation_details;
     const present = body.cancellation_details ?? {
@@ -119,7 +123,8 @@ async function billChange(
   const newCycle = startsCycle(before, body, update);
   if (!newCycle && (behavior !== 'always_invoice' || hidden.pending.length === 0)) return null;
   const { invoice, paid } = newCycle ? await beginCycle(change, stored) : await billWaiting(change, stored);
-  if (!paid && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
+  const sent = invoice.body.collection_method === 'send_invoice';
+  if (!paid && !sent && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
   return invoice;
 }
 
@@ -131,7 +136,7 @@ function startsCycle(
 ) {
   const [old, now] = [before.items.data[0]?.price.recurring, after.items.data[0]?.price.recurring];
   const sameInterval = old?.interval === now?.interval && old?.interval_count === now?.interval_count;
-  return update.billing_cycle_anchor === 'now' || !sameInterval;
+  return update.billing_cycle_anchor?.type === 'now' || !sameInterval;
 }
 
 /** Only the credit for the old period counts: the new one is billed in full. */

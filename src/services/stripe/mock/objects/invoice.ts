@@ -2,6 +2,8 @@ import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
 import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf } from '../wire.js';
 
+const DAY_S = 86_400;
+
 export type StoredInvoice = Stored<InvoiceBody>;
 
 export const invoices: Kind<InvoiceBody> = {
@@ -70,7 +72,13 @@ export function buildLine(invoice: string, terms: LineTerms): InvoiceLineBody {
 
 export interface InvoiceTerms {
   customer: CustomerBody;
-  subscription: { id: string; metadata: Record<string, string>; default_payment_method: string | null };
+  subscription: {
+    id: string;
+    metadata: Record<string, string>;
+    default_payment_method: string | null;
+    /** null: charged automatically. */
+    daysUntilDue: number | null;
+  };
   currency: string;
   reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update' | 'upcoming';
   lines: LineTerms[];
@@ -102,7 +110,7 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
     automatically_finalizes_at: null,
     billing_reason: terms.reason,
-    collection_method: 'charge_automatically',
+    collection_method: subscription.daysUntilDue === null ? 'charge_automatically' : 'send_invoice',
     created: nowS,
     currency,
     custom_fields: null,
@@ -120,7 +128,7 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     default_tax_rates: [],
     description: null,
     discounts: [],
-    due_date: null,
+    due_date: subscription.daysUntilDue === null ? null : nowS + subscription.daysUntilDue * DAY_S,
     effective_at: nowS,
     ending_balance: Math.min(0, afterBalance),
     footer: null,
