@@ -152,6 +152,14 @@ describe('a contract', () => {
       expect(errors[0]?.message).toContain('by contract');
     }
     expect((await begin(tenant, {}, tenant.key)).errors[0]?.extensions.code).toBe('FORBIDDEN');
+    const { data } = await server.gql(
+      'mutation { createPortalSession(input: { returnUrl: "https://shop.example" }) { localUrl } }',
+      { key: tenant.key },
+    );
+    const { localUrl } = data.createPortalSession;
+    expect((await fetch(`${localUrl}/cancel`, { method: 'POST', redirect: 'manual' })).status).toBe(409);
+    const body = new URLSearchParams({ card: 'pm_card_visa' });
+    expect((await fetch(`${localUrl}/card`, { method: 'POST', redirect: 'manual', body })).status).toBe(303);
   });
 
   it.each([

@@ -77,6 +77,8 @@ export function createBillingAccount(deps: {
           customer: stripeCustomerId,
           return_url: returnUrl,
           ...(portalConfiguration && { configuration: portalConfiguration }),
+          // What was agreed on with the operator is not the tenant's to end.
+          ...((await held.stored(tenantId))?.contract && { flow_data: { type: 'payment_method_update' } }),
         };
         const minute = Math.floor(clock.now() / SESSION_SHARED_MS);
         const { id, url } = await customers.attempt(customer, (intent) =>

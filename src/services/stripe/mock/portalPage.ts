@@ -21,14 +21,15 @@ export function portalPage(view: PortalView, problem: string | null = null): str
     row('Card', card?.card ? `${card.card.display_brand} •••• ${card.card.last4}` : 'none'),
     row('E-mail', customer.email ?? 'not given'),
   ];
+  const own = view.cardOnly ? null : subscription;
   const buttons = [
-    ...(due
+    ...(due && own
       ? [form('pay', `<button class="pay">Pay ${money(due.amount_due, due.currency)} now</button>`)]
       : []),
-    ...(subscription ? switchForms(view, form) : []),
-    ...(subscription
+    ...(own ? switchForms(view, form) : []),
+    ...(own
       ? [
-          subscription.cancel_at === null
+          own.cancel_at === null
             ? form('cancel', '<button class="leave">Cancel at the end of the period</button>')
             : form('resume', '<button class="pay">Do not cancel</button>'),
         ]

@@ -30,6 +30,8 @@ const ENDED = ['canceled', 'incomplete_expired'];
 export interface PortalView {
   sessionId: string;
   returnUrl: string | null;
+  /** Nothing but the card can be changed. */
+  cardOnly: boolean;
   customer: CustomerBody;
   subscription: SubscriptionBody | null;
   /** What is bought. */
@@ -65,6 +67,7 @@ export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView 
   return {
     sessionId,
     returnUrl: session.body.return_url,
+    cardOnly: session.body.flow !== null,
     customer: customer.body,
     subscription: body,
     plan: price ? await productName(tx, price) : null,
@@ -90,6 +93,7 @@ export async function actAtPortal(change: Change, sessionId: string, action: Por
   const { tx } = change;
   const session = await tx.get(portalSessions, sessionId);
   if (action.kind === 'card') return replaceCard(change, session.body.customer, action.card);
+  if (session.body.flow) throw invalidRequest('This page is for another card only.');
   const held = await subscriptionOf(tx, session.body.customer);
   if (!held) throw invalidRequest('There is no subscription.');
   switch (action.kind) {

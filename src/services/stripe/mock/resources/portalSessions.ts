@@ -13,7 +13,20 @@ const creation = z.strictObject({
   locale: text.optional(),
   expand,
   configuration: text.optional(),
-  ...ignoring('flow_data'),
+  flow_data: z
+    .strictObject({ type: z.enum(['payment_method_update']), ...ignoring('after_completion') })
+    .optional(),
+});
+
+/** A page for one purpose. */
+const flowOf = (type: 'payment_method_update'): PortalSessionBody['flow'] => ({
+  after_completion: { hosted_confirmation: null, redirect: null, type: 'portal_homepage' },
+  customer_update: null,
+  subscription_cancel: null,
+  subscription_pause: null,
+  subscription_update: null,
+  subscription_update_confirm: null,
+  type,
 });
 
 export const portalSessionOperations = [
@@ -28,7 +41,7 @@ export const portalSessionOperations = [
       created: nowS,
       customer: customer.id,
       customer_account: null,
-      flow: null,
+      flow: params.flow_data ? flowOf(params.flow_data.type) : null,
       livemode: false,
       locale: params.locale ?? null,
       on_behalf_of: null,
