@@ -9,6 +9,7 @@ import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
 import { UsageResolver } from './usageResolver.js';
+import { WebhookResolver } from './webhookResolver.js';
 
 /** Every resolver of the schema. */
 export const resolvers = [
@@ -21,4 +22,5 @@ export const resolvers = [
   MeteringResolver,
   ApiKeyResolver,
   MemoryResolver,
+  WebhookResolver,
 ] as const;
