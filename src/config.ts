@@ -138,6 +138,36 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   };
 }
 
+/** What `npm run stripe:setup` needs: prices and the webhook's secret are what it makes. */
+export interface StripeSetupConfig {
+  catalogue: Catalogue;
+  publicUrl: string | null;
+  stripe: Pick<StripeConfig, 'secretKey' | 'apiBase'>;
+}
+
+/** @throws ConfigError that lists every fault */
+export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): StripeSetupConfig {
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+  const faults: string[] = [];
+  const parsed = setupEnvironment.safeParse(present);
+  if (!parsed.success)
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const catalogue = readCatalogue(present.CATALOG_FILE, faults);
+  if (!parsed.success || !catalogue) throw new ConfigError(faults);
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_BASE: apiBase, PUBLIC_URL: publicUrl } = parsed.data;
+  return {
+    catalogue,
+    publicUrl: publicUrl ?? null,
+    stripe: { secretKey, apiBase: apiBase ?? null },
+  };
+}
+
+const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({
+  STRIPE_SECRET_KEY: z
+    .string({ error: 'is missing' })
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
+});
+
 type Environment = z.infer<typeof environment>;
 
 /** What can be read of a faulty environment: each bad variable is left out. */

@@ -8,7 +8,10 @@ const MAX_RETRIES = 2;
  * The one way to Stripe, in both modes: in mock mode the SDK's requests are handed to the mock inside the process.
  * @param mockFetch null in live mode
  */
-export function createStripeClient(config: StripeConfig, mockFetch: typeof fetch | null): Stripe {
+export function createStripeClient(
+  config: Pick<StripeConfig, 'secretKey' | 'apiBase'>,
+  mockFetch: typeof fetch | null,
+): Stripe {
   const shared = { timeout: TIMEOUT_MS, maxNetworkRetries: MAX_RETRIES, telemetry: false };
   if (mockFetch) {
     return new Stripe('sk_test_mock', { ...shared, httpClient: Stripe.createFetchHttpClient(mockFetch) });

@@ -6,11 +6,14 @@ import { invoiceOperations } from './invoices.js';
 import { meterEventOperations } from './meterEvents.js';
 import { meterOperations } from './meters.js';
 import { paymentMethodOperations } from './paymentMethods.js';
+import { portalConfigurationOperations } from './portalConfigurations.js';
 import { portalSessionOperations } from './portalSessions.js';
 import { priceOperations } from './prices.js';
 import { productOperations } from './products.js';
 import { subscriptionScheduleOperations } from './subscriptionSchedules.js';
 import { subscriptionOperations } from './subscriptions.js';
+
+import { webhookEndpointOperations } from './webhookEndpoints.js';
 
 /** Everything that the mock can be asked; of two paths that fit, the first counts. */
 export const operations: readonly Operation[] = [
@@ -24,6 +27,8 @@ export const operations: readonly Operation[] = [
   ...paymentMethodOperations,
   ...eventOperations,
   ...portalSessionOperations,
+  ...portalConfigurationOperations,
+  ...webhookEndpointOperations,
   ...meterOperations,
   ...meterEventOperations,
 ];
