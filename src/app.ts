@@ -134,11 +134,11 @@ export async function startApp(
     await server.register(upgradePage(services));
     await server.register(billingRoutes({ services, authenticate }));
     await server.register(webhookRoute(services));
-    const { mockStripe } = services;
-    if (mockStripe) {
+    const { mockStripe, mockTrigger } = services;
+    if (mockStripe && mockTrigger) {
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
-      await server.register(mockPages({ mockStripe, isOperator }));
+      await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));
       await server.register(mockPortal(mockStripe));
     }
     server.route({

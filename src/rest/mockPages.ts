@@ -3,21 +3,30 @@ import { z } from 'zod';
 import { badInput, forbidden, unauthenticated } from '../errors.js';
 import { type MockStripe, StripeFault } from '../services/stripe/mock/index.js';
 import { checkoutPage, messagePage } from '../services/stripe/mock/pages.js';
+import type { MockTrigger } from '../services/stripe/mockTrigger.js';
 import { isWebUrl, openApi, show, takeForms } from './mockHtml.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;
 
 export interface MockPagesDeps {
   mockStripe: MockStripe;
+  trigger: MockTrigger;
   /** Whether the request carries the operator's key. */
   isOperator: (request: FastifyRequest) => Promise<boolean>;
 }
 
 const sessionParams = z.object({ sessionId: z.string() });
-const clockBody = z.strictObject({ advanceSeconds: z.int().min(1).max(MAX_ADVANCE_S) });
+const ADVANCE = `must be a whole number from 1 to ${MAX_ADVANCE_S}`;
+const clockBody = z.strictObject({
+  advanceSeconds: z.int(ADVANCE).min(1, ADVANCE).max(MAX_ADVANCE_S, ADVANCE),
+});
+const triggerBody = z.strictObject({
+  event: z.string('must be the name of an event').max(100),
+  tenantId: z.string().max(100).nullish(),
+});
 
 /** Mock mode only: the page where a person completes or declines a checkout, and the mock's clock. */
-export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPluginAsync {
+export function mockPages({ mockStripe, trigger, isOperator }: MockPagesDeps): FastifyPluginAsync {
   const { checkout } = mockStripe;
 
   async function leave(request: FastifyRequest, reply: FastifyReply, how: 'complete' | 'decline') {
@@ -61,12 +70,24 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
 
     app.post('/mock/clock', { schema: CLOCK }, async (request) => {
       await requireOperator(request, isOperator);
-      const advanceSeconds = advanceOf(request.body);
+      const { advanceSeconds } = bodyOf(request.body, clockBody);
       const { now } = await mockStripe.advanceClock(advanceSeconds);
       return { now: now.toISOString(), advancedSeconds: advanceSeconds };
     });
+    app.post('/mock/trigger', { schema: TRIGGER }, async (request) => {
+      await requireOperator(request, isOperator);
+      const { event, tenantId } = bodyOf(request.body, triggerBody);
+      return trigger(event, tenantId ?? null);
+    });
   };
 }
+
+const TRIGGER = {
+  tags: ['Mock mode'],
+  summary: 'Make a Stripe event happen to a tenant, with its webhooks',
+  description: 'For the operator. The body is `{"event": "invoice.payment_failed", "tenantId": "ten_…"}`.',
+  security: [{ apiKey: [] }, { bearer: [] }],
+};
 
 const CLOCK = {
   tags: ['Mock mode'],
@@ -82,20 +103,21 @@ async function requireOperator(
 ): Promise<void> {
   if (await isOperator(request)) return;
   const { 'x-api-key': apiKey, authorization } = request.headers;
-  throw apiKey || authorization
-    ? forbidden('Only the operator may move the clock')
-    : unauthenticated('No API key');
+  throw apiKey || authorization ? forbidden('Only the operator may do this') : unauthenticated('No API key');
 }
 
 /** @throws BAD_USER_INPUT */
-function advanceOf(body: unknown): number {
+function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
   let json: unknown;
   try {
     json = JSON.parse(String(body));
   } catch {
     throw badInput('body', 'is not JSON');
   }
-  const parsed = clockBody.safeParse(json);
-  if (!parsed.success) throw badInput('advanceSeconds', `must be a whole number from 1 to ${MAX_ADVANCE_S}`);
-  return parsed.data.advanceSeconds;
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  if (issue?.path.length === 0 && issue.code === 'invalid_type')
+    throw badInput('body', 'is not a JSON object');
+  throw badInput(issue?.path.join('.') || 'body', issue?.message ?? 'is not valid');
 }

@@ -35,6 +35,7 @@ import { createCustomers } from './stripe/customers.js';
 import { createEventEffect } from './stripe/eventEffects.js';
 import { createInbox, type Inbox } from './stripe/inbox.js';
 import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
+import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
 import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
@@ -63,6 +64,7 @@ export interface RunningServices extends Services {
   verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
   /** null in live mode. */
   mockStripe: MockStripe | null;
+  mockTrigger: MockTrigger | null;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -119,6 +121,8 @@ export function createServices({
   });
   const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
   const mockStripe = mock && settling(mock, inbox);
+  const mockTrigger =
+    mock && settlingTrigger(createMockTrigger({ mock, customers, tenants, tiers, log }), mock, inbox);
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
   const endpointNames = createEndpointNames(base);
@@ -213,6 +217,7 @@ export function createServices({
     fieldLimits: createFieldLimits({ windows }),
     inbox,
     mockStripe,
+    mockTrigger,
     storage,
     tenants,
     tiers,
@@ -278,11 +283,7 @@ export function createServices({
 
 /** Whoever leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */
 function settling(mock: MockStripe, inbox: Inbox): MockStripe {
-  async function settled<T>(result: T): Promise<T> {
-    await mock.delivered(SETTLE_MS).catch(() => undefined);
-    await inbox.idle(SETTLE_MS);
-    return result;
-  }
+  const settled = settler(mock, inbox);
   return {
     ...mock,
     checkout: {
@@ -296,3 +297,16 @@ function settling(mock: MockStripe, inbox: Inbox): MockStripe {
     advanceClock: async (seconds) => settled(await mock.advanceClock(seconds)),
   };
 }
+
+const settlingTrigger = (trigger: MockTrigger, mock: MockStripe, inbox: Inbox): MockTrigger => {
+  const settled = settler(mock, inbox);
+  return async (event, tenantId) => settled(await trigger(event, tenantId));
+};
+
+const settler =
+  (mock: MockStripe, inbox: Inbox) =>
+  async <T>(result: T): Promise<T> => {
+    await mock.delivered(SETTLE_MS).catch(() => undefined);
+    await inbox.idle(SETTLE_MS);
+    return result;
+  };

@@ -4,6 +4,7 @@ import type { Clock } from '../../../clock.js';
 import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
 import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
 import { createDelivery } from './delivery.js';
+import type { Disorder } from './disorder.js';
 import { eventWriter } from './events.js';
 import { createFailures, type InjectedFailure } from './failures.js';
 import { createIdempotency } from './http/idempotency.js';
@@ -63,6 +64,8 @@ export interface MockStripe {
   /** For tests: the next request that fits fails. */
   failNext(failure: InjectedFailure): void;
   clearFailures(): void;
+  /** Webhooks come late, twice or never from now on, as a seed has it; null: no more. */
+  disturbWebhooks(disorder: Disorder | null): void;
   /** For tests. @returns a reader of the requests since now, each as `POST /v1/customers` */
   requestsSince(): () => string[];
   /** Resolves once our endpoint has taken every event. @throws Error after `timeoutMs` */
@@ -164,6 +167,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     now: async () => new Date((await clock.nowS()) * 1000),
     failNext: failures.add,
     clearFailures: failures.clear,
+    disturbWebhooks: delivery.disturb,
     requestsSince() {
       const seen: string[] = [];
       watchers.add(seen);

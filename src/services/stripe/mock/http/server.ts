@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { eventWriter } from '../events.js';
@@ -81,6 +82,11 @@ export function createServer(deps: ServerDeps): typeof fetch {
       authenticate(apiKey);
       if (key && key.length > MAX_KEY_CHARS) {
         throw invalidRequest(`Idempotency keys are at most ${MAX_KEY_CHARS} characters long.`);
+      }
+      if (injected?.kind === 'slow') {
+        const slow = await answer(exchange);
+        await sleep(injected.delayMs ?? 0);
+        return slow;
       }
       if (injected?.kind === 'connection') {
         if (injected.phase === 'after') await answer(exchange);
