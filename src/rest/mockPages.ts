@@ -32,7 +32,13 @@ export function mockPages({ mockStripe, trigger, isOperator }: MockPagesDeps): F
   async function leave(request: FastifyRequest, reply: FastifyReply, how: 'complete' | 'decline') {
     const { sessionId } = sessionParams.parse(request.params);
     try {
-      const { redirectUrl } = await checkout[how](sessionId);
+      const code = new URLSearchParams(typeof request.body === 'string' ? request.body : '').get(
+        'promotion_code',
+      );
+      const { redirectUrl } =
+        how === 'complete'
+          ? await checkout.complete(sessionId, code || null)
+          : await checkout.decline(sessionId);
       if (!isWebUrl(redirectUrl)) return show(reply, 400, messagePage('This checkout leads nowhere safe.'));
       return reply.header('cache-control', 'no-store').redirect(redirectUrl, 303);
     } catch (error) {

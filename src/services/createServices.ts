@@ -288,7 +288,7 @@ function settling(mock: MockStripe, inbox: Inbox): MockStripe {
     ...mock,
     checkout: {
       ...mock.checkout,
-      complete: async (sessionId) => settled(await mock.checkout.complete(sessionId)),
+      complete: async (sessionId, code) => settled(await mock.checkout.complete(sessionId, code)),
     },
     portal: {
       ...mock.portal,

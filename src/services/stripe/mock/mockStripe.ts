@@ -48,7 +48,7 @@ export interface MockStripe {
     /** @returns the session with its line items; null when there is none */
     find(sessionId: string): Promise<SessionBody | null>;
     /** The person pays. Doing it again changes nothing. @throws StripeFault unless the session is open or complete */
-    complete(sessionId: string): Promise<{ redirectUrl: string }>;
+    complete(sessionId: string, promotionCode?: string | null): Promise<{ redirectUrl: string }>;
     /** The person turns back; the session stays open. @throws StripeFault unless it is */
     decline(sessionId: string): Promise<{ redirectUrl: string }>;
   };
@@ -137,8 +137,8 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         const stored = await store.read.find(checkoutSessions, sessionId);
         return stored && withLineItems(stored);
       },
-      async complete(sessionId) {
-        const redirectUrl = await change((call) => completeSession(call, sessionId));
+      async complete(sessionId, promotionCode = null) {
+        const redirectUrl = await change((call) => completeSession(call, sessionId, promotionCode));
         log.info(`[MOCK] checkout ${sessionId} completed`);
         return { redirectUrl };
       },

@@ -14,6 +14,7 @@ import type { Period, StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import type { Tx } from '../storage/store.js';
 import { idOf, type PriceBody, type SubscriptionBody } from '../wire.js';
+import { discountsOn, useUp } from './discounts.js';
 
 export type Funds = 'good' | 'declined' | 'none';
 
@@ -93,15 +94,17 @@ export interface Charged {
  * @returns whether it is paid; what costs nothing always is
  */
 export async function charge(
-  { tx, nowS }: Change,
+  change: Change,
   subscription: StoredSubscription,
   terms: Pick<InvoiceTerms, 'reason' | 'lines' | 'period'>,
 ): Promise<Charged> {
+  const { tx, nowS } = change;
   const { body } = subscription;
+  const discounts = await discountsOn(tx, body, terms.lines, nowS);
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
   const invoice = buildInvoice(
     mockId(invoices.prefix),
-    { ...terms, customer: customer.body, subscription: payerOf(body), currency: body.currency },
+    { ...terms, discounts, customer: customer.body, subscription: payerOf(body), currency: body.currency },
     nowS,
   );
   const stored = await tx.insert(invoices, invoice.id, invoice, null);
@@ -110,6 +113,7 @@ export async function charge(
   customer.body.next_invoice_sequence = (customer.body.next_invoice_sequence ?? 1) + 1;
   await tx.save(customers, customer);
   body.latest_invoice = invoice.id;
+  await useUp(change, body, discounts);
   return { invoice: stored, paid: await collect(tx, stored, customer, subscription, nowS) };
 }
 

@@ -12,6 +12,7 @@ import {
   subscriptions,
 } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
+import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { type Ending, planEnding } from './ending.js';
 import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
 
@@ -20,6 +21,7 @@ export interface StartTerms extends Omit<SubscriptionTerms, 'currency'> {
   /** What to do about a first payment that fails. */
   onFailure: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete';
   ending?: Ending;
+  discounts?: readonly DiscountTerms[] | undefined;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function startSubscription(
   const hidden = { retries: 0, retryAtS: null, pending: [] };
   const subscription = await tx.insert(subscriptions, body.id, body, hidden);
 
+  await setDiscounts(change, subscription, terms.discounts ?? []);
   const lines = await periodLines(tx, subscription, period);
   await requireFunds(
     change,

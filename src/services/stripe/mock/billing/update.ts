@@ -13,6 +13,7 @@ import {
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { attachCard } from './cards.js';
+import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { noteOutcome } from './dunning.js';
 import { type Ending, planEnding } from './ending.js';
 import { announcePayment, type Charged, charge, periodLines } from './invoicing.js';
@@ -28,6 +29,7 @@ export interface SubscriptionUpdate extends Ending {
   billing_cycle_anchor?: { type: 'now' | 'unchanged' } | undefined;
   default_payment_method?: string | undefined;
   description?: string | undefined;
+  discounts?: DiscountTerms[] | undefined;
   collection_method?: 'charge_automatically' | 'send_invoice' | undefined;
   days_until_due?: number | undefined;
   metadata?: MetadataChange;
@@ -50,6 +52,7 @@ export async function updateSubscription(
   requireChangeable(body.status, update);
   requireOwnEnding(body.schedule, update);
   await applyPlain(change, stored, update);
+  if (update.discounts) await setDiscounts(change, stored, update.discounts);
   const owed = update.items
     ? await changeItems(change, stored, update.items, update.proration_date ?? nowS)
     : [];

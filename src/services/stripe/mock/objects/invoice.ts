@@ -82,13 +82,16 @@ export interface InvoiceTerms {
   currency: string;
   reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update' | 'upcoming';
   lines: LineTerms[];
+  /** Taken off the total. */
+  discounts: { id: string; amountCents: number }[];
   period: { start: number; end: number };
 }
 
 /** @returns an invoice that waits for its payment; the customer's balance is set off against its total */
 export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): InvoiceBody {
   const { customer, subscription, currency, lines, period } = terms;
-  const total = lines.reduce((sum, { amountCents }) => sum + amountCents, 0);
+  const subtotal = lines.reduce((sum, { amountCents }) => sum + amountCents, 0);
+  const total = terms.discounts.reduce((sum, { amountCents }) => sum - amountCents, subtotal);
   const afterBalance = total + customer.balance;
   const due = Math.max(0, afterBalance);
   const page = `https://invoice.stripe.com/mock/${id}`;
@@ -127,7 +130,7 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     default_source: null,
     default_tax_rates: [],
     description: null,
-    discounts: [],
+    discounts: terms.discounts.map(({ id: discount }) => discount),
     due_date: subscription.daysUntilDue === null ? null : nowS + subscription.daysUntilDue * DAY_S,
     effective_at: nowS,
     ending_balance: Math.min(0, afterBalance),
@@ -167,11 +170,14 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     statement_descriptor: null,
     status: 'open',
     status_transitions: { finalized_at: nowS, marked_uncollectible_at: null, paid_at: null, voided_at: null },
-    subtotal: total,
-    subtotal_excluding_tax: total,
+    subtotal,
+    subtotal_excluding_tax: subtotal,
     test_clock: null,
     total,
-    total_discount_amounts: [],
+    total_discount_amounts: terms.discounts.map(({ id: discount, amountCents: amount }) => ({
+      amount,
+      discount,
+    })),
     total_excluding_tax: total,
     total_pretax_credit_amounts: [],
     total_taxes: [],

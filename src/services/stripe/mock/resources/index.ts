@@ -1,5 +1,6 @@
 import type { Operation } from '../operation.js';
 import { checkoutSessionOperations } from './checkoutSessions.js';
+import { couponOperations } from './coupons.js';
 import { customerOperations } from './customers.js';
 import { eventOperations } from './events.js';
 import { invoiceOperations } from './invoices.js';
@@ -20,6 +21,7 @@ export const operations: readonly Operation[] = [
   ...customerOperations,
   ...productOperations,
   ...priceOperations,
+  ...couponOperations,
   ...checkoutSessionOperations,
   ...subscriptionOperations,
   ...subscriptionScheduleOperations,

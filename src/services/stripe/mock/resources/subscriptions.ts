@@ -56,11 +56,17 @@ const item = {
   quantity: natural.optional(),
   metadata,
 };
+const discountTerms = z.strictObject({
+  coupon: text.optional(),
+  promotion_code: text.optional(),
+  discount: text.optional(),
+});
 const shared = {
   cancel_at: cancelAt,
   cancel_at_period_end: flag.optional(),
   default_payment_method: text.optional(),
   description: clearable.optional(),
+  discounts: listOf(discountTerms, 20).optional(),
   metadata,
   trial_end: z.union([z.literal('now'), integer]).optional(),
   trial_settings: z
@@ -148,6 +154,7 @@ async function create(call: Call, params: z.infer<typeof creation>): Promise<Sto
     trialEndS: trialEndOf(params, nowS),
     missingPaymentMethod: params.trial_settings?.end_behavior.missing_payment_method ?? 'create_invoice',
     daysUntilDue: daysUntilDueOf(params),
+    discounts: params.discounts,
     onFailure: params.payment_behavior ?? 'allow_incomplete',
     ending: { cancel_at: params.cancel_at, cancel_at_period_end: params.cancel_at_period_end },
   });
