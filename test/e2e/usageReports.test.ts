@@ -161,6 +161,25 @@ describe('overage is reported to Stripe', () => {
     ]);
   });
 
+  it('anew, under another identifier, when Stripe tells later that it could not count it', async () => {
+    const tenant = await overageTenant();
+    await use(tenant, 8);
+    nextHour();
+    await run();
+    const [report] = await server.app.models.usageReports.find({ tenantId: tenant.id }).lean();
+    const refusal = { code: 'meter_event_customer_not_found', message: 'No such customer' };
+    await server.app.services.usageReports.refused([
+      { identifier: report?._id ?? '', ...refusal },
+      { identifier: 'of another system', ...refusal },
+    ]);
+    nextHour();
+    await run();
+    expect(await reportsOf(tenant)).toMatchObject([
+      { quantity: 8, status: 'REPORTED' },
+      { quantity: 8, status: 'FAILED' },
+    ]);
+  });
+
   it('until Stripe would refuse it for its age: then it is told as failed', async () => {
     const tenant = await overageTenant();
     await use(tenant, 40);

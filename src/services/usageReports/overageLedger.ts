@@ -19,6 +19,10 @@ const MINUTE_MS = 60_000;
 const PAGE = 200;
 /** Until calls can no longer be given back, and while Stripe still takes a report back. */
 const KEEP_OPEN_MS = 20 * HOUR_MS;
+/** Past it nothing is taken back, and nothing reported anew that Stripe did not count. */
+const GIVE_UP_MS = 3 * 24 * HOUR_MS;
+/** Of the states of a report: its calls are to be in another one. */
+const NOT_COUNTED = [UsageReportStatus.CANCELED, UsageReportStatus.FAILED];
 const DUPLICATE_KEY = 11_000;
 
 export function createOverageLedger(deps: {
@@ -38,18 +42,18 @@ export function createOverageLedger(deps: {
       .find({ _id: { $gte: prefix, $lt: `${prefix}~` } })
       .sort({ _id: 1 })
       .lean<UsageReportDoc[]>();
-    const counted = written.filter(({ status }) => status !== UsageReportStatus.CANCELED);
+    const counted = written.filter(({ status }) => !NOT_COUNTED.includes(status));
     const missing = (overage?.used ?? 0) - counted.reduce((sum, { quantity }) => sum + quantity, 0);
     const startMs = Date.parse(day);
     const endMs = endOfDay(startMs).getTime();
-    if (missing > 0) {
+    if (missing > 0 && nowMs < endMs + GIVE_UP_MS) {
       const hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS;
       const atMs = Math.max(startMs, Math.min(hourMs, endMs) - MINUTE_MS);
       return insert(`${prefix}${String(written.length + 1).padStart(4, '0')}`, tenantId, missing, atMs);
     }
     if (nowMs < endMs + HOUR_MS) return 0;
     // The day is over: what was given back after it was reported is taken back, and the rest reported anew.
-    if (missing < 0) await takeBack(counted);
+    if (missing < 0 && nowMs < endMs + GIVE_UP_MS) await takeBack(counted);
     else if (nowMs > endMs + KEEP_OPEN_MS) await close(dayId, overage?.used ?? 0);
     return 0;
   }

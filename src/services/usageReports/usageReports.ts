@@ -14,10 +14,19 @@ export interface ReportPage {
   hasNextPage: boolean;
 }
 
+/** From Stripe's event `v1.billing.meter.error_report_triggered`. */
+export interface MeterRefusal {
+  identifier: string;
+  code: string;
+  message: string;
+}
+
 /** Usage that is reported to Stripe's meter. */
 export interface UsageReports {
   /** Reports a quantity by hand. The same idempotency key again changes nothing; with another quantity it is refused. */
   report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
+  /** Stripe tells later which of the reports that it took it could not count. Those of a day that is still open are reported anew. */
+  refused(refusals: readonly MeterRefusal[]): Promise<void>;
   /** The newest first. @param after the cursor key of the last one seen */
   page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<ReportPage>;
 }
@@ -28,6 +37,8 @@ export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tena
 
 /** Reports are in order of their time, which many may share. */
 export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
+
+const MAX_ERROR_LENGTH = 500;
 
 export function createUsageReports(deps: {
   models: Models;
@@ -64,6 +75,23 @@ export function createUsageReports(deps: {
       if (intent.status === UsageReportStatus.PENDING)
         await callingStripe(log, () => delivery.deliver(intent));
       return (await reports.findById(_id).lean<UsageReportDoc>()) ?? intent;
+    },
+
+    async refused(refusals) {
+      for (const { identifier, code, message } of refusals) {
+        const { modifiedCount } = await reports.updateOne(
+          { _id: identifier, status: { $in: [UsageReportStatus.PENDING, UsageReportStatus.REPORTED] } },
+          {
+            $set: {
+              status: UsageReportStatus.FAILED,
+              error: `${code}: ${message}`.slice(0, MAX_ERROR_LENGTH),
+            },
+            $unset: { nextTryAt: 1 },
+          },
+        );
+        if (modifiedCount > 0)
+          log.error({ report: identifier, code }, 'Stripe does not count a report of usage');
+      }
     },
 
     async page(tenantId, { first, after }) {
