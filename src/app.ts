@@ -28,6 +28,7 @@ import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { mockPages } from './rest/mockPages.js';
+import { mockPortal } from './rest/mockPortal.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -142,11 +143,12 @@ export async function startApp(
     await server.register(upgradePage(services));
     await server.register(billingRoutes({ services, authenticate }));
     await server.register(webhookRoute(services));
-    const { mockStripe } = services;
-    if (mockStripe) {
+    const { mockStripe, mockTrigger } = services;
+    if (mockStripe && mockTrigger) {
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
-      await server.register(mockPages({ mockStripe, isOperator }));
+      await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));
+      await server.register(mockPortal(mockStripe));
     }
     server.route({
       url: '/graphql',

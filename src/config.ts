@@ -11,6 +11,8 @@ export interface StripeConfig {
   webhookSecrets: readonly string[];
   /** Stripe price id by tier name. */
   priceIds: Readonly<Record<string, string>>;
+  /** The billing portal's configuration at Stripe; null: the account's default. */
+  portalConfiguration: string | null;
   /** Another server that speaks Stripe's API. */
   apiBase: URL | null;
 }
@@ -89,6 +91,10 @@ const environment = z.object({
       'must be a Stripe webhook secret (whsec_…), or two with a comma between while they are exchanged',
     )
     .optional(),
+  STRIPE_PORTAL_CONFIGURATION: z
+    .string()
+    .regex(/^bpc_\S+$/, 'must be the id of a portal configuration (bpc_…)')
+    .optional(),
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
   CONTINUUM_CORS_ORIGINS: z.string().default(''),
@@ -136,6 +142,36 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     catalogue,
   };
 }
+
+/** What `npm run stripe:setup` needs: prices and the webhook's secret are what it makes. */
+export interface StripeSetupConfig {
+  catalogue: Catalogue;
+  publicUrl: string | null;
+  stripe: Pick<StripeConfig, 'secretKey' | 'apiBase'>;
+}
+
+/** @throws ConfigError that lists every fault */
+export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): StripeSetupConfig {
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+  const faults: string[] = [];
+  const parsed = setupEnvironment.safeParse(present);
+  if (!parsed.success)
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const catalogue = readCatalogue(present.CATALOG_FILE, faults);
+  if (!parsed.success || !catalogue) throw new ConfigError(faults);
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_BASE: apiBase, PUBLIC_URL: publicUrl } = parsed.data;
+  return {
+    catalogue,
+    publicUrl: publicUrl ?? null,
+    stripe: { secretKey, apiBase: apiBase ?? null },
+  };
+}
+
+const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({
+  STRIPE_SECRET_KEY: z
+    .string({ error: 'is missing' })
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
+});
 
 type Environment = z.infer<typeof environment>;
 
@@ -196,6 +232,7 @@ function readStripe(
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
     webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
     priceIds,
+    portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
   };
 }

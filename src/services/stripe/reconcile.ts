@@ -17,7 +17,7 @@ import { describeFailure } from './failureText.js';
 import type { Inbox } from './inbox.js';
 import { readEvent } from './receivedEvent.js';
 import { isMissing } from './stripeErrors.js';
-import type { SubscriptionSync } from './subscriptionSync.js';
+import { type SubscriptionSync, WITH_SCHEDULE } from './subscriptionSync.js';
 
 export type { Mend, ReconcilePhase, ReconcileRunDoc };
 
@@ -132,7 +132,12 @@ export function createReconcile(deps: {
 
   const phases: Record<ReconcilePhase, (run: ReconcileRunDoc) => Promise<Page>> = {
     async subscriptions(run) {
-      const page = await stripe.subscriptions.list({ status: 'all', limit: PAGE, ...after(run.cursor) });
+      const page = await stripe.subscriptions.list({
+        status: 'all',
+        limit: PAGE,
+        expand: WITH_SCHEDULE.map((field) => `data.${field}`),
+        ...after(run.cursor),
+      });
       await look(run, await sync.suspects(page.data));
       const seen = run.seen.subscriptions + page.data.length;
       return pageOf(page, seen, seen / (await models.billingSubscriptions.estimatedDocumentCount()));
