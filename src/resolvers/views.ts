@@ -34,6 +34,7 @@ export function subscriptionView(
 ): SubscriptionType {
   return {
     id: `subscription:${tenantId}`,
+    tenantId,
     tier,
     status: doc?.status ?? 'active',
     currentPeriodStart: doc?.currentPeriodStart ?? null,
