@@ -1,4 +1,5 @@
 import { Schema } from 'mongoose';
+import { type Announceable, announceWrites } from './unannounced.js';
 
 /** Stripe's words, lower case, as Stripe sends them. */
 export const SUBSCRIPTION_STATUSES = [
@@ -14,7 +15,7 @@ export const SUBSCRIPTION_STATUSES = [
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 
 /** The state of a tenant's subscription as Stripe last told it. */
-export interface BillingSubscriptionDoc {
+export interface BillingSubscriptionDoc extends Announceable {
   /** The tenant's id: one subscription a tenant; an ended one is replaced by the next. */
   _id: string;
   stripeSubscriptionId: string;
@@ -54,3 +55,6 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
   { collection: 'billing_subscriptions', timestamps: true, versionKey: false },
 );
 billingSubscriptionSchema.index({ stripeSubscriptionId: 1 }, { unique: true });
+// Few: tenants in their grace period, which ends without a write.
+billingSubscriptionSchema.index({ status: 1 }, { partialFilterExpression: { status: 'past_due' } });
+announceWrites(billingSubscriptionSchema);

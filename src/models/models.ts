@@ -4,7 +4,16 @@ import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
 import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustomer.js';
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
+import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
+import {
+  type AnnouncedStateDoc,
+  announcedStateSchema,
+  type WebhookDeliveryDoc,
+  type WebhookEndpointDoc,
+  webhookDeliverySchema,
+  webhookEndpointSchema,
+} from './outgoingWebhook.js';
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
@@ -33,6 +42,10 @@ export interface Models {
   usageAlerts: Model<UsageAlertDoc>;
   usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
+  leases: Model<LeaseDoc>;
+  webhookEndpoints: Model<WebhookEndpointDoc>;
+  webhookDeliveries: Model<WebhookDeliveryDoc>;
+  announcedStates: Model<AnnouncedStateDoc>;
 }
 
 /** Makes the models; `createCollections` makes what they need in the database. */
@@ -56,6 +69,10 @@ export function createModels(connection: Connection): Models {
     usageAlerts: model('UsageAlert', usageAlertSchema),
     usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
+    leases: model('Lease', leaseSchema),
+    webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
+    webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
+    announcedStates: model('AnnouncedState', announcedStateSchema),
   };
 }
 

@@ -1,8 +1,9 @@
 import { Schema } from 'mongoose';
 import type { TierLimits } from '../services/tiers/catalogue.js';
+import { type Announceable, announceWrites } from './unannounced.js';
 
 /** A customer of the operator: owns keys, memories, usage and at most one subscription. */
-export interface TenantDoc {
+export interface TenantDoc extends Announceable {
   _id: string;
   name: string;
   email: string | null;
@@ -27,3 +28,4 @@ export const tenantSchema = new Schema<TenantDoc>(
   },
   { collection: 'tenants', minimize: false, versionKey: false },
 );
+announceWrites(tenantSchema);

@@ -1,4 +1,5 @@
 import { Schema } from 'mongoose';
+import type { Announceable } from './unannounced.js';
 
 export enum AlertKind {
   API_CALLS_PER_DAY = 'API_CALLS_PER_DAY',
@@ -9,7 +10,7 @@ export enum AlertKind {
 }
 
 /** A limit of a tenant is used up to a level. Stored once for each window and level. */
-export interface UsageAlertDoc {
+export interface UsageAlertDoc extends Announceable {
   /** `<tenantId>:<window>:<kind>:<level>`: the newest of a tenant are at the end of its range. */
   _id: string;
   kind: AlertKind;
@@ -34,7 +35,9 @@ export const usageAlertSchema = new Schema<UsageAlertDoc>(
     limit: Number,
     at: Date,
     expiresAt: Date,
+    unannounced: Boolean,
   },
   { collection: 'usage_alerts', versionKey: false },
 );
 usageAlertSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
+usageAlertSchema.index({ unannounced: 1 }, { sparse: true });

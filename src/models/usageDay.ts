@@ -24,6 +24,8 @@ export interface UsageDayDoc {
   extractions: number;
   /** Calls past the day's quota that are paid for; absent while there were none. */
   overage?: DayOverage;
+  /** While some of the day's overage may have to be reported to Stripe, or taken back. */
+  overageLedger?: 'OPEN';
   /**
    * Set while one instance that works alone keeps the day in memory: nobody else may charge it. `settled` is the last
    * batch of that epoch's journal that is counted here.
@@ -66,9 +68,12 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     federationShares: Number,
     extractions: Number,
     overage: Schema.Types.Mixed,
+    overageLedger: String,
     claim: Schema.Types.Mixed,
   },
   { collection: 'usage_days', minimize: false, versionKey: false },
 );
 // Only claimed days are in it: who takes over finds them without a look at the others.
 usageDaySchema.index({ 'claim.epoch': 1 }, { sparse: true });
+// Only days with overage to report are in it.
+usageDaySchema.index({ overageLedger: 1, _id: 1 }, { sparse: true });

@@ -8,6 +8,7 @@ import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
 import { UsageResolver } from './usageResolver.js';
+import { WebhookResolver } from './webhookResolver.js';
 
 /** Every resolver of the schema. */
 export const resolvers = [
@@ -19,4 +20,5 @@ export const resolvers = [
   MeteringResolver,
   ApiKeyResolver,
   MemoryResolver,
+  WebhookResolver,
 ] as const;

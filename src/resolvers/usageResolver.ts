@@ -1,12 +1,20 @@
-import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
-import { RequiresScope } from '../directives/access.js';
+import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Checked, RequiresScope } from '../directives/access.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
+import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
-import { ReportUsageInput, StorageUsage, UsageReport, UsageType } from '../schema/usage.js';
+import {
+  ReportUsageInput,
+  StorageUsage,
+  UsageReportConnection,
+  UsageReportType,
+  UsageType,
+} from '../schema/usage.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { UsageGranularity, UsagePeriod } from '../services/usage.js';
-import type { Context } from './context.js';
+import { reportIdOf, reportKeyOf, type UsageReportDoc } from '../services/usageReports/usageReports.js';
+import { type Context, tenantOf } from './context.js';
 
 @Resolver(() => UsageType)
 export class UsageResolver {
@@ -63,9 +71,36 @@ export class UsageResolver {
     return context.services.overage.set(tenantIdOf(context), monthlyCapCents ?? null);
   }
 
-  @Mutation(() => UsageReport, { description: "Reports usage to Stripe's meter." })
+  @Mutation(() => UsageReportType, { description: "Reports usage to Stripe's meter." })
   @RequiresScope(ApiKeyScope.USAGE)
-  reportUsage(@Arg('input') input: ReportUsageInput, @Ctx() context: Context): Promise<UsageReport> {
-    return context.services.usageReports.report(tenantIdOf(context), input.quantity, input.idempotencyKey);
+  async reportUsage(
+    @Arg('input') { quantity, idempotencyKey }: ReportUsageInput,
+    @Ctx() context: Context,
+  ): Promise<UsageReportType> {
+    const { usageReports } = context.services;
+    return usageReportView(await usageReports.report(tenantIdOf(context), quantity, idempotencyKey), context);
+  }
+
+  @Query(() => UsageReportConnection, { description: 'What was reported to Stripe, the newest first.' })
+  @RequiresScope(ApiKeyScope.READ)
+  @Checked(({ after }) => decodeCursor(after))
+  async usageReports(
+    @Args() { first, after }: PageArgs,
+    @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
+    id: string | null,
+    @Ctx() context: Context,
+  ) {
+    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
+    const page = await context.services.usageReports.page(await tenantOf(context, id), query);
+    return connect(page.reports, page.hasNextPage, after, reportKeyOf, (report) =>
+      usageReportView(report, context),
+    );
   }
 }
+
+/** What Stripe said is about the operator's account. */
+const usageReportView = (report: UsageReportDoc, { principal }: Context): UsageReportType => ({
+  ...report,
+  id: reportIdOf(report),
+  error: principal?.kind === 'operator' ? report.error : null,
+});

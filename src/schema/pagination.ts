@@ -96,7 +96,7 @@ const encodeCursor = (key: string): string => Buffer.from(key).toString('base64u
 export function decodeCursor(after: string | null | undefined): string | null {
   if (!after) return null;
   const key = Buffer.from(after, 'base64url').toString('utf8');
-  if (encodeCursor(key) !== after || !/^[\w:-]{1,150}$/.test(key))
+  if (encodeCursor(key) !== after || !/^[\w:./-]{1,150}$/.test(key))
     throw badInput('after', 'is not a cursor of this list');
   return key;
 }

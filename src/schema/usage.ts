@@ -1,6 +1,8 @@
 import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage.js';
+import { UsageReportKind, UsageReportStatus } from '../services/usageReports/usageReports.js';
+import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { TierLimitsType } from './tier.js';
 
@@ -89,17 +91,47 @@ export class ReportUsageInput {
   idempotencyKey?: string | null;
 }
 
-@ObjectType({ description: "Usage that was reported to Stripe's meter." })
-export class UsageReport {
-  @Field(() => ID, { description: 'The idempotency key.' })
+registerEnumType(UsageReportKind, {
+  name: 'UsageReportKind',
+  valuesConfig: {
+    OVERAGE: { description: 'Calls past the daily quota, reported once an hour.' },
+    MANUAL: { description: 'By `reportUsage`.' },
+  },
+});
+registerEnumType(UsageReportStatus, {
+  name: 'UsageReportStatus',
+  valuesConfig: {
+    PENDING: { description: 'Sent until Stripe has it.' },
+    CANCELING: { description: 'Too much was reported: it is being taken back.' },
+    FAILED: { description: 'Stripe does not count it.' },
+  },
+});
+
+@ObjectType('UsageReport', { description: "Usage that is reported to Stripe's meter, once." })
+export class UsageReportType {
+  @Field(() => ID, { description: 'The idempotency key, or `overage/<day>/<number>`.' })
   id!: string;
 
   @Field(() => ID)
   tenantId!: string;
 
-  @Field(() => Int)
+  @Field(() => UsageReportKind)
+  kind!: UsageReportKind;
+
+  @Field(() => BigIntScalar)
   quantity!: number;
 
-  @Field({ description: '`REPORTED`' })
-  status!: string;
+  @Field(() => UsageReportStatus)
+  status!: UsageReportStatus;
+
+  @Field(() => DateTimeScalar, { description: 'For which time Stripe counts it.' })
+  at!: Date;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  reportedAt!: Date | null;
+
+  @Field(() => String, { nullable: true, description: 'What Stripe said last; shown to the operator.' })
+  error!: string | null;
 }
+
+export const UsageReportConnection = connectionOf('UsageReport', () => UsageReportType);

@@ -16,12 +16,17 @@ import { createChanges } from './changes.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import { createAuthenticator } from './identity/authenticator.js';
 import { createTenants } from './identity/tenants.js';
+import { createLease } from './lease.js';
 import { createMemories } from './memories/memories.js';
 import { createConsumption } from './metering/consumption.js';
 import { createDayCounts } from './metering/dayCounts.js';
 import { createEndpointNames } from './metering/endpointNames.js';
 import { createEventJournal } from './metering/eventJournal.js';
 import { createUsageEvents } from './metering/usageEvents.js';
+import { createAnnouncer } from './outgoing/announcer.js';
+import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoing/outgoingWebhooks.js';
+import { createWebhookDeliveries } from './outgoing/webhookDeliveries.js';
+import { createWebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import { createOverage } from './overage.js';
 import { createRedis } from './redis.js';
 import type { Services } from './services.js';
@@ -33,17 +38,23 @@ import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
 import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
-import { createUsageReports } from './stripe/usageReports.js';
 import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
 import { createEntitlements } from './tiers/entitlements.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
+import { createMeter, METER_EVENT_NAME } from './usageReports/meter.js';
+import { createOverageLedger } from './usageReports/overageLedger.js';
+import { createReportDelivery } from './usageReports/reportDelivery.js';
+import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
+import { createUsageReports } from './usageReports/usageReports.js';
 
 export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
   inbox: Inbox;
+  outgoingWebhooks: OutgoingWebhooks;
+  usageReporter: UsageReporter;
   verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
   /** null in live mode. */
   mockStripe: MockStripe | null;
@@ -53,6 +64,9 @@ export interface RunningServices extends Services {
 
 const SWEEP_MS = 30_000;
 const SETTLE_MS = 3_000;
+/** Longer than a page of reports takes, with Stripe's retries. */
+const REPORTER_LEASE_MS = 600_000;
+const ANNOUNCER_LEASE_MS = 30_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -100,6 +114,20 @@ export function createServices({
   const mongoWindows = createMongoCallWindows(base);
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const usage = createUsage({ ...base, admission });
+  const delivery = createReportDelivery({ ...base, meter: createMeter({ stripe }), customers });
+  const usageReporter = createUsageReporter({
+    ...base,
+    ledger: createOverageLedger({ ...base, admission }),
+    delivery,
+    lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
+  });
+  const webhookDeliveries = createWebhookDeliveries(base);
+  const outgoingWebhooks = createOutgoingWebhooks({
+    log,
+    announcer: createAnnouncer({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
+    deliveries: webhookDeliveries,
+    lease: createLease({ models, name: 'outgoing webhooks', ttlMs: ANNOUNCER_LEASE_MS }),
+  });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   const changes = createChanges({
     ...base,
@@ -139,7 +167,15 @@ export function createServices({
         },
       ];
     });
-    const deps = { connection: models.connection, clock, log, webhookUrl, publicUrl, prices };
+    const deps = {
+      connection: models.connection,
+      clock,
+      log,
+      webhookUrl,
+      publicUrl,
+      prices,
+      meterEventNames: [METER_EVENT_NAME],
+    };
     return createMockStripe({ ...deps, webhookSecret: () => webhookSecret });
   }
 
@@ -174,7 +210,11 @@ export function createServices({
     }),
     consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
     usageEvents: createUsageEvents({ ...base, journal: eventJournal, recorded: alertReview.reviewSoon }),
-    usageReports: createUsageReports({ ...base, stripe, customers }),
+    usageReports: createUsageReports({ ...base, delivery }),
+    usageReporter,
+    outgoingWebhooks,
+    webhookDeliveries,
+    webhookEndpoints: createWebhookEndpoints(base),
     verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     async start() {
@@ -184,6 +224,8 @@ export function createServices({
       await admission.start();
       await mockStripe?.start();
       inbox.start();
+      usageReporter.start();
+      outgoingWebhooks.start();
       countLeftovers();
       sweeping = setInterval(() => {
         countLeftovers();
@@ -196,6 +238,8 @@ export function createServices({
       clearInterval(sweeping);
       await mockStripe?.stop();
       await inbox.stop();
+      await usageReporter.stop();
+      await outgoingWebhooks.stop();
       await changes.stop();
       await eventJournal.stop();
       await admission.stop();

@@ -7,13 +7,16 @@ import type { Tenants } from './identity/tenants.js';
 import type { Memories } from './memories/memories.js';
 import type { Consumption } from './metering/consumption.js';
 import type { UsageEvents } from './metering/usageEvents.js';
+import type { OutgoingWebhooks } from './outgoing/outgoingWebhooks.js';
+import type { WebhookDeliveries } from './outgoing/webhookDeliveries.js';
+import type { WebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
-import type { UsageReports } from './stripe/usageReports.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { Usage } from './usage.js';
+import type { UsageReports } from './usageReports/usageReports.js';
 
 /** What resolvers and REST routes may use. */
 export interface Services {
@@ -25,6 +28,7 @@ export interface Services {
   consumption: Consumption;
   entitlements: Entitlements;
   memories: Memories;
+  outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
   storage: Storage;
   subscriptions: Subscriptions;
@@ -33,6 +37,8 @@ export interface Services {
   usage: Usage;
   usageEvents: UsageEvents;
   usageReports: UsageReports;
+  webhookDeliveries: WebhookDeliveries;
+  webhookEndpoints: WebhookEndpoints;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;
 }

@@ -83,6 +83,11 @@ const QUERIES: Record<string, Attempt> = {
     field: ({ id }) => `alerts(tenantId: "${id}") { edges { node { id } } }`,
     expect: 'FORBIDDEN',
   },
+  usageReports: {
+    who: 'tenant',
+    field: ({ id }) => `usageReports(tenantId: "${id}") { edges { node { id quantity } } }`,
+    expect: 'FORBIDDEN',
+  },
   storage: {
     who: 'tenant',
     field: () => 'storage { embeddings limits { maxMemories } }',
@@ -112,6 +117,12 @@ const QUERIES: Record<string, Attempt> = {
       `searchMemories(input: { query: "zanzibar secret tenant" }) { memory { content } }
        near: searchMemories(input: { embedding: [1, 2, 3] }) { memory { content } }`,
     expect: own([]),
+  },
+  webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
+  webhookDeliveries: {
+    who: 'operator',
+    field: () => 'webhookDeliveries { edges { node { body } } }',
+    expect: 'FORBIDDEN',
   },
   tenants: {
     who: 'operator',
@@ -190,6 +201,21 @@ const MUTATIONS: Record<string, Attempt> = {
     who: 'tenant',
     field: ({ memoryId }) => `shareMemory(id: "${memoryId}") { id content }`,
     expect: 'NOT_FOUND',
+  },
+  createWebhookEndpoint: {
+    who: 'operator',
+    field: () => 'createWebhookEndpoint(input: { url: "http://localhost/mine" }) { secret }',
+    expect: 'FORBIDDEN',
+  },
+  deleteWebhookEndpoint: {
+    who: 'operator',
+    field: () => 'deleteWebhookEndpoint(id: "we_x")',
+    expect: 'FORBIDDEN',
+  },
+  resendWebhookDelivery: {
+    who: 'operator',
+    field: () => 'resendWebhookDelivery(id: "evt_x:we_x") { body }',
+    expect: 'FORBIDDEN',
   },
   createTenant: {
     who: 'operator',
@@ -434,7 +460,7 @@ describe('by the side', () => {
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
     // These name the tenant that they are about.
-    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts'];
+    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts', 'usageReports'];
     for (const { root, name, field } of FIELDS.filter(
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {

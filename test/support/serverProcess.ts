@@ -52,9 +52,9 @@ async function lockBuild(): Promise<boolean> {
   }
 }
 
-/** Resolves when it answers. Build first. */
+/** Resolves when it answers. Build first; the flags are those of `npm start`. */
 export async function spawnServer(env: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, ['dist/src/main.js'], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=8', 'dist/src/main.js'], {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -49,7 +49,9 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
     const makeOverage = {
       updateOne: {
         filter: { _id: id, overage: { $exists: false } },
-        update: { $set: { overage: { used: 0, allotted: 0, allowance: 0, turn: 0 } } },
+        update: {
+          $set: { overage: { used: 0, allotted: 0, allowance: 0, turn: 0 }, overageLedger: 'OPEN' },
+        },
       },
     };
     await days.bulkWrite([makeDay, makeOverage] as never, { ordered: true, timeoutMS: TIMEOUT_MS });

@@ -65,6 +65,7 @@ export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }
       limit,
       at: new Date(nowMs),
       expiresAt: new Date(nowMs + KEEP_MS),
+      unannounced: true,
     }));
   }
 

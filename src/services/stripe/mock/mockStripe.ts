@@ -10,7 +10,7 @@ import { createServer } from './http/server.js';
 import { checkoutSessions } from './objects/checkoutSession.js';
 import type { Change } from './operation.js';
 import { operations } from './resources/index.js';
-import { type SeededPrice, seedPrices } from './seed.js';
+import { type SeededPrice, seedMeters, seedPrices } from './seed.js';
 import { createMockClock } from './storage/clock.js';
 import { openCollections, prepareCollections } from './storage/collections.js';
 import { createStore } from './storage/store.js';
@@ -31,6 +31,8 @@ export interface MockStripeDeps {
   webhookUrl: () => string | undefined;
   publicUrl: () => string;
   prices: readonly SeededPrice[];
+  /** Names of the events of meters that are there from the start. */
+  meterEventNames: readonly string[];
 }
 
 export interface MockStripe {
@@ -102,6 +104,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     async start() {
       await prepareCollections(collections);
       await seedPrices(store, deps.prices, await clock.nowS());
+      await seedMeters(store, deps.meterEventNames, await clock.nowS());
       delivery.start();
       await timeline.catchUp();
       catchingUp = setInterval(catchUpLater, CATCH_UP_MS).unref();

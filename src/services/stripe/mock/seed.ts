@@ -1,3 +1,4 @@
+import { buildMeter, meters } from './objects/meter.js';
 import { buildPrice, prices } from './objects/price.js';
 import { buildProduct, products } from './objects/product.js';
 import type { Store } from './storage/store.js';
@@ -16,12 +17,30 @@ export interface SeededPrice {
 /** Makes the catalogue's prices, or brings them up to date with it; both carry their tier as metadata. */
 export async function seedPrices(store: Store, seeded: readonly SeededPrice[], nowS: number): Promise<void> {
   for (const price of seeded) {
-    try {
-      await store.transaction((tx) => seedPrice(tx, price, nowS));
-    } catch (error) {
-      // Another instance that starts at the same time was first.
-      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
-    }
+    await firstOf(() => store.transaction((tx) => seedPrice(tx, price, nowS)));
+  }
+}
+
+/** Makes the meters that usage is reported to. */
+export async function seedMeters(store: Store, eventNames: readonly string[], nowS: number): Promise<void> {
+  for (const eventName of eventNames) {
+    const id = `mtr_mock_${eventName}`;
+    if (await store.read.find(meters, id)) continue;
+    const terms = {
+      default_aggregation: { formula: 'sum' as const },
+      display_name: eventName,
+      event_name: eventName,
+    };
+    await firstOf(() => store.transaction((tx) => tx.insert(meters, id, buildMeter(id, terms, nowS), null)));
+  }
+}
+
+/** Another instance that starts at the same time may be first. */
+async function firstOf(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
   }
 }
 

@@ -83,6 +83,7 @@ export async function openHarness(changes: Partial<MockStripeDeps> = {}): Promis
       webhookSecret: () => SECRET,
       webhookUrl: () => endpoint.url,
       publicUrl: () => 'http://127.0.0.1:4000',
+      meterEventNames: [],
       prices: PRICES,
       ...changes,
       ...more,

@@ -18,6 +18,13 @@ const creation = z.strictObject({
   expand,
 });
 
+const adjustment = z.strictObject({
+  event_name: text.max(100),
+  type: z.literal('cancel'),
+  cancel: z.strictObject({ identifier: text.max(100) }),
+  expand,
+});
+
 /** Stripe's words for a repeated identifier, which has no code. */
 async function claimIdentifier({ tx, nowS }: Call, identifier: string): Promise<void> {
   const id = `${meterIdentifiers.prefix}_${identifier}`;
@@ -65,7 +72,34 @@ export const meterEventOperations = [
       timestamp,
     };
     const customer = params.payload[customerKey] ?? '';
-    await tx.insert(meterEvents, mockId(meterEvents.prefix), body, { customer });
+    await tx.insert(meterEvents, mockId(meterEvents.prefix), body, { customer, canceled: false });
     return body;
+  }),
+  operation('POST', '/v1/billing/meter_event_adjustments', adjustment, async ({ tx, nowS }, params) => {
+    const { identifier } = params.cancel;
+    const [event] = await tx.list(
+      meterEvents,
+      { 'refs.eventName': params.event_name, 'refs.identifier': identifier },
+      1,
+    );
+    if (!event || event.body.created < nowS - DAY_S) {
+      throw invalidRequest(
+        `No meter event with identifier ${identifier} was received in the past 24 hours.`,
+        {
+          param: 'cancel[identifier]',
+        },
+      );
+    }
+    if (event.hidden.canceled) throw invalidRequest(`The event ${identifier} has already been canceled.`);
+    event.hidden.canceled = true;
+    await tx.save(meterEvents, event);
+    return {
+      object: 'billing.meter_event_adjustment',
+      cancel: { identifier },
+      event_name: params.event_name,
+      livemode: false,
+      status: 'pending',
+      type: 'cancel',
+    };
   }),
 ];

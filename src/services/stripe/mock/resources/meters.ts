@@ -3,7 +3,7 @@ import { invalidRequest } from '../http/errors.js';
 import { listObjects, page } from '../http/pagination.js';
 import { expand, integer, text } from '../http/params.js';
 import { mockId } from '../ids.js';
-import { meterEvents, meters } from '../objects/meter.js';
+import { buildMeter, meterEvents, meters } from '../objects/meter.js';
 import { type Call, operation } from '../operation.js';
 import type { ListBody, MeterBody, MeterSummaryBody } from '../wire.js';
 
@@ -42,6 +42,7 @@ async function summarize(
     object: meterEvents.object,
     'refs.customer': customer,
     'refs.eventName': meter.event_name,
+    'refs.canceled': 'false',
     'body.timestamp': { $gte: startS, $lt: endS },
   };
   const value = { $convert: { input: `$${field}`, to: 'double', onError: 0, onNull: 0 } };
@@ -74,21 +75,7 @@ export const meterOperations = [
         param: 'event_name',
       });
     }
-    const body: MeterBody = {
-      id: mockId(meters.prefix),
-      object: 'billing.meter',
-      created: nowS,
-      customer_mapping: params.customer_mapping ?? { event_payload_key: 'stripe_customer_id', type: 'by_id' },
-      default_aggregation: params.default_aggregation,
-      display_name: params.display_name,
-      event_name: params.event_name,
-      event_time_window: params.event_time_window ?? null,
-      livemode: false,
-      status: 'active',
-      status_transitions: { deactivated_at: null },
-      updated: nowS,
-      value_settings: params.value_settings ?? { event_payload_key: 'value' },
-    };
+    const body = buildMeter(mockId(meters.prefix), params, nowS);
     await tx.insert(meters, body.id, body, null);
     await emit('billing.meter.created', body);
     return body;

@@ -1,0 +1,14 @@
+import { Schema } from 'mongoose';
+
+/** Work that one server at a time does, by the database's clock. It saves work; what must be exact does not rely on it. */
+export interface LeaseDoc {
+  /** The work's name. */
+  _id: string;
+  holder: string;
+  until: Date;
+}
+
+export const leaseSchema = new Schema<LeaseDoc>(
+  { _id: String, holder: String, until: Date },
+  { collection: 'leases', versionKey: false },
+);

@@ -1,0 +1,86 @@
+import { Schema } from 'mongoose';
+
+export enum OutgoingEventType {
+  TIER_CHANGED = 'tier.changed',
+  SUBSCRIPTION_UPDATED = 'subscription.updated',
+  USAGE_ALERT = 'usage.alert',
+}
+
+/** Where the operator's own systems take events. */
+export interface WebhookEndpointDoc {
+  _id: string;
+  url: string;
+  events: OutgoingEventType[];
+  /** `whsec_…`: what is sent is signed with it, so it is kept as it is. */
+  secret: string;
+  createdAt: Date;
+}
+
+export const webhookEndpointSchema = new Schema<WebhookEndpointDoc>(
+  { _id: String, url: String, events: [String], secret: String, createdAt: Date },
+  { collection: 'webhook_endpoints', versionKey: false },
+);
+
+export enum DeliveryStatus {
+  PENDING = 'PENDING',
+  DELIVERED = 'DELIVERED',
+  FAILED = 'FAILED',
+}
+
+/** One event on its way to one endpoint. */
+export interface WebhookDeliveryDoc {
+  /** `<event>:<endpoint>`; events' ids rise with time. */
+  _id: string;
+  endpointId: string;
+  /** What the receiver knows the event by: the same at every try. */
+  eventId: string;
+  type: OutgoingEventType;
+  /** The body, as it is signed and sent. */
+  body: string;
+  status: DeliveryStatus;
+  tries: number;
+  /** The last answer's HTTP status; null: none. */
+  responseStatus: number | null;
+  error: string | null;
+  at: Date;
+  deliveredAt: Date | null;
+  /** A sender that takes it moves this ahead: another may take it only then. Absent: nothing is left to do. */
+  nextTryAt?: Date;
+  expiresAt: Date;
+}
+
+export const webhookDeliverySchema = new Schema<WebhookDeliveryDoc>(
+  {
+    _id: String,
+    endpointId: String,
+    eventId: String,
+    type: String,
+    body: String,
+    status: String,
+    tries: Number,
+    responseStatus: Number,
+    error: String,
+    at: Date,
+    deliveredAt: Date,
+    nextTryAt: Date,
+    expiresAt: Date,
+  },
+  { collection: 'webhook_deliveries', versionKey: false },
+);
+webhookDeliverySchema.index({ nextTryAt: 1 }, { sparse: true });
+webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
+webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
+
+/** What was announced of a tenant last: what differs from it is to be announced. */
+export interface AnnouncedStateDoc {
+  /** The tenant. */
+  _id: string;
+  tier: string;
+  /** Of the subscription; 0: there was none. */
+  revision: number;
+}
+
+export const announcedStateSchema = new Schema<AnnouncedStateDoc>(
+  { _id: String, tier: String, revision: Number },
+  { collection: 'announced_states', versionKey: false },
+);

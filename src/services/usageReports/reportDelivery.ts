@@ -1,0 +1,138 @@
+import type { Logger } from 'pino';
+import Stripe from 'stripe';
+import type { Clock } from '../../clock.js';
+import type { Models } from '../../models/models.js';
+import { type UsageReportDoc, UsageReportStatus } from '../../models/usageReport.js';
+import { minuteOf } from '../admission/windows.js';
+import type { Customers } from '../stripe/customers.js';
+import type { Meter } from './meter.js';
+
+/** Brings reports to Stripe, each once: at any step the process may die, and the step is done again. */
+export interface ReportDelivery {
+  /** @throws what Stripe answered, when it did not take the report */
+  deliver(report: UsageReportDoc): Promise<void>;
+  /** Those that are due, the longest waiting first. @returns how many there were */
+  deliverDue(limit: number): Promise<number>;
+}
+
+const DAY_MS = 86_400_000;
+/** Stripe keeps identifiers for a day; less, for clocks that differ. */
+const IDENTIFIER_MS = DAY_MS - 3_600_000;
+/** Stripe takes timestamps of 35 days. */
+const MAX_AGE_MS = 34 * DAY_MS;
+const FIRST_RETRY_MS = 60_000;
+const MAX_RETRY_MS = 6 * 3_600_000;
+const AT_ONCE = 5;
+
+export function createReportDelivery(deps: {
+  models: Models;
+  meter: Meter;
+  customers: Customers;
+  clock: Clock;
+  log: Logger;
+}): ReportDelivery {
+  const { models, meter, customers, clock, log } = deps;
+  const reports = models.usageReports;
+
+  const end = (report: UsageReportDoc, status: UsageReportStatus, error: string | null = null) =>
+    reports.updateOne(
+      { _id: report._id, status: report.status },
+      {
+        $set: {
+          status,
+          error,
+          ...(status === UsageReportStatus.REPORTED && { reportedAt: new Date(clock.now()) }),
+        },
+        $unset: { nextTryAt: 1 },
+      },
+    );
+
+  async function send(report: UsageReportDoc): Promise<void> {
+    const nowMs = clock.now();
+    const { stripeCustomerId } = await customers.ensure(report.tenantId, null);
+    const late = report.firstSentAt !== null && nowMs - report.firstSentAt.getTime() > IDENTIFIER_MS;
+    if (!late || !(await isCounted(stripeCustomerId, report))) {
+      if (nowMs - report.at.getTime() > MAX_AGE_MS) {
+        await end(report, UsageReportStatus.FAILED, 'older than the 35 days that Stripe takes');
+        log.error({ report: report._id, quantity: report.quantity }, 'usage could not be reported in time');
+        return;
+      }
+      // Noted before it is sent: whoever finds it later knows that Stripe may have it.
+      await reports.updateOne(
+        { _id: report._id, firstSentAt: null },
+        { $set: { firstSentAt: new Date(nowMs) } },
+      );
+      await meter.send(stripeCustomerId, report);
+    }
+    await end(report, UsageReportStatus.REPORTED);
+  }
+
+  /** Whether the minute has more than what is known to be counted in it. */
+  async function isCounted(stripeCustomerId: string, { _id, tenantId, at, quantity }: UsageReportDoc) {
+    const fromMs = minuteOf(at.getTime()) * 60_000;
+    const known = await reports
+      .find({
+        tenantId,
+        at: { $gte: new Date(fromMs), $lt: new Date(fromMs + 60_000) },
+        status: { $in: [UsageReportStatus.REPORTED, UsageReportStatus.CANCELING] },
+        _id: { $ne: _id },
+      })
+      .lean<UsageReportDoc[]>();
+    const others = known.reduce((sum, report) => sum + report.quantity, 0);
+    return (await meter.countedIn(stripeCustomerId, fromMs)) >= others + quantity;
+  }
+
+  async function cancel(report: UsageReportDoc): Promise<void> {
+    try {
+      await meter.cancel(report);
+    } catch (error) {
+      // It was taken back before, and the answer lost; or it is too late, and the tenant's usage stays what was sent.
+      if (!(error instanceof Stripe.errors.StripeInvalidRequestError)) throw error;
+      if (!/already|cancel/i.test(error.message)) {
+        await end(report, UsageReportStatus.REPORTED, error.message);
+        return;
+      }
+    }
+    await end(report, UsageReportStatus.CANCELED);
+  }
+
+  async function deliver(report: UsageReportDoc): Promise<void> {
+    try {
+      await (report.status === UsageReportStatus.CANCELING ? cancel(report) : send(report));
+    } catch (error) {
+      const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(report.tries, 20), MAX_RETRY_MS);
+      await reports.updateOne(
+        { _id: report._id, status: report.status },
+        {
+          $set: {
+            error: String((error as Error).message).slice(0, 500),
+            nextTryAt: new Date(clock.now() + waitMs),
+          },
+          $inc: { tries: 1 },
+        },
+      );
+      throw error;
+    }
+  }
+
+  return {
+    deliver,
+    async deliverDue(limit) {
+      const due = await reports
+        .find({ nextTryAt: { $lte: new Date(clock.now()) } })
+        .sort({ nextTryAt: 1 })
+        .limit(limit)
+        .lean<UsageReportDoc[]>();
+      for (let i = 0; i < due.length; i += AT_ONCE) {
+        await Promise.all(
+          due.slice(i, i + AT_ONCE).map((report) =>
+            deliver(report).catch((error: unknown) => {
+              log.warn({ err: error, report: report._id }, 'usage was not reported; it is tried again');
+            }),
+          ),
+        );
+      }
+      return due.length;
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
+import type { Lease } from '../lease.js';
+import type { OverageLedger } from './overageLedger.js';
+import type { ReportDelivery } from './reportDelivery.js';
+
+/** Reports overage to Stripe once an hour, and what waits every minute. One server at a time does it. */
+export interface UsageReporter {
+  start(): void;
+  /** One pass; the ledger is written if an hour has begun since the last one. */
+  run(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const RUN_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const PAGE = 100;
+const MAX_PAGES = 1_000;
+
+export function createUsageReporter(deps: {
+  ledger: OverageLedger;
+  delivery: ReportDelivery;
+  lease: Lease;
+  clock: Clock;
+  log: Logger;
+}): UsageReporter {
+  const { ledger, delivery, lease, clock, log } = deps;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | null = null;
+  let stopping = false;
+  /** The hour whose beginning this server has seen to; after a start it looks once more. */
+  let writtenHour = Number.NaN;
+
+  async function pass(): Promise<void> {
+    if (!(await lease.hold())) return;
+    const hour = Math.floor(clock.now() / HOUR_MS);
+    if (hour !== writtenHour) {
+      const count = await ledger.write();
+      writtenHour = hour;
+      if (count > 0) log.info({ reports: count }, "the hour's overage is to be reported to Stripe");
+    }
+    for (let i = 0; i < MAX_PAGES && !stopping; i++) {
+      const delivered = await delivery.deliverDue(PAGE);
+      if (delivered < PAGE || !(await lease.hold())) return;
+    }
+  }
+
+  async function run(): Promise<void> {
+    running ??= pass().finally(() => {
+      running = null;
+    });
+    await running;
+  }
+
+  return {
+    run,
+    start() {
+      timer = setInterval(() => {
+        run().catch((error: unknown) => log.warn({ err: error }, 'a report of usage to Stripe failed'));
+      }, RUN_MS).unref();
+    },
+    async stop() {
+      stopping = true;
+      clearInterval(timer);
+      await running?.catch(() => undefined);
+      await lease.release();
+    },
+  };
+}

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
+import { badInput } from '../../errors.js';
+import type { Models } from '../../models/models.js';
+import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
+import type { ReportDelivery } from './reportDelivery.js';
+
+export { type UsageReportDoc, UsageReportKind, UsageReportStatus };
+
+export interface ReportPage {
+  reports: UsageReportDoc[];
+  hasNextPage: boolean;
+}
+
+/** From Stripe's event `v1.billing.meter.error_report_triggered`. */
+export interface MeterRefusal {
+  identifier: string;
+  code: string;
+  message: string;
+}
+
+/** Usage that is reported to Stripe's meter. */
+export interface UsageReports {
+  /** Reports a quantity by hand. The same idempotency key again changes nothing; with another quantity it is refused. */
+  report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
+  /** Stripe tells later which of the reports that it took it could not count. Those of a day that is still open are reported anew. */
+  refused(refusals: readonly MeterRefusal[]): Promise<void>;
+  /** The newest first. @param after the cursor key of the last one seen */
+  page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<ReportPage>;
+}
+
+/** The part of the id that is the report's own. */
+export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tenantId'>): string =>
+  _id.slice(tenantId.length + 1);
+
+/** Reports are in order of their time, which many may share. */
+export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
+
+const MAX_ERROR_LENGTH = 500;
+
+export function createUsageReports(deps: {
+  models: Models;
+  delivery: ReportDelivery;
+  clock: Clock;
+  log: Logger;
+}): UsageReports {
+  const { models, delivery, clock, log } = deps;
+  const reports = models.usageReports;
+
+  return {
+    async report(tenantId, quantity, idempotencyKey) {
+      const _id = `${tenantId}:${idempotencyKey ?? randomUUID()}`;
+      const now = new Date(clock.now());
+      const fresh: Omit<UsageReportDoc, '_id'> = {
+        tenantId,
+        kind: UsageReportKind.MANUAL,
+        quantity,
+        status: UsageReportStatus.PENDING,
+        at: now,
+        firstSentAt: null,
+        reportedAt: null,
+        error: null,
+        tries: 0,
+        nextTryAt: now,
+      };
+      const intent = await reports
+        .findOneAndUpdate({ _id }, { $setOnInsert: fresh }, { upsert: true, returnDocument: 'after' })
+        .lean<UsageReportDoc>();
+      if (!intent) throw new Error(`The usage report ${_id} was not stored`);
+      if (intent.quantity !== quantity) {
+        throw badInput('input.idempotencyKey', `was used before, for the quantity ${intent.quantity}`);
+      }
+      if (intent.status === UsageReportStatus.PENDING)
+        await callingStripe(log, () => delivery.deliver(intent));
+      return (await reports.findById(_id).lean<UsageReportDoc>()) ?? intent;
+    },
+
+    async refused(refusals) {
+      for (const { identifier, code, message } of refusals) {
+        const { modifiedCount } = await reports.updateOne(
+          { _id: identifier, status: { $in: [UsageReportStatus.PENDING, UsageReportStatus.REPORTED] } },
+          {
+            $set: {
+              status: UsageReportStatus.FAILED,
+              error: `${code}: ${message}`.slice(0, MAX_ERROR_LENGTH),
+            },
+            $unset: { nextTryAt: 1 },
+          },
+        );
+        if (modifiedCount > 0)
+          log.error({ report: identifier, code }, 'Stripe does not count a report of usage');
+      }
+    },
+
+    async page(tenantId, { first, after }) {
+      const [, atMs, id] = /^(\d+):(.*)$/.exec(after ?? '') ?? [];
+      const at = new Date(Number(atMs));
+      const older = atMs ? { $or: [{ at: { $lt: at } }, { at, _id: { $lt: `${tenantId}:${id}` } }] } : {};
+      const found = await reports
+        .find({ tenantId, ...older })
+        .sort({ at: -1, _id: -1 })
+        .limit(first + 1)
+        .lean<UsageReportDoc[]>();
+      return { reports: found.slice(0, first), hasNextPage: found.length > first };
+    },
+  };
+}
