@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generateKey, randomText } from '../../src/services/identity/keyFormat.js';
+import { secretMatches } from '../../src/services/identity/keyHash.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   type GraphQLAnswer,
@@ -10,6 +11,9 @@ import {
   type TestServer,
   type TestTenant,
 } from '../support/server.js';
+
+// Watched only: they do what they do.
+vi.mock('../../src/services/identity/keyHash.js', { spy: true });
 
 const OWN = '{ tenant { id } }';
 const PUBLIC = '{ tiers { name } }';
@@ -261,14 +265,28 @@ describe('a verified key', () => {
     reads.mockRestore();
   });
 
-  it('is read again after a minute', async () => {
+  it('is read again after a minute, but not hashed again: its hash is the one that it matched', async () => {
     const { key } = await knownTenant();
     expect(await statusOf(key)).toBe(200);
     const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
+    vi.mocked(secretMatches).mockClear();
     clock.advance(MINUTE_MS);
     expect(await statusOf(key)).toBe(200);
     expect(reads).toHaveBeenCalledTimes(1);
+    expect(secretMatches).not.toHaveBeenCalled();
     reads.mockRestore();
+  });
+
+  it('is hashed again when its stored hash is another one, and refused', async () => {
+    const { key, keyId } = await knownTenant();
+    const otherTenant = await knownTenant();
+    expect(await statusOf(key)).toBe(200);
+    const keys = server.app.models.apiKeys;
+    const { salt, hash } = (await keys.findById(otherTenant.keyId).lean()) ?? {};
+    await keys.updateOne({ _id: keyId }, { $set: { salt, hash } });
+    clock.advance(MINUTE_MS);
+    expect(await statusOf(key)).toBe(401);
+    await keys.deleteOne({ _id: keyId });
   });
 });
 

@@ -1,0 +1,57 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import mongoose, { type Connection } from 'mongoose';
+import { pino } from 'pino';
+import { findMongod, startMongod, withDatabase } from '../scripts/mongod/index.js';
+import { connectDatabase } from '../src/database.js';
+import { createCollections, createModels, type Models } from '../src/models/models.js';
+
+/** A fresh MongoDB, a replica set of one, with a database for each server that is measured. */
+export interface BenchMongod {
+  version: string;
+  uriOf(database: string): string;
+  /** Models of a new database, with its collections and indexes. */
+  create(database: string): Promise<Models>;
+  remove(): Promise<void>;
+}
+
+/** Of WiredTiger. A million tenants and what they used do not fit into the embedded default. */
+const CACHE_GB = 1;
+
+const silent = () => undefined;
+const log = pino({ level: 'silent' });
+
+export async function startBenchMongod(): Promise<BenchMongod> {
+  const binary = await findMongod({ log: (line) => process.stderr.write(`${line}\n`) });
+  const dataDir = await mkdtemp(join(tmpdir(), 'continuum-bench-'));
+  const mongod = await startMongod({ binary, dataDir, log: silent, cacheGb: CACHE_GB });
+  const connections: Connection[] = [];
+  const uriOf = (database: string) => withDatabase(mongod.uri, database);
+  return {
+    version: await versionOf(uriOf('admin')),
+    uriOf,
+    async create(database) {
+      // As the server itself connects: with its pool and its write concern.
+      const connection = await connectDatabase(uriOf(database), log);
+      connections.push(connection);
+      const models = createModels(connection);
+      await createCollections(models);
+      return models;
+    },
+    async remove() {
+      await Promise.all(connections.map((connection) => connection.close()));
+      await mongod.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function versionOf(uri: string): Promise<string> {
+  const connection = await mongoose.createConnection(uri).asPromise();
+  try {
+    return String((await connection.db?.admin().serverInfo())?.version);
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What the peers have in common: Apollo's standalone server with the type and the resolver of the metered operation,
+ * as ours has them. It authenticates nobody, and takes the tenant from a header.
+ */
+import { ApolloServer } from '@apollo/server';
+import { startStandaloneServer } from '@apollo/server/standalone';
+import type { GraphQLResolveInfo } from 'graphql';
+import type { Connection } from 'mongoose';
+import { pino } from 'pino';
+import { connectDatabase } from '../../src/database.js';
+import { createModels } from '../../src/models/models.js';
+import { memoryView } from '../../src/resolvers/views.js';
+import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema/scalars.js';
+import { createMemories } from '../../src/services/memories/memories.js';
+import { createStorage } from '../../src/services/storage/storage.js';
+
+const TYPES = `
+  scalar BigInt
+  scalar DateTime
+  scalar JSONObject
+  type Memory {
+    id: ID!
+    content: String!
+    embedding: [Float!]
+    metadata: JSONObject
+    bytes: BigInt!
+    shared: Boolean!
+    createdAt: DateTime!
+  }
+  type Query {
+    memory(id: ID!): Memory
+  }
+`;
+
+export interface PeerContext {
+  tenantId: string;
+}
+
+/** Comes before the resolver. @throws when the call is refused */
+export type Guard = (args: object, context: PeerContext, info: GraphQLResolveInfo) => Promise<void>;
+
+export interface PeerSettings {
+  mongodbUri: string;
+  /** Calls of a tenant in the peer's window. */
+  limit: number;
+}
+
+const log = pino({ level: 'silent' });
+const clock = { now: Date.now };
+
+/** Serves, and tells its parent where. The parent gives the settings as the one argument, in JSON. */
+export async function serveMemories(
+  createGuard?: (connection: Connection, settings: PeerSettings) => Guard,
+): Promise<void> {
+  const settings = JSON.parse(process.argv[2] as string) as PeerSettings;
+  const models = createModels(await connectDatabase(settings.mongodbUri, log));
+  const guard = createGuard?.(models.connection, settings);
+  const memories = createMemories({
+    models,
+    clock,
+    storage: createStorage({ models, clock }),
+    stored: () => undefined,
+  });
+  const memory = async (_: unknown, args: { id: string }, context: PeerContext, info: GraphQLResolveInfo) => {
+    await guard?.(args, context, info);
+    const found = await memories.find(context.tenantId, args.id);
+    return found && memoryView(found);
+  };
+  const server = new ApolloServer<PeerContext>({
+    typeDefs: TYPES,
+    resolvers: {
+      BigInt: BigIntScalar,
+      DateTime: DateTimeScalar,
+      JSONObject: JsonObjectScalar,
+      Query: { memory },
+    },
+    includeStacktraceInErrorResponses: false,
+  });
+  const { url } = await startStandaloneServer(server, {
+    listen: { port: 0, host: '127.0.0.1' },
+    context: async ({ req }) => ({ tenantId: String(req.headers['x-tenant']) }),
+  });
+  process.send?.({ url });
+  process.on('disconnect', () => process.exit(0));
+}

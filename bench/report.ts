@@ -1,0 +1,111 @@
+/** A line of a section's table. What is not measured is left out. */
+export interface Row {
+  peer: string;
+  /** Things done in a second. */
+  throughput?: number;
+  /** To the peer that the section names. */
+  ratio?: number;
+  p50Ms?: number;
+  p99Ms?: number;
+  /** The server's processor time for one of them. */
+  cpuMs?: number;
+  /** Calls admitted past the limit. */
+  overshoot?: number;
+  /** Calls that were answered with success, and are not stored. */
+  lost?: number;
+}
+
+export interface Target {
+  what: string;
+  /** As words, e.g. `at least 1.0`. */
+  wanted: string;
+  measured: string;
+  met: boolean;
+}
+
+export interface Table {
+  title: string;
+  /** What is counted in a second, e.g. `requests/s`. */
+  unit: string;
+  rows: Row[];
+}
+
+/** What a section found. */
+export interface Findings {
+  tables: Table[];
+  targets: Target[];
+  /** How it was measured, in sentences. */
+  method: string;
+}
+
+export const ratioTarget = (what: string, wanted: number, measured: number): Target => ({
+  what,
+  wanted: `at least ${wanted}`,
+  measured: measured.toFixed(2),
+  met: measured >= wanted,
+});
+
+interface Column {
+  title: (table: Table) => string;
+  cell: (row: Row) => string | undefined;
+}
+
+const COLUMNS: Column[] = [
+  { title: () => 'peer', cell: ({ peer }) => peer },
+  { title: ({ unit }) => unit, cell: ({ throughput }) => whole(throughput) },
+  { title: () => 'ratio', cell: ({ ratio }) => ratio?.toFixed(2) },
+  { title: () => 'p50 ms', cell: ({ p50Ms }) => p50Ms?.toFixed(1) },
+  { title: () => 'p99 ms', cell: ({ p99Ms }) => p99Ms?.toFixed(1) },
+  { title: () => 'CPU ms', cell: ({ cpuMs }) => cpuMs?.toFixed(2) },
+  { title: () => 'overshoot', cell: ({ overshoot }) => whole(overshoot) },
+  { title: () => 'lost calls', cell: ({ lost }) => whole(lost) },
+];
+
+const whole = (value: number | undefined) =>
+  value === undefined ? undefined : Math.round(value).toLocaleString('en-US');
+
+/** In Markdown, aligned, so that it reads on a terminal too. Columns that nobody fills are left out. */
+export function tableText(table: Table): string {
+  const columns = COLUMNS.filter(({ cell }) => table.rows.some((row) => cell(row) !== undefined));
+  const head = columns.map(({ title }) => title(table));
+  return grid(
+    head,
+    table.rows.map((row) => columns.map(({ cell }) => cell(row) ?? '')),
+  );
+}
+
+export const targetsText = (targets: readonly Target[]): string =>
+  grid(
+    ['target', 'wanted', 'measured', ''],
+    targets.map(({ what, wanted, measured, met }) => [what, wanted, measured, met ? 'met' : 'missed']),
+  );
+
+function grid(head: string[], rows: string[][]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  // Names to the left, numbers to the right.
+  const pad = (text: string, i: number) => {
+    const width = widths[i] as number;
+    return i === 0 ? text.padEnd(width) : text.padStart(width);
+  };
+  const line = (cells: string[]) => `| ${cells.map(pad).join(' | ')} |`;
+  const rule = `|${widths.map((width, i) => '-'.repeat(width + 1) + (i === 0 ? '-' : ':')).join('|')}|`;
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
+
+/** One section, as text. */
+export function findingsText({ tables, method }: Findings): string {
+  const titled = tables.map((table) => `### ${table.title}\n\n${tableText(table)}`);
+  return [...titled, method].join('\n\n');
+}
+
+/**
+ * What everybody wants to know first: a peer's speed beside its exactness.
+ * @param speed whose rows are told @param exactness adds overshoot and lost calls, by peer
+ */
+export function summaryText(speed: Table, exactness: Table): string {
+  const rows = speed.rows.map((row) => ({
+    ...exactness.rows.find(({ peer }) => peer === row.peer),
+    ...row,
+  }));
+  return `${speed.title}, and what is admitted past a limit and lost in a kill -9:\n\n${tableText({ ...speed, rows })}`;
+}

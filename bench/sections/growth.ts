@@ -1,0 +1,115 @@
+import type { Models } from '../../src/models/models.js';
+import type { Bench } from '../bench.js';
+import type { Findings, Table, Target } from '../report.js';
+import { type Contestant, compete, type Standing } from '../rounds.js';
+import { startOurServer } from '../server.js';
+import { storeHistory, storeQuietTenants } from '../stored/history.js';
+import { readMemory, storeBusyTenants } from '../stored/tenants.js';
+import { underLoad, warmUp } from '../underLoad.js';
+import { createShared, startAlone, takesOf, takingCalls } from './admission.js';
+
+const WHOLE = { quietTenants: 999_000, historyDays: 400 };
+const QUICK = { quietTenants: 50_000, historyDays: 40 };
+/** So much slower at most. */
+const MAX_FACTOR = 1.2;
+
+interface Stored {
+  name: string;
+  models: Models;
+  uri: string;
+}
+
+/** The same figures with few tenants stored, and with very many. */
+export async function growth(bench: Bench): Promise<Findings> {
+  const stored = [await storeFew(bench), await storeMany(bench)];
+  const comparisons: [string, string, (bench: Bench, stored: readonly Stored[]) => Promise<Standing[]>][] = [
+    ['A metered operation', 'requests/s', overHttp],
+    ['Admission, alone', 'decisions/s', alone],
+    ['Admission, shared', 'decisions/s', shared],
+  ];
+  const tables: Table[] = [];
+  const targets: Target[] = [];
+  for (const [title, unit, measure] of comparisons) {
+    const standings = await measure(bench, stored);
+    tables.push({ title, unit, rows: standings.map(({ name, ...rest }) => ({ peer: name, ...rest })) });
+    targets.push(factorTarget(title, 1 / (standings[1] as Standing).ratio));
+  }
+  return { tables, targets, method: methodOf(bench) };
+}
+
+async function storeFew({ mongod, busyTenants }: Bench): Promise<Stored> {
+  const models = await mongod.create('growth_few');
+  await storeBusyTenants(models, busyTenants);
+  const name = `${busyTenants.length.toLocaleString('en-US')} tenants stored`;
+  return { name, models, uri: mongod.uriOf('growth_few') };
+}
+
+const sizeOf = ({ quick }: Bench) => (quick ? QUICK : WHOLE);
+
+async function storeMany(bench: Bench): Promise<Stored> {
+  const { mongod, busyTenants, progress } = bench;
+  const { quietTenants, historyDays } = sizeOf(bench);
+  const models = await mongod.create('growth_many');
+  await storeBusyTenants(models, busyTenants);
+  await storeQuietTenants(models, quietTenants, progress);
+  const ids = busyTenants.map(({ id }) => id);
+  await storeHistory(models, ids, historyDays, progress);
+  // What was stored in haste is on disk before anything is measured.
+  await models.connection.db?.admin().command({ fsync: 1 });
+  const name = `${(busyTenants.length + quietTenants).toLocaleString('en-US')} tenants stored`;
+  return { name, models, uri: mongod.uriOf('growth_many') };
+}
+
+async function overHttp(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
+  const { load, progress } = bench;
+  const requests = readMemory(bench.busyTenants);
+  const servers = await Promise.all(stored.map(({ uri }) => startOurServer(uri)));
+  try {
+    for (const server of servers) {
+      progress('a server warms up');
+      await warmUp(load, server, requests);
+    }
+    const contestants = servers.map((server, i) =>
+      underLoad((stored[i] as Stored).name, load, server, requests),
+    );
+    return await compete(contestants, bench);
+  } finally {
+    await Promise.all(servers.map((server) => server.end('SIGTERM')));
+  }
+}
+
+async function alone(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
+  const admissions = await Promise.all(stored.map(({ models }) => startAlone(models)));
+  try {
+    return await warmAndCompete(
+      admissions.map((own, i) => takingCalls((stored[i] as Stored).name, takesOf(own))),
+      bench,
+    );
+  } finally {
+    await Promise.all(admissions.map((own) => own.stop()));
+  }
+}
+
+function shared(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
+  return warmAndCompete(
+    stored.map(({ name, models }) => takingCalls(name, takesOf(createShared(models)))),
+    bench,
+  );
+}
+
+async function warmAndCompete(contestants: readonly Contestant[], bench: Bench): Promise<Standing[]> {
+  for (const { round } of contestants) await round(1);
+  return compete(contestants, bench);
+}
+
+const factorTarget = (what: string, factor: number): Target => ({
+  what: `${what}: so many times slower with many tenants stored`,
+  wanted: `at most ${MAX_FACTOR}`,
+  measured: factor.toFixed(2),
+  met: factor <= MAX_FACTOR,
+});
+
+const methodOf = (
+  bench: Bench,
+) => `The same tenants are busy in both databases. In the larger one they lie between quiet ones, and
+have a history of ${sizeOf(bench).historyDays} days each.`;

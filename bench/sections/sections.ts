@@ -1,0 +1,14 @@
+import type { Section } from '../bench.js';
+import { admission } from './admission.js';
+import { exact } from './exact.js';
+import { growth } from './growth.js';
+import { http } from './http.js';
+import { usageEvents } from './usageEvents.js';
+
+/** In the order in which they run. */
+export const SECTIONS = { http, admission, exact, events: usageEvents, growth } satisfies Record<
+  string,
+  Section
+>;
+
+export type SectionName = keyof typeof SECTIONS;
