@@ -60,6 +60,7 @@ export interface OperationPlan {
 
 const MAX_SELECTIONS = 5_000;
 const MAX_ROOT_FIELDS = 500;
+const NO_ENTITIES: EntityRules = new Map();
 /** Of all `_entities` fields of an operation together. */
 const MAX_ENTITIES = 1_000;
 
@@ -74,7 +75,7 @@ export function planOperation(
   document: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Record<string, unknown>,
-  entities: EntityRules = new Map(),
+  entities: EntityRules = NO_ENTITIES,
 ): OperationPlan {
   const rootType = schema.getRootType(operation.operation);
   const fragments = new Map<string, FragmentDefinitionNode>();
@@ -85,23 +86,8 @@ export function planOperation(
   const fields: PlannedField[] = [];
   const planned = new Set<string>();
   let seen = 0;
-
   const fetched = new Map<string, ReadonlyMap<string, number>>();
   let entityCount = 0;
-
-  /** What is left of a selection: fields, and fragments with their type conditions. */
-  function* selected(
-    set: SelectionSetNode,
-  ): Generator<FieldNode | FragmentDefinitionNode | InlineFragmentNode> {
-    for (const node of set.selections) {
-      // Also what is left out, and spreads: they have to be walked.
-      if (++seen > MAX_SELECTIONS)
-        throw badInput('query', `selects more than ${MAX_SELECTIONS} fields; split it`);
-      if (!isIncluded(node, variables)) continue;
-      const target = node.kind === Kind.FRAGMENT_SPREAD ? fragments.get(node.name.value) : node;
-      if (target) yield target;
-    }
-  }
 
   /**
    * @param path the names of the answer that lead to the selection; empty at the root
@@ -113,10 +99,22 @@ export function planOperation(
     path: readonly string[],
     times: number,
   ): void {
-    for (const node of selected(set)) {
-      if (node.kind === Kind.FIELD) visit(type, node, path, times);
-      // A condition on an object names the type at hand, or validation refused it.
-      else walk(type, node.selectionSet, path, times);
+    for (const node of set.selections) {
+      // Also what is left out, and spreads: they have to be walked.
+      if (++seen > MAX_SELECTIONS)
+        throw badInput('query', `selects more than ${MAX_SELECTIONS} fields; split it`);
+      if (!isIncluded(node, variables)) continue;
+      if (node.kind === Kind.FIELD) {
+        visit(type, node, path, times);
+      } else {
+        const fragment = node.kind === Kind.INLINE_FRAGMENT ? node : fragments.get(node.name.value);
+        if (!fragment) continue;
+        // The one abstract type is what `_entities` returns. Elsewhere a condition names the type at hand, or validation
+        // refused it.
+        const condition = fragment.typeCondition?.name.value;
+        if (condition && condition !== type.name && entities.has(condition)) continue;
+        walk(type, fragment.selectionSet, path, times);
+      }
     }
   }
 
@@ -124,34 +122,22 @@ export function planOperation(
     const field = type.getFields()[node.name.value];
     if (!field) return;
     const path = [...parents, node.alias?.value ?? node.name.value];
-    const named = getNamedType(field.type);
-    if (node.selectionSet && isObjectType(named)) walk(named, node.selectionSet, path, times);
-    // Selected twice under one name it is still executed once.
-    const pathName = path.join('.');
-    const isAgain = planned.has(pathName);
-    planned.add(pathName);
-    if (!isAgain) planField(field, node, `${type.name}.${field.name}`, path, times);
-    // The schema has one abstract type: what `_entities` returns.
-    if (node.selectionSet && isUnionType(named)) walkEntities(node.selectionSet, path);
-  }
-
-  function planField(
-    field: GraphQLField<unknown, unknown>,
-    node: FieldNode,
-    coordinate: string,
-    path: readonly string[],
-    times: number,
-  ): void {
     const rootKey = path[0] as string;
     const isRoot = path.length === 1;
-    const rule = rules.get(coordinate) ?? null;
+    const named = getNamedType(field.type);
+    if (node.selectionSet && isObjectType(named)) walk(named, node.selectionSet, path, times);
+    else if (isRoot && entities.size > 0 && isUnionType(named)) visitEntities(rootKey, field, node);
+    // Selected twice under one name it is still executed once.
+    const pathName = path.join('.');
+    if (planned.has(pathName)) return;
+    planned.add(pathName);
+    const rule = rules.get(`${type.name}.${field.name}`) ?? null;
     const args = isRoot || rule ? getArgumentValues(field, node, variables) : {};
     if (isRoot) {
       if (roots.length === MAX_ROOT_FIELDS) {
         throw badInput('query', `selects more than ${MAX_ROOT_FIELDS} root fields; split it`);
       }
       roots.push({ key: rootKey, rule, args });
-      if (isUnionType(getNamedType(field.type))) planEntities(rootKey, args.representations as unknown[]);
     }
     if (rule) {
       const lists = field.args.filter((arg) => isListType(getNullableType(arg.type)));
@@ -168,28 +154,30 @@ export function planOperation(
     }
   }
 
-  function planEntities(rootKey: string, representations: readonly unknown[]): void {
+  /** `_entities`: each type that it fetches has a part in its selection. */
+  function visitEntities(rootKey: string, field: GraphQLField<unknown, unknown>, node: FieldNode): void {
+    const { representations } = getArgumentValues(field, node, variables);
+    for (const [name, count] of fetch(rootKey, representations as unknown[])) {
+      const type = schema.getType(name);
+      if (node.selectionSet && isObjectType(type)) walk(type, node.selectionSet, [rootKey, name], count);
+    }
+  }
+
+  /** @returns how many entities of each type are fetched under a name of the answer */
+  function fetch(rootKey: string, representations: readonly unknown[]): ReadonlyMap<string, number> {
+    const known = fetched.get(rootKey);
+    if (known) return known;
     entityCount += representations.length;
     if (entityCount > MAX_ENTITIES)
       throw badInput('representations', `has more than ${MAX_ENTITIES} items (${entityCount}); split it`);
     const counts = countEntities(entities, representations);
     fetched.set(rootKey, counts);
-    for (const [typeName, count] of counts) {
-      const { rule } = entities.get(typeName) as EntityRule;
+    for (const [name, count] of counts) {
+      const { rule } = entities.get(name) as EntityRule;
       const calls = (rule.cost ?? 0) * count;
       fields.push({ rule, rootKey, calls, endpoint: fieldNameOf(rule), stores: undefined });
     }
-  }
-
-  function walkEntities(set: SelectionSetNode, path: readonly string[]): void {
-    const counts = fetched.get(path[0] as string);
-    for (const node of selected(set)) {
-      if (node.kind === Kind.FIELD) continue;
-      const type = node.typeCondition && schema.getType(node.typeCondition.name.value);
-      if (!isObjectType(type)) walkEntities(node.selectionSet, path);
-      else if (counts?.has(type.name))
-        walk(type, node.selectionSet, [...path, type.name], counts.get(type.name) as number);
-    }
+    return counts;
   }
 
   if (rootType) walk(rootType, operation.selectionSet, [], 1);
