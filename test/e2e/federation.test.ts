@@ -253,6 +253,12 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
         details: { limit: 0, window: 'day', remaining: 0, tier: 'FREE' },
       },
       { query: 'mutation { revokeApiKey(id: "none") { id } }', code: 'NOT_FOUND', status: 404 },
+      // The gateways take any value for a scalar of ours. (Hive sends it as a variable, so it has another code.)
+      {
+        query: 'query ($from: DateTime! = "never") { usageHistory(from: $from, to: $from) { apiCalls } }',
+        code: 'BAD_USER_INPUT',
+        status: 400,
+      },
     ])('$code: $query', async ({ query, code, status, details = {}, key = async () => tenant.key }) => {
       const answer = await ask(url, query, { key: await key() });
       expect(answer.data ?? null).toBeNull();
@@ -336,6 +342,22 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     billing = await startBilling({ PORT: port });
     expect((await recovered(url, query, tenant.key)).errors).toEqual([]);
     expect(await callsOf(tenant)).toBe(calls + 1);
+  });
+});
+
+describe('limits', () => {
+  it('are exact whatever comes through whichever gateway at once', async () => {
+    const tenant = await newTenant({ apiCallsPerDay: 20, concurrentRequests: 100 });
+    // Each of another wording: Hive makes one request of those that are alike and come at once.
+    const query = (i: number) =>
+      `{ a${i}: memories { pageInfo { hasNextPage } } b: memories { pageInfo { hasNextPage } } }`;
+    const asked = [...gateways.values()].flatMap(({ url }) =>
+      Array.from({ length: 20 }, (_, i) => ask(url, query(i), { key: tenant.key })),
+    );
+    const answers = await Promise.all(asked);
+    expect(answers.filter(({ errors }) => errors.length === 0)).toHaveLength(10);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+    expect(await callsOf(tenant)).toBe(20);
   });
 });
 

@@ -434,6 +434,18 @@ describe('representations that are none are refused whole, named, and cost nothi
     expect((await viaGateway(QUERY, { of: many(1_000) })).data._entities).toHaveLength(1_000);
   });
 
+  it('what graphql itself refuses tells its status as well: a gateway knows nothing of our scalars', async () => {
+    for (const query of ['{ usageHistory(from: "never", to: "ever") { apiCalls } }', '{ nothing }', '{']) {
+      const answer = await viaGateway(query);
+      expect(answer.status).toBe(200);
+      expect(answer.errors[0]?.extensions.http).toEqual({ status: 400 });
+    }
+    const variables = await viaGateway(
+      'query ($of: [_Any!]!) { _entities(representations: $of) { __typename } }',
+    );
+    expect(refusal(variables)).toEqual({ data: null, code: 'BAD_USER_INPUT', status: 400 });
+  });
+
   it('a tier that the catalogue lacks is null, with an error', async () => {
     const { data, errors } = await viaGateway(QUERY, { of: [{ __typename: 'BillingTier', name: 'GOLD' }] });
     expect(data._entities).toEqual([null]);
