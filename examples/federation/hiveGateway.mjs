@@ -13,6 +13,8 @@ const gateway = createGatewayRuntime({
     fromClientToSubgraphs: ({ request, subgraphName }) =>
       headersTo(subgraphName, request.headers.get('x-api-key')),
     fromSubgraphsToClient: ({ response, subgraphName }) => limitHeadersOf(subgraphName, response.headers),
+    // Of several answers the last one's.
+    deduplicateHeaders: true,
   },
 });
 listen(gateway, 4003);
