@@ -17,6 +17,15 @@ export interface StripeConfig {
   apiBase: URL | null;
 }
 
+export interface SubgraphConfig {
+  /** What a gateway shows to be let in; null: there is no `POST /subgraph`. */
+  gatewaySecret: string | null;
+  /** Of the names of types, enums and inputs, e.g. `Billing`. Never empty. */
+  typePrefix: string;
+  /** Of the names of root fields; empty: they keep their names. */
+  fieldPrefix: string;
+}
+
 export interface Config {
   production: boolean;
   /** 0: any free port. */
@@ -33,6 +42,7 @@ export interface Config {
   stripe: StripeConfig;
   corsOrigins: string[];
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  subgraph: SubgraphConfig;
   /** Apollo Sandbox on GET /graphql. */
   sandbox: boolean;
   /** Days for which a tenant whose payment failed keeps its tier. */
@@ -61,6 +71,14 @@ function isRedisUrl(text: string): boolean {
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
 }
 
+/** Two underscores are kept for GraphQL and federation. */
+const namePrefix = z
+  .string()
+  .regex(
+    /^[A-Za-z][0-9A-Za-z]{0,39}_?$/,
+    'must have 1 to 40 letters and digits, a letter first, and at most one _ at the end',
+  );
+
 const environment = z.object({
   NODE_ENV: z.string().default('development'),
   PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
@@ -79,6 +97,12 @@ const environment = z.object({
     .string()
     .regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces')
     .optional(),
+  GATEWAY_SECRET: z
+    .string()
+    .regex(/^[!-~]{8,200}$/, 'must have 8 to 200 printable ASCII characters without spaces')
+    .optional(),
+  SUBGRAPH_TYPE_PREFIX: namePrefix.default('Billing'),
+  SUBGRAPH_FIELD_PREFIX: namePrefix.default(''),
   STRIPE_SECRET_KEY: z
     .string()
     .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)')
@@ -135,6 +159,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     adminApiKey: vars.ADMIN_API_KEY ?? null,
     stripe,
     corsOrigins,
+    subgraph: {
+      gatewaySecret: vars.GATEWAY_SECRET ?? null,
+      typePrefix: vars.SUBGRAPH_TYPE_PREFIX,
+      fieldPrefix: vars.SUBGRAPH_FIELD_PREFIX,
+    },
     logLevel: vars.LOG_LEVEL,
     sandbox: vars.APOLLO_SANDBOX ?? !production,
     graceDays: vars.GRACE_DAYS,

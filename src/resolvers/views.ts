@@ -38,6 +38,7 @@ export function subscriptionView(
 ): SubscriptionType {
   return {
     id: `subscription:${tenantId}`,
+    tenantId,
     tier,
     status: doc?.status ?? 'active',
     currentPeriodStart: doc?.currentPeriodStart ?? null,

@@ -23,6 +23,9 @@ export class SubscriptionType {
   @Field(() => ID)
   id!: string;
 
+  @Field(() => ID)
+  tenantId!: string;
+
   @Field(() => TierType, { description: 'What it gives now: the free tier once it is over.' })
   tier!: TierType;
 
