@@ -17,6 +17,8 @@ export interface EventIntake {
    * @throws BAD_USER_INPUT for an id that another event has; SERVICE_UNAVAILABLE
    */
   receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
+  /** How many are not on disk yet. */
+  waiting(): number;
   /** Resolves when nothing is on its way to the disk. */
   idle(): Promise<void>;
 }
@@ -48,19 +50,22 @@ export function createEventIntake(deps: {
   const events = models.webhookEvents.collection;
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let waitingBytes = 0;
+  let waiting = 0;
 
   async function commit(batch: Waiting[]): Promise<void> {
     for (const { bytes } of batch) waitingBytes -= bytes;
     // The first with an id brings it; the others find it there.
     const first = new Map<string, Waiting>();
-    for (const waiting of batch) if (!first.has(waiting.doc._id)) first.set(waiting.doc._id, waiting);
+    for (const one of batch) if (!first.has(one.doc._id)) first.set(one.doc._id, one);
     try {
       const known = await storeAll([...first.values()].map(({ doc }) => doc));
       await revive([...known.values()].filter(({ state }) => state === WebhookEventStatus.FAILED));
-      for (const waiting of batch) settle(waiting, first.get(waiting.doc._id) as Waiting, known);
-      deps.stored();
+      for (const one of batch) settle(one, first.get(one.doc._id) as Waiting, known);
+      if (batch.some(({ doc }) => doc.lane !== null)) deps.stored();
     } catch (error) {
       for (const { reject } of batch) reject(error);
+    } finally {
+      waiting -= batch.length;
     }
   }
 
@@ -131,8 +136,10 @@ export function createEventIntake(deps: {
           throw serviceUnavailable('The server is overloaded; try again shortly');
         queue.submit({ doc: documentOf(event, clock.now()), bytes, resolve, reject });
         waitingBytes += bytes;
+        waiting += 1;
       });
     },
+    waiting: () => waiting,
     idle: queue.idle,
   };
 }

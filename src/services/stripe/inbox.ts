@@ -41,6 +41,9 @@ export interface EventPage {
   hasNextPage: boolean;
 }
 
+/** Some hundreds a second, as long as a batch takes a few milliseconds. */
+const MANY_WAITING = 3;
+
 /** Where an event stands in the list. */
 export const eventKeyOf = ({ receivedAt, _id }: WebhookEventDoc): string => `${receivedAt.getTime()}:${_id}`;
 
@@ -53,7 +56,8 @@ export function createInbox(deps: {
 }): Inbox {
   const { models, clock, log, effect, refusals = createRefusals() } = deps;
   const events = models.webhookEvents;
-  const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log });
+  const isBusy = () => intake.waiting() > MANY_WAITING;
+  const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log, isBusy });
   const intake = createEventIntake({ models, clock, refusals, stored: worker.wake });
 
   return {

@@ -16,9 +16,17 @@ export interface LaneWorker {
 const POLL_MS = 5_000;
 /** Enough to use what Stripe lets us ask a second, while an answer takes half a second. */
 const MAX_LANES = 16;
+/** While events wait to be stored and answered, applying is second to that. */
+const MAX_LANES_WHEN_BUSY = 1;
 
-export function createLaneWorker(deps: { lanes: Lanes; effect: LaneEffect; log: Logger }): LaneWorker {
-  const { lanes, effect, log } = deps;
+export function createLaneWorker(deps: {
+  lanes: Lanes;
+  effect: LaneEffect;
+  log: Logger;
+  /** Whether so many events come at this moment that their answers must not wait for this. */
+  isBusy: () => boolean;
+}): LaneWorker {
+  const { lanes, effect, log, isBusy } = deps;
   const active = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
@@ -63,6 +71,8 @@ export function createLaneWorker(deps: { lanes: Lanes; effect: LaneEffect; log: 
     active.set(lane, applying);
   }
 
+  const hasRoom = () => active.size < (isBusy() ? MAX_LANES_WHEN_BUSY : MAX_LANES);
+
   async function work(): Promise<void> {
     let due: string[] = [];
     while (!stopped) {
@@ -72,8 +82,8 @@ export function createLaneWorker(deps: { lanes: Lanes; effect: LaneEffect; log: 
         // What came for a lane that is being worked on is found when that has ended.
         if (due.length === 0 && active.size === 0 && !wanted) return;
       }
-      while (due.length > 0 && active.size < MAX_LANES) begin(due.shift() as string);
-      if (active.size === 0 || (wanted && active.size < MAX_LANES)) continue;
+      while (due.length > 0 && hasRoom()) begin(due.shift() as string);
+      if (active.size === 0 || (due.length === 0 && wanted && hasRoom())) continue;
       const signal = new Promise<void>((resolve) => {
         woken = resolve;
       });
@@ -84,7 +94,7 @@ export function createLaneWorker(deps: { lanes: Lanes; effect: LaneEffect; log: 
   function wake(): void {
     if (stopped) return;
     wanted = true;
-    if (active.size < MAX_LANES) woken();
+    if (hasRoom()) woken();
     running ??= work()
       .catch((error: unknown) =>
         log.warn({ err: error }, 'the webhook worker could not reach the database; it tries again'),
