@@ -15,7 +15,7 @@ Environment: STRIPE_SECRET_KEY (needed), PUBLIC_URL (https, for the webhook endp
 
 async function run(): Promise<void> {
   const { catalogue, publicUrl, stripe: config } = readStripeSetupConfig();
-  const stripe = createStripeClient(config, null);
+  const stripe = createStripeClient(config, null, null);
   const { environment, steps } = await setUpAccount({
     stripe,
     catalogue,

@@ -7,7 +7,8 @@ import { type Catalogue, parseCatalogue } from './services/tiers/catalogue.js';
 export interface StripeConfig {
   mode: 'mock' | 'live';
   secretKey: string | null;
-  webhookSecret: string | null;
+  /** Any of them signs; in live mode there is at least one. */
+  webhookSecrets: readonly string[];
   /** Stripe price id by tier name. */
   priceIds: Readonly<Record<string, string>>;
   /** The billing portal's configuration at Stripe; null: the account's default. */
@@ -84,7 +85,11 @@ const environment = z.object({
     .optional(),
   STRIPE_WEBHOOK_SECRET: z
     .string()
-    .regex(/^whsec_\S+$/, 'must be a Stripe webhook secret (whsec_…)')
+    .transform((list) => list.split(',').map((secret) => secret.trim()))
+    .refine(
+      (secrets) => secrets.length <= 2 && secrets.every((secret) => /^whsec_\S+$/.test(secret)),
+      'must be a Stripe webhook secret (whsec_…), or two with a comma between while they are exchanged',
+    )
     .optional(),
   STRIPE_PORTAL_CONFIGURATION: z
     .string()
@@ -225,7 +230,7 @@ function readStripe(
   return {
     mode: mock ? 'mock' : 'live',
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
-    webhookSecret: vars.STRIPE_WEBHOOK_SECRET ?? null,
+    webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
     priceIds,
     portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,

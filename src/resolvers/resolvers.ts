@@ -9,6 +9,7 @@ import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
 import { UsageResolver } from './usageResolver.js';
+import { WebhookEventResolver } from './webhookEventResolver.js';
 import { WebhookResolver } from './webhookResolver.js';
 
 /** Every resolver of the schema. */
@@ -23,4 +24,5 @@ export const resolvers = [
   ApiKeyResolver,
   MemoryResolver,
   WebhookResolver,
+  WebhookEventResolver,
 ] as const;

@@ -32,14 +32,17 @@ import { createRedis } from './redis.js';
 import type { Services } from './services.js';
 import { createStorage } from './storage/storage.js';
 import { createCustomers } from './stripe/customers.js';
-import { createEventEffect } from './stripe/eventEffects.js';
 import { createInbox, type Inbox } from './stripe/inbox.js';
+import { createLaneEffect } from './stripe/laneEffects.js';
 import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
 import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
+import { createReconcile, type Reconcile } from './stripe/reconcile.js';
+import { createRefusals, type Refusals } from './stripe/refusals.js';
+import { createRequestRate } from './stripe/requestRate.js';
 import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
-import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
+import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVerifier.js';
 import { createBillingAccount } from './subscriptions/billingAccount.js';
 import { createContracts } from './subscriptions/contracts.js';
 import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
@@ -59,9 +62,12 @@ export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
   inbox: Inbox;
+  reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
   usageReporter: UsageReporter;
-  verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
+  verify: WebhookVerifier;
+  /** Requests to the webhook that were refused. */
+  webhookRefusals: Refusals;
   /** null in live mode. */
   mockStripe: MockStripe | null;
   mockTrigger: MockTrigger | null;
@@ -74,6 +80,7 @@ const SETTLE_MS = 3_000;
 /** Longer than a page of reports takes, with Stripe's retries. */
 const REPORTER_LEASE_MS = 600_000;
 const ANNOUNCER_LEASE_MS = 30_000;
+const RECONCILE_LEASE_MS = 120_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -104,9 +111,9 @@ export function createServices({
   const tenants = createTenants({ ...base, apiKeys, defaultTier: tiers.defaultTier.name, changed });
   const storage = createStorage(base);
 
-  let webhookSecret = config.stripe.webhookSecret ?? '';
+  let webhookSecrets = config.stripe.webhookSecrets;
   const mock = isMock ? createMock() : null;
-  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null);
+  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null, createRequestRate(base));
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const held = createHeldSubscriptions({ models, sync });
@@ -119,7 +126,16 @@ export function createServices({
     held,
     changes: subscriptionChanges,
   });
-  const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
+  const webhookRefusals = createRefusals();
+  const effect = createLaneEffect({ models, stripe, customers, sync });
+  const inbox = createInbox({ ...base, effect, refusals: webhookRefusals });
+  const reconcile = createReconcile({
+    ...base,
+    stripe,
+    sync,
+    inbox,
+    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
+  });
   const mockStripe = mock && settling(mock, inbox);
   const mockTrigger =
     mock && settlingTrigger(createMockTrigger({ mock, customers, tenants, tiers, log }), mock, inbox);
@@ -195,7 +211,7 @@ export function createServices({
       prices,
       meterEventNames: [METER_EVENT_NAME],
     };
-    return createMockStripe({ ...deps, webhookSecret: () => webhookSecret });
+    return createMockStripe({ ...deps, webhookSecret: () => webhookSecrets[0] ?? '' });
   }
 
   return {
@@ -216,6 +232,7 @@ export function createServices({
     entitlements,
     fieldLimits: createFieldLimits({ windows }),
     inbox,
+    reconcile,
     mockStripe,
     mockTrigger,
     storage,
@@ -244,16 +261,24 @@ export function createServices({
     outgoingWebhooks,
     webhookDeliveries,
     webhookEndpoints: createWebhookEndpoints(base),
-    verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
+    verify: createWebhookVerifier({
+      clock,
+      secrets: () => webhookSecrets,
+      refusals: webhookRefusals,
+      acceptUnsigned: isMock,
+    }),
+    webhookRefusals,
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     localPortalUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/portal/${sessionId}` : null),
     async start() {
-      if (isMock) webhookSecret ||= await loadMockWebhookSecret(models.connection);
+      if (isMock && webhookSecrets.length === 0)
+        webhookSecrets = [await loadMockWebhookSecret(models.connection)];
       changes.start();
       await redis?.start();
       await admission.start();
       await mockStripe?.start();
       inbox.start();
+      reconcile.start();
       usageReporter.start();
       outgoingWebhooks.start();
       countLeftovers();
@@ -267,6 +292,7 @@ export function createServices({
     async stop() {
       clearInterval(sweeping);
       await mockStripe?.stop();
+      await reconcile.stop();
       await inbox.stop();
       await usageReporter.stop();
       await outgoingWebhooks.stop();

@@ -12,6 +12,7 @@ import type { WebhookDeliveries } from './outgoing/webhookDeliveries.js';
 import type { WebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
+import type { Inbox } from './stripe/inbox.js';
 import type { BillingAccount } from './subscriptions/billingAccount.js';
 import type { Contracts } from './subscriptions/contracts.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
@@ -32,6 +33,7 @@ export interface Services {
   consumption: Consumption;
   contracts: Contracts;
   entitlements: Entitlements;
+  inbox: Pick<Inbox, 'page' | 'replay'>;
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;

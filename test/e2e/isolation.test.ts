@@ -133,6 +133,11 @@ const QUERIES: Record<string, Attempt> = {
        near: searchMemories(input: { embedding: [1, 2, 3] }) { memory { content } }`,
     expect: own([]),
   },
+  webhookEvents: {
+    who: 'operator',
+    field: () => 'webhookEvents { edges { node { id object } } }',
+    expect: 'FORBIDDEN',
+  },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
   webhookDeliveries: {
     who: 'operator',
@@ -242,6 +247,11 @@ const MUTATIONS: Record<string, Attempt> = {
   deleteWebhookEndpoint: {
     who: 'operator',
     field: () => 'deleteWebhookEndpoint(id: "we_x")',
+    expect: 'FORBIDDEN',
+  },
+  replayWebhookEvent: {
+    who: 'operator',
+    field: () => 'replayWebhookEvent(id: "evt_1") { id }',
     expect: 'FORBIDDEN',
   },
   resendWebhookDelivery: {
