@@ -248,6 +248,17 @@ describe('a failure that a test asks for', () => {
     expect((await stripe.customers.list({ email })).data.map((customer) => customer.id)).toEqual([id]);
   });
 
+  it('of time: a slow answer is given up by the caller, and the same request again finds what was done', async () => {
+    const { stripe, mock } = harness;
+    mock.failNext({ kind: 'slow', delayMs: 2_000, path: '/v1/customers' });
+    const create = (timeout: number) =>
+      stripe.customers.create({ email: 'slow@example.com' }, { idempotencyKey: 'key-slow', timeout });
+    await expect(create(500)).rejects.toMatchObject({ type: 'StripeConnectionError' });
+    const { id } = await create(10_000);
+    const { data } = await stripe.customers.list({ email: 'slow@example.com' });
+    expect(data.map((customer) => customer.id)).toEqual([id]);
+  });
+
   it('that is remembered comes again under its key, as Stripe replays its 500s', async () => {
     const { stripe, mock } = harness;
     mock.failNext({ kind: 'server_error', remembered: true });

@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.js';
 import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
 import { METER_EVENT_NAME } from '../usageReports/meter.js';
 import { digest } from './customers.js';
+import { EFFECTIVE_TYPES } from './eventTarget.js';
 import { isMissing } from './stripeErrors.js';
 
 /** What an account at Stripe needs before it can be sold from. */
@@ -13,21 +14,7 @@ export interface AccountSetup {
   steps: string[];
 }
 
-/** What has an effect here, and what is stored to be looked at. */
-const WEBHOOK_EVENTS = [
-  'checkout.session.completed',
-  'customer.created',
-  'customer.updated',
-  'customer.deleted',
-  'customer.subscription.created',
-  'customer.subscription.updated',
-  'customer.subscription.deleted',
-  'customer.subscription.paused',
-  'customer.subscription.resumed',
-  'invoice.payment_succeeded',
-  'invoice.payment_failed',
-  'payment_method.attached',
-] as const;
+type EnabledEvent = Stripe.WebhookEndpointCreateParams.EnabledEvent;
 
 const WEBHOOK_PATH = '/v1/billing/webhook';
 const MAX_LISTED = 1_000;
@@ -150,16 +137,16 @@ export async function setUpAccount(deps: {
       .list({ limit: 100 })
       .autoPagingToArray({ limit: MAX_LISTED });
     const found = existing.find((one) => one.url === url);
-    const events = [...WEBHOOK_EVENTS];
+    const events = EFFECTIVE_TYPES as readonly EnabledEvent[];
     if (!found) {
-      const params = { url, enabled_events: events, api_version: Stripe.API_VERSION, metadata: OURS };
+      const params = { url, enabled_events: [...events], api_version: Stripe.API_VERSION, metadata: OURS };
       const made = await stripe.webhookEndpoints.create(params, keyed(params));
       steps.push(`webhook endpoint ${url}: made`);
       return made.secret ?? null;
     }
     const lacking = events.filter((type) => !found.enabled_events.some((one) => one === type || one === '*'));
     if (lacking.length > 0) {
-      const enabled = [...new Set([...found.enabled_events, ...events])] as typeof events;
+      const enabled = [...new Set([...(found.enabled_events as EnabledEvent[]), ...events])];
       await stripe.webhookEndpoints.update(found.id, { enabled_events: enabled }, keyed([found.id, enabled]));
     }
     const version = found.api_version ?? 'the account’s';

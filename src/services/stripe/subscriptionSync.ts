@@ -78,8 +78,11 @@ const DUPLICATE_KEY = 11_000;
 const dateOf = (seconds: number | null | undefined): Date | null =>
   seconds ? new Date(seconds * 1000) : null;
 
-const textOf = (value: unknown): string =>
-  value instanceof Date ? value.toISOString() : String(value ?? 'none');
+/** As a person reads it; of an object all that is in it. */
+function textOf(value: unknown): string {
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? 'none');
+}
 
 export function createSubscriptionSync(deps: {
   models: Models;

@@ -7,6 +7,7 @@ import { type Customer, type Customers, digest } from '../stripe/customers.js';
 import { callingStripe, isMissing } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
+import { priceForSale, refuseContract } from './sale.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 export type { BillingSubscriptionDoc };
@@ -64,22 +65,6 @@ export function createSubscriptions(deps: {
     if ((await customers.find(tenantId))?.email) return null;
     const tenant = await models.tenants.findById(tenantId, { email: 1 }).lean<{ email: string | null }>();
     return tenant?.email ?? null;
-  }
-
-  /** @returns the Stripe price of a tier that can be bought by checkout */
-  function priceToBuy(tier: string): string {
-    const words = tier.toLowerCase();
-    switch (tiers.get(tier).checkout) {
-      case 'NONE':
-        throw badInput('input.tier', `The ${words} tier does not require checkout`);
-      case 'CONTACT_SALES':
-        throw badInput('input.tier', `The ${words} tier has custom pricing, contact sales`);
-      case 'SELF_SERVICE': {
-        const priceId = tiers.getStripePriceId(tier);
-        if (!priceId) throw badInput('input.tier', `The ${words} tier is not for sale here`);
-        return priceId;
-      }
-    }
   }
 
   /** A tenant tries once: whoever had a subscription, to any tier, pays from the first day. */
@@ -181,7 +166,7 @@ export function createSubscriptions(deps: {
     },
 
     async checkout(tenantId, request) {
-      const priceId = priceToBuy(request.tier);
+      const priceId = priceForSale(tiers, request.tier, 'input.tier');
       return callingStripe(log, async () => {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           await refuseSecond(tenantId);
@@ -228,10 +213,6 @@ export function createSubscriptions(deps: {
       );
     },
   };
-}
-
-function refuseContract({ contract }: BillingSubscriptionDoc): void {
-  if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
 }
 
 const SESSION_ID = '{CHECKOUT_SESSION_ID}';

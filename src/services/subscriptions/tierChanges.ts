@@ -6,6 +6,7 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
+import { priceForSale, refuseContract } from './sale.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 /** When a change of tier takes effect, and what it costs. All amounts in cents. */
@@ -56,19 +57,13 @@ export function createTierChanges(deps: {
   /** A tier that is priced by contract is the largest. */
   const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
 
-  function priceIdOf({ tier, argument }: Wanted): string {
-    const words = tier.toLowerCase();
-    if (tiers.get(tier).checkout === 'CONTACT_SALES')
-      throw badInput(argument, `The ${words} tier has custom pricing, contact sales`);
-    const priceId = tiers.getStripePriceId(tier);
-    if (tiers.get(tier).checkout === 'NONE' || !priceId)
-      throw badInput(argument, `The ${words} tier is not for sale here`);
-    return priceId;
-  }
+  const priceIdOf = ({ tier, argument }: Wanted): string => priceForSale(tiers, tier, argument);
 
-  function wayTo({ tier: present, status, contract }: BillingSubscriptionDoc, wanted: Wanted): Way {
+  /** @throws BAD_USER_INPUT where there is none */
+  function wayTo(subscription: BillingSubscriptionDoc, wanted: Wanted): Way {
+    const { tier: present, status } = subscription;
     const { tier, immediately } = wanted;
-    if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
+    refuseContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
     if (tier === present) return 'STAY';
     priceIdOf(wanted);

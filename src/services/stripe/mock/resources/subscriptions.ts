@@ -1,125 +1,22 @@
 import { z } from 'zod';
 import { cancelNow } from '../billing/cancellation.js';
 import { attachCard } from '../billing/cards.js';
+import { inlinePrice } from '../billing/inlinePrice.js';
 import type { ItemChange } from '../billing/items.js';
 import { pause, resume } from '../billing/renewal.js';
 import { startSubscription } from '../billing/start.js';
 import { updateSubscription } from '../billing/update.js';
 import { invalidRequest, missingParameter, noSuch } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
-import {
-  clearable,
-  expand,
-  flag,
-  ignoring,
-  integer,
-  listOf,
-  mergeMetadata,
-  metadata,
-  natural,
-  range,
-  text,
-} from '../http/params.js';
-import { mockId } from '../ids.js';
+import { expand, ignoring, mergeMetadata, range, text } from '../http/params.js';
 import { customers } from '../objects/customer.js';
-import { buildPrice, prices, subscribablePrice } from '../objects/price.js';
-import { products } from '../objects/product.js';
+import { subscribablePrice } from '../objects/price.js';
 import { type ItemTerms, type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
+import { cancellationDetails, change, creation } from './subscriptionParams.js';
 
 const DAY_S = 86_400;
 const ENDED = ['canceled', 'incomplete_expired'];
-
-const cancelAt = z.union([z.literal(''), z.enum(['min_period_end', 'max_period_end']), integer]).optional();
-const cancellationDetails = z
-  .strictObject({
-    comment: clearable.optional(),
-    feedback: clearable.optional(),
-    ...ignoring('feedback_option'),
-  })
-  .optional();
-const priceData = z
-  .strictObject({
-    currency: text,
-    product: text,
-    unit_amount: natural,
-    recurring: z.strictObject({
-      interval: z.enum(['day', 'week', 'month', 'year']),
-      interval_count: integer.optional(),
-    }),
-    ...ignoring('tax_behavior'),
-  })
-  .optional();
-const item = {
-  price: text.optional(),
-  price_data: priceData,
-  quantity: natural.optional(),
-  metadata,
-};
-const discountTerms = z.strictObject({
-  coupon: text.optional(),
-  promotion_code: text.optional(),
-  discount: text.optional(),
-});
-const shared = {
-  cancel_at: cancelAt,
-  cancel_at_period_end: flag.optional(),
-  default_payment_method: text.optional(),
-  description: clearable.optional(),
-  discounts: listOf(discountTerms, 20).optional(),
-  metadata,
-  trial_end: z.union([z.literal('now'), integer]).optional(),
-  trial_settings: z
-    .strictObject({
-      end_behavior: z.strictObject({ missing_payment_method: z.enum(['cancel', 'create_invoice', 'pause']) }),
-    })
-    .optional(),
-  expand,
-  ...ignoring('automatic_tax'),
-  collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
-  days_until_due: natural.optional(),
-  ...ignoring('off_session', 'payment_settings'),
-};
-const creation = z.strictObject({
-  ...shared,
-  customer: text,
-  items: listOf(z.strictObject(item), 20),
-  trial_period_days: natural.optional(),
-  payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
-  ...ignoring('billing_mode', 'proration_behavior'),
-});
-const change = z.strictObject({
-  ...shared,
-  items: listOf(
-    z.strictObject({ ...item, id: text.optional(), deleted: flag.optional(), ...ignoring('clear_usage') }),
-    20,
-  ).optional(),
-  proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
-  proration_date: integer.optional(),
-  payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
-  cancellation_details: cancellationDetails,
-  billing_cycle_anchor: z.strictObject({ type: z.enum(['now', 'unchanged']) }).optional(),
-});
-
-/** A price that is made for one subscription. */
-async function inlinePrice(
-  { tx, nowS, emit }: Call,
-  data: z.infer<typeof priceData>,
-): Promise<string | undefined> {
-  if (!data) return undefined;
-  const { body: product } = await tx.get(products, data.product, 'items[0][price_data][product]');
-  const terms = {
-    currency: data.currency,
-    unitAmountCents: data.unit_amount,
-    product: product.id,
-    interval: data.recurring.interval,
-    intervalCount: data.recurring.interval_count ?? 1,
-  };
-  const body = buildPrice(mockId(prices.prefix), terms, nowS);
-  await tx.insert(prices, body.id, body, null);
-  await emit('price.created', body);
-  return body.id;
-}
 
 async function applyChange(
   call: Call,

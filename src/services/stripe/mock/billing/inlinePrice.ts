@@ -1,0 +1,31 @@
+import { mockId } from '../ids.js';
+import { buildPrice, prices } from '../objects/price.js';
+import { products } from '../objects/product.js';
+import type { Change } from '../operation.js';
+
+export interface InlinePrice {
+  currency: string;
+  product: string;
+  unit_amount: number;
+  recurring: { interval: 'day' | 'week' | 'month' | 'year'; interval_count?: number | undefined };
+}
+
+/** A price that is made for one subscription. */
+export async function inlinePrice(
+  { tx, nowS, emit }: Change,
+  data: InlinePrice | undefined,
+): Promise<string | undefined> {
+  if (!data) return undefined;
+  const { body: product } = await tx.get(products, data.product, 'items[0][price_data][product]');
+  const terms = {
+    currency: data.currency,
+    unitAmountCents: data.unit_amount,
+    product: product.id,
+    interval: data.recurring.interval,
+    intervalCount: data.recurring.interval_count ?? 1,
+  };
+  const body = buildPrice(mockId(prices.prefix), terms, nowS);
+  await tx.insert(prices, body.id, body, null);
+  await emit('price.created', body);
+  return body.id;
+}

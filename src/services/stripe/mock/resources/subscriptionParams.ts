@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import {
+  clearable,
+  expand,
+  flag,
+  ignoring,
+  integer,
+  listOf,
+  metadata,
+  natural,
+  text,
+} from '../http/params.js';
+
+const cancelAt = z.union([z.literal(''), z.enum(['min_period_end', 'max_period_end']), integer]).optional();
+export const cancellationDetails = z
+  .strictObject({
+    comment: clearable.optional(),
+    feedback: clearable.optional(),
+    ...ignoring('feedback_option'),
+  })
+  .optional();
+export const priceData = z
+  .strictObject({
+    currency: text,
+    product: text,
+    unit_amount: natural,
+    recurring: z.strictObject({
+      interval: z.enum(['day', 'week', 'month', 'year']),
+      interval_count: integer.optional(),
+    }),
+    ...ignoring('tax_behavior'),
+  })
+  .optional();
+const item = {
+  price: text.optional(),
+  price_data: priceData,
+  quantity: natural.optional(),
+  metadata,
+};
+const discountTerms = z.strictObject({
+  coupon: text.optional(),
+  promotion_code: text.optional(),
+  discount: text.optional(),
+});
+const shared = {
+  cancel_at: cancelAt,
+  cancel_at_period_end: flag.optional(),
+  default_payment_method: text.optional(),
+  description: clearable.optional(),
+  discounts: listOf(discountTerms, 20).optional(),
+  metadata,
+  trial_end: z.union([z.literal('now'), integer]).optional(),
+  trial_settings: z
+    .strictObject({
+      end_behavior: z.strictObject({ missing_payment_method: z.enum(['cancel', 'create_invoice', 'pause']) }),
+    })
+    .optional(),
+  expand,
+  ...ignoring('automatic_tax'),
+  collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
+  days_until_due: natural.optional(),
+  ...ignoring('off_session', 'payment_settings'),
+};
+export const creation = z.strictObject({
+  ...shared,
+  customer: text,
+  items: listOf(z.strictObject(item), 20),
+  trial_period_days: natural.optional(),
+  payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
+  ...ignoring('billing_mode', 'proration_behavior'),
+});
+export const change = z.strictObject({
+  ...shared,
+  items: listOf(
+    z.strictObject({ ...item, id: text.optional(), deleted: flag.optional(), ...ignoring('clear_usage') }),
+    20,
+  ).optional(),
+  proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
+  proration_date: integer.optional(),
+  payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
+  cancellation_details: cancellationDetails,
+  billing_cycle_anchor: z.strictObject({ type: z.enum(['now', 'unchanged']) }).optional(),
+});
