@@ -1,4 +1,5 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import { createErrorFormatter } from './directives/clientErrors.js';
@@ -15,7 +16,8 @@ export function createApollo(deps: {
   const { schema, plugins, log } = deps;
   return new ApolloServer<Context>({
     schema,
-    plugins,
+    // Cache control would wrap every resolver, to find out that nothing may be cached.
+    plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
     formatError: createErrorFormatter(log),
     includeStacktraceInErrorResponses: false,
     introspection: true,

@@ -31,6 +31,7 @@ import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { mockPages } from './rest/mockPages.js';
+import { mockPortal } from './rest/mockPortal.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -83,6 +84,8 @@ export async function startApp(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     trustProxy: config.trustProxy,
+    // One logger for all: a child for each request would cost more than the parsing of its query.
+    childLoggerFactory: (logger) => logger,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     // Draft 7 words of OpenAPI that Ajv would refuse.
@@ -132,22 +135,25 @@ export async function startApp(
         'request',
       );
     });
-    await server.register(cors, {
-      origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
-      exposedHeaders: EXPOSED_HEADERS,
-      maxAge: 600,
-    });
+    if (config.corsOrigins.length > 0) {
+      await server.register(cors, {
+        origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+        exposedHeaders: EXPOSED_HEADERS,
+        maxAge: 600,
+      });
+    }
     await server.register(swagger, { openapi: OPENAPI });
     await server.register(swaggerUi, { routePrefix: '/docs' });
     await server.register(health({ ready }));
     await server.register(upgradePage(services));
     await server.register(billingRoutes({ services, authenticate }));
     await server.register(webhookRoute(services));
-    const { mockStripe } = services;
-    if (mockStripe) {
+    const { mockStripe, mockTrigger } = services;
+    if (mockStripe && mockTrigger) {
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
-      await server.register(mockPages({ mockStripe, isOperator }));
+      await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));
+      await server.register(mockPortal(mockStripe));
     }
     mountGraphql('/graphql', ['GET', 'POST'], apollo);
     if (subgraphApollo && gatewaySecret) {

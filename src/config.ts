@@ -7,9 +7,12 @@ import { type Catalogue, parseCatalogue } from './services/tiers/catalogue.js';
 export interface StripeConfig {
   mode: 'mock' | 'live';
   secretKey: string | null;
-  webhookSecret: string | null;
+  /** Any of them signs; in live mode there is at least one. */
+  webhookSecrets: readonly string[];
   /** Stripe price id by tier name. */
   priceIds: Readonly<Record<string, string>>;
+  /** The billing portal's configuration at Stripe; null: the account's default. */
+  portalConfiguration: string | null;
   /** Another server that speaks Stripe's API. */
   apiBase: URL | null;
 }
@@ -106,7 +109,15 @@ const environment = z.object({
     .optional(),
   STRIPE_WEBHOOK_SECRET: z
     .string()
-    .regex(/^whsec_\S+$/, 'must be a Stripe webhook secret (whsec_…)')
+    .transform((list) => list.split(',').map((secret) => secret.trim()))
+    .refine(
+      (secrets) => secrets.length <= 2 && secrets.every((secret) => /^whsec_\S+$/.test(secret)),
+      'must be a Stripe webhook secret (whsec_…), or two with a comma between while they are exchanged',
+    )
+    .optional(),
+  STRIPE_PORTAL_CONFIGURATION: z
+    .string()
+    .regex(/^bpc_\S+$/, 'must be the id of a portal configuration (bpc_…)')
     .optional(),
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
@@ -160,6 +171,36 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     catalogue,
   };
 }
+
+/** What `npm run stripe:setup` needs: prices and the webhook's secret are what it makes. */
+export interface StripeSetupConfig {
+  catalogue: Catalogue;
+  publicUrl: string | null;
+  stripe: Pick<StripeConfig, 'secretKey' | 'apiBase'>;
+}
+
+/** @throws ConfigError that lists every fault */
+export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): StripeSetupConfig {
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+  const faults: string[] = [];
+  const parsed = setupEnvironment.safeParse(present);
+  if (!parsed.success)
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const catalogue = readCatalogue(present.CATALOG_FILE, faults);
+  if (!parsed.success || !catalogue) throw new ConfigError(faults);
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_BASE: apiBase, PUBLIC_URL: publicUrl } = parsed.data;
+  return {
+    catalogue,
+    publicUrl: publicUrl ?? null,
+    stripe: { secretKey, apiBase: apiBase ?? null },
+  };
+}
+
+const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({
+  STRIPE_SECRET_KEY: z
+    .string({ error: 'is missing' })
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
+});
 
 type Environment = z.infer<typeof environment>;
 
@@ -218,8 +259,9 @@ function readStripe(
   return {
     mode: mock ? 'mock' : 'live',
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
-    webhookSecret: vars.STRIPE_WEBHOOK_SECRET ?? null,
+    webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
     priceIds,
+    portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
   };
 }

@@ -4,7 +4,9 @@
 
 import type { Log } from '../binaries/source.js';
 import { findMongod } from './binary.js';
-import { type Mongod, startMongod } from './process.js';
+import { ownerState, readOwner } from './owner.js';
+import { filesIn, type Mongod, startMongod } from './process.js';
+import { memberUri } from './replicaSet.js';
 
 export type { Log } from '../binaries/source.js';
 export { findMongod } from './binary.js';
@@ -27,6 +29,13 @@ export interface EmbeddedMongodOptions {
 export async function startEmbeddedMongod({ dataDir, log }: EmbeddedMongodOptions): Promise<Mongod> {
   const mongod = await startMongod({ binary: await findMongod({ log }), dataDir, log });
   return { ...mongod, uri: withDatabase(mongod.uri, DATABASE) };
+}
+
+/** @returns the address of the MongoDB that a running server has on the directory; null when none runs */
+export async function runningMongod(dataDir: string): Promise<string | null> {
+  const files = filesIn(dataDir);
+  const state = await ownerState(await readOwner(files.owner), files.data);
+  return state.kind === 'live' ? withDatabase(memberUri(state.owner.port), DATABASE) : null;
 }
 
 /** @returns the connection string with its database name set */

@@ -92,7 +92,7 @@ export interface MongodFiles {
   owner: string;
 }
 
-function filesIn(dataDir: string): MongodFiles {
+export function filesIn(dataDir: string): MongodFiles {
   // Absolute: a second server, started elsewhere, looks for this very path in the arguments of our mongod.
   const directory = resolve(dataDir);
   return {

@@ -131,6 +131,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           await end(request);
           const { response, contextValue: context, errors = [] } = request;
           const passage = passages.get(context);
+          response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
           if (passage?.metered) {
             const isAway = errors.some(isOurFault);

@@ -15,8 +15,10 @@ import {
   webhookEndpointSchema,
 } from './outgoingWebhook.js';
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
+import { type ReconcileRunDoc, reconcileRunSchema } from './reconcileRun.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
+import { type StripeRateDoc, stripeRateSchema } from './stripeRate.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
 import { type UsageAlertDoc, usageAlertSchema } from './usageAlert.js';
 import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
@@ -43,6 +45,8 @@ export interface Models {
   usageEventBatches: Model<UsageEventBatchDoc>;
   usageReports: Model<UsageReportDoc>;
   leases: Model<LeaseDoc>;
+  stripeRates: Model<StripeRateDoc>;
+  reconcileRuns: Model<ReconcileRunDoc>;
   webhookEndpoints: Model<WebhookEndpointDoc>;
   webhookDeliveries: Model<WebhookDeliveryDoc>;
   announcedStates: Model<AnnouncedStateDoc>;
@@ -70,6 +74,8 @@ export function createModels(connection: Connection): Models {
     usageEventBatches: model('UsageEventBatch', usageEventBatchSchema),
     usageReports: model('UsageReport', usageReportSchema),
     leases: model('Lease', leaseSchema),
+    stripeRates: model('StripeRate', stripeRateSchema),
+    reconcileRuns: model('ReconcileRun', reconcileRunSchema),
     webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
     webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
     announcedStates: model('AnnouncedState', announcedStateSchema),

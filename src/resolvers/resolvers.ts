@@ -2,12 +2,14 @@
 import 'reflect-metadata';
 import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';
+import { BillingAccountResolver } from './billingAccountResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
 import { UsageResolver } from './usageResolver.js';
+import { WebhookEventResolver } from './webhookEventResolver.js';
 import { WebhookResolver } from './webhookResolver.js';
 
 /** Every resolver of the schema. */
@@ -15,10 +17,12 @@ export const resolvers = [
   TierResolver,
   TenantResolver,
   SubscriptionResolver,
+  BillingAccountResolver,
   UsageResolver,
   AlertResolver,
   MeteringResolver,
   ApiKeyResolver,
   MemoryResolver,
   WebhookResolver,
+  WebhookEventResolver,
 ] as const;

@@ -1,14 +1,16 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { badInput } from '../errors.js';
 import type { Inbox } from '../services/stripe/inbox.js';
-import type { ReceivedEvent } from '../services/stripe/webhookVerifier.js';
+import type { Refusals } from '../services/stripe/refusals.js';
+import type { WebhookVerifier } from '../services/stripe/webhookVerifier.js';
 
 const MAX_BODY_BYTES = 1_048_576;
 
 /** Where Stripe posts events. Answered when the event is on disk; a failure to store is a 5xx, and Stripe retries. */
 export function webhookRoute(deps: {
-  verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
+  verify: WebhookVerifier;
   inbox: Inbox;
+  webhookRefusals: Refusals;
 }): FastifyPluginAsync {
   return async (app) => {
     // The signature is over the bytes as they came.
@@ -20,8 +22,14 @@ export function webhookRoute(deps: {
         done(null, body);
       },
     );
+    app.addHook('onError', async (_request, _reply, error) => {
+      if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') deps.webhookRefusals.count('size');
+    });
     app.post('/v1/billing/webhook', { schema: OPENAPI }, async (request) => {
-      if (!Buffer.isBuffer(request.body) || request.body.length === 0) throw badInput('body', 'is empty');
+      if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
+        deps.webhookRefusals.count('body');
+        throw badInput('body', 'is empty');
+      }
       const signature = request.headers['stripe-signature'];
       const event = deps.verify(request.body, Array.isArray(signature) ? signature.join(',') : signature);
       const outcome = await deps.inbox.receive(event);

@@ -47,6 +47,15 @@ export class SubscriptionType {
   @Field(() => DateTimeScalar, { nullable: true })
   trialEnd!: Date | null;
 
+  @Field(() => TierName, {
+    nullable: true,
+    description: 'The tier that follows, where a change is scheduled.',
+  })
+  scheduledTier!: string | null;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  scheduledAt!: Date | null;
+
   @Field(() => String, { nullable: true })
   stripeSubscriptionId!: string | null;
 }

@@ -32,14 +32,23 @@ import { createRedis } from './redis.js';
 import type { Services } from './services.js';
 import { createStorage } from './storage/storage.js';
 import { createCustomers } from './stripe/customers.js';
-import { createEventEffect } from './stripe/eventEffects.js';
 import { createInbox, type Inbox } from './stripe/inbox.js';
+import { createLaneEffect } from './stripe/laneEffects.js';
 import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
+import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
+import { createReconcile, type Reconcile } from './stripe/reconcile.js';
+import { createRefusals, type Refusals } from './stripe/refusals.js';
+import { createRequestRate } from './stripe/requestRate.js';
 import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
-import { createWebhookVerifier, type ReceivedEvent } from './stripe/webhookVerifier.js';
+import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVerifier.js';
+import { createBillingAccount } from './subscriptions/billingAccount.js';
+import { createContracts } from './subscriptions/contracts.js';
+import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
+import { createTierChanges } from './subscriptions/tierChanges.js';
 import { createEntitlements } from './tiers/entitlements.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
@@ -53,11 +62,15 @@ export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
   inbox: Inbox;
+  reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
   usageReporter: UsageReporter;
-  verify: (body: Buffer, signature: string | undefined) => ReceivedEvent;
+  verify: WebhookVerifier;
+  /** Requests to the webhook that were refused. */
+  webhookRefusals: Refusals;
   /** null in live mode. */
   mockStripe: MockStripe | null;
+  mockTrigger: MockTrigger | null;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -67,6 +80,7 @@ const SETTLE_MS = 3_000;
 /** Longer than a page of reports takes, with Stripe's retries. */
 const REPORTER_LEASE_MS = 600_000;
 const ANNOUNCER_LEASE_MS = 30_000;
+const RECONCILE_LEASE_MS = 120_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -97,13 +111,34 @@ export function createServices({
   const tenants = createTenants({ ...base, apiKeys, defaultTier: tiers.defaultTier.name, changed });
   const storage = createStorage(base);
 
-  let webhookSecret = config.stripe.webhookSecret ?? '';
+  let webhookSecrets = config.stripe.webhookSecrets;
   const mock = isMock ? createMock() : null;
-  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null);
+  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null, createRequestRate(base));
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
-  const inbox = createInbox({ ...base, effect: createEventEffect({ customers, sync }) });
+  const held = createHeldSubscriptions({ models, sync });
+  const subscriptionChanges = createSubscriptionChanges({ stripe });
+  const subscriptions = createSubscriptions({
+    ...base,
+    stripe,
+    tiers,
+    customers,
+    held,
+    changes: subscriptionChanges,
+  });
+  const webhookRefusals = createRefusals();
+  const effect = createLaneEffect({ models, stripe, customers, sync });
+  const inbox = createInbox({ ...base, effect, refusals: webhookRefusals });
+  const reconcile = createReconcile({
+    ...base,
+    stripe,
+    sync,
+    inbox,
+    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
+  });
   const mockStripe = mock && settling(mock, inbox);
+  const mockTrigger =
+    mock && settlingTrigger(createMockTrigger({ mock, customers, tenants, tiers, log }), mock, inbox);
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
   const endpointNames = createEndpointNames(base);
@@ -176,7 +211,7 @@ export function createServices({
       prices,
       meterEventNames: [METER_EVENT_NAME],
     };
-    return createMockStripe({ ...deps, webhookSecret: () => webhookSecret });
+    return createMockStripe({ ...deps, webhookSecret: () => webhookSecrets[0] ?? '' });
   }
 
   return {
@@ -185,11 +220,21 @@ export function createServices({
     alerts,
     apiKeys,
     authenticator,
+    contracts: createContracts({ ...base, stripe, tiers, tenants, customers, subscriptions, held, sync }),
+    billingAccount: createBillingAccount({
+      ...base,
+      stripe,
+      customers,
+      held,
+      portalConfiguration: config.stripe.portalConfiguration,
+    }),
     concurrency: sharedConcurrency ?? createConcurrency(),
     entitlements,
     fieldLimits: createFieldLimits({ windows }),
     inbox,
+    reconcile,
     mockStripe,
+    mockTrigger,
     storage,
     tenants,
     tiers,
@@ -199,7 +244,8 @@ export function createServices({
       // The next review finds what this could not tell.
       stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
     }),
-    subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
+    subscriptions,
+    tierChanges: createTierChanges({ ...base, stripe, tiers, held, changes: subscriptionChanges }),
     usage,
     overage: createOverage({
       tenants,
@@ -215,15 +261,24 @@ export function createServices({
     outgoingWebhooks,
     webhookDeliveries,
     webhookEndpoints: createWebhookEndpoints(base),
-    verify: createWebhookVerifier({ clock, secret: () => webhookSecret, acceptUnsigned: isMock }),
+    verify: createWebhookVerifier({
+      clock,
+      secrets: () => webhookSecrets,
+      refusals: webhookRefusals,
+      acceptUnsigned: isMock,
+    }),
+    webhookRefusals,
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
+    localPortalUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/portal/${sessionId}` : null),
     async start() {
-      if (isMock) webhookSecret ||= await loadMockWebhookSecret(models.connection);
+      if (isMock && webhookSecrets.length === 0)
+        webhookSecrets = [await loadMockWebhookSecret(models.connection)];
       changes.start();
       await redis?.start();
       await admission.start();
       await mockStripe?.start();
       inbox.start();
+      reconcile.start();
       usageReporter.start();
       outgoingWebhooks.start();
       countLeftovers();
@@ -237,6 +292,7 @@ export function createServices({
     async stop() {
       clearInterval(sweeping);
       await mockStripe?.stop();
+      await reconcile.stop();
       await inbox.stop();
       await usageReporter.stop();
       await outgoingWebhooks.stop();
@@ -253,17 +309,30 @@ export function createServices({
 
 /** Whoever leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */
 function settling(mock: MockStripe, inbox: Inbox): MockStripe {
-  async function settled<T>(result: T): Promise<T> {
-    await mock.delivered(SETTLE_MS).catch(() => undefined);
-    await inbox.idle(SETTLE_MS);
-    return result;
-  }
+  const settled = settler(mock, inbox);
   return {
     ...mock,
     checkout: {
       ...mock.checkout,
-      complete: async (sessionId) => settled(await mock.checkout.complete(sessionId)),
+      complete: async (sessionId, code) => settled(await mock.checkout.complete(sessionId, code)),
+    },
+    portal: {
+      ...mock.portal,
+      act: async (sessionId, action) => settled(await mock.portal.act(sessionId, action)),
     },
     advanceClock: async (seconds) => settled(await mock.advanceClock(seconds)),
   };
 }
+
+const settlingTrigger = (trigger: MockTrigger, mock: MockStripe, inbox: Inbox): MockTrigger => {
+  const settled = settler(mock, inbox);
+  return async (event, tenantId) => settled(await trigger(event, tenantId));
+};
+
+const settler =
+  (mock: MockStripe, inbox: Inbox) =>
+  async <T>(result: T): Promise<T> => {
+    await mock.delivered(SETTLE_MS).catch(() => undefined);
+    await inbox.idle(SETTLE_MS);
+    return result;
+  };

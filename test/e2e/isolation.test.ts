@@ -83,6 +83,21 @@ const QUERIES: Record<string, Attempt> = {
     field: ({ id }) => `alerts(tenantId: "${id}") { edges { node { id } } }`,
     expect: 'FORBIDDEN',
   },
+  invoices: {
+    who: 'tenant',
+    field: ({ id }) => `invoices(tenantId: "${id}") { edges { node { id number } } }`,
+    expect: 'FORBIDDEN',
+  },
+  paymentMethods: {
+    who: 'tenant',
+    field: ({ id }) => `paymentMethods(tenantId: "${id}") { id last4 }`,
+    expect: 'FORBIDDEN',
+  },
+  previewTierChange: {
+    who: 'tenant',
+    field: () => 'previewTierChange(tier: FREE) { effectiveAt }',
+    expect: 'BAD_USER_INPUT',
+  },
   usageReports: {
     who: 'tenant',
     field: ({ id }) => `usageReports(tenantId: "${id}") { edges { node { id quantity } } }`,
@@ -118,6 +133,11 @@ const QUERIES: Record<string, Attempt> = {
        near: searchMemories(input: { embedding: [1, 2, 3] }) { memory { content } }`,
     expect: own([]),
   },
+  webhookEvents: {
+    who: 'operator',
+    field: () => 'webhookEvents { edges { node { id object } } }',
+    expect: 'FORBIDDEN',
+  },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
   webhookDeliveries: {
     who: 'operator',
@@ -142,6 +162,23 @@ const MUTATIONS: Record<string, Attempt> = {
     who: 'tenant',
     field: () => 'cancelSubscription(input: { atPeriodEnd: false }) { id status }',
     expect: 'BAD_USER_INPUT',
+  },
+  changeTier: {
+    who: 'tenant',
+    field: () => 'changeTier(input: { tier: FREE, immediately: true }) { id status }',
+    expect: 'BAD_USER_INPUT',
+  },
+  createPortalSession: {
+    who: 'tenant',
+    // The second tenant has a customer of its own by now.
+    field: () => 'createPortalSession(input: { returnUrl: "http://localhost/back" }) { id url localUrl }',
+    expect: notNull,
+  },
+  createEnterpriseSubscription: {
+    who: 'operator',
+    field: ({ id }) =>
+      `createEnterpriseSubscription(input: { tenantId: "${id}", monthlyPriceCents: 1, termMonths: 1 }) { id }`,
+    expect: 'FORBIDDEN',
   },
   resumeSubscription: { who: 'tenant', field: () => 'resumeSubscription { id }', expect: 'BAD_USER_INPUT' },
   reportUsage: {
@@ -210,6 +247,11 @@ const MUTATIONS: Record<string, Attempt> = {
   deleteWebhookEndpoint: {
     who: 'operator',
     field: () => 'deleteWebhookEndpoint(id: "we_x")',
+    expect: 'FORBIDDEN',
+  },
+  replayWebhookEvent: {
+    who: 'operator',
+    field: () => 'replayWebhookEvent(id: "evt_1") { id }',
     expect: 'FORBIDDEN',
   },
   resendWebhookDelivery: {
@@ -460,7 +502,15 @@ describe('by the side', () => {
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
     // These name the tenant that they are about.
-    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts', 'usageReports'];
+    const naming = [
+      'tenant',
+      'createApiKey',
+      'recordUsage',
+      'alerts',
+      'usageReports',
+      'invoices',
+      'paymentMethods',
+    ];
     for (const { root, name, field } of FIELDS.filter(
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {

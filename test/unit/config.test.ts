@@ -70,7 +70,7 @@ describe('without any variable', () => {
       sandbox: true,
       graceDays: 14,
       subgraph: { gatewaySecret: null, typePrefix: 'Billing', fieldPrefix: '' },
-      stripe: { mode: 'mock', secretKey: null, webhookSecret: null, apiBase: null },
+      stripe: { mode: 'mock', secretKey: null, webhookSecrets: [], apiBase: null },
     });
     expect(isAbsolute(config.dataDir)).toBe(true);
     expect(config.catalogue).toEqual(defaultCatalogue);
@@ -161,7 +161,7 @@ describe('Stripe', () => {
     expect(stripe).toMatchObject({
       mode: 'live',
       secretKey: 'sk_test_1',
-      webhookSecret: 'whsec_1',
+      webhookSecrets: ['whsec_1'],
       priceIds: { PRO: 'price_1PRO' },
     });
     expect(Object.keys(stripe.priceIds)).toEqual(['PRO']);

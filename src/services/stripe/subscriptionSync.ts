@@ -4,18 +4,24 @@ import type { Clock } from '../../clock.js';
 import type { BillingSubscriptionDoc, SubscriptionStatus } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { Tiers } from '../tiers/tiers.js';
+import { contractOf } from './contractMetadata.js';
 import type { Customers } from './customers.js';
-import { isMissing } from './stripeErrors.js';
+import { isMissing, isRemembered } from './stripeErrors.js';
 
 /** Writes customers and their subscriptions as Stripe has them now, whatever made us look. */
 export interface SubscriptionSync {
   /** Fetches and writes. @returns why there was nothing to write, or null */
   sync(stripeCustomerId: string): Promise<string | null>;
+  /** Fetches and compares, and writes nothing. @returns what `sync` would mend, or null */
+  difference(stripeCustomerId: string): Promise<Difference | null>;
+  /** @returns customers of subscriptions that, by themselves, do not fit what is stored: to be looked at */
+  suspects(listed: readonly Stripe.Subscription[]): Promise<string[]>;
   /** The same for the tenant's customer, if it has one. */
   syncTenant(tenantId: string): Promise<void>;
   /**
    * Changes a subscription at Stripe and writes the answer, unless something else wrote since it was read: then it
-   * fetches.
+   * fetches. A failure that Stripe repeats under its idempotency key makes the next try another revision.
+   * @param change its answer has the schedule expanded: see `WITH_SCHEDULE`
    * @returns what is stored then
    */
   change(
@@ -23,6 +29,18 @@ export interface SubscriptionSync {
     change: () => Promise<Stripe.Subscription>,
   ): Promise<BillingSubscriptionDoc>;
 }
+
+/** What is not as Stripe has it, in a person's words. */
+export interface Difference {
+  kind: 'subscription' | 'customer';
+  /** Stripe's id. */
+  object: string;
+  tenantId: string;
+  found: string;
+}
+
+/** What an answer must have of a subscription for its scheduled tier to be read. */
+export const WITH_SCHEDULE = ['schedule'];
 
 /** Nothing more comes of a subscription in these. */
 export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
@@ -46,6 +64,12 @@ function statusOf({ id, status }: Stripe.Subscription): SubscriptionStatus {
 
 const rankOf = (subscription: Stripe.Subscription): number => RANK[statusOf(subscription)];
 
+/** What Stripe has of a customer now, its subscriptions newest first. */
+interface Present {
+  customer: Stripe.Customer;
+  subscriptions: Stripe.Subscription[];
+}
+
 /** The newest of a customer; more are not looked at. */
 const MAX_LISTED = 100;
 const MAX_TRIES = 20;
@@ -53,6 +77,9 @@ const DUPLICATE_KEY = 11_000;
 
 const dateOf = (seconds: number | null | undefined): Date | null =>
   seconds ? new Date(seconds * 1000) : null;
+
+const textOf = (value: unknown): string =>
+  value instanceof Date ? value.toISOString() : String(value ?? 'none');
 
 export function createSubscriptionSync(deps: {
   models: Models;
@@ -68,15 +95,39 @@ export function createSubscriptionSync(deps: {
   const subscriptions = models.billingSubscriptions;
 
   /** What it buys; a price that is no longer for sale keeps the tier that it bought. What has ended may have any price. */
-  function boughtBy({ id, items, status }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
+  function boughtBy(
+    { id, items, status, metadata }: Stripe.Subscription,
+    stored: BillingSubscriptionDoc | null,
+  ) {
     for (const item of items.data) {
       const tier = tiers.getTierFromPriceId(item.price.id);
       if (tier) return { item, tier: tier.name };
     }
+    const contract = contractOf(metadata);
+    const [first] = items.data;
+    if (contract && first && tiers.has(contract.tier)) return { item: first, tier: contract.tier };
     if (stored?.stripeSubscriptionId !== id) return null;
     const over = ENDED.some((ended) => ended === status);
     const item = items.data.find(({ price }) => over || price.id === stored.priceId);
     return item ? { item, tier: stored.tier } : null;
+  }
+
+  /** The tier that comes next. A schedule that is not at hand is the one that is known, or tells nothing. */
+  function scheduledIn({ schedule }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
+    if (!schedule) return { scheduleId: null, scheduledTier: null, scheduledAt: null };
+    if (typeof schedule === 'string') {
+      const known = stored?.scheduleId === schedule ? stored : null;
+      const { scheduledTier = null, scheduledAt = null } = known ?? {};
+      return { scheduleId: schedule, scheduledTier, scheduledAt };
+    }
+    const next = schedule.phases.find(({ start_date: at }) => at >= (schedule.current_phase?.end_date ?? 0));
+    const price = next?.items[0]?.price;
+    const tier = price ? tiers.getTierFromPriceId(typeof price === 'string' ? price : price.id) : null;
+    return {
+      scheduleId: schedule.id,
+      scheduledTier: tier?.name ?? null,
+      scheduledAt: tier ? dateOf(next?.start_date) : null,
+    };
   }
 
   function stateOf(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
@@ -84,6 +135,7 @@ export function createSubscriptionSync(deps: {
     const status = statusOf(subscription);
     const bought = boughtBy(subscription, stored);
     if (!bought) throw new Error(`Subscription ${id} has no price of a tier`);
+    const contract = contractOf(subscription.metadata);
     const since = stored?.stripeSubscriptionId === id ? stored.pastDueSince : null;
     return {
       stripeSubscriptionId: id,
@@ -91,11 +143,15 @@ export function createSubscriptionSync(deps: {
       tier: bought.tier,
       status,
       priceId: bought.item.price.id,
+      itemId: bought.item.id,
       currentPeriodStart: dateOf(bought.item.current_period_start),
       currentPeriodEnd: dateOf(bought.item.current_period_end),
       cancelAtPeriodEnd: subscription.cancel_at_period_end,
       cancelAt: dateOf(subscription.cancel_at),
       trialEnd: dateOf(subscription.trial_end),
+      ...scheduledIn(subscription, stored),
+      contract: contract?.id ?? null,
+      limits: contract?.limits ?? null,
       pastDueSince: status === 'past_due' ? (since ?? new Date(clock.now())) : null,
     };
   }
@@ -137,22 +193,30 @@ export function createSubscriptionSync(deps: {
     changed(tenantId);
   }
 
-  async function fetchCustomer(id: string): Promise<Stripe.Customer | null> {
+  /** One request, unless the customer has no subscription yet. @returns null when Stripe does not have the customer */
+  async function fetchPresent(id: string): Promise<Present | null> {
     try {
-      const customer = await stripe.customers.retrieve(id);
-      return customer.deleted ? null : customer;
+      const { data: found } = await stripe.subscriptions.list({
+        customer: id,
+        status: 'all',
+        limit: MAX_LISTED,
+        expand: ['customer', ...WITH_SCHEDULE].map((field) => `data.${field}`),
+      });
+      const expanded = found.map(({ customer }) => customer).find((customer) => typeof customer === 'object');
+      const customer = expanded ?? (await stripe.customers.retrieve(id));
+      return customer.deleted ? null : { customer, subscriptions: found };
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;
     }
   }
 
-  /** @returns why the customer is nobody's, or null */
-  async function adopt(customer: Stripe.Customer | null): Promise<string | null> {
+  /** @returns the tenant that the customer is tied to now, or why it is nobody's */
+  async function adopt(customer: Stripe.Customer | undefined): Promise<{ tenantId: string } | string> {
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId })))
       return 'the customer belongs to no tenant';
-    return (await customers.adopt(tenantId, customer.id)) ? null : 'the tenant has another customer';
+    return (await customers.adopt(tenantId, customer.id)) ? { tenantId } : 'the tenant has another customer';
   }
 
   /**
@@ -178,32 +242,90 @@ export function createSubscriptionSync(deps: {
   async function sync(stripeCustomerId: string): Promise<string | null> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       // Read before Stripe is asked: if another writes in between, this write does not land and is made anew.
-      const tenantId = await customers.tenantOf(stripeCustomerId);
-      const stored = tenantId ? await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>() : null;
-      const customer = await fetchCustomer(stripeCustomerId);
-      if (!tenantId) {
-        const reason = await adopt(customer);
-        if (reason) return reason;
-        continue;
-      }
-      if (!customer) {
+      const known = await customers.tenantOf(stripeCustomerId);
+      const stored = known ? await subscriptions.findById(known).lean<BillingSubscriptionDoc>() : null;
+      const present = await fetchPresent(stripeCustomerId);
+      // Of a tenant that is found only now nothing was read: what it may have stored keeps this write from landing.
+      const adopted = known ? { tenantId: known } : await adopt(present?.customer);
+      if (typeof adopted === 'string') return adopted;
+      const { tenantId } = adopted;
+      if (!present) {
         await end(tenantId, stripeCustomerId);
         return null;
       }
-      await customers.noteEmail(stripeCustomerId, customer.email);
-      const found = await stripe.subscriptions.list({
-        customer: stripeCustomerId,
-        status: 'all',
-        limit: MAX_LISTED,
-      });
-      const subscription = foremost(found.data, stored);
+      await customers.noteEmail(stripeCustomerId, present.customer.email);
+      const subscription = foremost(present.subscriptions, stored);
       if (!subscription || (await write(tenantId, stored, subscription))) return null;
     }
     throw new Error(`The subscription of ${stripeCustomerId} changed too often while it was written`);
   }
 
+  /** `status active, Stripe has canceled`, for each field; null when all are alike. */
+  function unlike(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null): string | null {
+    if (!stored) return `${subscription.id} is not known here`;
+    // When a payment failed first is our own note.
+    const { pastDueSince: _, ...state } = stateOf(subscription, stored);
+    const faults = Object.entries(state).flatMap(([field, value]) => {
+      const [ours, theirs] = [stored[field as keyof typeof state], value].map(textOf);
+      return ours === theirs ? [] : [`${field} ${ours}, Stripe has ${theirs}`];
+    });
+    return faults.length > 0 ? faults.join('; ') : null;
+  }
+
+  async function difference(stripeCustomerId: string): Promise<Difference | null> {
+    const tenantId = await customers.tenantOf(stripeCustomerId);
+    const present = await fetchPresent(stripeCustomerId);
+    if (!tenantId) return untied(present?.customer);
+    const ofCustomer = { kind: 'customer' as const, object: stripeCustomerId, tenantId };
+    if (!present) return { ...ofCustomer, found: 'Stripe does not have the customer any more' };
+    const stored = await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
+    const subscription = foremost(present.subscriptions, stored);
+    const found = subscription && unlike(subscription, stored);
+    if (found) return { kind: 'subscription', object: subscription.id, tenantId, found };
+    const email = (await customers.find(tenantId))?.email ?? null;
+    if (email === present.customer.email) return null;
+    return { ...ofCustomer, found: 'the e-mail is another one' };
+  }
+
+  async function untied(customer: Stripe.Customer | undefined): Promise<Difference | null> {
+    const tenantId = customer?.metadata.tenant_id;
+    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId }))) return null;
+    if ((await customers.find(tenantId))?.stripeCustomerId) return null;
+    return { kind: 'customer', object: customer.id, tenantId, found: 'it is not tied to its tenant' };
+  }
+
+  async function suspects(listed: readonly Stripe.Subscription[]): Promise<string[]> {
+    const idOf = ({ customer }: Stripe.Subscription) =>
+      typeof customer === 'string' ? customer : customer.id;
+    const which = { stripeCustomerId: { $in: [...new Set(listed.map(idOf))] } };
+    const [known, tied] = await Promise.all([
+      subscriptions.find(which).lean<BillingSubscriptionDoc[]>(),
+      models.billingCustomers.find(which, { stripeCustomerId: 1 }).lean<{ stripeCustomerId: string }[]>(),
+    ]);
+    const storedOf = new Map(known.map((stored) => [stored.stripeCustomerId, stored]));
+    const ours = new Set(tied.map(({ stripeCustomerId }) => stripeCustomerId));
+    const odd = listed.filter((subscription) => {
+      const stored = storedOf.get(idOf(subscription));
+      if (stored?.stripeSubscriptionId === subscription.id) return isUnlike(subscription, stored);
+      const hasEnded = ENDED.some((ended) => ended === subscription.status);
+      return !hasEnded || (!stored && ours.has(idOf(subscription)));
+    });
+    return odd.map(idOf);
+  }
+
+  /** What cannot be compared has to be looked at. */
+  function isUnlike(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc): boolean {
+    try {
+      return unlike(subscription, stored) !== null;
+    } catch {
+      return true;
+    }
+  }
+
   return {
     sync,
+    difference,
+    suspects,
 
     async syncTenant(tenantId) {
       const customer = await customers.find(tenantId);
@@ -212,9 +334,13 @@ export function createSubscriptionSync(deps: {
 
     async change(subscription, change) {
       const { _id, stripeCustomerId } = subscription;
-      const changed = await change().catch((error: unknown) => {
+      const changed = await change().catch(async (error: unknown) => {
         // It ended meanwhile, perhaps by an earlier try of which the answer was lost.
         if (isMissing(error)) return null;
+        if (isRemembered(error)) {
+          const { revision } = subscription;
+          await subscriptions.updateOne({ _id, revision }, { $inc: { revision: 1 } });
+        }
         throw error;
       });
       if (!changed || !(await write(_id, subscription, changed))) await sync(stripeCustomerId);

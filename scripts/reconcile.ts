@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { startAgreedClock } from '../src/agreedClock.js';
+import { ConfigError, readConfig } from '../src/config.js';
+import { connectDatabase } from '../src/database.js';
+import { createCollections, createModels } from '../src/models/models.js';
+import { createServices } from '../src/services/createServices.js';
+import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/stripe/reconcile.js';
+import { runningMongod, startEmbeddedMongod } from './mongod/index.js';
+
+const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and mends what differs.
+
+  npm run reconcile                  compare and mend; safe while servers run
+  npm run reconcile -- --dry-run     say what it would mend
+  npm run reconcile -- --help        this text
+
+A run that was cut short goes on where it was, within a day. It is configured by the environment, as the server is.
+Exit code: 0 when it came to its end, else 1.
+`;
+
+const APPLY_MS = 60_000;
+const BAR_CHARS = 24;
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+function read(): { dryRun: boolean; help: boolean } {
+  const { values } = parseArgs({ options: { 'dry-run': { type: 'boolean' }, help: { type: 'boolean' } } });
+  return { dryRun: values['dry-run'] ?? false, help: values.help ?? false };
+}
+
+async function reconcile(dryRun: boolean): Promise<void> {
+  const config = readConfig();
+  const found = config.mongodbUri ?? (await runningMongod(config.dataDir));
+  const mongod = found ? null : await startEmbeddedMongod({ dataDir: config.dataDir, log: say });
+  try {
+    const log = pino({ level: 'silent' });
+    const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
+    const clock = await startAgreedClock(connection, log);
+    try {
+      const models = createModels(connection);
+      await createCollections(models);
+      const publicUrl = () => config.publicUrl ?? 'http://127.0.0.1';
+      const services = createServices({ config, models, clock, log, ownUrl: () => undefined, publicUrl });
+      tell(await services.reconcile.run({ dryRun, onProgress: showProgress }));
+      // What was missed is applied here, for no server may be running.
+      if (!dryRun) services.inbox.start();
+      await services.inbox.idle(APPLY_MS);
+      await services.inbox.stop();
+    } finally {
+      clock.stop();
+      await connection.close();
+    }
+  } finally {
+    await mongod?.stop();
+  }
+}
+
+/** A bar that is drawn over on a terminal; else a line for each page. */
+function showProgress({ phase, seen, done, mendedCount }: ReconcileProgress): void {
+  const full = Math.round(done * BAR_CHARS);
+  const bar = `${'#'.repeat(full)}${'-'.repeat(BAR_CHARS - full)}`;
+  const line = `[${bar}] ${phase}: ${seen} compared, ${mendedCount} found`;
+  const { isTTY } = process.stderr;
+  process.stderr.write(isTTY ? `\r\x1b[K${line}${done === 1 ? '\n' : ''}` : `${line}\n`);
+}
+
+function tell({ _id, dryRun, mended, mendedCount }: ReconcileRunDoc): void {
+  for (const { kind, object, tenantId, found } of mended) {
+    console.log(`${kind} ${object}${tenantId ? ` of ${tenantId}` : ''}: ${found}`);
+  }
+  const untold = mendedCount - mended.length;
+  if (untold > 0) console.log(`… and ${untold} more`);
+  console.log(`${mendedCount} ${dryRun ? 'to be mended' : 'mended'}; stored as ${_id} in reconcile_runs`);
+}
+
+try {
+  const { dryRun, help } = read();
+  if (help) process.stdout.write(HELP);
+  else await reconcile(dryRun);
+} catch (error) {
+  say(
+    error instanceof ConfigError ? error.message : `It did not come to its end: ${(error as Error).message}`,
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,39 @@
+import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Checked, OperatorOnly } from '../directives/access.js';
+import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
+import { WebhookEvent, WebhookEventConnection, WebhookEventsArgs } from '../schema/webhookEvent.js';
+import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/stripe/inbox.js';
+import type { Context } from './context.js';
+
+@Resolver(() => WebhookEvent)
+export class WebhookEventResolver {
+  @Query(() => WebhookEventConnection, { description: 'Events from Stripe, the newest first.' })
+  @OperatorOnly()
+  @Checked(({ after }) => decodeCursor(after))
+  async webhookEvents(@Args() { first, after, status }: WebhookEventsArgs, @Ctx() { services }: Context) {
+    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status };
+    const page = await services.inbox.page(query);
+    return connect(page.events, page.hasNextPage, after, eventKeyOf, eventView);
+  }
+
+  @Mutation(() => WebhookEvent, { description: 'Applies an event anew, whatever became of it.' })
+  @OperatorOnly()
+  async replayWebhookEvent(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { services }: Context,
+  ): Promise<WebhookEvent> {
+    return eventView(await services.inbox.replay(id));
+  }
+}
+
+const eventView = (doc: WebhookEventDoc): WebhookEvent => ({
+  id: doc._id,
+  type: doc.type,
+  status: doc.state,
+  tries: doc.attempts,
+  lastError: doc.lastError,
+  reason: doc.reason,
+  object: doc.object,
+  receivedAt: doc.receivedAt,
+  appliedAt: doc.state === WebhookEventStatus.APPLIED ? doc.endedAt : null,
+});

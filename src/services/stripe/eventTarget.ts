@@ -1,0 +1,75 @@
+import type { ReceivedEvent } from './receivedEvent.js';
+
+/**
+ * What an event asks to look at. An event is only a hint: the object is fetched as it is now, so the order of events
+ * and their repetition make no difference.
+ */
+export interface EventTarget {
+  /** `<what to do>:<Stripe's id>`. Events of one lane are applied together; null: there is nothing to do. */
+  lane: string | null;
+  /** Stripe's id of the object that the event is about. */
+  object: string | null;
+  /** Why there is nothing to do. */
+  reason: string | null;
+}
+
+/** What each lane's name begins with; what follows is the id of a Stripe object. */
+export type LaneKind = 'customer' | 'card' | 'subscription' | 'invoice' | 'checkout' | 'paymentMethod';
+
+interface Rule {
+  /** As Stripe lists them. */
+  types: readonly string[];
+  /** Types that begin so fit, too: of thin events there are many kinds. */
+  prefix?: string;
+  /** What is done, under the customer's id. */
+  lane: 'customer' | 'card';
+  /** The object's own kind of lane: it finds out the customer, which a thin event does not name. */
+  via: LaneKind;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    types: ['customer.created', 'customer.updated', 'customer.deleted'],
+    lane: 'customer',
+    via: 'customer',
+  },
+  {
+    types: ['created', 'updated', 'deleted', 'paused', 'resumed'].map(
+      (what) => `customer.subscription.${what}`,
+    ),
+    prefix: 'customer.subscription.',
+    lane: 'customer',
+    via: 'subscription',
+  },
+  { types: ['invoice.payment_succeeded', 'invoice.payment_failed'], lane: 'customer', via: 'invoice' },
+  { types: ['checkout.session.completed'], lane: 'customer', via: 'checkout' },
+  { types: ['payment_method.attached'], lane: 'card', via: 'paymentMethod' },
+];
+
+/** The types that have an effect, as Stripe's list of events filters them. */
+export const EFFECTIVE_TYPES: readonly string[] = RULES.flatMap(({ types }) => types);
+
+export function targetOf({ type, subject, isThin }: ReceivedEvent): EventTarget {
+  const id = idOf(subject);
+  const plainType = isThin ? type.replace(/^v1\./, '') : type;
+  const rule = RULES.find(
+    ({ types, prefix }) => types.includes(plainType) || (prefix && plainType.startsWith(prefix)),
+  );
+  if (!rule) return { lane: null, object: id, reason: `events of type ${type} have no effect` };
+  if (rule.via === 'customer') return target('customer', id, id);
+  return isThin ? target(rule.via, id, id) : target(rule.lane, idOf(subject.customer), id);
+}
+
+const target = (kind: LaneKind, id: string | null, object: string | null): EventTarget =>
+  id
+    ? { lane: `${kind}:${id}`, object, reason: null }
+    : { lane: null, object, reason: 'it names no customer' };
+
+const MAX_ID_CHARS = 255;
+
+/** Stripe gives a reference as an id, or as the object itself. */
+export function idOf(reference: unknown): string | null {
+  const id =
+    typeof reference === 'string' ? reference : (reference as { id?: unknown } | null | undefined)?.id;
+  return typeof id === 'string' && id !== '' && id.length <= MAX_ID_CHARS ? id : null;
+}

@@ -1,0 +1,70 @@
+import type Stripe from 'stripe';
+import type { Models } from '../../models/models.js';
+import type { Customers } from './customers.js';
+import { idOf, type LaneKind } from './eventTarget.js';
+import { isMissing } from './stripeErrors.js';
+import type { SubscriptionSync } from './subscriptionSync.js';
+
+/** What became of a lane: it was applied, there was nothing to do and why, or its events belong to another lane. */
+export type LaneOutcome =
+  | { kind: 'applied' }
+  | { kind: 'ignored'; reason: string }
+  | { kind: 'moved'; lane: string };
+
+/** Applies whatever waits in a lane, by the present state of its object. */
+export type LaneEffect = (lane: string) => Promise<LaneOutcome>;
+
+/** An object of Stripe's that has a customer. */
+type Owned = { customer?: unknown };
+
+export function createLaneEffect(deps: {
+  models: Models;
+  stripe: Stripe;
+  customers: Customers;
+  sync: SubscriptionSync;
+}): LaneEffect {
+  const { models, stripe, customers, sync } = deps;
+
+  /** Under the customer's lane, so that no two lanes write the same tenant. */
+  async function passOn(kind: 'customer' | 'card', find: () => Promise<unknown>): Promise<LaneOutcome> {
+    const customerId = await find().catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (customerId === undefined) return ignored('Stripe does not have it');
+    const id = idOf(customerId);
+    return id ? { kind: 'moved', lane: `${kind}:${id}` } : ignored('it has no customer');
+  }
+
+  const customerOf = async (object: Promise<Owned>) => (await object).customer ?? null;
+
+  const effects: Record<LaneKind, (id: string) => Promise<LaneOutcome>> = {
+    async customer(id) {
+      const reason = await sync.sync(id);
+      return reason === null ? APPLIED : ignored(reason);
+    },
+    async card(id) {
+      return (await customers.notePaymentMethod(id)) ? APPLIED : ignored('the customer belongs to no tenant');
+    },
+    subscription: (id) =>
+      passOn('customer', async () => {
+        const known = await models.billingSubscriptions
+          .findOne({ stripeSubscriptionId: id }, { stripeCustomerId: 1 })
+          .lean<{ stripeCustomerId: string }>();
+        return known?.stripeCustomerId ?? customerOf(stripe.subscriptions.retrieve(id));
+      }),
+    invoice: (id) => passOn('customer', () => customerOf(stripe.invoices.retrieve(id))),
+    checkout: (id) => passOn('customer', () => customerOf(stripe.checkout.sessions.retrieve(id))),
+    paymentMethod: (id) => passOn('card', () => customerOf(stripe.paymentMethods.retrieve(id))),
+  };
+
+  return async (lane) => {
+    const colon = lane.indexOf(':');
+    const kind = lane.slice(0, colon) as LaneKind;
+    if (!Object.hasOwn(effects, kind)) throw new Error(`The lane ${lane} is unknown here`);
+    return effects[kind](lane.slice(colon + 1));
+  };
+}
+
+const APPLIED: LaneOutcome = { kind: 'applied' };
+const ignored = (reason: string): LaneOutcome => ({ kind: 'ignored', reason });

@@ -1,0 +1,117 @@
+import type { Logger } from 'pino';
+import { describeFailure } from './failureText.js';
+import type { LaneEffect } from './laneEffects.js';
+import type { Lanes } from './lanes.js';
+
+/** Applies what waits, several lanes at a time, until nothing is due. */
+export interface LaneWorker {
+  start(): void;
+  /** There may be something to apply. */
+  wake(): void;
+  /** Resolves when nothing that is due waits any more, at latest after `maxMs`. */
+  idle(maxMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const POLL_MS = 5_000;
+/** Enough to use what Stripe lets us ask a second, while an answer takes half a second. */
+const MAX_LANES = 16;
+
+export function createLaneWorker(deps: { lanes: Lanes; effect: LaneEffect; log: Logger }): LaneWorker {
+  const { lanes, effect, log } = deps;
+  const active = new Map<string, Promise<void>>();
+  let timer: NodeJS.Timeout | null = null;
+  let running: Promise<void> | null = null;
+  let wanted = false;
+  let stopped = false;
+  let woken = () => {};
+
+  async function apply(lane: string): Promise<void> {
+    const claimed = await lanes.claim(lane);
+    if (!claimed) return;
+    const { count } = claimed;
+    try {
+      if (!(await claimed.dropTwins())) return;
+      const outcome = await effect(lane);
+      switch (outcome.kind) {
+        case 'applied':
+          await claimed.applied();
+          break;
+        case 'ignored':
+          await claimed.ignored(outcome.reason);
+          break;
+        case 'moved':
+          await claimed.moved(outcome.lane);
+          break;
+      }
+      log.info({ lane, events: count, ...outcome }, 'webhook events');
+    } catch (error) {
+      log.error({ err: error, lane, events: count }, 'webhook events failed');
+      await claimed.failed(describeFailure(error));
+    } finally {
+      await claimed.release();
+    }
+  }
+
+  function begin(lane: string): void {
+    const applying = apply(lane)
+      .catch((error: unknown) => {
+        // The lease runs out by itself, and somebody takes the lane again.
+        log.warn({ err: error, lane }, 'the webhook worker could not reach the database; it tries again');
+      })
+      .finally(() => active.delete(lane));
+    active.set(lane, applying);
+  }
+
+  async function work(): Promise<void> {
+    let due: string[] = [];
+    while (!stopped) {
+      if (due.length === 0) {
+        wanted = false;
+        due = await lanes.due(active.keys());
+        // What came for a lane that is being worked on is found when that has ended.
+        if (due.length === 0 && active.size === 0 && !wanted) return;
+      }
+      while (due.length > 0 && active.size < MAX_LANES) begin(due.shift() as string);
+      if (active.size === 0 || (wanted && active.size < MAX_LANES)) continue;
+      const signal = new Promise<void>((resolve) => {
+        woken = resolve;
+      });
+      await Promise.race([...active.values(), signal]);
+    }
+  }
+
+  function wake(): void {
+    if (stopped) return;
+    wanted = true;
+    if (active.size < MAX_LANES) woken();
+    running ??= work()
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'the webhook worker could not reach the database; it tries again'),
+      )
+      .finally(() => {
+        running = null;
+      });
+  }
+
+  return {
+    wake,
+    start() {
+      timer ??= setInterval(wake, POLL_MS).unref();
+      wake();
+    },
+    async idle(maxMs) {
+      const timeout = new Promise<'late'>((resolve) => setTimeout(resolve, maxMs, 'late').unref());
+      while (running) {
+        if ((await Promise.race([running, timeout])) === 'late') return;
+      }
+    },
+    async stop() {
+      stopped = true;
+      if (timer) clearInterval(timer);
+      woken();
+      await running;
+      await Promise.all(active.values());
+    },
+  };
+}

@@ -1,0 +1,208 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Models } from '../../src/models/models.js';
+import { createLease } from '../../src/services/lease.js';
+import { createReconcile, type ReconcileProgress } from '../../src/services/stripe/reconcile.js';
+import { type Instance, openStripeSide, type StripeSide } from '../support/stripeSide.js';
+import { systemClock } from '../support/systemClock.js';
+
+let side: StripeSide;
+let instance: Instance;
+let models: Models;
+beforeAll(async () => {
+  side = await openStripeSide();
+  models = side.models;
+  instance = side.instance();
+});
+afterAll(async () => {
+  await instance.inbox.stop();
+  await side.close();
+});
+/** Each test begins with everything as Stripe has it. */
+beforeEach(async () => {
+  await run();
+});
+
+const server = () =>
+  createReconcile({
+    models,
+    stripe: side.stripe,
+    ...instance,
+    lease: createLease({ models, name: 'reconcile', ttlMs: 60_000 }),
+    clock: systemClock,
+    log: pino({ level: 'silent' }),
+  });
+
+async function run(options: { dryRun?: boolean; onProgress?: (progress: ReconcileProgress) => void } = {}) {
+  const done = await server().run({ dryRun: false, ...options });
+  await instance.inbox.idle(30_000);
+  return done;
+}
+
+let count = 0;
+async function subscribed() {
+  count += 1;
+  const tenantId = `ten_${count}`;
+  await side.addTenant(tenantId);
+  const customer = await side.stripe.customers.create({ metadata: { tenant_id: tenantId } });
+  const subscription = await side.stripe.subscriptions.create({
+    customer: customer.id,
+    items: [{ price: 'price_pro' }],
+    default_payment_method: 'pm_card_visa',
+  });
+  return { tenantId, customerId: customer.id, id: subscription.id };
+}
+
+async function known() {
+  const made = await subscribed();
+  await run();
+  expect(await storedOf(made.tenantId)).toMatchObject({ status: 'active' });
+  return made;
+}
+
+const storedOf = (tenantId: string) => models.billingSubscriptions.findById(tenantId).lean();
+const withoutEvents = ({ mended }: { mended: { kind: string }[] }) =>
+  mended.filter(({ kind }) => kind !== 'event');
+
+describe('a comparison with Stripe', () => {
+  it('that finds everything as Stripe has it mends nothing', async () => {
+    await known();
+    expect(await run()).toMatchObject({ mended: [], mendedCount: 0, finishedAt: expect.any(Date) });
+  });
+
+  it('brings a subscription and a customer that were never heard of', async () => {
+    const { tenantId, customerId, id } = await subscribed();
+    const done = await run();
+    expect(withoutEvents(done)).toEqual([
+      { kind: 'customer', object: customerId, tenantId, found: 'it is not tied to its tenant' },
+    ]);
+    expect(await storedOf(tenantId)).toMatchObject({
+      stripeSubscriptionId: id,
+      status: 'active',
+      tier: 'PRO',
+    });
+  });
+
+  it('brings a change that was missed, and says what it was', async () => {
+    const { tenantId, id } = await known();
+    await side.stripe.subscriptions.cancel(id);
+    const found = expect.stringContaining('status active, Stripe has canceled');
+    expect(withoutEvents(await run())).toEqual([{ kind: 'subscription', object: id, tenantId, found }]);
+    expect(await storedOf(tenantId)).toMatchObject({ status: 'canceled' });
+    expect(withoutEvents(await run())).toEqual([]);
+  });
+
+  it('ends what belongs to a customer that Stripe does not have any more', async () => {
+    const { tenantId, customerId } = await known();
+    await side.stripe.customers.del(customerId);
+    await run();
+    expect(await storedOf(tenantId)).toMatchObject({ status: 'canceled' });
+    expect(await models.billingCustomers.findById(tenantId).lean()).toMatchObject({ stripeCustomerId: null });
+  });
+
+  it('brings the e-mail of a customer', async () => {
+    const { tenantId, customerId } = await known();
+    await side.stripe.customers.update(customerId, { email: 'new@example.com' });
+    expect(withoutEvents(await run())).toMatchObject([{ kind: 'customer', object: customerId }]);
+    expect(await models.billingCustomers.findById(tenantId).lean()).toMatchObject({
+      email: 'new@example.com',
+    });
+  });
+
+  it('puts events that were never received into the inbox, where they are applied', async () => {
+    const { customerId } = await subscribed();
+    const { mended } = await run();
+    const events = mended.filter(({ kind }) => kind === 'event');
+    expect(events.map(({ found }) => found)).toContain('customer.subscription.created was never received');
+    const ids = events.map(({ object }) => object);
+    const stored = await models.webhookEvents.find({ _id: { $in: ids } }).lean();
+    expect(stored).toHaveLength(ids.length);
+    expect(
+      stored.filter(({ lane }) => lane === `customer:${customerId}`).map(({ state }) => state),
+    ).not.toContain('PENDING');
+  });
+
+  it('with dryRun says the same and changes nothing', async () => {
+    const { tenantId, id } = await known();
+    await side.stripe.subscriptions.update(id, { cancel_at_period_end: true });
+    const events = await models.webhookEvents.countDocuments();
+    const dry = await run({ dryRun: true });
+    expect(withoutEvents(dry)).toMatchObject([
+      { object: id, found: expect.stringContaining('cancelAtPeriodEnd false') },
+    ]);
+    expect(dry.mended.some(({ kind }) => kind === 'event')).toBe(true);
+    expect(await storedOf(tenantId)).toMatchObject({ cancelAtPeriodEnd: false });
+    expect(await models.webhookEvents.countDocuments()).toBe(events);
+    expect((await run()).mended).toEqual(dry.mended);
+    expect(await storedOf(tenantId)).toMatchObject({ cancelAtPeriodEnd: true });
+  });
+
+  it('looks at the others although one cannot be compared', async () => {
+    const [odd, missed] = [await known(), await known()];
+    await models.billingSubscriptions.updateOne({ _id: odd.tenantId }, { $set: { priceId: 'price_other' } });
+    const product = await side.stripe.products.create({ name: 'Other' });
+    const price = await side.stripe.prices.create({
+      product: product.id,
+      currency: 'usd',
+      unit_amount: 100,
+      recurring: { interval: 'month' },
+    });
+    const [item] = (await side.stripe.subscriptions.retrieve(odd.id)).items.data;
+    await side.stripe.subscriptions.update(odd.id, { items: [{ id: item?.id ?? '', price: price.id }] });
+    await side.stripe.subscriptions.cancel(missed.id);
+    const found = withoutEvents(await run());
+    expect(found).toContainEqual({
+      kind: 'customer',
+      object: odd.customerId,
+      tenantId: null,
+      found: expect.stringContaining('no price of a tier'),
+    });
+    expect(await storedOf(missed.tenantId)).toMatchObject({ status: 'canceled' });
+    await side.stripe.subscriptions.cancel(odd.id);
+  });
+
+  it('that was cut short goes on where it was, and tells all that it mended', async () => {
+    const { id } = await known();
+    await side.stripe.subscriptions.cancel(id);
+    const cut = server();
+    const phases: string[] = [];
+    const begun = cut.run({
+      dryRun: false,
+      onProgress: ({ phase }) => {
+        phases.push(phase);
+        void cut.stop();
+      },
+    });
+    await expect(begun).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    expect(phases).toEqual(['subscriptions']);
+    const resumed: string[] = [];
+    const done = await run({ onProgress: ({ phase }) => resumed.push(phase) });
+    expect([...new Set(resumed)]).toEqual(['customers', 'gone', 'events']);
+    expect(withoutEvents(done)).toMatchObject([{ kind: 'subscription', object: id }]);
+  });
+
+  it('begins a phase anew when the object is gone at which it was cut short', async () => {
+    const { id } = await known();
+    await side.stripe.subscriptions.cancel(id);
+    await models.reconcileRuns.create({
+      _id: 'rec_cut',
+      dryRun: false,
+      startedAt: new Date(),
+      phase: 'subscriptions',
+      cursor: 'sub_gone',
+      seen: { subscriptions: 100, customers: 0, gone: 0, events: 0 },
+      mendedCount: 0,
+      mended: [],
+    });
+    const done = await run();
+    expect(done._id).toBe('rec_cut');
+    expect(withoutEvents(done)).toMatchObject([{ object: id }]);
+  });
+
+  it('is made by one server at a time', async () => {
+    const other = createLease({ models, name: 'reconcile', ttlMs: 60_000 });
+    await other.hold();
+    await expect(server().run({ dryRun: false })).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await other.release();
+  });
+});

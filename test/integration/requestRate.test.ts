@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { createRequestRate, endpointOf, REQUESTS_PER_SECOND } from '../../src/services/stripe/requestRate.js';
+import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+
+let database: TestDatabase;
+let models: Models;
+beforeAll(async () => {
+  database = await connectTestDatabase();
+  models = createModels(database.connection);
+  await createCollections(models);
+});
+afterAll(() => database.dropAndClose());
+
+const fill = (id: string, ahead: number) =>
+  models.stripeRates.collection.updateOne(
+    { _id: id as never },
+    [{ $set: { freeAt: { $add: ['$$NOW', ahead] } } }],
+    { upsert: true },
+  );
+
+describe('requests to one endpoint of Stripe', () => {
+  it('are spread by all instances together to 25 a second', async () => {
+    const instances = [createRequestRate({ models }), createRequestRate({ models })];
+    const startedMs = performance.now();
+    const count = REQUESTS_PER_SECOND + 5;
+    await Promise.all(
+      Array.from({ length: count }, (_, i) => instances[i % 2]?.turn('GET', '/v1/customers/cus_1')),
+    );
+    expect(performance.now() - startedMs).toBeGreaterThanOrEqual(
+      (count - 1) * (1000 / REQUESTS_PER_SECOND) - 20,
+    );
+  });
+
+  it('that would wait for more than 10 s are refused, and take no turn', async () => {
+    const rate = createRequestRate({ models });
+    await fill('GET /v1/prices', 10_500);
+    const before = await models.stripeRates.findById('GET /v1/prices').lean();
+    await expect(rate.turn('GET', '/v1/prices')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    expect((await models.stripeRates.findById('GET /v1/prices').lean())?.freeAt).toEqual(before?.freeAt);
+  });
+
+  it('do not wait for those to another one', async () => {
+    const rate = createRequestRate({ models });
+    await fill('GET /v1/invoices', 9_000);
+    const startedMs = performance.now();
+    await rate.turn('POST', '/v1/invoices');
+    await rate.turn('GET', '/v1/invoices/in_1');
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
+});
+
+describe('an endpoint', () => {
+  it.each([
+    ['get', '/v1/subscriptions?customer=cus_1', 'GET /v1/subscriptions'],
+    ['GET', '/v1/customers/cus_NffrFeUfNV2Hib', 'GET /v1/customers/:id'],
+    ['POST', '/v1/subscriptions/sub_1/pause', 'POST /v1/subscriptions/:id/pause'],
+    ['POST', '/v1/checkout/sessions/cs_test_a1/expire', 'POST /v1/checkout/sessions/:id/expire'],
+    ['GET', '/v1/billing/meters/mtr_1/event_summaries', 'GET /v1/billing/meters/:id/event_summaries'],
+  ])('is the method and the path without ids: %s %s', (method, path, expected) => {
+    expect(endpointOf(method, path)).toBe(expected);
+  });
+});

@@ -1,0 +1,88 @@
+/** What takes events from a mock Stripe and applies them, without a server around it: several instances at will. */
+import { pino } from 'pino';
+import Stripe from 'stripe';
+import catalogue from '../../catalogue.json' with { type: 'json' };
+import type { Clock } from '../../src/clock.js';
+import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { createCustomers } from '../../src/services/stripe/customers.js';
+import { createInbox, type Inbox } from '../../src/services/stripe/inbox.js';
+import { createLaneEffect } from '../../src/services/stripe/laneEffects.js';
+import { type ReceivedEvent, readEvent } from '../../src/services/stripe/receivedEvent.js';
+import { createSubscriptionSync, type SubscriptionSync } from '../../src/services/stripe/subscriptionSync.js';
+import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
+import { createTiers } from '../../src/services/tiers/tiers.js';
+import { type Harness, openHarness, PRICES } from '../unit/stripe/mock/harness.js';
+import { systemClock } from './systemClock.js';
+
+export interface Instance {
+  inbox: Inbox;
+  sync: SubscriptionSync;
+}
+
+export interface StripeSide extends Harness {
+  models: Models;
+  /** Method and path of every request since the last call of `forgetRequests`. */
+  requests: string[];
+  /** @param changes the parts that are other than usual */
+  instance(changes?: { models?: Models; fetch?: typeof fetch; clock?: Clock }): Instance;
+  /** A tenant without a customer. */
+  addTenant(tenantId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const priceIds = Object.fromEntries(PRICES.map(({ tier, id }) => [tier, id]));
+
+/** The mock delivers nothing by itself here. */
+export async function openStripeSide(): Promise<StripeSide> {
+  const harness = await openHarness({ webhookUrl: () => undefined });
+  const models = createModels(harness.database.connection);
+  await createCollections(models);
+  const tiers = createTiers(parseCatalogue(catalogue), priceIds);
+  const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
+  const requests: string[] = [];
+  const counted: typeof fetch = async (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    requests.push(`${init?.method ?? 'GET'} ${url.pathname}`);
+    return harness.mock.fetch(input, init);
+  };
+
+  return {
+    ...harness,
+    models,
+    requests,
+    instance(changes = {}) {
+      const base = { models, clock: systemClock, log, ...changes };
+      const httpClient = Stripe.createFetchHttpClient(changes.fetch ?? counted);
+      const stripe = new Stripe('sk_test_mock', { httpClient, maxNetworkRetries: 0, telemetry: false });
+      const customers = createCustomers({ ...base, stripe });
+      const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: () => undefined });
+      const effect = createLaneEffect({ models: base.models, stripe, customers, sync });
+      return { sync, inbox: createInbox({ ...base, effect }) };
+    },
+    async addTenant(tenantId) {
+      await models.tenants.collection.insertOne({ _id: tenantId } as never);
+    },
+  };
+}
+
+/** As it comes from Stripe. */
+export const received = (event: object): ReceivedEvent => readEvent(JSON.stringify(event));
+
+/** A snapshot event with an object that says no more than whom it is about. */
+export const snapshotOf = (id: string, type: string, object: object): ReceivedEvent =>
+  received({ id, object: 'event', type, data: { object } });
+
+/** A thin event. */
+export const thinOf = (
+  id: string,
+  type: string,
+  related: { id: string; type: string },
+  snapshotId?: string,
+): ReceivedEvent =>
+  received({
+    id,
+    object: 'v2.core.event',
+    type,
+    related_object: { ...related, url: `/v1/${related.type}s/${related.id}` },
+    ...(snapshotId && { snapshot_event: snapshotId }),
+  });
