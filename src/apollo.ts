@@ -16,7 +16,7 @@ export function createApollo(deps: {
   const { schema, plugins, log } = deps;
   return new ApolloServer<Context>({
     schema,
-    // Cache control would wrap every resolver, to find out that nothing may be cached.
+    // Apollo's hints for caches would wrap every resolver, to find out that nothing may be cached.
     plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
     formatError: createErrorFormatter(log),
     includeStacktraceInErrorResponses: false,

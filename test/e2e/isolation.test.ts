@@ -322,6 +322,8 @@ async function makeVictim(): Promise<Victim> {
     redirect: 'manual',
   });
   expect(paid.status).toBe(303);
+  // What is announced beside the requests has been.
+  await server.app.services.outgoingWebhooks.run();
   const { subscription } = await run('{ subscription { stripeSubscriptionId } }');
   expect(subscription.stripeSubscriptionId).toMatch(/^sub_/);
   return {
