@@ -8,7 +8,7 @@ import {
   SubscriptionType,
 } from '../schema/subscription.js';
 import { TierName } from '../schema/tier.js';
-import { ChangeTierInput, TierChangePreviewType } from '../schema/tierChange.js';
+import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import type { Context } from './context.js';
@@ -44,13 +44,13 @@ export class SubscriptionResolver {
     return present(context);
   }
 
-  @Query(() => TierChangePreviewType, { description: 'What `changeTier` would do; changes nothing.' })
+  @Query(() => TierChangePreview, { description: 'What `changeTier` would do; changes nothing.' })
   @RequiresScope(ApiKeyScope.BILLING)
   previewTierChange(
     @Arg('tier', () => TierName) tier: string,
     @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
     @Ctx() context: Context,
-  ): Promise<TierChangePreviewType> {
+  ): Promise<TierChangePreview> {
     return context.services.tierChanges.preview(tenantIdOf(context), tier, immediately);
   }
 

@@ -19,7 +19,7 @@ export class ChangeTierInput {
 }
 
 @ObjectType({ description: 'When a change of tier takes effect, and what it costs.' })
-export class TierChangePreviewType {
+export class TierChangePreview {
   @Field(() => TierName)
   tier!: string;
 

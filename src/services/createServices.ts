@@ -127,7 +127,13 @@ export function createServices({
     changes: subscriptionChanges,
   });
   const webhookRefusals = createRefusals();
-  const effect = createLaneEffect({ models, stripe, customers, sync });
+  const effect = createLaneEffect({
+    models,
+    stripe,
+    customers,
+    sync,
+    usageRefused: (refusals) => usageReports.refused(refusals),
+  });
   const inbox = createInbox({ ...base, effect, refusals: webhookRefusals });
   const reconcile = createReconcile({
     ...base,
@@ -150,6 +156,7 @@ export function createServices({
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const usage = createUsage({ ...base, admission });
   const delivery = createReportDelivery({ ...base, meter: createMeter({ stripe }), customers });
+  const usageReports = createUsageReports({ ...base, delivery });
   const usageReporter = createUsageReporter({
     ...base,
     ledger: createOverageLedger({ ...base, admission }),
@@ -256,7 +263,7 @@ export function createServices({
     }),
     consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
     usageEvents: createUsageEvents({ ...base, journal: eventJournal, recorded: alertReview.reviewSoon }),
-    usageReports: createUsageReports({ ...base, delivery }),
+    usageReports,
     usageReporter,
     outgoingWebhooks,
     webhookDeliveries,

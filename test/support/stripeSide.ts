@@ -56,7 +56,13 @@ export async function openStripeSide(): Promise<StripeSide> {
       const stripe = new Stripe('sk_test_mock', { httpClient, maxNetworkRetries: 0, telemetry: false });
       const customers = createCustomers({ ...base, stripe });
       const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: () => undefined });
-      const effect = createLaneEffect({ models: base.models, stripe, customers, sync });
+      const effect = createLaneEffect({
+        models: base.models,
+        stripe,
+        customers,
+        sync,
+        usageRefused: async () => undefined,
+      });
       return { sync, inbox: createInbox({ ...base, effect }) };
     },
     async addTenant(tenantId) {

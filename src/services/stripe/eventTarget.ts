@@ -14,7 +14,14 @@ export interface EventTarget {
 }
 
 /** What each lane's name begins with; what follows is the id of a Stripe object. */
-export type LaneKind = 'customer' | 'card' | 'subscription' | 'invoice' | 'checkout' | 'paymentMethod';
+export type LaneKind =
+  | 'customer'
+  | 'card'
+  | 'subscription'
+  | 'invoice'
+  | 'checkout'
+  | 'paymentMethod'
+  | 'meterErrors';
 
 interface Rule {
   /** As Stripe lists them. */
@@ -49,8 +56,12 @@ const RULES: readonly Rule[] = [
 /** The types that have an effect, as Stripe's list of events filters them. */
 export const EFFECTIVE_TYPES: readonly string[] = RULES.flatMap(({ types }) => types);
 
-export function targetOf({ type, subject, isThin }: ReceivedEvent): EventTarget {
+/** A thin event; what it reports is told by the event itself, when it is fetched. */
+export const METER_ERRORS = 'v1.billing.meter.error_report_triggered';
+
+export function targetOf({ id: eventId, type, subject, isThin }: ReceivedEvent): EventTarget {
   const id = idOf(subject);
+  if (type === METER_ERRORS) return { lane: `meterErrors:${eventId}`, object: id, reason: null };
   const plainType = isThin ? type.replace(/^v1\./, '') : type;
   const rule = RULES.find(
     ({ types, prefix }) => types.includes(plainType) || (prefix && plainType.startsWith(prefix)),

@@ -1,7 +1,8 @@
 import type Stripe from 'stripe';
 import type { Models } from '../../models/models.js';
+import type { MeterRefusal } from '../usageReports/usageReports.js';
 import type { Customers } from './customers.js';
-import { idOf, type LaneKind } from './eventTarget.js';
+import { idOf, type LaneKind, METER_ERRORS } from './eventTarget.js';
 import { isMissing } from './stripeErrors.js';
 import type { SubscriptionSync } from './subscriptionSync.js';
 
@@ -22,8 +23,10 @@ export function createLaneEffect(deps: {
   stripe: Stripe;
   customers: Customers;
   sync: SubscriptionSync;
+  /** Told of usage that Stripe took and could not count. */
+  usageRefused: (refusals: readonly MeterRefusal[]) => Promise<void>;
 }): LaneEffect {
-  const { models, stripe, customers, sync } = deps;
+  const { models, stripe, customers, sync, usageRefused } = deps;
 
   /** Under the customer's lane, so that no two lanes write the same tenant. */
   async function passOn(kind: 'customer' | 'card', find: () => Promise<unknown>): Promise<LaneOutcome> {
@@ -55,8 +58,25 @@ export function createLaneEffect(deps: {
       }),
     invoice: (id) => passOn('customer', () => customerOf(stripe.invoices.retrieve(id))),
     checkout: (id) => passOn('customer', () => customerOf(stripe.checkout.sessions.retrieve(id))),
+    meterErrors: noteMeterErrors,
     paymentMethod: (id) => passOn('card', () => customerOf(stripe.paymentMethods.retrieve(id))),
   };
+
+  async function noteMeterErrors(eventId: string): Promise<LaneOutcome> {
+    const event = await stripe.v2.core.events.retrieve(eventId);
+    if (event.type !== METER_ERRORS) return ignored(`Stripe has it as ${event.type}`);
+    const { error_types: types } = event.data.reason;
+    await usageRefused(
+      types.flatMap(({ code, sample_errors: samples }) =>
+        samples.map(({ error_message: message, request }) => ({
+          identifier: request.identifier,
+          code,
+          message,
+        })),
+      ),
+    );
+    return APPLIED;
+  }
 
   return async (lane) => {
     const colon = lane.indexOf(':');
