@@ -30,9 +30,15 @@ async function run(): Promise<void> {
     if (running.stopping) return;
     running.stopping = true;
     setTimeout(() => process.exit(1), STOP_MS).unref();
-    await running.app?.stop();
+    try {
+      await running.app?.stop();
+    } catch (error) {
+      // The next start settles what this one could not: nothing that was answered is lost.
+      say(`The server could not end what it had begun: ${(error as Error).message}`);
+      process.exitCode = 1;
+    }
     await mongod?.stop();
-    process.exit(0);
+    process.exit();
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   mongod?.exited.then(({ requested }) => {

@@ -121,6 +121,9 @@ export function planOperation(
   function visit(type: GraphQLObjectType, node: FieldNode, parents: readonly string[], times: number): void {
     const field = type.getFields()[node.name.value];
     if (!field) return;
+    const rule = rules.get(`${type.name}.${field.name}`) ?? null;
+    // Most fields: nothing is below them, and no rule is theirs.
+    if (!rule && !node.selectionSet && parents.length > 0) return;
     const path = [...parents, node.alias?.value ?? node.name.value];
     const rootKey = path[0] as string;
     const isRoot = path.length === 1;
@@ -131,7 +134,6 @@ export function planOperation(
     const pathName = path.join('.');
     if (planned.has(pathName)) return;
     planned.add(pathName);
-    const rule = rules.get(`${type.name}.${field.name}`) ?? null;
     const args = isRoot || rule ? getArgumentValues(field, node, variables) : {};
     if (isRoot) {
       if (roots.length === MAX_ROOT_FIELDS) {
