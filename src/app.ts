@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApolloServer } from '@apollo/server';
+import type { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginDrainHttpServer } from '@apollo/server/plugin/drainHttpServer';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
@@ -7,30 +7,39 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyRequest,
+  type HTTPMethods,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { type AgreedClock, startAgreedClock } from './agreedClock.js';
+import { createApollo, MAX_TOKENS } from './apollo.js';
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
-import { createErrorFormatter } from './directives/clientErrors.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { createEnforcement } from './directives/enforcement.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readRules } from './directives/rules.js';
 import { createCollections, createModels, type Models } from './models/models.js';
 import { type Context, createContext } from './resolvers/context.js';
+import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { mockPages } from './rest/mockPages.js';
+import { mockPortal } from './rest/mockPortal.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
+import { buildSubgraph } from './schema/subgraph.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { apiKeyOf } from './services/identity/caller.js';
+import { createGatewayCheck } from './services/identity/gatewaySecret.js';
 
 /** A server that can be started and stopped. */
 export interface App {
@@ -43,7 +52,6 @@ export interface App {
 
 /** The body of a memory of 1 MB, and what GraphQL writes around it. */
 const MAX_BODY_BYTES = 1_048_576 + 4_096;
-const MAX_TOKENS = 20_000;
 /** Longer than a load balancer needs to see that readiness fails; nothing is lost when it is cut short. */
 const DRAIN_NOTICE_MS = 100;
 
@@ -76,35 +84,40 @@ export async function startApp(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     trustProxy: config.trustProxy,
+    // One logger for all: a child for each request would cost more than the parsing of its query.
+    childLoggerFactory: (logger) => logger,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     // Draft 7 words of OpenAPI that Ajv would refuse.
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
-  const apollo = new ApolloServer<Context>({
+  const validateArguments = createArgumentValidation();
+  const { authenticator } = services;
+  const guards = { enforcement, authenticator, validateArguments, clock, log };
+  const rules = readRules(schema);
+  const apollo = createApollo({
     schema,
-    formatError: createErrorFormatter(log),
-    includeStacktraceInErrorResponses: false,
-    introspection: true,
-    parseOptions: { maxTokens: MAX_TOKENS },
-    stopOnTerminationSignals: false,
-    logger: log,
+    log,
     plugins: [
       ApolloServerPluginDrainHttpServer({ httpServer: server.server }),
       config.sandbox
         ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
         : ApolloServerPluginLandingPageDisabled(),
-      enforcementPlugin({
-        schema,
-        rules: readRules(schema),
-        enforcement,
-        authenticator: services.authenticator,
-        validateArguments: createArgumentValidation(),
-        clock,
-        log,
-      }),
+      enforcementPlugin({ schema, rules, ...guards }),
     ],
   });
+  const { gatewaySecret } = config.subgraph;
+  const subgraph = gatewaySecret === null ? null : buildSubgraph(schema, rules, entities, config.subgraph);
+  const subgraphApollo =
+    subgraph &&
+    createApollo({
+      schema: subgraph.schema,
+      log,
+      plugins: [
+        ApolloServerPluginLandingPageDisabled(),
+        enforcementPlugin({ ...subgraph, ...guards, statusInBody: true }),
+      ],
+    });
 
   const checkDocument = createDocumentBounds(MAX_TOKENS);
   const authenticate = async (request: FastifyRequest) => {
@@ -122,31 +135,49 @@ export async function startApp(
         'request',
       );
     });
-    await server.register(cors, {
-      origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
-      exposedHeaders: EXPOSED_HEADERS,
-      maxAge: 600,
-    });
+    if (config.corsOrigins.length > 0) {
+      await server.register(cors, {
+        origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+        exposedHeaders: EXPOSED_HEADERS,
+        maxAge: 600,
+      });
+    }
     await server.register(swagger, { openapi: OPENAPI });
     await server.register(swaggerUi, { routePrefix: '/docs' });
     await server.register(health({ ready }));
     await server.register(upgradePage(services));
     await server.register(billingRoutes({ services, authenticate }));
     await server.register(webhookRoute(services));
-    const { mockStripe } = services;
-    if (mockStripe) {
+    const { mockStripe, mockTrigger } = services;
+    if (mockStripe && mockTrigger) {
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
-      await server.register(mockPages({ mockStripe, isOperator }));
+      await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));
+      await server.register(mockPortal(mockStripe));
     }
+    mountGraphql('/graphql', ['GET', 'POST'], apollo);
+    if (subgraphApollo && gatewaySecret) {
+      const checkGateway = createGatewayCheck(gatewaySecret);
+      mountGraphql('/subgraph', ['POST'], subgraphApollo, ({ headers }) => checkGateway(headers));
+    }
+  }
+
+  /** @param checkCaller throws for a request that shall not even be read */
+  function mountGraphql(
+    url: string,
+    method: HTTPMethods[],
+    served: ApolloServer<Context>,
+    checkCaller: (request: FastifyRequest) => void = () => {},
+  ): void {
     server.route({
-      url: '/graphql',
-      method: ['GET', 'POST'],
+      url,
+      method,
       schema: { hide: true },
+      onRequest: async (request) => checkCaller(request),
       preHandler: async ({ body, query }) => {
         checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
       },
-      handler: fastifyApolloHandler(apollo, {
+      handler: fastifyApolloHandler(served, {
         context: async (request) => createContext(services, request.headers, request.ip),
       }),
     });
@@ -154,6 +185,7 @@ export async function startApp(
 
   await createCollections(models);
   await apollo.start();
+  await subgraphApollo?.start();
   await mountRoutes();
   await services.start();
   await server.listen({ port: config.port, host: config.host });
@@ -170,6 +202,7 @@ export async function startApp(
       draining = true;
       await sleep(DRAIN_NOTICE_MS);
       await apollo.stop();
+      await subgraphApollo?.stop();
       await server.close();
       await services.stop();
       agreedClock?.stop();

@@ -11,8 +11,19 @@ export interface StripeConfig {
   webhookSecrets: readonly string[];
   /** Stripe price id by tier name. */
   priceIds: Readonly<Record<string, string>>;
+  /** The billing portal's configuration at Stripe; null: the account's default. */
+  portalConfiguration: string | null;
   /** Another server that speaks Stripe's API. */
   apiBase: URL | null;
+}
+
+export interface SubgraphConfig {
+  /** What a gateway shows to be let in; null: there is no `POST /subgraph`. */
+  gatewaySecret: string | null;
+  /** Of the names of types, enums and inputs, e.g. `Billing`. Never empty. */
+  typePrefix: string;
+  /** Of the names of root fields; empty: they keep their names. */
+  fieldPrefix: string;
 }
 
 export interface Config {
@@ -31,6 +42,7 @@ export interface Config {
   stripe: StripeConfig;
   corsOrigins: string[];
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  subgraph: SubgraphConfig;
   /** Apollo Sandbox on GET /graphql. */
   sandbox: boolean;
   /** Days for which a tenant whose payment failed keeps its tier. */
@@ -59,6 +71,14 @@ function isRedisUrl(text: string): boolean {
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
 }
 
+/** Two underscores are kept for GraphQL and federation. */
+const namePrefix = z
+  .string()
+  .regex(
+    /^[A-Za-z][0-9A-Za-z]{0,39}_?$/,
+    'must have 1 to 40 letters and digits, a letter first, and at most one _ at the end',
+  );
+
 const environment = z.object({
   NODE_ENV: z.string().default('development'),
   PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
@@ -77,6 +97,12 @@ const environment = z.object({
     .string()
     .regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces')
     .optional(),
+  GATEWAY_SECRET: z
+    .string()
+    .regex(/^[!-~]{8,200}$/, 'must have 8 to 200 printable ASCII characters without spaces')
+    .optional(),
+  SUBGRAPH_TYPE_PREFIX: namePrefix.default('Billing'),
+  SUBGRAPH_FIELD_PREFIX: namePrefix.default(''),
   STRIPE_SECRET_KEY: z
     .string()
     .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)')
@@ -88,6 +114,10 @@ const environment = z.object({
       (secrets) => secrets.length <= 2 && secrets.every((secret) => /^whsec_\S+$/.test(secret)),
       'must be a Stripe webhook secret (whsec_…), or two with a comma between while they are exchanged',
     )
+    .optional(),
+  STRIPE_PORTAL_CONFIGURATION: z
+    .string()
+    .regex(/^bpc_\S+$/, 'must be the id of a portal configuration (bpc_…)')
     .optional(),
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
@@ -129,6 +159,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     adminApiKey: vars.ADMIN_API_KEY ?? null,
     stripe,
     corsOrigins,
+    subgraph: {
+      gatewaySecret: vars.GATEWAY_SECRET ?? null,
+      typePrefix: vars.SUBGRAPH_TYPE_PREFIX,
+      fieldPrefix: vars.SUBGRAPH_FIELD_PREFIX,
+    },
     logLevel: vars.LOG_LEVEL,
     sandbox: vars.APOLLO_SANDBOX ?? !production,
     graceDays: vars.GRACE_DAYS,
@@ -136,6 +171,36 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     catalogue,
   };
 }
+
+/** What `npm run stripe:setup` needs: prices and the webhook's secret are what it makes. */
+export interface StripeSetupConfig {
+  catalogue: Catalogue;
+  publicUrl: string | null;
+  stripe: Pick<StripeConfig, 'secretKey' | 'apiBase'>;
+}
+
+/** @throws ConfigError that lists every fault */
+export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): StripeSetupConfig {
+  const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+  const faults: string[] = [];
+  const parsed = setupEnvironment.safeParse(present);
+  if (!parsed.success)
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const catalogue = readCatalogue(present.CATALOG_FILE, faults);
+  if (!parsed.success || !catalogue) throw new ConfigError(faults);
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_BASE: apiBase, PUBLIC_URL: publicUrl } = parsed.data;
+  return {
+    catalogue,
+    publicUrl: publicUrl ?? null,
+    stripe: { secretKey, apiBase: apiBase ?? null },
+  };
+}
+
+const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({
+  STRIPE_SECRET_KEY: z
+    .string({ error: 'is missing' })
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
+});
 
 type Environment = z.infer<typeof environment>;
 
@@ -196,6 +261,7 @@ function readStripe(
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
     webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
     priceIds,
+    portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
   };
 }

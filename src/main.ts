@@ -56,6 +56,7 @@ async function run(): Promise<void> {
 const REDACTED = [
   'req.headers.authorization',
   'req.headers["x-api-key"]',
+  'req.headers["x-gateway-secret"]',
   'req.headers["stripe-signature"]',
   'req.headers.cookie',
   '*.secret',

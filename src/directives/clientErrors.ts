@@ -53,7 +53,7 @@ export function createErrorFormatter(log: Logger) {
       const { code, status, details, message } = expected;
       return { ...formatted, message, extensions: { ...details, code, http: { status } } };
     }
-    if (!isOurFault(thrown)) return withoutStack(formatted);
+    if (!isOurFault(thrown)) return clientsMistake(formatted, thrown);
     log.error({ err: thrown }, 'an operation failed');
     return {
       message: 'Internal server error',
@@ -64,7 +64,9 @@ export function createErrorFormatter(log: Logger) {
   };
 }
 
-function withoutStack(formatted: GraphQLFormattedError): GraphQLFormattedError {
+/** What graphql and Apollo say of a request, with the status that it gets. */
+function clientsMistake(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
   const { stacktrace: _, ...extensions } = formatted.extensions ?? {};
-  return { ...formatted, extensions };
+  const { http } = (thrown as GraphQLError).extensions as { http?: { status?: number } };
+  return { ...formatted, extensions: { ...extensions, http: { status: http?.status ?? 400 } } };
 }

@@ -12,6 +12,7 @@ import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { type Enforcement, type Grant, isRefusal } from './enforcement.js';
+import type { EntityRules } from './entities.js';
 import { type OperationPlan, planOperation } from './plan.js';
 import type { FieldRule, Rules } from './rules.js';
 
@@ -35,20 +36,31 @@ interface Passage {
   roots: readonly string[];
 }
 
-/**
- * Decides every operation whole, after it is parsed and valid and before any resolver: who calls, whether they may,
- * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
- */
-export function enforcementPlugin(deps: {
+/** The schema that is guarded, and what its operations need. */
+export interface EnforcementPluginOptions {
   schema: GraphQLSchema;
   rules: Rules;
+  /** What `_entities` may fetch, where the schema has it. */
+  entities?: EntityRules;
   enforcement: Enforcement;
   authenticator: Authenticator;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
   clock: Clock;
   log: Logger;
-}): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, enforcement, authenticator, validateArguments, clock, log } = deps;
+  /**
+   * Answers every operation with 200; its status is in the errors alone. Gateways take another status for a broken
+   * subgraph: Apollo's drops the errors' codes then, and the data beside them.
+   */
+  statusInBody?: boolean;
+}
+
+/**
+ * Decides every operation whole, after it is parsed and valid and before any resolver: who calls, whether they may,
+ * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
+ */
+export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
+  const { schema, rules, entities, enforcement, authenticator, validateArguments, clock, log, statusInBody } =
+    deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
 
@@ -59,15 +71,16 @@ export function enforcementPlugin(deps: {
     const variables = operation && coerceVariables(schema, operation, request.request.variables);
     // Variables that do not fit are told by the execution, which then runs nothing.
     if (!document || !operation || !variables) return;
-    const plan = planOperation(schema, rules, document, operation, variables);
+    const plan = planOperation(schema, rules, document, operation, variables, entities);
     const roots = plan.roots.map(({ key }) => key);
     passages.set(context, { metered: plan.metered, headers: new Map(), roots });
     enforcement.checkAccess(plan, context.principal);
-    for (const { coordinate, args } of plan.roots) {
+    for (const { rule, args } of plan.roots) {
+      if (!rule) continue;
       // First the constraints: a check may rely on them.
-      const fault = await validateArguments(coordinate, args);
+      const fault = await validateArguments(rule.coordinate, args);
       if (fault) throw fault;
-      rules.get(coordinate)?.check?.(args, clock.now());
+      rule.check?.(args, clock.now());
     }
     await take(plan, context);
   }
@@ -118,6 +131,7 @@ export function enforcementPlugin(deps: {
           await end(request);
           const { response, contextValue: context, errors = [] } = request;
           const passage = passages.get(context);
+          response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
           if (passage?.metered) {
             const isAway = errors.some(isOurFault);
@@ -132,6 +146,7 @@ export function enforcementPlugin(deps: {
             for (const [name, value] of Object.entries(expected?.headers ?? {}))
               response.http.headers.set(name, value);
           }
+          if (statusInBody) response.http.status = 200;
         },
       };
     },

@@ -3,6 +3,7 @@ import {
   type FieldNode,
   type FragmentDefinitionNode,
   type FragmentSpreadNode,
+  type GraphQLField,
   GraphQLIncludeDirective,
   type GraphQLObjectType,
   type GraphQLSchema,
@@ -14,6 +15,7 @@ import {
   type InlineFragmentNode,
   isListType,
   isObjectType,
+  isUnionType,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
@@ -21,6 +23,7 @@ import {
 import { badInput } from '../errors.js';
 import type { FieldLimit } from '../services/admission/fieldLimits.js';
 import type { Access } from './access.js';
+import { countEntities, type EntityRule, type EntityRules } from './entities.js';
 import type { FieldRule, Rules } from './rules.js';
 
 /** One selected field that asks something. */
@@ -28,7 +31,7 @@ export interface PlannedField {
   rule: FieldRule;
   /** The name of the root field's answer under which it lies: tells which charges failed. */
   rootKey: string;
-  /** Calls: the rule's cost, for each item of a list argument. */
+  /** Calls: the rule's cost, for each item of a list argument and each entity. */
   calls: number;
   /** The endpoint that the calls are recorded for. */
   endpoint: string;
@@ -38,7 +41,8 @@ export interface PlannedField {
 
 export interface RootSelection {
   key: string;
-  coordinate: string;
+  /** null: federation's own fields. */
+  rule: FieldRule | null;
   args: Record<string, unknown>;
 }
 
@@ -56,10 +60,14 @@ export interface OperationPlan {
 
 const MAX_SELECTIONS = 5_000;
 const MAX_ROOT_FIELDS = 500;
+const NO_ENTITIES: EntityRules = new Map();
+/** Of all `_entities` fields of an operation together. */
+const MAX_ENTITIES = 1_000;
 
 /**
  * @param variables as coerced by graphql
- * @throws BAD_USER_INPUT for an operation that selects too much
+ * @param entities what `_entities` may fetch, where the schema has it
+ * @throws BAD_USER_INPUT for an operation that selects too much, or entities that do not exist
  */
 export function planOperation(
   schema: GraphQLSchema,
@@ -67,6 +75,7 @@ export function planOperation(
   document: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Record<string, unknown>,
+  entities: EntityRules = NO_ENTITIES,
 ): OperationPlan {
   const rootType = schema.getRootType(operation.operation);
   const fragments = new Map<string, FragmentDefinitionNode>();
@@ -77,45 +86,58 @@ export function planOperation(
   const fields: PlannedField[] = [];
   const planned = new Set<string>();
   let seen = 0;
+  const fetched = new Map<string, ReadonlyMap<string, number>>();
+  let entityCount = 0;
 
-  /** @param path the names of the answer that lead to the selection; empty at the root */
-  function walk(type: GraphQLObjectType, set: SelectionSetNode, path: readonly string[]): void {
+  /**
+   * @param path the names of the answer that lead to the selection; empty at the root
+   * @param times for how many entities it is executed
+   */
+  function walk(
+    type: GraphQLObjectType,
+    set: SelectionSetNode,
+    path: readonly string[],
+    times: number,
+  ): void {
     for (const node of set.selections) {
       // Also what is left out, and spreads: they have to be walked.
       if (++seen > MAX_SELECTIONS)
         throw badInput('query', `selects more than ${MAX_SELECTIONS} fields; split it`);
       if (!isIncluded(node, variables)) continue;
       if (node.kind === Kind.FIELD) {
-        visit(type, node, path);
+        visit(type, node, path, times);
       } else {
         const fragment = node.kind === Kind.INLINE_FRAGMENT ? node : fragments.get(node.name.value);
         if (!fragment) continue;
-        // The schema has no abstract types: a condition names the type at hand, or validation refused it.
-        walk(type, fragment.selectionSet, path);
+        // The one abstract type is what `_entities` returns. Elsewhere a condition names the type at hand, or validation
+        // refused it.
+        const condition = fragment.typeCondition?.name.value;
+        if (condition && condition !== type.name && entities.has(condition)) continue;
+        walk(type, fragment.selectionSet, path, times);
       }
     }
   }
 
-  function visit(type: GraphQLObjectType, node: FieldNode, parents: readonly string[]): void {
+  function visit(type: GraphQLObjectType, node: FieldNode, parents: readonly string[], times: number): void {
     const field = type.getFields()[node.name.value];
     if (!field) return;
     const path = [...parents, node.alias?.value ?? node.name.value];
+    const rootKey = path[0] as string;
+    const isRoot = path.length === 1;
     const named = getNamedType(field.type);
-    if (node.selectionSet && isObjectType(named)) walk(named, node.selectionSet, path);
+    if (node.selectionSet && isObjectType(named)) walk(named, node.selectionSet, path, times);
+    else if (isRoot && entities.size > 0 && isUnionType(named)) visitEntities(rootKey, field, node);
     // Selected twice under one name it is still executed once.
     const pathName = path.join('.');
     if (planned.has(pathName)) return;
     planned.add(pathName);
-    const rootKey = path[0] as string;
-    const coordinate = `${type.name}.${field.name}`;
-    const isRoot = path.length === 1;
-    const rule = rules.get(coordinate);
+    const rule = rules.get(`${type.name}.${field.name}`) ?? null;
     const args = isRoot || rule ? getArgumentValues(field, node, variables) : {};
     if (isRoot) {
       if (roots.length === MAX_ROOT_FIELDS) {
         throw badInput('query', `selects more than ${MAX_ROOT_FIELDS} root fields; split it`);
       }
-      roots.push({ key: rootKey, coordinate, args });
+      roots.push({ key: rootKey, rule, args });
     }
     if (rule) {
       const lists = field.args.filter((arg) => isListType(getNullableType(arg.type)));
@@ -125,14 +147,40 @@ export function planOperation(
       fields.push({
         rule,
         rootKey,
-        calls: (rule.cost ?? 0) * Math.max(1, ...items),
-        endpoint: isRoot ? field.name : coordinate,
+        calls: (rule.cost ?? 0) * Math.max(1, ...items) * times,
+        endpoint: isRoot ? fieldNameOf(rule) : rule.coordinate,
         stores: rule.storageArg === null ? undefined : args[rule.storageArg],
       });
     }
   }
 
-  if (rootType) walk(rootType, operation.selectionSet, []);
+  /** `_entities`: each type that it fetches has a part in its selection. */
+  function visitEntities(rootKey: string, field: GraphQLField<unknown, unknown>, node: FieldNode): void {
+    const { representations } = getArgumentValues(field, node, variables);
+    for (const [name, count] of fetch(rootKey, representations as unknown[])) {
+      const type = schema.getType(name);
+      if (node.selectionSet && isObjectType(type)) walk(type, node.selectionSet, [rootKey, name], count);
+    }
+  }
+
+  /** @returns how many entities of each type are fetched under a name of the answer */
+  function fetch(rootKey: string, representations: readonly unknown[]): ReadonlyMap<string, number> {
+    const known = fetched.get(rootKey);
+    if (known) return known;
+    entityCount += representations.length;
+    if (entityCount > MAX_ENTITIES)
+      throw badInput('representations', `has more than ${MAX_ENTITIES} items (${entityCount}); split it`);
+    const counts = countEntities(entities, representations);
+    fetched.set(rootKey, counts);
+    for (const [name, count] of counts) {
+      const { rule } = entities.get(name) as EntityRule;
+      const calls = (rule.cost ?? 0) * count;
+      fields.push({ rule, rootKey, calls, endpoint: fieldNameOf(rule), stores: undefined });
+    }
+    return counts;
+  }
+
+  if (rootType) walk(rootType, operation.selectionSet, [], 1);
   return {
     roots,
     fields,
@@ -143,6 +191,8 @@ export function planOperation(
     fieldLimits: fields.flatMap(({ rule }) => (rule.fieldLimit ? [rule.fieldLimit] : [])),
   };
 }
+
+const fieldNameOf = ({ coordinate }: FieldRule): string => coordinate.slice(coordinate.indexOf('.') + 1);
 
 function isIncluded(
   node: FieldNode | FragmentSpreadNode | InlineFragmentNode,

@@ -1,4 +1,5 @@
 import { Schema } from 'mongoose';
+import type { TierLimits } from '../services/tiers/catalogue.js';
 import { type Announceable, announceWrites } from './unannounced.js';
 
 /** Stripe's words, lower case, as Stripe sends them. */
@@ -23,11 +24,22 @@ export interface BillingSubscriptionDoc extends Announceable {
   tier: string;
   status: SubscriptionStatus;
   priceId: string;
+  /** The part of it that has the price; a subscription of ours has one. */
+  itemId?: string;
   currentPeriodStart: Date | null;
   currentPeriodEnd: Date | null;
   cancelAtPeriodEnd: boolean;
   cancelAt: Date | null;
   trialEnd: Date | null;
+  /** Stripe's schedule, while one holds the subscription; it must be let go before anything else is changed. */
+  scheduleId?: string | null;
+  /** What the schedule changes it to, and when. */
+  scheduledTier?: string | null;
+  scheduledAt?: Date | null;
+  /** Names the terms that the operator agreed on; null: bought by the tenant itself. */
+  contract?: string | null;
+  /** Limits of the contract, which hold as long as the subscription gives its tier. */
+  limits?: Partial<TierLimits> | null;
   /** When the first payment failed of those that still are due. The grace period begins here. */
   pastDueSince: Date | null;
   /** Rises with every write: a write that was worked out from an older state does not land. */
@@ -49,6 +61,12 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     cancelAtPeriodEnd: { type: Boolean, required: true },
     cancelAt: { type: Date, default: null },
     trialEnd: { type: Date, default: null },
+    itemId: String,
+    scheduleId: { type: String, default: null },
+    scheduledTier: { type: String, default: null },
+    scheduledAt: { type: Date, default: null },
+    contract: { type: String, default: null },
+    limits: { type: Schema.Types.Mixed, default: null },
     pastDueSince: { type: Date, default: null },
     revision: { type: Number, required: true },
   },

@@ -21,9 +21,14 @@ export interface Context {
 }
 
 export function createContext(services: Services, headers: IncomingHttpHeaders, address: string): Context {
+  let loaders: Loaders | undefined;
   return {
     services,
-    loaders: createLoaders(services),
+    // Many requests need none.
+    get loaders() {
+      loaders ??= createLoaders(services);
+      return loaders;
+    },
     startedAtMs: performance.now(),
     apiKey: apiKeyOf(headers),
     address,

@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';
+import { BillingAccountResolver } from './billingAccountResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
@@ -16,6 +17,7 @@ export const resolvers = [
   TierResolver,
   TenantResolver,
   SubscriptionResolver,
+  BillingAccountResolver,
   UsageResolver,
   AlertResolver,
   MeteringResolver,

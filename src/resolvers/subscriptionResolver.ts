@@ -1,11 +1,14 @@
 import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
-import { RequiresScope } from '../directives/access.js';
+import { OperatorOnly, RequiresScope } from '../directives/access.js';
+import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
   CancelSubscriptionInput,
   CheckoutSession,
   CreateCheckoutSessionInput,
   SubscriptionType,
 } from '../schema/subscription.js';
+import { TierName } from '../schema/tier.js';
+import { ChangeTierInput, TierChangePreviewType } from '../schema/tierChange.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import type { Context } from './context.js';
@@ -41,7 +44,46 @@ export class SubscriptionResolver {
     return present(context);
   }
 
-  @Mutation(() => SubscriptionType, { description: 'Takes a scheduled cancellation back.' })
+  @Query(() => TierChangePreviewType, { description: 'What `changeTier` would do; changes nothing.' })
+  @RequiresScope(ApiKeyScope.BILLING)
+  previewTierChange(
+    @Arg('tier', () => TierName) tier: string,
+    @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
+    @Ctx() context: Context,
+  ): Promise<TierChangePreviewType> {
+    return context.services.tierChanges.preview(tenantIdOf(context), tier, immediately);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description: 'To a larger tier at once; to a smaller one at the end of the period, unless asked.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
+    const { tierChanges } = context.services;
+    await tierChanges.change(tenantIdOf(context), input.tier, input.immediately ?? false);
+    return present(context);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description: 'Puts a tenant on a tier that is priced by contract; the same terms again change nothing.',
+  })
+  @OperatorOnly()
+  async createEnterpriseSubscription(
+    @Arg('input') { tenantId, tier, limits, daysUntilDue, ...terms }: CreateEnterpriseSubscriptionInput,
+    @Ctx() context: Context,
+  ): Promise<SubscriptionType> {
+    await context.services.contracts.begin(tenantId, {
+      ...terms,
+      tier: tier ?? null,
+      limits: limits ?? {},
+      daysUntilDue: daysUntilDue ?? null,
+    });
+    return present(context, tenantId);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description: 'Takes a scheduled cancellation or change of tier back, or takes up a paused subscription.',
+  })
   @RequiresScope(ApiKeyScope.BILLING)
   async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
     await context.services.subscriptions.resume(tenantIdOf(context));
@@ -50,9 +92,8 @@ export class SubscriptionResolver {
 }
 
 /** As it is stored now: a change in the same operation is seen. */
-async function present(context: Context): Promise<SubscriptionType> {
+async function present(context: Context, tenantId = tenantIdOf(context)): Promise<SubscriptionType> {
   const { loaders, services } = context;
-  const tenantId = tenantIdOf(context);
   loaders.subscription.clear(tenantId);
   const [doc, entitlement] = await Promise.all([
     loaders.subscription.load(tenantId),

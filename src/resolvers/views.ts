@@ -1,4 +1,6 @@
+import type Stripe from 'stripe';
 import type { ApiKeyType } from '../schema/apiKey.js';
+import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
 import type { SubscriptionType } from '../schema/subscription.js';
 import type { TenantType } from '../schema/tenant.js';
@@ -7,6 +9,7 @@ import type { ApiKeyDoc } from '../services/identity/apiKeys.js';
 import type { TenantDoc } from '../services/identity/tenants.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { type MemoryDoc, memoryIdOf } from '../services/memories/memories.js';
+import type { PaymentMethod } from '../services/subscriptions/billingAccount.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
 import type { TierDefinition, TierLimits } from '../services/tiers/catalogue.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
@@ -19,6 +22,7 @@ export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits 
   monthlyPriceCents: tier.monthlyPriceCents,
   currency: tiers.catalogue.currency,
   features: tier.features,
+  trialDays: tier.trialDays,
   limits,
 });
 
@@ -34,6 +38,7 @@ export function subscriptionView(
 ): SubscriptionType {
   return {
     id: `subscription:${tenantId}`,
+    tenantId,
     tier,
     status: doc?.status ?? 'active',
     currentPeriodStart: doc?.currentPeriodStart ?? null,
@@ -41,9 +46,36 @@ export function subscriptionView(
     cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
     cancelAt: doc?.cancelAt ?? null,
     trialEnd: doc?.trialEnd ?? null,
+    scheduledTier: doc?.scheduledTier ?? null,
+    scheduledAt: doc?.scheduledAt ?? null,
     stripeSubscriptionId: doc?.stripeSubscriptionId ?? null,
   };
 }
+
+/** Of Stripe's invoice. */
+export const invoiceView = (invoice: Stripe.Invoice): InvoiceType => ({
+  id: invoice.id,
+  number: invoice.number,
+  status: invoice.status ?? 'draft',
+  currency: invoice.currency,
+  totalCents: invoice.total,
+  amountDueCents: invoice.amount_due,
+  amountPaidCents: invoice.amount_paid,
+  amountRemainingCents: invoice.amount_remaining,
+  createdAt: new Date(invoice.created * 1000),
+  hostedUrl: invoice.hosted_invoice_url ?? null,
+  pdfUrl: invoice.invoice_pdf ?? null,
+});
+
+export const paymentMethodView = ({ method, isDefault }: PaymentMethod): PaymentMethodType => ({
+  id: method.id,
+  type: method.type,
+  brand: method.card?.brand ?? null,
+  last4: method.card?.last4 ?? null,
+  expMonth: method.card?.exp_month ?? null,
+  expYear: method.card?.exp_year ?? null,
+  isDefault,
+});
 
 export const apiKeyView = (doc: ApiKeyDoc): ApiKeyType => ({
   id: doc._id,

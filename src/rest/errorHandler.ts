@@ -50,7 +50,7 @@ function describe(
 }
 
 function shape(request: FastifyRequest, status: number, { code, message, details }: ErrorBody) {
-  if (request.url.startsWith('/graphql')) {
+  if (/^\/(graphql|subgraph)\b/.test(request.url)) {
     return { errors: [{ message, extensions: { ...details, code, http: { status } } }] };
   }
   return { error: { code, message, ...details } };

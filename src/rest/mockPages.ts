@@ -1,32 +1,44 @@
-import { createHash } from 'node:crypto';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { badInput, forbidden, unauthenticated } from '../errors.js';
 import { type MockStripe, StripeFault } from '../services/stripe/mock/index.js';
-import { checkoutPage, messagePage, PAGE_STYLE } from '../services/stripe/mock/pages.js';
+import { checkoutPage, messagePage } from '../services/stripe/mock/pages.js';
+import type { MockTrigger } from '../services/stripe/mockTrigger.js';
+import { isWebUrl, openApi, show, takeForms } from './mockHtml.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;
-/** A form post carries nothing that matters; the clock's body is a few bytes. */
-const MAX_BODY_BYTES = 16_384;
-const STYLE_SOURCE = `'sha256-${createHash('sha256').update(PAGE_STYLE).digest('base64')}'`;
 
 export interface MockPagesDeps {
   mockStripe: MockStripe;
+  trigger: MockTrigger;
   /** Whether the request carries the operator's key. */
   isOperator: (request: FastifyRequest) => Promise<boolean>;
 }
 
 const sessionParams = z.object({ sessionId: z.string() });
-const clockBody = z.strictObject({ advanceSeconds: z.int().min(1).max(MAX_ADVANCE_S) });
+const ADVANCE = `must be a whole number from 1 to ${MAX_ADVANCE_S}`;
+const clockBody = z.strictObject({
+  advanceSeconds: z.int(ADVANCE).min(1, ADVANCE).max(MAX_ADVANCE_S, ADVANCE),
+});
+const triggerBody = z.strictObject({
+  event: z.string('must be the name of an event').max(100),
+  tenantId: z.string().max(100).nullish(),
+});
 
 /** Mock mode only: the page where a person completes or declines a checkout, and the mock's clock. */
-export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPluginAsync {
+export function mockPages({ mockStripe, trigger, isOperator }: MockPagesDeps): FastifyPluginAsync {
   const { checkout } = mockStripe;
 
   async function leave(request: FastifyRequest, reply: FastifyReply, how: 'complete' | 'decline') {
     const { sessionId } = sessionParams.parse(request.params);
     try {
-      const { redirectUrl } = await checkout[how](sessionId);
+      const code = new URLSearchParams(typeof request.body === 'string' ? request.body : '').get(
+        'promotion_code',
+      );
+      const { redirectUrl } =
+        how === 'complete'
+          ? await checkout.complete(sessionId, code || null)
+          : await checkout.decline(sessionId);
       if (!isWebUrl(redirectUrl)) return show(reply, 400, messagePage('This checkout leads nowhere safe.'));
       return reply.header('cache-control', 'no-store').redirect(redirectUrl, 303);
     } catch (error) {
@@ -37,15 +49,7 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
   }
 
   return async (app) => {
-    // Forms, scripts and curl post with different types or none, and mostly nothing inside.
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'string', bodyLimit: MAX_BODY_BYTES },
-      (_request, body, done) => {
-        done(null, body);
-      },
-    );
+    takeForms(app);
 
     app.get(
       '/mock/checkout/:sessionId',
@@ -72,14 +76,24 @@ export function mockPages({ mockStripe, isOperator }: MockPagesDeps): FastifyPlu
 
     app.post('/mock/clock', { schema: CLOCK }, async (request) => {
       await requireOperator(request, isOperator);
-      const advanceSeconds = advanceOf(request.body);
+      const { advanceSeconds } = bodyOf(request.body, clockBody);
       const { now } = await mockStripe.advanceClock(advanceSeconds);
       return { now: now.toISOString(), advancedSeconds: advanceSeconds };
+    });
+    app.post('/mock/trigger', { schema: TRIGGER }, async (request) => {
+      await requireOperator(request, isOperator);
+      const { event, tenantId } = bodyOf(request.body, triggerBody);
+      return trigger(event, tenantId ?? null);
     });
   };
 }
 
-const openApi = (summary: string) => ({ tags: ['Mock mode'], summary, security: [] });
+const TRIGGER = {
+  tags: ['Mock mode'],
+  summary: 'Make a Stripe event happen to a tenant, with its webhooks',
+  description: 'For the operator. The body is `{"event": "invoice.payment_failed", "tenantId": "ten_…"}`.',
+  security: [{ apiKey: [] }, { bearer: [] }],
+};
 
 const CLOCK = {
   tags: ['Mock mode'],
@@ -95,48 +109,21 @@ async function requireOperator(
 ): Promise<void> {
   if (await isOperator(request)) return;
   const { 'x-api-key': apiKey, authorization } = request.headers;
-  throw apiKey || authorization
-    ? forbidden('Only the operator may move the clock')
-    : unauthenticated('No API key');
+  throw apiKey || authorization ? forbidden('Only the operator may do this') : unauthenticated('No API key');
 }
 
 /** @throws BAD_USER_INPUT */
-function advanceOf(body: unknown): number {
+function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
   let json: unknown;
   try {
     json = JSON.parse(String(body));
   } catch {
     throw badInput('body', 'is not JSON');
   }
-  const parsed = clockBody.safeParse(json);
-  if (!parsed.success) throw badInput('advanceSeconds', `must be a whole number from 1 to ${MAX_ADVANCE_S}`);
-  return parsed.data.advanceSeconds;
-}
-
-function isWebUrl(url: string | null): url is string {
-  return url !== null && /^https?:$/.test(URL.parse(url)?.protocol ?? '');
-}
-
-/** @param leadsTo where the page's forms are redirected: browsers hold redirects to `form-action`, too */
-function show(
-  reply: FastifyReply,
-  status: number,
-  html: string,
-  leadsTo: (string | null)[] = [],
-): FastifyReply {
-  const origins = leadsTo.filter(isWebUrl).map((url) => new URL(url).origin);
-  const formAction = ["'self'", ...new Set(origins)].join(' ');
-  const policy =
-    `default-src 'none'; style-src ${STYLE_SOURCE}; form-action ${formAction}; ` +
-    "base-uri 'none'; frame-ancestors 'none'";
-  return reply
-    .code(status)
-    .type('text/html; charset=utf-8')
-    .headers({
-      'content-security-policy': policy,
-      'cache-control': 'no-store',
-      'referrer-policy': 'same-origin',
-      'x-content-type-options': 'nosniff',
-    })
-    .send(html);
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  if (issue?.path.length === 0 && issue.code === 'invalid_type')
+    throw badInput('body', 'is not a JSON object');
+  throw badInput(issue?.path.join('.') || 'body', issue?.message ?? 'is not valid');
 }

@@ -23,6 +23,9 @@ export class SubscriptionType {
   @Field(() => ID)
   id!: string;
 
+  @Field(() => ID)
+  tenantId!: string;
+
   @Field(() => TierType, { description: 'What it gives now: the free tier once it is over.' })
   tier!: TierType;
 
@@ -43,6 +46,15 @@ export class SubscriptionType {
 
   @Field(() => DateTimeScalar, { nullable: true })
   trialEnd!: Date | null;
+
+  @Field(() => TierName, {
+    nullable: true,
+    description: 'The tier that follows, where a change is scheduled.',
+  })
+  scheduledTier!: string | null;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  scheduledAt!: Date | null;
 
   @Field(() => String, { nullable: true })
   stripeSubscriptionId!: string | null;

@@ -53,6 +53,9 @@ export class TierType {
   @Field(() => [Feature])
   features!: string[];
 
+  @Field(() => Int, { description: "Of a tenant's first subscription; 0: none." })
+  trialDays!: number;
+
   @Field(() => TierLimitsType, { description: "With a contract's overrides, where it is a tenant's tier." })
   limits!: TierLimitsType;
 }

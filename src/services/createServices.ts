@@ -35,6 +35,7 @@ import { createCustomers } from './stripe/customers.js';
 import { createInbox, type Inbox } from './stripe/inbox.js';
 import { createLaneEffect } from './stripe/laneEffects.js';
 import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
+import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
 import { createReconcile, type Reconcile } from './stripe/reconcile.js';
 import { createRefusals, type Refusals } from './stripe/refusals.js';
@@ -42,7 +43,12 @@ import { createRequestRate } from './stripe/requestRate.js';
 import { createStripeClient } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
 import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVerifier.js';
+import { createBillingAccount } from './subscriptions/billingAccount.js';
+import { createContracts } from './subscriptions/contracts.js';
+import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
+import { createTierChanges } from './subscriptions/tierChanges.js';
 import { createEntitlements } from './tiers/entitlements.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
@@ -64,6 +70,7 @@ export interface RunningServices extends Services {
   webhookRefusals: Refusals;
   /** null in live mode. */
   mockStripe: MockStripe | null;
+  mockTrigger: MockTrigger | null;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -109,6 +116,16 @@ export function createServices({
   const stripe = createStripeClient(config.stripe, mock?.fetch ?? null, createRequestRate(base));
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
+  const held = createHeldSubscriptions({ models, sync });
+  const subscriptionChanges = createSubscriptionChanges({ stripe });
+  const subscriptions = createSubscriptions({
+    ...base,
+    stripe,
+    tiers,
+    customers,
+    held,
+    changes: subscriptionChanges,
+  });
   const webhookRefusals = createRefusals();
   const effect = createLaneEffect({ models, stripe, customers, sync });
   const inbox = createInbox({ ...base, effect, refusals: webhookRefusals });
@@ -120,6 +137,8 @@ export function createServices({
     lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
   });
   const mockStripe = mock && settling(mock, inbox);
+  const mockTrigger =
+    mock && settlingTrigger(createMockTrigger({ mock, customers, tenants, tiers, log }), mock, inbox);
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
   const endpointNames = createEndpointNames(base);
@@ -201,12 +220,21 @@ export function createServices({
     alerts,
     apiKeys,
     authenticator,
+    contracts: createContracts({ ...base, stripe, tiers, tenants, customers, subscriptions, held, sync }),
+    billingAccount: createBillingAccount({
+      ...base,
+      stripe,
+      customers,
+      held,
+      portalConfiguration: config.stripe.portalConfiguration,
+    }),
     concurrency: sharedConcurrency ?? createConcurrency(),
     entitlements,
     fieldLimits: createFieldLimits({ windows }),
     inbox,
     reconcile,
     mockStripe,
+    mockTrigger,
     storage,
     tenants,
     tiers,
@@ -216,7 +244,8 @@ export function createServices({
       // The next review finds what this could not tell.
       stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
     }),
-    subscriptions: createSubscriptions({ ...base, stripe, tiers, customers, sync }),
+    subscriptions,
+    tierChanges: createTierChanges({ ...base, stripe, tiers, held, changes: subscriptionChanges }),
     usage,
     overage: createOverage({
       tenants,
@@ -240,6 +269,7 @@ export function createServices({
     }),
     webhookRefusals,
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
+    localPortalUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/portal/${sessionId}` : null),
     async start() {
       if (isMock && webhookSecrets.length === 0)
         webhookSecrets = [await loadMockWebhookSecret(models.connection)];
@@ -279,17 +309,30 @@ export function createServices({
 
 /** Whoever leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */
 function settling(mock: MockStripe, inbox: Inbox): MockStripe {
-  async function settled<T>(result: T): Promise<T> {
-    await mock.delivered(SETTLE_MS).catch(() => undefined);
-    await inbox.idle(SETTLE_MS);
-    return result;
-  }
+  const settled = settler(mock, inbox);
   return {
     ...mock,
     checkout: {
       ...mock.checkout,
-      complete: async (sessionId) => settled(await mock.checkout.complete(sessionId)),
+      complete: async (sessionId, code) => settled(await mock.checkout.complete(sessionId, code)),
+    },
+    portal: {
+      ...mock.portal,
+      act: async (sessionId, action) => settled(await mock.portal.act(sessionId, action)),
     },
     advanceClock: async (seconds) => settled(await mock.advanceClock(seconds)),
   };
 }
+
+const settlingTrigger = (trigger: MockTrigger, mock: MockStripe, inbox: Inbox): MockTrigger => {
+  const settled = settler(mock, inbox);
+  return async (event, tenantId) => settled(await trigger(event, tenantId));
+};
+
+const settler =
+  (mock: MockStripe, inbox: Inbox) =>
+  async <T>(result: T): Promise<T> => {
+    await mock.delivered(SETTLE_MS).catch(() => undefined);
+    await inbox.idle(SETTLE_MS);
+    return result;
+  };

@@ -13,7 +13,10 @@ import type { WebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
 import type { Inbox } from './stripe/inbox.js';
+import type { BillingAccount } from './subscriptions/billingAccount.js';
+import type { Contracts } from './subscriptions/contracts.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
+import type { TierChanges } from './subscriptions/tierChanges.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { Usage } from './usage.js';
@@ -26,7 +29,9 @@ export interface Services {
   alerts: Alerts;
   apiKeys: ApiKeys;
   authenticator: Authenticator;
+  billingAccount: BillingAccount;
   consumption: Consumption;
+  contracts: Contracts;
   entitlements: Entitlements;
   inbox: Pick<Inbox, 'page' | 'replay'>;
   memories: Memories;
@@ -35,6 +40,7 @@ export interface Services {
   storage: Storage;
   subscriptions: Subscriptions;
   tenants: Tenants;
+  tierChanges: TierChanges;
   tiers: Tiers;
   usage: Usage;
   usageEvents: UsageEvents;
@@ -43,4 +49,6 @@ export interface Services {
   webhookEndpoints: WebhookEndpoints;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;
+  /** The mock's page of a billing portal; null in live mode. */
+  localPortalUrl(sessionId: string): string | null;
 }

@@ -62,7 +62,8 @@ async function state(): Promise<object> {
   );
   const { models } = server.app;
   const [tenants, customers, reports, held] = await Promise.all([
-    models.tenants.find().sort({ _id: 1 }).lean(),
+    // Without the mark that the announcer takes off beside the requests.
+    models.tenants.find({}, { unannounced: 0 }).sort({ _id: 1 }).lean(),
     models.billingCustomers.countDocuments(),
     models.usageReports.countDocuments(),
     models.storageAccounts.countDocuments({ 'holds.0': { $exists: true } }),

@@ -83,6 +83,21 @@ const QUERIES: Record<string, Attempt> = {
     field: ({ id }) => `alerts(tenantId: "${id}") { edges { node { id } } }`,
     expect: 'FORBIDDEN',
   },
+  invoices: {
+    who: 'tenant',
+    field: ({ id }) => `invoices(tenantId: "${id}") { edges { node { id number } } }`,
+    expect: 'FORBIDDEN',
+  },
+  paymentMethods: {
+    who: 'tenant',
+    field: ({ id }) => `paymentMethods(tenantId: "${id}") { id last4 }`,
+    expect: 'FORBIDDEN',
+  },
+  previewTierChange: {
+    who: 'tenant',
+    field: () => 'previewTierChange(tier: FREE) { effectiveAt }',
+    expect: 'BAD_USER_INPUT',
+  },
   usageReports: {
     who: 'tenant',
     field: ({ id }) => `usageReports(tenantId: "${id}") { edges { node { id quantity } } }`,
@@ -147,6 +162,23 @@ const MUTATIONS: Record<string, Attempt> = {
     who: 'tenant',
     field: () => 'cancelSubscription(input: { atPeriodEnd: false }) { id status }',
     expect: 'BAD_USER_INPUT',
+  },
+  changeTier: {
+    who: 'tenant',
+    field: () => 'changeTier(input: { tier: FREE, immediately: true }) { id status }',
+    expect: 'BAD_USER_INPUT',
+  },
+  createPortalSession: {
+    who: 'tenant',
+    // The second tenant has a customer of its own by now.
+    field: () => 'createPortalSession(input: { returnUrl: "http://localhost/back" }) { id url localUrl }',
+    expect: notNull,
+  },
+  createEnterpriseSubscription: {
+    who: 'operator',
+    field: ({ id }) =>
+      `createEnterpriseSubscription(input: { tenantId: "${id}", monthlyPriceCents: 1, termMonths: 1 }) { id }`,
+    expect: 'FORBIDDEN',
   },
   resumeSubscription: { who: 'tenant', field: () => 'resumeSubscription { id }', expect: 'BAD_USER_INPUT' },
   reportUsage: {
@@ -290,6 +322,8 @@ async function makeVictim(): Promise<Victim> {
     redirect: 'manual',
   });
   expect(paid.status).toBe(303);
+  // What is announced beside the requests has been.
+  await server.app.services.outgoingWebhooks.run();
   const { subscription } = await run('{ subscription { stripeSubscriptionId } }');
   expect(subscription.stripeSubscriptionId).toMatch(/^sub_/);
   return {
@@ -470,7 +504,15 @@ describe('by the side', () => {
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
     // These name the tenant that they are about.
-    const naming = ['tenant', 'createApiKey', 'recordUsage', 'alerts', 'usageReports'];
+    const naming = [
+      'tenant',
+      'createApiKey',
+      'recordUsage',
+      'alerts',
+      'usageReports',
+      'invoices',
+      'paymentMethods',
+    ];
     for (const { root, name, field } of FIELDS.filter(
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {

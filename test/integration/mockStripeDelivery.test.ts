@@ -115,3 +115,30 @@ describe('the list of events', () => {
     expect(await list({ created: { gt: Math.floor(Date.now() / 1000) + 60 } })).toEqual([]);
   });
 });
+
+describe('webhooks that are disturbed by a seed', () => {
+  it('come out of order and twice, and all of them come', async () => {
+    const { stripe, endpoint, mock } = harness;
+    mock.disturbWebhooks({ seed: 7, delayed: 0.5, duplicated: 0.5 });
+    const made: string[] = [];
+    for (let i = 0; i < 12; i += 1) made.push((await stripe.customers.create({})).id);
+    await mock.delivered();
+    const arrived = endpoint.received.map(({ data }) => (data.object as { id: string }).id);
+    expect([...new Set(arrived)].sort()).toEqual([...made].sort());
+    expect(arrived.length).toBeGreaterThan(made.length);
+    expect([...new Set(arrived)]).not.toEqual(made);
+  });
+
+  it('are lost, and then only the list of events has them', async () => {
+    const { stripe, endpoint, mock } = harness;
+    mock.disturbWebhooks({ seed: 7, dropped: 1 });
+    await stripe.customers.create({});
+    await mock.delivered();
+    expect(endpoint.received).toEqual([]);
+    expect((await stripe.events.list({ delivery_success: false })).data).toHaveLength(1);
+    mock.disturbWebhooks(null);
+    await stripe.customers.create({});
+    await mock.delivered();
+    expect(endpoint.received).toHaveLength(1);
+  });
+});

@@ -5,12 +5,14 @@ import { CHECKOUT, type Harness, openHarness } from '../unit/stripe/mock/harness
 
 let harness: Harness;
 let app: FastifyInstance;
+const unused = () => Promise.reject(new Error('no trigger here'));
+
 beforeAll(async () => {
   harness = await openHarness();
   app = fastify();
   const isOperator = async ({ headers }: { headers: Record<string, unknown> }) =>
     headers['x-api-key'] === 'operator';
-  await app.register(mockPages({ mockStripe: harness.mock, isOperator }));
+  await app.register(mockPages({ mockStripe: harness.mock, trigger: unused, isOperator }));
   await app.ready();
 });
 afterAll(async () => {

@@ -26,6 +26,7 @@ const subscription = (id: string, status: string, price = 'price_pro') =>
     status,
     customer: CUSTOMER,
     cancel_at_period_end: false,
+    metadata: {},
     items: { data: [{ price: { id: price }, current_period_start: 1, current_period_end: 2 }] },
   }) as unknown as Stripe.Subscription;
 

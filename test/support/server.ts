@@ -15,6 +15,13 @@ export interface GraphQLAnswer {
   errors: { message: string; path?: (string | number)[]; extensions: any }[];
 }
 
+export interface AskOptions {
+  /** null: none; default: the operator's */
+  key?: string | null;
+  variables?: object;
+  headers?: Record<string, string>;
+}
+
 export interface TestTenant {
   id: string;
   key: string;
@@ -26,8 +33,7 @@ export interface TestServer {
   app: App;
   url: string;
   uri: string;
-  /** @param key null: none; default: the operator's */
-  gql(query: string, options?: { key?: string | null; variables?: object }): Promise<GraphQLAnswer>;
+  gql(query: string, options?: AskOptions): Promise<GraphQLAnswer>;
   /** As the operator. */
   createTenant(name?: string): Promise<TestTenant>;
   /** As the operator: a contract's overrides. */
@@ -44,6 +50,21 @@ export interface TestServerOptions {
   uri?: string;
 }
 
+/** Sends an operation to any GraphQL server. */
+export async function ask(
+  url: string,
+  query: string,
+  { key = OPERATOR_KEY, variables, headers }: AskOptions = {},
+): Promise<GraphQLAnswer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(key !== null && { 'x-api-key': key }), ...headers },
+    body: JSON.stringify({ query, variables }),
+  });
+  const body = (await response.json()) as Partial<GraphQLAnswer>;
+  return { status: response.status, headers: response.headers, data: body.data, errors: body.errors ?? [] };
+}
+
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const database = options.uri ? null : await connectTestDatabase();
   const uri = options.uri ?? (database?.uri as string);
@@ -53,15 +74,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const clock = options.clock && { clock: options.clock };
   const app = await startApp({ ...config, ...options.config, mongodbUri: uri }, { log, ...clock });
 
-  const gql: TestServer['gql'] = async (query, { key = OPERATOR_KEY, variables } = {}) => {
-    const response = await fetch(`${app.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(key !== null && { 'x-api-key': key }) },
-      body: JSON.stringify({ query, variables }),
-    });
-    const body = (await response.json()) as Partial<GraphQLAnswer>;
-    return { status: response.status, headers: response.headers, data: body.data, errors: body.errors ?? [] };
-  };
+  const gql: TestServer['gql'] = (query, options) => ask(`${app.url}/graphql`, query, options);
 
   return {
     app,

@@ -19,6 +19,9 @@ const ALL_BAD = {
   MONGODB_URI: 'postgres://localhost',
   REDIS_URL: 'localhost:6379',
   ADMIN_API_KEY: 'short',
+  GATEWAY_SECRET: 'with a space',
+  SUBGRAPH_TYPE_PREFIX: '1Billing',
+  SUBGRAPH_FIELD_PREFIX: 'billing__',
   STRIPE_SECRET_KEY: 'pk_test_public',
   STRIPE_WEBHOOK_SECRET: 'secret',
   STRIPE_MOCK_MODE: 'maybe',
@@ -66,6 +69,7 @@ describe('without any variable', () => {
       logLevel: 'info',
       sandbox: true,
       graceDays: 14,
+      subgraph: { gatewaySecret: null, typePrefix: 'Billing', fieldPrefix: '' },
       stripe: { mode: 'mock', secretKey: null, webhookSecrets: [], apiBase: null },
     });
     expect(isAbsolute(config.dataDir)).toBe(true);

@@ -1,7 +1,8 @@
 import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
+import type { EntityRules } from '../../src/directives/entities.js';
 import { type OperationPlan, planOperation } from '../../src/directives/plan.js';
-import { readRules } from '../../src/directives/rules.js';
+import { type FieldRule, type Rules, readRules } from '../../src/directives/rules.js';
 
 const schema = buildSchema(`
   directive @rateLimited(cost: Int! = 1, max: Int, window: String) on FIELD_DEFINITION
@@ -154,7 +155,7 @@ describe('list arguments', () => {
 describe('what the plan tells besides', () => {
   it('the arguments of each root field, with defaults and variables filled in', () => {
     const { roots } = plan('query ($id: ID = "7") { free x: one(id: $id) node { child { id } } }');
-    expect(roots).toEqual([
+    expect(roots.map(({ rule, ...root }) => ({ ...root, coordinate: rule?.coordinate }))).toEqual([
       { key: 'free', coordinate: 'Query.free', args: { first: 20 } },
       { key: 'x', coordinate: 'Query.one', args: { id: '7' } },
       { key: 'node', coordinate: 'Query.node', args: {} },
@@ -255,5 +256,96 @@ describe('an operation that selects too much is refused before it costs anything
     const { message, ms } = refusal(`{ ${'... { '.repeat(depth)}free${' }'.repeat(depth)} }`);
     expect(message).toBe('');
     expect(ms).toBeLessThan(1_000);
+  });
+});
+
+describe('entities that a gateway fetches', () => {
+  const subgraph = buildSchema(`
+    scalar _Any
+    union _Entity = Memory | Tenant
+    type Query {
+      _entities(representations: [_Any!]!): [_Entity]!
+      memory(id: ID!): Memory
+      tenant: Tenant
+    }
+    type Memory { id: ID  similar: Int  links: Tenant }
+    type Tenant { id: ID  audit(days: [Int!]): Int  memory: Memory }
+  `);
+  const nothing = { cost: null, fieldLimit: null, features: [], storageArg: null, access: null, check: null };
+  // The names of the plain schema, as a subgraph has them.
+  const memoryRule: FieldRule = { ...nothing, coordinate: 'Query.memory', cost: 1, features: ['FEDERATION'] };
+  const tenantRule: FieldRule = { ...nothing, coordinate: 'Query.tenant', access: { kind: 'operator' } };
+  const subgraphRules: Rules = new Map([
+    ['Query.memory', memoryRule],
+    ['Query.tenant', tenantRule],
+    ['Memory.similar', { ...nothing, coordinate: 'Memory.similar', cost: 2 }],
+    ['Tenant.audit', { ...nothing, coordinate: 'Tenant.audit', cost: 5 }],
+  ]);
+  const entities: EntityRules = new Map([
+    ['Memory', { key: 'id', rule: memoryRule }],
+    ['Tenant', { key: 'id', rule: tenantRule }],
+  ]);
+
+  function planOf(text: string, ...representations: unknown[]): OperationPlan {
+    const document = parse(text);
+    expect(validate(subgraph, document)).toEqual([]);
+    const [operation] = document.definitions as [OperationDefinitionNode];
+    return planOperation(subgraph, subgraphRules, document, operation, { of: representations }, entities);
+  }
+  const chargesOf = (text: string, ...representations: unknown[]) =>
+    planOf(text, ...representations)
+      .fields.filter(({ calls }) => calls > 0)
+      .map(({ endpoint, calls, rootKey }) => ({ [endpoint]: calls, rootKey }));
+  const fetching = (selections: string) =>
+    `query ($of: [_Any!]!) { _entities(representations: $of) { ${selections} } }`;
+  const memory = (id: string) => ({ __typename: 'Memory', id });
+  const tenant = (id: string) => ({ __typename: 'Tenant', id });
+
+  it('ask and cost what the root field of the same answer does, each once', () => {
+    expect(chargesOf(fetching('__typename'), memory('a'), tenant('a'), memory('b'), memory('a'))).toEqual([
+      { memory: 2, rootKey: '_entities' },
+    ]);
+    const { features, access, metered } = planOf(fetching('__typename'), memory('a'), tenant('a'));
+    expect({ features, access, metered }).toEqual({
+      features: ['FEDERATION'],
+      access: [{ kind: 'operator' }],
+      metered: true,
+    });
+    expect(planOf(fetching('__typename'))).toMatchObject({ calls: 0, metered: false, access: [] });
+  });
+
+  it('multiply what is selected on them, and nothing that is selected on others', () => {
+    const text = fetching('... on Memory { similar links { audit } } ... on Tenant { audit(days: [1, 2]) }');
+    expect(chargesOf(text, memory('a'), memory('b'), memory('c'))).toEqual([
+      { memory: 3, rootKey: '_entities' },
+      { 'Memory.similar': 6, rootKey: '_entities' },
+      { 'Tenant.audit': 15, rootKey: '_entities' },
+    ]);
+    expect(chargesOf(text, tenant('a'), tenant('b'))).toEqual([{ 'Tenant.audit': 20, rootKey: '_entities' }]);
+  });
+
+  it('count through fragments, once under one name, twice under two', () => {
+    const fragments = `query ($of: [_Any!]!) {
+        _entities(representations: $of) { ...Any ... { ...OfMemory } ... @skip(if: true) { ... on Memory { x: similar } } }
+        _entities(representations: $of) { ...OfMemory }
+        again: _entities(representations: $of) { ...OfMemory }
+      }
+      fragment Any on _Entity { ...OfMemory }
+      fragment OfMemory on Memory { similar }`;
+    expect(chargesOf(fragments, memory('a'), memory('b'))).toEqual([
+      { memory: 2, rootKey: '_entities' },
+      { 'Memory.similar': 4, rootKey: '_entities' },
+      { memory: 2, rootKey: 'again' },
+      { 'Memory.similar': 4, rootKey: 'again' },
+    ]);
+  });
+
+  it('tell fields of two types under one name apart', () => {
+    const text = fetching('... on Memory { x: similar } ... on Tenant { x: audit }');
+    expect(chargesOf(text, memory('a'), tenant('b'))).toEqual([
+      { memory: 1, rootKey: '_entities' },
+      { 'Memory.similar': 2, rootKey: '_entities' },
+      { 'Tenant.audit': 5, rootKey: '_entities' },
+    ]);
   });
 });

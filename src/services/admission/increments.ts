@@ -35,87 +35,66 @@ export function callPaths(charges: readonly Charge[], hour: number): Map<string,
 }
 
 /**
- * The statement that charges if, and only if, both windows have room. Three forms, since a plain `$inc` is several
- * times cheaper for the server than a pipeline, but can neither make a document nor begin a minute nor tell the calls
- * that are past the quota.
- * @param begun whether the day's document is known to have begun this minute
+ * The statement that charges if, and only if, both windows have room; else it changes nothing. The condition is in the
+ * update: with anything but `_id` in the filter MongoDB plans each statement anew, which costs it as much as the update.
  */
-export function incrementStatement(
-  increment: Increment,
-  begun: boolean,
-): mongo.AnyBulkWriteOperation<UsageDayDoc> {
-  if (increment.overageTurn !== null) return { updateOne: overageIncrement(increment) };
-  return { updateOne: begun ? plainIncrement(increment) : beginningIncrement(increment) };
-}
-
-function plainIncrement({ id, limits, calls, charges, minute, hour, instance, batch }: Increment) {
+export function chargeStatement(increment: Increment): mongo.AnyBulkWriteOperation<UsageDayDoc> {
+  const charged = { $mergeObjects: ['$$ROOT', chargedFields(increment)] };
   return {
-    filter: {
-      _id: id,
-      claim: { $exists: false },
-      calls: { $lte: limits.apiCallsPerDay - calls },
-      'minute.at': minute,
-      'minute.calls': { $lte: limits.apiCallsPerMinute - calls },
-    },
-    update: {
-      $inc: { calls, 'minute.calls': calls, ...Object.fromEntries(callPaths(charges, hour)) },
-      $set: { [`batches.${instance}`]: batch },
+    updateOne: {
+      filter: { _id: increment.id },
+      update: [{ $replaceWith: { $cond: [hasRoom(increment), charged, '$$ROOT'] } }],
+      upsert: true,
     },
   };
 }
 
-function beginningIncrement(increment: Increment) {
-  const { id, limits, calls } = increment;
+/** Of a new document nothing is there, which compares as less than any number. */
+function hasRoom(increment: Increment): object {
+  const { limits, calls, minute, overageTurn } = increment;
+  const day =
+    overageTurn === null
+      ? [{ $lte: ['$calls', limits.apiCallsPerDay - calls] }]
+      : [{ $eq: ['$overage.turn', overageTurn] }, { $lte: [overageThen(increment), '$overage.allotted'] }];
   return {
-    filter: {
-      _id: id,
-      claim: { $exists: false },
-      calls: { $lte: limits.apiCallsPerDay - calls },
-      $or: minuteHasRoom(increment),
-    },
-    update: [{ $set: addition(increment) }],
-    // A document that exists but has no room answers with a duplicate key: that means refused.
-    upsert: true,
+    $and: [
+      { $eq: [{ $type: '$claim' }, 'missing'] },
+      { $lte: ['$minute.at', minute] },
+      { $lte: [callsInMinute(minute), limits.apiCallsPerMinute - calls] },
+      ...day,
+    ],
   };
 }
+
+function chargedFields(increment: Increment): Record<string, unknown> {
+  const { calls, charges, minute, hour, instance, batch, overageTurn } = increment;
+  const plus = (path: string, add: number) => ({ $add: [{ $ifNull: [`$${path}`, 0] }, add] });
+  const fields: Record<string, unknown> = {
+    calls: plus('calls', calls),
+    minute: { at: minute, calls: { $add: [callsInMinute(minute), calls] } },
+    batches: { $mergeObjects: ['$batches', { [instance]: batch }] },
+    federationShares: plus('federationShares', 0),
+    extractions: plus('extractions', 0),
+  };
+  const groups = new Map<string, Record<string, unknown>>();
+  for (const [path, add] of callPaths(charges, hour)) {
+    const [group, name] = path.split('.') as [string, string | undefined];
+    if (name === undefined) fields[group] = plus(path, add);
+    else groups.set(group, { ...groups.get(group), [name]: plus(path, add) });
+  }
+  for (const [group, counts] of groups) fields[group] = { $mergeObjects: [`$${group}`, counts] };
+  if (overageTurn !== null) {
+    fields.overage = { $mergeObjects: ['$overage', { used: overageThen(increment) }] };
+  }
+  return fields;
+}
+
+const callsInMinute = (minute: number) => ({ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] });
 
 /** The document tells how many of the calls are past the quota: other instances charge it too. */
-function overageIncrement(increment: Increment) {
-  const { id, limits, calls, overageTurn } = increment;
+function overageThen({ limits, calls }: Increment): object {
   const past = {
     $max: [0, { $min: [calls, { $subtract: [{ $add: ['$calls', calls] }, limits.apiCallsPerDay] }] }],
   };
-  const used = { $add: ['$overage.used', past] };
-  return {
-    filter: {
-      _id: id,
-      claim: { $exists: false },
-      'overage.turn': overageTurn,
-      $or: minuteHasRoom(increment),
-      $expr: { $lte: [used, '$overage.allotted'] },
-    },
-    update: [{ $set: { ...addition(increment), 'overage.used': used } }],
-  };
-}
-
-const minuteHasRoom = ({ minute, calls, limits }: Increment) => [
-  { 'minute.at': { $lt: minute } },
-  { 'minute.at': minute, 'minute.calls': { $lte: limits.apiCallsPerMinute - calls } },
-];
-
-/** What a pipeline sets. */
-function addition({ calls, charges, minute, hour, instance, batch }: Increment) {
-  const plus = (path: string, add: number) => ({ $add: [{ $ifNull: [`$${path}`, 0] }, add] });
-  const paths = [...callPaths(charges, hour)].map(([path, add]) => [path, plus(path, add)]);
-  return {
-    calls: plus('calls', calls),
-    minute: {
-      at: minute,
-      calls: { $add: [{ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] }, calls] },
-    },
-    federationShares: { $ifNull: ['$federationShares', 0] },
-    extractions: { $ifNull: ['$extractions', 0] },
-    ...Object.fromEntries(paths),
-    [`batches.${instance}`]: batch,
-  };
+  return { $add: ['$overage.used', past] };
 }

@@ -5,7 +5,7 @@ import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
 import { type CallLimits, sumOf } from './admission.js';
 import type { GiveBacks } from './giveBacks.js';
-import { type Increment, incrementStatement } from './increments.js';
+import { chargeStatement, type Increment } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
 import type { Takeover } from './takeover.js';
@@ -44,11 +44,12 @@ const REFUSE_FROM_MEMORY_MS = 1_000;
 const REFRESH_MS = 2_000;
 /** Past it the caller is told that the database is away. */
 const COMMIT_TIMEOUT_MS = 1_800;
+const BULK_SIZE = 128;
 const DUPLICATE_KEY = 11_000;
 
 /**
  * The ledger of any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
- * tenant. If fewer matched than were sent, the documents tell which, and what room is left is granted in order of
+ * tenant. If fewer charged than were sent, the documents tell which, and what room is left is granted in order of
  * arrival.
  */
 export function createSharedLedger(deps: {
@@ -104,15 +105,11 @@ export function createSharedLedger(deps: {
     const batch = ++lastBatch;
     const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
     if (attempts.length === 0) return [];
-    const [matched, stale] = await Promise.all([
-      send(
-        attempts.map(({ group, increment }) =>
-          incrementStatement(increment, isBegun(group.id, increment.minute)),
-        ),
-      ),
+    const [charged, stale] = await Promise.all([
+      send(attempts.map(({ increment }) => chargeStatement(increment))),
       readDays(attempts.map(({ group }) => group.id).filter((id) => isOld(id, nowMs))),
     ]);
-    const all = matched === attempts.length;
+    const all = charged === attempts.length;
     const docs = all ? stale : await readDays(attempts.map(({ group }) => group.id));
     await endForeignEpochs(docs.values());
     return attempts.flatMap((tried) => {
@@ -136,7 +133,6 @@ export function createSharedLedger(deps: {
   }
 
   const viewFor = (id: string): UsageView => views.get(id) ?? emptyView();
-  const isBegun = (id: string, minute: number) => viewFor(id).minute.at === minute;
   const isOld = (id: string, nowMs: number) => nowMs - viewFor(id).readAtMs >= REFRESH_MS;
 
   /** For those whose calls are past the quota and paid for. */
@@ -205,19 +201,31 @@ export function createSharedLedger(deps: {
     views.set(group.id, view);
   }
 
-  /** @returns how many statements charged */
+  /** MongoDB works through a bulk with one thread: a large batch goes in several at once. @returns how many charged */
   async function send(statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
+    const bulks: Promise<number>[] = [];
+    for (let i = 0; i < statements.length; i += BULK_SIZE)
+      bulks.push(sendBulk(statements.slice(i, i + BULK_SIZE)));
+    // All have ended before the batch has failed: the next one finds nothing under way.
+    const results = await Promise.allSettled(bulks);
+    return results.reduce((sum, result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return sum + result.value;
+    }, 0);
+  }
+
+  async function sendBulk(statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
     const options = { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS };
     try {
       const result = await days.bulkWrite(statements as never, options);
-      return result.matchedCount + result.upsertedCount;
+      return result.modifiedCount + result.upsertedCount;
     } catch (error) {
       const refused =
         error instanceof mongo.MongoBulkWriteError &&
         error.code === DUPLICATE_KEY &&
         [error.writeErrors].flat().every(({ code }) => code === DUPLICATE_KEY);
       if (!refused) throw error;
-      return error.result.matchedCount + error.result.upsertedCount;
+      return error.result.modifiedCount + error.result.upsertedCount;
     }
   }
 

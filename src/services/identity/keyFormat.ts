@@ -8,6 +8,7 @@ export interface ParsedKey {
 }
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const KEY_ID_AT = 'ctm_test_'.length;
 const KEY_ID_LENGTH = 16;
 const SECRET_LENGTH = 40;
 const CHECKSUM_LENGTH = 6;
@@ -26,6 +27,9 @@ export function generateKey(kind: 'live' | 'test'): ParsedKey & { key: string } 
   const body = `ctm_${kind}_${keyId}_${secret}`;
   return { keyId, secret, key: body + checksum(body) };
 }
+
+/** @returns where a key has its id; of what is no key, any text */
+export const keyIdOf = (key: string): string => key.slice(KEY_ID_AT, KEY_ID_AT + KEY_ID_LENGTH);
 
 /** @returns null for what cannot be a key of ours: a typing error costs no database read */
 export function parseKey(key: string): ParsedKey | null {

@@ -29,6 +29,8 @@ export interface Customers {
    * a day, a failure too: after one of those the next try is another intent.
    */
   attempt<T>(customer: BillingCustomerDoc, call: (intent: string) => Promise<T>): Promise<T>;
+  /** What was attempted is done: what comes after it is something else. */
+  nextIntent(customer: BillingCustomerDoc): Promise<void>;
 }
 
 const DUPLICATE_KEY = 11_000;
@@ -87,6 +89,10 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
   return {
     find,
     attempt,
+
+    async nextIntent({ _id, intents }) {
+      await customers.updateOne({ _id, intents }, { $inc: { intents: 1 } });
+    },
 
     async ensure(tenantId, email) {
       const intended = await customers

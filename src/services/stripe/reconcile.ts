@@ -17,7 +17,7 @@ import { describeFailure } from './failureText.js';
 import type { Inbox } from './inbox.js';
 import { readEvent } from './receivedEvent.js';
 import { isMissing } from './stripeErrors.js';
-import type { SubscriptionSync } from './subscriptionSync.js';
+import { type SubscriptionSync, WITH_SCHEDULE } from './subscriptionSync.js';
 
 export type { Mend, ReconcilePhase, ReconcileRunDoc };
 
@@ -132,7 +132,12 @@ export function createReconcile(deps: {
 
   const phases: Record<ReconcilePhase, (run: ReconcileRunDoc) => Promise<Page>> = {
     async subscriptions(run) {
-      const page = await stripe.subscriptions.list({ status: 'all', limit: PAGE, ...after(run.cursor) });
+      const page = await stripe.subscriptions.list({
+        status: 'all',
+        limit: PAGE,
+        expand: WITH_SCHEDULE.map((field) => `data.${field}`),
+        ...after(run.cursor),
+      });
       await look(run, await sync.suspects(page.data));
       const seen = run.seen.subscriptions + page.data.length;
       return pageOf(page, seen, seen / (await models.billingSubscriptions.estimatedDocumentCount()));
@@ -193,7 +198,7 @@ export function createReconcile(deps: {
       for (const event of page.data.filter(({ id }) => !known.has(id))) {
         const found = `${event.type} was never received`;
         await note(run, { kind: 'event', object: event.id, tenantId: null, found });
-        if (!run.dryRun) await inbox.receive(readEvent(JSON.stringify(event)));
+        if (!run.dryRun) await inbox.receive({ ...readEvent(JSON.stringify(event)), digest: '' });
       }
       const oldest = (page.data.at(-1)?.created ?? created.gte) * 1000;
       return pageOf(page, run.seen.events + ids.length, (run.startedAt.getTime() - oldest) / EVENTS_MS);

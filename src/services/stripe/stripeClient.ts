@@ -10,12 +10,12 @@ type HttpClient = ReturnType<typeof Stripe.createNodeHttpClient>;
 /**
  * The one way to Stripe, in both modes: in mock mode the SDK's requests are handed to the mock inside the process.
  * @param mockFetch null in live mode
- * @param rate of live mode: the mock takes what comes
+ * @param rate of live mode: the mock takes what comes; null: a person's few requests
  */
 export function createStripeClient(
-  config: StripeConfig,
+  config: Pick<StripeConfig, 'secretKey' | 'apiBase'>,
   mockFetch: typeof fetch | null,
-  rate: RequestRate,
+  rate: RequestRate | null,
 ): Stripe {
   const shared = { timeout: TIMEOUT_MS, maxNetworkRetries: MAX_RETRIES, telemetry: false };
   if (mockFetch) {
@@ -25,7 +25,7 @@ export function createStripeClient(
   const { apiBase } = config;
   return new Stripe(config.secretKey, {
     ...shared,
-    httpClient: atRate(Stripe.createNodeHttpClient(), rate),
+    ...(rate && { httpClient: atRate(Stripe.createNodeHttpClient(), rate) }),
     ...(apiBase && {
       host: apiBase.hostname,
       port: apiBase.port || (apiBase.protocol === 'https:' ? 443 : 80),

@@ -23,6 +23,14 @@ export async function callingStripe<T>(log: Logger, run: () => Promise<T>): Prom
 export const isMissing = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeError && error.code === 'resource_missing';
 
+/** Stripe understood, and what is asked makes no sense for the object as it is now. */
+export const isRefused = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeInvalidRequestError;
+
+/** The idempotency key was used before, for something else. */
+export const isOtherRequest = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeIdempotencyError;
+
 /** Statuses that say nothing of the request itself: Stripe did not begin with it. */
 const NOT_BEGUN = [409, 429];
 
@@ -37,7 +45,7 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   if (error.type === 'StripeCardError') {
     return new BillingError(
       ErrorCode.PAYMENT_PROVIDER_ERROR,
-      `The card was declined (${error.decline_code ?? error.code ?? 'unknown reason'}); try another card`,
+      `The card was declined (${error.decline_code ?? error.code ?? 'unknown reason'}); add another card by way of createPortalSession, and try again`,
       details,
     );
   }
@@ -63,4 +71,6 @@ const USER_PARAMS: Record<string, string> = {
   customer_email: 'input.customerEmail',
   success_url: 'input.successUrl',
   cancel_url: 'input.cancelUrl',
+  return_url: 'input.returnUrl',
+  starting_after: 'after',
 };

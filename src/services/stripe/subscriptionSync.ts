@@ -4,8 +4,9 @@ import type { Clock } from '../../clock.js';
 import type { BillingSubscriptionDoc, SubscriptionStatus } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { Tiers } from '../tiers/tiers.js';
+import { contractOf } from './contractMetadata.js';
 import type { Customers } from './customers.js';
-import { isMissing } from './stripeErrors.js';
+import { isMissing, isRemembered } from './stripeErrors.js';
 
 /** Writes customers and their subscriptions as Stripe has them now, whatever made us look. */
 export interface SubscriptionSync {
@@ -19,7 +20,8 @@ export interface SubscriptionSync {
   syncTenant(tenantId: string): Promise<void>;
   /**
    * Changes a subscription at Stripe and writes the answer, unless something else wrote since it was read: then it
-   * fetches.
+   * fetches. A failure that Stripe repeats under its idempotency key makes the next try another revision.
+   * @param change its answer has the schedule expanded: see `WITH_SCHEDULE`
    * @returns what is stored then
    */
   change(
@@ -36,6 +38,9 @@ export interface Difference {
   tenantId: string;
   found: string;
 }
+
+/** What an answer must have of a subscription for its scheduled tier to be read. */
+export const WITH_SCHEDULE = ['schedule'];
 
 /** Nothing more comes of a subscription in these. */
 export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
@@ -90,15 +95,39 @@ export function createSubscriptionSync(deps: {
   const subscriptions = models.billingSubscriptions;
 
   /** What it buys; a price that is no longer for sale keeps the tier that it bought. What has ended may have any price. */
-  function boughtBy({ id, items, status }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
+  function boughtBy(
+    { id, items, status, metadata }: Stripe.Subscription,
+    stored: BillingSubscriptionDoc | null,
+  ) {
     for (const item of items.data) {
       const tier = tiers.getTierFromPriceId(item.price.id);
       if (tier) return { item, tier: tier.name };
     }
+    const contract = contractOf(metadata);
+    const [first] = items.data;
+    if (contract && first && tiers.has(contract.tier)) return { item: first, tier: contract.tier };
     if (stored?.stripeSubscriptionId !== id) return null;
     const over = ENDED.some((ended) => ended === status);
     const item = items.data.find(({ price }) => over || price.id === stored.priceId);
     return item ? { item, tier: stored.tier } : null;
+  }
+
+  /** The tier that comes next. A schedule that is not at hand is the one that is known, or tells nothing. */
+  function scheduledIn({ schedule }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
+    if (!schedule) return { scheduleId: null, scheduledTier: null, scheduledAt: null };
+    if (typeof schedule === 'string') {
+      const known = stored?.scheduleId === schedule ? stored : null;
+      const { scheduledTier = null, scheduledAt = null } = known ?? {};
+      return { scheduleId: schedule, scheduledTier, scheduledAt };
+    }
+    const next = schedule.phases.find(({ start_date: at }) => at >= (schedule.current_phase?.end_date ?? 0));
+    const price = next?.items[0]?.price;
+    const tier = price ? tiers.getTierFromPriceId(typeof price === 'string' ? price : price.id) : null;
+    return {
+      scheduleId: schedule.id,
+      scheduledTier: tier?.name ?? null,
+      scheduledAt: tier ? dateOf(next?.start_date) : null,
+    };
   }
 
   function stateOf(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
@@ -106,6 +135,7 @@ export function createSubscriptionSync(deps: {
     const status = statusOf(subscription);
     const bought = boughtBy(subscription, stored);
     if (!bought) throw new Error(`Subscription ${id} has no price of a tier`);
+    const contract = contractOf(subscription.metadata);
     const since = stored?.stripeSubscriptionId === id ? stored.pastDueSince : null;
     return {
       stripeSubscriptionId: id,
@@ -113,11 +143,15 @@ export function createSubscriptionSync(deps: {
       tier: bought.tier,
       status,
       priceId: bought.item.price.id,
+      itemId: bought.item.id,
       currentPeriodStart: dateOf(bought.item.current_period_start),
       currentPeriodEnd: dateOf(bought.item.current_period_end),
       cancelAtPeriodEnd: subscription.cancel_at_period_end,
       cancelAt: dateOf(subscription.cancel_at),
       trialEnd: dateOf(subscription.trial_end),
+      ...scheduledIn(subscription, stored),
+      contract: contract?.id ?? null,
+      limits: contract?.limits ?? null,
       pastDueSince: status === 'past_due' ? (since ?? new Date(clock.now())) : null,
     };
   }
@@ -166,7 +200,7 @@ export function createSubscriptionSync(deps: {
         customer: id,
         status: 'all',
         limit: MAX_LISTED,
-        expand: ['data.customer'],
+        expand: ['customer', ...WITH_SCHEDULE].map((field) => `data.${field}`),
       });
       const expanded = found.map(({ customer }) => customer).find((customer) => typeof customer === 'object');
       const customer = expanded ?? (await stripe.customers.retrieve(id));
@@ -300,9 +334,13 @@ export function createSubscriptionSync(deps: {
 
     async change(subscription, change) {
       const { _id, stripeCustomerId } = subscription;
-      const changed = await change().catch((error: unknown) => {
+      const changed = await change().catch(async (error: unknown) => {
         // It ended meanwhile, perhaps by an earlier try of which the answer was lost.
         if (isMissing(error)) return null;
+        if (isRemembered(error)) {
+          const { revision } = subscription;
+          await subscriptions.updateOne({ _id, revision }, { $inc: { revision: 1 } });
+        }
         throw error;
       });
       if (!changed || !(await write(_id, subscription, changed))) await sync(stripeCustomerId);

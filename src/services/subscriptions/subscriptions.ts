@@ -5,8 +5,9 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import type { Models } from '../../models/models.js';
 import { type Customer, type Customers, digest } from '../stripe/customers.js';
 import { callingStripe, isMissing } from '../stripe/stripeErrors.js';
-import { ENDED, type SubscriptionSync } from '../stripe/subscriptionSync.js';
 import type { Tiers } from '../tiers/tiers.js';
+import type { HeldSubscriptions } from './heldSubscriptions.js';
+import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 export type { BillingSubscriptionDoc };
 
@@ -27,8 +28,10 @@ export interface Subscriptions {
   findMany(tenantIds: readonly string[]): Promise<(BillingSubscriptionDoc | null)[]>;
   /** Asking again for the same while it is unpaid gives the same checkout. */
   checkout(tenantId: string, request: CheckoutRequest): Promise<Checkout>;
+  /** Whatever page to pay at is open is closed. @returns whether there was one: it may have been paid */
+  closeCheckout(customer: Customer): Promise<boolean>;
   cancel(tenantId: string, atPeriodEnd: boolean): Promise<BillingSubscriptionDoc>;
-  /** Takes a scheduled cancellation back. */
+  /** Takes a scheduled cancellation or change of tier back, or takes up a paused subscription. */
   resume(tenantId: string): Promise<BillingSubscriptionDoc>;
 }
 
@@ -40,27 +43,14 @@ export function createSubscriptions(deps: {
   stripe: Stripe;
   tiers: Tiers;
   customers: Customers;
-  sync: SubscriptionSync;
+  held: HeldSubscriptions;
+  changes: SubscriptionChanges;
   log: Logger;
 }): Subscriptions {
-  const { models, stripe, tiers, customers, sync, log } = deps;
-
-  /** As Stripe has it now: a webhook may still be on its way. */
-  async function current(tenantId: string): Promise<BillingSubscriptionDoc | null> {
-    await sync.syncTenant(tenantId);
-    const doc = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
-    return doc && !ENDED.includes(doc.status) ? doc : null;
-  }
-
-  async function needCurrent(tenantId: string): Promise<BillingSubscriptionDoc> {
-    const doc = await current(tenantId);
-    if (!doc)
-      throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
-    return doc;
-  }
+  const { models, stripe, tiers, customers, held, changes, log } = deps;
 
   async function refuseSecond(tenantId: string): Promise<void> {
-    const paid = await current(tenantId);
+    const paid = await held.current(tenantId);
     if (!paid) return;
     throw badInput(
       'input.tier',
@@ -92,8 +82,19 @@ export function createSubscriptions(deps: {
     }
   }
 
+  /** A tenant tries once: whoever had a subscription, to any tier, pays from the first day. */
+  async function trialDaysOf(tenantId: string, tier: string): Promise<number> {
+    const { trialDays } = tiers.get(tier);
+    return trialDays > 0 && (await models.billingSubscriptions.exists({ _id: tenantId })) ? 0 : trialDays;
+  }
+
   /** What is asked of Stripe. The hash is of all of it: one idempotency key means one request. */
-  function purchase({ _id: tenantId, stripeCustomerId }: Customer, request: CheckoutRequest, price: string) {
+  function purchase(
+    { _id: tenantId, stripeCustomerId }: Customer,
+    request: CheckoutRequest,
+    price: string,
+    trialDays: number,
+  ) {
     const metadata = { tenant_id: tenantId, tier: request.tier.toLowerCase() };
     const params: Stripe.Checkout.SessionCreateParams = {
       mode: 'subscription',
@@ -103,8 +104,8 @@ export function createSubscriptions(deps: {
       cancel_url: request.cancelUrl,
       client_reference_id: tenantId,
       metadata,
-      subscription_data: { metadata },
-      allow_promotion_codes: true,
+      subscription_data: { metadata, ...(trialDays > 0 && { trial_period_days: trialDays }) },
+      allow_promotion_codes: tiers.get(request.tier).promotionCodes,
       billing_address_collection: 'auto',
     };
     return { tier: request.tier, params, hash: digest(params) };
@@ -135,11 +136,11 @@ export function createSubscriptions(deps: {
   async function stillWaits(
     tenantId: string,
     open: NonNullable<Customer['openCheckout']>,
-    wanted: Purchase,
+    wanted: Purchase | null,
   ): Promise<boolean> {
     const { sessionId } = open;
     if ((await statusOf(sessionId)) === 'open') {
-      if (open.requestHash === wanted.hash) return true;
+      if (open.requestHash === wanted?.hash) return true;
       await close(sessionId);
     }
     await models.billingCustomers.updateOne(
@@ -185,7 +186,7 @@ export function createSubscriptions(deps: {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           await refuseSecond(tenantId);
           const customer = await customers.ensure(tenantId, await emailFor(tenantId, request));
-          const wanted = purchase(customer, request, priceId);
+          const wanted = purchase(customer, request, priceId, await trialDaysOf(tenantId, request.tier));
           const open = customer.openCheckout;
           if (open) {
             if (await stillWaits(tenantId, open, wanted)) return { id: open.sessionId, url: open.url };
@@ -199,33 +200,38 @@ export function createSubscriptions(deps: {
       });
     },
 
-    async cancel(tenantId, atPeriodEnd) {
-      return callingStripe(log, async () => {
-        const doc = await needCurrent(tenantId);
-        const { stripeSubscriptionId: id } = doc;
-        if (!atPeriodEnd) return sync.change(doc, () => stripe.subscriptions.cancel(id));
-        if (doc.cancelAtPeriodEnd) return doc;
-        const options = { idempotencyKey: `cancel:${id}:${doc.revision}` };
-        return sync.change(doc, () =>
-          stripe.subscriptions.update(id, { cancel_at_period_end: true }, options),
-        );
-      });
+    async closeCheckout({ _id, openCheckout }) {
+      if (openCheckout) await stillWaits(_id, openCheckout, null);
+      return openCheckout !== null;
     },
 
-    async resume(tenantId) {
-      return callingStripe(log, async () => {
-        const doc = await needCurrent(tenantId);
-        const { stripeSubscriptionId: id } = doc;
-        if (!doc.cancelAtPeriodEnd && !doc.cancelAt) {
-          throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
-        }
-        const options = { idempotencyKey: `resume:${id}:${doc.revision}` };
-        // Under flexible billing the portal schedules by date alone; either is cleared.
-        const cleared = doc.cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' as const };
-        return sync.change(doc, () => stripe.subscriptions.update(id, cleared, options));
-      });
+    cancel(tenantId, atPeriodEnd) {
+      return callingStripe(log, () =>
+        held.change(tenantId, (subscription) => {
+          refuseContract(subscription);
+          if (!atPeriodEnd) return () => changes.cancelNow(subscription);
+          return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+        }),
+      );
+    },
+
+    resume(tenantId) {
+      return callingStripe(log, () =>
+        held.change(tenantId, (subscription) => {
+          refuseContract(subscription);
+          if (subscription.status === 'paused') return () => changes.unpause(subscription);
+          if (!isEnding(subscription) && !subscription.scheduledTier) {
+            throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
+          }
+          return () => changes.keep(subscription);
+        }),
+      );
     },
   };
+}
+
+function refuseContract({ contract }: BillingSubscriptionDoc): void {
+  if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
 }
 
 const SESSION_ID = '{CHECKOUT_SESSION_ID}';

@@ -20,6 +20,10 @@ const tierSchema = z.strictObject({
   /** null: priced by contract. */
   monthlyPriceCents: z.int().min(0).nullable(),
   checkout: z.enum(['NONE', 'SELF_SERVICE', 'CONTACT_SALES']),
+  /** Of a tenant's first subscription; 0: none. Stripe takes up to 730. */
+  trialDays: z.int().min(0).max(730).default(0),
+  /** Whether the page where a person pays asks for one. */
+  promotionCodes: z.boolean().default(true),
   features: z.array(name),
   limits: limitsSchema,
   overage: z.strictObject({ priceCents: z.int().min(1), perCalls: z.int().min(1) }).nullable(),

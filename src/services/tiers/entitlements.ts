@@ -33,6 +33,13 @@ export interface Entitlements {
   forgetAll(): void;
 }
 
+interface Bought {
+  tier: string;
+  /** Of a contract that comes with the subscription. */
+  limits: Partial<TierLimits>;
+  endsAt: Date | null;
+}
+
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const DAY_MS = 86_400_000;
@@ -46,17 +53,18 @@ export function createEntitlements(deps: {
   const { models, clock, tiers, graceDays } = deps;
 
   /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
-  function bought(subscription: BillingSubscriptionDoc | null): { tier: string; endsAt: Date | null } {
-    const nothing = { tier: tiers.defaultTier.name, endsAt: null };
+  function bought(subscription: BillingSubscriptionDoc | null): Bought {
+    const nothing = { tier: tiers.defaultTier.name, limits: {}, endsAt: null };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
     const { tier, status, pastDueSince } = subscription;
+    const limits = subscription.limits ?? {};
     switch (status) {
       case 'active':
       case 'trialing':
-        return { tier, endsAt: null };
+        return { tier, limits, endsAt: null };
       case 'past_due': {
         const endsAt = new Date((pastDueSince?.getTime() ?? 0) + graceDays * DAY_MS);
-        return endsAt.getTime() > clock.now() ? { tier, endsAt } : nothing;
+        return endsAt.getTime() > clock.now() ? { tier, limits, endsAt } : nothing;
       }
       case 'incomplete':
       case 'incomplete_expired':
@@ -69,10 +77,10 @@ export function createEntitlements(deps: {
 
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
     const { tier: contractTier, limits } = tenant.contract;
-    const { tier, endsAt } =
-      contractTier && tiers.has(contractTier) ? { tier: contractTier, endsAt: null } : bought(subscription);
+    const granted = { tier: contractTier ?? '', limits: {}, endsAt: null };
+    const { tier, limits: boughtLimits, endsAt } = tiers.has(granted.tier) ? granted : bought(subscription);
     const definition = tiers.get(tier);
-    const ownLimits = { ...definition.limits, ...limits };
+    const ownLimits = { ...definition.limits, ...boughtLimits, ...limits };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
     const price = definition.overage;

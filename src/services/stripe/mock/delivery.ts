@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../../../clock.js';
+import { type Disorder, type Fate, fateOf } from './disorder.js';
 import type { Collections } from './storage/collections.js';
 import type { EventDocument } from './storage/documents.js';
 
@@ -14,6 +15,8 @@ const SWEEP_MS = 5_000;
 const ENDPOINT_POLL_MS = 100;
 /** Waits after the first, second, … failed try; after the last the event counts as failed. */
 const BACKOFF_MS = [1, 2, 5, 15, 60, 300, 900, 3600].map((seconds) => seconds * 1000);
+
+const UNHARMED: Fate = { dropped: false, copies: 1, delayMs: 0 };
 
 export interface DeliveryDeps {
   collections: Collections;
@@ -30,6 +33,8 @@ export interface Delivery {
   stop(): Promise<void>;
   /** There may be something to deliver. */
   wake(): void;
+  /** What comes from now on arrives late, twice or never; null: in order again. */
+  disturb(disorder: Disorder | null): void;
   /** @returns how many events have not been tried yet, or wait for another try */
   pending(): Promise<number>;
 }
@@ -47,6 +52,8 @@ export function createDelivery({
   let timer: NodeJS.Timeout | undefined;
   const lanes = new Set<Promise<void>>();
   let started = false;
+  let disorder: Disorder | null = null;
+  let ordinal = 0;
 
   async function claim(): Promise<EventDocument | null> {
     const now = new Date();
@@ -103,7 +110,28 @@ export function createDelivery({
     await events.updateOne(mine, { $set: { ...next, 'delivery.lastError': problem } });
   }
 
+  /** What becomes of an event is settled at its first try. @returns null for one that is lost, or put off */
+  async function suffer(event: EventDocument): Promise<Fate | null> {
+    if (event.delivery.attempts > 1) return UNHARMED;
+    ordinal += 1;
+    const fate = fateOf(ordinal, disorder);
+    const mine = { _id: event._id, 'delivery.attempts': event.delivery.attempts };
+    if (fate.dropped) {
+      const lost = { 'delivery.state': 'failed' as const, 'delivery.lastError': 'dropped' };
+      await events.updateOne(mine, { $set: lost });
+      return null;
+    }
+    if (fate.delayMs === 0) return fate;
+    await events.updateOne(mine, {
+      $set: { 'delivery.nextAttemptAt': new Date(Date.now() + fate.delayMs) },
+    });
+    return null;
+  }
+
   async function deliver(event: EventDocument, url: string): Promise<void> {
+    const fate = await suffer(event);
+    if (!fate) return;
+    if (fate.copies > 1) await post(event, url);
     const problem = await post(event, url);
     await settle(event, problem);
     const detail = { eventId: event._id, attempt: event.delivery.attempts, ...(problem ? { problem } : {}) };
@@ -169,6 +197,10 @@ export function createDelivery({
       await Promise.all(lanes);
     },
     wake,
+    disturb(wanted) {
+      disorder = wanted;
+      ordinal = 0;
+    },
     pending: () => events.countDocuments({ 'delivery.state': 'pending' }),
   };
 }

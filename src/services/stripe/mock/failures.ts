@@ -2,7 +2,9 @@ import { cardDeclined, rateLimit, type StripeFault, serverError } from './http/e
 
 /** A failure to come, for tests. */
 export interface InjectedFailure {
-  kind: 'card_declined' | 'rate_limit' | 'server_error' | 'connection';
+  kind: 'card_declined' | 'rate_limit' | 'server_error' | 'connection' | 'slow';
+  /** Of `slow`: how long the answer waits, real time. The work is done. */
+  delayMs?: number;
   /** Only requests of this method. */
   method?: string;
   /** Only requests whose path begins so, such as `/v1/checkout/sessions`. */
@@ -50,7 +52,7 @@ export function connectionLost(phase: 'before' | 'after'): TypeError {
   return Object.assign(new TypeError('fetch failed'), { code });
 }
 
-export function faultOf(kind: Exclude<InjectedFailure['kind'], 'connection'>): StripeFault {
+export function faultOf(kind: Exclude<InjectedFailure['kind'], 'connection' | 'slow'>): StripeFault {
   switch (kind) {
     case 'card_declined':
       return cardDeclined();

@@ -1,3 +1,5 @@
+export type { PortalAction } from './billing/portal.js';
+export type { Disorder } from './disorder.js';
 export type { InjectedFailure } from './failures.js';
 export { StripeFault } from './http/errors.js';
 export { createMockStripe, type MockStripe, type MockStripeDeps } from './mockStripe.js';

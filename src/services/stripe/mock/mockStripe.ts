@@ -2,7 +2,9 @@ import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../clock.js';
 import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
+import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
 import { createDelivery } from './delivery.js';
+import type { Disorder } from './disorder.js';
 import { eventWriter } from './events.js';
 import { createFailures, type InjectedFailure } from './failures.js';
 import { createIdempotency } from './http/idempotency.js';
@@ -46,9 +48,15 @@ export interface MockStripe {
     /** @returns the session with its line items; null when there is none */
     find(sessionId: string): Promise<SessionBody | null>;
     /** The person pays. Doing it again changes nothing. @throws StripeFault unless the session is open or complete */
-    complete(sessionId: string): Promise<{ redirectUrl: string }>;
+    complete(sessionId: string, promotionCode?: string | null): Promise<{ redirectUrl: string }>;
     /** The person turns back; the session stays open. @throws StripeFault unless it is */
     decline(sessionId: string): Promise<{ redirectUrl: string }>;
+  };
+  portal: {
+    /** @returns null without such a session */
+    find(sessionId: string): Promise<PortalView | null>;
+    /** @throws StripeFault for what cannot be done */
+    act(sessionId: string, action: PortalAction): Promise<void>;
   };
   /** Moves the mock's clock forward; renewals, trial ends, retries and endings follow in order. */
   advanceClock(seconds: number): Promise<{ now: Date }>;
@@ -56,6 +64,10 @@ export interface MockStripe {
   /** For tests: the next request that fits fails. */
   failNext(failure: InjectedFailure): void;
   clearFailures(): void;
+  /** Webhooks come late, twice or never from now on, as a seed has it; null: no more. */
+  disturbWebhooks(disorder: Disorder | null): void;
+  /** For tests. @returns a reader of the requests since now, each as `POST /v1/customers` */
+  requestsSince(): () => string[];
   /** Resolves once our endpoint has taken every event. @throws Error after `timeoutMs` */
   delivered(timeoutMs?: number): Promise<void>;
 }
@@ -69,6 +81,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
   const failures = createFailures();
   const delivery = createDelivery({ ...deps, collections });
   const timeline = createTimeline({ store, clock, publicUrl, changed: delivery.wake });
+  const watchers = new Set<string[]>();
   const server = createServer({
     store,
     clock,
@@ -78,6 +91,9 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     log,
     publicUrl,
     changed: delivery.wake,
+    asked: (request) => {
+      for (const seen of watchers) seen.push(request);
+    },
   });
   let catchingUp: NodeJS.Timeout | undefined;
   let underWay: Promise<unknown> = Promise.resolve();
@@ -121,8 +137,8 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         const stored = await store.read.find(checkoutSessions, sessionId);
         return stored && withLineItems(stored);
       },
-      async complete(sessionId) {
-        const redirectUrl = await change((call) => completeSession(call, sessionId));
+      async complete(sessionId, promotionCode = null) {
+        const redirectUrl = await change((call) => completeSession(call, sessionId, promotionCode));
         log.info(`[MOCK] checkout ${sessionId} completed`);
         return { redirectUrl };
       },
@@ -130,6 +146,13 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         const redirectUrl = await change((call) => declineSession(call, sessionId));
         log.info(`[MOCK] checkout ${sessionId} declined`);
         return { redirectUrl };
+      },
+    },
+    portal: {
+      find: (sessionId) => viewPortal(store.read, sessionId),
+      async act(sessionId, action) {
+        await change((call) => actAtPortal(call, sessionId, action));
+        log.info(`[MOCK] portal ${sessionId}: ${action.kind}`);
       },
     },
     async advanceClock(seconds) {
@@ -144,6 +167,15 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     now: async () => new Date((await clock.nowS()) * 1000),
     failNext: failures.add,
     clearFailures: failures.clear,
+    disturbWebhooks: delivery.disturb,
+    requestsSince() {
+      const seen: string[] = [];
+      watchers.add(seen);
+      return () => {
+        watchers.delete(seen);
+        return seen;
+      };
+    },
     async delivered(timeoutMs = 10_000) {
       const deadlineMs = performance.now() + timeoutMs;
       for (;;) {

@@ -34,11 +34,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escapeHtml = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
 /** @param content HTML, everything in it escaped already */
-function page(title: string, content: string): string {
+export function page(title: string, content: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -72,6 +72,9 @@ export function checkoutPage(session: SessionBody): string {
     : `per ${price?.recurring?.interval ?? 'period'}`;
   const email = session.customer_details?.email ?? session.customer_email;
   const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
+  const code = session.allow_promotion_codes
+    ? '<label class="soft">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
+    : '';
   const names = items.map(({ description }) => description ?? 'Product').join(', ');
   return page(
     `Checkout: ${names}`,
@@ -83,7 +86,7 @@ ${items.map(itemRow).join('\n')}
 ${row('E-mail', email ?? 'not given')}
 ${row('Card', 'Visa •••• 4242')}
 </dl>
-<form method="post" action="${escapeHtml(action)}/complete"><button class="pay">Pay and subscribe</button></form>
+<form method="post" action="${escapeHtml(action)}/complete">${code}<button class="pay">Pay and subscribe</button></form>
 <form method="post" action="${escapeHtml(action)}/decline"><button class="leave">Decline and go back</button></form>`,
   );
 }
@@ -91,5 +94,5 @@ ${row('Card', 'Visa •••• 4242')}
 const itemRow = ({ description, quantity, price }: LineItemBody): string =>
   row(`${quantity ?? 1} × ${description ?? 'Product'}`, price ? rate(price) : '');
 
-const row = (term: string, value: string): string =>
+export const row = (term: string, value: string): string =>
   `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd></div>`;

@@ -6,6 +6,7 @@ import type { Change } from '../operation.js';
 import { idOf, type SessionBody } from '../wire.js';
 import { attachCard } from './cards.js';
 import { createCustomer } from './customers.js';
+import { type DiscountTerms, findByCode } from './discounts.js';
 import { startSubscription } from './start.js';
 
 const DAY_S = 86_400;
@@ -18,10 +19,11 @@ export function withLineItems(stored: StoredSession): SessionBody {
 /**
  * What happens when the person pays: a customer where there was none, a card, the subscription and its paid invoice.
  * Doing it again changes nothing.
+ * @param code a promotion code that the person typed in
  * @returns where the person goes next
  * @throws StripeFault for a session that is unknown or has expired
  */
-export async function completeSession(change: Change, id: string): Promise<string> {
+export async function completeSession(change: Change, id: string, code: string | null): Promise<string> {
   const { tx, nowS, emit } = change;
   const stored = await tx.get(checkoutSessions, id);
   const { body, hidden } = stored;
@@ -38,6 +40,8 @@ export async function completeSession(change: Change, id: string): Promise<strin
     description: terms.description,
     paymentMethod: await attachCard(change, customer.body, 'pm_card_visa', 'payment_method'),
     trialEndS: terms.trialEndS ?? (terms.trialPeriodDays ? nowS + terms.trialPeriodDays * DAY_S : null),
+    daysUntilDue: null,
+    discounts: await discountsFor(change, stored, customer.body.id, code),
     missingPaymentMethod: terms.missingPaymentMethod,
     onFailure: 'error_if_incomplete',
   });
@@ -52,6 +56,18 @@ export async function completeSession(change: Change, id: string): Promise<strin
   await tx.save(checkoutSessions, stored);
   await emit('checkout.session.completed', body);
   return successUrlOf(change, body);
+}
+
+async function discountsFor(
+  { tx, nowS }: Change,
+  { body, hidden }: StoredSession,
+  customer: string,
+  code: string | null,
+): Promise<DiscountTerms[]> {
+  if (!code) return hidden.discounts;
+  if (!body.allow_promotion_codes)
+    throw invalidRequest('This checkout takes no codes.', { param: 'promotion_code' });
+  return [{ promotion_code: await findByCode(tx, code, customer, nowS) }];
 }
 
 async function payer(

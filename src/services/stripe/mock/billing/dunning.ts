@@ -1,4 +1,5 @@
 import { changedFields } from '../events.js';
+import { customers } from '../objects/customer.js';
 import { invoices } from '../objects/invoice.js';
 import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
@@ -25,6 +26,10 @@ export async function noteOutcome(
     hidden.retryAtS = null;
     return;
   }
+  if (invoice.body.collection_method === 'send_invoice') {
+    hidden.retryAtS = invoice.body.due_date;
+    return;
+  }
   if (body.status !== 'past_due') {
     body.status = 'past_due';
     hidden.retries = 0;
@@ -34,10 +39,24 @@ export async function noteOutcome(
   await tx.save(invoices, invoice);
 }
 
+/** The day by which a sent invoice was to be paid has come. */
+async function overdue({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
+  const { body, hidden } = stored;
+  const { status } = body;
+  const invoice = await tx.get(invoices, idOf(body.latest_invoice) ?? '', 'latest_invoice');
+  hidden.retryAtS = null;
+  if (invoice.body.status === 'open') body.status = 'past_due';
+  await tx.save(subscriptions, stored);
+  if (body.status === status) return;
+  await emit('customer.subscription.updated', body, { status });
+  await emit('invoice.overdue', invoice.body);
+}
+
 /** Tries the latest invoice again: paid, the subscription is active again; refused the last time, it ends. */
 export async function retryPayment(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, nowS, emit } = change;
   const { body, hidden } = stored;
+  if (body.collection_method === 'send_invoice') return overdue(change, stored);
   const before = structuredClone(body);
   const invoice = await tx.get(invoices, idOf(body.latest_invoice) ?? '', 'latest_invoice');
   if (await collectAgain(change, invoice, stored)) {
@@ -52,8 +71,9 @@ export async function retryPayment(change: Change, stored: StoredSubscription): 
   await tx.save(invoices, invoice);
   await announcePayment(change, invoice);
   if (days === undefined) {
-    await cancelNow(change, stored, 'payment_failed');
-    return;
+    const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
+    if (customer.body.metadata.mock_dunning !== 'unpaid') return cancelNow(change, stored, 'payment_failed');
+    body.status = 'unpaid';
   }
   await tx.save(subscriptions, stored);
   const changed = changedFields(before, body);

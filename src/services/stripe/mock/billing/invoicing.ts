@@ -14,6 +14,7 @@ import type { Period, StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import type { Tx } from '../storage/store.js';
 import { idOf, type PriceBody, type SubscriptionBody } from '../wire.js';
+import { discountsOn, useUp } from './discounts.js';
 
 export type Funds = 'good' | 'declined' | 'none';
 
@@ -28,7 +29,8 @@ export async function fundsOf(
   if (customer.body.metadata.mock_card === 'decline') return 'declined';
   if (!chosen) return 'none';
   const method = await tx.find(paymentMethods, chosen);
-  return method && !method.hidden.fails ? 'good' : 'declined';
+  // A card that was taken away from the customer pays no more.
+  return method?.body.customer && !method.hidden.fails ? 'good' : 'declined';
 }
 
 /** The invoice's lines for one period of every item, and those that waited for it. */
@@ -92,15 +94,17 @@ export interface Charged {
  * @returns whether it is paid; what costs nothing always is
  */
 export async function charge(
-  { tx, nowS }: Change,
+  change: Change,
   subscription: StoredSubscription,
   terms: Pick<InvoiceTerms, 'reason' | 'lines' | 'period'>,
 ): Promise<Charged> {
+  const { tx, nowS } = change;
   const { body } = subscription;
+  const discounts = await discountsOn(tx, body, terms.lines, nowS);
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
   const invoice = buildInvoice(
     mockId(invoices.prefix),
-    { ...terms, customer: customer.body, subscription: payerOf(body), currency: body.currency },
+    { ...terms, discounts, customer: customer.body, subscription: payerOf(body), currency: body.currency },
     nowS,
   );
   const stored = await tx.insert(invoices, invoice.id, invoice, null);
@@ -109,6 +113,7 @@ export async function charge(
   customer.body.next_invoice_sequence = (customer.body.next_invoice_sequence ?? 1) + 1;
   await tx.save(customers, customer);
   body.latest_invoice = invoice.id;
+  await useUp(change, body, discounts);
   return { invoice: stored, paid: await collect(tx, stored, customer, subscription, nowS) };
 }
 
@@ -117,6 +122,7 @@ export function payerOf(body: SubscriptionBody): InvoiceTerms['subscription'] {
     id: body.id,
     metadata: body.metadata,
     default_payment_method: idOf(body.default_payment_method),
+    daysUntilDue: body.collection_method === 'send_invoice' ? body.days_until_due : null,
   };
 }
 
@@ -126,10 +132,16 @@ async function collect(
   customer: StoredCustomer,
   subscription: StoredSubscription,
   nowS: number,
+  outOfBand = false,
 ): Promise<boolean> {
   const { body } = invoice;
   const free = body.amount_due === 0;
-  const paid = free || (await fundsOf(tx, customer, subscription)) === 'good';
+  // What is sent is paid by whoever gets it.
+  if (body.collection_method === 'send_invoice' && !free && !outOfBand) {
+    await tx.save(invoices, invoice);
+    return false;
+  }
+  const paid = free || outOfBand || (await fundsOf(tx, customer, subscription)) === 'good';
   body.attempted = true;
   if (!free) body.attempt_count += 1;
   if (paid) {
@@ -143,20 +155,28 @@ async function collect(
   return paid;
 }
 
-/** Tries an open invoice once more. */
+/**
+ * Tries an open invoice once more.
+ * @param outOfBand it was paid in another way, such as by a transfer
+ */
 export async function collectAgain(
   { tx, nowS }: Change,
   invoice: StoredInvoice,
   subscription: StoredSubscription,
+  outOfBand = false,
 ): Promise<boolean> {
   if (invoice.body.status !== 'open')
     throw invalidRequest('Invoice is already paid or closed.', { param: 'id' });
   const customer = await tx.get(customers, idOf(invoice.body.customer) ?? '', 'customer');
-  return collect(tx, invoice, customer, subscription, nowS);
+  return collect(tx, invoice, customer, subscription, nowS, outOfBand);
 }
 
 /** Tells how the last try to collect an invoice ended. */
 export async function announcePayment({ emit }: Change, { body }: StoredInvoice): Promise<void> {
+  if (body.status !== 'paid' && !body.attempted) {
+    await emit('invoice.sent', body);
+    return;
+  }
   if (body.status !== 'paid') {
     await emit('invoice.payment_failed', body);
     return;

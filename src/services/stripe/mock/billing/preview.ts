@@ -4,6 +4,7 @@ import { buildInvoice } from '../objects/invoice.js';
 import { periodFrom, periodOf, type StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { type InvoiceBody, idOf } from '../wire.js';
+import { discountsOn } from './discounts.js';
 import { payerOf, periodLines } from './invoicing.js';
 import { changeItems, type ItemChange } from './items.js';
 
@@ -30,6 +31,7 @@ export async function previewInvoice(
   const period = atOnce ? current : periodFrom(current.end, copy.body.billing_cycle_anchor, price);
   if (copy.body.status === 'trialing' && !atOnce) copy.body.status = 'active';
   const lines = await periodLines(tx, copy, period);
+  const shown = atOnce ? lines.filter(({ proration }) => proration) : lines;
   const customer = await tx.get(customers, idOf(copy.body.customer) ?? '', 'customer');
   const invoice = buildInvoice(
     mockId('upcoming_in'),
@@ -38,7 +40,8 @@ export async function previewInvoice(
       subscription: payerOf(copy.body),
       currency: copy.body.currency,
       reason: atOnce ? 'subscription_update' : 'upcoming',
-      lines: atOnce ? lines.filter(({ proration }) => proration) : lines,
+      lines: shown,
+      discounts: await discountsOn(tx, copy.body, shown, atOnce ? nowS : current.end),
       period,
     },
     atOnce ? nowS : current.end,

@@ -6,12 +6,14 @@ import { idOf } from '../wire.js';
 import { cancelNow } from './cancellation.js';
 import { announcePayment, fundsOf } from './invoicing.js';
 import { beginPeriod } from './period.js';
+import { enterPhase } from './phases.js';
 
 /** Begins the next period, and bills it. */
 export async function renew(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, emit } = change;
   const { body } = stored;
   const before = structuredClone(body);
+  await enterPhase(change, stored);
   const { invoice } = await beginPeriod(change, stored, periodOf(body).end, 'subscription_cycle');
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));

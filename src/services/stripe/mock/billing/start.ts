@@ -12,6 +12,7 @@ import {
   subscriptions,
 } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
+import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { type Ending, planEnding } from './ending.js';
 import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
 
@@ -20,6 +21,7 @@ export interface StartTerms extends Omit<SubscriptionTerms, 'currency'> {
   /** What to do about a first payment that fails. */
   onFailure: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete';
   ending?: Ending;
+  discounts?: readonly DiscountTerms[] | undefined;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function startSubscription(
   const hidden = { retries: 0, retryAtS: null, pending: [] };
   const subscription = await tx.insert(subscriptions, body.id, body, hidden);
 
+  await setDiscounts(change, subscription, terms.discounts ?? []);
   const lines = await periodLines(tx, subscription, period);
   await requireFunds(
     change,
@@ -54,8 +57,10 @@ export async function startSubscription(
     lines,
     period,
   });
-  if (!paid && terms.onFailure === 'error_if_incomplete') throw cardDeclined();
-  if (paid && body.status === 'incomplete') body.status = 'active';
+  const sent = body.collection_method === 'send_invoice';
+  if (sent && !paid) subscription.hidden.retryAtS = invoice.body.due_date;
+  if (!paid && !sent && terms.onFailure === 'error_if_incomplete') throw cardDeclined();
+  if ((paid || sent) && body.status === 'incomplete') body.status = 'active';
   await tx.save(subscriptions, subscription);
   await emit('customer.subscription.created', body);
   await announcePayment(change, invoice);
@@ -65,10 +70,10 @@ export async function startSubscription(
 async function requireFunds(
   { tx }: Change,
   subscription: StoredSubscription,
-  { customer, onFailure }: StartTerms,
+  { customer, onFailure, daysUntilDue }: StartTerms,
   totalCents: number,
 ): Promise<void> {
-  if (totalCents === 0 || onFailure === 'default_incomplete') return;
+  if (totalCents === 0 || daysUntilDue !== null || onFailure === 'default_incomplete') return;
   const payer = await tx.get(customers, customer, 'customer');
   if ((await fundsOf(tx, payer, subscription)) !== 'none') return;
   throw invalidRequest('This customer has no attached payment source or default payment method.', {

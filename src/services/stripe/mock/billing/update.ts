@@ -13,6 +13,7 @@ import {
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { attachCard } from './cards.js';
+import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { noteOutcome } from './dunning.js';
 import { type Ending, planEnding } from './ending.js';
 import { announcePayment, type Charged, charge, periodLines } from './invoicing.js';
@@ -25,9 +26,12 @@ export interface SubscriptionUpdate extends Ending {
   proration_behavior?: 'always_invoice' | 'create_prorations' | 'none' | undefined;
   proration_date?: number | undefined;
   payment_behavior?: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete' | undefined;
-  billing_cycle_anchor?: 'now' | 'unchanged' | undefined;
+  billing_cycle_anchor?: { type: 'now' | 'unchanged' } | undefined;
   default_payment_method?: string | undefined;
   description?: string | undefined;
+  discounts?: DiscountTerms[] | undefined;
+  collection_method?: 'charge_automatically' | 'send_invoice' | undefined;
+  days_until_due?: number | undefined;
   metadata?: MetadataChange;
   trial_end?: 'now' | number | undefined;
   cancellation_details?: { comment?: string | undefined; feedback?: string | undefined } | undefined;
@@ -46,7 +50,9 @@ export async function updateSubscription(
   const { body } = stored;
   const before = structuredClone(body);
   requireChangeable(body.status, update);
+  requireOwnEnding(body.schedule, update);
   await applyPlain(change, stored, update);
+  if (update.discounts) await setDiscounts(change, stored, update.discounts);
   const owed = update.items
     ? await changeItems(change, stored, update.items, update.proration_date ?? nowS)
     : [];
@@ -67,6 +73,14 @@ function requireChangeable(status: string, update: SubscriptionUpdate): void {
   throw invalidRequest('A canceled subscription can only update its cancellation_details and metadata.');
 }
 
+function requireOwnEnding(schedule: unknown, update: SubscriptionUpdate): void {
+  if (!schedule || (update.cancel_at === undefined && update.cancel_at_period_end === undefined)) return;
+  throw invalidRequest(
+    `The subscription is managed by the subscription schedule \`${String(schedule)}\`, and updating any ` +
+      'cancelation behavior directly is not allowed. Please update the schedule instead.',
+  );
+}
+
 async function applyPlain(
   change: Change,
   { body }: StoredSubscription,
@@ -74,6 +88,8 @@ async function applyPlain(
 ): Promise<void> {
   body.metadata = mergeMetadata(body.metadata, update.metadata);
   if (update.description !== undefined) body.description = update.description || null;
+  if (update.collection_method) body.collection_method = update.collection_method;
+  if (update.days_until_due !== undefined) body.days_until_due = update.days_until_due;
   if (update.cancellation_details) {
     const { comment, feedback } = update.cancellation_details;
     const present = body.cancellation_details ?? {
@@ -110,7 +126,8 @@ async function billChange(
   const newCycle = startsCycle(before, body, update);
   if (!newCycle && (behavior !== 'always_invoice' || hidden.pending.length === 0)) return null;
   const { invoice, paid } = newCycle ? await beginCycle(change, stored) : await billWaiting(change, stored);
-  if (!paid && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
+  const sent = invoice.body.collection_method === 'send_invoice';
+  if (!paid && !sent && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
   return invoice;
 }
 
@@ -122,7 +139,7 @@ function startsCycle(
 ) {
   const [old, now] = [before.items.data[0]?.price.recurring, after.items.data[0]?.price.recurring];
   const sameInterval = old?.interval === now?.interval && old?.interval_count === now?.interval_count;
-  return update.billing_cycle_anchor === 'now' || !sameInterval;
+  return update.billing_cycle_anchor?.type === 'now' || !sameInterval;
 }
 
 /** Only the credit for the old period counts: the new one is billed in full. */

@@ -28,15 +28,24 @@ async function expandField(tx: Tx, holder: Json, fields: string[], path: string)
   let value = holder[field];
   if (value === undefined)
     throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
-  if (typeof value === 'string') {
-    value = await load(tx, value);
-    if (value === null)
-      throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
-    holder[field] = value;
+  if (typeof value === 'string') value = await loadOrRefuse(tx, value, path);
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    for (const item of value)
+      items.push(typeof item === 'string' ? await loadOrRefuse(tx, item, path) : item);
+    value = items;
   }
+  holder[field] = value;
   const next = Array.isArray(value) ? value : [value];
   for (const item of next)
     if (typeof item === 'object' && item !== null) await expandField(tx, item, rest, path);
+}
+
+async function loadOrRefuse(tx: Tx, id: string, path: string): Promise<unknown> {
+  const found = await load(tx, id);
+  if (found === null)
+    throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
+  return found;
 }
 
 async function load(tx: Tx, id: string): Promise<unknown> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { eventWriter } from '../events.js';
@@ -27,6 +28,8 @@ export interface ServerDeps {
   publicUrl: () => string;
   /** Called after a change was committed. */
   changed: () => void;
+  /** Called for every request, with its method and path. */
+  asked: (request: string) => void;
 }
 
 interface Exchange {
@@ -80,6 +83,11 @@ export function createServer(deps: ServerDeps): typeof fetch {
       if (key && key.length > MAX_KEY_CHARS) {
         throw invalidRequest(`Idempotency keys are at most ${MAX_KEY_CHARS} characters long.`);
       }
+      if (injected?.kind === 'slow') {
+        const slow = await answer(exchange);
+        await sleep(injected.delayMs ?? 0);
+        return slow;
+      }
       if (injected?.kind === 'connection') {
         if (injected.phase === 'after') await answer(exchange);
         throw connectionLost(injected.phase ?? 'before');
@@ -110,6 +118,7 @@ export function createServer(deps: ServerDeps): typeof fetch {
       encoded: request.method === 'POST' ? await request.text() : url.search.slice(1),
       key: request.method === 'POST' ? request.headers.get('idempotency-key') : null,
     };
+    deps.asked(`${exchange.method} ${exchange.path}`);
     const startedMs = performance.now();
     const { status, body, headers } = await answerOrFault(exchange, apiKeyOf(request));
     const tookMs = Math.round(performance.now() - startedMs);

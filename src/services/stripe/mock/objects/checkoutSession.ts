@@ -4,6 +4,7 @@ import { idOf, type LineItemBody, type PriceBody, type SessionBody } from '../wi
 
 export interface SessionHidden {
   lineItems: LineItemBody[];
+  discounts: { coupon?: string | undefined; promotion_code?: string | undefined }[];
   subscription: {
     metadata: Record<string, string>;
     description: string | null;

@@ -2,6 +2,8 @@ import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
 import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf } from '../wire.js';
 
+const DAY_S = 86_400;
+
 export type StoredInvoice = Stored<InvoiceBody>;
 
 export const invoices: Kind<InvoiceBody> = {
@@ -70,17 +72,26 @@ export function buildLine(invoice: string, terms: LineTerms): InvoiceLineBody {
 
 export interface InvoiceTerms {
   customer: CustomerBody;
-  subscription: { id: string; metadata: Record<string, string>; default_payment_method: string | null };
+  subscription: {
+    id: string;
+    metadata: Record<string, string>;
+    default_payment_method: string | null;
+    /** null: charged automatically. */
+    daysUntilDue: number | null;
+  };
   currency: string;
   reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update' | 'upcoming';
   lines: LineTerms[];
+  /** Taken off the total. */
+  discounts: { id: string; amountCents: number }[];
   period: { start: number; end: number };
 }
 
 /** @returns an invoice that waits for its payment; the customer's balance is set off against its total */
 export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): InvoiceBody {
   const { customer, subscription, currency, lines, period } = terms;
-  const total = lines.reduce((sum, { amountCents }) => sum + amountCents, 0);
+  const subtotal = lines.reduce((sum, { amountCents }) => sum + amountCents, 0);
+  const total = terms.discounts.reduce((sum, { amountCents }) => sum - amountCents, subtotal);
   const afterBalance = total + customer.balance;
   const due = Math.max(0, afterBalance);
   const page = `https://invoice.stripe.com/mock/${id}`;
@@ -102,7 +113,7 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
     automatically_finalizes_at: null,
     billing_reason: terms.reason,
-    collection_method: 'charge_automatically',
+    collection_method: subscription.daysUntilDue === null ? 'charge_automatically' : 'send_invoice',
     created: nowS,
     currency,
     custom_fields: null,
@@ -119,8 +130,8 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     default_source: null,
     default_tax_rates: [],
     description: null,
-    discounts: [],
-    due_date: null,
+    discounts: terms.discounts.map(({ id: discount }) => discount),
+    due_date: subscription.daysUntilDue === null ? null : nowS + subscription.daysUntilDue * DAY_S,
     effective_at: nowS,
     ending_balance: Math.min(0, afterBalance),
     footer: null,
@@ -159,11 +170,14 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     statement_descriptor: null,
     status: 'open',
     status_transitions: { finalized_at: nowS, marked_uncollectible_at: null, paid_at: null, voided_at: null },
-    subtotal: total,
-    subtotal_excluding_tax: total,
+    subtotal,
+    subtotal_excluding_tax: subtotal,
     test_clock: null,
     total,
-    total_discount_amounts: [],
+    total_discount_amounts: terms.discounts.map(({ id: discount, amountCents: amount }) => ({
+      amount,
+      discount,
+    })),
     total_excluding_tax: total,
     total_pretax_credit_amounts: [],
     total_taxes: [],

@@ -20,6 +20,7 @@ export interface PendingLine {
 export interface SubscriptionHidden {
   /** Tries made after the first failed payment. */
   retries: number;
+  /** When the latest invoice is tried again; when it is sent, by when it is to be paid. */
   retryAtS: number | null;
   pending: PendingLine[];
 }
@@ -40,7 +41,7 @@ export const subscriptions: Kind<SubscriptionBody, SubscriptionHidden> = {
       case 'trialing':
         return earliest([...endings, body.trial_end]);
       case 'active':
-        return earliest([...endings, periodOf(body).end]);
+        return earliest([...endings, periodOf(body).end, retryAtS]);
       case 'past_due':
         return earliest([...endings, periodOf(body).end, retryAtS]);
       case 'incomplete':
@@ -145,6 +146,8 @@ export interface SubscriptionTerms {
   description: string | null;
   paymentMethod: string | null;
   trialEndS: number | null;
+  /** Invoices are sent, and wait so long; null: charged automatically. */
+  daysUntilDue: number | null;
   /** What happens at the end of a trial without a payment method. */
   missingPaymentMethod: 'cancel' | 'create_invoice' | 'pause';
 }
@@ -167,12 +170,12 @@ export function buildSubscription(id: string, terms: SubscriptionTerms, nowS: nu
     cancel_at_period_end: false,
     canceled_at: null,
     cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },
-    collection_method: 'charge_automatically',
+    collection_method: terms.daysUntilDue === null ? 'charge_automatically' : 'send_invoice',
     created: nowS,
     currency: terms.currency,
     customer: terms.customer,
     customer_account: null,
-    days_until_due: null,
+    days_until_due: terms.daysUntilDue,
     default_payment_method: terms.paymentMethod,
     default_source: null,
     default_tax_rates: [],

@@ -65,6 +65,10 @@ const creation = z.strictObject({
     })
     .optional(),
   allow_promotion_codes: flag.optional(),
+  discounts: listOf(
+    z.strictObject({ coupon: text.optional(), promotion_code: text.optional() }),
+    1,
+  ).optional(),
   billing_address_collection: z.enum(['auto', 'required']).optional(),
   expires_at: integer.optional(),
   locale: text.optional(),
@@ -151,6 +155,9 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
       ? invalidRequest('The mock has Checkout Sessions with mode=subscription only.', { param: 'mode' })
       : missingParameter('mode');
   }
+  if (params.discounts?.length && params.allow_promotion_codes !== undefined) {
+    throw invalidRequest('You may only specify one of these parameters: allow_promotion_codes, discounts.');
+  }
   if (!params.success_url) throw missingParameter('success_url');
   const lineItems = await lineItemsFor(call, params);
   const subscription = subscriptionTerms(params, nowS);
@@ -174,6 +181,7 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
   return call.tx.insert(checkoutSessions, body.id, body, {
     lineItems,
     subscription,
+    discounts: params.discounts ?? [],
   });
 }
 

@@ -15,6 +15,7 @@ import {
   text,
 } from '../http/params.js';
 import { customers } from '../objects/customer.js';
+import { paymentMethods } from '../objects/paymentMethod.js';
 import { subscriptions } from '../objects/subscription.js';
 import { operation } from '../operation.js';
 
@@ -68,6 +69,18 @@ export const customerOperations = [
     await call.emit('customer.updated', stored.body, changedFields(before, stored.body));
     return stored.body;
   }),
+  operation(
+    'GET',
+    '/v1/customers/:id/payment_methods',
+    z.strictObject({ ...page, type: text.optional() }),
+    async (call, { type, ...params }) => {
+      await call.tx.get(customers, call.id);
+      return listObjects(call, paymentMethods, params, [
+        { 'refs.customer': call.id },
+        type ? { 'body.type': type } : {},
+      ]);
+    },
+  ),
   operation('DELETE', '/v1/customers/:id', z.strictObject({}), async (call) => {
     const { tx, id, emit } = call;
     const stored = await tx.get(customers, id);

@@ -46,12 +46,12 @@ export const invoiceOperations = [
   operation(
     'POST',
     '/v1/invoices/:id/pay',
-    z.strictObject({ expand, ...ignoring('off_session') }),
-    async (call) => {
+    z.strictObject({ expand, paid_out_of_band: flag.optional(), ...ignoring('off_session') }),
+    async (call, params) => {
       const invoice = await call.tx.get(invoices, call.id);
       const id = idOf(invoice.body.parent?.subscription_details?.subscription) ?? '';
       const subscription = await call.tx.get(subscriptions, id, 'subscription');
-      if (!(await collectAgain(call, invoice, subscription))) throw cardDeclined();
+      if (!(await collectAgain(call, invoice, subscription, params.paid_out_of_band))) throw cardDeclined();
       const waiting = ['past_due', 'unpaid', 'incomplete'].includes(subscription.body.status);
       if (waiting && subscription.body.latest_invoice === call.id) await recover(call, subscription);
       await announcePayment(call, invoice);

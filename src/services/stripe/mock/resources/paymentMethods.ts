@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { attachCard } from '../billing/cards.js';
+import { invalidRequest } from '../http/errors.js';
 import { listObjects, page } from '../http/pagination.js';
 import { expand, text } from '../http/params.js';
 import { customers } from '../objects/customer.js';
@@ -28,6 +29,20 @@ export const paymentMethodOperations = [
       const { body } = await call.tx.get(customers, params.customer, 'customer');
       const attached = await attachCard(call, body, call.id, 'id');
       return (await call.tx.get(paymentMethods, attached)).body;
+    },
+  ),
+  operation(
+    'POST',
+    '/v1/payment_methods/:id/detach',
+    z.strictObject({ expand }),
+    async ({ tx, id, emit }) => {
+      const stored = await tx.get(paymentMethods, id);
+      const { customer } = stored.body;
+      if (!customer) throw invalidRequest('The payment method you provided is not attached to a customer.');
+      stored.body.customer = null;
+      await tx.save(paymentMethods, stored);
+      await emit('payment_method.detached', stored.body, { customer });
+      return stored.body;
     },
   ),
 ];

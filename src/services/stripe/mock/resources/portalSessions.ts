@@ -3,22 +3,30 @@ import { missingParameter } from '../http/errors.js';
 import { expand, ignoring, text, webUrl } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { customers } from '../objects/customer.js';
+import { portalSessions } from '../objects/portalSession.js';
 import { operation } from '../operation.js';
-import type { Kind } from '../storage/store.js';
 import type { PortalSessionBody } from '../wire.js';
-
-export const portalSessions: Kind<PortalSessionBody> = {
-  object: 'billing_portal.session',
-  prefix: 'bps',
-  refs: ({ customer }) => ({ customer }),
-};
 
 const creation = z.strictObject({
   customer: text.optional(),
   return_url: webUrl.optional(),
   locale: text.optional(),
   expand,
-  ...ignoring('configuration', 'flow_data'),
+  configuration: text.optional(),
+  flow_data: z
+    .strictObject({ type: z.enum(['payment_method_update']), ...ignoring('after_completion') })
+    .optional(),
+});
+
+/** A page for one purpose. */
+const flowOf = (type: 'payment_method_update'): PortalSessionBody['flow'] => ({
+  after_completion: { hosted_confirmation: null, redirect: null, type: 'portal_homepage' },
+  customer_update: null,
+  subscription_cancel: null,
+  subscription_pause: null,
+  subscription_update: null,
+  subscription_update_confirm: null,
+  type,
 });
 
 export const portalSessionOperations = [
@@ -29,11 +37,11 @@ export const portalSessionOperations = [
     const body: PortalSessionBody = {
       id,
       object: 'billing_portal.session',
-      configuration: 'bpc_mock_default',
+      configuration: params.configuration ?? 'bpc_mock_default',
       created: nowS,
       customer: customer.id,
       customer_account: null,
-      flow: null,
+      flow: params.flow_data ? flowOf(params.flow_data.type) : null,
       livemode: false,
       locale: params.locale ?? null,
       on_behalf_of: null,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { changedFields } from '../events.js';
-import { missingParameter } from '../http/errors.js';
+import { invalidRequest, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
   expand,
@@ -37,7 +37,8 @@ const creation = z.strictObject({
   nickname: text.optional(),
   metadata,
   expand,
-  ...ignoring('billing_scheme', 'tax_behavior', 'transfer_lookup_key'),
+  transfer_lookup_key: flag.optional(),
+  ...ignoring('billing_scheme', 'tax_behavior'),
 });
 const change = z.strictObject({
   active: flag.optional(),
@@ -45,7 +46,8 @@ const change = z.strictObject({
   nickname: text.optional(),
   metadata,
   expand,
-  ...ignoring('tax_behavior', 'transfer_lookup_key'),
+  transfer_lookup_key: flag.optional(),
+  ...ignoring('tax_behavior'),
 });
 
 function apply(body: PriceBody, params: z.infer<typeof change>): void {
@@ -53,6 +55,24 @@ function apply(body: PriceBody, params: z.infer<typeof change>): void {
   if (params.lookup_key !== undefined) body.lookup_key = params.lookup_key;
   if (params.nickname !== undefined) body.nickname = params.nickname;
   body.metadata = mergeMetadata(body.metadata, params.metadata);
+}
+
+/** A lookup key names one price: another gives it up, if it is told to. */
+async function claimLookupKey(
+  { tx, id }: Call,
+  { lookup_key: key, transfer_lookup_key: transfer }: z.infer<typeof change>,
+): Promise<void> {
+  if (key === undefined) return;
+  for (const holder of await tx.list(prices, { 'refs.lookupKey': key }, 1)) {
+    if (holder._id === id) continue;
+    if (!transfer) {
+      throw invalidRequest(`A price (\`${holder._id}\`) already uses that lookup key.`, {
+        param: 'lookup_key',
+      });
+    }
+    holder.body.lookup_key = null;
+    await tx.save(prices, holder);
+  }
 }
 
 async function productFor({ tx, nowS, emit }: Call, params: z.infer<typeof creation>): Promise<string> {
@@ -75,6 +95,7 @@ export const priceOperations = [
       intervalCount: params.recurring?.interval_count ?? 1,
     };
     const body = buildPrice(mockId(prices.prefix), terms, call.nowS);
+    await claimLookupKey(call, params);
     apply(body, params);
     await call.tx.insert(prices, body.id, body, null);
     await call.emit('price.created', body);
@@ -83,9 +104,11 @@ export const priceOperations = [
   operation('GET', '/v1/prices/:id', z.strictObject({ expand }), async ({ tx, id }) => {
     return (await tx.get(prices, id)).body;
   }),
-  operation('POST', '/v1/prices/:id', change, async ({ tx, id, emit }, params) => {
+  operation('POST', '/v1/prices/:id', change, async (call, params) => {
+    const { tx, id, emit } = call;
     const stored = await tx.get(prices, id);
     const before = structuredClone(stored.body);
+    await claimLookupKey(call, params);
     apply(stored.body, params);
     await tx.save(prices, stored);
     await emit('price.updated', stored.body, changedFields(before, stored.body));

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { cancelNow } from '../billing/cancellation.js';
 import { attachCard } from '../billing/cards.js';
+import type { ItemChange } from '../billing/items.js';
 import { pause, resume } from '../billing/renewal.js';
 import { startSubscription } from '../billing/start.js';
 import { updateSubscription } from '../billing/update.js';
-import { invalidRequest, noSuch } from '../http/errors.js';
+import { invalidRequest, missingParameter, noSuch } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
   clearable,
@@ -19,8 +20,10 @@ import {
   range,
   text,
 } from '../http/params.js';
+import { mockId } from '../ids.js';
 import { customers } from '../objects/customer.js';
-import { subscribablePrice } from '../objects/price.js';
+import { buildPrice, prices, subscribablePrice } from '../objects/price.js';
+import { products } from '../objects/product.js';
 import { type ItemTerms, type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
 
@@ -35,16 +38,35 @@ const cancellationDetails = z
     ...ignoring('feedback_option'),
   })
   .optional();
+const priceData = z
+  .strictObject({
+    currency: text,
+    product: text,
+    unit_amount: natural,
+    recurring: z.strictObject({
+      interval: z.enum(['day', 'week', 'month', 'year']),
+      interval_count: integer.optional(),
+    }),
+    ...ignoring('tax_behavior'),
+  })
+  .optional();
 const item = {
   price: text.optional(),
+  price_data: priceData,
   quantity: natural.optional(),
   metadata,
 };
+const discountTerms = z.strictObject({
+  coupon: text.optional(),
+  promotion_code: text.optional(),
+  discount: text.optional(),
+});
 const shared = {
   cancel_at: cancelAt,
   cancel_at_period_end: flag.optional(),
   default_payment_method: text.optional(),
   description: clearable.optional(),
+  discounts: listOf(discountTerms, 20).optional(),
   metadata,
   trial_end: z.union([z.literal('now'), integer]).optional(),
   trial_settings: z
@@ -54,13 +76,14 @@ const shared = {
     .optional(),
   expand,
   ...ignoring('automatic_tax'),
-  collection_method: z.literal('charge_automatically').optional(),
+  collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
+  days_until_due: natural.optional(),
   ...ignoring('off_session', 'payment_settings'),
 };
 const creation = z.strictObject({
   ...shared,
   customer: text,
-  items: listOf(z.strictObject({ ...item, price: text }), 20),
+  items: listOf(z.strictObject(item), 20),
   trial_period_days: natural.optional(),
   payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
   ...ignoring('billing_mode', 'proration_behavior'),
@@ -75,15 +98,50 @@ const change = z.strictObject({
   proration_date: integer.optional(),
   payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
   cancellation_details: cancellationDetails,
-  billing_cycle_anchor: z.enum(['now', 'unchanged']).optional(),
+  billing_cycle_anchor: z.strictObject({ type: z.enum(['now', 'unchanged']) }).optional(),
 });
+
+/** A price that is made for one subscription. */
+async function inlinePrice(
+  { tx, nowS, emit }: Call,
+  data: z.infer<typeof priceData>,
+): Promise<string | undefined> {
+  if (!data) return undefined;
+  const { body: product } = await tx.get(products, data.product, 'items[0][price_data][product]');
+  const terms = {
+    currency: data.currency,
+    unitAmountCents: data.unit_amount,
+    product: product.id,
+    interval: data.recurring.interval,
+    intervalCount: data.recurring.interval_count ?? 1,
+  };
+  const body = buildPrice(mockId(prices.prefix), terms, nowS);
+  await tx.insert(prices, body.id, body, null);
+  await emit('price.created', body);
+  return body.id;
+}
+
+async function applyChange(
+  call: Call,
+  { items, ...params }: z.infer<typeof change>,
+): Promise<StoredSubscription> {
+  const stored = await call.tx.get(subscriptions, call.id);
+  const priced: ItemChange[] = [];
+  for (const { price_data: data, ...wanted } of items ?? [])
+    priced.push({ ...wanted, price: wanted.price ?? (await inlinePrice(call, data)) });
+  await updateSubscription(call, stored, { ...params, items: items && priced });
+  return stored;
+}
 
 async function create(call: Call, params: z.infer<typeof creation>): Promise<StoredSubscription> {
   const { tx, nowS } = call;
   const { body: customer } = await tx.get(customers, params.customer, 'customer');
   const items: ItemTerms[] = [];
   for (const [index, wanted] of params.items.entries()) {
-    const price = await subscribablePrice(tx, wanted.price, `items[${index}][price]`);
+    const param = `items[${index}][price]`;
+    const id = wanted.price ?? (await inlinePrice(call, wanted.price_data));
+    if (!id) throw missingParameter(param);
+    const price = await subscribablePrice(tx, id, param);
     items.push({ price, quantity: wanted.quantity ?? 1, metadata: mergeMetadata({}, wanted.metadata) });
   }
   const method = params.default_payment_method;
@@ -95,10 +153,19 @@ async function create(call: Call, params: z.infer<typeof creation>): Promise<Sto
     paymentMethod: method ? await attachCard(call, customer, method, 'default_payment_method') : null,
     trialEndS: trialEndOf(params, nowS),
     missingPaymentMethod: params.trial_settings?.end_behavior.missing_payment_method ?? 'create_invoice',
+    daysUntilDue: daysUntilDueOf(params),
+    discounts: params.discounts,
     onFailure: params.payment_behavior ?? 'allow_incomplete',
     ending: { cancel_at: params.cancel_at, cancel_at_period_end: params.cancel_at_period_end },
   });
   return subscription;
+}
+
+/** null: charged automatically. */
+function daysUntilDueOf({ collection_method: method, days_until_due: days }: z.infer<typeof creation>) {
+  if (method !== 'send_invoice') return null;
+  if (days === undefined) throw missingParameter('days_until_due');
+  return days;
 }
 
 function trialEndOf({ trial_end: end, trial_period_days: days }: z.infer<typeof creation>, nowS: number) {
@@ -125,11 +192,12 @@ export const subscriptionOperations = [
   operation('GET', '/v1/subscriptions/:id', z.strictObject({ expand }), async ({ tx, id }) => {
     return (await tx.get(subscriptions, id)).body;
   }),
-  operation('POST', '/v1/subscriptions/:id', change, async (call, params) => {
-    const stored = await call.tx.get(subscriptions, call.id);
-    await updateSubscription(call, stored, params);
-    return stored.body;
-  }),
+  operation(
+    'POST',
+    '/v1/subscriptions/:id',
+    change,
+    async (call, params) => (await applyChange(call, params)).body,
+  ),
   operation(
     'DELETE',
     '/v1/subscriptions/:id',
@@ -165,7 +233,7 @@ export const subscriptionOperations = [
     '/v1/subscriptions/:id/resume',
     z.strictObject({
       expand,
-      billing_cycle_anchor: z.literal('now').optional(),
+      billing_cycle_anchor: z.strictObject({ type: z.enum(['now', 'unchanged']) }).optional(),
       ...ignoring('payment_behavior', 'proration_behavior', 'proration_date'),
     }),
     async (call) => {

@@ -1,0 +1,20 @@
+// A Hive gateway in front of the supergraph.
+import { readFileSync } from 'node:fs';
+import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import { headersTo, limitHeadersOf } from './headers.mjs';
+import { listen } from './listen.mjs';
+
+const { SUPERGRAPH = 'supergraph.graphql' } = process.env;
+
+const gateway = createGatewayRuntime({
+  supergraph: readFileSync(SUPERGRAPH, 'utf8'),
+  logging: false,
+  propagateHeaders: {
+    fromClientToSubgraphs: ({ request, subgraphName }) =>
+      headersTo(subgraphName, request.headers.get('x-api-key')),
+    fromSubgraphsToClient: ({ response, subgraphName }) => limitHeadersOf(subgraphName, response.headers),
+    // Of several answers the last one's.
+    deduplicateHeaders: true,
+  },
+});
+listen(gateway, 4003);

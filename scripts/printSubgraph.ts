@@ -1,0 +1,24 @@
+import { parseArgs } from 'node:util';
+import { readConfig } from '../src/config.js';
+import { readRules } from '../src/directives/rules.js';
+import { entities } from '../src/resolvers/entities.js';
+import { resolvers } from '../src/resolvers/resolvers.js';
+import { buildSchema } from '../src/schema/buildSchema.js';
+import { buildSubgraph } from '../src/schema/subgraph.js';
+
+const HELP = `Prints the subgraph's SDL, for a schema registry.
+
+  npm run --silent subgraph:sdl
+
+It is the one that POST /subgraph serves in the same environment: CATALOG_FILE, SUBGRAPH_TYPE_PREFIX and
+SUBGRAPH_FIELD_PREFIX are heeded.
+`;
+
+const { values } = parseArgs({ options: { help: { type: 'boolean' } } });
+if (values.help) {
+  console.log(HELP);
+} else {
+  const { catalogue, subgraph } = readConfig();
+  const schema = buildSchema([...resolvers], catalogue);
+  process.stdout.write(buildSubgraph(schema, readRules(schema), entities, subgraph).sdl);
+}

@@ -1,0 +1,28 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
+import type { GraphQLSchema } from 'graphql';
+import type { Logger } from 'pino';
+import { createErrorFormatter } from './directives/clientErrors.js';
+import type { Context } from './resolvers/context.js';
+
+export const MAX_TOKENS = 20_000;
+
+/** An Apollo Server as every endpoint here has it: bounded, without stack traces, its errors in our shape. */
+export function createApollo(deps: {
+  schema: GraphQLSchema;
+  plugins: ApolloServerPlugin<Context>[];
+  log: Logger;
+}): ApolloServer<Context> {
+  const { schema, plugins, log } = deps;
+  return new ApolloServer<Context>({
+    schema,
+    // Apollo's hints for caches would wrap every resolver, to find out that nothing may be cached.
+    plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
+    formatError: createErrorFormatter(log),
+    includeStacktraceInErrorResponses: false,
+    introspection: true,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    stopOnTerminationSignals: false,
+    logger: log,
+  });
+}

@@ -1,0 +1,55 @@
+import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Checked, RequiresScope } from '../directives/access.js';
+import {
+  CreatePortalSessionInput,
+  InvoiceConnection,
+  PaymentMethodType,
+  PortalSession,
+} from '../schema/billingAccount.js';
+import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
+import { tenantIdOf } from '../services/identity/caller.js';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { type Context, tenantOf } from './context.js';
+import { invoiceView, paymentMethodView } from './views.js';
+
+const TENANT = { nullable: true, description: "Needed with the operator's key." };
+
+@Resolver()
+export class BillingAccountResolver {
+  @Mutation(() => PortalSession, {
+    description: 'A page where a person changes, cancels or resumes a subscription, and its card.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  async createPortalSession(
+    @Arg('input') { returnUrl }: CreatePortalSessionInput,
+    @Ctx() context: Context,
+  ): Promise<PortalSession> {
+    const { billingAccount, localPortalUrl } = context.services;
+    const session = await billingAccount.portal(tenantIdOf(context), returnUrl);
+    return { ...session, localUrl: localPortalUrl(session.id) };
+  }
+
+  @Query(() => InvoiceConnection, { description: 'From Stripe, newest first.' })
+  @RequiresScope(ApiKeyScope.BILLING)
+  @Checked(({ after }) => decodeCursor(after))
+  async invoices(
+    @Args() { first, after }: PageArgs,
+    @Arg('tenantId', () => ID, TENANT) id: string | null,
+    @Ctx() context: Context,
+  ) {
+    const tenantId = await tenantOf(context, id);
+    const wanted = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
+    const page = await context.services.billingAccount.invoices(tenantId, wanted);
+    return connect(page.invoices, page.hasNextPage, after, (invoice) => invoice.id, invoiceView);
+  }
+
+  @Query(() => [PaymentMethodType], { description: 'From Stripe: the newest 100.' })
+  @RequiresScope(ApiKeyScope.BILLING)
+  async paymentMethods(
+    @Arg('tenantId', () => ID, TENANT) id: string | null,
+    @Ctx() context: Context,
+  ): Promise<PaymentMethodType[]> {
+    const tenantId = await tenantOf(context, id);
+    return (await context.services.billingAccount.paymentMethods(tenantId)).map(paymentMethodView);
+  }
+}

@@ -1,0 +1,60 @@
+import { forbidden, notFound, unauthenticated } from '../errors.js';
+import type { Entity } from '../schema/subgraph.js';
+import { tenantIdOf } from '../services/identity/caller.js';
+import type { TenantDoc } from '../services/identity/tenants.js';
+import type { Context } from './context.js';
+import { memoryView, subscriptionView, tenantTierView, tenantView, tierView } from './views.js';
+
+/** What other subgraphs refer to. A list of them costs as many reads as one: all reads go through loaders. */
+export const entities: readonly Entity<Context>[] = [
+  {
+    type: 'Tenant',
+    key: 'id',
+    like: 'Query.tenant',
+    resolve: async (id, context) => tenantView(await visibleTenant(id, context)),
+  },
+  {
+    type: 'Subscription',
+    key: 'tenantId',
+    like: 'Query.subscription',
+    async resolve(tenantId, context) {
+      await visibleTenant(tenantId, context);
+      const { loaders, services } = context;
+      const [doc, entitlement] = await Promise.all([
+        loaders.subscription.load(tenantId),
+        loaders.entitlement(tenantId),
+      ]);
+      return subscriptionView(tenantId, doc, tenantTierView(services.tiers, entitlement));
+    },
+  },
+  {
+    type: 'Tier',
+    key: 'name',
+    like: 'Query.tier',
+    async resolve(name, { services: { tiers } }) {
+      if (!tiers.has(name)) throw notFound(`Tier ${name}`);
+      return tierView(tiers, tiers.get(name));
+    },
+  },
+  {
+    type: 'Memory',
+    key: 'id',
+    like: 'Query.memory',
+    async resolve(id, context) {
+      const memory = await context.services.memories.find(tenantIdOf(context), id);
+      if (!memory) throw notFound(`Memory ${id}`);
+      return memoryView(memory);
+    },
+  },
+];
+
+/** @throws FORBIDDEN for another tenant, whether it exists or not; NOT_FOUND for the operator */
+async function visibleTenant(id: string, { principal, loaders }: Context): Promise<TenantDoc> {
+  if (!principal) throw unauthenticated('An API key is needed');
+  if (principal.kind === 'tenant' && principal.tenantId !== id) {
+    throw forbidden("Only the operator's key may look at another tenant");
+  }
+  const tenant = await loaders.tenant.load(id);
+  if (!tenant) throw notFound(`Tenant ${id}`);
+  return tenant;
+}

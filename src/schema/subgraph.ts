@@ -1,0 +1,162 @@
+import { buildSubgraphSchema, type GraphQLResolverMap } from '@apollo/subgraph';
+import { getResolversFromSchema, MapperKind, mapSchema } from '@graphql-tools/utils';
+import {
+  type ConstDirectiveNode,
+  type DocumentNode,
+  GraphQLEnumType,
+  GraphQLInputObjectType,
+  GraphQLObjectType,
+  type GraphQLSchema,
+  Kind,
+  parse,
+  print,
+  visit,
+} from 'graphql';
+import type { EntityRule, EntityRules } from '../directives/entities.js';
+import type { FieldRule, Rules } from '../directives/rules.js';
+import { printTypes } from './printSchema.js';
+
+/** A type that other subgraphs may refer to and extend. */
+export interface Entity<C> {
+  /** The type's name in the plain schema. */
+  type: string;
+  /** The field that a representation names it by. */
+  key: string;
+  /** The root field of the plain schema that answers the same: who may fetch it, and what it costs, are as there. */
+  like: string;
+  /** Called for each representation of a request, all in one tick. @throws what the client sees beside the null */
+  resolve(key: string, context: C): Promise<object>;
+}
+
+export interface SubgraphNames {
+  /** Before the names of types, enums and inputs. Scalars keep theirs: all subgraphs mean the same by them. */
+  typePrefix: string;
+  /** Before the names of root fields; may be empty. */
+  fieldPrefix: string;
+}
+
+/** The plain schema as a part of a supergraph. */
+export interface Subgraph {
+  schema: GraphQLSchema;
+  /** For composition: without the definitions that federation itself brings. */
+  sdl: string;
+  /** The rules of the plain schema by the names here; field limits are counted together. */
+  rules: Rules;
+  entities: EntityRules;
+}
+
+/** The oldest version with @composeDirective, so that any gateway of federation 2 takes it. */
+const FEDERATION_URL = 'https://specs.apollo.dev/federation/v2.1';
+/** Composition keeps a directive only if it belongs to a specification. The URL is a name; nothing is fetched. */
+const LIMITS_URL = 'https://specs.continuum-billing.dev/limits/v1.0';
+const LIMIT_DIRECTIVES = ['@rateLimited', '@requiresFeature', '@storageQuota'];
+
+/**
+ * Composition takes a type named Subscription for the supergraph's subscription root, so the subgraph prefixes its types.
+ * @param rules of the plain schema
+ * @throws when an entity is like no root field, or like one that an entity cannot be like
+ */
+export function buildSubgraph<C>(
+  plain: GraphQLSchema,
+  rules: Rules,
+  entities: readonly Entity<C>[],
+  names: SubgraphNames,
+): Subgraph {
+  const renamed = rename(plain, names);
+  const typeDefs = federated(parse(printTypes(renamed)), entities, names);
+  const references = Object.fromEntries(
+    entities.map(({ type, key, resolve }) => [
+      typeName(type, names),
+      {
+        __resolveReference: (reference: Record<string, string>, context: C) =>
+          resolve(reference[key] as string, context),
+      },
+    ]),
+  );
+  const schema = buildSubgraphSchema([
+    { typeDefs, resolvers: getResolversFromSchema(renamed) as GraphQLResolverMap<C> },
+    { typeDefs: NOTHING, resolvers: references },
+  ]);
+  return {
+    schema,
+    sdl: `${print(typeDefs)}\n`,
+    rules: renameRules(plain, rules, names),
+    entities: new Map(
+      entities.map((entity) => [typeName(entity.type, names), entityRule(entity, rules)] as const),
+    ),
+  };
+}
+
+const NOTHING: DocumentNode = { kind: Kind.DOCUMENT, definitions: [] };
+
+const typeName = (type: string, { typePrefix }: SubgraphNames): string => `${typePrefix}${type}`;
+
+/** `billing` makes `billingTiers` of `tiers`; `billing_` makes `billing_tiers`. */
+function fieldName(field: string, { fieldPrefix }: SubgraphNames): string {
+  if (!fieldPrefix || fieldPrefix.endsWith('_')) return `${fieldPrefix}${field}`;
+  return `${fieldPrefix}${field.charAt(0).toUpperCase()}${field.slice(1)}`;
+}
+
+const isRoot = (schema: GraphQLSchema, type: string): boolean =>
+  [schema.getQueryType()?.name, schema.getMutationType()?.name].includes(type);
+
+function rename(plain: GraphQLSchema, names: SubgraphNames): GraphQLSchema {
+  return mapSchema(plain, {
+    [MapperKind.OBJECT_TYPE]: (type) =>
+      isRoot(plain, type.name)
+        ? type
+        : new GraphQLObjectType({ ...type.toConfig(), name: typeName(type.name, names) }),
+    [MapperKind.ENUM_TYPE]: (type) =>
+      new GraphQLEnumType({ ...type.toConfig(), name: typeName(type.name, names) }),
+    [MapperKind.INPUT_OBJECT_TYPE]: (type) =>
+      new GraphQLInputObjectType({ ...type.toConfig(), name: typeName(type.name, names) }),
+    [MapperKind.ROOT_FIELD]: (field, name) => [fieldName(name, names), field],
+  });
+}
+
+/** Adds what composition reads: the links, the composed directives and the keys. */
+function federated(
+  document: DocumentNode,
+  entities: readonly Entity<never>[],
+  names: SubgraphNames,
+): DocumentNode {
+  const links = parse(`extend schema
+    @link(url: "${FEDERATION_URL}", import: ["@key", "@composeDirective"])
+    @link(url: "${LIMITS_URL}", import: ${JSON.stringify(LIMIT_DIRECTIVES)})
+    ${LIMIT_DIRECTIVES.map((name) => `@composeDirective(name: "${name}")`).join('\n')}`);
+  const keys = new Map(entities.map(({ type, key }) => [typeName(type, names), keyDirective(key)]));
+  const keyed = visit(document, {
+    [Kind.OBJECT_TYPE_DEFINITION](node) {
+      const key = keys.get(node.name.value);
+      return key && { ...node, directives: [...(node.directives ?? []), key] };
+    },
+  });
+  return { kind: Kind.DOCUMENT, definitions: [...links.definitions, ...keyed.definitions] };
+}
+
+function keyDirective(key: string): ConstDirectiveNode {
+  const [definition] = parse(`type Any @key(fields: "${key}")`, { noLocation: true }).definitions;
+  return (definition as unknown as { directives: [ConstDirectiveNode] }).directives[0];
+}
+
+function renameRules(plain: GraphQLSchema, rules: Rules, names: SubgraphNames): Rules {
+  return new Map(
+    [...rules].map(([coordinate, rule]) => {
+      const [type = '', field = ''] = coordinate.split('.');
+      const here = isRoot(plain, type)
+        ? `${type}.${fieldName(field, names)}`
+        : `${typeName(type, names)}.${field}`;
+      return [here, rule] as const;
+    }),
+  );
+}
+
+function entityRule({ type, key, like }: Entity<never>, rules: Rules): EntityRule {
+  const rule: FieldRule | undefined = rules.get(like);
+  if (!rule) throw new Error(`The entity ${type} is like ${like}, which is no root field`);
+  // They count fields, and what a field's argument stores; a representation is neither.
+  if (rule.fieldLimit || rule.storageArg !== null) {
+    throw new Error(`The entity ${type} cannot be like ${like}, which has a limit of its own`);
+  }
+  return { key, rule };
+}

@@ -1,0 +1,193 @@
+import Stripe from 'stripe';
+import type { Clock } from '../../clock.js';
+import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
+import { METER_EVENT_NAME } from '../usageReports/meter.js';
+import { digest } from './customers.js';
+import { isMissing } from './stripeErrors.js';
+
+/** What an account at Stripe needs before it can be sold from. */
+export interface AccountSetup {
+  /** For the server's environment. */
+  environment: Record<string, string>;
+  /** What was done, one a line: `product continuum_pro: found`. */
+  steps: string[];
+}
+
+/** What has an effect here, and what is stored to be looked at. */
+const WEBHOOK_EVENTS = [
+  'checkout.session.completed',
+  'customer.created',
+  'customer.updated',
+  'customer.deleted',
+  'customer.subscription.created',
+  'customer.subscription.updated',
+  'customer.subscription.deleted',
+  'customer.subscription.paused',
+  'customer.subscription.resumed',
+  'invoice.payment_succeeded',
+  'invoice.payment_failed',
+  'payment_method.attached',
+] as const;
+
+const WEBHOOK_PATH = '/v1/billing/webhook';
+const MAX_LISTED = 1_000;
+/** Two runs at once are one; what is deleted at Stripe can be made again a minute later. */
+const SHARED_MS = 60_000;
+const OURS = { continuum: 'true' };
+
+/**
+ * Finds products, prices, the meter, the portal's configuration and the webhook endpoint, and makes what is missing.
+ * Run again it changes nothing, unless the catalogue changed: a new price takes the place of an old one, whose
+ * subscriptions keep it.
+ * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
+ * @throws what Stripe's SDK throws
+ */
+export async function setUpAccount(deps: {
+  stripe: Stripe;
+  catalogue: Catalogue;
+  publicUrl: string | null;
+  clock: Clock;
+}): Promise<AccountSetup> {
+  const { stripe, catalogue, publicUrl, clock } = deps;
+  const environment: Record<string, string> = {};
+  const steps: string[] = [];
+  const minute = Math.floor(clock.now() / SHARED_MS);
+  const keyed = (params: unknown) => ({ idempotencyKey: `setup:${minute}:${digest(params)}` });
+
+  async function product({ name }: TierDefinition): Promise<string> {
+    const id = `continuum_${name.toLowerCase()}`;
+    try {
+      await stripe.products.retrieve(id);
+      steps.push(`product ${id}: found`);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      const params = { id, name: `Continuum ${name}`, metadata: { ...OURS, tier: name } };
+      await stripe.products.create(params, keyed(params));
+      steps.push(`product ${id}: made`);
+    }
+    return id;
+  }
+
+  /** A price cannot be changed: another amount is another price, which takes over the name. */
+  async function price(tier: TierDefinition, productId: string): Promise<string> {
+    const lookupKey = `${productId}_monthly`;
+    const amount = tier.monthlyPriceCents ?? 0;
+    const { data } = await stripe.prices.list({ lookup_keys: [lookupKey], active: true });
+    const found = data.find(
+      (one) => one.unit_amount === amount && one.currency === catalogue.currency && one.product === productId,
+    );
+    if (found) {
+      steps.push(`price ${lookupKey}: found`);
+      return found.id;
+    }
+    const params = {
+      product: productId,
+      currency: catalogue.currency,
+      unit_amount: amount,
+      recurring: { interval: 'month' as const },
+      lookup_key: lookupKey,
+      transfer_lookup_key: true,
+      metadata: { ...OURS, tier: tier.name },
+    };
+    const made = await stripe.prices.create(params, keyed(params));
+    steps.push(`price ${lookupKey}: made${data.length > 0 ? ', in place of the one before' : ''}`);
+    return made.id;
+  }
+
+  async function meter(): Promise<void> {
+    const meters = await stripe.billing.meters
+      .list({ status: 'active', limit: 100 })
+      .autoPagingToArray({ limit: MAX_LISTED });
+    if (meters.some(({ event_name: name }) => name === METER_EVENT_NAME)) {
+      steps.push(`meter ${METER_EVENT_NAME}: found`);
+      return;
+    }
+    const params = {
+      display_name: 'Continuum API calls',
+      event_name: METER_EVENT_NAME,
+      default_aggregation: { formula: 'sum' as const },
+      customer_mapping: { type: 'by_id' as const, event_payload_key: 'stripe_customer_id' },
+      value_settings: { event_payload_key: 'value' },
+    };
+    await stripe.billing.meters.create(params, keyed(params));
+    steps.push(`meter ${METER_EVENT_NAME}: made`);
+  }
+
+  async function portal(forSale: { product: string; price: string }[]): Promise<string> {
+    const features: Stripe.BillingPortal.ConfigurationCreateParams.Features = {
+      customer_update: { enabled: true, allowed_updates: ['email', 'name', 'address', 'tax_id'] },
+      invoice_history: { enabled: true },
+      payment_method_update: { enabled: true },
+      subscription_cancel: { enabled: true, mode: 'at_period_end' },
+      subscription_update: {
+        enabled: forSale.length > 1,
+        default_allowed_updates: ['price', 'promotion_code'],
+        products: forSale.map(({ product: id, price: priceId }) => ({ product: id, prices: [priceId] })),
+        proration_behavior: 'always_invoice',
+        schedule_at_period_end: { conditions: [{ type: 'decreasing_item_amount' }] },
+      },
+    };
+    const existing = await stripe.billingPortal.configurations
+      .list({ active: true, limit: 100 })
+      .autoPagingToArray({ limit: MAX_LISTED });
+    const metadata = { ...OURS, features: digest(features) };
+    const found = existing.find((one) => one.metadata?.continuum);
+    if (found?.metadata?.features === metadata.features) {
+      steps.push(`portal configuration ${found.id}: found`);
+      return found.id;
+    }
+    const params = { features, metadata };
+    const made = found
+      ? await stripe.billingPortal.configurations.update(found.id, params, keyed([found.id, params]))
+      : await stripe.billingPortal.configurations.create(params, keyed(params));
+    steps.push(`portal configuration ${made.id}: ${found ? 'brought up to date' : 'made'}`);
+    return made.id;
+  }
+
+  /** @returns its secret, which Stripe tells once; null for one that was there */
+  async function webhook(url: string): Promise<string | null> {
+    const existing = await stripe.webhookEndpoints
+      .list({ limit: 100 })
+      .autoPagingToArray({ limit: MAX_LISTED });
+    const found = existing.find((one) => one.url === url);
+    const events = [...WEBHOOK_EVENTS];
+    if (!found) {
+      const params = { url, enabled_events: events, api_version: Stripe.API_VERSION, metadata: OURS };
+      const made = await stripe.webhookEndpoints.create(params, keyed(params));
+      steps.push(`webhook endpoint ${url}: made`);
+      return made.secret ?? null;
+    }
+    const lacking = events.filter((type) => !found.enabled_events.some((one) => one === type || one === '*'));
+    if (lacking.length > 0) {
+      const enabled = [...new Set([...found.enabled_events, ...events])] as typeof events;
+      await stripe.webhookEndpoints.update(found.id, { enabled_events: enabled }, keyed([found.id, enabled]));
+    }
+    const version = found.api_version ?? 'the account’s';
+    const done = lacking.length > 0 ? 'brought up to date' : 'found';
+    steps.push(
+      `webhook endpoint ${url}: ${done}; Stripe shows its secret in the dashboard` +
+        (version === Stripe.API_VERSION
+          ? ''
+          : ` (it sends API version ${version}, not ${Stripe.API_VERSION})`),
+    );
+    return null;
+  }
+
+  const forSale: { product: string; price: string }[] = [];
+  for (const tier of catalogue.tiers) {
+    if (tier.checkout === 'NONE') continue;
+    const productId = await product(tier);
+    const priceId = await price(tier, productId);
+    environment[`STRIPE_PRICE_${tier.name}`] = priceId;
+    if (tier.checkout === 'SELF_SERVICE') forSale.push({ product: productId, price: priceId });
+  }
+  await meter();
+  environment.STRIPE_PORTAL_CONFIGURATION = await portal(forSale);
+  if (publicUrl) {
+    const secret = await webhook(`${publicUrl}${WEBHOOK_PATH}`);
+    if (secret) environment.STRIPE_WEBHOOK_SECRET = secret;
+  } else {
+    steps.push('webhook endpoint: none made; set PUBLIC_URL to where Stripe reaches the server');
+  }
+  return { environment, steps };
+}

@@ -1,0 +1,79 @@
+import { invalidRequest } from '../http/errors.js';
+import { mergeMetadata } from '../http/params.js';
+import { subscribablePrice } from '../objects/price.js';
+import { type StoredSchedule, schedules } from '../objects/schedule.js';
+import { planOf, type StoredSubscription, subscriptions } from '../objects/subscription.js';
+import type { Change } from '../operation.js';
+import { idOf } from '../wire.js';
+
+/** @throws StripeFault: a schedule that is over can be changed no more */
+export function requireRunning({ body }: StoredSchedule, what: string): void {
+  if (body.status === 'active' || body.status === 'not_started') return;
+  throw invalidRequest(
+    `You cannot ${what} a subscription schedule that is currently in the \`${body.status}\` status.`,
+  );
+}
+
+/** Lets a subscription go: it stays as it is, and nothing more is scheduled for it. */
+export async function releaseSchedule(change: Change, schedule: StoredSchedule): Promise<void> {
+  const { tx, nowS, emit } = change;
+  const { body } = schedule;
+  const subscription = await tx.get(subscriptions, idOf(body.subscription) ?? '', 'subscription');
+  subscription.body.schedule = null;
+  await tx.save(subscriptions, subscription);
+  await closeReleased(change, schedule, nowS);
+  await emit('customer.subscription.updated', subscription.body, { schedule: body.id });
+}
+
+async function closeReleased({ tx, emit }: Change, schedule: StoredSchedule, nowS: number): Promise<void> {
+  const { body } = schedule;
+  body.released_subscription = idOf(body.subscription);
+  body.subscription = null;
+  body.status = 'released';
+  body.released_at = nowS;
+  body.current_phase = null;
+  await tx.save(schedules, schedule);
+  await emit('subscription_schedule.released', body);
+}
+
+/** The subscription ended: so does its schedule. */
+export async function cancelScheduleOf(
+  { tx, nowS, emit }: Change,
+  stored: StoredSubscription,
+): Promise<void> {
+  const id = idOf(stored.body.schedule);
+  const schedule = id ? await tx.find(schedules, id) : null;
+  if (!schedule) return;
+  schedule.body.status = 'canceled';
+  schedule.body.canceled_at = nowS;
+  schedule.body.current_phase = null;
+  await tx.save(schedules, schedule);
+  await emit('subscription_schedule.canceled', schedule.body);
+}
+
+/** At the end of a period: the next phase's price is what is renewed; after the last phase the schedule is over. */
+export async function enterPhase(change: Change, stored: StoredSubscription): Promise<void> {
+  const { tx, nowS, emit } = change;
+  const id = idOf(stored.body.schedule);
+  const schedule = id ? await tx.find(schedules, id) : null;
+  if (!schedule?.body.current_phase || schedule.body.current_phase.end_date > nowS) return;
+  const next = schedule.body.phases.find(
+    ({ start_date: startS, end_date: endS }) => startS <= nowS && nowS < endS,
+  );
+  if (!next) {
+    stored.body.schedule = null;
+    await closeReleased(change, schedule, nowS);
+    return;
+  }
+  const wanted = next.items[0];
+  const item = stored.body.items.data[0];
+  if (item && wanted) {
+    item.price = await subscribablePrice(tx, idOf(wanted.price) ?? '', 'items[0][price]');
+    item.plan = planOf(item.price);
+    item.quantity = wanted.quantity ?? 1;
+  }
+  stored.body.metadata = mergeMetadata(stored.body.metadata, next.metadata ?? {});
+  schedule.body.current_phase = { start_date: next.start_date, end_date: next.end_date };
+  await tx.save(schedules, schedule);
+  await emit('subscription_schedule.updated', schedule.body);
+}

@@ -1,0 +1,144 @@
+import type { Logger } from 'pino';
+import Stripe from 'stripe';
+import { badInput } from '../../errors.js';
+import type { Tenants } from '../identity/tenants.js';
+import type { Tiers } from '../tiers/tiers.js';
+import type { Customers } from './customers.js';
+import type { MockStripe } from './mock/index.js';
+import { callingStripe } from './stripeErrors.js';
+
+export interface Triggered {
+  event: string;
+  tenantId: string;
+  stripeCustomerId: string;
+}
+
+/**
+ * Mock mode: makes an event happen to a tenant, by doing at the mock what leads to it. A customer and a subscription
+ * that it needs are made.
+ * @param tenantId null: the oldest tenant
+ * @throws BAD_USER_INPUT for an event that is not known, with those that are; NOT_FOUND
+ */
+export type MockTrigger = (event: string, tenantId: string | null) => Promise<Triggered>;
+
+interface Scene {
+  customer: string;
+  tenantId: string;
+  /** The tenant's, made if there is none. */
+  subscription(): Promise<Stripe.Subscription>;
+}
+
+export function createMockTrigger(deps: {
+  mock: MockStripe;
+  customers: Customers;
+  tenants: Tenants;
+  tiers: Tiers;
+  log: Logger;
+}): MockTrigger {
+  const { mock, customers, tenants, tiers, log } = deps;
+  const stripe = new Stripe('sk_test_mock', {
+    httpClient: Stripe.createFetchHttpClient(mock.fetch),
+    telemetry: false,
+  });
+
+  function priceToBuy(): string {
+    const tier = tiers.all().find(({ checkout }) => checkout === 'SELF_SERVICE');
+    const priceId = tier && tiers.getStripePriceId(tier.name);
+    if (!priceId) throw badInput('event', 'needs a tier that is for sale');
+    return priceId;
+  }
+
+  const heldBy = async (customer: string) =>
+    (await stripe.subscriptions.list({ customer, limit: 1 })).data[0];
+
+  const subscribe = (customer: string, tenantId: string) =>
+    stripe.subscriptions.create({
+      customer,
+      items: [{ price: priceToBuy() }],
+      default_payment_method: 'pm_card_visa',
+      metadata: { tenant_id: tenantId },
+    });
+
+  const endHeld = async ({ customer }: Scene) => {
+    const held = await heldBy(customer);
+    if (held) await stripe.subscriptions.cancel(held.id);
+  };
+
+  const setCard = (customer: string, card: '' | 'decline') =>
+    stripe.customers.update(customer, { metadata: { mock_card: card } });
+
+  const billNow = ({ id }: Stripe.Subscription) =>
+    stripe.subscriptions.update(id, { billing_cycle_anchor: { type: 'now' }, proration_behavior: 'none' });
+
+  const scenarios: Record<string, (scene: Scene) => Promise<unknown>> = {
+    'checkout.session.completed': async (scene) => {
+      await endHeld(scene);
+      const { customer, tenantId } = scene;
+      const session = await stripe.checkout.sessions.create({
+        mode: 'subscription',
+        customer,
+        line_items: [{ price: priceToBuy(), quantity: 1 }],
+        success_url: 'http://localhost/',
+        metadata: { tenant_id: tenantId },
+        subscription_data: { metadata: { tenant_id: tenantId } },
+      });
+      await mock.checkout.complete(session.id);
+    },
+    'customer.updated': ({ customer }) =>
+      stripe.customers.update(customer, { description: 'Changed by a trigger' }),
+    'customer.deleted': ({ customer }) => stripe.customers.del(customer),
+    'customer.subscription.created': async (scene) => {
+      await endHeld(scene);
+      await subscribe(scene.customer, scene.tenantId);
+    },
+    'customer.subscription.updated': async ({ subscription }) => {
+      const { id, cancel_at_period_end: ends } = await subscription();
+      await stripe.subscriptions.update(id, { cancel_at_period_end: !ends });
+    },
+    'customer.subscription.deleted': async ({ subscription }) =>
+      stripe.subscriptions.cancel((await subscription()).id),
+    'customer.subscription.paused': async ({ subscription }) =>
+      stripe.rawRequest('POST', `/v1/subscriptions/${(await subscription()).id}/pause`, {}),
+    'customer.subscription.resumed': async ({ subscription }) => {
+      const { id, status } = await subscription();
+      if (status !== 'paused') await stripe.rawRequest('POST', `/v1/subscriptions/${id}/pause`, {});
+      await stripe.subscriptions.resume(id);
+    },
+    'invoice.payment_succeeded': async ({ customer, subscription }) => {
+      await setCard(customer, '');
+      const held = await subscription();
+      const latest = typeof held.latest_invoice === 'string' ? held.latest_invoice : held.latest_invoice?.id;
+      const invoice = latest ? await stripe.invoices.retrieve(latest) : null;
+      if (invoice?.status === 'open') await stripe.invoices.pay(invoice.id);
+      else await billNow(held);
+    },
+    'invoice.payment_failed': async ({ customer, subscription }) => {
+      const held = await subscription();
+      await setCard(customer, 'decline');
+      await billNow(held);
+    },
+    'payment_method.attached': ({ customer }) => stripe.paymentMethods.attach('pm_card_visa', { customer }),
+  };
+
+  async function tenantFor(tenantId: string | null): Promise<string> {
+    if (tenantId) return (await tenants.get(tenantId))._id;
+    const [oldest] = (await tenants.page({ first: 1 })).tenants;
+    if (!oldest) throw badInput('tenantId', 'is needed: there is no tenant yet');
+    return oldest._id;
+  }
+
+  return async (event, named) => {
+    const scenario = Object.hasOwn(scenarios, event) ? scenarios[event] : undefined;
+    if (!scenario) throw badInput('event', `must be one of ${Object.keys(scenarios).join(', ')}`);
+    const tenantId = await tenantFor(named);
+    const { stripeCustomerId } = await customers.ensure(tenantId, null);
+    await callingStripe(log, () =>
+      scenario({
+        customer: stripeCustomerId,
+        tenantId,
+        subscription: async () => (await heldBy(stripeCustomerId)) ?? subscribe(stripeCustomerId, tenantId),
+      }),
+    );
+    return { event, tenantId, stripeCustomerId };
+  };
+}

@@ -1,0 +1,124 @@
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { Clock } from '../../clock.js';
+import { badInput } from '../../errors.js';
+import { type Customers, digest } from '../stripe/customers.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
+import type { HeldSubscriptions } from './heldSubscriptions.js';
+
+export interface PortalSession {
+  id: string;
+  url: string;
+}
+
+export interface InvoicePage {
+  /** Newest first. */
+  invoices: Stripe.Invoice[];
+  hasNextPage: boolean;
+}
+
+export interface PaymentMethod {
+  method: Stripe.PaymentMethod;
+  /** It pays the next invoice. */
+  isDefault: boolean;
+}
+
+/** What Stripe keeps of a tenant as a customer: read from Stripe each time, nothing of it is kept here. */
+export interface BillingAccount {
+  /**
+   * A page at Stripe where a person looks after the subscription.
+   * @throws BAD_USER_INPUT for a tenant that never began to pay
+   */
+  portal(tenantId: string, returnUrl: string): Promise<PortalSession>;
+  /** @param after the id of the last invoice seen */
+  invoices(tenantId: string, page: { first: number; after: string | null }): Promise<InvoicePage>;
+  /** The newest 100. */
+  paymentMethods(tenantId: string): Promise<PaymentMethod[]>;
+}
+
+const MAX_METHODS = 100;
+/** A session that nobody opens is soon over at Stripe: what is asked for later is another one. */
+const SESSION_SHARED_MS = 60_000;
+
+export function createBillingAccount(deps: {
+  stripe: Stripe;
+  customers: Customers;
+  held: HeldSubscriptions;
+  /** null: the default that is set in Stripe's dashboard. */
+  portalConfiguration: string | null;
+  clock: Clock;
+  log: Logger;
+}): BillingAccount {
+  const { stripe, customers, held, portalConfiguration, clock, log } = deps;
+
+  /** What pays next: the subscription's own method, else the customer's. */
+  async function defaultMethodOf(tenantId: string, customerId: string): Promise<string | null> {
+    const subscription = await held.stored(tenantId);
+    if (!subscription) return defaultOf(await stripe.customers.retrieve(customerId));
+    const { customer, default_payment_method: own } = await stripe.subscriptions.retrieve(
+      subscription.stripeSubscriptionId,
+      { expand: ['customer'] },
+    );
+    return idOf(own) ?? (typeof customer === 'string' ? null : defaultOf(customer));
+  }
+
+  return {
+    portal(tenantId, returnUrl) {
+      return callingStripe(log, async () => {
+        const customer = await customers.find(tenantId);
+        const stripeCustomerId = customer?.stripeCustomerId;
+        if (!customer || !stripeCustomerId) {
+          throw badInput(
+            'subscription',
+            'there is nothing to look after yet; begin with createCheckoutSession',
+          );
+        }
+        const params: Stripe.BillingPortal.SessionCreateParams = {
+          customer: stripeCustomerId,
+          return_url: returnUrl,
+          ...(portalConfiguration && { configuration: portalConfiguration }),
+          // What was agreed on with the operator is not the tenant's to end.
+          ...((await held.stored(tenantId))?.contract && { flow_data: { type: 'payment_method_update' } }),
+        };
+        const minute = Math.floor(clock.now() / SESSION_SHARED_MS);
+        const { id, url } = await customers.attempt(customer, (intent) =>
+          stripe.billingPortal.sessions.create(params, {
+            idempotencyKey: `portal:${intent}:${minute}:${digest(params)}`,
+          }),
+        );
+        return { id, url };
+      });
+    },
+
+    async invoices(tenantId, { first, after }) {
+      const customerId = (await customers.find(tenantId))?.stripeCustomerId;
+      if (!customerId) return { invoices: [], hasNextPage: false };
+      const page = await callingStripe(log, () =>
+        stripe.invoices.list({
+          customer: customerId,
+          limit: first,
+          ...(after && { starting_after: after }),
+        }),
+      );
+      return { invoices: page.data, hasNextPage: page.has_more };
+    },
+
+    async paymentMethods(tenantId) {
+      const customerId = (await customers.find(tenantId))?.stripeCustomerId;
+      if (!customerId) return [];
+      return callingStripe(log, async () => {
+        const [methods, defaultId] = await Promise.all([
+          stripe.customers.listPaymentMethods(customerId, { limit: MAX_METHODS }),
+          defaultMethodOf(tenantId, customerId),
+        ]);
+        return methods.data.map((method) => ({ method, isDefault: method.id === defaultId }));
+      });
+    },
+  };
+}
+
+const defaultOf = (customer: Stripe.Customer | Stripe.DeletedCustomer): string | null =>
+  customer.deleted ? null : idOf(customer.invoice_settings.default_payment_method);
+
+const idOf = (reference: string | { id: string } | null): string | null =>
+  typeof reference === 'string' ? reference : (reference?.id ?? null);

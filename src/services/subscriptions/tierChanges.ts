@@ -1,0 +1,178 @@
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { Clock } from '../../clock.js';
+import { badInput } from '../../errors.js';
+import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
+import type { Tiers } from '../tiers/tiers.js';
+import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
+import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
+
+/** When a change of tier takes effect, and what it costs. All amounts in cents. */
+export interface TierChangePreview {
+  tier: string;
+  immediately: boolean;
+  effectiveAt: Date;
+  currency: string;
+  /** Charged at once. */
+  amountDueNowCents: number;
+  /** For the rest of the period: owed for the new tier, less what the old one gives back. Below 0: a credit. */
+  prorationCents: number;
+  /** The next regular invoice, as far as it is known; null: none comes. */
+  nextInvoiceCents: number | null;
+  nextInvoiceAt: Date | null;
+}
+
+/** Moves paying tenants from one tier to another. */
+export interface TierChanges {
+  /**
+   * A larger tier begins at once, its rest of the period charged; a smaller one at the end of the period, unless
+   * `immediately`. The default tier is the end of the subscription. The present tier takes back what is scheduled.
+   * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
+   */
+  change(tenantId: string, tier: string, immediately: boolean): Promise<BillingSubscriptionDoc>;
+  /** The same, told in advance; changes nothing. */
+  preview(tenantId: string, tier: string, immediately: boolean): Promise<TierChangePreview>;
+}
+
+interface Wanted {
+  tier: string;
+  immediately: boolean;
+  /** The argument that names the tier. */
+  argument: string;
+}
+type Way = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
+
+export function createTierChanges(deps: {
+  stripe: Stripe;
+  tiers: Tiers;
+  held: HeldSubscriptions;
+  changes: SubscriptionChanges;
+  clock: Clock;
+  log: Logger;
+}): TierChanges {
+  const { stripe, tiers, held, changes, clock, log } = deps;
+
+  /** A tier that is priced by contract is the largest. */
+  const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+
+  function priceIdOf({ tier, argument }: Wanted): string {
+    const words = tier.toLowerCase();
+    if (tiers.get(tier).checkout === 'CONTACT_SALES')
+      throw badInput(argument, `The ${words} tier has custom pricing, contact sales`);
+    const priceId = tiers.getStripePriceId(tier);
+    if (tiers.get(tier).checkout === 'NONE' || !priceId)
+      throw badInput(argument, `The ${words} tier is not for sale here`);
+    return priceId;
+  }
+
+  function wayTo({ tier: present, status, contract }: BillingSubscriptionDoc, wanted: Wanted): Way {
+    const { tier, immediately } = wanted;
+    if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
+    if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
+    if (tier === present) return 'STAY';
+    priceIdOf(wanted);
+    if (status !== 'active' && status !== 'trialing') {
+      throw badInput('subscription', `is ${status}; pay what is due first, by way of createPortalSession`);
+    }
+    // Nothing is paid for yet in a trial.
+    const atOnce = immediately || status === 'trialing' || priceOf(tier) > priceOf(present);
+    return atOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
+  }
+
+  function plan(subscription: BillingSubscriptionDoc, wanted: Wanted): PlannedChange {
+    const { tier } = wanted;
+    const metadata = { tenant_id: subscription._id, tier: tier.toLowerCase() };
+    switch (wayTo(subscription, wanted)) {
+      case 'STAY':
+        return isEnding(subscription) || subscription.scheduledTier ? () => changes.keep(subscription) : null;
+      case 'END_NOW':
+        return () => changes.cancelNow(subscription);
+      case 'END_LATER':
+        return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+      case 'SWITCH_NOW':
+        return () => changes.switchNow(subscription, { priceId: priceIdOf(wanted), metadata });
+      case 'SWITCH_LATER':
+        return subscription.scheduledTier === tier && !isEnding(subscription)
+          ? null
+          : () => changes.switchAtPeriodEnd(subscription, { priceId: priceIdOf(wanted), metadata });
+    }
+  }
+
+  /** What Stripe would write next: at once with `always_invoice`, else at the end of the period. */
+  async function invoiceWith(
+    { stripeSubscriptionId: subscription, itemId }: BillingSubscriptionDoc,
+    price: string | null,
+    behavior: 'always_invoice' | 'none',
+  ): Promise<Stripe.Invoice> {
+    const items = price && itemId ? { items: [{ id: itemId, price }] } : {};
+    return stripe.invoices.createPreview({
+      subscription,
+      subscription_details: { ...items, proration_behavior: behavior },
+    });
+  }
+
+  async function previewOf(subscription: BillingSubscriptionDoc, wanted: Wanted): Promise<TierChangePreview> {
+    const { tier } = wanted;
+    const now = new Date(clock.now());
+    const end = subscription.currentPeriodEnd ?? now;
+    const nothing = {
+      tier,
+      currency: tiers.catalogue.currency,
+      amountDueNowCents: 0,
+      prorationCents: 0,
+      nextInvoiceCents: null,
+      nextInvoiceAt: null,
+    };
+    const way = wayTo(subscription, wanted);
+    switch (way) {
+      case 'END_NOW':
+        return { ...nothing, immediately: true, effectiveAt: now };
+      case 'END_LATER':
+        return { ...nothing, immediately: false, effectiveAt: subscription.cancelAt ?? end };
+      case 'SWITCH_NOW': {
+        const invoice = await invoiceWith(subscription, priceIdOf(wanted), 'always_invoice');
+        return {
+          ...nothing,
+          immediately: true,
+          effectiveAt: now,
+          currency: invoice.currency,
+          amountDueNowCents: invoice.amount_due,
+          prorationCents: invoice.lines.data.reduce((sum, { amount }) => sum + amount, 0),
+          nextInvoiceCents: tiers.get(tier).monthlyPriceCents,
+          nextInvoiceAt: end,
+        };
+      }
+      case 'STAY':
+      case 'SWITCH_LATER': {
+        const invoice = await invoiceWith(subscription, way === 'STAY' ? null : priceIdOf(wanted), 'none');
+        return {
+          ...nothing,
+          immediately: false,
+          effectiveAt: way === 'STAY' ? now : end,
+          currency: invoice.currency,
+          nextInvoiceCents: invoice.amount_due,
+          nextInvoiceAt: end,
+        };
+      }
+    }
+  }
+
+  return {
+    change(tenantId, tier, immediately) {
+      const wanted = { tier, immediately, argument: 'input.tier' };
+      return callingStripe(log, () => held.change(tenantId, (subscription) => plan(subscription, wanted)));
+    },
+
+    preview(tenantId, tier, immediately) {
+      return callingStripe(log, async () => {
+        const known = await held.stored(tenantId);
+        const subscription = known?.itemId ? known : await held.current(tenantId);
+        if (!subscription) {
+          throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
+        }
+        return previewOf(subscription, { tier, immediately, argument: 'tier' });
+      });
+    },
+  };
+}

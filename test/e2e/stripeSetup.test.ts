@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildServer } from '../support/serverProcess.js';
+import { openStripeBridge } from '../support/stripeBridge.js';
+import { teamCatalogueFile } from '../support/teamCatalogue.js';
+import { type Harness, openHarness } from '../unit/stripe/mock/harness.js';
+
+let harness: Harness;
+let bridge: Awaited<ReturnType<typeof openStripeBridge>>;
+
+beforeAll(async () => {
+  await buildServer();
+  harness = await openHarness({ prices: [] });
+  bridge = await openStripeBridge(harness.mock.fetch);
+}, 120_000);
+afterAll(async () => {
+  await bridge?.close();
+  await harness?.close();
+});
+
+interface Ran {
+  code: number;
+  env: Record<string, string>;
+  stderr: string;
+}
+
+async function run(env: Record<string, string> = {}, args: string[] = []): Promise<Ran> {
+  const all = {
+    STRIPE_SECRET_KEY: 'sk_test_1',
+    STRIPE_API_BASE: bridge.url,
+    PUBLIC_URL: 'https://billing.example',
+    ...env,
+  };
+  const result = await promisify(execFile)(process.execPath, ['dist/scripts/stripeSetup.js', ...args], {
+    env: { PATH: process.env.PATH ?? '', ...all },
+  }).then(
+    (done) => ({ ...done, code: 0 }),
+    (error) => error as { stdout: string; stderr: string; code: number },
+  );
+  const lines = result.stdout.split('\n').filter((line) => /^[A-Z_]+=/.test(line));
+  return {
+    code: result.code,
+    stderr: result.stderr,
+    env: Object.fromEntries(lines.map((line) => line.split('=') as [string, string])),
+  };
+}
+
+describe('npm run stripe:setup', () => {
+  it('makes what the server needs, prints its environment, and run again makes nothing', async () => {
+    const first = await run();
+    expect(first.stderr).not.toContain('sk_test');
+    expect(first.code).toBe(0);
+    expect(Object.keys(first.env)).toEqual([
+      'STRIPE_PRICE_PRO',
+      'STRIPE_PRICE_ENTERPRISE',
+      'STRIPE_PORTAL_CONFIGURATION',
+      'STRIPE_WEBHOOK_SECRET',
+    ]);
+    const { stripe } = harness;
+    const pro = await stripe.prices.retrieve(first.env.STRIPE_PRICE_PRO as string);
+    expect(pro).toMatchObject({ unit_amount: 2_900, currency: 'usd', product: 'continuum_pro' });
+    expect(pro.recurring?.interval).toBe('month');
+
+    const requests = harness.mock.requestsSince();
+    const second = await run();
+    const { STRIPE_WEBHOOK_SECRET: told, ...rest } = first.env;
+    expect(told).toMatch(/^whsec_/);
+    expect(second.env).toEqual(rest);
+    expect(requests().filter((request) => !request.startsWith('GET'))).toEqual([]);
+    expect(second.stderr).not.toContain('made');
+    expect((await stripe.webhookEndpoints.list()).data).toHaveLength(1);
+    expect((await stripe.billing.meters.list()).data.map(({ event_name: name }) => name)).toEqual([
+      'continuum_api_calls',
+    ]);
+  });
+
+  it('gives a price that changed another one, which takes its place in the portal too', async () => {
+    const before = await run();
+    const changed = await run({ CATALOG_FILE: teamCatalogueFile({ pro: { monthlyPriceCents: 3_900 } }) });
+    expect(changed.env.STRIPE_PRICE_PRO).not.toBe(before.env.STRIPE_PRICE_PRO);
+    expect(changed.env.STRIPE_PRICE_TEAM).toMatch(/^price_/);
+    expect(changed.env.STRIPE_PORTAL_CONFIGURATION).toBe(before.env.STRIPE_PORTAL_CONFIGURATION);
+    const id = changed.env.STRIPE_PORTAL_CONFIGURATION as string;
+    const { features } = await harness.stripe.billingPortal.configurations.retrieve(id);
+    expect(features.subscription_update).toMatchObject({
+      enabled: true,
+      products: [{ prices: [changed.env.STRIPE_PRICE_PRO] }, { prices: [changed.env.STRIPE_PRICE_TEAM] }],
+    });
+    // Whoever bought at the old price keeps it.
+    expect((await harness.stripe.prices.retrieve(before.env.STRIPE_PRICE_PRO as string)).active).toBe(true);
+  });
+
+  it('adds the events that an endpoint made by hand lacks', async () => {
+    const url = 'https://other.example/v1/billing/webhook';
+    const { id } = await harness.stripe.webhookEndpoints.create({ url, enabled_events: ['charge.refunded'] });
+    const { stderr, env } = await run({ PUBLIC_URL: 'https://other.example' });
+    expect(stderr).toContain('brought up to date');
+    expect(env.STRIPE_WEBHOOK_SECRET).toBeUndefined();
+    const { enabled_events: events } = await harness.stripe.webhookEndpoints.retrieve(id);
+    expect(events).toEqual(expect.arrayContaining(['charge.refunded', 'customer.subscription.updated']));
+  });
+
+  it('lists every fault of its environment, and tells what Stripe refuses without the key', async () => {
+    const faulty = await run({ STRIPE_SECRET_KEY: '', STRIPE_API_BASE: 'nowhere' });
+    expect(faulty.code).toBe(1);
+    expect(faulty.stderr).toContain('STRIPE_SECRET_KEY: is missing');
+    expect(faulty.stderr).toContain('STRIPE_API_BASE');
+    const refused = await run({ STRIPE_SECRET_KEY: 'sk_live_secretsecretsecret' });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('Stripe: Invalid API Key');
+    expect(refused.stderr).not.toContain('secretsecret');
+    expect((await run({}, ['--help'])).code).toBe(0);
+    expect((await run({}, ['--wrong'])).code).toBe(1);
+  });
+});

@@ -1,0 +1,292 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import {
+  beginCheckout,
+  customerIdOf,
+  mockOf,
+  press,
+  SUBSCRIPTION,
+  settled,
+  stripeOf,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
+import { createFakeClock } from '../support/fakeClock.js';
+import { startTestServer, type TestServer } from '../support/server.js';
+import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
+
+const DAY_S = 86_400;
+const clock = createFakeClock('2026-11-01T00:00:00Z');
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer({ clock, env: { CATALOG_FILE: teamCatalogueFile() } });
+});
+afterAll(() => server?.stop());
+afterEach(() => mockOf(server).clearFailures());
+
+const SCHEDULED = `${SUBSCRIPTION} scheduledTier scheduledAt`;
+const changeTier = (key: string, tier: string, input: object = {}) =>
+  server.gql(`mutation ($input: ChangeTierInput!) { changeTier(input: $input) { ${SCHEDULED} } }`, {
+    key,
+    variables: { input: { tier, ...input } },
+  });
+const preview = async (key: string, tier: string, immediately = false) => {
+  const { data, errors } = await server.gql(
+    `query ($tier: TierName!, $immediately: Boolean!) { previewTierChange(tier: $tier, immediately: $immediately) {
+      tier immediately effectiveAt currency amountDueNowCents prorationCents nextInvoiceCents nextInvoiceAt } }`,
+    { key, variables: { tier, immediately } },
+  );
+  expect(errors).toEqual([]);
+  return data.previewTierChange;
+};
+const CANCEL = `mutation { cancelSubscription { ${SCHEDULED} } }`;
+const RESUME = `mutation { resumeSubscription { ${SCHEDULED} } }`;
+
+async function subscriber(tier: string) {
+  const tenant = await server.createTenant();
+  await press(await beginCheckout(server, tenant.key, { tier }), 'complete');
+  expect(await tierOfNextCall(server, tenant.key)).toBe(tier.toLowerCase());
+  return tenant;
+}
+const atStripe = async (tenantId: string) => {
+  const customer = await customerIdOf(server, tenantId);
+  const { data } = await stripeOf(server).subscriptions.list({ customer, status: 'all' });
+  expect(data).toHaveLength(1);
+  return data[0] as (typeof data)[0];
+};
+const invoicesOf = async (tenantId: string) =>
+  (await stripeOf(server).invoices.list({ customer: await customerIdOf(server, tenantId) })).data;
+/** Moves Stripe and us to just after the end of the tenant's period. */
+async function nextPeriod(key: string): Promise<void> {
+  const { currentPeriodEnd } = await subscriptionOf(server, key);
+  const leftMs = Date.parse(currentPeriodEnd) - (await mockOf(server).now()).getTime();
+  await mockOf(server).advanceClock(Math.ceil(leftMs / 1000) + 60);
+}
+
+describe('an upgrade', () => {
+  it('is felt at the next call, and charges what was previewed for the rest of the period', async () => {
+    const { id, key } = await subscriber('PRO');
+    await mockOf(server).advanceClock(10 * DAY_S);
+    const before = await subscriptionOf(server, key);
+    const told = await preview(key, 'TEAM');
+    expect(told).toMatchObject({
+      tier: 'TEAM',
+      immediately: true,
+      currency: 'usd',
+      nextInvoiceCents: TEAM_CENTS,
+    });
+    expect(told.nextInvoiceAt).toBe(before.currentPeriodEnd);
+    // Two thirds of the difference of a month of 30 days.
+    expect(told.amountDueNowCents).toBe(Math.round(((TEAM_CENTS - PRO_CENTS) * 20) / 30));
+    expect(told.prorationCents).toBe(told.amountDueNowCents);
+
+    const { data, errors } = await changeTier(key, 'TEAM');
+    expect(errors).toEqual([]);
+    expect(data.changeTier).toMatchObject({ tier: { name: 'TEAM' }, status: 'ACTIVE', scheduledTier: null });
+    expect(await tierOfNextCall(server, key)).toBe('team');
+    const [latest] = await invoicesOf(id);
+    expect(latest).toMatchObject({ status: 'paid', amount_paid: told.amountDueNowCents });
+    expect((await atStripe(id)).metadata).toMatchObject({ tenant_id: id, tier: 'team' });
+  });
+
+  it('whose card is declined changes nothing, says what to do, and can be repeated', async () => {
+    const { id, key } = await subscriber('PRO');
+    const customer = await customerIdOf(server, id);
+    await stripeOf(server).customers.update(customer, { metadata: { mock_card: 'decline' } });
+    const { status, errors } = await changeTier(key, 'TEAM');
+    expect(status).toBe(502);
+    expect(errors[0]?.extensions).toMatchObject({
+      code: 'PAYMENT_PROVIDER_ERROR',
+      stripeCode: 'card_declined',
+    });
+    expect(errors[0]?.message).toMatch(/declined.*another card.*createPortalSession/);
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+    expect(await subscriptionOf(server, key)).toMatchObject({ status: 'ACTIVE', tier: { name: 'PRO' } });
+    await stripeOf(server).customers.update(customer, { metadata: { mock_card: '' } });
+    expect((await changeTier(key, 'TEAM')).data.changeTier.tier.name).toBe('TEAM');
+  });
+
+  it('by ten clicks at once is charged once, also when its answers are lost', async () => {
+    const { id, key } = await subscriber('PRO');
+    mockOf(server).failNext({
+      kind: 'connection',
+      method: 'POST',
+      path: '/v1/subscriptions',
+      phase: 'after',
+      times: 4,
+    });
+    const answers = await Promise.all(Array.from({ length: 10 }, () => changeTier(key, 'TEAM')));
+    expect(answers.filter(({ status }) => status !== 200 && status !== 502)).toEqual([]);
+    mockOf(server).clearFailures();
+    expect((await changeTier(key, 'TEAM')).status).toBe(200);
+    await settled(server);
+    expect(await tierOfNextCall(server, key)).toBe('team');
+    expect(
+      (await invoicesOf(id)).filter(({ billing_reason: why }) => why === 'subscription_update'),
+    ).toHaveLength(1);
+  });
+
+  it('is one change at Stripe, and the same again none', async () => {
+    const { key } = await subscriber('PRO');
+    const requests = mockOf(server).requestsSince();
+    await changeTier(key, 'TEAM');
+    const changes = (lines: string[]) => lines.filter((line) => !line.startsWith('GET'));
+    expect(changes(requests())).toEqual([expect.stringMatching(/^POST \/v1\/subscriptions\/sub_mock_\w+$/)]);
+    const more = mockOf(server).requestsSince();
+    expect((await changeTier(key, 'TEAM')).status).toBe(200);
+    expect(changes(more())).toEqual([]);
+  });
+});
+
+describe('a downgrade', () => {
+  it('comes at the end of the period, which keeps its tier, and is billed at the smaller price', async () => {
+    const { id, key } = await subscriber('TEAM');
+    const { currentPeriodEnd } = await subscriptionOf(server, key);
+    expect(await preview(key, 'PRO')).toEqual({
+      tier: 'PRO',
+      immediately: false,
+      effectiveAt: currentPeriodEnd,
+      currency: 'usd',
+      amountDueNowCents: 0,
+      prorationCents: 0,
+      nextInvoiceCents: PRO_CENTS,
+      nextInvoiceAt: currentPeriodEnd,
+    });
+    const { data, errors } = await changeTier(key, 'PRO');
+    expect(errors).toEqual([]);
+    expect(data.changeTier).toMatchObject({
+      tier: { name: 'TEAM' },
+      scheduledTier: 'PRO',
+      scheduledAt: currentPeriodEnd,
+    });
+    await settled(server);
+    expect(await tierOfNextCall(server, key)).toBe('team');
+    await nextPeriod(key);
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+    const [latest] = await invoicesOf(id);
+    expect(latest).toMatchObject({ billing_reason: 'subscription_cycle', total: PRO_CENTS, status: 'paid' });
+    const now = await server.gql(`{ subscription { ${SCHEDULED} } }`, { key });
+    expect(now.data.subscription).toMatchObject({ scheduledTier: null, scheduledAt: null });
+    await nextPeriod(key);
+    expect((await invoicesOf(id))[0]?.total).toBe(PRO_CENTS);
+    expect((await atStripe(id)).schedule).toBeNull();
+  });
+
+  it('keeps the discount of a promotion code', async () => {
+    const stripe = stripeOf(server);
+    const { id: coupon } = await stripe.coupons.create({ percent_off: 50, duration: 'forever' });
+    await stripe.promotionCodes.create({ code: 'HALF', promotion: { type: 'coupon', coupon } });
+    const { id, key } = await server.createTenant();
+    const checkout = await beginCheckout(server, key, { tier: 'TEAM' });
+    const body = new URLSearchParams({ promotion_code: 'HALF' });
+    await fetch(`${checkout.localUrl}/complete`, { method: 'POST', redirect: 'manual', body });
+    expect((await changeTier(key, 'PRO')).errors).toEqual([]);
+    await nextPeriod(key);
+    expect((await invoicesOf(id)).map(({ total }) => total)).toEqual([PRO_CENTS / 2, TEAM_CENTS / 2]);
+  });
+
+  it('asked for at once is at once, and the rest of the period is credited', async () => {
+    const { id, key } = await subscriber('TEAM');
+    const told = await preview(key, 'PRO', true);
+    expect(told).toMatchObject({ immediately: true, amountDueNowCents: 0 });
+    expect(told.prorationCents).toBeLessThan(0);
+    const { data } = await changeTier(key, 'PRO', { immediately: true });
+    expect(data.changeTier.tier.name).toBe('PRO');
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+    const customer = await stripeOf(server).customers.retrieve(await customerIdOf(server, id));
+    expect(customer.deleted ? 0 : customer.balance).toBe(told.prorationCents);
+  });
+
+  it.each([
+    ['resumeSubscription', (key: string) => server.gql(RESUME, { key })],
+    ['changeTier to the present tier', (key: string) => changeTier(key, 'TEAM')],
+  ])('is taken back by %s', async (_how, takeBack) => {
+    const { id, key } = await subscriber('TEAM');
+    await changeTier(key, 'PRO');
+    const { data } = await takeBack(key);
+    expect(Object.values(data)[0]).toMatchObject({ scheduledTier: null, tier: { name: 'TEAM' } });
+    expect((await atStripe(id)).schedule).toBeNull();
+    await nextPeriod(key);
+    expect(await tierOfNextCall(server, key)).toBe('team');
+  });
+
+  it('that is scheduled gives way to a cancellation, and to an upgrade', async () => {
+    const { key } = await subscriber('TEAM');
+    await changeTier(key, 'PRO');
+    const cancelled = await server.gql(CANCEL, { key });
+    expect(cancelled.data.cancelSubscription).toMatchObject({ cancelAtPeriodEnd: true, scheduledTier: null });
+    const again = await changeTier(key, 'PRO');
+    expect(again.errors).toEqual([]);
+    expect(again.data.changeTier).toMatchObject({ cancelAtPeriodEnd: false, scheduledTier: 'PRO' });
+    await nextPeriod(key);
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+    // The schedule still holds the subscription in its second phase.
+    expect((await changeTier(key, 'TEAM')).data.changeTier.tier.name).toBe('TEAM');
+    expect((await server.gql(CANCEL, { key })).data.cancelSubscription.cancelAtPeriodEnd).toBe(true);
+  });
+
+  it.each([
+    ['/v1/subscription_schedules', 'before'],
+    ['/v1/subscription_schedules', 'after'],
+    ['/v1/subscription_schedules/', 'before'],
+    ['/v1/subscription_schedules/', 'after'],
+  ] as const)('cut short at %s (%s) is done by asking again', async (path, phase) => {
+    const { key } = await subscriber('TEAM');
+    mockOf(server).failNext({ kind: 'connection', method: 'POST', path, phase, times: 3 });
+    expect((await changeTier(key, 'PRO')).status).toBe(502);
+    mockOf(server).clearFailures();
+    await settled(server);
+    const { data, errors } = await changeTier(key, 'PRO');
+    expect(errors).toEqual([]);
+    expect(data.changeTier.scheduledTier).toBe('PRO');
+  });
+});
+
+describe('a change to FREE', () => {
+  it('is the end of the subscription at the end of the period, and can be taken back', async () => {
+    const { key } = await subscriber('PRO');
+    const { currentPeriodEnd } = await subscriptionOf(server, key);
+    expect(await preview(key, 'FREE')).toMatchObject({
+      immediately: false,
+      effectiveAt: currentPeriodEnd,
+      amountDueNowCents: 0,
+      nextInvoiceCents: null,
+    });
+    const { data } = await changeTier(key, 'FREE');
+    expect(data.changeTier).toMatchObject({ tier: { name: 'PRO' }, cancelAtPeriodEnd: true });
+    expect((await changeTier(key, 'PRO')).data.changeTier).toMatchObject({ cancelAtPeriodEnd: false });
+    await changeTier(key, 'FREE');
+    await nextPeriod(key);
+    expect(await tierOfNextCall(server, key)).toBe('free');
+  });
+});
+
+describe('a change of tier is refused', () => {
+  it('without a subscription, and points to createCheckoutSession', async () => {
+    const { key } = await server.createTenant();
+    const { status, errors } = await changeTier(key, 'PRO');
+    expect(status).toBe(400);
+    expect(errors[0]?.message).toContain('createCheckoutSession');
+    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    const previewed = await server.gql('{ previewTierChange(tier: PRO) { tier } }', { key });
+    expect(previewed.errors[0]?.message).toContain('createCheckoutSession');
+  });
+
+  it('for a tier that is priced by contract', async () => {
+    const { key } = await subscriber('PRO');
+    const { status, errors } = await changeTier(key, 'ENTERPRISE');
+    expect(status).toBe(400);
+    expect(errors[0]?.message).toContain('custom pricing, contact sales');
+    expect(errors[0]?.extensions.argument).toBe('input.tier');
+  });
+
+  it('while a payment is due, and points to the portal', async () => {
+    const { id, key } = await subscriber('PRO');
+    const customer = await customerIdOf(server, id);
+    await stripeOf(server).customers.update(customer, { metadata: { mock_card: 'decline' } });
+    await nextPeriod(key);
+    const { status, errors } = await changeTier(key, 'TEAM');
+    expect(status).toBe(400);
+    expect(errors[0]?.message).toMatch(/past_due.*createPortalSession/);
+  });
+});

@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { composeServices } from '@apollo/composition';
+import {
+  coerceInputValue,
+  type GraphQLArgument,
+  type GraphQLInputField,
+  type GraphQLSchema,
+  graphql,
+  isEnumType,
+  isInputObjectType,
+  isObjectType,
+  isScalarType,
+  parse,
+} from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.js';
+import { readRules } from '../../src/directives/rules.js';
+import { entities } from '../../src/resolvers/entities.js';
+import { resolvers } from '../../src/resolvers/resolvers.js';
+import { buildSchema } from '../../src/schema/buildSchema.js';
+import { buildSubgraph } from '../../src/schema/subgraph.js';
+
+const NAMES = { typePrefix: 'Billing', fieldPrefix: '' };
+const plain = buildSchema([...resolvers], readConfig({}).catalogue);
+const rules = readRules(plain);
+const subgraph = buildSubgraph(plain, rules, entities, NAMES);
+
+function compose(sdl: string): string {
+  const { errors, supergraphSdl, hints } = composeServices([
+    { name: 'billing', url: 'http://billing', typeDefs: parse(sdl) },
+  ]);
+  expect(errors).toBeUndefined();
+  expect(hints).toEqual([]);
+  return supergraphSdl as string;
+}
+
+describe('the names', () => {
+  it('are prefixed for every type, enum and input; roots and scalars keep theirs', () => {
+    for (const type of Object.values(plain.getTypeMap())) {
+      if (type.name.startsWith('__')) continue;
+      const isKept = isScalarType(type) || type === plain.getQueryType() || type === plain.getMutationType();
+      expect(subgraph.schema.getType(isKept ? type.name : `Billing${type.name}`)?.constructor.name).toBe(
+        type.constructor.name,
+      );
+    }
+    expect(subgraph.schema.getType('Subscription')).toBeUndefined();
+    expect(subgraph.schema.getSubscriptionType()).toBeUndefined();
+  });
+
+  it.each([
+    ['billing_', 'billing_tiers'],
+    ['billing', 'billingTiers'],
+    ['', 'tiers'],
+  ])('of root fields get the prefix "%s"', (fieldPrefix, name) => {
+    const { schema, rules: renamed } = buildSubgraph(plain, rules, entities, { ...NAMES, fieldPrefix });
+    expect(schema.getQueryType()?.getFields()).toHaveProperty(name);
+    expect(renamed.get(`Query.${name}`)).toBe(rules.get('Query.tiers'));
+    // Federation's own fields keep their names.
+    expect(schema.getQueryType()?.getFields()).toHaveProperty('_entities');
+  });
+
+  it('change no rule: limits of a field are counted together, whichever way it is called', () => {
+    expect([...subgraph.rules.values()]).toEqual([...rules.values()]);
+    expect(subgraph.rules.get('Mutation.createApiKey')?.fieldLimit?.field).toBe('Mutation.createApiKey');
+  });
+});
+
+describe('what the printed schema cannot say', () => {
+  it('defaults and the values behind enums are those of the plain schema', () => {
+    expect(defaultsOf(subgraph.schema)).toEqual(
+      Object.fromEntries(Object.entries(defaultsOf(plain)).map(([name, value]) => [prefixed(name), value])),
+    );
+    for (const type of Object.values(plain.getTypeMap())) {
+      if (!isEnumType(type) || type.name.startsWith('__')) continue;
+      const here = subgraph.schema.getType(`Billing${type.name}`);
+      if (!isEnumType(here)) throw new Error(`${type.name} is lost`);
+      expect(valuesOf(here)).toEqual(valuesOf(type));
+    }
+  });
+
+  const valuesOf = (type: { getValues(): readonly { name: string; value: unknown }[] }) =>
+    Object.fromEntries(type.getValues().map(({ name, value }) => [name, value]));
+  const prefixed = (name: string) => (/^(Query|Mutation)\./.test(name) ? name : `Billing${name}`);
+
+  function defaultsOf(schema: GraphQLSchema): Record<string, unknown> {
+    const defaults: Record<string, unknown> = {};
+    const note = (path: string, { name, type, defaultValue }: GraphQLArgument | GraphQLInputField) => {
+      if (defaultValue === undefined) return;
+      // An object of a schema that was read from a text has the defaults of its fields filled in.
+      const isObject = typeof defaultValue === 'object';
+      defaults[`${path}.${name}`] = isObject ? coerceInputValue(defaultValue, type) : defaultValue;
+    };
+    for (const type of Object.values(schema.getTypeMap())) {
+      if (type.name.startsWith('__')) continue;
+      if (isInputObjectType(type))
+        for (const field of Object.values(type.getFields())) note(type.name, field);
+      if (!isObjectType(type)) continue;
+      for (const field of Object.values(type.getFields()))
+        for (const arg of field.args) note(`${type.name}.${field.name}`, arg);
+    }
+    return defaults;
+  }
+});
+
+describe('the supergraph', () => {
+  it('has the three directives where they were, under our specification', () => {
+    const supergraph = compose(subgraph.sdl);
+    expect(supergraph).toMatch(/@link\(url: "https:\/\/specs\.continuum-billing\.dev\/limits\/v1\.0"/);
+    expect(supergraph).toMatch(
+      /storeMemory\(.*\): BillingMemory! @rateLimited\(cost: 1\) @storageQuota\(arg: "input"\)/,
+    );
+    expect(supergraph).toMatch(
+      /shareMemory\(.*\): BillingMemory! @rateLimited\(cost: 1\) @requiresFeature\(feature: FEDERATION\)/,
+    );
+    expect(supergraph).toContain(
+      'directive @requiresFeature(feature: BillingFeature!) on FIELD_DEFINITION | OBJECT',
+    );
+  });
+
+  it('has no subscription root, and billing’s subscription as a type', () => {
+    const supergraph = compose(subgraph.sdl);
+    expect(supergraph).toMatch(/type BillingSubscription\s/);
+    expect(supergraph).not.toMatch(/type Subscription\b|subscription:\s*\w+\s*\n\}/);
+  });
+
+  it('is composed as well of the SDL that _service tells', async () => {
+    const { data } = await graphql({ schema: subgraph.schema, source: '{ _service { sdl } }' });
+    expect(compose((data as { _service: { sdl: string } })._service.sdl)).toContain('type BillingTenant');
+  });
+
+  it('is composed of the committed subgraph.graphql', () => {
+    const committed = readFileSync(join(import.meta.dirname, '../../subgraph.graphql'), 'utf8');
+    expect(committed.endsWith(subgraph.sdl)).toBe(true);
+    compose(committed);
+  });
+
+  it('would take the plain schema’s Subscription for its root: that is why types are prefixed', () => {
+    const sdl = readFileSync(join(import.meta.dirname, '../../schema.graphql'), 'utf8');
+    const { supergraphSdl } = composeServices([{ name: 'plain', url: 'http://plain', typeDefs: parse(sdl) }]);
+    expect(supergraphSdl).toMatch(/schema[^{]*\{[^}]*subscription: Subscription/);
+  });
+});
+
+describe('an entity', () => {
+  const like = (field: string) => () =>
+    buildSubgraph(
+      plain,
+      rules,
+      [{ type: 'Tenant', key: 'id', like: field, resolve: async () => ({}) }],
+      NAMES,
+    );
+
+  it('that is like no root field, or like one that counts or stores, stops the start', () => {
+    expect(like('Query.nothing')).toThrow('The entity Tenant is like Query.nothing, which is no root field');
+    expect(like('Mutation.createApiKey')).toThrow('which has a limit of its own');
+    expect(like('Mutation.storeMemory')).toThrow('which has a limit of its own');
+  });
+});
