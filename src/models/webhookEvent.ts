@@ -13,7 +13,7 @@ export interface WebhookEventDoc {
   type: string;
   /** JSON as it came: names and depth mean nothing to the database. */
   payload: string;
-  /** Of what never differs between two deliveries: another one under the same id is no repetition. */
+  /** Of what never differs between two deliveries: another one under the same id is no repetition. Empty: unknown. */
   digest: string;
   /** The event in the other format that tells of the same change; null: none is known. */
   twinId: string | null;
@@ -38,7 +38,7 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
     _id: String,
     type: { type: String, required: true },
     payload: { type: String, required: true },
-    digest: { type: String, required: true },
+    digest: { type: String, default: '' },
     twinId: { type: String, default: null },
     object: { type: String, default: null },
     lane: { type: String, default: null },

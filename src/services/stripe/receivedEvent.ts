@@ -26,7 +26,7 @@ export interface ReceivedEvent {
   type: string;
   /** JSON as it came. */
   payload: string;
-  /** Two deliveries of one event have the same. */
+  /** Two deliveries of one event have the same; empty: it did not come by a delivery, and none is compared with it. */
   digest: string;
   /** The object as the event shows it: of a thin event its id and kind alone. */
   subject: Record<string, unknown>;
@@ -60,7 +60,7 @@ function readSnapshot(json: unknown, payload: string): ReceivedEvent {
     id: event.id,
     type: event.type,
     payload,
-    digest: digestOf(event),
+    digest: digestOf(json),
     subject: event.data.object,
     isThin: false,
     twinId: null,
@@ -74,7 +74,7 @@ function readThin(json: unknown, payload: string): ReceivedEvent {
     id: event.id,
     type: event.type,
     payload,
-    digest: digestOf(event),
+    digest: digestOf(json),
     subject: related ? { id: related.id, object: related.type } : {},
     isThin: true,
     twinId: event.snapshot_event ?? null,
@@ -88,23 +88,19 @@ function parse<T>(schema: z.ZodType<T>, json: unknown): T {
   throw new Error(`is not a Stripe event: ${faults.join('; ')}`);
 }
 
-/** How many deliveries are to come differs from one delivery to the next, and the order of fields means nothing. */
-function digestOf({ pending_webhooks: _, ...event }: Record<string, unknown>): string {
-  return createHash('sha256')
-    .update(JSON.stringify(event, (_name, value) => sorted(value)))
-    .digest('base64url');
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** How many deliveries are to come differs from one delivery to the next, and white space means nothing. */
+function digestOf(json: unknown): string {
+  const { pending_webhooks: _, ...event } = json as Record<string, unknown>;
+  return createHash('sha256').update(JSON.stringify(event)).digest('base64url');
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
-const OPENING = new Set([0x5b, 0x7b]);
-const CLOSING = new Set([0x5d, 0x7d]);
+/** Both kinds of brackets, in lower case as it were. */
+const OPENING = 0x7b;
+const CLOSING = 0x7d;
+const CASE_BIT = 0x20;
 
 function boundJson(text: string): void {
   let depth = 0;
@@ -117,8 +113,8 @@ function boundJson(text: string): void {
       else if (code === QUOTE) inString = false;
     } else if (code === QUOTE) inString = true;
     else if (code === COMMA) values++;
-    else if (CLOSING.has(code)) depth--;
-    else if (OPENING.has(code)) {
+    else if ((code | CASE_BIT) === CLOSING) depth--;
+    else if ((code | CASE_BIT) === OPENING) {
       depth++;
       values++;
     }

@@ -198,7 +198,7 @@ export function createReconcile(deps: {
       for (const event of page.data.filter(({ id }) => !known.has(id))) {
         const found = `${event.type} was never received`;
         await note(run, { kind: 'event', object: event.id, tenantId: null, found });
-        if (!run.dryRun) await inbox.receive(readEvent(JSON.stringify(event)));
+        if (!run.dryRun) await inbox.receive({ ...readEvent(JSON.stringify(event)), digest: '' });
       }
       const oldest = (page.data.at(-1)?.created ?? created.gte) * 1000;
       return pageOf(page, run.seen.events + ids.length, (run.startedAt.getTime() - oldest) / EVENTS_MS);
