@@ -1,15 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  askCheckout,
-  customerIdOf,
-  mockOf,
-  SUBSCRIPTION,
-  settled,
-  stripeOf,
-  subscribe,
-  subscriptionOf,
-  tierOfNextCall,
-} from '../support/billing.js';
+import { advance, askCheckout, customerIdOf, mockOf, settled, stripeOf, subscribe, SUBSCRIPTION, subscriptionOf, tierOfNextCall } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
@@ -112,7 +102,7 @@ describe('the portal', () => {
     const { id, key } = await subscriber();
     const { localUrl } = await openPortal(key);
     await pressAt(localUrl, 'card', { card: 'pm_card_chargeCustomerFail' });
-    await mockOf(server).advanceClock(31 * DAY_S);
+    await advance(server, 31 * DAY_S);
     expect((await subscriptionOf(server, key)).status).toBe('PAST_DUE');
     expect((await pressAt(localUrl, 'pay')).status).toBe(402);
     await pressAt(localUrl, 'card', { card: 'pm_card_mastercard' });
@@ -167,7 +157,7 @@ describe('invoices', () => {
   it('are the tenant’s own, newest first, a page at a time', async () => {
     const { key } = await subscriber();
     await subscriber();
-    await mockOf(server).advanceClock(62 * DAY_S);
+    await advance(server, 62 * DAY_S);
     const all = await invoicesOf(key);
     expect(all.errors).toEqual([]);
     const nodes = all.data.invoices.edges.map(({ node }: { node: object }) => node);

@@ -1,19 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  askCheckout,
-  beginCheckout,
-  CANCEL_URL,
-  customerIdOf,
-  mockOf,
-  press,
-  SUBSCRIPTION,
-  SUCCESS_URL,
-  settled,
-  stripeOf,
-  subscribe,
-  subscriptionOf,
-  tierOfNextCall,
-} from '../support/billing.js';
+import { advance, askCheckout, beginCheckout, CANCEL_URL, customerIdOf, mockOf, press, settled, stripeOf, subscribe, SUBSCRIPTION, subscriptionOf, SUCCESS_URL, tierOfNextCall } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
@@ -230,7 +216,7 @@ describe('cancelling', () => {
       cancelAt: currentPeriodEnd,
     });
     expect(await tierOfNextCall(server, key)).toBe('pro');
-    await mockOf(server).advanceClock(32 * DAY_S);
+    await advance(server, 32 * DAY_S);
     expect(await tierOfNextCall(server, key)).toBe('free');
     expect(await subscriptionOf(server, key)).toMatchObject({ tier: { name: 'FREE' }, status: 'CANCELED' });
   });
@@ -323,7 +309,7 @@ describe('a payment that fails', () => {
     await setCard(tenant.id, 'decline');
     const { currentPeriodEnd } = await subscriptionOf(server, tenant.key);
     const leftMs = Date.parse(currentPeriodEnd) - (await mockOf(server).now()).getTime();
-    await mockOf(server).advanceClock(Math.ceil(leftMs / 1000) + 3_600);
+    await advance(server, Math.ceil(leftMs / 1000) + 3_600);
     expect(await subscriptionOf(server, tenant.key)).toMatchObject({
       tier: { name: 'PRO' },
       status: 'PAST_DUE',
@@ -349,7 +335,7 @@ describe('a payment that fails', () => {
   it('and then succeeds leaves nothing behind', async () => {
     const { id, key } = await failRenewal();
     await setCard(id, '');
-    await mockOf(server).advanceClock(4 * DAY_S);
+    await advance(server, 4 * DAY_S);
     expect(await subscriptionOf(server, key)).toMatchObject({ tier: { name: 'PRO' }, status: 'ACTIVE' });
     const doc = await server.app.models.billingSubscriptions.findById(id).lean();
     expect(doc?.pastDueSince).toBeNull();
@@ -359,7 +345,7 @@ describe('a payment that fails', () => {
 
   it('again and again ends the subscription', async () => {
     const { key } = await failRenewal();
-    await mockOf(server).advanceClock(16 * DAY_S);
+    await advance(server, 16 * DAY_S);
     expect(await subscriptionOf(server, key)).toMatchObject({ tier: { name: 'FREE' }, status: 'CANCELED' });
   });
 });

@@ -1,17 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  askCheckout,
-  beginCheckout,
-  customerIdOf,
-  mockOf,
-  press,
-  SUBSCRIPTION,
-  settled,
-  stripeOf,
-  subscribe,
-  subscriptionOf,
-  tierOfNextCall,
-} from '../support/billing.js';
+import { advance, askCheckout, beginCheckout, customerIdOf, mockOf, press, settled, stripeOf, subscribe, SUBSCRIPTION, subscriptionOf, tierOfNextCall } from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const DAY_S = 86_400;
@@ -70,14 +58,14 @@ describe('a contract', () => {
   it('that is not paid in time is past due, and paid it is active again; over, its limits are gone', async () => {
     const tenant = await server.createTenant();
     await begin(tenant, { daysUntilDue: 14, termMonths: 1 });
-    await mockOf(server).advanceClock(15 * DAY_S);
+    await advance(server, 15 * DAY_S);
     expect((await subscriptionOf(server, tenant.key)).status).toBe('PAST_DUE');
     expect(await tierOfNextCall(server, tenant.key)).toBe('enterprise');
     const [subscription] = await atStripe(tenant);
     await stripeOf(server).invoices.pay(subscription?.latest_invoice as string, { paid_out_of_band: true });
     await settled(server);
     expect((await subscriptionOf(server, tenant.key)).status).toBe('ACTIVE');
-    await mockOf(server).advanceClock(20 * DAY_S);
+    await advance(server, 20 * DAY_S);
     expect(await subscriptionOf(server, tenant.key)).toMatchObject({
       status: 'CANCELED',
       tier: { name: 'FREE' },

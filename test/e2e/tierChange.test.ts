@@ -1,15 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  beginCheckout,
-  customerIdOf,
-  mockOf,
-  press,
-  SUBSCRIPTION,
-  settled,
-  stripeOf,
-  subscriptionOf,
-  tierOfNextCall,
-} from '../support/billing.js';
+import { advance, beginCheckout, customerIdOf, mockOf, press, settled, stripeOf, SUBSCRIPTION, subscriptionOf, tierOfNextCall } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
@@ -60,13 +50,13 @@ const invoicesOf = async (tenantId: string) =>
 async function nextPeriod(key: string): Promise<void> {
   const { currentPeriodEnd } = await subscriptionOf(server, key);
   const leftMs = Date.parse(currentPeriodEnd) - (await mockOf(server).now()).getTime();
-  await mockOf(server).advanceClock(Math.ceil(leftMs / 1000) + 60);
+  await advance(server, Math.ceil(leftMs / 1000) + 60);
 }
 
 describe('an upgrade', () => {
   it('is felt at the next call, and charges what was previewed for the rest of the period', async () => {
     const { id, key } = await subscriber('PRO');
-    await mockOf(server).advanceClock(10 * DAY_S);
+    await advance(server, 10 * DAY_S);
     const before = await subscriptionOf(server, key);
     const told = await preview(key, 'TEAM');
     expect(told).toMatchObject({

@@ -1,14 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  beginCheckout,
-  customerIdOf,
-  mockOf,
-  press,
-  settled,
-  stripeOf,
-  subscriptionOf,
-  tierOfNextCall,
-} from '../support/billing.js';
+import { advance, beginCheckout, customerIdOf, mockOf, press, settled, stripeOf, subscriptionOf, tierOfNextCall } from '../support/billing.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
 
@@ -37,7 +28,7 @@ describe('a trial that the catalogue gives', () => {
     expect(data.tier.trialDays).toBe(14);
     const leftMs = Date.parse(data.subscription.trialEnd) - (await mockOf(server).now()).getTime();
     expect(Math.round(leftMs / 1000 / DAY_S)).toBe(14);
-    await mockOf(server).advanceClock(15 * DAY_S);
+    await advance(server, 15 * DAY_S);
     expect((await subscriptionOf(server, key)).status).toBe('ACTIVE');
     expect((await stripeOf(server).invoices.list({ customer })).data[0]?.amount_paid).toBe(2_900);
   });
@@ -93,7 +84,7 @@ describe('a subscription that is paused or unpaid', () => {
     await stripeOf(server).customers.update(customer, {
       metadata: { mock_card: 'decline', mock_dunning: 'unpaid' },
     });
-    await mockOf(server).advanceClock(40 * DAY_S);
+    await advance(server, 40 * DAY_S);
     expect(await subscriptionOf(server, key)).toMatchObject({ status: 'UNPAID', tier: { name: 'FREE' } });
     await stripeOf(server).customers.update(customer, { metadata: { mock_card: '' } });
     const { latest_invoice: invoice } = await stripeOf(server).subscriptions.retrieve(subscriptionId);

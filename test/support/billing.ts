@@ -77,6 +77,12 @@ export async function settled(server: TestServer): Promise<void> {
   await server.app.services.inbox.idle(10_000);
 }
 
+/** Moves Stripe's clock, and waits until we know what has followed: however slow the machine is. */
+export async function advance(server: TestServer, seconds: number): Promise<void> {
+  await mockOf(server).advanceClock(seconds);
+  await settled(server);
+}
+
 export async function customerIdOf(server: TestServer, tenantId: string): Promise<string> {
   const doc = await server.app.models.billingCustomers.findById(tenantId).lean();
   if (!doc?.stripeCustomerId) throw new Error(`${tenantId} has no customer`);
