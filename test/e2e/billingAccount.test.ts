@@ -1,5 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { advance, askCheckout, customerIdOf, mockOf, settled, stripeOf, subscribe, SUBSCRIPTION, subscriptionOf, tierOfNextCall } from '../support/billing.js';
+import {
+  advance,
+  askCheckout,
+  customerIdOf,
+  mockOf,
+  SUBSCRIPTION,
+  settled,
+  stripeOf,
+  subscribe,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';

@@ -1,5 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { advance, askCheckout, beginCheckout, CANCEL_URL, customerIdOf, mockOf, press, settled, stripeOf, subscribe, SUBSCRIPTION, subscriptionOf, SUCCESS_URL, tierOfNextCall } from '../support/billing.js';
+import {
+  advance,
+  askCheckout,
+  beginCheckout,
+  CANCEL_URL,
+  customerIdOf,
+  mockOf,
+  press,
+  SUBSCRIPTION,
+  SUCCESS_URL,
+  settled,
+  stripeOf,
+  subscribe,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 

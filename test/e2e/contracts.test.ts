@@ -1,5 +1,18 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { advance, askCheckout, beginCheckout, customerIdOf, mockOf, press, settled, stripeOf, subscribe, SUBSCRIPTION, subscriptionOf, tierOfNextCall } from '../support/billing.js';
+import {
+  advance,
+  askCheckout,
+  beginCheckout,
+  customerIdOf,
+  mockOf,
+  press,
+  SUBSCRIPTION,
+  settled,
+  stripeOf,
+  subscribe,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const DAY_S = 86_400;

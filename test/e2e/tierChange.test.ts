@@ -1,5 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { advance, beginCheckout, customerIdOf, mockOf, press, settled, stripeOf, SUBSCRIPTION, subscriptionOf, tierOfNextCall } from '../support/billing.js';
+import {
+  advance,
+  beginCheckout,
+  customerIdOf,
+  mockOf,
+  press,
+  SUBSCRIPTION,
+  settled,
+  stripeOf,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';

@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { advance, beginCheckout, customerIdOf, mockOf, press, settled, stripeOf, subscriptionOf, tierOfNextCall } from '../support/billing.js';
+import {
+  advance,
+  beginCheckout,
+  customerIdOf,
+  mockOf,
+  press,
+  settled,
+  stripeOf,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
 

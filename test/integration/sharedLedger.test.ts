@@ -1,3 +1,4 @@
+import { mongo } from 'mongoose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
@@ -21,6 +22,15 @@ beforeAll(async () => {
 });
 afterAll(() => database.dropAndClose());
 
+const db = () => models.connection.db as mongo.Db;
+/** The next batch is charged, and its answer lost. */
+const loseAnswer = (error: Error) => {
+  const command = db().command.bind(db());
+  return vi.spyOn(db(), 'command').mockImplementationOnce(async (...args: Parameters<typeof command>) => {
+    await command(...args);
+    throw error;
+  });
+};
 const newTenant = () => `ten_${++tenants}`;
 const limits = (day: number, minute = UNLIMITED): CallLimits => ({
   apiCallsPerDay: day,
@@ -128,13 +138,13 @@ describe('limits', () => {
 });
 
 describe('cost', () => {
-  it('commits what arrives together for many tenants at once, in bulks of 128', async () => {
+  it('commits what arrives together for many tenants at once, in bulks of 256', async () => {
     const { admission } = instance();
-    const bulk = vi.spyOn(models.usageDays.collection, 'bulkWrite');
+    const bulk = vi.spyOn(db(), 'command');
     await Promise.all(Array.from({ length: 500 }, () => admission.admit(newTenant(), limits(10), costs(1))));
     const times = bulk.mock.calls.length;
     bulk.mockRestore();
-    expect(times).toBe(4);
+    expect(times).toBe(2);
   });
 
   it('refuses a tenant that has used its window up from memory', async () => {
@@ -142,7 +152,7 @@ describe('cost', () => {
     const { clock, admission } = instance();
     await admission.admit(tenantId, limits(1), costs(1));
     await admission.admit(tenantId, limits(1), costs(1));
-    const bulk = vi.spyOn(models.usageDays.collection, 'bulkWrite');
+    const bulk = vi.spyOn(db(), 'command');
     const find = vi.spyOn(models.usageDays.collection, 'find');
     for (let i = 0; i < 50; i++)
       expect((await admission.admit(tenantId, limits(1), costs(1))).admitted).toBe(false);
@@ -217,7 +227,7 @@ describe('faults', () => {
   it('answers SERVICE_UNAVAILABLE, and admits again, when the database failed once', async () => {
     const tenantId = newTenant();
     const { admission } = instance();
-    const spy = vi.spyOn(models.usageDays.collection, 'bulkWrite').mockRejectedValueOnce(new Error('away'));
+    const spy = vi.spyOn(db(), 'command').mockRejectedValueOnce(new Error('away'));
     await expect(admission.admit(tenantId, limits(1), costs(1))).rejects.toMatchObject({
       code: 'SERVICE_UNAVAILABLE',
     });
@@ -228,14 +238,7 @@ describe('faults', () => {
   it('charges at most once when the answer of a batch was lost', async () => {
     const tenantId = newTenant();
     const { admission } = instance();
-    const collection = models.usageDays.collection;
-    const bulk = collection.bulkWrite.bind(collection);
-    const spy = vi
-      .spyOn(collection, 'bulkWrite')
-      .mockImplementationOnce(async (...args: Parameters<typeof bulk>) => {
-        await bulk(...args);
-        throw new Error('the answer was lost');
-      });
+    const spy = loseAnswer(new Error('the answer was lost'));
     await expect(admission.admit(tenantId, limits(2), costs(1))).rejects.toMatchObject({
       code: 'SERVICE_UNAVAILABLE',
     });
@@ -244,5 +247,16 @@ describe('faults', () => {
     // What was not acknowledged may be stored: a call too few, never one too many.
     expect(admitted(decisions)).toBe(1);
     expect((await dayOf(tenantId))?.calls).toBe(2);
+  });
+
+  it('sends a batch once more when the connection broke, and charges it once', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    await admission.admit(tenantId, limits(10), costs(1));
+    const spy = loseAnswer(new mongo.MongoNetworkError('connection 3 closed'));
+    const decision = await admission.admit(tenantId, limits(10), costs(4));
+    spy.mockRestore();
+    expect(decision).toMatchObject({ admitted: true, used: { day: 5, minute: 5 } });
+    expect((await dayOf(tenantId))?.calls).toBe(5);
   });
 });

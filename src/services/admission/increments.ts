@@ -1,5 +1,3 @@
-import type { mongo } from 'mongoose';
-import type { UsageDayDoc } from '../../models/usageDay.js';
 import type { CallLimits, Charge } from './admission.js';
 import { encodeEndpoint } from './endpointName.js';
 
@@ -19,6 +17,13 @@ export interface Increment {
   overageTurn: number | null;
 }
 
+/** One update of MongoDB's command. */
+export interface ChargeStatement {
+  q: { _id: string };
+  u: object[];
+  upsert: true;
+}
+
 /** Calls to this endpoint are extractions too. */
 const EXTRACTION_ENDPOINT = 'extraction';
 
@@ -35,30 +40,30 @@ export function callPaths(charges: readonly Charge[], hour: number): Map<string,
 }
 
 /**
- * The statement that charges if, and only if, both windows have room; else it changes nothing. The condition is in the
- * update: with anything but `_id` in the filter MongoDB plans each statement anew, which costs it as much as the update.
+ * The statement that charges if, and only if, both windows have room; else it changes nothing, and sent again it changes
+ * nothing either. The condition is in the update: with anything but `_id` in the filter MongoDB plans each statement
+ * anew, which costs it as much as the update.
  */
-export function chargeStatement(increment: Increment): mongo.AnyBulkWriteOperation<UsageDayDoc> {
+export function chargeStatement(increment: Increment): ChargeStatement {
   const charged = { $mergeObjects: ['$$ROOT', chargedFields(increment)] };
   return {
-    updateOne: {
-      filter: { _id: increment.id },
-      update: [{ $replaceWith: { $cond: [hasRoom(increment), charged, '$$ROOT'] } }],
-      upsert: true,
-    },
+    q: { _id: increment.id },
+    u: [{ $replaceWith: { $cond: [hasRoom(increment), charged, '$$ROOT'] } }],
+    upsert: true,
   };
 }
 
-/** Of a new document nothing is there, which compares as less than any number. */
+/** What is not there, as all of a new document, compares as less than null and any number, and counts as nothing. */
 function hasRoom(increment: Increment): object {
-  const { limits, calls, minute, overageTurn } = increment;
+  const { limits, calls, minute, instance, batch, overageTurn } = increment;
   const day =
     overageTurn === null
       ? [{ $lte: ['$calls', limits.apiCallsPerDay - calls] }]
       : [{ $eq: ['$overage.turn', overageTurn] }, { $lte: [overageThen(increment), '$overage.allotted'] }];
   return {
     $and: [
-      { $eq: [{ $type: '$claim' }, 'missing'] },
+      { $lte: ['$claim', null] },
+      { $lt: [`$batches.${instance}`, batch] },
       { $lte: ['$minute.at', minute] },
       { $lte: [callsInMinute(minute), limits.apiCallsPerMinute - calls] },
       ...day,
@@ -68,13 +73,11 @@ function hasRoom(increment: Increment): object {
 
 function chargedFields(increment: Increment): Record<string, unknown> {
   const { calls, charges, minute, hour, instance, batch, overageTurn } = increment;
-  const plus = (path: string, add: number) => ({ $add: [{ $ifNull: [`$${path}`, 0] }, add] });
+  const plus = (path: string, add: number) => ({ $sum: [`$${path}`, add] });
   const fields: Record<string, unknown> = {
     calls: plus('calls', calls),
-    minute: { at: minute, calls: { $add: [callsInMinute(minute), calls] } },
+    minute: { at: minute, calls: { $sum: [callsInMinute(minute), calls] } },
     batches: { $mergeObjects: ['$batches', { [instance]: batch }] },
-    federationShares: plus('federationShares', 0),
-    extractions: plus('extractions', 0),
   };
   const groups = new Map<string, Record<string, unknown>>();
   for (const [path, add] of callPaths(charges, hour)) {

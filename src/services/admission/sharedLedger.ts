@@ -3,9 +3,10 @@ import { mongo } from 'mongoose';
 import type { Clock } from '../../clock.js';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
+import { isDatabaseAway } from '../databaseErrors.js';
 import { type CallLimits, sumOf } from './admission.js';
 import type { GiveBacks } from './giveBacks.js';
-import { chargeStatement, type Increment } from './increments.js';
+import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
 import type { Takeover } from './takeover.js';
@@ -44,8 +45,10 @@ const REFUSE_FROM_MEMORY_MS = 1_000;
 const REFRESH_MS = 2_000;
 /** Past it the caller is told that the database is away. */
 const COMMIT_TIMEOUT_MS = 1_800;
-const BULK_SIZE = 128;
+const BULK_SIZE = 256;
+const MIN_RETRY_MS = 300;
 const DUPLICATE_KEY = 11_000;
+const DURABLE = { w: 'majority', j: true };
 
 /**
  * The ledger of any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
@@ -202,7 +205,7 @@ export function createSharedLedger(deps: {
   }
 
   /** MongoDB works through a bulk with one thread: a large batch goes in several at once. @returns how many charged */
-  async function send(statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
+  async function send(statements: ChargeStatement[]): Promise<number> {
     const bulks: Promise<number>[] = [];
     for (let i = 0; i < statements.length; i += BULK_SIZE)
       bulks.push(sendBulk(statements.slice(i, i + BULK_SIZE)));
@@ -214,19 +217,29 @@ export function createSharedLedger(deps: {
     }, 0);
   }
 
-  async function sendBulk(statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[]): Promise<number> {
-    const options = { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS };
+  /** Once more after a primary that stepped down or a connection that broke: what was charged is not charged again. */
+  async function sendBulk(statements: ChargeStatement[]): Promise<number> {
+    const untilMs = performance.now() + COMMIT_TIMEOUT_MS;
     try {
-      const result = await days.bulkWrite(statements as never, options);
-      return result.modifiedCount + result.upsertedCount;
+      return await tryBulk(statements, COMMIT_TIMEOUT_MS);
     } catch (error) {
-      const refused =
-        error instanceof mongo.MongoBulkWriteError &&
-        error.code === DUPLICATE_KEY &&
-        [error.writeErrors].flat().every(({ code }) => code === DUPLICATE_KEY);
-      if (!refused) throw error;
-      return error.result.modifiedCount + error.result.upsertedCount;
+      const leftMs = Math.floor(untilMs - performance.now());
+      if (!isDatabaseAway(error) || leftMs < MIN_RETRY_MS) throw error;
+      return tryBulk(statements, leftMs);
     }
+  }
+
+  async function tryBulk(statements: ChargeStatement[], timeoutMS: number): Promise<number> {
+    // Not by the driver's bulk: it measures each statement before it writes it, and has MongoDB remember each for a
+    // retry, which is another write.
+    const answer = (await (models.connection.db as mongo.Db).command(
+      { update: days.collectionName, updates: statements, ordered: false, writeConcern: DURABLE },
+      { timeoutMS },
+    )) as UpdateAnswer;
+    // A day that two make at the same time may answer with a duplicate key: that means not charged.
+    const failed = answer.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY) ?? answer.writeConcernError;
+    if (failed) throw new mongo.MongoServerError({ message: failed.errmsg, code: failed.code });
+    return answer.nModified + (answer.upserted?.length ?? 0);
   }
 
   async function readDays(ids: string[]): Promise<Map<string, UsageDayDoc>> {
@@ -275,6 +288,14 @@ export function createSharedLedger(deps: {
       // Every batch is in the documents before it is answered.
     },
   };
+}
+
+/** MongoDB's answer to the command `update`. */
+interface UpdateAnswer {
+  nModified: number;
+  upserted?: unknown[];
+  writeErrors?: { code: number; errmsg: string }[];
+  writeConcernError?: { code: number; errmsg: string };
 }
 
 const sumOfCalls = (waiting: readonly WaitingCall[]): number =>
