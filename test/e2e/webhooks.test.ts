@@ -734,7 +734,7 @@ describe('a request that is refused', () => {
     const thin = {
       id: 'evt_test_thin',
       object: 'v2.core.event',
-      type: 'v1.billing.meter.error_report_triggered',
+      type: 'v1.billing.meter.no_meter_found',
       created: '2026-11-22T12:00:00.000Z',
       livemode: false,
       related_object: { id: 'mtr_1', type: 'billing.meter', url: '/v1/billing/meters/mtr_1' },

@@ -63,7 +63,11 @@ export function createLaneEffect(deps: {
   };
 
   async function noteMeterErrors(eventId: string): Promise<LaneOutcome> {
-    const event = await stripe.v2.core.events.retrieve(eventId);
+    const event = await stripe.v2.core.events.retrieve(eventId).catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+    if (!event) return ignored('Stripe does not have it');
     if (event.type !== METER_ERRORS) return ignored(`Stripe has it as ${event.type}`);
     const { error_types: types } = event.data.reason;
     await usageRefused(
