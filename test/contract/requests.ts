@@ -99,7 +99,7 @@ export function refusedByOurs(request: StripeRequest): string | null {
   }
 }
 
-/** @returns why stripe-mock refuses it; null: it does not */
+/** @returns why stripe-mock refuses it; null: it does not. @throws when stripe-mock itself fails */
 export async function refusedByStripes(url: string, request: StripeRequest): Promise<string | null> {
   const { method, path } = request;
   const form = encoded(request);
@@ -113,5 +113,6 @@ export async function refusedByStripes(url: string, request: StripeRequest): Pro
     ...(inBody && { body: form }),
   });
   const { error } = (await answer.json()) as { error?: { message: string } };
+  if (answer.status >= 500) throw new Error(`stripe-mock failed at ${method} ${path}?${form}`);
   return answer.ok ? null : `${answer.status} ${error?.message}`;
 }
