@@ -1,5 +1,7 @@
 import { Extensions } from 'type-graphql';
-import type { ApiKeyScope } from '../services/identity/principal.js';
+import { forbidden, unauthenticated } from '../errors.js';
+import type { ApiKeyScope, Principal } from '../services/identity/principal.js';
+import type { OperationPlan } from './plan.js';
 
 /** Who may select a root field. */
 export type Access = { kind: 'public' } | { kind: 'scope'; scope: ApiKeyScope } | { kind: 'operator' };
@@ -21,3 +23,23 @@ export const RequiresScope = (scope: ApiKeyScope) =>
   Extensions({ access: { kind: 'scope', scope } satisfies Access });
 
 export const OperatorOnly = () => Extensions({ access: { kind: 'operator' } satisfies Access });
+
+/** @throws UNAUTHENTICATED, FORBIDDEN when the caller may not select the fields */
+export function checkAccess(plan: OperationPlan, principal: Principal | null): void {
+  for (const access of plan.access) {
+    if (access.kind === 'public') continue;
+    if (!principal) {
+      throw unauthenticated(
+        'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
+      );
+    }
+    if (principal.kind === 'operator') continue;
+    if (access.kind === 'operator') throw forbidden("Only the operator's key may do this");
+    if (!principal.scopes.has(access.scope)) {
+      throw forbidden(`This key lacks the scope ${access.scope}; create one that has it`);
+    }
+  }
+  if (principal?.kind === 'operator' && (plan.metered || plan.features.length > 0)) {
+    throw forbidden("The operator has no memories or limits of its own; use a tenant's key");
+  }
+}
