@@ -1,5 +1,5 @@
 import type { Charge } from '../services/admission/admission.js';
-import type { Demand } from '../services/limits/limits.js';
+import type { Demand } from '../services/limits/tenantLimits.js';
 import { type Storable, sizeOf, sumOfSizes } from '../services/storage/storageSize.js';
 import type { OperationPlan, PlannedField } from './plan.js';
 

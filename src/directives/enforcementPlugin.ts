@@ -1,17 +1,17 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
-import { type GraphQLSchema, getVariableValues, type OperationDefinitionNode } from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
-import { type Grant, isRefusal, type Limits } from '../services/limits/limits.js';
+import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { checkAccess } from './access.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
 import { outcomeOf } from './operationOutcome.js';
-import { type OperationPlan, planOperation } from './plan.js';
+import { coerceVariables, type OperationPlan, planOperation } from './plan.js';
 import type { Rules } from './rules.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
@@ -38,7 +38,7 @@ export interface EnforcementPluginOptions {
   rules: Rules;
   /** What `_entities` may fetch, where the schema has it. */
   entities?: EntityRules;
-  limits: Limits;
+  limits: TenantLimits;
   authenticator: Authenticator;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
   clock: Clock;
@@ -148,14 +148,3 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
 const hasData = ({ response }: GraphQLRequestContext<EnforcedContext>): boolean =>
   response.body?.kind === 'single' && response.body.singleResult.data != null;
-
-function coerceVariables(
-  schema: GraphQLSchema,
-  operation: OperationDefinitionNode,
-  given: Record<string, unknown> | undefined,
-): Record<string, unknown> | null {
-  const result = getVariableValues(schema, operation.variableDefinitions ?? [], given ?? {}, {
-    maxErrors: 1,
-  });
-  return result.coerced ?? null;
-}

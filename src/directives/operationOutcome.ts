@@ -1,5 +1,5 @@
 import type { GraphQLError, OperationTypeNode } from 'graphql';
-import type { Outcome } from '../services/limits/limits.js';
+import type { Outcome } from '../services/limits/tenantLimits.js';
 import { chargesOf } from './demand.js';
 import type { OperationPlan } from './plan.js';
 

@@ -10,7 +10,8 @@ import { createApiKeys } from './identity/apiKeys.js';
 import { createTenants } from './identity/tenants.js';
 import { createLease } from './lease.js';
 import { createLimitServices } from './limits/limitServices.js';
-import type { Limits } from './limits/limits.js';
+import { createRemoteDecisions } from './limits/remoteDecisions.js';
+import type { TenantLimits } from './limits/tenantLimits.js';
 import { createMemories } from './memories/memories.js';
 import { createConsumption } from './metering/consumption.js';
 import { createDayCounts } from './metering/dayCounts.js';
@@ -52,7 +53,7 @@ import { createUsageReports } from './usageReports/usageReports.js';
 export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
-  limits: Limits;
+  limits: TenantLimits;
   inbox: Inbox;
   reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
@@ -221,6 +222,7 @@ export function createServices({
     entitlements,
     fieldLimits,
     limits,
+    remoteDecisions: createRemoteDecisions(deciding),
     inbox,
     reconcile,
     mockStripe,

@@ -15,7 +15,7 @@ import { createRedis } from '../redis.js';
 import { createStorage, type Storage } from '../storage/storage.js';
 import { createEntitlements, type Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
-import { createLimits, type Limits } from './limits.js';
+import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
 /** What is needed to decide operations, by this server and by a team's own that uses the library. */
 export interface LimitServices {
@@ -25,7 +25,7 @@ export interface LimitServices {
   concurrency: Concurrency;
   entitlements: Entitlements;
   fieldLimits: FieldLimits;
-  limits: Limits;
+  limits: TenantLimits;
   storage: Storage;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -72,7 +72,7 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     ...parts,
     alerts,
     authenticator,
-    limits: createLimits({ ...parts, clock, upgradeUrl }),
+    limits: createTenantLimits({ ...parts, clock, upgradeUrl }),
     async start() {
       changes.start();
       await redis?.start();

@@ -1,248 +1,43 @@
-import type { Clock } from '../../clock.js';
-import { featureNotAvailable, rateLimited, storageQuotaExceeded } from '../../errors.js';
-import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
-import type { Concurrency } from '../admission/concurrency.js';
-import type { FieldLimit, FieldLimits } from '../admission/fieldLimits.js';
-import { endOfDay, endOfMinute } from '../admission/windows.js';
-import type { Storage, StorageAmounts, StorageHold } from '../storage/storage.js';
-import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
-import { rateLimitHeaders } from './rateLimitHeaders.js';
+import type { BillingError } from '../../errors.js';
+import type { ApiKeyScope } from '../identity/principal.js';
+import type { Demand, Outcome } from './tenantLimits.js';
 
-/** What an operation asks of its tenant's limits. */
-export interface Demand {
-  /** Calls by endpoint; each of at least one. */
-  charges: readonly Charge[];
-  features: readonly string[];
-  fieldLimits: readonly FieldLimit[];
-  /** What is to be stored, by the name of the root field that stores it. */
-  stores: ReadonlyMap<string, StorageAmounts>;
-  /** Whether it is counted among the tenant's concurrent requests. */
-  concurrent: boolean;
+/** Who asks, as far as the request tells. */
+export interface Caller {
+  /** As the client sent it. */
+  apiKey: string;
+  /** Of the client, for the limit on guesses; null: not known. */
+  address: string | null;
+  /** What the key must be allowed to do. */
+  scope: ApiKeyScope;
 }
 
-/** An operation that may run: what was taken for it, and the ways to end it. */
-export interface Grant {
-  tier: string;
-  /** By the root field's name in the answer. */
-  holds: ReadonlyMap<string, StorageHold>;
+/** An operation that may run, and whose it is. */
+export interface CallerGrant {
+  kind: 'granted';
+  /** null: the billing server is away, and does not tell. */
+  tenantId: string | null;
+  tier: string | null;
+  /** The rate limit headers of a metered operation. */
   headers: ReadonlyMap<string, string>;
-  /** Gives back what failed. To be called once, whatever happened. */
+  /** Gives back what failed. To be called once, whatever happened; what could not be given back stays counted. */
   end(outcome: Outcome): Promise<void>;
 }
 
-export interface Outcome {
-  /** Whether any field failed: holds that were not used are given back. */
-  failed: boolean;
-  /** Charges that are given back. */
-  unearned: readonly Charge[];
-}
-
-/** What a refused operation still tells in headers. */
-export interface Refusal {
-  error: Error;
+export interface CallerRefusal {
+  kind: 'refused';
+  error: BillingError;
   headers: ReadonlyMap<string, string>;
 }
 
-/** Decides a whole operation before anything of it runs. */
+/** Decides operations of whoever shows a key: directly on the database, or by asking a billing server. */
 export interface Limits {
-  /** What the headers of a metered answer say when nothing was taken. */
-  headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
-  /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
-  take(demand: Demand, tenantId: string): Promise<Grant | Refusal>;
-}
-
-export const isRefusal = <G>(outcome: G | Refusal): outcome is Refusal => 'error' in (outcome as object);
-
-const MB = 1_048_576;
-
-export function createLimits(deps: {
-  admission: Admission;
-  concurrency: Concurrency;
-  fieldLimits: FieldLimits;
-  storage: Storage;
-  entitlements: Entitlements;
-  clock: Clock;
-  upgradeUrl: () => string;
-}): Limits {
-  const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
-
-  function callsRefused(
-    entitlement: Entitlement,
-    decision: Decision & { admitted: false },
-    wanted: number,
-  ): Refusal {
-    const { tier, limits } = entitlement;
-    const { window, used } = decision;
-    const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
-    const resetsAt = window === 'day' ? endOfDay(used.atMs) : endOfMinute(used.atMs);
-    const remaining = Math.max(0, limit - used[window]);
-    const need = wanted > 1 ? `; this operation costs ${wanted}, ${remaining} are left` : '';
-    const error = rateLimited(
-      `Rate limit exceeded (${limit} calls/${window})${need}. It resets at ${resetsAt.toISOString()}; ${window === 'day' ? overageHint(entitlement) : ''}upgrade at ${upgradeUrl()}`,
-      { limit, window, remaining, resetsAt, tier, upgradeUrl: upgradeUrl() },
-      (resetsAt.getTime() - clock.now()) / 1000,
-    );
-    return { error, headers: rateLimitHeaders(entitlement, used) };
-  }
-
-  async function concurrencyRefused(entitlement: Entitlement): Promise<Refusal> {
-    const { tier, limits } = entitlement;
-    const limit = limits.concurrentRequests;
-    const error = rateLimited(
-      `Rate limit exceeded (${limit} concurrent requests). Wait for one to end; upgrade at ${upgradeUrl()}`,
-      {
-        limit,
-        window: 'concurrent',
-        remaining: 0,
-        resetsAt: new Date(clock.now() + 1000),
-        tier,
-        upgradeUrl: upgradeUrl(),
-      },
-      1,
-    );
-    return { error, headers: await knownHeaders(entitlement) };
-  }
-
-  /** For refusals that were decided before the calls were counted. */
-  async function knownHeaders(entitlement: Entitlement): Promise<ReadonlyMap<string, string>> {
-    return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
-  }
-
-  function fieldRefused(entitlement: Entitlement, { field, max, window }: FieldLimit, resetsAt: Date): Error {
-    const { tier } = entitlement;
-    return rateLimited(
-      `Rate limit exceeded (${max} calls of ${field} in ${window}). There is room again at ${resetsAt.toISOString()}`,
-      { limit: max, window, remaining: 0, resetsAt, tier, upgradeUrl: upgradeUrl() },
-      (resetsAt.getTime() - clock.now()) / 1000,
-    );
-  }
-
-  /** Holds storage for each field that stores; refused if one has no room. */
-  async function holdStorage(
-    { stores }: Demand,
-    entitlement: Entitlement,
-  ): Promise<Map<string, StorageHold> | Error> {
-    const holds = new Map<string, StorageHold>();
-    for (const [rootKey, amounts] of stores) {
-      const decision = await storage.hold(entitlement.tenantId, entitlement.limits, amounts);
-      if (decision.granted) {
-        holds.set(rootKey, decision.hold);
-        continue;
-      }
-      await releaseAll(entitlement.tenantId, holds);
-      const { resource, limit, usage } = decision;
-      const { tier } = entitlement;
-      const words = resource === 'bytes' ? `${Math.floor(limit / MB)} MB` : `${limit} ${resource}`;
-      return storageQuotaExceeded(
-        `Storage limit exceeded (${words}). Delete something, or upgrade at ${upgradeUrl()}`,
-        {
-          resource,
-          limit,
-          usage,
-          tier,
-          upgradeUrl: upgradeUrl(),
-        },
-      );
-    }
-    return holds;
-  }
-
-  async function releaseAll(tenantId: string, holds: ReadonlyMap<string, StorageHold>): Promise<void> {
-    await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
-  }
-
-  async function takeFieldLimits(demand: Demand, entitlement: Entitlement): Promise<Error | null> {
-    for (const limit of demand.fieldLimits) {
-      const full = await fieldLimits.take(entitlement.tenantId, limit);
-      if (full) return fieldRefused(entitlement, limit, full.resetsAt);
-    }
-    return null;
-  }
-
-  async function takeCallsAndStorage(demand: Demand, entitlement: Entitlement): Promise<Grant | Refusal> {
-    const { tenantId, tier } = entitlement;
-    const { charges } = demand;
-    const holds = await holdStorage(demand, entitlement);
-    if (holds instanceof Error) return { error: holds, headers: await knownHeaders(entitlement) };
-    let used: WindowUse | null = null;
-    try {
-      if (charges.length > 0) {
-        const decision = await admission.admit(tenantId, entitlement.callLimits, charges);
-        if (!decision.admitted) {
-          await releaseAll(tenantId, holds);
-          return callsRefused(entitlement, decision, sumOf(charges));
-        }
-        used = decision.used;
-      }
-      const full = await takeFieldLimits(demand, entitlement);
-      if (full) {
-        await releaseAll(tenantId, holds);
-        if (used) await admission.giveBack(tenantId, charges, used);
-        return { error: full, headers: await knownHeaders(entitlement) };
-      }
-    } catch (error) {
-      // The caller is told at once: a database that is away would let both wait.
-      if (used) admission.giveBack(tenantId, charges, used).catch(() => undefined);
-      releaseAll(tenantId, holds).catch(() => undefined);
-      throw error;
-    }
-    return {
-      tier,
-      holds,
-      headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
-      async end({ failed, unearned }) {
-        await Promise.all([
-          used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
-          // A hold that was used is gone; releasing it does nothing.
-          failed && releaseAll(tenantId, holds),
-        ]);
-      },
-    };
-  }
-
-  return {
-    async headers(tenantId) {
-      return knownHeaders(await entitlements.get(tenantId));
-    },
-
-    async take(demand, tenantId) {
-      const entitlement = await entitlements.get(tenantId);
-      const missing = demand.features.find((feature) => !entitlement.features.has(feature));
-      if (missing) {
-        return {
-          error: featureNotAvailable(missing, entitlement.tier, upgradeUrl()),
-          headers: await knownHeaders(entitlement),
-        };
-      }
-      if (!demand.concurrent) return takeCallsAndStorage(demand, entitlement);
-      const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
-      if (!endConcurrency) return concurrencyRefused(entitlement);
-      try {
-        const outcome = await takeCallsAndStorage(demand, entitlement);
-        if (isRefusal(outcome)) {
-          endConcurrency();
-          return outcome;
-        }
-        const { end } = outcome;
-        return {
-          ...outcome,
-          end(ended) {
-            endConcurrency();
-            return end(ended);
-          },
-        };
-      } catch (error) {
-        endConcurrency();
-        throw error;
-      }
-    },
-  };
-}
-
-/** Past the day's quota a tenant may have paid for more, or could. */
-function overageHint({ overage, callLimits }: Entitlement): string {
-  if (!overage.price) return '';
-  return overage.monthlyCapCents === null
-    ? 'let calls go on for a price with setOverage, or '
-    : `the month's overage of ${callLimits.overageCallsPerMonth} calls is used up: raise its cap with setOverage, or `;
+  /** Every feature that a tier may have; null: not known yet. */
+  readonly features: ReadonlySet<string> | null;
+  /**
+   * Decides an operation whole, in one exact step.
+   * @throws UNAUTHENTICATED, FORBIDDEN for a key without the scope; SERVICE_UNAVAILABLE
+   */
+  take(caller: Caller, demand: Demand): Promise<CallerGrant | CallerRefusal>;
+  close(): Promise<void>;
 }
