@@ -24,7 +24,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 import { badInput } from '../errors.js';
-import type { FieldLimit } from '../services/admission/fieldLimits.js';
+import type { FieldLimit } from '../services/admission/fieldLimit.js';
 import type { Access } from './access.js';
 import { countEntities, type EntityRule, type EntityRules } from './entities.js';
 import type { FieldRule, Rules } from './rules.js';

@@ -8,7 +8,7 @@ import {
   isInterfaceType,
   isObjectType,
 } from 'graphql';
-import { type FieldLimit, parseWindow } from '../services/admission/fieldLimits.js';
+import { type FieldLimit, parseWindow } from '../services/admission/fieldLimit.js';
 import type { Access, ArgumentCheck } from './access.js';
 
 /** What the directives and the access rule ask of one field. */

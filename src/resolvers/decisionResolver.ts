@@ -3,7 +3,7 @@ import { Checked, ServiceOnly } from '../directives/access.js';
 import { badInput } from '../errors.js';
 import { EndedOperationInput, OperationDecision, OperationInput } from '../schema/decision.js';
 import type { ConsumeInput } from '../schema/metering.js';
-import { parseWindow } from '../services/admission/fieldLimits.js';
+import { parseWindow } from '../services/admission/fieldLimit.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { StorageAmounts } from '../services/storage/storage.js';
 import type { Context } from './context.js';
