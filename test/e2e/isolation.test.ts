@@ -248,7 +248,18 @@ const MUTATIONS: Record<string, Attempt> = {
   endOperations: {
     who: 'operator',
     field: ({ id }) =>
-      `endOperations(operations: [{ tenantId: "${id}", chargedAt: "2026-11-23T00:00:00Z", unearned: [{ endpoint: "zebra" }], releasedHolds: [] }])`,
+      `endOperations(operations: [{ tenantId: "${id}", chargedAt: "2026-11-23T00:00:00Z", unearned: [{ endpoint: "zebra" }], keptHolds: [], releasedHolds: [] }])`,
+    expect: 'FORBIDDEN',
+  },
+  freeStorage: {
+    who: 'operator',
+    field: ({ id }) =>
+      `freeStorage(input: { tenantId: "${id}", amounts: [{ resource: "bytes", amount: 5 }] })`,
+    expect: 'FORBIDDEN',
+  },
+  setStored: {
+    who: 'operator',
+    field: ({ id }) => `setStored(input: { tenantId: "${id}", resource: "bytes", amount: 5 })`,
     expect: 'FORBIDDEN',
   },
   createWebhookEndpoint: {
