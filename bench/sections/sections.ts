@@ -4,9 +4,10 @@ import { exact } from './exact.js';
 import { growth } from './growth.js';
 import { http } from './http.js';
 import { usageEvents } from './usageEvents.js';
+import { webhooks } from './webhooks.js';
 
 /** In the order in which they run. */
-export const SECTIONS = { http, admission, exact, events: usageEvents, growth } satisfies Record<
+export const SECTIONS = { http, admission, exact, events: usageEvents, webhooks, growth } satisfies Record<
   string,
   Section
 >;
