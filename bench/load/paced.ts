@@ -4,13 +4,15 @@ import { quantile } from '../median.js';
 import type { LoadRequest, LoadResult, PacedPlan } from './load.js';
 
 const TIMEOUT_MS = 30_000;
+/** More would be refused by the system, and tried again by it a second later, before the server saw them. */
+const CONNECTIONS = 100;
 
 /**
  * An open loop: each request has its moment, and its latency counts from then. Of a server that stalls, what had to be
  * sent meanwhile is slow, too; a load that waits for answers would not have sent it.
  */
 export async function runPaced({ url, requests, perSecond }: PacedPlan): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: requests.length });
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   const tookMs: number[] = [];
   const counts = { succeeded: 0, refused: 0, failed: 0 };
   const startMs = performance.now();
