@@ -270,7 +270,11 @@ describe('events that a version before lanes left waiting', () => {
     await side.models.webhookEvents.collection.insertMany(events as never[]);
     await applyAll(side.instance().inbox, side.instance().inbox);
     expect(await storedOf(tenantId)).toMatchObject({ status: 'active' });
-    const applied: object = { state: 'APPLIED', lane: `customer:${customerId}`, payload: { $type: 'string' } };
+    const applied: object = {
+      state: 'APPLIED',
+      lane: `customer:${customerId}`,
+      payload: { $type: 'string' },
+    };
     expect(await side.models.webhookEvents.countDocuments(applied)).toBe(250);
   });
 
