@@ -44,7 +44,7 @@ async function applyAll(...inboxes: Inbox[]): Promise<void> {
       async () => {
         expect(await side.models.webhookEvents.countDocuments({ state: WebhookEventStatus.PENDING })).toBe(0);
       },
-      { timeout: 60_000, interval: 20 },
+      { timeout: 150_000, interval: 20 },
     );
   } finally {
     await Promise.all(inboxes.map((inbox) => inbox.stop()));
@@ -93,7 +93,7 @@ describe('waiting events', () => {
       await side.models.webhookEvents.countDocuments({ state: WebhookEventStatus.APPLIED, attempts: 1 }),
     ).toBe(10_000);
     expect(await side.models.leases.countDocuments()).toBe(0);
-  }, 120_000);
+  }, 240_000);
 
   it('that come while their object is being applied are applied after, with one more request', async () => {
     const { tenantId, subscription } = await subscribed();
