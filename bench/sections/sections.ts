@@ -3,13 +3,19 @@ import { admission } from './admission.js';
 import { exact } from './exact.js';
 import { growth } from './growth.js';
 import { http } from './http.js';
+import { library } from './library.js';
 import { usageEvents } from './usageEvents.js';
 import { webhooks } from './webhooks.js';
 
 /** In the order in which they run. */
-export const SECTIONS = { http, admission, exact, events: usageEvents, webhooks, growth } satisfies Record<
-  string,
-  Section
->;
+export const SECTIONS = {
+  http,
+  library,
+  admission,
+  exact,
+  events: usageEvents,
+  webhooks,
+  growth,
+} satisfies Record<string, Section>;
 
 export type SectionName = keyof typeof SECTIONS;
