@@ -138,6 +138,7 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'webhookEvents { edges { node { id object } } }',
     expect: 'FORBIDDEN',
   },
+  webhookRefusals: { who: 'operator', field: () => 'webhookRefusals { reason count }', expect: 'FORBIDDEN' },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
   webhookDeliveries: {
     who: 'operator',
