@@ -46,10 +46,12 @@ import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVer
 import { createBillingAccount } from './subscriptions/billingAccount.js';
 import { createContracts } from './subscriptions/contracts.js';
 import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createOverageItems } from './subscriptions/overageItems.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges } from './subscriptions/tierChanges.js';
 import { createEntitlements } from './tiers/entitlements.js';
+import { callPriceOf } from './tiers/overagePrice.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
 import { createMeter, METER_EVENT_NAME } from './usageReports/meter.js';
@@ -102,7 +104,7 @@ export function createServices({
   publicUrl,
 }: ServicesDeps): RunningServices {
   const base = { models, clock, log };
-  const tiers = createTiers(config.catalogue, config.stripe.priceIds);
+  const tiers = createTiers(config.catalogue, config.stripe.priceIds, config.stripe.overagePriceIds);
   const entitlements = createEntitlements({ ...base, tiers, graceDays: config.graceDays });
   const changed = entitlements.forget;
   const authenticator = createAuthenticator({ ...base, adminApiKey: config.adminApiKey });
@@ -117,7 +119,13 @@ export function createServices({
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const held = createHeldSubscriptions({ models, sync });
-  const subscriptionChanges = createSubscriptionChanges({ stripe });
+  const subscriptionChanges = createSubscriptionChanges({
+    stripe,
+    async reportUsage(tenantId) {
+      await overageLedger.writeFor(tenantId);
+      await delivery.deliverFor(tenantId);
+    },
+  });
   const subscriptions = createSubscriptions({
     ...base,
     stripe,
@@ -157,9 +165,10 @@ export function createServices({
   const usage = createUsage({ ...base, admission });
   const delivery = createReportDelivery({ ...base, meter: createMeter({ stripe }), customers });
   const usageReports = createUsageReports({ ...base, delivery });
+  const overageLedger = createOverageLedger({ ...base, admission });
   const usageReporter = createUsageReporter({
     ...base,
-    ledger: createOverageLedger({ ...base, admission }),
+    ledger: overageLedger,
     delivery,
     lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
   });
@@ -199,6 +208,8 @@ export function createServices({
       const id = tiers.getStripePriceId(name);
       if (!id) return [];
       const { currency } = config.catalogue;
+      const overage = tiers.getOverage(name);
+      const overageId = tiers.getOveragePriceId(name);
       return [
         {
           id,
@@ -206,6 +217,14 @@ export function createServices({
           unitAmountCents: monthlyPriceCents ?? 0,
           currency,
           productName: `Continuum ${name}`,
+          overage:
+            overage && overageId
+              ? {
+                  id: overageId,
+                  unitAmount: callPriceOf(overage) ?? '',
+                  meterEventName: METER_EVENT_NAME,
+                }
+              : null,
         },
       ];
     });
@@ -258,6 +277,8 @@ export function createServices({
       tenants,
       entitlements,
       usage,
+      tiers,
+      items: createOverageItems({ tiers, held, changes: subscriptionChanges, log }),
       currency: config.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
     }),

@@ -53,6 +53,7 @@ describe('npm run stripe:setup', () => {
     expect(first.code).toBe(0);
     expect(Object.keys(first.env)).toEqual([
       'STRIPE_PRICE_PRO',
+      'STRIPE_PRICE_PRO_OVERAGE',
       'STRIPE_PRICE_ENTERPRISE',
       'STRIPE_PORTAL_CONFIGURATION',
       'STRIPE_WEBHOOK_SECRET',
@@ -61,6 +62,14 @@ describe('npm run stripe:setup', () => {
     const pro = await stripe.prices.retrieve(first.env.STRIPE_PRICE_PRO as string);
     expect(pro).toMatchObject({ unit_amount: 2_900, currency: 'usd', product: 'continuum_pro' });
     expect(pro.recurring?.interval).toBe('month');
+    const overage = await stripe.prices.retrieve(first.env.STRIPE_PRICE_PRO_OVERAGE as string);
+    const [meter] = (await stripe.billing.meters.list()).data;
+    expect(overage).toMatchObject({
+      unit_amount: null,
+      product: 'continuum_pro_overage',
+      recurring: { interval: 'month', usage_type: 'metered', meter: meter?.id },
+    });
+    expect(String(overage.unit_amount_decimal)).toBe('0.01');
 
     const requests = harness.mock.requestsSince();
     const second = await run();

@@ -32,7 +32,7 @@ const TERMS = {
 
 const PRICES = { FREE: 'price_f', PRO: 'price_p' };
 const catalogue = parseCatalogue(json);
-const tiers = createTiers(catalogue, PRICES);
+const tiers = createTiers(catalogue, PRICES, {});
 
 describe.each(NAMES.map((name, column) => ({ name, column })))('the tier $name', ({ name, column }) => {
   it.each(Object.entries(LIMITS))('has the reference’s %s', (limit, row) => {

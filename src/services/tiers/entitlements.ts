@@ -83,7 +83,7 @@ export function createEntitlements(deps: {
     const ownLimits = { ...definition.limits, ...boughtLimits, ...limits };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
-    const price = definition.overage;
+    const price = tiers.getOverage(tier);
     const overageCallsPerMonth = callsFor(monthlyCapCents ?? 0, price);
     return {
       tenantId: tenant._id,
