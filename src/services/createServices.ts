@@ -54,7 +54,7 @@ import { createEntitlements } from './tiers/entitlements.js';
 import { callPriceOf } from './tiers/overagePrice.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
-import { createMeter, METER_EVENT_NAME } from './usageReports/meter.js';
+import { createMeter, METER_EVENT_NAMES } from './usageReports/meter.js';
 import { createOverageLedger } from './usageReports/overageLedger.js';
 import { createReportDelivery } from './usageReports/reportDelivery.js';
 import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
@@ -222,7 +222,7 @@ export function createServices({
               ? {
                   id: overageId,
                   unitAmount: callPriceOf(overage) ?? '',
-                  meterEventName: METER_EVENT_NAME,
+                  meterEventName: METER_EVENT_NAMES.OVERAGE,
                 }
               : null,
         },
@@ -235,7 +235,7 @@ export function createServices({
       webhookUrl,
       publicUrl,
       prices,
-      meterEventNames: [METER_EVENT_NAME],
+      meterEventNames: Object.values(METER_EVENT_NAMES),
     };
     return createMockStripe({ ...deps, webhookSecret: () => webhookSecrets[0] ?? '' });
   }
@@ -301,6 +301,10 @@ export function createServices({
     async start() {
       if (isMock && webhookSecrets.length === 0)
         webhookSecrets = [await loadMockWebhookSecret(models.connection)];
+      for (const { name, overage } of tiers.all()) {
+        if (!overage || tiers.getOverage(name)) continue;
+        log.warn({ tier: name }, `no overage is sold on ${name}: STRIPE_PRICE_${name}_OVERAGE is not set`);
+      }
       changes.start();
       await redis?.start();
       await admission.start();

@@ -63,7 +63,8 @@ describe('npm run stripe:setup', () => {
     expect(pro).toMatchObject({ unit_amount: 2_900, currency: 'usd', product: 'continuum_pro' });
     expect(pro.recurring?.interval).toBe('month');
     const overage = await stripe.prices.retrieve(first.env.STRIPE_PRICE_PRO_OVERAGE as string);
-    const [meter] = (await stripe.billing.meters.list()).data;
+    const meters = (await stripe.billing.meters.list()).data;
+    const meter = meters.find(({ event_name: name }) => name === 'continuum_overage_calls');
     expect(overage).toMatchObject({
       unit_amount: null,
       product: 'continuum_pro_overage',
@@ -79,8 +80,9 @@ describe('npm run stripe:setup', () => {
     expect(requests().filter((request) => !request.startsWith('GET'))).toEqual([]);
     expect(second.stderr).not.toContain('made');
     expect((await stripe.webhookEndpoints.list()).data).toHaveLength(1);
-    expect((await stripe.billing.meters.list()).data.map(({ event_name: name }) => name)).toEqual([
+    expect((await stripe.billing.meters.list()).data.map(({ event_name: name }) => name).sort()).toEqual([
       'continuum_api_calls',
+      'continuum_overage_calls',
     ]);
   });
 

@@ -11,7 +11,9 @@ export const TEAM_CENTS = 9_900;
  * @param changes `overage: null`: neither sells any, so that renewals are paid at once
  * @returns the file's path
  */
-export function teamCatalogueFile(changes: { pro?: object; overage?: null } = {}): string {
+export function teamCatalogueFile(
+  changes: { pro?: object; enterprise?: object; overage?: null } = {},
+): string {
   const [free, builtIn, enterprise] = catalogue.tiers;
   if (!free || !builtIn || !enterprise) throw new Error('The catalogue has three tiers');
   const pro = { ...builtIn, ...('overage' in changes && { overage: changes.overage }) };
@@ -22,7 +24,7 @@ export function teamCatalogueFile(changes: { pro?: object; overage?: null } = {}
     limits: { ...pro.limits, apiCallsPerDay: 50_000 },
   };
   const file = join(mkdtempSync(join(tmpdir(), 'continuum-catalogue-')), 'catalogue.json');
-  const tiers = [free, { ...pro, ...changes.pro }, team, enterprise];
+  const tiers = [free, { ...pro, ...changes.pro }, team, { ...enterprise, ...changes.enterprise }];
   writeFileSync(file, JSON.stringify({ ...catalogue, tiers }));
   return file;
 }

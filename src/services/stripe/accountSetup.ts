@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
 import { callPriceOf } from '../tiers/overagePrice.js';
-import { METER_EVENT_NAME } from '../usageReports/meter.js';
+import { METER_EVENT_NAMES } from '../usageReports/meter.js';
 import { digest } from './customers.js';
 import { EFFECTIVE_TYPES } from './eventTarget.js';
 import { isMissing } from './stripeErrors.js';
@@ -35,7 +35,7 @@ interface PriceTerms {
 const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLowerCase()}`;
 
 /**
- * Finds products, prices, the meter, the portal's configuration and the webhook endpoint, and makes what is missing.
+ * Finds products, prices, the meters, the portal's configuration and the webhook endpoint, and makes what is missing.
  * Run again it changes nothing, unless the catalogue changed: a new price takes the place of an old one, whose
  * subscriptions keep it.
  * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
@@ -99,24 +99,24 @@ export async function setUpAccount(deps: {
     return made.id;
   }
 
-  async function meter(): Promise<string> {
+  async function meter(eventName: string, title: string): Promise<string> {
     const meters = await stripe.billing.meters
       .list({ status: 'active', limit: 100 })
       .autoPagingToArray({ limit: MAX_LISTED });
-    const found = meters.find(({ event_name: name }) => name === METER_EVENT_NAME);
+    const found = meters.find(({ event_name: name }) => name === eventName);
     if (found) {
-      steps.push(`meter ${METER_EVENT_NAME}: found`);
+      steps.push(`meter ${eventName}: found`);
       return found.id;
     }
     const params = {
-      display_name: 'Continuum API calls',
-      event_name: METER_EVENT_NAME,
+      display_name: title,
+      event_name: eventName,
       default_aggregation: { formula: 'sum' as const },
       customer_mapping: { type: 'by_id' as const, event_payload_key: 'stripe_customer_id' },
       value_settings: { event_payload_key: 'value' },
     };
     const made = await stripe.billing.meters.create(params, keyed(params));
-    steps.push(`meter ${METER_EVENT_NAME}: made`);
+    steps.push(`meter ${eventName}: made`);
     return made.id;
   }
 
@@ -191,7 +191,8 @@ export async function setUpAccount(deps: {
   }
 
   const forSale: { product: string; price: string }[] = [];
-  const meterId = await meter();
+  await meter(METER_EVENT_NAMES.MANUAL, 'Continuum API calls');
+  const meterId = await meter(METER_EVENT_NAMES.OVERAGE, 'Continuum calls past the daily quota');
   for (const tier of catalogue.tiers) {
     if (tier.checkout === 'NONE') continue;
     const productId = await product(productIdOf(tier), tier, `Continuum ${tier.name}`);

@@ -16,6 +16,7 @@ export interface OverageLedger {
   writeFor(tenantId: string): Promise<void>;
 }
 
+const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -136,7 +137,7 @@ export function createOverageLedger(deps: {
       const days = [dayOf(nowMs - DAY_MS), dayOf(nowMs)];
       await writeDays(
         days.map((day) => usageDayId(tenantId, day)),
-        nowMs,
+        nowMs - SECOND_MS,
       );
     },
   };

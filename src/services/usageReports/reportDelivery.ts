@@ -92,18 +92,19 @@ export function createReportDelivery(deps: {
   }
 
   /** Whether the minute has more than what is known to be counted in it. */
-  async function isCounted(stripeCustomerId: string, { _id, tenantId, at, quantity }: UsageReportDoc) {
+  async function isCounted(stripeCustomerId: string, { _id, tenantId, kind, at, quantity }: UsageReportDoc) {
     const fromMs = minuteOf(at.getTime()) * 60_000;
     const known = await reports
       .find({
         tenantId,
+        kind,
         at: { $gte: new Date(fromMs), $lt: new Date(fromMs + 60_000) },
         status: { $in: [UsageReportStatus.REPORTED, UsageReportStatus.CANCELING] },
         _id: { $ne: _id },
       })
       .lean<UsageReportDoc[]>();
     const others = known.reduce((sum, report) => sum + report.quantity, 0);
-    return (await meter.countedIn(stripeCustomerId, fromMs)) >= others + quantity;
+    return (await meter.countedIn(stripeCustomerId, kind, fromMs)) >= others + quantity;
   }
 
   async function cancel(report: UsageReportDoc): Promise<void> {
