@@ -126,6 +126,7 @@ export function createServices({
       await delivery.deliverFor(tenantId);
     },
   });
+  const overageItems = createOverageItems({ tiers, held, changes: subscriptionChanges, log });
   const subscriptions = createSubscriptions({
     ...base,
     stripe,
@@ -163,7 +164,12 @@ export function createServices({
   const mongoWindows = createMongoCallWindows(base);
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const usage = createUsage({ ...base, admission });
-  const delivery = createReportDelivery({ ...base, meter: createMeter({ stripe }), customers });
+  const delivery = createReportDelivery({
+    ...base,
+    meter: createMeter({ stripe }),
+    customers,
+    ensureBilled: overageItems.ensure,
+  });
   const usageReports = createUsageReports({ ...base, delivery });
   const overageLedger = createOverageLedger({ ...base, admission });
   const usageReporter = createUsageReporter({
@@ -278,7 +284,7 @@ export function createServices({
       entitlements,
       usage,
       tiers,
-      items: createOverageItems({ tiers, held, changes: subscriptionChanges, log }),
+      items: overageItems,
       currency: config.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
     }),

@@ -34,7 +34,7 @@ export function createOverage(deps: {
   tenants: Pick<Tenants, 'setOverage'>;
   entitlements: Entitlements;
   usage: Usage;
-  tiers: Pick<Tiers, 'get'>;
+  tiers: Pick<Tiers, 'get' | 'getOverage'>;
   items: OverageItems;
   currency: string;
   notAvailable: (tier: string) => BillingError;
@@ -58,13 +58,13 @@ export function createOverage(deps: {
     };
   }
 
-  const refusalOf = (tier: string): BillingError =>
-    tiers.get(tier).overage
-      ? badInput(
-          'input.monthlyCapCents',
-          `overage is not sold here: the operator has not set STRIPE_PRICE_${tier}_OVERAGE`,
-        )
-      : notAvailable(tier);
+  function refusalOf(tier: string): BillingError {
+    if (!tiers.get(tier).overage) return notAvailable(tier);
+    const problem = tiers.getOverage(tier)
+      ? 'no overage is sold in a trial, which is not billed'
+      : `no overage is sold here: the operator has not set STRIPE_PRICE_${tier}_OVERAGE`;
+    return badInput('input.monthlyCapCents', problem);
+  }
 
   return {
     get: async (tenantId) => stateOf(tenantId, await entitlements.get(tenantId)),

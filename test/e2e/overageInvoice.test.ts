@@ -386,6 +386,21 @@ describe('a subscription that was bought before overage was billed', () => {
     },
   );
 
+  it('and whose tenant has a cap from then gets its part before the next report, which is billed by it', async () => {
+    const tenant = await older();
+    await server.app.models.tenants.updateOne(
+      { _id: tenant.id },
+      { $set: { overage: { monthlyCapCents: 100 } } },
+    );
+    server.app.services.entitlements.forgetAll();
+    expect(await use(tenant, QUOTA + 700)).toBe(true);
+    await nextHour();
+    await settled(server);
+    expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(700, 7)]);
+  });
+
   it('gets one part by many clicks at once', async () => {
     const tenant = await older();
     const answers = await Promise.all(

@@ -3,7 +3,7 @@ import Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import { type UsageReportDoc, UsageReportStatus } from '../../models/usageReport.js';
+import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
 import { minuteOf } from '../admission/windows.js';
 import type { Customers } from '../stripe/customers.js';
 import { billableTime } from './billableTime.js';
@@ -34,10 +34,12 @@ export function createReportDelivery(deps: {
   models: Models;
   meter: Meter;
   customers: Customers;
+  /** Sees to it that the tenant's subscription, if there is one, bills overage. */
+  ensureBilled: (tenantId: string) => Promise<void>;
   clock: Clock;
   log: Logger;
 }): ReportDelivery {
-  const { models, meter, customers, clock, log } = deps;
+  const { models, meter, customers, ensureBilled, clock, log } = deps;
   const reports = models.usageReports;
 
   const end = (report: UsageReportDoc, status: UsageReportStatus, error: string | null = null) =>
@@ -63,6 +65,8 @@ export function createReportDelivery(deps: {
         log.error({ report: report._id, quantity: report.quantity }, 'usage could not be reported in time');
         return;
       }
+      // What is counted before anything bills it is never billed.
+      if (report.kind === UsageReportKind.OVERAGE) await ensureBilled(report.tenantId);
       const noted = await noteSending(report, late);
       if (!noted) return;
       await meter.send(stripeCustomerId, noted);
