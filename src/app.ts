@@ -20,7 +20,6 @@ import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
-import { createEnforcement } from './directives/enforcement.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readRules } from './directives/rules.js';
 import { createCollections, createModels, type Models } from './models/models.js';
@@ -74,11 +73,6 @@ export async function startApp(
   const services = createServices({ config, models, clock, log, ownUrl: () => url || undefined, publicUrl });
 
   const schema = buildSchema([...resolvers], config.catalogue);
-  const enforcement = createEnforcement({
-    ...services,
-    clock,
-    upgradeUrl: () => `${publicUrl()}/upgrade`,
-  });
   const server = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -92,8 +86,8 @@ export async function startApp(
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
   const validateArguments = createArgumentValidation();
-  const { authenticator } = services;
-  const guards = { enforcement, authenticator, validateArguments, clock, log };
+  const { authenticator, limits } = services;
+  const guards = { limits, authenticator, validateArguments, clock, log };
   const rules = readRules(schema);
   const apollo = createApollo({
     schema,

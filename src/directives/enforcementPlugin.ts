@@ -1,20 +1,18 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
-import {
-  type GraphQLError,
-  type GraphQLSchema,
-  getVariableValues,
-  type OperationDefinitionNode,
-} from 'graphql';
+import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
+import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
+import { checkAccess } from './access.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
-import { type Enforcement, type Grant, isRefusal } from './enforcement.js';
+import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
-import { type OperationPlan, planOperation } from './plan.js';
-import type { FieldRule, Rules } from './rules.js';
+import { outcomeOf } from './operationOutcome.js';
+import { coerceVariables, type OperationPlan, planOperation } from './plan.js';
+import type { Rules } from './rules.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
 export interface EnforcedContext {
@@ -30,10 +28,8 @@ const MAX_DECIDING = 5_000;
 
 /** One operation's way through the plugin. */
 interface Passage {
-  metered: boolean;
+  plan: OperationPlan;
   headers: ReadonlyMap<string, string>;
-  /** Names of the root fields, in order. */
-  roots: readonly string[];
 }
 
 /** The schema that is guarded, and what its operations need. */
@@ -42,7 +38,7 @@ export interface EnforcementPluginOptions {
   rules: Rules;
   /** What `_entities` may fetch, where the schema has it. */
   entities?: EntityRules;
-  enforcement: Enforcement;
+  limits: TenantLimits;
   authenticator: Authenticator;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
   clock: Clock;
@@ -59,7 +55,7 @@ export interface EnforcementPluginOptions {
  * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, entities, enforcement, authenticator, validateArguments, clock, log, statusInBody } =
+  const { schema, rules, entities, limits, authenticator, validateArguments, clock, log, statusInBody } =
     deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
@@ -72,9 +68,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     // Variables that do not fit are told by the execution, which then runs nothing.
     if (!document || !operation || !variables) return;
     const plan = planOperation(schema, rules, document, operation, variables, entities);
-    const roots = plan.roots.map(({ key }) => key);
-    passages.set(context, { metered: plan.metered, headers: new Map(), roots });
-    enforcement.checkAccess(plan, context.principal);
+    passages.set(context, { plan, headers: new Map() });
+    checkAccess(plan, context.principal);
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
       // First the constraints: a check may rely on them.
@@ -86,40 +81,35 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   }
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
-    const asksNothing = !plan.fields.some(({ rule }) => asks(rule));
-    if (asksNothing || context.principal?.kind !== 'tenant') return;
+    const demand = demandOf(plan);
+    if (!demand || context.principal?.kind !== 'tenant') return;
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;
-    const outcome = await enforcement.take(plan, context.principal.tenantId).finally(() => deciding--);
-    const roots = plan.roots.map(({ key }) => key);
-    passages.set(context, { metered: plan.metered, headers: outcome.headers, roots });
+    const outcome = await limits.take(demand, context.principal.tenantId).finally(() => deciding--);
+    passages.set(context, { plan, headers: outcome.headers });
     if (isRefusal(outcome)) throw outcome.error;
     context.grant = outcome;
   }
 
   async function end(request: GraphQLRequestContext<EnforcedContext>, crashed = false): Promise<void> {
-    const { contextValue: context, errors = [] } = request;
+    const { contextValue: context, errors = [], operation } = request;
     const { grant } = context;
-    if (!grant) return;
+    const passage = passages.get(context);
+    if (!grant || !passage || !operation) return;
     context.grant = null;
-    const faults = errors.filter(isOurFault);
-    const givenBack =
-      crashed || (faults.length > 0 && hasNoData(request))
-        ? notRun(request, passages.get(context)?.roots ?? [])
-        : rootsOf(errors.filter(isGivenBack));
-    const ended = grant.end({ failed: crashed || errors.length > 0, givenBack }).catch((error: unknown) => {
+    const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
+    const outcome = outcomeOf(passage.plan, result, { isFault: isOurFault, isGivenBack });
+    const ended = grant.end(outcome).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     });
     // The answer does not wait for a database that is away.
-    if (!faults.some(expectedFailure)) await ended;
+    if (!errors.filter(isOurFault).some(expectedFailure)) await ended;
   }
 
   /** For metered operations that were refused before their calls were looked at. */
   async function addHeaders(context: EnforcedContext, headers: Map<string, string>): Promise<void> {
     if (context.principal?.kind !== 'tenant') return;
-    const known = await enforcement
-      .headers(context.principal.tenantId)
-      .catch(() => new Map<string, string>());
+    const known = await limits.headers(context.principal.tenantId).catch(() => new Map<string, string>());
     for (const [name, value] of known) headers.set(name, value);
   }
 
@@ -133,7 +123,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           const passage = passages.get(context);
           response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
-          if (passage?.metered) {
+          if (passage?.plan.metered) {
             const isAway = errors.some(isOurFault);
             if (passage.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
@@ -156,35 +146,5 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   };
 }
 
-/**
- * Of an answer without data the errors tell one failed field only: the others may have failed too, or never have run.
- */
-function hasNoData({ response }: GraphQLRequestContext<EnforcedContext>): boolean {
-  return response.body?.kind !== 'single' || response.body.singleResult.data == null;
-}
-
-/** A mutation's fields run one after the other: those before the one that failed did run. */
-function notRun(
-  { operation, errors = [] }: GraphQLRequestContext<EnforcedContext>,
-  roots: readonly string[],
-): ReadonlySet<string> | 'all' {
-  const failedAt = roots.findIndex((key) => rootsOf(errors).has(key));
-  return operation?.operation === 'mutation' && failedAt > 0 ? new Set(roots.slice(failedAt)) : 'all';
-}
-
-const rootsOf = (faults: readonly GraphQLError[]): ReadonlySet<string> =>
-  new Set(faults.flatMap(({ path }) => (path?.[0] === undefined ? [] : [String(path[0])])));
-
-const asks = ({ cost, fieldLimit, features, storageArg }: FieldRule): boolean =>
-  Boolean(cost || fieldLimit || features.length > 0 || storageArg !== null);
-
-function coerceVariables(
-  schema: GraphQLSchema,
-  operation: OperationDefinitionNode,
-  given: Record<string, unknown> | undefined,
-): Record<string, unknown> | null {
-  const result = getVariableValues(schema, operation.variableDefinitions ?? [], given ?? {}, {
-    maxErrors: 1,
-  });
-  return result.coerced ?? null;
-}
+const hasData = ({ response }: GraphQLRequestContext<EnforcedContext>): boolean =>
+  response.body?.kind === 'single' && response.body.singleResult.data != null;

@@ -1,11 +1,12 @@
 import { badInput } from '../errors.js';
 import type { FieldRule } from './rules.js';
 
-/** An entity of the subgraph: fetched by its key, it is guarded and charged as the root field that answers the same. */
+/** An entity of a subgraph. */
 export interface EntityRule {
-  /** The field whose value tells entities of the type apart. */
-  key: string;
-  rule: FieldRule;
+  /** The field whose value tells entities of the type apart; null: all that a representation names. */
+  key: string | null;
+  /** Fetched by its key, it is guarded and charged as the root field that answers the same; null: it is free. */
+  rule: FieldRule | null;
 }
 
 /** By the name of the type. */
@@ -42,6 +43,7 @@ function read(entities: EntityRules, representation: unknown, path: string): [st
   if (!entity || typeof type !== 'string') {
     throw badInput(`${path}.__typename`, `must be one of ${[...entities.keys()].join(', ')}`);
   }
+  if (entity.key === null) return [type, JSON.stringify(representation)];
   const key = (representation as Record<string, unknown>)[entity.key];
   if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) {
     throw badInput(

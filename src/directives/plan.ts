@@ -3,16 +3,19 @@ import {
   type FieldNode,
   type FragmentDefinitionNode,
   type FragmentSpreadNode,
+  type GraphQLCompositeType,
   type GraphQLField,
   GraphQLIncludeDirective,
-  type GraphQLObjectType,
   type GraphQLSchema,
   GraphQLSkipDirective,
   getArgumentValues,
   getDirectiveValues,
   getNamedType,
   getNullableType,
+  getVariableValues,
   type InlineFragmentNode,
+  isAbstractType,
+  isCompositeType,
   isListType,
   isObjectType,
   isUnionType,
@@ -21,7 +24,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 import { badInput } from '../errors.js';
-import type { FieldLimit } from '../services/admission/fieldLimits.js';
+import type { FieldLimit } from '../services/admission/fieldLimit.js';
 import type { Access } from './access.js';
 import { countEntities, type EntityRule, type EntityRules } from './entities.js';
 import type { FieldRule, Rules } from './rules.js';
@@ -94,7 +97,7 @@ export function planOperation(
    * @param times for how many entities it is executed
    */
   function walk(
-    type: GraphQLObjectType,
+    type: GraphQLCompositeType,
     set: SelectionSetNode,
     path: readonly string[],
     times: number,
@@ -109,17 +112,29 @@ export function planOperation(
       } else {
         const fragment = node.kind === Kind.INLINE_FRAGMENT ? node : fragments.get(node.name.value);
         if (!fragment) continue;
-        // The one abstract type is what `_entities` returns. Elsewhere a condition names the type at hand, or validation
-        // refused it.
-        const condition = fragment.typeCondition?.name.value;
-        if (condition && condition !== type.name && entities.has(condition)) continue;
-        walk(type, fragment.selectionSet, path, times);
+        const narrowed = narrow(type, fragment.typeCondition?.name.value);
+        if (narrowed) walk(narrowed, fragment.selectionSet, path, times);
       }
     }
   }
 
-  function visit(type: GraphQLObjectType, node: FieldNode, parents: readonly string[], times: number): void {
-    const field = type.getFields()[node.name.value];
+  /** @returns the type that a fragment selects from; null: objects of this type have no part in it */
+  function narrow(type: GraphQLCompositeType, condition: string | undefined): GraphQLCompositeType | null {
+    if (condition === undefined || condition === type.name) return type;
+    const wanted = schema.getType(condition);
+    if (!isCompositeType(wanted)) return null;
+    if (isObjectType(type)) return isAbstractType(wanted) && schema.isSubType(wanted, type) ? type : null;
+    return wanted;
+  }
+
+  function visit(
+    type: GraphQLCompositeType,
+    node: FieldNode,
+    parents: readonly string[],
+    times: number,
+  ): void {
+    // A union has but __typename.
+    const field = isUnionType(type) ? undefined : type.getFields()[node.name.value];
     if (!field) return;
     const rule = rules.get(`${type.name}.${field.name}`) ?? null;
     // Most fields: nothing is below them, and no rule is theirs.
@@ -128,10 +143,10 @@ export function planOperation(
     const rootKey = path[0] as string;
     const isRoot = path.length === 1;
     const named = getNamedType(field.type);
-    if (node.selectionSet && isObjectType(named)) walk(named, node.selectionSet, path, times);
-    else if (isRoot && entities.size > 0 && isUnionType(named)) visitEntities(rootKey, field, node);
-    // Selected twice under one name it is still executed once.
-    const pathName = path.join('.');
+    if (isRoot && node.name.value === '_entities' && entities.size > 0) visitEntities(rootKey, field, node);
+    else if (node.selectionSet && isCompositeType(named)) walk(named, node.selectionSet, path, times);
+    // Selected twice under one name it is still executed once. Of an abstract type each part may be another object's.
+    const pathName = isRoot ? rootKey : `${path.join('.')}:${type.name}`;
     if (planned.has(pathName)) return;
     planned.add(pathName);
     const args = isRoot || rule ? getArgumentValues(field, node, variables) : {};
@@ -176,8 +191,8 @@ export function planOperation(
     fetched.set(rootKey, counts);
     for (const [name, count] of counts) {
       const { rule } = entities.get(name) as EntityRule;
-      const calls = (rule.cost ?? 0) * count;
-      fields.push({ rule, rootKey, calls, endpoint: fieldNameOf(rule), stores: undefined });
+      const calls = (rule?.cost ?? 0) * count;
+      if (rule) fields.push({ rule, rootKey, calls, endpoint: fieldNameOf(rule), stores: undefined });
     }
     return counts;
   }
@@ -192,6 +207,18 @@ export function planOperation(
     features: [...new Set(fields.flatMap(({ rule }) => rule.features))],
     fieldLimits: fields.flatMap(({ rule }) => (rule.fieldLimit ? [rule.fieldLimit] : [])),
   };
+}
+
+/** @returns null for variables that do not fit: the execution tells so, and runs nothing */
+export function coerceVariables(
+  schema: GraphQLSchema,
+  operation: OperationDefinitionNode,
+  given: Record<string, unknown> | null | undefined,
+): Record<string, unknown> | null {
+  const result = getVariableValues(schema, operation.variableDefinitions ?? [], given ?? {}, {
+    maxErrors: 1,
+  });
+  return result.coerced ?? null;
 }
 
 const fieldNameOf = ({ coordinate }: FieldRule): string => coordinate.slice(coordinate.indexOf('.') + 1);

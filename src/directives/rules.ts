@@ -1,6 +1,14 @@
 import { getDirectives } from '@graphql-tools/utils';
-import { type GraphQLField, type GraphQLObjectType, type GraphQLSchema, isObjectType } from 'graphql';
-import { type FieldLimit, parseWindow } from '../services/admission/fieldLimits.js';
+import {
+  type GraphQLField,
+  type GraphQLInterfaceType,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  isEnumType,
+  isInterfaceType,
+  isObjectType,
+} from 'graphql';
+import { type FieldLimit, parseWindow } from '../services/admission/fieldLimit.js';
 import type { Access, ArgumentCheck } from './access.js';
 
 /** What the directives and the access rule ask of one field. */
@@ -24,18 +32,36 @@ export type Rules = ReadonlyMap<string, FieldRule>;
 
 const MAX_COST = 1_000_000;
 
+export interface RulesOptions {
+  /** Of the catalogue; undefined: the values of the schema's enum `Feature`; null: not known, and so not checked. */
+  features?: ReadonlySet<string> | null;
+  /** Whether each root field must say who may select it. */
+  needAccess: boolean;
+}
+
 /**
  * Reads the directives of a schema, once.
  * @throws an Error that lists every argument that makes no sense, with its field
  */
-export function readRules(schema: GraphQLSchema): Rules {
+export function readRules(
+  schema: GraphQLSchema,
+  { features = featuresOf(schema), needAccess }: RulesOptions = { needAccess: true },
+): Rules {
   const faults: string[] = [];
   const rules = new Map<string, FieldRule>();
-  const roots = [schema.getQueryType(), schema.getMutationType()];
-  for (const type of Object.values(schema.getTypeMap())) {
-    if (!isObjectType(type) || type.name.startsWith('__')) continue;
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
+  for (const type of types) {
+    if (!isObjectType(type) && !isInterfaceType(type)) continue;
+    const isGuarded = needAccess && isObjectType(type) && roots.includes(type);
     for (const field of Object.values(type.getFields())) {
-      const rule = readField(schema, type, field, roots.includes(type), faults);
+      const rule = readField({ schema, type, field, features, isGuarded, faults });
+      if (rule) rules.set(rule.coordinate, rule);
+    }
+  }
+  for (const type of types.filter(isInterfaceType)) {
+    for (const field of Object.keys(type.getFields())) {
+      const rule = commonRule(schema, type, field, rules, faults);
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
@@ -47,13 +73,56 @@ export function readRules(schema: GraphQLSchema): Rules {
   return rules;
 }
 
-function readField(
+function featuresOf(schema: GraphQLSchema): ReadonlySet<string> {
+  const type = schema.getType('Feature');
+  return new Set(isEnumType(type) ? type.getValues().map(({ name }) => name) : []);
+}
+
+/**
+ * What a field asks where an interface is selected from, and the type of the object is not known before it runs: as much
+ * as any of its implementations does.
+ */
+function commonRule(
   schema: GraphQLSchema,
-  type: GraphQLObjectType,
-  field: GraphQLField<unknown, unknown>,
-  isRoot: boolean,
+  type: GraphQLInterfaceType,
+  field: string,
+  rules: Rules,
   faults: string[],
 ): FieldRule | null {
+  const coordinate = `${type.name}.${field}`;
+  const all = [type, ...schema.getPossibleTypes(type)].flatMap(
+    ({ name }) => rules.get(`${name}.${field}`) ?? [],
+  );
+  const [first] = all;
+  if (!first) return null;
+  const limits = all.flatMap(({ fieldLimit }) => fieldLimit ?? []);
+  if (limits.some(({ max, window }) => max !== limits[0]?.max || window !== limits[0]?.window)) {
+    faults.push(
+      `${coordinate} @rateLimited: its implementations differ in max or window; they must be alike`,
+    );
+  }
+  const costs = all.flatMap(({ cost }) => cost ?? []);
+  return {
+    ...first,
+    coordinate,
+    cost: costs.length > 0 ? Math.max(...costs) : null,
+    fieldLimit: limits[0] ? { ...limits[0], field: coordinate } : null,
+    features: [...new Set(all.flatMap(({ features }) => features))],
+  };
+}
+
+interface FieldToRead {
+  schema: GraphQLSchema;
+  type: GraphQLObjectType | GraphQLInterfaceType;
+  field: GraphQLField<unknown, unknown>;
+  features: ReadonlySet<string> | null;
+  /** Whether it must say who may select it. */
+  isGuarded: boolean;
+  faults: string[];
+}
+
+function readField(read: FieldToRead): FieldRule | null {
+  const { schema, type, field, isGuarded, faults } = read;
   const coordinate = `${type.name}.${field.name}`;
   const fault = (directive: string, problem: string) =>
     faults.push(`${coordinate} @${directive}: ${problem}`);
@@ -84,13 +153,12 @@ function readField(
   if (storageArg !== null && !field.args.some((arg) => arg.name === storageArg)) {
     fault('storageQuota', `the field has no argument "${storageArg}"`);
   }
-  const known = schema.getType('Feature');
   for (const feature of features) {
-    const values = known && 'getValue' in known ? known : null;
-    if (!values?.getValue(feature)) fault('requiresFeature', `the catalogue has no feature ${feature}`);
+    if (read.features && !read.features.has(feature))
+      fault('requiresFeature', `the catalogue has no feature ${feature}`);
   }
   const access = (field.extensions.access as Access | undefined) ?? null;
-  if (isRoot && access === null) faults.push(`${coordinate}: says not who may select it`);
+  if (isGuarded && access === null) faults.push(`${coordinate}: says not who may select it`);
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
   return asksNothing ? null : { coordinate, cost, fieldLimit, features, storageArg, access, check };

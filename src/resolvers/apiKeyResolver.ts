@@ -1,7 +1,7 @@
 import { Max, Min } from 'class-validator';
 import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
-import { badInput, forbidden, unauthenticated } from '../errors.js';
+import { forbidden, unauthenticated } from '../errors.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
 import { type NewKey, needFuture } from '../services/identity/apiKeys.js';
 import { tenantIdOf } from '../services/identity/caller.js';
@@ -25,14 +25,20 @@ class RotateApiKeyArgs {
   overlapSeconds: number = DAY_S;
 }
 
+/** Whose keys: the tenant's, or the operator's own, which belong to no tenant. */
+const ownerOf = (context: Context): string | null =>
+  context.principal?.kind === 'operator' ? null : tenantIdOf(context);
+
 const newKeyView = ({ apiKey, secret }: NewKey): NewApiKey => ({ apiKey: apiKeyView(apiKey), secret });
 
 @Resolver(() => ApiKeyType)
 export class ApiKeyResolver {
-  @Query(() => [ApiKeyType], { description: 'Newest first, revoked ones too.' })
+  @Query(() => [ApiKeyType], {
+    description: "Newest first, revoked ones too. The operator's: those of no tenant.",
+  })
   @RequiresScope(ApiKeyScope.KEYS)
   async apiKeys(@Ctx() context: Context): Promise<ApiKeyType[]> {
-    return (await context.services.apiKeys.list(tenantIdOf(context))).map(apiKeyView);
+    return (await context.services.apiKeys.list(ownerOf(context))).map(apiKeyView);
   }
 
   // Making a key costs 100,000 rounds of a hash: bounded, but never a call.
@@ -44,11 +50,10 @@ export class ApiKeyResolver {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
     if (principal.kind === 'operator' && input.tenantId) await services.tenants.get(input.tenantId);
-    const tenantId = principal.kind === 'operator' ? input.tenantId : tenantIdOf(context);
-    if (!tenantId) throw badInput('input.tenantId', 'is needed: the operator makes keys for a tenant');
-    if (input.tenantId && input.tenantId !== tenantId)
+    const owner = principal.kind === 'operator' ? (input.tenantId ?? null) : tenantIdOf(context);
+    if (input.tenantId && input.tenantId !== owner)
       throw forbidden('Only the operator makes keys for other tenants');
-    return newKeyView(await services.apiKeys.create(tenantId, input, principal));
+    return newKeyView(await services.apiKeys.create(owner, input, principal));
   }
 
   @Mutation(() => NewApiKey, { description: 'A new key like the old one, which still works for a while.' })
@@ -60,12 +65,12 @@ export class ApiKeyResolver {
   ): Promise<NewApiKey> {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
-    return newKeyView(await services.apiKeys.rotate(tenantIdOf(context), id, overlapSeconds, principal));
+    return newKeyView(await services.apiKeys.rotate(ownerOf(context), id, overlapSeconds, principal));
   }
 
   @Mutation(() => ApiKeyType, { description: 'At once.' })
   @RequiresScope(ApiKeyScope.KEYS)
   async revokeApiKey(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<ApiKeyType> {
-    return apiKeyView(await context.services.apiKeys.revoke(tenantIdOf(context), id));
+    return apiKeyView(await context.services.apiKeys.revoke(ownerOf(context), id));
   }
 }

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { GraphQLResolveInfo } from 'graphql';
-import type { Grant } from '../directives/enforcement.js';
 import { badInput, forbidden } from '../errors.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
 import type { Principal } from '../services/identity/principal.js';
+import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';
 

@@ -51,7 +51,7 @@ export const entities: readonly Entity<Context>[] = [
 /** @throws FORBIDDEN for another tenant, whether it exists or not; NOT_FOUND for the operator */
 async function visibleTenant(id: string, { principal, loaders }: Context): Promise<TenantDoc> {
   if (!principal) throw unauthenticated('An API key is needed');
-  if (principal.kind === 'tenant' && principal.tenantId !== id) {
+  if (principal.kind !== 'operator' && !(principal.kind === 'tenant' && principal.tenantId === id)) {
     throw forbidden("Only the operator's key may look at another tenant");
   }
   const tenant = await loaders.tenant.load(id);

@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';
 import { BillingAccountResolver } from './billingAccountResolver.js';
+import { DecisionResolver } from './decisionResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
@@ -21,6 +22,7 @@ export const resolvers = [
   UsageResolver,
   AlertResolver,
   MeteringResolver,
+  DecisionResolver,
   ApiKeyResolver,
   MemoryResolver,
   WebhookResolver,

@@ -13,6 +13,10 @@ registerEnumType(ApiKeyScope, {
     BILLING: { description: 'Buy and cancel.' },
     KEYS: { description: 'List, create, rotate and revoke keys.' },
     USAGE: { description: 'Record and report usage.' },
+    ENFORCE: {
+      description:
+        "Decide operations of all tenants, and nothing else: for the operator's own services, which belong to no tenant.",
+    },
   },
 });
 
@@ -71,7 +75,10 @@ export class CreateApiKeyInput {
   @Field(() => DateTimeScalar, { nullable: true })
   expiresAt?: Date | null;
 
-  @Field(() => ID, { nullable: true, description: 'For whom; operator only.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'For whom; operator only. Without: a key of no tenant, with the scope ENFORCE.',
+  })
   @IsOptional()
   @MaxLength(100)
   tenantId?: string | null;

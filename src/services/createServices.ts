@@ -3,20 +3,15 @@ import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import { featureNotAvailable } from '../errors.js';
 import type { Models } from '../models/models.js';
-import { createMongoCallWindows } from './admission/callWindows.js';
-import { type Concurrency, createConcurrency } from './admission/concurrency.js';
-import { createAdmission } from './admission/createAdmission.js';
-import { createFieldLimits, type FieldLimits } from './admission/fieldLimits.js';
-import { createRedisCallWindows } from './admission/redisCallWindows.js';
-import { createSharedConcurrency } from './admission/sharedConcurrency.js';
+import type { Concurrency } from './admission/concurrency.js';
+import type { FieldLimits } from './admission/fieldLimits.js';
 import { createAlertReview } from './alerts/alertReview.js';
-import { createAlerts } from './alerts/alerts.js';
-import { watchAdmission } from './alerts/watchedAdmission.js';
-import { createChanges } from './changes.js';
 import { createApiKeys } from './identity/apiKeys.js';
-import { createAuthenticator } from './identity/authenticator.js';
 import { createTenants } from './identity/tenants.js';
 import { createLease } from './lease.js';
+import { createLimitServices } from './limits/limitServices.js';
+import { createRemoteDecisions } from './limits/remoteDecisions.js';
+import type { TenantLimits } from './limits/tenantLimits.js';
 import { createMemories } from './memories/memories.js';
 import { createConsumption } from './metering/consumption.js';
 import { createDayCounts } from './metering/dayCounts.js';
@@ -28,9 +23,7 @@ import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoing/outgoi
 import { createWebhookDeliveries } from './outgoing/webhookDeliveries.js';
 import { createWebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import { createOverage } from './overage.js';
-import { createRedis } from './redis.js';
 import type { Services } from './services.js';
-import { createStorage } from './storage/storage.js';
 import { createCustomers } from './stripe/customers.js';
 import { createInbox, type Inbox } from './stripe/inbox.js';
 import { createLaneEffect } from './stripe/laneEffects.js';
@@ -50,7 +43,6 @@ import { createOverageItems } from './subscriptions/overageItems.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges } from './subscriptions/tierChanges.js';
-import { createEntitlements } from './tiers/entitlements.js';
 import { callPriceOf } from './tiers/overagePrice.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
@@ -63,6 +55,7 @@ import { createUsageReports } from './usageReports/usageReports.js';
 export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
+  limits: TenantLimits;
   inbox: Inbox;
   reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
@@ -105,13 +98,20 @@ export function createServices({
 }: ServicesDeps): RunningServices {
   const base = { models, clock, log };
   const tiers = createTiers(config.catalogue, config.stripe.priceIds, config.stripe.overagePriceIds);
-  const entitlements = createEntitlements({ ...base, tiers, graceDays: config.graceDays });
+  const deciding = createLimitServices({
+    ...base,
+    tiers,
+    graceDays: config.graceDays,
+    adminApiKey: config.adminApiKey,
+    redisUrl: config.redisUrl,
+    upgradeUrl: () => `${publicUrl()}/upgrade`,
+  });
+  const { admission, alerts, authenticator, concurrency, entitlements, fieldLimits, limits, storage } =
+    deciding;
   const changed = entitlements.forget;
-  const authenticator = createAuthenticator({ ...base, adminApiKey: config.adminApiKey });
   const isMock = config.stripe.mode === 'mock';
   const apiKeys = createApiKeys({ ...base, authenticator, kind: isMock ? 'test' : 'live' });
   const tenants = createTenants({ ...base, apiKeys, defaultTier: tiers.defaultTier.name, changed });
-  const storage = createStorage(base);
 
   let webhookSecrets = config.stripe.webhookSecrets;
   const mock = isMock ? createMock() : null;
@@ -154,15 +154,9 @@ export function createServices({
   const mockStripe = mock && settling(mock, inbox);
   const mockTrigger =
     mock && settlingTrigger(createMockTrigger({ mock, customers, tenants, tiers, log }), mock, inbox);
-  const alerts = createAlerts(base);
-  const admission = watchAdmission(createAdmission(base), alerts);
   const endpointNames = createEndpointNames(base);
   const dayCounts = createDayCounts({ ...base, endpointNames, admission });
   const eventJournal = createEventJournal({ ...base, dayCounts });
-  const redis = config.redisUrl === null ? null : createRedis({ url: config.redisUrl, log });
-  const sharedConcurrency = redis && createSharedConcurrency({ redis });
-  const mongoWindows = createMongoCallWindows(base);
-  const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const usage = createUsage({ ...base, admission });
   const delivery = createReportDelivery({
     ...base,
@@ -186,17 +180,6 @@ export function createServices({
     lease: createLease({ models, name: 'outgoing webhooks', ttlMs: ANNOUNCER_LEASE_MS }),
   });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
-  const changes = createChanges({
-    ...base,
-    listeners: {
-      keyChanged: authenticator.forget,
-      tenantChanged: entitlements.forget,
-      anythingMayHaveChanged() {
-        authenticator.forgetAll();
-        entitlements.forgetAll();
-      },
-    },
-  });
   let sweeping: NodeJS.Timeout | undefined;
 
   function countLeftovers(): void {
@@ -260,9 +243,11 @@ export function createServices({
       held,
       portalConfiguration: config.stripe.portalConfiguration,
     }),
-    concurrency: sharedConcurrency ?? createConcurrency(),
+    concurrency,
     entitlements,
-    fieldLimits: createFieldLimits({ windows }),
+    fieldLimits,
+    limits,
+    remoteDecisions: createRemoteDecisions(deciding),
     inbox,
     reconcile,
     mockStripe,
@@ -311,9 +296,7 @@ export function createServices({
         if (!overage || tiers.getOverage(name)) continue;
         log.warn({ tier: name }, `no overage is sold on ${name}: STRIPE_PRICE_${name}_OVERAGE is not set`);
       }
-      changes.start();
-      await redis?.start();
-      await admission.start();
+      await deciding.start();
       await mockStripe?.start();
       inbox.start();
       reconcile.start();
@@ -334,13 +317,9 @@ export function createServices({
       await inbox.stop();
       await usageReporter.stop();
       await outgoingWebhooks.stop();
-      await changes.stop();
       await eventJournal.stop();
-      await admission.stop();
       await alertReview.idle();
-      await alerts.idle();
-      sharedConcurrency?.stop();
-      await redis?.stop();
+      await deciding.stop();
     },
   };
 }

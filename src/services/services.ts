@@ -4,6 +4,7 @@ import type { Alerts } from './alerts/alerts.js';
 import type { ApiKeys } from './identity/apiKeys.js';
 import type { Authenticator } from './identity/authenticator.js';
 import type { Tenants } from './identity/tenants.js';
+import type { RemoteDecisions } from './limits/remoteDecisions.js';
 import type { Memories } from './memories/memories.js';
 import type { Consumption } from './metering/consumption.js';
 import type { UsageEvents } from './metering/usageEvents.js';
@@ -37,6 +38,7 @@ export interface Services {
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
+  remoteDecisions: RemoteDecisions;
   storage: Storage;
   subscriptions: Subscriptions;
   tenants: Tenants;

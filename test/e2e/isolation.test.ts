@@ -239,6 +239,18 @@ const MUTATIONS: Record<string, Attempt> = {
     field: ({ memoryId }) => `shareMemory(id: "${memoryId}") { id content }`,
     expect: 'NOT_FOUND',
   },
+  decideOperations: {
+    who: 'operator',
+    field: () =>
+      'decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed }',
+    expect: 'FORBIDDEN',
+  },
+  endOperations: {
+    who: 'operator',
+    field: ({ id }) =>
+      `endOperations(operations: [{ tenantId: "${id}", chargedAt: "2026-11-23T00:00:00Z", unearned: [{ endpoint: "zebra" }], releasedHolds: [] }])`,
+    expect: 'FORBIDDEN',
+  },
   createWebhookEndpoint: {
     who: 'operator',
     field: () => 'createWebhookEndpoint(input: { url: "http://localhost/mine" }) { secret }',
@@ -503,9 +515,10 @@ describe('by the side', () => {
       name: 'Zanzibar Limited',
       subscription: { stripeSubscriptionId: victim.subscriptionId },
     });
-    // These name the tenant that they are about.
+    // These name the tenant that they are about, or are about the operator's own keys.
     const naming = [
       'tenant',
+      'apiKeys',
       'createApiKey',
       'recordUsage',
       'alerts',
@@ -517,7 +530,9 @@ describe('by the side', () => {
       ({ who, name }) => who === 'tenant' && !naming.includes(name),
     )) {
       const answer = await server.gql(`${root} { ${field(victim)} }`);
-      expect(answer.errors[0]?.extensions.code, name).toBe('FORBIDDEN');
+      // Its own keys are no tenant's.
+      const code = /^(rotate|revoke)ApiKey$/.test(name) ? 'NOT_FOUND' : 'FORBIDDEN';
+      expect(answer.errors[0]?.extensions.code, name).toBe(code);
     }
   });
 });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createMongoCallWindows } from '../../src/services/admission/callWindows.js';
-import { createFieldLimits, parseWindow } from '../../src/services/admission/fieldLimits.js';
+import { parseWindow } from '../../src/services/admission/fieldLimit.js';
+import { createFieldLimits } from '../../src/services/admission/fieldLimits.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer } from '../support/server.js';

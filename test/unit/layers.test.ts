@@ -39,6 +39,7 @@ describe('the layers', () => {
   it('are read from the source: every layer is there, and every import leads to a file', () => {
     expect([...new Set(files.map(layerOf))].sort()).toEqual([
       'directives',
+      'library',
       'models',
       'resolvers',
       'rest',
@@ -56,9 +57,16 @@ describe('the layers', () => {
     ['resolvers', ['models', 'rest']],
     ['schema', ['models', 'resolvers', 'rest']],
     ['directives', ['models', 'resolvers', 'rest', 'schema']],
-    ['services', ['resolvers', 'rest', 'schema', 'directives']],
+    ['services', ['resolvers', 'rest', 'schema', 'directives', 'library']],
+    ['library', ['resolvers', 'rest', 'schema']],
   ])('%s never imports %j', (layer, into) => {
     expect(crossings(layer, into)).toEqual([]);
+  });
+
+  it('nothing but the way to the database itself brings models into the library, and the server needs no library', () => {
+    expect(crossings('library', ['models'])).toEqual(['library/directLimits.ts imports models/models.ts']);
+    const users = imports.filter(({ from, to }) => layerOf(to) === 'library' && layerOf(from) !== 'library');
+    expect(users).toEqual([]);
   });
 
   it('models import nothing but models, and types of services/tiers', () => {

@@ -118,7 +118,11 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   }
 
   /** Calls fail just when the database is away: it is tried until it is back. A rejection means: not taken. */
-  async function giveBack(tenantId: string, charges: readonly Charge[], used: WindowUse): Promise<void> {
+  async function giveBack(
+    tenantId: string,
+    charges: readonly Charge[],
+    used: Pick<WindowUse, 'atMs'>,
+  ): Promise<void> {
     for (let tries = 1, waitMs = FIRST_RETRY_MS; ; tries++, waitMs = Math.min(waitMs * 2, MAX_RETRY_MS)) {
       try {
         await new Promise<void>((resolve, reject) => {

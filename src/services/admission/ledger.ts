@@ -16,7 +16,7 @@ export interface WaitingGiveBack {
   kind: 'giveBack';
   tenantId: string;
   charges: readonly Charge[];
-  used: WindowUse;
+  used: Pick<WindowUse, 'atMs'>;
   resolve(): void;
   reject(error: Error): void;
 }

@@ -5,7 +5,7 @@ import type { Models } from '../../models/models.js';
 import type { Authenticator } from './authenticator.js';
 import { generateKey } from './keyFormat.js';
 import { hashSecret } from './keyHash.js';
-import { ALL_SCOPES, type Principal } from './principal.js';
+import { ALL_SCOPES, ApiKeyScope, type Principal } from './principal.js';
 
 export type { ApiKeyDoc };
 
@@ -22,17 +22,33 @@ export interface NewKeyInput {
 }
 
 export interface ApiKeys {
-  list(tenantId: string): Promise<ApiKeyDoc[]>;
+  /** @param owner a tenant; null: the operator, here and below */
+  list(owner: string | null): Promise<ApiKeyDoc[]>;
   /** @param creator a key makes no key that may do more than itself */
-  create(tenantId: string, input: NewKeyInput, creator: Principal): Promise<NewKey>;
+  create(owner: string | null, input: NewKeyInput, creator: Principal): Promise<NewKey>;
   createOperatorKey(name: string): Promise<NewKey>;
   /** A new key with the same name and scopes; the old one works for `overlapS` seconds more. */
-  rotate(tenantId: string, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
+  rotate(owner: string | null, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
   /** At once, on every instance. Revoking twice is no error. */
-  revoke(tenantId: string, keyId: string): Promise<ApiKeyDoc>;
+  revoke(owner: string | null, keyId: string): Promise<ApiKeyDoc>;
 }
 
 const MAX_KEYS_PER_TENANT = 100;
+
+/**
+ * A service's key decides operations of all tenants, and does nothing else; a tenant's key does all but that.
+ * @throws BAD_USER_INPUT
+ */
+function refuseMixture(owner: string | null, scopes: readonly string[]): void {
+  const enforces = scopes.includes(ApiKeyScope.ENFORCE);
+  if (owner === null ? !enforces || scopes.length > 1 : enforces)
+    throw badInput(
+      'input.scopes',
+      owner === null
+        ? `of a key that belongs to no tenant are just [${ApiKeyScope.ENFORCE}]; a tenant's key needs a tenantId`
+        : `${ApiKeyScope.ENFORCE} is for keys of the operator's own services, made without a tenantId`,
+    );
+}
 
 /** @throws BAD_USER_INPUT */
 export function needFuture(expiresAt: Date | null | undefined, nowMs: number): void {
@@ -70,10 +86,13 @@ export function createApiKeys(deps: {
     return { apiKey: doc, secret: key };
   }
 
-  async function refuseTooMany(tenantId: string): Promise<void> {
+  async function refuseTooMany(tenantId: string | null): Promise<void> {
     const count = await models.apiKeys.countDocuments({ tenantId, ...usable(new Date(clock.now())) });
     if (count >= MAX_KEYS_PER_TENANT) {
-      throw badInput('input', `a tenant has at most ${MAX_KEYS_PER_TENANT} usable keys; revoke one first`);
+      throw badInput(
+        'input',
+        `there are at most ${MAX_KEYS_PER_TENANT} usable keys of one owner; revoke one first`,
+      );
     }
   }
 
@@ -85,7 +104,7 @@ export function createApiKeys(deps: {
     }
   }
 
-  async function find(tenantId: string, keyId: string): Promise<ApiKeyDoc> {
+  async function find(tenantId: string | null, keyId: string): Promise<ApiKeyDoc> {
     const doc = await models.apiKeys.findOne({ _id: keyId, tenantId }).lean<ApiKeyDoc>();
     if (!doc) throw notFound(`API key ${keyId}`);
     return doc;
@@ -103,6 +122,7 @@ export function createApiKeys(deps: {
     async create(tenantId, input, creator) {
       const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
       if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
+      refuseMixture(tenantId, scopes);
       refuseToGiveMore(scopes, creator);
       const expiresAt = input.expiresAt ?? null;
       needFuture(expiresAt, clock.now());

@@ -8,16 +8,16 @@ import type { Models } from '../../models/models.js';
 import { createFailureLimit } from './failureLimit.js';
 import { keyIdOf, type ParsedKey, parseKey } from './keyFormat.js';
 import { type SecretHash, secretMatches } from './keyHash.js';
-import type { Principal } from './principal.js';
+import { ApiKeyScope, type Principal } from './principal.js';
 
 /** Tells who a key belongs to. */
 export interface Authenticator {
   /**
    * @param key as the client sent it
-   * @param address of the client, for the limit on failures
+   * @param address of the client, for the limit on failures; null: not known, failures are limited by key alone
    * @throws UNAUTHENTICATED; RATE_LIMITED after too many failures of one key id or one address
    */
-  authenticate(key: string, address: string): Promise<Principal>;
+  authenticate(key: string, address: string | null): Promise<Principal>;
   /** Forgets what it verified of a key, after a revocation. */
   forget(keyId: string): void;
   forgetAll(): void;
@@ -65,10 +65,7 @@ export function createAuthenticator(deps: {
     // The same secret matches the same hash again: to hash it anew would cost a busy server 20 ms a key and minute.
     const matches = (known && areSame(known.stored, stored)) || (await secretMatches(secret, stored));
     if (!matches) return null;
-    const principal: Principal =
-      doc.tenantId === null
-        ? { kind: 'operator' }
-        : { kind: 'tenant', tenantId: doc.tenantId, keyId, scopes: new Set(doc.scopes) };
+    const principal = principalOf(doc);
     const untilMs = Math.min(now + REMEMBER_MS, doc.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
     // What was forgotten meanwhile may be this key: it is then verified again at the next call.
     if (forgets === forgetsBefore) verified.set(keyId, { digest, stored, principal, untilMs });
@@ -83,8 +80,9 @@ export function createAuthenticator(deps: {
       .catch((error: unknown) => log.warn({ err: error, keyId }, 'could not note the use of a key'));
   }
 
-  function refuseGuessers(keyId: string, address: string): void {
-    const waitS = Math.max(keyFailures.retryAfterS(keyId), addressFailures.retryAfterS(address));
+  function refuseGuessers(keyId: string, address: string | null): void {
+    const addressWaitS = address === null ? 0 : addressFailures.retryAfterS(address);
+    const waitS = Math.max(keyFailures.retryAfterS(keyId), addressWaitS);
     if (waitS === 0) return;
     throw new BillingError(
       ErrorCode.RATE_LIMITED,
@@ -98,14 +96,14 @@ export function createAuthenticator(deps: {
   async function verifyOnce(
     parsed: ParsedKey,
     digest: Buffer,
-    address: string,
+    address: string | null,
     known: VerifiedKey | null,
   ): Promise<Principal> {
     if (!known) refuseGuessers(parsed.keyId, address);
     const principal = await verify(parsed, digest, known);
     if (principal) return principal;
     keyFailures.add(parsed.keyId);
-    addressFailures.add(address);
+    if (address !== null) addressFailures.add(address);
     throw unauthenticated('The API key is wrong, expired or revoked');
   }
 
@@ -143,6 +141,11 @@ function digestOf(key: string): Buffer {
 }
 
 const areSame = (a: SecretHash, b: SecretHash): boolean => a.salt.equals(b.salt) && a.hash.equals(b.hash);
+
+function principalOf({ _id: keyId, tenantId, scopes }: ApiKeyDoc): Principal {
+  if (tenantId !== null) return { kind: 'tenant', tenantId, keyId, scopes: new Set(scopes) };
+  return scopes.includes(ApiKeyScope.ENFORCE) ? { kind: 'service' } : { kind: 'operator' };
+}
 
 /** Lean reads give BSON binaries, not Buffers. */
 function bytesOf(value: Buffer | { buffer: Uint8Array }): Buffer {

@@ -10,11 +10,16 @@ export enum ApiKeyScope {
   KEYS = 'KEYS',
   /** Record and report usage from other services. */
   USAGE = 'USAGE',
+  /** Decide operations of all tenants, for a service of the operator's own; such a key belongs to no tenant. */
+  ENFORCE = 'ENFORCE',
 }
 
-export const ALL_SCOPES = Object.values(ApiKeyScope);
+/** Those of a tenant's key. */
+export const ALL_SCOPES = Object.values(ApiKeyScope).filter((scope) => scope !== ApiKeyScope.ENFORCE);
 
 /** Who calls. */
 export type Principal =
   | { kind: 'tenant'; tenantId: string; keyId: string; scopes: ReadonlySet<string> }
+  /** The operator's own service, which enforces limits and does nothing else. */
+  | { kind: 'service' }
   | { kind: 'operator' };

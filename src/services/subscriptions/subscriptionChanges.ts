@@ -72,9 +72,8 @@ export function createSubscriptionChanges(deps: {
 
   return {
     async cancelNow({ _id, stripeSubscriptionId: id, overageItems }) {
-      if (!overageItems) return stripe.subscriptions.cancel(id);
-      await reportUsage(_id);
-      return stripe.subscriptions.cancel(id, { invoice_now: true });
+      if (overageItems) await reportUsage(_id);
+      return stripe.subscriptions.cancel(id, overageItems ? { invoice_now: true } : undefined);
     },
 
     async cancelAtPeriodEnd(subscription) {

@@ -24,10 +24,14 @@ export interface Tiers {
 /** Stripe price ids by tier name. */
 export type PriceIds = Readonly<Record<string, string>>;
 
-/** @param overagePriceIds of the tiers whose overage is sold */
-export function createTiers(catalogue: Catalogue, priceIds: PriceIds, overagePriceIds: PriceIds): Tiers {
+/** @param overagePriceIds of the tiers whose overage is sold; null: another process bills it, as the catalogue says */
+export function createTiers(
+  catalogue: Catalogue,
+  priceIds: PriceIds,
+  overagePriceIds: PriceIds | null,
+): Tiers {
   const priceIdOf = new Map(Object.entries(priceIds));
-  const overagePriceIdOf = new Map(Object.entries(overagePriceIds));
+  const overagePriceIdOf = new Map(Object.entries(overagePriceIds ?? {}));
   const isOverage = new Set(overagePriceIdOf.values());
   const byName = new Map(catalogue.tiers.map((tier) => [tier.name, tier]));
   const byPriceId = new Map(
@@ -48,7 +52,7 @@ export function createTiers(catalogue: Catalogue, priceIds: PriceIds, overagePri
     get,
     has: (name) => byName.has(name),
     getTierLimits: (name) => get(name).limits,
-    getOverage: (name) => (overagePriceIdOf.has(name) ? get(name).overage : null),
+    getOverage: (name) => (overagePriceIds === null || overagePriceIdOf.has(name) ? get(name).overage : null),
     getTierFromPriceId: (priceId) => byPriceId.get(priceId) ?? null,
     getStripePriceId: (name) => priceIdOf.get(name) ?? null,
     getOveragePriceId: (name) => overagePriceIdOf.get(name) ?? null,

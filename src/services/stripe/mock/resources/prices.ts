@@ -11,7 +11,9 @@ import {
   mergeMetadata,
   metadata,
   natural,
+  object,
   range,
+  taxBehavior,
   text,
 } from '../http/params.js';
 import { mockId } from '../ids.js';
@@ -26,7 +28,7 @@ const creation = z.strictObject({
   unit_amount: natural.optional(),
   unit_amount_decimal: text.regex(/^\d{1,12}(\.\d{1,12})?$/, 'must be a decimal').optional(),
   product: text.optional(),
-  product_data: z.strictObject({ name: text, ...ignoring('metadata') }).optional(),
+  product_data: z.strictObject({ name: text, ...ignoring(object, 'metadata') }).optional(),
   recurring: z
     .strictObject({
       interval: z.enum(['day', 'week', 'month', 'year']),
@@ -41,7 +43,8 @@ const creation = z.strictObject({
   metadata,
   expand,
   transfer_lookup_key: flag.optional(),
-  ...ignoring('billing_scheme', 'tax_behavior'),
+  ...ignoring(z.enum(['per_unit', 'tiered']), 'billing_scheme'),
+  ...ignoring(taxBehavior, 'tax_behavior'),
 });
 const change = z.strictObject({
   active: flag.optional(),
@@ -50,7 +53,7 @@ const change = z.strictObject({
   metadata,
   expand,
   transfer_lookup_key: flag.optional(),
-  ...ignoring('tax_behavior'),
+  ...ignoring(taxBehavior, 'tax_behavior'),
 });
 
 function apply(body: PriceBody, params: z.infer<typeof change>): void {

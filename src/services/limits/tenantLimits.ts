@@ -1,59 +1,66 @@
-import type { Clock } from '../clock.js';
-import {
-  featureNotAvailable,
-  forbidden,
-  rateLimited,
-  storageQuotaExceeded,
-  unauthenticated,
-} from '../errors.js';
-import type { Admission, Charge, Decision, WindowUse } from '../services/admission/admission.js';
-import type { Concurrency } from '../services/admission/concurrency.js';
-import type { FieldLimit, FieldLimits } from '../services/admission/fieldLimits.js';
-import { endOfDay, endOfMinute } from '../services/admission/windows.js';
-import type { Principal } from '../services/identity/principal.js';
-import type { Storage, StorageHold } from '../services/storage/storage.js';
-import { type Storable, sizeOf, sumOfSizes } from '../services/storage/storageSize.js';
-import type { Entitlement, Entitlements } from '../services/tiers/entitlements.js';
-import type { OperationPlan, PlannedField } from './plan.js';
+import type { Clock } from '../../clock.js';
+import { type BillingError, featureNotAvailable, rateLimited, storageQuotaExceeded } from '../../errors.js';
+import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
+import type { Concurrency } from '../admission/concurrency.js';
+import type { FieldLimit } from '../admission/fieldLimit.js';
+import type { FieldLimits } from '../admission/fieldLimits.js';
+import { endOfDay, endOfMinute } from '../admission/windows.js';
+import type { Storage, StorageAmounts, StorageHold } from '../storage/storage.js';
+import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
 import { rateLimitHeaders } from './rateLimitHeaders.js';
+
+/** What an operation asks of its tenant's limits. */
+export interface Demand {
+  /** Calls by endpoint; each of at least one. */
+  charges: readonly Charge[];
+  features: readonly string[];
+  fieldLimits: readonly FieldLimit[];
+  /** What is to be stored, by the name of the root field that stores it. */
+  stores: ReadonlyMap<string, StorageAmounts>;
+  /** Whether it is counted among the tenant's concurrent requests. */
+  concurrent: boolean;
+}
 
 /** An operation that may run: what was taken for it, and the ways to end it. */
 export interface Grant {
+  tier: string;
+  /** How many concurrent requests the tenant may have. */
+  concurrentRequests: number;
+  /** When its calls were charged; null: it cost none. */
+  chargedAtMs: number | null;
   /** By the root field's name in the answer. */
   holds: ReadonlyMap<string, StorageHold>;
   headers: ReadonlyMap<string, string>;
   /** Gives back what failed. To be called once, whatever happened. */
-  end(outcome: OperationOutcome): Promise<void>;
+  end(outcome: Outcome): Promise<void>;
 }
 
-export interface OperationOutcome {
+export interface Outcome {
   /** Whether any field failed: holds that were not used are given back. */
   failed: boolean;
-  /** Names of the root fields whose calls are given back. */
-  givenBack: ReadonlySet<string> | 'all';
+  /** Charges that are given back. */
+  unearned: readonly Charge[];
 }
 
 /** What a refused operation still tells in headers. */
 export interface Refusal {
-  error: Error;
+  error: BillingError;
   headers: ReadonlyMap<string, string>;
 }
 
 /** Decides a whole operation before anything of it runs. */
-export interface Enforcement {
-  /** @throws UNAUTHENTICATED, FORBIDDEN when the caller may not select the fields */
-  checkAccess(plan: OperationPlan, principal: Principal | null): void;
+export interface TenantLimits {
   /** What the headers of a metered answer say when nothing was taken. */
   headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
   /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
-  take(plan: OperationPlan, tenantId: string): Promise<Grant | Refusal>;
+  take(demand: Demand, tenantId: string): Promise<Grant | Refusal>;
 }
 
-export const isRefusal = (outcome: Grant | Refusal): outcome is Refusal => 'error' in outcome;
+export const isRefusal = <G>(outcome: G | Refusal): outcome is Refusal => 'error' in (outcome as object);
 
 const MB = 1_048_576;
 
-export function createEnforcement(deps: {
+export function createTenantLimits(deps: {
   admission: Admission;
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
@@ -61,7 +68,7 @@ export function createEnforcement(deps: {
   entitlements: Entitlements;
   clock: Clock;
   upgradeUrl: () => string;
-}): Enforcement {
+}): TenantLimits {
   const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
 
   function callsRefused(
@@ -106,7 +113,11 @@ export function createEnforcement(deps: {
     return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
   }
 
-  function fieldRefused(entitlement: Entitlement, { field, max, window }: FieldLimit, resetsAt: Date): Error {
+  function fieldRefused(
+    entitlement: Entitlement,
+    { field, max, window }: FieldLimit,
+    resetsAt: Date,
+  ): BillingError {
     const { tier } = entitlement;
     return rateLimited(
       `Rate limit exceeded (${max} calls of ${field} in ${window}). There is room again at ${resetsAt.toISOString()}`,
@@ -117,16 +128,14 @@ export function createEnforcement(deps: {
 
   /** Holds storage for each field that stores; refused if one has no room. */
   async function holdStorage(
-    plan: OperationPlan,
+    { stores }: Demand,
     entitlement: Entitlement,
-  ): Promise<Map<string, StorageHold> | Error> {
+  ): Promise<Map<string, StorageHold> | BillingError> {
     const holds = new Map<string, StorageHold>();
-    for (const field of plan.fields) {
-      if (field.rule.storageArg === null) continue;
-      const sizes = [field.stores as Storable | Storable[]].flat().map(sizeOf);
-      const decision = await storage.hold(entitlement.tenantId, entitlement.limits, sumOfSizes(sizes));
+    for (const [rootKey, amounts] of stores) {
+      const decision = await storage.hold(entitlement.tenantId, entitlement.limits, amounts);
       if (decision.granted) {
-        holds.set(field.rootKey, decision.hold);
+        holds.set(rootKey, decision.hold);
         continue;
       }
       await releaseAll(entitlement.tenantId, holds);
@@ -151,33 +160,30 @@ export function createEnforcement(deps: {
     await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
   }
 
-  async function takeFieldLimits(plan: OperationPlan, entitlement: Entitlement): Promise<Error | null> {
-    for (const limit of plan.fieldLimits) {
+  async function takeFieldLimits(demand: Demand, entitlement: Entitlement): Promise<BillingError | null> {
+    for (const limit of demand.fieldLimits) {
       const full = await fieldLimits.take(entitlement.tenantId, limit);
       if (full) return fieldRefused(entitlement, limit, full.resetsAt);
     }
     return null;
   }
 
-  async function takeCallsAndStorage(
-    plan: OperationPlan,
-    entitlement: Entitlement,
-  ): Promise<Grant | Refusal> {
-    const { tenantId } = entitlement;
-    const holds = await holdStorage(plan, entitlement);
+  async function takeCallsAndStorage(demand: Demand, entitlement: Entitlement): Promise<Grant | Refusal> {
+    const { tenantId, tier } = entitlement;
+    const { charges } = demand;
+    const holds = await holdStorage(demand, entitlement);
     if (holds instanceof Error) return { error: holds, headers: await knownHeaders(entitlement) };
-    const charges = chargesOf(plan.fields);
     let used: WindowUse | null = null;
     try {
       if (charges.length > 0) {
         const decision = await admission.admit(tenantId, entitlement.callLimits, charges);
         if (!decision.admitted) {
           await releaseAll(tenantId, holds);
-          return callsRefused(entitlement, decision, plan.calls);
+          return callsRefused(entitlement, decision, sumOf(charges));
         }
         used = decision.used;
       }
-      const full = await takeFieldLimits(plan, entitlement);
+      const full = await takeFieldLimits(demand, entitlement);
       if (full) {
         await releaseAll(tenantId, holds);
         if (used) await admission.giveBack(tenantId, charges, used);
@@ -190,12 +196,12 @@ export function createEnforcement(deps: {
       throw error;
     }
     return {
+      tier,
+      concurrentRequests: entitlement.limits.concurrentRequests,
+      chargedAtMs: used?.atMs ?? null,
       holds,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
-      async end({ failed, givenBack }) {
-        const unearned = chargesOf(
-          plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey)),
-        );
+      async end({ failed, unearned }) {
         await Promise.all([
           used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
           // A hold that was used is gone; releasing it does nothing.
@@ -206,43 +212,24 @@ export function createEnforcement(deps: {
   }
 
   return {
-    checkAccess(plan, principal) {
-      for (const access of plan.access) {
-        if (access.kind === 'public') continue;
-        if (!principal) {
-          throw unauthenticated(
-            'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
-          );
-        }
-        if (principal.kind === 'operator') continue;
-        if (access.kind === 'operator') throw forbidden("Only the operator's key may do this");
-        if (!principal.scopes.has(access.scope)) {
-          throw forbidden(`This key lacks the scope ${access.scope}; create one that has it`);
-        }
-      }
-      if (principal?.kind === 'operator' && (plan.metered || plan.features.length > 0)) {
-        throw forbidden("The operator has no memories or limits of its own; use a tenant's key");
-      }
-    },
-
     async headers(tenantId) {
       return knownHeaders(await entitlements.get(tenantId));
     },
 
-    async take(plan, tenantId) {
+    async take(demand, tenantId) {
       const entitlement = await entitlements.get(tenantId);
-      const missing = plan.features.find((feature) => !entitlement.features.has(feature));
+      const missing = demand.features.find((feature) => !entitlement.features.has(feature));
       if (missing) {
         return {
           error: featureNotAvailable(missing, entitlement.tier, upgradeUrl()),
           headers: await knownHeaders(entitlement),
         };
       }
-      if (!plan.metered) return takeCallsAndStorage(plan, entitlement);
+      if (!demand.concurrent) return takeCallsAndStorage(demand, entitlement);
       const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
       if (!endConcurrency) return concurrencyRefused(entitlement);
       try {
-        const outcome = await takeCallsAndStorage(plan, entitlement);
+        const outcome = await takeCallsAndStorage(demand, entitlement);
         if (isRefusal(outcome)) {
           endConcurrency();
           return outcome;
@@ -269,12 +256,4 @@ function overageHint({ overage, callLimits }: Entitlement): string {
   return overage.monthlyCapCents === null
     ? 'let calls go on for a price with setOverage, or '
     : `the month's overage of ${callLimits.overageCallsPerMonth} calls is used up: raise its cap with setOverage, or `;
-}
-
-function chargesOf(fields: readonly PlannedField[]): Charge[] {
-  const calls = new Map<string, number>();
-  for (const field of fields) {
-    if (field.calls > 0) calls.set(field.endpoint, (calls.get(field.endpoint) ?? 0) + field.calls);
-  }
-  return [...calls].map(([endpoint, count]) => ({ endpoint, calls: count }));
 }

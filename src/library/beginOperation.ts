@@ -1,0 +1,33 @@
+import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
+import { coerceVariables } from '../directives/plan.js';
+import { badInput } from '../errors.js';
+import { enforcedOf } from './enforceLimits.js';
+import type { Passage } from './guard.js';
+
+export interface OperationRequest {
+  /** Valid for the schema. */
+  document: DocumentNode;
+  operationName?: string | null;
+  /** As the client sent them. */
+  variables?: Record<string, unknown> | null;
+  /** What the execution will be given. */
+  context: object;
+}
+
+/**
+ * For servers without a plugin here: decides an operation before its execution, which then asks nothing more.
+ * @returns its headers, and `end`, to be called with what the execution answered
+ * @throws a GraphQLError with a code, a status and headers, when the operation may not run
+ */
+export async function beginOperation(schema: GraphQLSchema, request: OperationRequest): Promise<Passage> {
+  const { document, operationName, variables: given, context } = request;
+  const { guard, apiKey, address, admit } = enforcedOf(schema);
+  const operation = getOperationAST(document, operationName);
+  if (!operation) throw badInput('operationName', 'names no operation of the document');
+  const variables = coerceVariables(schema, operation, given);
+  if (!variables) throw badInput('variables', 'do not fit the operation');
+  const caller = { apiKey: apiKey(context), address: address(context) };
+  const passage = await guard.begin({ document, operation, variables, ...caller });
+  admit(context, { operation }, passage);
+  return passage;
+}

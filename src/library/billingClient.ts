@@ -1,0 +1,137 @@
+import { BillingError, type ErrorCode } from '../errors.js';
+import type { EndedOperation, RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
+
+/** The billing server's API, as far as limits need it. */
+export interface BillingClient {
+  /** @throws an Error when the server does not answer, or not with what was asked for */
+  features(): Promise<Set<string>>;
+  decide(operations: readonly RemoteOperation[]): Promise<RemoteDecision[]>;
+  end(operations: readonly EndedOperation[]): Promise<void>;
+}
+
+const DECIDE = /* GraphQL */ `
+  mutation Decide($operations: [OperationInput!]!) {
+    decideOperations(operations: $operations) {
+      allowed
+      error
+      tenantId
+      tier
+      concurrentRequests
+      chargedAt
+      holds {
+        rootField
+        id
+      }
+      headers
+    }
+  }
+`;
+const END = /* GraphQL */ `
+  mutation End($operations: [EndedOperationInput!]!) {
+    endOperations(operations: $operations)
+  }
+`;
+const FEATURES = '{ __type(name: "Feature") { enumValues { name } } }';
+/** Of nobody: refused without a look at the database. */
+const NOTHING =
+  'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
+
+interface DecisionAnswer {
+  allowed: boolean;
+  error: { code: ErrorCode; message: string; details: object; headers: Record<string, string> } | null;
+  tenantId: string;
+  tier: string;
+  concurrentRequests: number;
+  chargedAt: string | null;
+  holds: { rootField: string; id: string }[];
+  headers: Record<string, string>;
+}
+
+/**
+ * @param url of the billing server, e.g. `http://127.0.0.1:4000`
+ * @param serviceKey a key with the scope ENFORCE
+ * @param timeoutMs of one request
+ */
+export function createBillingClient(options: {
+  url: string;
+  serviceKey: string;
+  timeoutMs: number;
+}): BillingClient {
+  const { url, serviceKey, timeoutMs } = options;
+  const endpoint = new URL('graphql', url.endsWith('/') ? url : `${url}/`);
+
+  async function ask<T>(query: string, variables: object): Promise<T> {
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-api-key': serviceKey },
+      body: JSON.stringify({ query, variables }),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const { data, errors } = (await response.json()) as { data?: T; errors?: { message: string }[] };
+    if (errors || !data)
+      throw new Error(`The billing server answered ${response.status}: ${errors?.[0]?.message ?? 'no data'}`);
+    return data;
+  }
+
+  return {
+    async features() {
+      // The first shows that the key may decide.
+      await ask(NOTHING, {});
+      const { __type } = await ask<{ __type: { enumValues: { name: string }[] } }>(FEATURES, {});
+      return new Set(__type.enumValues.map(({ name }) => name));
+    },
+    async decide(operations) {
+      const { decideOperations } = await ask<{ decideOperations: DecisionAnswer[] }>(DECIDE, {
+        operations: operations.map(operationInput),
+      });
+      return decideOperations.map(decisionOf);
+    },
+    async end(operations) {
+      await ask(END, { operations: operations.map(endedInput) });
+    },
+  };
+}
+
+const chargeInputs = (charges: RemoteOperation['demand']['charges']) =>
+  charges.map(({ endpoint, calls }) => ({ endpoint, cost: calls }));
+
+function operationInput({ apiKey, address, scope, demand }: RemoteOperation) {
+  const { charges, features, fieldLimits, stores } = demand;
+  return {
+    apiKey,
+    address,
+    scope,
+    charges: chargeInputs(charges),
+    features,
+    fieldLimits,
+    stores: [...stores].map(([rootField, amounts]) => ({
+      rootField,
+      amounts: Object.entries(amounts).map(([resource, amount]) => ({ resource, amount })),
+    })),
+  };
+}
+
+const endedInput = ({ tenantId, chargedAtMs, unearned, releasedHoldIds }: EndedOperation) => ({
+  tenantId,
+  chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs).toISOString(),
+  unearned: chargeInputs(unearned),
+  releasedHolds: releasedHoldIds,
+});
+
+function decisionOf(answer: DecisionAnswer): RemoteDecision {
+  const headers = new Map(Object.entries(answer.headers));
+  if (answer.error) {
+    const { code, message, details, headers: ownHeaders } = answer.error;
+    return { allowed: false, error: new BillingError(code, message, { ...details }, ownHeaders), headers };
+  }
+  const { tenantId, tier, concurrentRequests, chargedAt, holds } = answer;
+  return {
+    allowed: true,
+    tenantId,
+    tier,
+    concurrentRequests,
+    chargedAtMs: chargedAt === null ? null : Date.parse(chargedAt),
+    holdIds: new Map(holds.map(({ rootField, id }) => [rootField, id])),
+    headers,
+  };
+}

@@ -1,0 +1,236 @@
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { ErrorCode, rateLimited, serviceUnavailable, unauthenticated } from '../errors.js';
+import { createConcurrency } from '../services/admission/concurrency.js';
+import { createGroupCommit } from '../services/admission/groupCommit.js';
+import { parseKey } from '../services/identity/keyFormat.js';
+import type { Caller, CallerGrant, CallerRefusal, Limits } from '../services/limits/limits.js';
+import type { EndedOperation, RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
+import type { Demand, Outcome } from '../services/limits/tenantLimits.js';
+import { createBillingClient } from './billingClient.js';
+
+export interface RemoteLimitsOptions {
+  /** Of the billing server, e.g. `http://127.0.0.1:4000`. */
+  url: string;
+  /** A key with the scope ENFORCE, which the operator makes. */
+  serviceKey: string;
+  /**
+   * What is answered while the billing server is away: `refuse` (SERVICE_UNAVAILABLE), or `allow`, in which case the
+   * calls are counted nowhere.
+   */
+  whenAway: 'refuse' | 'allow';
+  /** How long a decision may take before the server counts as away. Default: 2000. */
+  timeoutMs?: number;
+  /** Told when the server is away, at most once a second. Default: a line on the standard error. */
+  onAway?: (error: Error) => void;
+}
+
+type Taken = Extract<RemoteDecision, { allowed: true }>;
+
+interface WaitingOperation {
+  operation: RemoteOperation;
+  resolve(decision: RemoteDecision): void;
+  reject(error: Error): void;
+}
+
+const DEFAULT_TIMEOUT_MS = 2_000;
+const MAX_WAITING = 10_000;
+/** As many as the server takes in one request. */
+const MAX_BATCH = 500;
+/** For so long nobody waits for a server that is away. */
+const AWAY_MS = 1_000;
+const MAX_REMEMBERED = 50_000;
+/** What a tier grants or refuses without counting may be a little old; a counted call is always asked for. */
+const FEATURES_MS = 10_000;
+const REFUSED_MS = 250;
+const UNKNOWN_KEY_MS = 5_000;
+
+/**
+ * Decides by asking a billing server: what arrives while one request is under way shares the next.
+ * @throws an Error when the server answers, but not to this key
+ */
+export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits> {
+  const { whenAway, timeoutMs = DEFAULT_TIMEOUT_MS, onAway = warn } = options;
+  const client = createBillingClient({ ...options, timeoutMs });
+  const upgradeUrl = new URL('upgrade', options.url.endsWith('/') ? options.url : `${options.url}/`).href;
+  const concurrency = createConcurrency();
+  /** What was decided by nothing that is counted, and refusals that the next call would meet as well. */
+  const remembered = new LRUCache<string, RemoteDecision>({ max: MAX_REMEMBERED });
+  /** Whose a key is, and how many concurrent requests it may have. */
+  const known = new LRUCache<string, Pick<Taken, 'tenantId' | 'tier' | 'concurrentRequests'>>({
+    max: MAX_REMEMBERED,
+  });
+  let awayUntilMs = 0;
+  let features: Set<string> | null = null;
+  const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING);
+  const ending = createGroupCommit<EndedOperation>(endAll, MAX_WAITING);
+
+  function isAway(error: Error): void {
+    awayUntilMs = performance.now() + AWAY_MS;
+    onAway(error);
+  }
+
+  async function decideAll(waiting: WaitingOperation[]): Promise<void> {
+    for (let from = 0; from < waiting.length; from += MAX_BATCH) {
+      const batch = waiting.slice(from, from + MAX_BATCH);
+      try {
+        if (performance.now() < awayUntilMs) throw new Error('The billing server was away a moment ago');
+        const decisions = await client.decide(batch.map(({ operation }) => operation));
+        for (const [i, { resolve }] of batch.entries()) resolve(decisions[i] as RemoteDecision);
+      } catch (error) {
+        if (performance.now() >= awayUntilMs) isAway(error as Error);
+        for (const { reject } of batch) reject(error as Error);
+      }
+    }
+  }
+
+  /** Once: a call must not be given back twice. What is lost stays counted. */
+  async function endAll(ended: EndedOperation[]): Promise<void> {
+    for (let from = 0; from < ended.length; from += MAX_BATCH)
+      await client.end(ended.slice(from, from + MAX_BATCH)).catch(isAway);
+  }
+
+  function ask(operation: RemoteOperation): Promise<RemoteDecision> {
+    return new Promise((resolve, reject) => deciding.submit({ operation, resolve, reject }));
+  }
+
+  /** @returns what is known without asking; null: nothing */
+  function recall(digest: string, demand: Demand): RemoteDecision | null {
+    const kinds = isCounted(demand) ? ['key', 'full'] : ['key', featuresKey(demand)];
+    for (const kind of kinds) {
+      const decision = remembered.get(`${digest}:${kind}`);
+      if (decision) return decision;
+    }
+    return null;
+  }
+
+  function remember(digest: string, demand: Demand, decision: RemoteDecision): void {
+    const keep = (kind: string, ttl: number) => remembered.set(`${digest}:${kind}`, decision, { ttl });
+    if (!decision.allowed) {
+      const { code, details } = decision.error;
+      if (code === ErrorCode.UNAUTHENTICATED) keep('key', UNKNOWN_KEY_MS);
+      // A field's own window says nothing of other fields.
+      const ofTenant = details.window === 'day' || details.window === 'minute';
+      if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REFUSED_MS);
+      return;
+    }
+    const { tenantId, tier, concurrentRequests } = decision;
+    known.set(digest, { tenantId, tier, concurrentRequests });
+    if (!isCounted(demand)) keep(featuresKey(demand), FEATURES_MS);
+  }
+
+  async function decide(caller: Caller, demand: Demand, digest: string): Promise<RemoteDecision | null> {
+    const recalled = recall(digest, demand);
+    if (recalled) return recalled;
+    const { concurrent: _, ...asked } = demand;
+    let decision: RemoteDecision;
+    try {
+      decision = await ask({ ...caller, demand: asked });
+    } catch {
+      if (whenAway === 'allow') return null;
+      throw serviceUnavailable('The billing server does not answer; try again shortly', 2);
+    }
+    remember(digest, demand, decision);
+    return decision;
+  }
+
+  function granted(decision: Taken, endSlot: () => void): CallerGrant {
+    const { tenantId, tier, headers } = decision;
+    return {
+      kind: 'granted',
+      tenantId,
+      tier,
+      headers,
+      async end(outcome) {
+        endSlot();
+        const ended = endedOf(decision, outcome);
+        if (!ended) return;
+        ending.submit(ended);
+        await ending.idle();
+      },
+    };
+  }
+
+  async function take(caller: Caller, demand: Demand): Promise<CallerGrant | CallerRefusal> {
+    if (!parseKey(caller.apiKey))
+      throw unauthenticated('The API key is malformed: check that it was copied whole');
+    // The key itself is kept nowhere.
+    const digest = `${hash('sha256', caller.apiKey, 'base64')}:${caller.scope}`;
+    const endSlot = demand.concurrent ? await takeSlot(digest) : () => {};
+    if (!endSlot) return tooMany(digest);
+    try {
+      const decision = await decide(caller, demand, digest);
+      if (decision?.allowed) return granted(decision, endSlot);
+      endSlot();
+      if (!decision) return away(known.get(digest) ?? null);
+      return { kind: 'refused', error: decision.error, headers: decision.headers };
+    } catch (error) {
+      endSlot();
+      throw error;
+    }
+  }
+
+  /** A key that nothing is known of yet is asked for first: it has no calls under way. */
+  const takeSlot = (digest: string) =>
+    concurrency.begin(
+      known.get(digest)?.tenantId ?? digest,
+      known.get(digest)?.concurrentRequests ?? Number.POSITIVE_INFINITY,
+    );
+
+  function tooMany(digest: string): CallerRefusal {
+    const limit = known.get(digest)?.concurrentRequests ?? 0;
+    const tier = known.get(digest)?.tier ?? '';
+    const error = rateLimited(
+      `Rate limit exceeded (${limit} concurrent requests). Wait for one to end; upgrade at ${upgradeUrl}`,
+      { limit, window: 'concurrent', remaining: 0, resetsAt: inOneSecond(), tier, upgradeUrl },
+      1,
+    );
+    return { kind: 'refused', error, headers: new Map() };
+  }
+
+  try {
+    features = await client.features();
+  } catch (error) {
+    if ((error as Error).message.startsWith('The billing server answered')) throw error;
+    isAway(error as Error);
+  }
+
+  return {
+    get features() {
+      return features;
+    },
+    take,
+    async close() {
+      await deciding.idle();
+      await ending.idle();
+    },
+  };
+}
+
+const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 1_000);
+
+const isCounted = ({ charges, fieldLimits, stores }: Demand): boolean =>
+  charges.length > 0 || fieldLimits.length > 0 || stores.size > 0;
+
+const featuresKey = ({ features }: Demand): string => `features:${[...features].sort().join()}`;
+
+function endedOf(
+  { tenantId, chargedAtMs, holdIds }: Taken,
+  { failed, unearned }: Outcome,
+): EndedOperation | null {
+  const releasedHoldIds = failed ? [...holdIds.values()] : [];
+  if (unearned.length === 0 && releasedHoldIds.length === 0) return null;
+  return { tenantId, chargedAtMs, unearned, releasedHoldIds };
+}
+
+const away = (known: Pick<Taken, 'tenantId' | 'tier'> | null): CallerGrant => ({
+  kind: 'granted',
+  tenantId: known?.tenantId ?? null,
+  tier: known?.tier ?? null,
+  headers: new Map(),
+  end: async () => {},
+});
+
+function warn(error: Error): void {
+  process.emitWarning(`The billing server is away: ${error.message}`);
+}

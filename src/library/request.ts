@@ -1,0 +1,36 @@
+import { type IncomingHttpHeaders } from 'node:http';
+
+/** Headers as GraphQL servers have them: Node's, Fetch's, Apollo's. */
+export type AnyHeaders = IncomingHttpHeaders | { get(name: string): string | null | undefined };
+
+function headerOf(headers: AnyHeaders, name: string): string | null {
+  const value =
+    typeof headers.get === 'function' ? headers.get(name) : (headers as IncomingHttpHeaders)[name];
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+/** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null when there is none */
+export function apiKeyOfHeaders(headers: AnyHeaders): string | null {
+  const own = headerOf(headers, 'x-api-key');
+  if (own !== null) return own;
+  return /^Bearer\s+(.+)$/i.exec(headerOf(headers, 'authorization') ?? '')?.[1]?.trim() ?? null;
+}
+
+interface UsualContext {
+  apiKey?: unknown;
+  headers?: AnyHeaders;
+  req?: { headers?: AnyHeaders };
+  request?: { headers?: AnyHeaders };
+}
+
+/** Where servers usually put a request: `context.apiKey`, or the headers of `context`, `context.req` or `context.request`. */
+export function apiKeyOfContext(context: unknown): string | null {
+  if (context === null || typeof context !== 'object') return null;
+  const { apiKey, headers, req, request } = context as UsualContext;
+  if (typeof apiKey === 'string' && apiKey !== '') return apiKey;
+  for (const candidate of [headers, req?.headers, request?.headers]) {
+    const key = candidate && apiKeyOfHeaders(candidate);
+    if (key) return key;
+  }
+  return null;
+}

@@ -1,0 +1,100 @@
+import {
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+} from 'graphql';
+import { coerceVariables } from '../directives/plan.js';
+import { BillingError } from '../errors.js';
+import { type Enforced, enforcedOf } from './enforceLimits.js';
+import type { Passage } from './guard.js';
+import { isSubgraph } from './subgraphs.js';
+
+interface ExecutionHook {
+  args: ExecutionArgs;
+  setResultAndStopExecution(result: ExecutionResult): void;
+}
+
+interface ResponseHook {
+  request: Request;
+  response: Response | undefined;
+}
+
+/** Of GraphQL Yoga and Envelop: what this plugin uses of them. */
+export interface YogaLimitsPlugin {
+  onSchemaChange(hook: { schema: GraphQLSchema }): void;
+  onExecute(
+    hook: ExecutionHook,
+  ): Promise<{ onExecuteDone(done: { result: unknown }): Promise<void> } | undefined>;
+  onSubscribe(hook: ExecutionHook): Promise<undefined>;
+  onResponse(hook: ResponseHook): void;
+}
+
+/**
+ * For GraphQL Yoga with a schema from `enforceLimits`: decides before the execution, so that a refusal has its HTTP
+ * status, and answers have the rate limit headers. A subgraph always answers with 200: gateways take another status for
+ * a broken subgraph.
+ */
+export function yogaLimits(): YogaLimitsPlugin {
+  let enforced: Enforced | undefined;
+  let behindGateway = false;
+  const headersOf = new WeakMap<object, ReadonlyMap<string, string>>();
+
+  async function begin({ args, setResultAndStopExecution }: ExecutionHook): Promise<Passage | null> {
+    const { schema, document, contextValue, variableValues, operationName } = args;
+    enforced ??= enforcedOf(schema);
+    const operation = getOperationAST(document, operationName);
+    const variables = operation && coerceVariables(schema, operation, variableValues);
+    if (!operation || !variables) return null;
+    const { request } = contextValue as { request?: object };
+    try {
+      const apiKey = enforced.apiKey(contextValue);
+      const address = enforced.address(contextValue);
+      const passage = await enforced.guard.begin({ document, operation, variables, apiKey, address });
+      enforced.admit(contextValue as object, { operation }, passage);
+      if (request) headersOf.set(request, passage.headers);
+      return passage;
+    } catch (thrown) {
+      if (!(thrown instanceof BillingError)) throw thrown;
+      if (request) headersOf.set(request, new Map(Object.entries(thrown.headers)));
+      setResultAndStopExecution({ data: null, errors: [answerOf(thrown)] });
+      return null;
+    }
+  }
+
+  /** Its status is the answer's; the headers are set with the others. */
+  function answerOf({ message, code, details, status }: BillingError): GraphQLError {
+    const http = behindGateway ? {} : { http: { status } };
+    return new GraphQLError(message, { extensions: { ...details, code, ...http } });
+  }
+
+  return {
+    onSchemaChange({ schema }) {
+      enforced = enforcedOf(schema);
+      behindGateway = isSubgraph(schema);
+    },
+    async onExecute(hook) {
+      const passage = await begin(hook);
+      if (!passage) return undefined;
+      return {
+        async onExecuteDone({ result }) {
+          // What comes in parts is told by its first.
+          if (isAsyncIterable(result)) return passage.end({ errors: [], hasData: true });
+          const { data, errors = [] } = result as ExecutionResult;
+          await passage.end({ errors, hasData: data != null });
+        },
+      };
+    },
+    async onSubscribe(hook) {
+      await begin(hook);
+      return undefined;
+    },
+    onResponse({ request, response }) {
+      for (const [name, value] of headersOf.get(request) ?? []) response?.headers.set(name, value);
+    },
+  };
+}
+
+const isAsyncIterable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Symbol.asyncIterator in value;

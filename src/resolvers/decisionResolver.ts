@@ -1,0 +1,114 @@
+import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import { Checked, ServiceOnly } from '../directives/access.js';
+import { badInput } from '../errors.js';
+import { EndedOperationInput, OperationDecision, OperationInput } from '../schema/decision.js';
+import type { ConsumeInput } from '../schema/metering.js';
+import { parseWindow } from '../services/admission/fieldLimit.js';
+import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
+import type { StorageAmounts } from '../services/storage/storage.js';
+import type { Context } from './context.js';
+
+const MAX_OPERATIONS = 500;
+
+/** @throws BAD_USER_INPUT */
+function bound(argument: string, items: readonly unknown[]): void {
+  if (items.length > MAX_OPERATIONS)
+    throw badInput(argument, `has more than ${MAX_OPERATIONS} items (${items.length}); split it`);
+}
+
+/** @throws BAD_USER_INPUT */
+function checkOperations({ operations }: { operations: OperationInput[] }): void {
+  bound('operations', operations);
+  for (const [i, { fieldLimits }] of operations.entries()) {
+    const wrong = fieldLimits.find(({ window }) => parseWindow(window) === null);
+    if (wrong)
+      throw badInput(`operations.${i}.fieldLimits`, `has a window that makes no sense: ${wrong.window}`);
+  }
+}
+
+const chargesOf = (charges: readonly ConsumeInput[]) =>
+  charges.map(({ endpoint, cost }) => ({ endpoint, calls: cost }));
+
+function operationOf({ apiKey, address, scope, stores, ...demand }: OperationInput): RemoteOperation {
+  const { features, fieldLimits } = demand;
+  return {
+    apiKey,
+    address: address ?? null,
+    scope,
+    demand: {
+      charges: chargesOf(demand.charges),
+      features,
+      fieldLimits,
+      stores: new Map(
+        stores.map(({ rootField, amounts }) => [
+          rootField,
+          {
+            memories: 0,
+            embeddings: 0,
+            bytes: 0,
+            ...Object.fromEntries(amounts.map(({ resource, amount }) => [resource, amount])),
+          } as StorageAmounts,
+        ]),
+      ),
+    },
+  };
+}
+
+function decisionView(decision: RemoteDecision): OperationDecision {
+  const headers = Object.fromEntries(decision.headers);
+  if (!decision.allowed) {
+    const { code, message, details, headers: ownHeaders } = decision.error;
+    const error = { code, message, details, headers: ownHeaders };
+    const nothing = { tenantId: null, tier: null, concurrentRequests: null, chargedAt: null, holds: [] };
+    return { allowed: false, error, headers, ...nothing };
+  }
+  const { tenantId, tier, concurrentRequests, chargedAtMs, holdIds } = decision;
+  return {
+    allowed: true,
+    error: null,
+    tenantId,
+    tier,
+    concurrentRequests,
+    chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs),
+    holds: [...holdIds].map(([rootField, id]) => ({ rootField, id })),
+    headers,
+  };
+}
+
+/** For services that enforce limits in their own schemas with the library. */
+@Resolver()
+export class DecisionResolver {
+  @Mutation(() => [OperationDecision], {
+    description:
+      'Decides operations of other services, at most 500 a call, each on its own and in one exact step; answered in order. A refusal is no error.',
+  })
+  @ServiceOnly()
+  @Checked(checkOperations)
+  async decideOperations(
+    @Arg('operations', () => [OperationInput]) operations: OperationInput[],
+    @Ctx() { services }: Context,
+  ): Promise<OperationDecision[]> {
+    return (await services.remoteDecisions.decide(operations.map(operationOf))).map(decisionView);
+  }
+
+  @Mutation(() => Boolean, {
+    description:
+      'Gives back what operations of other services did not use, at most 500 a call. Calls are given back each time: do not repeat it.',
+  })
+  @ServiceOnly()
+  @Checked(({ operations }) => bound('operations', operations))
+  async endOperations(
+    @Arg('operations', () => [EndedOperationInput]) operations: EndedOperationInput[],
+    @Ctx() { services }: Context,
+  ): Promise<boolean> {
+    await services.remoteDecisions.end(
+      operations.map(({ tenantId, chargedAt, unearned, releasedHolds }) => ({
+        tenantId,
+        chargedAtMs: chargedAt?.getTime() ?? null,
+        unearned: chargesOf(unearned),
+        releasedHoldIds: releasedHolds,
+      })),
+    );
+    return true;
+  }
+}

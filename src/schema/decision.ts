@@ -1,0 +1,142 @@
+import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min } from 'class-validator';
+import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { ApiKeyScope } from '../services/identity/principal.js';
+import { ConsumeInput } from './metering.js';
+import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
+import { IsCount } from './validators.js';
+
+const MAX_NAME_LENGTH = 200;
+const MAX_PARTS = 500;
+
+@InputType({ description: 'A limit of one field’s own, as `@rateLimited(max, window)` says it.' })
+export class FieldLimitInput {
+  @Field({ description: '`Type.field`' })
+  @MaxLength(MAX_NAME_LENGTH)
+  field!: string;
+
+  @Field(() => Int)
+  @IsInt()
+  @Min(1)
+  @Max(10_000)
+  max!: number;
+
+  @Field({ description: 'Such as `10s`.' })
+  @MaxLength(MAX_NAME_LENGTH)
+  window!: string;
+}
+
+@InputType()
+export class StoredAmountInput {
+  @Field({ description: '`memories`, `embeddings`, `bytes`' })
+  @MaxLength(MAX_NAME_LENGTH)
+  resource!: string;
+
+  @Field(() => BigIntScalar)
+  @IsCount()
+  amount!: number;
+}
+
+@InputType({ description: 'What a root field stores.' })
+export class StoreInput {
+  @Field({ description: 'Its name in the answer.' })
+  @MaxLength(MAX_NAME_LENGTH)
+  rootField!: string;
+
+  @Field(() => [StoredAmountInput])
+  @ArrayMaxSize(MAX_PARTS)
+  amounts!: StoredAmountInput[];
+}
+
+@InputType({ description: 'What an operation of another service asks of its caller’s limits.' })
+export class OperationInput {
+  @Field({ description: 'As the caller sent it.' })
+  @MaxLength(1_000)
+  apiKey!: string;
+
+  @Field(() => String, { nullable: true, description: 'The caller’s, by which guesses of keys are limited.' })
+  @IsOptional()
+  @MaxLength(MAX_NAME_LENGTH)
+  address?: string | null;
+
+  @Field(() => ApiKeyScope, { description: 'What the key must be allowed to do.' })
+  scope!: ApiKeyScope;
+
+  @Field(() => [ConsumeInput])
+  @ArrayMaxSize(MAX_PARTS)
+  charges!: ConsumeInput[];
+
+  @Field(() => [String])
+  @ArrayMaxSize(MAX_PARTS)
+  @MaxLength(MAX_NAME_LENGTH, { each: true })
+  features!: string[];
+
+  @Field(() => [FieldLimitInput])
+  @ArrayMaxSize(MAX_PARTS)
+  fieldLimits!: FieldLimitInput[];
+
+  @Field(() => [StoreInput])
+  @ArrayMaxSize(MAX_PARTS)
+  stores!: StoreInput[];
+}
+
+@ObjectType()
+export class OperationHold {
+  @Field()
+  rootField!: string;
+
+  @Field(() => ID)
+  id!: string;
+}
+
+@ObjectType({ description: 'Whether an operation may run; what it asked for is taken then.' })
+export class OperationDecision {
+  @Field()
+  allowed!: boolean;
+
+  @Field(() => JsonObjectScalar, {
+    nullable: true,
+    description: 'Of a refusal: `code`, `message`, `details` and `headers`.',
+  })
+  error!: Record<string, unknown> | null;
+
+  @Field(() => ID, { nullable: true })
+  tenantId!: string | null;
+
+  @Field(() => String, { nullable: true })
+  tier!: string | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'How many at once the tier allows; the service counts them.',
+  })
+  concurrentRequests!: number | null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'null: it costs no calls.' })
+  chargedAt!: Date | null;
+
+  @Field(() => [OperationHold])
+  holds!: OperationHold[];
+
+  @Field(() => JsonObjectScalar, { description: 'Rate limit headers for the answer.' })
+  headers!: Record<string, string>;
+}
+
+@InputType({ description: 'What is given back after an operation.' })
+export class EndedOperationInput {
+  @Field(() => ID)
+  @MaxLength(MAX_NAME_LENGTH)
+  tenantId!: string;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  @IsOptional()
+  chargedAt?: Date | null;
+
+  @Field(() => [ConsumeInput], { description: 'Calls that failed by no fault of the caller.' })
+  @ArrayMaxSize(MAX_PARTS)
+  unearned!: ConsumeInput[];
+
+  @Field(() => [ID], { description: 'Of root fields that stored nothing.' })
+  @ArrayMaxSize(MAX_PARTS)
+  @MaxLength(MAX_NAME_LENGTH, { each: true })
+  releasedHolds!: string[];
+}

@@ -1,0 +1,31 @@
+import { forbidden } from '../../errors.js';
+import type { Authenticator } from '../identity/authenticator.js';
+import type { Caller, Limits } from './limits.js';
+import { isRefusal, type TenantLimits } from './tenantLimits.js';
+
+/** Decides on the database for whoever shows a tenant's key. */
+export function createCallerLimits(deps: {
+  authenticator: Authenticator;
+  limits: TenantLimits;
+}): Limits['take'] {
+  return async (caller, demand) => {
+    const tenantId = await tenantOfCaller(deps.authenticator, caller);
+    const outcome = await deps.limits.take(demand, tenantId);
+    if (isRefusal(outcome)) return { kind: 'refused', ...outcome };
+    const { tier, headers, end } = outcome;
+    return { kind: 'granted', tenantId, tier, headers, end };
+  };
+}
+
+/** @throws UNAUTHENTICATED; FORBIDDEN for a key that is no tenant's, or lacks the scope */
+export async function tenantOfCaller(
+  authenticator: Authenticator,
+  { apiKey, address, scope }: Caller,
+): Promise<string> {
+  const principal = await authenticator.authenticate(apiKey, address);
+  if (principal.kind !== 'tenant')
+    throw forbidden(`The ${principal.kind} has no limits of its own; use a tenant's key`);
+  if (!principal.scopes.has(scope))
+    throw forbidden(`This key lacks the scope ${scope}; create one that has it`);
+  return principal.tenantId;
+}
