@@ -1,6 +1,6 @@
 import type { Charge } from '../services/admission/admission.js';
 import type { Demand } from '../services/limits/tenantLimits.js';
-import { type Storable, sizeOf, sumOfSizes } from '../services/storage/storageSize.js';
+import { amountsOf } from '../services/storage/storageSize.js';
 import type { OperationPlan, PlannedField } from './plan.js';
 
 /** What an operation asks of its tenant's limits; null: nothing. */
@@ -13,9 +13,9 @@ export function demandOf(plan: OperationPlan): Demand | null {
     features,
     fieldLimits,
     stores: new Map(
-      storing.map(({ rootKey, stores }) => [
+      storing.map(({ rootKey, stores, rule: { storedResource } }) => [
         rootKey,
-        sumOfSizes([stores as Storable | Storable[]].flat().map(sizeOf)),
+        { amounts: amountsOf(storedResource, stores), elsewhere: storedResource !== null },
       ]),
     ),
     concurrent: metered,

@@ -49,6 +49,16 @@ const SDL = /* GraphQL */ `
   type Mutation {
     make(name: String): Int @rateLimited
     fail: Int @rateLimited
+    keep(lamp: LampInput!): Int @storageQuota(arg: "lamp", resource: "lamps")
+    keepAll(lamps: [LampInput!]!): Int @storageQuota(arg: "lamps", resource: "lamps")
+    keepBroken(lamp: LampInput!): Int @storageQuota(arg: "lamp", resource: "lamps")
+    keepOddly(lamp: LampInput!): Oddity! @storageQuota(arg: "lamp", resource: "lamps")
+  }
+  input LampInput {
+    name: String!
+  }
+  type Oddity {
+    odd: Int!
   }
 `;
 
@@ -85,7 +95,15 @@ export function teamSchema(
         return 1;
       },
     },
-    Mutation: { make: counted('make'), fail: broken('fail') },
+    Mutation: {
+      make: counted('make'),
+      fail: broken('fail'),
+      keep: counted('keep'),
+      keepAll: counted('keepAll'),
+      keepBroken: broken('keepBroken'),
+      keepOddly: counted('keepOddly', {}),
+    },
+    Oddity: { odd: broken('odd') },
   };
   for (const [type, fields] of Object.entries(resolvers)) {
     for (const [name, resolve] of Object.entries(fields)) {

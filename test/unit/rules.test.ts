@@ -60,6 +60,7 @@ describe('the rules of a schema', () => {
       fieldLimit: null,
       features: [],
       storageArg: null,
+      storedResource: null,
       access: PUBLIC,
       check: null,
     };

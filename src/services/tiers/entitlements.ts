@@ -56,7 +56,7 @@ export function createEntitlements(deps: {
 
   /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
-    const nothing = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
+    const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
     const { tier, status, pastDueSince } = subscription;
     const limits = subscription.limits ?? {};
@@ -78,12 +78,14 @@ export function createEntitlements(deps: {
   }
 
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
-    const { tier: contractTier, limits } = tenant.contract;
-    const granted = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
+    // Of an empty object MongoDB keeps nothing.
+    const { tier: contractTier, limits = {} } = tenant.contract;
+    const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);
     const { tier, limits: boughtLimits, endsAt, onTrial } = held;
     const definition = tiers.get(tier);
-    const ownLimits = { ...definition.limits, ...boughtLimits, ...limits };
+    const stored = { ...definition.limits.stored, ...boughtLimits.stored, ...limits.stored };
+    const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
     const price = onTrial ? null : tiers.getOverage(tier);
