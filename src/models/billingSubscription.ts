@@ -30,6 +30,8 @@ export interface BillingSubscriptionDoc extends Announceable {
   stripeSubscriptionId: string;
   stripeCustomerId: string;
   tier: string;
+  /** Of the tier, as it was bought; absent: 1. */
+  tierVersion?: number;
   status: SubscriptionStatus;
   priceId: string;
   /** The part of it that has the tier's price. */
@@ -64,6 +66,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     stripeSubscriptionId: { type: String, required: true },
     stripeCustomerId: { type: String, required: true },
     tier: { type: String, required: true },
+    tierVersion: Number,
     status: { type: String, enum: SUBSCRIPTION_STATUSES, required: true },
     priceId: { type: String, required: true },
     currentPeriodStart: { type: Date, default: null },

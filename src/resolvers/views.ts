@@ -21,6 +21,7 @@ import type { Tiers } from '../services/tiers/tiers.js';
 
 export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
   name: tier.name,
+  version: tier.version,
   monthlyPriceCents: tier.monthlyPriceCents,
   currency: tiers.catalogue.currency,
   features: tier.features,
@@ -48,8 +49,8 @@ export function storageView(stored: StorageAmounts, limits: TierLimits): Storage
   };
 }
 
-export const tenantTierView = (tiers: Tiers, { tier, limits }: Entitlement): TierType =>
-  tierView(tiers, tiers.get(tier), limits);
+export const tenantTierView = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
+  tierView(tiers, tiers.get(tier, tierVersion), limits);
 
 export const tenantView = ({ _id, name, email }: TenantDoc): TenantType => ({ id: _id, name, email });
 

@@ -56,6 +56,9 @@ export class TierType {
   @Field(() => TierName)
   name!: string;
 
+  @Field(() => Int, { description: "Of a tenant's tier: the version that it bought." })
+  version!: number;
+
   @Field(() => Int, { nullable: true, description: 'null: priced by contract.' })
   monthlyPriceCents!: number | null;
 

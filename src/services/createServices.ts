@@ -43,6 +43,7 @@ import { createOverageItems } from './subscriptions/overageItems.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges } from './subscriptions/tierChanges.js';
+import { warnOfLostVersions } from './tiers/lostVersions.js';
 import { callPriceOf } from './tiers/overagePrice.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
@@ -298,6 +299,7 @@ export function createServices({
       }
       await deciding.start();
       await mockStripe?.start();
+      await warnOfLostVersions({ models, tiers, log });
       inbox.start();
       reconcile.start();
       usageReporter.start();

@@ -266,3 +266,49 @@ describe('catalogue.schema.json', () => {
       expect(schema, limit).toHaveProperty('description');
   });
 });
+
+describe('versions of a tier', () => {
+  const [free, pro, enterprise] = builtIn.tiers;
+  const former = {
+    version: 1,
+    monthlyPriceCents: 1_900,
+    features: [],
+    limits: { ...pro?.limits, stored: {} },
+  };
+  const versioned = (...formers: object[]) => ({
+    ...builtIn,
+    tiers: [free, { ...pro, version: 3, former: formers }, enterprise],
+  });
+  const tiersOf = (...formers: object[]) => createTiers(parseCatalogue(versioned(...formers)), PRICES, {});
+
+  it('are what they were; one that is lost is the present one', () => {
+    const tiersNow = tiersOf(former);
+    expect(tiersNow.get('PRO')).toMatchObject({ version: 3, monthlyPriceCents: 2_900 });
+    expect(tiersNow.get('PRO', 1)).toMatchObject({ version: 1, monthlyPriceCents: 1_900, features: [] });
+    expect(tiersNow.get('PRO', 2)).toMatchObject({ version: 3, monthlyPriceCents: 2_900 });
+  });
+
+  it('are told by a price of their own, by the note at Stripe, and by what was known', () => {
+    const shared = tiersOf(former);
+    const own = tiersOf({ ...former, stripePriceIds: ['price_old'] });
+    const bought = { priceId: 'price_p', noted: null, known: null };
+    expect(own.getTierFromPriceId('price_old')).toMatchObject({ name: 'PRO', version: 1 });
+    expect(own.versionOf('PRO', { ...bought, priceId: 'price_old' })).toBe(1);
+    expect(own.versionOf('PRO', { ...bought, noted: 1 }), 'it moved to the present price').toBe(3);
+    expect(shared.versionOf('PRO', bought)).toBe(3);
+    expect(shared.versionOf('PRO', { ...bought, noted: 1, known: 3 })).toBe(1);
+    expect(shared.versionOf('PRO', { ...bought, known: 1 })).toBe(1);
+  });
+
+  it.each([
+    ['not below the present one', { ...former, version: 3 }, 'tiers.1.former.0.version: must be below 3'],
+    [
+      'with a feature nobody knows',
+      { ...former, features: ['TELEPATHY'] },
+      'tiers.1.former.0.features: unknown',
+    ],
+    ['with a hole', { ...former, limits: {} }, 'tiers.1.former.0.limits.apiCallsPerDay'],
+  ])('are refused %s', (_, one, fault) => {
+    expect(() => parseCatalogue(versioned(one))).toThrow(fault);
+  });
+});

@@ -163,6 +163,22 @@ export function createSubscriptionSync(deps: {
     };
   }
 
+  /** A note of another tier is of the one before: who changes tiers in Stripe's portal leaves it there. */
+  function versionOf(
+    tier: string,
+    priceId: string,
+    { id, metadata }: Stripe.Subscription,
+    stored: BillingSubscriptionDoc | null,
+  ): number {
+    const noted = metadata.tier === tier.toLowerCase() ? Number(metadata.tier_version) : Number.NaN;
+    const isSame = stored?.stripeSubscriptionId === id && stored.tier === tier;
+    return tiers.versionOf(tier, {
+      priceId,
+      noted: Number.isInteger(noted) ? noted : null,
+      known: isSame ? (stored.tierVersion ?? 1) : null,
+    });
+  }
+
   function stateOf(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
     const { id, customer } = subscription;
     const status = statusOf(subscription);
@@ -174,6 +190,7 @@ export function createSubscriptionSync(deps: {
       stripeSubscriptionId: id,
       stripeCustomerId: typeof customer === 'string' ? customer : customer.id,
       tier: bought.tier,
+      tierVersion: versionOf(bought.tier, bought.item.price.id, subscription, stored),
       status,
       priceId: bought.item.price.id,
       itemId: bought.item.id,

@@ -12,6 +12,7 @@ import type { LimitOverrides, TierLimits } from '../tiers/catalogue.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
 import { overageSwap } from './overageItems.js';
+import { tierMetadata } from './sale.js';
 import type { Subscriptions } from './subscriptions.js';
 
 /** What the operator agreed on with a tenant. */
@@ -79,7 +80,11 @@ export function createContracts(deps: {
       },
       quantity: 1,
     };
-    const metadata = { tenant_id: tenantId, ...contractMetadata({ id: idOf(terms), tier, limits }) };
+    const metadata = {
+      tenant_id: tenantId,
+      ...tierMetadata(tiers.get(tier)),
+      ...contractMetadata({ id: idOf(terms), tier, limits }),
+    };
     const collection =
       daysUntilDue === null
         ? { collection_method: 'charge_automatically' as const }

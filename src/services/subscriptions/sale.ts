@@ -1,5 +1,6 @@
 import { badInput } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { TierDefinition } from '../tiers/catalogue.js';
 import type { Tiers } from '../tiers/tiers.js';
 
 /** What tenants may buy and change by themselves. */
@@ -24,3 +25,9 @@ export function priceForSale(tiers: Tiers, tier: string, argument: string): stri
 export function refuseContract({ contract }: BillingSubscriptionDoc): void {
   if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
 }
+
+/** With a subscription at Stripe: what was bought, and in which version of the catalogue. */
+export const tierMetadata = ({ name, version }: TierDefinition): Record<string, string> => ({
+  tier: name.toLowerCase(),
+  tier_version: String(version),
+});

@@ -7,7 +7,7 @@ import { type Customer, type Customers, digest } from '../stripe/customers.js';
 import { callingStripe, isMissing } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
-import { priceForSale, refuseContract } from './sale.js';
+import { priceForSale, refuseContract, tierMetadata } from './sale.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 export type { BillingSubscriptionDoc };
@@ -80,7 +80,7 @@ export function createSubscriptions(deps: {
     price: string,
     trialDays: number,
   ) {
-    const metadata = { tenant_id: tenantId, tier: request.tier.toLowerCase() };
+    const metadata = { tenant_id: tenantId, ...tierMetadata(tiers.get(request.tier)) };
     const overagePrice = tiers.getOveragePriceId(request.tier);
     const params: Stripe.Checkout.SessionCreateParams = {
       mode: 'subscription',

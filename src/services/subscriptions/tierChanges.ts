@@ -7,7 +7,7 @@ import { callingStripe } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
 import { overageSwap } from './overageItems.js';
-import { priceForSale, refuseContract } from './sale.js';
+import { priceForSale, refuseContract, tierMetadata } from './sale.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 /** When a change of tier takes effect, and what it costs. All amounts in cents. */
@@ -29,7 +29,8 @@ export interface TierChangePreview {
 export interface TierChanges {
   /**
    * A larger tier begins at once, its rest of the period charged; a smaller one at the end of the period, unless
-   * `immediately`. The default tier is the end of the subscription. The present tier takes back what is scheduled.
+   * `immediately`. The default tier is the end of the subscription. The present tier takes back what is scheduled; where
+   * nothing is, and the catalogue has another version of it now, that version begins at once.
    * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
    */
   change(tenantId: string, tier: string, immediately: boolean): Promise<BillingSubscriptionDoc>;
@@ -58,6 +59,12 @@ export function createTierChanges(deps: {
   /** A tier that is priced by contract is the largest. */
   const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
 
+  /** Whether new buyers of its tier get something else. What is scheduled for it comes first: it is taken back. */
+  const isOutdated = (subscription: BillingSubscriptionDoc): boolean =>
+    (subscription.tierVersion ?? 1) !== tiers.get(subscription.tier).version &&
+    !isEnding(subscription) &&
+    !subscription.scheduledTier;
+
   const priceIdOf = ({ tier, argument }: Wanted): string => priceForSale(tiers, tier, argument);
 
   /** @throws BAD_USER_INPUT where there is none */
@@ -66,13 +73,14 @@ export function createTierChanges(deps: {
     const { tier, immediately } = wanted;
     refuseContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
-    if (tier === present) return 'STAY';
+    if (tier === present && !isOutdated(subscription)) return 'STAY';
     priceIdOf(wanted);
     if (status !== 'active' && status !== 'trialing') {
       throw badInput('subscription', `is ${status}; pay what is due first, by way of createPortalSession`);
     }
     // Nothing is paid for yet in a trial.
-    const atOnce = immediately || status === 'trialing' || priceOf(tier) > priceOf(present);
+    const isSame = tier === present;
+    const atOnce = immediately || isSame || status === 'trialing' || priceOf(tier) > priceOf(present);
     return atOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
   }
 
@@ -81,7 +89,7 @@ export function createTierChanges(deps: {
     const terms = () => ({
       priceId: priceIdOf(wanted),
       overagePriceId: tiers.getOveragePriceId(tier),
-      metadata: { tenant_id: subscription._id, tier: tier.toLowerCase() },
+      metadata: { tenant_id: subscription._id, ...tierMetadata(tiers.get(tier)) },
     });
     switch (wayTo(subscription, wanted)) {
       case 'STAY':

@@ -46,14 +46,31 @@ const terms = z.strictObject({
   overage: overage.describe('What calls past the daily quota cost; null: they are refused.'),
   support: z.string().max(200).describe('In words, for people.'),
 });
-const tierSchema = terms.extend({ name });
+const version = z.int().min(1).max(1_000_000);
+/** What a tier was: who bought it then keeps it. */
+const formerTerms = terms.pick({ monthlyPriceCents: true, features: true, limits: true }).extend({
+  version,
+  stripePriceIds: z
+    .array(z.string().min(1).max(255))
+    .max(50)
+    .default([])
+    .describe('Stripe prices at which this version was sold, if they are not those of a later one.'),
+});
+const versioned = {
+  version: version.describe('Rises when what new buyers get changes; then `former` has what it was.'),
+  former: z.array(formerTerms).max(100).describe('Earlier versions that subscriptions still have.'),
+};
+const tierSchema = terms.extend({ name, ...versioned });
 
 /** A tier as a file writes it: what it does not say is that of the tier that it extends. */
-const writtenTier = terms.partial().extend({
-  name: name.describe('Upper case, such as PRO.'),
-  extends: name.optional().describe('The tier whose terms hold where this one says nothing.'),
-  limits: limitsSchema.partial().optional(),
-});
+const writtenTier = terms
+  .extend(versioned)
+  .partial()
+  .extend({
+    name: name.describe('Upper case, such as PRO.'),
+    extends: name.optional().describe('The tier whose terms hold where this one says nothing.'),
+    limits: limitsSchema.partial().optional(),
+  });
 
 const fileSchema = z.strictObject({
   $schema: z.string().optional().describe('Where this schema is, for editors.'),
@@ -78,6 +95,7 @@ export type TierLimits = z.infer<typeof limitsSchema>;
 /** Of a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = z.infer<typeof tierSchema>;
+export type FormerTerms = z.infer<typeof formerTerms>;
 export interface Catalogue {
   currency: string;
   /** What a tenant has that never paid. */
@@ -135,13 +153,15 @@ function completed(
     return null;
   }
   const limits = { stored: {} };
+  // Each tier counts its versions for itself.
+  const { version = 1, former = [] } = tier;
   const whole = { ...UNSAID };
-  for (const { extends: _, ...said } of line.reverse()) {
+  for (const { extends: _, version: __, former: ___, ...said } of line.reverse()) {
     const stored = { ...limits.stored, ...said.limits?.stored };
     Object.assign(limits, said.limits, { stored });
     Object.assign(whole, said);
   }
-  const result = tierSchema.safeParse({ ...whole, limits });
+  const result = tierSchema.safeParse({ ...whole, limits, version, former });
   if (result.success) return result.data;
   for (const issue of result.error.issues) {
     const isHole = issue.code === 'invalid_type' && valueAt({ ...whole, limits }, issue.path) === undefined;
@@ -185,6 +205,18 @@ function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue)
     for (const resource of Object.keys(stored)) {
       if (!resources.includes(resource))
         fault('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
+    }
+    for (const [j, { version, limits, features: had }] of tier.former.entries()) {
+      const path = ['tiers', i, 'former', j];
+      if (version >= tier.version) fault(`must be below ${tier.version}, the tier's own`, ...path, 'version');
+      if (tier.former.findIndex((other) => other.version === version) !== j)
+        fault(`version ${version} appears twice`, ...path, 'version');
+      for (const feature of had) {
+        if (!features.includes(feature)) fault(`unknown feature ${feature}`, ...path, 'features');
+      }
+      for (const resource of resources) {
+        if (!(resource in limits.stored)) fault('is missing', ...path, 'limits', 'stored', resource);
+      }
     }
     if (tier.checkout === 'SELF_SERVICE' && !tier.monthlyPriceCents) {
       fault('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');

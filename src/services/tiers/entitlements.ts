@@ -13,6 +13,8 @@ import type { Tiers } from './tiers.js';
 export interface Entitlement {
   tenantId: string;
   tier: string;
+  /** Of the tier, as it was bought. */
+  tierVersion: number;
   limits: TierLimits;
   /** What admission is given. */
   callLimits: CallLimits;
@@ -35,6 +37,8 @@ export interface Entitlements {
 
 interface Bought {
   tier: string;
+  /** Without: the present one. */
+  version?: number;
   /** Of a contract that comes with the subscription. */
   limits: Partial<TierLimits>;
   endsAt: Date | null;
@@ -42,6 +46,8 @@ interface Bought {
   onTrial: boolean;
 }
 
+/** Of subscriptions that were written before versions were. */
+const FIRST_VERSION = 1;
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const DAY_MS = 86_400_000;
@@ -58,15 +64,16 @@ export function createEntitlements(deps: {
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
     const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
-    const { tier, status, pastDueSince } = subscription;
+    const { tier, status, pastDueSince, tierVersion } = subscription;
+    const version = tierVersion ?? FIRST_VERSION;
     const limits = subscription.limits ?? {};
     switch (status) {
       case 'active':
       case 'trialing':
-        return { tier, limits, endsAt: null, onTrial: status === 'trialing' };
+        return { tier, version, limits, endsAt: null, onTrial: status === 'trialing' };
       case 'past_due': {
         const endsAt = new Date((pastDueSince?.getTime() ?? 0) + graceDays * DAY_MS);
-        return endsAt.getTime() > clock.now() ? { tier, limits, endsAt, onTrial: false } : nothing;
+        return endsAt.getTime() > clock.now() ? { tier, version, limits, endsAt, onTrial: false } : nothing;
       }
       case 'incomplete':
       case 'incomplete_expired':
@@ -82,8 +89,8 @@ export function createEntitlements(deps: {
     const { tier: contractTier, limits = {} } = tenant.contract;
     const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);
-    const { tier, limits: boughtLimits, endsAt, onTrial } = held;
-    const definition = tiers.get(tier);
+    const { tier, version, limits: boughtLimits, endsAt, onTrial } = held;
+    const definition = tiers.get(tier, version);
     const stored = { ...definition.limits.stored, ...boughtLimits.stored, ...limits.stored };
     const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
@@ -93,6 +100,7 @@ export function createEntitlements(deps: {
     return {
       tenantId: tenant._id,
       tier,
+      tierVersion: definition.version,
       limits: ownLimits,
       callLimits: { apiCallsPerDay, apiCallsPerMinute, overageCallsPerMonth },
       overage: { price, monthlyCapCents },

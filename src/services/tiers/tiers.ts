@@ -6,8 +6,13 @@ export interface Tiers {
   readonly catalogue: Catalogue;
   readonly defaultTier: TierDefinition;
   all(): readonly TierDefinition[];
-  /** @throws Error for a name that the catalogue does not have */
-  get(name: string): TierDefinition;
+  /**
+   * @param version that was bought; one that the catalogue does not have any more is the present one
+   * @throws Error for a name that the catalogue does not have
+   */
+  get(name: string, version?: number): TierDefinition;
+  /** The version that a subscription has of a tier. @returns one that was noted, whether the catalogue has it or not */
+  versionOf(name: string, bought: BoughtVersion): number;
   has(name: string): boolean;
   getTierLimits(name: string): TierLimits;
   /** What calls past the quota cost; null: none are sold, or there is no Stripe price that would bill them. */
@@ -19,6 +24,15 @@ export interface Tiers {
   /** The metered Stripe price of a tier's overage; null when none is sold. */
   getOveragePriceId(name: string): string | null;
   isOveragePriceId(priceId: string): boolean;
+}
+
+/** What is known of when a subscription's tier was bought. */
+export interface BoughtVersion {
+  priceId: string;
+  /** With the subscription, at Stripe. */
+  noted: number | null;
+  /** What was read of the same subscription and tier before. */
+  known: number | null;
 }
 
 /** Stripe price ids by tier name. */
@@ -37,19 +51,32 @@ export function createTiers(
   const byPriceId = new Map(
     catalogue.tiers.flatMap((tier) => {
       const priceId = priceIdOf.get(tier.name);
-      return priceId ? [[priceId, tier] as const] : [];
+      const former = tier.former.flatMap(({ version, stripePriceIds }) =>
+        stripePriceIds.map((id) => [id, asOf(tier, version)] as const),
+      );
+      return priceId ? [...former, [priceId, tier] as const] : former;
     }),
   );
-  const get = (name: string) => {
+  const get = (name: string, version?: number) => {
     const tier = byName.get(name);
     if (!tier) throw new Error(`The catalogue has no tier ${name}`);
-    return tier;
+    return version === undefined ? tier : asOf(tier, version);
   };
   return {
     catalogue,
     defaultTier: get(catalogue.defaultTier),
     all: () => catalogue.tiers,
     get,
+    versionOf(name, { priceId, noted, known }) {
+      const { version: present } = get(name);
+      const sold = byPriceId.get(priceId);
+      // A price of its own tells it; a price that several versions share does not.
+      if (sold && sold.name === name && sold.version !== present) return sold.version;
+      const { former } = get(name);
+      const had = former.find(({ version }) => version === (noted ?? known));
+      if (had && had.stripePriceIds.length > 0) return present;
+      return noted ?? known ?? present;
+    },
     has: (name) => byName.has(name),
     getTierLimits: (name) => get(name).limits,
     getOverage: (name) => (overagePriceIds === null || overagePriceIdOf.has(name) ? get(name).overage : null),
@@ -58,4 +85,12 @@ export function createTiers(
     getOveragePriceId: (name) => overagePriceIdOf.get(name) ?? null,
     isOveragePriceId: (priceId) => isOverage.has(priceId),
   };
+}
+
+/** A tier in an earlier version; overage is sold as it is now. */
+function asOf(tier: TierDefinition, version: number): TierDefinition {
+  const former = tier.former.find((one) => one.version === version);
+  if (!former) return tier;
+  const { monthlyPriceCents, features, limits } = former;
+  return { ...tier, version, monthlyPriceCents, features, limits };
 }
