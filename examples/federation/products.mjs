@@ -15,7 +15,7 @@ const resolvers = {
   Query: {
     products: () => products,
     product: (_, { id }) => products.find((product) => product.id === id) ?? null,
-    searchProducts: (_, { text }) => products.filter(({ name }) => name.includes(text)),
+    productsOfTier: (_, { tier }) => products.filter((product) => product.tier === tier),
   },
   Mutation: {
     addProduct(_, input) {

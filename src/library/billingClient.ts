@@ -3,10 +3,21 @@ import type { EndedOperation, RemoteDecision, RemoteOperation } from '../service
 
 /** The billing server's API, as far as limits need it. */
 export interface BillingClient {
-  /** @throws an Error when the server does not answer, or not with what was asked for */
+  /** All throw ServerRefusal, or another Error when the server does not answer. */
   features(): Promise<Set<string>>;
   decide(operations: readonly RemoteOperation[]): Promise<RemoteDecision[]>;
   end(operations: readonly EndedOperation[]): Promise<void>;
+}
+
+/** The server answered, but did not do what was asked. */
+export class ServerRefusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string | null,
+    message: string,
+  ) {
+    super(`The billing server answered ${status}: ${message}`);
+  }
 }
 
 const DECIDE = /* GraphQL */ `
@@ -35,6 +46,11 @@ const FEATURES = '{ __type(name: "Feature") { enumValues { name } } }';
 /** Of nobody: refused without a look at the database. */
 const NOTHING =
   'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
+
+interface GraphQLAnswer<T> {
+  data?: T | null;
+  errors?: { message: string; extensions?: { code?: string } }[];
+}
 
 interface DecisionAnswer {
   allowed: boolean;
@@ -67,10 +83,10 @@ export function createBillingClient(options: {
       body: JSON.stringify({ query, variables }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const { data, errors } = (await response.json()) as { data?: T; errors?: { message: string }[] };
-    if (errors || !data)
-      throw new Error(`The billing server answered ${response.status}: ${errors?.[0]?.message ?? 'no data'}`);
-    return data;
+    const { data, errors } = (await response.json()) as GraphQLAnswer<T>;
+    if (data && !errors) return data;
+    const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
+    throw new ServerRefusal(response.status, extensions?.code ?? null, message);
   }
 
   return {

@@ -4,11 +4,10 @@ import { badInput } from '../errors.js';
 import { EndedOperationInput, OperationDecision, OperationInput } from '../schema/decision.js';
 import type { ConsumeInput } from '../schema/metering.js';
 import { parseWindow } from '../services/admission/fieldLimit.js';
+import { MAX_OPERATIONS } from '../services/limits/operationBounds.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { StorageAmounts } from '../services/storage/storage.js';
 import type { Context } from './context.js';
-
-const MAX_OPERATIONS = 500;
 
 /** @throws BAD_USER_INPUT */
 function bound(argument: string, items: readonly unknown[]): void {

@@ -1,12 +1,10 @@
 import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
+import { MAX_NAME_LENGTH, MAX_PARTS } from '../services/limits/operationBounds.js';
 import { ConsumeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsCount } from './validators.js';
-
-const MAX_NAME_LENGTH = 200;
-const MAX_PARTS = 500;
 
 @InputType({ description: 'A limit of one field’s own, as `@rateLimited(max, window)` says it.' })
 export class FieldLimitInput {
