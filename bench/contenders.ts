@@ -20,6 +20,11 @@ export const FLEXIBLE = peer('Apollo, rate-limiter-flexible', 'rateLimiterFlexib
 /** As it is shipped it stores nothing. */
 export const SHIPPED = peer('Apollo, graphql-rate-limit', 'graphqlRateLimit', async () => 0);
 
+/** No server of ours: the same Apollo Server, with its schema enforced on the database. */
+export const LIBRARY = peer('Apollo, our library', 'library', (models) =>
+  sumOf(models, 'usage_days', '$calls'),
+);
+
 export const ALONE = ours('Continuum, one instance');
 export const SHARED = ours('Continuum, two instances');
 

@@ -2,19 +2,22 @@
  * What the peers have in common: Apollo's standalone server with the type and the resolver of the metered operation,
  * as ours has them. It authenticates nobody, and takes the tenant from a header.
  */
-import { ApolloServer } from '@apollo/server';
+import type { IncomingHttpHeaders } from 'node:http';
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
-import type { GraphQLResolveInfo } from 'graphql';
+import { MapperKind, mapSchema } from '@graphql-tools/utils';
+import { buildSchema, type GraphQLResolveInfo, type GraphQLScalarType, type GraphQLSchema } from 'graphql';
 import type { Connection } from 'mongoose';
 import { pino } from 'pino';
 import { connectDatabase } from '../../src/database.js';
+import { limitDirectivesSdl } from '../../src/library/index.js';
 import { createModels } from '../../src/models/models.js';
 import { memoryView } from '../../src/resolvers/views.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema/scalars.js';
 import { createMemories } from '../../src/services/memories/memories.js';
 import { createStorage } from '../../src/services/storage/storage.js';
 
-const TYPES = `
+const TYPES = /* GraphQL */ `
   scalar BigInt
   scalar DateTime
   scalar JSONObject
@@ -28,12 +31,24 @@ const TYPES = `
     createdAt: DateTime!
   }
   type Query {
-    memory(id: ID!): Memory
+    memory(id: ID!): Memory @rateLimited
   }
 `;
 
+const SCALARS: Record<string, GraphQLScalarType> = {
+  BigInt: BigIntScalar,
+  DateTime: DateTimeScalar,
+  JSONObject: JsonObjectScalar,
+};
+
 export interface PeerContext {
   tenantId: string;
+  headers: IncomingHttpHeaders;
+}
+
+export interface Enforced {
+  schema: GraphQLSchema;
+  plugins: ApolloServerPlugin<PeerContext>[];
 }
 
 /** Comes before the resolver. @throws when the call is refused */
@@ -51,6 +66,7 @@ const clock = { now: Date.now };
 /** Serves, and tells its parent where. The parent gives the settings as the one argument, in JSON. */
 export async function serveMemories(
   createGuard?: (connection: Connection, settings: PeerSettings) => Guard,
+  enforce?: (schema: GraphQLSchema, settings: PeerSettings) => Promise<Enforced>,
 ): Promise<void> {
   const settings = JSON.parse(process.argv[2] as string) as PeerSettings;
   const models = createModels(await connectDatabase(settings.mongodbUri, log));
@@ -66,19 +82,19 @@ export async function serveMemories(
     const found = await memories.find(context.tenantId, args.id);
     return found && memoryView(found);
   };
+  const plain = mapSchema(buildSchema(`${limitDirectivesSdl}${TYPES}`), {
+    [MapperKind.SCALAR_TYPE]: (type) => SCALARS[type.name] ?? type,
+    [MapperKind.QUERY_ROOT_FIELD]: (field) => ({ ...field, resolve: memory }),
+  });
+  const { schema, plugins } = (await enforce?.(plain, settings)) ?? { schema: plain, plugins: [] };
   const server = new ApolloServer<PeerContext>({
-    typeDefs: TYPES,
-    resolvers: {
-      BigInt: BigIntScalar,
-      DateTime: DateTimeScalar,
-      JSONObject: JsonObjectScalar,
-      Query: { memory },
-    },
+    schema,
+    plugins,
     includeStacktraceInErrorResponses: false,
   });
   const { url } = await startStandaloneServer(server, {
     listen: { port: 0, host: '127.0.0.1' },
-    context: async ({ req }) => ({ tenantId: String(req.headers['x-tenant']) }),
+    context: async ({ req: { headers } }) => ({ tenantId: String(headers['x-tenant']), headers }),
   });
   process.send?.({ url });
   process.on('disconnect', () => process.exit(0));

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { BenchServer } from '../server.js';
 import type { PeerSettings } from './memoryServer.js';
 
-export type PeerName = 'bareApollo' | 'rateLimiterFlexible' | 'graphqlRateLimit';
+export type PeerName = 'bareApollo' | 'rateLimiterFlexible' | 'graphqlRateLimit' | 'library';
 
 /** Resolves when it listens. */
 export async function startPeer(name: PeerName, settings: PeerSettings): Promise<BenchServer> {

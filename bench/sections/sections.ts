@@ -3,10 +3,11 @@ import { admission } from './admission.js';
 import { exact } from './exact.js';
 import { growth } from './growth.js';
 import { http } from './http.js';
+import { library } from './library.js';
 import { usageEvents } from './usageEvents.js';
 
 /** In the order in which they run. */
-export const SECTIONS = { http, admission, exact, events: usageEvents, growth } satisfies Record<
+export const SECTIONS = { http, library, admission, exact, events: usageEvents, growth } satisfies Record<
   string,
   Section
 >;

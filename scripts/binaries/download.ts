@@ -21,27 +21,41 @@ export async function checkSum(file: string, algorithm: 'sha256' | 'md5', expect
 }
 
 /**
+ * Says every few seconds how far something is that takes long.
+ * @param describe asked each time; it is told how many seconds have passed
+ * @returns call it to end the reports
+ */
+export function reportEvery(
+  { program, log }: SourceContext,
+  describe: (seconds: number) => string | Promise<string>,
+): () => void {
+  const startedAt = Date.now();
+  const timer = setInterval(async () => {
+    const seconds = Math.round((Date.now() - startedAt) / 1000);
+    log(`${program.title}: ${await describe(seconds)}`);
+  }, REPORT_INTERVAL_MS);
+  return () => clearInterval(timer);
+}
+
+/**
  * Says every few seconds how far a download is.
  * @param totalBytes the expected size; 0 when it is unknown
  * @param receivedBytes asked each time
  * @returns call it to end the reports
  */
 export function reportProgress(
-  { program, log }: SourceContext,
+  context: SourceContext,
   totalBytes: number,
   receivedBytes: () => number | Promise<number>,
 ): () => void {
-  const startedAt = Date.now();
-  const timer = setInterval(async () => {
+  return reportEvery(context, async (seconds) => {
     const received = await receivedBytes();
-    const seconds = Math.round((Date.now() - startedAt) / 1000);
     const share =
       totalBytes > 0
         ? ` of ${megabytes(totalBytes)} (${Math.min(100, Math.round((received / totalBytes) * 100))} %)`
         : '';
-    log(`${program.title}: downloading, ${megabytes(received)}${share}, ${seconds} s`);
-  }, REPORT_INTERVAL_MS);
-  return () => clearInterval(timer);
+    return `downloading, ${megabytes(received)}${share}, ${seconds} s`;
+  });
 }
 
 export function megabytes(bytes: number): string {

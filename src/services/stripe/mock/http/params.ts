@@ -14,11 +14,23 @@ export const natural = z
   .regex(/^\d{1,15}$/, 'integer')
   .transform(Number);
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-const anything = z.unknown().optional();
+/** An object whose content is not looked at. */
+export const object = z.record(z.string(), z.unknown());
+/** One that an empty value clears. */
+export const clearableObject = z.union([z.literal(''), object]);
+/** An object that says at least whether something is on. */
+export const toggle = z.looseObject({ enabled: flag });
+export const prorationBehavior = z.enum(['always_invoice', 'create_prorations', 'none']);
+export const taxBehavior = z.enum(['exclusive', 'inclusive', 'unspecified']);
+/** A language, as `fr` or `pt-BR`. */
+export const locale = text.regex(/^(auto|[a-z]{2,3}(-[A-Z0-9]{2,3})?)$/, 'must be a locale');
 
-/** Parameters of Stripe's that are taken and have no effect here. */
-export const ignoring = <const Name extends string>(...names: Name[]) =>
-  Object.fromEntries(names.map((name) => [name, anything])) as Record<Name, typeof anything>;
+/** Parameters of Stripe's that have no effect here; their form is checked all the same. */
+export const ignoring = <const Name extends string, Schema extends z.ZodType>(
+  schema: Schema,
+  ...names: Name[]
+) =>
+  Object.fromEntries(names.map((name) => [name, schema.optional()])) as Record<Name, z.ZodOptional<Schema>>;
 
 /** A list, sent as an object with the keys 0, 1, 2; an empty string is an empty list. */
 export const listOf = <Element extends z.ZodType>(element: Element, max = 100) =>
@@ -30,6 +42,9 @@ export const listOf = <Element extends z.ZodType>(element: Element, max = 100) =
     const entries = value as Record<string, unknown>;
     return keys.sort((a, b) => Number(a) - Number(b)).map((key) => entries[key]);
   }, z.array(element).max(max));
+
+/** A list whose content is not looked at. */
+export const list = listOf(z.unknown());
 
 export const expand = listOf(text, 20).optional();
 

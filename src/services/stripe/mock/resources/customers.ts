@@ -5,12 +5,16 @@ import { changedFields } from '../events.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
   clearable,
+  clearableObject,
   email,
   expand,
+  flag,
   ignoring,
   integer,
+  list,
   listOf,
   metadata,
+  object,
   range,
   text,
 } from '../http/params.js';
@@ -18,6 +22,7 @@ import { customers } from '../objects/customer.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
 import { subscriptions } from '../objects/subscription.js';
 import { operation } from '../operation.js';
+import { methodType } from './paymentMethods.js';
 
 const MAX_SUBSCRIPTIONS = 100;
 
@@ -32,23 +37,25 @@ const details = {
   invoice_settings: z
     .strictObject({
       default_payment_method: clearable.optional(),
-      ...ignoring('custom_fields', 'footer', 'rendering_options'),
+      ...ignoring(list, 'custom_fields'),
+      ...ignoring(clearable, 'footer'),
+      ...ignoring(clearableObject, 'rendering_options'),
     })
     .optional(),
   expand,
-  ...ignoring(
-    'address',
-    'business_name',
-    'individual_name',
-    'shipping',
-
-    'tax',
-    'tax_exempt',
-    'validate',
-  ),
+  ...ignoring(clearableObject, 'address'),
+  ...ignoring(z.union([z.literal(''), z.looseObject({ address: object, name: text })]), 'shipping'),
+  ...ignoring(clearable, 'business_name', 'individual_name'),
+  ...ignoring(object, 'tax'),
+  ...ignoring(z.enum(['', 'exempt', 'none', 'reverse']), 'tax_exempt'),
+  ...ignoring(flag, 'validate'),
 };
-const creation = z.strictObject({ ...details, payment_method: text.optional(), ...ignoring('tax_id_data') });
-const change = z.strictObject({ ...details, ...ignoring('default_source') });
+const creation = z.strictObject({
+  ...details,
+  payment_method: text.optional(),
+  ...ignoring(list, 'tax_id_data'),
+});
+const change = z.strictObject({ ...details, ...ignoring(text, 'default_source') });
 
 export const customerOperations = [
   operation(
@@ -72,7 +79,7 @@ export const customerOperations = [
   operation(
     'GET',
     '/v1/customers/:id/payment_methods',
-    z.strictObject({ ...page, type: text.optional() }),
+    z.strictObject({ ...page, type: methodType.optional() }),
     async (call, { type, ...params }) => {
       await call.tx.get(customers, call.id);
       return listObjects(call, paymentMethods, params, [

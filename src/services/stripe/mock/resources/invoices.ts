@@ -4,7 +4,19 @@ import { announcePayment, collectAgain } from '../billing/invoicing.js';
 import { previewInvoice } from '../billing/preview.js';
 import { cardDeclined, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
-import { expand, flag, ignoring, integer, listOf, metadata, natural, range, text } from '../http/params.js';
+import {
+  expand,
+  flag,
+  ignoring,
+  integer,
+  listOf,
+  metadata,
+  natural,
+  object,
+  prorationBehavior,
+  range,
+  text,
+} from '../http/params.js';
 import { invoices } from '../objects/invoice.js';
 import { subscriptions } from '../objects/subscription.js';
 import { operation } from '../operation.js';
@@ -25,12 +37,13 @@ const preview = z.strictObject({
         }),
         20,
       ).optional(),
-      proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
+      proration_behavior: prorationBehavior.optional(),
       proration_date: integer.optional(),
-      ...ignoring('cancel_at_period_end', 'billing_cycle_anchor'),
+      ...ignoring(flag, 'cancel_at_period_end'),
+      ...ignoring(z.union([text, object]), 'billing_cycle_anchor'),
     })
     .optional(),
-  ...ignoring('preview_mode'),
+  ...ignoring(z.enum(['next', 'recurring']), 'preview_mode'),
   expand,
 });
 
@@ -46,7 +59,7 @@ export const invoiceOperations = [
   operation(
     'POST',
     '/v1/invoices/:id/pay',
-    z.strictObject({ expand, paid_out_of_band: flag.optional(), ...ignoring('off_session') }),
+    z.strictObject({ expand, paid_out_of_band: flag.optional(), ...ignoring(flag, 'off_session') }),
     async (call, params) => {
       const invoice = await call.tx.get(invoices, call.id);
       const id = idOf(invoice.body.parent?.subscription_details?.subscription) ?? '';

@@ -7,6 +7,17 @@ import { customers } from '../objects/customer.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
 import { operation } from '../operation.js';
 
+/** Those that Stripe knows; here all are cards. */
+export const methodType = z.enum(
+  (
+    'acss_debit affirm afterpay_clearpay alipay alma amazon_pay au_becs_debit bacs_debit bancontact billie bizum blik ' +
+    'boleto card cashapp crypto custom customer_balance eps fpx giropay grabpay ideal kakao_pay klarna konbini kr_card ' +
+    'link mb_way mobilepay multibanco naver_pay nz_bank_account oxxo p24 pay_by_bank payco paynow paypal paypay payto ' +
+    'pix promptpay revolut_pay samsung_pay satispay scalapay sepa_debit sequra sofort sunbit swish twint upi ' +
+    'us_bank_account wechat_pay zip'
+  ).split(' '),
+);
+
 export const paymentMethodOperations = [
   operation('GET', '/v1/payment_methods/:id', z.strictObject({ expand }), async ({ tx, id }) => {
     return (await tx.get(paymentMethods, id)).body;
@@ -14,7 +25,7 @@ export const paymentMethodOperations = [
   operation(
     'GET',
     '/v1/payment_methods',
-    z.strictObject({ ...page, customer: text.optional(), type: text.optional() }),
+    z.strictObject({ ...page, customer: text.optional(), type: methodType.optional() }),
     (call, { customer, type, ...params }) =>
       listObjects(call, paymentMethods, params, [
         customer ? { 'refs.customer': customer } : {},

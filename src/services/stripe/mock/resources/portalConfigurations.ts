@@ -1,51 +1,72 @@
 import { z } from 'zod';
 import { listObjects, page } from '../http/pagination.js';
-import { clearable, expand, flag, ignoring, listOf, mergeMetadata, metadata, text } from '../http/params.js';
+import {
+  clearable,
+  expand,
+  flag,
+  ignoring,
+  listOf,
+  mergeMetadata,
+  metadata,
+  object,
+  prorationBehavior,
+  text,
+  toggle,
+} from '../http/params.js';
 import { mockId } from '../ids.js';
 import { buildFeatures, portalConfigurations } from '../objects/portalConfiguration.js';
 import { operation } from '../operation.js';
 import type { PortalConfigurationBody } from '../wire.js';
 
 const onOff = z.strictObject({ enabled: flag });
-const features = z.strictObject({
-  customer_update: z
-    .strictObject({ enabled: flag.optional(), allowed_updates: listOf(text, 10).optional() })
-    .optional(),
-  invoice_history: onOff.optional(),
-  payment_method_update: onOff.optional(),
-  subscription_cancel: z
-    .strictObject({
-      enabled: flag.optional(),
-      mode: z.enum(['at_period_end', 'immediately']).optional(),
-      ...ignoring('cancellation_reason', 'proration_behavior'),
-    })
-    .optional(),
-  subscription_update: z
-    .strictObject({
-      enabled: flag.optional(),
-      default_allowed_updates: listOf(z.enum(['price', 'promotion_code', 'quantity']), 3).optional(),
-      products: listOf(z.strictObject({ product: text, prices: listOf(text, 20) }), 20).optional(),
-      proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
-      schedule_at_period_end: z
-        .strictObject({
-          conditions: listOf(
-            z.strictObject({ type: z.enum(['decreasing_item_amount', 'shortening_interval']) }),
-            2,
-          ).optional(),
-        })
-        .optional(),
-    })
-    .optional(),
-});
+const customerDetail = z.enum(['address', 'email', 'name', 'phone', 'shipping', 'tax_id']);
+/** @param enabled a new configuration says of each feature that it names whether it is on */
+const featuresWith = <Enabled extends z.ZodType<boolean | undefined>>(enabled: Enabled) =>
+  z.strictObject({
+    customer_update: z
+      .strictObject({ enabled, allowed_updates: listOf(customerDetail, 10).optional() })
+      .optional(),
+    invoice_history: onOff.optional(),
+    payment_method_update: onOff.optional(),
+    subscription_cancel: z
+      .strictObject({
+        enabled,
+        mode: z.enum(['at_period_end', 'immediately']).optional(),
+        ...ignoring(toggle, 'cancellation_reason'),
+        ...ignoring(prorationBehavior, 'proration_behavior'),
+      })
+      .optional(),
+    subscription_update: z
+      .strictObject({
+        enabled,
+        default_allowed_updates: listOf(z.enum(['price', 'promotion_code', 'quantity']), 3).optional(),
+        products: listOf(z.strictObject({ product: text, prices: listOf(text, 20) }), 20).optional(),
+        proration_behavior: prorationBehavior.optional(),
+        schedule_at_period_end: z
+          .strictObject({
+            conditions: listOf(
+              z.strictObject({ type: z.enum(['decreasing_item_amount', 'shortening_interval']) }),
+              2,
+            ).optional(),
+          })
+          .optional(),
+      })
+      .optional(),
+  });
 const details = {
   name: clearable.optional(),
   default_return_url: clearable.optional(),
   metadata,
   expand,
-  ...ignoring('business_profile', 'login_page'),
+  ...ignoring(object, 'business_profile'),
+  ...ignoring(toggle, 'login_page'),
 };
-const creation = z.strictObject({ ...details, features });
-const change = z.strictObject({ ...details, features: features.optional(), active: flag.optional() });
+const creation = z.strictObject({ ...details, features: featuresWith(flag) });
+const change = z.strictObject({
+  ...details,
+  features: featuresWith(flag.optional()).optional(),
+  active: flag.optional(),
+});
 
 function apply(body: PortalConfigurationBody, params: z.infer<typeof change>, nowS: number): void {
   if (params.features) body.features = buildFeatures(params.features);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { missingParameter } from '../http/errors.js';
-import { expand, ignoring, text, webUrl } from '../http/params.js';
+import { expand, ignoring, locale, object, text, webUrl } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { customers } from '../objects/customer.js';
 import { portalSessions } from '../objects/portalSession.js';
@@ -10,11 +10,11 @@ import type { PortalSessionBody } from '../wire.js';
 const creation = z.strictObject({
   customer: text.optional(),
   return_url: webUrl.optional(),
-  locale: text.optional(),
+  locale: locale.optional(),
   expand,
   configuration: text.optional(),
   flow_data: z
-    .strictObject({ type: z.enum(['payment_method_update']), ...ignoring('after_completion') })
+    .strictObject({ type: z.enum(['payment_method_update']), ...ignoring(object, 'after_completion') })
     .optional(),
 });
 

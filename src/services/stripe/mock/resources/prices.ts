@@ -11,7 +11,9 @@ import {
   mergeMetadata,
   metadata,
   natural,
+  object,
   range,
+  taxBehavior,
   text,
 } from '../http/params.js';
 import { mockId } from '../ids.js';
@@ -24,12 +26,12 @@ const creation = z.strictObject({
   currency: text,
   unit_amount: natural,
   product: text.optional(),
-  product_data: z.strictObject({ name: text, ...ignoring('metadata') }).optional(),
+  product_data: z.strictObject({ name: text, ...ignoring(object, 'metadata') }).optional(),
   recurring: z
     .strictObject({
       interval: z.enum(['day', 'week', 'month', 'year']),
       interval_count: integer.optional(),
-      ...ignoring('usage_type'),
+      ...ignoring(z.enum(['licensed', 'metered']), 'usage_type'),
     })
     .optional(),
   active: flag.optional(),
@@ -38,7 +40,8 @@ const creation = z.strictObject({
   metadata,
   expand,
   transfer_lookup_key: flag.optional(),
-  ...ignoring('billing_scheme', 'tax_behavior'),
+  ...ignoring(z.enum(['per_unit', 'tiered']), 'billing_scheme'),
+  ...ignoring(taxBehavior, 'tax_behavior'),
 });
 const change = z.strictObject({
   active: flag.optional(),
@@ -47,7 +50,7 @@ const change = z.strictObject({
   metadata,
   expand,
   transfer_lookup_key: flag.optional(),
-  ...ignoring('tax_behavior'),
+  ...ignoring(taxBehavior, 'tax_behavior'),
 });
 
 function apply(body: PriceBody, params: z.infer<typeof change>): void {

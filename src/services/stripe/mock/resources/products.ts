@@ -6,6 +6,7 @@ import {
   expand,
   flag,
   ignoring,
+  list,
   listOf,
   mergeMetadata,
   metadata,
@@ -22,17 +23,17 @@ const details = {
   description: clearable.optional(),
   metadata,
   expand,
-  ...ignoring(
-    'images',
-    'marketing_features',
-    'shippable',
-    'statement_descriptor',
-    'tax_code',
-    'unit_label',
-    'url',
-  ),
+  ...ignoring(list, 'images', 'marketing_features'),
+  ...ignoring(flag, 'shippable'),
+  ...ignoring(text, 'statement_descriptor'),
+  ...ignoring(clearable, 'tax_code', 'unit_label', 'url'),
 };
-const creation = z.strictObject({ ...details, id: text.optional(), name: text, ...ignoring('type') });
+const creation = z.strictObject({
+  ...details,
+  id: text.optional(),
+  name: text,
+  ...ignoring(z.enum(['good', 'service']), 'type'),
+});
 const change = z.strictObject({ ...details, name: text.optional(), default_price: text.optional() });
 
 function apply(body: ProductBody, params: Omit<z.infer<typeof change>, 'expand'>, nowS: number): void {

@@ -8,7 +8,11 @@ import {
   listOf,
   metadata,
   natural,
+  object,
+  prorationBehavior,
+  taxBehavior,
   text,
+  toggle,
 } from '../http/params.js';
 
 const cancelAt = z.union([z.literal(''), z.enum(['min_period_end', 'max_period_end']), integer]).optional();
@@ -16,7 +20,7 @@ export const cancellationDetails = z
   .strictObject({
     comment: clearable.optional(),
     feedback: clearable.optional(),
-    ...ignoring('feedback_option'),
+    ...ignoring(text, 'feedback_option'),
   })
   .optional();
 export const priceData = z
@@ -28,7 +32,7 @@ export const priceData = z
       interval: z.enum(['day', 'week', 'month', 'year']),
       interval_count: integer.optional(),
     }),
-    ...ignoring('tax_behavior'),
+    ...ignoring(taxBehavior, 'tax_behavior'),
   })
   .optional();
 const item = {
@@ -56,10 +60,11 @@ const shared = {
     })
     .optional(),
   expand,
-  ...ignoring('automatic_tax'),
+  ...ignoring(toggle, 'automatic_tax'),
   collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
   days_until_due: natural.optional(),
-  ...ignoring('off_session', 'payment_settings'),
+  ...ignoring(flag, 'off_session'),
+  ...ignoring(object, 'payment_settings'),
 };
 export const creation = z.strictObject({
   ...shared,
@@ -67,15 +72,21 @@ export const creation = z.strictObject({
   items: listOf(z.strictObject(item), 20),
   trial_period_days: natural.optional(),
   payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
-  ...ignoring('billing_mode', 'proration_behavior'),
+  ...ignoring(z.looseObject({ type: z.enum(['classic', 'flexible']) }), 'billing_mode'),
+  ...ignoring(prorationBehavior, 'proration_behavior'),
 });
 export const change = z.strictObject({
   ...shared,
   items: listOf(
-    z.strictObject({ ...item, id: text.optional(), deleted: flag.optional(), ...ignoring('clear_usage') }),
+    z.strictObject({
+      ...item,
+      id: text.optional(),
+      deleted: flag.optional(),
+      ...ignoring(flag, 'clear_usage'),
+    }),
     20,
   ).optional(),
-  proration_behavior: z.enum(['always_invoice', 'create_prorations', 'none']).optional(),
+  proration_behavior: prorationBehavior.optional(),
   proration_date: integer.optional(),
   payment_behavior: z.enum(['allow_incomplete', 'default_incomplete', 'error_if_incomplete']).optional(),
   cancellation_details: cancellationDetails,

@@ -13,6 +13,7 @@ import {
   mergeMetadata,
   metadata,
   natural,
+  prorationBehavior,
   range,
   text,
 } from '../http/params.js';
@@ -24,7 +25,6 @@ import { type Call, operation } from '../operation.js';
 import type { PhaseBody, ScheduleBody } from '../wire.js';
 
 const creation = z.strictObject({ from_subscription: text, metadata, expand });
-const proration = z.enum(['always_invoice', 'create_prorations', 'none']).optional();
 const phase = z.strictObject({
   items: listOf(z.strictObject({ price: text, quantity: natural.optional() }), 20),
   start_date: integer.optional(),
@@ -33,12 +33,12 @@ const phase = z.strictObject({
     .strictObject({ interval: z.enum(['day', 'week', 'month', 'year']), interval_count: integer.optional() })
     .optional(),
   discounts: listOf(z.strictObject({ discount: text.optional(), coupon: text.optional() })).optional(),
-  proration_behavior: proration,
+  proration_behavior: prorationBehavior.optional(),
   metadata,
 });
 const change = z.strictObject({
   end_behavior: z.enum(['cancel', 'release']).optional(),
-  proration_behavior: proration,
+  proration_behavior: prorationBehavior.optional(),
   phases: listOf(phase, 10).optional(),
   metadata,
   expand,
@@ -128,7 +128,7 @@ export const subscriptionScheduleOperations = [
   operation(
     'GET',
     '/v1/subscription_schedules',
-    z.strictObject({ ...page, created: range, customer: text.optional(), ...ignoring('scheduled') }),
+    z.strictObject({ ...page, created: range, customer: text.optional(), ...ignoring(flag, 'scheduled') }),
     (call, params) =>
       listObjects(call, schedules, params, [
         createdFilter(params.created),

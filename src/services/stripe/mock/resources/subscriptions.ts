@@ -8,7 +8,17 @@ import { startSubscription } from '../billing/start.js';
 import { updateSubscription } from '../billing/update.js';
 import { invalidRequest, missingParameter, noSuch } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
-import { expand, ignoring, mergeMetadata, range, text } from '../http/params.js';
+import {
+  expand,
+  flag,
+  ignoring,
+  integer,
+  mergeMetadata,
+  object,
+  prorationBehavior,
+  range,
+  text,
+} from '../http/params.js';
 import { customers } from '../objects/customer.js';
 import { subscribablePrice } from '../objects/price.js';
 import { type ItemTerms, type StoredSubscription, subscriptions } from '../objects/subscription.js';
@@ -101,7 +111,7 @@ export const subscriptionOperations = [
     z.strictObject({
       cancellation_details: cancellationDetails,
       expand,
-      ...ignoring('invoice_now', 'prorate'),
+      ...ignoring(flag, 'invoice_now', 'prorate'),
     }),
     async (call, { cancellation_details: details }) => {
       const stored = await call.tx.get(subscriptions, call.id);
@@ -115,7 +125,11 @@ export const subscriptionOperations = [
   operation(
     'POST',
     '/v1/subscriptions/:id/pause',
-    z.strictObject({ expand, ...ignoring('bill_for', 'invoicing_behavior', 'type') }),
+    z.strictObject({
+      expand,
+      ...ignoring(object, 'bill_for'),
+      ...ignoring(text, 'invoicing_behavior', 'type'),
+    }),
     async (call) => {
       const stored = await call.tx.get(subscriptions, call.id);
       if (!['active', 'trialing'].includes(stored.body.status)) {
@@ -131,7 +145,9 @@ export const subscriptionOperations = [
     z.strictObject({
       expand,
       billing_cycle_anchor: z.strictObject({ type: z.enum(['now', 'unchanged']) }).optional(),
-      ...ignoring('payment_behavior', 'proration_behavior', 'proration_date'),
+      ...ignoring(text, 'payment_behavior'),
+      ...ignoring(prorationBehavior, 'proration_behavior'),
+      ...ignoring(integer, 'proration_date'),
     }),
     async (call) => {
       const stored = await call.tx.get(subscriptions, call.id);

@@ -6,17 +6,19 @@ import { webhookEndpoints } from '../objects/webhookEndpoint.js';
 import { operation } from '../operation.js';
 import type { WebhookEndpointBody } from '../wire.js';
 
+/** `*` for all. */
+const eventType = text.regex(/^(\*|\w+(\.\w+)+)$/, 'must be a type of event');
 const details = { description: clearable.optional(), metadata, expand };
 const creation = z.strictObject({
   ...details,
   url: webUrl,
-  enabled_events: listOf(text, 300),
-  api_version: text.optional(),
+  enabled_events: listOf(eventType, 300),
+  api_version: text.regex(/^\d{4}-\d\d-\d\d(\.[a-z]+)?$/, 'must be a version').optional(),
 });
 const change = z.strictObject({
   ...details,
   url: webUrl.optional(),
-  enabled_events: listOf(text, 300).optional(),
+  enabled_events: listOf(eventType, 300).optional(),
   disabled: flag.optional(),
 });
 

@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildSchema } from 'graphql';
+import { enforceLimits, type Limits, limitDirectivesSdl, remoteLimits } from '../../src/library/index.js';
+import { ApiKeyScope } from '../../src/services/identity/principal.js';
+import type { Bench } from '../bench.js';
+import { APOLLO, FLEXIBLE, LIBRARY } from '../contenders.js';
+import { median, quantile } from '../median.js';
+import { type Findings, type Row, ratioTarget, type Target } from '../report.js';
+import { compete, type Standing } from '../rounds.js';
+import { type BenchServer, OPERATOR_KEY, startOurServer } from '../server.js';
+import { type BusyTenant, PLENTY, readMemory, storeBusyTenants } from '../stored/tenants.js';
+import { CONNECTIONS, underLoad, warmUp } from '../underLoad.js';
+
+const CONTENDERS = [APOLLO, FLEXIBLE, LIBRARY];
+const WANTED_DECISIONS = 3_000;
+const PACE_PER_SECOND = 500;
+const PACED_SECONDS = { whole: 10, quick: 3 };
+const WANTED_P99_MS = 10;
+const FIELDS = 1_000;
+const WANTED_START_MS = 50;
+const STARTS = 9;
+
+/** A team's own schema, enforced by the library. */
+export async function library(bench: Bench): Promise<Findings> {
+  const enforced = await measureDirect(bench);
+  const asked = await measureRemote(bench);
+  return {
+    tables: [
+      { title: "A team's own Apollo Server", unit: 'requests/s', rows: enforced.rows },
+      { title: 'Decisions that are asked of a server', unit: 'decisions/s', rows: asked.rows },
+    ],
+    targets: [...enforced.targets, ...asked.targets, startTarget(asked.limits)],
+    method: METHOD,
+  };
+}
+
+async function measureDirect(bench: Bench): Promise<{ rows: Row[]; targets: Target[] }> {
+  const { mongod, busyTenants, load, progress } = bench;
+  const requests = readMemory(busyTenants);
+  const servers: BenchServer[] = [];
+  try {
+    for (const [i, contender] of CONTENDERS.entries()) {
+      progress(`${contender.name} starts`);
+      const database = `library_${i}`;
+      await storeBusyTenants(await mongod.create(database), busyTenants);
+      const server = await contender.start(mongod.uriOf(database), PLENTY);
+      servers.push(server);
+      await warmUp(load, server, requests);
+    }
+    const standings = await compete(
+      CONTENDERS.map(({ name }, i) => underLoad(name, load, servers[i] as BenchServer, requests)),
+      bench,
+    );
+    const [, flexible, ours] = standings as [Standing, Standing, Standing];
+    return {
+      rows: standings.map(({ name, ...measured }) => ({ peer: name, ...measured })),
+      targets: [
+        ratioTarget(`${LIBRARY.name} to ${APOLLO.name}`, 0.7, ours.ratio),
+        ratioTarget(`${LIBRARY.name} to ${FLEXIBLE.name}`, 1, ours.throughput / flexible.throughput),
+      ],
+    };
+  } finally {
+    await Promise.all(servers.map((server) => server.end('SIGTERM')));
+  }
+}
+
+async function measureRemote(bench: Bench): Promise<{ rows: Row[]; targets: Target[]; limits: Limits }> {
+  const { mongod, busyTenants, quick, seconds, rounds, progress } = bench;
+  await storeBusyTenants(await mongod.create('library_remote'), busyTenants);
+  const server = await startOurServer(mongod.uriOf('library_remote'));
+  try {
+    const serviceKey = await makeServiceKey(server.url);
+    const url = new URL('/', server.url).href;
+    const limits = await remoteLimits({ url, serviceKey, whenAway: 'refuse', timeoutMs: 30_000 });
+    const decide = createDecider(limits, busyTenants);
+    progress('each tenant asks once');
+    await Promise.all(busyTenants.map(() => decide()));
+    const throughputs: number[] = [];
+    const tookMs: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      progress(`round ${round + 1} of ${rounds}: as many decisions as it takes`);
+      const measured = await asFastAsPossible(decide, seconds);
+      throughputs.push(measured.length / seconds);
+      tookMs.push(...measured);
+    }
+    progress(`${PACE_PER_SECOND} decisions a second`);
+    const paced = await atPace(decide, PACED_SECONDS[quick ? 'quick' : 'whole']);
+    const p99Ms = quantile(paced, 0.99);
+    return {
+      limits,
+      rows: [
+        {
+          peer: `${CONNECTIONS} at once`,
+          throughput: median(throughputs),
+          p50Ms: median(tookMs),
+          p99Ms: quantile(tookMs, 0.99),
+        },
+        { peer: 'at a pace', throughput: PACE_PER_SECOND, p50Ms: median(paced), p99Ms },
+      ],
+      targets: [
+        ratioTarget(
+          'The library by asking: decisions in a second, of one process',
+          WANTED_DECISIONS,
+          median(throughputs),
+        ),
+        {
+          what: `The library by asking, at ${PACE_PER_SECOND}/s: p99 of a decision`,
+          wanted: `under ${WANTED_P99_MS} ms`,
+          measured: `${p99Ms.toFixed(1)} ms`,
+          met: p99Ms < WANTED_P99_MS,
+        },
+      ],
+    };
+  } finally {
+    await server.end('SIGTERM');
+  }
+}
+
+async function makeServiceKey(url: string): Promise<string> {
+  const query = 'mutation { createApiKey(input: { name: "bench", scopes: [ENFORCE] }) { secret } }';
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-api-key': OPERATOR_KEY },
+    body: JSON.stringify({ query }),
+  });
+  const { data } = (await response.json()) as { data: { createApiKey: { secret: string } } };
+  return data.createApiKey.secret;
+}
+
+/** @returns a function that asks for one call of some tenant, by turns, and tells how long that took */
+function createDecider(limits: Limits, tenants: readonly BusyTenant[]): () => Promise<number> {
+  let asked = 0;
+  return async () => {
+    const { key: apiKey } = tenants[asked++ % tenants.length] as BusyTenant;
+    const caller = { apiKey, address: null, scope: ApiKeyScope.READ };
+    const startedMs = performance.now();
+    const taken = await limits.take(caller, {
+      charges: [{ endpoint: 'lamps', calls: 1 }],
+      features: [],
+      fieldLimits: [],
+      stores: new Map(),
+      concurrent: true,
+    });
+    if (taken.kind === 'refused') throw taken.error;
+    await taken.end({ failed: false, unearned: [] });
+    return performance.now() - startedMs;
+  };
+}
+
+async function asFastAsPossible(decide: () => Promise<number>, seconds: number): Promise<number[]> {
+  const tookMs: number[] = [];
+  const untilMs = performance.now() + seconds * 1000;
+  async function client(): Promise<void> {
+    while (performance.now() < untilMs) tookMs.push(await decide());
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, client));
+  return tookMs;
+}
+
+/** Each begins when it is due, however long those before it take. */
+async function atPace(decide: () => Promise<number>, seconds: number): Promise<number[]> {
+  const startedMs = performance.now();
+  const dueMs = (n: number) => startedMs + (n * 1000) / PACE_PER_SECOND;
+  const all: Promise<number>[] = [];
+  while (all.length < PACE_PER_SECOND * seconds) {
+    const waitMs = dueMs(all.length) - performance.now();
+    if (waitMs > 0) await sleep(waitMs);
+    for (let due = dueMs(all.length); due <= performance.now(); due = dueMs(all.length)) {
+      const lateMs = performance.now() - due;
+      all.push(decide().then((tookMs) => tookMs + lateMs));
+    }
+  }
+  return Promise.all(all);
+}
+
+/** What a large schema adds to a service's start. */
+function startTarget(limits: Limits): Target {
+  const fields = Array.from(
+    { length: FIELDS },
+    (_, i) => `f${i}(id: ID): Int @rateLimited(cost: ${(i % 9) + 1})`,
+  );
+  const types = Array.from(
+    { length: FIELDS / 10 },
+    (_, i) => `type T${i} { ${fields.slice(i * 10, i * 10 + 10).join(' ')} }`,
+  );
+  const roots = types.map((_, i) => `t${i}: T${i}`);
+  const sdl = `${limitDirectivesSdl} ${types.join(' ')} type Query { ${roots.join(' ')} }`;
+  const tookMs = Array.from({ length: STARTS }, () => {
+    const schema = buildSchema(sdl);
+    const startedMs = performance.now();
+    enforceLimits(schema, { limits });
+    return performance.now() - startedMs;
+  });
+  // The first has not been compiled yet: that is the start of a service.
+  const [first = Number.NaN] = tookMs;
+  return {
+    what: `The library: a schema of ${FIELDS} fields is enforced in`,
+    wanted: `under ${WANTED_START_MS} ms`,
+    measured: `${first.toFixed(1)} ms`,
+    met: first < WANTED_START_MS,
+  };
+}
+
+const METHOD = `The peers are those of the metered operation; ours is the same Apollo Server, whose schema is enforced by
+the library on its database, with nothing of our server. Asked decisions are of one client process, which asks a server
+process over loopback: ${CONNECTIONS} at once, by turns for all tenants, then ${PACE_PER_SECOND} a second, each from the
+moment that it is due. The large schema is enforced for the first time in its process.`;

@@ -1,0 +1,266 @@
+/**
+ * A live-mode server and its account, taken through everything that makes a call to Stripe. Here our mock is Stripe,
+ * since it remembers what it was told; the server reaches it over HTTP, by STRIPE_API_BASE.
+ */
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import { readStripeSetupConfig } from '../../src/config.js';
+import { UsageReportStatus } from '../../src/models/usageReport.js';
+import { setUpAccount } from '../../src/services/stripe/accountSetup.js';
+import { createStripeClient } from '../../src/services/stripe/stripeClient.js';
+import { askCheckout } from '../support/billing.js';
+import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { openStripeBridge } from '../support/stripeBridge.js';
+import { thinOf } from '../support/stripeSide.js';
+import { teamCatalogueFile } from '../support/teamCatalogue.js';
+import { type Harness, openHarness, SECRET } from '../unit/stripe/mock/harness.js';
+import type { StripeRequest } from './requests.js';
+
+const KEY = 'sk_test_contract';
+const PUBLIC_URL = 'https://billing.example';
+const DAY_MS = 86_400_000;
+
+/** @returns what `npm run stripe:setup` says to set */
+export async function setUp(
+  apiBase: string,
+  env: Record<string, string> = {},
+): Promise<Record<string, string>> {
+  const config = readStripeSetupConfig({ STRIPE_SECRET_KEY: KEY, STRIPE_API_BASE: apiBase, ...env });
+  const stripe = createStripeClient(config.stripe, null, null);
+  const { environment } = await setUpAccount({ ...config, stripe, clock: { now: Date.now } });
+  return environment;
+}
+
+export const startLive = (apiBase: string, env: Record<string, string>): Promise<TestServer> =>
+  startTestServer({
+    env: { STRIPE_SECRET_KEY: KEY, STRIPE_WEBHOOK_SECRET: SECRET, STRIPE_API_BASE: apiBase, ...env },
+  });
+
+/** @returns every request that was made, in order */
+export async function runCourse(): Promise<StripeRequest[]> {
+  const requests: StripeRequest[] = [];
+  let server: TestServer | undefined;
+  const harness = await openHarness({
+    prices: [],
+    webhookUrl: () => server && `${server.url}/v1/billing/webhook`,
+  });
+  const bridge = await openStripeBridge(async (input, init) => {
+    const request = new Request(input, init);
+    const { pathname, searchParams } = new URL(request.url);
+    const { method } = request;
+    const form = method === 'POST' ? new URLSearchParams(await request.clone().text()) : searchParams;
+    requests.push({ method, path: pathname, fields: [...form] });
+    return harness.mock.fetch(request);
+  });
+  try {
+    const environment = await setUpTwice(harness, bridge.url);
+    server = await startLive(bridge.url, environment);
+    const course = { server, harness };
+    await firstPurchase(course);
+    await tierChanges(course);
+    await contracts(course);
+    await accountPages(course);
+    await usage(course);
+    await thinEvents(course);
+    await reconcile(course);
+    return requests;
+  } finally {
+    await server?.stop();
+    await bridge.close();
+    await harness.close();
+  }
+}
+
+interface Course {
+  server: TestServer;
+  harness: Harness;
+}
+
+/** The second time the catalogue has another price, and an endpoint made by hand lacks events. */
+async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<string, string>> {
+  await setUp(apiBase, { PUBLIC_URL });
+  const other = 'https://other.example';
+  await stripe.webhookEndpoints.create({
+    url: `${other}/v1/billing/webhook`,
+    enabled_events: ['charge.refunded'],
+  });
+  const CATALOG_FILE = teamCatalogueFile({ pro: { monthlyPriceCents: 3_900 } });
+  return { CATALOG_FILE, ...(await setUp(apiBase, { PUBLIC_URL: other, CATALOG_FILE })) };
+}
+
+async function settled({ server, harness }: Course): Promise<void> {
+  await harness.mock.delivered();
+  await server.app.services.inbox.idle(20_000);
+}
+
+async function ask({ server }: Course, operation: string, key?: string) {
+  const { data, errors } = await server.gql(operation, key ? { key } : {});
+  expect(errors).toEqual([]);
+  return data;
+}
+
+async function checkout({ server }: Course, { key }: TestTenant, input: object = {}): Promise<string> {
+  const { data, errors } = await askCheckout(server, key, input);
+  expect(errors).toEqual([]);
+  return data.createCheckoutSession.id;
+}
+
+async function subscriber(course: Course, tier: string): Promise<TestTenant> {
+  const tenant = await course.server.createTenant();
+  await course.harness.mock.checkout.complete(await checkout(course, tenant, { tier }));
+  await settled(course);
+  return tenant;
+}
+
+async function subscriptionIdOf({ server }: Course, { id }: TestTenant): Promise<string> {
+  const stored = await server.app.models.billingSubscriptions.findById(id).lean();
+  return stored?.stripeSubscriptionId as string;
+}
+
+/** Begun, begun again, begun for another tier, paid. */
+async function firstPurchase(course: Course): Promise<void> {
+  const tenant = await course.server.createTenant();
+  const asked = { customerEmail: 'ada@example.com' };
+  const first = await checkout(course, tenant, asked);
+  expect(await checkout(course, tenant, asked)).toBe(first);
+  const other = await checkout(course, tenant, { ...asked, tier: 'TEAM' });
+  expect(other).not.toBe(first);
+  await course.harness.mock.checkout.complete(other);
+  await settled(course);
+  expect((await ask(course, '{ subscription { tier { name } } }', tenant.key)).subscription).toEqual({
+    tier: { name: 'TEAM' },
+  });
+}
+
+async function tierChanges(course: Course): Promise<void> {
+  const { stripe } = course.harness;
+  const tenant = await subscriber(course, 'PRO');
+  const step = async (field: string) => {
+    await ask(course, field, tenant.key);
+    await settled(course);
+  };
+  await step('{ previewTierChange(tier: TEAM) { amountDueNowCents } }');
+  await step('mutation { changeTier(input: { tier: TEAM }) { status } }');
+  await step('{ previewTierChange(tier: PRO) { nextInvoiceCents } }');
+  await step('mutation { changeTier(input: { tier: PRO }) { status } }');
+  await step('mutation { resumeSubscription { status } }');
+  await step('mutation { cancelSubscription { status } }');
+  await step('mutation { changeTier(input: { tier: PRO }) { status } }');
+  await step('mutation { cancelSubscription { status } }');
+  await step('mutation { resumeSubscription { status } }');
+  // As the portal ends one under flexible billing.
+  const id = await subscriptionIdOf(course, tenant);
+  const [item] = (await stripe.subscriptions.retrieve(id)).items.data;
+  await stripe.subscriptions.update(id, { cancel_at: item?.current_period_end as number });
+  await settled(course);
+  await step('mutation { resumeSubscription { status } }');
+  await stripe.rawRequest('POST', `/v1/subscriptions/${id}/pause`, {});
+  await settled(course);
+  await step('mutation { resumeSubscription { status } }');
+  await step('mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }');
+}
+
+/** One that begins, and one that a subscription of the tenant's own goes over to. */
+async function contracts(course: Course): Promise<void> {
+  const begin = ({ id }: TestTenant, more: string) =>
+    ask(
+      course,
+      `mutation { createEnterpriseSubscription(
+        input: { tenantId: "${id}", monthlyPriceCents: 100000, termMonths: 12 ${more} }) { status } }`,
+    );
+  await begin(await course.server.createTenant(), 'daysUntilDue: 30');
+  const buyer = await subscriber(course, 'PRO');
+  await begin(buyer, 'daysUntilDue: null');
+  await ask(
+    course,
+    'mutation { createPortalSession(input: { returnUrl: "http://localhost/" }) { id } }',
+    buyer.key,
+  );
+}
+
+async function accountPages(course: Course): Promise<void> {
+  const methods = '{ paymentMethods { isDefault } }';
+  const { key } = await subscriber(course, 'PRO');
+  await ask(
+    course,
+    'mutation { createPortalSession(input: { returnUrl: "http://localhost/" }) { id } }',
+    key,
+  );
+  await ask(course, methods, key);
+  const { invoices } = await ask(course, '{ invoices(first: 1) { edges { cursor } } }', key);
+  await ask(course, `{ invoices(first: 1, after: "${invoices.edges[0].cursor}") { edges { cursor } } }`, key);
+  const undecided = await course.server.createTenant();
+  await checkout(course, undecided);
+  await ask(course, methods, undecided.key);
+}
+
+/** A report that is sent, one that may have been sent more than a day ago, and one that is taken back. */
+async function usage(course: Course): Promise<void> {
+  const { models, services } = course.server.app;
+  const { key, id } = await subscriber(course, 'PRO');
+  await ask(course, 'mutation { reportUsage(input: { quantity: 7, idempotencyKey: "one" }) { id } }', key);
+  const again = async (changes: object) => {
+    const nextTryAt = new Date(Date.now() - DAY_MS);
+    await models.usageReports.updateOne({ _id: `${id}:one` }, { $set: { ...changes, nextTryAt } });
+    await services.usageReporter.run();
+    return (await models.usageReports.findById(`${id}:one`).lean())?.status;
+  };
+  const firstSentAt = new Date(Date.now() - DAY_MS);
+  expect(await again({ status: UsageReportStatus.PENDING, firstSentAt })).toBe(UsageReportStatus.REPORTED);
+  expect(await again({ status: UsageReportStatus.CANCELING })).toBe(UsageReportStatus.CANCELED);
+}
+
+/** They name an object that has to be asked for whom it belongs to. */
+async function thinEvents(course: Course): Promise<void> {
+  const { stripe } = course.harness;
+  const { inbox } = course.server.app.services;
+  const customer = (await stripe.customers.create()).id;
+  const [price] = (await stripe.prices.list({ limit: 1 })).data;
+  const held = await stripe.subscriptions.create({
+    customer,
+    items: [{ price: price?.id as string }],
+    default_payment_method: 'pm_card_visa',
+  });
+  const session = await stripe.checkout.sessions.create({
+    mode: 'subscription',
+    customer,
+    line_items: [{ price: price?.id as string, quantity: 1 }],
+    success_url: 'http://localhost/',
+  });
+  await settled(course);
+  const about = async (type: string, relatedType: string, id: unknown) => {
+    const related = { id: String(id), type: relatedType };
+    await inbox.receive(thinOf(`evt_${randomUUID()}`, `v1.${type}`, related));
+  };
+  await about('customer.subscription.updated', 'subscription', held.id);
+  await about('invoice.payment_succeeded', 'invoice', held.latest_invoice);
+  await about('checkout.session.completed', 'checkout.session', session.id);
+  await about('payment_method.attached', 'payment_method', held.default_payment_method);
+  await about('billing.meter.error_report_triggered', 'billing.meter', 'mtr_1');
+  await settled(course);
+}
+
+/** A whole one, and one of each list that goes on after an object. */
+async function reconcile({ server, harness }: Course): Promise<void> {
+  const { models, services } = server.app;
+  const { stripe } = harness;
+  const run = async () => void (await services.reconcile.run({ dryRun: true }));
+  const goOn = async (phase: 'subscriptions' | 'customers' | 'events', cursor = '') => {
+    await models.reconcileRuns.create({
+      _id: `rec_${phase}`,
+      dryRun: true,
+      startedAt: new Date(),
+      finishedAt: null,
+      phase,
+      cursor,
+      seen: { subscriptions: 0, customers: 0, gone: 0, events: 0 },
+      mendedCount: 0,
+      mended: [],
+    });
+    await run();
+  };
+  await run();
+  await goOn('subscriptions', (await stripe.subscriptions.list({ limit: 1 })).data[0]?.id);
+  await goOn('customers', (await stripe.customers.list({ limit: 1 })).data[0]?.id);
+  await goOn('events', (await stripe.events.list({ limit: 1 })).data[0]?.id);
+}
