@@ -136,7 +136,7 @@ function createOwnOperation(passage: Promise<Passage>): OwnOperation {
   return {
     async run(resolve, info) {
       const { rootFields } = await passage;
-      lease ??= setTimeout(() => void end(true), MAX_OWN_MS).unref();
+      if (rootFields > 0) lease ??= setTimeout(() => void end(true), MAX_OWN_MS).unref();
       try {
         return await resolve();
       } catch (thrown) {
