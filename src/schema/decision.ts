@@ -1,4 +1,4 @@
-import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min } from 'class-validator';
+import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { MAX_NAME_LENGTH, MAX_PARTS } from '../services/limits/operationBounds.js';
@@ -42,6 +42,7 @@ export class StoreInput {
 
   @Field(() => [StoredAmountInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   amounts!: StoredAmountInput[];
 }
 
@@ -61,6 +62,7 @@ export class OperationInput {
 
   @Field(() => [ConsumeInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   charges!: ConsumeInput[];
 
   @Field(() => [String])
@@ -70,10 +72,12 @@ export class OperationInput {
 
   @Field(() => [FieldLimitInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   fieldLimits!: FieldLimitInput[];
 
   @Field(() => [StoreInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   stores!: StoreInput[];
 }
 
@@ -131,6 +135,7 @@ export class EndedOperationInput {
 
   @Field(() => [ConsumeInput], { description: 'Calls that failed by no fault of the caller.' })
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   unearned!: ConsumeInput[];
 
   @Field(() => [ID], { description: 'Of root fields that stored nothing.' })
