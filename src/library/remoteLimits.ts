@@ -107,7 +107,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   async function decideApart(batch: WaitingOperation[], error: Error): Promise<void> {
     const [first, ...others] = batch;
     if (others.length === 0) return first?.reject(badInput('query', `cannot be decided: ${error.message}`));
-    const middle = batch.length / 2;
+    const middle = Math.ceil(batch.length / 2);
     await decideBatch(batch.slice(0, middle));
     await decideBatch(batch.slice(middle));
   }
