@@ -13,14 +13,15 @@ export function demandOf(plan: OperationPlan): Demand | null {
     features,
     fieldLimits,
     stores: new Map(
-      storing.map(({ rootKey, stores }) => [
-        rootKey,
-        sumOfSizes([stores as Storable | Storable[]].flat().map(sizeOf)),
-      ]),
+      storing.map(({ rootKey, stores }) => [rootKey, sumOfSizes(storablesOf(stores).map(sizeOf))]),
     ),
     concurrent: metered,
   };
 }
+
+/** @param argument one, a list, or nothing where the schema lets it be null */
+const storablesOf = (argument: unknown): Storable[] =>
+  [argument as Storable | Storable[] | null | undefined].flat().filter((item) => item != null);
 
 /** The charges of fields, by endpoint. */
 export function chargesOf(fields: readonly PlannedField[]): Charge[] {

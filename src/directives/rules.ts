@@ -2,9 +2,12 @@ import { getDirectives } from '@graphql-tools/utils';
 import {
   type GraphQLField,
   type GraphQLInterfaceType,
+  type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLSchema,
+  getNamedType,
   isEnumType,
+  isInputObjectType,
   isInterfaceType,
   isObjectType,
 } from 'graphql';
@@ -150,8 +153,11 @@ function readField(read: FieldToRead): FieldRule | null {
   const fieldLimit = rateLimited ? readFieldLimit(coordinate, rateLimited, fault) : null;
 
   const storageArg = storageQuota ? String(storageQuota.arg ?? 'input') : null;
-  if (storageArg !== null && !field.args.some((arg) => arg.name === storageArg)) {
-    fault('storageQuota', `the field has no argument "${storageArg}"`);
+  if (storageArg !== null) {
+    const stored = field.args.find((arg) => arg.name === storageArg);
+    if (!stored) fault('storageQuota', `the field has no argument "${storageArg}"`);
+    else if (!isStorable(getNamedType(stored.type)))
+      fault('storageQuota', `the argument "${storageArg}" must be an input with content: String!`);
   }
   for (const feature of features) {
     if (read.features && !read.features.has(feature))
@@ -163,6 +169,10 @@ function readField(read: FieldToRead): FieldRule | null {
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
   return asksNothing ? null : { coordinate, cost, fieldLimit, features, storageArg, access, check };
 }
+
+/** Of what is stored the content's bytes are counted. */
+const isStorable = (type: GraphQLNamedType): boolean =>
+  isInputObjectType(type) && String(type.getFields().content?.type) === 'String!';
 
 function readFieldLimit(
   field: string,

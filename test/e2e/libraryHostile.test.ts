@@ -89,6 +89,12 @@ describe.each([
     expect((await team.ask(query, null)).data).toEqual({ free: 1 });
   });
 
+  it('storing nothing is asked for nothing', async () => {
+    const tenant = await tenantWith(50);
+    for (const args of ['', '(input: null)', '(input: [])', '(input: [null])'])
+      expect((await team.ask(`mutation { keep${args} }`, tenant.key)).data).toEqual({ keep: 1 });
+  });
+
   it('a mutation whose first non-null field fails costs what ran before it', async () => {
     const tenant = await tenantWith(50, { concurrentRequests: 1 });
     expect((await team.ask('mutation { mustFail make }', tenant.key)).data).toBeNull();

@@ -53,7 +53,7 @@ const SDL = /* GraphQL */ `
     fail: Int @rateLimited
     mustFail: Int! @rateLimited
     makeWrong: Wrong! @rateLimited
-    keep(input: [KeepInput!]!): Int @storageQuota
+    keep(input: [KeepInput]): Int @storageQuota
   }
   type Wrong {
     id: ID!

@@ -9,7 +9,7 @@ const schema = buildSchema(`
   directive @requiresFeature(feature: Feature!) on FIELD_DEFINITION | OBJECT
   directive @storageQuota(arg: String! = "input") on FIELD_DEFINITION
   enum Feature { FEDERATION SEARCH }
-  input In { content: String  tags: [String!]  size: Int = 3 }
+  input In { content: String!  tags: [String!]  size: Int = 3 }
   type Query {
     free(first: Int = 20): Int
     one(id: ID): Int @rateLimited
