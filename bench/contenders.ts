@@ -36,7 +36,11 @@ function peer(name: string, program: PeerName, stored: Contender['stored']): Con
 }
 
 function ours(name: string): Contender {
-  return { name, start: startOurServer, stored: (models) => sumOf(models, 'usage_days', '$calls') };
+  return {
+    name,
+    start: (mongodbUri) => startOurServer(mongodbUri),
+    stored: (models) => sumOf(models, 'usage_days', '$calls'),
+  };
 }
 
 async function sumOf({ connection }: Models, collection: string, field: string): Promise<number> {

@@ -12,11 +12,17 @@ export interface BenchServer {
 
 export const OPERATOR_KEY = 'operator-key-of-the-bench';
 
-/** Our server, built and started as `npm start` does it. */
-export async function startOurServer(mongodbUri: string): Promise<BenchServer> {
+/**
+ * Our server, built and started as `npm start` does it.
+ * @param stripe settings of Stripe's that are other than the mock inside the server
+ */
+export async function startOurServer(
+  mongodbUri: string,
+  stripe: Record<string, string> = { STRIPE_MOCK_MODE: 'true' },
+): Promise<BenchServer> {
   const server = await spawnServer({
     NODE_ENV: 'production',
-    STRIPE_MOCK_MODE: 'true',
+    ...stripe,
     LOG_LEVEL: 'warn',
     HOST: '127.0.0.1',
     ADMIN_API_KEY: OPERATOR_KEY,

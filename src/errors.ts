@@ -86,7 +86,8 @@ export const featureNotAvailable = (feature: string, tier: string, upgradeUrl: s
   );
 
 export interface StorageQuotaDetails {
-  resource: 'memories' | 'embeddings' | 'bytes';
+  /** `memories`, `embeddings`, `bytes`, or one of the catalogue's. */
+  resource: string;
   limit: number;
   /** What is stored now. */
   usage: number;

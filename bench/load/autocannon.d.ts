@@ -15,6 +15,8 @@ declare module 'autocannon' {
     duration?: number;
     /** Requests in all, instead of a duration. */
     amount?: number;
+    /** Milliseconds between two looks at what was answered. */
+    sampleInt?: number;
     /** Ends after so many failed connections. */
     bailout?: number;
     /** Seconds. */

@@ -8,6 +8,14 @@ export interface LoadPlan {
   until: { seconds: number } | { requests: number };
 }
 
+/** A load that does not wait for answers. */
+export interface PacedPlan {
+  url: string;
+  /** Each is sent once, evenly spaced, whatever became of those before it. */
+  requests: LoadRequest[];
+  perSecond: number;
+}
+
 export interface LoadRequest {
   headers: Record<string, string>;
   body: string;

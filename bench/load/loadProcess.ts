@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { LoadPlan, LoadResult } from './load.js';
+import type { LoadPlan, LoadResult, PacedPlan } from './load.js';
 
 /** One process that loads one server at a time. */
 export interface LoadProcess {
-  run(plan: LoadPlan): Promise<LoadResult>;
+  run(plan: LoadPlan | PacedPlan): Promise<LoadResult>;
   end(): void;
 }
 

@@ -1,8 +1,11 @@
 /** The load, in a process of its own: it does not share an event loop with what it measures. */
 import autocannon from 'autocannon';
-import { type LoadPlan, type LoadResult, shareOf } from './load.js';
+import { type LoadPlan, type LoadResult, type PacedPlan, shareOf } from './load.js';
+import { runPaced } from './paced.js';
 
 const TIMEOUT_S = 30;
+/** How late it may notice that all requests were answered. */
+const SAMPLE_MS = 20;
 
 async function run({ url, connections, requests, until }: LoadPlan): Promise<LoadResult> {
   let connection = 0;
@@ -12,7 +15,7 @@ async function run({ url, connections, requests, until }: LoadPlan): Promise<Loa
     timeout: TIMEOUT_S,
     // A server that was killed is not asked again and again.
     bailout: connections,
-    ...('seconds' in until ? { duration: until.seconds } : { amount: until.requests }),
+    ...('seconds' in until ? { duration: until.seconds } : { amount: until.requests, sampleInt: SAMPLE_MS }),
     setupClient(client) {
       const share = shareOf(requests, connection++, connections);
       client.setRequests(share.map((request) => ({ method: 'POST', ...request })));
@@ -28,8 +31,8 @@ async function run({ url, connections, requests, until }: LoadPlan): Promise<Loa
   };
 }
 
-process.on('message', (plan: LoadPlan) => {
-  run(plan).then(
+process.on('message', (plan: LoadPlan | PacedPlan) => {
+  ('perSecond' in plan ? runPaced(plan) : run(plan)).then(
     (result) => process.send?.({ result }),
     (error: Error) => process.send?.({ error: error.message }),
   );

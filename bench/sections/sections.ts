@@ -5,11 +5,17 @@ import { growth } from './growth.js';
 import { http } from './http.js';
 import { library } from './library.js';
 import { usageEvents } from './usageEvents.js';
+import { webhooks } from './webhooks.js';
 
 /** In the order in which they run. */
-export const SECTIONS = { http, library, admission, exact, events: usageEvents, growth } satisfies Record<
-  string,
-  Section
->;
+export const SECTIONS = {
+  http,
+  library,
+  admission,
+  exact,
+  events: usageEvents,
+  webhooks,
+  growth,
+} satisfies Record<string, Section>;
 
 export type SectionName = keyof typeof SECTIONS;

@@ -29,9 +29,13 @@ export function limitDirectives(featureType: GraphQLEnumType): GraphQLDirective[
     }),
     new GraphQLDirective({
       name: 'storageQuota',
-      description: 'Only while what the argument `arg` stores fits into the tenant’s storage quotas.',
+      description:
+        'Only while what the argument `arg` stores fits into the tenant’s storage quotas. `resource` is the catalogue’s name of it; without: memories.',
       locations: [DirectiveLocation.FIELD_DEFINITION],
-      args: { arg: { type: new GraphQLNonNull(GraphQLString), defaultValue: 'input' } },
+      args: {
+        arg: { type: new GraphQLNonNull(GraphQLString), defaultValue: 'input' },
+        resource: { type: GraphQLString },
+      },
     }),
   ];
 }

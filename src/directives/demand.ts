@@ -1,6 +1,6 @@
 import type { Charge } from '../services/admission/admission.js';
 import type { Demand } from '../services/limits/tenantLimits.js';
-import { type Storable, sizeOf, sumOfSizes } from '../services/storage/storageSize.js';
+import { amountsOf } from '../services/storage/storageSize.js';
 import type { OperationPlan, PlannedField } from './plan.js';
 
 /** What an operation asks of its tenant's limits; null: nothing. */
@@ -13,15 +13,14 @@ export function demandOf(plan: OperationPlan): Demand | null {
     features,
     fieldLimits,
     stores: new Map(
-      storing.map(({ rootKey, stores }) => [rootKey, sumOfSizes(storablesOf(stores).map(sizeOf))]),
+      storing.map(({ rootKey, stores, rule: { storedResource } }) => [
+        rootKey,
+        { amounts: amountsOf(storedResource, stores), elsewhere: storedResource !== null },
+      ]),
     ),
     concurrent: metered,
   };
 }
-
-/** @param argument one, a list, or nothing where the schema lets it be null */
-const storablesOf = (argument: unknown): Storable[] =>
-  [argument as Storable | Storable[] | null | undefined].flat().filter((item) => item != null);
 
 /** The charges of fields, by endpoint. */
 export function chargesOf(fields: readonly PlannedField[]): Charge[] {

@@ -27,7 +27,22 @@ export function outcomeOf(plan: OperationPlan, result: OperationResult, rules: F
   return {
     failed: lost || errors.length > 0,
     unearned: chargesOf(plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey))),
+    unstored: unstored(plan, result),
   };
+}
+
+/** Root fields whose resolver failed, or never ran: a fault below one says nothing of what it has stored. */
+function unstored(plan: OperationPlan, result: OperationResult): ReadonlySet<string> | 'all' {
+  const { kind, errors, hasData } = result;
+  const failed = new Set(errors.flatMap(({ path }) => (path?.length === 1 ? [String(path[0])] : [])));
+  if (hasData || errors.length === 0) return failed;
+  // What failed before anything ran has no path.
+  if (errors.every(({ path }) => !path)) return 'all';
+  if (kind !== 'mutation') return failed;
+  const roots = plan.roots.map(({ key }) => key);
+  const failedRoots = rootsOf(errors);
+  const failedAt = roots.findIndex((key) => failedRoots.has(key));
+  return failedAt < 0 ? failed : new Set([...failed, ...roots.slice(failedAt + 1)]);
 }
 
 /** A mutation's fields run one after the other: those before the one that failed did run. */

@@ -2,12 +2,9 @@ import { getDirectives } from '@graphql-tools/utils';
 import {
   type GraphQLField,
   type GraphQLInterfaceType,
-  type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLSchema,
-  getNamedType,
   isEnumType,
-  isInputObjectType,
   isInterfaceType,
   isObjectType,
 } from 'graphql';
@@ -25,6 +22,8 @@ export interface FieldRule {
   features: string[];
   /** The argument that names what is stored. */
   storageArg: string | null;
+  /** The catalogue's name of it; null: memories. */
+  storedResource: string | null;
   /** Root fields only. */
   access: Access | null;
   check: ArgumentCheck | null;
@@ -34,10 +33,15 @@ export interface FieldRule {
 export type Rules = ReadonlyMap<string, FieldRule>;
 
 const MAX_COST = 1_000_000;
+const NONE: ReadonlySet<string> = new Set();
 
 export interface RulesOptions {
   /** Of the catalogue; undefined: the values of the schema's enum `Feature`; null: not known, and so not checked. */
   features?: ReadonlySet<string> | null;
+  /** What may be stored besides memories; null: not known, and so not checked. Default: nothing. */
+  resources?: ReadonlySet<string> | null;
+  /** Whether the schema stores memories; if not, each `@storageQuota` names a resource. Default: it does. */
+  storesMemories?: boolean;
   /** Whether each root field must say who may select it. */
   needAccess: boolean;
 }
@@ -46,10 +50,8 @@ export interface RulesOptions {
  * Reads the directives of a schema, once.
  * @throws an Error that lists every argument that makes no sense, with its field
  */
-export function readRules(
-  schema: GraphQLSchema,
-  { features = featuresOf(schema), needAccess }: RulesOptions = { needAccess: true },
-): Rules {
+export function readRules(schema: GraphQLSchema, options: RulesOptions = { needAccess: true }): Rules {
+  const { features = featuresOf(schema), resources = NONE, storesMemories = true, needAccess } = options;
   const faults: string[] = [];
   const rules = new Map<string, FieldRule>();
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
@@ -58,7 +60,7 @@ export function readRules(
     if (!isObjectType(type) && !isInterfaceType(type)) continue;
     const isGuarded = needAccess && isObjectType(type) && roots.includes(type);
     for (const field of Object.values(type.getFields())) {
-      const rule = readField({ schema, type, field, features, isGuarded, faults });
+      const rule = readField({ schema, type, field, features, resources, storesMemories, isGuarded, faults });
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
@@ -119,6 +121,8 @@ interface FieldToRead {
   type: GraphQLObjectType | GraphQLInterfaceType;
   field: GraphQLField<unknown, unknown>;
   features: ReadonlySet<string> | null;
+  resources: ReadonlySet<string> | null;
+  storesMemories: boolean;
   /** Whether it must say who may select it. */
   isGuarded: boolean;
   faults: string[];
@@ -153,11 +157,15 @@ function readField(read: FieldToRead): FieldRule | null {
   const fieldLimit = rateLimited ? readFieldLimit(coordinate, rateLimited, fault) : null;
 
   const storageArg = storageQuota ? String(storageQuota.arg ?? 'input') : null;
-  if (storageArg !== null) {
-    const stored = field.args.find((arg) => arg.name === storageArg);
-    if (!stored) fault('storageQuota', `the field has no argument "${storageArg}"`);
-    else if (!isStorable(getNamedType(stored.type)))
-      fault('storageQuota', `the argument "${storageArg}" must be an input with content: String!`);
+  if (storageArg !== null && !field.args.some((arg) => arg.name === storageArg)) {
+    fault('storageQuota', `the field has no argument "${storageArg}"`);
+  }
+  const storedResource = storageQuota?.resource == null ? null : String(storageQuota.resource);
+  if (storedResource !== null && read.resources && !read.resources.has(storedResource)) {
+    fault('storageQuota', `the catalogue has no resource ${storedResource}`);
+  }
+  if (storageArg !== null && storedResource === null && !read.storesMemories) {
+    fault('storageQuota', 'must name the resource of the catalogue that is stored');
   }
   for (const feature of features) {
     if (read.features && !read.features.has(feature))
@@ -167,12 +175,10 @@ function readField(read: FieldToRead): FieldRule | null {
   if (isGuarded && access === null) faults.push(`${coordinate}: says not who may select it`);
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
-  return asksNothing ? null : { coordinate, cost, fieldLimit, features, storageArg, access, check };
+  return asksNothing
+    ? null
+    : { coordinate, cost, fieldLimit, features, storageArg, storedResource, access, check };
 }
-
-/** Of what is stored the content's bytes are counted. */
-const isStorable = (type: GraphQLNamedType): boolean =>
-  isInputObjectType(type) && String(type.getFields().content?.type) === 'String!';
 
 function readFieldLimit(
   field: string,

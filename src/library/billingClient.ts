@@ -1,12 +1,19 @@
 import { BillingError, type ErrorCode } from '../errors.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 
+/** What a schema's directives may name. */
+interface Catalogue {
+  features: Set<string>;
+  resources: Set<string>;
+}
+
 /** The billing server's API, as far as limits need it. */
 export interface BillingClient {
   /** All throw ServerRefusal, or another Error when the server does not answer. */
-  features(): Promise<Set<string>>;
+  catalogue(): Promise<Catalogue>;
   decide(operations: readonly RemoteOperation[]): Promise<RemoteDecision[]>;
   end(operations: readonly EndedOperation[]): Promise<void>;
+  free(tenantId: string, amounts: Readonly<Record<string, number>>): Promise<void>;
 }
 
 /** The server answered, but did not do what was asked. */
@@ -42,7 +49,13 @@ const END = /* GraphQL */ `
     endOperations(operations: $operations)
   }
 `;
-const FEATURES = '{ __type(name: "Feature") { enumValues { name } } }';
+const FREE = /* GraphQL */ `
+  mutation Free($input: FreeStorageInput!) {
+    freeStorage(input: $input)
+  }
+`;
+const CATALOGUE =
+  '{ __type(name: "Feature") { enumValues { name } } tiers { limits { stored { resource } } } }';
 /** Of nobody: refused without a look at the database. */
 const NOTHING =
   'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
@@ -50,6 +63,11 @@ const NOTHING =
 interface GraphQLAnswer<T> {
   data?: T | null;
   errors?: { message: string; extensions?: { code?: string } }[];
+}
+
+interface CatalogueAnswer {
+  __type: { enumValues: { name: string }[] };
+  tiers: { limits: { stored: { resource: string }[] } }[];
 }
 
 interface DecisionAnswer {
@@ -90,17 +108,23 @@ export function createBillingClient(options: {
   }
 
   return {
-    async features() {
+    async catalogue() {
       // The first shows that the key may decide.
       await ask(NOTHING, {});
-      const { __type } = await ask<{ __type: { enumValues: { name: string }[] } }>(FEATURES, {});
-      return new Set(__type.enumValues.map(({ name }) => name));
+      const { __type, tiers } = await ask<CatalogueAnswer>(CATALOGUE, {});
+      return {
+        features: new Set(__type.enumValues.map(({ name }) => name)),
+        resources: new Set(tiers.flatMap(({ limits }) => limits.stored.map(({ resource }) => resource))),
+      };
     },
     async decide(operations) {
       const { decideOperations } = await ask<{ decideOperations: DecisionAnswer[] }>(DECIDE, {
         operations: operations.map(operationInput),
       });
       return decideOperations.map(decisionOf);
+    },
+    async free(tenantId, amounts) {
+      await ask(FREE, { input: { tenantId, amounts: amountInputs(amounts) } });
     },
     async end(operations) {
       await ask(END, { operations: operations.map(endedInput) });
@@ -120,17 +144,18 @@ function operationInput({ apiKey, address, scope, demand }: RemoteOperation) {
     charges: chargeInputs(charges),
     features,
     fieldLimits,
-    stores: [...stores].map(([rootField, amounts]) => ({
-      rootField,
-      amounts: Object.entries(amounts).map(([resource, amount]) => ({ resource, amount })),
-    })),
+    stores: [...stores].map(([rootField, { amounts }]) => ({ rootField, amounts: amountInputs(amounts) })),
   };
 }
 
-const endedInput = ({ tenantId, chargedAtMs, unearned, releasedHoldIds }: EndedOperation) => ({
+const amountInputs = (amounts: Readonly<Record<string, number>>) =>
+  Object.entries(amounts).map(([resource, amount]) => ({ resource, amount }));
+
+const endedInput = ({ tenantId, chargedAtMs, unearned, keptHoldIds, releasedHoldIds }: EndedOperation) => ({
   tenantId,
   chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs).toISOString(),
   unearned: chargeInputs(unearned),
+  keptHolds: keptHoldIds,
   releasedHolds: releasedHoldIds,
 });
 

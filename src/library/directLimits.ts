@@ -49,7 +49,9 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   await services.start();
   return {
     features: new Set(catalogue.features),
+    resources: new Set(catalogue.resources),
     take: createCallerLimits(services),
+    free: (tenantId, amounts) => services.storage.free(tenantId, amounts),
     async close() {
       await services.stop();
       clock.stop();

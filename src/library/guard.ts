@@ -61,7 +61,8 @@ const FREE: Passage = { tenantId: null, tier: null, headers: new Map(), rootFiel
 
 /** @throws an Error that lists every directive whose arguments make no sense */
 export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
-  const rules = readRules(schema, { features: limits.features, needAccess: false });
+  const { features, resources } = limits;
+  const rules = readRules(schema, { features, resources, storesMemories: false, needAccess: false });
   const entities = entitiesOf(schema);
   return {
     async begin({ document, operation, variables, apiKey, address }) {

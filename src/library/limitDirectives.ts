@@ -14,8 +14,8 @@ export const limitDirectives: DocumentNode = parse(
     "Only for tenants whose tier has the feature."
     directive @requiresFeature(feature: TierFeature!) on FIELD_DEFINITION | OBJECT
 
-    "Only while what the argument \`arg\` stores fits into the tenant's storage quotas."
-    directive @storageQuota(arg: String! = "input") on FIELD_DEFINITION
+    "Only while what the argument \`arg\` stores fits into the tenant's storage quotas. \`resource\` is the catalogue's name of it."
+    directive @storageQuota(arg: String! = "input", resource: String) on FIELD_DEFINITION
 
     "A feature of a tier, such as SEMANTIC_SEARCH."
     scalar TierFeature

@@ -74,7 +74,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     max: MAX_REMEMBERED,
   });
   let awayUntilMs = 0;
-  let features: Set<string> | null = null;
+  let catalogue: Awaited<ReturnType<typeof client.catalogue>> | null = null;
   const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING);
   const ending = createGroupCommit<WaitingEnd>(endAll, MAX_WAITING);
 
@@ -227,17 +227,17 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   }
 
   try {
-    features = await client.features();
+    catalogue = await client.catalogue();
   } catch (error) {
     if (error instanceof ServerRefusal && REFUSED_KEY_CODES.includes(error.code)) throw error;
     isAway(error as Error);
   }
 
   return {
-    get features() {
-      return features;
-    },
+    features: catalogue?.features ?? null,
+    resources: catalogue?.resources ?? null,
     take,
+    free: client.free,
     async close() {
       await deciding.idle();
       await ending.idle();
@@ -296,11 +296,19 @@ const featuresKey = ({ features }: Demand): string => `features:${[...features].
 
 function endedOf(
   { tenantId, chargedAtMs, holdIds }: Taken,
-  { failed, unearned }: Outcome,
+  { unearned, unstored }: Outcome,
 ): EndedOperation | null {
-  const releasedHoldIds = failed ? [...holdIds.values()] : [];
-  if (unearned.length === 0 && releasedHoldIds.length === 0) return null;
-  return { tenantId, chargedAtMs, unearned, releasedHoldIds };
+  const isReleased = ([rootField]: [string, string]) => unstored === 'all' || unstored.has(rootField);
+  const idsOf = (holds: [string, string][]) => holds.map(([, id]) => id);
+  const holds = [...holdIds];
+  if (unearned.length === 0 && holds.length === 0) return null;
+  return {
+    tenantId,
+    chargedAtMs,
+    unearned,
+    keptHoldIds: idsOf(holds.filter((hold) => !isReleased(hold))),
+    releasedHoldIds: idsOf(holds.filter(isReleased)),
+  };
 }
 
 const away = (known: Pick<Taken, 'tenantId' | 'tier'> | null): CallerGrant => ({

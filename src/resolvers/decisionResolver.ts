@@ -1,18 +1,38 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
 import { Checked, ServiceOnly } from '../directives/access.js';
 import { badInput } from '../errors.js';
-import { EndedOperationInput, OperationDecision, OperationInput } from '../schema/decision.js';
+import {
+  EndedOperationInput,
+  FreeStorageInput,
+  OperationDecision,
+  OperationInput,
+  SetStoredInput,
+  type StoredAmountInput,
+} from '../schema/decision.js';
 import type { ConsumeInput } from '../schema/metering.js';
 import { parseWindow } from '../services/admission/fieldLimit.js';
 import { MAX_OPERATIONS } from '../services/limits/operationBounds.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
-import type { StorageAmounts } from '../services/storage/storage.js';
 import type { Context } from './context.js';
 
 /** @throws BAD_USER_INPUT */
 function bound(argument: string, items: readonly unknown[]): void {
   if (items.length > MAX_OPERATIONS)
     throw badInput(argument, `has more than ${MAX_OPERATIONS} items (${items.length}); split it`);
+}
+
+const amountsOf = (amounts: readonly StoredAmountInput[]): Record<string, number> =>
+  Object.fromEntries(amounts.map(({ resource, amount }) => [resource, amount]));
+
+/** @throws BAD_USER_INPUT for what is no resource of the catalogue */
+function needResources(argument: string, amounts: readonly StoredAmountInput[], { services }: Context): void {
+  const { resources } = services.tiers.catalogue;
+  const unknown = amounts.find(({ resource }) => resource !== 'bytes' && !resources.includes(resource));
+  if (unknown)
+    throw badInput(
+      argument,
+      `names ${unknown.resource}, which is none of ${['bytes', ...resources].join(', ')}`,
+    );
 }
 
 /** @throws BAD_USER_INPUT */
@@ -39,15 +59,7 @@ function operationOf({ apiKey, address, scope, stores, ...demand }: OperationInp
       features,
       fieldLimits,
       stores: new Map(
-        stores.map(({ rootField, amounts }) => [
-          rootField,
-          {
-            memories: 0,
-            embeddings: 0,
-            bytes: 0,
-            ...Object.fromEntries(amounts.map(({ resource, amount }) => [resource, amount])),
-          } as StorageAmounts,
-        ]),
+        stores.map(({ rootField, amounts }) => [rootField, { amounts: amountsOf(amounts), elsewhere: true }]),
       ),
     },
   };
@@ -85,8 +97,12 @@ export class DecisionResolver {
   @Checked(checkOperations)
   async decideOperations(
     @Arg('operations', () => [OperationInput]) operations: OperationInput[],
-    @Ctx() { services }: Context,
+    @Ctx() context: Context,
   ): Promise<OperationDecision[]> {
+    const { services } = context;
+    for (const [i, { stores }] of operations.entries()) {
+      for (const { amounts } of stores) needResources(`operations.${i}.stores`, amounts, context);
+    }
     return (await services.remoteDecisions.decide(operations.map(operationOf))).map(decisionView);
   }
 
@@ -101,13 +117,41 @@ export class DecisionResolver {
     @Ctx() { services }: Context,
   ): Promise<boolean> {
     await services.remoteDecisions.end(
-      operations.map(({ tenantId, chargedAt, unearned, releasedHolds }) => ({
+      operations.map(({ tenantId, chargedAt, unearned, keptHolds, releasedHolds }) => ({
         tenantId,
         chargedAtMs: chargedAt?.getTime() ?? null,
         unearned: chargesOf(unearned),
+        keptHoldIds: keptHolds,
         releasedHoldIds: releasedHolds,
       })),
     );
+    return true;
+  }
+
+  @Mutation(() => Boolean, {
+    description: 'After another service has deleted what it stored: gives the room back. Do not repeat it.',
+  })
+  @ServiceOnly()
+  async freeStorage(
+    @Arg('input') { tenantId, amounts }: FreeStorageInput,
+    @Ctx() context: Context,
+  ): Promise<boolean> {
+    needResources('input.amounts', amounts, context);
+    await context.services.storage.free(tenantId, amountsOf(amounts));
+    return true;
+  }
+
+  @Mutation(() => Boolean, {
+    description: 'Says how much of a resource another service has stored, after it has counted it.',
+  })
+  @ServiceOnly()
+  async setStored(
+    @Arg('input') { tenantId, ...stored }: SetStoredInput,
+    @Ctx() context: Context,
+  ): Promise<boolean> {
+    needResources('input.resource', [stored], context);
+    await context.services.tenants.get(tenantId);
+    await context.services.storage.set(tenantId, stored.resource, stored.amount);
     return true;
   }
 }

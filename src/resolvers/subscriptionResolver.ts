@@ -12,6 +12,7 @@ import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import type { Context } from './context.js';
+import { overridesOf } from './overrides.js';
 import { subscriptionView, tenantTierView } from './views.js';
 
 @Resolver(() => SubscriptionType)
@@ -75,7 +76,7 @@ export class SubscriptionResolver {
     await context.services.contracts.begin(tenantId, {
       ...terms,
       tier: tier ?? null,
-      limits: limits ?? {},
+      limits: overridesOf(limits ?? {}, context.services.tiers.catalogue.resources),
       daysUntilDue: daysUntilDue ?? null,
     });
     return present(context, tenantId);

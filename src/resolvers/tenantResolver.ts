@@ -17,7 +17,8 @@ import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { UsagePeriod } from '../services/usage.js';
 import type { Context } from './context.js';
-import { subscriptionView, tenantTierView, tenantView } from './views.js';
+import { overridesOf } from './overrides.js';
+import { storageView, subscriptionView, tenantTierView, tenantView } from './views.js';
 
 @Resolver(() => TenantType)
 export class TenantResolver {
@@ -64,7 +65,9 @@ export class TenantResolver {
     @Arg('input') input: SetTenantLimitsInput,
     @Ctx() { services }: Context,
   ): Promise<TenantType> {
-    return tenantView(await services.tenants.setContract(input.tenantId, input));
+    const { tenantId, tier, limits } = input;
+    const overrides = limits && overridesOf(limits, services.tiers.catalogue.resources);
+    return tenantView(await services.tenants.setContract(tenantId, { tier, limits: overrides }));
   }
 
   @FieldResolver(() => TierType)
@@ -93,6 +96,6 @@ export class TenantResolver {
   @FieldResolver(() => StorageUsage)
   async storage(@Root() { id }: TenantType, @Ctx() { loaders }: Context): Promise<StorageUsage> {
     const [stored, { limits }] = await Promise.all([loaders.stored.load(id), loaders.entitlement(id)]);
-    return { ...stored, limits };
+    return storageView(stored, limits);
   }
 }

@@ -15,6 +15,7 @@ import { ApiKeyScope } from '../services/identity/principal.js';
 import { UsageGranularity, UsagePeriod } from '../services/usage.js';
 import { reportIdOf, reportKeyOf, type UsageReportDoc } from '../services/usageReports/usageReports.js';
 import { type Context, tenantOf } from './context.js';
+import { storageView } from './views.js';
 
 @Resolver(() => UsageType)
 export class UsageResolver {
@@ -53,7 +54,7 @@ export class UsageResolver {
       loaders.stored.load(tenantId),
       loaders.entitlement(tenantId),
     ]);
-    return { ...stored, limits };
+    return storageView(stored, limits);
   }
 
   @Query(() => Overage)

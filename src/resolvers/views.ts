@@ -4,11 +4,13 @@ import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js
 import type { MemoryType } from '../schema/memory.js';
 import type { SubscriptionType } from '../schema/subscription.js';
 import type { TenantType } from '../schema/tenant.js';
-import type { TierType } from '../schema/tier.js';
+import type { TierLimitsType, TierType } from '../schema/tier.js';
+import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/identity/apiKeys.js';
 import type { TenantDoc } from '../services/identity/tenants.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { type MemoryDoc, memoryIdOf } from '../services/memories/memories.js';
+import type { StorageAmounts } from '../services/storage/storage.js';
 import type { PaymentMethod } from '../services/subscriptions/billingAccount.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
 import type { TierDefinition, TierLimits } from '../services/tiers/catalogue.js';
@@ -23,8 +25,28 @@ export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits 
   currency: tiers.catalogue.currency,
   features: tier.features,
   trialDays: tier.trialDays,
-  limits,
+  limits: limitsView(limits),
 });
+
+const limitsView = ({ stored, ...limits }: TierLimits): TierLimitsType => ({
+  ...limits,
+  stored: Object.entries(stored).map(([resource, limit]) => ({ resource, limit })),
+});
+
+export function storageView(stored: StorageAmounts, limits: TierLimits): StorageUsage {
+  const { memories = 0, embeddings = 0, bytes = 0 } = stored;
+  return {
+    memories,
+    embeddings,
+    bytes,
+    resources: limitsView(limits).stored.map(({ resource, limit }) => ({
+      resource,
+      limit,
+      stored: stored[resource] ?? 0,
+    })),
+    limits: limitsView(limits),
+  };
+}
 
 export const tenantTierView = (tiers: Tiers, { tier, limits }: Entitlement): TierType =>
   tierView(tiers, tiers.get(tier), limits);

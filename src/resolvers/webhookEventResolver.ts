@@ -1,8 +1,14 @@
 import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, OperatorOnly } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
-import { WebhookEvent, WebhookEventConnection, WebhookEventsArgs } from '../schema/webhookEvent.js';
+import {
+  WebhookEvent,
+  WebhookEventConnection,
+  WebhookEventsArgs,
+  WebhookRefusal,
+} from '../schema/webhookEvent.js';
 import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/stripe/inbox.js';
+import { REFUSALS } from '../services/stripe/refusals.js';
 import type { Context } from './context.js';
 
 @Resolver(() => WebhookEvent)
@@ -14,6 +20,16 @@ export class WebhookEventResolver {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status };
     const page = await services.inbox.page(query);
     return connect(page.events, page.hasNextPage, after, eventKeyOf, eventView);
+  }
+
+  @Query(() => [WebhookRefusal], {
+    description:
+      'Each reason, with how often this server process has refused a request to the webhook for it.',
+  })
+  @OperatorOnly()
+  webhookRefusals(@Ctx() { services }: Context): WebhookRefusal[] {
+    const totals = services.webhookRefusals.totals();
+    return REFUSALS.map((reason) => ({ reason, count: totals[reason] }));
   }
 
   @Mutation(() => WebhookEvent, { description: 'Applies an event anew, whatever became of it.' })

@@ -25,7 +25,7 @@ export class FieldLimitInput {
 
 @InputType()
 export class StoredAmountInput {
-  @Field({ description: '`memories`, `embeddings`, `bytes`' })
+  @Field({ description: 'One of the catalogue, or `bytes`.' })
   @MaxLength(MAX_NAME_LENGTH)
   resource!: string;
 
@@ -138,8 +138,32 @@ export class EndedOperationInput {
   @ValidateNested({ each: true })
   unearned!: ConsumeInput[];
 
+  @Field(() => [ID], { description: 'Of root fields that have stored what they held.' })
+  @ArrayMaxSize(MAX_PARTS)
+  @MaxLength(MAX_NAME_LENGTH, { each: true })
+  keptHolds!: string[];
+
   @Field(() => [ID], { description: 'Of root fields that stored nothing.' })
   @ArrayMaxSize(MAX_PARTS)
   @MaxLength(MAX_NAME_LENGTH, { each: true })
   releasedHolds!: string[];
+}
+
+@InputType()
+export class FreeStorageInput {
+  @Field(() => ID)
+  @MaxLength(MAX_NAME_LENGTH)
+  tenantId!: string;
+
+  @Field(() => [StoredAmountInput])
+  @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
+  amounts!: StoredAmountInput[];
+}
+
+@InputType()
+export class SetStoredInput extends StoredAmountInput {
+  @Field(() => ID)
+  @MaxLength(MAX_NAME_LENGTH)
+  tenantId!: string;
 }

@@ -1,4 +1,4 @@
-import { IsEmail, IsOptional, MaxLength, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsEmail, IsOptional, MaxLength, ValidateNested } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 
 import { connectionOf, PageArgs } from './pagination.js';
@@ -68,6 +68,17 @@ export class CreateTenantInput {
 
 const MAX_INT = 2 ** 31 - 1;
 
+@InputType()
+export class StoredLimitInput {
+  @Field()
+  @MaxLength(40)
+  resource!: string;
+
+  @Field(() => BigIntScalar)
+  @IsCount()
+  limit!: number;
+}
+
 @InputType({ description: 'Overrides; null clears one.' })
 export class TierLimitsInput {
   @Field(() => BigIntScalar, { nullable: true })
@@ -109,6 +120,16 @@ export class TierLimitsInput {
   @IsOptional()
   @IsCount(MAX_INT)
   federationPriority?: number | null;
+
+  @Field(() => [StoredLimitInput], {
+    nullable: true,
+    description:
+      'Of what the catalogue stores besides memories. All that are overridden: what is not named is the tier’s.',
+  })
+  @IsOptional()
+  @ArrayMaxSize(50)
+  @ValidateNested()
+  stored?: StoredLimitInput[] | null;
 }
 
 @InputType()

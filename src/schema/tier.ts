@@ -12,8 +12,17 @@ export const Feature = {
 registerEnumType(TierName, { name: 'TierName', description: 'The tiers of the catalogue.' });
 registerEnumType(Feature, { name: 'Feature', description: 'The features of the catalogue.' });
 
+@ObjectType({ description: 'How many of a resource may be stored.' })
+export class StoredLimit {
+  @Field({ description: 'A resource of the catalogue.' })
+  resource!: string;
+
+  @Field(() => BigIntScalar)
+  limit!: number;
+}
+
 @ObjectType('TierLimits', { description: 'What a tier allows.' })
-export class TierLimitsType implements TierLimits {
+export class TierLimitsType implements Omit<TierLimits, 'stored'> {
   @Field(() => BigIntScalar)
   apiCallsPerDay!: number;
 
@@ -37,6 +46,9 @@ export class TierLimitsType implements TierLimits {
 
   @Field(() => Int, { description: 'Higher goes first; 0: no federation.' })
   federationPriority!: number;
+
+  @Field(() => [StoredLimit], { description: 'Of what the catalogue stores besides memories.' })
+  stored!: StoredLimit[];
 }
 
 @ObjectType('Tier', { description: 'What a tenant can buy.' })

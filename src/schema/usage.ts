@@ -4,7 +4,7 @@ import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/us
 import { UsageReportKind, UsageReportStatus } from '../services/usageReports/usageReports.js';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
-import { TierLimitsType } from './tier.js';
+import { StoredLimit, TierLimitsType } from './tier.js';
 
 registerEnumType(UsagePeriod, { name: 'UsagePeriod', description: 'UTC minutes, hours, days and months.' });
 registerEnumType(UsageGranularity, { name: 'UsageGranularity', description: 'In UTC.' });
@@ -62,6 +62,12 @@ export class UsageType implements UsageReading {
   overageCostCents!: number;
 }
 
+@ObjectType()
+export class StoredResource extends StoredLimit {
+  @Field(() => BigIntScalar)
+  stored!: number;
+}
+
 @ObjectType({ description: 'What a tenant stores, and may store.' })
 export class StorageUsage {
   @Field(() => BigIntScalar)
@@ -72,6 +78,9 @@ export class StorageUsage {
 
   @Field(() => BigIntScalar)
   bytes!: number;
+
+  @Field(() => [StoredResource], { description: 'What the catalogue stores besides memories.' })
+  resources!: StoredResource[];
 
   @Field(() => TierLimitsType)
   limits!: TierLimitsType;

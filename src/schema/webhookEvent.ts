@@ -1,7 +1,8 @@
 import { ArgsType, Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { WebhookEventStatus } from '../services/stripe/inbox.js';
+import { REFUSALS, type Refusal } from '../services/stripe/refusals.js';
 import { connectionOf, PageArgs } from './pagination.js';
-import { DateTimeScalar } from './scalars.js';
+import { BigIntScalar, DateTimeScalar } from './scalars.js';
 
 registerEnumType(WebhookEventStatus, {
   name: 'WebhookEventStatus',
@@ -48,4 +49,30 @@ export const WebhookEventConnection = connectionOf('WebhookEvent', () => Webhook
 export class WebhookEventsArgs extends PageArgs {
   @Field(() => WebhookEventStatus, { nullable: true })
   status?: WebhookEventStatus | null;
+}
+
+/** An enum's values are what the services call them. */
+const WebhookRefusalReason = Object.fromEntries(REFUSALS.map((why) => [why.toUpperCase(), why]));
+
+registerEnumType(WebhookRefusalReason, {
+  name: 'WebhookRefusalReason',
+  description: 'Why a request to the webhook was refused.',
+  valuesConfig: {
+    SIGNATURE: { description: 'It is missing, or does not fit the body or a secret.' },
+    TIMESTAMP: { description: 'It was signed more than 300 s ago or ahead.' },
+    BODY: { description: 'It is no event, is nested too deeply, or has too many values.' },
+    SIZE: { description: 'It has more than 1 MB.' },
+    CONFLICT: { description: 'Another event has its id.' },
+  },
+});
+
+@ObjectType({ description: 'Requests to the webhook that were refused, and stored nowhere.' })
+export class WebhookRefusal {
+  @Field(() => WebhookRefusalReason)
+  reason!: Refusal;
+
+  @Field(() => BigIntScalar, {
+    description: 'Since this server process started; each process counts its own.',
+  })
+  count!: number;
 }

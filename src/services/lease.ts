@@ -11,6 +11,8 @@ export interface Lease {
 }
 
 const DUPLICATE_KEY = 11_000;
+/** What must be exact does not rely on a lease: one that is lost with its server costs work, and nobody waits for a disk. */
+const QUICK = { writeConcern: { w: 1 } } as const;
 
 /** @param ttlMs after which another server may take the work of one that died: longer than the holder takes to hold it again */
 export function createLease({ models, name, ttlMs }: { models: Models; name: string; ttlMs: number }): Lease {
@@ -36,7 +38,7 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
               },
             },
           ],
-          { upsert: true, returnDocument: 'after' },
+          { upsert: true, returnDocument: 'after', ...QUICK },
         );
         return lease?.holder === holder;
       } catch (error) {
@@ -46,7 +48,7 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
       }
     },
     async release() {
-      await leases.deleteOne({ _id: name, holder });
+      await leases.deleteOne({ _id: name, holder }, QUICK);
     },
   };
 }

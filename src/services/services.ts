@@ -14,6 +14,7 @@ import type { WebhookEndpoints } from './outgoing/webhookEndpoints.js';
 import type { Overage } from './overage.js';
 import type { Storage } from './storage/storage.js';
 import type { Inbox } from './stripe/inbox.js';
+import type { Refusals } from './stripe/refusals.js';
 import type { BillingAccount } from './subscriptions/billingAccount.js';
 import type { Contracts } from './subscriptions/contracts.js';
 import type { Subscriptions } from './subscriptions/subscriptions.js';
@@ -49,6 +50,8 @@ export interface Services {
   usageReports: UsageReports;
   webhookDeliveries: WebhookDeliveries;
   webhookEndpoints: WebhookEndpoints;
+  /** Requests to the webhook that were refused. */
+  webhookRefusals: Pick<Refusals, 'totals'>;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;
   /** The mock's page of a billing portal; null in live mode. */

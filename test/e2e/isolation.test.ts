@@ -138,6 +138,7 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'webhookEvents { edges { node { id object } } }',
     expect: 'FORBIDDEN',
   },
+  webhookRefusals: { who: 'operator', field: () => 'webhookRefusals { reason count }', expect: 'FORBIDDEN' },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
   webhookDeliveries: {
     who: 'operator',
@@ -248,7 +249,18 @@ const MUTATIONS: Record<string, Attempt> = {
   endOperations: {
     who: 'operator',
     field: ({ id }) =>
-      `endOperations(operations: [{ tenantId: "${id}", chargedAt: "2026-11-23T00:00:00Z", unearned: [{ endpoint: "zebra" }], releasedHolds: [] }])`,
+      `endOperations(operations: [{ tenantId: "${id}", chargedAt: "2026-11-23T00:00:00Z", unearned: [{ endpoint: "zebra" }], keptHolds: [], releasedHolds: [] }])`,
+    expect: 'FORBIDDEN',
+  },
+  freeStorage: {
+    who: 'operator',
+    field: ({ id }) =>
+      `freeStorage(input: { tenantId: "${id}", amounts: [{ resource: "bytes", amount: 5 }] })`,
+    expect: 'FORBIDDEN',
+  },
+  setStored: {
+    who: 'operator',
+    field: ({ id }) => `setStored(input: { tenantId: "${id}", resource: "bytes", amount: 5 })`,
     expect: 'FORBIDDEN',
   },
   createWebhookEndpoint: {

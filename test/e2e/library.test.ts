@@ -8,6 +8,7 @@ import {
   remoteLimits,
 } from '../../src/library/index.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
 import {
   type Runs,
   startApollo,
@@ -17,11 +18,15 @@ import {
   teamSchema,
 } from '../support/teamServer.js';
 
+const MOST_LAMPS = 5;
+const catalogue = storingCatalogue({ lamps: MOST_LAMPS });
+
 let billing: TestServer;
 let serviceKey: string;
 
 beforeAll(async () => {
-  billing = await startTestServer();
+  const file = catalogueFile(catalogue);
+  billing = await startTestServer({ env: { CATALOG_FILE: file } });
   serviceKey = await createServiceKey();
 });
 afterAll(() => billing.stop());
@@ -34,7 +39,8 @@ async function createServiceKey(): Promise<string> {
   return data.createApiKey.secret;
 }
 
-const direct = () => directLimits({ mongodbUri: billing.uri, upgradeUrl: 'http://localhost/upgrade' });
+const direct = () =>
+  directLimits({ mongodbUri: billing.uri, catalogue, upgradeUrl: 'http://localhost/upgrade' });
 const remote = () => remoteLimits({ url: billing.url, serviceKey, whenAway: 'refuse' });
 
 /** A tenant with so many calls a day, and room for them in the minute. */
@@ -47,6 +53,15 @@ async function tenantWith(apiCallsPerDay: number, more: object = {}): Promise<Te
     ...more,
   });
   return tenant;
+}
+
+/** What is counted as stored, the holds of operations under way aside. */
+async function storageOf({ id, key }: TestTenant): Promise<{ lamps: number; bytes: number; holds: number }> {
+  const { data } = await billing.gql('{ storage { bytes resources { resource stored limit } } }', { key });
+  const [lamps] = data.storage.resources;
+  expect(lamps).toMatchObject({ resource: 'lamps', limit: MOST_LAMPS });
+  const account = await billing.app.models.storageAccounts.findById(id).lean<{ holds: unknown[] }>();
+  return { lamps: lamps.stored, bytes: data.storage.bytes, holds: account?.holds.length ?? 0 };
 }
 
 const callsOf = async ({ key }: TestTenant): Promise<number> =>
@@ -181,6 +196,45 @@ describe.each([
       expect(statuses).toEqual([200, 200, 429, 429, 429]);
     });
 
+    it('stores exactly as many of a resource as the tier allows', async () => {
+      const tenant = await tenantWith(50);
+      const keep = 'mutation { keep(lamp: { name: "one" }) }';
+      const answers = await Promise.all(Array.from({ length: 12 }, () => team.ask(keep, tenant.key)));
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(MOST_LAMPS);
+      const refused = answers.find(({ status }) => status !== 200);
+      expect(refused?.status).toBe(507);
+      expect(refused?.errors[0]?.extensions).toMatchObject({
+        code: 'STORAGE_QUOTA_EXCEEDED',
+        resource: 'lamps',
+        limit: MOST_LAMPS,
+      });
+      const lampBytes = Buffer.byteLength('{"name":"one"}');
+      expect(await storageOf(tenant)).toEqual({
+        lamps: MOST_LAMPS,
+        bytes: MOST_LAMPS * lampBytes,
+        holds: 0,
+      });
+      const { key } = tenant;
+      await limits.free(tenant.id, { lamps: 2, bytes: 2 * lampBytes });
+      const two = 'mutation { keepAll(lamps: [{ name: "one" }, { name: "one" }]) }';
+      expect((await team.ask(two, key)).data).toEqual({ keepAll: 1 });
+      expect((await team.ask(two, key)).status).toBe(507);
+    });
+
+    it('gives back room for what was certainly not stored, and keeps it when that is not known', async () => {
+      const tenant = await tenantWith(50);
+      const { key } = tenant;
+      await team.ask('mutation { keepBroken(lamp: { name: "one" }) }', key);
+      await expect.poll(() => storageOf(tenant)).toEqual({ lamps: 0, bytes: 0, holds: 0 });
+      if (!hasHttp) return;
+      // Its resolver did store; what failed is below it, and the next field never ran.
+      await team.ask(
+        'mutation { keepOddly(lamp: { name: "one" }) { odd } keep(lamp: { name: "two" }) }',
+        key,
+      );
+      await expect.poll(async () => (await storageOf(tenant)).lamps).toBe(1);
+    });
+
     if (hasHttp) {
       it('sends the rate limit headers with the answer', async () => {
         const tenant = await tenantWith(50);
@@ -231,14 +285,17 @@ describe.each([
         b: Int @rateLimited(max: 3)
         c: Int @requiresFeature(feature: TELEPATHY)
         d: Int @storageQuota
+        e(input: Int): Int @storageQuota(resource: "suns")
       }`);
     expect(() => enforceLimits(schema, { limits })).toThrow(
       [
-        "The schema's directives have 4 fault(s):",
+        "The schema's directives have 6 fault(s):",
         '  - Query.a @rateLimited: cost must be a whole number from 0 to 1000000, not -1',
         '  - Query.b @rateLimited: max and window go together',
         '  - Query.c @requiresFeature: the catalogue has no feature TELEPATHY',
         '  - Query.d @storageQuota: the field has no argument "input"',
+        '  - Query.d @storageQuota: must name the resource of the catalogue that is stored',
+        '  - Query.e @storageQuota: the catalogue has no resource suns',
       ].join('\n'),
     );
   });

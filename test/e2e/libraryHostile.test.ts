@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { enforceLimits, type Limits, limitDirectivesSdl, remoteLimits } from '../../src/library/index.js';
 import { createServiceKey } from '../support/federation.js';
 import { ask, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
 import {
   type Runs,
   startApollo,
@@ -18,7 +19,7 @@ let limits: Limits;
 const away: Error[] = [];
 
 beforeAll(async () => {
-  billing = await startTestServer();
+  billing = await startTestServer({ env: { CATALOG_FILE: catalogueFile(storingCatalogue({ lamps: 5 })) } });
   const serviceKey = await createServiceKey(billing);
   const onAway = (error: Error) => void away.push(error);
   limits = await remoteLimits({ url: billing.url, serviceKey, whenAway: 'refuse', onAway });
@@ -91,8 +92,8 @@ describe.each([
 
   it('storing nothing is asked for nothing', async () => {
     const tenant = await tenantWith(50);
-    for (const args of ['', '(input: null)', '(input: [])', '(input: [null])'])
-      expect((await team.ask(`mutation { keep${args} }`, tenant.key)).data).toEqual({ keep: 1 });
+    for (const args of ['', '(lamps: null)', '(lamps: [])', '(lamps: [null])'])
+      expect((await team.ask(`mutation { keepAll${args} }`, tenant.key)).data).toEqual({ keepAll: 1 });
   });
 
   it('a mutation whose first non-null field fails costs what ran before it', async () => {
@@ -107,7 +108,7 @@ describe.each([
   });
 
   it.each([
-    ['an alias longer than names are', `mutation { ${'a'.repeat(300)}: keep(input: [{ content: "x" }]) }`],
+    ['an alias longer than names are', `mutation { ${'a'.repeat(300)}: keep(lamp: { name: "x" }) }`],
     ['hundreds of own limits', `{ ${times(450, (i) => `a${i}: seldom`).join(' ')} }`],
   ])("%s is one operation's fault, and not that of those beside it", async (_, query) => {
     const [hostile, honest] = await Promise.all([tenantWith(50), tenantWith(50)]);

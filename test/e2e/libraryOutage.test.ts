@@ -4,6 +4,7 @@ import { type RemoteLimitsOptions, remoteLimits } from '../../src/library/index.
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { OPERATOR_KEY } from '../support/server.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
 import { startPlain, type TeamServer, teamSchema } from '../support/teamServer.js';
 
 /** A billing server that is killed under the load of a team's server, which asks it. */
@@ -11,6 +12,7 @@ const LIMIT = 600;
 const WORKERS = 16;
 const DEADLINE_MS = 60_000;
 
+const catalogue = catalogueFile(storingCatalogue({ lamps: 5 }));
 let database: TestDatabase;
 let billing: ServerProcess;
 
@@ -29,6 +31,7 @@ const startBilling = (port = '0') =>
     HOST: '127.0.0.1',
     MONGODB_URI: database.uri,
     ADMIN_API_KEY: OPERATOR_KEY,
+    CATALOG_FILE: catalogue,
     LOG_LEVEL: 'error',
   });
 

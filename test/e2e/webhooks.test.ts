@@ -698,6 +698,19 @@ describe('a request that is refused', () => {
     expect(await countEvents()).toBe(stored);
   });
 
+  it('is seen by the operator, by its reason', async () => {
+    const countOf = async () => {
+      const { data } = await server.gql('{ webhookRefusals { reason count } }');
+      return Object.fromEntries(
+        data.webhookRefusals.map(({ reason, count }: { reason: string; count: number }) => [reason, count]),
+      );
+    };
+    const before = await countOf();
+    expect(Object.keys(before)).toEqual(['SIGNATURE', 'TIMESTAMP', 'BODY', 'SIZE', 'CONFLICT']);
+    await post('');
+    expect(await countOf()).toEqual({ ...before, BODY: before.BODY + 1 });
+  });
+
   it('because another event has its id leaves that one as it is, and is counted', async () => {
     const event = eventOf('charge.succeeded', { id: 'ch_1' });
     await applied(event);

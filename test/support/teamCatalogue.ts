@@ -6,6 +6,19 @@ import catalogue from '../../catalogue.json' with { type: 'json' };
 export const PRO_CENTS = 2_900;
 export const TEAM_CENTS = 9_900;
 
+/** The built-in catalogue, where other things than memories are stored: so many of each on any tier. */
+export function storingCatalogue(stored: Record<string, number>): object {
+  const tiers = catalogue.tiers.map((tier) => ({ ...tier, limits: { ...tier.limits, stored } }));
+  return { ...catalogue, resources: Object.keys(stored), tiers };
+}
+
+/** @returns the file's path */
+export function catalogueFile(content: object): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'continuum-catalogue-')), 'catalogue.json');
+  writeFileSync(file, JSON.stringify(content));
+  return file;
+}
+
 /** The built-in catalogue with one more tier for sale between PRO and ENTERPRISE. @returns the file's path */
 export function teamCatalogueFile(changes: { pro?: object } = {}): string {
   const [free, pro, enterprise] = catalogue.tiers;
@@ -16,8 +29,6 @@ export function teamCatalogueFile(changes: { pro?: object } = {}): string {
     monthlyPriceCents: TEAM_CENTS,
     limits: { ...pro.limits, apiCallsPerDay: 50_000 },
   };
-  const file = join(mkdtempSync(join(tmpdir(), 'continuum-catalogue-')), 'catalogue.json');
   const tiers = [free, { ...pro, ...changes.pro }, team, enterprise];
-  writeFileSync(file, JSON.stringify({ ...catalogue, tiers }));
-  return file;
+  return catalogueFile({ ...catalogue, tiers });
 }

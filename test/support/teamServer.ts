@@ -52,14 +52,17 @@ const SDL = /* GraphQL */ `
     make(name: String): Int @rateLimited
     fail: Int @rateLimited
     mustFail: Int! @rateLimited
-    makeWrong: Wrong! @rateLimited
-    keep(input: [KeepInput]): Int @storageQuota
+    makeWrong: Oddity! @rateLimited
+    keep(lamp: LampInput!): Int @storageQuota(arg: "lamp", resource: "lamps")
+    keepAll(lamps: [LampInput]): Int @storageQuota(arg: "lamps", resource: "lamps")
+    keepBroken(lamp: LampInput!): Int @storageQuota(arg: "lamp", resource: "lamps")
+    keepOddly(lamp: LampInput!): Oddity! @storageQuota(arg: "lamp", resource: "lamps")
   }
-  type Wrong {
-    id: ID!
+  input LampInput {
+    name: String!
   }
-  input KeepInput {
-    content: String!
+  type Oddity {
+    odd: Int!
   }
   type Subscription {
     ticks: Int @rateLimited(cost: 2)
@@ -105,7 +108,11 @@ export function teamSchema(
       mustFail: broken('mustFail'),
       makeWrong: counted('makeWrong', {}),
       keep: counted('keep'),
+      keepAll: counted('keepAll'),
+      keepBroken: broken('keepBroken'),
+      keepOddly: counted('keepOddly', {}),
     },
+    Oddity: { odd: broken('odd') },
     Subscription: { ticks: (payload) => payload },
   };
   for (const [type, fields] of Object.entries(resolvers)) {

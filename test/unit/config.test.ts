@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { ConfigError, readConfig } from '../../src/config.js';
+import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 
 const LIVE = {
   STRIPE_SECRET_KEY: 'sk_test_1',
@@ -73,7 +74,7 @@ describe('without any variable', () => {
       stripe: { mode: 'mock', secretKey: null, webhookSecrets: [], apiBase: null },
     });
     expect(isAbsolute(config.dataDir)).toBe(true);
-    expect(config.catalogue).toEqual(defaultCatalogue);
+    expect(config.catalogue).toEqual(parseCatalogue(defaultCatalogue));
     expect(config.stripe.priceIds).toEqual({
       FREE: 'price_free',
       PRO: 'price_pro',

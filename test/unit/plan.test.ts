@@ -9,7 +9,7 @@ const schema = buildSchema(`
   directive @requiresFeature(feature: Feature!) on FIELD_DEFINITION | OBJECT
   directive @storageQuota(arg: String! = "input") on FIELD_DEFINITION
   enum Feature { FEDERATION SEARCH }
-  input In { content: String!  tags: [String!]  size: Int = 3 }
+  input In { content: String  tags: [String!]  size: Int = 3 }
   type Query {
     free(first: Int = 20): Int
     one(id: ID): Int @rateLimited
@@ -271,7 +271,15 @@ describe('entities that a gateway fetches', () => {
     type Memory { id: ID  similar: Int  links: Tenant }
     type Tenant { id: ID  audit(days: [Int!]): Int  memory: Memory }
   `);
-  const nothing = { cost: null, fieldLimit: null, features: [], storageArg: null, access: null, check: null };
+  const nothing = {
+    cost: null,
+    fieldLimit: null,
+    features: [],
+    storageArg: null,
+    storedResource: null,
+    access: null,
+    check: null,
+  };
   // The names of the plain schema, as a subgraph has them.
   const memoryRule: FieldRule = { ...nothing, coordinate: 'Query.memory', cost: 1, features: ['FEDERATION'] };
   const tenantRule: FieldRule = { ...nothing, coordinate: 'Query.tenant', access: { kind: 'operator' } };

@@ -73,7 +73,7 @@ export function createAlertReview(deps: {
 }
 
 const storageMeasures = (stored: StorageAmounts, limits: TierLimits): Measure[] => [
-  { kind: AlertKind.MEMORIES, used: stored.memories, limit: limits.maxMemories },
-  { kind: AlertKind.EMBEDDINGS, used: stored.embeddings, limit: limits.maxEmbeddings },
-  { kind: AlertKind.STORAGE_BYTES, used: stored.bytes, limit: limits.maxStorageBytes },
+  { kind: AlertKind.MEMORIES, used: stored.memories ?? 0, limit: limits.maxMemories },
+  { kind: AlertKind.EMBEDDINGS, used: stored.embeddings ?? 0, limit: limits.maxEmbeddings },
+  { kind: AlertKind.STORAGE_BYTES, used: stored.bytes ?? 0, limit: limits.maxStorageBytes },
 ];

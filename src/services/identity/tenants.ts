@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.js';
 import { badInput, notFound } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
-import type { TierLimits } from '../tiers/catalogue.js';
+import type { LimitOverrides } from '../tiers/catalogue.js';
 import type { ApiKeys, NewKey } from './apiKeys.js';
 import { randomText } from './keyFormat.js';
 
@@ -18,7 +18,7 @@ export interface ContractChange {
   /** null clears the override; undefined leaves it. */
   tier?: string | null | undefined;
   /** null clears all overrides; a limit that is null clears that one. */
-  limits?: { [name in keyof TierLimits]?: number | null | undefined } | null | undefined;
+  limits?: LimitOverrides | null | undefined;
 }
 
 export interface Tenants {

@@ -49,7 +49,7 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const authenticator = createAuthenticator({ ...base, adminApiKey });
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
-  const storage = createStorage(base);
+  const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
   const sharedConcurrency = redis && createSharedConcurrency({ redis });
   const concurrency = sharedConcurrency ?? createConcurrency();

@@ -34,10 +34,17 @@ export interface CallerRefusal {
 export interface Limits {
   /** Every feature that a tier may have; null: not known yet. */
   readonly features: ReadonlySet<string> | null;
+  /** Everything that may be stored besides memories; null: not known yet. */
+  readonly resources: ReadonlySet<string> | null;
   /**
    * Decides an operation whole, in one exact step.
    * @throws UNAUTHENTICATED, FORBIDDEN for a key without the scope; SERVICE_UNAVAILABLE
    */
   take(caller: Caller, demand: Demand): Promise<CallerGrant | CallerRefusal>;
+  /**
+   * After a delete: gives room back. Not to be repeated.
+   * @param amounts by resource, `bytes` among them
+   */
+  free(tenantId: string, amounts: Readonly<Record<string, number>>): Promise<void>;
   close(): Promise<void>;
 }

@@ -32,6 +32,8 @@ export interface EndedOperation {
   /** null: its calls stay counted. */
   chargedAtMs: number | null;
   unearned: readonly Charge[];
+  /** What was held and is stored now. */
+  keptHoldIds: readonly string[];
   releasedHoldIds: readonly string[];
 }
 
@@ -67,10 +69,11 @@ export function createRemoteDecisions(deps: {
     decide: (operations) => Promise.all(operations.map(decideOne)),
     async end(operations) {
       await Promise.all(
-        operations.flatMap(({ tenantId, chargedAtMs, unearned, releasedHoldIds }) => [
+        operations.flatMap(({ tenantId, chargedAtMs, unearned, keptHoldIds, releasedHoldIds }) => [
           chargedAtMs !== null &&
             unearned.length > 0 &&
             admission.giveBack(tenantId, unearned, { atMs: chargedAtMs }),
+          ...keptHoldIds.map((id) => storage.keep(tenantId, id)),
           ...releasedHoldIds.map((id) => storage.release(tenantId, id)),
         ]),
       );

@@ -16,9 +16,16 @@ export interface Demand {
   features: readonly string[];
   fieldLimits: readonly FieldLimit[];
   /** What is to be stored, by the name of the root field that stores it. */
-  stores: ReadonlyMap<string, StorageAmounts>;
+  stores: ReadonlyMap<string, Stored>;
   /** Whether it is counted among the tenant's concurrent requests. */
   concurrent: boolean;
+}
+
+/** What a root field stores. */
+export interface Stored {
+  amounts: StorageAmounts;
+  /** Whether another service stores it, which tells at the end what it did. */
+  elsewhere: boolean;
 }
 
 /** An operation that may run: what was taken for it, and the ways to end it. */
@@ -38,6 +45,8 @@ export interface Grant {
 export interface Outcome {
   /** Whether any field failed: holds that were not used are given back. */
   failed: boolean;
+  /** Root fields that certainly stored nothing. Of what another service stores, the rest is kept. */
+  unstored: ReadonlySet<string> | 'all';
   /** Charges that are given back. */
   unearned: readonly Charge[];
 }
@@ -132,8 +141,9 @@ export function createTenantLimits(deps: {
     entitlement: Entitlement,
   ): Promise<Map<string, StorageHold> | BillingError> {
     const holds = new Map<string, StorageHold>();
-    for (const [rootKey, amounts] of stores) {
-      const decision = await storage.hold(entitlement.tenantId, entitlement.limits, amounts);
+    for (const [rootKey, { amounts, elsewhere }] of stores) {
+      const { tenantId, limits } = entitlement;
+      const decision = await storage.hold(tenantId, limits, amounts, elsewhere);
       if (decision.granted) {
         holds.set(rootKey, decision.hold);
         continue;
@@ -201,11 +211,14 @@ export function createTenantLimits(deps: {
       chargedAtMs: used?.atMs ?? null,
       holds,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
-      async end({ failed, unearned }) {
+      async end({ failed, unearned, unstored }) {
         await Promise.all([
           used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
-          // A hold that was used is gone; releasing it does nothing.
-          failed && releaseAll(tenantId, holds),
+          ...[...holds].map(([rootKey, { id, elsewhere }]) => {
+            if (elsewhere && unstored !== 'all' && !unstored.has(rootKey)) return storage.keep(tenantId, id);
+            // A hold that was used is gone; releasing it does nothing.
+            return failed && storage.release(tenantId, id);
+          }),
         ]);
       },
     };

@@ -5,21 +5,30 @@ import { badInput, serviceUnavailable } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import type { StorageAccountDoc, StorageAmounts, StorageHold } from '../../models/storageAccount.js';
 import type { TierLimits } from '../tiers/catalogue.js';
+import { amountOf, OWN_RESOURCES } from './storageSize.js';
 
 export type { StorageAmounts, StorageHold };
 
-export type StorageLimits = Pick<TierLimits, 'maxMemories' | 'maxEmbeddings' | 'maxStorageBytes'>;
+export type StorageLimits = Pick<TierLimits, 'maxMemories' | 'maxEmbeddings' | 'maxStorageBytes'> &
+  Partial<Pick<TierLimits, 'stored'>>;
 
 export type HoldDecision =
   | { granted: true; hold: StorageHold }
-  | { granted: false; resource: keyof StorageAmounts; limit: number; usage: number };
+  | { granted: false; resource: string; limit: number; usage: number };
 
 /**
  * Storage quotas. Room is held before an operation runs, so that it is refused whole; the hold ends in the
  * transaction that stores. A hold that a crash left is given back by the sweep: the counters then equal what is stored.
+ * What another service stores is kept or released by its word; the sweep keeps it.
  */
 export interface Storage {
-  hold(tenantId: string, limits: StorageLimits, amounts: StorageAmounts): Promise<HoldDecision>;
+  /** @param elsewhere whether another service stores it */
+  hold(
+    tenantId: string,
+    limits: StorageLimits,
+    amounts: StorageAmounts,
+    elsewhere?: boolean,
+  ): Promise<HoldDecision>;
   /** Gives back a hold that was not used. Releasing one that has ended does nothing. */
   release(tenantId: string, holdId: string): Promise<void>;
   /**
@@ -34,8 +43,12 @@ export interface Storage {
     dimensions: number | null,
     session: ClientSession,
   ): Promise<StorageAmounts>;
-  /** In the transaction that deletes. */
-  free(tenantId: string, amounts: StorageAmounts, session: ClientSession): Promise<void>;
+  /** What was held is stored now. Keeping a hold that has ended does nothing. */
+  keep(tenantId: string, holdId: string): Promise<void>;
+  /** In the transaction that deletes; without one for what another service deleted. Nothing goes below what is held. */
+  free(tenantId: string, amounts: StorageAmounts, session?: ClientSession): Promise<void>;
+  /** Says how much of a resource is stored, after another service has counted it. */
+  set(tenantId: string, resource: string, amount: number): Promise<void>;
   /** What is stored. */
   stored(tenantIds: readonly string[]): Promise<StorageAmounts[]>;
   /** Length of the tenant's embeddings; null while it has none. */
@@ -46,70 +59,91 @@ export interface Storage {
 
 /** No operation lasts so long; the transaction of one that did finds its hold gone, and stores nothing. */
 const HOLD_MS = 120_000;
-const RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
-const NOTHING: StorageAmounts = { memories: 0, embeddings: 0, bytes: 0 };
 
-const limitOf = (limits: StorageLimits, resource: keyof StorageAmounts): number =>
-  ({ memories: limits.maxMemories, embeddings: limits.maxEmbeddings, bytes: limits.maxStorageBytes })[
-    resource
-  ];
-
-const negative = ({ memories, embeddings, bytes }: StorageAmounts): StorageAmounts => ({
-  memories: -memories,
-  embeddings: -embeddings,
-  bytes: -bytes,
-});
-
-function storedOf(account: StorageAccountDoc | undefined | null): StorageAmounts {
-  if (!account) return NOTHING;
-  const held = account.holds ?? [];
-  const less = (resource: keyof StorageAmounts) =>
-    account[resource] - held.reduce((sum, hold) => sum + hold[resource], 0);
-  return { memories: less('memories'), embeddings: less('embeddings'), bytes: less('bytes') };
+function limitOf(limits: StorageLimits, resource: string): number {
+  if (resource === 'memories') return limits.maxMemories;
+  if (resource === 'embeddings') return limits.maxEmbeddings;
+  if (resource === 'bytes') return limits.maxStorageBytes;
+  return limits.stored?.[resource] ?? 0;
 }
 
-export function createStorage({ models, clock }: { models: Models; clock: Clock }): Storage {
+/** @param resources of the catalogue, besides our own */
+export function createStorage(deps: {
+  models: Models;
+  clock: Clock;
+  resources?: readonly string[];
+}): Storage {
+  const { models, clock, resources = [] } = deps;
   const accounts = models.storageAccounts;
+  const allResources = [...OWN_RESOURCES, ...resources];
 
-  async function tryHold(tenantId: string, limits: StorageLimits, hold: StorageHold): Promise<boolean> {
-    // Only a resource that is asked for can be short: a tenant that went down a tier may still store what is not full.
-    const room = RESOURCES.filter((resource) => hold[resource] > 0).map((resource) => ({
-      [resource]: { $lte: limitOf(limits, resource) - hold[resource] },
+  const heldOf = (account: StorageAccountDoc, resource: string) =>
+    account.holds.reduce((sum, hold) => sum + amountOf(hold, resource), 0);
+
+  const storedOf = (account: StorageAccountDoc | undefined | null): StorageAmounts =>
+    Object.fromEntries(
+      allResources.map((resource) => [
+        resource,
+        account ? amountOf(account, resource) - heldOf(account, resource) : 0,
+      ]),
+    );
+
+  /** Only a resource that is asked for can be short: a tenant that went down a tier may still store what is not full. */
+  const askedOf = (amounts: StorageAmounts) =>
+    Object.entries(amounts).filter(([, amount]) => amount > 0) as [string, number][];
+
+  async function tryHold(
+    tenantId: string,
+    limits: StorageLimits,
+    amounts: StorageAmounts,
+    hold: StorageHold,
+  ): Promise<boolean> {
+    const room = askedOf(amounts).map(([resource, amount]) => ({
+      // One that was never stored is missing, and is not greater either.
+      [resource]: { $not: { $gt: limitOf(limits, resource) - amount } },
     }));
-    const { memories, embeddings, bytes } = hold;
     const result = await accounts.updateOne(
-      { _id: tenantId, $and: room },
-      { $inc: { memories, embeddings, bytes }, $push: { holds: hold } },
+      { _id: tenantId, $and: [{}, ...room] },
+      { $inc: { ...amounts }, $push: { holds: { ...hold, ...amounts } } },
     );
     return result.modifiedCount === 1;
   }
 
   async function whatIsShort(tenantId: string, limits: StorageLimits, amounts: StorageAmounts) {
     const account = await accounts.findById(tenantId).lean<StorageAccountDoc>();
-    const total = account ?? NOTHING;
-    const resource = RESOURCES.find((r) => amounts[r] > 0 && total[r] + amounts[r] > limitOf(limits, r));
-    if (!resource) return null;
+    const short = askedOf(amounts).find(
+      ([resource, amount]) =>
+        (account ? amountOf(account, resource) : 0) + amount > limitOf(limits, resource),
+    );
+    if (!short) return null;
+    const [resource] = short;
     return {
       granted: false as const,
       resource,
       limit: limitOf(limits, resource),
-      usage: storedOf(account)[resource],
+      usage: storedOf(account)[resource] ?? 0,
     };
   }
 
   async function makeAccount(tenantId: string): Promise<void> {
     await accounts.updateOne(
       { _id: tenantId },
-      { $setOnInsert: { ...NOTHING, holds: [], dimensions: null } },
+      { $setOnInsert: { memories: 0, embeddings: 0, bytes: 0, holds: [], dimensions: null } },
       { upsert: true },
     );
   }
 
   return {
-    async hold(tenantId, limits, amounts) {
-      const hold: StorageHold = { id: randomUUID(), at: new Date(clock.now()), ...amounts };
+    async hold(tenantId, limits, amounts, elsewhere = false) {
+      const hold: StorageHold = {
+        id: randomUUID(),
+        at: new Date(clock.now()),
+        ...(elsewhere && { elsewhere }),
+      };
+      // What is more than the limit alone would fit into an account that has none of it yet.
+      const tooMuch = askedOf(amounts).some(([resource, amount]) => amount > limitOf(limits, resource));
       for (;;) {
-        if (await tryHold(tenantId, limits, hold)) return { granted: true, hold };
+        if (!tooMuch && (await tryHold(tenantId, limits, amounts, hold))) return { granted: true, hold };
         const short = await whatIsShort(tenantId, limits, amounts);
         if (short) return short;
         // The account is new, or room came free in between.
@@ -123,8 +157,12 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
       if (!hold) return;
       await accounts.updateOne(
         { _id: tenantId, 'holds.id': holdId },
-        { $inc: { ...negative(hold) }, $pull: { holds: { id: holdId } } },
+        { $inc: negative(hold), $pull: { holds: { id: holdId } } },
       );
+    },
+
+    async keep(tenantId, holdId) {
+      await accounts.updateOne({ _id: tenantId, 'holds.id': holdId }, { $pull: { holds: { id: holdId } } });
     },
 
     async settle(tenantId, holdId, dimensions, session) {
@@ -150,15 +188,27 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
     },
 
     async free(tenantId, amounts, session) {
-      const less = (resource: keyof StorageAmounts) => ({ $subtract: [`$${resource}`, amounts[resource]] });
+      const less = ([resource, amount]: [string, number]) => [
+        resource,
+        { $max: [heldIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
+      ];
       await accounts.updateOne(
         { _id: tenantId },
         [
-          { $set: { memories: less('memories'), embeddings: less('embeddings'), bytes: less('bytes') } },
+          { $set: Object.fromEntries(askedOf(amounts).map(less)) },
           // With the last embedding goes the length that all must have.
           { $set: { dimensions: { $cond: [{ $eq: ['$embeddings', 0] }, null, '$dimensions'] } } },
         ],
-        { session, updatePipeline: true },
+        { ...(session && { session }), updatePipeline: true },
+      );
+    },
+
+    async set(tenantId, resource, amount) {
+      await makeAccount(tenantId);
+      await accounts.updateOne(
+        { _id: tenantId },
+        [{ $set: { [resource]: { $add: [heldIn(resource), amount] } } }],
+        { updatePipeline: true },
       );
     },
 
@@ -182,7 +232,7 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
       let ended = 0;
       for (const account of accountsWithOld) {
         for (const hold of account.holds.filter(({ at }) => at < before)) {
-          await this.release(account._id, hold.id);
+          await (hold.elsewhere ? this.keep(account._id, hold.id) : this.release(account._id, hold.id));
           ended++;
         }
       }
@@ -190,3 +240,16 @@ export function createStorage({ models, clock }: { models: Models; clock: Clock 
     },
   };
 }
+
+/** What a release takes away, of a hold as it is stored. */
+const negative = (hold: StorageHold): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(hold).flatMap(([resource, amount]) =>
+      typeof amount === 'number' ? [[resource, -amount]] : [],
+    ),
+  );
+
+/** The sum of a resource over the holds, for an update. */
+const heldIn = (resource: string) => ({
+  $sum: { $map: { input: '$holds', in: { $ifNull: [`$$this.${resource}`, 0] } } },
+});

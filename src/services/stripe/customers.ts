@@ -16,7 +16,8 @@ export interface Customers {
    * @param email written to the customer when it has another one; null leaves it as it is
    */
   ensure(tenantId: string, email: string | null): Promise<Customer>;
-  tenantOf(stripeCustomerId: string): Promise<string | null>;
+  /** @returns the tenant that has this customer, and the customer's e-mail as it was noted */
+  tenantOf(stripeCustomerId: string): Promise<{ tenantId: string; email: string | null } | null>;
   /** Ties a customer to a tenant that has none: it was made by hand, or its making was cut short. @returns whether it is tied */
   adopt(tenantId: string, stripeCustomerId: string): Promise<boolean>;
   /** The customer is gone: the tenant's next checkout makes another. */
@@ -108,8 +109,10 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
     },
 
     async tenantOf(stripeCustomerId) {
-      const doc = await customers.findOne({ stripeCustomerId }, { _id: 1 }).lean<{ _id: string }>();
-      return doc?._id ?? null;
+      const doc = await customers
+        .findOne({ stripeCustomerId }, { email: 1 })
+        .lean<Pick<BillingCustomerDoc, '_id' | 'email'>>();
+      return doc && { tenantId: doc._id, email: doc.email };
     },
 
     async adopt(tenantId, stripeCustomerId) {

@@ -5,6 +5,7 @@ import type { Models } from '../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
 import type { LaneEffect } from './laneEffects.js';
+import { createLanelessEvents, payloadText } from './lanelessEvents.js';
 import { createLanes } from './lanes.js';
 import { createLaneWorker } from './laneWorker.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
@@ -59,17 +60,18 @@ export function createInbox(deps: {
   const isBusy = () => intake.waiting() > MANY_WAITING;
   const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log, isBusy });
   const intake = createEventIntake({ models, clock, refusals, stored: worker.wake });
+  const laneless = createLanelessEvents({ models, clock, log, found: worker.wake });
 
   return {
     receive: intake.receive,
 
     async replay(eventId) {
-      const stored = await events.findById(eventId, { payload: 1 }).lean<{ payload: string }>();
+      const stored = await events.findById(eventId, { payload: 1 }).lean<{ payload: unknown }>();
       if (!stored) throw notFound(`Webhook event ${eventId}`);
       // It counts for itself now, whatever became of its twin.
       await events.updateMany({ twinId: eventId }, { $set: { twinId: null } });
       // What has an effect may have changed since it came.
-      const { lane, object } = documentOf(readEvent(stored.payload), clock.now());
+      const { lane, object } = documentOf(readEvent(payloadText(stored.payload)), clock.now());
       const again =
         lane === null ? {} : { ...waitingAgain(clock.now()), lane, object, twinId: null, claim: null };
       const replayed = await events
@@ -90,13 +92,17 @@ export function createInbox(deps: {
       return { events: found.slice(0, first), hasNextPage: found.length > first };
     },
 
-    start: worker.start,
+    start() {
+      worker.start();
+      laneless.start();
+    },
     async idle(maxMs) {
       await intake.idle();
       await worker.idle(maxMs);
     },
     async stop() {
       await intake.idle();
+      await laneless.stop();
       await worker.stop();
     },
   };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { describeFailure } from './failureText.js';
 import type { LaneEffect } from './laneEffects.js';
@@ -16,8 +17,10 @@ export interface LaneWorker {
 const POLL_MS = 5_000;
 /** Enough to use what Stripe lets us ask a second, while an answer takes half a second. */
 const MAX_LANES = 16;
-/** While events wait to be stored and answered, applying is second to that. */
-const MAX_LANES_WHEN_BUSY = 1;
+/** While events wait to be stored and answered, applying is second to that: a lane is begun, or looked for, this long after the last. */
+const BUSY_SPACING_MS = 100;
+/** How soon the end of such a time is noticed. */
+const BUSY_LOOK_MS = 10;
 
 export function createLaneWorker(deps: {
   lanes: Lanes;
@@ -33,6 +36,7 @@ export function createLaneWorker(deps: {
   let wanted = false;
   let stopped = false;
   let woken = () => {};
+  let lastBegunMs = Number.NEGATIVE_INFINITY;
 
   async function apply(lane: string): Promise<void> {
     const claimed = await lanes.claim(lane);
@@ -62,6 +66,7 @@ export function createLaneWorker(deps: {
   }
 
   function begin(lane: string): void {
+    lastBegunMs = performance.now();
     const applying = apply(lane)
       .catch((error: unknown) => {
         // The lease runs out by itself, and somebody takes the lane again.
@@ -71,30 +76,33 @@ export function createLaneWorker(deps: {
     active.set(lane, applying);
   }
 
-  const hasRoom = () => active.size < (isBusy() ? MAX_LANES_WHEN_BUSY : MAX_LANES);
+  const hasRoom = () => active.size < MAX_LANES;
+  const mayBegin = () => hasRoom() && (!isBusy() || performance.now() >= lastBegunMs + BUSY_SPACING_MS);
 
   async function work(): Promise<void> {
     let due: string[] = [];
     while (!stopped) {
-      if (due.length === 0) {
+      if (due.length === 0 && mayBegin()) {
         wanted = false;
         due = await lanes.due(active.keys());
         // What came for a lane that is being worked on is found when that has ended.
         if (due.length === 0 && active.size === 0 && !wanted) return;
+        if (due.length === 0) lastBegunMs = performance.now();
       }
-      while (due.length > 0 && hasRoom()) begin(due.shift() as string);
-      if (active.size === 0 || (due.length === 0 && wanted && hasRoom())) continue;
+      while (due.length > 0 && mayBegin()) begin(due.shift() as string);
+      if (due.length === 0 && wanted && mayBegin()) continue;
       const signal = new Promise<void>((resolve) => {
         woken = resolve;
       });
-      await Promise.race([...active.values(), signal]);
+      const mayBeginSoon = hasRoom() && isBusy();
+      await Promise.race([...active.values(), signal, ...(mayBeginSoon ? [sleep(BUSY_LOOK_MS)] : [])]);
     }
   }
 
   function wake(): void {
     if (stopped) return;
     wanted = true;
-    if (hasRoom()) woken();
+    if (mayBegin()) woken();
     running ??= work()
       .catch((error: unknown) =>
         log.warn({ err: error }, 'the webhook worker could not reach the database; it tries again'),

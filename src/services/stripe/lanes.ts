@@ -38,6 +38,12 @@ const MAX_RETRY_MS = 15 * 60_000;
 /** About a day of tries. */
 export const MAX_ATTEMPTS = 100;
 
+/**
+ * What became of an event is worth no wait for a disk: if it is lost, the event waits again, and is answered by the state
+ * that Stripe has then.
+ */
+const QUICK = { writeConcern: { w: 1 } } as const;
+
 const LEASE_PREFIX = 'webhook lane ';
 const { PENDING, APPLIED, IGNORED, FAILED } = WebhookEventStatus;
 
@@ -58,7 +64,7 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
     const isDue = { $lte: ['$nextAttemptAt', now] };
     const attempts = { $add: ['$attempts', { $cond: [isDue, 1, 0] }] };
     // Those that wait for another try are taken along: the state that is fetched answers them, too.
-    const taken = await events.updateMany({ state: PENDING, lane }, [{ $set: { claim, attempts } }]);
+    const taken = await events.updateMany({ state: PENDING, lane }, [{ $set: { claim, attempts } }], QUICK);
     return taken.matchedCount;
   }
 
@@ -77,7 +83,7 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
       which: mongo.Filter<WebhookEventDoc> = {},
     ) => {
       const ended = { state, reason, lastError: null, claim: null, endedAt: new Date(clock.now()) };
-      await events.updateMany({ ...mine, ...which }, { $set: ended });
+      await events.updateMany({ ...mine, ...which }, { $set: ended }, QUICK);
     };
 
     return {
@@ -109,7 +115,7 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
 
       async moved(to) {
         const attempts = { $subtract: ['$attempts', { $cond: [isDue, 1, 0] }] };
-        await events.updateMany(mine, [{ $set: { lane: to, claim: null, attempts } }]);
+        await events.updateMany(mine, [{ $set: { lane: to, claim: null, attempts } }], QUICK);
       },
 
       async failed(error) {
@@ -117,17 +123,21 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
         const isOver = { $gte: ['$attempts', MAX_ATTEMPTS] };
         const doubled = { $multiply: [FIRST_RETRY_MS, { $pow: [2, { $subtract: ['$attempts', 1] }] }] };
         const next = { $add: [new Date(nowMs), { $min: [doubled, MAX_RETRY_MS] }] };
-        await events.updateMany({ ...mine, nextAttemptAt: { $lte: now } }, [
-          {
-            $set: {
-              lastError: { $literal: error },
-              claim: null,
-              nextAttemptAt: next,
-              state: { $cond: [isOver, FAILED, PENDING] },
-              endedAt: { $cond: [isOver, new Date(nowMs), null] },
+        await events.updateMany(
+          { ...mine, nextAttemptAt: { $lte: now } },
+          [
+            {
+              $set: {
+                lastError: { $literal: error },
+                claim: null,
+                nextAttemptAt: next,
+                state: { $cond: [isOver, FAILED, PENDING] },
+                endedAt: { $cond: [isOver, new Date(nowMs), null] },
+              },
             },
-          },
-        ]);
+          ],
+          QUICK,
+        );
       },
     };
   }

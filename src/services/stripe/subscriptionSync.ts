@@ -246,17 +246,20 @@ export function createSubscriptionSync(deps: {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       // Read before Stripe is asked: if another writes in between, this write does not land and is made anew.
       const known = await customers.tenantOf(stripeCustomerId);
-      const stored = known ? await subscriptions.findById(known).lean<BillingSubscriptionDoc>() : null;
+      const stored = known
+        ? await subscriptions.findById(known.tenantId).lean<BillingSubscriptionDoc>()
+        : null;
       const present = await fetchPresent(stripeCustomerId);
       // Of a tenant that is found only now nothing was read: what it may have stored keeps this write from landing.
-      const adopted = known ? { tenantId: known } : await adopt(present?.customer);
+      const adopted = known ?? (await adopt(present?.customer));
       if (typeof adopted === 'string') return adopted;
       const { tenantId } = adopted;
       if (!present) {
         await end(tenantId, stripeCustomerId);
         return null;
       }
-      await customers.noteEmail(stripeCustomerId, present.customer.email);
+      const { email } = present.customer;
+      if (email !== known?.email) await customers.noteEmail(stripeCustomerId, email);
       const subscription = foremost(present.subscriptions, stored);
       if (!subscription || (await write(tenantId, stored, subscription))) return null;
     }
@@ -276,9 +279,10 @@ export function createSubscriptionSync(deps: {
   }
 
   async function difference(stripeCustomerId: string): Promise<Difference | null> {
-    const tenantId = await customers.tenantOf(stripeCustomerId);
+    const known = await customers.tenantOf(stripeCustomerId);
     const present = await fetchPresent(stripeCustomerId);
-    if (!tenantId) return untied(present?.customer);
+    if (!known) return untied(present?.customer);
+    const { tenantId } = known;
     const ofCustomer = { kind: 'customer' as const, object: stripeCustomerId, tenantId };
     if (!present) return { ...ofCustomer, found: 'Stripe does not have the customer any more' };
     const stored = await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();

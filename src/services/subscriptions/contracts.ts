@@ -8,7 +8,7 @@ import { contractMetadata } from '../stripe/contractMetadata.js';
 import { type Customer, type Customers, digest } from '../stripe/customers.js';
 import { callingStripe, isOtherRequest } from '../stripe/stripeErrors.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../stripe/subscriptionSync.js';
-import type { TierLimits } from '../tiers/catalogue.js';
+import type { LimitOverrides, TierLimits } from '../tiers/catalogue.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
 import type { Subscriptions } from './subscriptions.js';
@@ -19,7 +19,7 @@ export interface ContractTerms {
   tier: string | null;
   monthlyPriceCents: number;
   /** Beside those of the tier; they end with the subscription. */
-  limits: { [name in keyof TierLimits]?: number | null | undefined };
+  limits: LimitOverrides;
   /** After so many months it ends. */
   termMonths: number;
   /** Days that an invoice may wait to be paid; null: the card on file is charged. */

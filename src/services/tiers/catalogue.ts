@@ -4,6 +4,13 @@ import { z } from 'zod';
 const count = z.int().min(0);
 const name = z.string().regex(/^[A-Z][A-Z0-9_]{0,39}$/, 'must be an upper-case name such as PRO');
 
+/** Fields of a storage account that are no resource of a team's own. */
+const TAKEN_NAMES = ['memories', 'embeddings', 'bytes', 'holds', 'dimensions', 'id', 'at', 'elsewhere'];
+const resourceName = z
+  .string()
+  .regex(/^[a-z][A-Za-z0-9]{0,39}$/, 'must be a name such as products')
+  .refine((resource) => !TAKEN_NAMES.includes(resource), 'is a name that is taken');
+
 export const limitsSchema = z.strictObject({
   apiCallsPerDay: count,
   apiCallsPerMinute: count.max(2 ** 31 - 1),
@@ -13,6 +20,8 @@ export const limitsSchema = z.strictObject({
   maxStorageBytes: count,
   maxExtractionBatchSize: count.max(2 ** 31 - 1),
   federationPriority: count.max(2 ** 31 - 1),
+  /** How many of each resource of the catalogue may be stored. */
+  stored: z.record(resourceName, count).default({}),
 });
 
 const tierSchema = z.strictObject({
@@ -36,6 +45,8 @@ const catalogueSchema = z
     /** What a tenant has that never paid. */
     defaultTier: name,
     features: z.array(name).min(1).max(100),
+    /** What else than memories is stored and limited: `@storageQuota(resource: "products")` names it. */
+    resources: z.array(resourceName).max(50).default([]),
     tiers: z.array(tierSchema).min(1).max(50),
   })
   .superRefine((catalogue, context) => {
@@ -51,6 +62,14 @@ const catalogueSchema = z
         if (!catalogue.features.includes(feature))
           fault(`unknown feature ${feature}`, 'tiers', i, 'features');
       }
+      const { stored } = tier.limits;
+      for (const resource of catalogue.resources) {
+        if (!(resource in stored)) fault(`is not said`, 'tiers', i, 'limits', 'stored', resource);
+      }
+      for (const resource of Object.keys(stored)) {
+        if (!catalogue.resources.includes(resource))
+          fault('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
+      }
       if (tier.checkout === 'SELF_SERVICE' && !tier.monthlyPriceCents) {
         fault('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
       }
@@ -63,6 +82,8 @@ const catalogueSchema = z
   });
 
 export type TierLimits = z.infer<typeof limitsSchema>;
+/** Of a contract; null clears one. */
+export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = z.infer<typeof tierSchema>;
 export type Catalogue = z.infer<typeof catalogueSchema>;
 

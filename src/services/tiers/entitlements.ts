@@ -54,7 +54,7 @@ export function createEntitlements(deps: {
 
   /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
-    const nothing = { tier: tiers.defaultTier.name, limits: {}, endsAt: null };
+    const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
     const { tier, status, pastDueSince } = subscription;
     const limits = subscription.limits ?? {};
@@ -76,11 +76,13 @@ export function createEntitlements(deps: {
   }
 
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
-    const { tier: contractTier, limits } = tenant.contract;
-    const granted = { tier: contractTier ?? '', limits: {}, endsAt: null };
+    // Of an empty object MongoDB keeps nothing.
+    const { tier: contractTier, limits = {} } = tenant.contract;
+    const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null };
     const { tier, limits: boughtLimits, endsAt } = tiers.has(granted.tier) ? granted : bought(subscription);
     const definition = tiers.get(tier);
-    const ownLimits = { ...definition.limits, ...boughtLimits, ...limits };
+    const stored = { ...definition.limits.stored, ...boughtLimits.stored, ...limits.stored };
+    const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
     const price = definition.overage;

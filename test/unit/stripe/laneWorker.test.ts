@@ -1,0 +1,56 @@
+import { pino } from 'pino';
+import { expect, it, vi } from 'vitest';
+import type { ClaimedLane, Lanes } from '../../../src/services/stripe/lanes.js';
+import { createLaneWorker } from '../../../src/services/stripe/laneWorker.js';
+
+const done = async () => undefined;
+const CLAIMED: ClaimedLane = {
+  count: 1,
+  dropTwins: async () => true,
+  applied: done,
+  ignored: done,
+  moved: done,
+  failed: done,
+  release: done,
+};
+
+/** A worker with so many lanes that are due, and when each was begun. */
+function workerWith(count: number, isBusy: () => boolean) {
+  const waiting = Array.from({ length: count }, (_, i) => `customer:cus_${i}`);
+  const begunMs: number[] = [];
+  const lanes: Lanes = {
+    due: async () => [...waiting],
+    async claim(lane) {
+      waiting.splice(waiting.indexOf(lane), 1);
+      begunMs.push(performance.now());
+      return CLAIMED;
+    },
+  };
+  const effect = async () => ({ kind: 'applied' as const });
+  return { worker: createLaneWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
+}
+
+it('begins a lane only now and then while events wait to be stored, and goes on at once after', async () => {
+  let isBusy = true;
+  const { worker, begunMs } = workerWith(200, () => isBusy);
+  worker.wake();
+  await vi.waitFor(() => expect(begunMs.length).toBeGreaterThanOrEqual(3));
+  const [first, second, third] = begunMs as [number, number, number];
+  expect(second - first).toBeGreaterThanOrEqual(99);
+  expect(third - second).toBeGreaterThanOrEqual(99);
+  isBusy = false;
+  const freeMs = performance.now();
+  await worker.idle(10_000);
+  expect(begunMs).toHaveLength(200);
+  // At the pace of before it would take 20 s.
+  expect(performance.now() - freeMs).toBeLessThan(5_000);
+  await worker.stop();
+});
+
+it('ends when nothing is due, however busy it is elsewhere', async () => {
+  const { worker, begunMs } = workerWith(2, () => true);
+  worker.wake();
+  await worker.idle(10_000);
+  expect(begunMs).toHaveLength(2);
+  await worker.stop();
+});
