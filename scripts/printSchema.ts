@@ -7,8 +7,9 @@ import { resolvers } from '../src/resolvers/resolvers.js';
 import { buildSchema } from '../src/schema/buildSchema.js';
 import { printSchema } from '../src/schema/printSchema.js';
 import { buildSubgraph } from '../src/schema/subgraph.js';
+import { catalogueJsonSchema } from '../src/services/tiers/catalogue.js';
 
-const HELP = `Writes schema.graphql and subgraph.graphql from the code.
+const HELP = `Writes schema.graphql, subgraph.graphql and catalogue.schema.json from the code.
 
   npm run schema          write the files
   npm run schema:check    fail if a file is not what the code says
@@ -38,4 +39,5 @@ if (values.help) {
   const schema = buildSchema([...resolvers], catalogue);
   keep('schema.graphql', `${HEADER}${printSchema(schema)}`);
   keep('subgraph.graphql', `${HEADER}${buildSubgraph(schema, readRules(schema), entities, subgraph).sdl}`);
+  keep('catalogue.schema.json', `${JSON.stringify(catalogueJsonSchema(), null, 2)}\n`);
 }

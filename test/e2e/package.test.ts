@@ -49,6 +49,7 @@ describe('the packed library', () => {
     expect(others.sort()).toEqual([
       'LICENSE',
       'README.md',
+      'catalogue.schema.json',
       'dist/catalogue.json',
       'package.json',
       'schema.graphql',

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
-import json from '../../catalogue.json' with { type: 'json' };
+import builtIn from '../../catalogue.json' with { type: 'json' };
 import { type Catalogue, parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 
@@ -31,7 +33,7 @@ const TERMS = {
 } as const;
 
 const PRICES = { FREE: 'price_f', PRO: 'price_p' };
-const catalogue = parseCatalogue(json);
+const catalogue = parseCatalogue(builtIn);
 const tiers = createTiers(catalogue, PRICES);
 
 describe.each(NAMES.map((name, column) => ({ name, column })))('the tier $name', ({ name, column }) => {
@@ -148,5 +150,104 @@ describe('a faulty catalogue', () => {
 
   it.each([[null], [[]], ['text'], [{}]])('is refused when it is %j', (nothing) => {
     expect(() => parseCatalogue(nothing)).toThrow();
+  });
+});
+
+describe('a tier that extends another', () => {
+  const extending = (...more: object[]) => ({
+    ...builtIn,
+    tiers: [...builtIn.tiers, ...more],
+  });
+  const faultsOf = (json: object): string[] => {
+    try {
+      parseCatalogue(json);
+      return [];
+    } catch (error) {
+      return (error as Error).message.split('\n');
+    }
+  };
+
+  it('takes over what it does not say, limit by limit, over several tiers', () => {
+    const { tiers } = parseCatalogue(
+      extending(
+        { name: 'TEAM', extends: 'PRO', monthlyPriceCents: 9_900, limits: { apiCallsPerDay: 50_000 } },
+        { name: 'CLUB', extends: 'TEAM', trialDays: 7, overage: null },
+      ),
+    );
+    const of = (name: string) => tiers.find((tier) => tier.name === name);
+    const pro = of('PRO');
+    expect(of('TEAM')).toEqual({
+      ...pro,
+      name: 'TEAM',
+      monthlyPriceCents: 9_900,
+      limits: { ...pro?.limits, apiCallsPerDay: 50_000 },
+    });
+    expect(of('CLUB')).toEqual({ ...of('TEAM'), name: 'CLUB', trialDays: 7, overage: null });
+  });
+
+  it('is refused in a loop, from nowhere and with a hole: all of it told at once', () => {
+    const faults = faultsOf(
+      extending(
+        { name: 'HEN', extends: 'EGG' },
+        { name: 'EGG', extends: 'HEN' },
+        { name: 'ORPHAN', extends: 'NOBODY' },
+        { name: 'BARE', features: [], limits: { apiCallsPerDay: 5 } },
+      ),
+    );
+    expect(faults.slice(0, 3)).toEqual([
+      'tiers.3.extends: is a loop: HEN, EGG, HEN',
+      'tiers.4.extends: is a loop: EGG, HEN, EGG',
+      'tiers.5.extends: names NOBODY, which is no tier of this catalogue',
+    ]);
+    expect(faults).toContain('tiers.6.limits.maxMemories: is missing');
+    expect(faults).toContain('tiers.6.overage: is missing');
+  });
+
+  it('leaves no resource unsaid, and says none that is not stored', () => {
+    const storing = (stored: object) => ({
+      ...builtIn,
+      resources: ['lamps', 'seats'],
+      tiers: builtIn.tiers.map((tier, i) =>
+        i === 0 ? { ...tier, limits: { ...tier.limits, stored } } : { name: tier.name, extends: 'FREE' },
+      ),
+    });
+    expect(faultsOf(storing({ lamps: 5, suns: 1 }))).toEqual(
+      expect.arrayContaining([
+        'tiers.0.limits.stored.seats: is missing',
+        'tiers.0.limits.stored.suns: is none of the resources',
+      ]),
+    );
+    expect(faultsOf({ ...storing({}), resources: ['bytes', 'Lamps'] })).toEqual([
+      'resources.0: is a name that is taken',
+      'resources.1: must be a name such as products',
+    ]);
+  });
+});
+
+describe('catalogue.schema.json', () => {
+  const committed = JSON.parse(readFileSync('catalogue.schema.json', 'utf8'));
+  const validate = new Ajv2020({ strict: true }).compile(committed);
+
+  it('takes the built-in catalogue, and one that extends', () => {
+    expect(validate(builtIn), JSON.stringify(validate.errors)).toBe(true);
+    const tiers = [...builtIn.tiers, { name: 'TEAM', extends: 'PRO', limits: { apiCallsPerDay: 5 } }];
+    expect(validate({ ...builtIn, tiers }), JSON.stringify(validate.errors)).toBe(true);
+  });
+
+  it.each([
+    ['a word nobody knows', { ...builtIn, tier: [] }],
+    ['a negative limit', { ...builtIn, tiers: [{ name: 'FREE', limits: { apiCallsPerDay: -1 } }] }],
+    ['a lower-case name', { ...builtIn, defaultTier: 'free' }],
+    ['no tiers', { ...builtIn, tiers: [] }],
+  ])('refuses %s', (_, catalogue) => {
+    expect(validate(catalogue)).toBe(false);
+  });
+
+  it('says of each field what it is', () => {
+    const { properties } = committed.properties.tiers.items;
+    for (const [field, schema] of Object.entries(properties as Record<string, { description?: string }>))
+      if (field !== 'limits') expect(schema.description, field).toBeTruthy();
+    for (const [limit, schema] of Object.entries(properties.limits.properties as Record<string, object>))
+      expect(schema, limit).toHaveProperty('description');
   });
 });
