@@ -4,8 +4,8 @@ import { ConfigError, readStripeSetupConfig } from '../src/config.js';
 import { setUpAccount } from '../src/services/stripe/accountSetup.js';
 import { createStripeClient } from '../src/services/stripe/stripeClient.js';
 
-const HELP = `Makes at Stripe what the server needs, or finds it: products and monthly prices of the catalogue's tiers, the
-usage meter, the billing portal's configuration and the webhook endpoint. Safe to run again.
+const HELP = `Makes at Stripe what the server needs, or finds it: products and monthly prices of the catalogue's tiers and of
+their overage, the usage meters, the billing portal's configuration and the webhook endpoint. Safe to run again.
 
   npm run stripe:setup             prints the environment to set on standard output
   npm run stripe:setup -- --help   this text

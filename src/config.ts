@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
-import { type Catalogue, parseCatalogue } from './services/tiers/catalogue.js';
+import { type Catalogue, parseCatalogue, type TierDefinition } from './services/tiers/catalogue.js';
 
 export interface StripeConfig {
   mode: 'mock' | 'live';
@@ -11,6 +11,8 @@ export interface StripeConfig {
   webhookSecrets: readonly string[];
   /** Stripe price id by tier name. */
   priceIds: Readonly<Record<string, string>>;
+  /** Metered Stripe price of a tier's overage, by tier name; a tier without one sells none. */
+  overagePriceIds: Readonly<Record<string, string>>;
   /** The billing portal's configuration at Stripe; null: the account's default. */
   portalConfiguration: string | null;
   /** Another server that speaks Stripe's API. */
@@ -232,12 +234,18 @@ function readStripe(
 ): StripeConfig {
   const mock = vars.STRIPE_MOCK_MODE ?? (!present.STRIPE_SECRET_KEY && !production);
   const tiers = catalogue?.tiers ?? [];
-  const priceIds = Object.fromEntries(
-    tiers.flatMap((tier) => {
-      const configured = present[`STRIPE_PRICE_${tier.name}`];
-      if (configured) return [[tier.name, configured]];
-      return mock ? [[tier.name, `price_${tier.name.toLowerCase()}`]] : [];
-    }),
+  const pricesOf = (sold: readonly TierDefinition[], suffix: string) =>
+    Object.fromEntries(
+      sold.flatMap(({ name }) => {
+        const configured = present[`STRIPE_PRICE_${name}${suffix}`];
+        if (configured) return [[name, configured]];
+        return mock ? [[name, `price_${name}${suffix}`.toLowerCase()]] : [];
+      }),
+    );
+  const priceIds = pricesOf(tiers, '');
+  const overagePriceIds = pricesOf(
+    tiers.filter(({ overage }) => overage),
+    '_OVERAGE',
   );
   if (!mock) {
     if (!present.STRIPE_SECRET_KEY) {
@@ -254,13 +262,14 @@ function readStripe(
       }
     }
   }
-  const ids = Object.values(priceIds);
-  if (new Set(ids).size !== ids.length) faults.push('STRIPE_PRICE_*: two tiers have the same price id');
+  const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];
+  if (new Set(ids).size !== ids.length) faults.push('STRIPE_PRICE_*: two have the same price id');
   return {
     mode: mock ? 'mock' : 'live',
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
     webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
     priceIds,
+    overagePriceIds,
     portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
   };

@@ -12,7 +12,7 @@ import { createTiers } from '../services/tiers/tiers.js';
 export interface DirectLimitsOptions {
   /** The billing server's own database. */
   mongodbUri: string;
-  /** What `CATALOG_FILE` of the billing server holds, parsed. Default: the built-in catalogue. */
+  /** What `CATALOG_FILE` of the billing server holds, parsed; its overage is taken as sold. Default: the built-in catalogue. */
   catalogue?: unknown;
   /** As the billing server's `GRACE_DAYS`. Default: 14. */
   graceDays?: number;
@@ -40,7 +40,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     models: createModels(connection),
     clock,
     log,
-    tiers: createTiers(catalogue, {}),
+    tiers: createTiers(catalogue, {}, null),
     graceDays,
     adminApiKey: null,
     redisUrl,

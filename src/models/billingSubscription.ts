@@ -15,6 +15,14 @@ export const SUBSCRIPTION_STATUSES = [
 ] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 
+/** A part of a subscription that bills calls past the quota, by Stripe's meter. */
+export interface OverageItem {
+  id: string;
+  priceId: string;
+  /** What was used before is not billed by it. */
+  since: Date;
+}
+
 /** The state of a tenant's subscription as Stripe last told it. */
 export interface BillingSubscriptionDoc extends Announceable {
   /** The tenant's id: one subscription a tenant; an ended one is replaced by the next. */
@@ -24,8 +32,10 @@ export interface BillingSubscriptionDoc extends Announceable {
   tier: string;
   status: SubscriptionStatus;
   priceId: string;
-  /** The part of it that has the price; a subscription of ours has one. */
+  /** The part of it that has the tier's price. */
   itemId?: string;
+  /** The parts that bill overage: one, unless two changes at once made another. Absent or null: none. */
+  overageItems?: OverageItem[] | null;
   currentPeriodStart: Date | null;
   currentPeriodEnd: Date | null;
   cancelAtPeriodEnd: boolean;
@@ -62,6 +72,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     cancelAt: { type: Date, default: null },
     trialEnd: { type: Date, default: null },
     itemId: String,
+    overageItems: { type: Schema.Types.Mixed, default: null },
     scheduleId: { type: String, default: null },
     scheduledTier: { type: String, default: null },
     scheduledAt: { type: Date, default: null },

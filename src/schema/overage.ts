@@ -28,7 +28,7 @@ export class Overage implements OverageState {
   @Field(() => BigIntScalar)
   remainingCalls!: number;
 
-  @Field(() => Float, { description: 'So far, with fractions of a cent.' })
+  @Field(() => Float, { description: 'So far, with fractions of a cent, which an invoice rounds.' })
   costCents!: number;
 }
 

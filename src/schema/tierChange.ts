@@ -32,7 +32,9 @@ export class TierChangePreview {
   @Field({ description: 'ISO 4217, lower case.' })
   currency!: string;
 
-  @Field(() => Int, { description: 'Charged at once.' })
+  @Field(() => Int, {
+    description: 'Charged at once: with it calls past the quota that no invoice has yet, at the old price.',
+  })
   amountDueNowCents!: number;
 
   @Field(() => Int, {

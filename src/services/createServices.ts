@@ -39,12 +39,14 @@ import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVer
 import { createBillingAccount } from './subscriptions/billingAccount.js';
 import { createContracts } from './subscriptions/contracts.js';
 import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createOverageItems } from './subscriptions/overageItems.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges } from './subscriptions/tierChanges.js';
+import { callPriceOf } from './tiers/overagePrice.js';
 import { createTiers } from './tiers/tiers.js';
 import { createUsage } from './usage.js';
-import { createMeter, METER_EVENT_NAME } from './usageReports/meter.js';
+import { createMeter, METER_EVENT_NAMES } from './usageReports/meter.js';
 import { createOverageLedger } from './usageReports/overageLedger.js';
 import { createReportDelivery } from './usageReports/reportDelivery.js';
 import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
@@ -95,7 +97,7 @@ export function createServices({
   publicUrl,
 }: ServicesDeps): RunningServices {
   const base = { models, clock, log };
-  const tiers = createTiers(config.catalogue, config.stripe.priceIds);
+  const tiers = createTiers(config.catalogue, config.stripe.priceIds, config.stripe.overagePriceIds);
   const deciding = createLimitServices({
     ...base,
     tiers,
@@ -117,7 +119,14 @@ export function createServices({
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const held = createHeldSubscriptions({ models, sync });
-  const subscriptionChanges = createSubscriptionChanges({ stripe });
+  const subscriptionChanges = createSubscriptionChanges({
+    stripe,
+    async reportUsage(tenantId) {
+      await overageLedger.writeFor(tenantId);
+      await delivery.deliverFor(tenantId);
+    },
+  });
+  const overageItems = createOverageItems({ tiers, held, changes: subscriptionChanges, log });
   const subscriptions = createSubscriptions({
     ...base,
     stripe,
@@ -149,11 +158,17 @@ export function createServices({
   const dayCounts = createDayCounts({ ...base, endpointNames, admission });
   const eventJournal = createEventJournal({ ...base, dayCounts });
   const usage = createUsage({ ...base, admission });
-  const delivery = createReportDelivery({ ...base, meter: createMeter({ stripe }), customers });
+  const delivery = createReportDelivery({
+    ...base,
+    meter: createMeter({ stripe }),
+    customers,
+    ensureBilled: overageItems.ensure,
+  });
   const usageReports = createUsageReports({ ...base, delivery });
+  const overageLedger = createOverageLedger({ ...base, admission });
   const usageReporter = createUsageReporter({
     ...base,
-    ledger: createOverageLedger({ ...base, admission }),
+    ledger: overageLedger,
     delivery,
     lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
   });
@@ -182,6 +197,8 @@ export function createServices({
       const id = tiers.getStripePriceId(name);
       if (!id) return [];
       const { currency } = config.catalogue;
+      const overage = tiers.getOverage(name);
+      const overageId = tiers.getOveragePriceId(name);
       return [
         {
           id,
@@ -189,6 +206,14 @@ export function createServices({
           unitAmountCents: monthlyPriceCents ?? 0,
           currency,
           productName: `Continuum ${name}`,
+          overage:
+            overage && overageId
+              ? {
+                  id: overageId,
+                  unitAmount: callPriceOf(overage) ?? '',
+                  meterEventName: METER_EVENT_NAMES.OVERAGE,
+                }
+              : null,
         },
       ];
     });
@@ -199,7 +224,7 @@ export function createServices({
       webhookUrl,
       publicUrl,
       prices,
-      meterEventNames: [METER_EVENT_NAME],
+      meterEventNames: Object.values(METER_EVENT_NAMES),
     };
     return createMockStripe({ ...deps, webhookSecret: () => webhookSecrets[0] ?? '' });
   }
@@ -243,6 +268,8 @@ export function createServices({
       tenants,
       entitlements,
       usage,
+      tiers,
+      items: overageItems,
       currency: config.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
     }),
@@ -265,6 +292,10 @@ export function createServices({
     async start() {
       if (isMock && webhookSecrets.length === 0)
         webhookSecrets = [await loadMockWebhookSecret(models.connection)];
+      for (const { name, overage } of tiers.all()) {
+        if (!overage || tiers.getOverage(name)) continue;
+        log.warn({ tier: name }, `no overage is sold on ${name}: STRIPE_PRICE_${name}_OVERAGE is not set`);
+      }
       await deciding.start();
       await mockStripe?.start();
       inbox.start();

@@ -1,7 +1,9 @@
-import type { BillingError } from '../errors.js';
+import { type BillingError, badInput } from '../errors.js';
 import type { Tenants } from './identity/tenants.js';
+import type { OverageItems } from './subscriptions/overageItems.js';
 import type { Entitlement, Entitlements } from './tiers/entitlements.js';
 import { callsFor, costOf } from './tiers/overagePrice.js';
+import type { Tiers } from './tiers/tiers.js';
 import { type Usage, UsagePeriod } from './usage.js';
 
 /** A tenant's overage in the present UTC month. */
@@ -23,7 +25,7 @@ export interface Overage {
   get(tenantId: string): Promise<OverageState>;
   /**
    * @param monthlyCapCents null: no overage any more
-   * @throws FEATURE_NOT_AVAILABLE when the tenant's tier sells none
+   * @throws FEATURE_NOT_AVAILABLE when the tenant's tier sells none; BAD_USER_INPUT when it does and nothing here bills it
    */
   set(tenantId: string, monthlyCapCents: number | null): Promise<OverageState>;
 }
@@ -32,10 +34,12 @@ export function createOverage(deps: {
   tenants: Pick<Tenants, 'setOverage'>;
   entitlements: Entitlements;
   usage: Usage;
+  tiers: Pick<Tiers, 'get' | 'getOverage'>;
+  items: OverageItems;
   currency: string;
   notAvailable: (tier: string) => BillingError;
 }): Overage {
-  const { tenants, entitlements, usage, currency, notAvailable } = deps;
+  const { tenants, entitlements, usage, tiers, items, currency, notAvailable } = deps;
 
   async function stateOf(tenantId: string, terms: Entitlement): Promise<OverageState> {
     const [month] = await usage.current([{ tenantId, period: UsagePeriod.MONTH, terms }]);
@@ -54,13 +58,25 @@ export function createOverage(deps: {
     };
   }
 
+  function refusalOf(tier: string): BillingError {
+    if (!tiers.get(tier).overage) return notAvailable(tier);
+    const problem = tiers.getOverage(tier)
+      ? 'no overage is sold in a trial, which is not billed'
+      : `no overage is sold here: the operator has not set STRIPE_PRICE_${tier}_OVERAGE`;
+    return badInput('input.monthlyCapCents', problem);
+  }
+
   return {
     get: async (tenantId) => stateOf(tenantId, await entitlements.get(tenantId)),
 
     async set(tenantId, monthlyCapCents) {
       const { tier, overage } = await entitlements.get(tenantId);
       // To opt out is always possible.
-      if (monthlyCapCents !== null && !overage.price) throw notAvailable(tier);
+      if (monthlyCapCents !== null) {
+        if (!overage.price) throw refusalOf(tier);
+        // Stripe bills what is used from now on, so this comes first: a cap without it would give calls away.
+        await items.ensure(tenantId);
+      }
       await tenants.setOverage(tenantId, monthlyCapCents);
       return stateOf(tenantId, await entitlements.get(tenantId));
     },

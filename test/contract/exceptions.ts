@@ -85,9 +85,9 @@ export const STRICTER: readonly Stricter[] = [
   { endpoint: 'POST /v1/customers/:id', kind: 'word', param: 'email', reason: NO_EMAIL },
   {
     endpoint: 'POST /v1/prices',
-    kind: 'without',
-    param: 'unit_amount',
-    reason: 'a price needs an amount, in one of three parameters',
+    kind: 'word',
+    param: 'unit_amount_decimal',
+    reason: 'must be a number with at most 12 decimals',
   },
   {
     endpoint: 'POST /v1/subscription_schedules',

@@ -21,7 +21,7 @@ const clock = createFakeClock('2026-11-01T00:00:00Z');
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer({ clock, env: { CATALOG_FILE: teamCatalogueFile() } });
+  server = await startTestServer({ clock, env: { CATALOG_FILE: teamCatalogueFile({ overage: null }) } });
 });
 afterAll(() => server?.stop());
 afterEach(() => mockOf(server).clearFailures());
@@ -264,7 +264,7 @@ describe('a checkout that is begun', () => {
     const other = await startTestServer({
       clock,
       uri: server.uri,
-      env: { CATALOG_FILE: teamCatalogueFile() },
+      env: { CATALOG_FILE: teamCatalogueFile({ overage: null }) },
     });
     try {
       const { id, key } = await server.createTenant();

@@ -77,6 +77,22 @@ describe('in their usual course', () => {
     ]);
   });
 
+  it('a cap is none', async () => {
+    const { key } = await subscriber();
+    expect(await callsOf('setOverage(input: { monthlyCapCents: 500 }) { allowedCalls }', key)).toEqual([]);
+  });
+
+  it('a cancellation at once first reports the overage of the hour that runs', async () => {
+    const { id, key } = await subscriber();
+    await server.setLimits(id, { apiCallsPerDay: 1, apiCallsPerMinute: 1_000 });
+    await callsOf('setOverage(input: { monthlyCapCents: 500 }) { allowedCalls }', key);
+    await callsOf('consume(input: { endpoint: "jobs", cost: 20 }) { allowed }', key);
+    expect(await callsOf('cancelSubscription(input: { atPeriodEnd: false }) { status }', key)).toEqual([
+      'POST /v1/billing/meter_events',
+      'DELETE /v1/subscriptions/:id',
+    ]);
+  });
+
   it('a cancellation is taken back by one call', async () => {
     const { key } = await subscriber();
     await callsOf('cancelSubscription { status }', key);

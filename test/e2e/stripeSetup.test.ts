@@ -53,6 +53,7 @@ describe('npm run stripe:setup', () => {
     expect(first.code).toBe(0);
     expect(Object.keys(first.env)).toEqual([
       'STRIPE_PRICE_PRO',
+      'STRIPE_PRICE_PRO_OVERAGE',
       'STRIPE_PRICE_ENTERPRISE',
       'STRIPE_PORTAL_CONFIGURATION',
       'STRIPE_WEBHOOK_SECRET',
@@ -61,6 +62,15 @@ describe('npm run stripe:setup', () => {
     const pro = await stripe.prices.retrieve(first.env.STRIPE_PRICE_PRO as string);
     expect(pro).toMatchObject({ unit_amount: 2_900, currency: 'usd', product: 'continuum_pro' });
     expect(pro.recurring?.interval).toBe('month');
+    const overage = await stripe.prices.retrieve(first.env.STRIPE_PRICE_PRO_OVERAGE as string);
+    const meters = (await stripe.billing.meters.list()).data;
+    const meter = meters.find(({ event_name: name }) => name === 'continuum_overage_calls');
+    expect(overage).toMatchObject({
+      unit_amount: null,
+      product: 'continuum_pro_overage',
+      recurring: { interval: 'month', usage_type: 'metered', meter: meter?.id },
+    });
+    expect(String(overage.unit_amount_decimal)).toBe('0.01');
 
     const requests = harness.mock.requestsSince();
     const second = await run();
@@ -70,8 +80,9 @@ describe('npm run stripe:setup', () => {
     expect(requests().filter((request) => !request.startsWith('GET'))).toEqual([]);
     expect(second.stderr).not.toContain('made');
     expect((await stripe.webhookEndpoints.list()).data).toHaveLength(1);
-    expect((await stripe.billing.meters.list()).data.map(({ event_name: name }) => name)).toEqual([
+    expect((await stripe.billing.meters.list()).data.map(({ event_name: name }) => name).sort()).toEqual([
       'continuum_api_calls',
+      'continuum_overage_calls',
     ]);
   });
 

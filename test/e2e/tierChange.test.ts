@@ -16,6 +16,7 @@ import { startTestServer, type TestServer } from '../support/server.js';
 import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
 
 const DAY_S = 86_400;
+const HOUR_S = 3_600;
 const clock = createFakeClock('2026-11-01T00:00:00Z');
 let server: TestServer;
 
@@ -57,11 +58,11 @@ const atStripe = async (tenantId: string) => {
 };
 const invoicesOf = async (tenantId: string) =>
   (await stripeOf(server).invoices.list({ customer: await customerIdOf(server, tenantId) })).data;
-/** Moves Stripe and us to just after the end of the tenant's period. */
+/** Moves Stripe and us past the end of the tenant's period, and past the hour for which its invoice stays a draft. */
 async function nextPeriod(key: string): Promise<void> {
   const { currentPeriodEnd } = await subscriptionOf(server, key);
   const leftMs = Date.parse(currentPeriodEnd) - (await mockOf(server).now()).getTime();
-  await advance(server, Math.ceil(leftMs / 1000) + 60);
+  await advance(server, Math.ceil(leftMs / 1000) + HOUR_S + 60);
 }
 
 describe('an upgrade', () => {

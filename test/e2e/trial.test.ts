@@ -43,6 +43,17 @@ describe('a trial that the catalogue gives', () => {
     expect((await stripeOf(server).invoices.list({ customer })).data[0]?.amount_paid).toBe(2_900);
   });
 
+  it('sells no overage, since nothing of it is billed; after it a cap may be set', async () => {
+    const { key } = await trying();
+    const setCap = () =>
+      server.gql('mutation { setOverage(input: { monthlyCapCents: 100 }) { allowedCalls } }', { key });
+    const { status, errors } = await setCap();
+    expect(status).toBe(400);
+    expect(errors[0]?.message).toContain('in a trial');
+    await advance(server, 15 * DAY_S);
+    expect((await setCap()).data.setOverage.allowedCalls).toBe(10_000);
+  });
+
   it('is of the first subscription only', async () => {
     const { key } = await trying();
     await server.gql('mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }', { key });

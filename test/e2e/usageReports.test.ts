@@ -52,11 +52,12 @@ async function reportsOf({ id }: TestTenant): Promise<{ quantity: number; status
 }
 
 /** What Stripe's meter has counted of the tenant. */
-async function meteredOf({ id }: TestTenant): Promise<number> {
+async function meteredOf({ id }: TestTenant, name = 'continuum_overage_calls'): Promise<number> {
   const stripe = stripeOf(server);
   const { data: meters } = await stripe.billing.meters.list({ status: 'active' });
+  const meter = meters.find(({ event_name: eventName }) => eventName === name);
   const [summary] = (
-    await stripe.billing.meters.listEventSummaries(meters[0]?.id ?? '', {
+    await stripe.billing.meters.listEventSummaries(meter?.id ?? '', {
       customer: await customerIdOf(server, id),
       start_time: Math.floor(Date.parse('2026-01-01') / 1000),
       end_time: Math.floor(Date.parse('2028-01-01') / 1000),
@@ -246,6 +247,6 @@ describe('usageReports', () => {
     mockOf(server).clearFailures();
     nextHour();
     await run();
-    expect(await meteredOf(tenant)).toBe(9);
+    expect(await meteredOf(tenant, 'continuum_api_calls')).toBe(9);
   });
 });

@@ -47,8 +47,10 @@ beforeAll(async () => {
     },
   } as unknown as Stripe;
   const tiers = {
+    has: (name: string) => name === 'PRO',
     getTierFromPriceId: (id: string) => (id === 'price_pro' ? { name: 'PRO' } : null),
-  } as Tiers;
+    isOveragePriceId: (id: string) => id === 'price_pro_overage',
+  } as unknown as Tiers;
   const clock = createFakeClock('2026-11-22T12:00:00Z');
   const customers = createCustomers({ models, stripe, clock });
   const log = pino({ level: 'silent' });
@@ -65,6 +67,65 @@ beforeEach(async () => {
 });
 
 const stored = () => models.billingSubscriptions.findById(TENANT).lean();
+
+describe('of several parts', () => {
+  const metered = (price: string, metadata: object = {}) => ({
+    id: `si_${price}`,
+    created: 60,
+    price: { id: price, metadata, recurring: { usage_type: 'metered' } },
+    current_period_start: 7,
+    current_period_end: 8,
+  });
+  const inParts = (first: object, changes: object = {}) => {
+    const one = subscription('sub_1', 'active');
+    return {
+      ...one,
+      items: { data: [first, ...one.items.data] },
+      ...changes,
+    } as unknown as Stripe.Subscription;
+  };
+
+  it('the one with the tier’s price is what is bought, wherever it stands', async () => {
+    listed = [
+      inParts(metered('price_pro_overage'), {
+        schedule: {
+          id: 'sub_sched_1',
+          current_phase: { end_date: 2 },
+          phases: [{ start_date: 2, items: [{ price: 'price_pro_overage' }, { price: 'price_pro' }] }],
+        },
+      }),
+    ];
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({
+      tier: 'PRO',
+      priceId: 'price_pro',
+      currentPeriodEnd: new Date(2_000),
+      scheduledTier: 'PRO',
+      overageItems: [{ id: 'si_price_pro_overage', priceId: 'price_pro_overage', since: new Date(60_000) }],
+    });
+    expect(await sync.difference(CUSTOMER)).toBeNull();
+  });
+
+  it('of a contract the one that is not metered is', async () => {
+    const contract = { contract: 'c', tier: 'pro', contract_limits: '{}' };
+    const first = inParts(metered('price_pro_overage'), { metadata: contract });
+    const [overage] = first.items.data;
+    listed = [
+      { ...first, items: { data: [overage, subscription('', '', 'price_own').items.data[0]] } } as never,
+    ];
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({ tier: 'PRO', priceId: 'price_own' });
+  });
+
+  it('one that bills overage is known by its mark at a price that is no longer ours; another’s is not ours', async () => {
+    listed = [inParts(metered('price_before', { overage: 'true' }))];
+    await sync.sync(CUSTOMER);
+    expect((await stored())?.overageItems).toMatchObject([{ priceId: 'price_before' }]);
+    listed = [inParts(metered('price_of_another_system'))];
+    await sync.sync(CUSTOMER);
+    expect((await stored())?.overageItems).toBeNull();
+  });
+});
 
 describe('an answer of Stripe that is overtaken by a newer one', () => {
   /** Asks while the subscription is active; it ends, and that is written, before the answer has come. */

@@ -37,7 +37,7 @@ export async function openStripeSide(): Promise<StripeSide> {
   const harness = await openHarness({ webhookUrl: () => undefined });
   const models = createModels(harness.database.connection);
   await createCollections(models);
-  const tiers = createTiers(parseCatalogue(catalogue), priceIds);
+  const tiers = createTiers(parseCatalogue(catalogue), priceIds, {});
   const log = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const requests: string[] = [];
   const counted: typeof fetch = async (input, init) => {

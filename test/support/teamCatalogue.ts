@@ -19,16 +19,23 @@ export function catalogueFile(content: object): string {
   return file;
 }
 
-/** The built-in catalogue with one more tier for sale between PRO and ENTERPRISE. @returns the file's path */
-export function teamCatalogueFile(changes: { pro?: object } = {}): string {
-  const [free, pro, enterprise] = catalogue.tiers;
-  if (!free || !pro || !enterprise) throw new Error('The catalogue has three tiers');
+/**
+ * The built-in catalogue with one more tier for sale between PRO and ENTERPRISE.
+ * @param changes `overage: null`: neither sells any, so that renewals are paid at once
+ * @returns the file's path
+ */
+export function teamCatalogueFile(
+  changes: { pro?: object; enterprise?: object; overage?: null } = {},
+): string {
+  const [free, builtIn, enterprise] = catalogue.tiers;
+  if (!free || !builtIn || !enterprise) throw new Error('The catalogue has three tiers');
+  const pro = { ...builtIn, ...('overage' in changes && { overage: changes.overage }) };
   const team = {
     ...pro,
     name: 'TEAM',
     monthlyPriceCents: TEAM_CENTS,
     limits: { ...pro.limits, apiCallsPerDay: 50_000 },
   };
-  const tiers = [free, { ...pro, ...changes.pro }, team, enterprise];
+  const tiers = [free, { ...pro, ...changes.pro }, team, { ...enterprise, ...changes.enterprise }];
   return catalogueFile({ ...catalogue, tiers });
 }

@@ -34,7 +34,7 @@ const TERMS = {
 
 const PRICES = { FREE: 'price_f', PRO: 'price_p' };
 const catalogue = parseCatalogue(builtIn);
-const tiers = createTiers(catalogue, PRICES);
+const tiers = createTiers(catalogue, PRICES, {});
 
 describe.each(NAMES.map((name, column) => ({ name, column })))('the tier $name', ({ name, column }) => {
   it.each(Object.entries(LIMITS))('has the reference’s %s', (limit, row) => {
@@ -129,6 +129,21 @@ describe('a faulty catalogue', () => {
       'tiers.1.monthlyPriceCents',
     ],
     ['a free overage', ({ tiers: [, t] }) => (t.overage = { priceCents: 0, perCalls: 1 }), 'tiers.1.overage'],
+    [
+      'overage at a price without an end',
+      ({ tiers: [, t] }) => (t.overage = { priceCents: 10, perCalls: 3 }),
+      'tiers.1.overage',
+    ],
+    [
+      'overage of a tier that has no subscription',
+      ({ tiers: [t] }) => (t.overage = { priceCents: 1, perCalls: 1 }),
+      'tiers.0.overage',
+    ],
+    [
+      'a name whose price variable is that of an overage',
+      ({ tiers: [, , t] }) => (t.name = 'PRO_OVERAGE'),
+      'tiers.1.name',
+    ],
     ['no tier at all', (c) => c.tiers.splice(0), 'tiers'],
   ])('is refused for %s, with its place', (_, spoil, place) => {
     const faults = faultsOf(spoil);

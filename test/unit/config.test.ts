@@ -80,6 +80,7 @@ describe('without any variable', () => {
       PRO: 'price_pro',
       ENTERPRISE: 'price_enterprise',
     });
+    expect(config.stripe.overagePriceIds).toEqual({ PRO: 'price_pro_overage' });
   });
 
   it('an empty variable is one that is absent', () => {
@@ -166,6 +167,10 @@ describe('Stripe', () => {
       priceIds: { PRO: 'price_1PRO' },
     });
     expect(Object.keys(stripe.priceIds)).toEqual(['PRO']);
+    expect(stripe.overagePriceIds).toEqual({});
+    const { stripe: selling } = readConfig({ ...LIVE, STRIPE_PRICE_PRO_OVERAGE: 'price_2PRO' });
+    expect(selling.overagePriceIds).toEqual({ PRO: 'price_2PRO' });
+    expect(() => readConfig({ ...LIVE, STRIPE_PRICE_PRO_OVERAGE: 'price_1PRO' })).toThrow('STRIPE_PRICE_*');
     expect(stripe.apiBase?.port).toBe('12111');
   });
 

@@ -1,7 +1,8 @@
 import Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
-import { METER_EVENT_NAME } from '../usageReports/meter.js';
+import { callPriceOf } from '../tiers/overagePrice.js';
+import { METER_EVENT_NAMES } from '../usageReports/meter.js';
 import { digest } from './customers.js';
 import { EFFECTIVE_TYPES } from './eventTarget.js';
 import { isMissing } from './stripeErrors.js';
@@ -21,9 +22,20 @@ const MAX_LISTED = 1_000;
 /** Two runs at once are one; what is deleted at Stripe can be made again a minute later. */
 const SHARED_MS = 60_000;
 const OURS = { continuum: 'true' };
+/** By it a subscription's overage is known, also at a price that another has replaced. */
+export const OVERAGE = { overage: 'true' };
+
+interface PriceTerms {
+  /** Cents. */
+  amount: Stripe.Decimal;
+  /** What it bills, call by call; null: the same every month. */
+  meter: string | null;
+}
+
+const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLowerCase()}`;
 
 /**
- * Finds products, prices, the meter, the portal's configuration and the webhook endpoint, and makes what is missing.
+ * Finds products, prices, the meters, the portal's configuration and the webhook endpoint, and makes what is missing.
  * Run again it changes nothing, unless the catalogue changed: a new price takes the place of an old one, whose
  * subscriptions keep it.
  * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
@@ -41,14 +53,14 @@ export async function setUpAccount(deps: {
   const minute = Math.floor(clock.now() / SHARED_MS);
   const keyed = (params: unknown) => ({ idempotencyKey: `setup:${minute}:${digest(params)}` });
 
-  async function product({ name }: TierDefinition): Promise<string> {
-    const id = `continuum_${name.toLowerCase()}`;
+  /** @param title what invoices call it */
+  async function product(id: string, tier: TierDefinition, title: string): Promise<string> {
     try {
       await stripe.products.retrieve(id);
       steps.push(`product ${id}: found`);
     } catch (error) {
       if (!isMissing(error)) throw error;
-      const params = { id, name: `Continuum ${name}`, metadata: { ...OURS, tier: name } };
+      const params = { id, name: title, metadata: { ...OURS, tier: tier.name } };
       await stripe.products.create(params, keyed(params));
       steps.push(`product ${id}: made`);
     }
@@ -56,12 +68,15 @@ export async function setUpAccount(deps: {
   }
 
   /** A price cannot be changed: another amount is another price, which takes over the name. */
-  async function price(tier: TierDefinition, productId: string): Promise<string> {
+  async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string> {
     const lookupKey = `${productId}_monthly`;
-    const amount = tier.monthlyPriceCents ?? 0;
     const { data } = await stripe.prices.list({ lookup_keys: [lookupKey], active: true });
     const found = data.find(
-      (one) => one.unit_amount === amount && one.currency === catalogue.currency && one.product === productId,
+      (one) =>
+        one.unit_amount_decimal?.eq(terms.amount) &&
+        one.currency === catalogue.currency &&
+        one.product === productId &&
+        one.recurring?.meter === terms.meter,
     );
     if (found) {
       steps.push(`price ${lookupKey}: found`);
@@ -70,34 +85,39 @@ export async function setUpAccount(deps: {
     const params = {
       product: productId,
       currency: catalogue.currency,
-      unit_amount: amount,
-      recurring: { interval: 'month' as const },
+      unit_amount_decimal: terms.amount,
+      recurring: {
+        interval: 'month' as const,
+        ...(terms.meter && { usage_type: 'metered' as const, meter: terms.meter }),
+      },
       lookup_key: lookupKey,
       transfer_lookup_key: true,
-      metadata: { ...OURS, tier: tier.name },
+      metadata: { ...OURS, tier: tier.name, ...(terms.meter && OVERAGE) },
     };
     const made = await stripe.prices.create(params, keyed(params));
     steps.push(`price ${lookupKey}: made${data.length > 0 ? ', in place of the one before' : ''}`);
     return made.id;
   }
 
-  async function meter(): Promise<void> {
+  async function meter(eventName: string, title: string): Promise<string> {
     const meters = await stripe.billing.meters
       .list({ status: 'active', limit: 100 })
       .autoPagingToArray({ limit: MAX_LISTED });
-    if (meters.some(({ event_name: name }) => name === METER_EVENT_NAME)) {
-      steps.push(`meter ${METER_EVENT_NAME}: found`);
-      return;
+    const found = meters.find(({ event_name: name }) => name === eventName);
+    if (found) {
+      steps.push(`meter ${eventName}: found`);
+      return found.id;
     }
     const params = {
-      display_name: 'Continuum API calls',
-      event_name: METER_EVENT_NAME,
+      display_name: title,
+      event_name: eventName,
       default_aggregation: { formula: 'sum' as const },
       customer_mapping: { type: 'by_id' as const, event_payload_key: 'stripe_customer_id' },
       value_settings: { event_payload_key: 'value' },
     };
-    await stripe.billing.meters.create(params, keyed(params));
-    steps.push(`meter ${METER_EVENT_NAME}: made`);
+    const made = await stripe.billing.meters.create(params, keyed(params));
+    steps.push(`meter ${eventName}: made`);
+    return made.id;
   }
 
   async function portal(forSale: { product: string; price: string }[]): Promise<string> {
@@ -160,15 +180,28 @@ export async function setUpAccount(deps: {
     return null;
   }
 
+  /** Bills each call that the meter counts, at the catalogue's price to the last decimal. */
+  async function overagePrice(tier: TierDefinition, meterId: string): Promise<void> {
+    const amount = tier.overage && callPriceOf(tier.overage);
+    if (!amount) return;
+    const title = `Continuum ${tier.name}: calls past the daily quota`;
+    const productId = await product(`${productIdOf(tier)}_overage`, tier, title);
+    const terms = { amount: Stripe.Decimal.from(amount), meter: meterId };
+    environment[`STRIPE_PRICE_${tier.name}_OVERAGE`] = await price(tier, productId, terms);
+  }
+
   const forSale: { product: string; price: string }[] = [];
+  await meter(METER_EVENT_NAMES.MANUAL, 'Continuum API calls');
+  const meterId = await meter(METER_EVENT_NAMES.OVERAGE, 'Continuum calls past the daily quota');
   for (const tier of catalogue.tiers) {
     if (tier.checkout === 'NONE') continue;
-    const productId = await product(tier);
-    const priceId = await price(tier, productId);
+    const productId = await product(productIdOf(tier), tier, `Continuum ${tier.name}`);
+    const terms = { amount: Stripe.Decimal.from(tier.monthlyPriceCents ?? 0), meter: null };
+    const priceId = await price(tier, productId, terms);
     environment[`STRIPE_PRICE_${tier.name}`] = priceId;
+    await overagePrice(tier, meterId);
     if (tier.checkout === 'SELF_SERVICE') forSale.push({ product: productId, price: priceId });
   }
-  await meter();
   environment.STRIPE_PORTAL_CONFIGURATION = await portal(forSale);
   if (publicUrl) {
     const secret = await webhook(`${publicUrl}${WEBHOOK_PATH}`);

@@ -41,11 +41,12 @@ export function createMockTrigger(deps: {
     telemetry: false,
   });
 
-  function priceToBuy(): string {
+  function itemsToBuy() {
     const tier = tiers.all().find(({ checkout }) => checkout === 'SELF_SERVICE');
-    const priceId = tier && tiers.getStripePriceId(tier.name);
-    if (!priceId) throw badInput('event', 'needs a tier that is for sale');
-    return priceId;
+    const price = tier && tiers.getStripePriceId(tier.name);
+    if (!price) throw badInput('event', 'needs a tier that is for sale');
+    const overage = tiers.getOveragePriceId(tier.name);
+    return [{ price, quantity: 1 }, ...(overage ? [{ price: overage }] : [])];
   }
 
   const heldBy = async (customer: string) =>
@@ -54,7 +55,7 @@ export function createMockTrigger(deps: {
   const subscribe = (customer: string, tenantId: string) =>
     stripe.subscriptions.create({
       customer,
-      items: [{ price: priceToBuy() }],
+      items: itemsToBuy(),
       default_payment_method: 'pm_card_visa',
       metadata: { tenant_id: tenantId },
     });
@@ -77,7 +78,7 @@ export function createMockTrigger(deps: {
       const session = await stripe.checkout.sessions.create({
         mode: 'subscription',
         customer,
-        line_items: [{ price: priceToBuy(), quantity: 1 }],
+        line_items: itemsToBuy(),
         success_url: 'http://localhost/',
         metadata: { tenant_id: tenantId },
         subscription_data: { metadata: { tenant_id: tenantId } },

@@ -1,9 +1,14 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
-import type { BillingSubscriptionDoc, SubscriptionStatus } from '../../models/billingSubscription.js';
+import type {
+  BillingSubscriptionDoc,
+  OverageItem,
+  SubscriptionStatus,
+} from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { Tiers } from '../tiers/tiers.js';
+import { OVERAGE } from './accountSetup.js';
 import { contractOf } from './contractMetadata.js';
 import type { Customers } from './customers.js';
 import { isMissing, isRemembered } from './stripeErrors.js';
@@ -78,6 +83,8 @@ const DUPLICATE_KEY = 11_000;
 const dateOf = (seconds: number | null | undefined): Date | null =>
   seconds ? new Date(seconds * 1000) : null;
 
+const isMetered = ({ price }: Stripe.SubscriptionItem): boolean => price.recurring?.usage_type === 'metered';
+
 /** As a person reads it; of an object all that is in it. */
 function textOf(value: unknown): string {
   if (value instanceof Date) return value.toISOString();
@@ -107,12 +114,34 @@ export function createSubscriptionSync(deps: {
       if (tier) return { item, tier: tier.name };
     }
     const contract = contractOf(metadata);
-    const [first] = items.data;
-    if (contract && first && tiers.has(contract.tier)) return { item: first, tier: contract.tier };
+    const licensed = items.data.find((item) => !isMetered(item));
+    if (contract && licensed && tiers.has(contract.tier)) return { item: licensed, tier: contract.tier };
     if (stored?.stripeSubscriptionId !== id) return null;
     const over = ENDED.some((ended) => ended === status);
     const item = items.data.find(({ price }) => over || price.id === stored.priceId);
     return item ? { item, tier: stored.tier } : null;
+  }
+
+  /** Its parts that bill overage, also at a price that is no longer for sale. */
+  function overageItemsIn(
+    { id, items }: Stripe.Subscription,
+    stored: BillingSubscriptionDoc | null,
+  ): OverageItem[] | null {
+    const known = stored?.stripeSubscriptionId === id ? (stored.overageItems ?? []) : [];
+    const found = items.data.filter(
+      (item) =>
+        isMetered(item) &&
+        (tiers.isOveragePriceId(item.price.id) ||
+          item.price.metadata.overage === OVERAGE.overage ||
+          known.some(({ priceId }) => priceId === item.price.id)),
+    );
+    if (found.length > 1) log.warn({ subscription: id }, 'a subscription bills overage more than once');
+    if (found.length === 0) return null;
+    return found.map((item) => ({
+      id: item.id,
+      priceId: item.price.id,
+      since: new Date(item.created * 1000),
+    }));
   }
 
   /** The tier that comes next. A schedule that is not at hand is the one that is known, or tells nothing. */
@@ -124,8 +153,9 @@ export function createSubscriptionSync(deps: {
       return { scheduleId: schedule, scheduledTier, scheduledAt };
     }
     const next = schedule.phases.find(({ start_date: at }) => at >= (schedule.current_phase?.end_date ?? 0));
-    const price = next?.items[0]?.price;
-    const tier = price ? tiers.getTierFromPriceId(typeof price === 'string' ? price : price.id) : null;
+    const tier = next?.items
+      .map(({ price }) => tiers.getTierFromPriceId(typeof price === 'string' ? price : price.id))
+      .find((one) => one !== null);
     return {
       scheduleId: schedule.id,
       scheduledTier: tier?.name ?? null,
@@ -147,6 +177,7 @@ export function createSubscriptionSync(deps: {
       status,
       priceId: bought.item.price.id,
       itemId: bought.item.id,
+      overageItems: overageItemsIn(subscription, stored),
       currentPeriodStart: dateOf(bought.item.current_period_start),
       currentPeriodEnd: dateOf(bought.item.current_period_end),
       cancelAtPeriodEnd: subscription.cancel_at_period_end,

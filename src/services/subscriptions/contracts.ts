@@ -11,6 +11,7 @@ import { type SubscriptionSync, WITH_SCHEDULE } from '../stripe/subscriptionSync
 import type { LimitOverrides, TierLimits } from '../tiers/catalogue.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
+import { overageSwap } from './overageItems.js';
 import type { Subscriptions } from './subscriptions.js';
 
 /** What the operator agreed on with a tenant. */
@@ -83,18 +84,27 @@ export function createContracts(deps: {
       daysUntilDue === null
         ? { collection_method: 'charge_automatically' as const }
         : { collection_method: 'send_invoice' as const, days_until_due: daysUntilDue };
-    return { item, rest: { metadata, cancel_at: seconds(endsAt), ...collection, expand: WITH_SCHEDULE } };
+    const overagePriceId = tiers.getOveragePriceId(tier);
+    const rest = { metadata, cancel_at: seconds(endsAt), ...collection, expand: WITH_SCHEDULE };
+    return { item, overagePriceId, rest };
   }
   type Params = ReturnType<typeof paramsOf>;
 
   /** The tenant's own subscription goes over to the contract, and what was paid for is set off. */
-  const convert = (subscription: BillingSubscriptionDoc, { item, rest }: Params, contract: string) =>
+  const convert = (
+    subscription: BillingSubscriptionDoc,
+    { item, overagePriceId, rest }: Params,
+    contract: string,
+  ) =>
     sync.change(subscription, () =>
       stripe.subscriptions.update(
         subscription.stripeSubscriptionId,
         {
           ...rest,
-          items: [{ ...item, id: subscription.itemId as string }],
+          items: [
+            { ...item, id: subscription.itemId as string },
+            ...overageSwap(subscription, overagePriceId),
+          ],
           proration_behavior: 'always_invoice',
           billing_cycle_anchor: { type: 'now' },
           ...UNPAID_IS_AN_ERROR,
@@ -106,9 +116,10 @@ export function createContracts(deps: {
     );
 
   /** The key names no terms: of two contracts at once Stripe refuses the second, which then finds the first. */
-  async function create(customer: Customer, { item, rest }: Params): Promise<void> {
+  async function create(customer: Customer, { item, overagePriceId, rest }: Params): Promise<void> {
     const { stripeCustomerId } = customer;
-    const params = { ...rest, customer: stripeCustomerId, items: [item], ...UNPAID_IS_AN_ERROR };
+    const items = [item, ...(overagePriceId ? [{ price: overagePriceId }] : [])];
+    const params = { ...rest, customer: stripeCustomerId, items, ...UNPAID_IS_AN_ERROR };
     try {
       await customers.attempt(customer, (intent) =>
         stripe.subscriptions.create(params, { idempotencyKey: `contract:${intent}` }),

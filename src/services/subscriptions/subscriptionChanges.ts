@@ -1,14 +1,17 @@
 import type Stripe from 'stripe';
 import { badInput } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import { digest } from '../stripe/customers.js';
 import { isRefused } from '../stripe/stripeErrors.js';
 import { WITH_SCHEDULE } from '../stripe/subscriptionSync.js';
+import { overageSwap } from './overageItems.js';
 
 /**
  * What is asked of Stripe to change a subscription. Each call has a key made of what it does and of the revision that
  * it starts from: two clicks are one change, the same change later is another.
  */
 export interface SubscriptionChanges {
+  /** What was used and not yet billed is reported first, and is on a last invoice. */
   cancelNow(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   cancelAtPeriodEnd(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   /** Takes back what is scheduled, be it an end or another tier. */
@@ -19,14 +22,27 @@ export interface SubscriptionChanges {
   switchNow(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
   /** The same at the end of the period, by a schedule. */
   switchAtPeriodEnd(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
+  /** Changes what else it bills, without a charge. */
+  setItems(
+    subscription: BillingSubscriptionDoc,
+    items: Stripe.SubscriptionUpdateParams.Item[],
+  ): Promise<Stripe.Subscription>;
 }
 
 export interface SwitchTerms {
   priceId: string;
+  /** null: the tier sells no overage. */
+  overagePriceId: string | null;
   metadata: Record<string, string>;
 }
 
-export function createSubscriptionChanges({ stripe }: { stripe: Stripe }): SubscriptionChanges {
+export function createSubscriptionChanges(deps: {
+  stripe: Stripe;
+  /** Reports what the tenant has used past its quota up to now. */
+  reportUsage: (tenantId: string) => Promise<void>;
+}): SubscriptionChanges {
+  const { stripe, reportUsage } = deps;
+
   const keyed = (action: string, { stripeSubscriptionId: id, revision }: BillingSubscriptionDoc) => ({
     idempotencyKey: `${action}:${id}:${revision}`,
   });
@@ -55,7 +71,10 @@ export function createSubscriptionChanges({ stripe }: { stripe: Stripe }): Subsc
   }
 
   return {
-    cancelNow: ({ stripeSubscriptionId: id }) => stripe.subscriptions.cancel(id),
+    async cancelNow({ _id, stripeSubscriptionId: id, overageItems }) {
+      if (overageItems) await reportUsage(_id);
+      return stripe.subscriptions.cancel(id, overageItems ? { invoice_now: true } : undefined);
+    },
 
     async cancelAtPeriodEnd(subscription) {
       await release(subscription);
@@ -76,10 +95,10 @@ export function createSubscriptionChanges({ stripe }: { stripe: Stripe }): Subsc
         keyed('unpause', subscription),
       ),
 
-    async switchNow(subscription, { priceId, metadata }) {
+    async switchNow(subscription, { priceId, overagePriceId, metadata }) {
       await release(subscription);
       return update(`switch:${priceId}`, subscription, {
-        items: [{ id: itemOf(subscription), price: priceId }],
+        items: [{ id: itemOf(subscription), price: priceId }, ...overageSwap(subscription, overagePriceId)],
         proration_behavior: 'always_invoice',
         payment_behavior: 'error_if_incomplete',
         metadata,
@@ -87,7 +106,10 @@ export function createSubscriptionChanges({ stripe }: { stripe: Stripe }): Subsc
       });
     },
 
-    async switchAtPeriodEnd(subscription, { priceId, metadata }) {
+    setItems: (subscription, items) =>
+      update(`items:${digest(items)}`, subscription, { items, proration_behavior: 'create_prorations' }),
+
+    async switchAtPeriodEnd(subscription, { priceId, overagePriceId, metadata }) {
       await release(subscription);
       const { stripeSubscriptionId: id } = subscription;
       if (isEnding(subscription)) await update('resume', subscription, withoutEnd(subscription));
@@ -100,6 +122,7 @@ export function createSubscriptionChanges({ stripe }: { stripe: Stripe }): Subsc
       // A phase that names no discounts would lose them.
       const kept = now.discounts.flatMap(({ discount }) => (discount ? [{ discount: idOf(discount) }] : []));
       const discounts = kept.length > 0 ? { discounts: kept } : {};
+      const metered = subscription.overageItems ?? [];
       const schedule = await stripe.subscriptionSchedules.update(
         made.id,
         {
@@ -107,15 +130,22 @@ export function createSubscriptionChanges({ stripe }: { stripe: Stripe }): Subsc
           proration_behavior: 'none',
           phases: [
             {
-              items: [{ price: subscription.priceId, quantity: 1 }],
+              items: [
+                { price: subscription.priceId, quantity: 1 },
+                ...metered.map((item) => ({ price: item.priceId })),
+              ],
               start_date: now.start_date,
               end_date: now.end_date,
               ...discounts,
             },
             {
-              items: [{ price: priceId, quantity: 1 }],
+              items: [
+                { price: priceId, quantity: 1 },
+                ...(overagePriceId ? [{ price: overagePriceId }] : []),
+              ],
               duration: { interval: 'month', interval_count: 1 },
-              proration_behavior: 'none',
+              // At the period's end there is nothing to prorate; a metered part that goes is billed by it.
+              proration_behavior: metered.length > 0 ? 'create_prorations' : 'none',
               metadata,
               ...discounts,
             },

@@ -81,10 +81,11 @@ export function createSubscriptions(deps: {
     trialDays: number,
   ) {
     const metadata = { tenant_id: tenantId, tier: request.tier.toLowerCase() };
+    const overagePrice = tiers.getOveragePriceId(request.tier);
     const params: Stripe.Checkout.SessionCreateParams = {
       mode: 'subscription',
       customer: stripeCustomerId,
-      line_items: [{ price, quantity: 1 }],
+      line_items: [{ price, quantity: 1 }, ...(overagePrice ? [{ price: overagePrice }] : [])],
       success_url: withSessionId(request.successUrl),
       cancel_url: request.cancelUrl,
       client_reference_id: tenantId,

@@ -6,6 +6,7 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
+import { overageSwap } from './overageItems.js';
 import { priceForSale, refuseContract } from './sale.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
@@ -15,7 +16,7 @@ export interface TierChangePreview {
   immediately: boolean;
   effectiveAt: Date;
   currency: string;
-  /** Charged at once. */
+  /** Charged at once, with what was used past the quota and is not billed yet. */
   amountDueNowCents: number;
   /** For the rest of the period: owed for the new tier, less what the old one gives back. Below 0: a credit. */
   prorationCents: number;
@@ -77,7 +78,11 @@ export function createTierChanges(deps: {
 
   function plan(subscription: BillingSubscriptionDoc, wanted: Wanted): PlannedChange {
     const { tier } = wanted;
-    const metadata = { tenant_id: subscription._id, tier: tier.toLowerCase() };
+    const terms = () => ({
+      priceId: priceIdOf(wanted),
+      overagePriceId: tiers.getOveragePriceId(tier),
+      metadata: { tenant_id: subscription._id, tier: tier.toLowerCase() },
+    });
     switch (wayTo(subscription, wanted)) {
       case 'STAY':
         return isEnding(subscription) || subscription.scheduledTier ? () => changes.keep(subscription) : null;
@@ -86,26 +91,30 @@ export function createTierChanges(deps: {
       case 'END_LATER':
         return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
       case 'SWITCH_NOW':
-        return () => changes.switchNow(subscription, { priceId: priceIdOf(wanted), metadata });
+        return () => changes.switchNow(subscription, terms());
       case 'SWITCH_LATER':
         return subscription.scheduledTier === tier && !isEnding(subscription)
           ? null
-          : () => changes.switchAtPeriodEnd(subscription, { priceId: priceIdOf(wanted), metadata });
+          : () => changes.switchAtPeriodEnd(subscription, terms());
     }
   }
 
   /** What Stripe would write next: at once with `always_invoice`, else at the end of the period. */
   async function invoiceWith(
-    { stripeSubscriptionId: subscription, itemId }: BillingSubscriptionDoc,
-    price: string | null,
+    { stripeSubscriptionId: subscription }: BillingSubscriptionDoc,
+    items: Stripe.InvoiceCreatePreviewParams.SubscriptionDetails.Item[],
     behavior: 'always_invoice' | 'none',
   ): Promise<Stripe.Invoice> {
-    const items = price && itemId ? { items: [{ id: itemId, price }] } : {};
     return stripe.invoices.createPreview({
       subscription,
-      subscription_details: { ...items, proration_behavior: behavior },
+      subscription_details: { ...(items.length > 0 && { items }), proration_behavior: behavior },
     });
   }
+
+  const isOverage = (pricing: Stripe.InvoiceLineItem.Pricing | null): boolean => {
+    const price = pricing?.price_details?.price;
+    return price !== undefined && tiers.isOveragePriceId(typeof price === 'string' ? price : price.id);
+  };
 
   async function previewOf(subscription: BillingSubscriptionDoc, wanted: Wanted): Promise<TierChangePreview> {
     const { tier } = wanted;
@@ -120,27 +129,34 @@ export function createTierChanges(deps: {
       nextInvoiceAt: null,
     };
     const way = wayTo(subscription, wanted);
+    const { itemId } = subscription;
+    const switched = () => (itemId ? [{ id: itemId, price: priceIdOf(wanted) }] : []);
     switch (way) {
       case 'END_NOW':
         return { ...nothing, immediately: true, effectiveAt: now };
       case 'END_LATER':
         return { ...nothing, immediately: false, effectiveAt: subscription.cancelAt ?? end };
       case 'SWITCH_NOW': {
-        const invoice = await invoiceWith(subscription, priceIdOf(wanted), 'always_invoice');
+        const items = [...switched(), ...overageSwap(subscription, tiers.getOveragePriceId(tier))];
+        const invoice = await invoiceWith(subscription, items, 'always_invoice');
         return {
           ...nothing,
           immediately: true,
           effectiveAt: now,
           currency: invoice.currency,
           amountDueNowCents: invoice.amount_due,
-          prorationCents: invoice.lines.data.reduce((sum, { amount }) => sum + amount, 0),
+          prorationCents: invoice.lines.data.reduce(
+            (sum, { amount, pricing }) => (isOverage(pricing) ? sum : sum + amount),
+            0,
+          ),
           nextInvoiceCents: tiers.get(tier).monthlyPriceCents,
           nextInvoiceAt: end,
         };
       }
       case 'STAY':
       case 'SWITCH_LATER': {
-        const invoice = await invoiceWith(subscription, way === 'STAY' ? null : priceIdOf(wanted), 'none');
+        // The period's overage is billed with it, at the price of the tier that ends.
+        const invoice = await invoiceWith(subscription, way === 'STAY' ? [] : switched(), 'none');
         return {
           ...nothing,
           immediately: false,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { callPriceOf } from './overagePrice.js';
 
 /** Largest count that a JSON number and a BSON double both hold exactly. */
 const count = z.int().min(0);
@@ -187,6 +188,15 @@ function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue)
     }
     if (tier.checkout === 'SELF_SERVICE' && !tier.monthlyPriceCents) {
       fault('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
+    }
+    if (tier.overage && tier.checkout === 'NONE') {
+      fault('a tier without a subscription has no invoice for overage', 'tiers', i, 'overage');
+    }
+    if (tier.overage && callPriceOf(tier.overage) === null) {
+      fault('priceCents divided by perCalls must have at most 12 decimals', 'tiers', i, 'overage');
+    }
+    if (tier.overage && names.includes(`${tier.name}_OVERAGE`)) {
+      fault(`STRIPE_PRICE_${tier.name}_OVERAGE would be the price of two things`, 'tiers', i, 'name');
     }
   }
   for (const feature of features) {

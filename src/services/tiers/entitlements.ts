@@ -38,6 +38,8 @@ interface Bought {
   /** Of a contract that comes with the subscription. */
   limits: Partial<TierLimits>;
   endsAt: Date | null;
+  /** Nothing of it is billed yet. */
+  onTrial: boolean;
 }
 
 const REMEMBER_MS = 60_000;
@@ -54,17 +56,17 @@ export function createEntitlements(deps: {
 
   /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
-    const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null };
+    const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
     const { tier, status, pastDueSince } = subscription;
     const limits = subscription.limits ?? {};
     switch (status) {
       case 'active':
       case 'trialing':
-        return { tier, limits, endsAt: null };
+        return { tier, limits, endsAt: null, onTrial: status === 'trialing' };
       case 'past_due': {
         const endsAt = new Date((pastDueSince?.getTime() ?? 0) + graceDays * DAY_MS);
-        return endsAt.getTime() > clock.now() ? { tier, limits, endsAt } : nothing;
+        return endsAt.getTime() > clock.now() ? { tier, limits, endsAt, onTrial: false } : nothing;
       }
       case 'incomplete':
       case 'incomplete_expired':
@@ -78,14 +80,15 @@ export function createEntitlements(deps: {
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
     // Of an empty object MongoDB keeps nothing.
     const { tier: contractTier, limits = {} } = tenant.contract;
-    const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null };
-    const { tier, limits: boughtLimits, endsAt } = tiers.has(granted.tier) ? granted : bought(subscription);
+    const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
+    const held = tiers.has(granted.tier) ? granted : bought(subscription);
+    const { tier, limits: boughtLimits, endsAt, onTrial } = held;
     const definition = tiers.get(tier);
     const stored = { ...definition.limits.stored, ...boughtLimits.stored, ...limits.stored };
     const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
-    const price = definition.overage;
+    const price = onTrial ? null : tiers.getOverage(tier);
     const overageCallsPerMonth = callsFor(monthlyCapCents ?? 0, price);
     return {
       tenantId: tenant._id,

@@ -1,38 +1,43 @@
 import Stripe from 'stripe';
-import type { UsageReportDoc } from '../../models/usageReport.js';
+import { type UsageReportDoc, UsageReportKind } from '../../models/usageReport.js';
 
-/** Stripe's meter. The methods throw what Stripe's SDK throws. */
+/** Stripe's meters: one a kind of report. The methods throw what Stripe's SDK throws. */
 export interface Meter {
   /** Sending the same report again, within a day, counts nothing more. */
   send(stripeCustomerId: string, report: UsageReportDoc): Promise<void>;
   /** Takes a report back. @throws when Stripe received it more than a day ago */
   cancel(report: UsageReportDoc): Promise<void>;
-  /** @returns what the meter has counted of the customer in the minute */
-  countedIn(stripeCustomerId: string, minuteMs: number): Promise<number>;
+  /** @returns what the kind's meter has counted of the customer in the minute */
+  countedIn(stripeCustomerId: string, kind: UsageReportKind, minuteMs: number): Promise<number>;
 }
 
-export const METER_EVENT_NAME = 'continuum_api_calls';
+/** The names of the events of the meters. Overage has one of its own: what is reported by hand was never under a cap. */
+export const METER_EVENT_NAMES: Record<UsageReportKind, string> = {
+  [UsageReportKind.MANUAL]: 'continuum_api_calls',
+  [UsageReportKind.OVERAGE]: 'continuum_overage_calls',
+};
 
 const MAX_METERS = 100;
 
 export function createMeter({ stripe }: { stripe: Stripe }): Meter {
-  let meterId: string | null = null;
+  const meterIds = new Map<string, string>();
 
-  async function findMeter(): Promise<string> {
-    if (meterId) return meterId;
+  async function findMeter(eventName: string): Promise<string> {
+    const known = meterIds.get(eventName);
+    if (known) return known;
     const { data } = await stripe.billing.meters.list({ status: 'active', limit: MAX_METERS });
-    const meter = data.find(({ event_name }) => event_name === METER_EVENT_NAME);
-    if (!meter) throw new Error(`Stripe has no active meter for ${METER_EVENT_NAME}`);
-    meterId = meter.id;
-    return meterId;
+    const meter = data.find(({ event_name }) => event_name === eventName);
+    if (!meter) throw new Error(`Stripe has no active meter for ${eventName}; run stripe:setup`);
+    meterIds.set(eventName, meter.id);
+    return meter.id;
   }
 
   return {
-    async send(stripeCustomerId, { _id, at, quantity }) {
+    async send(stripeCustomerId, { _id, kind, at, quantity }) {
       try {
         // The identifier makes a repetition harmless; an idempotency key beside it would only repeat failures for a day.
         await stripe.billing.meterEvents.create({
-          event_name: METER_EVENT_NAME,
+          event_name: METER_EVENT_NAMES[kind],
           identifier: _id,
           timestamp: Math.floor(at.getTime() / 1000),
           payload: { stripe_customer_id: stripeCustomerId, value: String(quantity) },
@@ -42,16 +47,17 @@ export function createMeter({ stripe }: { stripe: Stripe }): Meter {
       }
     },
 
-    async cancel({ _id }) {
+    async cancel({ _id, kind }) {
       await stripe.billing.meterEventAdjustments.create({
-        event_name: METER_EVENT_NAME,
+        event_name: METER_EVENT_NAMES[kind],
         type: 'cancel',
         cancel: { identifier: _id },
       });
     },
 
-    async countedIn(stripeCustomerId, minuteMs) {
-      const { data } = await stripe.billing.meters.listEventSummaries(await findMeter(), {
+    async countedIn(stripeCustomerId, kind, minuteMs) {
+      const meterId = await findMeter(METER_EVENT_NAMES[kind]);
+      const { data } = await stripe.billing.meters.listEventSummaries(meterId, {
         customer: stripeCustomerId,
         start_time: minuteMs / 1000,
         end_time: minuteMs / 1000 + 60,

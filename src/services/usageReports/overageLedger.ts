@@ -3,19 +3,23 @@ import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
 import type { Admission } from '../admission/admission.js';
-import { endOfDay } from '../admission/windows.js';
+import { dayOf, endOfDay, usageDayId } from '../admission/windows.js';
 
 /**
  * Writes reports for the overage that no report has yet. A day's reports are numbered without a gap, so of two servers
  * that write at once one finds its number taken: each call is in one report, whatever clocks and leases say.
  */
 export interface OverageLedger {
-  /** @returns how many reports were written */
+  /** Up to the hour that has begun. @returns how many reports were written */
   write(): Promise<number>;
+  /** What a tenant has used up to now. */
+  writeFor(tenantId: string): Promise<void>;
 }
 
+const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
+const DAY_MS = 24 * HOUR_MS;
 const PAGE = 200;
 /** Until calls can no longer be given back, and while Stripe still takes a report back. */
 const KEEP_OPEN_MS = 20 * HOUR_MS;
@@ -33,7 +37,8 @@ export function createOverageLedger(deps: {
   const { models, clock, admission } = deps;
   const reports = models.usageReports;
 
-  async function writeDay({ _id: dayId, overage }: UsageDayDoc): Promise<number> {
+  /** @param untilMs what is reported now was used before it */
+  async function writeDay({ _id: dayId, overage }: UsageDayDoc, untilMs: number): Promise<number> {
     const nowMs = clock.now();
     const tenantId = dayId.slice(0, dayId.lastIndexOf(':'));
     const day = dayId.slice(tenantId.length + 1);
@@ -47,8 +52,7 @@ export function createOverageLedger(deps: {
     const startMs = Date.parse(day);
     const endMs = endOfDay(startMs).getTime();
     if (missing > 0 && nowMs < endMs + GIVE_UP_MS) {
-      const hourMs = Math.floor(nowMs / HOUR_MS) * HOUR_MS;
-      const atMs = Math.max(startMs, Math.min(hourMs, endMs) - MINUTE_MS);
+      const atMs = Math.max(startMs, Math.min(untilMs, endMs - MINUTE_MS));
       return insert(`${prefix}${String(written.length + 1).padStart(4, '0')}`, tenantId, missing, atMs);
     }
     if (nowMs < endMs + HOUR_MS) return 0;
@@ -97,26 +101,44 @@ export function createOverageLedger(deps: {
   const close = (dayId: string, used: number) =>
     models.usageDays.updateOne({ _id: dayId, 'overage.used': used }, { $unset: { overageLedger: 1 } });
 
+  async function writeDays(ids: readonly string[], untilMs: number): Promise<number> {
+    // Who works alone has the last second in memory.
+    await admission.settle(ids);
+    const days = await models.usageDays
+      .find({ _id: { $in: ids }, overageLedger: 'OPEN' }, { overage: 1 })
+      .lean<UsageDayDoc[]>();
+    let count = 0;
+    for (const day of days) count += await writeDay(day, untilMs);
+    return count;
+  }
+
   return {
     async write() {
+      const untilMs = Math.floor(clock.now() / HOUR_MS) * HOUR_MS - MINUTE_MS;
       let count = 0;
       let after = '';
       for (;;) {
         const page = { _id: { $gt: after }, overageLedger: 'OPEN' } as const;
-        const ids = await models.usageDays
+        const days = await models.usageDays
           .find(page, { _id: 1 })
           .sort({ _id: 1 })
           .limit(PAGE)
           .lean<UsageDayDoc[]>();
-        if (ids.length === 0) return count;
-        // Who works alone has the last second in memory.
-        await admission.settle(ids.map(({ _id }) => _id));
-        const days = await models.usageDays
-          .find({ _id: { $in: ids.map(({ _id }) => _id) } }, { overage: 1 })
-          .lean<UsageDayDoc[]>();
-        for (const day of days) count += await writeDay(day);
-        after = ids.at(-1)?._id ?? '';
+        if (days.length === 0) return count;
+        const ids = days.map(({ _id }) => _id);
+        count += await writeDays(ids, untilMs);
+        after = ids.at(-1) ?? '';
       }
+    },
+
+    async writeFor(tenantId) {
+      const nowMs = clock.now();
+      // Older ones were reported when their hours ended.
+      const days = [dayOf(nowMs - DAY_MS), dayOf(nowMs)];
+      await writeDays(
+        days.map((day) => usageDayId(tenantId, day)),
+        nowMs - SECOND_MS,
+      );
     },
   };
 }

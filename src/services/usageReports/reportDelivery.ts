@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
+import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import { type UsageReportDoc, UsageReportStatus } from '../../models/usageReport.js';
+import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
 import { minuteOf } from '../admission/windows.js';
 import type { Customers } from '../stripe/customers.js';
+import { billableTime } from './billableTime.js';
 import type { Meter } from './meter.js';
 
 /** Brings reports to Stripe, each once: at any step the process may die, and the step is done again. */
@@ -13,6 +15,8 @@ export interface ReportDelivery {
   deliver(report: UsageReportDoc): Promise<void>;
   /** Those that are due, the longest waiting first. @returns how many there were */
   deliverDue(limit: number): Promise<number>;
+  /** Those of one tenant that wait, due or not. @throws what Stripe answered, when it did not take one */
+  deliverFor(tenantId: string): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -23,15 +27,19 @@ const MAX_AGE_MS = 34 * DAY_MS;
 const FIRST_RETRY_MS = 60_000;
 const MAX_RETRY_MS = 6 * 3_600_000;
 const AT_ONCE = 5;
+/** Of the hours of an outage; what is more goes in the background. */
+const MAX_OF_TENANT = 20;
 
 export function createReportDelivery(deps: {
   models: Models;
   meter: Meter;
   customers: Customers;
+  /** Sees to it that the tenant's subscription, if there is one, bills overage. */
+  ensureBilled: (tenantId: string) => Promise<void>;
   clock: Clock;
   log: Logger;
 }): ReportDelivery {
-  const { models, meter, customers, clock, log } = deps;
+  const { models, meter, customers, ensureBilled, clock, log } = deps;
   const reports = models.usageReports;
 
   const end = (report: UsageReportDoc, status: UsageReportStatus, error: string | null = null) =>
@@ -57,29 +65,50 @@ export function createReportDelivery(deps: {
         log.error({ report: report._id, quantity: report.quantity }, 'usage could not be reported in time');
         return;
       }
-      // Noted before it is sent: whoever finds it later knows that Stripe may have it.
-      await reports.updateOne(
-        { _id: report._id, firstSentAt: null },
-        { $set: { firstSentAt: new Date(nowMs) } },
-      );
-      await meter.send(stripeCustomerId, report);
+      // What is counted before anything bills it is never billed.
+      if (report.kind === UsageReportKind.OVERAGE) await ensureBilled(report.tenantId);
+      const noted = await noteSending(report, late);
+      if (!noted) return;
+      await meter.send(stripeCustomerId, noted);
     }
     await end(report, UsageReportStatus.REPORTED);
   }
 
+  /**
+   * Noted before it is sent: whoever finds it later knows that Stripe may have it, and with which time.
+   * @param anew nothing of it is at Stripe, though it was sent
+   * @returns the report as it is to be sent; null when another server brought it to its end
+   */
+  async function noteSending(report: UsageReportDoc, anew: boolean): Promise<UsageReportDoc | null> {
+    const { _id, status, at, firstSentAt, tenantId } = report;
+    if (firstSentAt === null || anew) {
+      const nowMs = clock.now();
+      const subscription = await models.billingSubscriptions
+        .findById(tenantId)
+        .lean<BillingSubscriptionDoc>();
+      const billableAt = new Date(billableTime(at.getTime(), subscription, nowMs));
+      await reports.updateOne(
+        { _id, status, at, firstSentAt },
+        { $set: { at: billableAt, firstSentAt: firstSentAt ?? new Date(nowMs) } },
+      );
+    }
+    return reports.findOne({ _id, status }).lean<UsageReportDoc>();
+  }
+
   /** Whether the minute has more than what is known to be counted in it. */
-  async function isCounted(stripeCustomerId: string, { _id, tenantId, at, quantity }: UsageReportDoc) {
+  async function isCounted(stripeCustomerId: string, { _id, tenantId, kind, at, quantity }: UsageReportDoc) {
     const fromMs = minuteOf(at.getTime()) * 60_000;
     const known = await reports
       .find({
         tenantId,
+        kind,
         at: { $gte: new Date(fromMs), $lt: new Date(fromMs + 60_000) },
         status: { $in: [UsageReportStatus.REPORTED, UsageReportStatus.CANCELING] },
         _id: { $ne: _id },
       })
       .lean<UsageReportDoc[]>();
     const others = known.reduce((sum, report) => sum + report.quantity, 0);
-    return (await meter.countedIn(stripeCustomerId, fromMs)) >= others + quantity;
+    return (await meter.countedIn(stripeCustomerId, kind, fromMs)) >= others + quantity;
   }
 
   async function cancel(report: UsageReportDoc): Promise<void> {
@@ -117,6 +146,13 @@ export function createReportDelivery(deps: {
 
   return {
     deliver,
+    async deliverFor(tenantId) {
+      const waiting = await reports
+        .find({ tenantId, nextTryAt: { $exists: true } })
+        .limit(MAX_OF_TENANT)
+        .lean<UsageReportDoc[]>();
+      for (const report of waiting) await deliver(report);
+    },
     async deliverDue(limit) {
       const due = await reports
         .find({ nextTryAt: { $lte: new Date(clock.now()) } })

@@ -119,8 +119,8 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     ready: () => isReady,
     async start() {
       await prepareCollections(collections);
-      await seedPrices(store, deps.prices, await clock.nowS());
       await seedMeters(store, deps.meterEventNames, await clock.nowS());
+      await seedPrices(store, deps.prices, await clock.nowS());
       delivery.start();
       await timeline.catchUp();
       catchingUp = setInterval(catchUpLater, CATCH_UP_MS).unref();

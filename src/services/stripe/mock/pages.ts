@@ -1,4 +1,4 @@
-import { money, rate } from './billing/invoicing.js';
+import { money, rate } from './billing/lineText.js';
 import type { LineItemBody, SessionBody } from './wire.js';
 
 /** The only style of the pages; their Content-Security-Policy names it by its hash. */
@@ -65,7 +65,9 @@ export const messagePage = (message: string): string => page('Checkout', `<h1>${
 export function checkoutPage(session: SessionBody): string {
   const items = session.line_items?.data ?? [];
   const total = money(session.amount_total ?? 0, session.currency ?? 'usd');
-  const price = items[0]?.price;
+  // What a meter counts is told below.
+  const bought = items.filter(({ quantity }) => quantity !== null);
+  const price = bought[0]?.price;
   const trial = session.amount_total === 0 && price?.unit_amount;
   const terms = trial
     ? `today; after the trial ${rate(price)}`
@@ -75,7 +77,7 @@ export function checkoutPage(session: SessionBody): string {
   const code = session.allow_promotion_codes
     ? '<label class="soft">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
     : '';
-  const names = items.map(({ description }) => description ?? 'Product').join(', ');
+  const names = bought.map(({ description }) => description ?? 'Product').join(', ');
   return page(
     `Checkout: ${names}`,
     `<h1>Subscribe to ${escapeHtml(names)}</h1>
@@ -92,7 +94,7 @@ ${row('Card', 'Visa •••• 4242')}
 }
 
 const itemRow = ({ description, quantity, price }: LineItemBody): string =>
-  row(`${quantity ?? 1} × ${description ?? 'Product'}`, price ? rate(price) : '');
+  row(`${quantity === null ? '' : `${quantity} × `}${description ?? 'Product'}`, price ? rate(price) : '');
 
 export const row = (term: string, value: string): string =>
   `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd></div>`;

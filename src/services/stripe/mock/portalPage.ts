@@ -1,5 +1,5 @@
-import { money, rate } from './billing/invoicing.js';
-import type { PortalView } from './billing/portal.js';
+import { money, rate } from './billing/lineText.js';
+import { type PortalView, planItemOf } from './billing/portal.js';
 import { escapeHtml, page, row } from './pages.js';
 
 /** Cards that a person may try. */
@@ -14,7 +14,7 @@ export function portalPage(view: PortalView, problem: string | null = null): str
   const { sessionId, customer, subscription, plan, card, due, returnUrl } = view;
   const form = (action: string, content: string) =>
     `<form method="post" action="/mock/portal/${encodeURIComponent(sessionId)}/${action}">${content}</form>`;
-  const price = subscription?.items.data[0]?.price;
+  const price = subscription && planItemOf(subscription)?.price;
   const rows = [
     row('Plan', subscription ? (plan ?? 'Product') : 'none'),
     ...(subscription && price ? [row('Price', rate(price)), row('Status', stateOf(view))] : []),

@@ -1,10 +1,11 @@
 import { checkoutSessions, type StoredSession } from '../objects/checkoutSession.js';
+import { invoices, type StoredInvoice } from '../objects/invoice.js';
 import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import type { ObjectDocument } from '../storage/documents.js';
 import { cancelNow } from './cancellation.js';
 import { expireSession } from './checkout.js';
-import { retryPayment } from './dunning.js';
+import { finalizeDraft, retryPayment } from './dunning.js';
 import { endTrial, renew } from './renewal.js';
 
 /** Does the one thing for which an object is due, at the time at which it is. */
@@ -14,6 +15,8 @@ export async function happen(change: Change, document: ObjectDocument): Promise<
       return expireSession(change, document as StoredSession);
     case subscriptions.object:
       return subscriptionDue(change, document as StoredSubscription);
+    case invoices.object:
+      return finalizeDraft(change, document as StoredInvoice);
     default:
       throw new Error(`nothing is ever due for a ${document.object}`);
   }
@@ -31,7 +34,7 @@ async function subscriptionDue(change: Change, stored: StoredSubscription): Prom
     return;
   }
   if (body.cancel_at !== null && body.cancel_at <= nowS) {
-    return cancelNow(change, stored, 'cancellation_requested');
+    return cancelNow(change, stored, 'cancellation_requested', true);
   }
   if (body.status === 'trialing') return endTrial(change, stored);
   if (hidden.retryAtS !== null && hidden.retryAtS <= nowS) return retryPayment(change, stored);

@@ -1,11 +1,11 @@
 import { changedFields } from '../events.js';
 import { customers } from '../objects/customer.js';
-import { invoices } from '../objects/invoice.js';
+import { invoices, type StoredInvoice } from '../objects/invoice.js';
 import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { cancelNow } from './cancellation.js';
-import { announcePayment, type Charged, collectAgain } from './invoicing.js';
+import { announcePayment, type Charged, collectAgain, finalize } from './invoicing.js';
 
 const DAY_S = 86_400;
 /** Days between one failed try and the next, as in Stripe's usual schedule; after the last the subscription ends. */
@@ -20,6 +20,7 @@ export async function noteOutcome(
   { body, hidden }: StoredSubscription,
   { invoice, paid }: Charged,
 ): Promise<void> {
+  if (invoice.body.status === 'draft') return;
   if (paid) {
     if (body.status === 'past_due') body.status = 'active';
     hidden.retries = 0;
@@ -37,6 +38,27 @@ export async function noteOutcome(
   }
   invoice.body.next_payment_attempt = hidden.retryAtS;
   await tx.save(invoices, invoice);
+}
+
+/** An hour after its making a draft is collected; what has ended meanwhile ends no other way for it. */
+export async function finalizeDraft(change: Change, invoice: StoredInvoice): Promise<void> {
+  const { tx, emit } = change;
+  const id = idOf(invoice.body.parent?.subscription_details?.subscription) ?? '';
+  const stored = await tx.get(subscriptions, id, 'subscription');
+  if (!(await tx.find(customers, idOf(invoice.body.customer) ?? ''))) {
+    invoice.hidden = null;
+    invoice.body.status = 'void';
+    return tx.save(invoices, invoice);
+  }
+  const before = structuredClone(stored.body);
+  const charged = await finalize(change, invoice, stored);
+  if (stored.body.ended_at === null && stored.body.latest_invoice === invoice._id) {
+    await noteOutcome(change, stored, charged);
+  }
+  await tx.save(subscriptions, stored);
+  const changed = changedFields(before, stored.body);
+  if (Object.keys(changed).length > 0) await emit('customer.subscription.updated', stored.body, changed);
+  await announcePayment(change, invoice);
 }
 
 /** The day by which a sent invoice was to be paid has come. */
@@ -59,6 +81,12 @@ export async function retryPayment(change: Change, stored: StoredSubscription): 
   if (body.collection_method === 'send_invoice') return overdue(change, stored);
   const before = structuredClone(body);
   const invoice = await tx.get(invoices, idOf(body.latest_invoice) ?? '', 'latest_invoice');
+  if (invoice.hidden) {
+    // The next period's, which is not to be paid yet.
+    hidden.retryAtS = invoice.hidden.finalizesAtS + 1;
+    await tx.save(subscriptions, stored);
+    return;
+  }
   if (await collectAgain(change, invoice, stored)) {
     await recover(change, stored);
     await announcePayment(change, invoice);

@@ -19,7 +19,7 @@ export async function inlinePrice(
   const { body: product } = await tx.get(products, data.product, 'items[0][price_data][product]');
   const terms = {
     currency: data.currency,
-    unitAmountCents: data.unit_amount,
+    unitAmount: String(data.unit_amount),
     product: product.id,
     interval: data.recurring.interval,
     intervalCount: data.recurring.interval_count ?? 1,

@@ -2,19 +2,26 @@ import { invalidRequest } from '../http/errors.js';
 import { mockId } from '../ids.js';
 import { customers, type StoredCustomer } from '../objects/customer.js';
 import {
+  asDraft,
   buildInvoice,
+  type Draft,
   type InvoiceTerms,
   invoices,
   type LineTerms,
   type StoredInvoice,
 } from '../objects/invoice.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
-import { products } from '../objects/product.js';
+import { isMetered } from '../objects/price.js';
 import type { Period, StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import type { Tx } from '../storage/store.js';
-import { idOf, type PriceBody, type SubscriptionBody } from '../wire.js';
+import { type InvoiceBody, idOf, type SubscriptionBody } from '../wire.js';
 import { discountsOn, useUp } from './discounts.js';
+import { productName, rate } from './lineText.js';
+import { type UsageSpan, usageLines } from './usage.js';
+
+/** As long as Stripe leaves a renewal's invoice a draft. */
+const OPEN_TO_USAGE_S = 3_600;
 
 export type Funds = 'good' | 'declined' | 'none';
 
@@ -33,23 +40,23 @@ export async function fundsOf(
   return method?.body.customer && !method.hidden.fails ? 'good' : 'declined';
 }
 
-/** The invoice's lines for one period of every item, and those that waited for it. */
-export async function periodLines(
-  tx: Tx,
-  { body, hidden }: StoredSubscription,
-  period: Period,
-): Promise<LineTerms[]> {
-  const waiting = hidden.pending.map((line) => ({
+/** The lines that wait for the next invoice. */
+export const waitingLines = ({ body, hidden }: StoredSubscription): LineTerms[] =>
+  hidden.pending.map(({ usage, ...line }) => ({
     ...line,
+    ...(usage ?? { unitAmount: null, quantity: 1 }),
     subscription: body.id,
-    unitAmount: null,
-    quantity: 1,
     currency: body.currency,
-    proration: true,
+    proration: !usage,
   }));
+
+/** The invoice's lines for one period of every item that is paid in advance, and those that waited for it. */
+export async function periodLines(tx: Tx, stored: StoredSubscription, period: Period): Promise<LineTerms[]> {
+  const { body } = stored;
   const trial = body.status === 'trialing';
   const lines: LineTerms[] = [];
   for (const { id, price, quantity = 1 } of body.items.data) {
+    if (isMetered(price)) continue;
     const amountCents = trial ? 0 : (price.unit_amount ?? 0) * quantity;
     const name = await productName(tx, price);
     lines.push({
@@ -67,27 +74,16 @@ export async function periodLines(
       untilS: period.end,
     });
   }
-  return [...waiting, ...lines];
-}
-
-export async function productName(tx: Tx, price: PriceBody): Promise<string> {
-  return (await tx.find(products, idOf(price.product) ?? ''))?.body.name ?? 'Product';
-}
-
-/** @returns for instance `$29.00 / month` */
-export function rate(price: PriceBody): string {
-  return `${money(price.unit_amount ?? 0, price.currency)} / ${price.recurring?.interval ?? 'once'}`;
-}
-
-export function money(cents: number, currency: string): string {
-  const format = new Intl.NumberFormat('en-US', { style: 'currency', currency: currency.toUpperCase() });
-  return format.format(cents / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
+  return [...waitingLines(stored), ...lines];
 }
 
 export interface Charged {
   invoice: StoredInvoice;
+  /** A draft is not, yet. */
   paid: boolean;
 }
+
+type ChargeTerms = Draft['terms'];
 
 /**
  * Writes an invoice and tries to collect it. Says nothing yet: see `announcePayment`.
@@ -96,25 +92,86 @@ export interface Charged {
 export async function charge(
   change: Change,
   subscription: StoredSubscription,
-  terms: Pick<InvoiceTerms, 'reason' | 'lines' | 'period'>,
+  terms: ChargeTerms,
 ): Promise<Charged> {
   const { tx, nowS } = change;
+  const written = await write(change, subscription, terms, mockId(invoices.prefix));
+  const stored = await tx.insert(invoices, written.body.id, written.body, null);
+  subscription.body.latest_invoice = stored._id;
+  return { invoice: stored, paid: await collect(tx, stored, written.customer, subscription, nowS) };
+}
+
+/** Writes an invoice that stays open to late usage, and is finalized and collected an hour later. */
+export async function draft(
+  { tx, nowS }: Change,
+  subscription: StoredSubscription,
+  terms: ChargeTerms,
+  spans: UsageSpan[],
+): Promise<Charged> {
   const { body } = subscription;
+  const lines = [...terms.lines, ...(await usageLines(tx, subscription, spans))];
+  const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
+  const discounts = await discountsOn(tx, body, lines, nowS);
+  const invoice = buildInvoice(
+    mockId(invoices.prefix),
+    {
+      ...terms,
+      lines,
+      discounts,
+      customer: customer.body,
+      subscription: payerOf(body),
+      currency: body.currency,
+    },
+    nowS,
+  );
+  const finalizesAtS = nowS + OPEN_TO_USAGE_S;
+  const stored = await tx.insert(
+    invoices,
+    invoice.id,
+    { ...asDraft(invoice), automatically_finalizes_at: finalizesAtS },
+    { finalizesAtS, terms, spans },
+  );
+  body.latest_invoice = invoice.id;
+  return { invoice: stored, paid: false };
+}
+
+/** The draft's hour is over: usage is counted for the last time, and the invoice collected. */
+export async function finalize(
+  change: Change,
+  stored: StoredInvoice,
+  subscription: StoredSubscription,
+): Promise<Charged> {
+  const { tx, nowS } = change;
+  const { body: before, hidden } = stored;
+  if (!hidden) throw new Error(`${before.id} is final already`);
+  const lines = [...hidden.terms.lines, ...(await usageLines(tx, subscription, hidden.spans))];
+  const written = await write(change, subscription, { ...hidden.terms, lines }, before.id);
+  stored.body = { ...written.body, created: before.created };
+  stored.hidden = null;
+  return { invoice: stored, paid: await collect(tx, stored, written.customer, subscription, nowS) };
+}
+
+/** Gives an invoice its number, and takes the customer's balance and discounts that it uses up. */
+async function write(
+  change: Change,
+  { body }: StoredSubscription,
+  terms: ChargeTerms,
+  id: string,
+): Promise<{ body: InvoiceBody; customer: StoredCustomer }> {
+  const { tx, nowS } = change;
   const discounts = await discountsOn(tx, body, terms.lines, nowS);
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
   const invoice = buildInvoice(
-    mockId(invoices.prefix),
+    id,
     { ...terms, discounts, customer: customer.body, subscription: payerOf(body), currency: body.currency },
     nowS,
   );
-  const stored = await tx.insert(invoices, invoice.id, invoice, null);
   customer.body.balance = invoice.ending_balance ?? 0;
   customer.body.currency ??= body.currency;
   customer.body.next_invoice_sequence = (customer.body.next_invoice_sequence ?? 1) + 1;
   await tx.save(customers, customer);
-  body.latest_invoice = invoice.id;
   await useUp(change, body, discounts);
-  return { invoice: stored, paid: await collect(tx, stored, customer, subscription, nowS) };
+  return { body: invoice, customer };
 }
 
 export function payerOf(body: SubscriptionBody): InvoiceTerms['subscription'] {
@@ -173,6 +230,7 @@ export async function collectAgain(
 
 /** Tells how the last try to collect an invoice ended. */
 export async function announcePayment({ emit }: Change, { body }: StoredInvoice): Promise<void> {
+  if (body.status === 'draft') return;
   if (body.status !== 'paid' && !body.attempted) {
     await emit('invoice.sent', body);
     return;

@@ -1,6 +1,6 @@
 import { invalidRequest, noSuch } from '../http/errors.js';
 import { type MetadataChange, mergeMetadata } from '../http/params.js';
-import { subscribablePrice } from '../objects/price.js';
+import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
 import {
   buildItem,
   type PendingLine,
@@ -11,6 +11,7 @@ import {
 import type { Change } from '../operation.js';
 import type { SubscriptionItemBody } from '../wire.js';
 import { prorationLines } from './proration.js';
+import { spanOf, usageLine } from './usage.js';
 
 export interface ItemChange {
   id?: string | undefined;
@@ -27,10 +28,11 @@ export interface ItemChange {
  */
 export async function changeItems(
   change: Change,
-  { body }: StoredSubscription,
+  stored: StoredSubscription,
   changes: ItemChange[],
   atS: number,
 ): Promise<PendingLine[]> {
+  const { body, hidden } = stored;
   const period = periodOf(body);
   const lines: PendingLine[] = [];
   for (const [index, wanted] of changes.entries()) {
@@ -39,12 +41,17 @@ export async function changeItems(
     const before = body.items.data[position] ?? null;
     if (wanted.id !== undefined && !before) throw noSuch('subscription_item', wanted.id, `${param}[id]`);
     const after = wanted.deleted ? null : await itemAfter(change, body.id, before, wanted, param, period);
+    if (before && !samePrice(before, after)) lines.push(...(await usedUntil(change, stored, before, atS)));
+    if (after && !samePrice(before, after) && isMetered(after.price)) {
+      hidden.countedFromS = { ...hidden.countedFromS, [after.id]: atS };
+    }
     if (!after) body.items.data.splice(position, 1);
     else if (before) body.items.data[position] = after;
     else body.items.data.push(after);
     if (!sameCharge(before, after))
       lines.push(...(await prorationLines(change.tx, before, after, period, atS)));
   }
+  requireDistinct(body.items.data);
   if (body.items.data.length === 0) {
     throw invalidRequest('A subscription must have at least one active item.', { param: 'items' });
   }
@@ -61,11 +68,45 @@ async function itemAfter(
 ): Promise<SubscriptionItemBody> {
   const price = wanted.price ? await subscribablePrice(tx, wanted.price, `${param}[price]`) : before?.price;
   if (!price) throw invalidRequest(`You must pass a price for a new item.`, { param: `${param}[price]` });
+  refuseQuantity(price, wanted.quantity, param);
   const quantity = wanted.quantity ?? before?.quantity ?? 1;
   const metadata = mergeMetadata(before?.metadata ?? {}, wanted.metadata);
   if (!before) return buildItem(subscription, { price, quantity, metadata }, period, nowS);
-  return { ...before, price, plan: planOf(price), quantity, metadata };
+  const { quantity: _, ...rest } = before;
+  return {
+    ...rest,
+    price,
+    plan: planOf(price),
+    ...(isMetered(price) ? {} : { quantity }),
+    metadata,
+  };
 }
 
+/** What was used by a metered item that goes is billed with the next invoice. */
+async function usedUntil(
+  { tx }: Change,
+  stored: StoredSubscription,
+  item: SubscriptionItemBody,
+  atS: number,
+): Promise<PendingLine[]> {
+  if (!isMetered(item.price) || stored.body.status === 'trialing') return [];
+  const line = await usageLine(tx, stored, spanOf(stored, item, atS));
+  const { itemId, price, product, amountCents, quantity, unitAmount, description, fromS, untilS } = line;
+  if (quantity === 0) return [];
+  const usage = { quantity, unitAmount };
+  return [{ itemId, price, product, amountCents, usage, description, fromS, untilS }];
+}
+
+function requireDistinct(items: readonly SubscriptionItemBody[]): void {
+  const twice = items.find(({ price }, i) => items.findIndex((other) => other.price.id === price.id) !== i);
+  if (!twice) return;
+  throw invalidRequest(`Cannot add multiple subscription items with the same price: ${twice.price.id}.`, {
+    param: 'items',
+  });
+}
+
+const samePrice = (before: SubscriptionItemBody | null, after: SubscriptionItemBody | null) =>
+  before?.price.id === after?.price.id;
+
 const sameCharge = (before: SubscriptionItemBody | null, after: SubscriptionItemBody | null) =>
-  before?.price.id === after?.price.id && before?.quantity === after?.quantity;
+  samePrice(before, after) && before?.quantity === after?.quantity;

@@ -2,17 +2,20 @@ import type { InvoiceTerms } from '../objects/invoice.js';
 import { periodFrom, type StoredSubscription, setPeriod } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { noteOutcome } from './dunning.js';
-import { type Charged, charge, periodLines } from './invoicing.js';
+import { type Charged, charge, draft, periodLines } from './invoicing.js';
+import { type UsageSpan, usageLines } from './usage.js';
 
 /**
  * Moves a subscription into the period that begins at a moment, and bills it together with what waited for an invoice.
  * Saves nothing of the subscription and says nothing yet.
+ * @param spans what was used before; a renewal leaves an hour for more of it to arrive
  */
 export async function beginPeriod(
   change: Change,
   stored: StoredSubscription,
   startS: number,
   reason: InvoiceTerms['reason'],
+  spans: UsageSpan[] = [],
 ): Promise<Charged> {
   const { body, hidden } = stored;
   const price = body.items.data[0]?.price;
@@ -21,7 +24,14 @@ export async function beginPeriod(
   setPeriod(body, period);
   const lines = await periodLines(change.tx, stored, period);
   hidden.pending = [];
-  const charged = await charge(change, stored, { reason, lines, period });
+  const terms = { reason, lines, period };
+  const charged =
+    reason === 'subscription_cycle' && spans.length > 0
+      ? await draft(change, stored, terms, spans)
+      : await charge(change, stored, {
+          ...terms,
+          lines: [...lines, ...(await usageLines(change.tx, stored, spans))],
+        });
   await noteOutcome(change, stored, charged);
   return charged;
 }

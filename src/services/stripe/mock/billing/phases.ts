@@ -1,10 +1,16 @@
 import { invalidRequest } from '../http/errors.js';
 import { mergeMetadata } from '../http/params.js';
-import { subscribablePrice } from '../objects/price.js';
+import { isMetered, subscribablePrice } from '../objects/price.js';
 import { type StoredSchedule, schedules } from '../objects/schedule.js';
-import { planOf, type StoredSubscription, subscriptions } from '../objects/subscription.js';
+import {
+  buildItem,
+  periodOf,
+  planOf,
+  type StoredSubscription,
+  subscriptions,
+} from '../objects/subscription.js';
 import type { Change } from '../operation.js';
-import { idOf } from '../wire.js';
+import { idOf, type PhaseBody, type SubscriptionItemBody } from '../wire.js';
 
 /** @throws StripeFault: a schedule that is over can be changed no more */
 export function requireRunning({ body }: StoredSchedule, what: string): void {
@@ -51,7 +57,33 @@ export async function cancelScheduleOf(
   await emit('subscription_schedule.canceled', schedule.body);
 }
 
-/** At the end of a period: the next phase's price is what is renewed; after the last phase the schedule is over. */
+/** The items become those of the phase: one whose price goes on stays, another takes the place of one that goes. */
+async function takeItems(
+  { tx, nowS }: Change,
+  { body }: StoredSubscription,
+  phase: PhaseBody,
+): Promise<void> {
+  const going = [...body.items.data];
+  const take = (fits: (item: SubscriptionItemBody) => boolean) => {
+    const index = going.findIndex(fits);
+    return index < 0 ? null : (going.splice(index, 1)[0] ?? null);
+  };
+  const items: SubscriptionItemBody[] = [];
+  for (const [index, wanted] of phase.items.entries()) {
+    const price = await subscribablePrice(tx, idOf(wanted.price) ?? '', `items[${index}][price]`);
+    const quantity = wanted.quantity ?? 1;
+    const kept = take((item) => item.price.id === price.id);
+    const replaced = kept ?? (isMetered(price) ? null : take((item) => !isMetered(item.price)));
+    items.push(
+      replaced
+        ? { ...replaced, price, plan: planOf(price), ...(isMetered(price) ? {} : { quantity }) }
+        : buildItem(body.id, { price, quantity, metadata: {} }, periodOf(body), nowS),
+    );
+  }
+  body.items.data = items;
+}
+
+/** At the end of a period: the next phase's prices are what is renewed; after the last phase the schedule is over. */
 export async function enterPhase(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, nowS, emit } = change;
   const id = idOf(stored.body.schedule);
@@ -65,13 +97,7 @@ export async function enterPhase(change: Change, stored: StoredSubscription): Pr
     await closeReleased(change, schedule, nowS);
     return;
   }
-  const wanted = next.items[0];
-  const item = stored.body.items.data[0];
-  if (item && wanted) {
-    item.price = await subscribablePrice(tx, idOf(wanted.price) ?? '', 'items[0][price]');
-    item.plan = planOf(item.price);
-    item.quantity = wanted.quantity ?? 1;
-  }
+  await takeItems(change, stored, next);
   stored.body.metadata = mergeMetadata(stored.body.metadata, next.metadata ?? {});
   schedule.body.current_phase = { start_date: next.start_date, end_date: next.end_date };
   await tx.save(schedules, schedule);

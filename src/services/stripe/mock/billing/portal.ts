@@ -4,7 +4,7 @@ import { customers } from '../objects/customer.js';
 import { invoices } from '../objects/invoice.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
 import { portalSessions } from '../objects/portalSession.js';
-import { prices } from '../objects/price.js';
+import { isMetered, prices } from '../objects/price.js';
 import { schedules } from '../objects/schedule.js';
 import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
@@ -16,10 +16,12 @@ import {
   type PaymentMethodBody,
   type PriceBody,
   type SubscriptionBody,
+  type SubscriptionItemBody,
 } from '../wire.js';
 import { attachCard } from './cards.js';
 import { recover } from './dunning.js';
-import { announcePayment, collectAgain, productName } from './invoicing.js';
+import { announcePayment, collectAgain } from './invoicing.js';
+import { productName } from './lineText.js';
 import { releaseSchedule } from './phases.js';
 import { updateSubscription } from './update.js';
 
@@ -49,6 +51,13 @@ export type PortalAction =
   | { kind: 'switch'; price: string }
   | { kind: 'card'; card: string };
 
+/** The part that is paid in advance. */
+export const planItemOf = ({ items }: SubscriptionBody): SubscriptionItemBody | undefined =>
+  items.data.find(({ price }) => !isMetered(price));
+
+/** As Stripe's portal, which lets nobody change a subscription of several products. */
+const isSwitchable = (body: SubscriptionBody | null): boolean => (body?.items.data.length ?? 0) < 2;
+
 /** @returns null without such a session */
 export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView | null> {
   const session = await tx.find(portalSessions, sessionId);
@@ -56,13 +65,17 @@ export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView 
   if (!session || !customer) return null;
   const held = await subscriptionOf(tx, customer.body.id);
   const body = held?.body ?? null;
-  const price = body?.items.data[0]?.price;
+  const price = body && planItemOf(body)?.price;
   const cardId =
     idOf(body?.default_payment_method) ?? idOf(customer.body.invoice_settings.default_payment_method);
   const latest = body && (await tx.find(invoices, idOf(body.latest_invoice) ?? ''));
   const forSale = (await tx.list(prices, { 'refs.active': true }, MAX_SHOWN)).filter(
     ({ body: other }) =>
-      other.recurring && other.unit_amount && other.metadata.tier && other.id !== price?.id,
+      other.recurring &&
+      !isMetered(other) &&
+      other.unit_amount &&
+      other.metadata.tier &&
+      other.id !== price?.id,
   );
   return {
     sessionId,
@@ -71,9 +84,11 @@ export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView 
     customer: customer.body,
     subscription: body,
     plan: price ? await productName(tx, price) : null,
-    plans: await Promise.all(
-      forSale.map(async ({ body: other }) => ({ price: other, name: await productName(tx, other) })),
-    ),
+    plans: isSwitchable(body)
+      ? await Promise.all(
+          forSale.map(async ({ body: other }) => ({ price: other, name: await productName(tx, other) })),
+        )
+      : [],
     card: (cardId ? (await tx.find(paymentMethods, cardId))?.body : null) ?? null,
     due: latest?.body.status === 'open' ? latest.body : null,
   };
@@ -103,8 +118,10 @@ export async function actAtPortal(change: Change, sessionId: string, action: Por
     case 'resume':
       return updateSubscription(change, await released(change, held), { cancel_at: '' });
     case 'switch':
+      if (!isSwitchable(held.body))
+        throw invalidRequest('A subscription of several parts is not changed here.');
       return updateSubscription(change, await released(change, held), {
-        items: [{ id: held.body.items.data[0]?.id, price: action.price }],
+        items: [{ id: planItemOf(held.body)?.id, price: action.price }],
         proration_behavior: 'always_invoice',
         payment_behavior: 'error_if_incomplete',
       });

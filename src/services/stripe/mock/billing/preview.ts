@@ -1,12 +1,13 @@
 import { mockId } from '../ids.js';
 import { customers } from '../objects/customer.js';
-import { buildInvoice } from '../objects/invoice.js';
+import { asDraft, buildInvoice } from '../objects/invoice.js';
 import { periodFrom, periodOf, type StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { type InvoiceBody, idOf } from '../wire.js';
 import { discountsOn } from './discounts.js';
-import { payerOf, periodLines } from './invoicing.js';
+import { payerOf, periodLines, waitingLines } from './invoicing.js';
 import { changeItems, type ItemChange } from './items.js';
+import { spansOf, usageLines } from './usage.js';
 
 export interface PreviewTerms {
   items?: ItemChange[] | undefined;
@@ -29,9 +30,11 @@ export async function previewInvoice(
   if (!price) throw new Error(`${copy.body.id} has no items`);
   const atOnce = terms.proration_behavior === 'always_invoice';
   const period = atOnce ? current : periodFrom(current.end, copy.body.billing_cycle_anchor, price);
+  const spans = atOnce ? [] : spansOf(copy, current.end);
   if (copy.body.status === 'trialing' && !atOnce) copy.body.status = 'active';
-  const lines = await periodLines(tx, copy, period);
-  const shown = atOnce ? lines.filter(({ proration }) => proration) : lines;
+  const shown = atOnce
+    ? waitingLines(copy)
+    : [...(await periodLines(tx, copy, period)), ...(await usageLines(tx, copy, spans))];
   const customer = await tx.get(customers, idOf(copy.body.customer) ?? '', 'customer');
   const invoice = buildInvoice(
     mockId('upcoming_in'),
@@ -46,11 +49,5 @@ export async function previewInvoice(
     },
     atOnce ? nowS : current.end,
   );
-  return {
-    ...invoice,
-    status: 'draft',
-    number: null,
-    effective_at: null,
-    next_payment_attempt: invoice.created,
-  };
+  return { ...asDraft(invoice), next_payment_attempt: invoice.created };
 }

@@ -1,7 +1,8 @@
+import { isMetered } from '../objects/price.js';
 import type { PendingLine, Period } from '../objects/subscription.js';
 import type { Tx } from '../storage/store.js';
 import { idOf, type SubscriptionItemBody } from '../wire.js';
-import { productName } from './invoicing.js';
+import { productName } from './lineText.js';
 
 /**
  * What a change of an item costs for the rest of its period: the unused part of the old price back, the same part of
@@ -23,7 +24,7 @@ export async function prorationLines(
     [before, -1, 'Unused time on'],
     [after, 1, 'Remaining time on'],
   ] as const) {
-    if (!item) continue;
+    if (!item || isMetered(item.price)) continue;
     const fullCents = (item.price.unit_amount ?? 0) * (item.quantity ?? 1);
     lines.push({
       itemId: item.id,

@@ -7,14 +7,17 @@ import { cancelNow } from './cancellation.js';
 import { announcePayment, fundsOf } from './invoicing.js';
 import { beginPeriod } from './period.js';
 import { enterPhase } from './phases.js';
+import { spansOf } from './usage.js';
 
 /** Begins the next period, and bills it. */
 export async function renew(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, emit } = change;
   const { body } = stored;
   const before = structuredClone(body);
+  const endS = periodOf(body).end;
+  const spans = spansOf(stored, endS);
   await enterPhase(change, stored);
-  const { invoice } = await beginPeriod(change, stored, periodOf(body).end, 'subscription_cycle');
+  const { invoice } = await beginPeriod(change, stored, endS, 'subscription_cycle', spans);
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
   await announcePayment(change, invoice);

@@ -16,10 +16,11 @@ import { attachCard } from './cards.js';
 import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { noteOutcome } from './dunning.js';
 import { type Ending, planEnding } from './ending.js';
-import { announcePayment, type Charged, charge, periodLines } from './invoicing.js';
+import { announcePayment, type Charged, charge, waitingLines } from './invoicing.js';
 import { changeItems, type ItemChange } from './items.js';
 import { beginPeriod } from './period.js';
 import { endTrial } from './renewal.js';
+import { spansOf } from './usage.js';
 
 export interface SubscriptionUpdate extends Ending {
   items?: ItemChange[] | undefined;
@@ -142,17 +143,18 @@ function startsCycle(
   return update.billing_cycle_anchor?.type === 'now' || !sameInterval;
 }
 
-/** Only the credit for the old period counts: the new one is billed in full. */
+/** Of prorations only the credit for the old period counts: the new one is billed in full. */
 async function beginCycle(change: Change, stored: StoredSubscription): Promise<Charged> {
   const { body, hidden } = stored;
-  hidden.pending = hidden.pending.filter(({ amountCents }) => amountCents < 0);
+  hidden.pending = hidden.pending.filter(({ amountCents, usage }) => amountCents < 0 || usage);
   body.billing_cycle_anchor = change.nowS;
-  return beginPeriod(change, stored, change.nowS, 'subscription_update');
+  const spans = spansOf(stored, change.nowS);
+  return beginPeriod(change, stored, change.nowS, 'subscription_update', spans);
 }
 
 async function billWaiting(change: Change, stored: StoredSubscription): Promise<Charged> {
   const period = periodOf(stored.body);
-  const lines = (await periodLines(change.tx, stored, period)).filter(({ proration }) => proration);
+  const lines = waitingLines(stored);
   stored.hidden.pending = [];
   const charged = await charge(change, stored, { reason: 'subscription_update', lines, period });
   await noteOutcome(change, stored, charged);

@@ -1,6 +1,7 @@
 import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
 import { idOf, type LineItemBody, type PriceBody, type SessionBody } from '../wire.js';
+import { centsFor } from './price.js';
 
 export interface SessionHidden {
   lineItems: LineItemBody[];
@@ -27,8 +28,9 @@ export const checkoutSessions: Kind<SessionBody, SessionHidden> = {
   dueAt: ({ status, expires_at: expiresAt }) => (status === 'open' ? expiresAt : null),
 };
 
-export function buildLineItem(price: PriceBody, quantity: number, name: string): LineItemBody {
-  const total = (price.unit_amount ?? 0) * quantity;
+/** @param quantity null: a meter counts it, and nothing of it is due today */
+export function buildLineItem(price: PriceBody, quantity: number | null, name: string): LineItemBody {
+  const total = quantity === null ? 0 : centsFor(price, quantity);
   return {
     id: mockId('li'),
     object: 'item',

@@ -1,12 +1,21 @@
+import type { UsageSpan } from '../billing/usage.js';
 import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
 import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf } from '../wire.js';
 
 const DAY_S = 86_400;
 
-export type StoredInvoice = Stored<InvoiceBody>;
+/** What a draft is finalized from; null: it is final. */
+export interface Draft {
+  finalizesAtS: number;
+  terms: Pick<InvoiceTerms, 'reason' | 'lines' | 'period'>;
+  /** Billed as a meter has counted it then. */
+  spans: UsageSpan[];
+}
 
-export const invoices: Kind<InvoiceBody> = {
+export type StoredInvoice = Stored<InvoiceBody, Draft | null>;
+
+export const invoices: Kind<InvoiceBody, Draft | null> = {
   object: 'invoice',
   prefix: 'in',
   refs: ({ customer, parent, status }) => ({
@@ -14,6 +23,7 @@ export const invoices: Kind<InvoiceBody> = {
     subscription: idOf(parent?.subscription_details?.subscription) ?? '',
     status: status ?? 'draft',
   }),
+  dueAt: (_body, draft) => draft?.finalizesAtS ?? null,
 };
 
 export interface LineTerms {
@@ -86,6 +96,18 @@ export interface InvoiceTerms {
   discounts: { id: string; amountCents: number }[];
   period: { start: number; end: number };
 }
+
+/** @returns the invoice as it is before it has a number; nothing of it is to be paid yet */
+export const asDraft = (invoice: InvoiceBody): InvoiceBody => ({
+  ...invoice,
+  status: 'draft',
+  number: null,
+  effective_at: null,
+  ending_balance: null,
+  hosted_invoice_url: null,
+  invoice_pdf: null,
+  status_transitions: { ...invoice.status_transitions, finalized_at: null },
+});
 
 /** @returns an invoice that waits for its payment; the customer's balance is set off against its total */
 export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): InvoiceBody {

@@ -7,7 +7,14 @@ export const meters: Kind<MeterBody> = {
   refs: ({ event_name: eventName, status }) => ({ eventName, status }),
 };
 
-export const meterEvents: Kind<MeterEventBody, { customer: string; canceled: boolean }> = {
+export interface MeterEventHidden {
+  customer: string;
+  canceled: boolean;
+  /** The event's time by the mock's clock, which may be ahead of the one by which it was sent. */
+  atS: number;
+}
+
+export const meterEvents: Kind<MeterEventBody, MeterEventHidden> = {
   object: 'billing.meter_event',
   prefix: 'mtrev',
   refs: ({ event_name: eventName, identifier }, { customer, canceled }) => ({

@@ -15,15 +15,19 @@ export const prices: Kind<PriceBody> = {
 
 export interface PriceTerms {
   currency: string;
-  unitAmountCents: number;
+  /** Cents, with up to 12 decimals. */
+  unitAmount: string;
   product: string;
+  /** What it bills the use of; null: a quantity that is set. */
+  meter?: string | null;
   /** null: paid once. */
   interval: Interval | null;
   intervalCount: number;
 }
 
 export function buildPrice(id: string, terms: PriceTerms, nowS: number): PriceBody {
-  const { currency, unitAmountCents, product, interval, intervalCount } = terms;
+  const { currency, unitAmount, product, interval, intervalCount, meter = null } = terms;
+  const cents = Number(unitAmount);
   return {
     id,
     object: 'price',
@@ -41,18 +45,39 @@ export function buildPrice(id: string, terms: PriceTerms, nowS: number): PriceBo
       ? {
           interval,
           interval_count: intervalCount,
-          meter: null,
+          meter,
           trial_period_days: null,
-          usage_type: 'licensed',
+          usage_type: meter ? 'metered' : 'licensed',
         }
       : null,
     tax_behavior: 'unspecified',
     tiers_mode: null,
     transform_quantity: null,
     type: interval ? 'recurring' : 'one_time',
-    unit_amount: unitAmountCents,
-    unit_amount_decimal: String(unitAmountCents),
+    unit_amount: Number.isInteger(cents) ? cents : null,
+    unit_amount_decimal: unitAmount,
   };
+}
+
+export const isMetered = ({ recurring }: PriceBody): boolean => recurring?.usage_type === 'metered';
+
+/**
+ * @returns what a quantity costs in cents, rounded as Stripe rounds each line: half a cent up
+ */
+export function centsFor({ unit_amount_decimal: unitAmount }: PriceBody, quantity: number): number {
+  const [whole = '0', fraction = ''] = (unitAmount ?? '0').split('.');
+  const scale = 10n ** BigInt(fraction.length);
+  const scaled = BigInt(whole + fraction) * BigInt(Math.trunc(quantity));
+  return Number((2n * scaled + scale) / (2n * scale));
+}
+
+/** @throws StripeFault: of what a meter counts nobody sets the quantity */
+export function refuseQuantity(price: PriceBody, quantity: number | undefined, param: string): void {
+  if (quantity === undefined || !isMetered(price)) return;
+  throw invalidRequest(
+    `Quantity should not be specified where usage_type is \`metered\`. Remove quantity from \`${param}\``,
+    { param: `${param}[quantity]` },
+  );
 }
 
 /** @throws StripeFault when there is no such price, or it cannot be subscribed to */

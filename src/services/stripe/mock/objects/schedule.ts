@@ -15,7 +15,8 @@ export const schedules: Kind<ScheduleBody> = {
 };
 
 export interface PhaseTerms {
-  items: { price: string; quantity: number }[];
+  /** Of a metered price without a quantity. */
+  items: { price: string; quantity?: number | undefined }[];
   metadata: Record<string, string>;
   discounts: PhaseBody['discounts'];
   proration: 'always_invoice' | 'create_prorations' | 'none';
@@ -41,7 +42,7 @@ export function buildPhase(period: Period, currency: string, terms: PhaseTerms):
       metadata: {},
       plan: price,
       price,
-      quantity,
+      ...(quantity === undefined ? {} : { quantity }),
       tax_rates: [],
     })),
     metadata: terms.metadata,
@@ -57,7 +58,7 @@ export function buildPhase(period: Period, currency: string, terms: PhaseTerms):
 export function buildSchedule(id: string, subscription: SubscriptionBody, nowS: number): ScheduleBody {
   const period = periodOf(subscription);
   const phase = buildPhase(period, subscription.currency, {
-    items: subscription.items.data.map(({ price, quantity = 1 }) => ({ price: price.id, quantity })),
+    items: subscription.items.data.map(({ price, quantity }) => ({ price: price.id, quantity })),
     metadata: {},
     discounts: subscription.discounts.map((discount) => ({
       coupon: null,

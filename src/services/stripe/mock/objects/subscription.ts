@@ -2,6 +2,7 @@ import { type Interval, nextBoundary } from '../calendar.js';
 import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
 import { idOf, type PriceBody, type SubscriptionBody, type SubscriptionItemBody } from '../wire.js';
+import { isMetered } from './price.js';
 
 /** An incomplete first payment is given up after this. */
 const INCOMPLETE_LIFE_S = 23 * 3600;
@@ -12,6 +13,8 @@ export interface PendingLine {
   price: string;
   product: string;
   amountCents: number;
+  /** Of what a meter counted; absent: a proration. */
+  usage?: { quantity: number; unitAmount: string | null };
   description: string;
   fromS: number;
   untilS: number;
@@ -23,6 +26,8 @@ export interface SubscriptionHidden {
   /** When the latest invoice is tried again; when it is sent, by when it is to be paid. */
   retryAtS: number | null;
   pending: PendingLine[];
+  /** From when the metered items count, by item, where that is after their making. */
+  countedFromS?: Record<string, number>;
 }
 
 export type StoredSubscription = Stored<SubscriptionBody, SubscriptionHidden>;
@@ -86,6 +91,7 @@ export function periodFrom(startS: number, anchorS: number, price: PriceBody): P
 
 export interface ItemTerms {
   price: PriceBody;
+  /** Of a metered price it has no meaning. */
   quantity: number;
   metadata: Record<string, string>;
 }
@@ -108,7 +114,7 @@ export function buildItem(
     metadata,
     plan: planOf(price),
     price,
-    quantity,
+    ...(isMetered(price) ? {} : { quantity }),
     subscription,
     tax_rates: [],
   };
@@ -129,13 +135,13 @@ export function planOf(price: PriceBody): SubscriptionItemBody['plan'] {
     interval_count: price.recurring?.interval_count ?? 1,
     livemode: false,
     metadata: price.metadata,
-    meter: null,
+    meter: price.recurring?.meter ?? null,
     nickname: price.nickname,
     product: price.product,
     tiers_mode: null,
     transform_usage: null,
     trial_period_days: null,
-    usage_type: 'licensed',
+    usage_type: price.recurring?.usage_type ?? 'licensed',
   };
 }
 

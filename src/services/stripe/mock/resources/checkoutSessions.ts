@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { expireSession, withLineItems } from '../billing/checkout.js';
-import { productName } from '../billing/invoicing.js';
+import { productName } from '../billing/lineText.js';
 import { invalidRequest, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
@@ -30,7 +30,7 @@ import {
   type StoredSession,
 } from '../objects/checkoutSession.js';
 import { customers } from '../objects/customer.js';
-import { subscribablePrice } from '../objects/price.js';
+import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
 import { type Call, operation } from '../operation.js';
 import type { LineItemBody } from '../wire.js';
 
@@ -103,10 +103,14 @@ type Creation = z.infer<typeof creation>;
 async function lineItemsFor({ tx }: Call, { line_items: wanted }: Creation): Promise<LineItemBody[]> {
   if (!wanted || wanted.length === 0) throw missingParameter('line_items');
   const items: LineItemBody[] = [];
-  for (const [index, { price, quantity = 1 }] of wanted.entries()) {
+  for (const [index, { price, quantity: asked }] of wanted.entries()) {
     const param = `line_items[${index}]`;
-    if (quantity < 1) throw invalidRequest('Quantity must be at least 1.', { param: `${param}[quantity]` });
     const body = await subscribablePrice(tx, price, `${param}[price]`);
+    refuseQuantity(body, asked, param);
+    const quantity = isMetered(body) ? null : (asked ?? 1);
+    if (quantity !== null && quantity < 1) {
+      throw invalidRequest('Quantity must be at least 1.', { param: `${param}[quantity]` });
+    }
     items.push(buildLineItem(body, quantity, await productName(tx, body)));
   }
   return items;

@@ -72,7 +72,8 @@ export const meterEventOperations = [
       timestamp,
     };
     const customer = params.payload[customerKey] ?? '';
-    await tx.insert(meterEvents, mockId(meterEvents.prefix), body, { customer, canceled: false });
+    const atS = timestamp + (nowS - call.oursS);
+    await tx.insert(meterEvents, mockId(meterEvents.prefix), body, { customer, canceled: false, atS });
     return body;
   }),
   operation('POST', '/v1/billing/meter_event_adjustments', adjustment, async ({ tx, nowS }, params) => {

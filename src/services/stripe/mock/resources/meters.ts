@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { countedBy } from '../billing/usage.js';
 import { invalidRequest } from '../http/errors.js';
 import { listObjects, page } from '../http/pagination.js';
 import { expand, integer, text } from '../http/params.js';
 import { mockId } from '../ids.js';
-import { buildMeter, meterEvents, meters } from '../objects/meter.js';
+import { buildMeter, meters } from '../objects/meter.js';
 import { type Call, operation } from '../operation.js';
 import type { ListBody, MeterBody, MeterSummaryBody } from '../wire.js';
 
@@ -37,28 +38,11 @@ async function summarize(
   }: { customer: string; start_time: number; end_time: number },
 ): Promise<ListBody<MeterSummaryBody>> {
   const { body: meter } = await tx.get(meters, id);
-  const field = `body.payload.${meter.value_settings.event_payload_key}`;
-  const matching = {
-    object: meterEvents.object,
-    'refs.customer': customer,
-    'refs.eventName': meter.event_name,
-    'refs.canceled': 'false',
-    'body.timestamp': { $gte: startS, $lt: endS },
-  };
-  const value = { $convert: { input: `$${field}`, to: 'double', onError: 0, onNull: 0 } };
-  const aggregation = { sum: { $sum: value }, count: { $sum: 1 }, last: { $last: value } };
-  const formula = meter.default_aggregation.formula as keyof typeof aggregation;
-  const [total] = await tx.collections.objects
-    .aggregate<{ total: number }>([
-      { $match: matching },
-      { $sort: { 'body.timestamp': 1, seq: 1 } },
-      { $group: { _id: null, total: aggregation[formula] } },
-    ])
-    .toArray();
+  const during = { 'body.timestamp': { $gte: startS, $lt: endS } };
   const summary: MeterSummaryBody = {
     id: mockId('mtrusg'),
     object: 'billing.meter_event_summary',
-    aggregated_value: total?.total ?? 0,
+    aggregated_value: await countedBy(tx, meter, customer, during),
     end_time: endS,
     livemode: false,
     meter: id,

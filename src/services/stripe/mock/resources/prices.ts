@@ -17,6 +17,7 @@ import {
   text,
 } from '../http/params.js';
 import { mockId } from '../ids.js';
+import { meters } from '../objects/meter.js';
 import { buildPrice, prices } from '../objects/price.js';
 import { buildProduct, products } from '../objects/product.js';
 import { type Call, operation } from '../operation.js';
@@ -24,14 +25,16 @@ import type { PriceBody } from '../wire.js';
 
 const creation = z.strictObject({
   currency: text,
-  unit_amount: natural,
+  unit_amount: natural.optional(),
+  unit_amount_decimal: text.regex(/^\d{1,12}(\.\d{1,12})?$/, 'must be a decimal').optional(),
   product: text.optional(),
   product_data: z.strictObject({ name: text, ...ignoring(object, 'metadata') }).optional(),
   recurring: z
     .strictObject({
       interval: z.enum(['day', 'week', 'month', 'year']),
       interval_count: integer.optional(),
-      ...ignoring(z.enum(['licensed', 'metered']), 'usage_type'),
+      usage_type: z.enum(['licensed', 'metered']).optional(),
+      meter: text.optional(),
     })
     .optional(),
   active: flag.optional(),
@@ -87,13 +90,37 @@ async function productFor({ tx, nowS, emit }: Call, params: z.infer<typeof creat
   return body.id;
 }
 
+function amountOf({ unit_amount: cents, unit_amount_decimal: decimal }: z.infer<typeof creation>): string {
+  if (cents !== undefined && decimal !== undefined) {
+    throw invalidRequest('You may only specify one of these parameters: unit_amount, unit_amount_decimal.');
+  }
+  if (cents === undefined && decimal === undefined) throw missingParameter('unit_amount');
+  return decimal ?? String(cents);
+}
+
+/** Usage records are gone: what is metered has a meter. */
+async function meterOf({ tx }: Call, { recurring }: z.infer<typeof creation>): Promise<string | null> {
+  const metered = recurring?.usage_type === 'metered';
+  if (!recurring?.meter) {
+    if (metered) throw missingParameter('recurring[meter]');
+    return null;
+  }
+  if (!metered) {
+    throw invalidRequest('A meter is for prices with usage_type=metered only.', {
+      param: 'recurring[meter]',
+    });
+  }
+  return (await tx.get(meters, recurring.meter, 'recurring[meter]')).body.id;
+}
+
 export const priceOperations = [
   operation('POST', '/v1/prices', creation, async (call, params) => {
     const product = await productFor(call, params);
     const terms = {
       currency: params.currency,
-      unitAmountCents: params.unit_amount,
+      unitAmount: amountOf(params),
       product,
+      meter: await meterOf(call, params),
       interval: params.recurring?.interval ?? null,
       intervalCount: params.recurring?.interval_count ?? 1,
     };

@@ -18,8 +18,8 @@ import {
   text,
 } from '../http/params.js';
 import { mockId } from '../ids.js';
-import { subscribablePrice } from '../objects/price.js';
-import { buildPhase, buildSchedule, schedules } from '../objects/schedule.js';
+import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
+import { buildPhase, buildSchedule, type PhaseTerms, schedules } from '../objects/schedule.js';
 import { subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
 import type { PhaseBody, ScheduleBody } from '../wire.js';
@@ -59,8 +59,12 @@ async function phasesFrom(
     const endS = terms.end_date ?? (interval && addIntervals(startS, interval as Interval, count));
     if (!endS || endS <= startS)
       throw invalidRequest('A phase must end after it starts.', { param: `${param}[end_date]` });
-    for (const [place, { price }] of terms.items.entries())
-      await subscribablePrice(tx, price, `${param}[items][${place}][price]`);
+    const items: PhaseTerms['items'] = [];
+    for (const [place, { price: id, quantity }] of terms.items.entries()) {
+      const price = await subscribablePrice(tx, id, `${param}[items][${place}][price]`);
+      refuseQuantity(price, quantity, `${param}[items][${place}]`);
+      items.push({ price: id, quantity: isMetered(price) ? undefined : (quantity ?? 1) });
+    }
     const discounts = terms.discounts?.map(({ discount, coupon }) => ({
       coupon: coupon ?? null,
       discount: discount ?? null,
@@ -68,7 +72,7 @@ async function phasesFrom(
     }));
     phases.push(
       buildPhase({ start: startS, end: endS }, first?.currency ?? 'usd', {
-        items: terms.items.map(({ price, quantity = 1 }) => ({ price, quantity })),
+        items,
         metadata: mergeMetadata({}, terms.metadata),
         discounts: (discounts ?? []) as PhaseBody['discounts'],
         proration: terms.proration_behavior ?? 'create_prorations',

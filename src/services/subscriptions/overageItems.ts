@@ -1,0 +1,69 @@
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import { callingStripe, isRefused } from '../stripe/stripeErrors.js';
+import type { Tiers } from '../tiers/tiers.js';
+import type { HeldSubscriptions } from './heldSubscriptions.js';
+import type { SubscriptionChanges } from './subscriptionChanges.js';
+
+/** The part of a subscription by which Stripe bills overage. */
+export interface OverageItems {
+  /**
+   * Sees to it that the tenant's subscription bills overage at the present price: one call to Stripe where it does not
+   * yet, none where it does, or where there is no subscription. Done again it changes nothing.
+   */
+  ensure(tenantId: string): Promise<void>;
+}
+
+type Held = Pick<BillingSubscriptionDoc, 'overageItems'>;
+
+/**
+ * What makes a subscription bill overage by this price alone. Another price's part is removed, not changed: Stripe then
+ * bills what was used by it, and the new part counts from its making.
+ * @param priceId null: it is to bill none
+ */
+export function overageSwap(
+  { overageItems }: Held,
+  priceId: string | null,
+): Stripe.SubscriptionUpdateParams.Item[] {
+  const items = overageItems ?? [];
+  const kept = items.find((item) => item.priceId === priceId);
+  const removed = items.filter((item) => item !== kept).map(({ id }) => ({ id, deleted: true }));
+  return priceId && !kept ? [...removed, { price: priceId }] : removed;
+}
+
+export function createOverageItems(deps: {
+  tiers: Tiers;
+  held: HeldSubscriptions;
+  changes: SubscriptionChanges;
+  log: Logger;
+}): OverageItems {
+  const { tiers, held, changes, log } = deps;
+
+  function missingIn(subscription: BillingSubscriptionDoc): Stripe.SubscriptionUpdateParams.Item[] {
+    const priceId = tiers.getOveragePriceId(subscription.tier);
+    return priceId ? overageSwap(subscription, priceId) : [];
+  }
+
+  async function add(tenantId: string): Promise<void> {
+    try {
+      await held.change(tenantId, (subscription) => {
+        const items = missingIn(subscription);
+        return items.length > 0 ? () => changes.setItems(subscription, items) : null;
+      });
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      // Stripe has it already, and what is stored was behind.
+      const present = await held.current(tenantId);
+      if (present && missingIn(present).length > 0) throw error;
+    }
+  }
+
+  return {
+    async ensure(tenantId) {
+      const subscription = await held.stored(tenantId);
+      if (!subscription || missingIn(subscription).length === 0) return;
+      await callingStripe(log, () => add(tenantId));
+    },
+  };
+}

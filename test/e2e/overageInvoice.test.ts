@@ -1,0 +1,440 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.js';
+import { customerIdOf, mockOf, settled, stripeOf, subscribe } from '../support/billing.js';
+import { createFakeClock } from '../support/fakeClock.js';
+import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const QUOTA = 10;
+const SET_CAP = 'mutation { setOverage(input: { monthlyCapCents: 100 }) { allowedCalls } }';
+const START = Date.parse('2126-11-01T00:00:00Z');
+
+/** Stripe's clock goes with ours, so that a period is the month that `usage` tells of. */
+const clock = createFakeClock(START);
+const env = {
+  CATALOG_FILE: teamCatalogueFile({ enterprise: { overage: { priceCents: 1, perCalls: 100 } } }),
+};
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer({ clock, env });
+});
+afterAll(() => server?.stop());
+afterEach(() => mockOf(server).clearFailures());
+
+const gql = async ({ key }: TestTenant, query: string) => {
+  const { data, errors } = await server.gql(query, { key });
+  expect(errors).toEqual([]);
+  return data;
+};
+const setCap = (tenant: TestTenant, cents: number | null) =>
+  gql(tenant, `mutation { setOverage(input: { monthlyCapCents: ${cents} }) { allowedCalls } }`);
+
+/** Bought at the first of a month; its quota is small, and not used yet. */
+async function subscriber(capCents: number | null = 10_000): Promise<TestTenant> {
+  const next = new Date(clock.now());
+  clock.set(Date.UTC(next.getUTCFullYear(), next.getUTCMonth() + 1, 1));
+  const tenant = await server.createTenant();
+  await subscribe(server, tenant.key);
+  await settled(server);
+  await server.setLimits(tenant.id, { apiCallsPerDay: QUOTA, apiCallsPerMinute: 1_000_000 });
+  if (capCents !== null) await setCap(tenant, capCents);
+  return tenant;
+}
+
+/** Of the daily quota, or past it. */
+async function use(tenant: TestTenant, cost: number): Promise<boolean> {
+  const data = await gql(
+    tenant,
+    `mutation { consume(input: { endpoint: "jobs", cost: ${cost} }) { allowed } }`,
+  );
+  return data.consume.allowed;
+}
+
+const report = () => server.app.services.usageReporter.run();
+async function nextHour(): Promise<void> {
+  clock.advance(HOUR_MS);
+  await report();
+}
+
+/** Time goes by: what is due at Stripe happens, and is known here. */
+async function until(moment: number): Promise<void> {
+  clock.set(moment);
+  await mockOf(server).advanceClock(0);
+  await settled(server);
+}
+const monthEnd = () => {
+  const now = new Date(clock.now());
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1);
+};
+
+/** As Stripe has them, the newest first. */
+const invoicesOf = async ({ id }: TestTenant) =>
+  (await stripeOf(server).invoices.list({ customer: await customerIdOf(server, id) })).data;
+const linesOf = async (tenant: TestTenant, index = 0) =>
+  ((await invoicesOf(tenant))[index]?.lines.data ?? []).map(({ amount, quantity, pricing }) => ({
+    amount,
+    quantity,
+    price: pricing?.price_details?.price,
+  }));
+const atStripe = async ({ id }: TestTenant) => {
+  const customer = await customerIdOf(server, id);
+  const { data } = await stripeOf(server).subscriptions.list({ customer, status: 'all' });
+  expect(data).toHaveLength(1);
+  return data[0] as (typeof data)[0];
+};
+const itemsOf = async (tenant: TestTenant) =>
+  (await atStripe(tenant)).items.data.map(({ price }) => price.id).sort();
+
+const BASE = { amount: PRO_CENTS, quantity: 1, price: 'price_pro' };
+const TEAM = { amount: TEAM_CENTS, quantity: 1, price: 'price_team' };
+const overage = (quantity: number, amount: number, tier = 'pro') => ({
+  amount,
+  quantity,
+  price: `price_${tier}_overage`,
+});
+
+const METER_EVENTS = { method: 'POST', path: '/v1/billing/meter_events' };
+const LOST_ANSWER = { kind: 'connection' as const, phase: 'after' as const, times: 20 };
+
+describe('what was used past the quota', () => {
+  it('is on the invoice of its period, to the cent, beside the price of the tier', async () => {
+    const tenant = await subscriber();
+    expect(await use(tenant, QUOTA + 1_234)).toBe(true);
+    clock.advance(DAY_MS);
+    expect(await use(tenant, QUOTA + 416)).toBe(true);
+    await nextHour();
+    const told = await gql(
+      tenant,
+      '{ usage(period: MONTH) { overageCalls overageCostCents } overage { costCents } }',
+    );
+    expect(told).toEqual({
+      usage: { overageCalls: 1_650, overageCostCents: 16.5 },
+      overage: { costCents: 16.5 },
+    });
+    await until(monthEnd() + HOUR_MS);
+    // Half a cent is rounded up, once, by the line.
+    expect(await linesOf(tenant)).toEqual([BASE, overage(1_650, 17)]);
+    const { invoices } = await gql(
+      tenant,
+      '{ invoices { edges { node { status totalCents amountPaidCents } } } }',
+    );
+    expect(invoices.edges).toEqual([
+      { node: { status: 'PAID', totalCents: PRO_CENTS + 17, amountPaidCents: PRO_CENTS + 17 } },
+      { node: { status: 'PAID', totalCents: PRO_CENTS, amountPaidCents: PRO_CENTS } },
+    ]);
+    // Nothing of it comes again.
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(0, 0)]);
+  });
+
+  it('is previewed with the next invoice', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 3_000);
+    await nextHour();
+    const { previewTierChange } = await gql(tenant, '{ previewTierChange(tier: PRO) { nextInvoiceCents } }');
+    expect(previewTierChange.nextInvoiceCents).toBe(PRO_CENTS + 30);
+  });
+
+  it('is at most the cap, and the call past it is refused', async () => {
+    const tenant = await subscriber(10);
+    expect(await use(tenant, QUOTA + 1_000)).toBe(true);
+    expect(await use(tenant, 1)).toBe(false);
+    await nextHour();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(1_000, 10)]);
+  });
+
+  it('is billed once, though the answer to its report was lost and the report sent again', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 800);
+    mockOf(server).failNext({ ...LOST_ANSWER, ...METER_EVENTS });
+    await nextHour();
+    mockOf(server).clearFailures();
+    await nextHour();
+    await server.app.models.usageReports.updateMany(
+      { tenantId: tenant.id },
+      { $set: { status: 'PENDING', nextTryAt: new Date(clock.now()) } },
+    );
+    await report();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(800, 8)]);
+  });
+
+  it('less what was given back', async () => {
+    const tenant = await subscriber();
+    await until(clock.now() + 20 * HOUR_MS);
+    await use(tenant, QUOTA + 900);
+    const used = await server.app.services.admission.look(tenant.id);
+    await nextHour();
+    await server.app.services.admission.giveBack(tenant.id, [{ endpoint: 'jobs', calls: 500 }], used);
+    for (let hour = 0; hour < 8; hour++) await nextHour();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(400, 4)]);
+  });
+
+  it('in the last hour is on the invoice that stays open for it', async () => {
+    const tenant = await subscriber();
+    const end = monthEnd();
+    await until(end - 60_000);
+    await use(tenant, QUOTA + 600);
+    await until(end + 60_000);
+    expect((await invoicesOf(tenant))[0]).toMatchObject({ status: 'draft', number: null });
+    await report();
+    await until(end + HOUR_MS);
+    expect((await invoicesOf(tenant))[0]?.status).toBe('paid');
+    expect(await linesOf(tenant)).toEqual([BASE, overage(600, 6)]);
+  });
+
+  it('that Stripe learns of when the invoice is closed is on the next one', async () => {
+    const tenant = await subscriber();
+    const end = monthEnd();
+    await until(end - 60_000);
+    await use(tenant, QUOTA + 600);
+    mockOf(server).failNext({ kind: 'server_error', ...METER_EVENTS, times: 100 });
+    for (let hour = 0; hour < 6; hour++) {
+      await until(end + hour * HOUR_MS);
+      await report();
+    }
+    mockOf(server).clearFailures();
+    await until(end + DAY_MS);
+    await report();
+    expect(await linesOf(tenant)).toEqual([BASE, overage(0, 0)]);
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(600, 6)]);
+  });
+
+  it('is not what reportUsage reports, which no cap has stopped', async () => {
+    const tenant = await subscriber();
+    await gql(tenant, 'mutation { reportUsage(input: { quantity: 70000, idempotencyKey: "k" }) { id } }');
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(0, 0)]);
+  });
+});
+
+describe('a cancellation', () => {
+  it('at once bills what was used up to it, with a last invoice', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 500);
+    clock.advance(10 * 60_000);
+    await gql(tenant, 'mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }');
+    await until(clock.now() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([overage(500, 5)]);
+    expect((await invoicesOf(tenant))[0]).toMatchObject({ status: 'paid', total: 5 });
+    await nextHour();
+    expect((await invoicesOf(tenant)).map(({ total }) => total)).toEqual([5, PRO_CENTS]);
+  });
+
+  it('at once is not made, when what was used could not be reported; asked for again it is', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 500);
+    clock.advance(10 * 60_000);
+    mockOf(server).failNext({ kind: 'server_error', ...METER_EVENTS, times: 20 });
+    const cancel = 'mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }';
+    expect((await server.gql(cancel, { key: tenant.key })).errors[0]?.extensions.code).toBe(
+      'PAYMENT_PROVIDER_ERROR',
+    );
+    mockOf(server).clearFailures();
+    expect((await gql(tenant, cancel)).cancelSubscription.status).toBe('CANCELED');
+    await until(clock.now() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([overage(500, 5)]);
+  });
+
+  it('at the end of the period bills its last hour too, though the hour ends after it', async () => {
+    const tenant = await subscriber();
+    await gql(tenant, 'mutation { cancelSubscription { cancelAt } }');
+    const end = monthEnd();
+    await until(end - 60_000);
+    await use(tenant, QUOTA + 500);
+    await until(end + 60_000);
+    await report();
+    await until(end + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([overage(500, 5)]);
+    expect((await gql(tenant, '{ subscription { status } }')).subscription.status).toBe('CANCELED');
+  });
+});
+
+describe('the part of a subscription that bills overage', () => {
+  it('is replaced at once by that of a larger tier, and what was used before is paid with the change', async () => {
+    const tenant = await subscriber();
+    expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+    await use(tenant, QUOTA + 2_000);
+    await nextHour();
+    await until(clock.now() + 10 * DAY_MS);
+    const told = await gql(tenant, '{ previewTierChange(tier: TEAM) { amountDueNowCents prorationCents } }');
+    await gql(tenant, 'mutation { changeTier(input: { tier: TEAM }) { tier { name } } }');
+    expect(await itemsOf(tenant)).toEqual(['price_team', 'price_team_overage']);
+    expect(await linesOf(tenant)).toContainEqual(overage(2_000, 20));
+    const { amountDueNowCents, prorationCents } = told.previewTierChange;
+    expect((await invoicesOf(tenant))[0]?.total).toBe(amountDueNowCents);
+    expect(amountDueNowCents).toBe(prorationCents + 20);
+
+    await use(tenant, QUOTA + 300);
+    await nextHour();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([TEAM, overage(300, 3, 'team')]);
+  });
+
+  it('of what is not reported yet when the tier changes bills it at the new tier', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 700);
+    clock.advance(10 * 60_000);
+    await gql(tenant, 'mutation { changeTier(input: { tier: TEAM }) { tier { name } } }');
+    await settled(server);
+    await nextHour();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([TEAM, overage(700, 7, 'team')]);
+  });
+
+  it('changes with a smaller tier at the end of the period, which is billed as it was', async () => {
+    const tenant = await subscriber();
+    await gql(tenant, 'mutation { changeTier(input: { tier: TEAM }) { tier { name } } }');
+    await use(tenant, QUOTA + 400);
+    await nextHour();
+    const told = await gql(tenant, '{ previewTierChange(tier: PRO) { immediately nextInvoiceCents } }');
+    expect(told.previewTierChange).toEqual({ immediately: false, nextInvoiceCents: PRO_CENTS + 4 });
+    await gql(tenant, 'mutation { changeTier(input: { tier: PRO }) { scheduledTier } }');
+    expect(await itemsOf(tenant)).toEqual(['price_team', 'price_team_overage']);
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(400, 4, 'team')]);
+    expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+    await use(tenant, QUOTA + 200);
+    await nextHour();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(200, 2)]);
+  });
+
+  it('keeps a person from changing the tier at the portal, as at Stripe', async () => {
+    const tenant = await subscriber();
+    const { createPortalSession } = await gql(
+      tenant,
+      'mutation { createPortalSession(input: { returnUrl: "https://shop.example" }) { localUrl } }',
+    );
+    const { localUrl } = createPortalSession;
+    expect(await (await fetch(localUrl)).text()).not.toContain('Switch to');
+    const body = new URLSearchParams({ price: 'price_team' });
+    const pressed = await fetch(`${localUrl}/switch`, { method: 'POST', redirect: 'manual', body });
+    expect(pressed.status).toBe(409);
+  });
+
+  it('comes with a contract whose tier sells overage', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 100);
+    await nextHour();
+    const { errors } = await server.gql(
+      `mutation { createEnterpriseSubscription(input: { tenantId: "${tenant.id}", monthlyPriceCents: 100000,
+         termMonths: 12, daysUntilDue: null, limits: {} }) { tier { name } } }`,
+    );
+    expect(errors).toEqual([]);
+    expect(await itemsOf(tenant)).toContain('price_enterprise_overage');
+    expect(await linesOf(tenant)).toContainEqual(overage(100, 1));
+    const { subscription } = await gql(tenant, '{ subscription { tier { name } status } }');
+    expect(subscription).toEqual({ tier: { name: 'ENTERPRISE' }, status: 'ACTIVE' });
+  });
+});
+
+describe('a subscription that was bought before overage was billed', () => {
+  /** As it was then. */
+  async function older(): Promise<TestTenant> {
+    const tenant = await subscriber(null);
+    const subscription = await atStripe(tenant);
+    const metered = subscription.items.data.find(({ price }) => price.id === 'price_pro_overage');
+    await stripeOf(server).subscriptions.update(subscription.id, {
+      items: [{ id: metered?.id ?? '', deleted: true }],
+      proration_behavior: 'none',
+    });
+    await settled(server);
+    expect(await itemsOf(tenant)).toEqual(['price_pro']);
+    return tenant;
+  }
+
+  it('gets its part with the first cap, by one call to Stripe, and by none after it', async () => {
+    const tenant = await older();
+    const requests = mockOf(server).requestsSince();
+    await setCap(tenant, 100);
+    expect(requests().filter((request) => request.startsWith('POST'))).toEqual([
+      `POST /v1/subscriptions/${(await atStripe(tenant)).id}`,
+    ]);
+    await settled(server);
+    const more = mockOf(server).requestsSince();
+    await setCap(tenant, 200);
+    await setCap(tenant, null);
+    expect(more()).toEqual([]);
+    await setCap(tenant, 300);
+    await use(tenant, QUOTA + 700);
+    await nextHour();
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(700, 7)]);
+  });
+
+  it.each(['before', 'after'] as const)(
+    'has no cap until Stripe bills it: cut short %s it is asked for again',
+    async (phase) => {
+      const tenant = await older();
+      const path = `/v1/subscriptions/${(await atStripe(tenant)).id}`;
+      mockOf(server).failNext({ kind: 'connection', phase, method: 'POST', path, times: 3 });
+      const failed = await server.gql(SET_CAP, { key: tenant.key });
+      expect(failed.errors[0]?.extensions.code).toBe('PAYMENT_PROVIDER_ERROR');
+      mockOf(server).clearFailures();
+      expect((await gql(tenant, '{ overage { monthlyCapCents } }')).overage.monthlyCapCents).toBeNull();
+      expect(await use(tenant, QUOTA + 1)).toBe(false);
+      await gql(tenant, SET_CAP);
+      expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+      expect(await use(tenant, QUOTA + 1)).toBe(true);
+    },
+  );
+
+  it('and whose tenant has a cap from then gets its part before the next report, which is billed by it', async () => {
+    const tenant = await older();
+    await server.app.models.tenants.updateOne(
+      { _id: tenant.id },
+      { $set: { overage: { monthlyCapCents: 100 } } },
+    );
+    server.app.services.entitlements.forgetAll();
+    expect(await use(tenant, QUOTA + 700)).toBe(true);
+    await nextHour();
+    await settled(server);
+    expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+    await until(monthEnd() + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(700, 7)]);
+  });
+
+  it('gets one part by many clicks at once', async () => {
+    const tenant = await older();
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => server.gql(SET_CAP, { key: tenant.key })),
+    );
+    expect(answers.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+  });
+
+  it('with a part too many, as two changes at once may leave it, loses that with the next cap', async () => {
+    const tenant = await subscriber();
+    const { id } = await atStripe(tenant);
+    await stripeOf(server).subscriptions.update(id, { items: [{ price: 'price_team_overage' }] });
+    await settled(server);
+    await setCap(tenant, 500);
+    expect(await itemsOf(tenant)).toEqual(['price_pro', 'price_pro_overage']);
+  });
+});
+
+describe('without a price at Stripe', () => {
+  it('overage is not sold: a cap is refused with what the operator has to set, and calls end at the quota', async () => {
+    const stripe = { ...readConfig(env).stripe, overagePriceIds: {} };
+    const unsold = await startTestServer({
+      clock,
+      uri: server.uri,
+      env,
+      config: { stripe },
+    });
+    const tenant = await subscriber();
+    const { status, errors } = await unsold.gql(SET_CAP, { key: tenant.key });
+    expect(status).toBe(400);
+    expect(errors[0]?.message).toContain('STRIPE_PRICE_PRO_OVERAGE');
+    const consume = `mutation { consume(input: { endpoint: "jobs", cost: ${QUOTA + 1} }) { allowed } }`;
+    expect((await unsold.gql(consume, { key: tenant.key })).data.consume.allowed).toBe(false);
+    await unsold.stop();
+  });
+});
