@@ -17,7 +17,7 @@ const gateway = new ApolloGateway({
           request.http.headers.set(header, value);
       },
       didReceiveResponse({ response, context }) {
-        Object.assign(context.limitHeaders, limitHeadersOf(name, response.http.headers));
+        Object.assign(context.limitHeaders, limitHeadersOf(response.http.headers));
         return response;
       },
     }),

@@ -6,7 +6,7 @@ export function headersTo(subgraph, apiKey) {
   };
 }
 
-/** What a client may want to see of billing's answers. */
+/** What a client may want to see of the answers of billing, and of subgraphs that use its library. */
 const LIMIT_HEADERS = [
   'x-ratelimit-limit-day',
   'x-ratelimit-limit-minute',
@@ -20,8 +20,7 @@ const LIMIT_HEADERS = [
 ];
 
 /** @param headers of a subgraph's answer */
-export function limitHeadersOf(subgraph, headers) {
-  if (subgraph !== 'billing') return {};
+export function limitHeadersOf(headers) {
   const present = LIMIT_HEADERS.filter((name) => headers.has(name));
   return Object.fromEntries(present.map((name) => [name, headers.get(name)]));
 }

@@ -12,7 +12,7 @@ const gateway = createGatewayRuntime({
   propagateHeaders: {
     fromClientToSubgraphs: ({ request, subgraphName }) =>
       headersTo(subgraphName, request.headers.get('x-api-key')),
-    fromSubgraphsToClient: ({ response, subgraphName }) => limitHeadersOf(subgraphName, response.headers),
+    fromSubgraphsToClient: ({ response }) => limitHeadersOf(response.headers),
     // Of several answers the last one's.
     deduplicateHeaders: true,
   },

@@ -1,9 +1,11 @@
-// A team's own subgraph: what it sells belongs to billing's tenants.
-import { readFileSync } from 'node:fs';
+// A team's own subgraph: what it sells belongs to billing's tenants, and its fields are limited by what they pay for.
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { parse } from 'graphql';
+import { enforceLimits, remoteLimits, yogaLimits } from 'continuum-billing';
 import { createPubSub, createYoga } from 'graphql-yoga';
 import { listen } from './listen.mjs';
+import { typeDefs } from './productsTypes.mjs';
+
+const { BILLING_API_URL = 'http://127.0.0.1:4000', BILLING_SERVICE_KEY } = process.env;
 
 /** In memory: gone after a restart. */
 const products = [];
@@ -13,6 +15,7 @@ const resolvers = {
   Query: {
     products: () => products,
     product: (_, { id }) => products.find((product) => product.id === id) ?? null,
+    productsOfTier: (_, { tier }) => products.filter((product) => product.tier === tier),
   },
   Mutation: {
     addProduct(_, input) {
@@ -36,7 +39,16 @@ const resolvers = {
   BillingTenant: {
     products: ({ id }) => products.filter(({ ownerId }) => ownerId === id),
   },
+  BillingMemory: {
+    products: ({ id }) => products.filter(({ noteId }) => noteId === id),
+  },
 };
 
-const typeDefs = parse(readFileSync(new URL('products.graphql', import.meta.url), 'utf8'));
-listen(createYoga({ schema: buildSubgraphSchema([{ typeDefs, resolvers }]), logging: false }), 4001);
+const limits = await remoteLimits({
+  url: BILLING_API_URL,
+  serviceKey: BILLING_SERVICE_KEY,
+  // Without billing nobody knows what a caller has paid for.
+  whenAway: 'refuse',
+});
+const schema = enforceLimits(buildSubgraphSchema([{ typeDefs, resolvers }]), { limits });
+listen(createYoga({ schema, plugins: [yogaLimits()], logging: false }), 4001);

@@ -1,4 +1,4 @@
-// One command: billing, products, and both gateways over their supergraph. PORT (4000) and the next three are used;
+// One command: billing, products once billing is there, and both gateways over their supergraph. PORT (4000) and the next three are used;
 // with PORT=0 any free ones. MONGODB_URI names a database of yours; else one is started, and thrown away at the end.
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -55,25 +55,43 @@ async function stop(code) {
 }
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(0));
 
-/** As the operator: a tenant to play with. */
-async function makeTenant(billingUrl) {
-  const query =
-    'mutation { createTenant(input: { name: "Lamps Limited" }) { tenant { id } apiKey { secret } } }';
+/** As the operator. @returns the data of billing's answer */
+async function operate(billingUrl, query) {
   const response = await fetch(`${billingUrl}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-api-key': secrets.ADMIN_API_KEY },
     body: JSON.stringify({ query }),
   });
-  const { tenant, apiKey } = (await response.json()).data.createTenant;
-  return { id: tenant.id, key: apiKey.secret };
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(errors[0].message);
+  return data;
+}
+
+/** The key by which the products subgraph asks billing to decide. */
+async function makeServiceKey(billingUrl) {
+  const { createApiKey } = await operate(
+    billingUrl,
+    'mutation { createApiKey(input: { name: "products", scopes: [ENFORCE] }) { secret } }',
+  );
+  return createApiKey.secret;
+}
+
+/** A tenant to play with. */
+async function makeTenant(billingUrl) {
+  const { createTenant } = await operate(
+    billingUrl,
+    'mutation { createTenant(input: { name: "Lamps Limited" }) { tenant { id } apiKey { secret } } }',
+  );
+  return { id: createTenant.tenant.id, key: createTenant.apiKey.secret };
 }
 
 async function run() {
   const billingEnv = { ...secrets, DATA_DIR: directory, NODE_ENV: 'development', STRIPE_MOCK_MODE: 'true' };
-  const [billing, products] = await Promise.all([
-    start('billing', join(here, '../../dist/src/main.js'), 0, billingEnv),
-    start('products', join(here, 'products.mjs'), 1),
-  ]);
+  const billing = await start('billing', join(here, '../../dist/src/main.js'), 0, billingEnv);
+  const products = await start('products', join(here, 'products.mjs'), 1, {
+    BILLING_API_URL: billing,
+    BILLING_SERVICE_KEY: await makeServiceKey(billing),
+  });
   const urls = { BILLING_URL: `${billing}/subgraph`, PRODUCTS_URL: products };
   const composed = execFileSync(process.execPath, [join(here, 'compose.mjs')], {
     env: { ...process.env, ...urls },

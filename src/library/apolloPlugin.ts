@@ -1,5 +1,11 @@
-import type { ApolloServerPlugin, BaseContext, GraphQLRequestContext } from '@apollo/server';
+import type {
+  ApolloServerPlugin,
+  BaseContext,
+  GraphQLRequestContext,
+  GraphQLRequestContextWillSendResponse,
+} from '@apollo/server';
 import { coerceVariables } from '../directives/plan.js';
+import { BillingError } from '../errors.js';
 import { type Enforced, enforcedOf } from './enforceLimits.js';
 import { apiKeyOfHeaders } from './request.js';
 import { isSubgraph } from './subgraphs.js';
@@ -7,7 +13,7 @@ import { isSubgraph } from './subgraphs.js';
 /**
  * For Apollo Server with a schema from `enforceLimits`: decides before the execution, so that a refusal has its HTTP
  * status, and answers have the rate limit headers. A subgraph always answers with 200: gateways take another status for
- * a broken subgraph.
+ * a broken subgraph, and have the status from the error.
  */
 export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
   let enforced: Enforced;
@@ -15,7 +21,10 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
 
   async function end({ contextValue, errors = [], response }: GraphQLRequestContext<C>, crashed = false) {
     const passage = enforced.passageOf(contextValue);
-    const hasData = response.body?.kind === 'single' && response.body.singleResult.data != null;
+    const { body } = response;
+    // What comes in parts is told by its first.
+    const first = body?.kind === 'single' ? body.singleResult : body?.initialResult;
+    const hasData = first?.data != null;
     await passage?.end({ errors: crashed ? [] : errors, hasData: !crashed && hasData });
   }
 
@@ -40,10 +49,27 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
           const { http } = request.response;
           for (const [name, value] of enforced.passageOf(request.contextValue)?.headers ?? [])
             http.headers.set(name, value);
-          if (behindGateway) http.status = 200;
+          if (!behindGateway) return;
+          http.status = 200;
+          tellStatus(request);
         },
       };
     },
     unexpectedErrorProcessingRequest: ({ requestContext }) => end(requestContext, true),
   };
+}
+
+/** Apollo takes the status out of errors, but a gateway has it from nowhere else. */
+function tellStatus<C extends BaseContext>({
+  errors,
+  response,
+}: GraphQLRequestContextWillSendResponse<C>): void {
+  if (response.body.kind !== 'single') return;
+  const { singleResult } = response.body;
+  if (!singleResult.errors) return;
+  singleResult.errors = singleResult.errors.map((formatted, i) => {
+    const error = errors?.[i];
+    if (!(error instanceof BillingError)) return formatted;
+    return { ...formatted, extensions: { ...formatted.extensions, http: { status: error.status } } };
+  });
 }

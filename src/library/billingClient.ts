@@ -9,11 +9,22 @@ interface Catalogue {
 
 /** The billing server's API, as far as limits need it. */
 export interface BillingClient {
-  /** @throws an Error when the server does not answer, or not with what was asked for */
+  /** All throw ServerRefusal, or another Error when the server does not answer. */
   catalogue(): Promise<Catalogue>;
   decide(operations: readonly RemoteOperation[]): Promise<RemoteDecision[]>;
   end(operations: readonly EndedOperation[]): Promise<void>;
   free(tenantId: string, amounts: Readonly<Record<string, number>>): Promise<void>;
+}
+
+/** The server answered, but did not do what was asked. */
+export class ServerRefusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string | null,
+    message: string,
+  ) {
+    super(`The billing server answered ${status}: ${message}`);
+  }
 }
 
 const DECIDE = /* GraphQL */ `
@@ -48,6 +59,11 @@ const CATALOGUE =
 /** Of nobody: refused without a look at the database. */
 const NOTHING =
   'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
+
+interface GraphQLAnswer<T> {
+  data?: T | null;
+  errors?: { message: string; extensions?: { code?: string } }[];
+}
 
 interface CatalogueAnswer {
   __type: { enumValues: { name: string }[] };
@@ -85,10 +101,10 @@ export function createBillingClient(options: {
       body: JSON.stringify({ query, variables }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const { data, errors } = (await response.json()) as { data?: T; errors?: { message: string }[] };
-    if (errors || !data)
-      throw new Error(`The billing server answered ${response.status}: ${errors?.[0]?.message ?? 'no data'}`);
-    return data;
+    const { data, errors } = (await response.json()) as GraphQLAnswer<T>;
+    if (data && !errors) return data;
+    const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
+    throw new ServerRefusal(response.status, extensions?.code ?? null, message);
   }
 
   return {

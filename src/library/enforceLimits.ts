@@ -120,20 +120,23 @@ interface OwnOperation {
   run(resolve: () => unknown, info: GraphQLResolveInfo): Promise<unknown>;
 }
 
+/** A mutation whose fields below the root fail may never run its other root fields, and nobody tells. */
+const MAX_OWN_MS = 60_000;
+
 function createOwnOperation(passage: Promise<Passage>): OwnOperation {
   const errors: GraphQLError[] = [];
   let settled = 0;
-  let ended = false;
+  let lease: NodeJS.Timeout | undefined;
 
   async function end(hasData: boolean): Promise<void> {
-    if (ended) return;
-    ended = true;
+    clearTimeout(lease);
     await (await passage).end({ errors, hasData });
   }
 
   return {
     async run(resolve, info) {
       const { rootFields } = await passage;
+      if (rootFields > 0) lease ??= setTimeout(() => void end(true), MAX_OWN_MS).unref();
       try {
         return await resolve();
       } catch (thrown) {

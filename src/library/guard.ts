@@ -35,7 +35,7 @@ export interface Passage {
   headers: ReadonlyMap<string, string>;
   /** How many it selects. */
   rootFields: number;
-  /** Gives back what failed by no fault of the caller. To be called once, whatever happened. */
+  /** Gives back what failed by no fault of the caller. To be called whatever happened; only the first call counts. */
   end(result: Omit<OperationResult, 'kind'>): Promise<void>;
 }
 
@@ -79,12 +79,18 @@ export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
       const taken = await limits.take({ apiKey, address, scope }, demand);
       if (taken.kind === 'refused') throw withHeaders(taken.error, taken.headers);
       const { tenantId, tier, headers } = taken;
+      let ended = false;
       return {
         tenantId,
         tier,
         headers,
         rootFields: plan.roots.length,
-        end: (result) => taken.end(outcomeOf(plan, { kind, ...result }, FAULTS)),
+        async end(result) {
+          if (ended) return;
+          ended = true;
+          // The answer is there already: what cannot be given back stays counted.
+          await taken.end(outcomeOf(plan, { kind, ...result }, FAULTS)).catch(() => undefined);
+        },
       };
     },
   };

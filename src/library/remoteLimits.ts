@@ -1,13 +1,21 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { ErrorCode, rateLimited, serviceUnavailable, unauthenticated } from '../errors.js';
+import {
+  BillingError,
+  badInput,
+  ErrorCode,
+  rateLimited,
+  serviceUnavailable,
+  unauthenticated,
+} from '../errors.js';
 import { createConcurrency } from '../services/admission/concurrency.js';
 import { createGroupCommit } from '../services/admission/groupCommit.js';
 import { parseKey } from '../services/identity/keyFormat.js';
 import type { Caller, CallerGrant, CallerRefusal, Limits } from '../services/limits/limits.js';
+import { MAX_COST, MAX_NAME_LENGTH, MAX_OPERATIONS, MAX_PARTS } from '../services/limits/operationBounds.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { Demand, Outcome } from '../services/limits/tenantLimits.js';
-import { createBillingClient } from './billingClient.js';
+import { createBillingClient, ServerRefusal } from './billingClient.js';
 
 export interface RemoteLimitsOptions {
   /** Of the billing server, e.g. `http://127.0.0.1:4000`. */
@@ -33,10 +41,15 @@ interface WaitingOperation {
   reject(error: Error): void;
 }
 
+interface WaitingEnd {
+  ended: EndedOperation;
+  resolve(): void;
+}
+
 const DEFAULT_TIMEOUT_MS = 2_000;
 const MAX_WAITING = 10_000;
-/** As many as the server takes in one request. */
-const MAX_BATCH = 500;
+/** Of the lists of all operations of one request: it stays well under the 1 MB that the server reads. */
+const MAX_BATCH_PARTS = 2_000;
 /** For so long nobody waits for a server that is away. */
 const AWAY_MS = 1_000;
 const MAX_REMEMBERED = 50_000;
@@ -63,40 +76,63 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   let awayUntilMs = 0;
   let catalogue: Awaited<ReturnType<typeof client.catalogue>> | null = null;
   const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING);
-  const ending = createGroupCommit<EndedOperation>(endAll, MAX_WAITING);
+  const ending = createGroupCommit<WaitingEnd>(endAll, MAX_WAITING);
+
+  const isKnownAway = () => performance.now() < awayUntilMs;
 
   function isAway(error: Error): void {
+    if (isKnownAway()) return;
     awayUntilMs = performance.now() + AWAY_MS;
     onAway(error);
   }
 
   async function decideAll(waiting: WaitingOperation[]): Promise<void> {
-    for (let from = 0; from < waiting.length; from += MAX_BATCH) {
-      const batch = waiting.slice(from, from + MAX_BATCH);
-      try {
-        if (performance.now() < awayUntilMs) throw new Error('The billing server was away a moment ago');
-        const decisions = await client.decide(batch.map(({ operation }) => operation));
-        for (const [i, { resolve }] of batch.entries()) resolve(decisions[i] as RemoteDecision);
-      } catch (error) {
-        if (performance.now() >= awayUntilMs) isAway(error as Error);
-        for (const { reject } of batch) reject(error as Error);
-      }
+    for (const batch of inBatches(waiting)) await decideBatch(batch);
+  }
+
+  async function decideBatch(batch: WaitingOperation[]): Promise<void> {
+    try {
+      if (isKnownAway()) throw new Error('The billing server was away a moment ago');
+      const decisions = await client.decide(batch.map(({ operation }) => operation));
+      for (const [i, { resolve }] of batch.entries()) resolve(decisions[i] as RemoteDecision);
+    } catch (thrown) {
+      const error = thrown as Error;
+      if (isRefusedInput(error)) return decideApart(batch, error);
+      isAway(error);
+      for (const { reject } of batch) reject(error);
     }
   }
 
-  /** Once: a call must not be given back twice. What is lost stays counted. */
-  async function endAll(ended: EndedOperation[]): Promise<void> {
-    for (let from = 0; from < ended.length; from += MAX_BATCH)
-      await client.end(ended.slice(from, from + MAX_BATCH)).catch(isAway);
+  /** The server takes a request whole or not at all: what one operation has wrong must not be the others'. */
+  async function decideApart(batch: WaitingOperation[], error: Error): Promise<void> {
+    const [first, ...others] = batch;
+    if (others.length === 0) return first?.reject(badInput('query', `cannot be decided: ${error.message}`));
+    const middle = Math.ceil(batch.length / 2);
+    await decideBatch(batch.slice(0, middle));
+    await decideBatch(batch.slice(middle));
   }
 
-  function ask(operation: RemoteOperation): Promise<RemoteDecision> {
-    return new Promise((resolve, reject) => deciding.submit({ operation, resolve, reject }));
+  /** Once: a call must not be given back twice. What is lost stays counted. */
+  async function endAll(waiting: WaitingEnd[]): Promise<void> {
+    for (let from = 0; from < waiting.length; from += MAX_OPERATIONS) {
+      const batch = waiting.slice(from, from + MAX_OPERATIONS);
+      if (!isKnownAway()) {
+        await client.end(batch.map(({ ended }) => ended)).catch((error: Error) => {
+          if (!isRefusedInput(error)) isAway(error);
+        });
+      }
+      for (const { resolve } of batch) resolve();
+    }
   }
+
+  const ask = (operation: RemoteOperation): Promise<RemoteDecision> =>
+    new Promise((resolve, reject) => deciding.submit({ operation, resolve, reject }));
 
   /** @returns what is known without asking; null: nothing */
   function recall(digest: string, demand: Demand): RemoteDecision | null {
-    const kinds = isCounted(demand) ? ['key', 'full'] : ['key', featuresKey(demand)];
+    const kinds = ['key'];
+    if (!isCounted(demand)) kinds.push(featuresKey(demand));
+    if (demand.charges.length > 0) kinds.push('full');
     for (const kind of kinds) {
       const decision = remembered.get(`${digest}:${kind}`);
       if (decision) return decision;
@@ -126,7 +162,9 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     let decision: RemoteDecision;
     try {
       decision = await ask({ ...caller, demand: asked });
-    } catch {
+    } catch (error) {
+      // Not for the server's absence: this operation is too much, or there are too many.
+      if (error instanceof BillingError) throw error;
       if (whenAway === 'allow') return null;
       throw serviceUnavailable('The billing server does not answer; try again shortly', 2);
     }
@@ -145,8 +183,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
         endSlot();
         const ended = endedOf(decision, outcome);
         if (!ended) return;
-        ending.submit(ended);
-        await ending.idle();
+        await new Promise<void>((resolve) => ending.submit({ ended, resolve }));
       },
     };
   }
@@ -154,6 +191,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   async function take(caller: Caller, demand: Demand): Promise<CallerGrant | CallerRefusal> {
     if (!parseKey(caller.apiKey))
       throw unauthenticated('The API key is malformed: check that it was copied whole');
+    checkBounds(demand);
     // The key itself is kept nowhere.
     const digest = `${hash('sha256', caller.apiKey, 'base64')}:${caller.scope}`;
     const endSlot = demand.concurrent ? await takeSlot(digest) : () => {};
@@ -191,7 +229,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   try {
     catalogue = await client.catalogue();
   } catch (error) {
-    if ((error as Error).message.startsWith('The billing server answered')) throw error;
+    if (error instanceof ServerRefusal && REFUSED_KEY_CODES.includes(error.code)) throw error;
     isAway(error as Error);
   }
 
@@ -205,6 +243,48 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
       await ending.idle();
     },
   };
+}
+
+const REFUSED_KEY_CODES: readonly unknown[] = [ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN];
+
+const isRefusedInput = (error: Error): boolean =>
+  error instanceof ServerRefusal && (error.code === ErrorCode.BAD_USER_INPUT || error.status === 413);
+
+const partsOf = ({ charges, features, fieldLimits, stores }: RemoteOperation['demand']): number[] => [
+  charges.length,
+  features.length,
+  fieldLimits.length,
+  stores.size,
+];
+
+/**
+ * What a client can make an operation ask for, kept to what the server takes.
+ * @throws BAD_USER_INPUT
+ */
+function checkBounds(demand: Demand): void {
+  if (Math.max(...partsOf(demand)) > MAX_PARTS)
+    throw badInput('query', `selects more than ${MAX_PARTS} fields that are limited by themselves; split it`);
+  if (demand.charges.some(({ calls }) => calls > MAX_COST))
+    throw badInput('query', `costs more than ${MAX_COST} calls of one field; split it`);
+  if ([...demand.stores.keys()].some((rootField) => rootField.length > MAX_NAME_LENGTH))
+    throw badInput('query', `has an alias of more than ${MAX_NAME_LENGTH} characters`);
+}
+
+/** As much as goes into a request each. */
+function* inBatches(waiting: readonly WaitingOperation[]): Generator<WaitingOperation[]> {
+  let batch: WaitingOperation[] = [];
+  let parts = 0;
+  for (const item of waiting) {
+    const more = partsOf(item.operation.demand).reduce((sum, count) => sum + count, 0);
+    if (batch.length === MAX_OPERATIONS || (batch.length > 0 && parts + more > MAX_BATCH_PARTS)) {
+      yield batch;
+      batch = [];
+      parts = 0;
+    }
+    batch.push(item);
+    parts += more;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 1_000);

@@ -11,9 +11,14 @@ import { type Enforced, enforcedOf } from './enforceLimits.js';
 import type { Passage } from './guard.js';
 import { isSubgraph } from './subgraphs.js';
 
+/** Which says itself how it is written. */
+interface SerializedResult extends ExecutionResult {
+  stringify?(): string;
+}
+
 interface ExecutionHook {
   args: ExecutionArgs;
-  setResultAndStopExecution(result: ExecutionResult): void;
+  setResultAndStopExecution(result: SerializedResult): void;
 }
 
 interface ResponseHook {
@@ -27,14 +32,16 @@ export interface YogaLimitsPlugin {
   onExecute(
     hook: ExecutionHook,
   ): Promise<{ onExecuteDone(done: { result: unknown }): Promise<void> } | undefined>;
-  onSubscribe(hook: ExecutionHook): Promise<undefined>;
+  onSubscribe(
+    hook: ExecutionHook,
+  ): Promise<{ onSubscribeResult(done: { result: unknown }): Promise<void> } | undefined>;
   onResponse(hook: ResponseHook): void;
 }
 
 /**
  * For GraphQL Yoga with a schema from `enforceLimits`: decides before the execution, so that a refusal has its HTTP
  * status, and answers have the rate limit headers. A subgraph always answers with 200: gateways take another status for
- * a broken subgraph.
+ * a broken subgraph, and have the status from the error.
  */
 export function yogaLimits(): YogaLimitsPlugin {
   let enforced: Enforced | undefined;
@@ -58,15 +65,31 @@ export function yogaLimits(): YogaLimitsPlugin {
     } catch (thrown) {
       if (!(thrown instanceof BillingError)) throw thrown;
       if (request) headersOf.set(request, new Map(Object.entries(thrown.headers)));
-      setResultAndStopExecution({ data: null, errors: [answerOf(thrown)] });
+      setResultAndStopExecution(answerOf(thrown));
       return null;
     }
   }
 
   /** Its status is the answer's; the headers are set with the others. */
-  function answerOf({ message, code, details, status }: BillingError): GraphQLError {
-    const http = behindGateway ? {} : { http: { status } };
-    return new GraphQLError(message, { extensions: { ...details, code, ...http } });
+  function answerOf({ message, code, details, status }: BillingError): SerializedResult {
+    const extensions = { ...details, code };
+    const http = { status };
+    if (!behindGateway)
+      return { data: null, errors: [new GraphQLError(message, { extensions: { ...extensions, http } })] };
+    const told = { data: null, errors: [{ message, extensions: { ...extensions, http } }] };
+    // Yoga takes the status out of errors, but a gateway has it from nowhere else.
+    return {
+      data: null,
+      errors: [new GraphQLError(message, { extensions })],
+      stringify: () => JSON.stringify(told),
+    };
+  }
+
+  /** What comes in parts is told by its first. */
+  async function end(passage: Passage, result: unknown): Promise<void> {
+    if (isAsyncIterable(result)) return passage.end({ errors: [], hasData: true });
+    const { data, errors = [] } = result as ExecutionResult;
+    await passage.end({ errors, hasData: data != null });
   }
 
   return {
@@ -77,18 +100,12 @@ export function yogaLimits(): YogaLimitsPlugin {
     async onExecute(hook) {
       const passage = await begin(hook);
       if (!passage) return undefined;
-      return {
-        async onExecuteDone({ result }) {
-          // What comes in parts is told by its first.
-          if (isAsyncIterable(result)) return passage.end({ errors: [], hasData: true });
-          const { data, errors = [] } = result as ExecutionResult;
-          await passage.end({ errors, hasData: data != null });
-        },
-      };
+      return { onExecuteDone: ({ result }) => end(passage, result) };
     },
     async onSubscribe(hook) {
-      await begin(hook);
-      return undefined;
+      const passage = await begin(hook);
+      if (!passage) return undefined;
+      return { onSubscribeResult: ({ result }) => end(passage, result) };
     },
     onResponse({ request, response }) {
       for (const [name, value] of headersOf.get(request) ?? []) response?.headers.set(name, value);

@@ -11,10 +11,9 @@ import {
 } from '../schema/decision.js';
 import type { ConsumeInput } from '../schema/metering.js';
 import { parseWindow } from '../services/admission/fieldLimit.js';
+import { MAX_OPERATIONS } from '../services/limits/operationBounds.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { Context } from './context.js';
-
-const MAX_OPERATIONS = 500;
 
 /** @throws BAD_USER_INPUT */
 function bound(argument: string, items: readonly unknown[]): void {

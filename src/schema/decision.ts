@@ -1,12 +1,10 @@
-import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min } from 'class-validator';
+import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
+import { MAX_NAME_LENGTH, MAX_PARTS } from '../services/limits/operationBounds.js';
 import { ConsumeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsCount } from './validators.js';
-
-const MAX_NAME_LENGTH = 200;
-const MAX_PARTS = 500;
 
 @InputType({ description: 'A limit of one field’s own, as `@rateLimited(max, window)` says it.' })
 export class FieldLimitInput {
@@ -44,6 +42,7 @@ export class StoreInput {
 
   @Field(() => [StoredAmountInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   amounts!: StoredAmountInput[];
 }
 
@@ -63,6 +62,7 @@ export class OperationInput {
 
   @Field(() => [ConsumeInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   charges!: ConsumeInput[];
 
   @Field(() => [String])
@@ -72,10 +72,12 @@ export class OperationInput {
 
   @Field(() => [FieldLimitInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   fieldLimits!: FieldLimitInput[];
 
   @Field(() => [StoreInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   stores!: StoreInput[];
 }
 
@@ -133,6 +135,7 @@ export class EndedOperationInput {
 
   @Field(() => [ConsumeInput], { description: 'Calls that failed by no fault of the caller.' })
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   unearned!: ConsumeInput[];
 
   @Field(() => [ID], { description: 'Of root fields that have stored what they held.' })
@@ -154,6 +157,7 @@ export class FreeStorageInput {
 
   @Field(() => [StoredAmountInput])
   @ArrayMaxSize(MAX_PARTS)
+  @ValidateNested({ each: true })
   amounts!: StoredAmountInput[];
 }
 

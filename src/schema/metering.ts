@@ -1,11 +1,10 @@
 import { IsInt, Max, Min, ValidateBy } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { MAX_COST } from '../services/limits/operationBounds.js';
 import type { ConsumeAnswer } from '../services/metering/consumption.js';
 import { isEndpointName } from '../services/metering/endpointNames.js';
 import { type UsageEventOutcome, UsageEventStatus } from '../services/metering/usageEvents.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
-
-const MAX_COST = 1_000_000;
 
 const IsEndpointName = () =>
   ValidateBy({

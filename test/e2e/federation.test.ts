@@ -1,7 +1,13 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
-import { composeExample, type ExampleProcess, type Supergraph, startExample } from '../support/federation.js';
+import {
+  composeExample,
+  type ExampleProcess,
+  productsEnv,
+  type Supergraph,
+  startExample,
+} from '../support/federation.js';
 import {
   ask,
   type GraphQLAnswer,
@@ -10,6 +16,7 @@ import {
   type TestServer,
   type TestTenant,
 } from '../support/server.js';
+import { buildServer } from '../support/serverProcess.js';
 
 const SECRET = 'gateway-secret-of-the-tests';
 const GATEWAYS = [
@@ -20,6 +27,7 @@ const GATEWAYS = [
 let database: TestDatabase;
 let billing: TestServer;
 let products: ExampleProcess;
+let environment: Record<string, string>;
 let supergraph: Supergraph;
 const gateways = new Map<string, ExampleProcess>();
 /** Requests that arrived at POST /subgraph. */
@@ -42,12 +50,14 @@ const gatewayEnv = (secret = SECRET) => ({ SUPERGRAPH: supergraph.file, GATEWAY_
 beforeAll(async () => {
   // Of its own: it outlives a restart.
   database = await connectTestDatabase();
-  [billing, products] = await Promise.all([startBilling(), startExample('products.mjs', {})]);
+  [billing] = await Promise.all([startBilling(), buildServer()]);
+  environment = await productsEnv(billing);
+  products = await startExample('products.mjs', environment);
   supergraph = await composeExample(`${billing.url}/subgraph`, products.url);
   await Promise.all(
     GATEWAYS.map(async ([, file]) => gateways.set(file, await startExample(file, gatewayEnv()))),
   );
-});
+}, 120_000);
 afterAll(async () => {
   await Promise.all([...gateways.values(), products].map((process) => process?.kill()));
   await supergraph?.remove();
@@ -342,7 +352,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     expect(errors).toEqual([]);
     expect(data.tiers).toHaveLength(3);
     expect((await ask(url, '{ products { id } }', { key: tenant.key })).errors).toHaveLength(1);
-    products = await startExample('products.mjs', { PORT: portOf(products.url) });
+    products = await startExample('products.mjs', { ...environment, PORT: portOf(products.url) });
     expect((await recovered(url, query, tenant.key)).data).toMatchObject({ products: [] });
   });
 

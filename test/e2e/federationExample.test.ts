@@ -35,14 +35,18 @@ it('the example starts all four by one command, answers what it prints through b
     const read = (pattern: RegExp) => pattern.exec(said)?.[1] ?? `nothing like ${pattern} in: ${said}`;
     const body = read(/-d '(.+)'/);
     const headers = { 'content-type': 'application/json', 'x-api-key': read(/API key\s+(\S+)/) };
-    for (const gateway of ['Apollo', 'Hive']) {
+    for (const [calls, gateway] of [
+      [1, 'Apollo'],
+      [2, 'Hive'],
+    ] as const) {
       const url = read(new RegExp(`${gateway} gateway\\s+(\\S+)`));
       const response = await fetch(url, { method: 'POST', headers, body });
       expect(await response.json()).toEqual({
         data: {
           addProduct: {
             name: 'lamp',
-            owner: { name: 'Lamps Limited', usage: { apiCalls: 0 } },
+            // Charged by the products subgraph, at billing.
+            owner: { name: 'Lamps Limited', usage: { apiCalls: calls } },
             plan: { status: 'ACTIVE', tier: { name: 'FREE' } },
             tier: { monthlyPriceCents: 2900 },
           },

@@ -326,6 +326,30 @@ describe("a service's key", () => {
     }
   });
 
+  it('is told what is wrong with an operation, and nothing of the request is decided', async () => {
+    const { key, ...tenant } = await billing.createTenant();
+    const good = { apiKey: key, scope: 'READ', charges: [], features: [], fieldLimits: [], stores: [] };
+    const charged = { ...good, charges: [{ endpoint: 'lamp', cost: 1 }] };
+    for (const [bad, path] of [
+      [{ charges: [{ endpoint: 'lamp', cost: -5 }] }, 'operations.1.charges.0.cost'],
+      [{ charges: [{ endpoint: '', cost: 1 }] }, 'operations.1.charges.0.endpoint'],
+      [{ fieldLimits: [{ field: 'Query.lamp', max: 0, window: '1h' }] }, 'operations.1.fieldLimits.0.max'],
+      [{ fieldLimits: [{ field: 'Query.lamp', max: 1, window: 'soon' }] }, 'operations.1.fieldLimits'],
+      [
+        { stores: [{ rootField: 'a', amounts: [{ resource: 'memories', amount: -1 }] }] },
+        'operations.1.stores.0.amounts.0.amount',
+      ],
+    ] as const) {
+      const { data, errors } = await billing.gql(
+        'mutation ($operations: [OperationInput!]!) { decideOperations(operations: $operations) { allowed } }',
+        { key: serviceKey, variables: { operations: [charged, { ...good, ...bad }] } },
+      );
+      expect(data ?? null).toBeNull();
+      expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: path });
+    }
+    expect(await callsOf({ key, ...tenant })).toBe(0);
+  });
+
   it("is what a tenant's key is not", async () => {
     const { key } = await billing.createTenant();
     expect((await billing.gql(decide, { key })).errors[0]?.extensions.code).toBe('FORBIDDEN');

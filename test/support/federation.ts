@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import type { TestServer } from './server.js';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/federation');
 
@@ -38,6 +39,20 @@ export async function startExample(file: string, env: Record<string, string>): P
       await exited;
     },
   };
+}
+
+/** What products.mjs needs of its environment: where billing is, and a key of its own. */
+export async function productsEnv(billing: TestServer): Promise<Record<string, string>> {
+  return { BILLING_API_URL: billing.url, BILLING_SERVICE_KEY: await createServiceKey(billing) };
+}
+
+/** A key that decides operations. */
+export async function createServiceKey(billing: TestServer): Promise<string> {
+  const { data, errors } = await billing.gql(
+    'mutation { createApiKey(input: { name: "products", scopes: [ENFORCE] }) { secret } }',
+  );
+  if (errors[0]) throw new Error(errors[0].message);
+  return data.createApiKey.secret;
 }
 
 export interface Supergraph {

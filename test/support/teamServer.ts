@@ -14,6 +14,8 @@ import { ask, type GraphQLAnswer } from './server.js';
 
 /** A team's own server, which uses the library. */
 export interface TeamServer {
+  /** null: it has none. */
+  url: string | null;
   ask(query: string, key: string | null): Promise<GraphQLAnswer>;
   stop(): Promise<void>;
 }
@@ -49,8 +51,10 @@ const SDL = /* GraphQL */ `
   type Mutation {
     make(name: String): Int @rateLimited
     fail: Int @rateLimited
+    mustFail: Int! @rateLimited
+    makeWrong: Oddity! @rateLimited
     keep(lamp: LampInput!): Int @storageQuota(arg: "lamp", resource: "lamps")
-    keepAll(lamps: [LampInput!]!): Int @storageQuota(arg: "lamps", resource: "lamps")
+    keepAll(lamps: [LampInput]): Int @storageQuota(arg: "lamps", resource: "lamps")
     keepBroken(lamp: LampInput!): Int @storageQuota(arg: "lamp", resource: "lamps")
     keepOddly(lamp: LampInput!): Oddity! @storageQuota(arg: "lamp", resource: "lamps")
   }
@@ -59,6 +63,9 @@ const SDL = /* GraphQL */ `
   }
   type Oddity {
     odd: Int!
+  }
+  type Subscription {
+    ticks: Int @rateLimited(cost: 2)
   }
 `;
 
@@ -79,7 +86,7 @@ export function teamSchema(
     counted(name)();
     throw new Error('the lamp is broken');
   };
-  const resolvers: Record<string, Record<string, () => unknown>> = {
+  const resolvers: Record<string, Record<string, (payload?: unknown) => unknown>> = {
     Query: {
       ...Object.fromEntries(
         ['free', 'lamp', 'lamps', 'shade', 'federated', 'seldom'].map((name) => [name, counted(name)]),
@@ -98,12 +105,15 @@ export function teamSchema(
     Mutation: {
       make: counted('make'),
       fail: broken('fail'),
+      mustFail: broken('mustFail'),
+      makeWrong: counted('makeWrong', {}),
       keep: counted('keep'),
       keepAll: counted('keepAll'),
       keepBroken: broken('keepBroken'),
       keepOddly: counted('keepOddly', {}),
     },
     Oddity: { odd: broken('odd') },
+    Subscription: { ticks: (payload) => payload },
   };
   for (const [type, fields] of Object.entries(resolvers)) {
     for (const [name, resolve] of Object.entries(fields)) {
@@ -114,17 +124,30 @@ export function teamSchema(
       field.resolve = resolve;
     }
   }
+  const ticks = schema.getSubscriptionType()?.getFields().ticks;
+  if (ticks) {
+    ticks.subscribe = () => {
+      counted('ticks')();
+      return twoTicks();
+    };
+  }
   return enforceLimits(schema, { limits });
+}
+
+async function* twoTicks(): AsyncGenerator<number> {
+  yield 1;
+  yield 2;
 }
 
 export async function startApollo(schema: GraphQLSchema): Promise<TeamServer> {
   const server = new ApolloServer({
     schema,
+    allowBatchedHttpRequests: true,
     plugins: [apolloLimits()],
     includeStacktraceInErrorResponses: false,
   });
   const { url } = await startStandaloneServer(server, { listen: { port: 0, host: '127.0.0.1' } });
-  return { ask: (query, key) => ask(url, query, { key }), stop: () => server.stop() };
+  return { url, ask: (query, key) => ask(url, query, { key }), stop: () => server.stop() };
 }
 
 /** Not known to the compiler: its types would add the browser's, and its own to graphql's errors, in all files. */
@@ -132,12 +155,14 @@ const YOGA: string = 'graphql-yoga';
 
 export async function startYoga(schema: GraphQLSchema): Promise<TeamServer> {
   const { createYoga } = await import(YOGA);
-  const yoga = createYoga({ schema, plugins: [yogaLimits()], logging: false });
+  const yoga = createYoga({ schema, plugins: [yogaLimits()], logging: false, batching: true });
   const server = createServer(yoga);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/graphql`;
   return {
-    ask: (query, key) => ask(`http://127.0.0.1:${port}/graphql`, query, { key }),
+    url,
+    ask: (query, key) => ask(url, query, { key }),
     stop: () => closed(server),
   };
 }
@@ -145,6 +170,7 @@ export async function startYoga(schema: GraphQLSchema): Promise<TeamServer> {
 /** No server at all: graphql's own execution. */
 export async function startPlain(schema: GraphQLSchema): Promise<TeamServer> {
   return {
+    url: null,
     async ask(query, key) {
       const { data, errors = [] } = await execute({
         schema,

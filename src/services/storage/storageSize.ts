@@ -22,11 +22,11 @@ export function sizeOf({ content, embedding, metadata }: Storable): { bytes: num
 }
 
 /**
- * What the value of an argument counts for; each item of a list for itself.
+ * What the value of an argument counts for; each item of a list for itself, null for nothing.
  * @param resource of the catalogue: one of it, and the UTF-8 bytes of the item as JSON; null: a memory
  */
 export function amountsOf(resource: string | null, value: unknown): StorageAmounts {
-  const items = [value].flat();
+  const items = [value].flat().filter((item) => item != null);
   if (resource === null) return sumOfSizes((items as Storable[]).map(sizeOf));
   return sumOfSizes(items.map((item) => ({ [resource]: 1, bytes: jsonBytes(item) })));
 }
