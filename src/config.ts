@@ -264,6 +264,13 @@ function readStripe(
   }
   const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];
   if (new Set(ids).size !== ids.length) faults.push('STRIPE_PRICE_*: two have the same price id');
+  for (const { name, former } of tiers) {
+    // The tier's own may still be sold at the price that it had before.
+    const others = new Set(ids.filter((id) => id !== priceIds[name]));
+    const taken = former.flatMap(({ stripePriceIds }) => stripePriceIds).find((id) => others.has(id));
+    if (taken)
+      faults.push(`STRIPE_PRICE_*: one is ${taken}, which the catalogue has as a former price of ${name}`);
+  }
   return {
     mode: mock ? 'mock' : 'live',
     secretKey: vars.STRIPE_SECRET_KEY ?? null,

@@ -1,3 +1,4 @@
+import { type Logger, pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import builtIn from '../../catalogue.json' with { type: 'json' };
 import { advance, customerIdOf, settled, stripeOf, subscribe } from '../support/billing.js';
@@ -21,7 +22,7 @@ function secondVersion() {
     version: 2,
     features: ['FEDERATION', 'REALTIME_SYNC'],
     limits: { ...limits, apiCallsPerDay: NEW_CALLS },
-    former: [{ version: 1, monthlyPriceCents, features, limits: { ...limits, stored: {} } }],
+    former: [{ version: 1, monthlyPriceCents, features, limits }],
   };
   return { ...builtIn, tiers: [free, next, enterprise] };
 }
@@ -31,8 +32,13 @@ let server: TestServer;
 let old: TestTenant;
 let fresh: TestTenant;
 
-async function start(content: object): Promise<TestServer> {
-  return startTestServer({ uri: database.uri, clock, env: { CATALOG_FILE: catalogueFile(content) } });
+async function start(content: object, log?: Logger): Promise<TestServer> {
+  return startTestServer({
+    uri: database.uri,
+    clock,
+    ...(log && { log }),
+    env: { CATALOG_FILE: catalogueFile(content) },
+  });
 }
 
 const TIER = 'tier { name version monthlyPriceCents features limits { apiCallsPerDay } }';
@@ -90,6 +96,17 @@ describe('a tier that has a new version', () => {
     expect(await tierOf(fresh)).toMatchObject(SECOND);
   });
 
+  it('is the first for a subscription that was bought before tiers had versions', async () => {
+    const customer = await customerIdOf(server, old.id);
+    const [subscription] = (await stripeOf(server).subscriptions.list({ customer })).data;
+    await server.app.models.billingSubscriptions.deleteOne({ _id: old.id });
+    await stripeOf(server).subscriptions.update(subscription?.id as string, {
+      metadata: { tier_version: '' },
+    });
+    await settled(server);
+    expect(await tierOf(old)).toMatchObject(FIRST);
+  });
+
   it('is taken by changeTier to the same tier; a second time changes nothing', async () => {
     const change = 'mutation { changeTier(input: { tier: PRO }) { tier { name version } } }';
     const changed = await server.gql(change, { key: old.key });
@@ -105,10 +122,17 @@ describe('a tier that has a new version', () => {
     expect(subscription?.metadata).toMatchObject({ tier: 'pro', tier_version: '2' });
   });
 
-  it('that the catalogue has lost is the present one, and is told at the start', async () => {
-    await server.app.models.billingSubscriptions.updateOne({ _id: fresh.id }, { $set: { tierVersion: 9 } });
+  it('that the catalogue has lost is the present one, and is told at the start; one that has ended is not', async () => {
+    const { billingSubscriptions } = server.app.models;
+    await billingSubscriptions.updateMany({}, { $set: { tierVersion: 9 } });
+    await billingSubscriptions.updateOne({ _id: old.id }, { $set: { status: 'canceled' } });
     await server.stop();
-    server = await start(secondVersion());
+    const lines: { msg: string; tier?: string; subscriptions?: number }[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    server = await start(secondVersion(), log);
     expect(await tierOf(fresh)).toMatchObject(SECOND);
+    expect(lines.filter(({ msg }) => msg.includes('the catalogue lacks'))).toMatchObject([
+      { tier: 'PRO', subscriptions: 1 },
+    ]);
   });
 });

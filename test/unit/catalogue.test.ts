@@ -261,7 +261,7 @@ describe('catalogue.schema.json', () => {
   it('says of each field what it is', () => {
     const { properties } = committed.properties.tiers.items;
     for (const [field, schema] of Object.entries(properties as Record<string, { description?: string }>))
-      if (field !== 'limits') expect(schema.description, field).toBeTruthy();
+      expect(schema.description, field).toBeTruthy();
     for (const [limit, schema] of Object.entries(properties.limits.properties as Record<string, object>))
       expect(schema, limit).toHaveProperty('description');
   });
@@ -273,7 +273,7 @@ describe('versions of a tier', () => {
     version: 1,
     monthlyPriceCents: 1_900,
     features: [],
-    limits: { ...pro?.limits, stored: {} },
+    limits: pro?.limits,
   };
   const versioned = (...formers: object[]) => ({
     ...builtIn,
@@ -298,6 +298,35 @@ describe('versions of a tier', () => {
     expect(shared.versionOf('PRO', bought)).toBe(3);
     expect(shared.versionOf('PRO', { ...bought, noted: 1, known: 3 })).toBe(1);
     expect(shared.versionOf('PRO', { ...bought, known: 1 })).toBe(1);
+  });
+
+  it('share a price that outlived one of them, and are at any price of a contract', () => {
+    const second = { ...former, version: 2, stripePriceIds: ['price_old'] };
+    const tiersNow = tiersOf(former, second);
+    const bought = { priceId: 'price_old', noted: null, known: null };
+    expect(tiersNow.versionOf('PRO', bought)).toBe(2);
+    expect(tiersNow.versionOf('PRO', { ...bought, noted: 1 })).toBe(1);
+    expect(tiersNow.versionOf('PRO', { ...bought, noted: 9 }), 'the price tells').toBe(2);
+    expect(tiersNow.versionOf('PRO', { ...bought, priceId: 'price_p', noted: 1 }), 'it moved').toBe(3);
+    expect(tiersNow.versionOf('PRO', { ...bought, priceId: 'price_p', noted: 9 }), 'kept').toBe(9);
+    expect(tiersNow.versionOf('PRO', { ...bought, priceId: 'price_agreed', noted: 2 })).toBe(2);
+    expect(tiersNow.getTierFromPriceId('price_old')).toMatchObject({ name: 'PRO', version: 2 });
+  });
+
+  it('may have a feature that new buyers of no tier get', () => {
+    const had = { ...former, features: ['TELEPATHY'] };
+    const { features } = versioned();
+    const parsed = parseCatalogue({ ...versioned(had), features: [...features, 'TELEPATHY'] });
+    expect(createTiers(parsed, PRICES, {}).get('PRO', 1).features).toEqual(['TELEPATHY']);
+  });
+
+  it('of two tiers cannot have one price', () => {
+    const priced = { ...former, stripePriceIds: ['price_old'] };
+    const { tiers: written, ...rest } = versioned(priced);
+    const third = { ...enterprise, version: 2, former: [priced] };
+    expect(() => parseCatalogue({ ...rest, tiers: [...written.slice(0, 2), third] })).toThrow(
+      'tiers.1.former.0.stripePriceIds: price_old is a price of another tier',
+    );
   });
 
   it.each([

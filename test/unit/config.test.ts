@@ -184,6 +184,18 @@ describe('Stripe', () => {
       expect.stringMatching(/^STRIPE_PRICE_\*: /),
     ]);
   });
+
+  it('a former price of one tier is not the price of another', () => {
+    const [free, pro, enterprise] = defaultCatalogue.tiers;
+    const was = { version: 1, monthlyPriceCents: 1_900, features: [], limits: pro?.limits };
+    const former = [{ ...was, stripePriceIds: ['price_old'] }];
+    const tiers = [free, { ...pro, version: 2, former }, enterprise];
+    const live = { ...LIVE, CATALOG_FILE: catalogueFile(JSON.stringify({ ...defaultCatalogue, tiers })) };
+    expect(faultsOf({ ...live, STRIPE_PRICE_ENTERPRISE: 'price_old' })).toEqual([
+      expect.stringMatching(/^STRIPE_PRICE_\*: .*price_old.*former price of PRO/),
+    ]);
+    expect(readConfig({ ...live, STRIPE_PRICE_PRO: 'price_old' }).stripe.priceIds.PRO).toBe('price_old');
+  });
 });
 
 describe('faults', () => {

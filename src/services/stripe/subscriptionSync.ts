@@ -7,7 +7,7 @@ import type {
   SubscriptionStatus,
 } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import type { Tiers } from '../tiers/tiers.js';
+import { FIRST_VERSION, type Tiers } from '../tiers/tiers.js';
 import { OVERAGE } from './accountSetup.js';
 import { contractOf } from './contractMetadata.js';
 import type { Customers } from './customers.js';
@@ -163,19 +163,23 @@ export function createSubscriptionSync(deps: {
     };
   }
 
-  /** A note of another tier is of the one before: who changes tiers in Stripe's portal leaves it there. */
+  /**
+   * A note of another tier is of the one before: who changes tiers in Stripe's portal leaves it there. One that names no
+   * version is from before there were any.
+   */
   function versionOf(
     tier: string,
     priceId: string,
     { id, metadata }: Stripe.Subscription,
     stored: BillingSubscriptionDoc | null,
   ): number {
-    const noted = metadata.tier === tier.toLowerCase() ? Number(metadata.tier_version) : Number.NaN;
+    const noted =
+      metadata.tier === tier.toLowerCase() ? Number(metadata.tier_version || FIRST_VERSION) : Number.NaN;
     const isSame = stored?.stripeSubscriptionId === id && stored.tier === tier;
     return tiers.versionOf(tier, {
       priceId,
       noted: Number.isInteger(noted) ? noted : null,
-      known: isSame ? (stored.tierVersion ?? 1) : null,
+      known: isSame ? (stored.tierVersion ?? FIRST_VERSION) : null,
     });
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.js';
 import { badInput } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
-import type { Tiers } from '../tiers/tiers.js';
+import { FIRST_VERSION, type Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
 import { overageSwap } from './overageItems.js';
 import { priceForSale, refuseContract, tierMetadata } from './sale.js';
@@ -61,7 +61,7 @@ export function createTierChanges(deps: {
 
   /** Whether new buyers of its tier get something else. What is scheduled for it comes first: it is taken back. */
   const isOutdated = (subscription: BillingSubscriptionDoc): boolean =>
-    (subscription.tierVersion ?? 1) !== tiers.get(subscription.tier).version &&
+    (subscription.tierVersion ?? FIRST_VERSION) !== tiers.get(subscription.tier).version &&
     !isEnding(subscription) &&
     !subscription.scheduledTier;
 

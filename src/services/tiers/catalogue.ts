@@ -47,14 +47,17 @@ const terms = z.strictObject({
   support: z.string().max(200).describe('In words, for people.'),
 });
 const version = z.int().min(1).max(1_000_000);
+/** What a version was is copied from a tier, which needs not say what it stores where the catalogue has no resources. */
+const formerLimits = limitsSchema.extend({ stored: limitsSchema.shape.stored.default({}) });
 /** What a tier was: who bought it then keeps it. */
-const formerTerms = terms.pick({ monthlyPriceCents: true, features: true, limits: true }).extend({
-  version,
+const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).extend({
+  version: version.describe('Below that of the tier.'),
+  limits: formerLimits.describe('In full: a former version takes nothing over.'),
   stripePriceIds: z
     .array(z.string().min(1).max(255))
     .max(50)
     .default([])
-    .describe('Stripe prices at which this version was sold, if they are not those of a later one.'),
+    .describe('Stripe prices at which this version was sold; none: those of the next version.'),
 });
 const versioned = {
   version: version.describe('Rises when what new buyers get changes; then `former` has what it was.'),
@@ -69,7 +72,7 @@ const writtenTier = terms
   .extend({
     name: name.describe('Upper case, such as PRO.'),
     extends: name.optional().describe('The tier whose terms hold where this one says nothing.'),
-    limits: limitsSchema.partial().optional(),
+    limits: limitsSchema.partial().optional().describe('What it allows; in part where it extends another.'),
   });
 
 const fileSchema = z.strictObject({
@@ -87,7 +90,7 @@ const fileSchema = z.strictObject({
     .describe(
       'What else than memories is stored and limited: `@storageQuota(resource: "products")` names it.',
     ),
-  tiers: z.array(writtenTier).min(1).max(50),
+  tiers: z.array(writtenTier).min(1).max(50).describe('Smallest first.'),
 });
 
 type WrittenTier = z.infer<typeof writtenTier>;
@@ -187,6 +190,9 @@ function lineOf(tier: WrittenTier, written: readonly WrittenTier[]): WrittenTier
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
 
+const sellsAt = ({ former }: TierDefinition, priceId: string): boolean =>
+  former.some(({ stripePriceIds }) => stripePriceIds.includes(priceId));
+
 /** What each part says well, and all together wrongly. */
 function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue): string[] {
   const faults: string[] = [];
@@ -206,7 +212,7 @@ function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue)
       if (!resources.includes(resource))
         fault('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
     }
-    for (const [j, { version, limits, features: had }] of tier.former.entries()) {
+    for (const [j, { version, limits, features: had, stripePriceIds }] of tier.former.entries()) {
       const path = ['tiers', i, 'former', j];
       if (version >= tier.version) fault(`must be below ${tier.version}, the tier's own`, ...path, 'version');
       if (tier.former.findIndex((other) => other.version === version) !== j)
@@ -216,6 +222,10 @@ function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue)
       }
       for (const resource of resources) {
         if (!(resource in limits.stored)) fault('is missing', ...path, 'limits', 'stored', resource);
+      }
+      for (const priceId of stripePriceIds) {
+        if (tiers.some((other) => other !== tier && sellsAt(other, priceId)))
+          fault(`${priceId} is a price of another tier, too`, ...path, 'stripePriceIds');
       }
     }
     if (tier.checkout === 'SELF_SERVICE' && !tier.monthlyPriceCents) {
@@ -232,7 +242,8 @@ function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue)
     }
   }
   for (const feature of features) {
-    if (!tiers.some((tier) => tier.features.includes(feature)))
+    // What new buyers cannot have any more, others may hold.
+    if (!tiers.some((tier) => [tier, ...tier.former].some(({ features: had }) => had.includes(feature))))
       fault(`no tier has the feature ${feature}`, 'features');
   }
   return faults;

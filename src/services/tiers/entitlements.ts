@@ -7,7 +7,7 @@ import type { CallLimits } from '../admission/admission.js';
 import { createLoadingCache } from '../loadingCache.js';
 import type { TierLimits } from './catalogue.js';
 import { callsFor, type OveragePrice } from './overagePrice.js';
-import type { Tiers } from './tiers.js';
+import { FIRST_VERSION, type Tiers } from './tiers.js';
 
 /** What a tenant may do now. */
 export interface Entitlement {
@@ -47,7 +47,6 @@ interface Bought {
 }
 
 /** Of subscriptions that were written before versions were. */
-const FIRST_VERSION = 1;
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const DAY_MS = 86_400_000;

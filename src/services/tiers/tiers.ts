@@ -35,6 +35,9 @@ export interface BoughtVersion {
   known: number | null;
 }
 
+/** Of subscriptions that note none: they were bought before tiers had versions. */
+export const FIRST_VERSION = 1;
+
 /** Stripe price ids by tier name. */
 export type PriceIds = Readonly<Record<string, string>>;
 
@@ -48,14 +51,15 @@ export function createTiers(
   const overagePriceIdOf = new Map(Object.entries(overagePriceIds ?? {}));
   const isOverage = new Set(overagePriceIdOf.values());
   const byName = new Map(catalogue.tiers.map((tier) => [tier.name, tier]));
+  const salesOf = new Map(
+    catalogue.tiers.map((tier) => [tier.name, salesIn(tier, priceIdOf.get(tier.name))] as const),
+  );
   const byPriceId = new Map(
-    catalogue.tiers.flatMap((tier) => {
-      const priceId = priceIdOf.get(tier.name);
-      const former = tier.former.flatMap(({ version, stripePriceIds }) =>
-        stripePriceIds.map((id) => [id, asOf(tier, version)] as const),
-      );
-      return priceId ? [...former, [priceId, tier] as const] : former;
-    }),
+    catalogue.tiers.flatMap((tier) =>
+      (salesOf.get(tier.name) ?? [])
+        .toReversed()
+        .flatMap(({ version, priceIds }) => priceIds.map((id) => [id, asOf(tier, version)] as const)),
+    ),
   );
   const get = (name: string, version?: number) => {
     const tier = byName.get(name);
@@ -69,13 +73,13 @@ export function createTiers(
     get,
     versionOf(name, { priceId, noted, known }) {
       const { version: present } = get(name);
-      const sold = byPriceId.get(priceId);
-      // A price of its own tells it; a price that several versions share does not.
-      if (sold && sold.name === name && sold.version !== present) return sold.version;
-      const { former } = get(name);
-      const had = former.find(({ version }) => version === (noted ?? known));
-      if (had && had.stripePriceIds.length > 0) return present;
-      return noted ?? known ?? present;
+      const sales = salesOf.get(name) ?? [];
+      const bought = noted ?? known ?? present;
+      const sold = sales.filter(({ priceIds }) => priceIds.includes(priceId)).map(({ version }) => version);
+      // At a contract's own price any version may have been bought.
+      if (sold.length === 0 || sold.includes(bought)) return bought;
+      const isLost = sales.every(({ version }) => version !== bought);
+      return isLost && sold.includes(present) ? bought : (sold[0] ?? present);
     },
     has: (name) => byName.has(name),
     getTierLimits: (name) => get(name).limits,
@@ -85,6 +89,22 @@ export function createTiers(
     getOveragePriceId: (name) => overagePriceIdOf.get(name) ?? null,
     isOveragePriceId: (priceId) => isOverage.has(priceId),
   };
+}
+
+interface Sale {
+  version: number;
+  /** Stripe prices that buy it. */
+  priceIds: readonly string[];
+}
+
+/** @returns newest first; a former version that names no prices was sold at those of the next one */
+function salesIn({ version, former }: TierDefinition, priceId: string | undefined): Sale[] {
+  const sales: Sale[] = [{ version, priceIds: priceId ? [priceId] : [] }];
+  for (const { version, stripePriceIds } of former.toSorted((a, b) => b.version - a.version)) {
+    const priceIds = stripePriceIds.length > 0 ? stripePriceIds : (sales.at(-1)?.priceIds ?? []);
+    sales.push({ version, priceIds });
+  }
+  return sales;
 }
 
 /** A tier in an earlier version; overage is sold as it is now. */
