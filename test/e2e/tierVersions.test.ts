@@ -21,7 +21,7 @@ function secondVersion() {
     version: 2,
     features: ['FEDERATION', 'REALTIME_SYNC'],
     limits: { ...limits, apiCallsPerDay: NEW_CALLS },
-    former: [{ version: 1, monthlyPriceCents, features, limits: { ...limits, stored: {} } }],
+    former: [{ version: 1, monthlyPriceCents, features, limits }],
   };
   return { ...builtIn, tiers: [free, next, enterprise] };
 }

@@ -56,9 +56,10 @@ const formerTerms = terms.pick({ monthlyPriceCents: true, features: true, limits
     .default([])
     .describe('Stripe prices at which this version was sold, if they are not those of a later one.'),
 });
+const FORMER = 'Earlier versions that subscriptions still have, their limits in full.';
 const versioned = {
   version: version.describe('Rises when what new buyers get changes; then `former` has what it was.'),
-  former: z.array(formerTerms).max(100).describe('Earlier versions that subscriptions still have.'),
+  former: z.array(formerTerms).max(100).describe(FORMER),
 };
 const tierSchema = terms.extend({ name, ...versioned });
 
@@ -70,6 +71,11 @@ const writtenTier = terms
     name: name.describe('Upper case, such as PRO.'),
     extends: name.optional().describe('The tier whose terms hold where this one says nothing.'),
     limits: limitsSchema.partial().optional(),
+    former: z
+      .array(formerTerms.extend({ limits: limitsSchema.partial({ stored: true }) }))
+      .max(100)
+      .optional()
+      .describe(FORMER),
   });
 
 const fileSchema = z.strictObject({
@@ -95,7 +101,6 @@ export type TierLimits = z.infer<typeof limitsSchema>;
 /** Of a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = z.infer<typeof tierSchema>;
-export type FormerTerms = z.infer<typeof formerTerms>;
 export interface Catalogue {
   currency: string;
   /** What a tenant has that never paid. */
@@ -161,7 +166,8 @@ function completed(
     Object.assign(limits, said.limits, { stored });
     Object.assign(whole, said);
   }
-  const result = tierSchema.safeParse({ ...whole, limits, version, former });
+  const inFull = former.map((one) => ({ ...one, limits: { stored: {}, ...one.limits } }));
+  const result = tierSchema.safeParse({ ...whole, limits, version, former: inFull });
   if (result.success) return result.data;
   for (const issue of result.error.issues) {
     const isHole = issue.code === 'invalid_type' && valueAt({ ...whole, limits }, issue.path) === undefined;
