@@ -1,10 +1,12 @@
 import { pino } from 'pino';
 import type Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import catalogue from '../../catalogue.json' with { type: 'json' };
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createCustomers } from '../../src/services/stripe/customers.js';
 import { createSubscriptionSync, type SubscriptionSync } from '../../src/services/stripe/subscriptionSync.js';
-import type { Tiers } from '../../src/services/tiers/tiers.js';
+import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
+import { createTiers } from '../../src/services/tiers/tiers.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 
@@ -46,11 +48,7 @@ beforeAll(async () => {
       },
     },
   } as unknown as Stripe;
-  const tiers = {
-    has: (name: string) => name === 'PRO',
-    getTierFromPriceId: (id: string) => (id === 'price_pro' ? { name: 'PRO' } : null),
-    isOveragePriceId: (id: string) => id === 'price_pro_overage',
-  } as unknown as Tiers;
+  const tiers = createTiers(parseCatalogue(catalogue), { PRO: 'price_pro' }, { PRO: 'price_pro_overage' });
   const clock = createFakeClock('2026-11-22T12:00:00Z');
   const customers = createCustomers({ models, stripe, clock });
   const log = pino({ level: 'silent' });

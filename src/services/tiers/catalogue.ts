@@ -59,9 +59,10 @@ const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).exte
     .default([])
     .describe('Stripe prices at which this version was sold; none: those of the next version.'),
 });
+const FORMER = 'Earlier versions that subscriptions still have, their limits in full.';
 const versioned = {
   version: version.describe('Rises when what new buyers get changes; then `former` has what it was.'),
-  former: z.array(formerTerms).max(100).describe('Earlier versions that subscriptions still have.'),
+  former: z.array(formerTerms).max(100).describe(FORMER),
 };
 const tierSchema = terms.extend({ name, ...versioned });
 
@@ -98,7 +99,6 @@ export type TierLimits = z.infer<typeof limitsSchema>;
 /** Of a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = z.infer<typeof tierSchema>;
-export type FormerTerms = z.infer<typeof formerTerms>;
 export interface Catalogue {
   currency: string;
   /** What a tenant has that never paid. */
