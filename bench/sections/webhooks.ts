@@ -55,6 +55,8 @@ async function measureAcknowledgement(bench: Bench, account: StripeAccount) {
     progress('warms up');
     for (const { round } of contestants) await round(1);
     const standings = await compete(contestants, bench);
+    // What a burst left is another load: that of an outage, which is measured by itself.
+    await untilApplied(models, progress);
     progress(`${PACE_PER_SECOND} events a second`);
     const paced = await posting.post(({ url, requests }) =>
       bench.load.run({ url, requests, perSecond: PACE_PER_SECOND }),
@@ -244,6 +246,7 @@ const methodOf = ({ quick }: Bench) => {
   const { subscriptions, pacedSeconds } = quick ? QUICK : WHOLE;
   return `Signed snapshot events of ${subscriptions.toLocaleString('en-US')} subscriptions are posted to a server in live mode, which
 applies them meanwhile: it asks a mock of Stripe that runs beside it. Throughput is of ${CONNECTIONS} connections, the peer's of as many
-inserts at once. At ${PACE_PER_SECOND}/s, for ${pacedSeconds} s, the load waits for no answer, and a latency counts from the moment when the event
+inserts at once. At ${PACE_PER_SECOND}/s, for ${pacedSeconds} s,
+once all of that is applied, the load waits for no answer, and a latency counts from the moment when the event
 was to be sent. What is applied waited before the server started; its time includes the start.`;
 };
