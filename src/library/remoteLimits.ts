@@ -48,6 +48,8 @@ interface WaitingEnd {
 
 const DEFAULT_TIMEOUT_MS = 2_000;
 const MAX_WAITING = 10_000;
+/** Under way at once: while the server waits for its disk, the next is on its way already. */
+const MAX_REQUESTS = 4;
 /** Of the lists of all operations of one request: it stays well under the 1 MB that the server reads. */
 const MAX_BATCH_PARTS = 2_000;
 /** For so long nobody waits for a server that is away. */
@@ -59,7 +61,7 @@ const REFUSED_MS = 250;
 const UNKNOWN_KEY_MS = 5_000;
 
 /**
- * Decides by asking a billing server: what arrives while one request is under way shares the next.
+ * Decides by asking a billing server: what arrives while some requests are under way shares the next.
  * @throws an Error when the server answers, but not to this key
  */
 export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits> {
@@ -75,7 +77,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   });
   let awayUntilMs = 0;
   let catalogue: Awaited<ReturnType<typeof client.catalogue>> | null = null;
-  const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING);
+  const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING, MAX_REQUESTS);
   const ending = createGroupCommit<WaitingEnd>(endAll, MAX_WAITING);
 
   const isKnownAway = () => performance.now() < awayUntilMs;

@@ -16,13 +16,16 @@ export interface GroupCommit<T> {
 /**
  * @param commit settles every item of the batch itself, failures included: it never rejects
  * @param maxWaiting bound of the queue; past it the database is too slow and callers are better told so
+ * @param parallel how many batches may be under way at once
  */
 export function createGroupCommit<T>(
   commit: (batch: T[]) => Promise<void>,
   maxWaiting: number,
+  parallel = 1,
 ): GroupCommit<T> {
   let waiting: T[] = [];
-  let running: Promise<void> | null = null;
+  let runs = 0;
+  const running = new Set<Promise<void>>();
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
@@ -30,7 +33,17 @@ export function createGroupCommit<T>(
       waiting = [];
       await commit(batch);
     }
-    running = null;
+    // In the same step that found nothing waiting: what arrives from now on starts anew.
+    runs--;
+  }
+
+  function start(): void {
+    runs++;
+    // Deferred by a microtask, so that what arrives in the same tick shares the batch.
+    const one: Promise<void> = Promise.resolve()
+      .then(run)
+      .finally(() => running.delete(one));
+    running.add(one);
   }
 
   return {
@@ -38,8 +51,7 @@ export function createGroupCommit<T>(
       if (waiting.length >= maxWaiting)
         throw serviceUnavailable('The server is overloaded; try again shortly');
       waiting.push(item);
-      // Deferred by a microtask, so that what arrives in the same tick shares the batch.
-      running ??= Promise.resolve().then(run);
+      if (runs < parallel) start();
     },
     drain() {
       const drained = waiting;
@@ -47,7 +59,7 @@ export function createGroupCommit<T>(
       return drained;
     },
     async idle() {
-      while (running) await running;
+      while (running.size > 0) await Promise.all(running);
     },
   };
 }

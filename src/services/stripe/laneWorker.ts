@@ -86,7 +86,11 @@ export function createLaneWorker(deps: {
         wanted = false;
         due = await lanes.due(active.keys());
         // What came for a lane that is being worked on is found when that has ended.
-        if (due.length === 0 && active.size === 0 && !wanted) return;
+        if (due.length === 0 && active.size === 0 && !wanted) {
+          // In the same step that found nothing: who wakes us from now on starts anew.
+          running = null;
+          return;
+        }
         if (due.length === 0) lastBegunMs = performance.now();
       }
       while (due.length > 0 && mayBegin()) begin(due.shift() as string);
@@ -103,13 +107,15 @@ export function createLaneWorker(deps: {
     if (stopped) return;
     wanted = true;
     if (mayBegin()) woken();
-    running ??= work()
+    if (running) return;
+    const run: Promise<void> = work()
       .catch((error: unknown) =>
         log.warn({ err: error }, 'the webhook worker could not reach the database; it tries again'),
       )
       .finally(() => {
-        running = null;
+        if (running === run) running = null;
       });
+    running = run;
   }
 
   return {
