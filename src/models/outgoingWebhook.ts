@@ -76,11 +76,11 @@ export interface AnnouncedStateDoc {
   /** The tenant. */
   _id: string;
   tier: string;
-  /** Of the subscription; 0: there was none. */
-  revision: number;
+  /** What `subscription.updated` said of it, as JSON; `null`: there was none. Absent: not announced yet. */
+  subscription?: string;
 }
 
 export const announcedStateSchema = new Schema<AnnouncedStateDoc>(
-  { _id: String, tier: String, revision: Number },
+  { _id: String, tier: String, subscription: String },
   { collection: 'announced_states', versionKey: false },
 );

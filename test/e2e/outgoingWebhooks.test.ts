@@ -91,6 +91,24 @@ describe('the operator’s systems are told', () => {
     }
   });
 
+  it('of a change that is scheduled, and of nothing when a write changes nothing of what it told', async () => {
+    const { id, key } = await server.createTenant();
+    await subscribe(server, key);
+    await run();
+    await endpoint();
+    const subscriptions = server.app.models.billingSubscriptions;
+    await subscriptions.updateOne({ _id: id }, { $set: { itemId: 'si_other' }, $inc: { revision: 1 } });
+    await run();
+    expect(typesFor(id)).toEqual([]);
+    expect(await subscriptions.countDocuments({ unannounced: true })).toBe(0);
+    const scheduledAt = new Date(clock.now() + DAY_S * 1000);
+    await subscriptions.updateOne({ _id: id }, { $set: { scheduledTier: 'FREE', scheduledAt } });
+    await run();
+    expect(typesFor(id)).toEqual(['subscription.updated']);
+    const data = { scheduledTier: 'FREE', scheduledAt: scheduledAt.toISOString() };
+    expect(received.at(-1)?.event.data).toMatchObject(data);
+  });
+
   it('of a contract, once however often it looks, and not of a write that changes no tier', async () => {
     await endpoint();
     const { id } = await server.createTenant();

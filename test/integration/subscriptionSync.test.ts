@@ -162,6 +162,30 @@ describe('an answer of Stripe that is overtaken by a newer one', () => {
   });
 });
 
+describe('a fetch that brings nothing new', () => {
+  beforeEach(async () => {
+    listed = [subscription('sub_1', 'active')];
+    await sync.sync(CUSTOMER);
+    await models.billingSubscriptions.collection.updateOne({}, { $unset: { unannounced: '' } });
+  });
+
+  it('changes nothing and has nothing announced', async () => {
+    const before = await stored();
+    await sync.sync(CUSTOMER);
+    expect({ ...(await stored()), revision: 0 }).toEqual({ ...before, revision: 0 });
+  });
+
+  it('still keeps an older answer from being written: Stripe went there and back', async () => {
+    listed = [subscription('sub_1', 'past_due')];
+    onTheWay = async () => {
+      listed = [subscription('sub_1', 'active')];
+      await sync.sync(CUSTOMER);
+    };
+    await sync.sync(CUSTOMER);
+    expect((await stored())?.status).toBe('active');
+  });
+});
+
 describe('of several subscriptions of a customer', () => {
   it.each([
     ['the one that is active', [subscription('sub_2', 'canceled'), subscription('sub_1', 'active')], 'sub_1'],

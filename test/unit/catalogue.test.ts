@@ -32,6 +32,15 @@ const TERMS = {
   checkout: ['NONE', 'SELF_SERVICE', 'CONTACT_SALES'],
 } as const;
 
+function faultsIn(json: unknown): string[] {
+  try {
+    parseCatalogue(json);
+    return [];
+  } catch (error) {
+    return (error as Error).message.split('\n');
+  }
+}
+
 const PRICES = { FREE: 'price_f', PRO: 'price_p' };
 const catalogue = parseCatalogue(builtIn);
 const tiers = createTiers(catalogue, PRICES, {});
@@ -89,12 +98,7 @@ describe('a faulty catalogue', () => {
   function faultsOf(spoil: (catalogue: Catalogue & { tiers: [Tier, Tier, Tier] }) => void): string[] {
     const copy = structuredClone(catalogue) as Catalogue & { tiers: [Tier, Tier, Tier] };
     spoil(copy);
-    try {
-      parseCatalogue(copy);
-    } catch (error) {
-      return (error as Error).message.split('\n');
-    }
-    return [];
+    return faultsIn(copy);
   }
   type Tier = Catalogue['tiers'][number];
 
@@ -163,6 +167,45 @@ describe('a faulty catalogue', () => {
     ]);
   });
 
+  it('is told with faults of form, of what tiers take over and of what does not fit together at once', () => {
+    const { tiers, ...rest } = structuredClone(builtIn);
+    const [free, pro, enterprise] = tiers as [object, object, object];
+    const faulty = {
+      ...rest,
+      defaultTier: 'NOBODY',
+      features: [...rest.features, 'TELEPATHY'],
+      resources: ['lamps', 7],
+      tiers: [
+        { ...free, name: 'FREE', extends: 'PRO', limits: { apiCallsPerDay: 'many', stored: { lamps: 1 } } },
+        { ...pro, extends: 'FREE' },
+        { ...enterprise, overage: 'none', former: [{ version: 1, features: ['FLIGHT'], stripePriceIds: 5 }] },
+        { name: 'TEAM', limits: 9 },
+        'MORE',
+      ],
+    };
+    const faults = [
+      'resources.1: Invalid input: expected string, received number',
+      'tiers.0.limits.apiCallsPerDay: Invalid input: expected number, received string',
+      'tiers.2.overage: Invalid input: expected object, received string',
+      'tiers.2.former.0.monthlyPriceCents: Invalid input: expected number, received undefined',
+      'tiers.2.former.0.limits: Invalid input: expected object, received undefined',
+      'tiers.2.former.0.stripePriceIds: Invalid input: expected array, received number',
+      'tiers.3.limits: Invalid input: expected object, received number',
+      'tiers.4: Invalid input: expected object, received string',
+      'tiers.0.extends: is a loop: FREE, PRO, FREE',
+      'tiers.1.extends: is a loop: PRO, FREE, PRO',
+      ...['monthlyPriceCents', 'checkout', 'features', 'overage', 'support'].map(
+        (term) => `tiers.3.${term}: is missing`,
+      ),
+      'defaultTier: names no tier of this catalogue',
+      'tiers.2.limits.stored.lamps: is missing',
+      "tiers.2.former.0.version: must be below 1, the tier's own",
+      'tiers.2.former.0.features: unknown feature FLIGHT',
+      'features: no tier has the feature TELEPATHY',
+    ];
+    expect(faultsIn(faulty)).toEqual(faults);
+  });
+
   it.each([[null], [[]], ['text'], [{}]])('is refused when it is %j', (nothing) => {
     expect(() => parseCatalogue(nothing)).toThrow();
   });
@@ -173,14 +216,6 @@ describe('a tier that extends another', () => {
     ...builtIn,
     tiers: [...builtIn.tiers, ...more],
   });
-  const faultsOf = (json: object): string[] => {
-    try {
-      parseCatalogue(json);
-      return [];
-    } catch (error) {
-      return (error as Error).message.split('\n');
-    }
-  };
 
   it('takes over what it does not say, limit by limit, over several tiers', () => {
     const { tiers } = parseCatalogue(
@@ -201,7 +236,7 @@ describe('a tier that extends another', () => {
   });
 
   it('is refused in a loop, from nowhere and with a hole: all of it told at once', () => {
-    const faults = faultsOf(
+    const faults = faultsIn(
       extending(
         { name: 'HEN', extends: 'EGG' },
         { name: 'EGG', extends: 'HEN' },
@@ -226,15 +261,17 @@ describe('a tier that extends another', () => {
         i === 0 ? { ...tier, limits: { ...tier.limits, stored } } : { name: tier.name, extends: 'FREE' },
       ),
     });
-    expect(faultsOf(storing({ lamps: 5, suns: 1 }))).toEqual(
+    expect(faultsIn(storing({ lamps: 5, suns: 1 }))).toEqual(
       expect.arrayContaining([
         'tiers.0.limits.stored.seats: is missing',
         'tiers.0.limits.stored.suns: is none of the resources',
       ]),
     );
-    expect(faultsOf({ ...storing({}), resources: ['bytes', 'Lamps'] })).toEqual([
+    const odd = { ...storing({}), resources: ['bytes', 'Lamps', 'constructor'] };
+    expect(faultsIn(odd).slice(0, 3)).toEqual([
       'resources.0: is a name that is taken',
       'resources.1: must be a name such as products',
+      'resources.2: is a name that is taken',
     ]);
   });
 });

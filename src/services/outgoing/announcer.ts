@@ -83,17 +83,17 @@ export function createAnnouncer(deps: {
       if (tenant) {
         const { tier } = entitlements.derive(tenant, subscription);
         const from = announced?.tier ?? defaultTier;
-        const revision = subscription?.revision ?? 0;
+        const data = subscription && subscriptionData(subscription);
+        const told = JSON.stringify(data);
         const events: OutgoingEvent[] = [];
-        if (subscription && revision !== (announced?.revision ?? 0)) {
-          events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data: subscriptionData(subscription) });
-        }
+        if (data && told !== announced?.subscription)
+          events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
         if (tier !== from)
           events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
         await queue(events, session);
         await models.announcedStates.updateOne(
           { _id: tenantId },
-          { $set: { tier, revision } },
+          { $set: { tier, subscription: told } },
           { upsert: true, session },
         );
       }
@@ -164,6 +164,7 @@ export function createAnnouncer(deps: {
 const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, unknown> => {
   const { _id, tier, status, currentPeriodStart, currentPeriodEnd, cancelAtPeriodEnd, cancelAt, trialEnd } =
     subscription;
+  const { scheduledTier = null, scheduledAt = null, stripeSubscriptionId } = subscription;
   return {
     tenantId: _id,
     tier,
@@ -173,6 +174,8 @@ const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, 
     cancelAtPeriodEnd,
     cancelAt,
     trialEnd,
-    stripeSubscriptionId: subscription.stripeSubscriptionId,
+    scheduledTier,
+    scheduledAt,
+    stripeSubscriptionId,
   };
 };

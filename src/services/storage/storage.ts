@@ -64,7 +64,8 @@ function limitOf(limits: StorageLimits, resource: string): number {
   if (resource === 'memories') return limits.maxMemories;
   if (resource === 'embeddings') return limits.maxEmbeddings;
   if (resource === 'bytes') return limits.maxStorageBytes;
-  return limits.stored?.[resource] ?? 0;
+  const { stored = {} } = limits;
+  return Object.hasOwn(stored, resource) ? (stored[resource] as number) : 0;
 }
 
 /** @param resources of the catalogue, besides our own */

@@ -38,11 +38,12 @@ export function amountOf(stored: object, resource: string): number {
 }
 
 function sumOfSizes(sizes: readonly StorageAmounts[]): StorageAmounts {
-  const sum: Record<string, number> = {};
+  const sums = new Map<string, number>();
   for (const size of sizes) {
-    for (const [resource, amount] of Object.entries(size)) sum[resource] = (sum[resource] ?? 0) + amount;
+    for (const [resource, amount] of Object.entries(size))
+      sums.set(resource, (sums.get(resource) ?? 0) + amount);
   }
-  return sum;
+  return Object.fromEntries(sums);
 }
 
 const jsonBytes = (value: unknown): number => (value == null ? 0 : Buffer.byteLength(JSON.stringify(value)));

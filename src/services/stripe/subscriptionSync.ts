@@ -91,6 +91,14 @@ function textOf(value: unknown): string {
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? 'none');
 }
 
+/** `status active, Stripe has canceled`, for each field that differs. */
+function faultsOf(stored: BillingSubscriptionDoc, state: Partial<BillingSubscriptionDoc>): string[] {
+  return Object.entries(state).flatMap(([field, value]) => {
+    const [ours, theirs] = [stored[field as keyof BillingSubscriptionDoc], value].map(textOf);
+    return ours === theirs ? [] : [`${field} ${ours}, Stripe has ${theirs}`];
+  });
+}
+
 export function createSubscriptionSync(deps: {
   models: Models;
   stripe: Stripe;
@@ -218,6 +226,7 @@ export function createSubscriptionSync(deps: {
     subscription: Stripe.Subscription,
   ): Promise<boolean> {
     const state = stateOf(subscription, stored);
+    if (stored && faultsOf(stored, state).length === 0) return confirm(stored);
     try {
       const result = stored
         ? await subscriptions.updateOne(
@@ -236,6 +245,17 @@ export function createSubscriptionSync(deps: {
       if ((error as { code?: number }).code === DUPLICATE_KEY) return false;
       throw error;
     }
+  }
+
+  /**
+   * Nothing has changed, but what another fetched before this must not be written after it. Past mongoose, whose hook
+   * would have it announced.
+   * @returns false when something else wrote since
+   */
+  async function confirm({ _id, revision }: BillingSubscriptionDoc): Promise<boolean> {
+    const unchanged = { _id: _id as never, revision };
+    const result = await subscriptions.collection.updateOne(unchanged, { $inc: { revision: 1 } });
+    return result.matchedCount === 1;
   }
 
   /** A customer that is gone has no subscription any more. */
@@ -318,15 +338,12 @@ export function createSubscriptionSync(deps: {
     throw new Error(`The subscription of ${stripeCustomerId} changed too often while it was written`);
   }
 
-  /** `status active, Stripe has canceled`, for each field; null when all are alike. */
+  /** What differs; null when all are alike. */
   function unlike(subscription: Stripe.Subscription, stored: BillingSubscriptionDoc | null): string | null {
     if (!stored) return `${subscription.id} is not known here`;
     // When a payment failed first is our own note.
     const { pastDueSince: _, ...state } = stateOf(subscription, stored);
-    const faults = Object.entries(state).flatMap(([field, value]) => {
-      const [ours, theirs] = [stored[field as keyof typeof state], value].map(textOf);
-      return ours === theirs ? [] : [`${field} ${ours}, Stripe has ${theirs}`];
-    });
+    const faults = faultsOf(stored, state);
     return faults.length > 0 ? faults.join('; ') : null;
   }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { callPriceOf } from './overagePrice.js';
+import { catalogueFaults, type Fault } from './catalogueFaults.js';
+import { inherited, lineOf } from './inheritance.js';
 
 /** Largest count that a JSON number and a BSON double both hold exactly. */
 const count = z.int().min(0);
@@ -11,7 +12,7 @@ const TAKEN_NAMES = ['memories', 'embeddings', 'bytes', 'holds', 'dimensions', '
 const resourceName = z
   .string()
   .regex(/^[a-z][A-Za-z0-9]{0,39}$/, 'must be a name such as products')
-  .refine((resource) => !TAKEN_NAMES.includes(resource), 'is a name that is taken');
+  .refine((resource) => !TAKEN_NAMES.includes(resource) && !(resource in {}), 'is a name that is taken');
 
 export const limitsSchema = z.strictObject({
   apiCallsPerDay: count.describe('Calls in a UTC day.'),
@@ -94,7 +95,6 @@ const fileSchema = z.strictObject({
   tiers: z.array(writtenTier).min(1).max(50).describe('Smallest first.'),
 });
 
-type WrittenTier = z.infer<typeof writtenTier>;
 export type TierLimits = z.infer<typeof limitsSchema>;
 /** Of a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
@@ -110,9 +110,7 @@ export interface Catalogue {
 }
 
 export const LIMIT_NAMES = Object.keys(limitsSchema.shape) as (keyof TierLimits)[];
-
-/** Where no tier says anything. */
-const UNSAID = { trialDays: 0, promotionCodes: true };
+const TERM_NAMES = Object.keys(terms.shape);
 
 /**
  * Checks a catalogue of tiers (names, prices in cents, limits, features).
@@ -121,15 +119,14 @@ const UNSAID = { trialDays: 0, promotionCodes: true };
  */
 export function parseCatalogue(json: unknown): Catalogue {
   const file = fileSchema.safeParse(json);
-  if (!file.success) throw faulty(file.error.issues.map(({ path, message }) => place(path, message)));
-  const { $schema: _, tiers: written, ...rest } = file.data;
-  const faults: string[] = [];
-  const tiers = written.map((tier, i) => completed(tier, written, ['tiers', i], faults));
-  if (faults.length > 0) throw faulty(faults);
-  const catalogue = { ...rest, tiers: tiers as TierDefinition[] };
-  const inconsistent = inconsistencies(catalogue);
-  if (inconsistent.length > 0) throw faulty(inconsistent);
-  return catalogue;
+  const malformed: Fault[] = file.error?.issues ?? [];
+  const faults = [
+    ...malformed,
+    ...catalogueFaults(json, { terms: TERM_NAMES, limits: LIMIT_NAMES }, malformed),
+  ];
+  if (!file.success || faults.length > 0) throw new Error(faults.map(textOf).join('\n'));
+  const { $schema: _, tiers, ...rest } = file.data;
+  return { ...rest, tiers: tiers.map((tier) => tierSchema.parse(inherited(lineOf(tier, tiers)))) };
 }
 
 /** The JSON Schema of a catalogue's file (draft 2020-12). */
@@ -138,113 +135,4 @@ export const catalogueJsonSchema = (): object => ({
   ...z.toJSONSchema(fileSchema, { io: 'input' }),
 });
 
-const place = (path: readonly PropertyKey[], message: string): string =>
-  `${path.join('.') || 'catalogue'}: ${message}`;
-
-const faulty = (faults: readonly string[]): Error => new Error(faults.join('\n'));
-
-/** A tier with all that it takes over. */
-function completed(
-  tier: WrittenTier,
-  written: readonly WrittenTier[],
-  path: readonly PropertyKey[],
-  faults: string[],
-): TierDefinition | null {
-  const line = lineOf(tier, written);
-  if (typeof line === 'string') {
-    faults.push(place([...path, 'extends'], line));
-    return null;
-  }
-  const limits = { stored: {} };
-  // Each tier counts its versions for itself.
-  const { version = 1, former = [] } = tier;
-  const whole = { ...UNSAID };
-  for (const { extends: _, version: __, former: ___, ...said } of line.reverse()) {
-    const stored = { ...limits.stored, ...said.limits?.stored };
-    Object.assign(limits, said.limits, { stored });
-    Object.assign(whole, said);
-  }
-  const result = tierSchema.safeParse({ ...whole, limits, version, former });
-  if (result.success) return result.data;
-  for (const issue of result.error.issues) {
-    const isHole = issue.code === 'invalid_type' && valueAt({ ...whole, limits }, issue.path) === undefined;
-    const hole = tier.extends ? 'is said neither here nor in what it extends' : 'is missing';
-    faults.push(place([...path, ...issue.path], isHole ? hole : issue.message));
-  }
-  return null;
-}
-
-/** @returns the tier, what it extends, and so on; or what is wrong with it */
-function lineOf(tier: WrittenTier, written: readonly WrittenTier[]): WrittenTier[] | string {
-  const line = [tier];
-  for (let next = tier.extends; next !== undefined; ) {
-    const found = written.find(({ name: other }) => other === next);
-    if (!found) return `names ${next}, which is no tier of this catalogue`;
-    if (line.includes(found)) return `is a loop: ${[...line, found].map((one) => one.name).join(', ')}`;
-    line.push(found);
-    next = found.extends;
-  }
-  return line;
-}
-
-const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce((inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
-
-const sellsAt = ({ former }: TierDefinition, priceId: string): boolean =>
-  former.some(({ stripePriceIds }) => stripePriceIds.includes(priceId));
-
-/** What each part says well, and all together wrongly. */
-function inconsistencies({ tiers, features, resources, defaultTier }: Catalogue): string[] {
-  const faults: string[] = [];
-  const fault = (message: string, ...path: PropertyKey[]) => faults.push(place(path, message));
-  const names = tiers.map((tier) => tier.name);
-  if (!names.includes(defaultTier)) fault('names no tier of this catalogue', 'defaultTier');
-  for (const [i, tier] of tiers.entries()) {
-    const { stored } = tier.limits;
-    if (names.indexOf(tier.name) !== i) fault(`tier ${tier.name} appears twice`, 'tiers', i, 'name');
-    for (const feature of tier.features) {
-      if (!features.includes(feature)) fault(`unknown feature ${feature}`, 'tiers', i, 'features');
-    }
-    for (const resource of resources) {
-      if (!(resource in stored)) fault('is missing', 'tiers', i, 'limits', 'stored', resource);
-    }
-    for (const resource of Object.keys(stored)) {
-      if (!resources.includes(resource))
-        fault('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
-    }
-    for (const [j, { version, limits, features: had, stripePriceIds }] of tier.former.entries()) {
-      const path = ['tiers', i, 'former', j];
-      if (version >= tier.version) fault(`must be below ${tier.version}, the tier's own`, ...path, 'version');
-      if (tier.former.findIndex((other) => other.version === version) !== j)
-        fault(`version ${version} appears twice`, ...path, 'version');
-      for (const feature of had) {
-        if (!features.includes(feature)) fault(`unknown feature ${feature}`, ...path, 'features');
-      }
-      for (const resource of resources) {
-        if (!(resource in limits.stored)) fault('is missing', ...path, 'limits', 'stored', resource);
-      }
-      for (const priceId of stripePriceIds) {
-        if (tiers.some((other) => other !== tier && sellsAt(other, priceId)))
-          fault(`${priceId} is a price of another tier, too`, ...path, 'stripePriceIds');
-      }
-    }
-    if (tier.checkout === 'SELF_SERVICE' && !tier.monthlyPriceCents) {
-      fault('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
-    }
-    if (tier.overage && tier.checkout === 'NONE') {
-      fault('a tier without a subscription has no invoice for overage', 'tiers', i, 'overage');
-    }
-    if (tier.overage && callPriceOf(tier.overage) === null) {
-      fault('priceCents divided by perCalls must have at most 12 decimals', 'tiers', i, 'overage');
-    }
-    if (tier.overage && names.includes(`${tier.name}_OVERAGE`)) {
-      fault(`STRIPE_PRICE_${tier.name}_OVERAGE would be the price of two things`, 'tiers', i, 'name');
-    }
-  }
-  for (const feature of features) {
-    // What new buyers cannot have any more, others may hold.
-    if (!tiers.some((tier) => [tier, ...tier.former].some(({ features: had }) => had.includes(feature))))
-      fault(`no tier has the feature ${feature}`, 'features');
-  }
-  return faults;
-}
+const textOf = ({ path, message }: Fault): string => `${path.join('.') || 'catalogue'}: ${message}`;

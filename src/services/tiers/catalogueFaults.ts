@@ -1,0 +1,190 @@
+import { z } from 'zod';
+import { inherited, LineFault, lineOf } from './inheritance.js';
+import { callPriceOf } from './overagePrice.js';
+
+export interface Fault {
+  /** Where in the file. */
+  path: readonly PropertyKey[];
+  message: string;
+  /** Of what kind, for a fault of form. */
+  code?: string;
+}
+
+/** What each tier must say, or take over. */
+export interface Required {
+  terms: readonly string[];
+  limits: readonly string[];
+}
+
+const text = z.string().catch('');
+const texts = z.array(z.unknown()).transform((all) => all.filter((one) => typeof one === 'string'));
+const number = z.number().catch(Number.NaN);
+const limits = z
+  .looseObject({ stored: z.record(z.string(), z.unknown()).catch({}).optional() })
+  .catch({})
+  .optional();
+const former = z
+  .looseObject({
+    version: number.optional(),
+    features: texts.catch([]).optional(),
+    stripePriceIds: texts.catch([]).optional(),
+    limits,
+  })
+  .catch({});
+const tier = z
+  .looseObject({
+    name: text,
+    extends: z.string().optional().catch(undefined),
+    version: number.optional(),
+    features: texts.catch([]).optional(),
+    former: z.array(former).catch([]).optional(),
+    limits,
+  })
+  .catch({ name: '' });
+const overage = z.object({ priceCents: z.int().min(1), perCalls: z.int().min(1) });
+
+/**
+ * A file as far as it can be read, whatever else is wrong with it: so all its faults are told at once. What is left out
+ * here (`''`, not a number, undefined) is a fault of form, and told as that.
+ */
+const readable = z.object({
+  defaultTier: text,
+  features: texts.optional().catch(undefined),
+  resources: texts.optional().catch(undefined),
+  tiers: z.array(tier).catch([]),
+});
+
+type Readable = z.infer<typeof readable>;
+type ReadableTier = z.infer<typeof tier>;
+type ReadableFormer = z.infer<typeof former>;
+type Tell = (message: string, ...path: PropertyKey[]) => void;
+
+/**
+ * What each part of a catalogue says well, and all together wrongly.
+ * @param malformed faults of form that are known: what lies inside of one is not told again
+ */
+export function catalogueFaults(json: unknown, required: Required, malformed: readonly Fault[]): Fault[] {
+  const file = readable.safeParse(json);
+  if (!file.success) return [];
+  const faults: Fault[] = [];
+  const tell: Tell = (message, ...path) => {
+    if (!malformed.some((fault) => isAround(fault, path))) faults.push({ path, message });
+  };
+  const whole = file.data.tiers.map((one, i) => completed(one, i, file.data, required, tell));
+  checkNames(file.data, tell);
+  for (const [i, one] of whole.entries()) {
+    if (one) checkTier(one, i, file.data, tell);
+  }
+  for (const [i, one] of file.data.tiers.entries()) {
+    for (const [j, version] of (one.former ?? []).entries()) checkFormer(version, [i, j], file.data, tell);
+  }
+  checkFeaturesHad(file.data, whole, tell);
+  return faults;
+}
+
+/** A word that nobody knows spoils nothing beside it. */
+const isAround = ({ path, code }: Fault, inner: readonly PropertyKey[]): boolean =>
+  code !== 'unrecognized_keys' && path.every((key, i) => inner[i] === key);
+
+/** @returns null when what it extends cannot be told */
+function completed(one: ReadableTier, i: number, { tiers }: Readable, required: Required, tell: Tell) {
+  try {
+    const whole = inherited(lineOf(one, tiers));
+    const hole = one.extends ? 'is said neither here nor in what it extends' : 'is missing';
+    for (const term of required.terms) if (!(term in whole)) tell(hole, 'tiers', i, term);
+    for (const limit of required.limits)
+      if (!(limit in whole.limits)) tell(hole, 'tiers', i, 'limits', limit);
+    return whole as typeof whole & ReadableTier & { limits: { stored: Record<string, unknown> } };
+  } catch (error) {
+    if (!(error instanceof LineFault)) throw error;
+    tell(error.message, 'tiers', i, 'extends');
+    return null;
+  }
+}
+type WholeTier = NonNullable<ReturnType<typeof completed>>;
+
+function checkNames({ tiers, defaultTier }: Readable, tell: Tell): void {
+  const names = tiers.map(({ name }) => name);
+  if (defaultTier && !names.includes(defaultTier)) tell('names no tier of this catalogue', 'defaultTier');
+  for (const [i, name] of names.entries()) {
+    if (name && names.indexOf(name) !== i) tell(`tier ${name} appears twice`, 'tiers', i, 'name');
+  }
+}
+
+function checkTier(
+  one: WholeTier,
+  i: number,
+  { tiers, features, resources = [] }: Readable,
+  tell: Tell,
+): void {
+  const { name, checkout, monthlyPriceCents } = one;
+  const { stored } = one.limits;
+  checkFeatures(one.features, features, (message) => tell(message, 'tiers', i, 'features'));
+  for (const resource of resources) {
+    if (!Object.hasOwn(stored, resource)) tell('is missing', 'tiers', i, 'limits', 'stored', resource);
+  }
+  for (const resource of Object.keys(stored)) {
+    if (!resources.includes(resource))
+      tell('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
+  }
+  if (checkout === 'SELF_SERVICE' && (monthlyPriceCents === 0 || monthlyPriceCents === null)) {
+    tell('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
+  }
+  const sold = overage.safeParse(one.overage);
+  if (!sold.success) return;
+  if (checkout === 'NONE')
+    tell('a tier without a subscription has no invoice for overage', 'tiers', i, 'overage');
+  if (callPriceOf(sold.data) === null) {
+    tell('priceCents divided by perCalls must have at most 12 decimals', 'tiers', i, 'overage');
+  }
+  if (tiers.some((other) => other.name === `${name}_OVERAGE`)) {
+    tell(`STRIPE_PRICE_${name}_OVERAGE would be the price of two things`, 'tiers', i, 'name');
+  }
+}
+
+function checkFormer(
+  { version, features: had, limits: allowed, stripePriceIds = [] }: ReadableFormer,
+  [i, j]: readonly [number, number],
+  { tiers, features, resources = [] }: Readable,
+  tell: Tell,
+): void {
+  const path = ['tiers', i, 'former', j];
+  const { version: present = 1, former: others = [] } = tiers[i] as ReadableTier;
+  if (version !== undefined) {
+    if (version >= present) tell(`must be below ${present}, the tier's own`, ...path, 'version');
+    if (others.slice(0, j).some((other) => other.version === version))
+      tell(`version ${version} appears twice`, ...path, 'version');
+  }
+  checkFeatures(had, features, (message) => tell(message, ...path, 'features'));
+  for (const resource of resources) {
+    if (!Object.hasOwn(allowed?.stored ?? {}, resource))
+      tell('is missing', ...path, 'limits', 'stored', resource);
+  }
+  const elsewhere = tiers.filter((_, other) => other !== i).flatMap((other) => other.former ?? []);
+  for (const priceId of stripePriceIds) {
+    if (elsewhere.some((other) => other.stripePriceIds?.includes(priceId)))
+      tell(`${priceId} is a price of another tier, too`, ...path, 'stripePriceIds');
+  }
+}
+
+function checkFeatures(
+  had: readonly string[] | undefined,
+  known: readonly string[] | undefined,
+  tell: (message: string) => void,
+): void {
+  if (!known) return;
+  for (const feature of had ?? []) if (!known.includes(feature)) tell(`unknown feature ${feature}`);
+}
+
+/** What new buyers cannot have any more, others may hold. */
+function checkFeaturesHad(
+  { tiers, features = [] }: Readable,
+  whole: readonly (WholeTier | null)[],
+  tell: Tell,
+): void {
+  const former = tiers.flatMap((one) => one.former ?? []);
+  const had = new Set([...whole, ...tiers, ...former].flatMap((one) => one?.features ?? []));
+  for (const feature of features) {
+    if (!had.has(feature)) tell(`no tier has the feature ${feature}`, 'features');
+  }
+}

@@ -1,0 +1,44 @@
+/** A tier as a file writes it, as far as taking over is concerned. */
+export interface WrittenTier {
+  name: string;
+  extends?: string | undefined;
+  version?: unknown;
+  former?: unknown;
+  limits?: { stored?: object | undefined } | undefined;
+}
+
+/** Where no tier of a line says anything. */
+const UNSAID = { trialDays: 0, promotionCodes: true };
+
+/**
+ * @returns the tier, what it extends, and so on
+ * @throws LineFault where that leads nowhere, or in a circle
+ */
+export function lineOf<T extends WrittenTier>(tier: T, written: readonly T[]): T[] {
+  const line = [tier];
+  for (let next = tier.extends; next !== undefined; ) {
+    const found = written.find(({ name }) => name === next);
+    if (!found) throw new LineFault(`names ${next}, which is no tier of this catalogue`);
+    const names = [...line, found].map(({ name }) => name);
+    if (line.includes(found)) throw new LineFault(`is a loop: ${names.join(', ')}`);
+    line.push(found);
+    next = found.extends;
+  }
+  return line;
+}
+
+/** What a tier extends cannot be told. */
+export class LineFault extends Error {}
+
+/** The first tier of a line with all that it takes over, limit by limit. Each counts its versions for itself. */
+export function inherited<T extends WrittenTier>([tier, ...above]: readonly T[]) {
+  const { name, version = 1, former = [] } = tier as T;
+  const limits = { stored: {} };
+  const whole = { ...UNSAID };
+  for (const { extends: _, version: __, former: ___, ...said } of [tier as T, ...above].reverse()) {
+    const stored = { ...limits.stored, ...said.limits?.stored };
+    Object.assign(limits, said.limits, { stored });
+    Object.assign(whole, said);
+  }
+  return { ...whole, name, version, former, limits };
+}
