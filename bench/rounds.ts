@@ -1,4 +1,4 @@
-import { median } from './median.js';
+import { median, quantile } from './median.js';
 import type { Progress } from './progress.js';
 
 /** One who takes part in every round. */
@@ -51,3 +51,10 @@ export async function compete(
     };
   });
 }
+
+/** @param tookMs of all that was done @param seconds in so long */
+export const measuredOf = (tookMs: readonly number[], seconds: number): Measured => ({
+  throughput: tookMs.length / seconds,
+  p50Ms: quantile(tookMs, 0.5),
+  p99Ms: quantile(tookMs, 0.99),
+});

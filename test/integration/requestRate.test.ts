@@ -32,6 +32,21 @@ describe('requests to one endpoint of Stripe', () => {
     );
   });
 
+  it('do not begin all at once after the process stood still', async () => {
+    const rate = createRequestRate({ models });
+    const begunMs: number[] = [];
+    const turns = Array.from({ length: 20 }, () =>
+      rate.turn('GET', '/v1/coupons').then(() => begunMs.push(performance.now())),
+    );
+    // By then each has its turn.
+    await Promise.all(turns.slice(0, 4));
+    const untilMs = performance.now() + 600;
+    while (performance.now() < untilMs);
+    await Promise.all(turns);
+    const soonAfter = begunMs.filter((ms) => ms > untilMs && ms < untilMs + 200);
+    expect(soonAfter.length).toBeLessThanOrEqual(6);
+  });
+
   it('that would wait for more than 10 s are refused, and take no turn', async () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/prices', 10_500);

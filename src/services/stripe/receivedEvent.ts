@@ -4,11 +4,16 @@ import { z } from 'zod';
 const id = z.string().regex(/^[\w.-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, _ or -');
 const type = z.string().min(1).max(255);
 
+/** Not looked into: a copy of it, key by key, would be all that is gained. */
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The part of a snapshot event that is relied on. */
 const snapshot = z.looseObject({
   id,
   type,
-  data: z.looseObject({ object: z.record(z.string(), z.unknown()) }),
+  data: z.looseObject({ object: z.custom<Record<string, unknown>>(isObject, 'must be an object') }),
 });
 
 /** A thin event, as API v2 notifies of it: it names the object, and the snapshot event if there is one. */
