@@ -14,6 +14,7 @@ import { parseWindow } from '../services/admission/fieldLimit.js';
 import { MAX_OPERATIONS } from '../services/limits/operationBounds.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { Context } from './context.js';
+import { needOnce, needResource, needResources } from './resources.js';
 
 /** @throws BAD_USER_INPUT */
 function bound(argument: string, items: readonly unknown[]): void {
@@ -24,21 +25,17 @@ function bound(argument: string, items: readonly unknown[]): void {
 const amountsOf = (amounts: readonly StoredAmountInput[]): Record<string, number> =>
   Object.fromEntries(amounts.map(({ resource, amount }) => [resource, amount]));
 
-/** @throws BAD_USER_INPUT for what is no resource of the catalogue */
-function needResources(argument: string, amounts: readonly StoredAmountInput[], { services }: Context): void {
-  const { resources } = services.tiers.catalogue;
-  const unknown = amounts.find(({ resource }) => resource !== 'bytes' && !resources.includes(resource));
-  if (unknown)
-    throw badInput(
-      argument,
-      `names ${unknown.resource}, which is none of ${['bytes', ...resources].join(', ')}`,
-    );
-}
+/** What may be stored elsewhere. */
+const resourcesIn = ({ services }: Context): string[] => ['bytes', ...services.tiers.catalogue.resources];
 
 /** @throws BAD_USER_INPUT */
 function checkOperations({ operations }: { operations: OperationInput[] }): void {
   bound('operations', operations);
-  for (const [i, { fieldLimits }] of operations.entries()) {
+  for (const [i, { fieldLimits, stores }] of operations.entries()) {
+    needOnce(
+      `operations.${i}.stores`,
+      stores.map(({ rootField }) => rootField),
+    );
     const wrong = fieldLimits.find(({ window }) => parseWindow(window) === null);
     if (wrong)
       throw badInput(`operations.${i}.fieldLimits`, `has a window that makes no sense: ${wrong.window}`);
@@ -100,8 +97,10 @@ export class DecisionResolver {
     @Ctx() context: Context,
   ): Promise<OperationDecision[]> {
     const { services } = context;
+    const known = resourcesIn(context);
     for (const [i, { stores }] of operations.entries()) {
-      for (const { amounts } of stores) needResources(`operations.${i}.stores`, amounts, context);
+      for (const [j, { amounts }] of stores.entries())
+        needResources(`operations.${i}.stores.${j}.amounts`, amounts, known);
     }
     return (await services.remoteDecisions.decide(operations.map(operationOf))).map(decisionView);
   }
@@ -136,7 +135,7 @@ export class DecisionResolver {
     @Arg('input') { tenantId, amounts }: FreeStorageInput,
     @Ctx() context: Context,
   ): Promise<boolean> {
-    needResources('input.amounts', amounts, context);
+    needResources('input.amounts', amounts, resourcesIn(context));
     await context.services.storage.free(tenantId, amountsOf(amounts));
     return true;
   }
@@ -149,7 +148,7 @@ export class DecisionResolver {
     @Arg('input') { tenantId, ...stored }: SetStoredInput,
     @Ctx() context: Context,
   ): Promise<boolean> {
-    needResources('input.resource', [stored], context);
+    needResource('input.resource', stored.resource, resourcesIn(context));
     await context.services.tenants.get(tenantId);
     await context.services.storage.set(tenantId, stored.resource, stored.amount);
     return true;
