@@ -8,6 +8,7 @@ import {
   isInterfaceType,
   isObjectType,
 } from 'graphql';
+import { MAX_ENDPOINT_LENGTH } from '../services/admission/endpointName.js';
 import { type FieldLimit, parseWindow } from '../services/admission/fieldLimit.js';
 import type { Access, ArgumentCheck } from './access.js';
 
@@ -153,6 +154,9 @@ function readField(read: FieldToRead): FieldRule | null {
   const cost = rateLimited ? Number(rateLimited.cost ?? 1) : null;
   if (cost !== null && !(Number.isInteger(cost) && cost >= 0 && cost <= MAX_COST)) {
     fault('rateLimited', `cost must be a whole number from 0 to ${MAX_COST}, not ${cost}`);
+  }
+  if (cost && coordinate.length > MAX_ENDPOINT_LENGTH) {
+    fault('rateLimited', `"Type.field" is counted by its name, of at most ${MAX_ENDPOINT_LENGTH} characters`);
   }
   const fieldLimit = rateLimited ? readFieldLimit(coordinate, rateLimited, fault) : null;
 

@@ -126,6 +126,13 @@ describe('a directive that makes no sense stops the start', () => {
     expect(faults[0]?.startsWith('Query.wrong')).toBe(true);
   });
 
+  it('on a field whose name is too long to be counted', () => {
+    const name = 'a'.repeat(100);
+    expect(faultsOf(`type Query { ${name}: Int @rateLimited  ${name}a: Int @rateLimited(cost: 0) }`)).toEqual(
+      [`Query.${name} @rateLimited: "Type.field" is counted by its name, of at most 100 characters`],
+    );
+  });
+
   it('a root field that says not who may select it', () => {
     const faults = faultsOf('type Query { open: Int  a: Int }  type Mutation { b: Int }', ['a', 'b']);
     expect(faults).toEqual([

@@ -1,3 +1,6 @@
+/** In characters. */
+export const MAX_ENDPOINT_LENGTH = 100;
+
 /**
  * Endpoint names are field names in MongoDB, where `.` and a leading `$` have a meaning, and an integer would move
  * to the front.

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
-import { decodeEndpoint } from '../admission/endpointName.js';
+import { decodeEndpoint, MAX_ENDPOINT_LENGTH } from '../admission/endpointName.js';
 
 /** What is counted for endpoints past the first so many of a day. */
 export const OTHER_ENDPOINTS = '(other)';
@@ -9,7 +9,7 @@ export const OTHER_ENDPOINTS = '(other)';
 const MAX_PER_DAY = 500;
 /** Names and days together. */
 const MAX_REMEMBERED = 500_000;
-const PRINTABLE = /^[^\p{C}\p{Zl}\p{Zp}]{1,100}$/u;
+const PRINTABLE = new RegExp(`^[^\\p{C}\\p{Zl}\\p{Zp}]{1,${MAX_ENDPOINT_LENGTH}}$`, 'u');
 
 export const isEndpointName = (name: string): boolean => PRINTABLE.test(name) && name.trim() !== '';
 
