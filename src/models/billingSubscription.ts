@@ -14,6 +14,8 @@ export const SUBSCRIPTION_STATUSES = [
   'paused',
 ] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
+/** Nothing more comes of a subscription in these. */
+export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
 
 /** A part of a subscription that bills calls past the quota, by Stripe's meter. */
 export interface OverageItem {

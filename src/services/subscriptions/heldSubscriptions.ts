@@ -1,8 +1,8 @@
 import type Stripe from 'stripe';
 import { BillingError, badInput } from '../../errors.js';
-import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import { ENDED, type SubscriptionSync } from '../stripe/subscriptionSync.js';
+import type { SubscriptionSync } from '../stripe/subscriptionSync.js';
 
 /** What is asked of Stripe; null: nothing is left to do. */
 export type PlannedChange = (() => Promise<Stripe.Subscription>) | null;

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
+import { ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import { ENDED } from '../stripe/subscriptionSync.js';
 import type { TierDefinition } from './catalogue.js';
 import { FIRST_VERSION, type Tiers } from './tiers.js';
 

@@ -1,7 +1,5 @@
-import type { TierDefinition } from './catalogue.js';
-
-/** What calls past the quota cost; null: none are sold. */
-export type OveragePrice = TierDefinition['overage'];
+/** What calls past the quota cost: cents for so many calls; null: none are sold. */
+export type OveragePrice = { priceCents: number; perCalls: number } | null;
 
 /** Stripe takes prices of a unit in cents with so many decimals. */
 const MAX_DECIMALS = 12;
