@@ -31,3 +31,11 @@ billingCustomerSchema.index(
   { stripeCustomerId: 1 },
   { unique: true, partialFilterExpression: { stripeCustomerId: { $type: 'string' } } },
 );
+
+/**
+ * A filter by customers' ids at Stripe. The index above is of strings alone, and MongoDB uses it only for a filter that
+ * says as much.
+ */
+export const ofCustomers = (...stripeCustomerIds: string[]) => ({
+  stripeCustomerId: { $in: stripeCustomerIds, $type: 'string' as const },
+});

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import { serviceUnavailable } from '../../errors.js';
-import type { BillingCustomerDoc } from '../../models/billingCustomer.js';
+import { type BillingCustomerDoc, ofCustomers } from '../../models/billingCustomer.js';
 import type { Models } from '../../models/models.js';
 import { isRemembered } from './stripeErrors.js';
 
@@ -110,7 +110,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
 
     async tenantOf(stripeCustomerId) {
       const doc = await customers
-        .findOne({ stripeCustomerId }, { email: 1 })
+        .findOne(ofCustomers(stripeCustomerId), { email: 1 })
         .lean<Pick<BillingCustomerDoc, '_id' | 'email'>>();
       return doc && { tenantId: doc._id, email: doc.email };
     },
@@ -137,18 +137,17 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         openCheckout: null,
         paymentMethodAttachedAt: null,
       };
-      await customers.updateOne({ stripeCustomerId }, { $set: nothing, $inc: { intents: 1 } });
+      await customers.updateOne(ofCustomers(stripeCustomerId), { $set: nothing, $inc: { intents: 1 } });
     },
 
     async noteEmail(stripeCustomerId, email) {
-      await customers.updateOne({ stripeCustomerId }, { $set: { email } });
+      await customers.updateOne(ofCustomers(stripeCustomerId), { $set: { email } });
     },
 
     async notePaymentMethod(stripeCustomerId) {
-      const noted = await customers.updateOne(
-        { stripeCustomerId },
-        { $set: { paymentMethodAttachedAt: new Date(clock.now()) } },
-      );
+      const noted = await customers.updateOne(ofCustomers(stripeCustomerId), {
+        $set: { paymentMethodAttachedAt: new Date(clock.now()) },
+      });
       return noted.matchedCount === 1;
     },
   };

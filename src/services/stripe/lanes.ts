@@ -101,13 +101,15 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
         const told = [...twinIds, ...found.map(({ _id }) => _id)];
         const twins = await events
           .find(
-            { state: APPLIED, $or: [{ _id: { $in: twinIds } }, { twinId: { $in: told } }] },
-            { projection: { twinId: 1 } },
+            // The state is looked at here: an index that begins with it would be all that was ever applied.
+            { $or: [{ _id: { $in: twinIds } }, { twinId: { $in: told, $type: 'string' } }] },
+            { projection: { twinId: 1, state: 1 } },
           )
           .limit(2 * MAX_TWINS)
           .toArray();
-        if (twins.length === 0) return true;
-        const done = new Set(twins.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
+        const applied = twins.filter(({ state }) => state === APPLIED);
+        if (applied.length === 0) return true;
+        const done = new Set(applied.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
         const again = found.filter(({ _id, twinId }) => done.has(twinId ?? _id)).map(({ _id }) => _id);
         await end(IGNORED, 'the same change came in the other format', { _id: { $in: again } });
         return again.length < count;

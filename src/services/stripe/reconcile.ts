@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
 import { serviceUnavailable } from '../../errors.js';
+import { ofCustomers } from '../../models/billingCustomer.js';
 import type { Models } from '../../models/models.js';
 import {
   type Mend,
@@ -146,7 +147,7 @@ export function createReconcile(deps: {
     async customers(run) {
       const page = await stripe.customers.list({ limit: PAGE, ...after(run.cursor) });
       const ids = page.data.map(({ id }) => id);
-      const known = await customers.find({ stripeCustomerId: { $in: ids } }).toArray();
+      const known = await customers.find(ofCustomers(...ids)).toArray();
       const emailOf = new Map(known.map(({ stripeCustomerId, email }) => [stripeCustomerId, email]));
       const odd = page.data.filter(({ id, email, metadata }) =>
         emailOf.has(id) ? emailOf.get(id) !== email : metadata.tenant_id,
@@ -156,7 +157,7 @@ export function createReconcile(deps: {
         odd.map(({ id }) => id),
       );
       // For the next phase, which looks for those that Stripe did not list.
-      await customers.updateMany({ stripeCustomerId: { $in: ids } }, { $set: { seenInRun: run._id } });
+      await customers.updateMany(ofCustomers(...ids), { $set: { seenInRun: run._id } });
       const seen = run.seen.customers + ids.length;
       return pageOf(page, seen, seen / (await models.billingCustomers.estimatedDocumentCount()));
     },

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../clock.js';
+import { ofCustomers } from '../../models/billingCustomer.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { Tiers } from '../tiers/tiers.js';
@@ -201,11 +202,12 @@ export function createSubscriptionSync(deps: {
   async function suspects(listed: readonly Stripe.Subscription[]): Promise<string[]> {
     const idOf = ({ customer }: Stripe.Subscription) =>
       typeof customer === 'string' ? customer : customer.id;
-    const which = { stripeCustomerId: { $in: [...new Set(listed.map(idOf))] } };
-    const [known, tied] = await Promise.all([
-      subscriptions.find(which).lean<BillingSubscriptionDoc[]>(),
-      models.billingCustomers.find(which, { stripeCustomerId: 1 }).lean<{ stripeCustomerId: string }[]>(),
-    ]);
+    const tied = await models.billingCustomers
+      .find(ofCustomers(...new Set(listed.map(idOf))), { stripeCustomerId: 1 })
+      .lean<{ _id: string; stripeCustomerId: string }[]>();
+    const known = await subscriptions
+      .find({ _id: { $in: tied.map(({ _id }) => _id) } })
+      .lean<BillingSubscriptionDoc[]>();
     const storedOf = new Map(known.map((stored) => [stored.stripeCustomerId, stored]));
     const ours = new Set(tied.map(({ stripeCustomerId }) => stripeCustomerId));
     const odd = listed.filter((subscription) => {
