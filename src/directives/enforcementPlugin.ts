@@ -2,7 +2,7 @@ import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
-import { type BillingError, serviceUnavailable } from '../errors.js';
+import { type BillingError, badInput, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
@@ -64,6 +64,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const { contextValue: context, document, operation } = request;
     if (context.apiKey !== null)
       context.principal = await authenticator.authenticate(context.apiKey, context.address);
+    if (operation && !schema.getRootType(operation.operation))
+      throw badInput('query', `is a ${operation.operation}, and this API has none`);
     const variables = operation && coerceVariables(schema, operation, request.request.variables);
     // Variables that do not fit are told by the execution, which then runs nothing.
     if (!document || !operation || !variables) return;

@@ -205,7 +205,7 @@ export function planOperation(
     metered: fields.some(({ calls }) => calls > 0),
     calls: fields.reduce((sum, { calls }) => sum + calls, 0),
     features: [...new Set(fields.flatMap(({ rule }) => rule.features))],
-    fieldLimits: fields.flatMap(({ rule }) => (rule.fieldLimit ? [rule.fieldLimit] : [])),
+    fieldLimits: fields.flatMap(({ rule }) => rule.fieldLimits),
   };
 }
 

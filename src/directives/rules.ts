@@ -18,7 +18,8 @@ export interface FieldRule {
   coordinate: string;
   /** Calls it costs; null: not metered. */
   cost: number | null;
-  fieldLimit: FieldLimit | null;
+  /** Its own; of an interface's field those of all that may be behind it. */
+  fieldLimits: FieldLimit[];
   /** Its own and its type's. */
   features: string[];
   /** The argument that names what is stored. */
@@ -59,15 +60,25 @@ export function readRules(schema: GraphQLSchema, options: RulesOptions = { needA
   const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
   for (const type of types) {
     if (!isObjectType(type) && !isInterfaceType(type)) continue;
-    const isGuarded = needAccess && isObjectType(type) && roots.includes(type);
+    const isRoot = isObjectType(type) && roots.includes(type);
     for (const field of Object.values(type.getFields())) {
-      const rule = readField({ schema, type, field, features, resources, storesMemories, isGuarded, faults });
+      const rule = readField({
+        schema,
+        type,
+        field,
+        features,
+        resources,
+        storesMemories,
+        isRoot,
+        needAccess,
+        faults,
+      });
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
   for (const type of types.filter(isInterfaceType)) {
     for (const field of Object.keys(type.getFields())) {
-      const rule = commonRule(schema, type, field, rules, faults);
+      const rule = commonRule(schema, type, field, rules);
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
@@ -93,7 +104,6 @@ function commonRule(
   type: GraphQLInterfaceType,
   field: string,
   rules: Rules,
-  faults: string[],
 ): FieldRule | null {
   const coordinate = `${type.name}.${field}`;
   const all = [type, ...schema.getPossibleTypes(type)].flatMap(
@@ -101,18 +111,12 @@ function commonRule(
   );
   const [first] = all;
   if (!first) return null;
-  const limits = all.flatMap(({ fieldLimit }) => fieldLimit ?? []);
-  if (limits.some(({ max, window }) => max !== limits[0]?.max || window !== limits[0]?.window)) {
-    faults.push(
-      `${coordinate} @rateLimited: its implementations differ in max or window; they must be alike`,
-    );
-  }
   const costs = all.flatMap(({ cost }) => cost ?? []);
   return {
     ...first,
     coordinate,
     cost: costs.length > 0 ? Math.max(...costs) : null,
-    fieldLimit: limits[0] ? { ...limits[0], field: coordinate } : null,
+    fieldLimits: all.flatMap(({ fieldLimits }) => fieldLimits),
     features: [...new Set(all.flatMap(({ features }) => features))],
   };
 }
@@ -124,13 +128,13 @@ interface FieldToRead {
   features: ReadonlySet<string> | null;
   resources: ReadonlySet<string> | null;
   storesMemories: boolean;
-  /** Whether it must say who may select it. */
-  isGuarded: boolean;
+  isRoot: boolean;
+  needAccess: boolean;
   faults: string[];
 }
 
 function readField(read: FieldToRead): FieldRule | null {
-  const { schema, type, field, isGuarded, faults } = read;
+  const { schema, type, field, isRoot, faults } = read;
   const coordinate = `${type.name}.${field.name}`;
   const fault = (directive: string, problem: string) =>
     faults.push(`${coordinate} @${directive}: ${problem}`);
@@ -164,6 +168,10 @@ function readField(read: FieldToRead): FieldRule | null {
   if (storageArg !== null && !field.args.some((arg) => arg.name === storageArg)) {
     fault('storageQuota', `the field has no argument "${storageArg}"`);
   }
+  if (storageArg !== null && !isRoot) {
+    // How often it is executed is not known before it runs.
+    fault('storageQuota', 'only a field of Query, Mutation or Subscription can store');
+  }
   const storedResource = storageQuota?.resource == null ? null : String(storageQuota.resource);
   if (storedResource !== null && read.resources && !read.resources.has(storedResource)) {
     fault('storageQuota', `the catalogue has no resource ${storedResource}`);
@@ -176,12 +184,21 @@ function readField(read: FieldToRead): FieldRule | null {
       fault('requiresFeature', `the catalogue has no feature ${feature}`);
   }
   const access = (field.extensions.access as Access | undefined) ?? null;
-  if (isGuarded && access === null) faults.push(`${coordinate}: says not who may select it`);
+  if (read.needAccess && isRoot && access === null) faults.push(`${coordinate}: says not who may select it`);
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
   return asksNothing
     ? null
-    : { coordinate, cost, fieldLimit, features, storageArg, storedResource, access, check };
+    : {
+        coordinate,
+        cost,
+        fieldLimits: fieldLimit ? [fieldLimit] : [],
+        features,
+        storageArg,
+        storedResource,
+        access,
+        check,
+      };
 }
 
 function readFieldLimit(

@@ -7,9 +7,9 @@ import type { Passage } from './guard.js';
 export interface OperationRequest {
   /** Valid for the schema. */
   document: DocumentNode;
-  operationName?: string | null;
+  operationName?: string | null | undefined;
   /** As the client sent them. */
-  variables?: Record<string, unknown> | null;
+  variables?: Record<string, unknown> | null | undefined;
   /** What the execution will be given. */
   context: object;
 }

@@ -101,7 +101,9 @@ export function createBillingClient(options: {
       body: JSON.stringify({ query, variables }),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    const { data, errors } = (await response.json()) as GraphQLAnswer<T>;
+    const answer = (await response.json().catch(() => null)) as GraphQLAnswer<T> | null;
+    if (!answer) throw new ServerRefusal(response.status, null, `what is at ${endpoint} answers no GraphQL`);
+    const { data, errors } = answer;
     if (data && !errors) return data;
     const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
     throw new ServerRefusal(response.status, extensions?.code ?? null, message);
@@ -121,6 +123,8 @@ export function createBillingClient(options: {
       const { decideOperations } = await ask<{ decideOperations: DecisionAnswer[] }>(DECIDE, {
         operations: operations.map(operationInput),
       });
+      if (decideOperations.length !== operations.length)
+        throw new Error(`The billing server decided ${decideOperations.length} of ${operations.length}`);
       return decideOperations.map(decisionOf);
     },
     async free(tenantId, amounts) {

@@ -2,6 +2,7 @@ import { type Logger, pino } from 'pino';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { startAgreedClock } from '../agreedClock.js';
 import { connectDatabase } from '../database.js';
+import { badInput } from '../errors.js';
 import { createModels } from '../models/models.js';
 import { createCallerLimits } from '../services/limits/callerLimits.js';
 import { createLimitServices } from '../services/limits/limitServices.js';
@@ -51,11 +52,23 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     features: new Set(catalogue.features),
     resources: new Set(catalogue.resources),
     take: createCallerLimits(services),
-    free: (tenantId, amounts) => services.storage.free(tenantId, amounts),
+    async free(tenantId, amounts) {
+      checkAmounts(amounts, ['bytes', ...catalogue.resources]);
+      await services.storage.free(tenantId, amounts);
+    },
     async close() {
       await services.stop();
       clock.stop();
       await connection.close();
     },
   };
+}
+
+/** As the billing server's API does. @throws BAD_USER_INPUT */
+function checkAmounts(amounts: Readonly<Record<string, number>>, resources: readonly string[]): void {
+  for (const [resource, amount] of Object.entries(amounts)) {
+    if (!resources.includes(resource)) throw badInput(resource, `is none of ${resources.join(', ')}`);
+    if (!Number.isSafeInteger(amount) || amount < 0)
+      throw badInput(resource, `must be a whole number from 0, not ${amount}`);
+  }
 }

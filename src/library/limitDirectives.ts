@@ -24,4 +24,4 @@ export const limitDirectives: DocumentNode = parse(
 );
 
 /** The same as text. */
-export const limitDirectivesSdl: string = print(limitDirectives);
+export const limitDirectivesSdl: string = `${print(limitDirectives)}\n`;

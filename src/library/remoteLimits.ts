@@ -62,10 +62,12 @@ const UNKNOWN_KEY_MS = 5_000;
 
 /**
  * Decides by asking a billing server: what arrives while some requests are under way shares the next.
- * @throws an Error when the server answers, but not to this key
+ * @throws an Error for options that make no sense, all told at once, and when the server answers, but not as a billing
+ *   server does to a service key
  */
 export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits> {
   const { whenAway, timeoutMs = DEFAULT_TIMEOUT_MS, onAway = warn } = options;
+  checkOptions(options);
   const client = createBillingClient({ ...options, timeoutMs });
   const upgradeUrl = new URL('upgrade', options.url.endsWith('/') ? options.url : `${options.url}/`).href;
   const concurrency = createConcurrency();
@@ -89,7 +91,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   }
 
   async function decideAll(waiting: WaitingOperation[]): Promise<void> {
-    for (const batch of inBatches(waiting)) await decideBatch(batch);
+    for (const batch of inBatches(waiting, partsDecided)) await decideBatch(batch);
   }
 
   async function decideBatch(batch: WaitingOperation[]): Promise<void> {
@@ -109,21 +111,26 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   async function decideApart(batch: WaitingOperation[], error: Error): Promise<void> {
     const [first, ...others] = batch;
     if (others.length === 0) return first?.reject(badInput('query', `cannot be decided: ${error.message}`));
-    const middle = Math.ceil(batch.length / 2);
-    await decideBatch(batch.slice(0, middle));
-    await decideBatch(batch.slice(middle));
+    for (const half of halvesOf(batch)) await decideBatch(half);
   }
 
-  /** Once: a call must not be given back twice. What is lost stays counted. */
   async function endAll(waiting: WaitingEnd[]): Promise<void> {
-    for (let from = 0; from < waiting.length; from += MAX_OPERATIONS) {
-      const batch = waiting.slice(from, from + MAX_OPERATIONS);
-      if (!isKnownAway()) {
-        await client.end(batch.map(({ ended }) => ended)).catch((error: Error) => {
-          if (!isRefusedInput(error)) isAway(error);
-        });
-      }
+    for (const batch of inBatches(waiting, partsEnded)) {
+      await endBatch(batch);
       for (const { resolve } of batch) resolve();
+    }
+  }
+
+  /** Once: a call must not be given back twice. What is lost stays counted; what is refused was not given back. */
+  async function endBatch(batch: readonly WaitingEnd[]): Promise<void> {
+    if (isKnownAway()) return;
+    try {
+      await client.end(batch.map(({ ended }) => ended));
+    } catch (thrown) {
+      const error = thrown as Error;
+      if (!isRefusedInput(error)) return isAway(error);
+      if (batch.length === 1) return onAway(error);
+      for (const half of halvesOf(batch)) await endBatch(half);
     }
   }
 
@@ -231,7 +238,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   try {
     catalogue = await client.catalogue();
   } catch (error) {
-    if (error instanceof ServerRefusal && REFUSED_KEY_CODES.includes(error.code)) throw error;
+    if (isMistake(error as Error)) throw error;
     isAway(error as Error);
   }
 
@@ -247,7 +254,32 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   };
 }
 
-const REFUSED_KEY_CODES: readonly unknown[] = [ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN];
+/** Of the options: the server will never answer otherwise. */
+const isMistake = (error: Error): boolean =>
+  error instanceof ServerRefusal && error.status >= 400 && error.status < 500 && error.status !== 429;
+
+const MAX_TIMEOUT_MS = 600_000;
+
+/** @throws an Error that lists every fault */
+function checkOptions({
+  url,
+  serviceKey,
+  whenAway,
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+}: RemoteLimitsOptions): void {
+  const faults: string[] = [];
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    faults.push('url must be that of a billing server, such as http://127.0.0.1:4000');
+  if (typeof serviceKey !== 'string' || !parseKey(serviceKey))
+    faults.push('serviceKey must be a key that createApiKey made: check that it was copied whole');
+  if (whenAway !== 'refuse' && whenAway !== 'allow') faults.push("whenAway must be 'refuse' or 'allow'");
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
+    faults.push(`timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`);
+  if (faults.length > 0)
+    throw new Error(
+      `remoteLimits has ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`,
+    );
+}
 
 const isRefusedInput = (error: Error): boolean =>
   error instanceof ServerRefusal && (error.code === ErrorCode.BAD_USER_INPUT || error.status === 413);
@@ -272,12 +304,18 @@ function checkBounds(demand: Demand): void {
     throw badInput('query', `has an alias of more than ${MAX_NAME_LENGTH} characters`);
 }
 
+const partsDecided = ({ operation }: WaitingOperation): number =>
+  partsOf(operation.demand).reduce((sum, count) => sum + count, 0);
+
+const partsEnded = ({ ended: { unearned, keptHoldIds, releasedHoldIds } }: WaitingEnd): number =>
+  unearned.length + keptHoldIds.length + releasedHoldIds.length;
+
 /** As much as goes into a request each. */
-function* inBatches(waiting: readonly WaitingOperation[]): Generator<WaitingOperation[]> {
-  let batch: WaitingOperation[] = [];
+function* inBatches<T>(waiting: readonly T[], partsOfItem: (item: T) => number): Generator<T[]> {
+  let batch: T[] = [];
   let parts = 0;
   for (const item of waiting) {
-    const more = partsOf(item.operation.demand).reduce((sum, count) => sum + count, 0);
+    const more = partsOfItem(item);
     if (batch.length === MAX_OPERATIONS || (batch.length > 0 && parts + more > MAX_BATCH_PARTS)) {
       yield batch;
       batch = [];
@@ -287,6 +325,11 @@ function* inBatches(waiting: readonly WaitingOperation[]): Generator<WaitingOper
     parts += more;
   }
   if (batch.length > 0) yield batch;
+}
+
+function halvesOf<T>(batch: readonly T[]): [T[], T[]] {
+  const middle = Math.ceil(batch.length / 2);
+  return [batch.slice(0, middle), batch.slice(middle)];
 }
 
 const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 1_000);

@@ -155,7 +155,7 @@ function entityRule({ type, key, like }: Entity<never>, rules: Rules): EntityRul
   const rule: FieldRule | undefined = rules.get(like);
   if (!rule) throw new Error(`The entity ${type} is like ${like}, which is no root field`);
   // They count fields, and what a field's argument stores; a representation is neither.
-  if (rule.fieldLimit || rule.storageArg !== null) {
+  if (rule.fieldLimits.length > 0 || rule.storageArg !== null) {
     throw new Error(`The entity ${type} cannot be like ${like}, which has a limit of its own`);
   }
   return { key, rule };

@@ -273,7 +273,7 @@ describe('entities that a gateway fetches', () => {
   `);
   const nothing = {
     cost: null,
-    fieldLimit: null,
+    fieldLimits: [],
     features: [],
     storageArg: null,
     storedResource: null,

@@ -57,7 +57,7 @@ describe('the rules of a schema', () => {
     );
     const nothing = {
       cost: null,
-      fieldLimit: null,
+      fieldLimits: [],
       features: [],
       storageArg: null,
       storedResource: null,
@@ -71,7 +71,7 @@ describe('the rules of a schema', () => {
         ...nothing,
         coordinate: 'Query.five',
         cost: 5,
-        fieldLimit: { field: 'Query.five', max: 3, window: '10s' },
+        fieldLimits: [{ field: 'Query.five', max: 3, window: '10s' }],
         features: ['FEDERATION'],
       },
       'Query.store': { ...nothing, coordinate: 'Query.store', storageArg: 'input' },
@@ -80,7 +80,7 @@ describe('the rules of a schema', () => {
         ...nothing,
         coordinate: 'Query.costsNothing',
         cost: 0,
-        fieldLimit: { field: 'Query.costsNothing', max: 10_000, window: '31d' },
+        fieldLimits: [{ field: 'Query.costsNothing', max: 10_000, window: '31d' }],
       },
     });
   });

@@ -62,7 +62,7 @@ describe('the names', () => {
 
   it('change no rule: limits of a field are counted together, whichever way it is called', () => {
     expect([...subgraph.rules.values()]).toEqual([...rules.values()]);
-    expect(subgraph.rules.get('Mutation.createApiKey')?.fieldLimit?.field).toBe('Mutation.createApiKey');
+    expect(subgraph.rules.get('Mutation.createApiKey')?.fieldLimits[0]?.field).toBe('Mutation.createApiKey');
   });
 });
 

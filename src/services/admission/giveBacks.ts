@@ -46,7 +46,8 @@ export function createGiveBacks(deps: { models: Models; log: Logger; instance: s
     const paths = [...callPaths(charges, hourOf(atMs))].map(([path, take]) => [path, less(path, take)]);
     const counted = `takenBack.${instance}`;
     await models.usageDays.collection.updateOne(
-      { _id: dayId as never, [counted]: { $not: { $gte: sequence } } },
+      // Of another service: more than was ever charged is not given back.
+      { _id: dayId as never, [counted]: { $not: { $gte: sequence } }, calls: { $gte: calls } },
       [
         {
           $set: {

@@ -165,6 +165,8 @@ export function createSoleLedger(deps: {
     const { atMs } = item.used;
     const minute = minuteOf(atMs);
     const calls = sumOf(item.charges);
+    // Of another service: more than was ever charged is not given back.
+    if (calls > view.calls) return;
     const overage = subtractCalls(view, calls, minute);
     const paths = callPaths(item.charges, hourOf(atMs));
     if (overage > 0) paths.set(OVERAGE_PATH, overage);

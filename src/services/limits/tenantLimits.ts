@@ -3,7 +3,7 @@ import { type BillingError, featureNotAvailable, rateLimited, storageQuotaExceed
 import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
 import type { Concurrency } from '../admission/concurrency.js';
 import type { FieldLimit } from '../admission/fieldLimit.js';
-import type { FieldLimits } from '../admission/fieldLimits.js';
+import type { FieldLimits, FullWindow } from '../admission/fieldLimits.js';
 import { endOfDay, endOfMinute } from '../admission/windows.js';
 import type { Storage, StorageAmounts, StorageHold } from '../storage/storage.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
@@ -125,12 +125,17 @@ export function createTenantLimits(deps: {
   function fieldRefused(
     entitlement: Entitlement,
     { field, max, window }: FieldLimit,
-    resetsAt: Date,
+    full: FullWindow,
   ): BillingError {
     const { tier } = entitlement;
+    const { remaining } = full;
+    const resetsAt = full.resetsAt ?? new Date(clock.now());
+    const hint = full.resetsAt
+      ? `There is room again at ${resetsAt.toISOString()}`
+      : 'One operation selects more than that: split it';
     return rateLimited(
-      `Rate limit exceeded (${max} calls of ${field} in ${window}). There is room again at ${resetsAt.toISOString()}`,
-      { limit: max, window, remaining: 0, resetsAt, tier, upgradeUrl: upgradeUrl() },
+      `Rate limit exceeded (${max} calls of ${field} in ${window}). ${hint}`,
+      { limit: max, window, remaining, resetsAt, tier, upgradeUrl: upgradeUrl() },
       (resetsAt.getTime() - clock.now()) / 1000,
     );
   }
@@ -170,10 +175,24 @@ export function createTenantLimits(deps: {
     await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
   }
 
+  /** All or none. */
   async function takeFieldLimits(demand: Demand, entitlement: Entitlement): Promise<BillingError | null> {
-    for (const limit of demand.fieldLimits) {
-      const full = await fieldLimits.take(entitlement.tenantId, limit);
-      if (full) return fieldRefused(entitlement, limit, full.resetsAt);
+    const { tenantId } = entitlement;
+    const taken: { limit: FieldLimit; calls: number }[] = [];
+    const giveBack = () =>
+      Promise.all(taken.map(({ limit, calls }) => fieldLimits.giveBack(tenantId, limit, calls)));
+    for (const { limit, calls } of callsByField(demand.fieldLimits)) {
+      try {
+        const full = await fieldLimits.take(tenantId, limit, calls);
+        if (full) {
+          await giveBack();
+          return fieldRefused(entitlement, limit, full);
+        }
+        taken.push({ limit, calls });
+      } catch (error) {
+        giveBack().catch(() => undefined);
+        throw error;
+      }
     }
     return null;
   }
@@ -261,6 +280,17 @@ export function createTenantLimits(deps: {
       }
     },
   };
+}
+
+/** How often an operation selects each field that has a limit of its own. */
+function callsByField(limits: readonly FieldLimit[]): Iterable<{ limit: FieldLimit; calls: number }> {
+  const byField = new Map<string, { limit: FieldLimit; calls: number }>();
+  for (const limit of limits) {
+    const known = byField.get(limit.field);
+    if (known) known.calls++;
+    else byField.set(limit.field, { limit, calls: 1 });
+  }
+  return byField.values();
 }
 
 /** Past the day's quota a tenant may have paid for more, or could. */

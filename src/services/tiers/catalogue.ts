@@ -8,11 +8,14 @@ const smallCount = count.max(2 ** 31 - 1);
 const name = z.string().regex(/^[A-Z][A-Z0-9_]{0,39}$/, 'must be an upper-case name such as PRO');
 
 /** Fields of a storage account that are no resource of a team's own. */
-const TAKEN_NAMES = ['memories', 'embeddings', 'bytes', 'holds', 'dimensions', 'id', 'at', 'elsewhere'];
+const OWN_FIELDS = ['memories', 'embeddings', 'bytes', 'holds', 'dimensions', 'id', 'at', 'elsewhere'];
+/** What each object has means something else. */
+const TAKEN_NAMES = [...OWN_FIELDS, ...Object.getOwnPropertyNames(Object.prototype)];
 const resourceName = z
   .string()
   .regex(/^[a-z][A-Za-z0-9]{0,39}$/, 'must be a name such as products')
-  .refine((resource) => !TAKEN_NAMES.includes(resource) && !(resource in {}), 'is a name that is taken');
+  // As a pattern, so that the JSON Schema has it.
+  .regex(new RegExp(`^(?!(?:${TAKEN_NAMES.join('|')})$)`), 'is a name that is taken');
 
 export const limitsSchema = z.strictObject({
   apiCallsPerDay: count.describe('Calls in a UTC day.'),
@@ -135,4 +138,6 @@ export const catalogueJsonSchema = (): object => ({
   ...z.toJSONSchema(fileSchema, { io: 'input' }),
 });
 
-const textOf = ({ path, message }: Fault): string => `${path.join('.') || 'catalogue'}: ${message}`;
+/** Of a key that is wrong it is said why. */
+const textOf = ({ path, message, issues = [] }: Fault): string =>
+  `${path.join('.') || 'catalogue'}: ${issues.map((issue) => issue.message).join('; ') || message}`;

@@ -8,6 +8,8 @@ export interface Fault {
   message: string;
   /** Of what kind, for a fault of form. */
   code?: string;
+  /** What is wrong with a key. */
+  issues?: readonly { message: string }[];
 }
 
 /** What each tier must say, or take over. */
