@@ -18,7 +18,12 @@ const { values } = parseArgs({ options: { help: { type: 'boolean' } } });
 if (values.help) {
   console.log(HELP);
 } else {
-  const { catalogue, subgraph } = readConfig();
-  const schema = buildSchema([...resolvers], catalogue);
-  process.stdout.write(buildSubgraph(schema, readRules(schema), entities, subgraph).sdl);
+  try {
+    const { catalogue, subgraph } = readConfig();
+    const schema = buildSchema([...resolvers], catalogue);
+    process.stdout.write(buildSubgraph(schema, readRules(schema), entities, subgraph).sdl);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    process.exitCode = 1;
+  }
 }

@@ -35,7 +35,7 @@ export interface YogaLimitsPlugin {
   onSubscribe(
     hook: ExecutionHook,
   ): Promise<{ onSubscribeResult(done: { result: unknown }): Promise<void> } | undefined>;
-  onResponse(hook: ResponseHook): void;
+  onResponse(hook: ResponseHook): Promise<void>;
 }
 
 /**
@@ -47,6 +47,8 @@ export function yogaLimits(): YogaLimitsPlugin {
   let enforced: Enforced | undefined;
   let behindGateway = false;
   const headersOf = new WeakMap<object, ReadonlyMap<string, string>>();
+  /** Of a request: a batch has several. */
+  const passagesOf = new WeakMap<object, Passage[]>();
 
   async function begin({ args, setResultAndStopExecution }: ExecutionHook): Promise<Passage | null> {
     const { schema, document, contextValue, variableValues, operationName } = args;
@@ -60,7 +62,10 @@ export function yogaLimits(): YogaLimitsPlugin {
       const address = enforced.address(contextValue);
       const passage = await enforced.guard.begin({ document, operation, variables, apiKey, address });
       enforced.admit(contextValue as object, { operation }, passage);
-      if (request) headersOf.set(request, passage.headers);
+      if (request) {
+        headersOf.set(request, passage.headers);
+        passagesOf.set(request, [...(passagesOf.get(request) ?? []), passage]);
+      }
       return passage;
     } catch (thrown) {
       if (!(thrown instanceof BillingError)) throw thrown;
@@ -107,8 +112,10 @@ export function yogaLimits(): YogaLimitsPlugin {
       if (!passage) return undefined;
       return { onSubscribeResult: ({ result }) => end(passage, result) };
     },
-    onResponse({ request, response }) {
+    async onResponse({ request, response }) {
       for (const [name, value] of headersOf.get(request) ?? []) response?.headers.set(name, value);
+      // One that another plugin cut short was not told as done. What it has stored nobody knows: it counts as stored.
+      for (const passage of passagesOf.get(request) ?? []) await passage.end({ errors: [], hasData: true });
     },
   };
 }

@@ -389,6 +389,12 @@ describe('good input at the very edge is taken', () => {
   });
 });
 
+it('a subscription is refused as the client’s mistake: this API has none', async () => {
+  const { status, errors } = await server.gql('subscription { usage }', { key: tenant.key });
+  expect(status).toBe(400);
+  expect(errors[0]?.extensions.code).toMatch(/^(BAD_USER_INPUT|GRAPHQL_VALIDATION_FAILED)$/);
+});
+
 describe('numbers that JSON cannot hold', () => {
   it('an embedding with an infinite number is refused: no answer could ever show it', async () => {
     const before = await state();

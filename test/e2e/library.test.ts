@@ -215,6 +215,8 @@ describe.each([
         holds: 0,
       });
       const { key } = tenant;
+      for (const wrong of [{ memories: 1 }, { suns: 1 }, { lamps: 0.5 }, { lamps: -1 }, { holds: 1 }])
+        await expect(limits.free(tenant.id, wrong), JSON.stringify(wrong)).rejects.toThrow();
       await limits.free(tenant.id, { lamps: 2, bytes: 2 * lampBytes });
       const two = 'mutation { keepAll(lamps: [{ name: "one" }, { name: "one" }]) }';
       expect((await team.ask(two, key)).data).toEqual({ keepAll: 1 });

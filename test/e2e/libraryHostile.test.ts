@@ -1,6 +1,7 @@
-import { buildSchema, parse, subscribe } from 'graphql';
+import { parse, subscribe } from 'graphql';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { enforceLimits, type Limits, limitDirectivesSdl, remoteLimits } from '../../src/library/index.js';
+import { type Limits, remoteLimits } from '../../src/library/index.js';
+import { ApiKeyScope } from '../../src/services/identity/principal.js';
 import { createServiceKey } from '../support/federation.js';
 import { ask, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
@@ -16,11 +17,12 @@ import {
 /** What users of a team's server may send to it, and how they may not come by more than they have. */
 let billing: TestServer;
 let limits: Limits;
+let serviceKey: string;
 const away: Error[] = [];
 
 beforeAll(async () => {
   billing = await startTestServer({ env: { CATALOG_FILE: catalogueFile(storingCatalogue({ lamps: 5 })) } });
-  const serviceKey = await createServiceKey(billing);
+  serviceKey = await createServiceKey(billing);
   const onAway = (error: Error) => void away.push(error);
   limits = await remoteLimits({ url: billing.url, serviceKey, whenAway: 'refuse', onAway });
 });
@@ -245,24 +247,152 @@ describe('subscriptions', () => {
   });
 });
 
+describe('a field’s own window', () => {
+  it('is not used up by an operation that is refused: it takes all or nothing', async () => {
+    const tenant = await tenantWith(50);
+    const team = await startPlain(teamSchema(limits));
+    const ask = async (query: string) => (await team.ask(query, tenant.key)).errors[0]?.extensions;
+    expect(await ask('{ a: seldom b: seldom c: seldom }')).toMatchObject({
+      code: 'RATE_LIMITED',
+      remaining: 2,
+    });
+    expect(await ask('{ seldom other: rare third: rare }')).toMatchObject({ window: '1d', remaining: 1 });
+    expect(await ask('{ a: seldom b: seldom rare }')).toBeUndefined();
+    expect(await ask('{ seldom }')).toMatchObject({ code: 'RATE_LIMITED', remaining: 0 });
+  });
+
+  it('is the same one through an interface', async () => {
+    const tenant = await tenantWith(50);
+    const team = await startPlain(teamSchema(limits));
+    const selected = ['{ thing { weight } }', '{ lampThing { weight } }'];
+    const codes: unknown[] = [];
+    for (const query of [...selected, ...selected, ...selected])
+      codes.push((await team.ask(query, tenant.key)).errors[0]?.extensions.code);
+    expect(codes).toEqual([undefined, undefined, undefined, ...Array(3).fill('RATE_LIMITED')]);
+  });
+});
+
+describe('a service that gives back more than was charged', () => {
+  it('gives back nothing', async () => {
+    const tenant = await tenantWith(50);
+    await billing.gql('mutation { consume(input: { endpoint: "jobs", cost: 3 }) { allowed } }', {
+      key: tenant.key,
+    });
+    const { errors } = await billing.gql(
+      `mutation ($operations: [EndedOperationInput!]!) { endOperations(operations: $operations) }`,
+      {
+        key: serviceKey,
+        variables: {
+          operations: [
+            {
+              tenantId: tenant.id,
+              chargedAt: new Date().toISOString(),
+              unearned: [{ endpoint: 'jobs', cost: 1_000_000 }],
+              keptHolds: [],
+              releasedHolds: [],
+            },
+          ],
+        },
+      },
+    );
+    expect(errors).toEqual([]);
+    expect(await callsOf(tenant)).toBe(3);
+  });
+});
+
+describe('options that make no sense', () => {
+  it('are told at the start, all at once', async () => {
+    const options = { url: 'billing', serviceKey: 'a\nb', whenAway: 'maybe' as never, timeoutMs: -1 };
+    await expect(remoteLimits(options)).rejects.toThrow(
+      /4 fault.*\n.*url must.*\n.*serviceKey must.*\n.*whenAway must.*\n.*timeoutMs must/,
+    );
+  });
+
+  it('are told when nothing answers GraphQL there: the server is not away', async () => {
+    const options = { url: `${billing.url}/elsewhere`, serviceKey, whenAway: 'allow' as const };
+    await expect(remoteLimits(options)).rejects.toThrow('The billing server answered 404');
+  });
+});
+
+describe('an operation that Yoga never tells as done', () => {
+  let isThrowing = true;
+  const throwing = () => [
+    {
+      onExecute() {
+        if (isThrowing) throw new Error('of another plugin');
+      },
+    },
+  ];
+
+  it('does not keep its concurrent request when the client leaves and it is cancelled', async () => {
+    const tenant = await tenantWith(50, { concurrentRequests: 1 });
+    let end = () => {};
+    const slow = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const schema = teamSchema(limits, {}, () => slow);
+    const team = await startYoga(schema, ({ useExecutionCancellation }) => [useExecutionCancellation()]);
+    try {
+      const controller = new AbortController();
+      const left = fetch(team.url as string, {
+        method: 'POST',
+        signal: controller.signal,
+        headers: { 'content-type': 'application/json', 'x-api-key': tenant.key },
+        body: JSON.stringify({ query: '{ slow }' }),
+      }).catch((error: Error) => error.name);
+      await expect.poll(() => callsOf(tenant)).toBe(1);
+      controller.abort();
+      expect(await left).toBe('AbortError');
+      await expect.poll(async () => (await team.ask('{ lamp }', tenant.key)).data).toEqual({ lamp: 1 });
+    } finally {
+      end();
+      await team.stop();
+    }
+  });
+
+  it('does not keep its concurrent request when another plugin throws', async () => {
+    const tenant = await tenantWith(50, { concurrentRequests: 1 });
+    const team = await startYoga(teamSchema(limits), throwing);
+    try {
+      for (let i = 0; i < 3; i++) expect((await team.ask('{ lamp }', tenant.key)).status).toBe(500);
+      isThrowing = false;
+      expect((await team.ask('{ lamp }', tenant.key)).data).toEqual({ lamp: 1 });
+    } finally {
+      await team.stop();
+    }
+  });
+});
+
 describe('an operation that the billing server takes not', () => {
   it('is refused alone, whatever shares its request', async () => {
     const tenant = await tenantWith(1_000);
-    // An endpoint's name has at most 100 characters.
-    const long = 'a'.repeat(120);
-    const sdl = `${limitDirectivesSdl} type Query { lamp: Int @rateLimited ${long}: Int @rateLimited }`;
-    const team = await startPlain(enforceLimits(buildSchema(sdl), { limits }));
+    const caller = { apiKey: tenant.key, address: null, scope: ApiKeyScope.READ };
     const before = away.length;
-    const answers = await Promise.all(
-      times(60, (i) => (i % 20 === 7 ? `{ ${long} }` : '{ lamp }')).map((query) =>
-        team.ask(query, tenant.key),
+    const outcomes = await Promise.allSettled(
+      times(60, (i) => (i % 20 === 7 ? 'a'.repeat(120) : 'lamp')).map((endpoint) =>
+        limits.take(caller, {
+          charges: [{ endpoint, calls: 1 }],
+          features: [],
+          fieldLimits: [],
+          stores: new Map(),
+          concurrent: true,
+        }),
       ),
     );
-    const refused = answers.filter(({ errors }) => errors.length > 0);
-    expect(refused.map(({ errors }) => errors[0]?.extensions.code)).toEqual(Array(3).fill('BAD_USER_INPUT'));
-    expect(refused[0]?.errors[0]?.message).toContain('must have 1 to 100 printable characters');
+    const refused = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    expect(refused.map(({ reason }) => reason.extensions.code)).toEqual(Array(3).fill('BAD_USER_INPUT'));
+    expect(refused[0]?.reason.message).toContain('must have 1 to 100 printable characters');
     expect(await callsOf(tenant)).toBe(57);
     expect(away.length).toBe(before);
+  });
+
+  it('gives back what failed, however much that is, whatever else ends with it', async () => {
+    const tenant = await tenantWith(1_000_000);
+    const failing = times(100, (i) => `a${i}: broken`).join(' ');
+    const team = await startPlain(teamSchema(limits));
+    const answers = await Promise.all(times(60, () => `{ ${failing} }`).map((q) => team.ask(q, tenant.key)));
+    expect(answers.every(({ errors }) => errors.length === 100)).toBe(true);
+    await expect.poll(() => callsOf(tenant)).toBe(0);
   });
 
   it('costs more than can be counted', async () => {

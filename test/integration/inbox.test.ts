@@ -96,6 +96,38 @@ describe('waiting events', () => {
     expect(await side.models.leases.countDocuments()).toBe(0);
   }, 240_000);
 
+  it('cost no more with thousands of tenants and of events that were applied before', async () => {
+    const { subscription } = await subscribed();
+    const { inbox } = side.instance();
+    await inbox.receive(updated(subscription));
+    await applyAll(inbox);
+    const [one] = await eventsWith({ state: WebhookEventStatus.APPLIED });
+    const { models, database } = side;
+    const many = Array.from({ length: 3_000 }, (_, i) => `past_${i}`);
+    await models.webhookEvents.collection.insertMany(many.map((id) => ({ ...one, _id: id }) as never));
+    await models.billingCustomers.collection.insertMany(
+      many.map((id) => ({ _id: id, stripeCustomerId: `cus_${id}` }) as never),
+    );
+    await models.billingSubscriptions.collection.insertMany(
+      many.map((id) => ({ _id: id, stripeSubscriptionId: `sub_${id}`, status: 'active' }) as never),
+    );
+    const snapshot = updated(subscription);
+    const related = { id: subscription.id, type: 'subscription' };
+    const thin = thinOf(newId('evt'), 'v1.customer.subscription.updated', related, snapshot.id);
+    await database.connection.db?.command({ profile: 2 });
+    const again = side.instance().inbox;
+    await Promise.all([again.receive(snapshot), again.receive(thin)]);
+    await applyAll(again);
+    await database.connection.db?.command({ profile: 0 });
+    const [dearest] = await database.connection
+      .collection('system.profile')
+      .find({ ns: { $not: /mock_stripe/ } })
+      .sort({ docsExamined: -1 })
+      .limit(1)
+      .toArray();
+    expect(dearest?.docsExamined, JSON.stringify(dearest?.command)).toBeLessThan(20);
+  });
+
   it('that come while their object is being applied are applied after, with one more request', async () => {
     const { tenantId, subscription } = await subscribed();
     let answer = () => {};

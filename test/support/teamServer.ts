@@ -31,21 +31,26 @@ const SDL = /* GraphQL */ `
     shade: Int @rateLimited @requiresFeature(feature: SEMANTIC_SEARCH)
     federated: Int @requiresFeature(feature: FEDERATION)
     seldom: Int @rateLimited(cost: 0, max: 2, window: "1h")
+    rare: Int @rateLimited(cost: 0, max: 1, window: "1d")
     thing: Thing
+    lampThing: Lamp
     things: [Thing!]!
     broken: Int @rateLimited
     slow: Int @rateLimited
   }
   interface Thing {
     id: ID
+    weight: Int
     price: Int
   }
   type Lamp implements Thing {
     id: ID
+    weight: Int @rateLimited(cost: 0, max: 3, window: "1h")
     price: Int @rateLimited(cost: 3)
   }
   type Bulb implements Thing {
     id: ID
+    weight: Int
     price: Int @rateLimited
   }
   type Mutation {
@@ -89,9 +94,13 @@ export function teamSchema(
   const resolvers: Record<string, Record<string, (payload?: unknown) => unknown>> = {
     Query: {
       ...Object.fromEntries(
-        ['free', 'lamp', 'lamps', 'shade', 'federated', 'seldom'].map((name) => [name, counted(name)]),
+        ['free', 'lamp', 'lamps', 'shade', 'federated', 'seldom', 'rare'].map((name) => [
+          name,
+          counted(name),
+        ]),
       ),
-      thing: counted('thing', { __typename: 'Lamp', id: '1', price: 5 }),
+      thing: counted('thing', { __typename: 'Lamp', id: '1', price: 5, weight: 2 }),
+      lampThing: counted('lampThing', { __typename: 'Lamp', weight: 2 }),
       things: counted('things', [
         { __typename: 'Lamp', price: 5 },
         { __typename: 'Bulb', price: 6 },
@@ -153,9 +162,15 @@ export async function startApollo(schema: GraphQLSchema): Promise<TeamServer> {
 /** Not known to the compiler: its types would add the browser's, and its own to graphql's errors, in all files. */
 const YOGA: string = 'graphql-yoga';
 
-export async function startYoga(schema: GraphQLSchema): Promise<TeamServer> {
-  const { createYoga } = await import(YOGA);
-  const yoga = createYoga({ schema, plugins: [yogaLimits()], logging: false, batching: true });
+/** @param morePlugins given the package */
+export async function startYoga(
+  schema: GraphQLSchema,
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  morePlugins: (yoga: any) => object[] = () => [],
+): Promise<TeamServer> {
+  const loaded = await import(YOGA);
+  const plugins = [yogaLimits(), ...morePlugins(loaded)];
+  const yoga = loaded.createYoga({ schema, plugins, logging: false, batching: true });
   const server = createServer(yoga);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

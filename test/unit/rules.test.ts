@@ -126,6 +126,12 @@ describe('a directive that makes no sense stops the start', () => {
     expect(faults[0]?.startsWith('Query.wrong')).toBe(true);
   });
 
+  it('storage below a root field: how often it is executed is not known', () => {
+    expect(faultsOf('type Query { a: A }  type A { keep(input: Int): Int @storageQuota }')).toEqual([
+      'A.keep @storageQuota: only a field of Query, Mutation or Subscription can store',
+    ]);
+  });
+
   it('on a field whose name is too long to be counted', () => {
     const name = 'a'.repeat(100);
     expect(faultsOf(`type Query { ${name}: Int @rateLimited  ${name}a: Int @rateLimited(cost: 0) }`)).toEqual(
