@@ -72,7 +72,11 @@ export function createLaneWorker(deps: {
         // The lease runs out by itself, and somebody takes the lane again.
         log.warn({ err: error, lane }, 'the webhook worker could not reach the database; it tries again');
       })
-      .finally(() => active.delete(lane));
+      .finally(() => {
+        active.delete(lane);
+        // A look for lanes that is under way leaves this one out.
+        wanted = true;
+      });
     active.set(lane, applying);
   }
 

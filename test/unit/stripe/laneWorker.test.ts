@@ -54,3 +54,44 @@ it('ends when nothing is due, however busy it is elsewhere', async () => {
   expect(begunMs).toHaveLength(2);
   await worker.stop();
 });
+
+it('finds what came for a lane that ended while lanes were being looked for without it', async () => {
+  const lane = 'customer:cus_1';
+  let waiting = 1;
+  let applied = 0;
+  let looks = 0;
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const lanes: Lanes = {
+    async due(except) {
+      looks += 1;
+      const found = new Set(except).has(lane) || waiting === 0 ? [] : [lane];
+      if (looks === 2) {
+        waiting += 1;
+        end();
+        await vi.waitFor(() => expect(applied).toBe(1));
+      }
+      return found;
+    },
+    async claim() {
+      waiting -= 1;
+      const release = async () => {
+        applied += 1;
+      };
+      return { ...CLAIMED, release };
+    },
+  };
+  const effect = async () => {
+    await ended;
+    return { kind: 'applied' as const };
+  };
+  const worker = createLaneWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy: () => false });
+  worker.wake();
+  await vi.waitFor(() => expect(waiting).toBe(0));
+  worker.wake();
+  await worker.idle(10_000);
+  expect(applied).toBe(2);
+  await worker.stop();
+});
