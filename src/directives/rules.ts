@@ -35,6 +35,12 @@ export interface FieldRule {
 export type Rules = ReadonlyMap<string, FieldRule>;
 
 const MAX_COST = 1_000_000;
+/** A schema may bring definitions of its own: what they take besides would ask nothing. */
+const ARGUMENTS = new Map([
+  ['rateLimited', ['cost', 'max', 'window']],
+  ['requiresFeature', ['feature']],
+  ['storageQuota', ['arg', 'resource']],
+]);
 const NONE: ReadonlySet<string> = new Set();
 
 export interface RulesOptions {
@@ -148,10 +154,17 @@ function readField(read: FieldToRead): FieldRule | null {
     }
   };
   const uses = usesOn(field);
+  const typeUses = usesOn(type);
+  for (const { name, args } of [...typeUses, ...uses]) {
+    const known = ARGUMENTS.get(name);
+    for (const arg of Object.keys(args ?? {}).filter((arg) => known?.includes(arg) === false)) {
+      fault(name, `has no argument "${arg}": only ${known?.join(', ')}`);
+    }
+  }
   const argsOf = (directive: string) => uses.find(({ name }) => name === directive)?.args;
   const rateLimited = argsOf('rateLimited');
   const storageQuota = argsOf('storageQuota');
-  const features = [...usesOn(type), ...uses]
+  const features = [...typeUses, ...uses]
     .filter(({ name }) => name === 'requiresFeature')
     .map(({ args }) => String(args?.feature));
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { badInput } from '../errors.js';
+import { groupBy } from '../groups.js';
 import type { Models } from '../models/models.js';
 import type { UsageDayDoc } from '../models/usageDay.js';
 import type { Admission } from './admission/admission.js';
@@ -221,7 +222,7 @@ export function createUsage(deps: {
         .find({ $or: queries.map((query) => idsOf(query, nowMs)) })
         .lean<UsageDayDoc[]>();
       const byId = new Map(docs.map((doc) => [doc._id, doc]));
-      const daysOf = Map.groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
+      const daysOf = groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
       return queries.map((query) => {
         const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
         return readPeriod(query, today, daysOf.get(query.tenantId) ?? [], nowMs);
@@ -242,7 +243,7 @@ export function createUsage(deps: {
         case UsageGranularity.DAY:
           return days.map(({ day, doc }) => readDay(doc, day, terms));
         case UsageGranularity.MONTH:
-          return [...Map.groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
+          return [...groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
             (month) => readMonth(month, terms),
           );
       }

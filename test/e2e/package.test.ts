@@ -11,8 +11,10 @@ const run = promisify(execFile);
 /** What `npm pack` makes: who installs the library fetches as much. */
 const MAX_PACKED_BYTES = 450_000;
 const INSTALL_MS = 300_000;
+/** The oldest that docs/library.md promises, and that the MongoDB driver takes. */
+const OLDEST_NODE = '20.19.0';
 
-/** A project of a team's own, with nothing but the packed library and graphql. */
+/** A project of a team's own, with nothing but the packed library, graphql and the oldest Node. */
 let project: string;
 let billing: TestServer;
 let tarball: string;
@@ -26,7 +28,8 @@ beforeAll(async () => {
   tarball = join(project, filename);
   files = entries.map(({ path }: { path: string }) => path);
   await writeFile(join(project, 'package.json'), '{ "name": "lamps", "private": true, "type": "module" }');
-  await run('npm', ['install', '--no-audit', '--no-fund', tarball, 'graphql@16'], { cwd: project });
+  const packages = [tarball, 'graphql@16', `node@${OLDEST_NODE}`];
+  await run('npm', ['install', '--no-audit', '--no-fund', ...packages], { cwd: project });
   billing = await startTestServer();
 }, INSTALL_MS);
 afterAll(async () => {
@@ -38,11 +41,16 @@ afterAll(async () => {
 async function evaluate(program: string, env: Record<string, string> = {}): Promise<unknown> {
   const file = join(project, 'program.mjs');
   await writeFile(file, program);
-  const { stdout } = await run(process.execPath, [file], { cwd: project, env: { ...process.env, ...env } });
+  const node = join(project, 'node_modules', 'node', 'bin', 'node');
+  const { stdout } = await run(node, [file], { cwd: project, env: { ...process.env, ...env } });
   return JSON.parse(stdout);
 }
 
 describe('the packed library', () => {
+  it('runs on the oldest Node that is promised', async () => {
+    expect(await evaluate('console.log(JSON.stringify(process.versions.node))')).toBe(OLDEST_NODE);
+  });
+
   it('is small, and holds the compiled code alone', async () => {
     expect((await stat(tarball)).size).toBeLessThan(MAX_PACKED_BYTES);
     const others = files.filter((file) => !/^dist\/(src|scripts)\/.*\.(js|d\.ts)$/.test(file));

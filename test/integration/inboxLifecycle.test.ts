@@ -83,7 +83,10 @@ async function live(changes: readonly ChangeName[]) {
 function mortalInstance(crash: Plan['crashes'][number] | undefined) {
   let steps = 0;
   let isDead = false;
-  const died = Promise.withResolvers<void>();
+  let die = () => {};
+  const died = new Promise<void>((resolve) => {
+    die = resolve;
+  });
 
   async function step<T>(run: () => Promise<T>): Promise<T> {
     if (isDead) return new Promise(() => {});
@@ -91,7 +94,7 @@ function mortalInstance(crash: Plan['crashes'][number] | undefined) {
     if (!crash || steps < crash.afterSteps) return run();
     isDead = true;
     if (crash.isDone) await run().catch(() => undefined);
-    died.resolve();
+    die();
     return new Promise(() => {});
   }
 
@@ -99,7 +102,7 @@ function mortalInstance(crash: Plan['crashes'][number] | undefined) {
     models: watched(side.models, step),
     fetch: (input, init) => step(() => side.mock.fetch(input, init)),
   });
-  return { inbox: instance.inbox, died: died.promise, isDead: () => isDead };
+  return { inbox: instance.inbox, died: died, isDead: () => isDead };
 }
 
 type Step = <T>(run: () => Promise<T>) => Promise<T>;

@@ -139,6 +139,15 @@ describe('a directive that makes no sense stops the start', () => {
     );
   });
 
+  it('an argument that only a definition of the schema’s own has', () => {
+    const schema = buildSchema(
+      'directive @rateLimited(costs: Int) on FIELD_DEFINITION  type Query { a: Int @rateLimited(costs: 5) }',
+    );
+    expect(() => readRules(schema, { needAccess: false })).toThrow(
+      'Query.a @rateLimited: has no argument "costs": only cost, max, window',
+    );
+  });
+
   it('a root field that says not who may select it', () => {
     const faults = faultsOf('type Query { open: Int  a: Int }  type Mutation { b: Int }', ['a', 'b']);
     expect(faults).toEqual([

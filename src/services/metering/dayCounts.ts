@@ -1,4 +1,5 @@
 import type { mongo } from 'mongoose';
+import { groupBy } from '../../groups.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../models/usageDay.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../models/usageEventBatch.js';
@@ -42,14 +43,14 @@ export function createDayCounts(deps: {
   async function countsOf(batch: CountableBatch): Promise<DayCount[]> {
     const { tenantId, writer, sequence, events, recordedAt } = batch;
     const atMs = ({ at }: UsageEvent) => (at ?? recordedAt).getTime();
-    const byDay = Map.groupBy(events, (event) => usageDayId(tenantId, dayOf(atMs(event))));
+    const byDay = groupBy(events, (event) => usageDayId(tenantId, dayOf(atMs(event))));
     return Promise.all(
       [...byDay].map(async ([dayId, ofDay]) => {
         const countedAs = await endpointNames.admit(dayId, new Set(ofDay.map(({ endpoint }) => endpoint)));
         const increments = new Map<string, number>();
         const add = (path: string, count: number) =>
           increments.set(path, (increments.get(path) ?? 0) + count);
-        for (const [hour, ofHour] of Map.groupBy(ofDay, (event) => hourOf(atMs(event)))) {
+        for (const [hour, ofHour] of groupBy(ofDay, (event) => hourOf(atMs(event)))) {
           const charges = ofHour.map(({ endpoint, quantity }) => ({
             endpoint: countedAs(endpoint),
             calls: quantity,
