@@ -102,7 +102,7 @@ function mortalInstance(crash: Plan['crashes'][number] | undefined) {
     models: watched(side.models, step),
     fetch: (input, init) => step(() => side.mock.fetch(input, init)),
   });
-  return { inbox: instance.inbox, died: died, isDead: () => isDead };
+  return { inbox: instance.inbox, died, isDead: () => isDead };
 }
 
 type Step = <T>(run: () => Promise<T>) => Promise<T>;
