@@ -1,5 +1,6 @@
 import { BillingError, type ErrorCode } from '../errors.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
+import { createHttpConnection } from './httpConnection.js';
 
 /** What a schema's directives may name. */
 interface Catalogue {
@@ -94,19 +95,16 @@ export function createBillingClient(options: {
   const { url, serviceKey, timeoutMs } = options;
   const endpoint = new URL('graphql', url.endsWith('/') ? url : `${url}/`);
 
+  const connection = createHttpConnection(endpoint, { headers: { 'x-api-key': serviceKey }, timeoutMs });
+
   async function ask<T>(query: string, variables: object): Promise<T> {
-    const response = await fetch(endpoint, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-api-key': serviceKey },
-      body: JSON.stringify({ query, variables }),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const answer = (await response.json().catch(() => null)) as GraphQLAnswer<T> | null;
-    if (!answer) throw new ServerRefusal(response.status, null, `what is at ${endpoint} answers no GraphQL`);
+    const { status, body } = await connection.post(JSON.stringify({ query, variables }));
+    const answer = parse(body) as GraphQLAnswer<T> | null;
+    if (!answer) throw new ServerRefusal(status, null, `what is at ${endpoint} answers no GraphQL`);
     const { data, errors } = answer;
     if (data && !errors) return data;
     const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
-    throw new ServerRefusal(response.status, extensions?.code ?? null, message);
+    throw new ServerRefusal(status, extensions?.code ?? null, message);
   }
 
   return {
@@ -134,6 +132,16 @@ export function createBillingClient(options: {
       await ask(END, { operations: operations.map(endedInput) });
     },
   };
+}
+
+/** @returns null for what is no JSON object */
+function parse(body: string): object | null {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return typeof parsed === 'object' ? parsed : null;
+  } catch {
+    return null;
+  }
 }
 
 const chargeInputs = (charges: RemoteOperation['demand']['charges']) =>

@@ -48,8 +48,6 @@ interface WaitingEnd {
 
 const DEFAULT_TIMEOUT_MS = 2_000;
 const MAX_WAITING = 10_000;
-/** Under way at once: while the server waits for its disk, the next is on its way already. */
-const MAX_REQUESTS = 4;
 /** Of the lists of all operations of one request: it stays well under the 1 MB that the server reads. */
 const MAX_BATCH_PARTS = 2_000;
 /** For so long nobody waits for a server that is away. */
@@ -61,7 +59,7 @@ const REFUSED_MS = 250;
 const UNKNOWN_KEY_MS = 5_000;
 
 /**
- * Decides by asking a billing server: what arrives while some requests are under way shares the next.
+ * Decides by asking a billing server: what arrives while a request is under way shares the next.
  * @throws an Error for options that make no sense, all told at once, and when the server answers, but not as a billing
  *   server does to a service key
  */
@@ -79,7 +77,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   });
   let awayUntilMs = 0;
   let catalogue: Awaited<ReturnType<typeof client.catalogue>> | null = null;
-  const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING, MAX_REQUESTS);
+  const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING);
   const ending = createGroupCommit<WaitingEnd>(endAll, MAX_WAITING);
 
   const isKnownAway = () => performance.now() < awayUntilMs;
@@ -256,7 +254,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
 
 /** Of the options: the server will never answer otherwise. */
 const isMistake = (error: Error): boolean =>
-  error instanceof ServerRefusal && error.status >= 400 && error.status < 500 && error.status !== 429;
+  error instanceof ServerRefusal && error.status >= 300 && error.status < 500 && error.status !== 429;
 
 const MAX_TIMEOUT_MS = 600_000;
 

@@ -54,24 +54,3 @@ it('gives up what waits when asked, and commits none of it', async () => {
   await queue.idle();
   expect(committed).toEqual([1]);
 });
-
-it('has so many batches under way at once as it may, and the next one takes all that waits', async () => {
-  const ends: (() => void)[] = [];
-  const batches: number[][] = [];
-  const commit = (batch: number[]) => {
-    batches.push(batch);
-    return new Promise<void>((resolve) => ends.push(resolve));
-  };
-  const queue = createGroupCommit<number>(commit, 100, 2);
-  for (const item of [1, 2, 3, 4]) {
-    queue.submit(item);
-    await new Promise(setImmediate);
-  }
-  expect(batches).toEqual([[1], [2]]);
-  for (let ended = 0; ended < 3; ended++) {
-    ends[ended]?.();
-    await new Promise(setImmediate);
-  }
-  await queue.idle();
-  expect(batches).toEqual([[1], [2], [3, 4]]);
-});

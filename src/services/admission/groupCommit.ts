@@ -16,16 +16,13 @@ export interface GroupCommit<T> {
 /**
  * @param commit settles every item of the batch itself, failures included: it never rejects
  * @param maxWaiting bound of the queue; past it the database is too slow and callers are better told so
- * @param parallel how many batches may be under way at once
  */
 export function createGroupCommit<T>(
   commit: (batch: T[]) => Promise<void>,
   maxWaiting: number,
-  parallel = 1,
 ): GroupCommit<T> {
   let waiting: T[] = [];
-  let runs = 0;
-  const running = new Set<Promise<void>>();
+  let running: Promise<void> | null = null;
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
@@ -33,17 +30,7 @@ export function createGroupCommit<T>(
       waiting = [];
       await commit(batch);
     }
-    // In the same step that found nothing waiting: what arrives from now on starts anew.
-    runs--;
-  }
-
-  function start(): void {
-    runs++;
-    // Deferred by a microtask, so that what arrives in the same tick shares the batch.
-    const one: Promise<void> = Promise.resolve()
-      .then(run)
-      .finally(() => running.delete(one));
-    running.add(one);
+    running = null;
   }
 
   return {
@@ -51,7 +38,8 @@ export function createGroupCommit<T>(
       if (waiting.length >= maxWaiting)
         throw serviceUnavailable('The server is overloaded; try again shortly');
       waiting.push(item);
-      if (runs < parallel) start();
+      // Deferred by a microtask, so that what arrives in the same tick shares the batch.
+      running ??= Promise.resolve().then(run);
     },
     drain() {
       const drained = waiting;
@@ -59,7 +47,7 @@ export function createGroupCommit<T>(
       return drained;
     },
     async idle() {
-      while (running.size > 0) await Promise.all(running);
+      while (running) await running;
     },
   };
 }
