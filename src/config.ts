@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
+import { faultsText } from './faults.js';
 import { type Catalogue, parseCatalogue, type TierDefinition } from './services/tiers/catalogue.js';
 
 export interface StripeConfig {
@@ -57,7 +58,7 @@ export interface Config {
 /** Every fault of the configuration at once, one a line. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
-    super(`The configuration has ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`);
+    super(faultsText('The configuration has', faults));
     this.name = 'ConfigError';
   }
 }

@@ -4,11 +4,12 @@ import {
   type GraphQLEnumType,
   GraphQLInt,
   GraphQLNonNull,
+  type GraphQLScalarType,
   GraphQLString,
 } from 'graphql';
 
 /** @param featureType the catalogue's features */
-export function limitDirectives(featureType: GraphQLEnumType): GraphQLDirective[] {
+export function limitDirectives(featureType: GraphQLEnumType | GraphQLScalarType): GraphQLDirective[] {
   return [
     new GraphQLDirective({
       name: 'rateLimited',

@@ -4,13 +4,16 @@ import {
   type GraphQLInterfaceType,
   type GraphQLObjectType,
   type GraphQLSchema,
+  GraphQLString,
   isEnumType,
   isInterfaceType,
   isObjectType,
 } from 'graphql';
+import { faultsText } from '../faults.js';
 import { MAX_ENDPOINT_LENGTH } from '../services/admission/endpointName.js';
 import { type FieldLimit, parseWindow } from '../services/admission/fieldLimit.js';
 import type { Access, ArgumentCheck } from './access.js';
+import { limitDirectives } from './definitions.js';
 
 /** What the directives and the access rule ask of one field. */
 export interface FieldRule {
@@ -36,11 +39,9 @@ export type Rules = ReadonlyMap<string, FieldRule>;
 
 const MAX_COST = 1_000_000;
 /** A schema may bring definitions of its own: what they take besides would ask nothing. */
-const ARGUMENTS = new Map([
-  ['rateLimited', ['cost', 'max', 'window']],
-  ['requiresFeature', ['feature']],
-  ['storageQuota', ['arg', 'resource']],
-]);
+const ARGUMENTS = new Map(
+  limitDirectives(GraphQLString).map(({ name, args }) => [name, args.map((arg) => arg.name)]),
+);
 const NONE: ReadonlySet<string> = new Set();
 
 export interface RulesOptions {
@@ -88,11 +89,7 @@ export function readRules(schema: GraphQLSchema, options: RulesOptions = { needA
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
-  if (faults.length > 0) {
-    throw new Error(
-      `The schema's directives have ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`,
-    );
-  }
+  if (faults.length > 0) throw new Error(faultsText("The schema's directives have", faults));
   return rules;
 }
 

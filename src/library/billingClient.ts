@@ -83,7 +83,7 @@ interface DecisionAnswer {
 }
 
 /**
- * @param url of the billing server, e.g. `http://127.0.0.1:4000`
+ * @param url of the billing server with a slash at its end, e.g. `http://127.0.0.1:4000/`
  * @param serviceKey a key with the scope ENFORCE
  * @param timeoutMs of one request
  */
@@ -93,8 +93,7 @@ export function createBillingClient(options: {
   timeoutMs: number;
 }): BillingClient {
   const { url, serviceKey, timeoutMs } = options;
-  const endpoint = new URL('graphql', url.endsWith('/') ? url : `${url}/`);
-
+  const endpoint = new URL('graphql', url);
   const connection = createHttpConnection(endpoint, { headers: { 'x-api-key': serviceKey }, timeoutMs });
 
   async function ask<T>(query: string, variables: object): Promise<T> {

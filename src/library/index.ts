@@ -8,7 +8,8 @@ export type { DirectLimitsOptions } from './directLimits.js';
 export { type EnforceOptions, enforceLimits } from './enforceLimits.js';
 export type { Passage } from './guard.js';
 export { limitDirectives, limitDirectivesSdl } from './limitDirectives.js';
-export { type RemoteLimitsOptions, remoteLimits } from './remoteLimits.js';
+export { remoteLimits } from './remoteLimits.js';
+export type { RemoteLimitsOptions } from './remoteOptions.js';
 export { tenantOf } from './tenantOf.js';
 export { type YogaLimitsPlugin, yogaLimits } from './yogaPlugin.js';
 

@@ -12,26 +12,12 @@ import { createConcurrency } from '../services/admission/concurrency.js';
 import { createGroupCommit } from '../services/admission/groupCommit.js';
 import { parseKey } from '../services/identity/keyFormat.js';
 import type { Caller, CallerGrant, CallerRefusal, Limits } from '../services/limits/limits.js';
-import { MAX_COST, MAX_NAME_LENGTH, MAX_OPERATIONS, MAX_PARTS } from '../services/limits/operationBounds.js';
+import { MAX_COST, MAX_NAME_LENGTH, MAX_PARTS } from '../services/limits/operationBounds.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { Demand, Outcome } from '../services/limits/tenantLimits.js';
+import { halvesOf, inBatches } from './batches.js';
 import { createBillingClient, ServerRefusal } from './billingClient.js';
-
-export interface RemoteLimitsOptions {
-  /** Of the billing server, e.g. `http://127.0.0.1:4000`. */
-  url: string;
-  /** A key with the scope ENFORCE, which the operator makes. */
-  serviceKey: string;
-  /**
-   * What is answered while the billing server is away: `refuse` (SERVICE_UNAVAILABLE), or `allow`, in which case the
-   * calls are counted nowhere.
-   */
-  whenAway: 'refuse' | 'allow';
-  /** How long a decision may take before the server counts as away. Default: 2000. */
-  timeoutMs?: number;
-  /** Told when the server is away, at most once a second. Default: a line on the standard error. */
-  onAway?: (error: Error) => void;
-}
+import { checkOptions, DEFAULT_TIMEOUT_MS, type RemoteLimitsOptions } from './remoteOptions.js';
 
 type Taken = Extract<RemoteDecision, { allowed: true }>;
 
@@ -46,10 +32,7 @@ interface WaitingEnd {
   resolve(): void;
 }
 
-const DEFAULT_TIMEOUT_MS = 2_000;
 const MAX_WAITING = 10_000;
-/** Of the lists of all operations of one request: it stays well under the 1 MB that the server reads. */
-const MAX_BATCH_PARTS = 2_000;
 /** For so long nobody waits for a server that is away. */
 const AWAY_MS = 1_000;
 const MAX_REMEMBERED = 50_000;
@@ -64,10 +47,11 @@ const UNKNOWN_KEY_MS = 5_000;
  *   server does to a service key
  */
 export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits> {
-  const { whenAway, timeoutMs = DEFAULT_TIMEOUT_MS, onAway = warn } = options;
+  const { whenAway, serviceKey, timeoutMs = DEFAULT_TIMEOUT_MS, onAway = warn } = options;
   checkOptions(options);
-  const client = createBillingClient({ ...options, timeoutMs });
-  const upgradeUrl = new URL('upgrade', options.url.endsWith('/') ? options.url : `${options.url}/`).href;
+  const url = options.url.endsWith('/') ? options.url : `${options.url}/`;
+  const client = createBillingClient({ url, serviceKey, timeoutMs });
+  const upgradeUrl = new URL('upgrade', url).href;
   const concurrency = createConcurrency();
   /** What was decided by nothing that is counted, and refusals that the next call would meet as well. */
   const remembered = new LRUCache<string, RemoteDecision>({ max: MAX_REMEMBERED });
@@ -256,29 +240,6 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
 const isMistake = (error: Error): boolean =>
   error instanceof ServerRefusal && error.status >= 300 && error.status < 500 && error.status !== 429;
 
-const MAX_TIMEOUT_MS = 600_000;
-
-/** @throws an Error that lists every fault */
-function checkOptions({
-  url,
-  serviceKey,
-  whenAway,
-  timeoutMs = DEFAULT_TIMEOUT_MS,
-}: RemoteLimitsOptions): void {
-  const faults: string[] = [];
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    faults.push('url must be that of a billing server, such as http://127.0.0.1:4000');
-  if (typeof serviceKey !== 'string' || !parseKey(serviceKey))
-    faults.push('serviceKey must be a key that createApiKey made: check that it was copied whole');
-  if (whenAway !== 'refuse' && whenAway !== 'allow') faults.push("whenAway must be 'refuse' or 'allow'");
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
-    faults.push(`timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`);
-  if (faults.length > 0)
-    throw new Error(
-      `remoteLimits has ${faults.length} fault(s):\n${faults.map((f) => `  - ${f}`).join('\n')}`,
-    );
-}
-
 const isRefusedInput = (error: Error): boolean =>
   error instanceof ServerRefusal && (error.code === ErrorCode.BAD_USER_INPUT || error.status === 413);
 
@@ -307,28 +268,6 @@ const partsDecided = ({ operation }: WaitingOperation): number =>
 
 const partsEnded = ({ ended: { unearned, keptHoldIds, releasedHoldIds } }: WaitingEnd): number =>
   unearned.length + keptHoldIds.length + releasedHoldIds.length;
-
-/** As much as goes into a request each. */
-function* inBatches<T>(waiting: readonly T[], partsOfItem: (item: T) => number): Generator<T[]> {
-  let batch: T[] = [];
-  let parts = 0;
-  for (const item of waiting) {
-    const more = partsOfItem(item);
-    if (batch.length === MAX_OPERATIONS || (batch.length > 0 && parts + more > MAX_BATCH_PARTS)) {
-      yield batch;
-      batch = [];
-      parts = 0;
-    }
-    batch.push(item);
-    parts += more;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-function halvesOf<T>(batch: readonly T[]): [T[], T[]] {
-  const middle = Math.ceil(batch.length / 2);
-  return [batch.slice(0, middle), batch.slice(middle)];
-}
 
 const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 1_000);
 

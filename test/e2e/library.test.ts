@@ -178,10 +178,7 @@ describe.each([
       const tenant = await tenantWith(50, { concurrentRequests: 2 });
       // What is not known of a key yet is asked for with its first call.
       await team.ask('{ lamp }', tenant.key);
-      let open = () => {};
-      const gate = new Promise<void>((resolve) => {
-        open = resolve;
-      });
+      const { promise: gate, resolve: open } = Promise.withResolvers<void>();
       const slow = await start(teamSchema(limits, {}, () => gate));
       let refused = 0;
       const all = Array.from({ length: 5 }, async () => {

@@ -326,10 +326,7 @@ describe('an operation that Yoga never tells as done', () => {
 
   it('does not keep its concurrent request when the client leaves and it is cancelled', async () => {
     const tenant = await tenantWith(50, { concurrentRequests: 1 });
-    let end = () => {};
-    const slow = new Promise<void>((resolve) => {
-      end = resolve;
-    });
+    const { promise: slow, resolve: end } = Promise.withResolvers<void>();
     const schema = teamSchema(limits, {}, () => slow);
     const team = await startYoga(schema, ({ useExecutionCancellation }) => [useExecutionCancellation()]);
     try {

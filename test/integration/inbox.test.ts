@@ -131,10 +131,7 @@ describe('waiting events', () => {
 
   it('that come while their object is being applied are applied after, with one more request', async () => {
     const { tenantId, subscription } = await subscribed();
-    let answer = () => {};
-    const answered = new Promise<void>((resolve) => {
-      answer = resolve;
-    });
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
     const asked: string[] = [];
     const slow: typeof fetch = async (input, init) => {
       asked.push(String(input));

@@ -83,10 +83,7 @@ async function live(changes: readonly ChangeName[]) {
 function mortalInstance(crash: Plan['crashes'][number] | undefined) {
   let steps = 0;
   let isDead = false;
-  let die = () => {};
-  const died = new Promise<void>((resolve) => {
-    die = resolve;
-  });
+  const { promise: died, resolve: die } = Promise.withResolvers<void>();
 
   async function step<T>(run: () => Promise<T>): Promise<T> {
     if (isDead) return new Promise(() => {});

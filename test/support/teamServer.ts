@@ -162,11 +162,15 @@ export async function startApollo(schema: GraphQLSchema): Promise<TeamServer> {
 /** Not known to the compiler: its types would add the browser's, and its own to graphql's errors, in all files. */
 const YOGA: string = 'graphql-yoga';
 
+/** Of the package, what tests ask for. */
+interface YogaPackage {
+  useExecutionCancellation(): object;
+}
+
 /** @param morePlugins given the package */
 export async function startYoga(
   schema: GraphQLSchema,
-  // biome-ignore lint/suspicious/noExplicitAny: see above
-  morePlugins: (yoga: any) => object[] = () => [],
+  morePlugins: (yoga: YogaPackage) => object[] = () => [],
 ): Promise<TeamServer> {
   const loaded = await import(YOGA);
   const plugins = [yogaLimits(), ...morePlugins(loaded)];

@@ -1,5 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { Logger } from 'pino';
+import { groupBy } from '../../groups.js';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
 import type { Journal, JournalEntry } from './journal.js';
@@ -20,14 +21,10 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
   return async (epoch) => {
     await journal.seal(epoch);
     const batches = await journal.read(epoch);
-    const ofDay = new Map<string, { sequence: number; entry: JournalEntry }[]>();
-    for (const { sequence, entries } of batches) {
-      for (const entry of entries) {
-        const known = ofDay.get(entry.id);
-        if (known) known.push({ sequence, entry });
-        else ofDay.set(entry.id, [{ sequence, entry }]);
-      }
-    }
+    const ofDay = groupBy(
+      batches.flatMap(({ sequence, entries }) => entries.map((entry) => ({ sequence, entry }))),
+      ({ entry }) => entry.id,
+    );
     let settled = 0;
     // Until none is left: what the old instance settles at the same moment is looked at again.
     for (;;) {

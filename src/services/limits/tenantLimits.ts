@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { type BillingError, featureNotAvailable, rateLimited, storageQuotaExceeded } from '../../errors.js';
+import { groupBy } from '../../groups.js';
 import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
 import type { Concurrency } from '../admission/concurrency.js';
 import type { FieldLimit } from '../admission/fieldLimit.js';
@@ -181,7 +182,8 @@ export function createTenantLimits(deps: {
     const taken: { limit: FieldLimit; calls: number }[] = [];
     const giveBack = () =>
       Promise.all(taken.map(({ limit, calls }) => fieldLimits.giveBack(tenantId, limit, calls)));
-    for (const { limit, calls } of callsByField(demand.fieldLimits)) {
+    for (const [limit, ...others] of groupBy(demand.fieldLimits, ({ field }) => field).values()) {
+      const calls = others.length + 1;
       try {
         const full = await fieldLimits.take(tenantId, limit, calls);
         if (full) {
@@ -280,17 +282,6 @@ export function createTenantLimits(deps: {
       }
     },
   };
-}
-
-/** How often an operation selects each field that has a limit of its own. */
-function callsByField(limits: readonly FieldLimit[]): Iterable<{ limit: FieldLimit; calls: number }> {
-  const byField = new Map<string, { limit: FieldLimit; calls: number }>();
-  for (const limit of limits) {
-    const known = byField.get(limit.field);
-    if (known) known.calls++;
-    else byField.set(limit.field, { limit, calls: 1 });
-  }
-  return byField.values();
 }
 
 /** Past the day's quota a tenant may have paid for more, or could. */

@@ -60,10 +60,7 @@ it('finds what came for a lane that ended while lanes were being looked for with
   let waiting = 1;
   let applied = 0;
   let looks = 0;
-  let end = () => {};
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
-  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const lanes: Lanes = {
     async due(except) {
       looks += 1;
