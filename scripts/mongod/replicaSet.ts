@@ -24,23 +24,37 @@ export function memberUri(port: number): string {
 /**
  * Makes the mongod on `port` a writable primary: initiates the set on the first start, and rewrites its one address
  * when the port has changed.
+ *
+ * A lost connection, or another program that answers on the port, is no verdict: MongoDB closes connections when the
+ * member changes its state, and a mongod that did not get its port ends by itself, with an exit code that says so.
  * @param expectedPid the mongod we started: another server may sit on the port and answer in its place
  * @param signal ends the wait
  * @throws the signal's reason, or what MongoDB answered
  */
 export async function becomePrimary(port: number, expectedPid: number, signal: AbortSignal): Promise<void> {
+  for (; ; await sleep(POLL_INTERVAL_MS, undefined, { signal })) {
+    try {
+      if (await isPrimary(port, expectedPid, signal)) return;
+    } catch (error) {
+      if (!(error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError))
+        throw error;
+    }
+  }
+}
+
+/** @returns whether it became one: false when it is another MongoDB that answers */
+async function isPrimary(port: number, expectedPid: number, signal: AbortSignal): Promise<boolean> {
   const client = new mongo.MongoClient(`mongodb://${HOST}:${port}/?directConnection=true`, {
     serverSelectionTimeoutMS: 5_000,
   });
   try {
     const admin = (await client.connect()).db('admin');
     const { pid } = await admin.command({ serverStatus: 1 });
-    if (Number(pid) !== expectedPid) throw new Error(`port ${port} belongs to another MongoDB (pid ${pid})`);
-    for (;;) {
+    if (Number(pid) !== expectedPid) return false;
+    for (; ; await sleep(POLL_INTERVAL_MS, undefined, { signal })) {
       const hello = await admin.command({ hello: 1 });
-      if (hello.isWritablePrimary === true) return;
+      if (hello.isWritablePrimary === true) return true;
       if (hello.setName === undefined) await configure(admin, `${HOST}:${port}`);
-      await sleep(POLL_INTERVAL_MS, undefined, { signal });
     }
   } finally {
     await client.close();

@@ -129,6 +129,17 @@ describe('a stopped MongoDB', () => {
   });
 });
 
+it('a port that another MongoDB has taken is told by mongod itself, however late it comes to it', async () => {
+  const other = await start();
+  const slow = join(dataDir, 'slow');
+  await writeFile(slow, `#!/bin/sh\nsleep 2\nexec ${binary} "$@"\n`);
+  await chmod(slow, 0o755);
+  const port = Number(new URL(other.uri).port);
+  const late = startMongod({ binary: slow, dataDir: join(dataDir, 'late'), log: () => {}, port });
+  await expect(late).rejects.toThrow(`port ${port} on 127.0.0.1 is taken`);
+  expect(await notes(other.uri)).toEqual([]);
+});
+
 describe('when the server process dies', () => {
   it('by kill -9 with its whole group, MongoDB ends by itself and the next start has the data', async () => {
     const { group, uri, pid } = await startOwner();
