@@ -16,6 +16,7 @@ import {
 vi.mock('../../src/services/identity/keyHash.js', { spy: true });
 
 const OWN = '{ tenant { id } }';
+const METERED = '{ memories { pageInfo { hasNextPage } } }';
 const PUBLIC = '{ tiers { name } }';
 const ALL_SCOPES = ['BILLING', 'KEYS', 'READ', 'USAGE', 'WRITE'];
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -55,7 +56,14 @@ async function createKey(creator: string, input: object = {}): Promise<MadeKey> 
 /** A tenant whose making every instance has been told of: news of a key make an instance verify it anew. */
 async function knownTenant(): Promise<TestTenant> {
   const tenant = await server.createTenant();
-  await sleep(200);
+  // News come in order: who has those of a later tenant's contract has these.
+  const later = await server.createTenant();
+  const limitOn = async ({ gql }: TestServer) =>
+    (await gql(METERED, { key: later.key })).headers.get('x-ratelimit-limit-day');
+  for (const instance of [server, other]) expect(await limitOn(instance)).not.toBe('77');
+  await server.app.models.tenants.updateOne({ _id: later.id }, { 'contract.limits': { apiCallsPerDay: 77 } });
+  for (const instance of [server, other])
+    await expect.poll(() => limitOn(instance), { timeout: 10_000 }).toBe('77');
   return tenant;
 }
 

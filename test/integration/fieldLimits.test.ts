@@ -33,12 +33,18 @@ describe('a field limit', () => {
   });
 
   it('slides: room comes back when the oldest call leaves the window, refused calls use none', async () => {
-    const limits = create();
+    const clock = createFakeClock('2026-11-22T12:00:00Z');
+    const limits = createFieldLimits({ windows: createMongoCallWindows({ models, clock }) });
     const limit = { field: 'Query.sliding', max: 2, window: '400ms' };
-    expect([await limits.take('t', limit), await limits.take('t', limit)]).toEqual([null, null]);
-    const refused = await limits.take('t', limit);
-    await new Promise((resolve) => setTimeout(resolve, (refused?.resetsAt?.getTime() ?? 0) - Date.now() + 5));
     expect(await limits.take('t', limit)).toBeNull();
+    clock.advance(100);
+    expect(await limits.take('t', limit)).toBeNull();
+    clock.advance(100);
+    const refused = await limits.take('t', limit);
+    expect(refused?.resetsAt).toEqual(new Date('2026-11-22T12:00:00.400Z'));
+    clock.advance(200);
+    expect(await limits.take('t', limit)).toBeNull();
+    expect(await limits.take('t', limit)).not.toBeNull();
   });
 
   it('is decided by the clock it was given, which may be another than the machine has', async () => {

@@ -82,7 +82,7 @@ describe('a field limit kept in Redis', () => {
 
   it('slides: room comes back when the oldest call leaves the window, refused calls use none', async () => {
     const [one] = (await startMany(1)) as [Instance];
-    const limit = { field: 'Query.sliding', max: 2, window: '400ms' };
+    const limit = { field: 'Query.sliding', max: 2, window: '1500ms' };
     expect(await takeMany([one], 2, limit)).toBe(2);
     const refused = await one.take(tenant, limit);
     await sleep((refused?.resetsAt?.getTime() ?? 0) - Date.now() + 5);
@@ -91,9 +91,9 @@ describe('a field limit kept in Redis', () => {
 
   it('keeps no more than max calls, and nothing when the window is over', async () => {
     const [one] = (await startMany(1)) as [Instance];
-    await takeMany([one], 50, { field: 'Query.small', max: 3, window: '300ms' });
+    await takeMany([one], 50, { field: 'Query.small', max: 3, window: '1500ms' });
     expect(await server.ask(`LLEN continuum:window:${tenant}:Query.small`)).toBe(':3');
-    await sleep(350);
+    await sleep(1_550);
     expect(await server.ask(`EXISTS continuum:window:${tenant}:Query.small`)).toBe(':0');
   });
 });
@@ -116,12 +116,14 @@ describe('when Redis is away', () => {
     const [one] = (await startMany(1)) as [Instance];
     server.pause();
     try {
+      // One after the other they would take 7.5 s.
       const startedAt = Date.now();
       expect(await takeMany([one], 30)).toBe(7);
-      expect(Date.now() - startedAt).toBeLessThan(800);
+      expect(Date.now() - startedAt).toBeLessThan(3_000);
+      // Each of them would wait for 250 ms again.
       const againAt = Date.now();
-      expect(await takeMany([one], 30)).toBe(0);
-      expect(Date.now() - againAt).toBeLessThan(250);
+      for (let i = 0; i < 20; i++) expect(await one.take(tenant, LIMIT)).not.toBeNull();
+      expect(Date.now() - againAt).toBeLessThan(3_000);
     } finally {
       server.resume();
     }
