@@ -10,7 +10,7 @@ export interface BenchServer {
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
-export const OPERATOR_KEY = 'operator-key-of-the-bench';
+export const OPERATOR_KEY = 'operator-key-of-the-bench-0123456789';
 
 /**
  * Our server, built and started as `npm start` does it.

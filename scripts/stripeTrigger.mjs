@@ -36,12 +36,14 @@ if (values.help) {
 }
 const [event, ...more] = positionals;
 if (!event || more.length > 0) fail(`Name one event.\n\n${HELP}`);
-if (!ADMIN_API_KEY) fail("ADMIN_API_KEY is missing: the operator's key");
+// The first of two while they are rotated.
+const [operatorKey] = (ADMIN_API_KEY ?? '').split(',');
+if (!operatorKey) fail("ADMIN_API_KEY is missing: the operator's key");
 
 const base = (values.url ?? PUBLIC_URL ?? `http://127.0.0.1:${PORT || 4000}`).replace(/\/+$/, '');
 const response = await fetch(`${base}/mock/trigger`, {
   method: 'POST',
-  headers: { 'content-type': 'application/json', 'x-api-key': ADMIN_API_KEY },
+  headers: { 'content-type': 'application/json', 'x-api-key': operatorKey },
   body: JSON.stringify({ event, tenantId: values.tenant }),
 }).catch((error) => fail(`No server answers at ${base}: ${error.cause?.message ?? error.message}`));
 const answer = await response.json().catch(() => ({}));

@@ -23,6 +23,7 @@ import { createDocumentBounds } from './directives/documentBounds.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readRules } from './directives/rules.js';
 import { createCollections, createModels, type Models } from './models/models.js';
+import { believedAddress } from './network.js';
 import { type Context, createContext } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
@@ -77,7 +78,7 @@ export async function startApp(
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
-    trustProxy: config.trustProxy,
+    trustProxy: trustIn(config.trustedProxies),
     // One logger for all: a child for each request would cost more than the parsing of its query.
     childLoggerFactory: (logger) => logger,
     forceCloseConnections: 'idle',
@@ -100,8 +101,9 @@ export async function startApp(
       enforcementPlugin({ schema, rules, ...guards }),
     ],
   });
-  const { gatewaySecret } = config.subgraph;
-  const subgraph = gatewaySecret === null ? null : buildSubgraph(schema, rules, entities, config.subgraph);
+  const { gatewaySecrets } = config.subgraph;
+  const subgraph =
+    gatewaySecrets.length === 0 ? null : buildSubgraph(schema, rules, entities, config.subgraph);
   const subgraphApollo =
     subgraph &&
     createApollo({
@@ -116,7 +118,7 @@ export async function startApp(
   const checkDocument = createDocumentBounds(MAX_TOKENS);
   const authenticate = async (request: FastifyRequest) => {
     const key = apiKeyOf(request.headers);
-    return key === null ? null : services.authenticator.authenticate(key, request.ip);
+    return key === null ? null : services.authenticator.authenticate(key, clientAddress(request));
   };
   const ready = async () => (draining ? 'the server is stopping' : databaseProblem(connection));
 
@@ -150,8 +152,8 @@ export async function startApp(
       await server.register(mockPortal(mockStripe));
     }
     mountGraphql('/graphql', ['GET', 'POST'], apollo);
-    if (subgraphApollo && gatewaySecret) {
-      const checkGateway = createGatewayCheck(gatewaySecret);
+    if (subgraphApollo) {
+      const checkGateway = createGatewayCheck(gatewaySecrets);
       mountGraphql('/subgraph', ['POST'], subgraphApollo, ({ headers }) => checkGateway(headers));
     }
   }
@@ -172,7 +174,7 @@ export async function startApp(
         checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
       },
       handler: fastifyApolloHandler(served, {
-        context: async (request) => createContext(services, request.headers, request.ip),
+        context: async (request) => createContext(services, request.headers, clientAddress(request)),
       }),
     });
   }
@@ -187,6 +189,11 @@ export async function startApp(
   const port = typeof address === 'object' && address ? address.port : config.port;
   url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   log.info(`Listening on ${url}`);
+  if (config.mockIsPublic)
+    log.warn(
+      { event: 'mock.public', host: config.host },
+      'mock mode is open to others: any tier costs nothing',
+    );
 
   return {
     services,
@@ -204,6 +211,13 @@ export async function startApp(
     },
   };
 }
+
+/** The peer's address, or what trusted proxies reported. */
+const clientAddress = (request: FastifyRequest): string => believedAddress(request.ips ?? [request.ip]);
+
+/** Fastify's form: a number of proxies is a check of each address by its distance. */
+const trustIn = (proxies: Config['trustedProxies']) =>
+  typeof proxies === 'number' ? (_address: string, hop: number) => hop < proxies : (proxies ?? false);
 
 const EXPOSED_HEADERS = [
   'Retry-After',

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
 import { faultsText } from './faults.js';
+import { isLoopbackHost, parseTrustedProxies, type TrustedProxies } from './network.js';
 import { type Catalogue, parseCatalogue, type TierDefinition } from './services/tiers/catalogue.js';
 
 export interface StripeConfig {
@@ -21,8 +22,8 @@ export interface StripeConfig {
 }
 
 export interface SubgraphConfig {
-  /** What a gateway shows to be let in; null: there is no `POST /subgraph`. */
-  gatewaySecret: string | null;
+  /** A gateway sends one of them; none: there is no `POST /subgraph`. Two while they are rotated. */
+  gatewaySecrets: readonly string[];
   /** Of the names of types, enums and inputs, e.g. `Billing`. Never empty. */
   typePrefix: string;
   /** Of the names of root fields; empty: they keep their names. */
@@ -41,18 +42,25 @@ export interface Config {
   dataDir: string;
   /** null: field limits in MongoDB, concurrent requests counted by each instance. */
   redisUrl: string | null;
-  adminApiKey: string | null;
+  /** Operator keys; two while they are rotated. */
+  adminApiKeys: readonly string[];
   stripe: StripeConfig;
+  /** Mock mode where others reach it: anyone can buy any tier for nothing. */
+  mockIsPublic: boolean;
   corsOrigins: string[];
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   subgraph: SubgraphConfig;
   /** Apollo Sandbox on GET /graphql. */
   sandbox: boolean;
+  /** Whether clients may read the schema, by introspection or by the suggestions in errors. */
+  introspection: boolean;
+  /** OpenAPI of the REST routes on GET /docs. */
+  openApiDocs: boolean;
   /** Days for which a tenant whose payment failed keeps its tier. */
   graceDays: number;
   catalogue: Catalogue;
-  /** Whose X-Forwarded-For is believed: `true`, or addresses and networks. */
-  trustProxy: boolean | string;
+  /** Whose X-Forwarded-For is believed. */
+  trustedProxies: TrustedProxies;
 }
 
 /** Every fault of the configuration at once, one a line. */
@@ -67,6 +75,16 @@ const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
 const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((v) => v === 'true' || v === '1');
+
+/** One secret, or two with a comma between them while the old one is still in use. */
+const rotatedSecrets = z
+  .string()
+  .transform((list) => list.split(',').map((secret) => secret.trim()))
+  .refine(
+    (secrets) => secrets.length <= 2 && secrets.every((secret) => /^[!-~]{32,200}$/.test(secret)),
+    'must have 32 to 200 printable ASCII characters without spaces and commas (openssl rand -base64 32), ' +
+      'or be two such with a comma between them while they are rotated',
+  );
 
 function isRedisUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
@@ -96,14 +114,8 @@ const environment = z.object({
     .string()
     .refine(isRedisUrl, 'must be a redis:// or rediss:// URL, at most with the number of a database')
     .optional(),
-  ADMIN_API_KEY: z
-    .string()
-    .regex(/^\S{8,200}$/, 'must have 8 to 200 characters without spaces')
-    .optional(),
-  GATEWAY_SECRET: z
-    .string()
-    .regex(/^[!-~]{8,200}$/, 'must have 8 to 200 printable ASCII characters without spaces')
-    .optional(),
+  ADMIN_API_KEY: rotatedSecrets.optional(),
+  GATEWAY_SECRET: rotatedSecrets.optional(),
   SUBGRAPH_TYPE_PREFIX: namePrefix.default('Billing'),
   SUBGRAPH_FIELD_PREFIX: namePrefix.default(''),
   STRIPE_SECRET_KEY: z
@@ -127,9 +139,19 @@ const environment = z.object({
   CONTINUUM_CORS_ORIGINS: z.string().default(''),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   APOLLO_SANDBOX: flag.optional(),
+  INTROSPECTION: flag.optional(),
+  OPENAPI_DOCS: flag.optional(),
   GRACE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(0).max(365).default(14),
   CATALOG_FILE: z.string().optional(),
-  TRUST_PROXY: z.string().optional(),
+  TRUST_PROXY: z
+    .string()
+    .transform((text) => parseTrustedProxies(text.trim()))
+    .refine(
+      (proxies) => proxies !== undefined,
+      'must be how many proxies are in front of the server (1 to 10), or their addresses and networks with commas ' +
+        'between them (no prefix shorter than /7); true would believe what any client writes',
+    )
+    .optional(),
 });
 
 /**
@@ -149,28 +171,34 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const catalogue = readCatalogue(vars.CATALOG_FILE, faults);
   const production = vars.NODE_ENV === 'production';
   const stripe = readStripe(vars, present, production, catalogue, faults);
+  const host = vars.HOST ?? (vars.MONGODB_URI ? '0.0.0.0' : '127.0.0.1');
+  const mockIsPublic = stripe.mode === 'mock' && !isLoopbackHost(host);
+  if (mockIsPublic && !present.STRIPE_MOCK_MODE) faults.push(needsMockMode(host));
   const corsOrigins = readOrigins(vars.CONTINUUM_CORS_ORIGINS, faults);
   if (faults.length > 0 || !catalogue) throw new ConfigError(faults);
   return {
     production,
     port: vars.PORT,
-    host: vars.HOST ?? (vars.MONGODB_URI ? '0.0.0.0' : '127.0.0.1'),
+    host,
     publicUrl: vars.PUBLIC_URL ?? null,
     mongodbUri: vars.MONGODB_URI ?? null,
     dataDir: resolve(vars.DATA_DIR),
     redisUrl: vars.REDIS_URL ?? null,
-    adminApiKey: vars.ADMIN_API_KEY ?? null,
+    adminApiKeys: vars.ADMIN_API_KEY ?? [],
     stripe,
+    mockIsPublic,
     corsOrigins,
     subgraph: {
-      gatewaySecret: vars.GATEWAY_SECRET ?? null,
+      gatewaySecrets: vars.GATEWAY_SECRET ?? [],
       typePrefix: vars.SUBGRAPH_TYPE_PREFIX,
       fieldPrefix: vars.SUBGRAPH_FIELD_PREFIX,
     },
     logLevel: vars.LOG_LEVEL,
     sandbox: vars.APOLLO_SANDBOX ?? !production,
+    introspection: vars.INTROSPECTION ?? !production,
+    openApiDocs: vars.OPENAPI_DOCS ?? !production,
     graceDays: vars.GRACE_DAYS,
-    trustProxy: vars.TRUST_PROXY === 'true' || (vars.TRUST_PROXY ?? false),
+    trustedProxies: vars.TRUST_PROXY ?? null,
     catalogue,
   };
 }
@@ -206,6 +234,10 @@ const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: t
 });
 
 type Environment = z.infer<typeof environment>;
+
+const needsMockMode = (host: string) =>
+  `STRIPE_MOCK_MODE: must be set to true to run without Stripe on ${host}, where everybody who reaches the server can ` +
+  'buy any tier for nothing; for live mode set STRIPE_SECRET_KEY, to stay on this machine HOST=127.0.0.1';
 
 /** What can be read of a faulty environment: each bad variable is left out. */
 function lenient(present: Record<string, string | undefined>): Environment {

@@ -3,20 +3,28 @@ import type { Config } from './config.js';
 
 const line = '─'.repeat(72);
 
+const PUBLIC_MOCK = `
+${line}
+  MOCK MODE, OPEN TO OTHERS: anyone who reaches this server can buy any tier
+  for nothing. Set STRIPE_SECRET_KEY to sell, HOST=127.0.0.1 to try it alone.
+${line}
+`;
+
 /**
  * What a person reads when the server is up. In embedded mode the first start makes a demo tenant and, unless
  * ADMIN_API_KEY is set, the operator's key: their secrets are in this text and nowhere else.
  */
 export async function welcome(
   { services, models, url: ownUrl }: App,
-  { publicUrl, mongodbUri, adminApiKey }: Config,
+  { publicUrl, mongodbUri, adminApiKeys, mockIsPublic, openApiDocs }: Config,
 ): Promise<string> {
   const url = publicUrl ?? ownUrl;
-  const where = `\n  Continuum Billing   ${url}/graphql   (REST: ${url}/docs)\n\n`;
+  const docs = openApiDocs ? `   (REST: ${url}/docs)` : '';
+  const where = `${mockIsPublic ? PUBLIC_MOCK : ''}\n  Continuum Billing   ${url}/graphql${docs}\n\n`;
   const isFirst = mongodbUri === null && (await models.tenants.estimatedDocumentCount()) === 0;
   if (!isFirst) return where;
   const demo = await services.tenants.create({ name: 'Demo', email: 'demo@example.com' });
-  const operator = adminApiKey ? null : await services.apiKeys.createOperatorKey('operator');
+  const operator = adminApiKeys.length > 0 ? null : await services.apiKeys.createOperatorKey('operator');
   const keys = [
     `  demo tenant's key   ${demo.key.secret}`,
     operator ? `  operator's key      ${operator.secret}` : "  operator's key      as set in ADMIN_API_KEY",

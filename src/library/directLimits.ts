@@ -43,7 +43,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     log,
     tiers: createTiers(catalogue, {}, null),
     graceDays,
-    adminApiKey: null,
+    adminApiKeys: [],
     redisUrl,
     upgradeUrl: () => upgradeUrl,
   });

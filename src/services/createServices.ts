@@ -103,7 +103,7 @@ export function createServices({
     ...base,
     tiers,
     graceDays: config.graceDays,
-    adminApiKey: config.adminApiKey,
+    adminApiKeys: config.adminApiKeys,
     redisUrl: config.redisUrl,
     upgradeUrl: () => `${publicUrl()}/upgrade`,
   });

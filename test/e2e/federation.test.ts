@@ -18,7 +18,7 @@ import {
 } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
 
-const SECRET = 'gateway-secret-of-the-tests';
+const SECRET = 'gateway-secret-of-the-tests-0123456789';
 const GATEWAYS = [
   ['the Apollo gateway', 'apolloGateway.mjs'],
   ['the Hive gateway', 'hiveGateway.mjs'],

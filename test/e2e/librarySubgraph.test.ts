@@ -12,7 +12,7 @@ import { ask, OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } 
 import { buildServer } from '../support/serverProcess.js';
 
 /** A subgraph that enforces limits with the library, behind real gateways: examples/federation. */
-const SECRET = 'gateway-secret-of-the-tests';
+const SECRET = 'gateway-secret-of-the-tests-0123456789';
 const GATEWAYS = [
   ['the Apollo gateway', 'apolloGateway.mjs'],
   ['the Hive gateway', 'hiveGateway.mjs'],

@@ -8,7 +8,7 @@ import {
   type TestTenant,
 } from '../support/server.js';
 
-const SECRET = 'gateway-secret-of-the-tests';
+const SECRET = 'gateway-secret-of-the-tests-0123456789';
 const ENTITIES = 'query ($of: [_Any!]!)';
 
 let server: TestServer;
@@ -74,7 +74,7 @@ describe('only a gateway that shows GATEWAY_SECRET is let in', () => {
     ['an empty one', { 'x-gateway-secret': '' }, 'it sends GATEWAY_SECRET as the header x-gateway-secret'],
     [
       'a wrong one',
-      { 'x-gateway-secret': 'gateway-secret-of-the-test' },
+      { 'x-gateway-secret': 'gateway-secret-of-the-tests-012345678' },
       "is not this server's GATEWAY_SECRET",
     ],
     ['it elsewhere', { authorization: `Bearer ${SECRET}` }, 'as the header x-gateway-secret'],

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
 
-const OPERATOR = 'operator-key-of-the-faults';
+const OPERATOR = 'operator-key-of-the-faults-0123456789';
 /** How long each round lasts until the kill. */
 const ROUNDS_MS = [150, 230, 310, 420];
 const CLIENTS = 6;

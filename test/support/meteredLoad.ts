@@ -37,7 +37,7 @@ export interface MeteredLoad {
   check(servers: readonly ServerProcess[], connection: mongoose.Connection, context: string): Promise<void>;
 }
 
-export const FAULTS_OPERATOR = 'operator-key-of-the-faults';
+export const FAULTS_OPERATOR = 'operator-key-of-the-faults-0123456789';
 const PLENTY = 100_000_000;
 /** A refused tenant is asked again at once: a pause keeps it from being all the load. */
 const PAUSE_MS = 2;

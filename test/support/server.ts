@@ -4,7 +4,7 @@ import type { Clock } from '../../src/clock.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { connectTestDatabase } from './database.js';
 
-export const OPERATOR_KEY = 'operator-key-of-the-tests';
+export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';
 
 export interface GraphQLAnswer {
   status: number;

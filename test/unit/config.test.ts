@@ -30,11 +30,14 @@ const ALL_BAD = {
   CONTINUUM_CORS_ORIGINS: 'https://good.example, https://bad.example/path',
   LOG_LEVEL: 'loud',
   APOLLO_SANDBOX: 'yes please',
+  INTROSPECTION: 'sometimes',
+  OPENAPI_DOCS: 'on',
+  TRUST_PROXY: 'true',
   GRACE_DAYS: '-1',
   CATALOG_FILE: '/no/such/file.json',
 };
 
-function faultsOf(env: Record<string, string>): string[] {
+function errorsOf(env: Record<string, string>): string[] {
   try {
     readConfig(env);
   } catch (error) {
@@ -65,12 +68,16 @@ describe('without any variable', () => {
       host: '127.0.0.1',
       publicUrl: null,
       mongodbUri: null,
-      adminApiKey: null,
+      adminApiKeys: [],
       corsOrigins: [],
       logLevel: 'info',
       sandbox: true,
+      introspection: true,
+      openApiDocs: true,
+      mockIsPublic: false,
+      trustedProxies: null,
       graceDays: 14,
-      subgraph: { gatewaySecret: null, typePrefix: 'Billing', fieldPrefix: '' },
+      subgraph: { gatewaySecrets: [], typePrefix: 'Billing', fieldPrefix: '' },
       stripe: { mode: 'mock', secretKey: null, webhookSecrets: [], apiBase: null },
     });
     expect(isAbsolute(config.dataDir)).toBe(true);
@@ -93,10 +100,10 @@ describe('without any variable', () => {
 
 describe('what the variables say', () => {
   it('the host is every address when MongoDB is elsewhere, unless HOST names one', () => {
-    const MONGODB_URI = 'mongodb://db.example/billing';
-    expect(readConfig({ MONGODB_URI }).host).toBe('0.0.0.0');
-    expect(readConfig({ MONGODB_URI, HOST: '10.1.2.3' }).host).toBe('10.1.2.3');
-    expect(readConfig({ HOST: '0.0.0.0' }).host).toBe('0.0.0.0');
+    const own = { MONGODB_URI: 'mongodb://db.example/billing', ...LIVE };
+    expect(readConfig(own).host).toBe('0.0.0.0');
+    expect(readConfig({ ...own, HOST: '10.1.2.3' }).host).toBe('10.1.2.3');
+    expect(readConfig({ ...LIVE, HOST: '0.0.0.0' }).host).toBe('0.0.0.0');
   });
 
   it.each([
@@ -111,16 +118,63 @@ describe('what the variables say', () => {
   it.each(['http://localhost', 'redis://', 'redis://localhost/first', 'redis://localhost:70000'])(
     'Redis may not be %s',
     (REDIS_URL) => {
-      expect(faultsOf({ REDIS_URL })).toEqual([expect.stringMatching(/^REDIS_URL: must be a redis:/)]);
+      expect(errorsOf({ REDIS_URL })).toEqual([expect.stringMatching(/^REDIS_URL: must be a redis:/)]);
     },
   );
 
-  it('the sandbox is off in production unless it is asked for', () => {
+  it.each([
+    ['APOLLO_SANDBOX', 'sandbox'],
+    ['INTROSPECTION', 'introspection'],
+    ['OPENAPI_DOCS', 'openApiDocs'],
+  ] as const)('%s is false in production unless it is set to true', (name, setting) => {
     const production = { NODE_ENV: 'production', STRIPE_MOCK_MODE: 'true' };
-    expect(readConfig(production).sandbox).toBe(false);
-    expect(readConfig({ ...production, APOLLO_SANDBOX: 'true' }).sandbox).toBe(true);
-    expect(readConfig({ APOLLO_SANDBOX: 'false' }).sandbox).toBe(false);
+    expect(readConfig(production)[setting]).toBe(false);
+    expect(readConfig({ ...production, [name]: 'true' })[setting]).toBe(true);
+    expect(readConfig({ [name]: 'false' })[setting]).toBe(false);
   });
+
+  it.each(['ADMIN_API_KEY', 'GATEWAY_SECRET'])('%s has at least 32 characters, or is two such', (name) => {
+    const [one, two] = ['1'.repeat(32), 'two-'.repeat(8)];
+    const read = (value: string) => {
+      const { adminApiKeys, subgraph } = readConfig({ [name]: value });
+      return name === 'ADMIN_API_KEY' ? adminApiKeys : subgraph.gatewaySecrets;
+    };
+    expect(read(one)).toEqual([one]);
+    expect(read(`${one}, ${two}`)).toEqual([one, two]);
+    for (const bad of ['1'.repeat(31), `${one},`, `${one},short`, `${one},${two},${one}`, `${one} ${two}`])
+      expect(errorsOf({ [name]: bad })).toEqual([expect.stringContaining(`${name}: must have 32`)]);
+  });
+
+  it.each<[string, unknown]>([
+    ['1', 1],
+    ['10', 10],
+    ['0', null],
+    ['false', null],
+    ['127.0.0.1', ['127.0.0.1']],
+    ['10.0.0.0/8, 2001:db8::/32', ['10.0.0.0/8', '2001:db8::/32']],
+    ['loopback, uniquelocal', ['loopback', 'uniquelocal']],
+  ])('TRUST_PROXY may be %s', (TRUST_PROXY, expected) => {
+    expect(readConfig({ TRUST_PROXY }).trustedProxies).toEqual(expected);
+  });
+
+  it.each([
+    'true',
+    '11',
+    '-1',
+    '1.5',
+    '*',
+    '0.0.0.0/0',
+    '::/0',
+    '0.0.0.0/1',
+    '10.0.0.0/33',
+    'proxy.example',
+    '1, 2',
+  ])(
+    'TRUST_PROXY may not be %s: that would believe what any client writes, or says nothing',
+    (TRUST_PROXY) => {
+      expect(errorsOf({ TRUST_PROXY })).toEqual([expect.stringMatching(/^TRUST_PROXY: must be how many/)]);
+    },
+  );
 
   it('lists of origins are split, and the public URL ends without a slash', () => {
     const config = readConfig({
@@ -135,27 +189,64 @@ describe('what the variables say', () => {
 
 describe('Stripe', () => {
   it('production does not start without STRIPE_SECRET_KEY, unless STRIPE_MOCK_MODE=true', () => {
-    const faults = faultsOf({ NODE_ENV: 'production' });
+    const faults = errorsOf({ NODE_ENV: 'production' });
     expect(faults).toContainEqual(expect.stringMatching(/^STRIPE_SECRET_KEY: .*STRIPE_MOCK_MODE=true/));
     expect(readConfig({ NODE_ENV: 'production', STRIPE_MOCK_MODE: 'true' }).stripe.mode).toBe('mock');
     expect(readConfig({ NODE_ENV: 'production', ...LIVE }).stripe.mode).toBe('live');
   });
 
+  it.each([
+    '0.0.0.0',
+    '::',
+    '10.1.2.3',
+    '::ffff:10.1.2.3',
+    'billing.example',
+    '127.1',
+    '0',
+    'localhost.example',
+  ])('on %s, which others reach, the mock starts only with STRIPE_MOCK_MODE=true', (HOST) => {
+    const expected = [expect.stringMatching(/^STRIPE_MOCK_MODE: must be set to true .* on /)];
+    expect(errorsOf({ HOST })).toEqual(expected);
+    expect(errorsOf({ HOST, NODE_ENV: 'test' })).toEqual(expected);
+    expect(readConfig({ HOST, STRIPE_MOCK_MODE: 'true' }).mockIsPublic).toBe(true);
+    expect(readConfig({ HOST, ...LIVE }).mockIsPublic).toBe(false);
+  });
+
+  it.each([
+    '127.0.0.1',
+    '127.8.9.10',
+    'localhost',
+    'LocalHost',
+    '::1',
+    '0:0:0:0:0:0:0:1',
+    '::ffff:127.0.0.1',
+  ])('on %s, which only this machine reaches, the mock starts by itself', (HOST) => {
+    expect(readConfig({ HOST })).toMatchObject({ mockIsPublic: false, stripe: { mode: 'mock' } });
+    expect(readConfig({ HOST, MONGODB_URI: 'mongodb://db.example' }).mockIsPublic).toBe(false);
+  });
+
+  it('with MONGODB_URI alone the server would listen on every address: no mock then, unless it is asked for', () => {
+    const MONGODB_URI = 'mongodb://db.example/billing';
+    const [error] = errorsOf({ MONGODB_URI });
+    expect(error).toMatch(/^STRIPE_MOCK_MODE: .* on 0\.0\.0\.0/);
+    expect(readConfig({ MONGODB_URI, STRIPE_MOCK_MODE: 'true' }).host).toBe('0.0.0.0');
+  });
+
   it('STRIPE_MOCK_MODE=false asks for a key outside production too', () => {
-    expect(faultsOf({ STRIPE_MOCK_MODE: 'false' })).toContainEqual(
+    expect(errorsOf({ STRIPE_MOCK_MODE: 'false' })).toContainEqual(
       expect.stringMatching(/^STRIPE_SECRET_KEY: is missing/),
     );
   });
 
   it('live mode does not start without the webhook secret or the price of a tier that is sold, and says so at once', () => {
-    expect(faultsOf({ STRIPE_SECRET_KEY: LIVE.STRIPE_SECRET_KEY })).toEqual([
+    expect(errorsOf({ STRIPE_SECRET_KEY: LIVE.STRIPE_SECRET_KEY })).toEqual([
       expect.stringMatching(/^STRIPE_WEBHOOK_SECRET: /),
       expect.stringMatching(/^STRIPE_PRICE_PRO: /),
     ]);
     const { STRIPE_PRICE_PRO: _, ...withoutPrice } = LIVE;
-    expect(faultsOf(withoutPrice)).toEqual([expect.stringMatching(/^STRIPE_PRICE_PRO: /)]);
+    expect(errorsOf(withoutPrice)).toEqual([expect.stringMatching(/^STRIPE_PRICE_PRO: /)]);
     const { STRIPE_WEBHOOK_SECRET: __, ...withoutSecret } = LIVE;
-    expect(faultsOf(withoutSecret)).toEqual([expect.stringMatching(/^STRIPE_WEBHOOK_SECRET: /)]);
+    expect(errorsOf(withoutSecret)).toEqual([expect.stringMatching(/^STRIPE_WEBHOOK_SECRET: /)]);
   });
 
   it('live mode has the prices that are given and makes none up', () => {
@@ -180,7 +271,7 @@ describe('Stripe', () => {
   });
 
   it('two tiers with one price are refused: a payment could not tell what was bought', () => {
-    expect(faultsOf({ ...LIVE, STRIPE_PRICE_ENTERPRISE: LIVE.STRIPE_PRICE_PRO })).toEqual([
+    expect(errorsOf({ ...LIVE, STRIPE_PRICE_ENTERPRISE: LIVE.STRIPE_PRICE_PRO })).toEqual([
       expect.stringMatching(/^STRIPE_PRICE_\*: /),
     ]);
   });
@@ -191,7 +282,7 @@ describe('Stripe', () => {
     const former = [{ ...was, stripePriceIds: ['price_old'] }];
     const tiers = [free, { ...pro, version: 2, former }, enterprise];
     const live = { ...LIVE, CATALOG_FILE: catalogueFile(JSON.stringify({ ...defaultCatalogue, tiers })) };
-    expect(faultsOf({ ...live, STRIPE_PRICE_ENTERPRISE: 'price_old' })).toEqual([
+    expect(errorsOf({ ...live, STRIPE_PRICE_ENTERPRISE: 'price_old' })).toEqual([
       expect.stringMatching(/^STRIPE_PRICE_\*: .*price_old.*former price of PRO/),
     ]);
     expect(readConfig({ ...live, STRIPE_PRICE_PRO: 'price_old' }).stripe.priceIds.PRO).toBe('price_old');
@@ -201,28 +292,32 @@ describe('Stripe', () => {
 describe('faults', () => {
   it.each(Object.entries(ALL_BAD))('%s=%s is one fault that names the variable', (name, value) => {
     // Mock mode, where it is not the variable at hand: live mode would add faults of its own.
-    const faults = faultsOf({ STRIPE_MOCK_MODE: 'true', [name]: value });
+    const faults = errorsOf({ STRIPE_MOCK_MODE: 'true', [name]: value });
     expect(faults).toHaveLength(1);
     expect(faults[0]?.startsWith(name)).toBe(true);
   });
 
   it('are told all at once, each on a line of its own', () => {
-    const faults = faultsOf(ALL_BAD);
+    const faults = errorsOf(ALL_BAD);
     for (const name of Object.keys(ALL_BAD))
       expect(faults.filter((fault) => fault.startsWith(name))).toHaveLength(1);
     expect(new ConfigError(faults).message.split('\n')).toHaveLength(faults.length + 1);
   });
 
   it('never repeat a secret', () => {
-    const faults = faultsOf({ STRIPE_SECRET_KEY: 'hunter2', ADMIN_API_KEY: 'pass word of the operator' });
-    expect(faults.join()).not.toMatch(/hunter2|pass word/);
+    const env = {
+      STRIPE_SECRET_KEY: 'hunter2',
+      ADMIN_API_KEY: 'pass word of the operator',
+      GATEWAY_SECRET: 'swordfish',
+    };
+    expect(errorsOf(env).join()).not.toMatch(/hunter2|pass word|swordfish/);
   });
 
   it('of the catalogue file are all listed, beside those of the variables', () => {
     const [free, ...others] = defaultCatalogue.tiers;
     const tiers = [{ ...free, monthlyPriceCents: -1, support: 5 }, ...others];
     const file = catalogueFile(JSON.stringify({ ...defaultCatalogue, currency: 'US$', tiers }));
-    const faults = faultsOf({ CATALOG_FILE: file, PORT: 'http' });
+    const faults = errorsOf({ CATALOG_FILE: file, PORT: 'http' });
     expect(faults).toEqual([
       expect.stringMatching(/^PORT: /),
       expect.stringMatching(/^CATALOG_FILE .*currency: /),
@@ -233,8 +328,8 @@ describe('faults', () => {
   });
 
   it('a catalogue file that is no JSON, or is not there, is a fault like any other', () => {
-    expect(faultsOf({ CATALOG_FILE: catalogueFile('{ tiers: [') })).toHaveLength(1);
-    expect(faultsOf({ CATALOG_FILE: join(directory, 'none.json') })[0]).toContain('no such file');
+    expect(errorsOf({ CATALOG_FILE: catalogueFile('{ tiers: [') })).toHaveLength(1);
+    expect(errorsOf({ CATALOG_FILE: join(directory, 'none.json') })[0]).toContain('no such file');
   });
 
   it('another catalogue file takes the place of the default one, its live prices included', () => {
@@ -242,7 +337,7 @@ describe('faults', () => {
     const tiers = [free, { ...pro, name: 'TEAM' }];
     const CATALOG_FILE = catalogueFile(JSON.stringify({ ...defaultCatalogue, tiers }));
     expect(readConfig({ CATALOG_FILE }).catalogue.tiers.map(({ name }) => name)).toEqual(['FREE', 'TEAM']);
-    expect(faultsOf({ CATALOG_FILE, ...LIVE })).toEqual([expect.stringMatching(/^STRIPE_PRICE_TEAM: /)]);
+    expect(errorsOf({ CATALOG_FILE, ...LIVE })).toEqual([expect.stringMatching(/^STRIPE_PRICE_TEAM: /)]);
   });
 });
 

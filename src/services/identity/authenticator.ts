@@ -41,10 +41,10 @@ export function createAuthenticator(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
-  adminApiKey: string | null;
+  adminApiKeys: readonly string[];
 }): Authenticator {
   const { models, clock, log } = deps;
-  const adminDigest = deps.adminApiKey === null ? null : digestOf(deps.adminApiKey);
+  const adminDigests = deps.adminApiKeys.map(digestOf);
   const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
   let forgets = 0;
   const verifying = new Map<string, Promise<Principal>>();
@@ -110,7 +110,7 @@ export function createAuthenticator(deps: {
   return {
     async authenticate(key, address) {
       const digest = digestOf(key);
-      if (adminDigest && timingSafeEqual(digest, adminDigest)) return { kind: 'operator' };
+      if (adminDigests.some((admin) => timingSafeEqual(digest, admin))) return { kind: 'operator' };
       const remembered = verified.get(keyIdOf(key));
       const known = remembered && timingSafeEqual(remembered.digest, digest) ? remembered : null;
       if (known && known.untilMs > clock.now()) return known.principal;

@@ -37,16 +37,16 @@ export interface LimitServicesDeps {
   log: Logger;
   tiers: Tiers;
   graceDays: number;
-  adminApiKey: string | null;
+  adminApiKeys: readonly string[];
   redisUrl: string | null;
   upgradeUrl: () => string;
 }
 
 export function createLimitServices(deps: LimitServicesDeps): LimitServices {
-  const { models, clock, log, tiers, graceDays, adminApiKey, redisUrl, upgradeUrl } = deps;
+  const { models, clock, log, tiers, graceDays, adminApiKeys, redisUrl, upgradeUrl } = deps;
   const base = { models, clock, log };
   const entitlements = createEntitlements({ ...base, tiers, graceDays });
-  const authenticator = createAuthenticator({ ...base, adminApiKey });
+  const authenticator = createAuthenticator({ ...base, adminApiKeys });
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
