@@ -12,6 +12,7 @@ import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
 import { outcomeOf } from './operationOutcome.js';
 import { coerceVariables, type OperationPlan, planOperation } from './plan.js';
+import { statusOf } from './responseStatus.js';
 import type { Rules } from './rules.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
@@ -132,13 +133,11 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
           const [fault] = errors.filter(isOurFault);
-          if (fault) {
-            const expected = expectedFailure(fault);
-            response.http.status = expected?.status ?? 500;
-            for (const [name, value] of Object.entries(expected?.headers ?? {}))
-              response.http.headers.set(name, value);
-          }
-          if (statusInBody) response.http.status = 200;
+          const faultHeaders = fault && expectedFailure(fault)?.headers;
+          for (const [name, value] of Object.entries(faultHeaders ?? {}))
+            response.http.headers.set(name, value);
+          const status = statusInBody ? 200 : statusOf(response.body);
+          if (status !== null) response.http.status = status;
         },
       };
     },

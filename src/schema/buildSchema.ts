@@ -1,5 +1,11 @@
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
-import { GraphQLEnumType, GraphQLSchema, specifiedDirectives, validateSchema } from 'graphql';
+import {
+  GraphQLEnumType,
+  GraphQLSchema,
+  getNullableType,
+  specifiedDirectives,
+  validateSchema,
+} from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import { limitDirectives } from '../directives/definitions.js';
 import type { Catalogue } from '../services/tiers/catalogue.js';
@@ -28,6 +34,8 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
       const config = Object.fromEntries(names.map((name) => [name, { value: name }]));
       return new GraphQLEnumType({ ...type.toConfig(), values: config });
     },
+    // A field that fails must not take with it what the fields before it have done.
+    [MapperKind.MUTATION_ROOT_FIELD]: (field) => ({ ...field, type: getNullableType(field.type) }),
   });
   const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
   const schema = new GraphQLSchema({

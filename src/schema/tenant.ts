@@ -45,7 +45,10 @@ export class NewTenantKey {
 
 @ObjectType({ description: 'A new tenant and its first key.' })
 export class NewTenant {
-  @Field(() => TenantType)
+  @Field(() => TenantType, {
+    nullable: true,
+    description: 'null only if something selected below it failed: the tenant and its key exist.',
+  })
   tenant!: TenantType;
 
   @Field(() => NewTenantKey)

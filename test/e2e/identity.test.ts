@@ -5,6 +5,7 @@ import { generateKey, randomText } from '../../src/services/identity/keyFormat.j
 import { secretMatches } from '../../src/services/identity/keyHash.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
+  expectNothing,
   type GraphQLAnswer,
   OPERATOR_KEY,
   startTestServer,
@@ -97,7 +98,7 @@ function guessOf(keyId: string): string {
 
 function expectUnauthenticated(answer: GraphQLAnswer): void {
   expect(answer.status).toBe(401);
-  expect(answer.data ?? null).toBeNull();
+  expectNothing(answer.data);
   expect(answer.errors[0]?.extensions).toMatchObject({ code: 'UNAUTHENTICATED', http: { status: 401 } });
 }
 
@@ -536,7 +537,7 @@ describe('scopes', () => {
     const powerful = await createKey(tenant.key);
     const narrow = await createKey(tenant.key, { scopes: ['KEYS'] });
     const answer = await rotate(narrow.secret, powerful.id);
-    expect(answer.data ?? null).toBeNull();
+    expectNothing(answer.data);
     expect(answer.errors[0]?.extensions.code).toBe('FORBIDDEN');
     expect((await list(tenant.key)).find(({ id }) => id === powerful.id)?.rotatedTo).toBeNull();
   });

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { expect } from 'vitest';
 import { type App, startApp } from '../../src/app.js';
 import type { Clock } from '../../src/clock.js';
 import { type Config, readConfig } from '../../src/config.js';
@@ -48,6 +49,11 @@ export interface TestServerOptions {
   log?: Logger;
   /** Shares another server's database. */
   uri?: string;
+}
+
+/** No root field was answered: rejected before execution, or failed in it. */
+export function expectNothing(data: object | null | undefined): void {
+  expect(Object.values(data ?? {}).filter((value) => value !== null)).toEqual([]);
 }
 
 /** Sends an operation to any GraphQL server. */

@@ -108,10 +108,10 @@ describe('the supergraph', () => {
     const supergraph = compose(subgraph.sdl);
     expect(supergraph).toMatch(/@link\(url: "https:\/\/specs\.continuum-billing\.dev\/limits\/v1\.0"/);
     expect(supergraph).toMatch(
-      /storeMemory\(.*\): BillingMemory! @rateLimited\(cost: 1\) @storageQuota\(arg: "input"\)/,
+      /storeMemory\(.*\): BillingMemory @rateLimited\(cost: 1\) @storageQuota\(arg: "input"\)/,
     );
     expect(supergraph).toMatch(
-      /shareMemory\(.*\): BillingMemory! @rateLimited\(cost: 1\) @requiresFeature\(feature: FEDERATION\)/,
+      /shareMemory\(.*\): BillingMemory @rateLimited\(cost: 1\) @requiresFeature\(feature: FEDERATION\)/,
     );
     expect(supergraph).toContain(
       'directive @requiresFeature(feature: BillingFeature!) on FIELD_DEFINITION | OBJECT',
