@@ -38,6 +38,8 @@ export interface BillingSubscriptionDoc extends Announceable {
   priceId: string;
   /** The part of it that has the tier's price. */
   itemId?: string;
+  /** Of that item. */
+  quantity?: number;
   /** The parts that bill overage: one, unless two changes at once made another. Absent or null: none. */
   overageItems?: OverageItem[] | null;
   currentPeriodStart: Date | null;
@@ -77,6 +79,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     cancelAt: { type: Date, default: null },
     trialEnd: { type: Date, default: null },
     itemId: String,
+    quantity: Number,
     overageItems: { type: Schema.Types.Mixed, default: null },
     scheduleId: { type: String, default: null },
     scheduledTier: { type: String, default: null },

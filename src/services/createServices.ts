@@ -122,6 +122,7 @@ export function createServices({
   const held = createHeldSubscriptions({ models, sync });
   const subscriptionChanges = createSubscriptionChanges({
     stripe,
+    log,
     async reportUsage(tenantId) {
       await overageLedger.writeFor(tenantId);
       await delivery.deliverFor(tenantId);
@@ -236,7 +237,17 @@ export function createServices({
     alerts,
     apiKeys,
     authenticator,
-    contracts: createContracts({ ...base, stripe, tiers, tenants, customers, subscriptions, held, sync }),
+    contracts: createContracts({
+      ...base,
+      stripe,
+      tiers,
+      tenants,
+      customers,
+      subscriptions,
+      held,
+      changes: subscriptionChanges,
+      sync,
+    }),
     billingAccount: createBillingAccount({
       ...base,
       stripe,

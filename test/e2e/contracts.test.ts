@@ -105,6 +105,20 @@ describe('a contract', () => {
     expect(total).toBeLessThanOrEqual(150_000 - 2_899);
   });
 
+  it('takes a subscription over whose change of tier is scheduled, which is dropped', async () => {
+    const tenant = await server.createTenant();
+    await subscribe(server, tenant.key);
+    await settled(server);
+    const [before] = await atStripe(tenant);
+    const made = await stripeOf(server).subscriptionSchedules.create({
+      from_subscription: before?.id as string,
+    });
+    await settled(server);
+    expect((await begin(tenant)).errors).toEqual([]);
+    expect((await atStripe(tenant))[0]).toMatchObject({ schedule: null, metadata: { tier: 'enterprise' } });
+    expect((await stripeOf(server).subscriptionSchedules.retrieve(made.id)).status).toBe('released');
+  });
+
   it('by five clicks at once, and again later, is one', async () => {
     const tenant = await server.createTenant();
     const answers = await Promise.all(Array.from({ length: 5 }, () => begin(tenant)));

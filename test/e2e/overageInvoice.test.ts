@@ -277,15 +277,24 @@ describe('the part of a subscription that bills overage', () => {
     expect(await linesOf(tenant)).toEqual([TEAM, overage(300, 3, 'team')]);
   });
 
-  it('of what is not reported yet when the tier changes bills it at the new tier', async () => {
+  it('bills also what was not reported yet when the tier changes, at the price of the tier before', async () => {
     const tenant = await subscriber();
     await use(tenant, QUOTA + 700);
     clock.advance(10 * 60_000);
     await gql(tenant, 'mutation { changeTier(input: { tier: TEAM }) { tier { name } } }');
     await settled(server);
+    expect(await linesOf(tenant)).toContainEqual(overage(700, 7));
     await nextHour();
     await until(monthEnd() + HOUR_MS);
-    expect(await linesOf(tenant)).toEqual([TEAM, overage(700, 7, 'team')]);
+    expect(await linesOf(tenant)).toEqual([TEAM, overage(0, 0, 'team')]);
+  });
+
+  it('keeps no tenant from a larger tier while usage cannot be reported', async () => {
+    const tenant = await subscriber();
+    await use(tenant, QUOTA + 700);
+    mockOf(server).failNext({ kind: 'server_error', ...METER_EVENTS, times: 20 });
+    await gql(tenant, 'mutation { changeTier(input: { tier: TEAM }) { tier { name } } }');
+    expect(await itemsOf(tenant)).toEqual(['price_team', 'price_team_overage']);
   });
 
   it('changes with a smaller tier at the end of the period, which is billed as it was', async () => {

@@ -292,3 +292,180 @@ describe('a change of tier is refused', () => {
     expect(errors[0]?.message).toMatch(/past_due.*createPortalSession/);
   });
 });
+
+describe('a change at the end of the period', () => {
+  /** All that Stripe bills by, but what is bought. */
+  const settingsAtStripe = async (tenantId: string) => {
+    const subscription = await atStripe(tenantId);
+    const { items, schedule: _schedule, latest_invoice: _invoice, metadata, ...settings } = subscription;
+    return {
+      settings,
+      marks: metadata,
+      items: items.data.map(({ price, quantity, tax_rates: rates, metadata: notes }) => ({
+        price: price.id,
+        quantity,
+        rates: rates?.map(({ id }) => id),
+        notes,
+      })),
+    };
+  };
+
+  /** A TEAM subscription that the operator has made their own in the Dashboard. */
+  async function customized() {
+    const stripe = stripeOf(server);
+    const tenant = await subscriber('TEAM');
+    const { id, items } = await atStripe(tenant.id);
+    const { id: product } = await stripe.products.create({ name: 'Support' });
+    const support = await stripe.prices.create({
+      product,
+      currency: 'usd',
+      unit_amount: 700,
+      recurring: { interval: 'month' },
+    });
+    const rate = (percentage: number) =>
+      stripe.taxRates.create({ display_name: 'VAT', percentage, inclusive: false });
+    const [vat, reduced] = await Promise.all([rate(19), rate(7)]);
+    const { id: coupon } = await stripe.coupons.create({ percent_off: 10, duration: 'forever' });
+    await stripe.subscriptions.update(id, {
+      items: [
+        {
+          id: items.data[0]?.id as string,
+          quantity: 3,
+          tax_rates: [reduced.id],
+          metadata: { seats: 'three' },
+        },
+        { price: support.id, quantity: 2 },
+      ],
+      proration_behavior: 'none',
+      default_tax_rates: [vat.id],
+      discounts: [{ coupon }],
+      automatic_tax: { enabled: true, liability: { type: 'self' } },
+      billing_thresholds: { amount_gte: 90_000 },
+      collection_method: 'send_invoice',
+      days_until_due: 14,
+      default_payment_method: 'pm_card_visa',
+      description: 'Three seats',
+      invoice_settings: { footer: 'Thank you', custom_fields: [{ name: 'PO', value: '7' }] },
+      metadata: { salesperson: 'Ada' },
+      on_behalf_of: 'acct_1',
+      transfer_data: { destination: 'acct_1', amount_percent: 20 },
+      application_fee_percent: 5,
+    });
+    await settled(server);
+    return { ...tenant, support: support.id };
+  }
+
+  it('changes nothing that runs, and afterwards the price of its tier alone', async () => {
+    const { id, key, support } = await customized();
+    const before = await settingsAtStripe(id);
+    expect((await changeTier(key, 'PRO')).errors).toEqual([]);
+    expect(await settingsAtStripe(id)).toEqual(before);
+
+    await nextPeriod(key);
+    const after = await settingsAtStripe(id);
+    const [tierItem] = before.items;
+    expect(after.items).toEqual([
+      { ...tierItem, price: server.app.services.tiers.getStripePriceId('PRO') },
+      before.items.find(({ price }) => price === support),
+      {
+        price: server.app.services.tiers.getOveragePriceId('PRO'),
+        quantity: undefined,
+        rates: [],
+        notes: {},
+      },
+    ]);
+    expect(after.settings).toEqual({ ...before.settings, items: undefined });
+    expect(after.marks).toEqual({ ...before.marks, tier: 'pro' });
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+  });
+
+  it('leaves all as it was when it is taken back, and when it is changed again', async () => {
+    const { id, key } = await customized();
+    const before = await settingsAtStripe(id);
+    await changeTier(key, 'PRO');
+    await server.gql(RESUME, { key });
+    expect(await settingsAtStripe(id)).toEqual(before);
+    await changeTier(key, 'PRO');
+    await server.gql(CANCEL, { key });
+    await server.gql(RESUME, { key });
+    const { items, settings } = await settingsAtStripe(id);
+    expect(items).toEqual(before.items);
+    expect(settings).toEqual({ ...before.settings, cancellation_details: settings.cancellation_details });
+  });
+});
+
+describe('a change at once', () => {
+  it('keeps the quantity and the other items', async () => {
+    const stripe = stripeOf(server);
+    const { id, key } = await subscriber('PRO');
+    const { id: subscription, items } = await atStripe(id);
+    await stripe.subscriptions.update(subscription, {
+      items: [{ id: items.data[0]?.id as string, quantity: 4 }],
+    });
+    await settled(server);
+    const { id: product } = await stripe.products.create({ name: 'Support' });
+    const recurring = { interval: 'month' as const };
+    const support = await stripe.prices.create({ product, currency: 'usd', unit_amount: 700, recurring });
+    await stripe.subscriptions.update(subscription, { items: [{ price: support.id, quantity: 2 }] });
+    await settled(server);
+    expect((await changeTier(key, 'TEAM')).errors).toEqual([]);
+    const kept = (await atStripe(id)).items.data.filter(({ price }) => price.recurring?.meter === null);
+    expect(kept.map(({ quantity }) => quantity)).toEqual([4, 2]);
+  });
+});
+
+describe('a schedule that the operator made at Stripe', () => {
+  async function scheduled(phases: number, end: 'cancel' | 'release' = 'release') {
+    const stripe = stripeOf(server);
+    const tenant = await subscriber('TEAM');
+    const { id, items } = await atStripe(tenant.id);
+    const made = await stripe.subscriptionSchedules.create({ from_subscription: id });
+    const price = items.data[0]?.price.id as string;
+    const [first] = made.phases;
+    await stripe.subscriptionSchedules.update(made.id, {
+      end_behavior: end,
+      phases: [
+        { items: [{ price }], start_date: first?.start_date as number, end_date: first?.end_date as number },
+        ...Array.from({ length: phases }, (_, i) => ({
+          items: [{ price, quantity: i + 2 }],
+          duration: { interval: 'month' as const, interval_count: 1 },
+        })),
+      ],
+    });
+    await settled(server);
+    return { ...tenant, schedule: made.id };
+  }
+
+  it.each([
+    ['an upgrade or downgrade', (key: string) => changeTier(key, 'PRO')],
+    ['one at once', (key: string) => changeTier(key, 'PRO', { immediately: true })],
+    ['a cancellation at the end of the period', (key: string) => server.gql(CANCEL, { key })],
+  ])('is not lost by %s, which says what to do', async (_what, change) => {
+    const { id, key, schedule } = await scheduled(2);
+    const { status, errors } = await change(key);
+    expect(status).toBe(400);
+    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(errors[0]?.message).toMatch(/schedule sub_sched_mock_\w+.*ask the operator/);
+    expect((await atStripe(id)).schedule).toBe(schedule);
+  });
+
+  it('that ends the subscription is not lost either', async () => {
+    const { key } = await scheduled(0, 'cancel');
+    expect((await changeTier(key, 'PRO')).status).toBe(400);
+  });
+
+  it('that has nothing more to come stands in no way', async () => {
+    const { key } = await scheduled(0);
+    expect((await changeTier(key, 'PRO')).data.changeTier.scheduledTier).toBe('PRO');
+  });
+
+  it('does not keep a tenant from ending its subscription at once', async () => {
+    const { key } = await scheduled(2);
+    const { data, errors } = await server.gql(
+      'mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }',
+      { key },
+    );
+    expect(errors).toEqual([]);
+    expect(data.cancelSubscription.status).toBe('CANCELED');
+  });
+});

@@ -157,6 +157,7 @@ export function createSubscriptionReader(deps: {
       status,
       priceId: bought.item.price.id,
       itemId: bought.item.id,
+      quantity: bought.item.quantity ?? 1,
       overageItems: overageItemsIn(subscription, stored),
       currentPeriodStart: dateOf(bought.item.current_period_start),
       currentPeriodEnd: dateOf(bought.item.current_period_end),

@@ -13,6 +13,7 @@ import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
 import { overageSwap } from './overageItems.js';
 import { tierMetadata } from './sale.js';
+import type { SubscriptionChanges } from './subscriptionChanges.js';
 import type { Subscriptions } from './subscriptions.js';
 
 /** What the operator agreed on with a tenant. */
@@ -50,11 +51,12 @@ export function createContracts(deps: {
   customers: Customers;
   subscriptions: Subscriptions;
   held: HeldSubscriptions;
+  changes: SubscriptionChanges;
   sync: SubscriptionSync;
   clock: Clock;
   log: Logger;
 }): Contracts {
-  const { stripe, tiers, tenants, customers, subscriptions, held, sync, clock, log } = deps;
+  const { stripe, tiers, tenants, customers, subscriptions, held, changes, sync, clock, log } = deps;
 
   /** The product of the tier: Stripe prices it by the contract. */
   async function productOf(tier: string): Promise<string> {
@@ -101,8 +103,9 @@ export function createContracts(deps: {
     { item, overagePriceId, rest }: Params,
     contract: string,
   ) =>
-    sync.change(subscription, () =>
-      stripe.subscriptions.update(
+    sync.change(subscription, async () => {
+      await changes.makeWay(subscription);
+      return stripe.subscriptions.update(
         subscription.stripeSubscriptionId,
         {
           ...rest,
@@ -117,8 +120,8 @@ export function createContracts(deps: {
         {
           idempotencyKey: `contract:${subscription.stripeSubscriptionId}:${subscription.revision}:${contract}`,
         },
-      ),
-    );
+      );
+    });
 
   /** The key names no terms: of two contracts at once Stripe refuses the second, which then finds the first. */
   async function create(customer: Customer, { item, overagePriceId, rest }: Params): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import { badInput } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
@@ -5,12 +6,19 @@ import { digest } from '../stripe/customers.js';
 import { isRefused } from '../stripe/stripeErrors.js';
 import { WITH_SCHEDULE } from '../stripe/subscriptionSync.js';
 import { overageSwap } from './overageItems.js';
+import { successorOf, unchangedPhase } from './schedulePhases.js';
 
 /**
  * What is asked of Stripe to change a subscription. Each call has a key made of what it does and of the revision that
  * it starts from: two clicks are one change, the same change later is another.
  */
 export interface SubscriptionChanges {
+  /**
+   * What has to be done before a change at once: usage that is not billed yet is reported, as far as that is possible,
+   * and a schedule is released.
+   * @throws BAD_USER_INPUT for a schedule that is not ours to release
+   */
+  makeWay(subscription: BillingSubscriptionDoc): Promise<void>;
   /** What was used and not yet billed is reported first, and is on a last invoice. */
   cancelNow(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   cancelAtPeriodEnd(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
@@ -40,8 +48,9 @@ export function createSubscriptionChanges(deps: {
   stripe: Stripe;
   /** Reports what the tenant has used past its quota up to now. */
   reportUsage: (tenantId: string) => Promise<void>;
+  log: Logger;
 }): SubscriptionChanges {
-  const { stripe, reportUsage } = deps;
+  const { stripe, reportUsage, log } = deps;
 
   const keyed = (action: string, { stripeSubscriptionId: id, revision }: BillingSubscriptionDoc) => ({
     idempotencyKey: `${action}:${id}:${revision}`,
@@ -58,9 +67,21 @@ export function createSubscriptionChanges(deps: {
       keyed(action, subscription),
     );
 
-  /** Stripe refuses other changes as long as a schedule holds the subscription. */
+  /**
+   * Stripe rejects other changes as long as a schedule holds the subscription.
+   * @throws BAD_USER_INPUT for a schedule that somebody else made and that has more to come: it would be lost
+   */
   async function release({ scheduleId }: BillingSubscriptionDoc): Promise<void> {
     if (!scheduleId) return;
+    const schedule = await stripe.subscriptionSchedules.retrieve(scheduleId);
+    if (!isRunning(schedule)) return;
+    if (!mayBeReleased(schedule)) {
+      throw badInput(
+        'subscription',
+        `follows the schedule ${scheduleId}, which the operator made at Stripe; ask the operator to change it. ` +
+          'To end the subscription at once is possible: cancelSubscription with atPeriodEnd: false',
+      );
+    }
     try {
       const options = { idempotencyKey: `release:${scheduleId}` };
       await stripe.subscriptionSchedules.release(scheduleId, undefined, options);
@@ -70,7 +91,19 @@ export function createSubscriptionChanges(deps: {
     }
   }
 
+  /** Stripe bills what an item has counted when the item goes, and nothing of it that comes later. */
+  async function makeWay(subscription: BillingSubscriptionDoc): Promise<void> {
+    await release(subscription);
+    if (!subscription.overageItems) return;
+    await reportUsage(subscription._id).catch((error: unknown) => {
+      // What is paid for is never kept back: at worst the usage of this hour is not billed.
+      log.warn({ err: error, tenantId: subscription._id }, 'usage.unreported_before_change');
+    });
+  }
+
   return {
+    makeWay,
+
     async cancelNow({ _id, stripeSubscriptionId: id, overageItems }) {
       if (overageItems) await reportUsage(_id);
       return stripe.subscriptions.cancel(id, overageItems ? { invoice_now: true } : undefined);
@@ -96,9 +129,9 @@ export function createSubscriptionChanges(deps: {
       ),
 
     async switchNow(subscription, { priceId, overagePriceId, metadata }) {
-      await release(subscription);
+      await makeWay(subscription);
       return update(`switch:${priceId}`, subscription, {
-        items: [{ id: itemOf(subscription), price: priceId }, ...overageSwap(subscription, overagePriceId)],
+        items: [switchedItem(subscription, priceId), ...overageSwap(subscription, overagePriceId)],
         proration_behavior: 'always_invoice',
         payment_behavior: 'error_if_incomplete',
         metadata,
@@ -119,35 +152,26 @@ export function createSubscriptionChanges(deps: {
       );
       const [now] = made.phases;
       if (!now) throw new Error(`The schedule ${made.id} has no phase`);
-      // A phase that names no discounts would lose them.
-      const kept = now.discounts.flatMap(({ discount }) => (discount ? [{ discount: idOf(discount) }] : []));
-      const discounts = kept.length > 0 ? { discounts: kept } : {};
       const metered = subscription.overageItems ?? [];
       const schedule = await stripe.subscriptionSchedules.update(
         made.id,
         {
           end_behavior: 'release',
           proration_behavior: 'none',
+          metadata: OURS,
           phases: [
+            unchangedPhase(now),
             {
-              items: [
-                { price: subscription.priceId, quantity: 1 },
-                ...metered.map((item) => ({ price: item.priceId })),
-              ],
-              start_date: now.start_date,
-              end_date: now.end_date,
-              ...discounts,
-            },
-            {
-              items: [
-                { price: priceId, quantity: 1 },
-                ...(overagePriceId ? [{ price: overagePriceId }] : []),
-              ],
+              ...successorOf(now, {
+                priceId: subscription.priceId,
+                newPriceId: priceId,
+                overagePriceIds: metered.map((item) => item.priceId),
+                newOveragePriceId: overagePriceId,
+              }),
               duration: { interval: 'month', interval_count: 1 },
-              // At the period's end there is nothing to prorate; a metered part that goes is billed by it.
+              // At the period's end there is nothing to prorate; a metered item that goes is billed by it.
               proration_behavior: metered.length > 0 ? 'create_prorations' : 'none',
               metadata,
-              ...discounts,
             },
           ],
           expand: ['subscription'],
@@ -172,10 +196,26 @@ function withoutEnd(subscription: BillingSubscriptionDoc): Stripe.SubscriptionUp
   return subscription.cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' };
 }
 
-const idOf = (reference: string | { id: string }): string =>
-  typeof reference === 'string' ? reference : reference.id;
+/** Marks the schedules that are made here. */
+const OURS = { made_by: 'continuum-billing' };
 
-function itemOf({ itemId }: BillingSubscriptionDoc): string {
+const isRunning = ({ status }: Stripe.SubscriptionSchedule): boolean =>
+  status === 'active' || status === 'not_started';
+
+/** One that was made here, or changes nothing any more. */
+function mayBeReleased(schedule: Stripe.SubscriptionSchedule): boolean {
+  const { metadata, phases, current_phase: current, end_behavior: end } = schedule;
+  if (metadata?.made_by === OURS.made_by) return true;
+  return (
+    end === 'release' && !phases.some(({ start_date: at }) => current === null || at >= current.end_date)
+  );
+}
+
+/** The item that gives the tier, at another price. What an update does not name of an item may be unset. */
+export function switchedItem(
+  { itemId, quantity }: BillingSubscriptionDoc,
+  priceId: string,
+): Stripe.SubscriptionUpdateParams.Item & { id: string } {
   if (!itemId) throw badInput('subscription', 'has no item; try again');
-  return itemId;
+  return { id: itemId, price: priceId, ...(quantity !== undefined && { quantity }) };
 }

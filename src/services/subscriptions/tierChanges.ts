@@ -8,7 +8,7 @@ import { FIRST_VERSION, type Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
 import { overageSwap } from './overageItems.js';
 import { priceForSale, refuseContract, tierMetadata } from './sale.js';
-import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
+import { endsWithPeriod, isEnding, type SubscriptionChanges, switchedItem } from './subscriptionChanges.js';
 
 /** When a change of tier takes effect, and what it costs. All amounts in cents. */
 export interface TierChangePreview {
@@ -137,8 +137,7 @@ export function createTierChanges(deps: {
       nextInvoiceAt: null,
     };
     const way = wayTo(subscription, wanted);
-    const { itemId } = subscription;
-    const switched = () => (itemId ? [{ id: itemId, price: priceIdOf(wanted) }] : []);
+    const switched = () => [switchedItem(subscription, priceIdOf(wanted))];
     switch (way) {
       case 'END_NOW':
         return { ...nothing, immediately: true, effectiveAt: now };

@@ -14,6 +14,7 @@ export type Wire<T> = T extends string | number | boolean | null | undefined
 export type CustomerBody = Wire<Stripe.Customer>;
 export type ProductBody = Wire<Stripe.Product>;
 export type PriceBody = Wire<Stripe.Price>;
+export type TaxRateBody = Wire<Stripe.TaxRate>;
 export type PaymentMethodBody = Wire<Stripe.PaymentMethod>;
 export type SessionBody = Wire<Stripe.Checkout.Session>;
 export type LineItemBody = Wire<Stripe.LineItem>;

@@ -3,6 +3,7 @@ import { type MetadataChange, mergeMetadata } from '../http/params.js';
 import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
 import {
   buildItem,
+  type ItemTerms,
   type PendingLine,
   periodOf,
   planOf,
@@ -19,6 +20,7 @@ export interface ItemChange {
   quantity?: number | undefined;
   deleted?: boolean | undefined;
   metadata?: MetadataChange;
+  settings?: ItemTerms['settings'];
 }
 
 /**
@@ -71,7 +73,14 @@ async function itemAfter(
   refuseQuantity(price, wanted.quantity, param);
   const quantity = wanted.quantity ?? before?.quantity ?? 1;
   const metadata = mergeMetadata(before?.metadata ?? {}, wanted.metadata);
-  if (!before) return buildItem(subscription, { price, quantity, metadata }, period, nowS);
+  const { settings } = wanted;
+  if (!before)
+    return buildItem(
+      subscription,
+      { price, quantity, metadata, ...(settings && { settings }) },
+      period,
+      nowS,
+    );
   const { quantity: _, ...rest } = before;
   return {
     ...rest,
@@ -79,6 +88,7 @@ async function itemAfter(
     plan: planOf(price),
     ...(isMetered(price) ? {} : { quantity }),
     metadata,
+    ...settings,
   };
 }
 

@@ -11,6 +11,8 @@ import {
 } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { idOf, type PhaseBody, type SubscriptionItemBody } from '../wire.js';
+import { setDiscounts } from './discounts.js';
+import { takeSettings } from './settings.js';
 
 /** @throws StripeFault: a schedule that is over can be changed no more */
 export function requireRunning({ body }: StoredSchedule, what: string): void {
@@ -73,15 +75,34 @@ async function takeItems(
     const price = await subscribablePrice(tx, idOf(wanted.price) ?? '', `items[${index}][price]`);
     const quantity = wanted.quantity ?? 1;
     const kept = take((item) => item.price.id === price.id);
-    const replaced = kept ?? (isMetered(price) ? null : take((item) => !isMetered(item.price)));
+    const replaced = kept ?? (isMetered(price) ? null : take((item) => isGoing(item, phase)));
+    const { metadata, tax_rates, billing_thresholds } = wanted;
+    const settings = { metadata: metadata ?? {}, tax_rates: tax_rates ?? [], billing_thresholds };
     items.push(
       replaced
-        ? { ...replaced, price, plan: planOf(price), ...(isMetered(price) ? {} : { quantity }) }
-        : buildItem(body.id, { price, quantity, metadata: {} }, periodOf(body), nowS),
+        ? { ...replaced, price, plan: planOf(price), ...(isMetered(price) ? {} : { quantity }), ...settings }
+        : buildItem(body.id, { price, quantity, metadata: metadata ?? {}, settings }, periodOf(body), nowS),
     );
   }
   body.items.data = items;
 }
+
+const isGoing = ({ price }: SubscriptionItemBody, phase: PhaseBody): boolean =>
+  !isMetered(price) && !phase.items.some((wanted) => idOf(wanted.price) === price.id);
+
+/** The subscription becomes what the phase says, and loses what it does not. Saves nothing. */
+export async function takePhase(change: Change, stored: StoredSubscription, phase: PhaseBody): Promise<void> {
+  await takeItems(change, stored, phase);
+  takeSettings(stored.body, phase);
+  await setDiscounts(change, stored, phase.discounts.map(termsOf));
+  stored.body.metadata = mergeMetadata(stored.body.metadata, phase.metadata ?? {});
+}
+
+const termsOf = ({ discount, coupon, promotion_code: code }: PhaseBody['discounts'][number]) => ({
+  discount: idOf(discount) ?? undefined,
+  coupon: idOf(coupon) ?? undefined,
+  promotion_code: idOf(code) ?? undefined,
+});
 
 /** At the end of a period: the next phase's prices are what is renewed; after the last phase the schedule is over. */
 export async function enterPhase(change: Change, stored: StoredSubscription): Promise<void> {
@@ -97,8 +118,7 @@ export async function enterPhase(change: Change, stored: StoredSubscription): Pr
     await closeReleased(change, schedule, nowS);
     return;
   }
-  await takeItems(change, stored, next);
-  stored.body.metadata = mergeMetadata(stored.body.metadata, next.metadata ?? {});
+  await takePhase(change, stored, next);
   schedule.body.current_phase = { start_date: next.start_date, end_date: next.end_date };
   await tx.save(schedules, schedule);
   await emit('subscription_schedule.updated', schedule.body);

@@ -11,7 +11,7 @@ import {
   subscriptions,
 } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
-import { idOf } from '../wire.js';
+import { idOf, type SubscriptionBody } from '../wire.js';
 import { attachCard } from './cards.js';
 import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { noteOutcome } from './dunning.js';
@@ -34,6 +34,7 @@ export interface SubscriptionUpdate extends Ending {
   collection_method?: 'charge_automatically' | 'send_invoice' | undefined;
   days_until_due?: number | undefined;
   metadata?: MetadataChange;
+  settings?: Partial<SubscriptionBody>;
   trial_end?: 'now' | number | undefined;
   cancellation_details?: { comment?: string | undefined; feedback?: string | undefined } | undefined;
 }
@@ -68,8 +69,10 @@ export async function updateSubscription(
 
 function requireChangeable(status: string, update: SubscriptionUpdate): void {
   if (status !== 'canceled' && status !== 'incomplete_expired') return;
-  const { metadata: _metadata, cancellation_details: _details, ...rest } = update as Record<string, unknown>;
-  const others = Object.entries(rest).filter(([name, value]) => value !== undefined && name !== 'expand');
+  const { metadata: _metadata, cancellation_details: _details, settings, ...rest } = update;
+  const others = Object.entries({ ...rest, ...settings }).filter(
+    ([name, value]) => value !== undefined && name !== 'expand',
+  );
   if (others.length === 0) return;
   throw invalidRequest('A canceled subscription can only update its cancellation_details and metadata.');
 }
@@ -88,6 +91,7 @@ async function applyPlain(
   update: SubscriptionUpdate,
 ): Promise<void> {
   body.metadata = mergeMetadata(body.metadata, update.metadata);
+  Object.assign(body, update.settings);
   if (update.description !== undefined) body.description = update.description || null;
   if (update.collection_method) body.collection_method = update.collection_method;
   if (update.days_until_due !== undefined) body.days_until_due = update.days_until_due;

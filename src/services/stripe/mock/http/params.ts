@@ -8,6 +8,11 @@ export const text = z.string().min(1).max(5000);
 /** A string that an empty value clears. */
 export const clearable = z.string().max(5000);
 export const integer = z.string().regex(WHOLE_NUMBER, 'integer').transform(Number);
+/** A number, as `12.5`. */
+export const decimal = z
+  .string()
+  .regex(/^\d{1,12}(\.\d{1,12})?$/, 'must be a number')
+  .transform(Number);
 /** A whole number from 0. */
 export const natural = z
   .string()

@@ -1,6 +1,6 @@
 import type { Kind, Stored } from '../storage/store.js';
 import { idOf, type PhaseBody, type ScheduleBody, type SubscriptionBody } from '../wire.js';
-import { type Period, periodOf } from './subscription.js';
+import { type ItemTerms, type Period, periodOf } from './subscription.js';
 
 export type StoredSchedule = Stored<ScheduleBody>;
 
@@ -15,11 +15,11 @@ export const schedules: Kind<ScheduleBody> = {
 };
 
 export interface PhaseTerms {
-  /** Of a metered price without a quantity. */
-  items: { price: string; quantity?: number | undefined }[];
+  items: PhaseBody['items'];
   metadata: Record<string, string>;
   discounts: PhaseBody['discounts'];
   proration: 'always_invoice' | 'create_prorations' | 'none';
+  settings: Partial<PhaseBody>;
 }
 
 export function buildPhase(period: Period, currency: string, terms: PhaseTerms): PhaseBody {
@@ -36,36 +36,56 @@ export function buildPhase(period: Period, currency: string, terms: PhaseTerms):
     discounts: terms.discounts,
     end_date: period.end,
     invoice_settings: null,
-    items: terms.items.map(({ price, quantity }) => ({
-      billing_thresholds: null,
-      discounts: [],
-      metadata: {},
-      plan: price,
-      price,
-      ...(quantity === undefined ? {} : { quantity }),
-      tax_rates: [],
-    })),
+    items: terms.items,
     metadata: terms.metadata,
     on_behalf_of: null,
     proration_behavior: terms.proration,
     start_date: period.start,
     transfer_data: null,
     trial_end: null,
+    ...terms.settings,
   };
 }
 
+/** @param terms of a metered price without a quantity */
+export function buildPhaseItem(
+  price: string,
+  terms: { quantity: number | undefined; metadata: Record<string, string> } & NonNullable<
+    ItemTerms['settings']
+  >,
+): PhaseBody['items'][number] {
+  const { quantity, ...settings } = terms;
+  return {
+    billing_thresholds: null,
+    discounts: [],
+    plan: price,
+    price,
+    ...(quantity === undefined ? {} : { quantity }),
+    tax_rates: [],
+    ...settings,
+  } as PhaseBody['items'][number];
+}
+
 /** @returns a schedule whose one phase is the subscription as it is, to the end of its period */
-export function buildSchedule(id: string, subscription: SubscriptionBody, nowS: number): ScheduleBody {
+export function buildSchedule(
+  id: string,
+  subscription: SubscriptionBody,
+  settings: Partial<PhaseBody>,
+  nowS: number,
+): ScheduleBody {
   const period = periodOf(subscription);
   const phase = buildPhase(period, subscription.currency, {
-    items: subscription.items.data.map(({ price, quantity }) => ({ price: price.id, quantity })),
-    metadata: {},
+    items: subscription.items.data.map(({ price, quantity, metadata, tax_rates, billing_thresholds }) =>
+      buildPhaseItem(price.id, { quantity, metadata, tax_rates, billing_thresholds }),
+    ),
+    metadata: subscription.metadata,
     discounts: subscription.discounts.map((discount) => ({
       coupon: null,
       discount: idOf(discount),
       promotion_code: null,
     })) as PhaseBody['discounts'],
     proration: 'create_prorations',
+    settings,
   });
   return {
     id,
@@ -83,7 +103,7 @@ export function buildSchedule(id: string, subscription: SubscriptionBody, nowS: 
       billing_cycle_anchor: 'automatic',
       billing_thresholds: null,
       collection_method: 'charge_automatically',
-      default_payment_method: idOf(subscription.default_payment_method),
+      default_payment_method: null,
       description: null,
       invoice_settings: {
         account_tax_ids: null,

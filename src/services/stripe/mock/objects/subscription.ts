@@ -94,11 +94,12 @@ export interface ItemTerms {
   /** Of a metered price it has no meaning. */
   quantity: number;
   metadata: Record<string, string>;
+  settings?: Partial<Pick<SubscriptionItemBody, 'tax_rates' | 'billing_thresholds'>>;
 }
 
 export function buildItem(
   subscription: string,
-  { price, quantity, metadata }: ItemTerms,
+  { price, quantity, metadata, settings }: ItemTerms,
   period: Period,
   nowS: number,
 ): SubscriptionItemBody {
@@ -117,6 +118,7 @@ export function buildItem(
     ...(isMetered(price) ? {} : { quantity }),
     subscription,
     tax_rates: [],
+    ...settings,
   };
 }
 
@@ -154,6 +156,7 @@ export interface SubscriptionTerms {
   trialEndS: number | null;
   /** Invoices are sent, and wait so long; null: charged automatically. */
   daysUntilDue: number | null;
+  settings?: Partial<SubscriptionBody>;
   /** What happens at the end of a trial without a payment method. */
   missingPaymentMethod: 'cancel' | 'create_invoice' | 'pause';
 }
@@ -221,5 +224,6 @@ export function buildSubscription(id: string, terms: SubscriptionTerms, nowS: nu
       end_behavior: { billing_cycle_anchor: null, missing_payment_method: terms.missingPaymentMethod },
     },
     trial_start: trialEndS ? nowS : null,
+    ...terms.settings,
   };
 }

@@ -13,7 +13,7 @@ import { priceOperations } from './prices.js';
 import { productOperations } from './products.js';
 import { subscriptionScheduleOperations } from './subscriptionSchedules.js';
 import { subscriptionOperations } from './subscriptions.js';
-
+import { taxRateOperations } from './taxRates.js';
 import { webhookEndpointOperations } from './webhookEndpoints.js';
 
 /** Everything that the mock can be asked; of two paths that fit, the first counts. */
@@ -22,6 +22,7 @@ export const operations: readonly Operation[] = [
   ...productOperations,
   ...priceOperations,
   ...couponOperations,
+  ...taxRateOperations,
   ...checkoutSessionOperations,
   ...subscriptionOperations,
   ...subscriptionScheduleOperations,

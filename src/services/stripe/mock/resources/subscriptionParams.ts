@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { billingSettings, itemSettings } from '../http/billingSettings.js';
 import {
   clearable,
   expand,
@@ -12,7 +13,6 @@ import {
   prorationBehavior,
   taxBehavior,
   text,
-  toggle,
 } from '../http/params.js';
 
 const cancelAt = z.union([z.literal(''), z.enum(['min_period_end', 'max_period_end']), integer]).optional();
@@ -40,6 +40,7 @@ const item = {
   price_data: priceData,
   quantity: natural.optional(),
   metadata,
+  ...itemSettings.shape,
 };
 const discountTerms = z.strictObject({
   coupon: text.optional(),
@@ -60,7 +61,7 @@ const shared = {
     })
     .optional(),
   expand,
-  ...ignoring(toggle, 'automatic_tax'),
+  ...billingSettings.shape,
   collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
   days_until_due: natural.optional(),
   ...ignoring(flag, 'off_session'),

@@ -1,14 +1,18 @@
 import { z } from 'zod';
-import { releaseSchedule, requireRunning } from '../billing/phases.js';
+import { releaseSchedule, requireRunning, takePhase } from '../billing/phases.js';
+import { itemSettingsFrom, phaseSettingsOf, settingsFrom } from '../billing/settings.js';
 import { addIntervals, type Interval } from '../calendar.js';
 import { changedFields } from '../events.js';
+import { billingSettings, itemSettings } from '../http/billingSettings.js';
 import { invalidRequest } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
+  clearable,
   expand,
   flag,
   ignoring,
   integer,
+  list,
   listOf,
   mergeMetadata,
   metadata,
@@ -19,22 +23,52 @@ import {
 } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
-import { buildPhase, buildSchedule, type PhaseTerms, schedules } from '../objects/schedule.js';
+import {
+  buildPhase,
+  buildPhaseItem,
+  buildSchedule,
+  type PhaseTerms,
+  schedules,
+} from '../objects/schedule.js';
 import { subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
-import type { PhaseBody, ScheduleBody } from '../wire.js';
+import { idOf, type PhaseBody, type ScheduleBody } from '../wire.js';
 
 const creation = z.strictObject({ from_subscription: text, metadata, expand });
+const discountTerms = listOf(
+  z.strictObject({
+    discount: text.optional(),
+    coupon: text.optional(),
+    promotion_code: text.optional(),
+  }),
+).optional();
 const phase = z.strictObject({
-  items: listOf(z.strictObject({ price: text, quantity: natural.optional() }), 20),
+  items: listOf(
+    z.strictObject({
+      price: text,
+      quantity: natural.optional(),
+      metadata,
+      ...itemSettings.shape,
+      ...ignoring(discountTerms, 'discounts'),
+    }),
+    20,
+  ),
   start_date: integer.optional(),
   end_date: integer.optional(),
   duration: z
     .strictObject({ interval: z.enum(['day', 'week', 'month', 'year']), interval_count: integer.optional() })
     .optional(),
-  discounts: listOf(z.strictObject({ discount: text.optional(), coupon: text.optional() })).optional(),
+  discounts: discountTerms,
   proration_behavior: prorationBehavior.optional(),
   metadata,
+  collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
+  currency: text.optional(),
+  default_payment_method: text.optional(),
+  description: clearable.optional(),
+  trial_end: integer.optional(),
+  ...billingSettings.shape,
+  ...ignoring(list, 'add_invoice_items'),
+  ...ignoring(z.enum(['automatic', 'phase_start']), 'billing_cycle_anchor'),
 });
 const change = z.strictObject({
   end_behavior: z.enum(['cancel', 'release']).optional(),
@@ -60,26 +94,52 @@ async function phasesFrom(
     if (!endS || endS <= startS)
       throw invalidRequest('A phase must end after it starts.', { param: `${param}[end_date]` });
     const items: PhaseTerms['items'] = [];
-    for (const [place, { price: id, quantity }] of terms.items.entries()) {
+    for (const [place, wanted] of terms.items.entries()) {
+      const { price: id, quantity } = wanted;
       const price = await subscribablePrice(tx, id, `${param}[items][${place}][price]`);
       refuseQuantity(price, quantity, `${param}[items][${place}]`);
-      items.push({ price: id, quantity: isMetered(price) ? undefined : (quantity ?? 1) });
+      items.push(
+        buildPhaseItem(id, {
+          quantity: isMetered(price) ? undefined : (quantity ?? 1),
+          metadata: mergeMetadata({}, wanted.metadata),
+          ...(await itemSettingsFrom(tx, wanted)),
+        }),
+      );
     }
-    const discounts = terms.discounts?.map(({ discount, coupon }) => ({
+    const discounts = terms.discounts?.map(({ discount, coupon, promotion_code: code }) => ({
       coupon: coupon ?? null,
       discount: discount ?? null,
-      promotion_code: null,
+      promotion_code: code ?? null,
     }));
     phases.push(
-      buildPhase({ start: startS, end: endS }, first?.currency ?? 'usd', {
+      buildPhase({ start: startS, end: endS }, terms.currency ?? first?.currency ?? 'usd', {
         items,
         metadata: mergeMetadata({}, terms.metadata),
         discounts: (discounts ?? []) as PhaseBody['discounts'],
         proration: terms.proration_behavior ?? 'create_prorations',
+        settings: {
+          ...((await settingsFrom(tx, terms)) as Partial<PhaseBody>),
+          collection_method: terms.collection_method ?? null,
+          default_payment_method: terms.default_payment_method ?? null,
+          description: terms.description || null,
+          trial_end: terms.trial_end ?? null,
+        },
       }),
     );
   }
   return phases;
+}
+
+/** A change of the phase that runs is a change of the subscription. */
+async function takeCurrentPhase(call: Call, { phases, current_phase: current, subscription }: ScheduleBody) {
+  const running = phases.find(({ start_date: at }) => at === current?.start_date);
+  if (!running) return;
+  const stored = await call.tx.get(subscriptions, idOf(subscription) ?? '', 'subscription');
+  const before = structuredClone(stored.body);
+  await takePhase(call, stored, running);
+  await call.tx.save(subscriptions, stored);
+  const changed = changedFields(before, stored.body);
+  if (Object.keys(changed).length > 0) await call.emit('customer.subscription.updated', stored.body, changed);
 }
 
 export const subscriptionScheduleOperations = [
@@ -95,7 +155,8 @@ export const subscriptionScheduleOperations = [
     }
     if (['canceled', 'incomplete_expired'].includes(subscription.body.status))
       throw invalidRequest('You cannot schedule a canceled subscription.', { param: 'from_subscription' });
-    const body = buildSchedule(mockId(schedules.prefix), subscription.body, nowS);
+    const settings = phaseSettingsOf(subscription.body);
+    const body = buildSchedule(mockId(schedules.prefix), subscription.body, settings, nowS);
     body.metadata = mergeMetadata({}, params.metadata);
     await tx.insert(schedules, body.id, body, null);
     subscription.body.schedule = body.id;
@@ -112,6 +173,7 @@ export const subscriptionScheduleOperations = [
     requireRunning(stored, 'update');
     const before = structuredClone(stored.body);
     if (params.phases) stored.body.phases = await phasesFrom(call, params.phases, before);
+    await takeCurrentPhase(call, stored.body);
     if (params.end_behavior) stored.body.end_behavior = params.end_behavior;
     stored.body.metadata = mergeMetadata(stored.body.metadata ?? {}, params.metadata);
     await call.tx.save(schedules, stored);

@@ -4,6 +4,7 @@ import { attachCard } from '../billing/cards.js';
 import { inlinePrice } from '../billing/inlinePrice.js';
 import type { ItemChange } from '../billing/items.js';
 import { pause, resume } from '../billing/renewal.js';
+import { itemSettingsFrom, settingsFrom } from '../billing/settings.js';
 import { startSubscription } from '../billing/start.js';
 import { updateSubscription } from '../billing/update.js';
 import { invalidRequest, missingParameter, noSuch } from '../http/errors.js';
@@ -35,8 +36,13 @@ async function applyChange(
   const stored = await call.tx.get(subscriptions, call.id);
   const priced: ItemChange[] = [];
   for (const { price_data: data, ...wanted } of items ?? [])
-    priced.push({ ...wanted, price: wanted.price ?? (await inlinePrice(call, data)) });
-  await updateSubscription(call, stored, { ...params, items: items && priced });
+    priced.push({
+      ...wanted,
+      price: wanted.price ?? (await inlinePrice(call, data)),
+      settings: await itemSettingsFrom(call.tx, wanted),
+    });
+  const settings = await settingsFrom(call.tx, params);
+  await updateSubscription(call, stored, { ...params, items: items && priced, settings });
   return stored;
 }
 
@@ -50,7 +56,12 @@ async function create(call: Call, params: z.infer<typeof creation>): Promise<Sto
     if (!id) throw missingParameter(param);
     const price = await subscribablePrice(tx, id, param);
     refuseQuantity(price, wanted.quantity, `items[${index}]`);
-    items.push({ price, quantity: wanted.quantity ?? 1, metadata: mergeMetadata({}, wanted.metadata) });
+    items.push({
+      price,
+      quantity: wanted.quantity ?? 1,
+      metadata: mergeMetadata({}, wanted.metadata),
+      settings: await itemSettingsFrom(tx, wanted),
+    });
   }
   const method = params.default_payment_method;
   const { subscription } = await startSubscription(call, {
@@ -63,6 +74,7 @@ async function create(call: Call, params: z.infer<typeof creation>): Promise<Sto
     missingPaymentMethod: params.trial_settings?.end_behavior.missing_payment_method ?? 'create_invoice',
     daysUntilDue: daysUntilDueOf(params),
     discounts: params.discounts,
+    settings: await settingsFrom(tx, params),
     onFailure: params.payment_behavior ?? 'allow_incomplete',
     ending: { cancel_at: params.cancel_at, cancel_at_period_end: params.cancel_at_period_end },
   });
