@@ -3,7 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 
 const HELP = `Builds, starts the server, and does both again whenever a source file changes.
 
-  npm run dev             the server is configured as for npm start
+  npm run dev             the server is configured as for npm start, and outgoing webhooks may reach this machine
+                          (WEBHOOK_ALLOWED_NETWORKS=127.0.0.0/8,::1/128 unless it is set)
   npm run dev -- --help   this text
 
 Ctrl-C stops it.
@@ -13,6 +14,8 @@ if (process.argv.includes('--help')) {
   process.stdout.write(HELP);
   process.exit(0);
 }
+
+process.env.WEBHOOK_ALLOWED_NETWORKS ??= '127.0.0.0/8,::1/128';
 
 const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
 const first = spawnSync(process.execPath, tsc, { stdio: 'inherit' });

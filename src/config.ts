@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
+import { isNetwork } from './addressRanges.js';
 import { faultsText } from './faults.js';
 import { isLoopbackHost, parseTrustedProxies, type TrustedProxies } from './network.js';
 import { type Catalogue, parseCatalogue, type TierDefinition } from './services/tiers/catalogue.js';
@@ -61,6 +62,8 @@ export interface Config {
   catalogue: Catalogue;
   /** Whose X-Forwarded-For is believed. */
   trustedProxies: TrustedProxies;
+  /** Networks (CIDR) that outgoing webhooks may reach although they are not public. */
+  webhookAllowedNetworks: readonly string[];
 }
 
 /** Every fault of the configuration at once, one a line. */
@@ -91,6 +94,14 @@ function isRedisUrl(text: string): boolean {
   const { protocol, hostname, pathname } = new URL(text);
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
 }
+
+const networkList = z
+  .string()
+  .transform((list) => list.split(',').map((network) => network.trim()))
+  .refine(
+    (networks) => networks.every(isNetwork),
+    'must be networks such as 127.0.0.0/8, ::1/128, with commas between',
+  );
 
 /** Two underscores are kept for GraphQL and federation. */
 const namePrefix = z
@@ -152,6 +163,7 @@ const environment = z.object({
         'between them (no prefix shorter than /7); true would believe what any client writes',
     )
     .optional(),
+  WEBHOOK_ALLOWED_NETWORKS: networkList.default([]),
 });
 
 /**
@@ -199,6 +211,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     openApiDocs: vars.OPENAPI_DOCS ?? !production,
     graceDays: vars.GRACE_DAYS,
     trustedProxies: vars.TRUST_PROXY ?? null,
+    webhookAllowedNetworks: vars.WEBHOOK_ALLOWED_NETWORKS,
     catalogue,
   };
 }

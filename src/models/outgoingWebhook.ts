@@ -6,6 +6,14 @@ export enum OutgoingEventType {
   USAGE_ALERT = 'usage.alert',
 }
 
+export enum WebhookEndpointStatus {
+  ENABLED = 'ENABLED',
+  /** It kept failing: its events wait, and one of them is tried now and then. */
+  PAUSED = 'PAUSED',
+  /** Nothing is sent to it, and events are not kept for it. */
+  DISABLED = 'DISABLED',
+}
+
 /** Where the operator's own systems take events. */
 export interface WebhookEndpointDoc {
   _id: string;
@@ -14,10 +22,34 @@ export interface WebhookEndpointDoc {
   /** `whsec_…`: what is sent is signed with it, so it is kept as it is. */
   secret: string;
   createdAt: Date;
+  /** Absent: enabled. */
+  status?: WebhookEndpointStatus;
+  /** Why it is paused or disabled. */
+  statusReason?: string | null;
+  /** When it was paused or disabled. */
+  pausedAt?: Date | null;
+  /** Deliveries that failed since one succeeded. */
+  failures?: number;
+  /** When the first of them failed. */
+  failingSince?: Date | null;
+  /** Until then nothing is sent: the endpoint asked for it, or it is paused. */
+  waitUntil?: Date | null;
 }
 
 export const webhookEndpointSchema = new Schema<WebhookEndpointDoc>(
-  { _id: String, url: String, events: [String], secret: String, createdAt: Date },
+  {
+    _id: String,
+    url: String,
+    events: [String],
+    secret: String,
+    createdAt: Date,
+    status: String,
+    statusReason: String,
+    pausedAt: Date,
+    failures: Number,
+    failingSince: Date,
+    waitUntil: Date,
+  },
   { collection: 'webhook_endpoints', versionKey: false },
 );
 
@@ -67,7 +99,10 @@ export const webhookDeliverySchema = new Schema<WebhookDeliveryDoc>(
   },
   { collection: 'webhook_deliveries', versionKey: false },
 );
-webhookDeliverySchema.index({ nextTryAt: 1 }, { sparse: true });
+webhookDeliverySchema.index(
+  { endpointId: 1, nextTryAt: 1 },
+  { partialFilterExpression: { nextTryAt: { $exists: true } } },
+);
 webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
 webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
 

@@ -36,6 +36,7 @@ export const usageAlertSchema = new Schema<UsageAlertDoc>(
     at: Date,
     expiresAt: Date,
     unannounced: Boolean,
+    announceRetry: Schema.Types.Mixed,
   },
   { collection: 'usage_alerts', versionKey: false },
 );

@@ -10,7 +10,7 @@ import {
   WebhookEndpoint,
 } from '../schema/webhook.js';
 import type { WebhookDeliveryDoc } from '../services/outgoing/webhookDeliveries.js';
-import type { WebhookEndpointDoc } from '../services/outgoing/webhookEndpoints.js';
+import { type WebhookEndpointDoc, WebhookEndpointStatus } from '../services/outgoing/webhookEndpoints.js';
 import type { Context } from './context.js';
 
 @Resolver()
@@ -43,6 +43,20 @@ export class WebhookResolver {
     return { endpoint: endpointView(endpoint), secret: endpoint.secret };
   }
 
+  @Mutation(() => WebhookEndpoint, {
+    description:
+      'Ends the pause of an endpoint that kept failing, or was disabled; what waits for it is sent at once.',
+  })
+  @OperatorOnly()
+  async enableWebhookEndpoint(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { services }: Context,
+  ): Promise<WebhookEndpoint> {
+    const endpoint = await services.webhookEndpoints.enable(id);
+    services.outgoingWebhooks.wake();
+    return endpointView(endpoint);
+  }
+
   @Mutation(() => Boolean, { description: 'What waits for it is not sent any more.' })
   @OperatorOnly()
   deleteWebhookEndpoint(@Arg('id', () => ID) id: string, @Ctx() { services }: Context): Promise<boolean> {
@@ -61,11 +75,18 @@ export class WebhookResolver {
   }
 }
 
-const endpointView = ({ _id, url, events, createdAt }: WebhookEndpointDoc): WebhookEndpoint => ({
-  id: _id,
-  url,
-  events,
-  createdAt,
-});
+const endpointView = (endpoint: WebhookEndpointDoc): WebhookEndpoint => {
+  const { _id, url, events, createdAt, status, statusReason, pausedAt, waitUntil } = endpoint;
+  return {
+    id: _id,
+    url,
+    events,
+    createdAt,
+    status: status ?? WebhookEndpointStatus.ENABLED,
+    statusReason: statusReason ?? null,
+    pausedAt: pausedAt ?? null,
+    waitUntil: waitUntil ?? null,
+  };
+};
 
 const deliveryView = (doc: WebhookDeliveryDoc): WebhookDelivery => ({ ...doc, id: doc._id });

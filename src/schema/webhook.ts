@@ -1,7 +1,7 @@
 import { ArrayMaxSize, IsOptional, MaxLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { DeliveryStatus } from '../services/outgoing/webhookDeliveries.js';
-import { OutgoingEventType } from '../services/outgoing/webhookEndpoints.js';
+import { OutgoingEventType, WebhookEndpointStatus } from '../services/outgoing/webhookEndpoints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { DateTimeScalar } from './scalars.js';
 import { IsHttpUrl } from './validators.js';
@@ -18,6 +18,20 @@ registerEnumType(DeliveryStatus, {
   },
 });
 
+registerEnumType(WebhookEndpointStatus, {
+  name: 'WebhookEndpointStatus',
+  valuesConfig: {
+    PAUSED: {
+      description:
+        'Ten deliveries in a row failed. Events wait for it; one is tried at `waitUntil`, and all are sent once one succeeds.',
+    },
+    DISABLED: {
+      description:
+        'It answered 410, or nothing succeeded for 14 days. Events are not kept for it until `enableWebhookEndpoint`.',
+    },
+  },
+});
+
 @ObjectType({ description: 'Where events are sent, signed as Standard Webhooks says.' })
 export class WebhookEndpoint {
   @Field(() => ID)
@@ -31,6 +45,21 @@ export class WebhookEndpoint {
 
   @Field(() => DateTimeScalar)
   createdAt!: Date;
+
+  @Field(() => WebhookEndpointStatus)
+  status!: WebhookEndpointStatus;
+
+  @Field(() => String, { nullable: true, description: 'Why it is paused or disabled.' })
+  statusReason!: string | null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When it was paused or disabled.' })
+  pausedAt!: Date | null;
+
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: 'Until then nothing is sent: it is paused, or asked for it with `Retry-After`.',
+  })
+  waitUntil!: Date | null;
 }
 
 @ObjectType()

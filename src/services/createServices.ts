@@ -19,9 +19,12 @@ import { createEndpointNames } from './metering/endpointNames.js';
 import { createEventJournal } from './metering/eventJournal.js';
 import { createUsageEvents } from './metering/usageEvents.js';
 import { createAnnouncer } from './outgoing/announcer.js';
+import { createEndpointHealth } from './outgoing/endpointHealth.js';
 import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoing/outgoingWebhooks.js';
 import { createWebhookDeliveries } from './outgoing/webhookDeliveries.js';
 import { createWebhookEndpoints } from './outgoing/webhookEndpoints.js';
+import { createSendWebhook } from './outgoing/webhookRequest.js';
+import { createWebhookTargets } from './outgoing/webhookTargets.js';
 import { createOverage } from './overage.js';
 import type { Services } from './services.js';
 import { createCustomers } from './stripe/customers.js';
@@ -174,7 +177,15 @@ export function createServices({
     delivery,
     lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
   });
-  const webhookDeliveries = createWebhookDeliveries(base);
+  const webhookTargets = createWebhookTargets({
+    allowedNetworks: config.webhookAllowedNetworks,
+    requireHttps: config.production,
+  });
+  const webhookDeliveries = createWebhookDeliveries({
+    ...base,
+    health: createEndpointHealth(base),
+    send: createSendWebhook({ targets: webhookTargets }),
+  });
   const outgoingWebhooks = createOutgoingWebhooks({
     log,
     announcer: createAnnouncer({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
@@ -291,7 +302,7 @@ export function createServices({
     usageReporter,
     outgoingWebhooks,
     webhookDeliveries,
-    webhookEndpoints: createWebhookEndpoints(base),
+    webhookEndpoints: createWebhookEndpoints({ ...base, targets: webhookTargets }),
     verify: createWebhookVerifier({
       clock,
       secrets: () => webhookSecrets,

@@ -273,6 +273,11 @@ const MUTATIONS: Record<string, Attempt> = {
     field: () => 'deleteWebhookEndpoint(id: "we_x")',
     expect: 'FORBIDDEN',
   },
+  enableWebhookEndpoint: {
+    who: 'operator',
+    field: () => 'enableWebhookEndpoint(id: "we_x") { id }',
+    expect: 'FORBIDDEN',
+  },
   replayWebhookEvent: {
     who: 'operator',
     field: () => 'replayWebhookEvent(id: "evt_1") { id }',

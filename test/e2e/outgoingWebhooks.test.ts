@@ -4,7 +4,7 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { subscribe } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
-import { startTestServer, type TestServer } from '../support/server.js';
+import { LOOPBACK_WEBHOOKS, startTestServer, type TestServer } from '../support/server.js';
 
 interface Received {
   headers: IncomingHttpHeaders;
@@ -23,7 +23,7 @@ let received: Received[] = [];
 let answer: number | 'hang' = 200;
 
 beforeAll(async () => {
-  server = await startTestServer({ clock });
+  server = await startTestServer({ clock, env: LOOPBACK_WEBHOOKS });
   receiver = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk) => chunks.push(chunk));
@@ -165,7 +165,7 @@ describe('the operator’s systems are told', () => {
 
   it('once by two servers that look at the same time, and by one that died over it', async () => {
     await endpoint();
-    const other = await startTestServer({ clock, uri: server.uri });
+    const other = await startTestServer({ clock, uri: server.uri, env: LOOPBACK_WEBHOOKS });
     const ids: string[] = [];
     for (let i = 0; i < 5; i++) {
       const { id } = await server.createTenant();

@@ -7,6 +7,9 @@ import { connectTestDatabase } from './database.js';
 
 export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';
 
+/** Lets outgoing webhooks reach this machine. */
+export const LOOPBACK_WEBHOOKS = { WEBHOOK_ALLOWED_NETWORKS: '127.0.0.0/8,::1/128' };
+
 export interface GraphQLAnswer {
   status: number;
   headers: Headers;

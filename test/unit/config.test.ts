@@ -34,6 +34,7 @@ const ALL_BAD = {
   OPENAPI_DOCS: 'on',
   TRUST_PROXY: 'true',
   GRACE_DAYS: '-1',
+  WEBHOOK_ALLOWED_NETWORKS: '10.0.0.0/33',
   CATALOG_FILE: '/no/such/file.json',
 };
 

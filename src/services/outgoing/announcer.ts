@@ -1,5 +1,6 @@
-import type { ClientSession } from 'mongoose';
+import type { ClientSession, Collection } from 'mongoose';
 import { Types } from 'mongoose';
+import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
@@ -9,9 +10,12 @@ import {
   OutgoingEventType,
   type WebhookDeliveryDoc,
   type WebhookEndpointDoc,
+  WebhookEndpointStatus,
 } from '../../models/outgoingWebhook.js';
 import type { TenantDoc } from '../../models/tenant.js';
+import type { Announceable } from '../../models/unannounced.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
+import { isDatabaseAway } from '../databaseErrors.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
 /**
@@ -31,6 +35,11 @@ interface OutgoingEvent {
 
 const PAGE = 100;
 const KEEP_MS = 30 * 86_400_000;
+/** Deliveries that wait for one endpoint. */
+const MAX_BACKLOG = 10_000;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 15 * 60_000;
+const MAX_ERROR_LENGTH = 500;
 const UNANNOUNCED = { unannounced: true } as const;
 
 export function createAnnouncer(deps: {
@@ -38,12 +47,73 @@ export function createAnnouncer(deps: {
   clock: Clock;
   entitlements: Pick<Entitlements, 'derive'>;
   defaultTier: string;
+  log: Logger;
 }): Announcer {
-  const { models, clock, entitlements, defaultTier } = deps;
+  const { models, clock, entitlements, defaultTier, log } = deps;
+
+  /** Leaves out what failed a moment ago, so that it keeps nothing else waiting. */
+  const due = () => ({ 'announceRetry.at': { $not: { $gt: new Date(clock.now()) } } });
+
+  /** @returns whether the event was made; one that cannot be made is tried again later */
+  async function attempt(
+    kind: 'tenant' | 'alert',
+    id: string,
+    documents: readonly Collection[],
+    make: () => Promise<void>,
+  ): Promise<boolean> {
+    try {
+      await make();
+      return true;
+    } catch (error) {
+      // The database's own errors are not the document's.
+      if (isDatabaseAway(error)) throw error;
+      log.error({ err: error, kind, id }, 'webhook.announcing_failed');
+      await Promise.all(documents.map((collection) => retryLater(collection, id, error as Error)));
+      return false;
+    }
+  }
+
+  /** Past mongoose, whose hook would set the mark again. */
+  async function retryLater(collection: Collection, id: string, { message }: Error): Promise<void> {
+    const found = await collection.findOne({ _id: id as never }, { projection: { announceRetry: 1 } });
+    const tries = ((found as Announceable | null)?.announceRetry?.tries ?? 0) + 1;
+    const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(tries, 20), MAX_RETRY_MS);
+    const announceRetry = {
+      at: new Date(clock.now() + waitMs),
+      tries,
+      error: message.slice(0, MAX_ERROR_LENGTH),
+    };
+    await collection.updateOne({ _id: id as never }, { $set: { announceRetry } });
+  }
+
+  /** Endpoints that take any of the events. One that takes no more while it is away misses some: that is logged. */
+  async function takersOf(
+    events: readonly OutgoingEvent[],
+    session: ClientSession,
+  ): Promise<WebhookEndpointDoc[]> {
+    const endpoints = await models.webhookEndpoints
+      .find(
+        {
+          status: { $ne: WebhookEndpointStatus.DISABLED },
+          events: { $in: events.map(({ type }) => type) },
+        },
+        null,
+        { session },
+      )
+      .lean<WebhookEndpointDoc[]>();
+    const takers: WebhookEndpointDoc[] = [];
+    for (const endpoint of endpoints) {
+      const waiting = { endpointId: endpoint._id, nextTryAt: { $exists: true } };
+      const count = await models.webhookDeliveries.countDocuments(waiting, { session, limit: MAX_BACKLOG });
+      if (count < MAX_BACKLOG) takers.push(endpoint);
+      else log.error({ endpoint: endpoint._id, waiting: count }, 'webhook.backlog_full');
+    }
+    return takers;
+  }
 
   async function queue(events: readonly OutgoingEvent[], session: ClientSession): Promise<void> {
     if (events.length === 0) return;
-    const endpoints = await models.webhookEndpoints.find({}, null, { session }).lean<WebhookEndpointDoc[]>();
+    const endpoints = await takersOf(events, session);
     const at = new Date(clock.now());
     const deliveries = events.flatMap(({ type, data }) => {
       const eventId = `evt_${new Types.ObjectId().toHexString()}`;
@@ -99,7 +169,11 @@ export function createAnnouncer(deps: {
       }
       // Past mongoose, whose hook would put the mark back. A write in between makes the transaction begin anew.
       for (const { collection } of [models.tenants, models.billingSubscriptions]) {
-        await collection.updateOne({ _id: tenantId as never }, { $unset: { unannounced: '' } }, { session });
+        await collection.updateOne(
+          { _id: tenantId as never },
+          { $unset: { unannounced: '', announceRetry: '' } },
+          { session },
+        );
       }
     });
   }
@@ -107,7 +181,11 @@ export function createAnnouncer(deps: {
   async function announceAlert({ _id }: UsageAlertDoc): Promise<void> {
     await models.connection.transaction(async (session) => {
       const alert = await models.usageAlerts
-        .findOneAndUpdate({ _id, ...UNANNOUNCED }, { $unset: { unannounced: 1 } }, { session })
+        .findOneAndUpdate(
+          { _id, ...UNANNOUNCED },
+          { $unset: { unannounced: 1, announceRetry: 1 } },
+          { session },
+        )
         .lean<UsageAlertDoc>();
       if (!alert) return;
       const { kind, level, window, used, limit, at } = alert;
@@ -120,8 +198,14 @@ export function createAnnouncer(deps: {
   /** A grace period ends without a write: tenants in one are looked at each time. */
   async function changedTenants(): Promise<Set<string>> {
     const [tenants, subscriptions, inGrace] = await Promise.all([
-      models.tenants.find(UNANNOUNCED, { _id: 1 }).limit(PAGE).lean<TenantDoc[]>(),
-      models.billingSubscriptions.find(UNANNOUNCED, { _id: 1 }).limit(PAGE).lean<BillingSubscriptionDoc[]>(),
+      models.tenants
+        .find({ ...UNANNOUNCED, ...due() }, { _id: 1 })
+        .limit(PAGE)
+        .lean<TenantDoc[]>(),
+      models.billingSubscriptions
+        .find({ ...UNANNOUNCED, ...due() }, { _id: 1 })
+        .limit(PAGE)
+        .lean<BillingSubscriptionDoc[]>(),
       endedGraces(),
     ]);
     return new Set([...tenants.map(({ _id }) => _id), ...subscriptions.map(({ _id }) => _id), ...inGrace]);
@@ -129,7 +213,7 @@ export function createAnnouncer(deps: {
 
   async function endedGraces(): Promise<string[]> {
     const overdue = await models.billingSubscriptions
-      .find({ status: 'past_due', pastDueSince: { $ne: null } })
+      .find({ status: 'past_due', pastDueSince: { $ne: null }, ...due() })
       .lean<BillingSubscriptionDoc[]>();
     const ids = overdue.map(({ _id }) => _id);
     const [tenants, states] = await Promise.all([
@@ -140,22 +224,34 @@ export function createAnnouncer(deps: {
     const subscriptionOf = new Map(overdue.map((subscription) => [subscription._id, subscription]));
     return tenants
       .filter((tenant) => {
-        const { tier } = entitlements.derive(tenant, subscriptionOf.get(tenant._id) ?? null);
+        const tier = tierOf(tenant, subscriptionOf.get(tenant._id) ?? null);
         return tier !== (announced.get(tenant._id) ?? defaultTier);
       })
       .map(({ _id }) => _id);
   }
 
+  /** @returns null when it cannot be told: announcing the tenant shows why */
+  function tierOf(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): string | null {
+    try {
+      return entitlements.derive(tenant, subscription).tier;
+    } catch {
+      return null;
+    }
+  }
+
   return {
     async announce() {
       const tenantIds = await changedTenants();
-      for (const tenantId of tenantIds) await announceTenant(tenantId);
+      const tenantDocuments = [models.tenants.collection, models.billingSubscriptions.collection];
+      for (const tenantId of tenantIds)
+        await attempt('tenant', tenantId, tenantDocuments, () => announceTenant(tenantId));
       const alerts = await models.usageAlerts
-        .find(UNANNOUNCED)
+        .find({ ...UNANNOUNCED, ...due() })
         .sort({ _id: 1 })
         .limit(PAGE)
         .lean<UsageAlertDoc[]>();
-      for (const alert of alerts) await announceAlert(alert);
+      for (const alert of alerts)
+        await attempt('alert', alert._id, [models.usageAlerts.collection], () => announceAlert(alert));
       return tenantIds.size + alerts.length;
     },
   };

@@ -14,7 +14,8 @@ export interface OutgoingWebhooks {
 }
 
 const RUN_MS = 2_000;
-const SENDERS = 8;
+/** Requests to one endpoint at a time. The number of endpoints is bounded, and so is the sum. */
+const SENDERS_PER_ENDPOINT = 4;
 
 export function createOutgoingWebhooks(deps: {
   announcer: Announcer;
@@ -24,36 +25,55 @@ export function createOutgoingWebhooks(deps: {
 }): OutgoingWebhooks {
   const { announcer, deliveries, lease, log } = deps;
   let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | null = null;
+  let announcing: Promise<void> | null = null;
   let again = false;
   let stopping = false;
+  /** Each endpoint has senders of its own, so that none waits for another. */
+  const sending = new Map<string, Promise<void>>();
 
-  async function sendAll(): Promise<void> {
-    while (!stopping && (await deliveries.sendNext()));
-  }
-
-  async function pass(): Promise<void> {
+  async function announceAll(): Promise<void> {
     do {
       again = false;
       while (!stopping && (await lease.hold()) && (await announcer.announce()) > 0);
-      await Promise.all(Array.from({ length: SENDERS }, sendAll));
+      for (const endpointId of await deliveries.dueEndpoints()) sendTo(endpointId);
     } while (again && !stopping);
   }
 
-  async function run(): Promise<void> {
+  function sendTo(endpointId: string): void {
+    if (sending.has(endpointId)) return;
+    const done = Promise.all(Array.from({ length: SENDERS_PER_ENDPOINT }, () => sendAll(endpointId)))
+      .then(() => undefined)
+      .finally(() => sending.delete(endpointId));
+    sending.set(endpointId, done);
+  }
+
+  async function sendAll(endpointId: string): Promise<void> {
+    try {
+      while (!stopping && (await deliveries.sendNext(endpointId)));
+    } catch (error) {
+      log.warn({ err: error, endpoint: endpointId }, 'webhook.sending_failed');
+    }
+  }
+
+  async function announce(): Promise<void> {
     again = true;
-    running ??= pass().finally(() => {
-      running = null;
+    announcing ??= announceAll().finally(() => {
+      announcing = null;
     });
-    await running;
+    await announcing;
   }
 
   const wake = () => {
-    run().catch((error: unknown) => log.warn({ err: error }, 'webhooks of ours wait'));
+    announce().catch((error: unknown) => log.warn({ err: error }, 'webhook.announcing_failed'));
   };
 
   return {
-    run,
+    async run() {
+      do {
+        await Promise.all(sending.values());
+        await announce();
+      } while (sending.size > 0 && !stopping);
+    },
     wake,
     start() {
       timer = setInterval(wake, RUN_MS).unref();
@@ -61,7 +81,8 @@ export function createOutgoingWebhooks(deps: {
     async stop() {
       stopping = true;
       clearInterval(timer);
-      await running?.catch(() => undefined);
+      await announcing?.catch(() => undefined);
+      await Promise.all(sending.values());
       await lease.release();
     },
   };

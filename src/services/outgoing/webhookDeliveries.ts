@@ -1,13 +1,17 @@
 import type { Logger } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import type { Clock } from '../../clock.js';
-import { notFound } from '../../errors.js';
+import { badInput, notFound } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import {
   DeliveryStatus,
   type WebhookDeliveryDoc,
   type WebhookEndpointDoc,
+  WebhookEndpointStatus,
 } from '../../models/outgoingWebhook.js';
+import { type EndpointHealth, statusOf, takesNothing } from './endpointHealth.js';
+import { retryAfterMs } from './retryAfter.js';
+import type { SendWebhook, WebhookResponse } from './webhookRequest.js';
 
 export { DeliveryStatus, type WebhookDeliveryDoc };
 
@@ -20,11 +24,13 @@ export interface DeliveryQuery {
 
 /** Sends events until they are taken: at least once, under one id. */
 export interface WebhookDeliveries {
-  /** Sends one that is due. @returns false when there was none */
-  sendNext(): Promise<boolean>;
+  /** Endpoints to which something is to be sent now. Deliveries of deleted and disabled endpoints end here. */
+  dueEndpoints(): Promise<string[]>;
+  /** Sends one delivery that is due to the endpoint. @returns false when there was none, or nothing may be sent now */
+  sendNext(endpointId: string): Promise<boolean>;
   /** The newest first. */
   page(query: DeliveryQuery): Promise<{ deliveries: WebhookDeliveryDoc[]; hasNextPage: boolean }>;
-  /** Sends it once more, whatever became of it. @throws NOT_FOUND */
+  /** Sends it once more, whatever became of it. @throws NOT_FOUND; BAD_USER_INPUT while its endpoint is disabled */
   resend(id: string): Promise<WebhookDeliveryDoc>;
 }
 
@@ -42,96 +48,103 @@ const RETRIES_MS = [
   20 * HOUR_MS,
   24 * HOUR_MS,
 ];
-const TIMEOUT_MS = 10 * SECOND_MS;
-/** Of a sender that died over it. */
+/** After which another sender may take a delivery over. Longer than a request takes. */
 const LEASE_MS = 30 * SECOND_MS;
 
 export function createWebhookDeliveries(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  health: EndpointHealth;
+  send: SendWebhook;
 }): WebhookDeliveries {
-  const { models, clock, log } = deps;
+  const { models, clock, log, health, send } = deps;
   const deliveries = models.webhookDeliveries;
 
   async function post(
     { url, secret }: WebhookEndpointDoc,
     { eventId, body }: WebhookDeliveryDoc,
-  ): Promise<{ responseStatus: number | null; error: string | null }> {
+  ): Promise<WebhookResponse> {
     const at = new Date(clock.now());
-    try {
-      const response = await fetch(url, {
-        method: 'POST',
-        redirect: 'manual',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        headers: {
-          'content-type': 'application/json',
-          'user-agent': 'Continuum-Billing',
-          'webhook-id': eventId,
-          'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-          'webhook-signature': new Webhook(secret).sign(eventId, at, body),
-        },
-        body,
-      });
-      // What it says is not read: it may be endless.
-      await response.body?.cancel();
-      return { responseStatus: response.status, error: response.ok ? null : `answered ${response.status}` };
-    } catch (error) {
-      const { name, message, cause } = error as Error & { cause?: { code?: string } };
-      const late = name === 'TimeoutError' ? `no answer within ${TIMEOUT_MS / SECOND_MS} s` : message;
-      return { responseStatus: null, error: cause?.code ? `${late} (${cause.code})` : late };
-    }
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': 'Continuum-Billing',
+      'webhook-id': eventId,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign(eventId, at, body),
+    };
+    return send(url, headers, body);
   }
 
-  async function note(
-    { _id, tries }: WebhookDeliveryDoc,
-    { responseStatus, error }: { responseStatus: number | null; error: string | null },
+  async function end(
+    { _id }: WebhookDeliveryDoc,
+    fields: Partial<Pick<WebhookDeliveryDoc, 'status' | 'responseStatus' | 'error' | 'deliveredAt'>>,
   ): Promise<void> {
-    const now = new Date(clock.now());
-    const waitMs = RETRIES_MS[tries - 1];
-    if (error === null) {
-      await deliveries.updateOne(
-        { _id },
-        {
-          $set: { status: DeliveryStatus.DELIVERED, responseStatus, error: null, deliveredAt: now },
-          $unset: { nextTryAt: 1 },
-        },
-      );
-    } else if (waitMs === undefined) {
-      log.warn({ delivery: _id, reason: error }, 'a webhook of ours was given up');
-      await deliveries.updateOne(
-        { _id },
-        { $set: { status: DeliveryStatus.FAILED, responseStatus, error }, $unset: { nextTryAt: 1 } },
-      );
-    } else {
-      const nextTryAt = new Date(now.getTime() + waitMs);
-      await deliveries.updateOne({ _id }, { $set: { responseStatus, error, nextTryAt } });
+    await deliveries.updateOne({ _id }, { $set: fields, $unset: { nextTryAt: 1 } });
+  }
+
+  async function deliver(endpoint: WebhookEndpointDoc, delivery: WebhookDeliveryDoc): Promise<void> {
+    const response = await post(endpoint, delivery);
+    const { status: responseStatus } = response;
+    if (responseStatus !== null && responseStatus >= 200 && responseStatus < 300) {
+      const deliveredAt = new Date(clock.now());
+      await end(delivery, { status: DeliveryStatus.DELIVERED, responseStatus, error: null, deliveredAt });
+      return health.succeeded(endpoint);
     }
+    const error = response.error ?? `answered ${responseStatus}`;
+    const waitMs = retryAfterMs(response.retryAfter, clock.now());
+    await retryLater(delivery, { responseStatus, error, waitMs });
+    await health.failed(endpoint, error, responseStatus, waitMs);
+  }
+
+  async function retryLater(
+    delivery: WebhookDeliveryDoc,
+    { responseStatus, error, waitMs }: { responseStatus: number | null; error: string; waitMs: number },
+  ): Promise<void> {
+    const { _id, endpointId, tries } = delivery;
+    const scheduledMs = RETRIES_MS[tries - 1];
+    if (scheduledMs === undefined) {
+      log.warn({ delivery: _id, endpoint: endpointId, tries, reason: error }, 'webhook.delivery_failed');
+      return end(delivery, { status: DeliveryStatus.FAILED, responseStatus, error });
+    }
+    const nextTryAt = new Date(clock.now() + Math.max(scheduledMs, waitMs));
+    await deliveries.updateOne({ _id }, { $set: { responseStatus, error, nextTryAt } });
+  }
+
+  async function giveUp(endpointId: { $in: string[] } | { $nin: string[] }, error: string): Promise<void> {
+    await deliveries.updateMany(
+      { endpointId, nextTryAt: { $exists: true } },
+      { $set: { status: DeliveryStatus.FAILED, error }, $unset: { nextTryAt: 1 } },
+    );
   }
 
   return {
-    async sendNext() {
+    async dueEndpoints() {
+      const now = new Date(clock.now());
+      const endpoints = await models.webhookEndpoints.find().lean<WebhookEndpointDoc[]>();
+      const idsOf = (some: WebhookEndpointDoc[]) => some.map(({ _id }) => _id);
+      await giveUp({ $nin: idsOf(endpoints) }, 'the endpoint was deleted');
+      const disabled = endpoints.filter((one) => statusOf(one) === WebhookEndpointStatus.DISABLED);
+      if (disabled.length > 0) await giveUp({ $in: idsOf(disabled) }, 'the endpoint is disabled');
+      const ids = idsOf(endpoints.filter((endpoint) => !takesNothing(endpoint, now)));
+      const due = { nextTryAt: { $lte: now } };
+      const found = await Promise.all(ids.map((endpointId) => deliveries.exists({ endpointId, ...due })));
+      return ids.filter((_, i) => found[i]);
+    },
+
+    async sendNext(endpointId) {
+      const endpoint = await models.webhookEndpoints.findById(endpointId).lean<WebhookEndpointDoc>();
+      if (!endpoint || !(await health.maySend(endpoint))) return false;
       const nowMs = clock.now();
       const delivery = await deliveries
         .findOneAndUpdate(
-          { nextTryAt: { $lte: new Date(nowMs) } },
+          { endpointId, nextTryAt: { $lte: new Date(nowMs) } },
           { $set: { nextTryAt: new Date(nowMs + LEASE_MS) }, $inc: { tries: 1 } },
           { sort: { nextTryAt: 1 }, returnDocument: 'after' },
         )
         .lean<WebhookDeliveryDoc>();
       if (!delivery) return false;
-      const endpoint = await models.webhookEndpoints.findById(delivery.endpointId).lean<WebhookEndpointDoc>();
-      if (endpoint) {
-        await note(delivery, await post(endpoint, delivery));
-      } else {
-        await deliveries.updateOne(
-          { _id: delivery._id },
-          {
-            $set: { status: DeliveryStatus.FAILED, error: 'the endpoint was deleted' },
-            $unset: { nextTryAt: 1 },
-          },
-        );
-      }
+      await deliver(endpoint, delivery);
       return true;
     },
 
@@ -149,6 +162,18 @@ export function createWebhookDeliveries(deps: {
     },
 
     async resend(id) {
+      const known = await deliveries.findById(id).lean<WebhookDeliveryDoc>();
+      const endpoint =
+        known && (await models.webhookEndpoints.findById(known.endpointId).lean<WebhookEndpointDoc>());
+      if (!known) throw notFound(`Delivery ${id}`);
+      if (!endpoint) throw badInput('id', 'its endpoint was deleted; create one that takes events first');
+      if (statusOf(endpoint) === WebhookEndpointStatus.DISABLED)
+        throw badInput(
+          'id',
+          `its endpoint is disabled; call enableWebhookEndpoint(id: "${endpoint._id}") first`,
+        );
+      // One that is paused is tried at once.
+      await models.webhookEndpoints.updateOne({ _id: endpoint._id }, { $set: { waitUntil: null } });
       const delivery = await deliveries
         .findOneAndUpdate(
           { _id: id },
