@@ -153,8 +153,10 @@ export async function startApp(
     }
     mountGraphql('/graphql', ['GET', 'POST'], apollo);
     if (subgraphApollo) {
-      const checkGateway = createGatewayCheck(gatewaySecrets);
-      mountGraphql('/subgraph', ['POST'], subgraphApollo, ({ headers }) => checkGateway(headers));
+      const checkGateway = createGatewayCheck(gatewaySecrets, services.guesses);
+      mountGraphql('/subgraph', ['POST'], subgraphApollo, (request) =>
+        checkGateway(request.headers, clientAddress(request)),
+      );
     }
   }
 

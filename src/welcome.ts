@@ -21,13 +21,17 @@ export async function welcome(
   const url = publicUrl ?? ownUrl;
   const docs = openApiDocs ? `   (REST: ${url}/docs)` : '';
   const where = `${mockIsPublic ? PUBLIC_MOCK : ''}\n  Continuum Billing   ${url}/graphql${docs}\n\n`;
-  const isFirst = mongodbUri === null && (await models.tenants.estimatedDocumentCount()) === 0;
+  const isFirst = mongodbUri === null && (await models.tenants.exists({})) === null;
   if (!isFirst) return where;
-  const demo = await services.tenants.create({ name: 'Demo', email: 'demo@example.com' });
-  const operator = adminApiKeys.length > 0 ? null : await services.apiKeys.createOperatorKey('operator');
+  const input = { name: 'Demo', email: 'demo@example.com' };
+  const { tenants } = services;
+  const { key, operatorKey } =
+    adminApiKeys.length > 0
+      ? { ...(await tenants.create(input)), operatorKey: null }
+      : await tenants.createWithOperator(input);
   const keys = [
-    `  demo tenant's key   ${demo.key.secret}`,
-    operator ? `  operator's key      ${operator.secret}` : "  operator's key      as set in ADMIN_API_KEY",
+    `  demo tenant's key   ${key.secret}`,
+    `  operator's key      ${operatorKey?.secret ?? 'as set in ADMIN_API_KEY'}`,
   ];
   return `${where}${line}
   First start: these keys are shown this once.
@@ -37,7 +41,7 @@ ${keys.join('\n')}
   Try it:
 
   curl ${url}/graphql -H 'content-type: application/json' \\
-    -H 'x-api-key: ${demo.key.secret}' \\
+    -H 'x-api-key: ${key.secret}' \\
     -d '{"query":"mutation { storeMemory(input: {content: \\"hello\\"}) { id } }"}'
 ${line}
 

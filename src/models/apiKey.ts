@@ -9,10 +9,12 @@ export interface ApiKeyDoc {
   scopes: string[];
   salt: Buffer;
   hash: Buffer;
+  /** A short keyed digest, by which a wrong secret is rejected before it is hashed. Absent: until its next use. */
+  tag?: Buffer;
   createdAt: Date;
   expiresAt: Date | null;
   revokedAt: Date | null;
-  /** To the minute: written when the key is verified anew, not at every call. */
+  /** To the minute: written when the key is verified again, not at every call. */
   lastUsedAt: Date | null;
   /** The key that takes this one's place. */
   rotatedTo: string | null;
@@ -26,6 +28,7 @@ export const apiKeySchema = new Schema<ApiKeyDoc>(
     scopes: { type: [String], required: true },
     salt: { type: Buffer, required: true },
     hash: { type: Buffer, required: true },
+    tag: Buffer,
     createdAt: { type: Date, required: true },
     expiresAt: { type: Date, default: null },
     revokedAt: { type: Date, default: null },

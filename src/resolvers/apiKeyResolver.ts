@@ -71,6 +71,8 @@ export class ApiKeyResolver {
   @Mutation(() => ApiKeyType, { description: 'At once.' })
   @RequiresScope(ApiKeyScope.KEYS)
   async revokeApiKey(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<ApiKeyType> {
-    return apiKeyView(await context.services.apiKeys.revoke(ownerOf(context), id));
+    const { principal, services } = context;
+    if (!principal) throw unauthenticated('An API key is needed');
+    return apiKeyView(await services.apiKeys.revoke(ownerOf(context), id, principal));
   }
 }

@@ -7,6 +7,7 @@ import type { Concurrency } from './admission/concurrency.js';
 import type { FieldLimits } from './admission/fieldLimits.js';
 import { createAlertReview } from './alerts/alertReview.js';
 import { createApiKeys } from './identity/apiKeys.js';
+import type { GuessLimit } from './identity/guessLimit.js';
 import { createTenants } from './identity/tenants.js';
 import { createLease } from './lease.js';
 import { createLimitServices } from './limits/limitServices.js';
@@ -59,6 +60,7 @@ import { createUsageReports } from './usageReports/usageReports.js';
 export interface RunningServices extends Services {
   concurrency: Concurrency;
   fieldLimits: FieldLimits;
+  guesses: GuessLimit;
   limits: TenantLimits;
   inbox: Inbox;
   reconcile: Reconcile;
@@ -110,11 +112,21 @@ export function createServices({
     redisUrl: config.redisUrl,
     upgradeUrl: () => `${publicUrl()}/upgrade`,
   });
-  const { admission, alerts, authenticator, concurrency, entitlements, fieldLimits, limits, storage } =
-    deciding;
+  const {
+    admission,
+    alerts,
+    authenticator,
+    concurrency,
+    entitlements,
+    fieldLimits,
+    guesses,
+    keyHashes,
+    limits,
+    storage,
+  } = deciding;
   const changed = entitlements.forget;
   const isMock = config.stripe.mode === 'mock';
-  const apiKeys = createApiKeys({ ...base, authenticator, kind: isMock ? 'test' : 'live' });
+  const apiKeys = createApiKeys({ ...base, authenticator, keyHashes, kind: isMock ? 'test' : 'live' });
   const tenants = createTenants({ ...base, apiKeys, defaultTier: tiers.defaultTier.name, changed });
 
   let webhookSecrets = config.stripe.webhookSecrets;
@@ -269,6 +281,7 @@ export function createServices({
     concurrency,
     entitlements,
     fieldLimits,
+    guesses,
     limits,
     remoteDecisions: createRemoteDecisions(deciding),
     inbox,

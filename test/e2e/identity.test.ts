@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { generateKey, randomText } from '../../src/services/identity/keyFormat.js';
 import { secretMatches } from '../../src/services/identity/keyHash.js';
 import { createFakeClock } from '../support/fakeClock.js';
@@ -168,9 +168,10 @@ describe('who calls', () => {
   });
 
   it('may be an operator whose key is stored, as the first start makes one', async () => {
-    const { secret } = await server.app.services.apiKeys.createOperatorKey('second operator');
+    const { tenants } = server.app.services;
+    const { secret } = (await tenants.createWithOperator({ name: 'second operator' })).operatorKey;
     expect((await server.gql('{ tenants { edges { node { id } } } }', { key: secret })).errors).toEqual([]);
-    expect((await list(tenant.key)).map(({ name }) => name)).not.toContain('second operator');
+    expect((await list(tenant.key)).map(({ name }) => name)).not.toContain('operator');
   });
 });
 
@@ -253,7 +254,7 @@ describe('a verified key', () => {
   it('costs neither a read nor a hash for a minute, on each instance, though its use is noted', async () => {
     const { key } = await knownTenant();
     for (const instance of [server, other]) {
-      const reads = vi.spyOn(instance.app.models.apiKeys, 'findById');
+      const reads = vi.spyOn(instance.app.models.apiKeys, 'find');
       for (let i = 0; i < 5; i++) {
         expect(await statusOf(key, instance)).toBe(200);
         clock.advance(1_000);
@@ -267,7 +268,7 @@ describe('a verified key', () => {
 
   it('is verified once for many requests that come at once', async () => {
     const { key } = await knownTenant();
-    const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
+    const reads = vi.spyOn(server.app.models.apiKeys, 'find');
     const statuses = await Promise.all(Array.from({ length: 20 }, () => statusOf(key)));
     expect(new Set(statuses)).toEqual(new Set([200]));
     expect(reads).toHaveBeenCalledTimes(1);
@@ -277,7 +278,7 @@ describe('a verified key', () => {
   it('is read again after a minute, but not hashed again: its hash is the one that it matched', async () => {
     const { key } = await knownTenant();
     expect(await statusOf(key)).toBe(200);
-    const reads = vi.spyOn(server.app.models.apiKeys, 'findById');
+    const reads = vi.spyOn(server.app.models.apiKeys, 'find');
     vi.mocked(secretMatches).mockClear();
     clock.advance(MINUTE_MS);
     expect(await statusOf(key)).toBe(200);
@@ -325,6 +326,7 @@ describe('secrets', () => {
       'rotatedTo',
       'salt',
       'scopes',
+      'tag',
       'tenantId',
     ]);
     expect(stored?.hash.length()).toBe(32);
@@ -431,7 +433,7 @@ describe('revocation', () => {
       const made = await createKey(tenant.key);
       // Its record is read as valid; the revocation is done before 100,000 rounds of the hash are.
       const verifying = authenticator.authenticate(made.secret, '127.0.0.1').catch(() => null);
-      await apiKeys.revoke(tenant.id, made.id);
+      await apiKeys.revoke(tenant.id, made.id, { kind: 'operator' });
       // Who comes after the revocation does not share a verification that began before it.
       await expect(authenticator.authenticate(made.secret, '127.0.0.1')).rejects.toThrow();
       await verifying;
@@ -554,75 +556,317 @@ describe('scopes', () => {
   });
 });
 
-describe('guessing', () => {
-  const failTwenty = async (keyId: string) => {
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => server.gql(PUBLIC, { key: guessOf(keyId) })),
-    );
-    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(401));
-  };
+describe('a key may not touch a key that may do more than itself', () => {
+  let tenant: TestTenant;
+  let all: MadeKey;
+  let narrow: MadeKey;
+  beforeAll(async () => {
+    tenant = await server.createTenant();
+    all = await createKey(tenant.key);
+    narrow = await createKey(tenant.key, { scopes: ['KEYS', 'READ'] });
+  });
 
-  it('is limited per key: the 21st failed try of a minute is RATE_LIMITED, and the next minute is free again', async () => {
+  it('neither revoke nor rotate it: both are FORBIDDEN, name the scopes, and leave it as it was', async () => {
+    for (const answer of [await revoke(narrow.secret, all.id), await rotate(narrow.secret, all.id, 0)]) {
+      expect(answer.status).toBe(403);
+      expect(answer.errors[0]?.extensions.code).toBe('FORBIDDEN');
+      expect(answer.errors[0]?.message).toContain('WRITE');
+    }
+    expect((await revoke(narrow.secret, tenant.keyId)).status).toBe(403);
+    const kept = (await list(tenant.key)).find(({ id }) => id === all.id);
+    expect(kept).toMatchObject({ revokedAt: null, rotatedTo: null, expiresAt: null });
+    expect(await statusOf(all.secret)).toBe(200);
+  });
+
+  it('but one that may do no more, and itself', async () => {
+    const reader = await createKey(tenant.key, { scopes: ['READ'] });
+    expect((await revoke(narrow.secret, reader.id)).status).toBe(200);
+    const own = await createKey(tenant.key, { scopes: ['KEYS', 'READ'] });
+    expect((await rotate(own.secret, own.id)).status).toBe(200);
+    expect((await revoke(own.secret, own.id)).status).toBe(200);
+    expect((await revoke(tenant.key, all.id)).status).toBe(200);
+  });
+
+  it('nor of the operator: its keys and those of its services do not exist for a tenant', async () => {
+    const { operatorKey } = await server.app.services.tenants.createWithOperator({ name: 'x' });
+    const { data } = await server.gql(
+      'mutation { createApiKey(input: { name: "s", scopes: [ENFORCE] }) { secret apiKey { id } } }',
+    );
+    const { secret, apiKey } = data.createApiKey;
+    for (const id of [operatorKey.apiKey._id, apiKey.id]) {
+      expect((await revoke(tenant.key, id)).status).toBe(404);
+      expect((await rotate(tenant.key, id)).status).toBe(404);
+    }
+    for (const query of [
+      `mutation { revokeApiKey(id: "${operatorKey.apiKey._id}") { id } }`,
+      '{ apiKeys { id } }',
+    ])
+      expect((await server.gql(query, { key: secret })).status).toBe(403);
+  });
+
+  it('nor make or rotate one that works longer: a key that expires leaves no key behind', async () => {
+    const endsAt = clock.now() + 3_600_000;
+    const brief = await createKey(tenant.key, { expiresAt: new Date(endsAt) });
+    const lasting = await createKey(tenant.key);
+    expect((await createKey(brief.secret)).expiresAt).toBe(new Date(endsAt).toISOString());
+    expect((await createKey(brief.secret, { expiresAt: new Date(endsAt - 1) })).expiresAt).not.toBeNull();
+    const longer = await server.gql(
+      'mutation ($at: DateTime) { createApiKey(input: { name: "x", expiresAt: $at }) { secret } }',
+      { key: brief.secret, variables: { at: new Date(endsAt + 1) } },
+    );
+    for (const answer of [longer, await rotate(brief.secret, lasting.id)]) {
+      expect(answer.status).toBe(403);
+      expect(answer.errors[0]?.message).toContain('works longer');
+    }
+    const { data } = await rotate(brief.secret, brief.id);
+    const next = (await list(tenant.key)).find(({ id }) => id === data.rotateApiKey.apiKey.id);
+    expect(next?.expiresAt).toBe(new Date(endsAt).toISOString());
+  });
+});
+
+describe('a tenant is made with its first key, or not at all', () => {
+  const CREATE = 'mutation { createTenant(input: { name: "half" }) { tenant { id } apiKey { secret } } }';
+  const halves = () => server.app.models.tenants.countDocuments({ name: 'half' });
+
+  it.each(['tenants', 'apiKeys'] as const)('an error while %s are written leaves neither', async (name) => {
+    const { collection } = server.app.models[name];
+    const keysBefore = await server.app.models.apiKeys.countDocuments();
+    // Written, and then an error before the commit.
+    const failing = vi.spyOn(collection, 'insertMany').mockRejectedValue(new Error('the disk is full'));
+    const failingOne = vi.spyOn(collection, 'insertOne').mockRejectedValue(new Error('the disk is full'));
+    const answer = await server.gql(CREATE);
+    expect(failing.mock.calls.length + failingOne.mock.calls.length).toBeGreaterThan(0);
+    failing.mockRestore();
+    failingOne.mockRestore();
+    expect(answer.status).toBe(500);
+    expect(await halves()).toBe(0);
+    expect(await server.app.models.apiKeys.countDocuments()).toBe(keysBefore);
+  });
+
+  it('so is the demo tenant of a first start, with the operator key', async () => {
+    const { tenants } = server.app.services;
+    const failing = vi.spyOn(server.app.models.apiKeys.collection, 'insertMany');
+    failing.mockRejectedValue(new Error('the disk is full'));
+    await expect(tenants.createWithOperator({ name: 'half' })).rejects.toThrow('the disk is full');
+    failing.mockRestore();
+    expect(await halves()).toBe(0);
+  });
+});
+
+describe('guessing', () => {
+  const hashes = vi.mocked(secretMatches);
+  const guess = (key: string, on = server) => on.gql(PUBLIC, { key });
+  const statusesOf = async (keys: string[], on = server) =>
+    (await Promise.all(keys.map((key) => guess(key, on)))).map(({ status }) => status);
+  const guessesOf = (keyId: string, count: number) => Array.from({ length: count }, () => guessOf(keyId));
+  const forgetTags = (...ids: string[]) =>
+    server.app.models.apiKeys.collection.updateMany({ _id: { $in: ids as never[] } }, { $unset: { tag: 1 } });
+  const count = (statuses: number[], status: number) => statuses.filter((one) => one === status).length;
+
+  beforeEach(() => {
+    clock.advance(MINUTE_MS);
+    hashes.mockClear();
+  });
+
+  it('1,000 wrong keys at once cost no hash, and meanwhile every right key works, though none is remembered', async () => {
+    const [victim, bystander] = [await server.createTenant(), await server.createTenant()];
+    const guesses = statusesOf(guessesOf(victim.keyId, 1_000));
+    expect([await statusOf(victim.key), await statusOf(bystander.key)]).toEqual([200, 200]);
+    const statuses = await guesses;
+    expect(hashes).toHaveBeenCalledTimes(2);
+    expect(count(statuses, 401)).toBe(20);
+    expect(count(statuses, 429)).toBe(980);
+    expect(await statusOf(victim.key, other)).toBe(200);
+  });
+
+  it('1,000 wrong keys at once of as many key ids that exist cost no hash either', async () => {
+    const victims = await Promise.all(Array.from({ length: 10 }, () => server.createTenant()));
+    const statuses = await statusesOf(victims.flatMap(({ keyId }) => guessesOf(keyId, 100)));
+    expect(hashes).not.toHaveBeenCalled();
+    expect(count(statuses, 401)).toBe(40);
+    for (const { key } of victims) expect(await statusOf(key)).toBe(200);
+  });
+
+  it('1,000 wrong keys at once for a key without a tag, of an earlier version, cost 20 hashes', async () => {
     const { keyId } = await server.createTenant();
-    await failTwenty(keyId);
-    const refused = await server.gql(PUBLIC, { key: guessOf(keyId) });
+    const { key } = await server.createTenant();
+    await forgetTags(keyId);
+    const guesses = statusesOf(guessesOf(keyId, 1_000));
+    expect(await statusOf(key)).toBe(200);
+    expect(count(await guesses, 401)).toBe(20);
+    // And the one of the right key.
+    expect(hashes).toHaveBeenCalledTimes(21);
+  });
+
+  it('1,000 wrong keys at once for a hundred keys without a tag cost at most 40 hashes', async () => {
+    const { keyId } = await server.createTenant();
+    const { keyId: _, ...doc } = { keyId, ...(await server.app.models.apiKeys.findById(keyId).lean()) };
+    const ids = Array.from({ length: 100 }, () => randomText(16));
+    await server.app.models.apiKeys.collection.insertMany(ids.map((id) => ({ ...doc, _id: id })) as never[]);
+    await forgetTags(...ids);
+    hashes.mockClear();
+    const statuses = await statusesOf(ids.flatMap((id) => guessesOf(id, 10)));
+    expect(hashes.mock.calls.length).toBeLessThanOrEqual(40);
+    expect(new Set(statuses)).toEqual(new Set([401, 429, 503].filter((status) => statuses.includes(status))));
+  });
+
+  it('a key without a tag works, and gets one: from then on a wrong one costs no hash', async () => {
+    const { key, keyId } = await server.createTenant();
+    await forgetTags(keyId);
+    expect(await statusOf(key)).toBe(200);
+    const tagOf = async () => (await server.app.models.apiKeys.findById(keyId).lean())?.tag;
+    await expect.poll(tagOf).toBeDefined();
+    hashes.mockClear();
+    expect(await statusesOf(guessesOf(keyId, 5))).toEqual(Array(5).fill(401));
+    expect(hashes).not.toHaveBeenCalled();
+    expect(await statusOf(key, other)).toBe(200);
+  });
+
+  it('is limited per key: the 21st wrong one of a minute is RATE_LIMITED, and the next minute begins again', async () => {
+    const { keyId } = await server.createTenant();
+    expect(await statusesOf(guessesOf(keyId, 20))).toEqual(Array(20).fill(401));
+    const refused = await guess(guessOf(keyId));
     expect(refused.status).toBe(429);
     expect(refused.errors[0]?.extensions).toMatchObject({ code: 'RATE_LIMITED', remaining: 0 });
     expect(refused.headers.get('retry-after')).toBe('60');
     clock.advance(MINUTE_MS);
-    expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(401);
+    expect((await guess(guessOf(keyId))).status).toBe(401);
   });
 
-  it('at one key refuses no other key from the same address', async () => {
-    clock.advance(MINUTE_MS);
-    const [victim, bystander] = [await server.createTenant(), await server.createTenant()];
-    await failTwenty(victim.keyId);
-    expect(await statusOf(bystander.key)).toBe(200);
-    expect((await server.gql(PUBLIC, { key: guessOf(bystander.keyId) })).status).toBe(401);
-  });
+  it.each([
+    ['keys that do not exist', () => generateKey('test').key],
+    ['keys that are malformed', () => `ctm_test_${randomText(20)}`],
+    ['operator keys', () => `${OPERATOR_KEY.slice(0, -4)}${randomText(4)}`],
+  ])(
+    'is limited per address, with %s; the operator and every owner still work from there',
+    async (_, make) => {
+      const { key } = await server.createTenant();
+      const statuses = await statusesOf(Array.from({ length: 50 }, make));
+      expect([count(statuses, 401), count(statuses, 429)]).toEqual([40, 10]);
+      expect((await server.gql('{ tenants { edges { node { id } } } }', { key: OPERATOR_KEY })).status).toBe(
+        200,
+      );
+      expect(await statusOf(key)).toBe(200);
+      clock.advance(MINUTE_MS);
+      expect((await guess(make())).status).toBe(401);
+    },
+  );
 
-  it('does not lock out a verified key', async () => {
-    clock.advance(MINUTE_MS);
-    const { key, keyId } = await knownTenant();
-    expect(await statusOf(key)).toBe(200);
-    await failTwenty(keyId);
-    expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(429);
-    expect(await statusOf(key)).toBe(200);
+  it('of revoked and expired keys counts too, and costs no hash', async () => {
+    const tenant = await server.createTenant();
+    const revoked = await createKey(tenant.key);
+    await revoke(tenant.key, revoked.id);
+    hashes.mockClear();
+    for (let i = 0; i < 20; i++) expect((await guess(revoked.secret)).status).toBe(401);
+    expect((await guess(revoked.secret)).status).toBe(429);
+    expect(hashes).not.toHaveBeenCalled();
   });
 
   it('does not lock out a verified key when the minute for which it is remembered ends', async () => {
-    clock.advance(MINUTE_MS);
     const { key, keyId } = await knownTenant();
     expect(await statusOf(key)).toBe(200);
     clock.advance(50_000);
     expect(await statusOf(key)).toBe(200);
-    await failTwenty(keyId);
+    await statusesOf(guessesOf(keyId, 21));
     clock.advance(11_000);
-    expect((await server.gql(PUBLIC, { key: guessOf(keyId) })).status).toBe(429);
+    expect((await guess(guessOf(keyId))).status).toBe(429);
     expect(await statusOf(key)).toBe(200);
   });
 
-  it('is limited per address, over all keys, and does not lock out a verified key from there', async () => {
-    clock.advance(MINUTE_MS);
-    const { key } = await knownTenant();
-    expect(await statusOf(key)).toBe(200);
-    for (let i = 0; i < 200; i += 20) {
-      const tries = Array.from({ length: 20 }, () => server.gql(PUBLIC, { key: generateKey('test').key }));
-      for (const { status } of await Promise.all(tries)) expect(status).toBe(401);
-    }
-    expect((await server.gql(PUBLIC, { key: generateKey('test').key })).status).toBe(429);
-    expect(await statusOf(key)).toBe(200);
-    clock.advance(MINUTE_MS);
-    expect((await server.gql(PUBLIC, { key: generateKey('test').key })).status).toBe(401);
-  });
-
-  it('with malformed keys costs no read and no place in the limit', async () => {
-    clock.advance(MINUTE_MS);
-    const { key } = await server.createTenant();
-    const answers = await Promise.all(
-      Array.from({ length: 250 }, (_, i) => server.gql(PUBLIC, { key: `${key.slice(0, -3)}${i % 10}` })),
+  it("counts wherever a key is shown: GraphQL, REST, the mock's clock and decisions for other services", async () => {
+    const { data } = await server.gql(
+      'mutation { createApiKey(input: { name: "s", scopes: [ENFORCE] }) { secret } }',
     );
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401]));
-    expect(await statusOf(key)).toBe(200);
+    const service = data.createApiKey.secret;
+    const places: ((key: string) => Promise<unknown>)[] = [
+      async (key) => (await guess(key)).errors[0]?.extensions.code,
+      async (key) => {
+        const response = await fetch(`${server.url}/v1/billing/subscription`, {
+          headers: { 'x-api-key': key },
+        });
+        return ((await response.json()) as { error: { code: string } }).error.code;
+      },
+      async (key) => {
+        const options = { method: 'POST', headers: { 'x-api-key': key }, body: '{"advanceSeconds": 1}' };
+        const response = await fetch(`${server.url}/mock/clock`, options);
+        return ((await response.json()) as { error: { code: string } }).error.code;
+      },
+      async (apiKey) => {
+        const operation = { apiKey, scope: 'READ', charges: [], features: [], fieldLimits: [], stores: [] };
+        const answer = await server.gql(
+          'mutation ($operations: [OperationInput!]!) { decideOperations(operations: $operations) { error } }',
+          { key: service, variables: { operations: [{ ...operation, address: '127.0.0.1' }] } },
+        );
+        return answer.data?.decideOperations[0].error.code;
+      },
+    ];
+    for (const place of places) {
+      clock.advance(MINUTE_MS);
+      for (let i = 0; i < 40; i++) expect(await place(generateKey('test').key)).toBe('UNAUTHENTICATED');
+      for (const limited of places) expect(await limited(generateKey('test').key)).toBe('RATE_LIMITED');
+    }
+  });
+});
+
+describe('two operator keys while one is rotated', () => {
+  it('both work, and nothing else does', async () => {
+    const [next, old] = ['n'.repeat(32), 'o'.repeat(32)];
+    const rotating = await startTestServer({ uri: server.uri, env: { ADMIN_API_KEY: `${next},${old}` } });
+    try {
+      const statusFor = async (key: string) =>
+        (await rotating.gql('{ tenants { edges { node { id } } } }', { key })).status;
+      expect([await statusFor(next), await statusFor(old)]).toEqual([200, 200]);
+      expect([await statusFor(`${next},${old}`), await statusFor(OPERATOR_KEY)]).toEqual([401, 401]);
+    } finally {
+      await rotating.stop();
+    }
+  });
+});
+
+describe('behind proxies', () => {
+  const wrong = (on: TestServer, forwarded: string) =>
+    on.gql(PUBLIC, { key: generateKey('test').key, headers: { 'x-forwarded-for': forwarded } });
+  const fresh = (i: number) => `198.51.100.${i}`;
+
+  it.each<[string, string | null, (i: number) => string]>([
+    ['without TRUST_PROXY the header means nothing', null, fresh],
+    ['what a client wrote before the entry of one proxy means nothing', '1', (i) => `${fresh(i)}, 192.0.2.1`],
+    ['nor before that of a proxy that is named', '127.0.0.1', (i) => `${fresh(i)}, 192.0.2.1`],
+    ['nor before an address that is no proxy', 'loopback', (i) => `${fresh(i)}, 192.0.2.1, 127.0.0.1`],
+    ['nor after garbage', '2', (i) => `${fresh(i)}, <garbage ${i}>`],
+    ['one client is one, whatever address of its /64 it takes', '1', (i) => `2001:db8::${i}`],
+  ])('%s', async (_, trusted, forwarded) => {
+    const env = trusted === null ? {} : { TRUST_PROXY: trusted };
+    const behind = await startTestServer({ uri: server.uri, env });
+    try {
+      for (let i = 0; i < 40; i++) expect((await wrong(behind, forwarded(i))).status).toBe(401);
+      expect((await wrong(behind, forwarded(99))).status).toBe(429);
+    } finally {
+      await behind.stop();
+    }
+  });
+
+  it('each client that a trusted proxy reports has a limit of its own', async () => {
+    const behind = await startTestServer({ uri: server.uri, env: { TRUST_PROXY: '1' } });
+    try {
+      for (let i = 0; i < 50; i++) expect((await wrong(behind, fresh(i))).status).toBe(401);
+      const { data } = await behind.gql(
+        'mutation ($id: ID!) { createApiKey(input: { name: "x", tenantId: $id }) { secret } }',
+        {
+          variables: { id: (await server.createTenant()).id },
+          headers: { 'x-forwarded-host': 'evil.example' },
+        },
+      );
+      const { data: bought } = await behind.gql(
+        'mutation { createCheckoutSession(input: { tier: PRO, successUrl: "http://localhost", cancelUrl: "http://localhost" }) { localUrl } }',
+        {
+          key: data.createApiKey.secret,
+          headers: { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' },
+        },
+      );
+      expect(bought.createCheckoutSession.localUrl.startsWith(behind.url)).toBe(true);
+    } finally {
+      await behind.stop();
+    }
   });
 });

@@ -6,6 +6,7 @@ import type { Authenticator } from './authenticator.js';
 import { generateKey } from './keyFormat.js';
 import { hashSecret } from './keyHash.js';
 import { ALL_SCOPES, ApiKeyScope, type Principal } from './principal.js';
+import type { WorkQueue } from './workQueue.js';
 
 export type { ApiKeyDoc };
 
@@ -24,13 +25,20 @@ export interface NewKeyInput {
 export interface ApiKeys {
   /** @param owner a tenant; null: the operator, here and below */
   list(owner: string | null): Promise<ApiKeyDoc[]>;
-  /** @param creator a key makes no key that may do more than itself */
+  /** @param creator a key makes no key that may do more than itself, or for longer */
   create(owner: string | null, input: NewKeyInput, creator: Principal): Promise<NewKey>;
-  createOperatorKey(name: string): Promise<NewKey>;
-  /** A new key with the same name and scopes; the old one works for `overlapS` seconds more. */
+  /** A key with all scopes of its owner, to be stored by the caller together with what it belongs to. */
+  build(owner: string | null, name: string): Promise<NewKey>;
+  /**
+   * A new key with the same name and scopes; the old one works for `overlapS` seconds more.
+   * @param caller a key rotates no key that may do more than itself, or for longer
+   */
   rotate(owner: string | null, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
-  /** At once, on every instance. Revoking twice is no error. */
-  revoke(owner: string | null, keyId: string): Promise<ApiKeyDoc>;
+  /**
+   * At once, on every instance. Revoking twice is no error.
+   * @param caller a key revokes no key that may do more than itself
+   */
+  revoke(owner: string | null, keyId: string, caller: Principal): Promise<ApiKeyDoc>;
 }
 
 const MAX_KEYS_PER_TENANT = 100;
@@ -59,15 +67,16 @@ export function createApiKeys(deps: {
   models: Models;
   clock: Clock;
   authenticator: Authenticator;
+  keyHashes: WorkQueue;
   kind: 'live' | 'test';
 }): ApiKeys {
-  const { models, clock, authenticator, kind } = deps;
+  const { models, clock, authenticator, keyHashes, kind } = deps;
   const usable = (now: Date) => ({
     revokedAt: null,
     $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }],
   });
 
-  async function make(
+  async function build(
     tenantId: string | null,
     input: { name: string; scopes: string[]; expiresAt: Date | null },
   ): Promise<NewKey> {
@@ -76,14 +85,19 @@ export function createApiKeys(deps: {
       _id: keyId,
       tenantId,
       ...input,
-      ...(await hashSecret(secret)),
+      ...(await keyHashes.run(() => hashSecret(secret))),
       createdAt: new Date(clock.now()),
       revokedAt: null,
       lastUsedAt: null,
       rotatedTo: null,
     };
-    await models.apiKeys.create(doc);
     return { apiKey: doc, secret: key };
+  }
+
+  async function make(...key: Parameters<typeof build>): Promise<NewKey> {
+    const made = await build(...key);
+    await models.apiKeys.create(made.apiKey);
+    return made;
   }
 
   async function refuseTooMany(tenantId: string | null): Promise<void> {
@@ -96,12 +110,23 @@ export function createApiKeys(deps: {
     }
   }
 
-  /** A key makes no key that may do more than itself. */
-  function refuseToGiveMore(scopes: readonly string[], giver: Principal): void {
-    const excess = scopes.filter((scope) => giver.kind === 'tenant' && !giver.scopes.has(scope));
+  /** @throws FORBIDDEN for a key with scopes that the caller lacks */
+  function needScopes(verb: string, scopes: readonly string[], caller: Principal): void {
+    const excess = scopes.filter((scope) => caller.kind === 'tenant' && !caller.scopes.has(scope));
     if (excess.length > 0) {
-      throw forbidden(`This key may not give the scope ${excess.join(', ')} that it lacks itself`);
+      throw forbidden(
+        `This key lacks the scope ${excess.join(', ')}: it may not ${verb} a key that has it; use one that has it too`,
+      );
     }
+  }
+
+  /** @throws FORBIDDEN for a key that works longer than the caller's */
+  function needLife(verb: string, expiresAt: Date | null, caller: Principal): void {
+    if (caller.kind !== 'tenant' || caller.expiresAt === null) return;
+    if (expiresAt !== null && expiresAt <= caller.expiresAt) return;
+    throw forbidden(
+      `This key expires at ${caller.expiresAt.toISOString()}: it may not ${verb} a key that works longer`,
+    );
   }
 
   async function find(tenantId: string | null, keyId: string): Promise<ApiKeyDoc> {
@@ -123,18 +148,20 @@ export function createApiKeys(deps: {
       const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
       if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
       refuseMixture(tenantId, scopes);
-      refuseToGiveMore(scopes, creator);
-      const expiresAt = input.expiresAt ?? null;
+      needScopes('create', scopes, creator);
+      const expiresAt = input.expiresAt ?? (creator.kind === 'tenant' ? creator.expiresAt : null);
+      needLife('create', expiresAt, creator);
       needFuture(expiresAt, clock.now());
       await refuseTooMany(tenantId);
       return make(tenantId, { name: input.name, scopes, expiresAt });
     },
 
-    createOperatorKey: (name) => make(null, { name, scopes: [], expiresAt: null }),
+    build: (owner, name) => build(owner, { name, scopes: owner === null ? [] : ALL_SCOPES, expiresAt: null }),
 
     async rotate(tenantId, keyId, overlapS, caller) {
       const old = await find(tenantId, keyId);
-      refuseToGiveMore(old.scopes, caller);
+      needScopes('rotate', old.scopes, caller);
+      needLife('rotate', old.expiresAt, caller);
       const now = clock.now();
       if (old.revokedAt || (old.expiresAt && old.expiresAt.getTime() <= now)) {
         throw badInput('id', 'the key is revoked or expired; create a new one instead');
@@ -155,8 +182,9 @@ export function createApiKeys(deps: {
       throw badInput('id', 'the key was rotated or revoked at the same moment');
     },
 
-    async revoke(tenantId, keyId) {
-      await find(tenantId, keyId);
+    async revoke(tenantId, keyId, caller) {
+      const { scopes } = await find(tenantId, keyId);
+      needScopes('revoke', scopes, caller);
       await models.apiKeys.updateOne(
         { _id: keyId, revokedAt: null },
         { $set: { revokedAt: new Date(clock.now()) } },

@@ -6,12 +6,15 @@ export interface FailureLimit {
   /** Seconds until another try is welcome; 0: now. */
   retryAfterS(name: string): number;
   add(name: string): void;
+  /** It was no failure. */
+  remove(name: string): void;
 }
 
 const WINDOW_MS = 60_000;
+const MAX_NAMES = 10_000;
 
 export function createFailureLimit(clock: Clock, maxPerMinute: number): FailureLimit {
-  const windows = new LRUCache<string, { failures: number; endsAtMs: number }>({ max: 10_000 });
+  const windows = new LRUCache<string, { failures: number; endsAtMs: number }>({ max: MAX_NAMES });
   const current = (name: string) => {
     const window = windows.get(name);
     return window && window.endsAtMs > clock.now() ? window : undefined;
@@ -26,6 +29,10 @@ export function createFailureLimit(clock: Clock, maxPerMinute: number): FailureL
       const window = current(name);
       if (window) window.failures++;
       else windows.set(name, { failures: 1, endsAtMs: clock.now() + WINDOW_MS });
+    },
+    remove(name) {
+      const window = current(name);
+      if (window && window.failures > 0) window.failures--;
     },
   };
 }

@@ -1,19 +1,23 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { unauthenticated } from '../../errors.js';
+import type { GuessLimit } from './guessLimit.js';
 
 /** The header by which a gateway shows that it is one. */
 export const GATEWAY_SECRET_HEADER = 'x-gateway-secret';
 
 /**
- * A check of a request's headers for the gateway's secret, in a time that tells nothing of it.
- * @returns a function that throws UNAUTHENTICATED
+ * A check of a request's headers for one of the gateway's secrets, in a time that tells nothing of them.
+ * @returns a function that throws UNAUTHENTICATED, and RATE_LIMITED after too many wrong secrets of one address
  */
-export function createGatewayCheck(secrets: readonly string[]): (headers: IncomingHttpHeaders) => void {
+export function createGatewayCheck(
+  secrets: readonly string[],
+  guesses: GuessLimit,
+): (headers: IncomingHttpHeaders, address: string) => void {
   // Digests are of one length, which timingSafeEqual needs.
   const digestOf = (text: string) => createHash('sha256').update(text).digest();
   const expected = secrets.map(digestOf);
-  return (headers) => {
+  return (headers, address) => {
     const given = headers[GATEWAY_SECRET_HEADER];
     if (typeof given !== 'string' || given === '') {
       throw unauthenticated(
@@ -22,6 +26,7 @@ export function createGatewayCheck(secrets: readonly string[]): (headers: Incomi
     }
     const digest = digestOf(given);
     if (!expected.some((secret) => timingSafeEqual(digest, secret))) {
+      guesses.count({ keyId: null, address });
       throw unauthenticated(`The header ${GATEWAY_SECRET_HEADER} is not this server's GATEWAY_SECRET`);
     }
   };

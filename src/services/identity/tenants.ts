@@ -21,11 +21,16 @@ export interface ContractChange {
   limits?: LimitOverrides | null | undefined;
 }
 
+export interface NewTenantInput {
+  name: string;
+  email?: string | null | undefined;
+}
+
 export interface Tenants {
-  create(input: {
-    name: string;
-    email?: string | null | undefined;
-  }): Promise<{ tenant: TenantDoc; key: NewKey }>;
+  /** With its first key, both or neither. */
+  create(input: NewTenantInput): Promise<{ tenant: TenantDoc; key: NewKey }>;
+  /** With an operator's key as well, all or nothing. */
+  createWithOperator(input: NewTenantInput): Promise<{ key: NewKey; operatorKey: NewKey }>;
   get(tenantId: string): Promise<TenantDoc>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
   /** By id, which rises with time. `search` matches the beginning of the name, or the e-mail, or the id. */
@@ -39,6 +44,9 @@ export interface Tenants {
   /** @param monthlyCapCents null: none */
   setOverage(tenantId: string, monthlyCapCents: number | null): Promise<void>;
 }
+
+const FIRST_KEY = 'first key';
+const DUPLICATE_KEY = 11_000;
 
 export function createTenants(deps: {
   models: Models;
@@ -59,20 +67,44 @@ export function createTenants(deps: {
     return tenant;
   }
 
+  const build = ({ name, email }: NewTenantInput): TenantDoc => ({
+    _id: newId(),
+    name,
+    email: email ?? null,
+    contract: { tier: null, limits: {} },
+    createdAt: new Date(clock.now()),
+  });
+
+  /** A tenant without a key could never sign in, and one that was made twice would be paid for twice. */
+  async function store(tenant: TenantDoc, keys: readonly NewKey[]): Promise<void> {
+    try {
+      await models.connection.transaction(async (session) => {
+        await models.tenants.create([tenant], { session });
+        const docs = keys.map(({ apiKey }) => apiKey);
+        await models.apiKeys.insertMany(docs, { session });
+      });
+    } catch (error) {
+      // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
+      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+    }
+  }
+
   return {
     get,
 
-    async create({ name, email }) {
-      const tenant: TenantDoc = {
-        _id: newId(),
-        name,
-        email: email ?? null,
-        contract: { tier: null, limits: {} },
-        createdAt: new Date(clock.now()),
-      };
-      await models.tenants.create(tenant);
-      const key = await apiKeys.create(tenant._id, { name: 'first key' }, { kind: 'operator' });
+    async create(input) {
+      const tenant = build(input);
+      const key = await apiKeys.build(tenant._id, FIRST_KEY);
+      await store(tenant, [key]);
       return { tenant, key };
+    },
+
+    async createWithOperator(input) {
+      const tenant = build(input);
+      const key = await apiKeys.build(tenant._id, FIRST_KEY);
+      const operatorKey = await apiKeys.build(null, 'operator');
+      await store(tenant, [key, operatorKey]);
+      return { key, operatorKey };
     },
 
     async findMany(tenantIds) {

@@ -11,6 +11,8 @@ import { type Alerts, createAlerts } from '../alerts/alerts.js';
 import { watchAdmission } from '../alerts/watchedAdmission.js';
 import { createChanges } from '../changes.js';
 import { type Authenticator, createAuthenticator } from '../identity/authenticator.js';
+import { createGuessLimit, type GuessLimit } from '../identity/guessLimit.js';
+import { createWorkQueue, KEY_HASHES, type WorkQueue } from '../identity/workQueue.js';
 import { createRedis } from '../redis.js';
 import { createStorage, type Storage } from '../storage/storage.js';
 import { createEntitlements, type Entitlements } from '../tiers/entitlements.js';
@@ -25,6 +27,8 @@ export interface LimitServices {
   concurrency: Concurrency;
   entitlements: Entitlements;
   fieldLimits: FieldLimits;
+  guesses: GuessLimit;
+  keyHashes: WorkQueue;
   limits: TenantLimits;
   storage: Storage;
   start(): Promise<void>;
@@ -46,7 +50,9 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const { models, clock, log, tiers, graceDays, adminApiKeys, redisUrl, upgradeUrl } = deps;
   const base = { models, clock, log };
   const entitlements = createEntitlements({ ...base, tiers, graceDays });
-  const authenticator = createAuthenticator({ ...base, adminApiKeys });
+  const guesses = createGuessLimit(base);
+  const keyHashes = createWorkQueue(KEY_HASHES);
+  const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });
   const alerts = createAlerts(base);
   const admission = watchAdmission(createAdmission(base), alerts);
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
@@ -72,6 +78,8 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     ...parts,
     alerts,
     authenticator,
+    guesses,
+    keyHashes,
     limits: createTenantLimits({ ...parts, clock, upgradeUrl }),
     async start() {
       changes.start();
