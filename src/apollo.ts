@@ -6,6 +6,7 @@ import { createErrorFormatter } from './directives/clientErrors.js';
 import type { Context } from './resolvers/context.js';
 
 export const MAX_TOKENS = 20_000;
+const MAX_VALIDATION_ERRORS = 5;
 
 /** An Apollo Server as every endpoint here has it: bounded, without stack traces, its errors in our shape. */
 export function createApollo(deps: {
@@ -22,6 +23,8 @@ export function createApollo(deps: {
     includeStacktraceInErrorResponses: false,
     introspection: true,
     parseOptions: { maxTokens: MAX_TOKENS },
+    // Enough to mend a document by; a hundred of them would be an answer of megabytes.
+    validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
     stopOnTerminationSignals: false,
     logger: log,
   });

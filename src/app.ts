@@ -21,6 +21,7 @@ import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
+import { readOperationCosts } from './directives/operationCost.js';
 import { readRules } from './directives/rules.js';
 import { createCollections, createModels, type Models } from './models/models.js';
 import { believedAddress } from './network.js';
@@ -88,7 +89,8 @@ export async function startApp(
   });
   const validateArguments = createArgumentValidation();
   const { authenticator, limits } = services;
-  const guards = { limits, authenticator, validateArguments, clock, log };
+  const { maxOperationCost } = config;
+  const guards = { limits, authenticator, validateArguments, maxOperationCost, clock, log };
   const rules = readRules(schema);
   const apollo = createApollo({
     schema,
@@ -98,7 +100,7 @@ export async function startApp(
       config.sandbox
         ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
         : ApolloServerPluginLandingPageDisabled(),
-      enforcementPlugin({ schema, rules, ...guards }),
+      enforcementPlugin({ schema, rules, costs: readOperationCosts(schema), ...guards }),
     ],
   });
   const { gatewaySecrets } = config.subgraph;

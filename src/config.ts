@@ -64,6 +64,8 @@ export interface Config {
   trustedProxies: TrustedProxies;
   /** Networks (CIDR) that outgoing webhooks may reach although they are not public. */
   webhookAllowedNetworks: readonly string[];
+  /** Units of work that one operation may cost, as `@cost` and `@listSize` say. */
+  maxOperationCost: number;
 }
 
 /** Every fault of the configuration at once, one a line. */
@@ -164,6 +166,12 @@ const environment = z.object({
     )
     .optional(),
   WEBHOOK_ALLOWED_NETWORKS: networkList.default([]),
+  MAX_OPERATION_COST: z.coerce
+    .number({ error: 'must be a number of units' })
+    .int()
+    .min(1_000, 'must be at least 1000: smaller operations are not worth bounding')
+    .max(1_000_000_000)
+    .default(250_000),
 });
 
 /**
@@ -212,6 +220,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     graceDays: vars.GRACE_DAYS,
     trustedProxies: vars.TRUST_PROXY ?? null,
     webhookAllowedNetworks: vars.WEBHOOK_ALLOWED_NETWORKS,
+    maxOperationCost: vars.MAX_OPERATION_COST,
     catalogue,
   };
 }

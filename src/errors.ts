@@ -8,6 +8,7 @@ export enum ErrorCode {
   FEATURE_NOT_AVAILABLE = 'FEATURE_NOT_AVAILABLE',
   STORAGE_QUOTA_EXCEEDED = 'STORAGE_QUOTA_EXCEEDED',
   BAD_USER_INPUT = 'BAD_USER_INPUT',
+  OPERATION_TOO_EXPENSIVE = 'OPERATION_TOO_EXPENSIVE',
   NOT_FOUND = 'NOT_FOUND',
   PAYMENT_PROVIDER_ERROR = 'PAYMENT_PROVIDER_ERROR',
   SERVICE_UNAVAILABLE = 'SERVICE_UNAVAILABLE',
@@ -21,6 +22,7 @@ const STATUS: Record<ErrorCode, number> = {
   FEATURE_NOT_AVAILABLE: 403,
   STORAGE_QUOTA_EXCEEDED: 507,
   BAD_USER_INPUT: 400,
+  OPERATION_TOO_EXPENSIVE: 400,
   NOT_FOUND: 404,
   PAYMENT_PROVIDER_ERROR: 502,
   SERVICE_UNAVAILABLE: 503,
@@ -58,6 +60,35 @@ export const notFound = (what: string) => new BillingError(ErrorCode.NOT_FOUND, 
 /** @param argument the path of the argument that is wrong, e.g. `input.email` */
 export const badInput = (argument: string, problem: string, details: Record<string, unknown> = {}) =>
   new BillingError(ErrorCode.BAD_USER_INPUT, `${argument}: ${problem}`, { argument, problem, ...details });
+
+/**
+ * What graphql itself rejects in arguments and variables, with its own message.
+ * @returns the error as it is, if it is another one
+ */
+export function inputRejectedByGraphql(error: unknown): unknown {
+  const isGraphqls =
+    error instanceof GraphQLError && !(error instanceof BillingError) && !error.originalError;
+  return isGraphqls ? new BillingError(ErrorCode.BAD_USER_INPUT, bounded(error.message)) : error;
+}
+
+/** graphql quotes what it rejects, however long it is. */
+const MAX_MESSAGE_LENGTH = 500;
+
+export const bounded = (message: string): string =>
+  message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
+
+export interface ExpenseDetails {
+  cost: number;
+  limit: number;
+  /** `Type.field` that has the largest part in it. */
+  field: string;
+}
+
+/** @param problem a sentence without its full stop */
+export const operationTooExpensive = (problem: string, details: ExpenseDetails) =>
+  new BillingError(ErrorCode.OPERATION_TOO_EXPENSIVE, `The operation is too expensive. ${problem}`, {
+    ...details,
+  });
 
 export interface RateLimitDetails {
   limit: number;

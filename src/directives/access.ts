@@ -1,7 +1,17 @@
+import {
+  type DocumentNode,
+  type GraphQLSchema,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionNode,
+  type SelectionSetNode,
+  type ValueNode,
+} from 'graphql';
 import { Extensions } from 'type-graphql';
 import { forbidden, unauthenticated } from '../errors.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
 import type { OperationPlan } from './plan.js';
+import type { Rules } from './rules.js';
 
 /** Who may select a root field. */
 export type Access =
@@ -31,9 +41,62 @@ export const ServiceOnly = () => Extensions({ access: { kind: 'service' } satisf
 
 export const OperatorOnly = () => Extensions({ access: { kind: 'operator' } satisfies Access });
 
+/**
+ * Who may run an operation, as far as its document says, before its variables are looked at.
+ * @param given the variables as they came
+ */
+export function accessOf(
+  schema: GraphQLSchema,
+  rules: Rules,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  given: Record<string, unknown>,
+): Access[] {
+  const root = schema.getRootType(operation.operation)?.name;
+  const found = new Set<Access>();
+  const entered = new Set<string>();
+  const fragments = new Map(
+    document.definitions.flatMap((node) =>
+      node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node] as const] : [],
+    ),
+  );
+  const defaults = new Map(
+    operation.variableDefinitions?.map(({ variable, defaultValue }) => [variable.name.value, defaultValue]),
+  );
+  /** Variables that are no Boolean are rejected later. */
+  function isBoolean(node: ValueNode | undefined, wanted: boolean): boolean {
+    if (node?.kind !== Kind.VARIABLE) return node?.kind === Kind.BOOLEAN && node.value === wanted;
+    const { value: name } = node.name;
+    return Object.hasOwn(given, name) ? given[name] === wanted : isBoolean(defaults.get(name), wanted);
+  }
+  const isLeftOut = ({ directives = [] }: SelectionNode): boolean =>
+    directives.some(
+      ({ name, arguments: args }) =>
+        (name.value === 'skip' && isBoolean(args?.[0]?.value, true)) ||
+        (name.value === 'include' && isBoolean(args?.[0]?.value, false)),
+    );
+  function collect({ selections }: SelectionSetNode): void {
+    for (const node of selections) {
+      if (isLeftOut(node)) continue;
+      if (node.kind === Kind.FIELD) {
+        const access = rules.get(`${root}.${node.name.value}`)?.access;
+        if (access) found.add(access);
+      } else if (node.kind === Kind.INLINE_FRAGMENT) {
+        collect(node.selectionSet);
+      } else if (!entered.has(node.name.value)) {
+        entered.add(node.name.value);
+        const fragment = fragments.get(node.name.value);
+        if (fragment) collect(fragment.selectionSet);
+      }
+    }
+  }
+  collect(operation.selectionSet);
+  return [...found];
+}
+
 /** @throws UNAUTHENTICATED, FORBIDDEN when the caller may not select the fields */
-export function checkAccess(plan: OperationPlan, principal: Principal | null): void {
-  for (const access of plan.access) {
+export function checkAccess(accesses: readonly Access[], principal: Principal | null): void {
+  for (const access of accesses) {
     if (access.kind === 'public') continue;
     if (!principal) {
       throw unauthenticated(
@@ -54,6 +117,10 @@ export function checkAccess(plan: OperationPlan, principal: Principal | null): v
       throw forbidden(`This key lacks the scope ${access.scope}; create one that has it`);
     }
   }
+}
+
+/** @throws FORBIDDEN when what only tenants have is asked for by somebody else */
+export function checkTenant(plan: OperationPlan, principal: Principal | null): void {
   if (principal && principal.kind !== 'tenant' && (plan.metered || plan.features.length > 0)) {
     throw forbidden(`The ${principal.kind} has no memories or limits of its own; use a tenant's key`);
   }

@@ -1,7 +1,7 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
 import { ArgumentValidationError } from 'type-graphql';
-import { BillingError, badInput, ErrorCode, serviceUnavailable } from '../errors.js';
+import { BillingError, badInput, bounded, ErrorCode, serviceUnavailable } from '../errors.js';
 import { isDatabaseAway } from '../services/databaseErrors.js';
 
 /** What was thrown at first: graphql and Apollo wrap errors, some of them twice. */
@@ -32,9 +32,15 @@ const CLIENT_CODES: readonly unknown[] = [
   ErrorCode.BAD_USER_INPUT,
 ];
 
+/** Of some requests Apollo says only by the status that the client is wrong. */
+function isClientError({ code, http }: GraphQLErrorExtensions): boolean {
+  const { status = 0 } = (http ?? {}) as { status?: number };
+  return CLIENT_CODES.includes(code) || (code === undefined && status >= 400 && status < 500);
+}
+
 /** Whether a failure is a fault of ours, not of what the client sent. */
 export function isOurFault(thrown: unknown): boolean {
-  if (thrown instanceof GraphQLError && CLIENT_CODES.includes(thrown.extensions.code)) return false;
+  if (thrown instanceof GraphQLError && isClientError(thrown.extensions)) return false;
   const expected = expectedFailure(thrown);
   if (expected) return expected.code === ErrorCode.SERVICE_UNAVAILABLE;
   return true;
@@ -67,6 +73,15 @@ export function createErrorFormatter(log: Logger) {
 /** What graphql and Apollo say of a request, with the status that it gets. */
 function clientsMistake(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
   const { stacktrace: _, ...extensions } = formatted.extensions ?? {};
-  const { http } = (thrown as GraphQLError).extensions as { http?: { status?: number } };
-  return { ...formatted, extensions: { ...extensions, http: { status: http?.status ?? 400 } } };
+  const { code = 'BAD_REQUEST', http } = (thrown as GraphQLError).extensions as {
+    code?: string;
+    http?: { status?: number };
+  };
+  // graphql quotes what it rejects, however long it is.
+  const message = bounded(formatted.message);
+  return {
+    ...formatted,
+    message,
+    extensions: { ...extensions, code, http: { status: http?.status ?? 400 } },
+  };
 }

@@ -1,9 +1,20 @@
-import { type DocumentNode, Kind, parse, type SelectionSetNode } from 'graphql';
+import { type DocumentNode, Kind, Lexer, parse, type SelectionSetNode, Source, TokenKind } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import { badInput } from '../errors.js';
+import { BillingError, operationTooExpensive } from '../errors.js';
 
 const MAX_SELECTIONS = 10_000;
 const MAX_DEPTH = 50;
+/** Of one field in one selection set: validation compares each with each. */
+const MAX_REPEATS = 100;
+/** Validation compares each fragment with each. */
+const MAX_FRAGMENTS = 250;
+const MAX_VARIABLES = 500;
+/** At one place of the document. */
+const MAX_DIRECTIVES = 5;
+/** A text that cannot exceed a bound, unless it has fragments or directives: this many characters repeat nothing often. */
+const HARMLESS_LENGTH = 300;
+/** Braces, brackets and parentheses within one another; graphql's parser goes one level of the stack deeper for each. */
+const MAX_NESTING = 200;
 
 interface Extent {
   selections: number;
@@ -11,30 +22,61 @@ interface Extent {
 }
 
 /**
- * A check of query texts, to be made before validation, whose cost grows with the square of what a document spreads out
- * to. Only fragments make more of a text than is written there. What was found good is remembered.
- * @returns a function that throws BAD_USER_INPUT
+ * A check of query texts, to be made before they are parsed and validated, which costs more than in proportion to what
+ * is written there: fragments spread out, fields are compared with one another. Texts that passed are remembered.
+ * @returns a function that throws OPERATION_TOO_EXPENSIVE
  */
 export function createDocumentBounds(maxTokens: number): (query: unknown) => void {
-  const good = new LRUCache<string, true>({ max: 1_000 });
+  const passed = new LRUCache<string, true>({ max: 1_000 });
   return (query) => {
-    if (typeof query !== 'string' || !query.includes('fragment') || good.has(query)) return;
+    if (typeof query !== 'string') return;
+    if (query.length <= HARMLESS_LENGTH && !/fragment|@/.test(query)) return;
+    if (passed.has(query)) return;
+    boundNesting(query, maxTokens);
     let document: DocumentNode;
     try {
       document = parse(query, { maxTokens, noLocation: true });
     } catch {
-      // What is wrong with it, Apollo tells.
+      // Apollo reports what is wrong with it.
       return;
     }
     boundDocument(document);
-    if (query.length < 10_000) good.set(query, true);
+    if (query.length < 10_000) passed.set(query, true);
   };
 }
 
+/** @throws OPERATION_TOO_EXPENSIVE for a text that is nested too deeply to be parsed */
+function boundNesting(query: string, maxTokens: number): void {
+  // Nearly all texts have fewer, strings and comments included: they need not be split into tokens.
+  if ((query.match(/[[{(]/g)?.length ?? 0) <= MAX_NESTING) return;
+  const lexer = new Lexer(new Source(query));
+  try {
+    let depth = 0;
+    for (let tokens = 0; tokens <= maxTokens; tokens++) {
+      const { kind } = lexer.advance();
+      if (kind === TokenKind.EOF) return;
+      if (OPENING.has(kind)) depth++;
+      else if (CLOSING.has(kind)) depth--;
+      if (depth > MAX_NESTING) throw tooDeep(depth, MAX_NESTING);
+    }
+  } catch (error) {
+    if (error instanceof BillingError) throw error;
+    // Apollo reports what is no token.
+  }
+}
+
+const OPENING: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
+const CLOSING: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
+
+const exceeds = (what: string, cost: number, limit: number, field = 'query') =>
+  operationTooExpensive(`${what}; at most ${limit} are accepted`, { cost, limit, field });
+const tooDeep = (depth: number, limit: number) =>
+  operationTooExpensive(`It is nested deeper than ${limit}`, { cost: depth, limit, field: 'query' });
+
 /**
- * Refuses a document that spreads out to too much, in time that grows with its text alone: each fragment is measured
+ * Rejects a document that spreads out to too much, in time that grows with its text alone: each fragment is measured
  * once, however often it is spread.
- * @throws BAD_USER_INPUT
+ * @throws OPERATION_TOO_EXPENSIVE
  */
 export function boundDocument(document: DocumentNode): void {
   const fragments = new Map<string, SelectionSetNode>();
@@ -42,6 +84,8 @@ export function boundDocument(document: DocumentNode): void {
     if (definition.kind === Kind.FRAGMENT_DEFINITION)
       fragments.set(definition.name.value, definition.selectionSet);
   }
+  if (fragments.size > MAX_FRAGMENTS)
+    throw exceeds('It has too many fragments', fragments.size, MAX_FRAGMENTS);
   const measured = new Map<string, Extent>();
 
   function measureFragment(name: string, outer: number): Extent {
@@ -56,7 +100,8 @@ export function boundDocument(document: DocumentNode): void {
   }
 
   function measure(set: SelectionSetNode, outer: number): Extent {
-    if (outer > MAX_DEPTH) throw badInput('query', `is nested deeper than ${MAX_DEPTH}`);
+    if (outer > MAX_DEPTH) throw tooDeep(outer, MAX_DEPTH);
+    boundRepeats(set);
     const extent = { selections: 0, depth: 0 };
     for (const node of set.selections) {
       extent.selections++;
@@ -67,15 +112,40 @@ export function boundDocument(document: DocumentNode): void {
       extent.selections += inner.selections;
       extent.depth = Math.max(extent.depth, inner.depth + 1);
       if (extent.selections > MAX_SELECTIONS) {
-        throw badInput('query', `selects more than ${MAX_SELECTIONS} fields; split it`);
+        throw exceeds('It selects too many fields', extent.selections, MAX_SELECTIONS);
       }
-      if (outer + extent.depth > MAX_DEPTH) throw badInput('query', `is nested deeper than ${MAX_DEPTH}`);
+      if (outer + extent.depth > MAX_DEPTH) throw tooDeep(outer + extent.depth, MAX_DEPTH);
     }
     return extent;
   }
 
   for (const definition of document.definitions) {
-    if (definition.kind === Kind.OPERATION_DEFINITION) measure(definition.selectionSet, 0);
-    else if (definition.kind === Kind.FRAGMENT_DEFINITION) measureFragment(definition.name.value, 0);
+    if (definition.kind === Kind.OPERATION_DEFINITION) {
+      const variables = definition.variableDefinitions?.length ?? 0;
+      if (variables > MAX_VARIABLES) throw exceeds('It has too many variables', variables, MAX_VARIABLES);
+      measure(definition.selectionSet, 0);
+    } else if (definition.kind === Kind.FRAGMENT_DEFINITION) measureFragment(definition.name.value, 0);
+  }
+}
+
+/**
+ * A field without arguments has one value, whatever its aliases. One with arguments may be wanted often under different
+ * names, but not under the same.
+ */
+function boundRepeats({ selections }: SelectionSetNode): void {
+  const repeats = new Map<string, number>();
+  for (const node of selections) {
+    const directives = node.directives?.length ?? 0;
+    if (directives > MAX_DIRECTIVES)
+      throw exceeds('A field has too many directives', directives, MAX_DIRECTIVES);
+    if (node.kind !== Kind.FIELD) continue;
+    const { name, alias, arguments: args } = node;
+    const key = args?.length ? `${alias?.value ?? name.value}(` : name.value;
+    repeats.set(key, (repeats.get(key) ?? 0) + 1);
+  }
+  for (const [key, count] of repeats) {
+    if (count <= MAX_REPEATS) continue;
+    const field = key.replace('(', '');
+    throw exceeds(`It selects ${field} ${count} times in one place`, count, MAX_REPEATS, field);
   }
 }

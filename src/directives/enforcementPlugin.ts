@@ -2,18 +2,20 @@ import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
-import { type BillingError, badInput, serviceUnavailable } from '../errors.js';
+import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
-import { checkAccess } from './access.js';
+import { accessOf, checkAccess, checkTenant } from './access.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
+import type { OperationCosts } from './operationCost.js';
 import { outcomeOf } from './operationOutcome.js';
-import { coerceVariables, type OperationPlan, planOperation } from './plan.js';
+import { type OperationPlan, planOperation } from './plan.js';
 import { statusOf } from './responseStatus.js';
 import type { Rules } from './rules.js';
+import { coerceVariables } from './variables.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
 export interface EnforcedContext {
@@ -37,6 +39,9 @@ interface Passage {
 export interface EnforcementPluginOptions {
   schema: GraphQLSchema;
   rules: Rules;
+  costs: OperationCosts;
+  /** What one operation may cost, in their units. */
+  maxOperationCost: number;
   /** What `_entities` may fetch, where the schema has it. */
   entities?: EntityRules;
   limits: TenantLimits;
@@ -56,8 +61,8 @@ export interface EnforcementPluginOptions {
  * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, entities, limits, authenticator, validateArguments, clock, log, statusInBody } =
-    deps;
+  const { schema, rules, costs, maxOperationCost, entities, limits } = deps;
+  const { authenticator, validateArguments, clock, log, statusInBody } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
 
@@ -67,12 +72,16 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       context.principal = await authenticator.authenticate(context.apiKey, context.address);
     if (operation && !schema.getRootType(operation.operation))
       throw badInput('query', `is a ${operation.operation}, and this API has none`);
-    const variables = operation && coerceVariables(schema, operation, request.request.variables);
-    // Variables that do not fit are told by the execution, which then runs nothing.
-    if (!document || !operation || !variables) return;
-    const plan = planOperation(schema, rules, document, operation, variables, entities);
+    if (!document || !operation) return;
+    const given = request.request.variables ?? {};
+    // Before anything is done with the variables, which may be a megabyte of nonsense.
+    checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
+    const variables = coerceVariables(schema, operation, given);
+    const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
     passages.set(context, { plan, headers: new Map() });
-    checkAccess(plan, context.principal);
+    checkAccess(plan.access, context.principal);
+    checkTenant(plan, context.principal);
+    checkWork(plan);
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
       // First the constraints: a check may rely on them.
@@ -81,6 +90,13 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       rule.check?.(args, clock.now());
     }
     await take(plan, context);
+  }
+
+  function checkWork({ work }: OperationPlan): void {
+    if (!work || work.cost <= maxOperationCost) return;
+    const { cost, heaviestField: field } = work;
+    const problem = `It costs ${cost} units of work, and may cost ${maxOperationCost}: select less of ${field}, or split the operation`;
+    throw operationTooExpensive(problem, { cost, limit: maxOperationCost, field });
   }
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {

@@ -4,7 +4,7 @@ import type {
   GraphQLRequestContext,
   GraphQLRequestContextWillSendResponse,
 } from '@apollo/server';
-import { coerceVariables } from '../directives/plan.js';
+import { coercedVariables } from '../directives/variables.js';
 import { BillingError } from '../errors.js';
 import { type Enforced, enforcedOf } from './enforceLimits.js';
 import { apiKeyOfHeaders } from './request.js';
@@ -36,7 +36,7 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
     async requestDidStart() {
       return {
         async didResolveOperation({ schema, document, operation, request, contextValue }) {
-          const variables = operation && coerceVariables(schema, operation, request.variables);
+          const variables = operation && coercedVariables(schema, operation, request.variables);
           if (!operation || !variables) return;
           const headers = request.http?.headers;
           const apiKey = enforced.apiKey(contextValue) ?? (headers ? apiKeyOfHeaders(headers) : null);

@@ -1,5 +1,5 @@
 import { type DocumentNode, type GraphQLSchema, getOperationAST } from 'graphql';
-import { coerceVariables } from '../directives/plan.js';
+import { coercedVariables } from '../directives/variables.js';
 import { badInput } from '../errors.js';
 import { enforcedOf } from './enforceLimits.js';
 import type { Passage } from './guard.js';
@@ -24,7 +24,7 @@ export async function beginOperation(schema: GraphQLSchema, request: OperationRe
   const { guard, apiKey, address, admit } = enforcedOf(schema);
   const operation = getOperationAST(document, operationName);
   if (!operation) throw badInput('operationName', 'names no operation of the document');
-  const variables = coerceVariables(schema, operation, given);
+  const variables = coercedVariables(schema, operation, given);
   if (!variables) throw badInput('variables', 'do not fit the operation');
   const caller = { apiKey: apiKey(context), address: address(context) };
   const passage = await guard.begin({ document, operation, variables, ...caller });

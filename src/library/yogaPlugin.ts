@@ -5,7 +5,7 @@ import {
   type GraphQLSchema,
   getOperationAST,
 } from 'graphql';
-import { coerceVariables } from '../directives/plan.js';
+import { coercedVariables } from '../directives/variables.js';
 import { BillingError } from '../errors.js';
 import { type Enforced, enforcedOf } from './enforceLimits.js';
 import type { Passage } from './guard.js';
@@ -54,7 +54,7 @@ export function yogaLimits(): YogaLimitsPlugin {
     const { schema, document, contextValue, variableValues, operationName } = args;
     enforced ??= enforcedOf(schema);
     const operation = getOperationAST(document, operationName);
-    const variables = operation && coerceVariables(schema, operation, variableValues);
+    const variables = operation && coercedVariables(schema, operation, variableValues);
     if (!operation || !variables) return null;
     const { request } = contextValue as { request?: object };
     try {

@@ -2,6 +2,7 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, Directive, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import {
+  DEFAULT_MATCHES,
   MemoryConnection,
   MemoryMatchType,
   MemoryType,
@@ -44,7 +45,7 @@ export class MemoryResolver {
     @Arg('input') { query, embedding, first }: SearchMemoriesInput,
     @Ctx() context: Context,
   ): Promise<MemoryMatchType[]> {
-    const wanted = { query, embedding, first: first ?? 10 };
+    const wanted = { query, embedding, first: first ?? DEFAULT_MATCHES };
     const matches = await context.services.memories.search(tenantIdOf(context), wanted);
     return matches.map(({ memory, score }) => ({ memory: memoryView(memory), score }));
   }

@@ -7,8 +7,9 @@ import {
   validateSchema,
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
-import { limitDirectives } from '../directives/definitions.js';
+import { COST_DIRECTIVES, limitDirectives } from '../directives/definitions.js';
 import type { Catalogue } from '../services/tiers/catalogue.js';
+import { withOperationCosts } from './operationCosts.js';
 import { DateTimeScalar } from './scalars.js';
 
 /**
@@ -27,7 +28,7 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
     TierName: catalogue.tiers.map(({ name }) => name),
     Feature: catalogue.features,
   };
-  const ofCatalogue = mapSchema(built, {
+  const ofCatalogue = mapSchema(withOperationCosts(built), {
     [MapperKind.ENUM_TYPE]: (type) => {
       const names = values[type.name];
       if (!names) return type;
@@ -40,7 +41,7 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
   const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
   const schema = new GraphQLSchema({
     ...ofCatalogue.toConfig(),
-    directives: [...specifiedDirectives, ...limitDirectives(features)],
+    directives: [...specifiedDirectives, ...limitDirectives(features), ...COST_DIRECTIVES],
   });
   const faults = validateSchema(schema);
   if (faults.length > 0)

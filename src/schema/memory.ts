@@ -63,6 +63,8 @@ export class StoreMemoryInput {
   metadata?: object | null;
 }
 
+export const DEFAULT_MATCHES = 10;
+
 @InputType({ description: 'A text or an embedding to compare with.' })
 export class SearchMemoriesInput {
   @Field(() => String, { nullable: true })
@@ -78,7 +80,7 @@ export class SearchMemoriesInput {
   @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
   embedding?: number[] | null;
 
-  @Field(() => Int, { nullable: true, defaultValue: 10, description: 'How many, 1 to 100.' })
+  @Field(() => Int, { nullable: true, defaultValue: DEFAULT_MATCHES, description: 'How many, 1 to 100.' })
   @IsOptional()
   @Min(1, { message: 'must be at least 1' })
   @Max(100, { message: 'must be at most 100' })

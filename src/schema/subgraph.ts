@@ -13,6 +13,7 @@ import {
   visit,
 } from 'graphql';
 import type { EntityRule, EntityRules } from '../directives/entities.js';
+import { type OperationCosts, readOperationCosts } from '../directives/operationCost.js';
 import type { FieldRule, Rules } from '../directives/rules.js';
 import { printTypes } from './printSchema.js';
 
@@ -42,11 +43,13 @@ export interface Subgraph {
   sdl: string;
   /** The rules of the plain schema by the names here; field limits are counted together. */
   rules: Rules;
+  /** Likewise the costs. */
+  costs: OperationCosts;
   entities: EntityRules;
 }
 
-/** The oldest version with @composeDirective, so that any gateway of federation 2 takes it. */
-const FEDERATION_URL = 'https://specs.apollo.dev/federation/v2.1';
+/** The oldest version with @cost and @listSize: composition drops them from a subgraph that links an older one. */
+const FEDERATION_URL = 'https://specs.apollo.dev/federation/v2.9';
 /** Composition keeps a directive only if it belongs to a specification. The URL is a name; nothing is fetched. */
 const LIMITS_URL = 'https://specs.continuum-billing.dev/limits/v1.0';
 const LIMIT_DIRECTIVES = ['@rateLimited', '@requiresFeature', '@storageQuota'];
@@ -80,7 +83,8 @@ export function buildSubgraph<C>(
   return {
     schema,
     sdl: `${print(typeDefs)}\n`,
-    rules: renameRules(plain, rules, names),
+    rules: byNewNames(plain, rules, names),
+    costs: new Map([...readOperationCosts(schema), ...byNewNames(plain, ownCosts(plain), names)]),
     entities: new Map(
       entities.map((entity) => [typeName(entity.type, names), entityRule(entity, rules)] as const),
     ),
@@ -121,7 +125,7 @@ function federated(
   names: SubgraphNames,
 ): DocumentNode {
   const links = parse(`extend schema
-    @link(url: "${FEDERATION_URL}", import: ["@key", "@composeDirective"])
+    @link(url: "${FEDERATION_URL}", import: ["@key", "@composeDirective", "@cost", "@listSize"])
     @link(url: "${LIMITS_URL}", import: ${JSON.stringify(LIMIT_DIRECTIVES)})
     ${LIMIT_DIRECTIVES.map((name) => `@composeDirective(name: "${name}")`).join('\n')}`);
   const keys = new Map(entities.map(({ type, key }) => [typeName(type, names), keyDirective(key)]));
@@ -139,17 +143,26 @@ function keyDirective(key: string): ConstDirectiveNode {
   return (definition as unknown as { directives: [ConstDirectiveNode] }).directives[0];
 }
 
-function renameRules(plain: GraphQLSchema, rules: Rules, names: SubgraphNames): Rules {
+/** What is kept by `Type.field`, by the names here. */
+function byNewNames<T>(
+  plain: GraphQLSchema,
+  kept: ReadonlyMap<string, T>,
+  names: SubgraphNames,
+): Map<string, T> {
   return new Map(
-    [...rules].map(([coordinate, rule]) => {
+    [...kept].map(([coordinate, value]) => {
       const [type = '', field = ''] = coordinate.split('.');
       const here = isRoot(plain, type)
         ? `${type}.${fieldName(field, names)}`
         : `${typeName(type, names)}.${field}`;
-      return [here, rule] as const;
+      return [here, value] as const;
     }),
   );
 }
+
+/** Without those of introspection, whose lists are longer here. */
+const ownCosts = (plain: GraphQLSchema): OperationCosts =>
+  new Map([...readOperationCosts(plain)].filter(([coordinate]) => !coordinate.includes('__')));
 
 function entityRule({ type, key, like }: Entity<never>, rules: Rules): EntityRule {
   const rule: FieldRule | undefined = rules.get(like);

@@ -251,6 +251,22 @@ export function createUsage(deps: {
   };
 }
 
+/**
+ * How many days a history reads, at most what is accepted.
+ * @param args of `usageHistory`
+ */
+export function historyDays({ from, to }: Record<string, unknown>): number {
+  const days = ((to as Date).getTime() - (from as Date).getTime()) / DAY_MS;
+  return Math.min(Math.max(days, 0), MAX_HISTORY_DAYS) + 1;
+}
+
+/** How many readings it returns. */
+export function historyItems(args: Record<string, unknown>): number {
+  const { granularity } = args;
+  if (granularity === UsageGranularity.HOUR) return historyDays(args) * 24;
+  return granularity === UsageGranularity.MONTH ? historyDays(args) / 28 + 1 : historyDays(args);
+}
+
 const startOfHour = (ms: number): number => Math.floor(ms / HOUR_MS) * HOUR_MS;
 
 const hoursOfDay = (day: Date): number[] =>

@@ -64,8 +64,8 @@ describe.each([
   it('a thousand aliases of a root field are refused, and nothing is charged', async () => {
     const tenant = await tenantWith(10_000);
     const { errors } = await team.ask(`{ ${times(1_000, (i) => `a${i}: lamp`).join(' ')} }`, tenant.key);
-    expect(errors[0]?.message).toBe('query: selects more than 500 root fields; split it');
-    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect(errors[0]?.message).toMatch(/selects more than 500 root fields; split it$/);
+    expect(errors[0]?.extensions.code).toBe('OPERATION_TOO_EXPENSIVE');
     expect(runs).toEqual({});
     expect(await callsOf(tenant)).toBe(0);
   });

@@ -1,0 +1,165 @@
+import { MapperKind, mapSchema } from '@graphql-tools/utils';
+import {
+  type ConstDirectiveNode,
+  type FieldDefinitionNode,
+  type GraphQLSchema,
+  Kind,
+  type ObjectTypeDefinitionNode,
+  parse,
+} from 'graphql';
+import type { WorkExtension } from '../directives/operationCost.js';
+import { historyDays, historyItems } from '../services/usage.js';
+import { DEFAULT_MATCHES } from './memory.js';
+import { DEFAULT_PAGE, MAX_PAGE } from './pagination.js';
+
+/** The work behind a field, where it is more than to return a value that is already there. */
+interface DeclaredCost {
+  /** Units of work; one is about what it takes to resolve and return one small field. Default: 1. */
+  weight?: number;
+  /** Items of a list whose length its arguments do not say. */
+  assumedSize?: number;
+  /** A Relay connection: `first` says how many edges it has. */
+  isConnection?: true;
+  /** Where several arguments together say how much it is, which the directives cannot express. */
+  work?: WorkExtension;
+}
+
+/** A read of MongoDB by an index. */
+const READ = 50;
+const WRITE = 100;
+/** A request to Stripe takes 100 ms to 1 s, and Stripe accepts 25 a second for one endpoint. */
+const STRIPE_REQUEST = 5_000;
+/** Deriving a key's hash takes about 20 ms of a processor. */
+const KEY_HASH = 5_000;
+/** A day's document has a count for each endpoint and hour. */
+const DAY_OF_HISTORY = 20;
+/** Reads all that a tenant has of something. */
+const SCAN = 20_000;
+
+/** One result for each item of the list argument, for which the field is priced anyway. */
+const ONE_EACH: Pick<DeclaredCost, 'assumedSize' | 'work'> = {
+  assumedSize: MAX_PAGE,
+  work: { itemsOf: () => 1 },
+};
+const connection = (weight = READ): DeclaredCost => ({ weight, isConnection: true });
+
+function matchesOf({ input }: Record<string, unknown>): number {
+  const { first } = input as { first?: number | null };
+  return Math.min(Math.max(first ?? DEFAULT_MATCHES, 0), MAX_PAGE);
+}
+
+/**
+ * The cost of each field that does more than return a value which is already there. It is published as `@cost` and
+ * `@listSize` in the schema, and bounds every operation (`MAX_OPERATION_COST`).
+ */
+const COSTS: Readonly<Record<string, DeclaredCost>> = {
+  'Query.alerts': connection(),
+  'Query.apiKeys': { weight: READ, assumedSize: 50 },
+  'Query.entitlement': { weight: READ },
+  'Query.invoices': connection(STRIPE_REQUEST),
+  'Query.memories': connection(),
+  'Query.memory': { weight: READ },
+  'Query.overage': { weight: READ },
+  'Query.paymentMethods': { weight: 2 * STRIPE_REQUEST, assumedSize: 100 },
+  'Query.previewTierChange': { weight: 2 * STRIPE_REQUEST },
+  'Query.searchMemories': { weight: SCAN, assumedSize: MAX_PAGE, work: { itemsOf: matchesOf } },
+  'Query.storage': { weight: READ },
+  'Query.subscription': { weight: READ },
+  'Query.tenant': { weight: READ },
+  'Query.tenants': connection(SCAN),
+  'Query.tiers': { assumedSize: 10 },
+  'Query.usage': { weight: READ },
+  'Query.usageHistory': {
+    weight: 400 * DAY_OF_HISTORY,
+    assumedSize: 400,
+    work: { weightOf: (args) => READ + historyDays(args) * DAY_OF_HISTORY, itemsOf: historyItems },
+  },
+  'Query.usageReports': connection(),
+  'Query.webhookDeliveries': connection(),
+  'Query.webhookEndpoints': { weight: READ, assumedSize: 20 },
+  'Query.webhookEvents': connection(),
+  'Query.webhookRefusals': { assumedSize: 10 },
+
+  'Mutation.cancelSubscription': { weight: 3 * STRIPE_REQUEST },
+  'Mutation.changeTier': { weight: 4 * STRIPE_REQUEST },
+  'Mutation.consume': { weight: WRITE },
+  'Mutation.createApiKey': { weight: KEY_HASH },
+  'Mutation.createCheckoutSession': { weight: 3 * STRIPE_REQUEST },
+  'Mutation.createEnterpriseSubscription': { weight: 4 * STRIPE_REQUEST },
+  'Mutation.createPortalSession': { weight: 2 * STRIPE_REQUEST },
+  'Mutation.createTenant': { weight: KEY_HASH },
+  'Mutation.createWebhookEndpoint': { weight: WRITE },
+  'Mutation.decideOperations': { weight: WRITE, ...ONE_EACH },
+  'Mutation.deleteMemory': { weight: WRITE },
+  'Mutation.deleteWebhookEndpoint': { weight: WRITE },
+  'Mutation.endOperations': { weight: WRITE },
+  'Mutation.freeStorage': { weight: WRITE },
+  'Mutation.recordUsage': { weight: 20, ...ONE_EACH },
+  'Mutation.replayWebhookEvent': { weight: STRIPE_REQUEST },
+  'Mutation.reportUsage': { weight: STRIPE_REQUEST },
+  'Mutation.resendWebhookDelivery': { weight: WRITE },
+  'Mutation.resumeSubscription': { weight: 3 * STRIPE_REQUEST },
+  'Mutation.revokeApiKey': { weight: WRITE },
+  'Mutation.rotateApiKey': { weight: KEY_HASH },
+  'Mutation.setOverage': { weight: 3 * STRIPE_REQUEST },
+  'Mutation.setStored': { weight: WRITE },
+  'Mutation.setTenantLimits': { weight: WRITE },
+  'Mutation.shareMemory': { weight: WRITE },
+  'Mutation.storeMemories': { weight: WRITE, ...ONE_EACH },
+  'Mutation.storeMemory': { weight: WRITE },
+
+  'Memory.content': { weight: 10 },
+  'Memory.embedding': { weight: 50 },
+  'Memory.metadata': { weight: 10 },
+  'OperationDecision.holds': { assumedSize: 2 },
+  'StorageUsage.resources': { assumedSize: 5 },
+  'Tenant.storage': { weight: 10 },
+  'Tenant.subscription': { weight: 10 },
+  'Tenant.tier': { weight: 10 },
+  'Tenant.usage': { weight: 10 },
+  'TierLimits.stored': { assumedSize: 5 },
+  'Usage.byEndpoint': { assumedSize: 2 },
+};
+
+/**
+ * Gives the fields of the schema their directives `@cost` and `@listSize`.
+ * @throws for a cost of a field that the schema does not have
+ */
+export function withOperationCosts(schema: GraphQLSchema): GraphQLSchema {
+  const unused = new Set(Object.keys(COSTS));
+  const priced = mapSchema(schema, {
+    [MapperKind.OBJECT_FIELD](config, name, type) {
+      const coordinate = `${type}.${name}`;
+      const cost = COSTS[coordinate];
+      if (!cost) return config;
+      unused.delete(coordinate);
+      const astNode = config.astNode ?? definitionOf(name);
+      const directives = [...(astNode.directives ?? []), ...directivesOf(cost)];
+      const work = cost.isConnection ? { maxItems: MAX_PAGE, ...cost.work } : cost.work;
+      return {
+        ...config,
+        astNode: { ...astNode, directives },
+        extensions: { ...config.extensions, ...(work && { work }) },
+      };
+    },
+  });
+  if (unused.size > 0) throw new Error(`Costs of fields that do not exist: ${[...unused].join(', ')}`);
+  return priced;
+}
+
+function directivesOf({ weight, assumedSize, isConnection }: DeclaredCost): ConstDirectiveNode[] {
+  const cost = weight === undefined ? '' : `@cost(weight: ${weight})`;
+  const size = isConnection
+    ? `@listSize(assumedSize: ${DEFAULT_PAGE}, slicingArguments: ["first"], sizedFields: ["edges"], requireOneSlicingArgument: false)`
+    : '';
+  const list = assumedSize === undefined ? '' : `@listSize(assumedSize: ${assumedSize})`;
+  const document = parse(`type T ${cost} ${size} ${list}`, { noLocation: true });
+  return [...((document.definitions[0] as ObjectTypeDefinitionNode).directives ?? [])];
+}
+
+/** What type-graphql has too, of fields with a directive. */
+const definitionOf = (name: string): FieldDefinitionNode => ({
+  kind: Kind.FIELD_DEFINITION,
+  name: { kind: Kind.NAME, value: name },
+  type: { kind: Kind.NAMED_TYPE, name: { kind: Kind.NAME, value: '' } },
+});
