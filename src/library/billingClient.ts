@@ -41,6 +41,7 @@ const DECIDE = /* GraphQL */ `
         rootField
         id
       }
+      receipt
       headers
     }
   }
@@ -79,6 +80,7 @@ interface DecisionAnswer {
   concurrentRequests: number;
   chargedAt: string | null;
   holds: { rootField: string; id: string }[];
+  receipt: string | null;
   headers: Record<string, string>;
 }
 
@@ -162,9 +164,8 @@ function operationInput({ apiKey, address, scope, demand }: RemoteOperation) {
 const amountInputs = (amounts: Readonly<Record<string, number>>) =>
   Object.entries(amounts).map(([resource, amount]) => ({ resource, amount }));
 
-const endedInput = ({ tenantId, chargedAtMs, unearned, keptHoldIds, releasedHoldIds }: EndedOperation) => ({
-  tenantId,
-  chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs).toISOString(),
+const endedInput = ({ receipt, unearned, keptHoldIds, releasedHoldIds }: EndedOperation) => ({
+  receipt,
   unearned: chargeInputs(unearned),
   keptHolds: keptHoldIds,
   releasedHolds: releasedHoldIds,
@@ -176,7 +177,7 @@ function decisionOf(answer: DecisionAnswer): RemoteDecision {
     const { code, message, details, headers: ownHeaders } = answer.error;
     return { allowed: false, error: new BillingError(code, message, { ...details }, ownHeaders), headers };
   }
-  const { tenantId, tier, concurrentRequests, chargedAt, holds } = answer;
+  const { tenantId, tier, concurrentRequests, chargedAt, holds, receipt } = answer;
   return {
     allowed: true,
     tenantId,
@@ -184,6 +185,7 @@ function decisionOf(answer: DecisionAnswer): RemoteDecision {
     concurrentRequests,
     chargedAtMs: chargedAt === null ? null : Date.parse(chargedAt),
     holdIds: new Map(holds.map(({ rootField, id }) => [rootField, id])),
+    receipt,
     headers,
   };
 }

@@ -54,7 +54,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     take: createCallerLimits(services),
     async free(tenantId, amounts) {
       checkAmounts(amounts, ['bytes', ...catalogue.resources]);
-      await services.storage.free(tenantId, amounts);
+      await services.storage.freeExternal(tenantId, amounts);
     },
     async close() {
       await services.stop();

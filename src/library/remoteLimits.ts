@@ -276,17 +276,13 @@ const isCounted = ({ charges, fieldLimits, stores }: Demand): boolean =>
 
 const featuresKey = ({ features }: Demand): string => `features:${[...features].sort().join()}`;
 
-function endedOf(
-  { tenantId, chargedAtMs, holdIds }: Taken,
-  { unearned, unstored }: Outcome,
-): EndedOperation | null {
+function endedOf({ receipt, holdIds }: Taken, { unearned, unstored }: Outcome): EndedOperation | null {
   const isReleased = ([rootField]: [string, string]) => unstored === 'all' || unstored.has(rootField);
   const idsOf = (holds: [string, string][]) => holds.map(([, id]) => id);
   const holds = [...holdIds];
-  if (unearned.length === 0 && holds.length === 0) return null;
+  if (receipt === null || (unearned.length === 0 && holds.length === 0)) return null;
   return {
-    tenantId,
-    chargedAtMs,
+    receipt,
     unearned,
     keptHoldIds: idsOf(holds.filter((hold) => !isReleased(hold))),
     releasedHoldIds: idsOf(holds.filter(isReleased)),

@@ -3,6 +3,7 @@ import { type AdmissionJournalDoc, admissionJournalSchema } from './admissionJou
 import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
 import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustomer.js';
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
+import { type EndedReceiptDoc, endedReceiptSchema } from './endedReceipt.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
 import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
@@ -50,6 +51,7 @@ export interface Models {
   webhookEndpoints: Model<WebhookEndpointDoc>;
   webhookDeliveries: Model<WebhookDeliveryDoc>;
   announcedStates: Model<AnnouncedStateDoc>;
+  endedReceipts: Model<EndedReceiptDoc>;
 }
 
 /** Makes the models; `createCollections` makes what they need in the database. */
@@ -79,6 +81,7 @@ export function createModels(connection: Connection): Models {
     webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
     webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
     announcedStates: model('AnnouncedState', announcedStateSchema),
+    endedReceipts: model('EndedReceipt', endedReceiptSchema),
   };
 }
 

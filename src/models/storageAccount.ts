@@ -21,6 +21,8 @@ export interface StorageHold {
  */
 export interface StorageAccountDoc {
   _id: string;
+  /** The part of the bytes stored that other services have, which they may change; absent: 0. */
+  externalBytes?: number;
   holds: StorageHold[];
   /** Length of the tenant's embeddings: all are alike, so that they can be compared. null while there are none. */
   dimensions: number | null;

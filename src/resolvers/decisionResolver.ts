@@ -42,6 +42,10 @@ function checkOperations({ operations }: { operations: OperationInput[] }): void
   }
 }
 
+/** Receipts are for the key that they were given to. */
+const serviceOf = ({ principal }: Context): string =>
+  principal?.kind === 'service' ? principal.keyId : 'operator';
+
 const chargesOf = (charges: readonly ConsumeInput[]) =>
   charges.map(({ endpoint, cost }) => ({ endpoint, calls: cost }));
 
@@ -67,10 +71,17 @@ function decisionView(decision: RemoteDecision): OperationDecision {
   if (!decision.allowed) {
     const { code, message, details, headers: ownHeaders } = decision.error;
     const error = { code, message, details, headers: ownHeaders };
-    const nothing = { tenantId: null, tier: null, concurrentRequests: null, chargedAt: null, holds: [] };
+    const nothing = {
+      tenantId: null,
+      tier: null,
+      concurrentRequests: null,
+      chargedAt: null,
+      holds: [],
+      receipt: null,
+    };
     return { allowed: false, error, headers, ...nothing };
   }
-  const { tenantId, tier, concurrentRequests, chargedAtMs, holdIds } = decision;
+  const { tenantId, tier, concurrentRequests, chargedAtMs, holdIds, receipt } = decision;
   return {
     allowed: true,
     error: null,
@@ -79,6 +90,7 @@ function decisionView(decision: RemoteDecision): OperationDecision {
     concurrentRequests,
     chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs),
     holds: [...holdIds].map(([rootField, id]) => ({ rootField, id })),
+    receipt,
     headers,
   };
 }
@@ -102,27 +114,29 @@ export class DecisionResolver {
       for (const [j, { amounts }] of stores.entries())
         needResources(`operations.${i}.stores.${j}.amounts`, amounts, known);
     }
-    return (await services.remoteDecisions.decide(operations.map(operationOf))).map(decisionView);
+    return (await services.remoteDecisions.decide(operations.map(operationOf), serviceOf(context))).map(
+      decisionView,
+    );
   }
 
   @Mutation(() => Boolean, {
     description:
-      'Gives back what operations of other services did not use, at most 500 a call. Calls are given back each time: do not repeat it.',
+      'Returns what operations of other services did not use, at most 500 a call. Each receipt works once: repeating a call changes nothing. A receipt that is forged, expired or another key’s, and more than it grants, is rejected, and the call changes nothing.',
   })
   @ServiceOnly()
   @Checked(({ operations }) => bound('operations', operations))
   async endOperations(
     @Arg('operations', () => [EndedOperationInput]) operations: EndedOperationInput[],
-    @Ctx() { services }: Context,
+    @Ctx() context: Context,
   ): Promise<boolean> {
-    await services.remoteDecisions.end(
-      operations.map(({ tenantId, chargedAt, unearned, keptHolds, releasedHolds }) => ({
-        tenantId,
-        chargedAtMs: chargedAt?.getTime() ?? null,
+    await context.services.remoteDecisions.end(
+      operations.map(({ receipt, unearned, keptHolds, releasedHolds }) => ({
+        receipt,
         unearned: chargesOf(unearned),
         keptHoldIds: keptHolds,
         releasedHoldIds: releasedHolds,
       })),
+      serviceOf(context),
     );
     return true;
   }
@@ -136,12 +150,13 @@ export class DecisionResolver {
     @Ctx() context: Context,
   ): Promise<boolean> {
     needResources('input.amounts', amounts, resourcesIn(context));
-    await context.services.storage.free(tenantId, amountsOf(amounts));
+    await context.services.storage.freeExternal(tenantId, amountsOf(amounts));
     return true;
   }
 
   @Mutation(() => Boolean, {
-    description: 'Says how much of a resource another service has stored, after it has counted it.',
+    description:
+      'Says how much of a resource another service has stored, after it has counted it; `bytes` are those of all services, without memories.',
   })
   @ServiceOnly()
   async setStored(
@@ -150,7 +165,7 @@ export class DecisionResolver {
   ): Promise<boolean> {
     needResource('input.resource', stored.resource, resourcesIn(context));
     await context.services.tenants.get(tenantId);
-    await context.services.storage.set(tenantId, stored.resource, stored.amount);
+    await context.services.storage.setExternal(tenantId, stored.resource, stored.amount);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { MAX_NAME_LENGTH, MAX_PARTS } from '../services/limits/operationBounds.js';
+import { MAX_NAME_LENGTH, MAX_PARTS, MAX_RECEIPT_LENGTH } from '../services/limits/operationBounds.js';
 import { ConsumeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsCount } from './validators.js';
@@ -25,7 +25,9 @@ export class FieldLimitInput {
 
 @InputType()
 export class StoredAmountInput {
-  @Field({ description: 'One of the catalogue, or `bytes`.' })
+  @Field({
+    description: 'One of the catalogue, or `bytes`: those of services, beside which memories have their own.',
+  })
   @MaxLength(MAX_NAME_LENGTH)
   resource!: string;
 
@@ -119,21 +121,27 @@ export class OperationDecision {
   @Field(() => [OperationHold])
   holds!: OperationHold[];
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'What was taken, signed for this key: `endOperations` takes it once, within 15 minutes. null: nothing was taken.',
+  })
+  receipt!: string | null;
+
   @Field(() => JsonObjectScalar, { description: 'Rate limit headers for the answer.' })
   headers!: Record<string, string>;
 }
 
 @InputType({ description: 'What is given back after an operation.' })
 export class EndedOperationInput {
-  @Field(() => ID)
-  @MaxLength(MAX_NAME_LENGTH)
-  tenantId!: string;
+  @Field({ description: 'Of the decision.' })
+  @MaxLength(MAX_RECEIPT_LENGTH)
+  receipt!: string;
 
-  @Field(() => DateTimeScalar, { nullable: true })
-  @IsOptional()
-  chargedAt?: Date | null;
-
-  @Field(() => [ConsumeInput], { description: 'Calls that failed by no fault of the caller.' })
+  @Field(() => [ConsumeInput], {
+    description:
+      'Calls that failed by no fault of the caller: no more than were charged under each endpoint.',
+  })
   @ArrayMaxSize(MAX_PARTS)
   @ValidateNested({ each: true })
   unearned!: ConsumeInput[];

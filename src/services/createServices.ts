@@ -11,6 +11,8 @@ import type { GuessLimit } from './identity/guessLimit.js';
 import { createTenants } from './identity/tenants.js';
 import { createLease } from './lease.js';
 import { createLimitServices } from './limits/limitServices.js';
+import { createReceiptKeys } from './limits/receiptKeys.js';
+import { createReceipts } from './limits/receipts.js';
 import { createRemoteDecisions } from './limits/remoteDecisions.js';
 import type { TenantLimits } from './limits/tenantLimits.js';
 import { createMemories } from './memories/memories.js';
@@ -204,6 +206,7 @@ export function createServices({
     deliveries: webhookDeliveries,
     lease: createLease({ models, name: 'outgoing webhooks', ttlMs: ANNOUNCER_LEASE_MS }),
   });
+  const receiptKeys = createReceiptKeys({ connection: models.connection, log });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   let sweeping: NodeJS.Timeout | undefined;
 
@@ -283,7 +286,10 @@ export function createServices({
     fieldLimits,
     guesses,
     limits,
-    remoteDecisions: createRemoteDecisions(deciding),
+    remoteDecisions: createRemoteDecisions({
+      ...deciding,
+      receipts: createReceipts({ ...base, keys: receiptKeys }),
+    }),
     inbox,
     reconcile,
     mockStripe,
@@ -333,6 +339,7 @@ export function createServices({
         log.warn({ tier: name }, `no overage is sold on ${name}: STRIPE_PRICE_${name}_OVERAGE is not set`);
       }
       await deciding.start();
+      await receiptKeys.start();
       await mockStripe?.start();
       await warnOfLostVersions({ models, tiers, log });
       inbox.start();
@@ -356,6 +363,7 @@ export function createServices({
       await outgoingWebhooks.stop();
       await eventJournal.stop();
       await alertReview.idle();
+      receiptKeys.stop();
       await deciding.stop();
     },
   };

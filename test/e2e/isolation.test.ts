@@ -248,8 +248,8 @@ const MUTATIONS: Record<string, Attempt> = {
   },
   endOperations: {
     who: 'operator',
-    field: ({ id }) =>
-      `endOperations(operations: [{ tenantId: "${id}", chargedAt: "2026-11-23T00:00:00Z", unearned: [{ endpoint: "zebra" }], keptHolds: [], releasedHolds: [] }])`,
+    field: () =>
+      `endOperations(operations: [{ receipt: "v1.a.b.c", unearned: [{ endpoint: "zebra" }], keptHolds: [], releasedHolds: [] }])`,
     expect: 'FORBIDDEN',
   },
   freeStorage: {

@@ -272,34 +272,6 @@ describe('a field’s own window', () => {
   });
 });
 
-describe('a service that gives back more than was charged', () => {
-  it('gives back nothing', async () => {
-    const tenant = await tenantWith(50);
-    await billing.gql('mutation { consume(input: { endpoint: "jobs", cost: 3 }) { allowed } }', {
-      key: tenant.key,
-    });
-    const { errors } = await billing.gql(
-      `mutation ($operations: [EndedOperationInput!]!) { endOperations(operations: $operations) }`,
-      {
-        key: serviceKey,
-        variables: {
-          operations: [
-            {
-              tenantId: tenant.id,
-              chargedAt: new Date().toISOString(),
-              unearned: [{ endpoint: 'jobs', cost: 1_000_000 }],
-              keptHolds: [],
-              releasedHolds: [],
-            },
-          ],
-        },
-      },
-    );
-    expect(errors).toEqual([]);
-    expect(await callsOf(tenant)).toBe(3);
-  });
-});
-
 describe('options that make no sense', () => {
   it('are told at the start, all at once', async () => {
     const options = { url: 'billing', serviceKey: 'a\nb', whenAway: 'maybe' as never, timeoutMs: -1 };

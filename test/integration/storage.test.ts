@@ -49,7 +49,7 @@ describe('any resource of a catalogue', () => {
     expect(granted).toHaveLength(2);
     for (const { hold } of granted) await storage.keep(tenant, hold.id);
     expect((await storage.stored([tenant]))[0]).toMatchObject({ [resource]: 2 });
-    await storage.free(tenant, { [resource]: 1 });
+    await storage.freeExternal(tenant, { [resource]: 1 });
     expect((await storage.stored([tenant]))[0]).toMatchObject({ [resource]: 1 });
   });
 
@@ -98,7 +98,7 @@ describe('what another service says', () => {
   it('is stored beside what is held, which is settled later', async () => {
     const tenant = newTenant();
     const hold = await held(tenant, { lamps: 2 }, true);
-    await storage.set(tenant, 'lamps', 1);
+    await storage.setExternal(tenant, 'lamps', 1);
     expect(await lampsOf(tenant)).toBe(1);
     await storage.keep(tenant, hold);
     expect(await lampsOf(tenant)).toBe(3);
@@ -106,18 +106,45 @@ describe('what another service says', () => {
 
   it('may be more than the limit: then there is no room until there is less', async () => {
     const tenant = newTenant();
-    await storage.set(tenant, 'lamps', 9);
+    await storage.setExternal(tenant, 'lamps', 9);
     const asked = () => storage.hold(tenant, limitsOf({ lamps: 5 }), { lamps: 1 });
     expect(await asked()).toEqual({ granted: false, resource: 'lamps', limit: 5, usage: 9 });
-    await storage.set(tenant, 'lamps', 4);
+    await storage.setExternal(tenant, 'lamps', 4);
     expect((await asked()).granted).toBe(true);
+  });
+
+  it('of bytes changes those of services alone: what memories occupy stays as it is', async () => {
+    const tenant = newTenant();
+    const bytesOf = async () => (await storage.stored([tenant]))[0]?.bytes;
+    const room = { ...limitsOf({ lamps: 100 }), maxStorageBytes: 1_000 };
+    const hold = async (amounts: Record<string, number>, elsewhere: boolean) => {
+      const decision = await storage.hold(tenant, room, amounts, elsewhere);
+      if (!decision.granted) throw new Error('no room');
+      return decision.hold.id;
+    };
+    const memory = await hold({ memories: 1, embeddings: 0, bytes: 100 }, false);
+    await models.connection.transaction((session) => storage.settle(tenant, memory, null, session));
+    await storage.freeExternal(tenant, { bytes: 1_000 });
+    expect(await bytesOf()).toBe(100);
+    await storage.keep(tenant, await hold({ lamps: 1, bytes: 50 }, true));
+    await storage.freeExternal(tenant, { bytes: 20 });
+    expect(await bytesOf()).toBe(130);
+    const later = await hold({ lamps: 1, bytes: 7 }, true);
+    await storage.setExternal(tenant, 'bytes', 0);
+    expect(await bytesOf()).toBe(100);
+    await storage.setExternal(tenant, 'bytes', 300);
+    expect(await bytesOf()).toBe(400);
+    await storage.keep(tenant, later);
+    expect(await bytesOf()).toBe(407);
+    await storage.freeExternal(tenant, { bytes: 1_000_000 });
+    expect(await bytesOf()).toBe(100);
   });
 
   it('frees no more than is stored, and nothing that is held', async () => {
     const tenant = newTenant();
-    await storage.set(tenant, 'lamps', 1);
+    await storage.setExternal(tenant, 'lamps', 1);
     const hold = await held(tenant, { lamps: 2 }, true);
-    await storage.free(tenant, { lamps: 50 });
+    await storage.freeExternal(tenant, { lamps: 50 });
     expect(await lampsOf(tenant)).toBe(0);
     await storage.keep(tenant, hold);
     expect(await lampsOf(tenant)).toBe(2);

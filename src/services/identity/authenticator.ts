@@ -154,5 +154,5 @@ const areSame = (a: SecretHash, b: SecretHash): boolean => a.salt.equals(b.salt)
 
 function principalOf({ _id: keyId, tenantId, scopes, expiresAt }: StoredKey): Principal {
   if (tenantId !== null) return { kind: 'tenant', tenantId, keyId, scopes: new Set(scopes), expiresAt };
-  return scopes.includes(ApiKeyScope.ENFORCE) ? { kind: 'service' } : { kind: 'operator' };
+  return scopes.includes(ApiKeyScope.ENFORCE) ? { kind: 'service', keyId } : { kind: 'operator' };
 }

@@ -28,5 +28,5 @@ export type Principal =
       expiresAt: Date | null;
     }
   /** The operator's own service, which enforces limits and does nothing else. */
-  | { kind: 'service' }
+  | { kind: 'service'; keyId: string }
   | { kind: 'operator' };

@@ -1,10 +1,11 @@
-import { BillingError, serviceUnavailable } from '../../errors.js';
-import type { Admission, Charge } from '../admission/admission.js';
+import { BillingError, badInput, serviceUnavailable } from '../../errors.js';
+import { type Admission, type Charge, sumOf } from '../admission/admission.js';
 import { isDatabaseAway } from '../databaseErrors.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { Storage } from '../storage/storage.js';
 import { tenantOfCaller } from './callerLimits.js';
 import type { Caller } from './limits.js';
+import type { Receipt, Receipts } from './receipts.js';
 import { type Demand, isRefusal, type TenantLimits } from './tenantLimits.js';
 
 /** An operation of another service, to be decided here. */
@@ -20,28 +21,38 @@ export type RemoteDecision =
       tier: string;
       concurrentRequests: number;
       chargedAtMs: number | null;
-      /** Of the storage that is held, by the name of the root field that stores. */
+      /** The storage that is held, by the name of the root field that stores. */
       holdIds: ReadonlyMap<string, string>;
+      /** Signed: what was taken. null: nothing was, so there is nothing to end. */
+      receipt: string | null;
       headers: ReadonlyMap<string, string>;
     }
   | { allowed: false; error: BillingError; headers: ReadonlyMap<string, string> };
 
 /** What an operation of another service leaves to be settled. */
 export interface EndedOperation {
-  tenantId: string;
-  /** null: its calls stay counted. */
-  chargedAtMs: number | null;
+  /** From the decision. */
+  receipt: string;
+  /** Calls that are returned: no more than were charged. */
   unearned: readonly Charge[];
   /** What was held and is stored now. */
   keptHoldIds: readonly string[];
   releasedHoldIds: readonly string[];
 }
 
-/** Decides for services that have no database of ours: what is granted is remembered by them alone. */
+/** Decides for services that have no database of ours. They keep what they were granted, as signed receipts. */
 export interface RemoteDecisions {
-  /** Each on its own; all at once, so that they share a batch. A refusal or a wrong key is no error. */
-  decide(operations: readonly RemoteOperation[]): Promise<RemoteDecision[]>;
-  end(operations: readonly EndedOperation[]): Promise<void>;
+  /**
+   * Each on its own; all at once, so that they share a batch. A rejection or a wrong key is no error.
+   * @param service the id of the service's key
+   */
+  decide(operations: readonly RemoteOperation[], service: string): Promise<RemoteDecision[]>;
+  /**
+   * Ends operations that `decide` allowed the same service. Each once: what was ended before changes nothing.
+   * @throws BAD_USER_INPUT for a receipt that is not this service's, is forged or expired, and for more than it grants;
+   *   nothing is ended then
+   */
+  end(operations: readonly EndedOperation[], service: string): Promise<void>;
 }
 
 export function createRemoteDecisions(deps: {
@@ -49,36 +60,87 @@ export function createRemoteDecisions(deps: {
   limits: TenantLimits;
   admission: Admission;
   storage: Storage;
+  receipts: Receipts;
 }): RemoteDecisions {
-  const { authenticator, limits, admission, storage } = deps;
+  const { authenticator, limits, admission, storage, receipts } = deps;
 
-  async function decideOne({ demand, ...caller }: RemoteOperation): Promise<RemoteDecision> {
+  async function decideOne({ demand, ...caller }: RemoteOperation, service: string): Promise<RemoteDecision> {
     try {
       const tenantId = await tenantOfCaller(authenticator, caller);
       const outcome = await limits.take({ ...demand, concurrent: false }, tenantId);
       if (isRefusal(outcome)) return { allowed: false, ...outcome };
       const { tier, concurrentRequests, chargedAtMs, headers, holds } = outcome;
       const holdIds = new Map([...holds].map(([rootField, { id }]) => [rootField, id]));
-      return { allowed: true, tenantId, tier, concurrentRequests, chargedAtMs, holdIds, headers };
+      const isFree = chargedAtMs === null && holdIds.size === 0;
+      const granted = {
+        tenantId,
+        service,
+        chargedAtMs,
+        charges: demand.charges,
+        holdIds: [...holdIds.values()],
+      };
+      const receipt = isFree ? null : receipts.issue(granted);
+      return { allowed: true, tenantId, tier, concurrentRequests, chargedAtMs, holdIds, receipt, headers };
     } catch (thrown) {
       return { allowed: false, error: expected(thrown), headers: new Map() };
     }
   }
 
+  /** @throws BAD_USER_INPUT */
+  async function granted(ended: EndedOperation, i: number, service: string): Promise<Receipt> {
+    const argument = `operations.${i}`;
+    const receipt = await receipts.read(ended.receipt, service);
+    if (receipt === 'EXPIRED')
+      throw badInput(`${argument}.receipt`, 'has expired; what it was for stays counted');
+    if (receipt === 'INVALID')
+      throw badInput(`${argument}.receipt`, 'is none that decideOperations gave to this key, unaltered');
+    checkEnd(ended, receipt, argument);
+    return receipt;
+  }
+
+  async function endOne(ended: EndedOperation, { tenantId, chargedAtMs }: Receipt): Promise<void> {
+    const { unearned, keptHoldIds, releasedHoldIds } = ended;
+    await Promise.all([
+      chargedAtMs !== null &&
+        unearned.length > 0 &&
+        admission.giveBack(tenantId, unearned, { atMs: chargedAtMs }),
+      ...keptHoldIds.map((id) => storage.keep(tenantId, id)),
+      ...releasedHoldIds.map((id) => storage.release(tenantId, id)),
+    ]);
+  }
+
   return {
-    decide: (operations) => Promise.all(operations.map(decideOne)),
-    async end(operations) {
-      await Promise.all(
-        operations.flatMap(({ tenantId, chargedAtMs, unearned, keptHoldIds, releasedHoldIds }) => [
-          chargedAtMs !== null &&
-            unearned.length > 0 &&
-            admission.giveBack(tenantId, unearned, { atMs: chargedAtMs }),
-          ...keptHoldIds.map((id) => storage.keep(tenantId, id)),
-          ...releasedHoldIds.map((id) => storage.release(tenantId, id)),
-        ]),
-      );
+    decide: (operations, service) =>
+      Promise.all(operations.map((operation) => decideOne(operation, service))),
+    async end(operations, service) {
+      const grants = await Promise.all(operations.map((ended, i) => granted(ended, i, service)));
+      const endedBy = new Map(grants.map((receipt, i) => [receipt, operations[i] as EndedOperation]));
+      // Used first: a crash here leaves the calls counted, and never returns them twice.
+      const fresh = await receipts.redeem(grants);
+      await Promise.all(fresh.map((receipt) => endOne(endedBy.get(receipt) as EndedOperation, receipt)));
     },
   };
+}
+
+/** @throws BAD_USER_INPUT for more than the receipt grants */
+function checkEnd(
+  { unearned, keptHoldIds, releasedHoldIds }: EndedOperation,
+  receipt: Receipt,
+  argument: string,
+) {
+  const callsOf = (charges: readonly Charge[], endpoint: string) =>
+    sumOf(charges.filter((charge) => charge.endpoint === endpoint));
+  for (const endpoint of new Set(unearned.map((charge) => charge.endpoint))) {
+    const returned = callsOf(unearned, endpoint);
+    const charged = callsOf(receipt.charges, endpoint);
+    if (returned > charged)
+      throw badInput(
+        `${argument}.unearned`,
+        `has ${returned} calls of ${endpoint}, but ${charged} were charged`,
+      );
+  }
+  const unknown = [...keptHoldIds, ...releasedHoldIds].find((id) => !receipt.holdIds.includes(id));
+  if (unknown !== undefined) throw badInput(argument, `names the hold ${unknown}, which the receipt has not`);
 }
 
 function expected(thrown: unknown): BillingError {

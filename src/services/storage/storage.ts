@@ -45,10 +45,12 @@ export interface Storage {
   ): Promise<StorageAmounts>;
   /** What was held is stored now. Keeping a hold that has ended does nothing. */
   keep(tenantId: string, holdId: string): Promise<void>;
-  /** In the transaction that deletes; without one for what another service deleted. Nothing goes below what is held. */
-  free(tenantId: string, amounts: StorageAmounts, session?: ClientSession): Promise<void>;
-  /** Says how much of a resource is stored, after another service has counted it. */
-  set(tenantId: string, resource: string, amount: number): Promise<void>;
+  /** In the transaction that deletes. Nothing goes below what is held. */
+  free(tenantId: string, amounts: StorageAmounts, session: ClientSession): Promise<void>;
+  /** After another service has deleted. Bytes are taken off those that services have stored, never off memories. */
+  freeExternal(tenantId: string, amounts: StorageAmounts): Promise<void>;
+  /** Says how much of a resource is stored, or how many bytes services have, after another service has counted it. */
+  setExternal(tenantId: string, resource: string, amount: number): Promise<void>;
   /** What is stored. */
   stored(tenantIds: readonly string[]): Promise<StorageAmounts[]>;
   /** Length of the tenant's embeddings; null while it has none. */
@@ -59,6 +61,8 @@ export interface Storage {
 
 /** No operation lasts so long; the transaction of one that did finds its hold gone, and stores nothing. */
 const HOLD_MS = 120_000;
+/** Of one tenant at a time: they are in one document. */
+const MAX_HOLDS = 2_000;
 
 function limitOf(limits: StorageLimits, resource: string): number {
   if (resource === 'memories') return limits.maxMemories;
@@ -104,7 +108,7 @@ export function createStorage(deps: {
       [resource]: { $not: { $gt: limitOf(limits, resource) - amount } },
     }));
     const result = await accounts.updateOne(
-      { _id: tenantId, $and: [{}, ...room] },
+      { _id: tenantId, [`holds.${MAX_HOLDS - 1}`]: { $exists: false }, $and: [{}, ...room] },
       { $inc: { ...amounts }, $push: { holds: { ...hold, ...amounts } } },
     );
     return result.modifiedCount === 1;
@@ -124,6 +128,14 @@ export function createStorage(deps: {
       limit: limitOf(limits, resource),
       usage: storedOf(account)[resource] ?? 0,
     };
+  }
+
+  async function refuseTooManyHolds(tenantId: string): Promise<void> {
+    const full = await accounts.exists({ _id: tenantId, [`holds.${MAX_HOLDS - 1}`]: { $exists: true } });
+    if (full)
+      throw serviceUnavailable(
+        `More than ${MAX_HOLDS} operations that store are under way; try again shortly`,
+      );
   }
 
   async function makeAccount(tenantId: string): Promise<void> {
@@ -147,6 +159,7 @@ export function createStorage(deps: {
         if (!tooMuch && (await tryHold(tenantId, limits, amounts, hold))) return { granted: true, hold };
         const short = await whatIsShort(tenantId, limits, amounts);
         if (short) return short;
+        await refuseTooManyHolds(tenantId);
         // The account is new, or room came free in between.
         await makeAccount(tenantId);
       }
@@ -163,7 +176,15 @@ export function createStorage(deps: {
     },
 
     async keep(tenantId, holdId) {
-      await accounts.updateOne({ _id: tenantId, 'holds.id': holdId }, { $pull: { holds: { id: holdId } } });
+      const bytes = heldIn('bytes', { $eq: ['$$this.id', holdId] });
+      await accounts.updateOne(
+        { _id: tenantId, 'holds.id': holdId },
+        [
+          { $set: { externalBytes: { $add: [EXTERNAL_BYTES, bytes] } } },
+          { $set: { holds: { $filter: { input: '$holds', cond: { $ne: ['$$this.id', holdId] } } } } },
+        ],
+        { updatePipeline: true },
+      );
     },
 
     async settle(tenantId, holdId, dimensions, session) {
@@ -189,28 +210,37 @@ export function createStorage(deps: {
     },
 
     async free(tenantId, amounts, session) {
-      const less = ([resource, amount]: [string, number]) => [
-        resource,
-        { $max: [heldIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
-      ];
       await accounts.updateOne(
         { _id: tenantId },
         [
-          { $set: Object.fromEntries(askedOf(amounts).map(less)) },
+          { $set: lessOf(askedOf(amounts)) },
           // With the last embedding goes the length that all must have.
           { $set: { dimensions: { $cond: [{ $eq: ['$embeddings', 0] }, null, '$dimensions'] } } },
         ],
-        { ...(session && { session }), updatePipeline: true },
+        { session, updatePipeline: true },
       );
     },
 
-    async set(tenantId, resource, amount) {
-      await makeAccount(tenantId);
+    async freeExternal(tenantId, { bytes = 0, ...amounts }) {
+      const freed = { $min: [bytes, EXTERNAL_BYTES] };
       await accounts.updateOne(
         { _id: tenantId },
-        [{ $set: { [resource]: { $add: [heldIn(resource), amount] } } }],
+        [
+          {
+            $set: {
+              ...lessOf(askedOf(amounts)),
+              ...changedBytes({ $subtract: [EXTERNAL_BYTES, freed] }),
+            },
+          },
+        ],
         { updatePipeline: true },
       );
+    },
+
+    async setExternal(tenantId, resource, amount) {
+      await makeAccount(tenantId);
+      const counted = resource === 'bytes' ? changedBytes({ $literal: amount }) : setTo(resource, amount);
+      await accounts.updateOne({ _id: tenantId }, [{ $set: counted }], { updatePipeline: true });
     },
 
     async stored(tenantIds) {
@@ -251,6 +281,28 @@ const negative = (hold: StorageHold): Record<string, number> =>
   );
 
 /** The sum of a resource over the holds, for an update. */
-const heldIn = (resource: string) => ({
-  $sum: { $map: { input: '$holds', in: { $ifNull: [`$$this.${resource}`, 0] } } },
+const heldIn = (resource: string, cond: object | true = true) => ({
+  $sum: {
+    $map: { input: { $filter: { input: '$holds', cond } }, in: { $ifNull: [`$$this.${resource}`, 0] } },
+  },
 });
+
+const EXTERNAL_BYTES = { $ifNull: ['$externalBytes', 0] };
+
+/** Changes only what services have stored of the bytes that all share. */
+const changedBytes = (externalBytes: object) => ({
+  bytes: { $add: [{ $ifNull: ['$bytes', 0] }, { $subtract: [externalBytes, EXTERNAL_BYTES] }] },
+  externalBytes,
+});
+
+const setTo = (resource: string, amount: number) => ({
+  [resource]: { $add: [heldIn(resource), amount] },
+});
+
+const lessOf = (amounts: readonly [string, number][]) =>
+  Object.fromEntries(
+    amounts.map(([resource, amount]) => [
+      resource,
+      { $max: [heldIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
+    ]),
+  );

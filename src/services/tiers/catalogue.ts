@@ -8,7 +8,17 @@ const smallCount = count.max(2 ** 31 - 1);
 const name = z.string().regex(/^[A-Z][A-Z0-9_]{0,39}$/, 'must be an upper-case name such as PRO');
 
 /** Fields of a storage account that are no resource of a team's own. */
-const OWN_FIELDS = ['memories', 'embeddings', 'bytes', 'holds', 'dimensions', 'id', 'at', 'elsewhere'];
+const OWN_FIELDS = [
+  'memories',
+  'embeddings',
+  'bytes',
+  'externalBytes',
+  'holds',
+  'dimensions',
+  'id',
+  'at',
+  'elsewhere',
+];
 /** What each object has means something else. */
 const TAKEN_NAMES = [...OWN_FIELDS, ...Object.getOwnPropertyNames(Object.prototype)];
 const resourceName = z

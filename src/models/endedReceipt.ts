@@ -1,0 +1,15 @@
+import { Schema } from 'mongoose';
+
+/** A receipt of a decision that was ended: it does nothing a second time. */
+export interface EndedReceiptDoc {
+  /** `<tenantId>:<number of the receipt>` */
+  _id: string;
+  /** When the receipt itself has expired. */
+  expiresAt: Date;
+}
+
+export const endedReceiptSchema = new Schema<EndedReceiptDoc>(
+  { _id: String, expiresAt: Date },
+  { collection: 'ended_receipts', versionKey: false },
+);
+endedReceiptSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
