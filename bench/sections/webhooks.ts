@@ -53,7 +53,9 @@ async function measureAcknowledgement(bench: Bench, account: StripeAccount) {
     const { connection } = await mongod.create('bare_webhooks');
     const inserted = connection.collection('events');
     const docsFor = (perSecond: number) => (roundSeconds: number) =>
-      account.deliveries(perSecond * roundSeconds).map(({ body }) => documentOf(readEvent(body), Date.now()));
+      account
+        .deliveries(perSecond * roundSeconds)
+        .map(({ body }) => documentOf(readEvent(body), Date.now(), null));
     const contestants = [
       bareInserts(inserted, CONNECTIONS, docsFor(POSTED_PER_SECOND)),
       posting.asFastAsPossible,
@@ -175,7 +177,7 @@ async function storeTenants(models: Models, { subscriptions }: StripeAccount): P
 
 /** As a server without a worker would have. */
 async function storeWaiting(models: Models, { subscriptions }: StripeAccount): Promise<void> {
-  const base = { models, clock: { now: Date.now }, refusals: createRefusals() };
+  const base = { models, clock: { now: Date.now }, refusals: createRefusals(), isLive: null };
   const intake = createEventIntake({ ...base, stored: () => undefined });
   for (let i = 0; i < WAITING_EACH; i++) {
     await Promise.all(

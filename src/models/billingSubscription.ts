@@ -17,6 +17,9 @@ export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 /** Nothing more comes of a subscription in these. */
 export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
 
+/** A subscription gives its tier in these; past due for the grace period. */
+export const GIVING: readonly SubscriptionStatus[] = ['active', 'trialing', 'past_due'];
+
 /** A part of a subscription that bills calls past the quota, by Stripe's meter. */
 export interface OverageItem {
   id: string;
@@ -56,7 +59,12 @@ export interface BillingSubscriptionDoc extends Announceable {
   contract?: string | null;
   /** Limits of the contract, which hold as long as the subscription gives its tier. */
   limits?: Partial<TierLimits> | null;
-  /** When the first payment failed of those that still are due. The grace period begins here. */
+  /**
+   * It has a price that neither the catalogue nor a product of its tiers names: the tier is the one that it had before,
+   * or the default tier. Absent or null: the tier follows from what Stripe has.
+   */
+  outsideCatalogue?: true | null;
+  /** When the first payment failed, by Stripe's time, of those that still are due. The grace period begins here. */
   pastDueSince: Date | null;
   /** Rises with every write: a write that was worked out from an older state does not land. */
   revision: number;
@@ -86,6 +94,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     scheduledAt: { type: Date, default: null },
     contract: { type: String, default: null },
     limits: { type: Schema.Types.Mixed, default: null },
+    outsideCatalogue: { type: Boolean, default: null },
     pastDueSince: { type: Date, default: null },
     revision: { type: Number, required: true },
   },

@@ -13,8 +13,6 @@ export interface WebhookEventDoc {
   type: string;
   /** JSON as it came: names and depth mean nothing to the database. */
   payload: string;
-  /** Of what never differs between two deliveries: another one under the same id is no repetition. Empty: unknown. */
-  digest: string;
   /** The event in the other format that tells of the same change; null: none is known. */
   twinId: string | null;
   /** Stripe's id of what it is about. */
@@ -22,7 +20,7 @@ export interface WebhookEventDoc {
   /** Events of one lane are applied together, and never at two places at once; null: it has no effect. */
   lane: string | null;
   state: WebhookEventStatus;
-  /** Why it was ignored. */
+  /** Why it was ignored, or what an operator should know of what was applied. */
   reason: string | null;
   lastError: string | null;
   attempts: number;
@@ -38,7 +36,6 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
     _id: String,
     type: { type: String, required: true },
     payload: { type: String, required: true },
-    digest: { type: String, default: '' },
     twinId: { type: String, default: null },
     object: { type: String, default: null },
     lane: { type: String, default: null },
@@ -59,4 +56,6 @@ const WAITING = { partialFilterExpression: { state: WebhookEventStatus.PENDING }
 webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 });
+// When payments failed, for the grace period.
+webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });

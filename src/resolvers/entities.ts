@@ -24,7 +24,12 @@ export const entities: readonly Entity<Context>[] = [
         loaders.subscription.load(tenantId),
         loaders.entitlement(tenantId),
       ]);
-      return subscriptionView(tenantId, doc, tenantTierView(services.tiers, entitlement));
+      return subscriptionView(
+        tenantId,
+        doc,
+        tenantTierView(services.tiers, entitlement),
+        services.entitlements.graceEndsAt(doc),
+      );
     },
   },
   {

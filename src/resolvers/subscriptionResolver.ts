@@ -100,5 +100,10 @@ async function present(context: Context, tenantId = tenantIdOf(context)): Promis
     loaders.subscription.load(tenantId),
     loaders.entitlement(tenantId),
   ]);
-  return subscriptionView(tenantId, doc, tenantTierView(services.tiers, entitlement));
+  return subscriptionView(
+    tenantId,
+    doc,
+    tenantTierView(services.tiers, entitlement),
+    services.entitlements.graceEndsAt(doc),
+  );
 }

@@ -81,7 +81,12 @@ export class TenantResolver {
     @Ctx() { services, loaders }: Context,
   ): Promise<SubscriptionType> {
     const [doc, entitlement] = await Promise.all([loaders.subscription.load(id), loaders.entitlement(id)]);
-    return subscriptionView(id, doc, tenantTierView(services.tiers, entitlement));
+    return subscriptionView(
+      id,
+      doc,
+      tenantTierView(services.tiers, entitlement),
+      services.entitlements.graceEndsAt(doc),
+    );
   }
 
   @FieldResolver(() => UsageType)

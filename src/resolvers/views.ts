@@ -58,6 +58,7 @@ export function subscriptionView(
   tenantId: string,
   doc: BillingSubscriptionDoc | null,
   tier: TierType,
+  graceEndsAt: Date | null,
 ): SubscriptionType {
   return {
     id: `subscription:${tenantId}`,
@@ -69,8 +70,10 @@ export function subscriptionView(
     cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
     cancelAt: doc?.cancelAt ?? null,
     trialEnd: doc?.trialEnd ?? null,
+    graceEndsAt,
     scheduledTier: doc?.scheduledTier ?? null,
     scheduledAt: doc?.scheduledAt ?? null,
+    outsideCatalogue: doc?.outsideCatalogue ?? false,
     stripeSubscriptionId: doc?.stripeSubscriptionId ?? null,
   };
 }

@@ -42,12 +42,14 @@ export function billingRoutes(deps: {
 
   async function stateOf(tenantId: string, doc: BillingSubscriptionDoc | null) {
     const { tier } = await services.entitlements.get(tenantId);
+    const graceEndsAt = services.entitlements.graceEndsAt(doc);
     return {
       tenant_id: tenantId,
       tier: tier.toLowerCase(),
       status: doc?.status ?? 'active',
       current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
       cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
+      ...(graceEndsAt && { grace_ends_at: graceEndsAt.toISOString() }),
     };
   }
 

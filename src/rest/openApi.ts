@@ -32,6 +32,11 @@ const subscription = {
     status: { type: 'string' },
     current_period_end: { type: 'string', format: 'date-time', nullable: true },
     cancel_at_period_end: { type: 'boolean' },
+    grace_ends_at: {
+      type: 'string',
+      format: 'date-time',
+      description: 'Only with the status past_due: until when the tier is kept',
+    },
   },
 };
 

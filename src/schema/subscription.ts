@@ -47,6 +47,13 @@ export class SubscriptionType {
   @Field(() => DateTimeScalar, { nullable: true })
   trialEnd!: Date | null;
 
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description:
+      'Of a subscription that is `PAST_DUE`: until when it keeps its tier, counted from when the payment failed.',
+  })
+  graceEndsAt!: Date | null;
+
   @Field(() => TierName, {
     nullable: true,
     description: 'The tier that follows, where a change is scheduled.',
@@ -55,6 +62,12 @@ export class SubscriptionType {
 
   @Field(() => DateTimeScalar, { nullable: true })
   scheduledAt!: Date | null;
+
+  @Field({
+    description:
+      'Its price at Stripe is neither in the catalogue nor of a product of its tiers: it gives the tier that it gave before, or the free tier.',
+  })
+  outsideCatalogue!: boolean;
 
   @Field(() => String, { nullable: true })
   stripeSubscriptionId!: string | null;

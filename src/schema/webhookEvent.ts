@@ -30,7 +30,10 @@ export class WebhookEvent {
   @Field(() => String, { nullable: true, description: 'Without secrets.' })
   lastError!: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Why it was ignored.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why it was ignored, or what the operator should know of what was applied.',
+  })
   reason!: string | null;
 
   @Field(() => ID, { nullable: true, description: "Stripe's id of the object that it is about." })
@@ -62,11 +65,15 @@ registerEnumType(WebhookRefusalReason, {
     TIMESTAMP: { description: 'It was signed more than 300 s ago or ahead.' },
     BODY: { description: 'It is no event, is nested too deeply, or has too many values.' },
     SIZE: { description: 'It has more than 1 MB.' },
-    CONFLICT: { description: 'Another event has its id.' },
+    CONFLICT: { description: 'An event of another type, or about another object, has its id.' },
+    LIVEMODE: {
+      description:
+        'It is about the other mode of Stripe than STRIPE_SECRET_KEY, live or test. It is stored, and ignored.',
+    },
   },
 });
 
-@ObjectType({ description: 'Requests to the webhook that were refused, and stored nowhere.' })
+@ObjectType({ description: 'Requests to the webhook that were refused, and changed nothing.' })
 export class WebhookRefusal {
   @Field(() => WebhookRefusalReason)
   reason!: Refusal;

@@ -32,6 +32,7 @@ import { createOverage } from './overage.js';
 import type { Services } from './services.js';
 import { createCustomers } from './stripe/customers.js';
 import { createInbox, type Inbox } from './stripe/inbox.js';
+import { isLiveKey } from './stripe/keyMode.js';
 import { createLaneEffect } from './stripe/laneEffects.js';
 import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
 import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
@@ -39,7 +40,7 @@ import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
 import { createReconcile, type Reconcile } from './stripe/reconcile.js';
 import { createRefusals, type Refusals } from './stripe/refusals.js';
 import { createRequestRate } from './stripe/requestRate.js';
-import { createStripeClient } from './stripe/stripeClient.js';
+import { createStripeClient, MOCK_KEY } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
 import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVerifier.js';
 import { createBillingAccount } from './subscriptions/billingAccount.js';
@@ -162,7 +163,12 @@ export function createServices({
     sync,
     usageRefused: (refusals) => usageReports.refused(refusals),
   });
-  const inbox = createInbox({ ...base, effect, refusals: webhookRefusals });
+  const inbox = createInbox({
+    ...base,
+    effect,
+    refusals: webhookRefusals,
+    isLive: isLiveKey(isMock ? MOCK_KEY : (config.stripe.secretKey ?? '')),
+  });
   const reconcile = createReconcile({
     ...base,
     stripe,

@@ -468,27 +468,14 @@ describe('a failure', () => {
     await subscribe(server, key);
     const customer = await customerIdOf(server, id);
     const { stripeSubscriptionId } = await subscriptionOf(server, key);
-    const { billingSubscriptions } = server.app.models;
-    await billingSubscriptions.updateOne({ _id: id }, { $set: { priceId: 'price_of_no_tier' } });
-    // A price that is no tier's, of a subscription that gives one: nothing to guess about, a person has to look.
-    const stripe = stripeOf(server);
-    const product = await stripe.products.create({ name: 'Other' });
-    const price = await stripe.prices.create({
-      product: product.id,
-      currency: 'usd',
-      unit_amount: 100,
-      recurring: { interval: 'month' },
-    });
-    const [item] = (await stripe.subscriptions.retrieve(stripeSubscriptionId)).items.data;
-    await stripe.subscriptions.update(stripeSubscriptionId, {
-      items: [{ id: item?.id ?? '', price: price.id }],
-      proration_behavior: 'none',
-    });
-    await settled(server);
+    // A status that Stripe has added since: nothing to guess about, a person has to look.
+    await server.app.models.connection
+      .collection<{ _id: string }>('mock_stripe_objects')
+      .updateOne({ _id: stripeSubscriptionId }, { $set: { 'body.status': 'hibernating' } });
     const bad = eventOf('customer.subscription.updated', { customer });
     expect(await applied(bad)).toMatchObject({
       state: 'PENDING',
-      lastError: expect.stringContaining('no price of a tier'),
+      lastError: expect.stringContaining('hibernating'),
     });
     const { key: other } = await server.createTenant();
     await subscribe(server, other);
@@ -706,7 +693,7 @@ describe('a request that is refused', () => {
       );
     };
     const before = await countOf();
-    expect(Object.keys(before)).toEqual(['SIGNATURE', 'TIMESTAMP', 'BODY', 'SIZE', 'CONFLICT']);
+    expect(Object.keys(before)).toEqual(['SIGNATURE', 'TIMESTAMP', 'BODY', 'SIZE', 'CONFLICT', 'LIVEMODE']);
     await post('');
     expect(await countOf()).toEqual({ ...before, BODY: before.BODY + 1 });
   });
@@ -755,6 +742,79 @@ describe('a request that is refused', () => {
     const payload = JSON.stringify(thin);
     expect((await post(payload, { signature: signatureOf(payload) })).status).toBe(200);
     expect(await stored(thin.id)).toMatchObject({ object: 'mtr_1', state: 'IGNORED' });
+  });
+});
+
+describe('an event of the other mode than the key', () => {
+  it.each([
+    ['a live event', 'sk_test_1', true, true],
+    ['a test event', 'sk_live_1', false, true],
+    ['a test event', 'rk_live_1', false, true],
+    ['a test event', 'sk_test_1', false, false],
+    ['an event that does not say', 'sk_live_1', undefined, false],
+    ['a live event', 'sk_of_another_kind', true, false],
+  ])(
+    '%s with the key %s: livemode %s is ignored and counted: %s',
+    async (_what, key, livemode, isIgnored) => {
+      const stripe = await serveStripe(server);
+      const { key: tenantKey, id } = await server.createTenant();
+      await subscribe(server, tenantKey);
+      const customer = await customerIdOf(server, id);
+      const live = await startTestServer({
+        clock,
+        uri: server.uri,
+        env: {
+          STRIPE_SECRET_KEY: key,
+          STRIPE_WEBHOOK_SECRET: SECRET,
+          STRIPE_PRICE_PRO: 'price_pro',
+          STRIPE_API_BASE: stripe.url,
+        },
+      });
+      try {
+        const event = { ...eventOf('customer.subscription.updated', { id: 'sub_x', customer }), livemode };
+        expect((await deliver(event, live)).status).toBe(200);
+        await live.app.services.inbox.idle(10_000);
+        const found = await stored(event.id);
+        expect(found?.state === 'IGNORED').toBe(isIgnored);
+        if (isIgnored) expect(found?.reason).toContain('STRIPE_SECRET_KEY');
+        expect(live.app.services.webhookRefusals.totals().livemode).toBe(isIgnored ? 1 : 0);
+        expect(await tierOfNextCall(server, tenantKey)).toBe('pro');
+      } finally {
+        await live.stop();
+        await stripe.close();
+      }
+    },
+  );
+});
+
+describe('one event in two API versions', () => {
+  it('is one, whatever else its bodies say', async () => {
+    const object = { id: 'in_1', object: 'invoice', customer: 'cus_unknown', paid: true };
+    const event = { ...eventOf('invoice.payment_failed', object), api_version: '2024-06-20' };
+    expect((await deliver(event)).body.message).toContain('is stored');
+    const later = { id: 'in_1', object: 'invoice', customer: 'cus_unknown', parent: null };
+    const other = { ...event, api_version: '2026-10-28.endive', data: { object: later } };
+    expect(await deliver(other)).toMatchObject({
+      status: 200,
+      body: { message: expect.stringContaining('before') },
+    });
+    const thin = {
+      id: event.id,
+      object: 'v2.core.event',
+      type: 'v1.invoice.payment_failed',
+      related_object: { id: 'in_1', type: 'invoice', url: '/v1/invoices/in_1' },
+    };
+    expect((await deliver(thin as never)).status).toBe(200);
+    expect(await server.app.models.webhookEvents.countDocuments({ _id: event.id })).toBe(1);
+  });
+
+  it.each([
+    ['of another type', 'invoice.paid', 'in_1'],
+    ['about another object', 'invoice.payment_failed', 'in_2'],
+  ])('is not one %s', async (_which, type, id) => {
+    const event = eventOf('invoice.payment_failed', { id: 'in_1', customer: 'cus_unknown' });
+    await deliver(event);
+    expect((await deliver({ ...event, type, data: { object: { id } } })).status).toBe(400);
   });
 });
 

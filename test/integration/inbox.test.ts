@@ -222,7 +222,7 @@ describe('a thin event', () => {
     await inbox.receive(event);
     await inbox.idle(10_000);
     expect(await eventsWith({ _id: event.id })).toMatchObject([
-      { state: 'IGNORED', reason: 'Stripe does not have it' },
+      { state: 'IGNORED', reason: 'Stripe does not show it to STRIPE_SECRET_KEY' },
     ]);
     await inbox.stop();
   });

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Models } from '../../src/models/models.js';
 import { createLease } from '../../src/services/lease.js';
@@ -23,17 +24,19 @@ beforeEach(async () => {
   await run();
 });
 
-const server = () =>
+const server = (key: { stripe: Stripe; instance: Instance } = { stripe: side.stripe, instance }) =>
   createReconcile({
     models,
-    stripe: side.stripe,
-    ...instance,
+    stripe: key.stripe,
+    ...key.instance,
     lease: createLease({ models, name: 'reconcile', ttlMs: 60_000 }),
     clock: systemClock,
     log: pino({ level: 'silent' }),
   });
 
-async function run(options: { dryRun?: boolean; onProgress?: (progress: ReconcileProgress) => void } = {}) {
+async function run(
+  options: { dryRun?: boolean; force?: boolean; onProgress?: (progress: ReconcileProgress) => void } = {},
+) {
   const done = await server().run({ dryRun: false, ...options });
   await instance.inbox.idle(30_000);
   return done;
@@ -139,26 +142,21 @@ describe('a comparison with Stripe', () => {
 
   it('looks at the others although one cannot be compared', async () => {
     const [odd, missed] = [await known(), await known()];
-    await models.billingSubscriptions.updateOne({ _id: odd.tenantId }, { $set: { priceId: 'price_other' } });
-    const product = await side.stripe.products.create({ name: 'Other' });
-    const price = await side.stripe.prices.create({
-      product: product.id,
-      currency: 'usd',
-      unit_amount: 100,
-      recurring: { interval: 'month' },
-    });
-    const [item] = (await side.stripe.subscriptions.retrieve(odd.id)).items.data;
-    await side.stripe.subscriptions.update(odd.id, { items: [{ id: item?.id ?? '', price: price.id }] });
+    const setStatus = (status: string) =>
+      side.database.connection
+        .collection<{ _id: string }>('mock_stripe_objects')
+        .updateOne({ _id: odd.id }, { $set: { 'body.status': status } });
+    await setStatus('hibernating');
     await side.stripe.subscriptions.cancel(missed.id);
     const found = withoutEvents(await run());
     expect(found).toContainEqual({
       kind: 'customer',
       object: odd.customerId,
       tenantId: null,
-      found: expect.stringContaining('no price of a tier'),
+      found: expect.stringContaining('hibernating'),
     });
     expect(await storedOf(missed.tenantId)).toMatchObject({ status: 'canceled' });
-    await side.stripe.subscriptions.cancel(odd.id);
+    await setStatus('active');
   });
 
   it('that was cut short goes on where it was, and tells all that it mended', async () => {
@@ -174,10 +172,10 @@ describe('a comparison with Stripe', () => {
       },
     });
     await expect(begun).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
-    expect(phases).toEqual(['subscriptions']);
+    expect(phases).toEqual(['endings']);
     const resumed: string[] = [];
     const done = await run({ onProgress: ({ phase }) => resumed.push(phase) });
-    expect([...new Set(resumed)]).toEqual(['customers', 'gone', 'events']);
+    expect([...new Set(resumed)]).toEqual(['unseen', 'subscriptions', 'customers', 'gone', 'events']);
     expect(withoutEvents(done)).toMatchObject([{ kind: 'subscription', object: id }]);
   });
 
@@ -204,5 +202,89 @@ describe('a comparison with Stripe', () => {
     await other.hold();
     await expect(server().run({ dryRun: false })).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await other.release();
+  });
+});
+
+describe('a comparison with a key that is not the right one', () => {
+  /** Stripe as a key sees it that belongs to another account: no lists have anything, and no object is there. */
+  const foreign: typeof fetch = async (input, init) => {
+    const { pathname } = new URL(input instanceof Request ? input.url : input);
+    if (/^\/v1\/(subscriptions|customers|events)$/.test(pathname) && (init?.method ?? 'GET') === 'GET')
+      return Response.json({ object: 'list', data: [], has_more: false, url: pathname });
+    const error = { type: 'invalid_request_error', code: 'resource_missing', message: 'No such object' };
+    return Response.json({ error }, { status: 404 });
+  };
+  const keyOf = (fetch: typeof globalThis.fetch) => ({
+    stripe: new Stripe('sk_test_other', {
+      httpClient: Stripe.createFetchHttpClient(fetch),
+      maxNetworkRetries: 0,
+    }),
+    instance: side.instance({ fetch }),
+  });
+  const active = () => models.billingSubscriptions.countDocuments({ status: 'active' });
+
+  it.each([false, true])(
+    'stops before it changes anything, says why, and with force keeps them: %s',
+    async (force) => {
+      for (let i = 0; i < 7; i++) await known();
+      const before = await active();
+      const [customers, events] = [
+        await models.billingCustomers.find().lean(),
+        await models.webhookEvents.countDocuments(),
+      ];
+      const other = keyOf(foreign);
+      const done = await server(other).run({ dryRun: false, force });
+      await other.instance.inbox.stop();
+      expect(done).toMatchObject({ giving: before, ends: 0, endedCount: 0, finishedAt: expect.any(Date) });
+      expect(done.unseen).toBeGreaterThan(5);
+      if (force) expect(done.stopReason).toBeNull();
+      else expect(done.stopReason).toMatch(/wrong account.*--force/);
+      expect(await active()).toBe(before);
+      expect(await models.webhookEvents.countDocuments()).toBe(events);
+      const idsOf = (docs: { stripeCustomerId: string | null }[]) =>
+        docs.map(({ stripeCustomerId }) => stripeCustomerId);
+      expect(idsOf(await models.billingCustomers.find().lean())).toEqual(idsOf(customers));
+    },
+  );
+
+  it('says the same as a dry run, and goes on comparing', async () => {
+    await known();
+    const other = keyOf(foreign);
+    const done = await server(other).run({ dryRun: true });
+    await other.instance.inbox.stop();
+    expect(done).toMatchObject({
+      stopReason: expect.stringContaining('not shown by Stripe'),
+      phase: 'events',
+    });
+    expect(done.mended[0]?.found).toContain('belong to another account');
+  });
+});
+
+describe('a comparison in which many subscriptions have ended at Stripe', () => {
+  async function endedUnheard(count: number) {
+    const made = [];
+    for (let i = 0; i < count; i++) made.push(await known());
+    for (const { id } of made) await side.stripe.subscriptions.cancel(id);
+    return made;
+  }
+  const tiers = (made: { tenantId: string }[]) =>
+    models.billingSubscriptions.distinct('status', { _id: { $in: made.map(({ tenantId }) => tenantId) } });
+
+  it('ends five without a question', async () => {
+    const made = await endedUnheard(5);
+    expect(await run()).toMatchObject({ stopReason: null, endedCount: 5 });
+    expect(await tiers(made)).toEqual(['canceled']);
+  });
+
+  it('ends none of six, and all with force', async () => {
+    const made = await endedUnheard(6);
+    await server()
+      .run({ dryRun: false })
+      .then((done) =>
+        expect(done).toMatchObject({ stopReason: expect.stringContaining('6 would end'), mended: [] }),
+      );
+    expect(await tiers(made)).toEqual(['active']);
+    expect(await run({ force: true })).toMatchObject({ stopReason: null, endedCount: 6 });
+    expect(await tiers(made)).toEqual(['canceled']);
   });
 });

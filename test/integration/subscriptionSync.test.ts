@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import type Stripe from 'stripe';
+import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import catalogue from '../../catalogue.json' with { type: 'json' };
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
@@ -19,17 +19,35 @@ let sync: SubscriptionSync;
 /** What Stripe has now. */
 let listed: Stripe.Subscription[];
 let metadata: Record<string, string>;
+/** Of the customer. */
+let openInvoices: object[];
+/** Metadata of products, by id; any other is not shown. */
+let productMetadata: Record<string, Record<string, string>>;
+/** What happens when the customer is fetched by itself. */
+let customer: () => object;
 /** Runs once, after Stripe has answered and before the answer is here. */
 let onTheWay: (() => Promise<unknown>) | null;
 
-const subscription = (id: string, status: string, price = 'price_pro') =>
+const missing = () =>
+  new Stripe.errors.StripeInvalidRequestError({
+    type: 'invalid_request_error',
+    code: 'resource_missing',
+    message: 'No such object',
+  });
+
+const subscription = (id: string, status: string, price = 'price_pro', created = 0) =>
   ({
     id,
     status,
+    created,
     customer: CUSTOMER,
     cancel_at_period_end: false,
     metadata: {},
-    items: { data: [{ price: { id: price }, current_period_start: 1, current_period_end: 2 }] },
+    items: {
+      data: [
+        { price: { id: price, product: `prod_of_${price}` }, current_period_start: 1, current_period_end: 2 },
+      ],
+    },
   }) as unknown as Stripe.Subscription;
 
 beforeAll(async () => {
@@ -37,8 +55,21 @@ beforeAll(async () => {
   models = createModels(database.connection);
   await createCollections(models);
   const stripe = {
-    customers: { retrieve: async () => ({ id: CUSTOMER, email: null, metadata }) },
+    customers: { retrieve: async () => customer() },
+    invoices: { list: async () => ({ data: openInvoices }) },
+    prices: {
+      retrieve: async (id: string) => ({ id, product: `prod_of_${id}` }),
+    },
+    products: {
+      async retrieve(id: string) {
+        if (productMetadata[id]) return { id, metadata: productMetadata[id] };
+        throw missing();
+      },
+    },
     subscriptions: {
+      async retrieve() {
+        throw missing();
+      },
       async list() {
         const data = listed;
         const interrupt = onTheWay;
@@ -48,7 +79,11 @@ beforeAll(async () => {
       },
     },
   } as unknown as Stripe;
-  const tiers = createTiers(parseCatalogue(catalogue), { PRO: 'price_pro' }, { PRO: 'price_pro_overage' });
+  const tiers = createTiers(
+    parseCatalogue(catalogue),
+    { PRO: 'price_pro', ENTERPRISE: 'price_enterprise' },
+    { PRO: 'price_pro_overage' },
+  );
   const clock = createFakeClock('2026-11-22T12:00:00Z');
   const customers = createCustomers({ models, stripe, clock });
   const log = pino({ level: 'silent' });
@@ -61,6 +96,9 @@ beforeEach(async () => {
   await Promise.all([models.billingSubscriptions.deleteMany({}), models.billingCustomers.deleteMany({})]);
   await models.billingCustomers.create({ _id: TENANT, stripeCustomerId: CUSTOMER });
   metadata = { tenant_id: TENANT };
+  openInvoices = [];
+  productMetadata = {};
+  customer = () => ({ id: CUSTOMER, email: null, metadata });
   onTheWay = null;
 });
 
@@ -205,10 +243,29 @@ describe('of several subscriptions of a customer', () => {
       [subscription('sub_2', 'canceled'), subscription('sub_1', 'incomplete_expired')],
       'sub_2',
     ],
+    [
+      'the one with the tier that comes last in the catalogue',
+      [subscription('sub_2', 'active'), subscription('sub_1', 'active', 'price_enterprise')],
+      'sub_1',
+    ],
+    [
+      'one that gives a tier, not a larger one that ended or was never paid,',
+      [
+        subscription('sub_3', 'canceled', 'price_enterprise'),
+        subscription('sub_2', 'incomplete', 'price_enterprise'),
+        subscription('sub_1', 'active'),
+      ],
+      'sub_1',
+    ],
+    [
+      'of two of one tier the newer, however Stripe lists them,',
+      [subscription('sub_1', 'active', 'price_pro', 1), subscription('sub_2', 'active', 'price_pro', 2)],
+      'sub_2',
+    ],
   ])('%s counts, whichever was stored before', async (_which, found, expected) => {
     for (const before of [null, ...found]) {
       await models.billingSubscriptions.deleteMany({});
-      if (before && before.items.data[0]?.price.id === 'price_pro') {
+      if (before) {
         listed = [before];
         await sync.sync(CUSTOMER);
       }
@@ -218,10 +275,228 @@ describe('of several subscriptions of a customer', () => {
     }
   });
 
-  it('none that gives a tier leaves nothing stored', async () => {
-    listed = [subscription('sub_1', 'active', 'price_of_a_book')];
-    expect(await sync.sync(CUSTOMER)).toBeNull();
-    expect(await stored()).toBeNull();
+  it('that is one with several prices the largest tier counts', async () => {
+    const [small, large] = [subscription('sub_1', 'active'), subscription('', '', 'price_enterprise')];
+    listed = [{ ...small, items: { data: [...small.items.data, ...large.items.data] } } as never];
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({ tier: 'ENTERPRISE', priceId: 'price_enterprise' });
+  });
+});
+
+describe('a price outside the catalogue', () => {
+  const BOOK = 'price_of_a_book';
+  const outside = { kind: 'written', note: expect.stringContaining(`has the price ${BOOK}`) };
+
+  it('of a new subscription buys no tier, and is named in the event and to the operator', async () => {
+    listed = [subscription('sub_1', 'active', BOOK)];
+    expect(await sync.sync(CUSTOMER)).toEqual(outside);
+    expect(await stored()).toMatchObject({
+      tier: 'FREE',
+      status: 'active',
+      priceId: BOOK,
+      outsideCatalogue: true,
+    });
+    expect((await sync.difference(CUSTOMER))?.found).toContain(BOOK);
+    expect(await sync.outOfSync(listed)).toEqual([CUSTOMER]);
+  });
+
+  it('keeps the tier that was bought before, and whatever else changes is written', async () => {
+    listed = [subscription('sub_1', 'active')];
+    await sync.sync(CUSTOMER);
+    const moved = { cancel_at_period_end: true, cancel_at: 60 };
+    listed = [{ ...subscription('sub_1', 'trialing', BOOK), ...moved } as never];
+    expect(await sync.sync(CUSTOMER)).toEqual(outside);
+    expect(await stored()).toMatchObject({
+      tier: 'PRO',
+      status: 'trialing',
+      priceId: BOOK,
+      cancelAtPeriodEnd: true,
+      cancelAt: new Date(60_000),
+      currentPeriodEnd: new Date(2_000),
+      outsideCatalogue: true,
+    });
+    listed = [subscription('sub_1', 'canceled', BOOK)];
+    await sync.sync(CUSTOMER);
+    expect((await stored())?.status).toBe('canceled');
+  });
+
+  it.each([
+    [
+      'a tier that its product’s metadata names',
+      () => {
+        productMetadata[`prod_of_${BOOK}`] = { tier: 'enterprise' };
+      },
+      {},
+    ],
+    ['a tier that its own metadata names', () => undefined, { metadata: { tier: 'ENTERPRISE' } }],
+    ['the tier whose price has the same product', () => undefined, { product: 'prod_of_price_enterprise' }],
+  ])('buys %s', async (_which, prepare, price) => {
+    prepare();
+    const one = subscription('sub_1', 'active');
+    listed = [one];
+    await sync.sync(CUSTOMER);
+    const [item] = one.items.data;
+    const moved = { ...item, price: { id: BOOK, product: `prod_of_${BOOK}`, ...price } };
+    // Products are remembered for a while.
+    const id = `${BOOK}_${JSON.stringify(price)}`;
+    if (productMetadata[`prod_of_${BOOK}`]) {
+      productMetadata = { [`prod_of_${id}`]: { tier: 'enterprise' } };
+      moved.price.product = `prod_of_${id}`;
+    }
+    listed = [{ ...one, items: { data: [moved] } } as never];
+    expect(await sync.sync(CUSTOMER)).toEqual({ kind: 'written', note: null });
+    expect(await stored()).toMatchObject({ tier: 'ENTERPRISE', priceId: BOOK, outsideCatalogue: null });
+  });
+
+  it('of a metered item buys nothing, though its product is of a tier', async () => {
+    const metered = subscription('sub_1', 'active', BOOK);
+    const [item] = metered.items.data;
+    const price = { id: BOOK, product: 'prod_of_price_pro', recurring: { usage_type: 'metered' } };
+    listed = [{ ...metered, items: { data: [{ ...item, price }] } } as never];
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({ tier: 'FREE', outsideCatalogue: true });
+  });
+
+  it('that the catalogue names again is inside it', async () => {
+    listed = [subscription('sub_1', 'active', BOOK)];
+    await sync.sync(CUSTOMER);
+    listed = [subscription('sub_1', 'active')];
+    expect(await sync.sync(CUSTOMER)).toEqual({ kind: 'written', note: null });
+    expect(await stored()).toMatchObject({ tier: 'PRO', outsideCatalogue: null });
+  });
+});
+
+describe('what Stripe does not show', () => {
+  beforeEach(async () => {
+    listed = [subscription('sub_1', 'active')];
+    await sync.sync(CUSTOMER);
+  });
+  const unseen = { name: 'NotVisibleError' };
+  const kept = async () => {
+    expect(await stored()).toMatchObject({ status: 'active', tier: 'PRO' });
+    expect(await models.billingCustomers.findById(TENANT).lean()).toMatchObject({
+      stripeCustomerId: CUSTOMER,
+    });
+  };
+
+  it('of a customer ends no subscription, and loses no customer', async () => {
+    listed = [];
+    customer = () => {
+      throw missing();
+    };
+    await expect(sync.sync(CUSTOMER)).rejects.toMatchObject(unseen);
+    expect(await sync.difference(CUSTOMER)).toMatchObject({ threat: 'unseen', unseen: true });
+    await sync.syncTenant(TENANT);
+    await kept();
+  });
+
+  it.each([
+    ['an empty list', []],
+    ['another subscription that has ended', [subscription('sub_2', 'canceled')]],
+    ['subscriptions of others', [{ ...subscription('sub_2', 'active'), customer: 'cus_2' } as never]],
+  ])('beside %s ends no subscription', async (_which, found) => {
+    listed = found;
+    await expect(sync.sync(CUSTOMER)).rejects.toMatchObject(unseen);
+    expect(await sync.difference(CUSTOMER)).toMatchObject({ threat: 'unseen' });
+    await kept();
+  });
+
+  it('gives way to another subscription that gives a tier', async () => {
+    listed = [subscription('sub_2', 'active', 'price_enterprise')];
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({ stripeSubscriptionId: 'sub_2', tier: 'ENTERPRISE' });
+  });
+
+  it('is ended when Stripe says that the customer was deleted', async () => {
+    listed = [];
+    customer = () => ({ id: CUSTOMER, deleted: true });
+    expect(await sync.difference(CUSTOMER)).toMatchObject({ threat: 'ends' });
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({ status: 'canceled' });
+    expect(await models.billingCustomers.findById(TENANT).lean()).toMatchObject({ stripeCustomerId: null });
+  });
+
+  it('is no answer to a change: what Stripe said of it is', async () => {
+    const known = await stored();
+    if (!known) throw new Error('nothing is stored');
+    const error = missing();
+    await expect(sync.change(known, () => Promise.reject(error))).rejects.toBe(error);
+    await kept();
+  });
+});
+
+describe('grace', () => {
+  const failedAt = Date.parse('2026-11-22T03:00:00Z');
+  const invoice = (id: string, changes: object = {}) => ({
+    id,
+    status: 'open',
+    collection_method: 'charge_automatically',
+    attempted: true,
+    created: failedAt / 1000 - 3_600,
+    status_transitions: { finalized_at: failedAt / 1000 },
+    ...changes,
+  });
+  const since = async () => {
+    listed = [subscription('sub_1', 'past_due')];
+    await sync.sync(CUSTOMER);
+    return (await stored())?.pastDueSince;
+  };
+
+  it('begins when the payment was tried, however late it is heard', async () => {
+    openInvoices = [invoice('in_1')];
+    expect(await since()).toEqual(new Date(failedAt));
+  });
+
+  it('begins with the first of several payments that are due', async () => {
+    const later = { status_transitions: { finalized_at: failedAt / 1000 + 3_600 } };
+    openInvoices = [invoice('in_2', later), invoice('in_1')];
+    expect(await since()).toEqual(new Date(failedAt));
+  });
+
+  it('begins on the due date of an invoice that is sent', async () => {
+    openInvoices = [
+      invoice('in_1', {
+        collection_method: 'send_invoice',
+        attempted: false,
+        due_date: failedAt / 1000 + 60,
+      }),
+    ];
+    expect(await since()).toEqual(new Date(failedAt + 60_000));
+  });
+
+  it('begins when Stripe says that the payment failed, where that is long after it was tried', async () => {
+    openInvoices = [invoice('in_slow')];
+    expect(await since()).toEqual(new Date(failedAt));
+    const heard = (id: string, created: number) => ({
+      _id: id,
+      type: 'invoice.payment_failed',
+      object: 'in_slow',
+      payload: JSON.stringify({ created }),
+      state: 'APPLIED',
+    });
+    await models.webhookEvents.collection.insertMany([
+      heard('evt_2', failedAt / 1000 + 9_000),
+      heard('evt_1', failedAt / 1000 + 7_200),
+    ] as never[]);
+    expect(await since()).toEqual(new Date(failedAt + 7_200_000));
+  });
+
+  it('begins now where Stripe names no invoice, and then stays', async () => {
+    const first = await since();
+    expect(first).toEqual(new Date('2026-11-22T12:00:00Z'));
+    await models.billingSubscriptions.updateOne(
+      { _id: TENANT },
+      { $set: { pastDueSince: new Date(failedAt) } },
+    );
+    expect(await since()).toEqual(new Date(failedAt));
+  });
+
+  it('is over once everything is paid', async () => {
+    openInvoices = [invoice('in_1')];
+    await since();
+    listed = [subscription('sub_1', 'active')];
+    await sync.sync(CUSTOMER);
+    expect((await stored())?.pastDueSince).toBeNull();
   });
 });
 
@@ -238,15 +513,19 @@ describe('a subscription', () => {
     expect((await stored())?.status).toBe('canceled');
   });
 
-  it('that moves to a price of no tier is an error for a person to see, and changes nothing', async () => {
-    listed = [subscription('sub_1', 'active')];
+  it('by contract keeps its limits when Stripe has some that cannot be read, and the rest is written', async () => {
+    const contract = { contract: 'c', tier: 'pro', contract_limits: '{"apiCallsPerDay":7}' };
+    listed = [{ ...subscription('sub_1', 'active'), metadata: contract } as never];
     await sync.sync(CUSTOMER);
-    listed = [subscription('sub_1', 'active', 'price_of_a_book')];
-    await expect(sync.sync(CUSTOMER)).rejects.toThrow('no price of a tier');
-    expect((await stored())?.tier).toBe('PRO');
-    listed = [subscription('sub_1', 'canceled', 'price_of_a_book')];
+    listed = [
+      { ...subscription('sub_1', 'past_due'), metadata: { ...contract, contract_limits: '{' } } as never,
+    ];
     await sync.sync(CUSTOMER);
-    expect((await stored())?.status).toBe('canceled');
+    expect(await stored()).toMatchObject({
+      status: 'past_due',
+      contract: 'c',
+      limits: { apiCallsPerDay: 7 },
+    });
   });
 
   it('with a status that is unknown here is an error, and changes nothing', async () => {

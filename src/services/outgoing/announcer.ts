@@ -45,7 +45,7 @@ const UNANNOUNCED = { unannounced: true } as const;
 export function createAnnouncer(deps: {
   models: Models;
   clock: Clock;
-  entitlements: Pick<Entitlements, 'derive'>;
+  entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt'>;
   defaultTier: string;
   log: Logger;
 }): Announcer {
@@ -153,7 +153,10 @@ export function createAnnouncer(deps: {
       if (tenant) {
         const { tier } = entitlements.derive(tenant, subscription);
         const from = announced?.tier ?? defaultTier;
-        const data = subscription && subscriptionData(subscription);
+        const data = subscription && {
+          ...subscriptionData(subscription),
+          graceEndsAt: entitlements.graceEndsAt(subscription),
+        };
         const told = JSON.stringify(data);
         const events: OutgoingEvent[] = [];
         if (data && told !== announced?.subscription)
@@ -260,7 +263,7 @@ export function createAnnouncer(deps: {
 const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, unknown> => {
   const { _id, tier, status, currentPeriodStart, currentPeriodEnd, cancelAtPeriodEnd, cancelAt, trialEnd } =
     subscription;
-  const { scheduledTier = null, scheduledAt = null, stripeSubscriptionId } = subscription;
+  const { scheduledTier = null, scheduledAt = null, outsideCatalogue, stripeSubscriptionId } = subscription;
   return {
     tenantId: _id,
     tier,
@@ -272,6 +275,7 @@ const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, 
     trialEnd,
     scheduledTier,
     scheduledAt,
+    outsideCatalogue: outsideCatalogue ?? false,
     stripeSubscriptionId,
   };
 };

@@ -16,13 +16,19 @@ export const contractMetadata = ({ id, tier, limits }: Contract): Record<string,
   contract_limits: JSON.stringify(limits),
 });
 
-/** @throws Error for limits that nobody here has written */
-export function contractOf(metadata: Readonly<Record<string, string>>): Contract | null {
+/** As it is read: limits that somebody has made unreadable at Stripe are null. */
+export type ReadContract = Omit<Contract, 'limits'> & { limits: Contract['limits'] | null };
+
+export function contractOf(metadata: Readonly<Record<string, string>>): ReadContract | null {
   const { contract: id, tier, contract_limits: limits } = metadata;
   if (!id || !tier) return null;
-  return {
-    id,
-    tier: tier.toUpperCase(),
-    limits: contractLimits.parse(JSON.parse(limits || '{}')) as Partial<TierLimits>,
-  };
+  return { id, tier: tier.toUpperCase(), limits: limitsOf(limits || '{}') };
+}
+
+function limitsOf(json: string): Contract['limits'] | null {
+  try {
+    return contractLimits.parse(JSON.parse(json)) as Contract['limits'];
+  } catch {
+    return null;
+  }
 }

@@ -5,7 +5,7 @@ import { badInput, serviceUnavailable } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { createGroupCommit } from '../admission/groupCommit.js';
-import { targetOf } from './eventTarget.js';
+import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
 import type { ReceivedEvent } from './receivedEvent.js';
 import type { Refusals } from './refusals.js';
 
@@ -30,7 +30,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-type Known = Pick<WebhookEventDoc, '_id' | 'digest' | 'state'>;
+type Known = Pick<WebhookEventDoc, '_id' | 'type' | 'object' | 'state'>;
 
 const MAX_WAITING = 10_000;
 const MAX_WAITING_BYTES = 64 * 1_048_576;
@@ -44,9 +44,11 @@ export function createEventIntake(deps: {
   models: Models;
   clock: Clock;
   refusals: Refusals;
+  /** Whether the server's key is of Stripe's live mode; null: unknown. */
+  isLive: boolean | null;
   stored: () => void;
 }): EventIntake {
-  const { models, clock, refusals } = deps;
+  const { models, clock, refusals, isLive } = deps;
   const events = models.webhookEvents.collection;
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let waitingBytes = 0;
@@ -70,11 +72,9 @@ export function createEventIntake(deps: {
   }
 
   function settle(waiting: Waiting, first: Waiting, known: ReadonlyMap<string, Known>): void {
-    const { _id, digest } = waiting.doc;
+    const { _id } = waiting.doc;
     const before = known.get(_id);
-    const expected = (before ?? first.doc).digest;
-    // What Reconcile brought may differ in words from what is delivered.
-    if (expected && digest && expected !== digest) {
+    if (!isSameEvent(before ?? first.doc, waiting.doc)) {
       refusals.count('conflict');
       waiting.reject(badInput('body', `another event has the id ${_id}`));
     } else waiting.resolve(before || waiting !== first ? 'known' : 'stored');
@@ -115,7 +115,7 @@ export function createEventIntake(deps: {
     const found = await events
       .find(
         { _id: { $in: docs.map(({ _id }) => _id) as never[] } },
-        { projection: { digest: 1, state: 1 }, readConcern: { level: 'majority' } },
+        { projection: { type: 1, object: 1, state: 1 }, readConcern: { level: 'majority' } },
       )
       .toArray();
     return found as unknown as Known[];
@@ -136,7 +136,8 @@ export function createEventIntake(deps: {
         const bytes = event.payload.length;
         if (waitingBytes + bytes > MAX_WAITING_BYTES)
           throw serviceUnavailable('The server is overloaded; try again shortly');
-        queue.submit({ doc: documentOf(event, clock.now()), bytes, resolve, reject });
+        if (isOfOtherMode(event, isLive)) refusals.count('livemode');
+        queue.submit({ doc: documentOf(event, clock.now(), isLive), bytes, resolve, reject });
         waitingBytes += bytes;
         waiting += 1;
       });
@@ -146,9 +147,18 @@ export function createEventIntake(deps: {
   };
 }
 
-export function documentOf(event: ReceivedEvent, nowMs: number): WebhookEventDoc {
-  const { lane, object, reason } = targetOf(event);
-  const { id, type, payload, digest, twinId } = event;
+/**
+ * Two endpoints with different API versions deliver one event with different bodies: what it is about is the same.
+ * An object without an id, and events of versions that kept none, fit any.
+ */
+function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'type' | 'object'>): boolean {
+  if (plainTypeOf(one.type) !== plainTypeOf(other.type)) return false;
+  return !one.object || !other.object || one.object === other.object;
+}
+
+export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean | null): WebhookEventDoc {
+  const { lane, object, reason } = targetOf(event, isLive);
+  const { id, type, payload, twinId } = event;
   const now = new Date(nowMs);
   const fate =
     lane === null
@@ -156,7 +166,7 @@ export function documentOf(event: ReceivedEvent, nowMs: number): WebhookEventDoc
       : { state: WebhookEventStatus.PENDING, endedAt: null };
   const target = { lane, object, reason };
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
-  return { _id: id, type, payload, digest, twinId, ...target, ...waiting, ...fate };
+  return { _id: id, type, payload, twinId, ...target, ...waiting, ...fate };
 }
 
 /** What makes an event that has ended wait as if it had just come. */

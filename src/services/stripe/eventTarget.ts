@@ -59,10 +59,15 @@ export const EFFECTIVE_TYPES: readonly string[] = RULES.flatMap(({ types }) => t
 /** A thin event; what it reports is told by the event itself, when it is fetched. */
 export const METER_ERRORS = 'v1.billing.meter.error_report_triggered';
 
-export function targetOf({ id: eventId, type, subject, isThin }: ReceivedEvent): EventTarget {
+/**
+ * @param isLive whether the server's key is of Stripe's live mode; null: unknown, and events of both modes count
+ */
+export function targetOf(event: ReceivedEvent, isLive: boolean | null = null): EventTarget {
+  const { id: eventId, type, subject, isThin } = event;
   const id = idOf(subject);
+  if (isOfOtherMode(event, isLive)) return { lane: null, object: id, reason: otherMode(event) };
   if (type === METER_ERRORS) return { lane: `meterErrors:${eventId}`, object: id, reason: null };
-  const plainType = isThin ? type.replace(/^v1\./, '') : type;
+  const plainType = plainTypeOf(type);
   const rule = RULES.find(
     ({ types, prefix }) => types.includes(plainType) || (prefix && plainType.startsWith(prefix)),
   );
@@ -70,6 +75,18 @@ export function targetOf({ id: eventId, type, subject, isThin }: ReceivedEvent):
   if (rule.via === 'customer') return target('customer', id, id);
   return isThin ? target(rule.via, id, id) : target(rule.lane, idOf(subject.customer), id);
 }
+
+/** An event of test mode while the key is a live one, or the other way round. */
+export const isOfOtherMode = ({ livemode }: ReceivedEvent, isLive: boolean | null): boolean =>
+  livemode !== null && isLive !== null && livemode !== isLive;
+
+const otherMode = ({ livemode }: ReceivedEvent): string =>
+  livemode
+    ? "it is about Stripe's live mode, and STRIPE_SECRET_KEY is a test key"
+    : "it is about Stripe's test mode, and STRIPE_SECRET_KEY is a live key";
+
+/** Thin events have the same types as snapshot events, with a version in front. */
+export const plainTypeOf = (type: string): string => type.replace(/^v1\./, '');
 
 const target = (kind: LaneKind, id: string | null, object: string | null): EventTarget =>
   id

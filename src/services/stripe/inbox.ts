@@ -54,13 +54,15 @@ export function createInbox(deps: {
   log: Logger;
   effect: LaneEffect;
   refusals?: Refusals;
+  /** Whether the server's key is of Stripe's live mode; null, the default: unknown. */
+  isLive?: boolean | null;
 }): Inbox {
-  const { models, clock, log, effect, refusals = createRefusals() } = deps;
+  const { models, clock, log, effect, refusals = createRefusals(), isLive = null } = deps;
   const events = models.webhookEvents;
   const isBusy = () => intake.waiting() > MANY_WAITING;
   const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log, isBusy });
-  const intake = createEventIntake({ models, clock, refusals, stored: worker.wake });
-  const laneless = createLanelessEvents({ models, clock, log, found: worker.wake });
+  const intake = createEventIntake({ models, clock, refusals, isLive, stored: worker.wake });
+  const laneless = createLanelessEvents({ models, clock, log, isLive, found: worker.wake });
 
   return {
     receive: intake.receive,
@@ -71,7 +73,7 @@ export function createInbox(deps: {
       // It counts for itself now, whatever became of its twin.
       await events.updateMany({ twinId: eventId }, { $set: { twinId: null } });
       // What has an effect may have changed since it came.
-      const { lane, object } = documentOf(readEvent(payloadText(stored.payload)), clock.now());
+      const { lane, object } = documentOf(readEvent(payloadText(stored.payload)), clock.now(), isLive);
       const again =
         lane === null ? {} : { ...waitingAgain(clock.now()), lane, object, twinId: null, claim: null };
       const replayed = await events

@@ -8,7 +8,7 @@ import type { SubscriptionSync } from './subscriptionSync.js';
 
 /** What became of a lane: it was applied, there was nothing to do and why, or its events belong to another lane. */
 export type LaneOutcome =
-  | { kind: 'applied' }
+  | { kind: 'applied'; note: string | null }
   | { kind: 'ignored'; reason: string }
   | { kind: 'moved'; lane: string };
 
@@ -34,7 +34,7 @@ export function createLaneEffect(deps: {
       if (isMissing(error)) return undefined;
       throw error;
     });
-    if (customerId === undefined) return ignored('Stripe does not have it');
+    if (customerId === undefined) return ignored('Stripe does not show it to STRIPE_SECRET_KEY');
     const id = idOf(customerId);
     return id ? { kind: 'moved', lane: `${kind}:${id}` } : ignored('it has no customer');
   }
@@ -43,8 +43,8 @@ export function createLaneEffect(deps: {
 
   const effects: Record<LaneKind, (id: string) => Promise<LaneOutcome>> = {
     async customer(id) {
-      const reason = await sync.sync(id);
-      return reason === null ? APPLIED : ignored(reason);
+      const outcome = await sync.sync(id);
+      return outcome.kind === 'written' ? { kind: 'applied', note: outcome.note } : outcome;
     },
     async card(id) {
       return (await customers.notePaymentMethod(id)) ? APPLIED : ignored('the customer belongs to no tenant');
@@ -67,7 +67,7 @@ export function createLaneEffect(deps: {
       if (isMissing(error)) return null;
       throw error;
     });
-    if (!event) return ignored('Stripe does not have it');
+    if (!event) return ignored('Stripe does not show it to STRIPE_SECRET_KEY');
     if (event.type !== METER_ERRORS) return ignored(`Stripe has it as ${event.type}`);
     const { error_types: types } = event.data.reason;
     await usageRefused(
@@ -90,5 +90,5 @@ export function createLaneEffect(deps: {
   };
 }
 
-const APPLIED: LaneOutcome = { kind: 'applied' };
+const APPLIED: LaneOutcome = { kind: 'applied', note: null };
 const ignored = (reason: string): LaneOutcome => ({ kind: 'ignored', reason });

@@ -47,7 +47,7 @@ export function createLaneWorker(deps: {
       const outcome = await effect(lane);
       switch (outcome.kind) {
         case 'applied':
-          await claimed.applied();
+          await claimed.applied(outcome.note);
           break;
         case 'ignored':
           await claimed.ignored(outcome.reason);

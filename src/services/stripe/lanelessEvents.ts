@@ -28,9 +28,10 @@ export function createLanelessEvents(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  isLive: boolean | null;
   found: () => void;
 }): LanelessEvents {
-  const { models, clock, log, found } = deps;
+  const { models, clock, log, isLive, found } = deps;
   const events = models.connection.collection<EarlierDoc>(models.webhookEvents.collection.name);
   let timer: NodeJS.Timeout | null = null;
   let looking: Promise<void> | null = null;
@@ -49,7 +50,10 @@ export function createLanelessEvents(deps: {
         return;
       }
       const updates = batch.map(({ _id, payload }) => ({
-        updateOne: { filter: { _id, ...LANELESS }, update: { $set: presentForm(payload, clock.now()) } },
+        updateOne: {
+          filter: { _id, ...LANELESS },
+          update: { $set: presentForm(payload, clock.now(), isLive) },
+        },
       }));
       await events.bulkWrite(updates, { ordered: false });
       count += batch.length;
@@ -78,10 +82,14 @@ export function createLanelessEvents(deps: {
   };
 }
 
-function presentForm(stored: unknown, nowMs: number): mongo.MatchKeysAndValues<EarlierDoc> {
+function presentForm(
+  stored: unknown,
+  nowMs: number,
+  isLive: boolean | null,
+): mongo.MatchKeysAndValues<EarlierDoc> {
   const payload = payloadText(stored);
   try {
-    const { _id, receivedAt: _, ...form } = documentOf(readEvent(payload), nowMs);
+    const { _id, receivedAt: _, ...form } = documentOf(readEvent(payload), nowMs, isLive);
     return form;
   } catch (error) {
     const lastError = (error as Error).message;

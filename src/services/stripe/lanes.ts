@@ -21,7 +21,8 @@ export interface ClaimedLane {
   readonly count: number;
   /** Sets aside events whose twin in the other format was applied. @returns whether any is left */
   dropTwins(): Promise<boolean>;
-  applied(): Promise<void>;
+  /** @param note what an operator should know of it */
+  applied(note: string | null): Promise<void>;
   ignored(reason: string): Promise<void>;
   moved(lane: string): Promise<void>;
   /** Those that were due wait before another try, or are given up. */
@@ -89,7 +90,7 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
     return {
       count,
       release,
-      applied: () => end(APPLIED, null),
+      applied: (note) => end(APPLIED, note),
       ignored: (reason) => end(IGNORED, reason),
 
       async dropTwins() {

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 const id = z.string().regex(/^[\w.-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, _ or -');
 const type = z.string().min(1).max(255);
+/** Anything else says as little as a missing one. */
+const livemode = z.boolean().nullable().catch(null);
 
 /** Not looked into: a copy of it, key by key, would be all that is gained. */
 function isObject(value: unknown): boolean {
@@ -13,6 +14,7 @@ function isObject(value: unknown): boolean {
 const snapshot = z.looseObject({
   id,
   type,
+  livemode,
   data: z.looseObject({ object: z.custom<Record<string, unknown>>(isObject, 'must be an object') }),
 });
 
@@ -21,6 +23,7 @@ const thin = z.looseObject({
   id,
   object: z.literal('v2.core.event'),
   type,
+  livemode,
   snapshot_event: id.nullish(),
   related_object: z.looseObject({ id: z.string().min(1).max(255), type: z.string().max(255) }).nullish(),
 });
@@ -31,8 +34,8 @@ export interface ReceivedEvent {
   type: string;
   /** JSON as it came. */
   payload: string;
-  /** Two deliveries of one event have the same; empty: it did not come by a delivery, and none is compared with it. */
-  digest: string;
+  /** Whether it is about objects of Stripe's live mode; null: the event does not say. */
+  livemode: boolean | null;
   /** The object as the event shows it: of a thin event its id and kind alone. */
   subject: Record<string, unknown>;
   isThin: boolean;
@@ -65,7 +68,7 @@ function readSnapshot(json: unknown, payload: string): ReceivedEvent {
     id: event.id,
     type: event.type,
     payload,
-    digest: digestOf(json),
+    livemode: event.livemode,
     subject: event.data.object,
     isThin: false,
     twinId: null,
@@ -79,7 +82,7 @@ function readThin(json: unknown, payload: string): ReceivedEvent {
     id: event.id,
     type: event.type,
     payload,
-    digest: digestOf(json),
+    livemode: event.livemode,
     subject: related ? { id: related.id, object: related.type } : {},
     isThin: true,
     twinId: event.snapshot_event ?? null,
@@ -91,12 +94,6 @@ function parse<T>(schema: z.ZodType<T>, json: unknown): T {
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'} ${issue.message}`);
   throw new Error(`is not a Stripe event: ${faults.join('; ')}`);
-}
-
-/** How many deliveries are to come differs from one delivery to the next, and white space means nothing. */
-function digestOf(json: unknown): string {
-  const { pending_webhooks: _, ...event } = json as Record<string, unknown>;
-  return createHash('sha256').update(JSON.stringify(event)).digest('base64url');
 }
 
 const QUOTE = 0x22;

@@ -1,8 +1,8 @@
-/** Why a request to the webhook was refused. */
-export const REFUSALS = ['signature', 'timestamp', 'body', 'size', 'conflict'] as const;
+/** Why a request to the webhook was refused; `livemode` alone is stored, as an ignored event. */
+export const REFUSALS = ['signature', 'timestamp', 'body', 'size', 'conflict', 'livemode'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
-/** Requests that were stored nowhere, counted since the start of the process. */
+/** Requests that change nothing, counted since the start of the process. */
 export interface Refusals {
   count(why: Refusal): void;
   totals(): Readonly<Record<Refusal, number>>;

@@ -5,6 +5,9 @@ import type { RequestRate } from './requestRate.js';
 const TIMEOUT_MS = 20_000;
 const MAX_RETRIES = 2;
 
+/** The mock takes any. */
+export const MOCK_KEY = 'sk_test_mock';
+
 type HttpClient = ReturnType<typeof Stripe.createNodeHttpClient>;
 
 /**
@@ -19,7 +22,7 @@ export function createStripeClient(
 ): Stripe {
   const shared = { timeout: TIMEOUT_MS, maxNetworkRetries: MAX_RETRIES, telemetry: false };
   if (mockFetch) {
-    return new Stripe('sk_test_mock', { ...shared, httpClient: Stripe.createFetchHttpClient(mockFetch) });
+    return new Stripe(MOCK_KEY, { ...shared, httpClient: Stripe.createFetchHttpClient(mockFetch) });
   }
   if (!config.secretKey) throw new Error('Live mode without a secret key');
   const { apiBase } = config;

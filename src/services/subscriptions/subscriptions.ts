@@ -53,10 +53,10 @@ export function createSubscriptions(deps: {
   async function refuseSecond(tenantId: string): Promise<void> {
     const paid = await held.current(tenantId);
     if (!paid) return;
-    throw badInput(
-      'input.tier',
-      `There is a subscription to ${paid.tier} already (${paid.status}); use changeTier to move to another tier`,
-    );
+    const problem = paid.outsideCatalogue
+      ? `There is a subscription already (${paid.status}), at the price ${paid.priceId}, which is not in the catalogue; use createPortalSession to look after it, or changeTier to move it to a tier`
+      : `There is a subscription to ${paid.tier} already (${paid.status}); use changeTier to move to another tier`;
+    throw badInput('input.tier', problem);
   }
 
   /** What was asked for; else the tenant's own, unless the customer has one. */

@@ -30,6 +30,8 @@ export interface Entitlements {
   get(tenantId: string): Promise<Entitlement>;
   /** The same rule for documents that are at hand, without a read. */
   derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement;
+  /** Until when a subscription whose payment failed keeps its tier, also when that is over; null: no payment is due. */
+  graceEndsAt(subscription: BillingSubscriptionDoc | null): Date | null;
   /** The tenant's contract or subscription changed. */
   forget(tenantId: string): void;
   forgetAll(): void;
@@ -59,11 +61,16 @@ export function createEntitlements(deps: {
 }): Entitlements {
   const { models, clock, tiers, graceDays } = deps;
 
+  function graceEndsAt(subscription: BillingSubscriptionDoc | null): Date | null {
+    const since = subscription?.status === 'past_due' ? subscription.pastDueSince : null;
+    return since && new Date(since.getTime() + graceDays * DAY_MS);
+  }
+
   /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
     const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
-    const { tier, status, pastDueSince, tierVersion } = subscription;
+    const { tier, status, tierVersion } = subscription;
     const version = tierVersion ?? FIRST_VERSION;
     const limits = subscription.limits ?? {};
     switch (status) {
@@ -71,8 +78,10 @@ export function createEntitlements(deps: {
       case 'trialing':
         return { tier, version, limits, endsAt: null, onTrial: status === 'trialing' };
       case 'past_due': {
-        const endsAt = new Date((pastDueSince?.getTime() ?? 0) + graceDays * DAY_MS);
-        return endsAt.getTime() > clock.now() ? { tier, version, limits, endsAt, onTrial: false } : nothing;
+        const endsAt = graceEndsAt(subscription);
+        return endsAt && endsAt.getTime() > clock.now()
+          ? { tier, version, limits, endsAt, onTrial: false }
+          : nothing;
       }
       case 'incomplete':
       case 'incomplete_expired':
@@ -125,5 +134,5 @@ export function createEntitlements(deps: {
       Math.min(now + REMEMBER_MS, endsAt?.getTime() ?? Number.POSITIVE_INFINITY),
   });
 
-  return { get: cache.get, derive, forget: cache.forget, forgetAll: cache.clear };
+  return { get: cache.get, derive, graceEndsAt, forget: cache.forget, forgetAll: cache.clear };
 }

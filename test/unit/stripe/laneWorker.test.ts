@@ -26,7 +26,7 @@ function workerWith(count: number, isBusy: () => boolean) {
       return CLAIMED;
     },
   };
-  const effect = async () => ({ kind: 'applied' as const });
+  const effect = async () => ({ kind: 'applied' as const, note: null });
   return { worker: createLaneWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
 }
 
@@ -82,7 +82,7 @@ it('finds what came for a lane that ended while lanes were being looked for with
   };
   const effect = async () => {
     await ended;
-    return { kind: 'applied' as const };
+    return { kind: 'applied' as const, note: null };
   };
   const worker = createLaneWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy: () => false });
   worker.wake();

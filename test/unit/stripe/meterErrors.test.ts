@@ -63,7 +63,7 @@ it("Stripe's report of usage that it could not count is fetched, and told report
     sync: null as never,
     usageRefused: async (refused) => void refusals.push(...refused),
   });
-  expect(await effect(target.lane ?? '')).toEqual({ kind: 'applied' });
+  expect(await effect(target.lane ?? '')).toEqual({ kind: 'applied', note: null });
   expect(asked).toEqual(['/v2/core/events/evt_test_meter_1']);
   const code = 'meter_event_customer_not_found';
   expect(refusals).toEqual([

@@ -1,0 +1,203 @@
+import type Stripe from 'stripe';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  askCheckout,
+  customerIdOf,
+  mockOf,
+  settled,
+  stripeOf,
+  subscribe,
+  subscriptionOf,
+  tierOfNextCall,
+} from '../support/billing.js';
+import { createFakeClock } from '../support/fakeClock.js';
+import { startTestServer, type TestServer } from '../support/server.js';
+import { openStripeBridge } from '../support/stripeBridge.js';
+
+/** Money is what Stripe says: no more, no less, and from when it says so. */
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const CANCEL_NOW = 'mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }';
+const GRACE = '{ subscription { status graceEndsAt outsideCatalogue tier { name } } }';
+
+const clock = createFakeClock('2026-11-22T12:00:00Z');
+let server: TestServer;
+let stripe: Stripe;
+
+beforeAll(async () => {
+  server = await startTestServer({ clock });
+  stripe = stripeOf(server);
+});
+afterAll(() => server.stop());
+
+async function subscribed() {
+  const tenant = await server.createTenant();
+  await subscribe(server, tenant.key);
+  const { stripeSubscriptionId } = await subscriptionOf(server, tenant.key);
+  return { ...tenant, subscriptionId: stripeSubscriptionId as string };
+}
+
+async function priceOutside(metadata: Record<string, string> = {}) {
+  const product = await stripe.products.create({ name: 'Other', metadata });
+  return stripe.prices.create({
+    product: product.id,
+    currency: 'usd',
+    unit_amount: 100,
+    recurring: { interval: 'month' },
+  });
+}
+
+async function movePrice(subscriptionId: string, price: string) {
+  const { items } = await stripe.subscriptions.retrieve(subscriptionId);
+  const item = items.data.find((one) => one.price.recurring?.usage_type !== 'metered');
+  await stripe.subscriptions.update(subscriptionId, {
+    items: [{ id: item?.id ?? '', price }],
+    proration_behavior: 'none',
+  });
+  await settled(server);
+}
+
+const restSubscription = async (key: string) => {
+  const response = await fetch(`${server.url}/v1/billing/subscription`, { headers: { 'x-api-key': key } });
+  // biome-ignore lint/suspicious/noExplicitAny: answers are what the tests look into
+  return (await response.json()) as any;
+};
+
+describe('grace', () => {
+  it('ends fourteen days after the payment failed, though it was heard hours later, and clients read when', async () => {
+    const { id, key, subscriptionId } = await subscribed();
+    const customer = await customerIdOf(server, id);
+    await stripe.customers.update(customer, { metadata: { mock_card: 'decline' } });
+    await settled(server);
+    const failedAt = clock.now();
+    mockOf(server).disturbWebhooks({ seed: 1, dropped: 1 });
+    await stripe.subscriptions.update(subscriptionId, {
+      billing_cycle_anchor: { type: 'now' },
+      proration_behavior: 'none',
+    });
+    await settled(server);
+    mockOf(server).disturbWebhooks(null);
+    expect((await server.gql(GRACE, { key })).data.subscription).toMatchObject({
+      status: 'ACTIVE',
+      graceEndsAt: null,
+    });
+    clock.advance(5 * HOUR_MS);
+    await server.app.services.reconcile.run({ dryRun: false });
+    await server.app.services.inbox.idle(10_000);
+    const graceEndsAt = new Date(failedAt + 14 * DAY_MS).toISOString();
+    expect((await server.gql(GRACE, { key })).data.subscription).toMatchObject({
+      status: 'PAST_DUE',
+      graceEndsAt,
+      tier: { name: 'PRO' },
+    });
+    expect(await restSubscription(key)).toMatchObject({ status: 'past_due', grace_ends_at: graceEndsAt });
+    clock.set(failedAt + 14 * DAY_MS);
+    expect(await tierOfNextCall(server, key)).toBe('free');
+  });
+});
+
+describe('a price outside the catalogue', () => {
+  it('leaves the tier as it is, visibly, and a cancellation is answered as done', async () => {
+    const { key, subscriptionId } = await subscribed();
+    await movePrice(subscriptionId, (await priceOutside()).id);
+    expect((await server.gql(GRACE, { key })).data.subscription).toMatchObject({
+      status: 'ACTIVE',
+      outsideCatalogue: true,
+      tier: { name: 'PRO' },
+    });
+    const { data, errors } = await server.gql(CANCEL_NOW, { key });
+    expect(errors).toEqual([]);
+    expect(data.cancelSubscription.status).toBe('CANCELED');
+  });
+
+  it('of a product that names a tier gives that tier', async () => {
+    const { key, subscriptionId } = await subscribed();
+    await movePrice(subscriptionId, (await priceOutside({ tier: 'ENTERPRISE' })).id);
+    expect((await server.gql(GRACE, { key })).data.subscription).toMatchObject({
+      outsideCatalogue: false,
+      tier: { name: 'ENTERPRISE' },
+    });
+  });
+
+  it('of a new subscription gives no tier, is named in its event, and nothing is sold beside it', async () => {
+    const { id, key } = await server.createTenant();
+    const { id: customer } = await stripe.customers.create({ metadata: { tenant_id: id } });
+    const price = await priceOutside();
+    await stripe.subscriptions.create({
+      customer,
+      items: [{ price: price.id }],
+      default_payment_method: 'pm_card_visa',
+    });
+    await settled(server);
+    expect((await server.gql(GRACE, { key })).data.subscription).toMatchObject({
+      status: 'ACTIVE',
+      outsideCatalogue: true,
+      tier: { name: 'FREE' },
+    });
+    const { data } = await server.gql(
+      '{ webhookEvents(first: 20) { edges { node { type status reason } } } }',
+    );
+    const nodes = data.webhookEvents.edges.map(({ node }: { node: object }) => node);
+    expect(nodes).toContainEqual({
+      type: 'customer.subscription.created',
+      status: 'APPLIED',
+      reason: expect.stringContaining(price.id),
+    });
+    const { status, errors } = await askCheckout(server, key);
+    expect(status).toBe(400);
+    expect(errors[0]?.message).toMatch(/not in the catalogue.*createPortalSession/);
+    const run = await server.app.services.reconcile.run({ dryRun: true });
+    expect(run.mended.map(({ found }) => found).join()).toContain(price.id);
+  });
+});
+
+describe('a server whose key cannot see the customers', () => {
+  it('ends no subscription: not by a webhook, not by a call, not by a comparison', async () => {
+    const { id, key } = await subscribed();
+    const customer = await customerIdOf(server, id);
+    // Another account: the same API, and none of the objects.
+    const other = await startTestServer({ clock });
+    const bridge = await openStripeBridge(mockOf(other).fetch);
+    const wrong = await startTestServer({
+      clock,
+      uri: server.uri,
+      env: {
+        STRIPE_SECRET_KEY: 'sk_test_of_another_account',
+        STRIPE_WEBHOOK_SECRET: 'whsec_of_the_tests',
+        STRIPE_PRICE_PRO: 'price_pro',
+        STRIPE_API_BASE: bridge.url,
+      },
+    });
+    try {
+      const { inbox, reconcile } = wrong.app.services;
+      await inbox.receive({
+        id: 'evt_of_another_key',
+        type: 'customer.subscription.deleted',
+        payload: '{}',
+        livemode: null,
+        subject: { id: 'sub_1', customer },
+        isThin: false,
+        twinId: null,
+      });
+      await inbox.idle(10_000);
+      const event = await wrong.app.models.webhookEvents.findById('evt_of_another_key').lean();
+      expect(event).toMatchObject({
+        state: 'PENDING',
+        lastError: expect.stringContaining('STRIPE_SECRET_KEY'),
+      });
+      expect((await askCheckout(wrong, key)).status).toBe(400);
+      const cancelled = await wrong.gql(CANCEL_NOW, { key });
+      expect(cancelled).toMatchObject({ status: 502 });
+      expect(cancelled.errors[0]?.extensions.code).toBe('PAYMENT_PROVIDER_ERROR');
+      const run = await reconcile.run({ dryRun: false });
+      expect(run.stopReason).toContain('wrong account');
+      expect(await tierOfNextCall(wrong, key)).toBe('pro');
+      expect((await wrong.gql(GRACE, { key })).data.subscription.status).toBe('ACTIVE');
+    } finally {
+      await wrong.stop();
+      await bridge.close();
+      await other.stop();
+    }
+  });
+});
