@@ -3,25 +3,33 @@ import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/di
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import { createErrorFormatter } from './directives/clientErrors.js';
+import { withoutSuggestions } from './directives/suggestions.js';
 import type { Context } from './resolvers/context.js';
 
 export const MAX_TOKENS = 20_000;
 const MAX_VALIDATION_ERRORS = 5;
 
-/** An Apollo Server as every endpoint here has it: bounded, without stack traces, its errors in our shape. */
+/**
+ * An Apollo Server as every endpoint here has it: bounded, without stack traces, its errors in our shape.
+ * @param deps.introspection whether clients may read the schema, by introspection or from errors
+ */
 export function createApollo(deps: {
   schema: GraphQLSchema;
   plugins: ApolloServerPlugin<Context>[];
+  introspection: boolean;
   log: Logger;
 }): ApolloServer<Context> {
-  const { schema, plugins, log } = deps;
+  const { schema, plugins, introspection, log } = deps;
+  const format = createErrorFormatter(log);
   return new ApolloServer<Context>({
     schema,
     // Apollo's hints for caches would wrap every resolver, to find out that nothing may be cached.
     plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
-    formatError: createErrorFormatter(log),
+    formatError: introspection
+      ? format
+      : (formatted, thrown) => withoutSuggestions(format(formatted, thrown)),
     includeStacktraceInErrorResponses: false,
-    introspection: true,
+    introspection,
     parseOptions: { maxTokens: MAX_TOKENS },
     // Enough to mend a document by; a hundred of them would be an answer of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },

@@ -9,6 +9,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, {
   type FastifyBaseLogger,
+  type FastifyReply,
   type FastifyRequest,
   type HTTPMethods,
   LogController,
@@ -23,6 +24,7 @@ import { createDocumentBounds } from './directives/documentBounds.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readOperationCosts } from './directives/operationCost.js';
 import { readRules } from './directives/rules.js';
+import { badInput } from './errors.js';
 import { createCollections, createModels, type Models } from './models/models.js';
 import { believedAddress } from './network.js';
 import { type Context, createContext } from './resolvers/context.js';
@@ -31,8 +33,10 @@ import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
+import { answerExpectations, answerMalformed } from './rest/malformedRequests.js';
 import { mockPages } from './rest/mockPages.js';
 import { mockPortal } from './rest/mockPortal.js';
+import { SANDBOX_POLICY, SWAGGER_POLICY, securityHeaders } from './rest/securityHeaders.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -75,6 +79,8 @@ export async function startApp(
   const services = createServices({ config, models, clock, log, ownUrl: () => url || undefined, publicUrl });
 
   const schema = buildSchema([...resolvers], config.catalogue);
+  const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
+  const handleError = createErrorHandler(log);
   const server = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -84,6 +90,12 @@ export async function startApp(
     childLoggerFactory: (logger) => logger,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
+    // What is wrong before there is a route is answered as everything else is.
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply.headers(security));
+    },
+    clientErrorHandler: answerMalformed(security),
+    http: { requireHostHeader: false },
     // Draft 7 words of OpenAPI that Ajv would refuse.
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
@@ -94,6 +106,7 @@ export async function startApp(
   const rules = readRules(schema);
   const apollo = createApollo({
     schema,
+    introspection: config.introspection,
     log,
     plugins: [
       ApolloServerPluginDrainHttpServer({ httpServer: server.server }),
@@ -110,6 +123,7 @@ export async function startApp(
     subgraph &&
     createApollo({
       schema: subgraph.schema,
+      introspection: config.introspection,
       log,
       plugins: [
         ApolloServerPluginLandingPageDisabled(),
@@ -125,8 +139,13 @@ export async function startApp(
   const ready = async () => (draining ? 'the server is stopping' : databaseProblem(connection));
 
   async function mountRoutes(): Promise<void> {
-    server.setErrorHandler(createErrorHandler(log));
+    server.setErrorHandler(handleError);
     server.setNotFoundHandler(notFoundHandler);
+    server.addHook('onRequest', async (request, reply) => {
+      reply.headers(security);
+      if (request.headers.host === undefined && request.raw.httpVersion !== '1.0')
+        throw badInput('Host', 'the header is missing');
+    });
     server.addHook('onResponse', async (request, reply) => {
       request.log.debug(
         { method: request.method, url: request.url, status: reply.statusCode, ms: reply.elapsedTime },
@@ -138,10 +157,19 @@ export async function startApp(
         origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
         exposedHeaders: EXPOSED_HEADERS,
         maxAge: 600,
+        // Its answer would be plain text.
+        strictPreflight: false,
       });
     }
-    await server.register(swagger, { openapi: OPENAPI });
-    await server.register(swaggerUi, { routePrefix: '/docs' });
+    if (config.openApiDocs) {
+      await server.register(swagger, { openapi: OPENAPI });
+      await server.register(swaggerUi, {
+        routePrefix: '/docs',
+        staticCSP: SWAGGER_POLICY,
+        // Else the page would send the description to a server of Swagger's.
+        uiConfig: { validatorUrl: null },
+      });
+    }
     await server.register(health({ ready }));
     await server.register(upgradePage(services));
     await server.register(billingRoutes({ services, authenticate }));
@@ -153,7 +181,10 @@ export async function startApp(
       await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));
       await server.register(mockPortal(mockStripe));
     }
-    mountGraphql('/graphql', ['GET', 'POST'], apollo);
+    mountGraphql('/graphql', ['POST'], apollo);
+    mountGraphql('/graphql', ['GET'], apollo, (_request, reply) => {
+      if (config.sandbox) reply.header('content-security-policy', SANDBOX_POLICY);
+    });
     if (subgraphApollo) {
       const checkGateway = createGatewayCheck(gatewaySecrets, services.guesses);
       mountGraphql('/subgraph', ['POST'], subgraphApollo, (request) =>
@@ -162,18 +193,23 @@ export async function startApp(
     }
   }
 
-  /** @param checkCaller throws for a request that shall not even be read */
+  /** @param before throws for a request that shall not even be read */
   function mountGraphql(
     url: string,
     method: HTTPMethods[],
     served: ApolloServer<Context>,
-    checkCaller: (request: FastifyRequest) => void = () => {},
+    before: (request: FastifyRequest, reply: FastifyReply) => void = () => {},
   ): void {
     server.route({
       url,
       method,
       schema: { hide: true },
-      onRequest: async (request) => checkCaller(request),
+      onRequest: async (request, reply) => {
+        // Apollo's handler makes a URL of it.
+        if (!URL.canParse(`${request.protocol}://${request.hostname}/`))
+          throw badInput('Host', 'the header is missing, or is no name of a host');
+        before(request, reply);
+      },
       preHandler: async ({ body, query }) => {
         checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
       },
@@ -189,6 +225,7 @@ export async function startApp(
   await mountRoutes();
   await services.start();
   await server.listen({ port: config.port, host: config.host });
+  answerExpectations(server.server, security);
   const address = server.server.address();
   const port = typeof address === 'object' && address ? address.port : config.port;
   url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;

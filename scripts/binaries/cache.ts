@@ -21,7 +21,7 @@ export async function cached({ program, cacheDir }: SourceContext): Promise<stri
 
 /** Same file system as the final place, so that the last step is one rename. Removed afterwards, also on failure. */
 export async function withIncoming<T>(cacheDir: string, work: (directory: string) => Promise<T>): Promise<T> {
-  await mkdir(cacheDir, { recursive: true });
+  await mkdir(cacheDir, { recursive: true, mode: 0o700 });
   await removeAbandoned(cacheDir);
   const directory = await mkdtemp(join(cacheDir, INCOMING_PREFIX));
   try {

@@ -34,7 +34,8 @@ export async function readOwner(file: string): Promise<Owner | undefined> {
 /** Replaces the file in one step, so that no reader ever sees half of it. */
 export async function writeOwner(file: string, owner: Owner): Promise<void> {
   const partial = `${file}.${process.pid}.tmp`;
-  await writeFile(partial, `${JSON.stringify(owner)}\n`);
+  // There is no access control: whoever knows the port may read everything.
+  await writeFile(partial, `${JSON.stringify(owner)}\n`, { mode: 0o600 });
   await rename(partial, file);
 }
 

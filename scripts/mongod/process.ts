@@ -1,7 +1,7 @@
 /**
  * One mongod on one data directory: started as a replica set of one, ended in order, never left behind.
  */
-import { mkdir, open, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../binaries/source.js';
@@ -50,6 +50,8 @@ const POLL_INTERVAL_MS = 20;
 /** Between two attempts to take a lock whose holder we cannot see (another container on the same volume). */
 const LOCK_RETRY_MS = 250;
 const EXIT_CODE_WAIT_MS = 1_000;
+/** Of directories: the data holds every secret. */
+const OWNER_ONLY = 0o700;
 const DEFAULT_CACHE_GB = 0.25;
 const OPLOG_MB = 256;
 /** A killed server leaves its transaction open; for the default of 60 s nobody else could write what it had touched. */
@@ -63,7 +65,9 @@ const MAX_TRANSACTION_SECONDS = 3;
  */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const files = filesIn(options.dataDir);
-  await mkdir(files.data, { recursive: true });
+  await mkdir(files.data, { recursive: true, mode: OWNER_ONLY });
+  // A version before this one made it readable by everyone. Some volumes know no modes.
+  await chmod(files.data, OWNER_ONLY).catch(() => {});
 
   const deadline = Date.now() + PREVIOUS_EXIT_MS;
   const log = onceEach(options.log);

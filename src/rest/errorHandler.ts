@@ -3,6 +3,10 @@ import type { Logger } from 'pino';
 import { expectedFailure } from '../directives/clientErrors.js';
 import { ErrorCode } from '../errors.js';
 
+/** Of what a message quotes of a request. */
+const MAX_PATH_LENGTH = 200;
+const MAX_MESSAGE_LENGTH = 500;
+
 interface ErrorBody {
   code: string;
   message: string;
@@ -22,7 +26,8 @@ export function createErrorHandler(log: Logger) {
 
 /** For paths that do not exist. */
 export function notFoundHandler(request: FastifyRequest, reply: FastifyReply) {
-  const message = `There is no ${request.method} ${request.url.split('?', 1)[0]}; see /docs for REST, POST /graphql for GraphQL`;
+  const path = (request.url.split('?', 1)[0] ?? '').slice(0, MAX_PATH_LENGTH);
+  const message = `There is no ${request.method} ${path}; GraphQL is at POST /graphql, REST under /v1/billing`;
   return reply.status(404).send(shape(request, 404, { code: ErrorCode.NOT_FOUND, message, details: {} }));
 }
 
@@ -41,7 +46,7 @@ function describe(
     return {
       status: statusCode,
       headers: {},
-      body: { code: ErrorCode.BAD_USER_INPUT, message, details: {} },
+      body: { code: ErrorCode.BAD_USER_INPUT, message: message.slice(0, MAX_MESSAGE_LENGTH), details: {} },
     };
   }
   log.error({ err: thrown }, 'a request failed');
@@ -50,7 +55,7 @@ function describe(
 }
 
 function shape(request: FastifyRequest, status: number, { code, message, details }: ErrorBody) {
-  if (/^\/(graphql|subgraph)\b/.test(request.url)) {
+  if (/^\/(graphql|subgraph)(?![^/?])/.test(request.url)) {
     return { errors: [{ message, extensions: { ...details, code, http: { status } } }] };
   }
   return { error: { code, message, ...details } };

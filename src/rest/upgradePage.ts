@@ -10,7 +10,8 @@ export function upgradePage({ tiers }: { tiers: Tiers }): FastifyPluginAsync {
   };
 }
 
-const CSP = "default-src 'none'; style-src 'unsafe-inline'";
+const CSP =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const number = new Intl.NumberFormat('en');
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -202,6 +202,20 @@ it('a mongod that cannot start is reported with its own last words', async () =>
   await expect(startMongod({ binary: broken, dataDir, log: () => {} })).rejects.toThrow(
     /exit code 14[\s\S]*mongod\.log:\n {2}no space on this disk/,
   );
+});
+
+it('makes nothing that others than its owner can read, also in a directory of a version that did', async () => {
+  dataDir = join(dataDir, 'new');
+  await mkdir(join(dataDir, 'mongo'), { recursive: true, mode: 0o755 });
+  await start();
+  const modeOf = async (name: string) => ((await stat(join(dataDir, name))).mode & 0o777).toString(8);
+  expect(await modeOf('mongo')).toBe('700');
+  expect([await modeOf('mongod.json'), await modeOf('mongod.log')]).toEqual(['600', '600']);
+  await Promise.all(cleanups.map((cleanup) => cleanup()));
+  cleanups = [];
+  await rm(dataDir, { recursive: true });
+  await start();
+  expect([await modeOf(''), await modeOf('mongo')]).toEqual(['700', '700']);
 });
 
 it('listens on 127.0.0.1 only', async () => {
