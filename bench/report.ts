@@ -9,6 +9,8 @@ export interface Row {
   p99Ms?: number;
   /** The server's processor time for one of them. */
   cpuMs?: number;
+  /** Of one answer. */
+  bytes?: number;
   /** Calls admitted past the limit. */
   overshoot?: number;
   /** Calls that were answered with success, and are not stored. */
@@ -74,6 +76,7 @@ const COLUMNS: Column[] = [
   { title: () => 'p50 ms', cell: ({ p50Ms }) => p50Ms?.toFixed(1) },
   { title: () => 'p99 ms', cell: ({ p99Ms }) => p99Ms?.toFixed(1) },
   { title: () => 'CPU ms', cell: ({ cpuMs }) => cpuMs?.toFixed(2) },
+  { title: () => 'bytes', cell: ({ bytes }) => whole(bytes) },
   { title: () => 'overshoot', cell: ({ overshoot }) => whole(overshoot) },
   { title: () => 'lost calls', cell: ({ lost }) => whole(lost) },
 ];

@@ -15,12 +15,15 @@ export const OPERATOR_KEY = 'operator-key-of-the-bench-0123456789';
 /**
  * Our server, built and started as `npm start` does it.
  * @param stripe settings of Stripe's that are other than the mock inside the server
+ * @param nodeOptions e.g. how much memory it may use
  */
 export async function startOurServer(
   mongodbUri: string,
   stripe: Record<string, string> = { STRIPE_MOCK_MODE: 'true' },
+  nodeOptions: readonly string[] = [],
 ): Promise<BenchServer> {
   const server = await spawnServer({
+    NODE_OPTIONS: nodeOptions.join(' '),
     NODE_ENV: 'production',
     ...stripe,
     LOG_LEVEL: 'warn',

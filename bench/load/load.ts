@@ -6,6 +6,8 @@ export interface LoadPlan {
   requests: LoadRequest[];
   /** How long, in seconds; or how many requests in all. */
   until: { seconds: number } | { requests: number };
+  /** Whether it goes on although connections fail: a server that defends itself cuts them. */
+  persistent?: boolean;
 }
 
 /** A load that does not wait for answers. */

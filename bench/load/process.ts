@@ -7,14 +7,14 @@ const TIMEOUT_S = 30;
 /** How late it may notice that all requests were answered. */
 const SAMPLE_MS = 20;
 
-async function run({ url, connections, requests, until }: LoadPlan): Promise<LoadResult> {
+async function run({ url, connections, requests, until, persistent }: LoadPlan): Promise<LoadResult> {
   let connection = 0;
   const result = await autocannon({
     url,
     connections,
     timeout: TIMEOUT_S,
     // A server that was killed is not asked again and again.
-    bailout: connections,
+    ...(!persistent && { bailout: connections }),
     ...('seconds' in until ? { duration: until.seconds } : { amount: until.requests, sampleInt: SAMPLE_MS }),
     setupClient(client) {
       const share = shareOf(requests, connection++, connections);

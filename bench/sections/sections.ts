@@ -2,6 +2,7 @@ import type { Section } from '../bench.js';
 import { admission } from './admission.js';
 import { exact } from './exact.js';
 import { growth } from './growth.js';
+import { hostile } from './hostile.js';
 import { http } from './http.js';
 import { library } from './library.js';
 import { usageEvents } from './usageEvents.js';
@@ -16,6 +17,7 @@ export const SECTIONS = {
   events: usageEvents,
   webhooks,
   growth,
+  hostile,
 } satisfies Record<string, Section>;
 
 export type SectionName = keyof typeof SECTIONS;

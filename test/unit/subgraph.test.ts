@@ -118,6 +118,16 @@ describe('the supergraph', () => {
     );
   });
 
+  it('keeps the costs, for routers that bound operations by them', () => {
+    const supergraph = compose(subgraph.sdl);
+    expect(supergraph).toMatch(
+      /invoices\([^)]*\): BillingInvoiceConnection! @cost\(weight: 5000\) @listSize\(/,
+    );
+    expect(supergraph).toMatch(
+      /memories\(.*slicingArguments: \["first"\], sizedFields: \["edges"\], requireOneSlicingArgument: false/s,
+    );
+  });
+
   it('has no subscription root, and billing’s subscription as a type', () => {
     const supergraph = compose(subgraph.sdl);
     expect(supergraph).toMatch(/type BillingSubscription\s/);

@@ -4,9 +4,9 @@ export function packEmbedding(numbers: readonly number[]): Buffer {
 }
 
 export function unpackEmbedding(packed: Buffer | { buffer: Uint8Array }): Float64Array {
-  const bytes = Buffer.isBuffer(packed) ? packed : packed.buffer;
+  const { buffer, byteOffset, byteLength } = Buffer.isBuffer(packed) ? packed : packed.buffer;
   // Copied: the driver's buffers need not begin at a multiple of eight.
-  return new Float64Array(Uint8Array.from(bytes).buffer);
+  return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
 }
 
 /** @returns -1 to 1; 0 when either has no length */

@@ -37,7 +37,8 @@ export interface Memories {
   search(tenantId: string, wanted: Wanted & { first: number }): Promise<MemoryMatch[]>;
 }
 
-const SCAN_BATCH = 500;
+/** Of the longest embeddings these are 4 MB, which are compared without a pause. */
+const SCAN_BATCH = 64;
 const DUPLICATE_KEY = 11_000;
 const MAX_READ_BATCH = 500;
 
