@@ -33,6 +33,7 @@ import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
+import { takeJson } from './rest/jsonBody.js';
 import { answerExpectations, answerMalformed } from './rest/malformedRequests.js';
 import { mockPages } from './rest/mockPages.js';
 import { mockPortal } from './rest/mockPortal.js';
@@ -139,6 +140,9 @@ export async function startApp(
   const ready = async () => (draining ? 'the server is stopping' : databaseProblem(connection));
 
   async function mountRoutes(): Promise<void> {
+    takeJson(server, 'error');
+    // JSON is the only type, except for routes that say so.
+    server.removeContentTypeParser('text/plain');
     server.setErrorHandler(handleError);
     server.setNotFoundHandler(notFoundHandler);
     server.addHook('onRequest', async (request, reply) => {

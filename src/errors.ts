@@ -10,6 +10,8 @@ export enum ErrorCode {
   BAD_USER_INPUT = 'BAD_USER_INPUT',
   OPERATION_TOO_EXPENSIVE = 'OPERATION_TOO_EXPENSIVE',
   NOT_FOUND = 'NOT_FOUND',
+  PAYLOAD_TOO_LARGE = 'PAYLOAD_TOO_LARGE',
+  UNSUPPORTED_MEDIA_TYPE = 'UNSUPPORTED_MEDIA_TYPE',
   PAYMENT_PROVIDER_ERROR = 'PAYMENT_PROVIDER_ERROR',
   SERVICE_UNAVAILABLE = 'SERVICE_UNAVAILABLE',
   INTERNAL_SERVER_ERROR = 'INTERNAL_SERVER_ERROR',
@@ -24,6 +26,8 @@ const STATUS: Record<ErrorCode, number> = {
   BAD_USER_INPUT: 400,
   OPERATION_TOO_EXPENSIVE: 400,
   NOT_FOUND: 404,
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
   PAYMENT_PROVIDER_ERROR: 502,
   SERVICE_UNAVAILABLE: 503,
   INTERNAL_SERVER_ERROR: 500,
@@ -71,11 +75,14 @@ export function inputRejectedByGraphql(error: unknown): unknown {
   return isGraphqls ? new BillingError(ErrorCode.BAD_USER_INPUT, bounded(error.message)) : error;
 }
 
-/** graphql quotes what it rejects, however long it is. */
 const MAX_MESSAGE_LENGTH = 500;
+const SHOWN_END = 200;
 
+/** graphql quotes what it rejects, however long it is; the reason stands behind it. */
 export const bounded = (message: string): string =>
-  message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
+  message.length > MAX_MESSAGE_LENGTH
+    ? `${message.slice(0, MAX_MESSAGE_LENGTH - SHOWN_END)} … ${message.slice(-SHOWN_END)}`
+    : message;
 
 export interface ExpenseDetails {
   cost: number;
@@ -89,6 +96,25 @@ export const operationTooExpensive = (problem: string, details: ExpenseDetails) 
   new BillingError(ErrorCode.OPERATION_TOO_EXPENSIVE, `The operation is too expensive. ${problem}`, {
     ...details,
   });
+
+/** @param requestedBytes null: not known, as the body was sent without its length */
+export const payloadTooLarge = (limitBytes: number, requestedBytes: number | null) =>
+  new BillingError(
+    ErrorCode.PAYLOAD_TOO_LARGE,
+    requestedBytes === null
+      ? `The body has more than ${limitBytes} bytes, which is the most that is accepted`
+      : `The body has ${requestedBytes} bytes; at most ${limitBytes} are accepted`,
+    { limit: limitBytes, ...(requestedBytes !== null && { requested: requestedBytes }) },
+  );
+
+/** @param contentType null: none was sent */
+export const unsupportedMediaType = (contentType: string | null) =>
+  new BillingError(
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+    `The body must be sent with content-type: application/json; it came ${
+      contentType === null ? 'without a content-type' : `with ${contentType.slice(0, 100)}`
+    }`,
+  );
 
 export interface RateLimitDetails {
   limit: number;

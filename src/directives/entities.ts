@@ -1,4 +1,5 @@
 import { badInput } from '../errors.js';
+import { needGoodValue } from '../inputValues.js';
 import type { FieldRule } from './rules.js';
 
 /** An entity of a subgraph. */
@@ -38,6 +39,7 @@ function read(entities: EntityRules, representation: unknown, path: string): [st
   if (representation === null || typeof representation !== 'object') {
     throw badInput(path, 'must be an object with __typename and the key of an entity');
   }
+  needGoodValue(path, representation);
   const { __typename: type } = representation as Record<string, unknown>;
   const entity = typeof type === 'string' ? entities.get(type) : undefined;
   if (!entity || typeof type !== 'string') {
@@ -48,7 +50,7 @@ function read(entities: EntityRules, representation: unknown, path: string): [st
   if (typeof key !== 'string' || key === '' || key.length > MAX_KEY_LENGTH) {
     throw badInput(
       `${path}.${entity.key}`,
-      `is the key of ${type}: a text of 1 to ${MAX_KEY_LENGTH} characters`,
+      `must be a string of 1 to ${MAX_KEY_LENGTH} characters: it is the key of ${type}`,
     );
   }
   return [type, key];

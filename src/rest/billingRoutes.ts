@@ -1,9 +1,11 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { forbidden, unauthenticated } from '../errors.js';
+import { needGoodValue } from '../inputValues.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
 import type { Services } from '../services/services.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
+import { takeJson } from './jsonBody.js';
 import * as openApi from './openApi.js';
 
 declare module 'fastify' {
@@ -56,10 +58,8 @@ export function billingRoutes(deps: {
   return async (app) => {
     app.decorateRequest('tenantId', '');
     // A client that always names JSON as its type may still send nothing.
-    const parseJson = app.getDefaultJsonParser('error', 'error');
-    app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
-      body === '' ? done(null, null) : parseJson(request, body as string, done),
-    );
+    takeJson(app, 'null');
+    app.addHook('preValidation', async ({ body }) => needGoodValue('body', body));
     const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());
 
     app.post<{ Body: CheckoutBody }>(

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { expectedFailure } from '../directives/clientErrors.js';
-import { ErrorCode } from '../errors.js';
+import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } from '../errors.js';
 
 /** Of what a message quotes of a request. */
 const MAX_PATH_LENGTH = 200;
@@ -16,7 +16,7 @@ interface ErrorBody {
 /** Answers every failure outside GraphQL's execution: GraphQL's shape on its paths, `{error}` elsewhere. */
 export function createErrorHandler(log: Logger) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
-    const { status, headers, body } = describe(thrown, log);
+    const { status, headers, body } = describe(thrown, request, log);
     return reply
       .status(status)
       .headers(headers)
@@ -33,16 +33,17 @@ export function notFoundHandler(request: FastifyRequest, reply: FastifyReply) {
 
 function describe(
   thrown: FastifyError | Error,
+  request: FastifyRequest,
   log: Logger,
 ): { status: number; headers: Record<string, string>; body: ErrorBody } {
-  const expected = expectedFailure(thrown);
+  const expected = expectedFailure(thrown) ?? httpFailure(thrown as FastifyError, request);
   if (expected) {
     const { code, status, message, details, headers } = expected;
     return { status, headers, body: { code, message, details } };
   }
   const { statusCode = 500, message } = thrown as FastifyError;
   if (statusCode >= 400 && statusCode < 500) {
-    // Fastify's own: a body that is no JSON, is too large, does not fit the route's schema, has an unknown type.
+    // Fastify's own: a body that is not JSON or does not fit the route's schema, a path that cannot be decoded.
     return {
       status: statusCode,
       headers: {},
@@ -52,6 +53,17 @@ function describe(
   log.error({ err: thrown }, 'a request failed');
   const body = { code: ErrorCode.INTERNAL_SERVER_ERROR, message: 'Internal server error', details: {} };
   return { status: 500, headers: {}, body };
+}
+
+/** Errors of the HTTP layer that have a code of their own. */
+function httpFailure({ code }: FastifyError, request: FastifyRequest): BillingError | null {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const requested = Number(request.headers['content-length']);
+    return payloadTooLarge(request.routeOptions.bodyLimit, requested > 0 ? requested : null);
+  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return unsupportedMediaType(request.headers['content-type'] ?? null);
+  return null;
 }
 
 function shape(request: FastifyRequest, status: number, { code, message, details }: ErrorBody) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { needGoodValue } from '../inputValues.js';
 import { PAGE_STYLE } from '../services/stripe/mock/pages.js';
 
 /** A form of the pages carries a name or two; the clock's body is a few bytes. */
@@ -9,9 +10,20 @@ const STYLE_SOURCE = `'sha256-${createHash('sha256').update(PAGE_STYLE).digest('
 /** Forms, scripts and curl post with different types or none, and mostly nothing inside: bodies come as text. */
 export function takeForms(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) => {
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
     done(null, body);
   });
+  app.addHook('onRoute', (route) => {
+    route.bodyLimit = MAX_BODY_BYTES;
+  });
+  app.addHook('preValidation', async ({ params }) => needGoodValue('path', params));
+}
+
+/** @throws BAD_USER_INPUT for a value that is no text that can be stored */
+export function formField(body: unknown, name: string): string {
+  const value = new URLSearchParams(typeof body === 'string' ? body : '').get(name) ?? '';
+  needGoodValue(name, value);
+  return value;
 }
 
 export const openApi = (summary: string) => ({ tags: ['Mock mode'], summary, security: [] });

@@ -1,10 +1,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { badInput, forbidden, unauthenticated } from '../errors.js';
+import { needGoodValue } from '../inputValues.js';
 import { type MockStripe, StripeFault } from '../services/stripe/mock/index.js';
 import { checkoutPage, messagePage } from '../services/stripe/mock/pages.js';
 import type { MockTrigger } from '../services/stripe/mockTrigger.js';
-import { isWebUrl, openApi, show, takeForms } from './mockHtml.js';
+import { formField, isWebUrl, openApi, show, takeForms } from './mockHtml.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;
 
@@ -32,9 +33,7 @@ export function mockPages({ mockStripe, trigger, isOperator }: MockPagesDeps): F
   async function leave(request: FastifyRequest, reply: FastifyReply, how: 'complete' | 'decline') {
     const { sessionId } = sessionParams.parse(request.params);
     try {
-      const code = new URLSearchParams(typeof request.body === 'string' ? request.body : '').get(
-        'promotion_code',
-      );
+      const code = formField(request.body, 'promotion_code');
       const { redirectUrl } =
         how === 'complete'
           ? await checkout.complete(sessionId, code || null)
@@ -120,6 +119,7 @@ function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
   } catch {
     throw badInput('body', 'is not JSON');
   }
+  needGoodValue('body', json);
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

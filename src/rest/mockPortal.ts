@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type MockStripe, type PortalAction, StripeFault } from '../services/stripe/mock/index.js';
 import { messagePage } from '../services/stripe/mock/pages.js';
 import { portalPage } from '../services/stripe/mock/portalPage.js';
-import { openApi, show, takeForms } from './mockHtml.js';
+import { formField, openApi, show, takeForms } from './mockHtml.js';
 
 const sessionParams = z.object({ sessionId: z.string() });
 const MISSING = 'There is no such billing page.';
@@ -57,12 +57,11 @@ export function mockPortal({ portal }: Pick<MockStripe, 'portal'>): FastifyPlugi
 }
 
 function actionOf(kind: PortalAction['kind'], body: unknown): PortalAction {
-  const field = (name: string) => new URLSearchParams(typeof body === 'string' ? body : '').get(name) ?? '';
   switch (kind) {
     case 'switch':
-      return { kind, price: field('price') };
+      return { kind, price: formField(body, 'price') };
     case 'card':
-      return { kind, card: field('card') };
+      return { kind, card: formField(body, 'card') };
     default:
       return { kind };
   }

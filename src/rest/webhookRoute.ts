@@ -15,17 +15,13 @@ export function webhookRoute(deps: {
   return async (app) => {
     // The signature is over the bytes as they came.
     app.removeAllContentTypeParsers();
-    app.addContentTypeParser(
-      '*',
-      { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
-      (_request, body, done) => {
-        done(null, body);
-      },
-    );
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+      done(null, body);
+    });
     app.addHook('onError', async (_request, _reply, error) => {
       if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') deps.webhookRefusals.count('size');
     });
-    app.post('/v1/billing/webhook', { schema: OPENAPI }, async (request) => {
+    app.post('/v1/billing/webhook', { schema: OPENAPI, bodyLimit: MAX_BODY_BYTES }, async (request) => {
       if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
         deps.webhookRefusals.count('body');
         throw badInput('body', 'is empty');

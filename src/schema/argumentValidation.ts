@@ -1,6 +1,8 @@
 import { type ValidationError, validate } from 'class-validator';
+import { GraphQLID } from 'graphql';
 import { getMetadataStorage } from 'type-graphql';
 import { type BillingError, badInput } from '../errors.js';
+import { valueProblem } from '../inputValues.js';
 
 type Class = new () => object;
 
@@ -13,6 +15,9 @@ export type ArgumentValidation = (
 /** Of a list argument. */
 const MAX_ITEMS = 1_000;
 
+/** Ids of ours, of Stripe and of other services are shorter. */
+const MAX_ID_LENGTH = 255;
+
 interface Argument {
   /** The name of the argument; null: the class describes all arguments of the field. */
   name: string | null;
@@ -22,12 +27,15 @@ interface Argument {
 /**
  * type-graphql checks arguments when a resolver runs: by then the operation is charged, and earlier fields of a
  * mutation have run. This runs the same checks before, so that an operation with bad input is refused whole.
- * Arguments with `validate: false` are left to the service.
+ * Arguments with `validate: false` are left to the service, which rejects their items one by one.
  */
 export function createArgumentValidation(): ArgumentValidation {
   const { queries, mutations, inputTypes } = getMetadataStorage();
   const inputClasses = new Set<unknown>(inputTypes.map(({ target }) => target));
   const byCoordinate = new Map<string, Argument[]>();
+  /** Names of arguments. */
+  const ids = new Map<string, string[]>();
+  const leftToServices = new Map<string, string[]>();
   for (const [root, fields] of [
     ['Query', queries],
     ['Mutation', mutations],
@@ -39,7 +47,17 @@ export function createArgumentValidation(): ArgumentValidation {
         const type = param.getType() as Class;
         return inputClasses.has(type) ? [{ name: param.name, type }] : [];
       });
-      if (described.length > 0) byCoordinate.set(`${root}.${schemaName}`, described);
+      const coordinate = `${root}.${schemaName}`;
+      const named = params.flatMap((param) => (param.kind === 'arg' ? [param] : []));
+      byCoordinate.set(coordinate, described);
+      ids.set(
+        coordinate,
+        named.filter((param) => param.getType() === GraphQLID).map(({ name }) => name),
+      );
+      leftToServices.set(
+        coordinate,
+        named.filter(({ validateSettings }) => validateSettings === false).map(({ name }) => name),
+      );
     }
   }
 
@@ -56,7 +74,20 @@ export function createArgumentValidation(): ArgumentValidation {
     return made;
   }
 
+  /** What no constraint needs to say, as it holds for all texts, numbers and ids. */
+  function valueError(coordinate: string, args: Record<string, unknown>): BillingError | null {
+    for (const [name, value] of Object.entries(args)) {
+      if (leftToServices.get(coordinate)?.includes(name)) continue;
+      const wrong = valueProblem(value);
+      if (wrong) return badInput([name, ...wrong.path].join('.'), wrong.problem);
+    }
+    const tooLong = ids.get(coordinate)?.find((name) => String(args[name] ?? '').length > MAX_ID_LENGTH);
+    return tooLong ? badInput(tooLong, `must have at most ${MAX_ID_LENGTH} characters`) : null;
+  }
+
   return async (coordinate, args) => {
+    const wrongValue = valueError(coordinate, args);
+    if (wrongValue) return wrongValue;
     for (const { name, type } of byCoordinate.get(coordinate) ?? []) {
       const value = instance(type, name === null ? args : args[name]);
       if (Array.isArray(value) && (value.length === 0 || value.length > MAX_ITEMS)) {

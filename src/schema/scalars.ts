@@ -1,23 +1,80 @@
-import { GraphQLError, GraphQLScalarType, Kind, print } from 'graphql';
-import { GraphQLBigInt, GraphQLDateTime, GraphQLJSONObject } from 'graphql-scalars';
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
+import { GraphQLBigInt, GraphQLDateTime } from 'graphql-scalars';
+
+export { JsonObjectScalar } from './jsonObject.js';
+
+/** How much of a wrong value an error quotes. */
+const MAX_QUOTED = 60;
+const NOT_SCALAR = 'a list or an object';
 
 /**
  * Counts and bytes pass 2^31, so they are no Int. Inside they are numbers, which are exact to 2^53; the library's own
- * parsing makes bigints of them, or warns of a missing JSON patch.
+ * parsing makes bigints of them. Digits in a string are taken, too: JSON of many languages has no larger numbers.
  */
 export const BigIntScalar = new GraphQLScalarType<number>({
   ...GraphQLBigInt.toConfig(),
   serialize: wholeNumber,
   parseValue: wholeNumber,
-  parseLiteral: (node) => wholeNumber(node.kind === Kind.INT ? node.value : print(node)),
+  parseLiteral: (node) => wholeNumber(scalarOf(node)),
 });
 
 function wholeNumber(value: unknown): number {
-  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
-  if (Number.isSafeInteger(number)) return number as number;
-  throw new GraphQLError(`BigInt must be a whole number below 2^53, not ${String(value)}`);
+  const number = typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
+  // No -0.
+  if (Number.isSafeInteger(number)) return (number as number) + 0;
+  throw new GraphQLError(`BigInt must be a whole number from -(2^53 - 1) to 2^53 - 1, not ${quoted(value)}`);
 }
 
-/** Instants, RFC 3339 in UTC. */
-export const DateTimeScalar = GraphQLDateTime;
-export const JsonObjectScalar = GraphQLJSONObject;
+/** RFC 3339 without leap seconds. */
+const DATE_TIME =
+  /^(\d{4}-\d\d-\d\d)[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+const MIN_TIME_MS = Date.parse('0001-01-01T00:00:00.000Z');
+const MAX_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** Instants, RFC 3339 in UTC. Each can be printed again: the years 1 to 9999. */
+export const DateTimeScalar = new GraphQLScalarType<Date, string>({
+  ...GraphQLDateTime.toConfig(),
+  serialize(value) {
+    if (value instanceof Date) return value.toISOString();
+    throw new GraphQLError('DateTime can be made of a Date only');
+  },
+  parseValue: instant,
+  parseLiteral: (node) => instant(scalarOf(node)),
+});
+
+function instant(value: unknown): Date {
+  const [, day] = (typeof value === 'string' && DATE_TIME.exec(value)) || [];
+  if (day && isDay(day)) {
+    const date = new Date((value as string).toUpperCase());
+    if (date.getTime() >= MIN_TIME_MS && date.getTime() <= MAX_TIME_MS) return date;
+  }
+  throw new GraphQLError(
+    `DateTime must be an RFC 3339 date-time of the years 1 to 9999, such as 2026-11-26T10:15:30Z, not ${quoted(value)}`,
+  );
+}
+
+/** JavaScript takes 30 February for 2 March. */
+function isDay(day: string): boolean {
+  const date = new Date(`${day}T00:00:00.000Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
+}
+
+/** Never the whole of a long or nested value. */
+function quoted(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return NOT_SCALAR;
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
+}
+
+/** What a literal would be as a variable. */
+function scalarOf(node: ValueNode): unknown {
+  switch (node.kind) {
+    case Kind.FLOAT:
+      return Number(node.value);
+    case Kind.OBJECT:
+    case Kind.LIST:
+      return {};
+    default:
+      return 'value' in node ? node.value : null;
+  }
+}

@@ -9,7 +9,11 @@ export function unpackEmbedding(packed: Buffer | { buffer: Uint8Array }): Float6
   return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
 }
 
-/** @returns -1 to 1; 0 when either has no length */
+/** Sums of squares outside of these have overflowed, or lost too many digits. */
+const MIN_SQUARE = 1e-280;
+const MAX_SQUARE = 1e300;
+
+/** @returns -1 to 1, for finite numbers of any size; 0 when either has no length */
 export function cosine(a: Float64Array, b: Float64Array): number {
   let dot = 0;
   let squareA = 0;
@@ -21,5 +25,20 @@ export function cosine(a: Float64Array, b: Float64Array): number {
     squareA += x * x;
     squareB += y * y;
   }
-  return squareA === 0 || squareB === 0 ? 0 : dot / Math.sqrt(squareA * squareB);
+  if (isExact(squareA) && isExact(squareB)) {
+    // Rounding may lead past 1.
+    return Math.max(-1, Math.min(1, dot / (Math.sqrt(squareA) * Math.sqrt(squareB))));
+  }
+  const unitA = scaled(a);
+  const unitB = scaled(b);
+  return unitA && unitB ? cosine(unitA, unitB) : 0;
+}
+
+const isExact = (square: number): boolean => square > MIN_SQUARE && square < MAX_SQUARE;
+
+/** @returns the same direction, with 1 as the largest number; null: it has none */
+function scaled(numbers: Float64Array): Float64Array | null {
+  let largest = 0;
+  for (const number of numbers) largest = Math.max(largest, Math.abs(number));
+  return largest === 0 ? null : numbers.map((number) => number / largest);
 }

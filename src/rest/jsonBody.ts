@@ -1,0 +1,28 @@
+import type { FastifyInstance } from 'fastify';
+import { type BillingError, badInput } from '../errors.js';
+
+/**
+ * Reads JSON bodies.
+ * @param empty what a body of no bytes means: null, or an error
+ */
+export function takeJson(app: FastifyInstance, empty: 'null' | 'error'): void {
+  // A key "constructor" is data like any other: bodies are never merged into objects of ours.
+  const parseJson = app.getDefaultJsonParser('error', 'ignore');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return empty === 'null' ? done(null, null) : done(badInput('body', 'is empty'));
+    parseJson(request, body as string, (error, value) =>
+      error ? done(whyRejected(body as string)) : done(null, value),
+    );
+  });
+}
+
+/** Fastify's parser does not say whether it was the syntax or the key. */
+function whyRejected(body: string): BillingError {
+  try {
+    JSON.parse(body);
+    return badInput('body', 'must not have the key "__proto__"');
+  } catch {
+    return badInput('body', 'is not valid JSON');
+  }
+}
