@@ -4,6 +4,22 @@ export enum OutgoingEventType {
   TIER_CHANGED = 'tier.changed',
   SUBSCRIPTION_UPDATED = 'subscription.updated',
   USAGE_ALERT = 'usage.alert',
+  PAYMENT_SUCCEEDED = 'payment.succeeded',
+  PAYMENT_FAILED = 'payment.failed',
+  PAYMENT_ACTION_REQUIRED = 'payment.action_required',
+  INVOICE_FINALIZED = 'invoice.finalized',
+  INVOICE_VOIDED = 'invoice.voided',
+  INVOICE_UNCOLLECTIBLE = 'invoice.uncollectible',
+  CHECKOUT_COMPLETED = 'checkout.completed',
+  CHECKOUT_EXPIRED = 'checkout.expired',
+  CHECKOUT_PAYMENT_SUCCEEDED = 'checkout.payment_succeeded',
+  CHECKOUT_PAYMENT_FAILED = 'checkout.payment_failed',
+  SUBSCRIPTION_TRIAL_WILL_END = 'subscription.trial_will_end',
+  SUBSCRIPTION_PAUSED = 'subscription.paused',
+  SUBSCRIPTION_RESUMED = 'subscription.resumed',
+  SUBSCRIPTION_SCHEDULE_CHANGED = 'subscription.schedule_changed',
+  CHARGE_REFUNDED = 'charge.refunded',
+  CHARGE_DISPUTED = 'charge.disputed',
 }
 
 export enum WebhookEndpointStatus {

@@ -1,4 +1,5 @@
 import { Schema } from 'mongoose';
+import type { Announceable } from './unannounced.js';
 
 export enum WebhookEventStatus {
   PENDING = 'PENDING',
@@ -8,7 +9,7 @@ export enum WebhookEventStatus {
 }
 
 /** The inbox: each event that Stripe delivered, once, under its own id. */
-export interface WebhookEventDoc {
+export interface WebhookEventDoc extends Announceable {
   _id: string;
   type: string;
   /** JSON as it came: names and depth mean nothing to the database. */
@@ -47,6 +48,9 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
     claim: { type: String, default: null },
     receivedAt: { type: Date, required: true },
     endedAt: { type: Date, default: null },
+    // By what stores an event: the operator's systems are sent each once, when it is applied.
+    unannounced: Boolean,
+    announceRetry: Schema.Types.Mixed,
   },
   { collection: 'webhook_events', versionKey: false },
 );
@@ -56,6 +60,7 @@ const WAITING = { partialFilterExpression: { state: WebhookEventStatus.PENDING }
 webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 });
+webhookEventSchema.index({ state: 1, _id: 1 }, { partialFilterExpression: { unannounced: true } });
 // When payments failed, for the grace period.
 webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });

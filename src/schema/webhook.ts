@@ -9,7 +9,7 @@ import { IsHttpUrl } from './validators.js';
 registerEnumType(OutgoingEventType, {
   name: 'OutgoingEventType',
   description:
-    'What the operator’s own systems are told: `tier.changed`, `subscription.updated`, `usage.alert`.',
+    'What the operator’s own systems are sent. A value’s name in capitals is its type: `PAYMENT_FAILED` is `payment.failed`, `CHARGE_DISPUTED` is `charge.disputed`.',
 });
 registerEnumType(DeliveryStatus, {
   name: 'DeliveryStatus',
@@ -79,7 +79,7 @@ export class CreateWebhookEndpointInput {
 
   @Field(() => [OutgoingEventType], { nullable: true, description: 'Without it: all.' })
   @IsOptional()
-  @ArrayMaxSize(10)
+  @ArrayMaxSize(50)
   events?: OutgoingEventType[] | null;
 }
 

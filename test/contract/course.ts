@@ -3,6 +3,7 @@
  * since it remembers what it was told; the server reaches it over HTTP, by STRIPE_API_BASE.
  */
 import { randomUUID } from 'node:crypto';
+import type Stripe from 'stripe';
 import { expect } from 'vitest';
 import { readStripeSetupConfig } from '../../src/config.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
@@ -61,6 +62,9 @@ export async function runCourse(): Promise<StripeRequest[]> {
     await contracts(course);
     await accountPages(course);
     await usage(course);
+    await priceOutside(course);
+    await failedPayment(course);
+    await unlisted(course);
     await thinEvents(course);
     await reconcile(course);
     return requests;
@@ -210,6 +214,54 @@ async function usage(course: Course): Promise<void> {
   expect(await again({ status: UsageReportStatus.CANCELING })).toBe(UsageReportStatus.CANCELED);
 }
 
+async function priceOutside(course: Course): Promise<void> {
+  const { stripe } = course.harness;
+  const tenant = await subscriber(course, 'PRO');
+  const price = await stripe.prices.create({
+    product: (await stripe.products.create({ name: 'Other' })).id,
+    currency: 'usd',
+    unit_amount: 100,
+    recurring: { interval: 'month' },
+  });
+  const { items } = await stripe.subscriptions.retrieve(await subscriptionIdOf(course, tenant));
+  const item = items.data.find((one) => one.price.recurring?.usage_type !== 'metered');
+  await stripe.subscriptions.update(item?.subscription as string, {
+    items: [{ id: item?.id as string, price: price.id }],
+  });
+  await settled(course);
+}
+
+async function failedPayment(course: Course): Promise<void> {
+  const { stripe } = course.harness;
+  const tenant = await subscriber(course, 'PRO');
+  const id = await subscriptionIdOf(course, tenant);
+  const { customer } = await stripe.subscriptions.retrieve(id);
+  await stripe.customers.update(String(customer), { metadata: { mock_card: 'decline' } });
+  await stripe.subscriptions.update(id, {
+    billing_cycle_anchor: { type: 'now' },
+    proration_behavior: 'none',
+  });
+  await settled(course);
+  expect((await ask(course, '{ subscription { status } }', tenant.key)).subscription.status).toBe('PAST_DUE');
+}
+
+/** What is stored is not in Stripe's list: it is asked for by itself. */
+async function unlisted(course: Course): Promise<void> {
+  const tenant = await subscriber(course, 'PRO');
+  const { models, services } = course.server.app;
+  await models.billingSubscriptions.updateOne(
+    { _id: tenant.id },
+    { $set: { stripeSubscriptionId: 'sub_unlisted' } },
+  );
+  await services.inbox.receive(
+    thinOf(`evt_${randomUUID()}`, 'v1.customer.updated', {
+      id: (await models.billingCustomers.findById(tenant.id).lean())?.stripeCustomerId ?? '',
+      type: 'customer',
+    }),
+  );
+  await settled(course);
+}
+
 /** They name an object that has to be asked for whom it belongs to. */
 async function thinEvents(course: Course): Promise<void> {
   const { stripe } = course.harness;
@@ -236,6 +288,18 @@ async function thinEvents(course: Course): Promise<void> {
   await about('invoice.payment_succeeded', 'invoice', held.latest_invoice);
   await about('checkout.session.completed', 'checkout.session', session.id);
   await about('payment_method.attached', 'payment_method', held.default_payment_method);
+  const schedule = await stripe.subscriptionSchedules.create({ from_subscription: held.id });
+  const charge = await stripe.charges.create({
+    amount: 100,
+    currency: 'usd',
+    customer,
+    source: 'tok_createDispute',
+  });
+  const { data: events } = await stripe.events.list({ type: 'charge.dispute.created', limit: 1 });
+  await about('subscription_schedule.updated', 'subscription_schedule', schedule.id);
+  await about('charge.refunded', 'charge', charge.id);
+  const dispute = events[0]?.data.object as Stripe.Dispute | undefined;
+  await about('charge.dispute.created', 'dispute', dispute?.id);
   await about('billing.meter.error_report_triggered', 'billing.meter', 'mtr_1');
   await settled(course);
 }

@@ -14,6 +14,11 @@ export interface Newer {
 
 /** What an endpoint cannot do without and no request of ours shows. */
 export const NEEDED: Record<string, [name: string, value: string][]> = {
+  'POST /v1/charges': [
+    ['amount', '100'],
+    ['currency', 'usd'],
+    ['customer', 'any'],
+  ],
   'POST /v1/promotion_codes': [
     ['promotion[type]', 'coupon'],
     ['promotion[coupon]', 'any'],
@@ -69,6 +74,12 @@ const NO_URL = 'must be a URL';
 const NO_EMAIL = 'must be an e-mail address';
 
 export const STRICTER: readonly Stricter[] = [
+  ...['amount', 'currency', 'customer'].map((param) => ({
+    endpoint: 'POST /v1/charges',
+    kind: 'without' as const,
+    param,
+    reason: 'a charge is of an amount, and here of a customer',
+  })),
   {
     endpoint: 'POST /v1/billing/meter_event_adjustments',
     kind: 'without',

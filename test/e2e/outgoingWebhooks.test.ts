@@ -80,7 +80,7 @@ describe('the operator’s systems are told', () => {
     const { id, key } = await server.createTenant();
     await subscribe(server, key);
     await run();
-    expect(typesFor(id).sort()).toEqual(['subscription.updated', 'tier.changed']);
+    expect(typesFor(id)).toEqual(expect.arrayContaining(['subscription.updated', 'tier.changed']));
     const changed = received.find(({ event }) => event.type === 'tier.changed');
     expect(changed?.event.data).toEqual({ tenantId: id, from: 'FREE', to: 'PRO' });
     const updated = received.find(({ event }) => event.type === 'subscription.updated');

@@ -64,6 +64,7 @@ describe('a checkout', () => {
     expect(await harness.arrived()).toEqual([
       'customer.created',
       'payment_method.attached',
+      'invoice.finalized',
       'customer.subscription.created',
       'invoice.payment_succeeded',
       'invoice.paid',

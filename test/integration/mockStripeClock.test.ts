@@ -74,6 +74,7 @@ describe('a period that ends', () => {
       total: 2900,
     });
     expect(await types(START_MS / 1000)).toEqual([
+      'invoice.finalized',
       'customer.subscription.updated',
       'invoice.payment_succeeded',
       'invoice.paid',
@@ -155,6 +156,7 @@ describe('a payment that fails', () => {
       latest_invoice: { status: 'open', attempt_count: 4, next_payment_attempt: null },
     });
     expect(await types(START_MS / 1000)).toEqual([
+      'invoice.finalized',
       'customer.subscription.updated',
       'invoice.payment_failed',
       'invoice.payment_failed',

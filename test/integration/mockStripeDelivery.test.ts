@@ -108,7 +108,11 @@ describe('the list of events', () => {
     await subscribe(harness);
     const list = async (params: object) =>
       (await stripe.events.list(params)).data.map(({ type }) => type).sort();
-    expect(await list({ type: 'invoice.*' })).toEqual(['invoice.paid', 'invoice.payment_succeeded']);
+    expect(await list({ type: 'invoice.*' })).toEqual([
+      'invoice.finalized',
+      'invoice.paid',
+      'invoice.payment_succeeded',
+    ]);
     expect(await list({ types: ['customer.created', 'invoice.paid'] })).toEqual([
       'customer.created',
       'invoice.paid',

@@ -51,6 +51,7 @@ describe('a change of price', () => {
       billing_reason: 'subscription_update',
     });
     expect(await harness.arrived()).toEqual([
+      'invoice.finalized',
       'customer.subscription.updated',
       'invoice.payment_succeeded',
       'invoice.paid',

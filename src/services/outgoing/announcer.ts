@@ -2,6 +2,7 @@ import type { ClientSession, Collection } from 'mongoose';
 import { Types } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
+import { ofCustomers } from '../../models/billingCustomer.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import {
@@ -15,7 +16,9 @@ import {
 import type { TenantDoc } from '../../models/tenant.js';
 import type { Announceable } from '../../models/unannounced.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
+import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { isDatabaseAway } from '../databaseErrors.js';
+import { newsOf } from '../stripe/outgoingEvent.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
 /**
@@ -56,7 +59,7 @@ export function createAnnouncer(deps: {
 
   /** @returns whether the event was made; one that cannot be made is tried again later */
   async function attempt(
-    kind: 'tenant' | 'alert',
+    kind: 'tenant' | 'alert' | 'event',
     id: string,
     documents: readonly Collection[],
     make: () => Promise<void>,
@@ -198,6 +201,39 @@ export function createAnnouncer(deps: {
     });
   }
 
+  /** Of Stripe's events, each once, when it is applied. What had no effect here, or is no tenant's, is not passed on. */
+  async function announceStripeEvent({ _id }: Pick<WebhookEventDoc, '_id'>): Promise<void> {
+    await models.connection.transaction(async (session) => {
+      const event = await models.webhookEvents
+        .findOneAndUpdate(
+          { _id, ...UNANNOUNCED },
+          { $unset: { unannounced: 1, announceRetry: 1 } },
+          { session },
+        )
+        .lean<WebhookEventDoc>();
+      if (event?.state !== WebhookEventStatus.APPLIED || !event.lane) return;
+      const customerId = event.lane.slice(event.lane.indexOf(':') + 1);
+      const customer = await models.billingCustomers
+        .findOne(ofCustomers(customerId), { _id: 1 }, { session })
+        .lean<{ _id: string }>();
+      const news = customer && newsOf(event, customer._id);
+      if (news) await queue([news], session);
+    });
+  }
+
+  const endedStripeEvents = () =>
+    models.webhookEvents
+      .find(
+        {
+          ...UNANNOUNCED,
+          state: { $in: [WebhookEventStatus.APPLIED, WebhookEventStatus.IGNORED] },
+          ...due(),
+        },
+        { _id: 1 },
+      )
+      .limit(PAGE)
+      .lean<{ _id: string }[]>();
+
   /** A grace period ends without a write: tenants in one are looked at each time. */
   async function changedTenants(): Promise<Set<string>> {
     const [tenants, subscriptions, inGrace] = await Promise.all([
@@ -255,7 +291,12 @@ export function createAnnouncer(deps: {
         .lean<UsageAlertDoc[]>();
       for (const alert of alerts)
         await attempt('alert', alert._id, [models.usageAlerts.collection], () => announceAlert(alert));
-      return tenantIds.size + alerts.length;
+      const events = await endedStripeEvents();
+      for (const event of events)
+        await attempt('event', event._id, [models.webhookEvents.collection], () =>
+          announceStripeEvent(event),
+        );
+      return tenantIds.size + alerts.length + events.length;
     },
   };
 }

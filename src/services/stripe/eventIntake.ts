@@ -6,6 +6,7 @@ import type { Models } from '../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { createGroupCommit } from '../admission/groupCommit.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
+import { isNews } from './outgoingEvent.js';
 import type { ReceivedEvent } from './receivedEvent.js';
 import type { Refusals } from './refusals.js';
 
@@ -165,8 +166,9 @@ export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean 
       ? { state: WebhookEventStatus.IGNORED, endedAt: now }
       : { state: WebhookEventStatus.PENDING, endedAt: null };
   const target = { lane, object, reason };
+  const news = lane !== null && isNews(type) ? { unannounced: true as const } : {};
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
-  return { _id: id, type, payload, twinId, ...target, ...waiting, ...fate };
+  return { _id: id, type, payload, twinId, ...target, ...waiting, ...fate, ...news };
 }
 
 /** What makes an event that has ended wait as if it had just come. */

@@ -20,6 +20,9 @@ export type LaneKind =
   | 'subscription'
   | 'invoice'
   | 'checkout'
+  | 'schedule'
+  | 'charge'
+  | 'dispute'
   | 'paymentMethod'
   | 'meterErrors';
 
@@ -41,15 +44,41 @@ const RULES: readonly Rule[] = [
     via: 'customer',
   },
   {
-    types: ['created', 'updated', 'deleted', 'paused', 'resumed'].map(
+    types: ['created', 'updated', 'deleted', 'paused', 'resumed', 'trial_will_end'].map(
       (what) => `customer.subscription.${what}`,
     ),
     prefix: 'customer.subscription.',
     lane: 'customer',
     via: 'subscription',
   },
-  { types: ['invoice.payment_succeeded', 'invoice.payment_failed'], lane: 'customer', via: 'invoice' },
-  { types: ['checkout.session.completed'], lane: 'customer', via: 'checkout' },
+  {
+    types: [
+      'payment_succeeded',
+      'payment_failed',
+      'payment_action_required',
+      'finalized',
+      'voided',
+      'marked_uncollectible',
+    ].map((what) => `invoice.${what}`),
+    lane: 'customer',
+    via: 'invoice',
+  },
+  {
+    types: ['completed', 'expired', 'async_payment_succeeded', 'async_payment_failed'].map(
+      (what) => `checkout.session.${what}`,
+    ),
+    lane: 'customer',
+    via: 'checkout',
+  },
+  {
+    types: ['created', 'updated', 'released', 'canceled', 'completed', 'aborted', 'expiring'].map(
+      (what) => `subscription_schedule.${what}`,
+    ),
+    lane: 'customer',
+    via: 'schedule',
+  },
+  { types: ['charge.refunded'], lane: 'customer', via: 'charge' },
+  { types: ['charge.dispute.created'], lane: 'customer', via: 'dispute' },
   { types: ['payment_method.attached'], lane: 'card', via: 'paymentMethod' },
 ];
 
@@ -73,7 +102,10 @@ export function targetOf(event: ReceivedEvent, isLive: boolean | null = null): E
   );
   if (!rule) return { lane: null, object: id, reason: `events of type ${type} have no effect` };
   if (rule.via === 'customer') return target('customer', id, id);
-  return isThin ? target(rule.via, id, id) : target(rule.lane, idOf(subject.customer), id);
+  if (isThin) return target(rule.via, id, id);
+  // A dispute names its charge, and no customer.
+  if (rule.via === 'dispute') return target('charge', idOf(subject.charge), id);
+  return target(rule.lane, idOf(subject.customer), id);
 }
 
 /** An event of test mode while the key is a live one, or the other way round. */

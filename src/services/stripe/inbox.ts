@@ -5,9 +5,10 @@ import type { Models } from '../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
 import type { LaneEffect } from './laneEffects.js';
-import { createLanelessEvents, payloadText } from './lanelessEvents.js';
+import { createLanelessEvents } from './lanelessEvents.js';
 import { createLanes } from './lanes.js';
 import { createLaneWorker } from './laneWorker.js';
+import { payloadText } from './payloadText.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
 import { createRefusals, type Refusals } from './refusals.js';
 

@@ -58,6 +58,13 @@ export function createLaneEffect(deps: {
       }),
     invoice: (id) => passOn('customer', () => customerOf(stripe.invoices.retrieve(id))),
     checkout: (id) => passOn('customer', () => customerOf(stripe.checkout.sessions.retrieve(id))),
+    schedule: (id) => passOn('customer', () => customerOf(stripe.subscriptionSchedules.retrieve(id))),
+    charge: (id) => passOn('customer', () => customerOf(stripe.charges.retrieve(id))),
+    dispute: (id) =>
+      passOn('customer', async () => {
+        const { charge } = await stripe.disputes.retrieve(id);
+        return customerOf(stripe.charges.retrieve(idOf(charge) ?? ''));
+      }),
     meterErrors: noteMeterErrors,
     paymentMethod: (id) => passOn('card', () => customerOf(stripe.paymentMethods.retrieve(id))),
   };

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.js';
 import type { Models } from '../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { documentOf } from './eventIntake.js';
+import { payloadText } from './payloadText.js';
 import { readEvent } from './receivedEvent.js';
 
 /**
@@ -96,7 +97,3 @@ function presentForm(
     return { payload, lastError, state: WebhookEventStatus.FAILED, endedAt: new Date(nowMs) };
   }
 }
-
-/** The JSON of an event, whatever version stored it. */
-export const payloadText = (payload: unknown): string =>
-  typeof payload === 'string' ? payload : JSON.stringify(payload ?? null);

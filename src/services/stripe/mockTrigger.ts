@@ -52,12 +52,13 @@ export function createMockTrigger(deps: {
   const heldBy = async (customer: string) =>
     (await stripe.subscriptions.list({ customer, limit: 1 })).data[0];
 
-  const subscribe = (customer: string, tenantId: string) =>
+  const subscribe = (customer: string, tenantId: string, terms: { trial_period_days?: number } = {}) =>
     stripe.subscriptions.create({
       customer,
       items: itemsToBuy(),
       default_payment_method: 'pm_card_visa',
       metadata: { tenant_id: tenantId },
+      ...terms,
     });
 
   const endHeld = async ({ customer }: Scene) => {
@@ -65,7 +66,47 @@ export function createMockTrigger(deps: {
     if (held) await stripe.subscriptions.cancel(held.id);
   };
 
-  const setCard = (customer: string, card: '' | 'decline') =>
+  const openSession = ({ customer, tenantId }: Scene) =>
+    stripe.checkout.sessions.create({
+      mode: 'subscription',
+      customer,
+      line_items: itemsToBuy(),
+      success_url: 'http://localhost/',
+      metadata: { tenant_id: tenantId },
+      subscription_data: { metadata: { tenant_id: tenantId } },
+    });
+
+  /** Days after the checkout the bank says how the payment ended: with a failed one the subscription is over. */
+  async function asyncPayment(scene: Scene, outcome: 'succeeded' | 'failed'): Promise<void> {
+    await endHeld(scene);
+    const { id } = await openSession(scene);
+    await mock.checkout.complete(id);
+    if (outcome === 'failed') await endHeld(scene);
+    await mock.happen(`checkout.session.async_payment_${outcome}`, 'checkout.session', id);
+  }
+
+  /** A schedule of the tenant's subscription, made if there is none. */
+  async function scheduleOf({ subscription }: Scene): Promise<string> {
+    const { id, schedule } = await subscription();
+    if (schedule) return typeof schedule === 'string' ? schedule : schedule.id;
+    return (await stripe.subscriptionSchedules.create({ from_subscription: id })).id;
+  }
+
+  const scheduleHappens = (what: string) => async (scene: Scene) =>
+    mock.happen(`subscription_schedule.${what}`, 'subscription_schedule', await scheduleOf(scene));
+
+  /** An invoice of the tenant's that is open, because its payment failed. */
+  async function openInvoice({ customer, subscription }: Scene): Promise<string> {
+    const held = await subscription();
+    await setCard(customer, 'decline');
+    const { latest_invoice: invoice } = await billNow(held);
+    return (typeof invoice === 'string' ? invoice : invoice?.id) ?? '';
+  }
+
+  const chargeOf = (customer: string, source?: string) =>
+    stripe.charges.create({ amount: 2_900, currency: 'usd', customer, ...(source && { source }) });
+
+  const setCard = (customer: string, card: '' | 'decline' | 'authenticate') =>
     stripe.customers.update(customer, { metadata: { mock_card: card } });
 
   const billNow = ({ id }: Stripe.Subscription) =>
@@ -74,17 +115,14 @@ export function createMockTrigger(deps: {
   const scenarios: Record<string, (scene: Scene) => Promise<unknown>> = {
     'checkout.session.completed': async (scene) => {
       await endHeld(scene);
-      const { customer, tenantId } = scene;
-      const session = await stripe.checkout.sessions.create({
-        mode: 'subscription',
-        customer,
-        line_items: itemsToBuy(),
-        success_url: 'http://localhost/',
-        metadata: { tenant_id: tenantId },
-        subscription_data: { metadata: { tenant_id: tenantId } },
-      });
-      await mock.checkout.complete(session.id);
+      await mock.checkout.complete((await openSession(scene)).id);
     },
+    'checkout.session.expired': async (scene) => {
+      await endHeld(scene);
+      await stripe.checkout.sessions.expire((await openSession(scene)).id);
+    },
+    'checkout.session.async_payment_succeeded': (scene) => asyncPayment(scene, 'succeeded'),
+    'checkout.session.async_payment_failed': (scene) => asyncPayment(scene, 'failed'),
     'customer.updated': ({ customer }) =>
       stripe.customers.update(customer, { description: 'Changed by a trigger' }),
     'customer.deleted': ({ customer }) => stripe.customers.del(customer),
@@ -118,6 +156,40 @@ export function createMockTrigger(deps: {
       await setCard(customer, 'decline');
       await billNow(held);
     },
+    'customer.subscription.trial_will_end': async (scene) => {
+      await endHeld(scene);
+      await subscribe(scene.customer, scene.tenantId, { trial_period_days: 2 });
+    },
+    'subscription_schedule.created': async (scene) => {
+      await endHeld(scene);
+      await scheduleOf(scene);
+    },
+    'subscription_schedule.updated': async (scene) =>
+      stripe.subscriptionSchedules.update(await scheduleOf(scene), { metadata: { changed: 'by a trigger' } }),
+    'subscription_schedule.released': async (scene) =>
+      stripe.subscriptionSchedules.release(await scheduleOf(scene)),
+    'subscription_schedule.canceled': async (scene) => {
+      await scheduleOf(scene);
+      await endHeld(scene);
+    },
+    'subscription_schedule.completed': scheduleHappens('completed'),
+    'subscription_schedule.aborted': scheduleHappens('aborted'),
+    'subscription_schedule.expiring': scheduleHappens('expiring'),
+    'invoice.finalized': async ({ customer, subscription }) => {
+      await setCard(customer, '');
+      await billNow(await subscription());
+    },
+    'invoice.payment_action_required': async ({ customer, subscription }) => {
+      const held = await subscription();
+      await setCard(customer, 'authenticate');
+      await billNow(held);
+    },
+    'invoice.voided': async (scene) => stripe.invoices.voidInvoice(await openInvoice(scene)),
+    'invoice.marked_uncollectible': async (scene) =>
+      stripe.invoices.markUncollectible(await openInvoice(scene)),
+    'charge.refunded': async ({ customer }) =>
+      stripe.refunds.create({ charge: (await chargeOf(customer)).id }),
+    'charge.dispute.created': ({ customer }) => chargeOf(customer, 'tok_createDispute'),
     'payment_method.attached': ({ customer }) => stripe.paymentMethods.attach('pm_card_visa', { customer }),
   };
 

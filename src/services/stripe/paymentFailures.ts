@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Models } from '../../models/models.js';
-import { payloadText } from './lanelessEvents.js';
+import { payloadText } from './payloadText.js';
 
 /** When payments failed, by what Stripe says, however late it is heard here. */
 export interface PaymentFailures {

@@ -28,6 +28,8 @@ export type ReconcilePhases = Record<ReconcilePhase, (run: ReconcileRunDoc) => P
 
 const PAGE = 100;
 const EVENTS_MS = 30 * 86_400_000;
+/** Types that one list of Stripe's events can name. */
+const MAX_TYPES = 20;
 const MAX_MENDED = 1_000;
 
 export function createReconcilePhases(deps: {
@@ -210,12 +212,9 @@ export function createReconcilePhases(deps: {
     async events(run) {
       const since = run.startedAt.getTime() - EVENTS_MS;
       const created = { gte: Math.floor(since / 1000) };
-      const page = await stripe.events.list({
-        types: [...EFFECTIVE_TYPES],
-        created,
-        limit: PAGE,
-        ...after(run.cursor),
-      });
+      const { list, after: from } = readEventsCursor(run.cursor);
+      const types = EFFECTIVE_TYPES.slice(list * MAX_TYPES, (list + 1) * MAX_TYPES);
+      const page = await stripe.events.list({ types, created, limit: PAGE, ...after(from) });
       const ids = page.data.map(({ id }) => id);
       const stored = await models.webhookEvents
         .find({ $or: [{ _id: { $in: ids } }, { twinId: { $in: ids } }] }, { twinId: 1 })
@@ -226,13 +225,24 @@ export function createReconcilePhases(deps: {
         await note(run, { kind: 'event', object: event.id, tenantId: null, found });
         if (!run.dryRun) await inbox.receive(readEvent(JSON.stringify(event)));
       }
-      const oldest = (page.data.at(-1)?.created ?? created.gte) * 1000;
-      return pageOf(page, seenIn(run) + ids.length, (run.startedAt.getTime() - oldest) / EVENTS_MS);
+      const lists = Math.ceil(EFFECTIVE_TYPES.length / MAX_TYPES);
+      const last = page.has_more ? page.data.at(-1) : undefined;
+      const oldestMs = (last?.created ?? created.gte) * 1000;
+      const done = (list + (run.startedAt.getTime() - oldestMs) / EVENTS_MS) / lists;
+      const next = last ? `${list}:${last.id}` : list + 1 < lists ? `${list + 1}:` : null;
+      return { seen: seenIn(run) + ids.length, cursor: next, done };
     },
   };
 }
 
 const seenIn = ({ seen, phase }: ReconcileRunDoc): number => seen[phase] ?? 0;
+
+/** Events are read list by list: `<which list>:<the last event seen>`. */
+function readEventsCursor(cursor: string | null): { list: number; after: string | null } {
+  if (!cursor) return { list: 0, after: null };
+  const colon = cursor.indexOf(':');
+  return { list: Number(cursor.slice(0, Math.max(colon, 0))), after: cursor.slice(colon + 1) || null };
+}
 
 const pageOf = (list: { data: { id: string }[]; has_more: boolean }, seen: number, done: number): Page => ({
   seen,

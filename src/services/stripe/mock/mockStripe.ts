@@ -10,6 +10,7 @@ import { createFailures, type InjectedFailure } from './failures.js';
 import { createIdempotency } from './http/idempotency.js';
 import { createServer } from './http/server.js';
 import { checkoutSessions } from './objects/checkoutSession.js';
+import { schedules } from './objects/schedule.js';
 import type { Change } from './operation.js';
 import { operations } from './resources/index.js';
 import { type SeededPrice, seedMeters, seedPrices } from './seed.js';
@@ -58,6 +59,8 @@ export interface MockStripe {
     /** @throws StripeFault for what cannot be done */
     act(sessionId: string, action: PortalAction): Promise<void>;
   };
+  /** Writes an event about an object as it is now, as if what leads to it had happened. @throws StripeFault */
+  happen(type: string, kind: 'checkout.session' | 'subscription_schedule', id: string): Promise<void>;
   /** Moves the mock's clock forward; renewals, trial ends, retries and endings follow in order. */
   advanceClock(seconds: number): Promise<{ now: Date }>;
   now(): Promise<Date>;
@@ -154,6 +157,13 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         await change((call) => actAtPortal(call, sessionId, action));
         log.info(`[MOCK] portal ${sessionId}: ${action.kind}`);
       },
+    },
+    async happen(type, kind, id) {
+      await change(async ({ tx, emit }) => {
+        const { body } =
+          kind === 'checkout.session' ? await tx.get(checkoutSessions, id) : await tx.get(schedules, id);
+        await emit(type, body);
+      });
     },
     async advanceClock(seconds) {
       if (!Number.isSafeInteger(seconds) || seconds < 0)

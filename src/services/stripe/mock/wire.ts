@@ -30,6 +30,42 @@ export type WebhookEndpointBody = Wire<Stripe.WebhookEndpoint>;
 export type CouponBody = Wire<Stripe.Coupon>;
 export type PromotionCodeBody = Wire<Stripe.PromotionCode>;
 export type DiscountBody = Wire<Stripe.Discount>;
+/** The part of a charge that is kept. */
+export type ChargeBody = Pick<
+  Wire<Stripe.Charge>,
+  | 'id'
+  | 'object'
+  | 'amount'
+  | 'amount_captured'
+  | 'amount_refunded'
+  | 'captured'
+  | 'created'
+  | 'currency'
+  | 'customer'
+  | 'description'
+  | 'disputed'
+  | 'livemode'
+  | 'metadata'
+  | 'paid'
+  | 'refunded'
+  | 'status'
+>;
+/** The part of a dispute that is kept. */
+export type DisputeBody = Pick<
+  Wire<Stripe.Dispute>,
+  | 'id'
+  | 'object'
+  | 'amount'
+  | 'charge'
+  | 'created'
+  | 'currency'
+  | 'evidence_details'
+  | 'is_charge_refundable'
+  | 'livemode'
+  | 'metadata'
+  | 'reason'
+  | 'status'
+>;
 export type MeterBody = Wire<Stripe.Billing.Meter>;
 export type MeterEventBody = Wire<Stripe.Billing.MeterEvent>;
 export type MeterSummaryBody = Wire<Stripe.Billing.MeterEventSummary>;

@@ -23,6 +23,10 @@ import { type UsageSpan, usageLines } from './usage.js';
 /** As long as Stripe leaves a renewal's invoice a draft. */
 const OPEN_TO_USAGE_S = 3_600;
 
+/** What a customer's metadata may say of its card. */
+const NEEDS_CONFIRMATION = 'authenticate';
+const FAILING_CARDS = ['decline', NEEDS_CONFIRMATION];
+
 export type Funds = 'good' | 'declined' | 'none';
 
 /** What a charge to the subscription's customer would meet. */
@@ -33,7 +37,7 @@ export async function fundsOf(
 ): Promise<Funds> {
   const chosen =
     idOf(body.default_payment_method) ?? idOf(customer.body.invoice_settings.default_payment_method);
-  if (customer.body.metadata.mock_card === 'decline') return 'declined';
+  if (FAILING_CARDS.includes(customer.body.metadata.mock_card ?? '')) return 'declined';
   if (!chosen) return 'none';
   const method = await tx.find(paymentMethods, chosen);
   // A card that was taken away from the customer pays no more.
@@ -94,9 +98,10 @@ export async function charge(
   subscription: StoredSubscription,
   terms: ChargeTerms,
 ): Promise<Charged> {
-  const { tx, nowS } = change;
+  const { tx, nowS, emit } = change;
   const written = await write(change, subscription, terms, mockId(invoices.prefix));
   const stored = await tx.insert(invoices, written.body.id, written.body, null);
+  await emit('invoice.finalized', stored.body);
   subscription.body.latest_invoice = stored._id;
   return { invoice: stored, paid: await collect(tx, stored, written.customer, subscription, nowS) };
 }
@@ -141,13 +146,14 @@ export async function finalize(
   stored: StoredInvoice,
   subscription: StoredSubscription,
 ): Promise<Charged> {
-  const { tx, nowS } = change;
+  const { tx, nowS, emit } = change;
   const { body: before, hidden } = stored;
   if (!hidden) throw new Error(`${before.id} is final already`);
   const lines = [...hidden.terms.lines, ...(await usageLines(tx, subscription, hidden.spans))];
   const written = await write(change, subscription, { ...hidden.terms, lines }, before.id);
   stored.body = { ...written.body, created: before.created };
   stored.hidden = null;
+  await emit('invoice.finalized', stored.body);
   return { invoice: stored, paid: await collect(tx, stored, written.customer, subscription, nowS) };
 }
 
@@ -229,7 +235,7 @@ export async function collectAgain(
 }
 
 /** Tells how the last try to collect an invoice ended. */
-export async function announcePayment({ emit }: Change, { body }: StoredInvoice): Promise<void> {
+export async function announcePayment({ tx, emit }: Change, { body }: StoredInvoice): Promise<void> {
   if (body.status === 'draft') return;
   if (body.status !== 'paid' && !body.attempted) {
     await emit('invoice.sent', body);
@@ -237,6 +243,9 @@ export async function announcePayment({ emit }: Change, { body }: StoredInvoice)
   }
   if (body.status !== 'paid') {
     await emit('invoice.payment_failed', body);
+    const payer = await tx.find(customers, idOf(body.customer) ?? '');
+    if (payer?.body.metadata.mock_card === NEEDS_CONFIRMATION)
+      await emit('invoice.payment_action_required', body);
     return;
   }
   await emit('invoice.payment_succeeded', body);

@@ -23,6 +23,12 @@ export async function renew(change: Change, stored: StoredSubscription): Promise
   await announcePayment(change, invoice);
 }
 
+export async function sayTrialEnds({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
+  stored.hidden.trialEndSaid = stored.body.trial_end ?? 0;
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.trial_will_end', stored.body);
+}
+
 /** Ends a trial: the paid cycle begins, unless there is nothing to pay with and the subscription says otherwise. */
 export async function endTrial(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, nowS, emit } = change;

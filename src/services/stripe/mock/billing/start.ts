@@ -6,6 +6,7 @@ import {
   buildItem,
   buildSubscription,
   type ItemTerms,
+  noticeOf,
   periodFrom,
   type StoredSubscription,
   type SubscriptionTerms,
@@ -15,6 +16,7 @@ import type { Change } from '../operation.js';
 import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { type Ending, planEnding } from './ending.js';
 import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
+import { sayTrialEnds } from './renewal.js';
 
 export interface StartTerms extends Omit<SubscriptionTerms, 'currency'> {
   items: ItemTerms[];
@@ -63,6 +65,7 @@ export async function startSubscription(
   if ((paid || sent) && body.status === 'incomplete') body.status = 'active';
   await tx.save(subscriptions, subscription);
   await emit('customer.subscription.created', body);
+  if ((noticeOf(body) ?? nowS + 1) <= nowS) await sayTrialEnds(change, subscription);
   await announcePayment(change, invoice);
   return { subscription, invoice };
 }

@@ -26,6 +26,8 @@ export interface SubscriptionHidden {
   /** When the latest invoice is tried again; when it is sent, by when it is to be paid. */
   retryAtS: number | null;
   pending: PendingLine[];
+  /** The end of the trial of which it was said that it is near. */
+  trialEndSaid?: number;
   /** From when the metered items count, by item, where that is after their making. */
   countedFromS?: Record<string, number>;
 }
@@ -40,11 +42,15 @@ export const subscriptions: Kind<SubscriptionBody, SubscriptionHidden> = {
     status,
     prices: items.data.map(({ price }) => price.id),
   }),
-  dueAt(body, { retryAtS }) {
+  dueAt(body, { retryAtS, trialEndSaid }) {
     const endings = [body.cancel_at];
     switch (body.status) {
       case 'trialing':
-        return earliest([...endings, body.trial_end]);
+        return earliest([
+          ...endings,
+          body.trial_end,
+          trialEndSaid === body.trial_end ? null : noticeOf(body),
+        ]);
       case 'active':
         return earliest([...endings, periodOf(body).end, retryAtS]);
       case 'past_due':
@@ -58,6 +64,12 @@ export const subscriptions: Kind<SubscriptionBody, SubscriptionHidden> = {
     }
   },
 };
+
+const TRIAL_NOTICE_S = 3 * 86_400;
+
+/** When it is said that the trial is about to end: three days before, or at once where it is shorter. */
+export const noticeOf = ({ trial_end: endS }: SubscriptionBody): number | null =>
+  endS === null ? null : endS - TRIAL_NOTICE_S;
 
 function earliest(moments: (number | null)[]): number | null {
   const known = moments.filter((moment) => moment !== null);

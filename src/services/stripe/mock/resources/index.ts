@@ -1,4 +1,5 @@
 import type { Operation } from '../operation.js';
+import { chargeOperations } from './charges.js';
 import { checkoutSessionOperations } from './checkoutSessions.js';
 import { couponOperations } from './coupons.js';
 import { customerOperations } from './customers.js';
@@ -27,6 +28,7 @@ export const operations: readonly Operation[] = [
   ...subscriptionOperations,
   ...subscriptionScheduleOperations,
   ...invoiceOperations,
+  ...chargeOperations,
   ...paymentMethodOperations,
   ...eventOperations,
   ...portalSessionOperations,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { recover } from '../billing/dunning.js';
 import { announcePayment, collectAgain } from '../billing/invoicing.js';
 import { previewInvoice } from '../billing/preview.js';
-import { cardDeclined, missingParameter } from '../http/errors.js';
+import { cardDeclined, invalidRequest, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
   expand,
@@ -47,6 +47,28 @@ const preview = z.strictObject({
   expand,
 });
 
+/** Closes an open invoice without a payment; a subscription that waited for it goes on. */
+const closing = (path: 'void' | 'mark_uncollectible', status: 'void' | 'uncollectible', type: string) =>
+  operation('POST', `/v1/invoices/:id/${path}`, z.strictObject({ expand }), async (call) => {
+    const { tx, nowS, emit } = call;
+    const invoice = await tx.get(invoices, call.id);
+    const { body } = invoice;
+    if (body.status !== 'open')
+      throw invalidRequest(`This invoice is ${body.status}; only an open one can be closed so.`, {
+        param: 'id',
+      });
+    body.status = status;
+    body.next_payment_attempt = null;
+    body.status_transitions[status === 'void' ? 'voided_at' : 'marked_uncollectible_at'] = nowS;
+    await tx.save(invoices, invoice);
+    await emit(type, body);
+    const id = idOf(body.parent?.subscription_details?.subscription) ?? '';
+    const subscription = await tx.get(subscriptions, id, 'subscription');
+    const waiting = ['past_due', 'unpaid'].includes(subscription.body.status);
+    if (waiting && subscription.body.latest_invoice === call.id) await recover(call, subscription);
+    return body;
+  });
+
 export const invoiceOperations = [
   operation('POST', '/v1/invoices/create_preview', preview, async (call, params) => {
     if (!params.subscription) throw missingParameter('subscription');
@@ -71,6 +93,8 @@ export const invoiceOperations = [
       return invoice.body;
     },
   ),
+  closing('void', 'void', 'invoice.voided'),
+  closing('mark_uncollectible', 'uncollectible', 'invoice.marked_uncollectible'),
   operation(
     'GET',
     '/v1/invoices',
