@@ -46,6 +46,7 @@ import { buildSubgraph } from './schema/subgraph.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { apiKeyOf } from './services/identity/caller.js';
 import { createGatewayCheck } from './services/identity/gatewaySecret.js';
+import { createWorkGate } from './services/limits/workGate.js';
 
 /** A server that can be started and stopped. */
 export interface App {
@@ -103,7 +104,9 @@ export async function startApp(
   const validateArguments = createArgumentValidation();
   const { authenticator, limits } = services;
   const { maxOperationCost } = config;
-  const guards = { limits, authenticator, validateArguments, maxOperationCost, clock, log };
+  // Shared by both endpoints: they share the process.
+  const workGate = createWorkGate({ maxUnits: maxOperationCost });
+  const guards = { limits, authenticator, validateArguments, maxOperationCost, workGate, clock, log };
   const rules = readRules(schema);
   const apollo = createApollo({
     schema,
@@ -218,7 +221,8 @@ export async function startApp(
         checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
       },
       handler: fastifyApolloHandler(served, {
-        context: async (request) => createContext(services, request.headers, clientAddress(request)),
+        context: async (request, reply) =>
+          createContext(services, request.headers, clientAddress(request), reply.raw),
       }),
     });
   }

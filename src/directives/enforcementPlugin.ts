@@ -6,6 +6,7 @@ import { type BillingError, badInput, operationTooExpensive, serviceUnavailable 
 import type { Authenticator } from '../services/identity/authenticator.js';
 import type { Principal } from '../services/identity/principal.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
+import type { WorkGate } from '../services/limits/workGate.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { demandOf } from './demand.js';
@@ -22,10 +23,17 @@ export interface EnforcedContext {
   readonly startedAtMs: number;
   readonly apiKey: string | null;
   readonly address: string;
+  /** Calls it when the response has left, or its client has gone. */
+  whenAnswered(then: () => void): void;
   principal: Principal | null;
   grant: Grant | null;
 }
 
+/**
+ * Units of work: a larger operation waits until the others leave room for it. What a person does to pay costs less, mostly
+ * for its requests to Stripe.
+ */
+const LARGE_COST = 25_000;
 /** Operations that wait for their decision: past it the database is too slow, and callers are better told so. */
 const MAX_DECIDING = 5_000;
 
@@ -42,6 +50,8 @@ export interface EnforcementPluginOptions {
   costs: OperationCosts;
   /** What one operation may cost, in their units. */
   maxOperationCost: number;
+  /** Of the operations that are large. */
+  workGate: WorkGate;
   /** What `_entities` may fetch, where the schema has it. */
   entities?: EntityRules;
   limits: TenantLimits;
@@ -61,7 +71,7 @@ export interface EnforcementPluginOptions {
  * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, costs, maxOperationCost, entities, limits } = deps;
+  const { schema, rules, costs, maxOperationCost, workGate, entities, limits } = deps;
   const { authenticator, validateArguments, clock, log, statusInBody } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
@@ -89,6 +99,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       if (fault) throw fault;
       rule.check?.(args, clock.now());
     }
+    if (plan.work && plan.work.cost > LARGE_COST)
+      context.whenAnswered(await workGate.enter(callerOf(context), plan.work.cost));
     await take(plan, context);
   }
 
@@ -161,6 +173,11 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       await end(requestContext, true);
     },
   };
+}
+
+function callerOf({ principal, address }: EnforcedContext): string {
+  if (!principal) return `address ${address}`;
+  return principal.kind === 'tenant' ? `tenant ${principal.tenantId}` : principal.kind;
 }
 
 const hasData = ({ response }: GraphQLRequestContext<EnforcedContext>): boolean =>

@@ -37,6 +37,8 @@ export type OperationCosts = ReadonlyMap<string, FieldCost>;
 /** What `field.extensions.work` may add to the directives `@cost` and `@listSize`. */
 export type WorkExtension = Partial<Pick<FieldCost, 'weightOf' | 'itemsOf' | 'maxItems'>>;
 
+/** It is resolved in one go, during which the server answers nobody. */
+const INTROSPECTION_WEIGHT = 2;
 const PLAIN: FieldCost = {
   weight: 1,
   weightOf: null,
@@ -58,8 +60,11 @@ export function readOperationCosts(schema: GraphQLSchema): OperationCosts {
       costs.set(`${type.name}.${field.name}`, readField(schema, field));
     }
   }
-  for (const [coordinate, sizes] of introspectionSizes(schema)) {
-    costs.set(coordinate, { ...PLAIN, assumedSize: sizes });
+  for (const [coordinate, cost] of costs) {
+    if (coordinate.startsWith('__')) costs.set(coordinate, { ...cost, weight: INTROSPECTION_WEIGHT });
+  }
+  for (const [coordinate, assumedSize] of introspectionSizes(schema)) {
+    costs.set(coordinate, { ...PLAIN, weight: INTROSPECTION_WEIGHT, assumedSize });
   }
   for (const { name } of [SchemaMetaFieldDef, TypeMetaFieldDef]) {
     costs.set(`${schema.getQueryType()?.name}.${name}`, PLAIN);

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { GraphQLResolveInfo } from 'graphql';
 import { badInput, forbidden } from '../errors.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
@@ -15,12 +15,19 @@ export interface Context {
   /** As the client sent it; null: none. */
   readonly apiKey: string | null;
   readonly address: string;
+  /** Calls it when the response has left, or its client has gone; at once, if that has happened. */
+  whenAnswered(then: () => void): void;
   /** Set before anything runs. */
   principal: Principal | null;
   grant: Grant | null;
 }
 
-export function createContext(services: Services, headers: IncomingHttpHeaders, address: string): Context {
+export function createContext(
+  services: Services,
+  headers: IncomingHttpHeaders,
+  address: string,
+  response: ServerResponse,
+): Context {
   let loaders: Loaders | undefined;
   return {
     services,
@@ -32,6 +39,10 @@ export function createContext(services: Services, headers: IncomingHttpHeaders, 
     startedAtMs: performance.now(),
     apiKey: apiKeyOf(headers),
     address,
+    whenAnswered(then) {
+      if (response.closed) then();
+      else response.once('close', then);
+    },
     principal: null,
     grant: null,
   };

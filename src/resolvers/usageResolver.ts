@@ -1,5 +1,6 @@
 import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
+import { inSlices } from '../largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
@@ -39,10 +40,10 @@ export class UsageResolver {
     @Arg('granularity', () => UsageGranularity, { defaultValue: UsageGranularity.DAY })
     granularity: UsageGranularity,
     @Ctx() context: Context,
-  ): Promise<UsageType[]> {
+  ): Promise<(UsageType | Promise<UsageType>)[]> {
     const tenantId = tenantIdOf(context);
     const terms = await context.loaders.entitlement(tenantId);
-    return context.services.usage.history(tenantId, { from, to, granularity, terms });
+    return inSlices(await context.services.usage.history(tenantId, { from, to, granularity, terms }));
   }
 
   @Query(() => StorageUsage)
