@@ -156,24 +156,29 @@ export function createUsage(deps: {
     { overage }: UsageTerms,
     limit: number | null,
   ): UsageReading {
-    const endpoints = new Map<string, number>();
     const sum = { apiCalls: 0, federationShares: 0, extractions: 0, overageCalls: 0 };
     for (const doc of docs) {
       sum.apiCalls += doc.calls ?? 0;
       sum.federationShares += doc.federationShares ?? 0;
       sum.extractions += doc.extractions ?? 0;
       sum.overageCalls += doc.overage?.used ?? 0;
-      for (const [name, calls] of Object.entries(doc.endpoints ?? {})) {
-        endpoints.set(name, (endpoints.get(name) ?? 0) + calls);
-      }
     }
-    const byEndpoint = [...endpoints]
-      .filter(([, calls]) => calls > 0)
-      .map(([name, calls]) => ({ endpoint: decodeEndpoint(name), calls }))
-      .sort((a, b) => b.calls - a.calls || a.endpoint.localeCompare(b.endpoint));
     const remaining = limit === null ? null : Math.max(0, limit - sum.apiCalls);
     const overageCostCents = costOf(sum.overageCalls, overage.price);
-    return { period, from, to, ...sum, overageCostCents, limit, remaining, resetsAt: to, byEndpoint };
+    return {
+      period,
+      from,
+      to,
+      ...sum,
+      overageCostCents,
+      limit,
+      remaining,
+      resetsAt: to,
+      // Up to 500 names a day, which most readers do not select.
+      get byEndpoint() {
+        return endpointsOf(docs);
+      },
+    };
   }
 
   function idsOf({ tenantId, period }: UsageQuery, nowMs: number): object {
@@ -249,6 +254,20 @@ export function createUsage(deps: {
       }
     },
   };
+}
+
+/** Those with the most calls first. */
+function endpointsOf(docs: readonly UsageDayDoc[]): UsageReading['byEndpoint'] {
+  const endpoints = new Map<string, number>();
+  for (const doc of docs) {
+    for (const [name, calls] of Object.entries(doc.endpoints ?? {})) {
+      endpoints.set(name, (endpoints.get(name) ?? 0) + calls);
+    }
+  }
+  return [...endpoints]
+    .filter(([, calls]) => calls > 0)
+    .map(([name, calls]) => ({ endpoint: decodeEndpoint(name), calls }))
+    .sort((a, b) => b.calls - a.calls || (a.endpoint < b.endpoint ? -1 : 1));
 }
 
 /**
