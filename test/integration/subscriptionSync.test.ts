@@ -21,6 +21,7 @@ let listed: Stripe.Subscription[];
 let metadata: Record<string, string>;
 /** Of the customer. */
 let openInvoices: object[];
+let knowsSchedules: boolean;
 /** Metadata of products, by id; any other is not shown. */
 let productMetadata: Record<string, Record<string, string>>;
 /** What happens when the customer is fetched by itself. */
@@ -33,6 +34,12 @@ const missing = () =>
     type: 'invalid_request_error',
     code: 'resource_missing',
     message: 'No such object',
+  });
+
+const badExpand = () =>
+  new Stripe.errors.StripeInvalidRequestError({
+    type: 'invalid_request_error',
+    message: "Bad expand 'schedule'",
   });
 
 const subscription = (id: string, status: string, price = 'price_pro', created = 0) =>
@@ -70,7 +77,8 @@ beforeAll(async () => {
       async retrieve() {
         throw missing();
       },
-      async list() {
+      async list({ expand }: { expand: string[] }) {
+        if (!knowsSchedules && expand.includes('data.schedule')) throw badExpand();
         const data = listed;
         const interrupt = onTheWay;
         onTheWay = null;
@@ -97,6 +105,7 @@ beforeEach(async () => {
   await models.billingCustomers.create({ _id: TENANT, stripeCustomerId: CUSTOMER });
   metadata = { tenant_id: TENANT };
   openInvoices = [];
+  knowsSchedules = true;
   productMetadata = {};
   customer = () => ({ id: CUSTOMER, email: null, metadata });
   onTheWay = null;
@@ -363,6 +372,36 @@ describe('a price outside the catalogue', () => {
     listed = [subscription('sub_1', 'active')];
     expect(await sync.sync(CUSTOMER)).toEqual({ kind: 'written', note: null });
     expect(await stored()).toMatchObject({ tier: 'PRO', outsideCatalogue: null });
+  });
+});
+
+describe('a Stripe of an older API version', () => {
+  it('has plans instead of prices, periods of whole subscriptions, and no schedules', async () => {
+    knowsSchedules = false;
+    const { items: _, ...rest } = subscription('sub_1', 'active');
+    const older = {
+      id: 'si_1',
+      plan: { id: 'price_pro', product: 'prod_1', usage_type: 'licensed' },
+      quantity: 1,
+    };
+    listed = [
+      {
+        ...rest,
+        metadata: null,
+        current_period_start: 3,
+        current_period_end: 4,
+        items: { data: [older] },
+      } as never,
+    ];
+    await sync.sync(CUSTOMER);
+    expect(await stored()).toMatchObject({
+      tier: 'PRO',
+      status: 'active',
+      priceId: 'price_pro',
+      currentPeriodStart: new Date(3_000),
+      currentPeriodEnd: new Date(4_000),
+    });
+    expect(await sync.difference(CUSTOMER)).toBeNull();
   });
 });
 

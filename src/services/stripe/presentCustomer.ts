@@ -1,9 +1,11 @@
 import type Stripe from 'stripe';
 import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
+import { expanding } from './olderApi.js';
 import { isMissing } from './stripeErrors.js';
 
 /** What an answer must have of a subscription for its scheduled tier to be read. */
 export const WITH_SCHEDULE = ['schedule'];
+export const LISTED_WITH_SCHEDULE = WITH_SCHEDULE.map((field) => `data.${field}`);
 
 /** What Stripe shows of a customer now. */
 export type PresentCustomer =
@@ -43,12 +45,9 @@ export async function fetchCustomer(
   stored: BillingSubscriptionDoc | null,
 ): Promise<PresentCustomer> {
   const listed = await orNull(
-    stripe.subscriptions.list({
-      customer: id,
-      status: 'all',
-      limit: MAX_LISTED,
-      expand: ['customer', ...WITH_SCHEDULE].map((field) => `data.${field}`),
-    }),
+    expanding(['data.customer'], LISTED_WITH_SCHEDULE, (expand) =>
+      stripe.subscriptions.list({ customer: id, status: 'all', limit: MAX_LISTED, expand }),
+    ),
   );
   const found = (listed?.data ?? []).filter((subscription) => customerIdOf(subscription) === id);
   const expanded = found.map(({ customer }) => customer).find((customer) => typeof customer === 'object');
@@ -63,7 +62,7 @@ export async function fetchCustomer(
 }
 
 const fetchSubscription = (stripe: Stripe, id: string): Promise<Stripe.Subscription | null> =>
-  orNull(stripe.subscriptions.retrieve(id, { expand: WITH_SCHEDULE }));
+  orNull(expanding([], WITH_SCHEDULE, (expand) => stripe.subscriptions.retrieve(id, { expand })));
 
 /** @returns null for what the key does not see, be it gone or never there */
 async function orNull<T>(request: Promise<T>): Promise<T | null> {

@@ -8,7 +8,8 @@ import { isDatabaseAway } from '../databaseErrors.js';
 import { EFFECTIVE_TYPES } from './eventTarget.js';
 import { describeFailure } from './failureText.js';
 import type { Inbox } from './inbox.js';
-import { WITH_SCHEDULE } from './presentCustomer.js';
+import { expanding } from './olderApi.js';
+import { LISTED_WITH_SCHEDULE } from './presentCustomer.js';
 import { readEvent } from './receivedEvent.js';
 import { isTooMany, Stopped, type Threats } from './reconcileGuard.js';
 import type { SubscriptionSync } from './subscriptionSync.js';
@@ -160,12 +161,9 @@ export function createReconcilePhases(deps: {
     },
 
     async subscriptions(run) {
-      const page = await stripe.subscriptions.list({
-        status: 'all',
-        limit: PAGE,
-        expand: WITH_SCHEDULE.map((field) => `data.${field}`),
-        ...after(run.cursor),
-      });
+      const page = await expanding([], LISTED_WITH_SCHEDULE, (expand) =>
+        stripe.subscriptions.list({ status: 'all', limit: PAGE, expand, ...after(run.cursor) }),
+      );
       await look(run, await sync.outOfSync(page.data));
       const seen = seenIn(run) + page.data.length;
       return pageOf(page, seen, seen / (await models.billingSubscriptions.estimatedDocumentCount()));

@@ -11,6 +11,7 @@ import { FIRST_VERSION, type Tiers } from '../tiers/tiers.js';
 import { OVERAGE } from './accountSetup.js';
 import { contractOf } from './contractMetadata.js';
 import { idOf } from './eventTarget.js';
+import { inPresentForm } from './olderApi.js';
 import { customerIdOf } from './presentCustomer.js';
 import { type ProductTiers, tierNamed } from './productTiers.js';
 
@@ -221,7 +222,8 @@ export function createSubscriptionReader(deps: {
     return failedAt && failedAt <= now ? failedAt : (known ?? now);
   }
 
-  const stateOf: SubscriptionReader['stateOf'] = async (subscription, stored, pastDueSince = null) => {
+  const stateOf: SubscriptionReader['stateOf'] = async (listed, stored, pastDueSince = null) => {
+    const subscription = inPresentForm(listed);
     const { id, metadata } = subscription;
     const status = statusOf(subscription);
     const bought = await boughtBy(subscription, stored);
@@ -255,7 +257,7 @@ export function createSubscriptionReader(deps: {
 
   const primaryOf: SubscriptionReader['primaryOf'] = async (found, stored) => {
     const candidates: { subscription: Stripe.Subscription; rank: number; order: number }[] = [];
-    for (const subscription of found) {
+    for (const subscription of found.map(inPresentForm)) {
       const bought = await boughtBy(subscription, stored);
       if (!bought) continue;
       const own = RANK[statusOf(subscription)];
