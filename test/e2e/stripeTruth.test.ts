@@ -201,3 +201,32 @@ describe('a server whose key cannot see the customers', () => {
     }
   });
 });
+
+it('a checkout that the key cannot see is not forgotten: no second one is begun beside it', async () => {
+  const { id, key } = await server.createTenant();
+  const { data } = await askCheckout(server, key);
+  const other = await startTestServer({ clock });
+  const bridge = await openStripeBridge(mockOf(other).fetch);
+  const wrong = await startTestServer({
+    clock,
+    uri: server.uri,
+    env: {
+      STRIPE_SECRET_KEY: 'sk_test_of_another_account',
+      STRIPE_WEBHOOK_SECRET: 'whsec_of_the_tests',
+      STRIPE_PRICE_PRO: 'price_pro',
+      STRIPE_API_BASE: bridge.url,
+    },
+  });
+  try {
+    expect((await askCheckout(wrong, key)).status).toBe(502);
+    const customer = await server.app.models.billingCustomers.findById(id).lean();
+    expect(customer?.openCheckout?.sessionId).toBe(data.createCheckoutSession.id);
+    expect((await askCheckout(server, key)).data.createCheckoutSession.id).toBe(
+      data.createCheckoutSession.id,
+    );
+  } finally {
+    await wrong.stop();
+    await bridge.close();
+    await other.stop();
+  }
+});

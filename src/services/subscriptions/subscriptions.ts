@@ -4,7 +4,7 @@ import { badInput, serviceUnavailable } from '../../errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import { type Customer, type Customers, digest } from '../stripe/customers.js';
-import { callingStripe, isMissing } from '../stripe/stripeErrors.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
 import { priceForSale, refuseContract, tierMetadata } from './sale.js';
@@ -98,14 +98,9 @@ export function createSubscriptions(deps: {
   }
   type Purchase = ReturnType<typeof purchase>;
 
-  const statusOf = async (sessionId: string): Promise<string | null> => {
-    try {
-      return (await stripe.checkout.sessions.retrieve(sessionId)).status;
-    } catch (error) {
-      if (isMissing(error)) return null;
-      throw error;
-    }
-  };
+  /** One that Stripe does not show may still be open to be paid: it is not forgotten for a key of another account. */
+  const statusOf = async (sessionId: string): Promise<string | null> =>
+    (await stripe.checkout.sessions.retrieve(sessionId)).status;
 
   /** After it the session can be paid no more, or was. */
   async function close(sessionId: string): Promise<void> {
