@@ -50,6 +50,8 @@ export interface BillingSubscriptionDoc extends Announceable {
   cancelAtPeriodEnd: boolean;
   cancelAt: Date | null;
   trialEnd: Date | null;
+  /** When it ended; absent or null: it has not, or it ended before this was kept. */
+  endedAt?: Date | null;
   /** Stripe's schedule, while one holds the subscription; it must be let go before anything else is changed. */
   scheduleId?: string | null;
   /** What the schedule changes it to, and when. */
@@ -86,6 +88,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     cancelAtPeriodEnd: { type: Boolean, required: true },
     cancelAt: { type: Date, default: null },
     trialEnd: { type: Date, default: null },
+    endedAt: { type: Date, default: null },
     itemId: String,
     quantity: Number,
     overageItems: { type: Schema.Types.Mixed, default: null },
@@ -101,6 +104,10 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
   { collection: 'billing_subscriptions', timestamps: true, versionKey: false },
 );
 billingSubscriptionSchema.index({ stripeSubscriptionId: 1 }, { unique: true });
+// What was used in a period is reported when it ends.
+billingSubscriptionSchema.index({ currentPeriodStart: 1 });
+billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
+billingSubscriptionSchema.index({ endedAt: 1 });
 // Few: tenants in their grace period, which ends without a write.
 billingSubscriptionSchema.index({ status: 1 }, { partialFilterExpression: { status: 'past_due' } });
 announceWrites(billingSubscriptionSchema);

@@ -37,6 +37,10 @@ export interface UsageDayDoc {
 export interface DayOverage {
   /** Calls past the quota, as it was when they were made. */
   used: number;
+  /** Of `used`, by the span in which they are billed: see services/admission/overageSpans.ts. */
+  spans?: Record<string, number>;
+  /** What a call cost, by the span in which the day was opened. */
+  prices?: Record<string, { priceCents: number; perCalls: number }>;
   /** How many this day may have: all that is left of the month, while the day is open; else what it used. */
   allotted: number;
   /** The month's, when the day was opened; 0: closed, since another day of the month is open. */

@@ -25,6 +25,8 @@ export interface UsageReportDoc {
   tenantId: string;
   kind: UsageReportKind;
   quantity: number;
+  /** Of overage: the span in which it is billed (see services/admission/overageSpans.ts). Absent: not known. */
+  span?: string;
   status: UsageReportStatus;
   /** When the usage happened: the meter event's timestamp, the same at every try. */
   at: Date;
@@ -44,6 +46,7 @@ export const usageReportSchema = new Schema<UsageReportDoc>(
     tenantId: { type: String, required: true },
     kind: { type: String, required: true },
     quantity: { type: Number, required: true },
+    span: String,
     status: { type: String, required: true },
     at: { type: Date, required: true },
     firstSentAt: { type: Date, default: null },

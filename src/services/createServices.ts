@@ -176,7 +176,7 @@ export function createServices({
     inbox,
     lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
   });
-  const mockStripe = mock && settling(mock, inbox);
+  const mockStripe = mock && settling(mock, inbox, () => usageReporter.flush());
   const mockTrigger =
     mock && settlingTrigger(createMockTrigger({ mock, customers, tenants, tiers, log }), mock, inbox);
   const endpointNames = createEndpointNames(base);
@@ -376,7 +376,7 @@ export function createServices({
 }
 
 /** Whoever leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */
-function settling(mock: MockStripe, inbox: Inbox): MockStripe {
+function settling(mock: MockStripe, inbox: Inbox, reportUsage: () => Promise<void>): MockStripe {
   const settled = settler(mock, inbox);
   return {
     ...mock,
@@ -388,7 +388,11 @@ function settling(mock: MockStripe, inbox: Inbox): MockStripe {
       ...mock.portal,
       act: async (sessionId, action) => settled(await mock.portal.act(sessionId, action)),
     },
-    advanceClock: async (seconds) => settled(await mock.advanceClock(seconds)),
+    async advanceClock(seconds) {
+      // Where time goes by, hours do, and their usage is reported: it was used before the clock is moved.
+      if (seconds > 0) await reportUsage();
+      return settled(await mock.advanceClock(seconds));
+    },
   };
 }
 

@@ -214,6 +214,81 @@ describe('what was used past the quota', () => {
   });
 });
 
+describe('a period that ends within an hour', () => {
+  const MINUTE_MS = 60_000;
+  /** Bought so that its periods end half past; its quota is used up by `use(tenant, QUOTA)` each day. */
+  async function atHalfPast(): Promise<{ tenant: TestTenant; end: number }> {
+    const month = new Date(clock.now());
+    clock.set(Date.UTC(month.getUTCFullYear(), month.getUTCMonth() + 1, 3, 10, 30));
+    const tenant = await server.createTenant();
+    await subscribe(server, tenant.key);
+    await settled(server);
+    await server.setLimits(tenant.id, { apiCallsPerDay: QUOTA, apiCallsPerMinute: 1_000_000 });
+    await setCap(tenant, 10_000);
+    const { subscription } = await gql(tenant, '{ subscription { currentPeriodEnd } }');
+    return { tenant, end: Date.parse(subscription.currentPeriodEnd) };
+  }
+
+  it('bills the calls before its end, and the next one those after it', async () => {
+    const { tenant, end } = await atHalfPast();
+    await until(end - 5 * MINUTE_MS);
+    await use(tenant, QUOTA + 500);
+    await until(end - 1);
+    await use(tenant, 100);
+    // The renewal is not known here yet.
+    clock.set(end);
+    await use(tenant, 70);
+    await until(end + MINUTE_MS);
+    await use(tenant, 7);
+    await report();
+    await until(end + 30 * MINUTE_MS);
+    await report();
+    await until(end + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(600, 6)]);
+    const { subscription } = await gql(tenant, '{ subscription { currentPeriodEnd } }');
+    await until(Date.parse(subscription.currentPeriodEnd) + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(77, 1)]);
+  });
+
+  it('bills its last calls also where it ends right after an hour has begun, and the next tier sells no overage', async () => {
+    const { tenant, end } = await atHalfPast();
+    await gql(tenant, 'mutation { cancelSubscription { cancelAt } }');
+    await until(end - 5 * MINUTE_MS);
+    await report();
+    await use(tenant, QUOTA + 500);
+    await until(end + MINUTE_MS);
+    await report();
+    await until(end + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([overage(500, 5)]);
+  });
+
+  it('bills its last calls though no server ran at its end, up to 50 minutes later', async () => {
+    const { tenant, end } = await atHalfPast();
+    await until(end - 5 * MINUTE_MS);
+    await use(tenant, QUOTA + 500);
+    clock.set(end + 49 * MINUTE_MS);
+    await mockOf(server).advanceClock(0);
+    await report();
+    await settled(server);
+    await until(end + HOUR_MS);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(500, 5)]);
+  });
+
+  it('and whose end is brought about with the mock’s clock bills what was used before', async () => {
+    const { tenant, end } = await atHalfPast();
+    await use(tenant, QUOTA + 500);
+    await mockOf(server).advanceClock((end - clock.now()) / 1000 + 60);
+    await settled(server);
+    await use(tenant, 70);
+    await mockOf(server).advanceClock(3_600);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(500, 5)]);
+    await mockOf(server).advanceClock(32 * 86_400);
+    expect(await linesOf(tenant)).toEqual([BASE, overage(70, 1)]);
+    // The clocks of the tests that follow go together again.
+    clock.set((await mockOf(server).now()).getTime());
+  });
+});
+
 describe('a cancellation', () => {
   it('at once bills what was used up to it, with a last invoice', async () => {
     const tenant = await subscriber();

@@ -126,6 +126,35 @@ describe.each([
     expect(await usedOn(instances, tenantId, '11-22')).toEqual([[QUOTA + ALLOWANCE, ALLOWANCE]]);
   });
 
+  it('is counted by the period that bills it, before its end and after, and returned to the one it was taken from', async () => {
+    const tenantId = newTenant();
+    const clock = createFakeClock(NOON);
+    const instances = await start(clock);
+    const [admission] = instances as [Admission];
+    const [startMs, endMs, nextMs] = ['01T12:00:01Z', '22T12:30:00Z', '30T12:30:00Z'].map((day) =>
+      Date.parse(`2026-11-${day}`),
+    ) as [number, number, number];
+    const price = { priceCents: 10, perCalls: 1_000 };
+    const known = { ...limits(), overageTerms: { price, billedFromMs: startMs, billedUntilMs: endMs } };
+    const renewed = { ...limits(), overageTerms: { price, billedFromMs: endMs, billedUntilMs: nextMs } };
+    await spend(instances, tenantId, ones(QUOTA + 5), known);
+    clock.set(endMs - 1);
+    const last = await admission.admit(tenantId, known, charge(3));
+    clock.set(endMs);
+    // Nothing has said yet that the period was renewed.
+    await spend(instances, tenantId, ones(20), known);
+    await spend(instances, tenantId, ones(4), renewed);
+    const spans = async () => {
+      const id = `${tenantId}:2026-11-22`;
+      for (const one of instances) await one.settle([id]);
+      return (await models.usageDays.findById(id).lean())?.overage?.spans;
+    };
+    const [before, after] = [startMs, endMs].map((ms) => String(ms / 1000)) as [string, string];
+    expect(await spans()).toEqual({ [before]: 8, [after]: 24 });
+    await admission.giveBack(tenantId, charge(2), last.used);
+    await expect.poll(spans).toEqual({ [before]: 6, [after]: 24 });
+  });
+
   it('follows the cap up and down', async () => {
     const tenantId = newTenant();
     const instances = await start(createFakeClock(NOON));

@@ -16,8 +16,15 @@ function subscription(changes: Partial<BillingSubscriptionDoc> = {}): BillingSub
     ...changes,
   } as BillingSubscriptionDoc;
 }
-const timeOf = (used: string, now: string, changes: Partial<BillingSubscriptionDoc> = {}) =>
-  new Date(billableTime(at(used), subscription(changes), at(now))).toISOString().slice(8, 19);
+const timeOf = (
+  used: string,
+  now: string,
+  changes: Partial<BillingSubscriptionDoc> = {},
+  span: string | null = null,
+) => {
+  const known = { atMs: at(used), spanStartMs: span && at(span) } as Parameters<typeof billableTime>[0];
+  return new Date(billableTime(known, subscription(changes), at(now))).toISOString().slice(8, 19);
+};
 
 describe('the time with which usage is reported', () => {
   it('is that of the use, as long as its invoice is open', () => {
@@ -35,11 +42,21 @@ describe('the time with which usage is reported', () => {
     expect(timeOf('20T10:59:00', '20T11:00:10', { overageItems })).toBe('20T10:59:30');
   });
 
+  it('is in the period that has ended while its invoice is open, though another item bills the next one', () => {
+    const overageItems = [{ id: 'si_2', priceId: 'price_2', since: new Date(START) }];
+    const span = '01T00:00:00';
+    expect(timeOf('10T11:29:59', '10T12:15:00', { overageItems }, span)).toBe('10T11:29:59');
+    expect(timeOf('10T11:29:59', '10T12:21:00', { overageItems }, span)).toBe('10T11:30:00');
+  });
+
   it('is before the end of the subscription', () => {
     expect(timeOf('20T11:59:00', '20T12:00:10', { cancelAt: new Date(at('20T11:30:00')) })).toBe(
       '20T11:29:59',
     );
     expect(timeOf('30T11:59:00', '30T12:00:10', { cancelAtPeriodEnd: true })).toBe('30T11:29:59');
+    expect(timeOf('20T11:59:00', '20T12:00:10', { endedAt: new Date(at('20T11:40:00')) })).toBe(
+      '20T11:39:59',
+    );
   });
 
   it('is never ahead of ours, though Stripe’s clock be', () => {
@@ -49,6 +66,6 @@ describe('the time with which usage is reported', () => {
 
   it('is left as it is where no subscription bills overage', () => {
     expect(timeOf('02T10:59:00', '12T00:00:00', { overageItems: null })).toBe('02T10:59:00');
-    expect(billableTime(5, null, 10)).toBe(5);
+    expect(billableTime({ atMs: 5, spanStartMs: null }, null, 10)).toBe(5);
   });
 });

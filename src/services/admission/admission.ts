@@ -1,4 +1,5 @@
 import type { TierLimits } from '../tiers/catalogue.js';
+import type { OverageTerms } from './overageSpans.js';
 
 /** Calls to one endpoint that an operation is to be charged for. */
 export interface Charge {
@@ -9,6 +10,8 @@ export interface Charge {
 export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'> {
   /** Calls past the days' quotas that the tenant pays for, in a UTC month; 0: none. */
   overageCallsPerMonth: number;
+  /** What such calls cost, and when they are billed; absent or null: none are sold. */
+  overageTerms?: OverageTerms | null;
 }
 
 /** What a tenant has used of its two windows. */

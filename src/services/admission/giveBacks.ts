@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Models } from '../../models/models.js';
 import { type Charge, sumOf } from './admission.js';
 import { callPaths } from './increments.js';
+import { spanKey } from './overageSpans.js';
 import { hourOf, minuteOf } from './windows.js';
 
 const FIRST_RETRY_MS = 100;
@@ -17,14 +18,33 @@ export interface GiveBacks {
   idle(): Promise<void>;
 }
 
-/** Overage is given back first; a day without any stays without. */
-const lessOverage = (calls: number) => ({
-  $cond: [
-    { $gt: ['$overage.used', 0] },
-    { $mergeObjects: ['$overage', { used: { $max: [0, { $subtract: ['$overage.used', calls] }] } }] },
-    '$overage',
-  ],
-});
+const notBelow0 = (value: object) => ({ $max: [0, value] });
+
+/** Overage is given back first, in the span of its time; a day without any stays without. */
+const lessOverage = (calls: number, atMs: number) => {
+  const begun = {
+    $filter: { input: '$$spans', as: 'span', cond: { $lte: ['$$span.k', spanKey(atMs)] } },
+  };
+  const less = {
+    k: '$$span.k',
+    v: notBelow0({ $subtract: ['$$span.v', { $min: [calls, '$overage.used'] }] }),
+  };
+  const isMeant = { $eq: ['$$span.k', { $max: { $map: { input: begun, as: 'span', in: '$$span.k' } } }] };
+  const spans = {
+    $let: {
+      vars: { spans: { $objectToArray: { $ifNull: ['$overage.spans', {}] } } },
+      in: {
+        $arrayToObject: {
+          $map: { input: '$$spans', as: 'span', in: { $cond: [isMeant, less, '$$span'] } },
+        },
+      },
+    },
+  };
+  const used = notBelow0({ $subtract: ['$overage.used', calls] });
+  return {
+    $cond: [{ $gt: ['$overage.used', 0] }, { $mergeObjects: ['$overage', { used, spans }] }, '$overage'],
+  };
+};
 
 /** @param deps.instance of this server */
 export function createGiveBacks(deps: { models: Models; log: Logger; instance: string }): GiveBacks {
@@ -56,7 +76,7 @@ export function createGiveBacks(deps: { models: Models; log: Logger; instance: s
               $cond: [{ $eq: ['$minute.at', minuteOf(atMs)] }, less('minute.calls', calls), '$minute.calls'],
             },
             ...Object.fromEntries(paths),
-            overage: lessOverage(calls),
+            overage: lessOverage(calls, atMs),
             [counted]: sequence,
           },
         },

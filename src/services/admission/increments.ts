@@ -15,6 +15,8 @@ export interface Increment {
   batch: number;
   /** Set when some of the calls are past the quota: the turn by which the day is open for them. */
   overageTurn: number | null;
+  /** In which such calls are billed. */
+  overageSpan: string;
 }
 
 /** One update of MongoDB's command. */
@@ -72,7 +74,7 @@ function hasRoom(increment: Increment): object {
 }
 
 function chargedFields(increment: Increment): Record<string, unknown> {
-  const { calls, charges, minute, hour, instance, batch, overageTurn } = increment;
+  const { calls, charges, minute, hour, instance, batch, overageTurn, overageSpan } = increment;
   const plus = (path: string, add: number) => ({ $sum: [`$${path}`, add] });
   const fields: Record<string, unknown> = {
     calls: plus('calls', calls),
@@ -87,7 +89,9 @@ function chargedFields(increment: Increment): Record<string, unknown> {
   }
   for (const [group, counts] of groups) fields[group] = { $mergeObjects: [`$${group}`, counts] };
   if (overageTurn !== null) {
-    fields.overage = { $mergeObjects: ['$overage', { used: overageThen(increment) }] };
+    const inSpan = { $sum: [`$overage.spans.${overageSpan}`, pastQuota(increment)] };
+    const spans = { $mergeObjects: ['$overage.spans', { [overageSpan]: inSpan }] };
+    fields.overage = { $mergeObjects: ['$overage', { used: overageThen(increment), spans }] };
   }
   return fields;
 }
@@ -95,9 +99,8 @@ function chargedFields(increment: Increment): Record<string, unknown> {
 const callsInMinute = (minute: number) => ({ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] });
 
 /** The document tells how many of the calls are past the quota: other instances charge it too. */
-function overageThen({ limits, calls }: Increment): object {
-  const past = {
-    $max: [0, { $min: [calls, { $subtract: [{ $add: ['$calls', calls] }, limits.apiCallsPerDay] }] }],
-  };
-  return { $add: ['$overage.used', past] };
-}
+const pastQuota = ({ limits, calls }: Increment): object => ({
+  $max: [0, { $min: [calls, { $subtract: [{ $add: ['$calls', calls] }, limits.apiCallsPerDay] }] }],
+});
+
+const overageThen = (increment: Increment): object => ({ $add: ['$overage.used', pastQuota(increment)] });

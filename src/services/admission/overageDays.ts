@@ -2,6 +2,8 @@ import { serviceUnavailable } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import type { OverageMonthDoc } from '../../models/overageMonth.js';
 import { type DayOverage, EMPTY_USAGE_DAY, type UsageDayDoc } from '../../models/usageDay.js';
+import type { CallLimits } from './admission.js';
+import { spanKey } from './overageSpans.js';
 import type { Takeover } from './takeover.js';
 import { monthOf } from './windows.js';
 
@@ -12,10 +14,10 @@ import { monthOf } from './windows.js';
 export interface OverageDays {
   /**
    * Opens a day: the month's other days are closed at what they have used. Opening it again is safe.
-   * @param allowance of the month, in calls
+   * @param limits with the month's allowance, and what a call costs
    * @param epoch in which the caller works alone and has claimed days; null: it shares
    */
-  open(usageDayId: string, allowance: number, epoch: number | null): Promise<DayOverage>;
+  open(usageDayId: string, limits: CallLimits, epoch: number | null): Promise<DayOverage>;
 }
 
 const MAX_TRIES = 20;
@@ -84,8 +86,9 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
   }
 
   return {
-    async open(id, allowance, epoch) {
+    async open(id, { overageCallsPerMonth: allowance, overageTerms: terms }, epoch) {
       const month = monthOf(id);
+      const prices = terms ? { prices: { [spanKey(terms.billedFromMs)]: terms.price } } : {};
       const unclaimed =
         epoch === null
           ? { claim: { $exists: false } }
@@ -100,7 +103,7 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
             $and: [{ _id: id }, unclaimed] as never[],
             'overage.turn': { $lt: turn },
           },
-          [{ $set: { overage: { used: '$overage.used', allotted, allowance, turn } } }],
+          [{ $set: { overage: { used: '$overage.used', allotted, allowance, turn, ...prices } } }],
           { returnDocument: 'after', projection: { overage: 1 }, timeoutMS: TIMEOUT_MS },
         )) as unknown as { overage: DayOverage } | null;
         if (opened) return opened.overage;

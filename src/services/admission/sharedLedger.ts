@@ -9,6 +9,7 @@ import type { GiveBacks } from './giveBacks.js';
 import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
+import { spanOf } from './overageSpans.js';
 import type { Takeover } from './takeover.js';
 import {
   addCalls,
@@ -143,7 +144,7 @@ export function createSharedLedger(deps: {
     const closed = groups.filter(({ id, limits, waiting }) =>
       needsOpening(viewFor(id), limits, sumOfCalls(waiting)),
     );
-    for (const { id, limits } of closed) await overageDays.open(id, limits.overageCallsPerMonth, null);
+    for (const { id, limits } of closed) await overageDays.open(id, limits, null);
     await readViews(closed.map(({ id }) => id));
   }
 
@@ -182,6 +183,7 @@ export function createSharedLedger(deps: {
       instance,
       batch,
       overageTurn: pastQuota ? (view.overage?.turn ?? null) : null,
+      overageSpan: spanOf(group.limits.overageTerms ?? null, nowMs),
     };
     return { group, granted, increment };
   }

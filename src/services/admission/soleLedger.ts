@@ -7,14 +7,17 @@ import { callPaths } from './increments.js';
 import type { Journal, JournalEntry } from './journal.js';
 import type { Ledger, Waiting, WaitingCall, WaitingGiveBack } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
+import { spanOf } from './overageSpans.js';
 import type { Takeover } from './takeover.js';
 import {
   addCalls,
   addToMinute,
+  addToSpan,
   fullWindow,
   minuteToCharge,
   needsOpening,
   subtractCalls,
+  takeOffSpan,
   type UsageView,
   useOf,
   viewOf,
@@ -148,7 +151,11 @@ export function createSoleLedger(deps: {
     }
     const overage = addCalls(view, item.limits, item.calls, minute);
     const paths = callPaths(item.charges, hourOf(nowMs));
-    if (overage > 0) paths.set(OVERAGE_PATH, overage);
+    if (overage > 0) {
+      const span = spanOf(item.limits.overageTerms ?? null, nowMs);
+      addToSpan(view, span, overage);
+      paths.set(OVERAGE_PATH, overage).set(spanPath(span), overage);
+    }
     note(entries, id, item.calls, minute, paths);
     const used = useOf(view, nowMs);
     const { tenantId, charges } = item;
@@ -169,7 +176,11 @@ export function createSoleLedger(deps: {
     if (calls > view.calls) return;
     const overage = subtractCalls(view, calls, minute);
     const paths = callPaths(item.charges, hourOf(atMs));
-    if (overage > 0) paths.set(OVERAGE_PATH, overage);
+    if (overage > 0) {
+      paths.set(OVERAGE_PATH, overage);
+      const taken = takeOffSpan(view, atMs, overage);
+      if (taken) paths.set(spanPath(taken.span), taken.calls);
+    }
     note(entries, id, -calls, minute, new Map([...paths].map(([path, count]) => [path, -count])));
   }
 
@@ -230,16 +241,16 @@ export function createSoleLedger(deps: {
     await Promise.all(
       [...wanted].map(async ([id, { limits, calls }]) => {
         const { view } = accounts.get(id) as Account;
-        if (needsOpening(view, limits, calls)) await openDay(id, view, limits.overageCallsPerMonth);
+        if (needsOpening(view, limits, calls)) await openDay(id, view, limits);
       }),
     );
   }
 
   /** What its month's days have used must be in their documents. */
-  async function openDay(id: string, view: UsageView, allowance: number): Promise<void> {
+  async function openDay(id: string, view: UsageView, limits: CallLimits): Promise<void> {
     const ofMonth = daysOfMonth(id).filter((day) => accounts.has(day));
     await settle(ofMonth);
-    view.overage = await overageDays.open(id, allowance, epoch);
+    view.overage = await overageDays.open(id, limits, epoch);
     for (const other of ofMonth) {
       const { overage } = (accounts.get(other) as Account).view;
       if (other !== id && overage) Object.assign(overage, { allotted: overage.used, allowance: 0 });
@@ -406,6 +417,7 @@ const nobody = (): void => undefined;
 
 /** Of the usage day. */
 const OVERAGE_PATH = 'overage.used';
+const spanPath = (span: string): string => `overage.spans.${span}`;
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

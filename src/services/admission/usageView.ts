@@ -1,5 +1,6 @@
 import type { DayOverage, UsageDayDoc } from '../../models/usageDay.js';
 import type { CallLimits, WindowUse } from './admission.js';
+import { spanAt } from './overageSpans.js';
 import { minuteOf } from './windows.js';
 
 /**
@@ -23,7 +24,7 @@ export const viewOf = (
 ): UsageView => ({
   calls: doc?.calls ?? 0,
   minute: { at: doc?.minute?.at ?? 0, calls: doc?.minute?.calls ?? 0 },
-  overage: doc?.overage ? { ...doc.overage } : null,
+  overage: doc?.overage ? { ...doc.overage, spans: { ...doc.overage.spans } } : null,
   readAtMs,
 });
 
@@ -70,6 +71,24 @@ export function addCalls(view: UsageView, limits: CallLimits, calls: number, min
   view.calls += calls;
   view.minute = { at: minute, calls: callsInMinute(view, minute) + calls };
   return past;
+}
+
+/** Counts overage in its span. */
+export function addToSpan({ overage }: UsageView, span: string, calls: number): void {
+  if (overage) overage.spans = { ...overage.spans, [span]: (overage.spans?.[span] ?? 0) + calls };
+}
+
+/** Takes overage off the span of its time. @returns the span, and how many it had of them; null: it is in none */
+export function takeOffSpan(
+  view: UsageView,
+  atMs: number,
+  calls: number,
+): { span: string; calls: number } | null {
+  const span = spanAt(view.overage?.spans, atMs);
+  if (span === null) return null;
+  const taken = Math.min(calls, view.overage?.spans?.[span] ?? 0);
+  addToSpan(view, span, -taken);
+  return { span, calls: taken };
 }
 
 /** Overage is given back first: what is paid for by the call is dearer. @returns how many of them were overage */

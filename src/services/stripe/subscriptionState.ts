@@ -247,6 +247,7 @@ export function createSubscriptionReader(deps: {
       cancelAtPeriodEnd: subscription.cancel_at_period_end,
       cancelAt: dateOf(subscription.cancel_at),
       trialEnd: dateOf(subscription.trial_end),
+      endedAt: dateOf(subscription.ended_at),
       ...scheduledIn(subscription, stored),
       contract: contract?.id ?? null,
       limits: contract && (contract.limits ?? known?.limits ?? null),

@@ -48,7 +48,17 @@ interface Bought {
   onTrial: boolean;
 }
 
-/** Of subscriptions that were written before versions were. */
+/** The span of time in which calls past the quota are billed now. */
+function billedSpan(subscription: BillingSubscriptionDoc | null) {
+  const { currentPeriodStart, currentPeriodEnd, overageItems } = subscription ?? {};
+  const since = Math.min(...(overageItems ?? []).map((item) => item.since.getTime()));
+  if (!currentPeriodStart || !Number.isFinite(since)) return { billedFromMs: 0, billedUntilMs: null };
+  return {
+    billedFromMs: Math.max(currentPeriodStart.getTime(), since),
+    billedUntilMs: currentPeriodEnd?.getTime() ?? null,
+  };
+}
+
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const DAY_MS = 86_400_000;
@@ -110,7 +120,12 @@ export function createEntitlements(deps: {
       tier,
       tierVersion: definition.version,
       limits: ownLimits,
-      callLimits: { apiCallsPerDay, apiCallsPerMinute, overageCallsPerMonth },
+      callLimits: {
+        apiCallsPerDay,
+        apiCallsPerMinute,
+        overageCallsPerMonth,
+        overageTerms: price && { price, ...billedSpan(subscription) },
+      },
       overage: { price, monthlyCapCents },
       features: new Set(definition.features),
       endsAt,

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
+import { startOfSpan } from '../admission/overageSpans.js';
 import { minuteOf } from '../admission/windows.js';
 import type { Customers } from '../stripe/customers.js';
 import { billableTime } from './billableTime.js';
@@ -80,13 +81,14 @@ export function createReportDelivery(deps: {
    * @returns the report as it is to be sent; null when another server brought it to its end
    */
   async function noteSending(report: UsageReportDoc, anew: boolean): Promise<UsageReportDoc | null> {
-    const { _id, status, at, firstSentAt, tenantId } = report;
+    const { _id, status, at, firstSentAt, tenantId, span } = report;
     if (firstSentAt === null || anew) {
       const nowMs = clock.now();
       const subscription = await models.billingSubscriptions
         .findById(tenantId)
         .lean<BillingSubscriptionDoc>();
-      const billableAt = new Date(billableTime(at.getTime(), subscription, nowMs));
+      const used = { atMs: at.getTime(), spanStartMs: span ? startOfSpan(span) : null };
+      const billableAt = new Date(billableTime(used, subscription, nowMs));
       await reports.updateOne(
         { _id, status, at, firstSentAt },
         { $set: { at: billableAt, firstSentAt: firstSentAt ?? new Date(nowMs) } },

@@ -4,11 +4,16 @@ import type { Lease } from '../lease.js';
 import type { OverageLedger } from './overageLedger.js';
 import type { ReportDelivery } from './reportDelivery.js';
 
-/** Reports overage to Stripe once an hour, and what waits every minute. One server at a time does it. */
+/**
+ * Reports overage to Stripe once an hour, and every minute what waits and what belongs to a period that has just ended. One
+ * server at a time does it.
+ */
 export interface UsageReporter {
   start(): void;
   /** One pass; the ledger is written if an hour has begun since the last one. */
   run(): Promise<void>;
+  /** Reports all that was used up to now. */
+  flush(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,7 +43,13 @@ export function createUsageReporter(deps: {
       const count = await ledger.write();
       writtenHour = hour;
       if (count > 0) log.info({ reports: count }, "the hour's overage is to be reported to Stripe");
+    } else {
+      await ledger.writeEnded();
     }
+    await deliver();
+  }
+
+  async function deliver(): Promise<void> {
     for (let i = 0; i < MAX_PAGES && !stopping; i++) {
       const delivered = await delivery.deliverDue(PAGE);
       if (delivered < PAGE || !(await lease.hold())) return;
@@ -54,6 +65,10 @@ export function createUsageReporter(deps: {
 
   return {
     run,
+    async flush() {
+      await ledger.writeAll();
+      await deliver();
+    },
     start() {
       timer = setInterval(() => {
         run().catch((error: unknown) => log.warn({ err: error }, 'a report of usage to Stripe failed'));
