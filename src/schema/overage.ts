@@ -28,8 +28,19 @@ export class Overage implements OverageState {
   @Field(() => BigIntScalar)
   remainingCalls!: number;
 
-  @Field(() => Float, { description: 'So far, with fractions of a cent, which an invoice rounds.' })
+  @Field(() => Float, {
+    description:
+      'So far, at the prices at which the calls were made, with fractions of a cent, which an invoice rounds.',
+  })
   costCents!: number;
+
+  @Field(() => Float, {
+    description:
+      'What will still be invoiced, with fractions of a cent: calls of the billing period that runs, and those of one ' +
+      'that has ended until its invoice is final, an hour later. Also after the subscription, or a tier that sells ' +
+      'overage, has ended.',
+  })
+  unbilledCents!: number;
 }
 
 @InputType()

@@ -57,6 +57,7 @@ import { createUsage } from './usage.js';
 import { createMeter, METER_EVENT_NAMES } from './usageReports/meter.js';
 import { createOverageLedger } from './usageReports/overageLedger.js';
 import { createReportDelivery } from './usageReports/reportDelivery.js';
+import { createUnbilledOverage } from './usageReports/unbilledOverage.js';
 import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
 import { createUsageReports } from './usageReports/usageReports.js';
 
@@ -318,6 +319,11 @@ export function createServices({
       usage,
       tiers,
       items: overageItems,
+      unbilled: createUnbilledOverage({
+        ...base,
+        admission,
+        stripeNow: async () => (mock ? mock.now() : new Date(clock.now())),
+      }),
       currency: config.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
     }),

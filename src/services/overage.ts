@@ -2,9 +2,10 @@ import { type BillingError, badInput } from '../errors.js';
 import type { Tenants } from './identity/tenants.js';
 import type { OverageItems } from './subscriptions/overageItems.js';
 import type { Entitlement, Entitlements } from './tiers/entitlements.js';
-import { callsFor, costOf } from './tiers/overagePrice.js';
+import { callsFor } from './tiers/overagePrice.js';
 import type { Tiers } from './tiers/tiers.js';
 import { type Usage, UsagePeriod } from './usage.js';
+import type { UnbilledOverage } from './usageReports/unbilledOverage.js';
 
 /** A tenant's overage in the present UTC month. */
 export interface OverageState {
@@ -18,6 +19,8 @@ export interface OverageState {
   usedCalls: number;
   remainingCalls: number;
   costCents: number;
+  /** Of this month or earlier: what no invoice has yet that is closed. */
+  unbilledCents: number;
 }
 
 /** What a tenant pays for calls past its daily quota, and how it opts in. Admission enforces it. */
@@ -36,10 +39,11 @@ export function createOverage(deps: {
   usage: Usage;
   tiers: Pick<Tiers, 'get' | 'getOverage'>;
   items: OverageItems;
+  unbilled: UnbilledOverage;
   currency: string;
   notAvailable: (tier: string) => BillingError;
 }): Overage {
-  const { tenants, entitlements, usage, tiers, items, currency, notAvailable } = deps;
+  const { tenants, entitlements, usage, tiers, items, unbilled, currency, notAvailable } = deps;
 
   async function stateOf(tenantId: string, terms: Entitlement): Promise<OverageState> {
     const [month] = await usage.current([{ tenantId, period: UsagePeriod.MONTH, terms }]);
@@ -54,7 +58,8 @@ export function createOverage(deps: {
       allowedCalls,
       usedCalls,
       remainingCalls: Math.max(0, allowedCalls - usedCalls),
-      costCents: costOf(usedCalls, price),
+      costCents: month?.overageCostCents ?? 0,
+      unbilledCents: await unbilled.costOf(tenantId, price),
     };
   }
 

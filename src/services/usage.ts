@@ -17,7 +17,7 @@ import {
   usageDayId,
 } from './admission/windows.js';
 import type { Entitlement } from './tiers/entitlements.js';
-import { costOf } from './tiers/overagePrice.js';
+import { costOfOverage } from './tiers/overageCost.js';
 
 export enum UsagePeriod {
   MINUTE = 'MINUTE',
@@ -46,7 +46,7 @@ export interface UsageReading {
   byEndpoint: { endpoint: string; calls: number }[];
   federationShares: number;
   extractions: number;
-  /** Calls past the daily quota, and what they cost at today's price. */
+  /** Calls past the daily quota, and what they cost at the prices at which they were made. */
   overageCalls: number;
   overageCostCents: number;
 }
@@ -164,7 +164,10 @@ export function createUsage(deps: {
       sum.overageCalls += doc.overage?.used ?? 0;
     }
     const remaining = limit === null ? null : Math.max(0, limit - sum.apiCalls);
-    const overageCostCents = costOf(sum.overageCalls, overage.price);
+    const overageCostCents = costOfOverage(
+      docs.flatMap((doc) => doc.overage ?? []),
+      overage.price,
+    );
     return {
       period,
       from,

@@ -1,6 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.js';
-import { customerIdOf, mockOf, settled, stripeOf, subscribe } from '../support/billing.js';
+import {
+  beginCheckout,
+  customerIdOf,
+  mockOf,
+  press,
+  settled,
+  stripeOf,
+  subscribe,
+} from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
@@ -273,20 +281,6 @@ describe('a period that ends within an hour', () => {
     await until(end + HOUR_MS);
     expect(await linesOf(tenant)).toEqual([BASE, overage(500, 5)]);
   });
-
-  it('and whose end is brought about with the mock’s clock bills what was used before', async () => {
-    const { tenant, end } = await atHalfPast();
-    await use(tenant, QUOTA + 500);
-    await mockOf(server).advanceClock((end - clock.now()) / 1000 + 60);
-    await settled(server);
-    await use(tenant, 70);
-    await mockOf(server).advanceClock(3_600);
-    expect(await linesOf(tenant)).toEqual([BASE, overage(500, 5)]);
-    await mockOf(server).advanceClock(32 * 86_400);
-    expect(await linesOf(tenant)).toEqual([BASE, overage(70, 1)]);
-    // The clocks of the tests that follow go together again.
-    clock.set((await mockOf(server).now()).getTime());
-  });
 });
 
 describe('a cancellation', () => {
@@ -520,5 +514,101 @@ describe('without a price at Stripe', () => {
     const consume = `mutation { consume(input: { endpoint: "jobs", cost: ${QUOTA + 1} }) { allowed } }`;
     expect((await unsold.gql(consume, { key: tenant.key })).data.consume.allowed).toBe(false);
     await unsold.stop();
+  });
+});
+
+describe('with clocks of its own', () => {
+  /** PRO sells no overage, TEAM does. */
+  const unlike = { CATALOG_FILE: teamCatalogueFile({ pro: { overage: null } }) };
+  let other: TestServer;
+  let own: ReturnType<typeof createFakeClock>;
+
+  beforeAll(async () => {
+    own = createFakeClock('2126-03-03T10:30:00Z');
+    other = await startTestServer({ clock: own, env: unlike });
+  });
+  afterAll(() => other?.stop());
+
+  const ask = async ({ key }: TestTenant, query: string) => {
+    const { data, errors } = await other.gql(query, { key });
+    expect(errors).toEqual([]);
+    return data;
+  };
+  const consume = (tenant: TestTenant, cost: number) =>
+    ask(tenant, `mutation { consume(input: { endpoint: "jobs", cost: ${cost} }) { allowed } }`);
+  const unbilled = async (tenant: TestTenant) =>
+    (await ask(tenant, '{ overage { unbilledCents priceCents costCents } }')).overage;
+  async function teamTenant(): Promise<TestTenant> {
+    const tenant = await other.createTenant();
+    await press(await beginCheckout(other, tenant.key, { tier: 'TEAM' }), 'complete');
+    await settled(other);
+    await other.setLimits(tenant.id, { apiCallsPerDay: QUOTA, apiCallsPerMinute: 1_000_000 });
+    await ask(tenant, 'mutation { setOverage(input: { monthlyCapCents: 10000 }) { allowedCalls } }');
+    return tenant;
+  }
+  const lines = async (tenant: TestTenant) => {
+    const customer = await customerIdOf(other, tenant.id);
+    const [latest] = (await stripeOf(other).invoices.list({ customer })).data;
+    return latest?.lines.data.map(({ quantity, pricing }) => [pricing?.price_details?.price, quantity]);
+  };
+
+  it('the calls before a smaller tier without overage are billed, and their cost is shown until they are', async () => {
+    const tenant = await teamTenant();
+    const { changeTier } = await ask(
+      tenant,
+      'mutation { changeTier(input: { tier: PRO }) { currentPeriodEnd } }',
+    );
+    const end = Date.parse(changeTier.currentPeriodEnd);
+    own.set(end - 60_000);
+    await mockOf(other).advanceClock(0);
+    await settled(other);
+    await consume(tenant, QUOTA + 500);
+    expect(await unbilled(tenant)).toEqual({ unbilledCents: 5, priceCents: 10, costCents: 5 });
+    own.set(end + 60_000);
+    await mockOf(other).advanceClock(0);
+    await settled(other);
+    expect(await unbilled(tenant)).toEqual({ unbilledCents: 5, priceCents: null, costCents: 5 });
+    await other.app.services.usageReporter.run();
+    own.set(end + HOUR_MS);
+    await mockOf(other).advanceClock(0);
+    await settled(other);
+    expect(await lines(tenant)).toEqual([
+      ['price_pro', 1],
+      ['price_team_overage', 500],
+    ]);
+    expect(await unbilled(tenant)).toEqual({ unbilledCents: 0, priceCents: null, costCents: 5 });
+  });
+
+  it('the cost of a subscription that was ended at once is shown until its last invoice is final', async () => {
+    const tenant = await teamTenant();
+    own.advance(60_000);
+    await consume(tenant, QUOTA + 300);
+    await ask(tenant, 'mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }');
+    expect((await ask(tenant, '{ subscription { tier { name } status } }')).subscription.status).toBe(
+      'CANCELED',
+    );
+    expect((await unbilled(tenant)).unbilledCents).toBe(3);
+    await mockOf(other).advanceClock(3_601);
+    expect((await unbilled(tenant)).unbilledCents).toBe(0);
+    expect(await lines(tenant)).toEqual([['price_team_overage', 300]]);
+  });
+
+  it('a period whose end the mock’s clock brings about bills what was used before it, and the next what comes after', async () => {
+    const tenant = await teamTenant();
+    await consume(tenant, QUOTA + 500);
+    await mockOf(other).advanceClock(32 * 86_400);
+    await settled(other);
+    expect(await lines(tenant)).toEqual([
+      ['price_team', 1],
+      ['price_team_overage', 500],
+    ]);
+    await consume(tenant, 70);
+    expect((await unbilled(tenant)).unbilledCents).toBeCloseTo(0.7);
+    await mockOf(other).advanceClock(31 * 86_400);
+    await settled(other);
+    expect(await lines(tenant)).toEqual([
+      ['price_team', 1],
+      ['price_team_overage', 70],
+    ]);
   });
 });

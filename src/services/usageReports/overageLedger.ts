@@ -153,7 +153,7 @@ export function createOverageLedger(deps: {
 
   return {
     write: () => writeOpen(Math.floor(clock.now() / HOUR_MS) * HOUR_MS - MINUTE_MS),
-    writeAll: () => writeOpen(clock.now() - SECOND_MS),
+    writeAll: () => writeOpen(clock.now()),
 
     async writeEnded() {
       const nowMs = clock.now();
