@@ -5,6 +5,7 @@ import { ConfigError, readConfig } from '../src/config.js';
 import { connectDatabase } from '../src/database.js';
 import { createCollections, createModels } from '../src/models/models.js';
 import { createServices } from '../src/services/createServices.js';
+import { describeFailure } from '../src/services/stripe/failureText.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/stripe/reconcile.js';
 import { runningMongod, startEmbeddedMongod } from './mongod/index.js';
 
@@ -95,7 +96,7 @@ try {
   else await reconcile(options);
 } catch (error) {
   say(
-    error instanceof ConfigError ? error.message : `It did not come to its end: ${(error as Error).message}`,
+    error instanceof ConfigError ? error.message : `It did not come to its end: ${describeFailure(error)}`,
   );
   process.exitCode = 1;
 }

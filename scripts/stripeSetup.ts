@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import Stripe from 'stripe';
 import { ConfigError, readStripeSetupConfig } from '../src/config.js';
 import { setUpAccount } from '../src/services/stripe/accountSetup.js';
+import { describeFailure } from '../src/services/stripe/failureText.js';
 import { createStripeClient } from '../src/services/stripe/stripeClient.js';
 
 const HELP = `Makes at Stripe what the server needs, or finds it: products and monthly prices of the catalogue's tiers and of
@@ -29,7 +30,7 @@ async function run(): Promise<void> {
 function problemOf(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   // Stripe's messages name no more of a key than its last characters.
-  if (error instanceof Stripe.errors.StripeError) return `Stripe: ${error.message}`;
+  if (error instanceof Stripe.errors.StripeError) return `Stripe: ${describeFailure(error)}`;
   return String((error as Error)?.stack ?? error);
 }
 

@@ -39,7 +39,7 @@ import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
 import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
 import { createReconcile, type Reconcile } from './stripe/reconcile.js';
 import { createRefusals, type Refusals } from './stripe/refusals.js';
-import { createRequestRate } from './stripe/requestRate.js';
+import { createRequestTurns } from './stripe/requestTurns.js';
 import { createStripeClient, MOCK_KEY } from './stripe/stripeClient.js';
 import { createSubscriptionSync } from './stripe/subscriptionSync.js';
 import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVerifier.js';
@@ -135,7 +135,7 @@ export function createServices({
 
   let webhookSecrets = config.stripe.webhookSecrets;
   const mock = isMock ? createMock() : null;
-  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null, createRequestRate(base));
+  const stripe = createStripeClient(config.stripe, mock?.fetch ?? null, createRequestTurns(base));
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed });
   const held = createHeldSubscriptions({ models, sync });

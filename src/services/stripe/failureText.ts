@@ -1,3 +1,5 @@
+import { endpointOfError } from './requestNotes.js';
+
 const MAX_CHARS = 500;
 /** Keys of Stripe's, whole or shortened as its messages have them, and passwords in connection strings. */
 const SECRETS: readonly [RegExp, string][] = [
@@ -10,6 +12,7 @@ export function describeFailure(error: unknown): string {
   const { message, requestId } = (error instanceof Error ? error : new Error(String(error))) as Error & {
     requestId?: string;
   };
-  const text = requestId ? `${message} (${requestId})` : message;
+  const endpoint = endpointOfError(error);
+  const text = `${endpoint ? `${endpoint}: ` : ''}${message}${requestId ? ` (${requestId})` : ''}`;
   return SECRETS.reduce((clean, [pattern, words]) => clean.replace(pattern, words), text).slice(0, MAX_CHARS);
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { describeFailure } from './failureText.js';
 import type { LaneEffect } from './laneEffects.js';
 import type { Lanes } from './lanes.js';
+import { forWorker } from './requester.js';
 
 /** Applies what waits, several lanes at a time, until nothing is due. */
 export interface LaneWorker {
@@ -44,7 +45,7 @@ export function createLaneWorker(deps: {
     const { count } = claimed;
     try {
       if (!(await claimed.dropTwins())) return;
-      const outcome = await effect(lane);
+      const outcome = await forWorker(() => effect(lane));
       switch (outcome.kind) {
         case 'applied':
           await claimed.applied(outcome.note);

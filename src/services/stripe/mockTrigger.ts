@@ -205,7 +205,7 @@ export function createMockTrigger(deps: {
     if (!scenario) throw badInput('event', `must be one of ${Object.keys(scenarios).join(', ')}`);
     const tenantId = await tenantFor(named);
     const { stripeCustomerId } = await customers.ensure(tenantId, null);
-    await callingStripe(log, () =>
+    await callingStripe(log, tenantId, () =>
       scenario({
         customer: stripeCustomerId,
         tenantId,

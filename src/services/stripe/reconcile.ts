@@ -15,6 +15,7 @@ import type { Lease } from '../lease.js';
 import type { Inbox } from './inbox.js';
 import { isTooMany, Stopped, stopReasonOf } from './reconcileGuard.js';
 import { createReconcilePhases, type Page } from './reconcilePhases.js';
+import { forBackground } from './requester.js';
 import { isMissing } from './stripeErrors.js';
 import type { SubscriptionSync } from './subscriptionSync.js';
 
@@ -160,7 +161,9 @@ export function createReconcile(deps: {
     return current;
   }
 
-  const run: Reconcile['run'] = async ({ dryRun, force = false, onProgress }) => {
+  const run: Reconcile['run'] = (options) => forBackground(() => compare(options));
+
+  const compare: Reconcile['run'] = async ({ dryRun, force = false, onProgress }) => {
     if (!(await lease.hold())) throw serviceUnavailable('Another server compares with Stripe at this moment');
     try {
       const begun = await open(dryRun, force);

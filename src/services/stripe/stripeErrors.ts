@@ -1,20 +1,31 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { BillingError, badInput, ErrorCode } from '../../errors.js';
+import { describeFailure } from './failureText.js';
+import { forTenant } from './requester.js';
+import { causeOfNotSending, endpointOfError } from './requestNotes.js';
 
 /**
- * Runs calls to Stripe. What Stripe refuses reaches the client with Stripe's code and request id, never its secrets;
- * what Stripe said of it is for the log.
+ * Runs a tenant's calls to Stripe, with the tenant's share of the requests. What Stripe rejects reaches the client with
+ * Stripe's code and request id, never its secrets; Stripe's own message is logged.
+ * @throws SERVICE_UNAVAILABLE, or what the database threw, for a request that was not sent
  */
-export async function callingStripe<T>(log: Logger, run: () => Promise<T>): Promise<T> {
+export async function callingStripe<T>(log: Logger, tenantId: string, run: () => Promise<T>): Promise<T> {
   try {
-    return await run();
+    return await forTenant(tenantId, run);
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
-    const { type, code, param, statusCode, requestId, message } = error;
+    const { type, code, param, statusCode, requestId } = error;
+    const endpoint = endpointOfError(error);
+    const reason = describeFailure(error);
+    const notSent = causeOfNotSending(error);
+    if (notSent) {
+      log.warn({ tenantId, reason }, 'stripe.not_sent');
+      throw notSent;
+    }
     log.warn(
-      { type, code, param, statusCode, stripeRequestId: requestId, reason: message },
-      'Stripe refused',
+      { tenantId, endpoint, type, code, param, statusCode, stripeRequestId: requestId, reason },
+      'stripe.rejected',
     );
     throw clientError(error);
   }
@@ -51,6 +62,14 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   }
   if (error.type === 'StripeInvalidRequestError' && error.param && USER_PARAMS[error.param]) {
     return badInput(USER_PARAMS[error.param] as string, 'was refused by the payment provider', details);
+  }
+  if (error.type === 'StripePermissionError') {
+    const endpoint = endpointOfError(error);
+    return new BillingError(
+      ErrorCode.PAYMENT_PROVIDER_ERROR,
+      `The server's key for the payment provider may not use ${endpoint}; the operator has to permit it`,
+      { ...details, endpoint },
+    );
   }
   const away =
     error.type === 'StripeConnectionError' ||

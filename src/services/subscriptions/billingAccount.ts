@@ -64,7 +64,7 @@ export function createBillingAccount(deps: {
 
   return {
     portal(tenantId, returnUrl) {
-      return callingStripe(log, async () => {
+      return callingStripe(log, tenantId, async () => {
         const customer = await customers.find(tenantId);
         const stripeCustomerId = customer?.stripeCustomerId;
         if (!customer || !stripeCustomerId) {
@@ -93,7 +93,7 @@ export function createBillingAccount(deps: {
     async invoices(tenantId, { first, after }) {
       const customerId = (await customers.find(tenantId))?.stripeCustomerId;
       if (!customerId) return { invoices: [], hasNextPage: false };
-      const page = await callingStripe(log, () =>
+      const page = await callingStripe(log, tenantId, () =>
         stripe.invoices.list({
           customer: customerId,
           limit: first,
@@ -106,7 +106,7 @@ export function createBillingAccount(deps: {
     async paymentMethods(tenantId) {
       const customerId = (await customers.find(tenantId))?.stripeCustomerId;
       if (!customerId) return [];
-      return callingStripe(log, async () => {
+      return callingStripe(log, tenantId, async () => {
         const [methods, defaultId] = await Promise.all([
           stripe.customers.listPaymentMethods(customerId, { limit: MAX_METHODS }),
           defaultMethodOf(tenantId, customerId),

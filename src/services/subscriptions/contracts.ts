@@ -145,7 +145,7 @@ export function createContracts(deps: {
       if (!tier) throw badInput('input.tier', 'is needed: no tier of the catalogue is priced by contract');
       const limits = Object.fromEntries(Object.entries(wanted.limits).filter(([, limit]) => limit != null));
       const terms = { ...wanted, tier, limits };
-      return callingStripe(log, async () => {
+      return callingStripe(log, tenantId, async () => {
         const product = await productOf(terms.tier);
         const contract = idOf(terms);
         for (let tries = 0; tries < MAX_TRIES; tries++) {

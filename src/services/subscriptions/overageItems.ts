@@ -63,7 +63,7 @@ export function createOverageItems(deps: {
     async ensure(tenantId) {
       const subscription = await held.stored(tenantId);
       if (!subscription || missingIn(subscription).length === 0) return;
-      await callingStripe(log, () => add(tenantId));
+      await callingStripe(log, tenantId, () => add(tenantId));
     },
   };
 }

@@ -163,7 +163,7 @@ export function createSubscriptions(deps: {
 
     async checkout(tenantId, request) {
       const priceId = priceForSale(tiers, request.tier, 'input.tier');
-      return callingStripe(log, async () => {
+      return callingStripe(log, tenantId, async () => {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           await refuseSecond(tenantId);
           const customer = await customers.ensure(tenantId, await emailFor(tenantId, request));
@@ -187,7 +187,7 @@ export function createSubscriptions(deps: {
     },
 
     cancel(tenantId, atPeriodEnd) {
-      return callingStripe(log, () =>
+      return callingStripe(log, tenantId, () =>
         held.change(tenantId, (subscription) => {
           refuseContract(subscription);
           if (!atPeriodEnd) return () => changes.cancelNow(subscription);
@@ -197,7 +197,7 @@ export function createSubscriptions(deps: {
     },
 
     resume(tenantId) {
-      return callingStripe(log, () =>
+      return callingStripe(log, tenantId, () =>
         held.change(tenantId, (subscription) => {
           refuseContract(subscription);
           if (subscription.status === 'paused') return () => changes.unpause(subscription);

@@ -179,11 +179,13 @@ export function createTierChanges(deps: {
   return {
     change(tenantId, tier, immediately) {
       const wanted = { tier, immediately, argument: 'input.tier' };
-      return callingStripe(log, () => held.change(tenantId, (subscription) => plan(subscription, wanted)));
+      return callingStripe(log, tenantId, () =>
+        held.change(tenantId, (subscription) => plan(subscription, wanted)),
+      );
     },
 
     preview(tenantId, tier, immediately) {
-      return callingStripe(log, async () => {
+      return callingStripe(log, tenantId, async () => {
         const known = await held.stored(tenantId);
         const subscription = known?.itemId ? known : await held.current(tenantId);
         if (!subscription) {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
 import type { Lease } from '../lease.js';
+import { forBackground } from '../stripe/requester.js';
 import type { OverageLedger } from './overageLedger.js';
 import type { ReportDelivery } from './reportDelivery.js';
 
@@ -57,7 +58,7 @@ export function createUsageReporter(deps: {
   }
 
   async function run(): Promise<void> {
-    running ??= pass().finally(() => {
+    running ??= forBackground(pass).finally(() => {
       running = null;
     });
     await running;

@@ -73,7 +73,7 @@ export function createUsageReports(deps: {
         throw badInput('input.idempotencyKey', `was used before, for the quantity ${intent.quantity}`);
       }
       if (intent.status === UsageReportStatus.PENDING)
-        await callingStripe(log, () => delivery.deliver(intent));
+        await callingStripe(log, tenantId, () => delivery.deliver(intent));
       return (await reports.findById(_id).lean<UsageReportDoc>()) ?? intent;
     },
 
