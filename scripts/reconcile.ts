@@ -95,8 +95,6 @@ try {
   if (options.help) process.stdout.write(HELP);
   else await reconcile(options);
 } catch (error) {
-  say(
-    error instanceof ConfigError ? error.message : `It did not come to its end: ${describeFailure(error)}`,
-  );
+  say(error instanceof ConfigError ? error.message : `It did not come to its end: ${describeFailure(error)}`);
   process.exitCode = 1;
 }

@@ -179,7 +179,7 @@ export async function startApp(
     }
     await server.register(health({ ready }));
     await server.register(upgradePage(services));
-    await server.register(billingRoutes({ services, authenticate }));
+    await server.register(billingRoutes({ services, authenticate, rules, limits }));
     await server.register(webhookRoute(services));
     const { mockStripe, mockTrigger } = services;
     if (mockStripe && mockTrigger) {

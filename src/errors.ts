@@ -122,8 +122,9 @@ export interface RateLimitDetails {
   window: string;
   remaining: number;
   resetsAt: Date;
-  tier: string;
-  upgradeUrl: string;
+  /** Absent for the operator, who has no tier. */
+  tier?: string;
+  upgradeUrl?: string;
 }
 
 /** @param retryAfterS whole seconds after which another try makes sense */

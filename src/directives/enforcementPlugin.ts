@@ -113,6 +113,10 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
     const demand = demandOf(plan);
+    if (demand && context.principal?.kind === 'operator') {
+      const error = await limits.takeAsOperator(demand.fieldLimits);
+      if (error) throw error;
+    }
     if (!demand || context.principal?.kind !== 'tenant') return;
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import {
   CreatePortalSessionInput,
@@ -20,6 +20,7 @@ export class BillingAccountResolver {
     description: 'A page where a person changes, cancels or resumes a subscription, and its card.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async createPortalSession(
     @Arg('input') { returnUrl }: CreatePortalSessionInput,
     @Ctx() context: Context,
@@ -31,6 +32,7 @@ export class BillingAccountResolver {
 
   @Query(() => InvoiceConnection, { description: 'From Stripe, newest first.' })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   @Checked(({ after }) => decodeCursor(after))
   async invoices(
     @Args() { first, after }: PageArgs,
@@ -45,6 +47,7 @@ export class BillingAccountResolver {
 
   @Query(() => [PaymentMethodType], { description: 'From Stripe: the newest 100.' })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   async paymentMethods(
     @Arg('tenantId', () => ID, TENANT) id: string | null,
     @Ctx() context: Context,

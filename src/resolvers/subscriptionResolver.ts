@@ -1,4 +1,4 @@
-import { Arg, Ctx, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
 import { OperatorOnly, RequiresScope } from '../directives/access.js';
 import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
@@ -25,6 +25,7 @@ export class SubscriptionResolver {
 
   @Mutation(() => CheckoutSession, { description: 'A page where a person pays for a tier.' })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async createCheckoutSession(
     @Arg('input') input: CreateCheckoutSessionInput,
     @Ctx() context: Context,
@@ -36,6 +37,7 @@ export class SubscriptionResolver {
 
   @Mutation(() => SubscriptionType, { description: 'At the end of the period, or at once.' })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async cancelSubscription(
     @Arg('input', () => CancelSubscriptionInput, { nullable: true, defaultValue: {} })
     input: CancelSubscriptionInput | null,
@@ -47,6 +49,7 @@ export class SubscriptionResolver {
 
   @Query(() => TierChangePreview, { description: 'What `changeTier` would do; changes nothing.' })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   previewTierChange(
     @Arg('tier', () => TierName) tier: string,
     @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
@@ -59,6 +62,7 @@ export class SubscriptionResolver {
     description: 'To a larger tier at once; to a smaller one at the end of the period, unless asked.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
     const { tierChanges } = context.services;
     await tierChanges.change(tenantIdOf(context), input.tier, input.immediately ?? false);
@@ -69,6 +73,7 @@ export class SubscriptionResolver {
     description: 'Puts a tenant on a tier that is priced by contract; the same terms again change nothing.',
   })
   @OperatorOnly()
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
   async createEnterpriseSubscription(
     @Arg('input') { tenantId, tier, limits, daysUntilDue, ...terms }: CreateEnterpriseSubscriptionInput,
     @Ctx() context: Context,
@@ -86,6 +91,7 @@ export class SubscriptionResolver {
     description: 'Takes a scheduled cancellation or change of tier back, or takes up a paused subscription.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
     await context.services.subscriptions.resume(tenantIdOf(context));
     return present(context);

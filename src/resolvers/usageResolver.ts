@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { inSlices } from '../largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
@@ -69,12 +69,14 @@ export class UsageResolver {
       'Lets calls past the daily quota go on, paid for, up to a cap a month; without a cap: no more.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   setOverage(@Arg('input') { monthlyCapCents }: SetOverageInput, @Ctx() context: Context): Promise<Overage> {
     return context.services.overage.set(tenantIdOf(context), monthlyCapCents ?? null);
   }
 
   @Mutation(() => UsageReportType, { description: "Reports usage to Stripe's meter." })
   @RequiresScope(ApiKeyScope.USAGE)
+  @Directive('@rateLimited(cost: 0, max: 100, window: "10s")')
   async reportUsage(
     @Arg('input') { quantity, idempotencyKey }: ReportUsageInput,
     @Ctx() context: Context,

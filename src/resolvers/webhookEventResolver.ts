@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, OperatorOnly } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import {
@@ -34,6 +34,7 @@ export class WebhookEventResolver {
 
   @Mutation(() => WebhookEvent, { description: 'Applies an event anew, whatever became of it.' })
   @OperatorOnly()
+  @Directive('@rateLimited(cost: 0, max: 100, window: "10s")')
   async replayWebhookEvent(
     @Arg('id', () => ID) id: string,
     @Ctx() { services }: Context,

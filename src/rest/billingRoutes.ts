@@ -1,10 +1,13 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { Rules } from '../directives/rules.js';
 import { forbidden, unauthenticated } from '../errors.js';
 import { needGoodValue } from '../inputValues.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
+import { isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
+import { UsageReportStatus } from '../services/usageReports/usageReports.js';
 import { takeJson } from './jsonBody.js';
 import * as openApi from './openApi.js';
 
@@ -26,8 +29,20 @@ interface CheckoutBody {
 export function billingRoutes(deps: {
   services: Services;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
+  /** Of the schema: a route has the limit of the mutation that does the same, and both count together. */
+  rules: Rules;
+  limits: TenantLimits;
 }): FastifyPluginAsync {
-  const { services } = deps;
+  const { services, rules, limits } = deps;
+
+  const limitedAs = (mutation: string) => {
+    const fieldLimits = rules.get(`Mutation.${mutation}`)?.fieldLimits ?? [];
+    const demand = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
+    return async ({ tenantId }: FastifyRequest) => {
+      const outcome = await limits.take(demand, tenantId);
+      if (isRefusal(outcome)) throw outcome.error;
+    };
+  };
 
   const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest) => {
     const principal = await deps.authenticate(request);
@@ -64,7 +79,11 @@ export function billingRoutes(deps: {
 
     app.post<{ Body: CheckoutBody }>(
       '/v1/billing/create-checkout-session',
-      { schema: openApi.createCheckoutSession(tierNames), onRequest: onlyFor(ApiKeyScope.BILLING) },
+      {
+        schema: openApi.createCheckoutSession(tierNames),
+        onRequest: onlyFor(ApiKeyScope.BILLING),
+        preHandler: limitedAs('createCheckoutSession'),
+      },
       async ({ tenantId, body }) => {
         const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
         const wanted = { tier: tier.toUpperCase(), successUrl, cancelUrl, customerEmail };
@@ -84,18 +103,27 @@ export function billingRoutes(deps: {
 
     app.post<{ Body: { at_period_end?: boolean } | null | undefined }>(
       '/v1/billing/cancel-subscription',
-      { schema: openApi.cancelSubscription, onRequest: onlyFor(ApiKeyScope.BILLING) },
+      {
+        schema: openApi.cancelSubscription,
+        onRequest: onlyFor(ApiKeyScope.BILLING),
+        preHandler: limitedAs('cancelSubscription'),
+      },
       async ({ tenantId, body }) =>
         stateOf(tenantId, await services.subscriptions.cancel(tenantId, body?.at_period_end ?? true)),
     );
 
     app.post<{ Body: { quantity: number; idempotency_key?: string } }>(
       '/v1/billing/report-usage',
-      { schema: openApi.reportUsage, onRequest: onlyFor(ApiKeyScope.USAGE) },
+      {
+        schema: openApi.reportUsage,
+        onRequest: onlyFor(ApiKeyScope.USAGE),
+        preHandler: limitedAs('reportUsage'),
+      },
       async ({ tenantId, body }) => {
         const { quantity, idempotency_key: key } = body;
-        await services.usageReports.report(tenantId, quantity, key);
-        return { status: 'success', quantity, tenant_id: tenantId };
+        const report = await services.usageReports.report(tenantId, quantity, key);
+        const status = report.status === UsageReportStatus.PENDING ? 'pending' : 'success';
+        return { status, quantity, tenant_id: tenantId };
       },
     );
   };

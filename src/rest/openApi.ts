@@ -105,7 +105,11 @@ export const reportUsage = {
     200: {
       type: 'object',
       properties: {
-        status: { type: 'string' },
+        status: {
+          type: 'string',
+          enum: ['success', 'pending'],
+          description: '`pending`: stored, and sent to Stripe in the background; do not report it again.',
+        },
         quantity: { type: 'integer' },
         tenant_id: { type: 'string' },
       },

@@ -25,7 +25,9 @@ describe('requests to one endpoint of Stripe', () => {
     const startedMs = performance.now();
     const count = REQUESTS_PER_SECOND + 5;
     await Promise.all(
-      Array.from({ length: count }, (_, i) => instances[i % 2]?.turn('GET', '/v1/customers/cus_1')),
+      Array.from({ length: count }, (_, i) =>
+        instances[i % 2]?.turn('GET /v1/customers/:id', i % 3 ? 'tenant' : 'worker'),
+      ),
     );
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(
       (count - 1) * (1000 / REQUESTS_PER_SECOND) - 20,
@@ -36,7 +38,7 @@ describe('requests to one endpoint of Stripe', () => {
     const rate = createRequestRate({ models });
     const begunMs: number[] = [];
     const turns = Array.from({ length: 20 }, () =>
-      rate.turn('GET', '/v1/coupons').then(() => begunMs.push(performance.now())),
+      rate.turn('GET /v1/coupons', 'worker').then(() => begunMs.push(performance.now())),
     );
     // By then each has its turn.
     await Promise.all(turns.slice(0, 4));
@@ -47,11 +49,13 @@ describe('requests to one endpoint of Stripe', () => {
     expect(soonAfter.length).toBeLessThanOrEqual(6);
   });
 
-  it('that would wait for more than 10 s are refused, and take no turn', async () => {
+  it('that would wait for more than 5 s are rejected, and take no turn', async () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/prices', 10_500);
     const before = await models.stripeRates.findById('GET /v1/prices').lean();
-    await expect(rate.turn('GET', '/v1/prices')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await expect(rate.turn('GET /v1/prices', 'tenant')).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+    });
     expect((await models.stripeRates.findById('GET /v1/prices').lean())?.freeAt).toEqual(before?.freeAt);
   });
 
@@ -59,9 +63,42 @@ describe('requests to one endpoint of Stripe', () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/invoices', 9_000);
     const startedMs = performance.now();
-    await rate.turn('POST', '/v1/invoices');
-    await rate.turn('GET', '/v1/invoices/in_1');
+    await rate.turn('POST /v1/invoices', 'tenant');
+    await rate.turn('GET /v1/invoices/:id', 'tenant');
     expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
+});
+
+describe('whatever tenants ask for', () => {
+  it('the webhook worker has a part of the requests that they cannot use', async () => {
+    const rate = createRequestRate({ models });
+    await fill('GET /v1/subscriptions', 9_000);
+    const startedMs = performance.now();
+    await Promise.all([1, 2, 3].map(() => rate.turn('GET /v1/subscriptions', 'worker')));
+    expect(performance.now() - startedMs).toBeLessThan(4_000);
+    await expect(rate.turn('GET /v1/subscriptions', 'tenant')).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+    });
+  });
+
+  it('the worker uses all of the rate while nobody else does', async () => {
+    const rate = createRequestRate({ models });
+    await Promise.all(Array.from({ length: 22 }, () => rate.turn('GET /v1/events', 'worker')));
+    const stored = await models.stripeRates.findById('GET /v1/events').lean();
+    expect(stored?.freeAt).toBeInstanceOf(Date);
+    expect(stored?.reservedFreeAt).toBeInstanceOf(Date);
+  });
+
+  it('work that can wait takes no turn before theirs', async () => {
+    const rate = createRequestRate({ models });
+    await fill('GET /v1/charges', 1_500);
+    const before = await models.stripeRates.findById('GET /v1/charges').lean();
+    const later = rate.turn('GET /v1/charges', 'background');
+    await rate.turn('GET /v1/charges', 'tenant');
+    const after = await models.stripeRates.findById('GET /v1/charges').lean();
+    // One turn, the tenant's.
+    expect((after?.freeAt.getTime() ?? 0) - (before?.freeAt.getTime() ?? 0)).toBeLessThan(110);
+    await later;
   });
 });
 

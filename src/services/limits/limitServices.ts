@@ -17,6 +17,7 @@ import { createRedis } from '../redis.js';
 import { createStorage, type Storage } from '../storage/storage.js';
 import { createEntitlements, type Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
+import { createFieldLimitDecision } from './fieldLimitDecision.js';
 import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
 /** What is needed to decide operations, by this server and by a team's own that uses the library. */
@@ -80,7 +81,12 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     authenticator,
     guesses,
     keyHashes,
-    limits: createTenantLimits({ ...parts, clock, upgradeUrl }),
+    limits: createTenantLimits({
+      ...parts,
+      fieldLimits: createFieldLimitDecision({ fieldLimits, clock }),
+      clock,
+      upgradeUrl,
+    }),
     async start() {
       changes.start();
       await redis?.start();

@@ -1,13 +1,12 @@
 import type { Clock } from '../../clock.js';
 import { type BillingError, featureNotAvailable, rateLimited, storageQuotaExceeded } from '../../errors.js';
-import { groupBy } from '../../groups.js';
 import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
 import type { Concurrency } from '../admission/concurrency.js';
 import type { FieldLimit } from '../admission/fieldLimit.js';
-import type { FieldLimits, FullWindow } from '../admission/fieldLimits.js';
 import { endOfDay, endOfMinute } from '../admission/windows.js';
 import type { Storage, StorageAmounts, StorageHold } from '../storage/storage.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
+import type { FieldLimitDecision } from './fieldLimitDecision.js';
 import { rateLimitHeaders } from './rateLimitHeaders.js';
 
 /** What an operation asks of its tenant's limits. */
@@ -64,16 +63,20 @@ export interface TenantLimits {
   headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
   /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
   take(demand: Demand, tenantId: string): Promise<Grant | Refusal>;
+  /** The limits that fields have of their own, which all keys of the operator share. @returns the error, or null */
+  takeAsOperator(fieldLimits: readonly FieldLimit[]): Promise<BillingError | null>;
 }
 
 export const isRefusal = <G>(outcome: G | Refusal): outcome is Refusal => 'error' in (outcome as object);
 
 const MB = 1_048_576;
+/** No tenant has this id. */
+const OPERATOR = 'operator';
 
 export function createTenantLimits(deps: {
   admission: Admission;
   concurrency: Concurrency;
-  fieldLimits: FieldLimits;
+  fieldLimits: FieldLimitDecision;
   storage: Storage;
   entitlements: Entitlements;
   clock: Clock;
@@ -123,24 +126,6 @@ export function createTenantLimits(deps: {
     return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
   }
 
-  function fieldRefused(
-    entitlement: Entitlement,
-    { field, max, window }: FieldLimit,
-    full: FullWindow,
-  ): BillingError {
-    const { tier } = entitlement;
-    const { remaining } = full;
-    const resetsAt = full.resetsAt ?? new Date(clock.now());
-    const hint = full.resetsAt
-      ? `There is room again at ${resetsAt.toISOString()}`
-      : 'One operation selects more than that: split it';
-    return rateLimited(
-      `Rate limit exceeded (${max} calls of ${field} in ${window}). ${hint}`,
-      { limit: max, window, remaining, resetsAt, tier, upgradeUrl: upgradeUrl() },
-      (resetsAt.getTime() - clock.now()) / 1000,
-    );
-  }
-
   /** Holds storage for each field that stores; refused if one has no room. */
   async function holdStorage(
     { stores }: Demand,
@@ -176,29 +161,6 @@ export function createTenantLimits(deps: {
     await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
   }
 
-  /** All or none. */
-  async function takeFieldLimits(demand: Demand, entitlement: Entitlement): Promise<BillingError | null> {
-    const { tenantId } = entitlement;
-    const taken: { limit: FieldLimit; calls: number }[] = [];
-    const giveBack = () =>
-      Promise.all(taken.map(({ limit, calls }) => fieldLimits.giveBack(tenantId, limit, calls)));
-    for (const [limit, ...others] of groupBy(demand.fieldLimits, ({ field }) => field).values()) {
-      const calls = others.length + 1;
-      try {
-        const full = await fieldLimits.take(tenantId, limit, calls);
-        if (full) {
-          await giveBack();
-          return fieldRefused(entitlement, limit, full);
-        }
-        taken.push({ limit, calls });
-      } catch (error) {
-        giveBack().catch(() => undefined);
-        throw error;
-      }
-    }
-    return null;
-  }
-
   async function takeCallsAndStorage(demand: Demand, entitlement: Entitlement): Promise<Grant | Refusal> {
     const { tenantId, tier } = entitlement;
     const { charges } = demand;
@@ -214,7 +176,8 @@ export function createTenantLimits(deps: {
         }
         used = decision.used;
       }
-      const full = await takeFieldLimits(demand, entitlement);
+      const who = { tier, upgradeUrl: upgradeUrl() };
+      const full = await fieldLimits.take(tenantId, demand.fieldLimits, who);
       if (full) {
         await releaseAll(tenantId, holds);
         if (used) await admission.giveBack(tenantId, charges, used);
@@ -246,6 +209,8 @@ export function createTenantLimits(deps: {
   }
 
   return {
+    takeAsOperator: (wanted) => fieldLimits.take(OPERATOR, wanted, {}),
+
     async headers(tenantId) {
       return knownHeaders(await entitlements.get(tenantId));
     },

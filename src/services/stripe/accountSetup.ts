@@ -5,6 +5,7 @@ import { callPriceOf } from '../tiers/overagePrice.js';
 import { METER_EVENT_NAMES } from '../usageReports/meter.js';
 import { digest } from './customers.js';
 import { EFFECTIVE_TYPES } from './eventTarget.js';
+import { findListed, PAGE } from './listed.js';
 import { isMissing } from './stripeErrors.js';
 
 /** What an account at Stripe needs before it can be sold from. */
@@ -18,7 +19,6 @@ export interface AccountSetup {
 type EnabledEvent = Stripe.WebhookEndpointCreateParams.EnabledEvent;
 
 const WEBHOOK_PATH = '/v1/billing/webhook';
-const MAX_LISTED = 1_000;
 /** Two runs at once are one; what is deleted at Stripe can be made again a minute later. */
 const SHARED_MS = 60_000;
 const OURS = { continuum: 'true' };
@@ -100,10 +100,8 @@ export async function setUpAccount(deps: {
   }
 
   async function meter(eventName: string, title: string): Promise<string> {
-    const meters = await stripe.billing.meters
-      .list({ status: 'active', limit: 100 })
-      .autoPagingToArray({ limit: MAX_LISTED });
-    const found = meters.find(({ event_name: name }) => name === eventName);
+    const meters = stripe.billing.meters.list({ status: 'active', limit: PAGE });
+    const found = await findListed(meters, 'meters', ({ event_name: name }) => name === eventName);
     if (found) {
       steps.push(`meter ${eventName}: found`);
       return found.id;
@@ -134,11 +132,10 @@ export async function setUpAccount(deps: {
         schedule_at_period_end: { conditions: [{ type: 'decreasing_item_amount' }] },
       },
     };
-    const existing = await stripe.billingPortal.configurations
-      .list({ active: true, limit: 100 })
-      .autoPagingToArray({ limit: MAX_LISTED });
+    const existing = stripe.billingPortal.configurations.list({ active: true, limit: PAGE });
     const metadata = { ...OURS, features: digest(features) };
-    const found = existing.find((one) => one.metadata?.continuum);
+    const isOurs = (one: Stripe.BillingPortal.Configuration) => Boolean(one.metadata?.continuum);
+    const found = await findListed(existing, 'portal configurations', isOurs);
     if (found?.metadata?.features === metadata.features) {
       steps.push(`portal configuration ${found.id}: found`);
       return found.id;
@@ -153,10 +150,8 @@ export async function setUpAccount(deps: {
 
   /** @returns its secret, which Stripe tells once; null for one that was there */
   async function webhook(url: string): Promise<string | null> {
-    const existing = await stripe.webhookEndpoints
-      .list({ limit: 100 })
-      .autoPagingToArray({ limit: MAX_LISTED });
-    const found = existing.find((one) => one.url === url);
+    const existing = stripe.webhookEndpoints.list({ limit: PAGE });
+    const found = await findListed(existing, 'webhook endpoints', (one) => one.url === url);
     const events = EFFECTIVE_TYPES as readonly EnabledEvent[];
     if (!found) {
       const params = { url, enabled_events: [...events], api_version: Stripe.API_VERSION, metadata: OURS };

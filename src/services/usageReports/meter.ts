@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import { type UsageReportDoc, UsageReportKind } from '../../models/usageReport.js';
+import { findListed, PAGE } from '../stripe/listed.js';
 
 /** Stripe's meters: one a kind of report. The methods throw what Stripe's SDK throws. */
 export interface Meter {
@@ -17,16 +18,14 @@ export const METER_EVENT_NAMES: Record<UsageReportKind, string> = {
   [UsageReportKind.OVERAGE]: 'continuum_overage_calls',
 };
 
-const MAX_METERS = 100;
-
 export function createMeter({ stripe }: { stripe: Stripe }): Meter {
   const meterIds = new Map<string, string>();
 
   async function findMeter(eventName: string): Promise<string> {
     const known = meterIds.get(eventName);
     if (known) return known;
-    const { data } = await stripe.billing.meters.list({ status: 'active', limit: MAX_METERS });
-    const meter = data.find(({ event_name }) => event_name === eventName);
+    const meters = stripe.billing.meters.list({ status: 'active', limit: PAGE });
+    const meter = await findListed(meters, 'meters', ({ event_name: name }) => name === eventName);
     if (!meter) throw new Error(`Stripe has no active meter for ${eventName}; run stripe:setup`);
     meterIds.set(eventName, meter.id);
     return meter.id;

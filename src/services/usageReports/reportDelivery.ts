@@ -7,6 +7,7 @@ import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../m
 import { startOfSpan } from '../admission/overageSpans.js';
 import { minuteOf } from '../admission/windows.js';
 import type { Customers } from '../stripe/customers.js';
+import { describeFailure } from '../stripe/failureText.js';
 import { billableTime } from './billableTime.js';
 import type { Meter } from './meter.js';
 
@@ -136,7 +137,7 @@ export function createReportDelivery(deps: {
         { _id: report._id, status: report.status },
         {
           $set: {
-            error: String((error as Error).message).slice(0, 500),
+            error: describeFailure(error),
             nextTryAt: new Date(clock.now() + waitMs),
           },
           $inc: { tries: 1 },

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock } from '../../clock.js';
 import { badInput } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
+import { describeFailure } from '../stripe/failureText.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { ReportDelivery } from './reportDelivery.js';
 
@@ -23,7 +25,11 @@ export interface MeterRefusal {
 
 /** Usage that is reported to Stripe's meter. */
 export interface UsageReports {
-  /** Reports a quantity by hand. The same idempotency key again changes nothing; with another quantity it is refused. */
+  /**
+   * Reports a quantity by hand. The same idempotency key again changes nothing; with another quantity it is rejected.
+   * @returns what is stored: `PENDING` when Stripe has not taken it within 10 s. It is then sent in the background, so
+   * that the caller must not report it again.
+   */
   report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
   /** Stripe tells later which of the reports that it took it could not count. Those of a day that is still open are reported anew. */
   refused(refusals: readonly MeterRefusal[]): Promise<void>;
@@ -39,6 +45,8 @@ export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tena
 export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
 
 const MAX_ERROR_LENGTH = 500;
+/** Clients wait longer than this for an answer. */
+const MAX_ANSWER_MS = 10_000;
 
 export function createUsageReports(deps: {
   models: Models;
@@ -72,9 +80,17 @@ export function createUsageReports(deps: {
       if (intent.quantity !== quantity) {
         throw badInput('input.idempotencyKey', `was used before, for the quantity ${intent.quantity}`);
       }
-      if (intent.status === UsageReportStatus.PENDING)
-        await callingStripe(log, tenantId, () => delivery.deliver(intent));
-      return (await reports.findById(_id).lean<UsageReportDoc>()) ?? intent;
+      if (intent.status !== UsageReportStatus.PENDING) return intent;
+      // What fails from here on is logged, and tried again in the background: an error would invite a second report.
+      const sent = callingStripe(log, tenantId, () => delivery.deliver(intent)).catch((error: unknown) => {
+        log.warn({ tenantId, report: _id, reason: describeFailure(error) }, 'usage_report.pending');
+      });
+      await Promise.race([sent, sleep(MAX_ANSWER_MS, undefined, { ref: false })]);
+      const stored = await reports
+        .findById(_id)
+        .lean<UsageReportDoc>()
+        .catch(() => null);
+      return stored ?? intent;
     },
 
     async refused(refusals) {

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import catalogue from '../../../catalogue.json' with { type: 'json' };
+import { UsageReportKind } from '../../../src/models/usageReport.js';
+import { setUpAccount } from '../../../src/services/stripe/accountSetup.js';
+import { findListed } from '../../../src/services/stripe/listed.js';
+import { parseCatalogue } from '../../../src/services/tiers/catalogue.js';
+import { createMeter } from '../../../src/services/usageReports/meter.js';
+import { systemClock } from '../../support/systemClock.js';
+import { type Harness, openHarness } from './mock/harness.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await openHarness({ prices: [], meterEventNames: [] });
+});
+afterAll(() => harness?.close());
+
+const setUp = () =>
+  setUpAccount({
+    stripe: harness.stripe,
+    catalogue: parseCatalogue(catalogue),
+    publicUrl: 'https://billing.example',
+    clock: systemClock,
+  });
+
+it('meters, portal configurations and webhook endpoints past the first page are found', async () => {
+  const { stripe } = harness;
+  await setUp();
+  for (let i = 0; i < 101; i++) {
+    await stripe.billing.meters.create({
+      display_name: `Meter ${i}`,
+      event_name: `meter_${i}`,
+      default_aggregation: { formula: 'sum' },
+    });
+    await stripe.billingPortal.configurations.create({ features: { invoice_history: { enabled: true } } });
+    await stripe.webhookEndpoints.create({
+      url: `https://other.example/${i}`,
+      enabled_events: ['charge.refunded'],
+    });
+  }
+  const { steps } = await setUp();
+  expect(steps.filter((step) => step.includes('made'))).toEqual([]);
+  const minuteMs = Math.floor(Date.now() / 60_000) * 60_000;
+  const customer = await stripe.customers.create();
+  const meter = createMeter({ stripe });
+  expect(await meter.countedIn(customer.id, UsageReportKind.OVERAGE, minuteMs)).toBe(0);
+});
+
+it('a list that has no end is not looked through for ever', async () => {
+  async function* endless() {
+    for (;;) yield 1;
+  }
+  await expect(findListed(endless(), 'meters', (one) => one === 2)).rejects.toThrow('more than 10000 meters');
+});
