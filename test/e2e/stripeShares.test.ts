@@ -94,11 +94,11 @@ describe('in live mode', () => {
       release = resolve;
     });
     slowCustomer = one.stripeCustomerId;
-    const aliased = `{ ${Array.from({ length: 30 }, (_, i) => `a${i}: invoices { edges { cursor } }`).join(' ')} }`;
-    const methods = `{ ${Array.from({ length: 30 }, (_, i) => `a${i}: paymentMethods { brand }`).join(' ')} }`;
+    const aliased = `{ ${Array.from({ length: 20 }, (_, i) => `a${i}: invoices { edges { cursor } }`).join(' ')} }`;
+    const methods = `{ ${Array.from({ length: 20 }, (_, i) => `a${i}: paymentMethods { brand }`).join(' ')} }`;
     const asked = [aliased, methods].map((query) => server.gql(query, { key: one.key }));
     const second = await Promise.race(asked);
-    expect(second.errors[0]?.message).toBe('');
+    expect(second.status).toBe(503);
     expect(second.headers.get('retry-after')).toBe('2');
     expect(second.errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
     expect(second.errors[0]?.message).not.toContain('does not answer');
