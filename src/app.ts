@@ -102,11 +102,20 @@ export async function startApp(
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
   const validateArguments = createArgumentValidation();
-  const { authenticator, limits } = services;
+  const { authenticator, callerSlots, limits } = services;
   const { maxOperationCost } = config;
   // Shared by both endpoints: they share the process.
   const workGate = createWorkGate({ maxUnits: maxOperationCost });
-  const guards = { limits, authenticator, validateArguments, maxOperationCost, workGate, clock, log };
+  const guards = {
+    limits,
+    authenticator,
+    validateArguments,
+    maxOperationCost,
+    workGate,
+    callerSlots,
+    clock,
+    log,
+  };
   const rules = readRules(schema);
   const apollo = createApollo({
     schema,
@@ -179,7 +188,7 @@ export async function startApp(
     }
     await server.register(health({ ready }));
     await server.register(upgradePage(services));
-    await server.register(billingRoutes({ services, authenticate, rules, limits }));
+    await server.register(billingRoutes({ services, callerSlots, authenticate, rules, limits }));
     await server.register(webhookRoute(services));
     const { mockStripe, mockTrigger } = services;
     if (mockStripe && mockTrigger) {

@@ -4,10 +4,11 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
-import type { Principal } from '../services/identity/principal.js';
+import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
+import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { WorkGate } from '../services/limits/workGate.js';
-import { accessOf, checkAccess, checkTenant } from './access.js';
+import { type Access, accessOf, checkAccess, checkTenant } from './access.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
@@ -52,6 +53,8 @@ export interface EnforcementPluginOptions {
   maxOperationCost: number;
   /** Of the operations that are large. */
   workGate: WorkGate;
+  /** Of operations that cost no calls, which the concurrency of the tier does not count. */
+  callerSlots: CallerSlots;
   /** What `_entities` may fetch, where the schema has it. */
   entities?: EntityRules;
   limits: TenantLimits;
@@ -71,7 +74,7 @@ export interface EnforcementPluginOptions {
  * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, costs, maxOperationCost, workGate, entities, limits } = deps;
+  const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const { authenticator, validateArguments, clock, log, statusInBody } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
@@ -92,6 +95,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(plan.access, context.principal);
     checkTenant(plan, context.principal);
     checkWork(plan);
+    if (!plan.metered) context.whenAnswered(await callerSlots.take(context, isPaying(plan)));
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
       // First the constraints: a check may rely on them.
@@ -178,6 +182,13 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     },
   };
 }
+
+/** Whether it does nothing but change what the tenant buys. */
+const isPaying = ({ roots }: OperationPlan): boolean =>
+  roots.length > 0 && roots.every(({ rule }) => isBilling(rule?.access));
+
+const isBilling = (access: Access | null | undefined): boolean =>
+  access?.kind === 'scope' && access.scope === ApiKeyScope.BILLING;
 
 function callerOf({ principal, address }: EnforcedContext): string {
   if (!principal) return `address ${address}`;

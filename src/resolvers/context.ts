@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { GraphQLResolveInfo } from 'graphql';
 import { badInput, forbidden } from '../errors.js';
+import { whenClosed } from '../responses.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
 import type { Principal } from '../services/identity/principal.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
@@ -39,10 +40,7 @@ export function createContext(
     startedAtMs: performance.now(),
     apiKey: apiKeyOf(headers),
     address,
-    whenAnswered(then) {
-      if (response.closed) then();
-      else response.once('close', then);
-    },
+    whenAnswered: (then) => whenClosed(response, then),
     principal: null,
     grant: null,
   };

@@ -1,9 +1,11 @@
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Rules } from '../directives/rules.js';
 import { forbidden, unauthenticated } from '../errors.js';
 import { needGoodValue } from '../inputValues.js';
+import { whenClosed } from '../responses.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
+import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
@@ -28,12 +30,13 @@ interface CheckoutBody {
 /** The report's REST routes: thin, over the services that the schema uses. Tiers are lower case here. */
 export function billingRoutes(deps: {
   services: Services;
+  callerSlots: CallerSlots;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
   /** Of the schema: a route has the limit of the mutation that does the same, and both count together. */
   rules: Rules;
   limits: TenantLimits;
 }): FastifyPluginAsync {
-  const { services, rules, limits } = deps;
+  const { services, callerSlots, rules, limits } = deps;
 
   const limitedAs = (mutation: string) => {
     const fieldLimits = rules.get(`Mutation.${mutation}`)?.fieldLimits ?? [];
@@ -44,7 +47,7 @@ export function billingRoutes(deps: {
     };
   };
 
-  const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest) => {
+  const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest, reply: FastifyReply) => {
     const principal = await deps.authenticate(request);
     if (!principal) {
       throw unauthenticated(
@@ -54,6 +57,8 @@ export function billingRoutes(deps: {
     const tenantId = tenantIdOf({ principal });
     if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}`);
+    const caller = { principal, address: request.ip };
+    whenClosed(reply.raw, await callerSlots.take(caller, scope === ApiKeyScope.BILLING));
     request.tenantId = tenantId;
   };
 

@@ -10,6 +10,7 @@ import { createApiKeys } from './identity/apiKeys.js';
 import type { GuessLimit } from './identity/guessLimit.js';
 import { createTenants } from './identity/tenants.js';
 import { createLease } from './lease.js';
+import { type CallerSlots, createCallerSlots } from './limits/callerSlots.js';
 import { createLimitServices } from './limits/limitServices.js';
 import { createReceiptKeys } from './limits/receiptKeys.js';
 import { createReceipts } from './limits/receipts.js';
@@ -66,6 +67,7 @@ export interface RunningServices extends Services {
   fieldLimits: FieldLimits;
   guesses: GuessLimit;
   limits: TenantLimits;
+  callerSlots: CallerSlots;
   inbox: Inbox;
   reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
@@ -293,6 +295,7 @@ export function createServices({
     fieldLimits,
     guesses,
     limits,
+    callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl: () => `${publicUrl()}/upgrade` }),
     remoteDecisions: createRemoteDecisions({
       ...deciding,
       receipts: createReceipts({ ...base, keys: receiptKeys }),
