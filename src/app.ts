@@ -23,6 +23,7 @@ import { connectDatabase, databaseProblem } from './database.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { readOperationCosts } from './directives/operationCost.js';
+import { boundResponses } from './directives/responseBounds.js';
 import { readRules } from './directives/rules.js';
 import { badInput } from './errors.js';
 import { createCollections, createModels, type Models } from './models/models.js';
@@ -83,6 +84,7 @@ export async function startApp(
   const schema = buildSchema([...resolvers], config.catalogue);
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
   const handleError = createErrorHandler(log);
+  boundResponses(schema);
   const server = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -231,7 +233,12 @@ export async function startApp(
       },
       handler: fastifyApolloHandler(served, {
         context: async (request, reply) =>
-          createContext(services, request.headers, clientAddress(request), reply.raw),
+          createContext(services, {
+            headers: request.headers,
+            address: clientAddress(request),
+            maxResponseBytes: config.maxResponseBytes,
+            response: reply.raw,
+          }),
       }),
     });
   }

@@ -51,6 +51,8 @@ export interface Config {
   corsOrigins: string[];
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   subgraph: SubgraphConfig;
+  /** Of one response to GraphQL. */
+  maxResponseBytes: number;
   /** Apollo Sandbox on GET /graphql. */
   sandbox: boolean;
   /** Whether clients may read the schema, by introspection or by the suggestions in errors. */
@@ -129,6 +131,12 @@ const environment = z.object({
     .optional(),
   ADMIN_API_KEY: rotatedSecrets.optional(),
   GATEWAY_SECRET: rotatedSecrets.optional(),
+  MAX_RESPONSE_BYTES: z.coerce
+    .number({ error: 'must be a number of bytes' })
+    .int()
+    .min(65_536, 'must be at least 65536')
+    .max(1_073_741_824, 'must be at most 1073741824')
+    .default(10_485_760),
   SUBGRAPH_TYPE_PREFIX: namePrefix.default('Billing'),
   SUBGRAPH_FIELD_PREFIX: namePrefix.default(''),
   STRIPE_SECRET_KEY: z
@@ -208,6 +216,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     stripe,
     mockIsPublic,
     corsOrigins,
+    maxResponseBytes: vars.MAX_RESPONSE_BYTES,
     subgraph: {
       gatewaySecrets: vars.GATEWAY_SECRET ?? [],
       typePrefix: vars.SUBGRAPH_TYPE_PREFIX,

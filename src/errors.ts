@@ -9,6 +9,7 @@ export enum ErrorCode {
   STORAGE_QUOTA_EXCEEDED = 'STORAGE_QUOTA_EXCEEDED',
   BAD_USER_INPUT = 'BAD_USER_INPUT',
   OPERATION_TOO_EXPENSIVE = 'OPERATION_TOO_EXPENSIVE',
+  RESPONSE_TOO_LARGE = 'RESPONSE_TOO_LARGE',
   NOT_FOUND = 'NOT_FOUND',
   PAYLOAD_TOO_LARGE = 'PAYLOAD_TOO_LARGE',
   UNSUPPORTED_MEDIA_TYPE = 'UNSUPPORTED_MEDIA_TYPE',
@@ -25,6 +26,7 @@ const STATUS: Record<ErrorCode, number> = {
   STORAGE_QUOTA_EXCEEDED: 507,
   BAD_USER_INPUT: 400,
   OPERATION_TOO_EXPENSIVE: 400,
+  RESPONSE_TOO_LARGE: 400,
   NOT_FOUND: 404,
   PAYLOAD_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
@@ -32,6 +34,12 @@ const STATUS: Record<ErrorCode, number> = {
   SERVICE_UNAVAILABLE: 503,
   INTERNAL_SERVER_ERROR: 500,
 };
+
+/** What a caller sent may stand in a message, and one response may have hundreds of them. */
+const MAX_MESSAGE_LENGTH = 1_000;
+
+const clip = (message: string): string =>
+  message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
 
 /** An expected failure: its message and details are meant for the client, in GraphQL and in REST. */
 export class BillingError extends GraphQLError {
@@ -46,7 +54,7 @@ export class BillingError extends GraphQLError {
     readonly headers: Record<string, string> = {},
   ) {
     const status = STATUS[code];
-    super(message, {
+    super(clip(message), {
       extensions: { ...details, code, http: { status, headers: new Map(Object.entries(headers)) } },
     });
     this.code = code;
@@ -158,3 +166,11 @@ export const storageQuotaExceeded = (message: string, details: StorageQuotaDetai
 
 export const serviceUnavailable = (message: string, retryAfterS = 2) =>
   new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, {}, { 'retry-after': String(retryAfterS) });
+
+/** @param limit bytes of JSON */
+export const responseTooLarge = (limit: number) =>
+  new BillingError(
+    ErrorCode.RESPONSE_TOO_LARGE,
+    `The response would have more than ${limit} bytes: select fewer fields, or ask for less at a time`,
+    { limit },
+  );

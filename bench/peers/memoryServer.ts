@@ -14,6 +14,7 @@ import { limitDirectivesSdl } from '../../src/library/index.js';
 import { createModels } from '../../src/models/models.js';
 import { memoryView } from '../../src/resolvers/views.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema/scalars.js';
+import { LARGE_FIELDS } from '../../src/services/memories/boundedReads.js';
 import { createMemories } from '../../src/services/memories/memories.js';
 import { createStorage } from '../../src/services/storage/storage.js';
 
@@ -62,6 +63,7 @@ export interface PeerSettings {
 
 const log = pino({ level: 'silent' });
 const clock = { now: Date.now };
+const UNBOUNDED = { fields: LARGE_FIELDS, budget: { read: () => undefined } };
 
 /** Serves, and tells its parent where. The parent gives the settings as the one argument, in JSON. */
 export async function serveMemories(
@@ -79,7 +81,7 @@ export async function serveMemories(
   });
   const memory = async (_: unknown, args: { id: string }, context: PeerContext, info: GraphQLResolveInfo) => {
     await guard?.(args, context, info);
-    const found = await memories.find(context.tenantId, args.id);
+    const found = await memories.find(context.tenantId, args.id, UNBOUNDED);
     return found && memoryView(found);
   };
   const plain = mapSchema(buildSchema(`${limitDirectivesSdl}${TYPES}`), {

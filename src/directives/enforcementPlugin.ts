@@ -1,5 +1,5 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
-import type { GraphQLSchema } from 'graphql';
+import { type GraphQLSchema, OperationTypeNode } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
@@ -15,12 +15,13 @@ import type { EntityRules } from './entities.js';
 import type { OperationCosts } from './operationCost.js';
 import { outcomeOf } from './operationOutcome.js';
 import { type OperationPlan, planOperation } from './plan.js';
+import { type BoundedContext, boundResponse } from './responseBounds.js';
 import { statusOf } from './responseStatus.js';
 import type { Rules } from './rules.js';
 import { coerceVariables } from './variables.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
-export interface EnforcedContext {
+export interface EnforcedContext extends BoundedContext {
   readonly startedAtMs: number;
   readonly apiKey: string | null;
   readonly address: string;
@@ -81,6 +82,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
     const { contextValue: context, document, operation } = request;
+    context.budget.isMutation = operation?.operation === OperationTypeNode.MUTATION;
     if (context.apiKey !== null)
       context.principal = await authenticator.authenticate(context.apiKey, context.address);
     if (operation && !schema.getRootType(operation.operation))
@@ -159,6 +161,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
         async willSendResponse(request) {
           await end(request);
           const { response, contextValue: context, errors = [] } = request;
+          boundResponse(response, context.budget);
           const passage = passages.get(context);
           response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);

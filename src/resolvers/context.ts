@@ -4,6 +4,7 @@ import { badInput, forbidden } from '../errors.js';
 import { whenClosed } from '../responses.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
 import type { Principal } from '../services/identity/principal.js';
+import { createResponseBudget, type ResponseBudget } from '../services/limits/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';
@@ -13,6 +14,8 @@ export interface Context {
   readonly services: Services;
   readonly loaders: Loaders;
   readonly startedAtMs: number;
+  /** Of the response. */
+  readonly budget: ResponseBudget;
   /** As the client sent it; null: none. */
   readonly apiKey: string | null;
   readonly address: string;
@@ -25,10 +28,14 @@ export interface Context {
 
 export function createContext(
   services: Services,
-  headers: IncomingHttpHeaders,
-  address: string,
-  response: ServerResponse,
+  request: {
+    headers: IncomingHttpHeaders;
+    address: string;
+    maxResponseBytes: number;
+    response: ServerResponse;
+  },
 ): Context {
+  const { headers, address, maxResponseBytes, response } = request;
   let loaders: Loaders | undefined;
   return {
     services,
@@ -38,6 +45,7 @@ export function createContext(
       return loaders;
     },
     startedAtMs: performance.now(),
+    budget: createResponseBudget(maxResponseBytes),
     apiKey: apiKeyOf(headers),
     address,
     whenAnswered: (then) => whenClosed(response, then),

@@ -2,6 +2,7 @@ import { forbidden, notFound, unauthenticated } from '../errors.js';
 import type { Entity } from '../schema/subgraph.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import type { TenantDoc } from '../services/identity/tenants.js';
+import { LARGE_FIELDS } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';
 import { memoryView, subscriptionView, tenantTierView, tenantView, tierView } from './views.js';
 
@@ -46,7 +47,10 @@ export const entities: readonly Entity<Context>[] = [
     key: 'id',
     like: 'Query.memory',
     async resolve(id, context) {
-      const memory = await context.services.memories.find(tenantIdOf(context), id);
+      const memory = await context.services.memories.find(tenantIdOf(context), id, {
+        fields: LARGE_FIELDS,
+        budget: context.budget,
+      });
       if (!memory) throw notFound(`Memory ${id}`);
       return memoryView(memory);
     },

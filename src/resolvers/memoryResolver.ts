@@ -12,17 +12,29 @@ import {
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
+import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
 import { type Context, holdIdOf } from './context.js';
+import { selectedBelow } from './selection.js';
 import { memoryView } from './views.js';
+
+function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
+  const selected = selectedBelow(info);
+  return { fields: LARGE_FIELDS.filter((field) => selected.has(field)), budget };
+}
 
 @Resolver(() => MemoryType)
 export class MemoryResolver {
   @Query(() => MemoryType, { nullable: true })
   @RequiresScope(ApiKeyScope.READ)
   @Directive('@rateLimited(cost: 1)')
-  async memory(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<MemoryType | null> {
-    const memory = await context.services.memories.find(tenantIdOf(context), id);
+  async memory(
+    @Arg('id', () => ID) id: string,
+    @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<MemoryType | null> {
+    const reading = readingOf(context, info);
+    const memory = await context.services.memories.find(tenantIdOf(context), id, reading);
     return memory && memoryView(memory);
   }
 
@@ -30,9 +42,13 @@ export class MemoryResolver {
   @RequiresScope(ApiKeyScope.READ)
   @Directive('@rateLimited(cost: 1)')
   @Checked(({ after }) => decodeCursor(after))
-  async memories(@Args() { first, after }: PageArgs, @Ctx() context: Context) {
+  async memories(
+    @Args() { first, after }: PageArgs,
+    @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
+  ) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
-    const page = await context.services.memories.page(tenantIdOf(context), query);
+    const page = await context.services.memories.page(tenantIdOf(context), query, readingOf(context, info));
     return connect(page.memories, page.hasNextPage, after, memoryIdOf, memoryView);
   }
 
@@ -44,9 +60,11 @@ export class MemoryResolver {
   async searchMemories(
     @Arg('input') { query, embedding, first }: SearchMemoriesInput,
     @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryMatchType[]> {
     const wanted = { query, embedding, first: first ?? DEFAULT_MATCHES };
-    const matches = await context.services.memories.search(tenantIdOf(context), wanted);
+    const reading = readingOf(context, info);
+    const matches = await context.services.memories.search(tenantIdOf(context), wanted, reading);
     return matches.map(({ memory, score }) => ({ memory: memoryView(memory), score }));
   }
 

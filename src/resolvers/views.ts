@@ -8,8 +8,9 @@ import type { TierLimitsType, TierType } from '../schema/tier.js';
 import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/identity/apiKeys.js';
 import type { TenantDoc } from '../services/identity/tenants.js';
+import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
-import { type MemoryDoc, memoryIdOf } from '../services/memories/memories.js';
+import { memoryIdOf } from '../services/memories/memories.js';
 import type { StorageAmounts } from '../services/storage/storage.js';
 import type { PaymentMethod } from '../services/subscriptions/billingAccount.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
@@ -114,11 +115,16 @@ export const apiKeyView = (doc: ApiKeyDoc): ApiKeyType => ({
   rotatedTo: doc.rotatedTo,
 });
 
-export const memoryView = (doc: MemoryDoc): MemoryType => ({
+/** What is large is made of it when it is answered. */
+export const memoryView = (doc: ReadMemory): MemoryType => ({
   id: memoryIdOf(doc),
-  content: doc.content,
-  embedding: doc.embedding ? [...unpackEmbedding(doc.embedding)] : null,
-  metadata: doc.metadata === null ? null : JSON.parse(doc.metadata),
+  content: doc.content ?? null,
+  get embedding() {
+    return doc.embedding ? [...unpackEmbedding(doc.embedding)] : null;
+  },
+  get metadata() {
+    return doc.metadata ? JSON.parse(doc.metadata) : null;
+  },
   bytes: doc.bytes,
   shared: doc.sharedAt !== null,
   createdAt: doc.createdAt,

@@ -7,19 +7,23 @@ import { IsFilled, IsFiniteNumbers, MaxBytes, MaxJsonBytes } from './validators.
 export const MAX_CONTENT_BYTES = 1_048_576;
 const MAX_METADATA_BYTES = 65_536;
 const MAX_DIMENSIONS = 8_192;
+const LEFT_OUT = 'null beside the error RESPONSE_TOO_LARGE, if it was left out.';
 
 @ObjectType('Memory')
 export class MemoryType {
   @Field(() => ID)
   id!: string;
 
-  @Field()
-  content!: string;
+  @Field(() => String, {
+    nullable: true,
+    description: 'null only beside the error RESPONSE_TOO_LARGE: it was left out.',
+  })
+  content!: string | null;
 
-  @Field(() => [Float], { nullable: true })
+  @Field(() => [Float], { nullable: true, description: LEFT_OUT })
   embedding!: number[] | null;
 
-  @Field(() => JsonObjectScalar, { nullable: true })
+  @Field(() => JsonObjectScalar, { nullable: true, description: LEFT_OUT })
   metadata!: unknown;
 
   @Field(() => BigIntScalar, { description: 'What it counts for in the storage quota.' })

@@ -10,6 +10,7 @@ import {
 } from '../support/federation.js';
 import {
   ask,
+  expectNothing,
   type GraphQLAnswer,
   OPERATOR_KEY,
   startTestServer,
@@ -279,7 +280,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
       '$code: $query',
       async ({ query, variables = {}, code, status, details = {}, key = async () => tenant.key }) => {
         const answer = await ask(url, query, { key: await key(), variables });
-        expect(answer.data ?? null).toBeNull();
+        expectNothing(answer.data);
         expect(answer.errors[0]?.extensions).toMatchObject({ code, serviceName: 'billing', ...details });
         expect(answer.status).toBe(status);
       },

@@ -3,11 +3,17 @@ export function packEmbedding(numbers: readonly number[]): Buffer {
   return Buffer.from(Float64Array.from(numbers).buffer);
 }
 
-export function unpackEmbedding(packed: Buffer | { buffer: Uint8Array }): Float64Array {
-  const { buffer, byteOffset, byteLength } = Buffer.isBuffer(packed) ? packed : packed.buffer;
+type Packed = Buffer | { buffer: Uint8Array };
+
+const bytesOf = (packed: Packed): Uint8Array => (Buffer.isBuffer(packed) ? packed : packed.buffer);
+
+export function unpackEmbedding(packed: Packed): Float64Array {
+  const { buffer, byteOffset, byteLength } = bytesOf(packed);
   // Copied: the driver's buffers need not begin at a multiple of eight.
   return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
 }
+
+export const sizeOfPacked = (packed: Packed): number => bytesOf(packed).byteLength;
 
 /** Sums of squares outside of these have overflowed, or lost too many digits. */
 const MIN_SQUARE = 1e-280;

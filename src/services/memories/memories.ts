@@ -1,4 +1,3 @@
-import DataLoader from 'dataloader';
 import { Types } from 'mongoose';
 import type { Clock } from '../../clock.js';
 import { badInput, notFound } from '../../errors.js';
@@ -8,39 +7,50 @@ import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import { dayOf, usageDayId } from '../admission/windows.js';
 import type { Storage, StorageAmounts } from '../storage/storage.js';
 import { type Storable, sizeOf } from '../storage/storageSize.js';
+import { createBoundedReads, type MemoryReading, type ReadMemory } from './boundedReads.js';
 import { cosine, packEmbedding, unpackEmbedding } from './embedding.js';
 
 export type { MemoryDoc };
 
 export interface MemoryPage {
-  memories: MemoryDoc[];
+  memories: ReadMemory[];
   hasNextPage: boolean;
 }
 
 export interface MemoryMatch {
-  memory: MemoryDoc;
+  memory: ReadMemory;
   /** Text: MongoDB's text score. Vector: cosine, -1 to 1. */
   score: number;
 }
 
-/** A tenant's memories. Every call names the tenant; another's memory does not exist. */
+/**
+ * A tenant's memories. Every call names the tenant; another's memory does not exist. What reads them throws
+ * RESPONSE_TOO_LARGE when it is more than its budget.
+ */
 export interface Memories {
   /** @param holdId of the storage held for exactly these memories */
   store(tenantId: string, inputs: readonly Storable[], holdId: string): Promise<MemoryDoc[]>;
-  find(tenantId: string, id: string): Promise<MemoryDoc | null>;
+  find(tenantId: string, id: string, reading: MemoryReading): Promise<ReadMemory | null>;
   /** Oldest first. @param after the id of the last one seen */
-  page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<MemoryPage>;
+  page(
+    tenantId: string,
+    query: { first: number; after?: string | null | undefined },
+    reading: MemoryReading,
+  ): Promise<MemoryPage>;
   /** @returns false when there was none */
   remove(tenantId: string, id: string): Promise<boolean>;
   /** Makes it readable for the federation, and counts the share once. */
   share(tenantId: string, id: string): Promise<MemoryDoc>;
-  search(tenantId: string, wanted: Wanted & { first: number }): Promise<MemoryMatch[]>;
+  search(
+    tenantId: string,
+    wanted: Wanted & { first: number },
+    reading: MemoryReading,
+  ): Promise<MemoryMatch[]>;
 }
 
 /** Of the longest embeddings these are 4 MB, which are compared without a pause. */
 const SCAN_BATCH = 64;
 const DUPLICATE_KEY = 11_000;
-const MAX_READ_BATCH = 500;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
   doc._id.slice(doc.tenantId.length + 1);
@@ -55,15 +65,7 @@ export function createMemories(deps: {
   const { models, clock, storage } = deps;
   const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
 
-  // Operations that were admitted in one batch read in one batch; nothing is cached.
-  const byKey = new DataLoader(
-    async (keys: readonly string[]) => {
-      const found = await models.memories.find({ _id: { $in: keys } }).lean<MemoryDoc[]>();
-      const docs = new Map(found.map((doc) => [doc._id, doc]));
-      return keys.map((key) => docs.get(key) ?? null);
-    },
-    { cache: false, maxBatchSize: MAX_READ_BATCH },
-  );
+  const reads = createBoundedReads({ models });
 
   function documentOf(tenantId: string, input: Storable): MemoryDoc {
     return {
@@ -78,13 +80,21 @@ export function createMemories(deps: {
     };
   }
 
-  async function searchText(tenantId: string, text: string, first: number): Promise<MemoryMatch[]> {
-    const found = await models.memories
-      .find({ tenantId, $text: { $search: text } }, { score: { $meta: 'textScore' } })
-      .sort({ score: { $meta: 'textScore' } })
-      .limit(first)
-      .lean<(MemoryDoc & { score: number })[]>();
-    return found.map(({ score, ...memory }) => ({ memory, score }));
+  async function searchText(
+    tenantId: string,
+    text: string,
+    first: number,
+    reading: MemoryReading,
+  ): Promise<MemoryMatch[]> {
+    const found = await reads.find(reading, first, (projection) =>
+      models.memories
+        .find({ tenantId, $text: { $search: text } }, { ...projection, score: { $meta: 'textScore' } })
+        .sort({ score: { $meta: 'textScore' } })
+        .limit(first)
+        .lean<(ReadMemory & { score: number })[]>(),
+    );
+    const all = await reads.complete(found, reading);
+    return all.map(({ score, ...memory }) => ({ memory, score }));
   }
 
   /** Compares with each embedding of the tenant, a batch at a time; keeps the best `first`. */
@@ -92,6 +102,7 @@ export function createMemories(deps: {
     tenantId: string,
     embedding: readonly number[],
     first: number,
+    reading: MemoryReading,
   ): Promise<MemoryMatch[]> {
     const dimensions = await storage.dimensions(tenantId);
     if (dimensions === null) return [];
@@ -114,8 +125,11 @@ export function createMemories(deps: {
       best.push({ id: _id, score });
       best = best.sort((a, b) => b.score - a.score).slice(0, first);
     }
-    const found = await models.memories.find({ _id: { $in: best.map(({ id }) => id) } }).lean<MemoryDoc[]>();
-    const byId = new Map(found.map((memory) => [memory._id, memory]));
+    const found = await reads.find(reading, best.length, (projection) =>
+      models.memories.find({ _id: { $in: best.map(({ id }) => id) } }, projection).lean<ReadMemory[]>(),
+    );
+    const all = await reads.complete(found, reading);
+    const byId = new Map(all.map((memory) => [memory._id, memory]));
     return best.flatMap(({ id, score }) => {
       const memory = byId.get(id);
       return memory ? [{ memory, score }] : [];
@@ -139,15 +153,18 @@ export function createMemories(deps: {
       return docs;
     },
 
-    find: (tenantId, id) => byKey.load(keyOf(tenantId, id)),
+    find: (tenantId, id, reading) => reads.one(keyOf(tenantId, id), reading),
 
-    async page(tenantId, { first, after }) {
-      const found = await models.memories
-        .find({ _id: { $gt: keyOf(tenantId, after ?? ''), $lt: `${tenantId};` } })
-        .sort({ _id: 1 })
-        .limit(first + 1)
-        .lean<MemoryDoc[]>();
-      return { memories: found.slice(0, first), hasNextPage: found.length > first };
+    async page(tenantId, { first, after }, reading) {
+      const found = await reads.find(reading, first + 1, (projection) =>
+        models.memories
+          .find({ _id: { $gt: keyOf(tenantId, after ?? ''), $lt: `${tenantId};` } }, projection)
+          .sort({ _id: 1 })
+          .limit(first + 1)
+          .lean<ReadMemory[]>(),
+      );
+      const memories = await reads.complete(found.slice(0, first), reading);
+      return { memories, hasNextPage: found.length > first };
     },
 
     async remove(tenantId, id) {
@@ -188,9 +205,11 @@ export function createMemories(deps: {
       });
     },
 
-    async search(tenantId, { query, embedding, first }) {
+    async search(tenantId, { query, embedding, first }, reading) {
       oneOf({ query, embedding });
-      return embedding ? searchVector(tenantId, embedding, first) : searchText(tenantId, query ?? '', first);
+      return embedding
+        ? searchVector(tenantId, embedding, first, reading)
+        : searchText(tenantId, query ?? '', first, reading);
     },
   };
 }

@@ -1,0 +1,62 @@
+import type { GraphQLResponse } from '@apollo/server';
+import {
+  defaultFieldResolver,
+  type GraphQLFieldResolver,
+  type GraphQLSchema,
+  getNamedType,
+  isLeafType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
+import { responseTooLarge } from '../errors.js';
+import { sizeOfJson } from '../services/limits/jsonSize.js';
+import type { ResponseBudget } from '../services/limits/responseBudget.js';
+
+export interface BoundedContext {
+  readonly budget: ResponseBudget;
+}
+
+/** Quotes, colon and comma of a field. */
+const PUNCTUATION_BYTES = 4;
+
+/**
+ * Counts every scalar of the schema's fields against the budget of its response, when it is resolved. The schema is
+ * changed in place.
+ */
+export function boundResponses(schema: GraphQLSchema): void {
+  const types = Object.values(schema.getTypeMap()).filter(isObjectType);
+  for (const type of types.filter(({ name }) => !name.startsWith('__'))) {
+    for (const field of Object.values(type.getFields())) {
+      if (!isLeafType(getNamedType(field.type))) continue;
+      field.resolve = counted(field.resolve ?? defaultFieldResolver, !isNonNullType(field.type));
+    }
+  }
+}
+
+type Resolve = GraphQLFieldResolver<unknown, BoundedContext>;
+
+function counted(resolve: Resolve, nullable: boolean): Resolve {
+  return (source, args, context, info) => {
+    const keyBytes = String(info.path.key).length + PUNCTUATION_BYTES;
+    const count = (value: unknown) => {
+      const sizeOf = (enough: number) => keyBytes + sizeOfJson(value, enough);
+      return context.budget.write(sizeOf, nullable) ? value : null;
+    };
+    const value = resolve(source, args, context, info);
+    return value instanceof Promise ? value.then(count) : count(value);
+  };
+}
+
+/**
+ * Replaces a response that is larger than its budget. A mutation's stays: it is bounded while it runs, and what
+ * happened must not look failed. The rest of what a response may hold is counted here: introspection, errors, the names
+ * of objects.
+ */
+export function boundResponse({ body }: GraphQLResponse, budget: ResponseBudget): void {
+  if (body.kind !== 'single' || budget.isMutation) return;
+  const { maxBytes, exceeded } = budget;
+  if (!exceeded && sizeOfJson(body.singleResult, maxBytes) <= maxBytes) return;
+  const { message, code, status, details } = responseTooLarge(maxBytes);
+  const extensions = { ...details, code, http: { status } };
+  body.singleResult = { errors: [{ message, extensions }], data: null };
+}

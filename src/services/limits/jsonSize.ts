@@ -1,0 +1,63 @@
+/**
+ * How many bytes a value has as JSON in UTF-8, without writing it.
+ * @param enough past it the rest is not looked at: the size is then only known to be greater
+ */
+export function sizeOfJson(value: unknown, enough: number): number {
+  switch (typeof value) {
+    case 'string':
+      return sizeOfText(value, enough);
+    case 'number':
+      return Number.isFinite(value) ? String(value).length : 4;
+    case 'boolean':
+      return value ? 4 : 5;
+    case 'bigint':
+      return String(value).length;
+    case 'object':
+      break;
+    default:
+      return 0;
+  }
+  if (value === null) return 4;
+  if (value instanceof Date) return DATE_BYTES;
+  let size = 2;
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      size += sizeOfJson(item, enough - size) + 1;
+      if (size > enough) return size;
+    }
+    return size;
+  }
+  for (const key in value) {
+    const item = (value as Record<string, unknown>)[key];
+    size += sizeOfText(key, enough) + sizeOfJson(item, enough - size) + 2;
+    if (size > enough) return size;
+  }
+  return size;
+}
+
+const DATE_BYTES = 26;
+
+function sizeOfText(text: string, enough: number): number {
+  // What fits however it is written is measured as well: a size is what is added up.
+  let size = 2;
+  const { length } = text;
+  for (let i = 0; i < length && size <= enough; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) size += unit >= 0x20 ? (unit === 0x22 || unit === 0x5c ? 2 : 1) : sizeOfControl(unit);
+    else if (unit < 0x800) size += 2;
+    else if (unit < 0xd800 || unit > 0xdfff) size += 3;
+    else if (unit < 0xdc00 && isLowSurrogate(text.charCodeAt(i + 1))) {
+      size += 4;
+      i++;
+    } else size += ESCAPE_BYTES;
+  }
+  return size;
+}
+
+/** `\u0000`, which a surrogate without its other half is written as too. */
+const ESCAPE_BYTES = 6;
+
+/** Backspace, tab, line feed, form feed and carriage return have a short form. */
+const sizeOfControl = (unit: number): number => (unit >= 8 && unit <= 13 && unit !== 11 ? 2 : ESCAPE_BYTES);
+
+const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
