@@ -35,12 +35,6 @@ const STATUS: Record<ErrorCode, number> = {
   INTERNAL_SERVER_ERROR: 500,
 };
 
-/** What a caller sent may stand in a message, and one response may have hundreds of them. */
-const MAX_MESSAGE_LENGTH = 1_000;
-
-const clip = (message: string): string =>
-  message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message;
-
 /** An expected failure: its message and details are meant for the client, in GraphQL and in REST. */
 export class BillingError extends GraphQLError {
   readonly code: ErrorCode;
@@ -54,7 +48,8 @@ export class BillingError extends GraphQLError {
     readonly headers: Record<string, string> = {},
   ) {
     const status = STATUS[code];
-    super(clip(message), {
+    // What a caller sent may stand in it, and one response may have hundreds of errors.
+    super(bounded(message), {
       extensions: { ...details, code, http: { status, headers: new Map(Object.entries(headers)) } },
     });
     this.code = code;

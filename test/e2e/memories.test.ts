@@ -34,7 +34,7 @@ describe('storing', () => {
     const input = {
       content: 'Zoë — 記憶',
       embedding: [0.1, -2.5e-9, 1 / 3],
-      metadata: { a: { b: [1, 'x', null] }, $c: 1, 'd.e': 2, 'f\0': 3, g: { _bsontype: 'ObjectId' } },
+      metadata: { a: { b: [1, 'x', null] }, $c: 1, 'd.e': 2, g: { _bsontype: 'ObjectId' } },
     };
     const { storeMemory } = await run(
       'mutation ($input: StoreMemoryInput!) { storeMemory(input: $input) { id } }',

@@ -151,7 +151,7 @@ describe('a mutation that took effect', () => {
 
   it('has short errors, whatever was sent', async () => {
     const query = Array.from({ length: 50 }, (_, i) => `a${i}: revokeApiKey(id: $id) { id }`).join(' ');
-    const { bytes, body } = await send(`mutation ($id: ID!) { ${query} }`, { id: 'n'.repeat(500_000) });
+    const { bytes, body } = await send(`mutation ($id: ID!) { ${query} }`, { id: 'n'.repeat(20_000) });
     expect(body.errors).toHaveLength(50);
     expect(bytes).toBeLessThan(100_000);
   });
