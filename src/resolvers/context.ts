@@ -18,6 +18,7 @@ export interface Context {
   readonly budget: ResponseBudget;
   /** As the client sent it; null: none. */
   readonly apiKey: string | null;
+  /** Of the client, as far as it can be believed; clients are counted by `clientNetwork` of it. */
   readonly address: string;
   /** Calls it when the response has left, or its client has gone; at once, if that has happened. */
   whenAnswered(then: () => void): void;

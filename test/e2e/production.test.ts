@@ -1,5 +1,8 @@
 import { getIntrospectionQuery } from 'graphql';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.js';
+import { welcome } from '../../src/welcome.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 const SECRET = 'gateway-secret-of-the-tests-0123456789';
@@ -136,5 +139,24 @@ describe('security headers', () => {
     expect(policyOf(response)).toContain(new URL(script).origin);
     expect(policyOf(response)).toContain('frame-src https://sandbox.embed.apollographql.com');
     expect(policyOf(response)).toContain("connect-src 'self'");
+  });
+});
+
+describe('mock mode where others reach the server', () => {
+  it('says so in the log and in the start text; on loopback it does not', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
+    // As HOST=0.0.0.0 would set it, but listening on this machine alone.
+    const asked = readConfig({ HOST: '0.0.0.0', STRIPE_MOCK_MODE: 'true', MONGODB_URI: closed.uri });
+    expect(asked.mockIsPublic).toBe(true);
+    const open = await startTestServer({ uri: closed.uri, log, config: { mockIsPublic: true } });
+    try {
+      expect(lines.map((line) => JSON.parse(line).event)).toContain('mock.public');
+      expect(await welcome(open.app, asked)).toContain('MOCK MODE, OPEN TO OTHERS');
+      expect(await welcome(open.app, { ...asked, mockIsPublic: false })).not.toContain('OPEN TO OTHERS');
+      expect(await (await page(open, '/mock/checkout/none')).text()).toContain('Mock, no money moves');
+    } finally {
+      await open.stop();
+    }
   });
 });
