@@ -119,7 +119,7 @@ describe('npm run stripe:setup', () => {
     expect(faulty.stderr).toContain('STRIPE_API_BASE');
     const refused = await run({ STRIPE_SECRET_KEY: 'sk_live_secretsecretsecret' });
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain('Stripe: Invalid API Key');
+    expect(refused.stderr).toContain('Stripe: GET /v1/billing/meters: Invalid API Key');
     expect(refused.stderr).not.toContain('secretsecret');
     expect((await run({}, ['--help'])).code).toBe(0);
     expect((await run({}, ['--wrong'])).code).toBe(1);
