@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify';
+import { formatMoney } from '../money.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 
 /** The page that every refusal names: what the tiers give, and how to buy one. */
@@ -17,10 +18,11 @@ const number = new Intl.NumberFormat('en');
 
 function page(tiers: Tiers): string {
   const { currency } = tiers.catalogue;
-  const price = new Intl.NumberFormat('en', { style: 'currency', currency, minimumFractionDigits: 0 });
   const cards = tiers.all().map(({ name, monthlyPriceCents, limits, features, support }) => {
     const cost =
-      monthlyPriceCents === null ? 'by contract' : `${price.format(monthlyPriceCents / 100)} a month`;
+      monthlyPriceCents === null
+        ? 'by contract'
+        : `${formatMoney(monthlyPriceCents, currency, { stripZeros: true })} a month`;
     const lines = [
       `${number.format(limits.apiCallsPerDay)} calls a day, ${number.format(limits.apiCallsPerMinute)} a minute`,
       `${number.format(limits.concurrentRequests)} at once`,

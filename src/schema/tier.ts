@@ -41,10 +41,15 @@ export class TierLimitsType implements Omit<TierLimits, 'stored'> {
   @Field(() => BigIntScalar)
   maxStorageBytes!: number;
 
-  @Field(() => Int)
+  @Field(() => Int, {
+    description: 'Items of the endpoint `extraction` in one operation; more are rejected.',
+  })
   maxExtractionBatchSize!: number;
 
-  @Field(() => Int, { description: 'Higher goes first; 0: no federation.' })
+  @Field(() => Int, {
+    description:
+      'For services that queue federated work: higher goes first; 0: no federation. Nothing waits by it here.',
+  })
   federationPriority!: number;
 
   @Field(() => [StoredLimit], { description: 'Of what the catalogue stores besides memories.' })

@@ -53,6 +53,17 @@ describe('consume', () => {
     expect(answer.data.consume).toEqual({ allowed: false, remaining: 5, resetsAt });
   });
 
+  it('rejects an extraction of more items than the tier allows, and charges nothing for it', async () => {
+    const { key } = await limited(1_000, 1_000);
+    const take = (cost: number) => server.gql(CONSUME, { key, variables: { endpoint: 'extraction', cost } });
+    const { status, errors } = await take(11);
+    expect(status).toBe(400);
+    expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'input.cost' });
+    expect(errors[0]?.message).toMatch(/11 items.*more than the 10/);
+    expect((await take(10)).data.consume.allowed).toBe(true);
+    expect((await server.gql('{ usage { extractions } }', { key })).data.usage.extractions).toBe(10);
+  });
+
   it('lets exactly the limit through under concurrency, together with metered operations', async () => {
     const { key } = await limited(30, 1_000);
     const answers = await Promise.all(Array.from({ length: 50 }, () => server.gql(CONSUME, { key })));

@@ -65,13 +65,14 @@ describe('in their usual course', () => {
     expect(await callsOf(field, key)).toEqual(calls);
   });
 
-  it('a change to a smaller tier is two calls, and one more to undo it', async () => {
+  it('a change to a smaller tier is two calls, and three more to undo it', async () => {
     const { key } = await subscriber('TEAM');
     expect(await callsOf('changeTier(input: { tier: PRO }) { status }', key)).toEqual([
       'POST /v1/subscription_schedules',
       'POST /v1/subscription_schedules/:id',
     ]);
     expect(await callsOf('resumeSubscription { status }', key)).toEqual([
+      'GET /v1/subscription_schedules/:id',
       'POST /v1/subscription_schedules/:id/release',
       'GET /v1/subscriptions/:id',
     ]);

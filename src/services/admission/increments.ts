@@ -1,3 +1,4 @@
+import { EXTRACTION_ENDPOINT } from '../metering/extractions.js';
 import type { CallLimits, Charge } from './admission.js';
 import { encodeEndpoint } from './endpointName.js';
 
@@ -25,9 +26,6 @@ export interface ChargeStatement {
   u: object[];
   upsert: true;
 }
-
-/** Calls to this endpoint are extractions too. */
-const EXTRACTION_ENDPOINT = 'extraction';
 
 /** @returns calls by encoded path: `endpoints.<name>`, `hours.<hour>` and `extractions` */
 export function callPaths(charges: readonly Charge[], hour: number): Map<string, number> {

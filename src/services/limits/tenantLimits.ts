@@ -4,6 +4,7 @@ import { type Admission, type Charge, type Decision, sumOf, type WindowUse } fro
 import type { Concurrency } from '../admission/concurrency.js';
 import type { FieldLimit } from '../admission/fieldLimit.js';
 import { endOfDay, endOfMinute } from '../admission/windows.js';
+import { tooLargeExtraction } from '../metering/extractions.js';
 import type { Storage, StorageAmounts, StorageHold } from '../storage/storage.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
 import type { FieldLimitDecision } from './fieldLimitDecision.js';
@@ -217,6 +218,8 @@ export function createTenantLimits(deps: {
 
     async take(demand, tenantId) {
       const entitlement = await entitlements.get(tenantId);
+      const tooLarge = tooLargeExtraction(demand.charges, entitlement, 'operation');
+      if (tooLarge) return { error: tooLarge, headers: await knownHeaders(entitlement) };
       const missing = demand.features.find((feature) => !entitlement.features.has(feature));
       if (missing) {
         return {

@@ -3,6 +3,7 @@ import type { Admission, CallLimits, Decision } from '../admission/admission.js'
 import { dayOf, endOfDay, endOfMinute, usageDayId } from '../admission/windows.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import type { EndpointNames } from './endpointNames.js';
+import { tooLargeExtraction } from './extractions.js';
 
 export interface ConsumeAnswer {
   allowed: boolean;
@@ -16,7 +17,7 @@ export interface ConsumeAnswer {
 export interface Consumption {
   /**
    * @param cost calls, at least 1
-   * @throws SERVICE_UNAVAILABLE when the database is away; a limit is no error
+   * @throws SERVICE_UNAVAILABLE when the database is away; BAD_USER_INPUT for a larger extraction than the tier allows; a call limit is no error
    */
   consume(tenantId: string, endpoint: string, cost: number): Promise<ConsumeAnswer>;
 }
@@ -30,7 +31,10 @@ export function createConsumption(deps: {
   const { admission, entitlements, endpointNames, clock } = deps;
   return {
     async consume(tenantId, endpoint, cost) {
-      const { callLimits } = await entitlements.get(tenantId);
+      const entitlement = await entitlements.get(tenantId);
+      const { callLimits } = entitlement;
+      const tooLarge = tooLargeExtraction([{ endpoint, calls: cost }], entitlement, 'input.cost');
+      if (tooLarge) throw tooLarge;
       const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
       const charge = { endpoint: countedAs(endpoint), calls: cost };
       return answerOf(await admission.admit(tenantId, callLimits, [charge]), callLimits);

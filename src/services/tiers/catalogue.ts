@@ -41,14 +41,20 @@ export const limitsSchema = z.strictObject({
 
 const overage = z
   .strictObject({
-    priceCents: z.int().min(1).describe('Cents for so many calls.'),
+    priceCents: z.int().min(1).describe('For so many calls, in the currency’s smallest unit.'),
     perCalls: z.int().min(1).describe('So many calls.'),
   })
   .nullable();
 
 /** What a tier is, its name aside. */
 const terms = z.strictObject({
-  monthlyPriceCents: z.int().min(0).nullable().describe('Cents a month; null: priced by contract.'),
+  monthlyPriceCents: z
+    .int()
+    .min(0)
+    .nullable()
+    .describe(
+      'A month, in the smallest unit in which Stripe counts the currency: cents of USD, yen, thousandths of KWD; null: priced by contract.',
+    ),
   checkout: z
     .enum(['NONE', 'SELF_SERVICE', 'CONTACT_SALES'])
     .describe('How it is bought; SELF_SERVICE needs a price.'),

@@ -1,4 +1,5 @@
-import { money, rate } from './billing/lineText.js';
+import { formatMoney } from '../../../money.js';
+import { rate } from './billing/lineText.js';
 import type { LineItemBody, SessionBody } from './wire.js';
 
 /** The only style of the pages; their Content-Security-Policy names it by its hash. */
@@ -64,7 +65,7 @@ export const messagePage = (message: string): string => page('Checkout', `<h1>${
 /** @param session an open one, with its line items */
 export function checkoutPage(session: SessionBody): string {
   const items = session.line_items?.data ?? [];
-  const total = money(session.amount_total ?? 0, session.currency ?? 'usd');
+  const total = formatMoney(session.amount_total ?? 0, session.currency ?? 'usd');
   // What a meter counts is told below.
   const bought = items.filter(({ quantity }) => quantity !== null);
   const price = bought[0]?.price;

@@ -1,4 +1,5 @@
-import { money, rate } from './billing/lineText.js';
+import { formatMoney } from '../../../money.js';
+import { rate } from './billing/lineText.js';
 import { type PortalView, planItemOf } from './billing/portal.js';
 import { escapeHtml, page, row } from './pages.js';
 
@@ -24,7 +25,7 @@ export function portalPage(view: PortalView, problem: string | null = null): str
   const own = view.cardOnly ? null : subscription;
   const buttons = [
     ...(due && own
-      ? [form('pay', `<button class="pay">Pay ${money(due.amount_due, due.currency)} now</button>`)]
+      ? [form('pay', `<button class="pay">Pay ${formatMoney(due.amount_due, due.currency)} now</button>`)]
       : []),
     ...(own ? switchForms(view, form) : []),
     ...(own

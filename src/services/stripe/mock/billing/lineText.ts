@@ -1,3 +1,4 @@
+import { formatMoney } from '../../../../money.js';
 import { isMetered } from '../objects/price.js';
 import { products } from '../objects/product.js';
 import type { Tx } from '../storage/store.js';
@@ -9,14 +10,6 @@ export async function productName(tx: Tx, price: PriceBody): Promise<string> {
 
 /** @returns for instance `$29.00 / month`, or `$0.0001 each` of what a meter counts */
 export function rate(price: PriceBody): string {
-  const amount = money(Number(price.unit_amount_decimal ?? 0), price.currency);
+  const amount = formatMoney(Number(price.unit_amount_decimal ?? 0), price.currency);
   return isMetered(price) ? `${amount} each` : `${amount} / ${price.recurring?.interval ?? 'once'}`;
-}
-
-export function money(cents: number, currency: string): string {
-  const style = { style: 'currency', currency: currency.toUpperCase() } as const;
-  const digits = new Intl.NumberFormat('en-US', style).resolvedOptions().maximumFractionDigits ?? 2;
-  const whole = Number.isInteger(cents);
-  const format = new Intl.NumberFormat('en-US', { ...style, ...(!whole && { maximumFractionDigits: 14 }) });
-  return format.format(cents / 10 ** digits);
 }
