@@ -66,6 +66,8 @@ export interface Config {
   trustedProxies: TrustedProxies;
   /** Networks (CIDR) that outgoing webhooks may reach although they are not public. */
   webhookAllowedNetworks: readonly string[];
+  /** Usage events that are kept of one tenant and day. */
+  maxUsageEventsPerDay: number;
   /** Units of work that one operation may cost, as `@cost` and `@listSize` say. */
   maxOperationCost: number;
 }
@@ -174,6 +176,12 @@ const environment = z.object({
     )
     .optional(),
   WEBHOOK_ALLOWED_NETWORKS: networkList.default([]),
+  MAX_USAGE_EVENTS_PER_DAY: z.coerce
+    .number({ error: 'must be a number of events' })
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .default(1_000_000),
   MAX_OPERATION_COST: z.coerce
     .number({ error: 'must be a number of units' })
     .int()
@@ -229,6 +237,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     graceDays: vars.GRACE_DAYS,
     trustedProxies: vars.TRUST_PROXY ?? null,
     webhookAllowedNetworks: vars.WEBHOOK_ALLOWED_NETWORKS,
+    maxUsageEventsPerDay: vars.MAX_USAGE_EVENTS_PER_DAY,
     maxOperationCost: vars.MAX_OPERATION_COST,
     catalogue,
   };

@@ -38,3 +38,6 @@ export const apiKeySchema = new Schema<ApiKeyDoc>(
   { collection: 'api_keys', versionKey: false },
 );
 apiKeySchema.index({ tenantId: 1, createdAt: 1 });
+// Keys that no longer work are listed for 90 days.
+apiKeySchema.index({ revokedAt: 1 }, { expireAfterSeconds: 90 * 86_400 });
+apiKeySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 90 * 86_400 });

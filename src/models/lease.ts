@@ -12,3 +12,4 @@ export const leaseSchema = new Schema<LeaseDoc>(
   { _id: String, holder: String, until: Date },
   { collection: 'leases', versionKey: false },
 );
+leaseSchema.index({ until: 1 }, { expireAfterSeconds: 86_400 });

@@ -71,5 +71,7 @@ export const reconcileRunSchema = new Schema<ReconcileRunDoc>(
   { collection: 'reconcile_runs', minimize: false, versionKey: false },
 );
 reconcileRunSchema.index({ startedAt: -1 });
+// One that was never finished, too.
+reconcileRunSchema.index({ startedAt: 1 }, { expireAfterSeconds: 400 * 86_400 });
 // A year of what was mended.
 reconcileRunSchema.index({ finishedAt: 1 }, { expireAfterSeconds: 365 * 86_400 });

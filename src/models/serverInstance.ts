@@ -13,3 +13,4 @@ export const serverInstanceSchema = new Schema<ServerInstanceDoc>(
   { _id: String, seenAt: Date, epoch: Number },
   { collection: 'server_instances', versionKey: false },
 );
+serverInstanceSchema.index({ seenAt: 1 }, { expireAfterSeconds: 86_400 });

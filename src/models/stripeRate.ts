@@ -13,3 +13,4 @@ export const stripeRateSchema = new Schema<StripeRateDoc>(
   { _id: String, freeAt: Date, reservedFreeAt: Date },
   { collection: 'stripe_rates', versionKey: false },
 );
+stripeRateSchema.index({ freeAt: 1 }, { expireAfterSeconds: 86_400 });

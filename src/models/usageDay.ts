@@ -20,6 +20,8 @@ export interface UsageDayDoc {
   recorded?: Record<string, number>;
   /** The last give-back of each server instance that is counted here. */
   takenBack?: Record<string, number>;
+  /** How many usage events are counted here; absent: none. */
+  recordedEvents?: number;
   federationShares: number;
   extractions: number;
   /** Calls past the day's quota that are paid for; absent while there were none. */
@@ -68,6 +70,7 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     hours: Schema.Types.Mixed,
     batches: Schema.Types.Mixed,
     recorded: Schema.Types.Mixed,
+    recordedEvents: Number,
     takenBack: Schema.Types.Mixed,
     federationShares: Number,
     extractions: Number,

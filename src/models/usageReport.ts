@@ -59,3 +59,5 @@ export const usageReportSchema = new Schema<UsageReportDoc>(
 );
 usageReportSchema.index({ tenantId: 1, at: -1, _id: -1 });
 usageReportSchema.index({ nextTryAt: 1 }, { sparse: true });
+// Stripe takes usage of 35 days at most; what was reported is shown as long as the history of usage.
+usageReportSchema.index({ at: 1 }, { expireAfterSeconds: 400 * 86_400 });

@@ -6,6 +6,7 @@ import type { Models } from '../models/models.js';
 import type { Concurrency } from './admission/concurrency.js';
 import type { FieldLimits } from './admission/fieldLimits.js';
 import { createAlertReview } from './alerts/alertReview.js';
+import { createHistoryExpiry, type HistoryExpiry } from './historyExpiry.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import type { GuessLimit } from './identity/guessLimit.js';
 import { createTenants } from './identity/tenants.js';
@@ -21,6 +22,7 @@ import { createConsumption } from './metering/consumption.js';
 import { createDayCounts } from './metering/dayCounts.js';
 import { createEndpointNames } from './metering/endpointNames.js';
 import { createEventJournal } from './metering/eventJournal.js';
+import { createEventRoom } from './metering/eventRoom.js';
 import { createUsageEvents } from './metering/usageEvents.js';
 import { createAnnouncer } from './outgoing/announcer.js';
 import { createEndpointHealth } from './outgoing/endpointHealth.js';
@@ -71,6 +73,7 @@ export interface RunningServices extends Services {
   inbox: Inbox;
   reconcile: Reconcile;
   outgoingWebhooks: OutgoingWebhooks;
+  historyExpiry: HistoryExpiry;
   usageReporter: UsageReporter;
   verify: WebhookVerifier;
   /** Requests to the webhook that were refused. */
@@ -88,6 +91,7 @@ const SETTLE_MS = 3_000;
 const REPORTER_LEASE_MS = 600_000;
 const ANNOUNCER_LEASE_MS = 30_000;
 const RECONCILE_LEASE_MS = 120_000;
+const EXPIRY_LEASE_MS = 120_000;
 
 export interface ServicesDeps {
   config: Config;
@@ -215,6 +219,10 @@ export function createServices({
     deliveries: webhookDeliveries,
     lease: createLease({ models, name: 'outgoing webhooks', ttlMs: ANNOUNCER_LEASE_MS }),
   });
+  const historyExpiry = createHistoryExpiry({
+    ...base,
+    lease: createLease({ models, name: 'history expiry', ttlMs: EXPIRY_LEASE_MS }),
+  });
   const receiptKeys = createReceiptKeys({ connection: models.connection, log });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   let sweeping: NodeJS.Timeout | undefined;
@@ -298,6 +306,8 @@ export function createServices({
     callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl: () => `${publicUrl()}/upgrade` }),
     remoteDecisions: createRemoteDecisions({
       ...deciding,
+      clock,
+      endpointNames,
       receipts: createReceipts({ ...base, keys: receiptKeys }),
     }),
     inbox,
@@ -331,10 +341,16 @@ export function createServices({
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
     }),
     consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
-    usageEvents: createUsageEvents({ ...base, journal: eventJournal, recorded: alertReview.reviewSoon }),
+    usageEvents: createUsageEvents({
+      ...base,
+      room: createEventRoom({ models, maxPerDay: config.maxUsageEventsPerDay }),
+      journal: eventJournal,
+      recorded: alertReview.reviewSoon,
+    }),
     usageReports,
     usageReporter,
     outgoingWebhooks,
+    historyExpiry,
     webhookDeliveries,
     webhookEndpoints: createWebhookEndpoints({ ...base, targets: webhookTargets }),
     verify: createWebhookVerifier({
@@ -361,6 +377,7 @@ export function createServices({
       reconcile.start();
       usageReporter.start();
       outgoingWebhooks.start();
+      historyExpiry.start();
       countLeftovers();
       sweeping = setInterval(() => {
         countLeftovers();
@@ -376,6 +393,7 @@ export function createServices({
       await inbox.stop();
       await usageReporter.stop();
       await outgoingWebhooks.stop();
+      await historyExpiry.stop();
       await eventJournal.stop();
       await alertReview.idle();
       receiptKeys.stop();

@@ -5,6 +5,7 @@ import { createAdmission } from '../../src/services/admission/createAdmission.js
 import { createDayCounts } from '../../src/services/metering/dayCounts.js';
 import { createEndpointNames } from '../../src/services/metering/endpointNames.js';
 import { createEventJournal } from '../../src/services/metering/eventJournal.js';
+import { createEventRoom } from '../../src/services/metering/eventRoom.js';
 import {
   createUsageEvents,
   type NewUsageEvent,
@@ -44,7 +45,12 @@ function instance() {
     clock,
     dayCounts,
     journal,
-    events: createUsageEvents({ journal, clock, recorded: () => undefined }),
+    events: createUsageEvents({
+      journal,
+      room: createEventRoom({ models, maxPerDay: 1_000_000 }),
+      clock,
+      recorded: () => undefined,
+    }),
   };
 }
 
@@ -261,11 +267,13 @@ describe('cost', () => {
   it('is bounded: past 100,000 waiting events a call is told to come again, and nothing of the others is lost', async () => {
     const tenantId = newTenant();
     const { events } = instance();
+    // The instance knows the day: nothing is read between the calls.
+    await events.record(tenantId, many(1));
     const calls = Array.from({ length: 101 }, (_, i) => events.record(tenantId, many(1_000, `c${i}-`)));
     const settled = await Promise.allSettled(calls);
     expect(settled.map(({ status }) => status)).toEqual([...Array(100).fill('fulfilled'), 'rejected']);
     expect(settled[100]).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } });
-    expect((await dayOf(tenantId))?.calls).toBe(100_000);
+    expect((await dayOf(tenantId))?.calls).toBe(100_001);
   });
 });
 

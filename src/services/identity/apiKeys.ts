@@ -42,6 +42,8 @@ export interface ApiKeys {
 }
 
 const MAX_KEYS_PER_TENANT = 100;
+/** Keys of one owner that no longer work: the newest are listed. They expire besides. */
+const MAX_ENDED_KEYS = 200;
 
 /**
  * A service's key decides operations of all tenants, and does nothing else; a tenant's key does all but that.
@@ -97,7 +99,20 @@ export function createApiKeys(deps: {
   async function make(...key: Parameters<typeof build>): Promise<NewKey> {
     const made = await build(...key);
     await models.apiKeys.create(made.apiKey);
+    await forgetEnded(made.apiKey.tenantId);
     return made;
+  }
+
+  /** An owner that makes and revokes keys all day keeps a bounded number of them. */
+  async function forgetEnded(tenantId: string | null): Promise<void> {
+    const now = new Date(clock.now());
+    const tooMany = await models.apiKeys
+      .find({ tenantId, $or: [{ revokedAt: { $ne: null } }, { expiresAt: { $lte: now } }] }, { _id: 1 })
+      .sort({ createdAt: -1 })
+      .skip(MAX_ENDED_KEYS)
+      .limit(MAX_ENDED_KEYS)
+      .lean<ApiKeyDoc[]>();
+    if (tooMany.length > 0) await models.apiKeys.deleteMany({ _id: { $in: tooMany.map(({ _id }) => _id) } });
   }
 
   async function refuseTooMany(tenantId: string | null): Promise<void> {
@@ -140,7 +155,7 @@ export function createApiKeys(deps: {
       return models.apiKeys
         .find({ tenantId })
         .sort({ createdAt: -1 })
-        .limit(10 * MAX_KEYS_PER_TENANT)
+        .limit(MAX_KEYS_PER_TENANT + MAX_ENDED_KEYS)
         .lean<ApiKeyDoc[]>();
     },
 

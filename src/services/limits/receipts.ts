@@ -14,6 +14,8 @@ export interface Receipt {
   service: string;
   chargedAtMs: number | null;
   charges: readonly Charge[];
+  /** By endpoint, what its calls were counted as where that is another name. */
+  countedAs: Readonly<Record<string, string>>;
   holdIds: readonly string[];
   /** Tells it from others of the same tenant. */
   number: string;
@@ -40,6 +42,7 @@ const content = z.object({
   s: z.string(),
   a: z.number().nullable(),
   c: z.array(z.tuple([z.string(), z.number()])),
+  o: z.record(z.string(), z.string()),
   h: z.array(z.string()),
   n: z.string(),
   e: z.number(),
@@ -48,12 +51,13 @@ const content = z.object({
 export function createReceipts(deps: { models: Models; clock: Clock; keys: ReceiptKeys }): Receipts {
   const { models, clock, keys } = deps;
   return {
-    issue({ tenantId, service, chargedAtMs, charges, holdIds }) {
+    issue({ tenantId, service, chargedAtMs, charges, countedAs, holdIds }) {
       const payload: z.infer<typeof content> = {
         t: tenantId,
         s: service,
         a: chargedAtMs,
         c: charges.map(({ endpoint, calls }) => [endpoint, calls]),
+        o: countedAs,
         h: [...holdIds],
         n: randomBytes(12).toString('base64url'),
         e: clock.now() + LIFE_MS,
@@ -71,11 +75,22 @@ export function createReceipts(deps: { models: Models; clock: Clock; keys: Recei
       const given = Buffer.from(signature, 'base64url');
       const due = signatureOf(text.slice(0, text.lastIndexOf('.')), key);
       if (given.length !== due.length || !timingSafeEqual(given, due)) return 'INVALID';
-      const { t, s, a, c, h, n, e } = content.parse(JSON.parse(Buffer.from(payload, 'base64url').toString()));
+      const { t, s, a, c, o, h, n, e } = content.parse(
+        JSON.parse(Buffer.from(payload, 'base64url').toString()),
+      );
       if (s !== service) return 'INVALID';
       if (e <= clock.now()) return 'EXPIRED';
       const charges = c.map(([endpoint, calls]) => ({ endpoint, calls }));
-      return { tenantId: t, service: s, chargedAtMs: a, charges, holdIds: h, number: n, expiresAtMs: e };
+      return {
+        tenantId: t,
+        service: s,
+        chargedAtMs: a,
+        charges,
+        countedAs: o,
+        holdIds: h,
+        number: n,
+        expiresAtMs: e,
+      };
     },
 
     async redeem(receipts) {

@@ -1,7 +1,10 @@
+import type { Clock } from '../../clock.js';
 import { BillingError, badInput, serviceUnavailable } from '../../errors.js';
 import { type Admission, type Charge, sumOf } from '../admission/admission.js';
+import { dayOf, usageDayId } from '../admission/windows.js';
 import { isDatabaseAway } from '../databaseErrors.js';
 import type { Authenticator } from '../identity/authenticator.js';
+import type { EndpointNames } from '../metering/endpointNames.js';
 import type { Storage } from '../storage/storage.js';
 import { tenantOfCaller } from './callerLimits.js';
 import type { Caller } from './limits.js';
@@ -61,13 +64,16 @@ export function createRemoteDecisions(deps: {
   admission: Admission;
   storage: Storage;
   receipts: Receipts;
+  endpointNames: EndpointNames;
+  clock: Clock;
 }): RemoteDecisions {
-  const { authenticator, limits, admission, storage, receipts } = deps;
+  const { authenticator, limits, admission, storage, receipts, endpointNames, clock } = deps;
 
   async function decideOne({ demand, ...caller }: RemoteOperation, service: string): Promise<RemoteDecision> {
     try {
       const tenantId = await tenantOfCaller(authenticator, caller);
-      const outcome = await limits.take({ ...demand, concurrent: false }, tenantId);
+      const { charges, countedAs } = await boundNames(tenantId, demand.charges);
+      const outcome = await limits.take({ ...demand, charges, concurrent: false }, tenantId);
       if (isRefusal(outcome)) return { allowed: false, ...outcome };
       const { tier, concurrentRequests, chargedAtMs, headers, holds } = outcome;
       const holdIds = new Map([...holds].map(([rootField, { id }]) => [rootField, id]));
@@ -77,6 +83,7 @@ export function createRemoteDecisions(deps: {
         service,
         chargedAtMs,
         charges: demand.charges,
+        countedAs,
         holdIds: [...holdIds.values()],
       };
       const receipt = isFree ? null : receipts.issue(granted);
@@ -84,6 +91,22 @@ export function createRemoteDecisions(deps: {
     } catch (thrown) {
       return { allowed: false, error: expected(thrown), headers: new Map() };
     }
+  }
+
+  /** A service's names are bounded as those of other usage: past the first of a day they are counted together. */
+  async function boundNames(
+    tenantId: string,
+    charges: readonly Charge[],
+  ): Promise<{ charges: Charge[]; countedAs: Record<string, string> }> {
+    if (charges.length === 0) return { charges: [], countedAs: {} };
+    const names = new Set(charges.map(({ endpoint }) => endpoint));
+    const nameFor = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), names);
+    return {
+      charges: charges.map(({ endpoint, calls }) => ({ endpoint: nameFor(endpoint), calls })),
+      countedAs: Object.fromEntries(
+        [...names].flatMap((name) => (nameFor(name) === name ? [] : [[name, nameFor(name)]])),
+      ),
+    };
   }
 
   /** @throws BAD_USER_INPUT */
@@ -98,8 +121,13 @@ export function createRemoteDecisions(deps: {
     return receipt;
   }
 
-  async function endOne(ended: EndedOperation, { tenantId, chargedAtMs }: Receipt): Promise<void> {
-    const { unearned, keptHoldIds, releasedHoldIds } = ended;
+  async function endOne(ended: EndedOperation, receipt: Receipt): Promise<void> {
+    const { tenantId, chargedAtMs, countedAs } = receipt;
+    const { keptHoldIds, releasedHoldIds } = ended;
+    const unearned = ended.unearned.map(({ endpoint, calls }) => ({
+      endpoint: Object.hasOwn(countedAs, endpoint) ? (countedAs[endpoint] as string) : endpoint,
+      calls,
+    }));
     await Promise.all([
       chargedAtMs !== null &&
         unearned.length > 0 &&

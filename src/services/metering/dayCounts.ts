@@ -57,6 +57,7 @@ export function createDayCounts(deps: {
           }));
           for (const [path, calls] of callPaths(charges, hour)) add(path, calls);
         }
+        add('recordedEvents', ofDay.length);
         add(
           'calls',
           ofDay.reduce((sum, { quantity }) => sum + quantity, 0),

@@ -7,6 +7,8 @@ import { decodeEndpoint, MAX_ENDPOINT_LENGTH } from '../admission/endpointName.j
 export const OTHER_ENDPOINTS = '(other)';
 
 const MAX_PER_DAY = 500;
+/** All names of a day together: each charge writes the document that has them. */
+const MAX_BYTES_PER_DAY = 32_768;
 /** Names and days together. */
 const MAX_REMEMBERED = 500_000;
 const PRINTABLE = new RegExp(`^[^\\p{C}\\p{Zl}\\p{Zp}]{1,${MAX_ENDPOINT_LENGTH}}$`, 'u');
@@ -40,9 +42,20 @@ export function createEndpointNames({ models }: { models: Models }): EndpointNam
     async admit(usageDayId, wanted) {
       const names = await namesOf(usageDayId);
       const sizeBefore = names.size;
-      for (const name of wanted) if (names.size < MAX_PER_DAY) names.add(name);
+      const unknown = [...wanted].filter((name) => !names.has(name));
+      let bytes = unknown.length > 0 ? bytesOf(names) : 0;
+      for (const name of unknown) {
+        bytes += Buffer.byteLength(name);
+        if (names.size < MAX_PER_DAY && bytes <= MAX_BYTES_PER_DAY) names.add(name);
+      }
       if (names.size > sizeBefore || !known.has(usageDayId)) known.set(usageDayId, names);
       return (name) => (names.has(name) ? name : OTHER_ENDPOINTS);
     },
   };
 }
+
+const bytesOf = (names: Iterable<string>): number => {
+  let bytes = 0;
+  for (const name of names) bytes += Buffer.byteLength(name);
+  return bytes;
+};

@@ -17,6 +17,8 @@ export interface EventJournal {
    * @throws SERVICE_UNAVAILABLE when that cannot be told: recording the same again is safe
    */
   record(tenantId: string, events: readonly UsageEvent[]): Promise<ReadonlyMap<string, UsageEvent>>;
+  /** @returns those of the ids that are recorded, by id */
+  find(tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, UsageEvent>>;
   /** Counts what is stored and was not counted, because a process or the database ended in between. */
   countLeftovers(): Promise<void>;
   stop(): Promise<void>;
@@ -153,7 +155,14 @@ export function createEventJournal(deps: {
 
   /** Moves what is stored already from `fresh` to `found`. */
   async function separateFound({ tenantId, fresh, found }: Group): Promise<void> {
-    const withId = { 'events.id': { $in: [...fresh.keys()] } };
+    for (const [id, event] of await find(tenantId, [...fresh.keys()])) {
+      fresh.delete(id);
+      found.set(id, event);
+    }
+  }
+
+  async function find(tenantId: string, ids: readonly string[]): Promise<Map<string, UsageEvent>> {
+    const withId = { 'events.id': { $in: [...ids] } };
     const read = await batches
       .aggregate<{ events: UsageEvent }>(
         [
@@ -166,10 +175,7 @@ export function createEventJournal(deps: {
         { readConcern: { level: 'majority' }, timeoutMS: STATEMENT_TIMEOUT_MS },
       )
       .toArray();
-    for (const { events: event } of read) {
-      fresh.delete(event.id);
-      found.set(event.id, event);
-    }
+    return new Map(read.map(({ events: event }) => [event.id, event]));
   }
 
   /** Takes counted documents off the leftovers. Nobody waits for it: counting them again would change nothing. */
@@ -201,6 +207,8 @@ export function createEventJournal(deps: {
   }
 
   return {
+    find,
+
     record(tenantId, events) {
       return new Promise((resolve, reject) => {
         if (waitingEvents + events.length > MAX_WAITING_EVENTS)

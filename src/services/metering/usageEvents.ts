@@ -1,8 +1,11 @@
 import type { Clock } from '../../clock.js';
 import { badInput } from '../../errors.js';
+import { groupBy } from '../../groups.js';
 import type { UsageEvent } from '../../models/usageEventBatch.js';
+import { dayOf, usageDayId } from '../admission/windows.js';
 import { isEndpointName } from './endpointNames.js';
 import type { EventJournal } from './eventJournal.js';
+import type { EventRoom } from './eventRoom.js';
 
 export enum UsageEventStatus {
   ACCEPTED = 'ACCEPTED',
@@ -41,11 +44,30 @@ const MAX_AHEAD_MINUTES = 5;
 
 export function createUsageEvents(deps: {
   journal: EventJournal;
+  room: EventRoom;
   clock: Clock;
   /** Told that a tenant has more usage. */
   recorded: (tenantId: string) => void;
 }): UsageEvents {
-  const { journal, clock, recorded } = deps;
+  const { journal, room, clock, recorded } = deps;
+
+  /** @returns the events for which their day has no room; what is recorded already needs none */
+  async function withoutRoom(tenantId: string, events: readonly UsageEvent[], nowMs: number) {
+    const excess = new Set<UsageEvent>();
+    const dayOfEvent = ({ at }: UsageEvent) => usageDayId(tenantId, dayOf(at?.getTime() ?? nowMs));
+    for (const [dayId, ofDay] of groupBy(events, dayOfEvent)) {
+      const left = await room.left(dayId);
+      for (const event of ofDay.slice(left)) excess.add(event);
+      room.taken(dayId, Math.min(left, ofDay.length));
+    }
+    if (excess.size === 0) return excess;
+    const known = await journal.find(
+      tenantId,
+      [...excess].map(({ id }) => id),
+    );
+    return new Set([...excess].filter(({ id }) => !known.has(id)));
+  }
+
   return {
     async record(tenantId, given) {
       if (given.length > MAX_EVENTS) {
@@ -63,6 +85,11 @@ export function createUsageEvents(deps: {
       for (const [i, event] of events.entries()) {
         if (faults[i] === null && !first.has(event.id)) first.set(event.id, event);
       }
+      const excess = await withoutRoom(tenantId, [...first.values()], nowMs);
+      for (const { id } of excess) first.delete(id);
+      for (const [i, event] of events.entries()) {
+        if (faults[i] === null && !first.has(event.id)) faults[i] = noRoom(room.maxPerDay);
+      }
       const before = first.size > 0 ? await journal.record(tenantId, [...first.values()]) : new Map();
       if (before.size < first.size) recorded(tenantId);
       return events.map((event, i) => {
@@ -76,6 +103,9 @@ export function createUsageEvents(deps: {
     },
   };
 }
+
+const noRoom = (maxPerDay: number): string =>
+  `at: the day has ${maxPerDay} events already; add up what happened and record it as one event by its quantity`;
 
 /** @returns what is wrong with the event, or null */
 function faultOf({ id, endpoint, quantity, at }: NewUsageEvent, nowMs: number): string | null {

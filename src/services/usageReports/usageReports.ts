@@ -5,6 +5,7 @@ import type { Clock } from '../../clock.js';
 import { badInput } from '../../errors.js';
 import type { Models } from '../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../models/usageReport.js';
+import { startOfDay } from '../admission/windows.js';
 import { describeFailure } from '../stripe/failureText.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { ReportDelivery } from './reportDelivery.js';
@@ -47,6 +48,7 @@ export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getT
 const MAX_ERROR_LENGTH = 500;
 /** Clients wait longer than this for an answer. */
 const MAX_ANSWER_MS = 10_000;
+const MAX_REPORTS_PER_DAY = 1_000;
 
 export function createUsageReports(deps: {
   models: Models;
@@ -57,10 +59,25 @@ export function createUsageReports(deps: {
   const { models, delivery, clock, log } = deps;
   const reports = models.usageReports;
 
+  /**
+   * Reports are kept for long: a day has room for so many.
+   * @throws BAD_USER_INPUT past it, unless the report is there already
+   */
+  async function needRoom(tenantId: string, _id: string, now: Date): Promise<void> {
+    const ofDay = { tenantId, at: { $gte: startOfDay(now.getTime()) } };
+    const count = await reports.countDocuments(ofDay, { limit: MAX_REPORTS_PER_DAY });
+    if (count < MAX_REPORTS_PER_DAY || (await reports.exists({ _id }))) return;
+    throw badInput(
+      'input',
+      `there are ${MAX_REPORTS_PER_DAY} reports of this UTC day already; report more with one quantity, or tomorrow`,
+    );
+  }
+
   return {
     async report(tenantId, quantity, idempotencyKey) {
       const _id = `${tenantId}:${idempotencyKey ?? randomUUID()}`;
       const now = new Date(clock.now());
+      await needRoom(tenantId, _id, now);
       const fresh: Omit<UsageReportDoc, '_id'> = {
         tenantId,
         kind: UsageReportKind.MANUAL,
