@@ -27,6 +27,8 @@ export interface FieldCost {
   sizedFields: readonly string[];
   /** More than this is rejected when the arguments are validated. */
   maxItems: number;
+  /** Fields below that have other sizes than they say, by the arguments here. */
+  sizedOf: ((args: Record<string, unknown>) => { fields: readonly string[]; items: number } | null) | null;
   /** Instead of the slicing arguments, where several arguments together say how many items there are. */
   itemsOf: ((args: Record<string, unknown>) => number) | null;
 }
@@ -35,7 +37,7 @@ export interface FieldCost {
 export type OperationCosts = ReadonlyMap<string, FieldCost>;
 
 /** What `field.extensions.work` may add to the directives `@cost` and `@listSize`. */
-export type WorkExtension = Partial<Pick<FieldCost, 'weightOf' | 'itemsOf' | 'maxItems'>>;
+export type WorkExtension = Partial<Pick<FieldCost, 'weightOf' | 'itemsOf' | 'sizedOf' | 'maxItems'>>;
 
 /** It is resolved in one go, during which the server answers nobody. */
 const INTROSPECTION_WEIGHT = 2;
@@ -46,6 +48,7 @@ const PLAIN: FieldCost = {
   slicingArguments: [],
   sizedFields: [],
   maxItems: Number.MAX_SAFE_INTEGER,
+  sizedOf: null,
   itemsOf: null,
 };
 /** Of a list of which the schema says nothing. */

@@ -237,7 +237,8 @@ export function planOperation(
     return {
       entities,
       objects: objects * repeats * (isSized ? sized.items : own),
-      sized: cost.sizedFields.length > 0 ? { fields: cost.sizedFields, items } : null,
+      sized:
+        cost.sizedFields.length > 0 ? { fields: cost.sizedFields, items } : (cost.sizedOf?.(args) ?? null),
       allTypes: (allTypes || coordinate === '__Schema.types') && PARTS_OF_ALL_TYPES.includes(coordinate),
     };
   }

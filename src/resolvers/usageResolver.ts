@@ -1,10 +1,28 @@
-import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
+import type { GraphQLResolveInfo } from 'graphql';
+import {
+  Arg,
+  Args,
+  Ctx,
+  Directive,
+  FieldResolver,
+  ID,
+  Info,
+  Int,
+  Mutation,
+  Query,
+  Resolver,
+  Root,
+} from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
+import { badInput } from '../errors.js';
 import { inSlices } from '../largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
 import {
+  DEFAULT_ENDPOINTS,
+  EndpointUsage,
+  MAX_ENDPOINTS,
   ReportUsageInput,
   StorageUsage,
   UsageReportConnection,
@@ -16,6 +34,7 @@ import { ApiKeyScope } from '../services/identity/principal.js';
 import { UsageGranularity, UsagePeriod } from '../services/usage.js';
 import { reportIdOf, reportKeyOf, type UsageReportDoc } from '../services/usageReports/usageReports.js';
 import { type Context, tenantOf } from './context.js';
+import { selectedBelow } from './selection.js';
 import { storageView } from './views.js';
 
 @Resolver(() => UsageType)
@@ -40,10 +59,30 @@ export class UsageResolver {
     @Arg('granularity', () => UsageGranularity, { defaultValue: UsageGranularity.DAY })
     granularity: UsageGranularity,
     @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<(UsageType | Promise<UsageType>)[]> {
     const tenantId = tenantIdOf(context);
     const terms = await context.loaders.entitlement(tenantId);
-    return inSlices(await context.services.usage.history(tenantId, { from, to, granularity, terms }));
+    const reading = { endpoints: selectedBelow(info).has('byEndpoint'), budget: context.budget };
+    const query = { from, to, granularity, terms };
+    return inSlices(await context.services.usage.history(tenantId, query, reading));
+  }
+
+  @FieldResolver(() => [EndpointUsage], {
+    description: 'Those with the most calls, the most first. Not kept by the minute or the hour.',
+  })
+  byEndpoint(
+    @Root() { byEndpoint }: UsageType,
+    @Arg('first', () => Int, {
+      nullable: true,
+      defaultValue: DEFAULT_ENDPOINTS,
+      description: `How many, 1 to ${MAX_ENDPOINTS}.`,
+    })
+    first: number | null,
+  ): EndpointUsage[] {
+    const count = first ?? DEFAULT_ENDPOINTS;
+    if (count < 1 || count > MAX_ENDPOINTS) throw badInput('first', `must be 1 to ${MAX_ENDPOINTS}`);
+    return byEndpoint.slice(0, count);
   }
 
   @Query(() => StorageUsage)

@@ -8,9 +8,10 @@ import {
   parse,
 } from 'graphql';
 import type { WorkExtension } from '../directives/operationCost.js';
-import { historyDays, historyItems } from '../services/usage.js';
+import { historyDays, historyItems, partsOfHours } from '../services/usage.js';
 import { DEFAULT_MATCHES } from './memory.js';
 import { DEFAULT_PAGE, MAX_PAGE } from './pagination.js';
+import { DEFAULT_ENDPOINTS, MAX_ENDPOINTS } from './usage.js';
 
 /** The work behind a field, where it is more than to return a value that is already there. */
 interface DeclaredCost {
@@ -18,6 +19,8 @@ interface DeclaredCost {
   weight?: number;
   /** Items of a list whose length its arguments do not say. */
   assumedSize?: number;
+  /** `first` says how many items the list has. */
+  isPage?: true;
   /** A Relay connection: `first` says how many edges it has. */
   isConnection?: true;
   /** Where several arguments together say how much it is, which the directives cannot express. */
@@ -72,7 +75,11 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.usageHistory': {
     weight: 400 * DAY_OF_HISTORY,
     assumedSize: 400,
-    work: { weightOf: (args) => READ + historyDays(args) * DAY_OF_HISTORY, itemsOf: historyItems },
+    work: {
+      weightOf: (args) => READ + historyDays(args) * DAY_OF_HISTORY,
+      itemsOf: historyItems,
+      sizedOf: partsOfHours,
+    },
   },
   'Query.usageReports': connection(),
   'Query.webhookDeliveries': connection(),
@@ -118,7 +125,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Tenant.tier': { weight: 10 },
   'Tenant.usage': { weight: 10 },
   'TierLimits.stored': { assumedSize: 5 },
-  'Usage.byEndpoint': { assumedSize: 2 },
+  'Usage.byEndpoint': { isPage: true, assumedSize: DEFAULT_ENDPOINTS, work: { maxItems: MAX_ENDPOINTS } },
 };
 
 /**
@@ -147,12 +154,13 @@ export function withOperationCosts(schema: GraphQLSchema): GraphQLSchema {
   return priced;
 }
 
-function directivesOf({ weight, assumedSize, isConnection }: DeclaredCost): ConstDirectiveNode[] {
+function directivesOf({ weight, assumedSize, isPage, isConnection }: DeclaredCost): ConstDirectiveNode[] {
   const cost = weight === undefined ? '' : `@cost(weight: ${weight})`;
   const size = isConnection
     ? `@listSize(assumedSize: ${DEFAULT_PAGE}, slicingArguments: ["first"], sizedFields: ["edges"], requireOneSlicingArgument: false)`
     : '';
-  const list = assumedSize === undefined ? '' : `@listSize(assumedSize: ${assumedSize})`;
+  const sliced = isPage ? ', slicingArguments: ["first"], requireOneSlicingArgument: false' : '';
+  const list = assumedSize === undefined ? '' : `@listSize(assumedSize: ${assumedSize}${sliced})`;
   const document = parse(`type T ${cost} ${size} ${list}`, { noLocation: true });
   return [...((document.definitions[0] as ObjectTypeDefinitionNode).directives ?? [])];
 }

@@ -18,6 +18,10 @@ export class EndpointUsage {
   calls!: number;
 }
 
+export const DEFAULT_ENDPOINTS = 100;
+/** As many names as are told apart in a day, and `(other)`. */
+export const MAX_ENDPOINTS = 501;
+
 @ObjectType('Usage', { description: 'What a tenant used in one window of time.' })
 export class UsageType implements UsageReading {
   @Field(() => UsagePeriod)
@@ -41,7 +45,7 @@ export class UsageType implements UsageReading {
   @Field(() => DateTimeScalar)
   resetsAt!: Date;
 
-  @Field(() => [EndpointUsage], { description: 'Most calls first. Not kept by the minute or the hour.' })
+  /** `byEndpoint(first)`, which is resolved. */
   byEndpoint!: EndpointUsage[];
 
   @Field(() => BigIntScalar, { description: 'Not kept by the minute or the hour.' })

@@ -16,6 +16,8 @@ import {
   startOfMonth,
   usageDayId,
 } from './admission/windows.js';
+import { createByteGate } from './byteGate.js';
+import type { ReadBudget } from './limits/responseBudget.js';
 import type { Entitlement } from './tiers/entitlements.js';
 import { costOfOverage } from './tiers/overageCost.js';
 
@@ -67,9 +69,16 @@ export interface Usage {
   /**
    * Oldest first; hours and days without a call are there too, the future is not. Hours and days that the range
    * touches are whole; a month has those days of it that the range touches, so that months and days add up alike.
-   * @throws BAD_USER_INPUT for an empty range, or one of more than 400 days
+   * @throws BAD_USER_INPUT for an empty range, or one of more than 400 days; RESPONSE_TOO_LARGE
    */
-  history(tenantId: string, query: HistoryQuery): Promise<UsageReading[]>;
+  history(tenantId: string, query: HistoryQuery, reading: HistoryReading): Promise<UsageReading[]>;
+}
+
+/** What is wanted of a history, and what it may take. */
+export interface HistoryReading {
+  /** Whether what was used by endpoint is wanted: that is nearly all of a day's document. */
+  endpoints: boolean;
+  budget: ReadBudget;
 }
 
 export interface HistoryQuery {
@@ -89,6 +98,11 @@ interface HistoryDay {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MAX_HISTORY_DAYS = 400;
+/** A day with as many endpoints as are told apart. */
+const DAY_BYTES = 32_768;
+const ENDPOINT_BYTES = 60;
+/** Of days with their endpoints, by all operations of this process at once. */
+const READING_BYTES = 33_554_432;
 
 export function createUsage(deps: {
   models: Models;
@@ -96,6 +110,7 @@ export function createUsage(deps: {
   admission: Pick<Admission, 'settle'>;
 }): Usage {
   const { models, clock, admission } = deps;
+  const gate = createByteGate(READING_BYTES);
 
   /** What was charged a moment ago is read too; give-backs may still be on yesterday. */
   async function settle(tenantIds: readonly string[], nowMs: number): Promise<void> {
@@ -168,6 +183,7 @@ export function createUsage(deps: {
       docs.flatMap((doc) => doc.overage ?? []),
       overage.price,
     );
+    let byEndpoint: UsageReading['byEndpoint'] | undefined;
     return {
       period,
       from,
@@ -179,7 +195,8 @@ export function createUsage(deps: {
       resetsAt: to,
       // Up to 500 names a day, which most readers do not select.
       get byEndpoint() {
-        return endpointsOf(docs);
+        byEndpoint ??= endpointsOf(docs);
+        return byEndpoint;
       },
     };
   }
@@ -191,7 +208,11 @@ export function createUsage(deps: {
   }
 
   /** The days that the range touches, up to now, by one read. */
-  async function readDays(tenantId: string, from: Date, to: Date): Promise<HistoryDay[]> {
+  async function readDays(
+    tenantId: string,
+    { from, to, granularity }: HistoryQuery,
+    { endpoints, budget }: HistoryReading,
+  ): Promise<HistoryDay[]> {
     if (from.getTime() >= to.getTime()) throw badInput('to', 'must be after from');
     const firstMs = startOfDay(from.getTime()).getTime();
     if ((to.getTime() - firstMs) / DAY_MS > MAX_HISTORY_DAYS) {
@@ -200,11 +221,17 @@ export function createUsage(deps: {
     const lastMs = startOfDay(Math.min(to.getTime() - 1, clock.now())).getTime();
     const count = (lastMs - firstMs) / DAY_MS + 1;
     if (count < 1) return [];
-    const docs = await models.usageDays
-      .find({
-        _id: { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) },
-      })
-      .lean<UsageDayDoc[]>();
+    const isHourly = granularity === UsageGranularity.HOUR;
+    const needsEndpoints = endpoints && !isHourly;
+    const docs = await gate.run(needsEndpoints ? count * DAY_BYTES : 0, async () => {
+      budget.read(0);
+      const days = { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) };
+      const found = await models.usageDays
+        .find({ _id: days }, { ...(!needsEndpoints && { endpoints: 0 }), ...(!isHourly && { hours: 0 }) })
+        .lean<UsageDayDoc[]>();
+      for (const doc of found) budget.read(Object.keys(doc.endpoints ?? {}).length * ENDPOINT_BYTES);
+      return found;
+    });
     const byId = new Map(docs.map((doc) => [doc._id, doc]));
     return Array.from({ length: count }, (_, i) => {
       const day = new Date(firstMs + i * DAY_MS);
@@ -237,9 +264,10 @@ export function createUsage(deps: {
       });
     },
 
-    async history(tenantId, { from, to, granularity, terms }) {
+    async history(tenantId, query, wanted) {
+      const { from, to, granularity, terms } = query;
       await settle([tenantId], clock.now());
-      const days = await readDays(tenantId, from, to);
+      const days = await readDays(tenantId, query, wanted);
       switch (granularity) {
         case UsageGranularity.HOUR: {
           const untilMs = Math.min(to.getTime(), clock.now() + 1);
@@ -280,6 +308,11 @@ function endpointsOf(docs: readonly UsageDayDoc[]): UsageReading['byEndpoint'] {
 export function historyDays({ from, to }: Record<string, unknown>): number {
   const days = ((to as Date).getTime() - (from as Date).getTime()) / DAY_MS;
   return Math.min(Math.max(days, 0), MAX_HISTORY_DAYS) + 1;
+}
+
+/** Hours have calls only. */
+export function partsOfHours({ granularity }: Record<string, unknown>) {
+  return granularity === UsageGranularity.HOUR ? { fields: ['byEndpoint'], items: 0 } : null;
 }
 
 /** How many readings it returns. */

@@ -121,7 +121,7 @@ describe('the supergraph', () => {
   it('keeps the costs, for routers that bound operations by them', () => {
     const supergraph = compose(subgraph.sdl);
     expect(supergraph).toMatch(
-      /invoices\([^)]*\): BillingInvoiceConnection! @cost\(weight: 5000\) @listSize\(/,
+      /invoices\([^)]*\): BillingInvoiceConnection! (?:@rateLimited\(.*\) )?@cost\(weight: 5000\) @listSize\(/,
     );
     expect(supergraph).toMatch(
       /memories\(.*slicingArguments: \["first"\], sizedFields: \["edges"\], requireOneSlicingArgument: false/s,
