@@ -223,7 +223,7 @@ export function createServices({
     ...base,
     lease: createLease({ models, name: 'history expiry', ttlMs: EXPIRY_LEASE_MS }),
   });
-  const receiptKeys = createReceiptKeys({ connection: models.connection, log });
+  const receiptKeys = createReceiptKeys({ connection: models.connection, clock, log });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   let sweeping: NodeJS.Timeout | undefined;
 

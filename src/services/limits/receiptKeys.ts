@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
 
 /** What receipts are signed with: one key for all instances on a database, replaced every 30 days. */
 export interface ReceiptKeys {
@@ -33,7 +34,8 @@ const RELOAD_MS = 60_000;
 const LOOK_AGAIN_MS = 1_000;
 const DUPLICATE_KEY = 11_000;
 
-export function createReceiptKeys({ connection, log }: { connection: Connection; log: Logger }): ReceiptKeys {
+export function createReceiptKeys(deps: { connection: Connection; clock: Clock; log: Logger }): ReceiptKeys {
+  const { connection, clock, log } = deps;
   const settings = connection.collection<KeysDoc>('settings');
   let keys: Pick<KeysDoc, 'current' | 'previous'> | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -42,7 +44,8 @@ export function createReceiptKeys({ connection, log }: { connection: Connection;
 
   async function load(): Promise<void> {
     const stored = await settings.findOne({ _id: ID });
-    keys = stored && !isOld(stored) ? stored : await replace(stored);
+    keys =
+      stored && clock.now() - stored.replacedAt.getTime() < REPLACE_AFTER_MS ? stored : await replace(stored);
     loadedAtMs = performance.now();
   }
 
@@ -51,7 +54,7 @@ export function createReceiptKeys({ connection, log }: { connection: Connection;
     const fresh = {
       current: { id: randomBytes(6).toString('base64url'), secret: randomBytes(32).toString('base64') },
       previous: old?.current ?? null,
-      replacedAt: new Date(),
+      replacedAt: new Date(clock.now()),
     };
     try {
       await settings.updateOne(
@@ -96,5 +99,3 @@ export function createReceiptKeys({ connection, log }: { connection: Connection;
     stop: () => clearInterval(timer),
   };
 }
-
-const isOld = ({ replacedAt }: KeysDoc): boolean => Date.now() - replacedAt.getTime() > REPLACE_AFTER_MS;
