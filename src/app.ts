@@ -1,7 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
-import { ApolloServerPluginDrainHttpServer } from '@apollo/server/plugin/drainHttpServer';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import cors from '@fastify/cors';
@@ -32,12 +30,15 @@ import { type Context, createContext } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
+import { createConnections } from './rest/connections.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { takeJson } from './rest/jsonBody.js';
 import { answerExpectations, answerMalformed } from './rest/malformedRequests.js';
 import { mockPages } from './rest/mockPages.js';
 import { mockPortal } from './rest/mockPortal.js';
+import { createProxyCheck } from './rest/proxyCheck.js';
+import { trackRequests } from './rest/requests.js';
 import { SANDBOX_POLICY, SWAGGER_POLICY, securityHeaders } from './rest/securityHeaders.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
@@ -60,8 +61,6 @@ export interface App {
 
 /** The body of a memory of 1 MB, and what GraphQL writes around it. */
 const MAX_BODY_BYTES = 1_048_576 + 4_096;
-/** Longer than a load balancer needs to see that readiness fails; nothing is lost when it is cut short. */
-const DRAIN_NOTICE_MS = 100;
 
 /**
  * The composition root: connects, wires services, GraphQL and REST, and listens.
@@ -77,7 +76,6 @@ export async function startApp(
   const clock = deps.clock ?? (agreedClock as AgreedClock);
   const models = createModels(connection);
   let url = '';
-  let draining = false;
   const publicUrl = () => config.publicUrl ?? url.replace('0.0.0.0', 'localhost');
   const services = createServices({ config, models, clock, log, ownUrl: () => url || undefined, publicUrl });
 
@@ -85,6 +83,11 @@ export async function startApp(
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
   const handleError = createErrorHandler(log);
   boundResponses(schema);
+  const connections = createConnections({
+    bounds: config.connections,
+    isProxy: createProxyCheck(config.trustedProxies),
+    log,
+  });
   const server = fastify({
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -92,17 +95,21 @@ export async function startApp(
     trustProxy: trustIn(config.trustedProxies),
     // One logger for all: a child for each request would cost more than the parsing of its query.
     childLoggerFactory: (logger) => logger,
-    forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    serverFactory: connections.createServer,
+    // Our own hook rejects what comes while the server stops, in the shape of its path.
+    return503OnClosing: false,
     // What is wrong before there is a route is answered as everything else is.
     frameworkErrors: (error, request, reply) => {
       handleError(error, request, reply.headers(security));
     },
     clientErrorHandler: answerMalformed(security),
-    http: { requireHostHeader: false },
     // Draft 7 words of OpenAPI that Ajv would refuse.
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
+  server.addHook('onRequest', async (_request, reply) => {
+    reply.headers(security);
+  });
+  const requests = trackRequests(server, { connections, log });
   const validateArguments = createArgumentValidation();
   const { authenticator, callerSlots, limits } = services;
   const { maxOperationCost } = config;
@@ -124,7 +131,6 @@ export async function startApp(
     introspection: config.introspection,
     log,
     plugins: [
-      ApolloServerPluginDrainHttpServer({ httpServer: server.server }),
       config.sandbox
         ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
         : ApolloServerPluginLandingPageDisabled(),
@@ -151,7 +157,7 @@ export async function startApp(
     const key = apiKeyOf(request.headers);
     return key === null ? null : services.authenticator.authenticate(key, clientAddress(request));
   };
-  const ready = async () => (draining ? 'the server is stopping' : databaseProblem(connection));
+  const ready = async () => (requests.isDraining() ? 'the server is stopping' : databaseProblem(connection));
 
   async function mountRoutes(): Promise<void> {
     takeJson(server, 'error');
@@ -159,8 +165,7 @@ export async function startApp(
     server.removeContentTypeParser('text/plain');
     server.setErrorHandler(handleError);
     server.setNotFoundHandler(notFoundHandler);
-    server.addHook('onRequest', async (request, reply) => {
-      reply.headers(security);
+    server.addHook('onRequest', async (request) => {
       if (request.headers.host === undefined && request.raw.httpVersion !== '1.0')
         throw badInput('Host', 'the header is missing');
     });
@@ -265,11 +270,12 @@ export async function startApp(
     models,
     url,
     async stop() {
-      draining = true;
-      await sleep(DRAIN_NOTICE_MS);
+      await requests.drain(config.shutdownNoticeMs);
+      const closed = server.close();
+      connections.closeAll();
+      await closed;
       await apollo.stop();
       await subgraphApollo?.stop();
-      await server.close();
       await services.stop();
       agreedClock?.stop();
       await connection.close();

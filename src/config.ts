@@ -70,6 +70,19 @@ export interface Config {
   maxUsageEventsPerDay: number;
   /** Units of work that one operation may cost, as `@cost` and `@listSize` say. */
   maxOperationCost: number;
+  connections: ConnectionConfig;
+  /** For so long a server that stops still serves, while load balancers find it not ready. */
+  shutdownNoticeMs: number;
+}
+
+export interface ConnectionConfig {
+  max: number;
+  /** For each IPv4 address or IPv6 /64; trusted proxies are exempt. */
+  maxPerAddress: number;
+  /** For a client to send one request. */
+  requestTimeoutMs: number;
+  /** For a client that neither sends nor reads. */
+  stallTimeoutMs: number;
 }
 
 /** Every fault of the configuration at once, one a line. */
@@ -108,6 +121,10 @@ const networkList = z
     (networks) => networks.every(isNetwork),
     'must be networks such as 127.0.0.0/8, ::1/128, with commas between',
   );
+const wholeNumber = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
+};
 
 /** Two underscores are kept for GraphQL and federation. */
 const namePrefix = z
@@ -188,6 +205,11 @@ const environment = z.object({
     .min(1_000, 'must be at least 1000: smaller operations are not worth bounding')
     .max(1_000_000_000)
     .default(250_000),
+  MAX_CONNECTIONS: wholeNumber(1, 100_000).default(5_000),
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 100_000).default(500),
+  REQUEST_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+  STALL_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+  SHUTDOWN_NOTICE_SECONDS: wholeNumber(0, 300).default(1),
 });
 
 /**
@@ -239,6 +261,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     webhookAllowedNetworks: vars.WEBHOOK_ALLOWED_NETWORKS,
     maxUsageEventsPerDay: vars.MAX_USAGE_EVENTS_PER_DAY,
     maxOperationCost: vars.MAX_OPERATION_COST,
+    connections: {
+      max: vars.MAX_CONNECTIONS,
+      maxPerAddress: vars.MAX_CONNECTIONS_PER_ADDRESS,
+      requestTimeoutMs: vars.REQUEST_TIMEOUT_SECONDS * 1000,
+      stallTimeoutMs: vars.STALL_TIMEOUT_SECONDS * 1000,
+    },
+    shutdownNoticeMs: vars.SHUTDOWN_NOTICE_SECONDS * 1000,
     catalogue,
   };
 }

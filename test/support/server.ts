@@ -77,7 +77,13 @@ export async function ask(
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const database = options.uri ? null : await connectTestDatabase();
   const uri = options.uri ?? (database?.uri as string);
-  const own = { PORT: '0', HOST: '127.0.0.1', ADMIN_API_KEY: OPERATOR_KEY, MONGODB_URI: uri };
+  const own = {
+    PORT: '0',
+    HOST: '127.0.0.1',
+    ADMIN_API_KEY: OPERATOR_KEY,
+    MONGODB_URI: uri,
+    SHUTDOWN_NOTICE_SECONDS: '0',
+  };
   const config = readConfig({ ...own, ...options.env });
   const log = options.log ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const clock = options.clock && { clock: options.clock };

@@ -16,7 +16,7 @@ export interface ServerProcess {
     key: string,
     timeoutMs?: number,
   ): Promise<{ status: number; headers: Headers; body: GraphQLBody }>;
-  /** Sends the signal and waits for the end. @returns the exit code, or the signal that killed it */
+  /** Sends the signal, unless it has ended, and waits for the end. @returns the exit code, or the signal that killed it */
   end(signal: NodeJS.Signals): Promise<number | string | null>;
 }
 
@@ -90,6 +90,7 @@ export async function spawnServer(env: Record<string, string>): Promise<ServerPr
       return { status: response.status, headers: response.headers, body: await response.json() };
     },
     async end(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode ?? child.signalCode;
       const ended = once(child, 'exit');
       child.kill(signal);
       const [code, killedBy] = await ended;
