@@ -404,7 +404,8 @@ describe('health', () => {
   });
 
   it('is live, but not ready, while the server stops', async () => {
-    const stopping = await startTestServer({ clock, uri: server.uri });
+    const env = { SHUTDOWN_NOTICE_SECONDS: '1' };
+    const stopping = await startTestServer({ clock, uri: server.uri, env });
     const stopped = stopping.stop();
     const ready = await fetch(`${stopping.url}/health/ready`);
     expect(ready.status).toBe(503);
