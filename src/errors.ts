@@ -124,6 +124,8 @@ export interface RateLimitDetails {
   /** What the limit counts over: `minute`, `day`, `concurrent`, or a field's own window such as `10s`. */
   window: string;
   remaining: number;
+  /** What was asked for. */
+  requested?: number;
   resetsAt: Date;
   /** Absent for the operator, who has no tier. */
   tier?: string;
@@ -152,6 +154,8 @@ export interface StorageQuotaDetails {
   limit: number;
   /** What is stored now. */
   usage: number;
+  /** How much more was asked for. */
+  requested: number;
   tier: string;
   upgradeUrl: string;
 }

@@ -29,6 +29,9 @@ export type ArgumentCheck = (args: any, nowMs: number) => void;
 
 export const Checked = (check: ArgumentCheck) => Extensions({ check });
 
+/** A list argument of a mutation whose items are taken one by one: one that does not fit its type rejects no other. */
+export const OneByOne = (argument: string) => Extensions({ oneByOne: argument });
+
 /** No key needed. */
 export const PublicAccess = () => Extensions({ access: { kind: 'public' } satisfies Access });
 

@@ -1,5 +1,5 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
-import { type GraphQLSchema, OperationTypeNode } from 'graphql';
+import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
@@ -9,6 +9,7 @@ import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { WorkGate } from '../services/limits/workGate.js';
 import { type Access, accessOf, checkAccess, checkTenant } from './access.js';
+import { type BadItems, itemTypesOf, setBadItemsAside } from './badItems.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
@@ -29,6 +30,8 @@ export interface EnforcedContext extends BoundedContext {
   whenAnswered(then: () => void): void;
   principal: Principal | null;
   grant: Grant | null;
+  /** Items that were taken out of the variables. */
+  badItems: BadItems | null;
 }
 
 /**
@@ -77,6 +80,7 @@ export interface EnforcementPluginOptions {
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const { authenticator, validateArguments, clock, log, statusInBody } = deps;
+  const itemTypes = itemTypesOf(schema, rules);
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
 
@@ -91,7 +95,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const given = request.request.variables ?? {};
     // Before anything is done with the variables, which may be a megabyte of nonsense.
     checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
-    const variables = coerceVariables(schema, operation, given);
+    const variables = coerce(request, operation, given);
     const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
     passages.set(context, { plan, headers: new Map() });
     checkAccess(plan.access, context.principal);
@@ -108,6 +112,23 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (plan.work && plan.work.cost > LARGE_COST)
       context.whenAnswered(await workGate.enter(callerOf(context), plan.work.cost));
     await take(plan, context);
+  }
+
+  /** What graphql-js rejects is looked at item by item; good variables cost nothing more. */
+  function coerce(
+    { contextValue: context, request }: GraphQLRequestContext<EnforcedContext>,
+    operation: OperationDefinitionNode,
+    given: Record<string, unknown>,
+  ): Record<string, unknown> {
+    try {
+      return coerceVariables(schema, operation, given);
+    } catch (error) {
+      const aside = setBadItemsAside(schema, operation, given, itemTypes);
+      if (!aside) throw error;
+      request.variables = aside.variables;
+      context.badItems = aside.badItems;
+      return coerceVariables(schema, operation, aside.variables);
+    }
   }
 
   function checkWork({ work }: OperationPlan): void {

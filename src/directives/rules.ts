@@ -32,6 +32,8 @@ export interface FieldRule {
   /** Root fields only. */
   access: Access | null;
   check: ArgumentCheck | null;
+  /** The list argument whose items are taken one by one. */
+  oneByOne: string | null;
 }
 
 /** Rules by `Type.field`; fields that ask nothing are not in it. */
@@ -197,6 +199,7 @@ function readField(read: FieldToRead): FieldRule | null {
   if (read.needAccess && isRoot && access === null) faults.push(`${coordinate}: says not who may select it`);
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
+  const oneByOne = (field.extensions.oneByOne as string | undefined) ?? null;
   return asksNothing
     ? null
     : {
@@ -208,6 +211,7 @@ function readField(read: FieldToRead): FieldRule | null {
         storedResource,
         access,
         check,
+        oneByOne,
       };
 }
 

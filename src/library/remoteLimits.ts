@@ -210,8 +210,8 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     const limit = known.get(digest)?.concurrentRequests ?? 0;
     const tier = known.get(digest)?.tier ?? '';
     const error = rateLimited(
-      `Rate limit exceeded (${limit} concurrent requests). Wait for one to end; upgrade at ${upgradeUrl}`,
-      { limit, window: 'concurrent', remaining: 0, resetsAt: inOneSecond(), tier, upgradeUrl },
+      `Rate limit exceeded (${limit} concurrent request${limit === 1 ? '' : 's'}). Wait for one to end; upgrade at ${upgradeUrl}`,
+      { limit, window: 'concurrent', remaining: 0, requested: 1, resetsAt: inOneSecond(), tier, upgradeUrl },
       1,
     );
     return { kind: 'refused', error, headers: new Map() };

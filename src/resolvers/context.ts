@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import type { GraphQLResolveInfo } from 'graphql';
+import { type GraphQLResolveInfo, Kind } from 'graphql';
+import type { BadItem, BadItems } from '../directives/badItems.js';
 import { badInput, forbidden } from '../errors.js';
 import { whenClosed } from '../responses.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
@@ -25,6 +26,7 @@ export interface Context {
   /** Set before anything runs. */
   principal: Principal | null;
   grant: Grant | null;
+  badItems: BadItems | null;
 }
 
 export function createContext(
@@ -52,7 +54,22 @@ export function createContext(
     whenAnswered: (then) => whenClosed(response, then),
     principal: null,
     grant: null,
+    badItems: null,
   };
+}
+
+/** @returns the items of a list argument as they were sent, with those that did not fit their type in their places */
+export function allItems<T>(
+  { badItems }: Context,
+  { fieldNodes }: GraphQLResolveInfo,
+  argument: string,
+  fitting: readonly T[],
+): (T | BadItem)[] {
+  const value = fieldNodes[0]?.arguments?.find(({ name }) => name.value === argument)?.value;
+  const bad = value?.kind === Kind.VARIABLE ? badItems?.get(value.name.value) : undefined;
+  if (!bad) return [...fitting];
+  const rest = fitting.values();
+  return Array.from({ length: fitting.length + bad.size }, (_, i) => bad.get(i) ?? (rest.next().value as T));
 }
 
 /** The storage that was held for the root field under way. */

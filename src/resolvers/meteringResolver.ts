@@ -1,9 +1,10 @@
-import { Arg, Ctx, ID, Mutation, Resolver } from 'type-graphql';
-import { RequiresScope } from '../directives/access.js';
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Ctx, ID, Info, Mutation, Resolver } from 'type-graphql';
+import { OneByOne, RequiresScope } from '../directives/access.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope } from '../services/identity/principal.js';
-import { type Context, tenantOf } from './context.js';
+import { allItems, type Context, tenantOf } from './context.js';
 
 @Resolver()
 export class MeteringResolver {
@@ -21,12 +22,15 @@ export class MeteringResolver {
       'Records usage that has happened, at most 1000 events a call, each once, answered in order. Limits refuse none of it, and count all of it in its day. After an error send the same events again.',
   })
   @RequiresScope(ApiKeyScope.USAGE)
+  @OneByOne('events')
   async recordUsage(
     @Arg('events', () => [UsageEventInput], { validate: false }) events: UsageEventInput[],
     @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
     tenantId: string | null,
     @Ctx() context: Context,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<UsageEventResult[]> {
-    return context.services.usageEvents.record(await tenantOf(context, tenantId), events);
+    const given = allItems(context, info, 'events', events);
+    return context.services.usageEvents.record(await tenantOf(context, tenantId), given);
   }
 }

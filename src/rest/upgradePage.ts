@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify';
+import { amountText, bytesText } from '../amounts.js';
 import { formatMoney } from '../money.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 
@@ -24,10 +25,10 @@ function page(tiers: Tiers): string {
         ? 'by contract'
         : `${formatMoney(monthlyPriceCents, currency, { stripZeros: true })} a month`;
     const lines = [
-      `${number.format(limits.apiCallsPerDay)} calls a day, ${number.format(limits.apiCallsPerMinute)} a minute`,
+      `${amountText(limits.apiCallsPerDay, 'calls')} a day, ${number.format(limits.apiCallsPerMinute)} a minute`,
       `${number.format(limits.concurrentRequests)} at once`,
-      `${number.format(limits.maxMemories)} memories`,
-      `${number.format(Math.floor(limits.maxStorageBytes / 1_048_576))} MB of storage`,
+      amountText(limits.maxMemories, 'memories'),
+      `${bytesText(limits.maxStorageBytes)} of storage`,
       features.map((feature) => feature.toLowerCase().replaceAll('_', ' ')).join(', '),
       `support: ${support}`,
     ];

@@ -70,8 +70,12 @@ registerEnumType(UsageEventStatus, {
   name: 'UsageEventStatus',
   valuesConfig: {
     ACCEPTED: { description: 'Stored and counted.' },
-    DUPLICATE: { description: 'Its id was recorded before: nothing was counted now.' },
-    REJECTED: { description: 'It makes no sense; `reason` says why. Sent again corrected it is taken.' },
+    DUPLICATE: { description: 'The same event was recorded before: nothing was counted now.' },
+    CONFLICT: {
+      description:
+        'Another event with its id was recorded before: nothing was counted now. Its id was used twice.',
+    },
+    REJECTED: { description: 'It is not valid; `reason` says why. Corrected, it can be sent again.' },
   },
 });
 

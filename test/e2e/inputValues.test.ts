@@ -524,3 +524,24 @@ describe('a body that is too large, or of another type, has a code of its own', 
     }
   });
 });
+
+it('a rejection says how much was asked for', async () => {
+  const own = await server.createTenant();
+  await server.setLimits(own.id, { maxMemories: 1, maxStorageBytes: 100, apiCallsPerMinute: 5 });
+  const many = 'mutation ($input: [StoreMemoryInput!]!) { storeMemories(input: $input) { id } }';
+  const rejection = async (count: number, content: string) =>
+    (await run(many, { input: Array(count).fill({ content }) }, own.key)).errors[0];
+  expect(await rejection(2, 'x')).toMatchObject({
+    message: expect.stringMatching(/\(1 memory\): 0 memories stored, 2 memories more requested/),
+    extensions: { resource: 'memories', limit: 1, usage: 0, requested: 2 },
+  });
+  expect(await rejection(1, 'x'.repeat(101))).toMatchObject({
+    message: expect.stringMatching(/\(100 bytes\): 0 bytes stored, 101 bytes more requested/),
+    extensions: { resource: 'bytes', limit: 100, requested: 101 },
+  });
+  await server.setLimits(own.id, { maxMemories: 100 });
+  expect(await rejection(6, 'x')).toMatchObject({
+    message: expect.stringMatching(/\(5 calls\/minute\); this operation costs 6, and 5 are left/),
+    extensions: { window: 'minute', limit: 5, requested: 6 },
+  });
+});

@@ -147,6 +147,43 @@ describe('recordUsage', () => {
     });
   });
 
+  it('rejects an event that does not fit its type, each with a reason, and records the others', async () => {
+    const { key } = await limited(100, 100);
+    const good = { endpoint: 'search', quantity: 1 };
+    const bad: [unknown, string][] = [
+      [{ id: 'text', endpoint: 'search', quantity: 'many' }, 'quantity'],
+      [{ id: 'fraction', endpoint: 'search', quantity: 1.5 }, 'quantity'],
+      [{ id: 'large', endpoint: 'search', quantity: 1e300 }, 'quantity'],
+      [{ id: 'missing', endpoint: 'search' }, 'quantity'],
+      [{ id: 'null', endpoint: null, quantity: 1 }, 'endpoint'],
+      [{ id: 'unknown', ...good, extra: 1 }, 'extra'],
+      [{ id: 'time', ...good, at: 'yesterday' }, 'at'],
+      [{ id: { a: 1 }, ...good }, 'id'],
+      [null, 'null'],
+      ['x', 'object'],
+      [[], 'object'],
+      [{ id: 'nul', endpoint: 'a\0b', quantity: 1 }, 'endpoint'],
+      [{ id: 'half\ud83d', ...good }, 'id'],
+    ];
+    const events = [{ id: 'first', ...good }, ...bad.map(([event]) => event), { id: 'last', ...good }];
+    const { data, errors } = await server.gql(RECORD, { key, variables: { events } });
+    expect(errors).toEqual([]);
+    expect(data.recordUsage).toHaveLength(events.length);
+    expect(data.recordUsage[0]).toEqual({ id: 'first', status: 'ACCEPTED', reason: null });
+    expect(data.recordUsage.at(-1)).toEqual({ id: 'last', status: 'ACCEPTED', reason: null });
+    for (const [i, [event, words]] of bad.entries()) {
+      const result = data.recordUsage[i + 1];
+      expect(result).toMatchObject({ status: 'REJECTED', reason: expect.stringContaining(words) });
+      const { id } = Object(event);
+      expect(result.id).toBe(typeof id === 'string' ? id : '');
+    }
+    expect((await server.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls).toBe(2);
+    const none = await server.gql(RECORD, { key: null, variables: { events } });
+    expect(none.status).toBe(401);
+    const many = { events: Array(1_001).fill('x') };
+    expect((await server.gql(RECORD, { key, variables: many })).status).toBe(400);
+  });
+
   it('records for a tenant over its limit, which is then refused by limits', async () => {
     const { key } = await limited(1, 100);
     const events = [{ id: 'a', endpoint: 'jobs', quantity: 50 }];

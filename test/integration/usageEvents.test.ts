@@ -214,19 +214,25 @@ describe('an id', () => {
     expect(outcomes.map(accepted)).toEqual([3, 3]);
   });
 
-  it('with other content is a duplicate that says what differs; without a time it differs from none', async () => {
+  it('with other content is a CONFLICT that says what differs; without a time it differs from none', async () => {
     const tenantId = newTenant();
     const { events } = instance();
     const at = new Date('2126-11-22T11:00:00Z');
     await events.record(tenantId, [event('a', { at })]);
-    const reasons = async (again: NewUsageEvent) => (await events.record(tenantId, [again]))[0]?.reason;
-    expect(await reasons(event('a', { at }))).toBe('was recorded before');
-    expect(await reasons(event('a'))).toBe('was recorded before');
+    const reasons = async (again: NewUsageEvent) => {
+      const [outcome] = await instance().events.record(tenantId, [again]);
+      return `${outcome?.status} ${outcome?.reason}`;
+    };
+    expect(await reasons(event('a', { at }))).toBe('DUPLICATE was recorded before');
+    expect(await reasons(event('a'))).toBe('DUPLICATE was recorded before');
     expect(
       await reasons(event('a', { endpoint: 'other', quantity: 2, at: new Date(0 + at.getTime() + 1) })),
-    ).toBe('was recorded before with other content (endpoint, quantity, at); the first stays');
+    ).toMatch(/^CONFLICT .*different: endpoint, quantity, at/);
     const twice = await events.record(tenantId, [event('b'), event('b', { quantity: 3 })]);
-    expect(twice[1]?.reason).toContain('other content (quantity)');
+    expect(twice[1]).toMatchObject({
+      status: 'CONFLICT',
+      reason: expect.stringContaining('different: quantity'),
+    });
     expect((await dayOf(tenantId))?.calls).toBe(2);
   });
 

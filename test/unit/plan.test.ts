@@ -279,6 +279,7 @@ describe('entities that a gateway fetches', () => {
     storedResource: null,
     access: null,
     check: null,
+    oneByOne: null,
   };
   // The names of the plain schema, as a subgraph has them.
   const memoryRule: FieldRule = { ...nothing, coordinate: 'Query.memory', cost: 1, features: ['FEDERATION'] };

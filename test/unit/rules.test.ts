@@ -63,6 +63,7 @@ describe('the rules of a schema', () => {
       storedResource: null,
       access: PUBLIC,
       check: null,
+      oneByOne: null,
     };
     expect(Object.fromEntries(rules)).toEqual({
       'Query.free': { ...nothing, coordinate: 'Query.free' },

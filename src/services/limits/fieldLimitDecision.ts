@@ -1,3 +1,4 @@
+import { amountText } from '../../amounts.js';
 import type { Clock } from '../../clock.js';
 import { type BillingError, rateLimited } from '../../errors.js';
 import { groupBy } from '../../groups.js';
@@ -25,14 +26,19 @@ export function createFieldLimitDecision(deps: {
 }): FieldLimitDecision {
   const { fieldLimits, clock } = deps;
 
-  function rejection({ field, max, window }: FieldLimit, { remaining, resetsAt }: FullWindow, who: object) {
+  function rejection(
+    { field, max, window }: FieldLimit,
+    { remaining, resetsAt }: FullWindow,
+    requested: number,
+    who: object,
+  ) {
     const at = resetsAt ?? new Date(clock.now());
     const hint = resetsAt
       ? `There is room again at ${at.toISOString()}`
       : 'One operation selects more than that: split it';
     return rateLimited(
-      `Rate limit exceeded (${max} calls of ${field} in ${window}). ${hint}`,
-      { limit: max, window, remaining, resetsAt: at, ...who },
+      `Rate limit exceeded (${amountText(max, 'calls')} of ${field} in ${window}; this operation makes ${requested}). ${hint}`,
+      { limit: max, window, remaining, requested, resetsAt: at, ...who },
       (at.getTime() - clock.now()) / 1000,
     );
   }
@@ -48,7 +54,7 @@ export function createFieldLimitDecision(deps: {
           const full = await fieldLimits.take(id, limit, calls);
           if (full) {
             await giveBack();
-            return rejection(limit, full, who);
+            return rejection(limit, full, calls, who);
           }
           taken.push({ limit, calls });
         } catch (error) {

@@ -1,3 +1,4 @@
+import { amountText } from '../../amounts.js';
 import type { Clock } from '../../clock.js';
 import { type BillingError, featureNotAvailable, rateLimited, storageQuotaExceeded } from '../../errors.js';
 import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
@@ -70,7 +71,6 @@ export interface TenantLimits {
 
 export const isRefusal = <G>(outcome: G | Refusal): outcome is Refusal => 'error' in (outcome as object);
 
-const MB = 1_048_576;
 /** No tenant has this id. */
 const OPERATOR = 'operator';
 
@@ -95,10 +95,13 @@ export function createTenantLimits(deps: {
     const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
     const resetsAt = window === 'day' ? endOfDay(used.atMs) : endOfMinute(used.atMs);
     const remaining = Math.max(0, limit - used[window]);
-    const need = wanted > 1 ? `; this operation costs ${wanted}, ${remaining} are left` : '';
+    const need =
+      wanted > 1
+        ? `; this operation costs ${wanted}, and ${remaining} ${remaining === 1 ? 'is' : 'are'} left`
+        : '';
     const error = rateLimited(
-      `Rate limit exceeded (${limit} calls/${window})${need}. It resets at ${resetsAt.toISOString()}; ${window === 'day' ? overageHint(entitlement) : ''}upgrade at ${upgradeUrl()}`,
-      { limit, window, remaining, resetsAt, tier, upgradeUrl: upgradeUrl() },
+      `Rate limit exceeded (${amountText(limit, 'calls')}/${window})${need}. It resets at ${resetsAt.toISOString()}; ${window === 'day' ? overageHint(entitlement) : ''}upgrade at ${upgradeUrl()}`,
+      { limit, window, remaining, requested: wanted, resetsAt, tier, upgradeUrl: upgradeUrl() },
       (resetsAt.getTime() - clock.now()) / 1000,
     );
     return { error, headers: rateLimitHeaders(entitlement, used) };
@@ -108,11 +111,12 @@ export function createTenantLimits(deps: {
     const { tier, limits } = entitlement;
     const limit = limits.concurrentRequests;
     const error = rateLimited(
-      `Rate limit exceeded (${limit} concurrent requests). Wait for one to end; upgrade at ${upgradeUrl()}`,
+      `Rate limit exceeded (${limit} concurrent request${limit === 1 ? '' : 's'}). Wait for one to end; upgrade at ${upgradeUrl()}`,
       {
         limit,
         window: 'concurrent',
         remaining: 0,
+        requested: 1,
         resetsAt: new Date(clock.now() + 1000),
         tier,
         upgradeUrl: upgradeUrl(),
@@ -143,13 +147,15 @@ export function createTenantLimits(deps: {
       await releaseAll(entitlement.tenantId, holds);
       const { resource, limit, usage } = decision;
       const { tier } = entitlement;
-      const words = resource === 'bytes' ? `${Math.floor(limit / MB)} MB` : `${limit} ${resource}`;
+      const requested = amounts[resource] ?? 0;
+      const state = `${amountText(usage, resource)} stored, ${amountText(requested, resource)} more requested`;
       return storageQuotaExceeded(
-        `Storage limit exceeded (${words}). Delete something, or upgrade at ${upgradeUrl()}`,
+        `Storage limit exceeded (${amountText(limit, resource)}): ${state}. Delete something, or upgrade at ${upgradeUrl()}`,
         {
           resource,
           limit,
           usage,
+          requested,
           tier,
           upgradeUrl: upgradeUrl(),
         },

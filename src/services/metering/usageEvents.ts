@@ -10,6 +10,7 @@ import type { EventRoom } from './eventRoom.js';
 export enum UsageEventStatus {
   ACCEPTED = 'ACCEPTED',
   DUPLICATE = 'DUPLICATE',
+  CONFLICT = 'CONFLICT',
   REJECTED = 'REJECTED',
 }
 
@@ -27,16 +28,26 @@ export interface NewUsageEvent {
   at?: Date | null | undefined;
 }
 
+/** What was sent in the place of an event, and why it is none. */
+export interface UnreadableEvent {
+  item: unknown;
+  reason: string;
+}
+
 /** Records usage that has happened elsewhere: no limit refuses it, and all limits see it. */
 export interface UsageEvents {
   /**
    * @returns an outcome for each event, in order
    * @throws BAD_USER_INPUT for more than 1,000 events; SERVICE_UNAVAILABLE when the same call should be made again
    */
-  record(tenantId: string, events: readonly NewUsageEvent[]): Promise<UsageEventOutcome[]>;
+  record(
+    tenantId: string,
+    events: readonly (NewUsageEvent | UnreadableEvent)[],
+  ): Promise<UsageEventOutcome[]>;
 }
 
 const MAX_EVENTS = 1_000;
+const MAX_ID_LENGTH = 100;
 const MAX_QUANTITY = 1_000_000_000;
 const MINUTE_MS = 60_000;
 const MAX_AGE_DAYS = 31;
@@ -74,31 +85,26 @@ export function createUsageEvents(deps: {
         throw badInput('events', `may have at most ${MAX_EVENTS} events a call, not ${given.length}`);
       }
       const nowMs = clock.now();
-      const faults = given.map((event) => faultOf(event, nowMs));
+      const problems = given.map((event) => ('reason' in event ? event.reason : problemOf(event, nowMs)));
+      const events = given.map(eventOf);
       const first = new Map<string, UsageEvent>();
-      const events = given.map(({ id, endpoint, quantity, at }) => ({
-        id,
-        endpoint,
-        quantity,
-        at: at ?? null,
-      }));
       for (const [i, event] of events.entries()) {
-        if (faults[i] === null && !first.has(event.id)) first.set(event.id, event);
+        if (problems[i] === null && !first.has(event.id)) first.set(event.id, event);
       }
       const excess = await withoutRoom(tenantId, [...first.values()], nowMs);
       for (const { id } of excess) first.delete(id);
       for (const [i, event] of events.entries()) {
-        if (faults[i] === null && !first.has(event.id)) faults[i] = noRoom(room.maxPerDay);
+        if (problems[i] === null && !first.has(event.id)) problems[i] = noRoom(room.maxPerDay);
       }
       const before = first.size > 0 ? await journal.record(tenantId, [...first.values()]) : new Map();
       if (before.size < first.size) recorded(tenantId);
       return events.map((event, i) => {
-        const fault = faults[i] ?? null;
-        if (fault !== null) return { id: event.id, status: UsageEventStatus.REJECTED, reason: fault };
+        const problem = problems[i] ?? null;
+        if (problem !== null) return { id: event.id, status: UsageEventStatus.REJECTED, reason: problem };
         const earlier = before.get(event.id) ?? first.get(event.id);
         return earlier === event
           ? { id: event.id, status: UsageEventStatus.ACCEPTED, reason: null }
-          : { id: event.id, status: UsageEventStatus.DUPLICATE, reason: whyDuplicate(event, earlier) };
+          : { id: event.id, ...comparisonWith(event, earlier) };
       });
     },
   };
@@ -107,8 +113,19 @@ export function createUsageEvents(deps: {
 const noRoom = (maxPerDay: number): string =>
   `at: the day has ${maxPerDay} events already; add up what happened and record it as one event by its quantity`;
 
+/** Of what is no event only the id is of use, to say which one was rejected. */
+function eventOf(given: NewUsageEvent | UnreadableEvent): UsageEvent {
+  if (!('reason' in given)) {
+    const { id, endpoint, quantity, at } = given;
+    return { id, endpoint, quantity, at: at ?? null };
+  }
+  const { id } = Object(given.item) as { id?: unknown };
+  const isId = typeof id === 'string' || typeof id === 'number';
+  return { id: isId ? String(id).slice(0, MAX_ID_LENGTH) : '', endpoint: '', quantity: 0, at: null };
+}
+
 /** @returns what is wrong with the event, or null */
-function faultOf({ id, endpoint, quantity, at }: NewUsageEvent, nowMs: number): string | null {
+function problemOf({ id, endpoint, quantity, at }: NewUsageEvent, nowMs: number): string | null {
   if (!/^[\x21-\x7e]{1,100}$/.test(id)) return 'id: must have 1 to 100 printable ASCII characters, no spaces';
   if (!isEndpointName(endpoint)) return 'endpoint: must have 1 to 100 printable characters';
   if (!Number.isInteger(quantity) || quantity < 1 || quantity > MAX_QUANTITY) {
@@ -122,13 +139,19 @@ function faultOf({ id, endpoint, quantity, at }: NewUsageEvent, nowMs: number): 
   return null;
 }
 
-/** An event that does not say when it happened is no contradiction to one that did. */
-function whyDuplicate(event: UsageEvent, earlier: UsageEvent): string {
-  const differs = [
+/** An event without a time does not contradict one that has it. */
+function comparisonWith(
+  event: UsageEvent,
+  earlier: UsageEvent,
+): Pick<UsageEventOutcome, 'status' | 'reason'> {
+  const differing = [
     ...(event.endpoint === earlier.endpoint ? [] : ['endpoint']),
     ...(event.quantity === earlier.quantity ? [] : ['quantity']),
     ...(event.at && earlier.at && event.at.getTime() !== earlier.at.getTime() ? ['at'] : []),
   ];
-  if (differs.length === 0) return 'was recorded before';
-  return `was recorded before with other content (${differs.join(', ')}); the first stays`;
+  if (differing.length === 0) return { status: UsageEventStatus.DUPLICATE, reason: 'was recorded before' };
+  return {
+    status: UsageEventStatus.CONFLICT,
+    reason: `another event with this id was recorded before (different: ${differing.join(', ')}); that one counts. Send this one with an id of its own`,
+  };
 }
