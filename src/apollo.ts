@@ -4,6 +4,7 @@ import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import { createErrorFormatter } from './directives/clientErrors.js';
 import { withoutSuggestions } from './directives/suggestions.js';
+import { stringifyInSlices } from './largeResults.js';
 import type { Context } from './resolvers/context.js';
 
 export const MAX_TOKENS = 20_000;
@@ -33,6 +34,7 @@ export function createApollo(deps: {
     parseOptions: { maxTokens: MAX_TOKENS },
     // Enough to mend a document by; a hundred of them would be an answer of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
+    stringifyResult: stringifyInSlices,
     stopOnTerminationSignals: false,
     logger: log,
   });

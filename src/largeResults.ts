@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { sizeOfJson } from './services/limits/jsonSize.js';
 
 /** Items of a list that are completed, or written, before the event loop gets a turn: at most some milliseconds. */
 const SLICE_ITEMS = 100;
@@ -16,18 +17,20 @@ export function inSlices<T>(items: readonly T[]): (T | Promise<T>)[] {
   });
 }
 
-/** Nothing is written in slices below this many characters. */
 const SLICE_CHARACTERS = 131_072;
 
 /**
- * `JSON.stringify` of a result of graphql, with turns of the event loop in between where it is large. Slices end between
- * fields of objects and items of lists.
+ * `JSON.stringify` of a result of graphql, with turns of the event loop in between where it is larger than a slice. Slices
+ * end between fields of objects and items of lists.
  */
-export function stringifyInSlices(result: object, isLarge: boolean): string | Promise<string> {
-  return isLarge ? writeSlices(result) : JSON.stringify(result);
+export function stringifyInSlices(result: object): string | Promise<string> {
+  return sizeOfJson(result, SLICE_CHARACTERS) > SLICE_CHARACTERS
+    ? writeSlices(result)
+    : JSON.stringify(result);
 }
 
-async function writeSlices(result: object): Promise<string> {
+/** Like `stringifyInSlices`, for results that are known to be large. */
+export async function writeSlices(result: object): Promise<string> {
   let text = '';
   let sliceEnd = SLICE_CHARACTERS;
   for (const part of partsOf(result)) {
