@@ -4,6 +4,8 @@ import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import { createErrorFormatter } from './directives/clientErrors.js';
 import { withoutSuggestions } from './directives/suggestions.js';
+import { createDocumentStore } from './documentStore.js';
+
 import { stringifyInSlices } from './largeResults.js';
 import type { Context } from './resolvers/context.js';
 
@@ -35,6 +37,7 @@ export function createApollo(deps: {
     // Enough to mend a document by; a hundred of them would be an answer of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
     stringifyResult: stringifyInSlices,
+    documentStore: createDocumentStore(),
     stopOnTerminationSignals: false,
     logger: log,
   });

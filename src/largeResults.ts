@@ -42,26 +42,18 @@ export async function writeSlices(result: object): Promise<string> {
   return text;
 }
 
-/** Items of a list that are written together: most are small. */
-const WRITTEN_TOGETHER = 64;
+/** Characters that are written at once. */
+const PART_CHARACTERS = 16_384;
+/** Items of a list that are looked at together: most are small. */
+const TOGETHER = 64;
 
 function* partsOf(value: unknown): Generator<string> {
-  if (Array.isArray(value)) {
-    yield '[';
-    if (!isObject(value[0])) {
-      // The numbers of an embedding, or names.
-      for (let i = 0; i < value.length; i += WRITTEN_TOGETHER) {
-        const part = JSON.stringify(value.slice(i, i + WRITTEN_TOGETHER)).slice(1, -1);
-        yield i === 0 ? part : `,${part}`;
-      }
-    } else {
-      for (const [i, item] of value.entries()) {
-        if (i > 0) yield ',';
-        yield* partsOf(item);
-      }
-    }
-    yield ']';
-  } else if (isPlain(value) && Object.values(value).some(isObject)) {
+  if (!isObject(value) || sizeOfJson(value, PART_CHARACTERS) <= PART_CHARACTERS) {
+    yield JSON.stringify(value) ?? 'null';
+  } else if (Array.isArray(value)) {
+    if (value.length <= TOGETHER) yield* partsOfItems(value);
+    else yield* partsOfLongList(value);
+  } else if (isPlain(value)) {
     let separator = '{';
     for (const [name, field] of Object.entries(value)) {
       if (field === undefined) continue;
@@ -69,10 +61,34 @@ function* partsOf(value: unknown): Generator<string> {
       yield* partsOf(field);
       separator = ',';
     }
-    yield separator === '{' ? '{}' : '}';
+    yield '}';
   } else {
-    yield JSON.stringify(value) ?? 'null';
+    yield JSON.stringify(value);
   }
+}
+
+function* partsOfItems(items: readonly unknown[]): Generator<string> {
+  yield '[';
+  for (const [i, item] of items.entries()) {
+    if (i > 0) yield ',';
+    yield* partsOf(item);
+  }
+  yield ']';
+}
+
+/** Like a list of short lists, without the brackets between them. */
+function* partsOfLongList(items: readonly unknown[]): Generator<string> {
+  for (let i = 0; i < items.length; i += TOGETHER) {
+    yield i === 0 ? '[' : ',';
+    const together = items.slice(i, i + TOGETHER);
+    if (sizeOfJson(together, PART_CHARACTERS) <= PART_CHARACTERS) yield JSON.stringify(together).slice(1, -1);
+    else
+      for (const [n, item] of together.entries()) {
+        if (n > 0) yield ',';
+        yield* partsOf(item);
+      }
+  }
+  yield ']';
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

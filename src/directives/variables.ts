@@ -1,5 +1,16 @@
-import { type GraphQLSchema, getVariableValues, type OperationDefinitionNode } from 'graphql';
-import { BillingError, bounded, ErrorCode } from '../errors.js';
+import {
+  type GraphQLInputType,
+  type GraphQLSchema,
+  getNullableType,
+  getVariableValues,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  type OperationDefinitionNode,
+  print,
+  typeFromAST,
+} from 'graphql';
+import { BillingError, ErrorCode } from '../errors.js';
 
 /** @returns null for variables that do not fit: the execution reports them, and runs nothing */
 export function coercedVariables(
@@ -16,14 +27,59 @@ export function coerceVariables(
   operation: OperationDefinitionNode,
   given: Record<string, unknown>,
 ): Record<string, unknown> {
+  for (const { variable, type: node } of operation.variableDefinitions ?? []) {
+    const { value: name } = variable.name;
+    // Typed by validation already.
+    const type = typeFromAST(schema, node as never) as unknown as GraphQLInputType;
+    const problem = Object.hasOwn(given, name) ? shapeProblem(given[name], type, [name]) : null;
+    if (problem)
+      throw rejected(`Variable "$${name}" of type "${print(node)}" got an invalid value${problem}`);
+  }
   const { coerced, errors } = coerce(schema, operation, given);
   if (coerced) return coerced;
-  throw new BillingError(
-    ErrorCode.BAD_USER_INPUT,
-    bounded(errors?.[0]?.message ?? 'The variables do not fit'),
-  );
+  throw rejected(errors?.[0]?.message ?? 'The variables do not fit');
 }
 
 /** One error is enough: each quotes the whole variable. */
 const coerce = (schema: GraphQLSchema, operation: OperationDefinitionNode, given: Record<string, unknown>) =>
   getVariableValues(schema, operation.variableDefinitions ?? [], given, { maxErrors: 1 });
+
+const rejected = (message: string) => new BillingError(ErrorCode.BAD_USER_INPUT, message);
+
+/** Scalars whose values may be objects. */
+const OBJECT_SCALARS: readonly string[] = ['JSONObject', '_Any'];
+
+/**
+ * What is wrong with a value that graphql would quote with all its fields, however many there are.
+ * @returns null: it has no such problem, and graphql looks at the rest
+ */
+function shapeProblem(value: unknown, given: GraphQLInputType, path: readonly string[]): string | null {
+  if (value === null || typeof value !== 'object') return null;
+  const type = getNullableType(given);
+  if (isListType(type)) {
+    if (!Array.isArray(value)) return shapeProblem(value, type.ofType, path);
+    for (const [i, item] of value.entries()) {
+      // Most are the numbers of an embedding.
+      if (typeof item !== 'object') continue;
+      const problem = shapeProblem(item, type.ofType, [...path, String(i)]);
+      if (problem) return problem;
+    }
+    return null;
+  }
+  if (isLeafType(type)) {
+    return OBJECT_SCALARS.includes(type.name)
+      ? null
+      : `${at(path)}; Expected a value of type "${type.name}".`;
+  }
+  if (!isInputObjectType(type) || Array.isArray(value)) return null;
+  const fields = type.getFields();
+  for (const [name, inner] of Object.entries(value)) {
+    const field = fields[name];
+    if (!field) return `${at(path)}; Field "${name.slice(0, 100)}" is not defined by type "${type.name}".`;
+    const problem = shapeProblem(inner, field.type, [...path, name]);
+    if (problem) return problem;
+  }
+  return null;
+}
+
+const at = (path: readonly string[]): string => (path.length === 1 ? '' : ` at "${path.join('.')}"`);

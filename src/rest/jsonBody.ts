@@ -17,8 +17,9 @@ export function takeJson(app: FastifyInstance, empty: 'null' | 'error'): void {
   });
 }
 
-/** Fastify's parser does not say whether it was the syntax or the key. */
+/** Fastify's parser does not say whether it was the syntax or the key, which may be written with escapes. */
 function whyRejected(body: string): BillingError {
+  if (!/__proto__|\\u/.test(body)) return badInput('body', 'is not valid JSON');
   try {
     JSON.parse(body);
     return badInput('body', 'must not have the key "__proto__"');

@@ -36,8 +36,10 @@ const STRIPE_REQUEST = 5_000;
 const KEY_HASH = 5_000;
 /** A day's document has a count for each endpoint and hour. */
 const DAY_OF_HISTORY = 20;
-/** Reads all that a tenant has of something. */
-const SCAN = 20_000;
+/** Reads and compares all embeddings of a tenant, or goes through a list without an index. */
+const SCAN = 100_000;
+/** An instant is written as text. */
+const INSTANT = 3;
 
 /** One result for each item of the list argument, for which the field is priced anyway. */
 const ONE_EACH: Pick<DeclaredCost, 'assumedSize' | 'work'> = {
@@ -69,7 +71,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.storage': { weight: READ },
   'Query.subscription': { weight: READ },
   'Query.tenant': { weight: READ },
-  'Query.tenants': connection(SCAN),
+  'Query.tenants': connection(20_000),
   'Query.tiers': { assumedSize: 10 },
   'Query.usage': { weight: READ },
   'Query.usageHistory': {
@@ -125,6 +127,9 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Tenant.tier': { weight: 10 },
   'Tenant.usage': { weight: 10 },
   'TierLimits.stored': { assumedSize: 5 },
+  'Usage.from': { weight: INSTANT },
+  'Usage.to': { weight: INSTANT },
+  'Usage.resetsAt': { weight: INSTANT },
   'Usage.byEndpoint': { isPage: true, assumedSize: DEFAULT_ENDPOINTS, work: { maxItems: MAX_ENDPOINTS } },
 };
 

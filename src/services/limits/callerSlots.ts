@@ -26,8 +26,9 @@ export interface CallerSlots {
 }
 
 /** At once. */
-const MAX_UNDER_WAY = { anonymous: 20, tenant: 20, paying: 5, operator: 100, service: 200 };
-const MAX_WAITING_EACH = 100;
+const MAX_UNDER_WAY = { anonymous: 20, tenant: 50, paying: 5, operator: 100, service: 200 };
+/** What waits without a key holds its document in memory, whoever sent it. */
+const MAX_WAITING = { anonymous: 50, tenant: 500, paying: 50, operator: 500, service: 500 };
 const MAX_WAIT_MS = 1_000;
 
 interface Lane {
@@ -55,8 +56,8 @@ export function createCallerSlots(deps: {
   }
 
   /** @returns whether there was a slot in time */
-  function wait({ waiting }: Lane): Promise<boolean> {
-    if (waiting.size >= MAX_WAITING_EACH) return Promise.resolve(false);
+  function wait({ waiting }: Lane, maxWaiting: number): Promise<boolean> {
+    if (waiting.size >= maxWaiting) return Promise.resolve(false);
     return new Promise((resolve) => {
       const begin = () => {
         clearTimeout(timer);
@@ -97,7 +98,7 @@ export function createCallerSlots(deps: {
       if (lane.underWay < limit) {
         lane.underWay++;
         lanes.set(name, lane);
-      } else if (!(await wait(lane))) {
+      } else if (!(await wait(lane, MAX_WAITING[group]))) {
         throw await rejected(caller, limit);
       }
       let freed = false;

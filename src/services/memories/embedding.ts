@@ -13,6 +13,11 @@ export function unpackEmbedding(packed: Packed): Float64Array {
   return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
 }
 
+/** Into numbers that are there already: a scan of many allocates nothing. @param into of the same length */
+export function unpackInto(packed: Packed, into: Float64Array): void {
+  new Uint8Array(into.buffer).set(bytesOf(packed).subarray(0, into.byteLength));
+}
+
 export const sizeOfPacked = (packed: Packed): number => bytesOf(packed).byteLength;
 
 /** Sums of squares outside of these have overflowed, or lost too many digits. */

@@ -8,7 +8,7 @@ import { dayOf, usageDayId } from '../admission/windows.js';
 import type { Storage, StorageAmounts } from '../storage/storage.js';
 import { type Storable, sizeOf } from '../storage/storageSize.js';
 import { createBoundedReads, type MemoryReading, type ReadMemory } from './boundedReads.js';
-import { cosine, packEmbedding, unpackEmbedding } from './embedding.js';
+import { cosine, packEmbedding, unpackInto } from './embedding.js';
 
 export type { MemoryDoc };
 
@@ -113,6 +113,7 @@ export function createMemories(deps: {
       );
     }
     const wanted = Float64Array.from(embedding);
+    const compared = new Float64Array(dimensions);
     let best: { id: string; score: number }[] = [];
     const cursor = models.memories
       .find({ _id: { $gt: `${tenantId}:`, $lt: `${tenantId};` }, embedding: { $ne: null } }, { embedding: 1 })
@@ -120,7 +121,8 @@ export function createMemories(deps: {
       .cursor({ batchSize: SCAN_BATCH });
     for await (const { _id, embedding: packed } of cursor) {
       if (!packed) continue;
-      const score = cosine(wanted, unpackEmbedding(packed));
+      unpackInto(packed, compared);
+      const score = cosine(wanted, compared);
       if (best.length === first && score <= (best[first - 1]?.score ?? -1)) continue;
       best.push({ id: _id, score });
       best = best.sort((a, b) => b.score - a.score).slice(0, first);
