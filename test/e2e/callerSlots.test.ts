@@ -22,7 +22,7 @@ const take = (caller: Caller, count: number) =>
   Promise.all(Array.from({ length: count }, () => server.app.services.callerSlots.take(caller, false)));
 
 const callerOf = ({ id, keyId }: TestTenant): Caller => ({
-  principal: { kind: 'tenant', tenantId: id, keyId, scopes: new Set() },
+  principal: { kind: 'tenant', tenantId: id, keyId, scopes: new Set(), expiresAt: null },
   address: '127.0.0.1',
 });
 
