@@ -500,9 +500,9 @@ describe('usage reports', () => {
     const { key } = await server.createTenant();
     const where = { method: 'POST', path: '/v1/billing/meter_events' };
     mockOf(server).failNext({ kind: 'server_error', ...where, remembered: true, times: 3 });
-    expect((await report(key, 5, 'hour-1')).status).toBe(502);
+    expect((await report(key, 5, 'hour-1')).data.reportUsage.status).toBe('PENDING');
     mockOf(server).clearFailures();
-    expect((await report(key, 5, 'hour-1')).status).toBe(200);
+    expect((await report(key, 5, 'hour-1')).data.reportUsage.status).toBe('REPORTED');
     mockOf(server).failNext({ kind: 'connection', ...where, phase: 'after', times: 3 });
     await report(key, 7, 'hour-2');
     mockOf(server).clearFailures();

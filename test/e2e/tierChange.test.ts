@@ -228,14 +228,15 @@ describe('a downgrade', () => {
   });
 
   it.each([
-    ['/v1/subscription_schedules', 'before'],
-    ['/v1/subscription_schedules', 'after'],
-    ['/v1/subscription_schedules/', 'before'],
-    ['/v1/subscription_schedules/', 'after'],
-  ] as const)('cut short at %s (%s) is done by asking again', async (path, phase) => {
+    ['/v1/subscription_schedules', 'before', 502],
+    ['/v1/subscription_schedules', 'after', 502],
+    ['/v1/subscription_schedules/', 'before', 502],
+    // Stripe's state shows that all of it was done.
+    ['/v1/subscription_schedules/', 'after', 200],
+  ] as const)('cut short at %s (%s) is done by asking again', async (path, phase, status) => {
     const { key } = await subscriber('TEAM');
     mockOf(server).failNext({ kind: 'connection', method: 'POST', path, phase, times: 3 });
-    expect((await changeTier(key, 'PRO')).status).toBe(502);
+    expect((await changeTier(key, 'PRO')).status).toBe(status);
     mockOf(server).clearFailures();
     await settled(server);
     const { data, errors } = await changeTier(key, 'PRO');

@@ -8,7 +8,7 @@ import type { Customers } from './customers.js';
 import { createPaymentFailures } from './paymentFailures.js';
 import { fetchCustomer, NotVisibleError, type PresentCustomer } from './presentCustomer.js';
 import { createProductTiers } from './productTiers.js';
-import { isMissing, isRemembered } from './stripeErrors.js';
+import { isRemembered } from './stripeErrors.js';
 import { type Comparison, createComparison, differencesOf, outsideText } from './subscriptionComparison.js';
 import { createSubscriptionReader } from './subscriptionState.js';
 
@@ -170,26 +170,16 @@ export function createSubscriptionSync(deps: {
 
     async change(subscription, change) {
       const { _id, stripeCustomerId } = subscription;
-      let missing: unknown = null;
       const changed = await change().catch(async (error: unknown) => {
         if (isRemembered(error)) {
           const { revision } = subscription;
           await subscriptions.updateOne({ _id, revision }, { $inc: { revision: 1 } });
         }
-        if (!isMissing(error)) throw error;
-        // It may have ended meanwhile, perhaps by an earlier try of which the answer was lost.
-        missing = error;
-        return null;
+        throw error;
       });
-      if (!changed || !(await write(_id, subscription, changed))) {
-        await sync(stripeCustomerId).catch((error: unknown) => {
-          throw error instanceof NotVisibleError && missing ? missing : error;
-        });
-      }
+      if (!(await write(_id, subscription, changed))) await sync(stripeCustomerId);
       const stored = await subscriptions.findById(_id).lean<BillingSubscriptionDoc>();
       if (!stored) throw new Error(`The subscription of ${_id} is gone`);
-      // Something else was missing, such as a means of payment, or the key does not see the subscription.
-      if (missing && !ENDED.includes(stored.status)) throw missing;
       return stored;
     },
   };

@@ -6,7 +6,7 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import type { Tenants } from '../identity/tenants.js';
 import { contractMetadata } from '../stripe/contractMetadata.js';
 import { type Customer, type Customers, digest } from '../stripe/customers.js';
-import { callingStripe, isOtherRequest } from '../stripe/stripeErrors.js';
+import { callingStripe, isOtherRequest, isRefused } from '../stripe/stripeErrors.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../stripe/subscriptionSync.js';
 import type { LimitOverrides, TierLimits } from '../tiers/catalogue.js';
 import type { Tiers } from '../tiers/tiers.js';
@@ -148,6 +148,7 @@ export function createContracts(deps: {
       return callingStripe(log, tenantId, async () => {
         const product = await productOf(terms.tier);
         const contract = idOf(terms);
+        let isRejected = false;
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           const present = await held.current(tenantId);
           if (present?.contract === contract) return present;
@@ -159,8 +160,17 @@ export function createContracts(deps: {
           if (await subscriptions.closeCheckout(customer)) continue;
           const endsAt = addMonths(new Date(clock.now()), terms.termMonths);
           const params = paramsOf(tenantId, terms, product, endsAt);
-          if (present) return convert(present, params, contract);
-          await create(customer, params);
+          if (!present) {
+            await create(customer, params);
+            continue;
+          }
+          try {
+            return await convert(present, params, contract);
+          } catch (error) {
+            // What Stripe has may have changed since it was fetched: it is looked at again, once.
+            if (!isRefused(error) || isRejected) throw error;
+            isRejected = true;
+          }
         }
         throw serviceUnavailable('Other changes were made at the same time; try again');
       });

@@ -1,11 +1,24 @@
-import type Stripe from 'stripe';
+import Stripe from 'stripe';
 import { BillingError, badInput } from '../../errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
+import { causeOfNotSending } from '../stripe/requestNotes.js';
+import { isMissing, isRefused } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../stripe/subscriptionSync.js';
 
 /** What is asked of Stripe; null: nothing is left to do. */
 export type PlannedChange = (() => Promise<Stripe.Subscription>) | null;
+
+/** What is wanted of a subscription. */
+export interface WantedChange {
+  /** Whether its end is what is wanted, so that one that has ended is a success. */
+  isEnd: boolean;
+  /**
+   * @param isBehind a change that was planned before failed at Stripe, which may have made it already: what is as
+   *   wanted needs nothing more
+   */
+  plan(subscription: BillingSubscriptionDoc, isBehind: boolean): PlannedChange;
+}
 
 /** The subscriptions that tenants have now. */
 export interface HeldSubscriptions {
@@ -15,14 +28,14 @@ export interface HeldSubscriptions {
   stored(tenantId: string): Promise<BillingSubscriptionDoc | null>;
   /**
    * Changes a subscription. The plan is made from what is stored, and costs no call before its own; where it finds
-   * nothing to do, or refuses, it is made again from what Stripe has.
+   * nothing to do, or rejects the change, it is made again from what Stripe has. Where Stripe fails, its state is
+   * fetched and written: what it rejected is planned again from that, and what it has done already is a success.
    * @returns what is stored then
    * @throws BAD_USER_INPUT without a subscription
    */
-  change(
-    tenantId: string,
-    plan: (subscription: BillingSubscriptionDoc) => PlannedChange,
-  ): Promise<BillingSubscriptionDoc>;
+  change(tenantId: string, wanted: WantedChange): Promise<BillingSubscriptionDoc>;
+  /** Runs what reads the stored state. If something is missing at Stripe, its state is written and it runs once more. */
+  upToDate<T>(tenantId: string, run: () => Promise<T>): Promise<T>;
 }
 
 export function createHeldSubscriptions(deps: { models: Models; sync: SubscriptionSync }): HeldSubscriptions {
@@ -38,32 +51,100 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
     return stored(tenantId);
   }
 
+  /** What came of a subscription: its end too, unless another one has taken its place. */
+  async function outcomeOf({ _id, stripeSubscriptionId }: BillingSubscriptionDoc) {
+    const present = await current(_id);
+    return (
+      present ??
+      models.billingSubscriptions.findOne({ _id, stripeSubscriptionId }).lean<BillingSubscriptionDoc>()
+    );
+  }
+
+  /** @throws BAD_USER_INPUT for one that has ended, unless that is what is wanted */
+  function planned(
+    subscription: BillingSubscriptionDoc,
+    { isEnd, plan }: WantedChange,
+    isBehind: boolean,
+  ): PlannedChange {
+    if (!ENDED.includes(subscription.status)) return plan(subscription, isBehind);
+    if (isEnd) return null;
+    throw badInput(
+      'subscription',
+      `has ended at the payment provider (${subscription.status}); begin another with createCheckoutSession`,
+    );
+  }
+
+  /** Stripe failed: its state is fetched, and tells what is left to do. */
+  async function afterFailure(
+    known: BillingSubscriptionDoc,
+    wanted: WantedChange,
+    error: unknown,
+  ): Promise<BillingSubscriptionDoc> {
+    if (!(error instanceof Stripe.errors.StripeError) || causeOfNotSending(error)) throw error;
+    const present = await outcomeOf(known).catch(() => null);
+    if (!present) throw error;
+    if (isRefused(error)) {
+      const change = planned(present, wanted, true);
+      return change ? sync.change(present, change) : present;
+    }
+    if (leftToDo(present, wanted)) throw error;
+    return present;
+  }
+
+  function leftToDo(present: BillingSubscriptionDoc, wanted: WantedChange): boolean {
+    try {
+      return planned(present, wanted, true) !== null;
+    } catch {
+      return true;
+    }
+  }
+
+  async function attempt(
+    subscription: BillingSubscriptionDoc,
+    change: NonNullable<PlannedChange>,
+    wanted: WantedChange,
+  ): Promise<BillingSubscriptionDoc> {
+    try {
+      return await sync.change(subscription, change);
+    } catch (error) {
+      return afterFailure(subscription, wanted, error);
+    }
+  }
+
   return {
     stored,
     current,
-    async change(tenantId, plan) {
+
+    async change(tenantId, wanted) {
       const known = await stored(tenantId);
-      const planned = known && withoutDoubt(known, plan);
-      if (known && planned) return sync.change(known, planned);
-      const subscription = await current(tenantId);
+      const first = known && withoutDoubt(known, wanted);
+      if (known && first) return attempt(known, first, wanted);
+      const subscription = known ? await outcomeOf(known) : await current(tenantId);
       if (!subscription) {
         throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
       }
-      const change = plan(subscription);
-      return change ? sync.change(subscription, change) : subscription;
+      const change = planned(subscription, wanted, false);
+      return change ? attempt(subscription, change, wanted) : subscription;
+    },
+
+    async upToDate(tenantId, run) {
+      try {
+        return await run();
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        await sync.syncTenant(tenantId);
+        return run();
+      }
     },
   };
 }
 
-/** @returns null also for a refusal: what is stored may be behind */
-function withoutDoubt(
-  known: BillingSubscriptionDoc,
-  plan: (subscription: BillingSubscriptionDoc) => PlannedChange,
-): PlannedChange {
+/** @returns null also where the plan rejects the change: what is stored may be behind */
+function withoutDoubt(known: BillingSubscriptionDoc, { plan }: WantedChange): PlannedChange {
   // Written before items were: Stripe tells.
   if (!known.itemId) return null;
   try {
-    return plan(known);
+    return plan(known, false);
   } catch (error) {
     if (error instanceof BillingError) return null;
     throw error;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
-import { callingStripe, isRefused } from '../stripe/stripeErrors.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
 import type { SubscriptionChanges } from './subscriptionChanges.js';
@@ -45,25 +45,19 @@ export function createOverageItems(deps: {
     return priceId ? overageSwap(subscription, priceId) : [];
   }
 
-  async function add(tenantId: string): Promise<void> {
-    try {
-      await held.change(tenantId, (subscription) => {
-        const items = missingIn(subscription);
-        return items.length > 0 ? () => changes.setItems(subscription, items) : null;
-      });
-    } catch (error) {
-      if (!isRefused(error)) throw error;
-      // Stripe has it already, and what is stored was behind.
-      const present = await held.current(tenantId);
-      if (present && missingIn(present).length > 0) throw error;
-    }
-  }
-
   return {
     async ensure(tenantId) {
       const subscription = await held.stored(tenantId);
       if (!subscription || missingIn(subscription).length === 0) return;
-      await callingStripe(log, tenantId, () => add(tenantId));
+      await callingStripe(log, tenantId, () =>
+        held.change(tenantId, {
+          isEnd: false,
+          plan(present) {
+            const items = missingIn(present);
+            return items.length > 0 ? () => changes.setItems(present, items) : null;
+          },
+        }),
+      );
     },
   };
 }

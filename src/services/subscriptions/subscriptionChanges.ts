@@ -71,7 +71,8 @@ export function createSubscriptionChanges(deps: {
    * Stripe rejects other changes as long as a schedule holds the subscription.
    * @throws BAD_USER_INPUT for a schedule that somebody else made and that has more to come: it would be lost
    */
-  async function release({ scheduleId }: BillingSubscriptionDoc): Promise<void> {
+  async function release(subscription: BillingSubscriptionDoc): Promise<void> {
+    const { scheduleId } = subscription;
     if (!scheduleId) return;
     const schedule = await stripe.subscriptionSchedules.retrieve(scheduleId);
     if (!isRunning(schedule)) return;
@@ -83,8 +84,11 @@ export function createSubscriptionChanges(deps: {
       );
     }
     try {
-      const options = { idempotencyKey: `release:${scheduleId}` };
-      await stripe.subscriptionSchedules.release(scheduleId, undefined, options);
+      await stripe.subscriptionSchedules.release(
+        scheduleId,
+        undefined,
+        keyed(`release:${scheduleId}`, subscription),
+      );
     } catch (error) {
       // It was let go already: it came to its end, or another click was first.
       if (!isRefused(error)) throw error;
@@ -176,7 +180,7 @@ export function createSubscriptionChanges(deps: {
           ],
           expand: ['subscription'],
         },
-        { idempotencyKey: `phases:${made.id}:${priceId}` },
+        keyed(`phases:${made.id}:${priceId}`, subscription),
       );
       return { ...(schedule.subscription as Stripe.Subscription), schedule };
     },

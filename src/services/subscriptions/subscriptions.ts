@@ -105,8 +105,8 @@ export function createSubscriptions(deps: {
   /** After it the session can be paid no more, or was. */
   async function close(sessionId: string): Promise<void> {
     try {
-      const options = { idempotencyKey: `expire:${sessionId}` };
-      await stripe.checkout.sessions.expire(sessionId, undefined, options);
+      // Without a key of ours: closed twice is closed, and Stripe would repeat a failure under the key for a day.
+      await stripe.checkout.sessions.expire(sessionId);
     } catch (error) {
       // Stripe refuses to close one that was paid or has expired in this moment.
       if ((await statusOf(sessionId)) === 'open') throw error;
@@ -188,23 +188,28 @@ export function createSubscriptions(deps: {
 
     cancel(tenantId, atPeriodEnd) {
       return callingStripe(log, tenantId, () =>
-        held.change(tenantId, (subscription) => {
-          refuseContract(subscription);
-          if (!atPeriodEnd) return () => changes.cancelNow(subscription);
-          return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+        held.change(tenantId, {
+          isEnd: true,
+          plan(subscription) {
+            refuseContract(subscription);
+            if (!atPeriodEnd) return () => changes.cancelNow(subscription);
+            return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+          },
         }),
       );
     },
 
     resume(tenantId) {
       return callingStripe(log, tenantId, () =>
-        held.change(tenantId, (subscription) => {
-          refuseContract(subscription);
-          if (subscription.status === 'paused') return () => changes.unpause(subscription);
-          if (!isEnding(subscription) && !subscription.scheduledTier) {
+        held.change(tenantId, {
+          isEnd: false,
+          plan(subscription, isBehind) {
+            refuseContract(subscription);
+            if (subscription.status === 'paused') return () => changes.unpause(subscription);
+            if (isEnding(subscription) || subscription.scheduledTier) return () => changes.keep(subscription);
+            if (isBehind) return null;
             throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
-          }
-          return () => changes.keep(subscription);
+          },
         }),
       );
     },

@@ -180,7 +180,10 @@ export function createTierChanges(deps: {
     change(tenantId, tier, immediately) {
       const wanted = { tier, immediately, argument: 'input.tier' };
       return callingStripe(log, tenantId, () =>
-        held.change(tenantId, (subscription) => plan(subscription, wanted)),
+        held.change(tenantId, {
+          isEnd: tier === tiers.defaultTier.name,
+          plan: (subscription) => plan(subscription, wanted),
+        }),
       );
     },
 
