@@ -111,13 +111,14 @@ export async function startApp(
   });
   const requests = trackRequests(server, { connections, log });
   const validateArguments = createArgumentValidation();
-  const { authenticator, callerSlots, limits } = services;
+  const { authenticator, callerSlots, idempotencyKeys, limits } = services;
   const { maxOperationCost } = config;
   // Shared by both endpoints: they share the process.
   const workGate = createWorkGate({ maxUnits: maxOperationCost });
   const guards = {
     limits,
     authenticator,
+    idempotencyKeys,
     validateArguments,
     maxOperationCost,
     workGate,

@@ -74,6 +74,8 @@ export async function serveMemories(
   const models = createModels(await connectDatabase(settings.mongodbUri, log));
   const guard = createGuard?.(models.connection, settings);
   const memories = createMemories({
+    // Its requests have no keys.
+    idempotencyKeys: { complete: async () => undefined, completed: () => undefined },
     models,
     clock,
     storage: createStorage({ models, clock }),

@@ -22,11 +22,15 @@ export function demandOf(plan: OperationPlan): Demand | null {
   };
 }
 
-/** The charges of fields, by endpoint. */
+/** The charges of fields, by endpoint and mark. */
 export function chargesOf(fields: readonly PlannedField[]): Charge[] {
-  const calls = new Map<string, number>();
-  for (const field of fields) {
-    if (field.calls > 0) calls.set(field.endpoint, (calls.get(field.endpoint) ?? 0) + field.calls);
+  const charges = new Map<string, Charge>();
+  for (const { calls, endpoint, mark } of fields) {
+    if (calls === 0) continue;
+    const name = mark === undefined ? endpoint : `${endpoint}:${mark}`;
+    const known = charges.get(name);
+    if (known) known.calls += calls;
+    else charges.set(name, { endpoint, calls, ...(mark !== undefined && { mark }) });
   }
-  return [...calls].map(([endpoint, count]) => ({ endpoint, calls: count }));
+  return [...charges.values()];
 }

@@ -3,16 +3,18 @@ import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } f
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
+import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
-import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
+import { type Grant, isRefusal, type Outcome, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { WorkGate } from '../services/limits/workGate.js';
 import { type Access, accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, setBadItemsAside } from './badItems.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
 import { demandOf } from './demand.js';
 import type { EntityRules } from './entities.js';
+import { type Claims, claimKeys, releaseKeys, returnable, withClaims } from './keyedFields.js';
 import type { OperationCosts } from './operationCost.js';
 import { outcomeOf } from './operationOutcome.js';
 import { type OperationPlan, planOperation } from './plan.js';
@@ -32,6 +34,8 @@ export interface EnforcedContext extends BoundedContext {
   grant: Grant | null;
   /** Items that were taken out of the variables. */
   badItems: BadItems | null;
+  /** null: no field has an idempotency key. */
+  claims: Claims | null;
 }
 
 /**
@@ -63,6 +67,7 @@ export interface EnforcementPluginOptions {
   entities?: EntityRules;
   limits: TenantLimits;
   authenticator: Authenticator;
+  idempotencyKeys: IdempotencyKeys;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
   clock: Clock;
   log: Logger;
@@ -79,8 +84,8 @@ export interface EnforcementPluginOptions {
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
-  const { authenticator, validateArguments, clock, log, statusInBody } = deps;
   const itemTypes = itemTypesOf(schema, rules);
+  const { authenticator, idempotencyKeys, validateArguments, clock, log, statusInBody } = deps;
   const passages = new WeakMap<EnforcedContext, Passage>();
   let deciding = 0;
 
@@ -111,7 +116,10 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     }
     if (plan.work && plan.work.cost > LARGE_COST)
       context.whenAnswered(await workGate.enter(callerOf(context), plan.work.cost));
-    await take(plan, context);
+    const { principal } = context;
+    if (principal?.kind === 'tenant')
+      context.claims = await claimKeys(idempotencyKeys, plan, principal.tenantId);
+    await take(withClaims(plan, context.claims), context);
   }
 
   /** What graphql-js rejects is looked at item by item; good variables cost nothing more. */
@@ -149,7 +157,10 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     deciding++;
     const outcome = await limits.take(demand, context.principal.tenantId).finally(() => deciding--);
     passages.set(context, { plan, headers: outcome.headers });
-    if (isRefusal(outcome)) throw outcome.error;
+    if (isRefusal(outcome)) {
+      await releaseKeys(idempotencyKeys, context.claims);
+      throw outcome.error;
+    }
     context.grant = outcome;
   }
 
@@ -161,11 +172,18 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     context.grant = null;
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
     const outcome = outcomeOf(passage.plan, result, { isFault: isOurFault, isGivenBack });
-    const ended = grant.end(outcome).catch((error: unknown) => {
+    const ended = endGrant(grant, outcome, context.claims).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     });
     // The answer does not wait for a database that is away.
     if (!errors.filter(isOurFault).some(expectedFailure)) await ended;
+  }
+
+  /** A key is released last: a crash before leaves the next attempt to find out whether calls are charged. */
+  async function endGrant(grant: Grant, outcome: Outcome, claims: Claims | null): Promise<void> {
+    if (!claims) return grant.end(outcome);
+    await grant.end({ ...outcome, unearned: await returnable(idempotencyKeys, claims, outcome.unearned) });
+    await releaseKeys(idempotencyKeys, claims);
   }
 
   /** For metered operations that were refused before their calls were looked at. */

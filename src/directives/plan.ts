@@ -45,6 +45,8 @@ export interface PlannedField {
   calls: number;
   /** The endpoint that the calls are recorded for. */
   endpoint: string;
+  /** Written with its charge, where it has an idempotency key. */
+  mark?: string;
   /** The value of the argument that `@storageQuota` names. */
   stores: unknown;
 }

@@ -5,6 +5,7 @@ import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustome
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type EndedReceiptDoc, endedReceiptSchema } from './endedReceipt.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
+import { type IdempotencyKeyDoc, idempotencyKeySchema } from './idempotencyKey.js';
 import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
 import {
@@ -52,6 +53,7 @@ export interface Models {
   webhookDeliveries: Model<WebhookDeliveryDoc>;
   announcedStates: Model<AnnouncedStateDoc>;
   endedReceipts: Model<EndedReceiptDoc>;
+  idempotencyKeys: Model<IdempotencyKeyDoc>;
 }
 
 /** Makes the models; `createCollections` makes what they need in the database. */
@@ -82,6 +84,7 @@ export function createModels(connection: Connection): Models {
     webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
     announcedStates: model('AnnouncedState', announcedStateSchema),
     endedReceipts: model('EndedReceipt', endedReceiptSchema),
+    idempotencyKeys: model('IdempotencyKey', idempotencyKeySchema),
   };
 }
 

@@ -22,6 +22,8 @@ export interface UsageDayDoc {
   takenBack?: Record<string, number>;
   /** How many usage events are counted here; absent: none. */
   recordedEvents?: number;
+  /** 1 for each charge that carries a mark, until its request is answered; 0: the charge was returned. */
+  marks?: Record<string, number>;
   federationShares: number;
   extractions: number;
   /** Calls past the day's quota that are paid for; absent while there were none. */
@@ -72,6 +74,7 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
     recorded: Schema.Types.Mixed,
     recordedEvents: Number,
     takenBack: Schema.Types.Mixed,
+    marks: Schema.Types.Mixed,
     federationShares: Number,
     extractions: Number,
     overage: Schema.Types.Mixed,

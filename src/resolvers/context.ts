@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { BadItem, BadItems } from '../directives/badItems.js';
+import type { Claims } from '../directives/keyedFields.js';
 import { badInput, forbidden } from '../errors.js';
 import { whenClosed } from '../responses.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
@@ -27,6 +28,7 @@ export interface Context {
   principal: Principal | null;
   grant: Grant | null;
   badItems: BadItems | null;
+  claims: Claims | null;
 }
 
 export function createContext(
@@ -55,6 +57,7 @@ export function createContext(
     principal: null,
     grant: null,
     badItems: null,
+    claims: null,
   };
 }
 

@@ -9,7 +9,7 @@ import {
   SetStoredInput,
   type StoredAmountInput,
 } from '../schema/decision.js';
-import type { ConsumeInput } from '../schema/metering.js';
+import type { ChargeInput } from '../schema/metering.js';
 import { parseWindow } from '../services/admission/fieldLimit.js';
 import { MAX_OPERATIONS } from '../services/limits/operationBounds.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
@@ -46,7 +46,7 @@ function checkOperations({ operations }: { operations: OperationInput[] }): void
 const serviceOf = ({ principal }: Context): string =>
   principal?.kind === 'service' ? principal.keyId : 'operator';
 
-const chargesOf = (charges: readonly ConsumeInput[]) =>
+const chargesOf = (charges: readonly ChargeInput[]) =>
   charges.map(({ endpoint, cost }) => ({ endpoint, calls: cost }));
 
 function operationOf({ apiKey, address, scope, stores, ...demand }: OperationInput): RemoteOperation {

@@ -1,6 +1,9 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, Directive, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
+import { answerOf } from '../directives/keyedFields.js';
+import { badInput } from '../errors.js';
+import { isIdempotencyKey, KEY_DESCRIPTION, KEY_PROBLEM } from '../schema/idempotencyKey.js';
 import {
   DEFAULT_MATCHES,
   MemoryConnection,
@@ -21,6 +24,35 @@ import { memoryView } from './views.js';
 function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
   const selected = selectedBelow(info);
   return { fields: LARGE_FIELDS.filter((field) => selected.has(field)), budget };
+}
+
+/** Stores, or answers a request that was sent before as it was answered then. */
+async function stored(input: StoreMemoryInput[], context: Context, info: GraphQLResolveInfo) {
+  const { memories, idempotencyKeys } = context.services;
+  const tenantId = tenantIdOf(context);
+  const claim = context.claims?.get(String(info.path.key)) ?? null;
+  if (claim && claim.kind !== 'OPEN')
+    return memories.restore(tenantId, input, await answerOf(idempotencyKeys, claim));
+  return memories.store(tenantId, input, holdIdOf(context, info), claim);
+}
+
+/** @throws BAD_USER_INPUT */
+function checkBatch({
+  input,
+  idempotencyKey,
+}: {
+  input: StoreMemoryInput[];
+  idempotencyKey?: string | null;
+}) {
+  ofOneLength(input);
+  if (idempotencyKey != null && !isIdempotencyKey(idempotencyKey))
+    throw badInput('idempotencyKey', KEY_PROBLEM);
+  const keyed = input.findIndex((item) => item.idempotencyKey != null);
+  if (keyed >= 0)
+    throw badInput(
+      `input.${keyed}.idempotencyKey`,
+      'is not possible here: all are stored or none, under the argument idempotencyKey',
+    );
 }
 
 @Resolver(() => MemoryType)
@@ -77,11 +109,7 @@ export class MemoryResolver {
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType> {
-    const [memory] = await context.services.memories.store(
-      tenantIdOf(context),
-      [input],
-      holdIdOf(context, info),
-    );
+    const [memory] = await stored([input], context, info);
     return memoryView(memory as NonNullable<typeof memory>);
   }
 
@@ -89,18 +117,15 @@ export class MemoryResolver {
   @RequiresScope(ApiKeyScope.WRITE)
   @Directive('@rateLimited(cost: 1)')
   @Directive('@storageQuota(arg: "input")')
-  @Checked(({ input }) => ofOneLength(input))
+  @Checked(checkBatch)
   async storeMemories(
     @Arg('input', () => [StoreMemoryInput]) input: StoreMemoryInput[],
+    @Arg('idempotencyKey', () => String, { nullable: true, description: KEY_DESCRIPTION })
+    _key: string | null,
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType[]> {
-    const memories = await context.services.memories.store(
-      tenantIdOf(context),
-      input,
-      holdIdOf(context, info),
-    );
-    return memories.map(memoryView);
+    return (await stored(input, context, info)).map(memoryView);
   }
 
   @Mutation(() => Boolean, { description: 'Frees its storage. false: there was none.' })

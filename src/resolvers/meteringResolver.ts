@@ -13,8 +13,8 @@ export class MeteringResolver {
       'Charges the calls if the limits have room for them, in one exact step. A limit is no error.',
   })
   @RequiresScope(ApiKeyScope.USAGE)
-  consume(@Arg('input') { endpoint, cost }: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
-    return context.services.consumption.consume(tenantIdOf(context), endpoint, cost);
+  consume(@Arg('input') input: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
+    return context.services.consumption.consume(tenantIdOf(context), input);
   }
 
   @Mutation(() => [UsageEventResult], {

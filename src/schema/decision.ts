@@ -2,7 +2,7 @@ import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min, ValidateNested } 
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { MAX_NAME_LENGTH, MAX_PARTS, MAX_RECEIPT_LENGTH } from '../services/limits/operationBounds.js';
-import { ConsumeInput } from './metering.js';
+import { ChargeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsCount } from './validators.js';
 
@@ -62,10 +62,10 @@ export class OperationInput {
   @Field(() => ApiKeyScope, { description: 'What the key must be allowed to do.' })
   scope!: ApiKeyScope;
 
-  @Field(() => [ConsumeInput])
+  @Field(() => [ChargeInput])
   @ArrayMaxSize(MAX_PARTS)
   @ValidateNested({ each: true })
-  charges!: ConsumeInput[];
+  charges!: ChargeInput[];
 
   @Field(() => [String])
   @ArrayMaxSize(MAX_PARTS)
@@ -138,13 +138,13 @@ export class EndedOperationInput {
   @MaxLength(MAX_RECEIPT_LENGTH)
   receipt!: string;
 
-  @Field(() => [ConsumeInput], {
+  @Field(() => [ChargeInput], {
     description:
       'Calls that failed by no fault of the caller: no more than were charged under each endpoint.',
   })
   @ArrayMaxSize(MAX_PARTS)
   @ValidateNested({ each: true })
-  unearned!: ConsumeInput[];
+  unearned!: ChargeInput[];
 
   @Field(() => [ID], { description: 'Of root fields that have stored what they held.' })
   @ArrayMaxSize(MAX_PARTS)

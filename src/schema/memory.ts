@@ -1,5 +1,6 @@
 import { ArrayMaxSize, ArrayMinSize, IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { IsIdempotencyKey, KEY_DESCRIPTION } from './idempotencyKey.js';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsFilled, IsFiniteNumbers, MaxBytes, MaxJsonBytes } from './validators.js';
@@ -65,6 +66,10 @@ export class StoreMemoryInput {
   @IsOptional()
   @MaxJsonBytes(MAX_METADATA_BYTES)
   metadata?: object | null;
+
+  @Field(() => String, { nullable: true, description: KEY_DESCRIPTION })
+  @IsIdempotencyKey()
+  idempotencyKey?: string | null;
 }
 
 export const DEFAULT_MATCHES = 10;

@@ -4,6 +4,7 @@ import { MAX_COST } from '../services/limits/operationBounds.js';
 import type { ConsumeAnswer } from '../services/metering/consumption.js';
 import { isEndpointName } from '../services/metering/endpointNames.js';
 import { type UsageEventOutcome, UsageEventStatus } from '../services/metering/usageEvents.js';
+import { IsIdempotencyKey, KEY_DESCRIPTION } from './idempotencyKey.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 
 const IsEndpointName = () =>
@@ -15,8 +16,8 @@ const IsEndpointName = () =>
     },
   });
 
-@InputType()
-export class ConsumeInput {
+@InputType({ description: 'Calls that an operation is charged for, or that are returned.' })
+export class ChargeInput {
   @Field({
     description: 'What the calls are counted under. Past 500 names a day they are counted as `(other)`.',
   })
@@ -28,6 +29,13 @@ export class ConsumeInput {
   @Min(1, { message: 'must be at least 1' })
   @Max(MAX_COST, { message: `must be at most ${MAX_COST}` })
   cost: number = 1;
+}
+
+@InputType()
+export class ConsumeInput extends ChargeInput {
+  @Field(() => String, { nullable: true, description: KEY_DESCRIPTION })
+  @IsIdempotencyKey()
+  idempotencyKey?: string | null;
 }
 
 @ObjectType()

@@ -7,6 +7,7 @@ import type { Concurrency } from './admission/concurrency.js';
 import type { FieldLimits } from './admission/fieldLimits.js';
 import { createAlertReview } from './alerts/alertReview.js';
 import { createHistoryExpiry, type HistoryExpiry } from './historyExpiry.js';
+import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
 import { createApiKeys } from './identity/apiKeys.js';
 import type { GuessLimit } from './identity/guessLimit.js';
 import { createTenants } from './identity/tenants.js';
@@ -225,6 +226,7 @@ export function createServices({
   });
   const receiptKeys = createReceiptKeys({ connection: models.connection, clock, log });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
+  const idempotencyKeys = createIdempotencyKeys({ ...base, admission });
   let sweeping: NodeJS.Timeout | undefined;
 
   function countLeftovers(): void {
@@ -302,6 +304,7 @@ export function createServices({
     entitlements,
     fieldLimits,
     guesses,
+    idempotencyKeys,
     limits,
     callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl: () => `${publicUrl()}/upgrade` }),
     remoteDecisions: createRemoteDecisions({
@@ -320,6 +323,7 @@ export function createServices({
     memories: createMemories({
       ...base,
       storage,
+      idempotencyKeys,
       // The next review finds what this could not tell.
       stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
     }),
@@ -340,7 +344,13 @@ export function createServices({
       currency: config.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, `${publicUrl()}/upgrade`),
     }),
-    consumption: createConsumption({ ...base, admission, entitlements, endpointNames }),
+    consumption: createConsumption({
+      ...base,
+      admission,
+      entitlements,
+      endpointNames,
+      idempotencyKeys,
+    }),
     usageEvents: createUsageEvents({
       ...base,
       room: createEventRoom({ models, maxPerDay: config.maxUsageEventsPerDay }),
@@ -370,6 +380,7 @@ export function createServices({
         log.warn({ tier: name }, `no overage is sold on ${name}: STRIPE_PRICE_${name}_OVERAGE is not set`);
       }
       await deciding.start();
+      idempotencyKeys.start();
       await receiptKeys.start();
       await mockStripe?.start();
       await warnOfLostVersions({ models, tiers, log });
@@ -397,6 +408,7 @@ export function createServices({
       await eventJournal.stop();
       await alertReview.idle();
       receiptKeys.stop();
+      await idempotencyKeys.stop();
       await deciding.stop();
     },
   };

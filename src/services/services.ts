@@ -1,6 +1,7 @@
 import type { Admission } from './admission/admission.js';
 import type { AlertReview } from './alerts/alertReview.js';
 import type { Alerts } from './alerts/alerts.js';
+import type { IdempotencyKeys } from './idempotency/idempotencyKeys.js';
 import type { ApiKeys } from './identity/apiKeys.js';
 import type { Authenticator } from './identity/authenticator.js';
 import type { Tenants } from './identity/tenants.js';
@@ -35,6 +36,7 @@ export interface Services {
   consumption: Consumption;
   contracts: Contracts;
   entitlements: Entitlements;
+  idempotencyKeys: IdempotencyKeys;
   inbox: Pick<Inbox, 'page' | 'replay'>;
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;

@@ -5,6 +5,8 @@ import type { OverageTerms } from './overageSpans.js';
 export interface Charge {
   endpoint: string;
   calls: number;
+  /** Is written into the usage day together with the charge, and taken off when it is returned. */
+  mark?: string;
 }
 
 export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'> {

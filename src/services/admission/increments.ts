@@ -27,10 +27,11 @@ export interface ChargeStatement {
   upsert: true;
 }
 
-/** @returns calls by encoded path: `endpoints.<name>`, `hours.<hour>` and `extractions` */
+/** @returns calls by encoded path: `endpoints.<name>`, `hours.<hour>` and `extractions`; 1 by `marks.<mark>` */
 export function callPaths(charges: readonly Charge[], hour: number): Map<string, number> {
   const paths = new Map<string, number>();
-  for (const { endpoint, calls } of charges) {
+  for (const { endpoint, calls, mark } of charges) {
+    if (mark !== undefined) paths.set(`marks.${mark}`, 1);
     const more = endpoint === EXTRACTION_ENDPOINT ? ['extractions'] : [];
     for (const path of [`endpoints.${encodeEndpoint(endpoint)}`, `hours.${hour}`, ...more]) {
       paths.set(path, (paths.get(path) ?? 0) + calls);

@@ -5,6 +5,7 @@ import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import { dayOf, usageDayId } from '../admission/windows.js';
+import type { Answer, IdempotencyKeys, OpenClaim } from '../idempotency/idempotencyKeys.js';
 import type { Storage, StorageAmounts } from '../storage/storage.js';
 import { type Storable, sizeOf } from '../storage/storageSize.js';
 import { createBoundedReads, type MemoryReading, type ReadMemory } from './boundedReads.js';
@@ -28,8 +29,18 @@ export interface MemoryMatch {
  * RESPONSE_TOO_LARGE when it is more than its budget.
  */
 export interface Memories {
-  /** @param holdId of the storage held for exactly these memories */
-  store(tenantId: string, inputs: readonly Storable[], holdId: string): Promise<MemoryDoc[]>;
+  /**
+   * @param holdId of the storage held for exactly these memories
+   * @param claim of the request's idempotency key
+   */
+  store(
+    tenantId: string,
+    inputs: readonly Storable[],
+    holdId: string,
+    claim?: OpenClaim | null,
+  ): Promise<MemoryDoc[]>;
+  /** The memories as they were stored by a request whose answer this is. */
+  restore(tenantId: string, inputs: readonly Storable[], answer: Answer): MemoryDoc[];
   find(tenantId: string, id: string, reading: MemoryReading): Promise<ReadMemory | null>;
   /** Oldest first. @param after the id of the last one seen */
   page(
@@ -59,24 +70,30 @@ export function createMemories(deps: {
   models: Models;
   clock: Clock;
   storage: Storage;
+  idempotencyKeys: Pick<IdempotencyKeys, 'complete' | 'completed'>;
   /** Told what a tenant has stored, after it has stored more. */
   stored: (tenantId: string, amounts: StorageAmounts) => void;
 }): Memories {
-  const { models, clock, storage } = deps;
+  const { models, clock, storage, idempotencyKeys } = deps;
   const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
 
   const reads = createBoundedReads({ models });
 
-  function documentOf(tenantId: string, input: Storable): MemoryDoc {
+  function documentOf(
+    tenantId: string,
+    input: Storable,
+    id = `mem_${new Types.ObjectId().toHexString()}`,
+    createdAt = new Date(clock.now()),
+  ): MemoryDoc {
     return {
-      _id: keyOf(tenantId, `mem_${new Types.ObjectId().toHexString()}`),
+      _id: keyOf(tenantId, id),
       tenantId,
       content: input.content,
       embedding: input.embedding ? packEmbedding(input.embedding) : null,
       metadata: input.metadata == null ? null : JSON.stringify(input.metadata),
       bytes: sizeOf(input).bytes,
       sharedAt: null,
-      createdAt: new Date(clock.now()),
+      createdAt,
     };
   }
 
@@ -139,12 +156,14 @@ export function createMemories(deps: {
   }
 
   return {
-    async store(tenantId, inputs, holdId) {
+    async store(tenantId, inputs, holdId, claim = null) {
       const dimensions = ofOneLength(inputs);
       const docs = inputs.map((input) => documentOf(tenantId, input));
+      const answer = { ids: docs.map(memoryIdOf), createdAt: docs.map(({ createdAt }) => createdAt) };
       try {
         const amounts = await models.connection.transaction(async (session) => {
           await models.memories.collection.insertMany(docs as never[], { session });
+          if (claim) await idempotencyKeys.complete(claim, answer, session);
           return storage.settle(tenantId, holdId, dimensions, session);
         });
         deps.stored(tenantId, amounts);
@@ -152,7 +171,13 @@ export function createMemories(deps: {
         // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
         if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
       }
+      if (claim) idempotencyKeys.completed(claim);
       return docs;
+    },
+
+    restore(tenantId, inputs, answer) {
+      const { ids, createdAt } = answer as { ids: string[]; createdAt: Date[] };
+      return inputs.map((input, i) => documentOf(tenantId, input, ids[i], createdAt[i]));
     },
 
     find: (tenantId, id, reading) => reads.one(keyOf(tenantId, id), reading),

@@ -1,0 +1,119 @@
+import { badInput, serviceUnavailable } from '../errors.js';
+import type { Charge } from '../services/admission/admission.js';
+import type { Answer, Claim, IdempotencyKeys, OpenClaim } from '../services/idempotency/idempotencyKeys.js';
+import type { OperationPlan, PlannedField } from './plan.js';
+
+/** Claims of the root fields that have an idempotency key, by the name of the field in the answer. */
+export type Claims = ReadonlyMap<string, Claim>;
+
+interface Keyed {
+  rootKey: string;
+  field: string;
+  key: string;
+  argument: string;
+  content: unknown;
+}
+
+/** Root fields that store memories and have a key; those that charge only by themselves claim it themselves. */
+function keyedFields({ fields, roots }: OperationPlan): Keyed[] {
+  const storing = new Map(
+    fields.flatMap((field) =>
+      field.rule.storageArg !== null && field.rule.storedResource === null ? [[field.rootKey, field]] : [],
+    ),
+  );
+  return roots.flatMap(({ key: rootKey, args }) => {
+    const field = storing.get(rootKey);
+    if (!field) return [];
+    const input = field.stores as { idempotencyKey?: string | null };
+    const inInput = !Array.isArray(input);
+    const key = inInput ? input.idempotencyKey : (args.idempotencyKey as string | null | undefined);
+    if (key == null) return [];
+    const content = [input].flat().map(contentOf);
+    const argument = inInput ? 'input.idempotencyKey' : 'idempotencyKey';
+    return [{ rootKey, field: field.endpoint, key, argument, content }];
+  });
+}
+
+const contentOf = ({ content, embedding, metadata }: Record<string, unknown>) => [
+  content,
+  embedding ?? null,
+  metadata ?? null,
+];
+
+/**
+ * Claims the keys of an operation, before anything is charged. Fields without a key cost nothing here.
+ * @throws BAD_USER_INPUT, SERVICE_UNAVAILABLE; nothing is claimed then
+ */
+export async function claimKeys(
+  keys: IdempotencyKeys,
+  plan: OperationPlan,
+  tenantId: string,
+): Promise<Claims | null> {
+  const keyed = keyedFields(plan);
+  if (keyed.length === 0) return null;
+  const claims = new Map<string, Claim>();
+  const contents = new Map<string, string>();
+  try {
+    // In one order, so that two operations never wait for each other.
+    for (const { rootKey, ...request } of keyed.sort((a, b) => compare(a.field + a.key, b.field + b.key))) {
+      const name = `${request.field}:${request.key}`;
+      const content = JSON.stringify(request.content);
+      const same = contents.get(name);
+      if (same !== undefined && same !== content)
+        throw badInput(request.argument, 'is used twice in the operation, for different content');
+      // The second field of the operation is answered as the first one was.
+      claims.set(
+        rootKey,
+        same === undefined
+          ? await keys.claim({ tenantId, ...request })
+          : { kind: 'REPEATED', id: `${tenantId}:${name}` },
+      );
+      contents.set(name, content);
+    }
+    return claims;
+  } catch (error) {
+    await releaseKeys(keys, claims).catch(() => undefined);
+    throw error;
+  }
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+export const openClaims = (claims: Claims | null): OpenClaim[] =>
+  [...(claims?.values() ?? [])].flatMap((claim) =>
+    claim.kind === 'OPEN' && !claim.isAnswered ? [claim] : [],
+  );
+
+export async function releaseKeys(keys: IdempotencyKeys, claims: Claims | null): Promise<void> {
+  for (const claim of openClaims(claims)) await keys.release(claim);
+}
+
+/** @returns the charges that may be returned: not those that pay for another attempt */
+export async function returnable(
+  keys: IdempotencyKeys,
+  claims: Claims | null,
+  charges: readonly Charge[],
+): Promise<readonly Charge[]> {
+  const kept = new Set<string>();
+  for (const claim of openClaims(claims)) if (!(await keys.mayReturnCalls(claim))) kept.add(claim.attempt);
+  return kept.size === 0 ? charges : charges.filter(({ mark }) => mark === undefined || !kept.has(mark));
+}
+
+/** What the operation takes: a field that was answered before costs and stores nothing, and charges carry their marks. */
+export function withClaims(plan: OperationPlan, claims: Claims | null): OperationPlan {
+  if (!claims) return plan;
+  const fields = plan.fields.flatMap((field): PlannedField[] => {
+    const claim = claims.get(field.rootKey);
+    if (!claim || field.rule.storageArg === null) return [field];
+    if (claim.kind !== 'OPEN') return [{ ...field, calls: 0, rule: { ...field.rule, storageArg: null } }];
+    return [claim.isCharged ? { ...field, calls: 0 } : { ...field, mark: claim.attempt }];
+  });
+  return { ...plan, fields };
+}
+
+/** @throws SERVICE_UNAVAILABLE when the field that it repeats failed */
+export async function answerOf(keys: IdempotencyKeys, claim: Exclude<Claim, OpenClaim>): Promise<Answer> {
+  const answer = claim.kind === 'ANSWERED' ? claim.answer : await keys.answerOf(claim.id);
+  if (!answer) throw serviceUnavailable('The field with the same idempotency key failed; try again with it');
+  return answer;
+}

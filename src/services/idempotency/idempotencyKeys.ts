@@ -1,0 +1,237 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientSession } from 'mongoose';
+import type { Logger } from 'pino';
+import type { Clock } from '../../clock.js';
+import { badInput, serviceUnavailable } from '../../errors.js';
+import type { IdempotencyKeyDoc } from '../../models/idempotencyKey.js';
+import type { Models } from '../../models/models.js';
+import type { Admission } from '../admission/admission.js';
+import { dayOf, usageDayId } from '../admission/windows.js';
+import { createMarkCleanup } from './markCleanup.js';
+
+/** A request that is executed once, however often it is sent. */
+export interface KeyedRequest {
+  tenantId: string;
+  /** The root field. */
+  field: string;
+  key: string;
+  /** The path of the argument that holds the key. */
+  argument: string;
+  /** What is asked for, without the key. */
+  content: unknown;
+}
+
+export type Answer = Record<string, unknown>;
+
+/** The right to execute a request, until it is answered or released. */
+export interface OpenClaim {
+  kind: 'OPEN';
+  id: string;
+  tenantId: string;
+  /** Also the mark that its charge has to carry. */
+  attempt: string;
+  startedAtMs: number;
+  /** An earlier attempt, which a crash ended, has paid for it: it is not charged again. */
+  isCharged: boolean;
+  isAnswered: boolean;
+}
+
+export type Held = OpenClaim | { kind: 'ANSWERED'; id: string; answer: Answer };
+
+export type Claim =
+  | Held
+  /** An earlier field of the same operation has it. */
+  | { kind: 'REPEATED'; id: string };
+
+/**
+ * Idempotency keys of requests that charge calls. A record is written before the charge; the charge carries the mark of
+ * the attempt, so that after a crash the usage day says whether the attempt was charged.
+ */
+export interface IdempotencyKeys {
+  /**
+   * Waits while the same request is under way elsewhere.
+   * @throws BAD_USER_INPUT when the key was used for something else; SERVICE_UNAVAILABLE when it takes too long
+   */
+  claim(request: KeyedRequest): Promise<Held>;
+  /** The answer of a request; null: it has none. */
+  answerOf(id: string): Promise<Answer | null>;
+  /**
+   * Notes the answer.
+   * @param session of the transaction that makes the change
+   * @throws SERVICE_UNAVAILABLE when another attempt has taken over: the change must not be made
+   */
+  complete(claim: OpenClaim, answer: Answer, session?: ClientSession): Promise<void>;
+  /** To be called when what `complete` wrote is committed. */
+  completed(claim: OpenClaim): void;
+  /** After a failure, before calls are returned. @returns false when the charge pays for another attempt */
+  mayReturnCalls(claim: OpenClaim): Promise<boolean>;
+  /** Lets the next attempt be a first one. To be called when nothing of this one is charged any more. */
+  release(claim: OpenClaim): Promise<void>;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** Longer than it takes to charge and store while the database answers. */
+const LEASE_MS = 5_000;
+const LIFE_MS = 86_400_000;
+const DAY_MS = 86_400_000;
+const MAX_WAIT_MS = 10_000;
+const FIRST_POLL_MS = 10;
+const MAX_POLL_MS = 200;
+/** Requests of one tenant that wait for another one with their key. */
+const MAX_WAITING = 100;
+const DUPLICATE_KEY = 11_000;
+
+export function createIdempotencyKeys(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  admission: Admission;
+}): IdempotencyKeys {
+  const { models, clock, admission } = deps;
+  const keys = models.idempotencyKeys;
+  const marks = createMarkCleanup(deps);
+  const waiting = new Map<string, number>();
+
+  function newClaim(id: string, tenantId: string): OpenClaim {
+    const attempt = `a${randomBytes(9).toString('hex')}`;
+    const startedAtMs = clock.now();
+    return { kind: 'OPEN', id, tenantId, attempt, startedAtMs, isCharged: false, isAnswered: false };
+  }
+
+  const leaseOf = ({ attempt, startedAtMs }: OpenClaim) => ({
+    attempt,
+    startedAt: new Date(startedAtMs),
+    leaseUntil: new Date(startedAtMs + LEASE_MS),
+    expiresAt: new Date(startedAtMs + LIFE_MS),
+  });
+
+  async function insert(claim: OpenClaim, hash: string): Promise<boolean> {
+    const doc: IdempotencyKeyDoc = { _id: claim.id, hash, ...leaseOf(claim), chargedBy: null, answer: null };
+    try {
+      await keys.collection.insertOne(doc as never);
+      return true;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === DUPLICATE_KEY) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the charge of an attempt is in one of the days in which it can have been made. */
+  async function isCharged(tenantId: string, { attempt, startedAt }: IdempotencyKeyDoc): Promise<boolean> {
+    const at = startedAt.getTime();
+    const ids = [at, at + DAY_MS].map((ms) => usageDayId(tenantId, dayOf(ms)));
+    await admission.settle(ids);
+    return (await models.usageDays.exists({ _id: { $in: ids }, [`marks.${attempt}`]: { $gt: 0 } })) !== null;
+  }
+
+  /** Of an attempt whose lease has ended. @returns null: another one was faster */
+  async function takeOver(record: IdempotencyKeyDoc, tenantId: string): Promise<OpenClaim | null> {
+    const { _id, attempt, leaseUntil } = record;
+    const chargedBy = record.chargedBy ?? ((await isCharged(tenantId, record)) ? attempt : null);
+    const claim = { ...newClaim(_id, tenantId), isCharged: chargedBy !== null };
+    const taken = await keys.updateOne(
+      { _id, attempt, leaseUntil, answer: null },
+      { $set: { ...leaseOf(claim), chargedBy } },
+    );
+    return taken.modifiedCount === 1 ? claim : null;
+  }
+
+  async function tryClaim(request: KeyedRequest, id: string, hash: string): Promise<Held | 'BUSY'> {
+    const { tenantId, argument } = request;
+    for (;;) {
+      const claim = newClaim(id, tenantId);
+      if (await insert(claim, hash)) return claim;
+      const record = await keys.findById(id).lean<IdempotencyKeyDoc>();
+      if (!record) continue;
+      if (record.expiresAt.getTime() <= clock.now()) {
+        // MongoDB deletes what has expired within a minute.
+        await keys.deleteOne({ _id: id, attempt: record.attempt, expiresAt: record.expiresAt });
+        continue;
+      }
+      if (record.hash !== hash)
+        throw badInput(argument, 'was used in the last 24 hours for something else; use a new key');
+      if (record.answer) return { kind: 'ANSWERED', id, answer: record.answer };
+      if (record.leaseUntil.getTime() > clock.now()) return 'BUSY';
+      const taken = await takeOver(record, tenantId);
+      if (taken) return taken;
+    }
+  }
+
+  async function waitForTurn(request: KeyedRequest, id: string, hash: string): Promise<Held> {
+    const untilMs = performance.now() + MAX_WAIT_MS;
+    for (
+      let pollMs = FIRST_POLL_MS;
+      performance.now() < untilMs;
+      pollMs = Math.min(2 * pollMs, MAX_POLL_MS)
+    ) {
+      await sleep(pollMs);
+      const claim = await tryClaim(request, id, hash);
+      if (claim !== 'BUSY') return claim;
+    }
+    throw busy();
+  }
+
+  return {
+    async claim(request) {
+      const { tenantId, field, key, content } = request;
+      const id = `${tenantId}:${field}:${key}`;
+      const hash = createHash('sha256').update(JSON.stringify(content)).digest('base64');
+      const claim = await tryClaim(request, id, hash);
+      if (claim !== 'BUSY') return claim;
+      const others = waiting.get(tenantId) ?? 0;
+      if (others >= MAX_WAITING) throw busy();
+      waiting.set(tenantId, others + 1);
+      try {
+        return await waitForTurn(request, id, hash);
+      } finally {
+        const left = (waiting.get(tenantId) ?? 1) - 1;
+        if (left > 0) waiting.set(tenantId, left);
+        else waiting.delete(tenantId);
+      }
+    },
+
+    async answerOf(id) {
+      return (await keys.findById(id).lean<IdempotencyKeyDoc>())?.answer ?? null;
+    },
+
+    async complete({ id, attempt }, answer, session) {
+      const noted = await keys.updateOne(
+        { _id: id, attempt, answer: null },
+        { $set: { answer } },
+        { ...(session && { session }) },
+      );
+      if (noted.matchedCount === 0) throw busy();
+    },
+
+    completed(claim) {
+      claim.isAnswered = true;
+      marks.forget(claim);
+    },
+
+    async mayReturnCalls({ id, attempt }) {
+      const lease = { leaseUntil: new Date(clock.now() + LEASE_MS) };
+      const own = await keys.updateOne({ _id: id, attempt, answer: null }, { $set: lease });
+      if (own.matchedCount === 1) return true;
+      return (await keys.exists({ _id: id, chargedBy: attempt })) === null;
+    },
+
+    async release(claim) {
+      const { id, attempt } = claim;
+      marks.forget(claim);
+      const own = { _id: id, attempt, answer: null };
+      // What was paid for stays so: the next attempt is not charged.
+      if (claim.isCharged) await keys.updateOne(own, { $set: { leaseUntil: new Date(clock.now()) } });
+      else await keys.deleteOne(own);
+    },
+
+    start: marks.start,
+    stop: marks.stop,
+  };
+}
+
+const busy = () =>
+  serviceUnavailable(
+    'A request with the same idempotency key is under way; try again shortly with the same key',
+  );

@@ -1,0 +1,77 @@
+import type { Logger } from 'pino';
+import type { Models } from '../../models/models.js';
+import type { Admission } from '../admission/admission.js';
+import { dayOf, usageDayId } from '../admission/windows.js';
+
+/** A charge that carried a mark. */
+export interface Marked {
+  tenantId: string;
+  attempt: string;
+  startedAtMs: number;
+}
+
+/** Removes the marks of requests that are answered from the usage days, which would grow with each of them. */
+export interface MarkCleanup {
+  forget(marked: Marked): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+const CLEAN_MS = 2_000;
+/** Between the start of a request and its charge. */
+const MAX_DELAY_MS = 60_000;
+/** Past it marks stay until their day is deleted. */
+const MAX_PENDING = 100_000;
+const CHUNK = 1_000;
+
+export function createMarkCleanup(deps: { models: Models; log: Logger; admission: Admission }): MarkCleanup {
+  const { models, log, admission } = deps;
+  let pending: Marked[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let cleaning: Promise<void> = Promise.resolve();
+
+  async function clean(): Promise<void> {
+    const marked = pending;
+    pending = [];
+    const byDay = new Map<string, string[]>();
+    for (const { tenantId, attempt, startedAtMs } of marked) {
+      // The charge is in one of two days when it was made around midnight.
+      for (const day of new Set([dayOf(startedAtMs), dayOf(startedAtMs + MAX_DELAY_MS)])) {
+        const id = usageDayId(tenantId, day);
+        byDay.set(id, [...(byDay.get(id) ?? []), attempt]);
+      }
+    }
+    await admission.settle([...byDay.keys()]);
+    for (const [id, attempts] of byDay) {
+      for (let i = 0; i < attempts.length; i += CHUNK) {
+        const paths = attempts.slice(i, i + CHUNK).map((attempt) => [`marks.${attempt}`, '']);
+        await models.usageDays.collection.updateOne(
+          { _id: id as never },
+          { $unset: Object.fromEntries(paths) },
+        );
+      }
+    }
+  }
+
+  function cleanNext(): Promise<void> {
+    if (pending.length > 0) {
+      cleaning = cleaning
+        .then(clean)
+        .catch((error: unknown) => log.warn({ event: 'idempotency.marks_left', err: error }));
+    }
+    return cleaning;
+  }
+
+  return {
+    forget(marked) {
+      if (pending.length < MAX_PENDING) pending.push(marked);
+    },
+    start() {
+      timer = setInterval(() => void cleanNext(), CLEAN_MS).unref();
+    },
+    async stop() {
+      clearInterval(timer);
+      await cleanNext();
+    },
+  };
+}

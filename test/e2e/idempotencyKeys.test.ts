@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createFakeClock } from '../support/fakeClock.js';
+import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+
+const clock = createFakeClock('2026-11-26T12:00:10Z');
+let server: TestServer;
+let other: TestServer;
+let tenant: TestTenant;
+
+beforeAll(async () => {
+  server = await startTestServer({ clock });
+  other = await startTestServer({ clock, uri: server.uri });
+});
+afterAll(async () => {
+  await other.stop();
+  await server.stop();
+});
+beforeEach(async () => {
+  tenant = await server.createTenant();
+});
+
+type Variables = Record<string, unknown>;
+const send = (query: string, variables: Variables, at = server) =>
+  at.gql(query, { key: tenant.key, variables });
+const consume = (input: Variables, at = server) =>
+  send(
+    'mutation ($i: ConsumeInput!) { consume(input: $i) { allowed remaining resetsAt } }',
+    { i: input },
+    at,
+  );
+const store = (input: Variables, at = server) =>
+  send(
+    'mutation ($i: StoreMemoryInput!) { storeMemory(input: $i) { id content metadata bytes createdAt } }',
+    { i: input },
+    at,
+  );
+const storeAll = (input: Variables[], k: string | null) =>
+  send(
+    'mutation ($i: [StoreMemoryInput!]!, $k: String) { storeMemories(input: $i, idempotencyKey: $k) { id } }',
+    { i: input, k },
+  );
+const usage = async () =>
+  (await server.gql('{ usage { apiCalls } storage { memories bytes } }', { key: tenant.key })).data;
+const badKey = (argument: string) => ({
+  status: 400,
+  errors: [{ extensions: { code: 'BAD_USER_INPUT', argument } }],
+});
+
+describe('a request with an idempotency key', () => {
+  it('that stores is stored and charged once, and answered alike, however often it is sent', async () => {
+    const memory = { content: 'once', metadata: { a: 1 }, idempotencyKey: 'k' };
+    const first = await store(memory);
+    expect(first.errors).toEqual([]);
+    const again = await store(memory, other);
+    expect(again).toMatchObject({ status: 200, errors: [], data: first.data });
+    expect(again.headers.get('x-ratelimit-remaining')).toBe(first.headers.get('x-ratelimit-remaining'));
+    const batch = [{ content: 'x' }, { content: 'y' }];
+    const all = await storeAll(batch, 'k');
+    expect(all.errors).toEqual([]);
+    expect((await storeAll(batch, 'k')).data).toEqual(all.data);
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 3 }, storage: { memories: 3 } });
+  });
+
+  it('that consumes is charged once, and answered alike', async () => {
+    const first = await consume({ endpoint: 'jobs', cost: 3, idempotencyKey: 'k' });
+    expect(first.errors).toEqual([]);
+    await consume({ endpoint: 'jobs' });
+    const again = await consume({ endpoint: 'jobs', cost: 3, idempotencyKey: 'k' }, other);
+    expect(again.data).toEqual(first.data);
+    expect((await usage()).usage.apiCalls).toBe(4);
+  });
+
+  it('is executed once when it is sent 20 times at the same moment to two instances', async () => {
+    await server.setLimits(tenant.id, { concurrentRequests: 50 });
+    const times = [...Array(20).keys()];
+    const stored = await Promise.all(
+      times.map((i) => store({ content: 'once', idempotencyKey: 'k' }, i % 2 ? server : other)),
+    );
+    const consumed = await Promise.all(
+      times.map((i) => consume({ endpoint: 'jobs', cost: 2, idempotencyKey: 'k' }, i % 2 ? server : other)),
+    );
+    expect(stored.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(consumed.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(new Set(stored.map(({ data }) => data.storeMemory.id)).size).toBe(1);
+    expect(new Set(consumed.map(({ data }) => data.consume.remaining)).size).toBe(1);
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 3 }, storage: { memories: 1 } });
+  });
+
+  it('is rejected with a key that was used for other content', async () => {
+    await store({ content: 'one', idempotencyKey: 'k' });
+    await storeAll([{ content: 'one' }], 'k');
+    await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
+    expect(await store({ content: 'two', idempotencyKey: 'k' })).toMatchObject(
+      badKey('input.idempotencyKey'),
+    );
+    expect(await storeAll([{ content: 'two' }], 'k')).toMatchObject(badKey('idempotencyKey'));
+    expect(await consume({ endpoint: 'jobs', cost: 2, idempotencyKey: 'k' })).toMatchObject({
+      errors: [{ message: expect.stringMatching(/used in the last 24 hours.*new key/) }],
+    });
+    expect((await usage()).usage.apiCalls).toBe(3);
+  });
+
+  it('that a limit rejected is tried again', async () => {
+    await server.setLimits(tenant.id, { maxMemories: 1, apiCallsPerDay: 1 });
+    await store({ content: 'full' });
+    const memory = { content: 'more', idempotencyKey: 'k' };
+    const jobs = { endpoint: 'jobs', idempotencyKey: 'k' };
+    expect((await store(memory)).errors[0]?.extensions.code).toBe('STORAGE_QUOTA_EXCEEDED');
+    await server.setLimits(tenant.id, { maxMemories: 5, apiCallsPerDay: 1 });
+    expect((await store(memory)).errors[0]?.extensions.code).toBe('RATE_LIMITED');
+    expect((await consume(jobs)).data.consume.allowed).toBe(false);
+    await server.setLimits(tenant.id, { maxMemories: 5, apiCallsPerDay: 10 });
+    expect((await store(memory)).errors).toEqual([]);
+    expect((await consume(jobs)).data.consume.allowed).toBe(true);
+    await server.setLimits(tenant.id, { maxMemories: 2, apiCallsPerDay: 3 });
+    expect((await store(memory)).errors).toEqual([]);
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 3 }, storage: { memories: 2 } });
+  });
+
+  it('that failed is charged for nothing, and tried again', async () => {
+    await store({ content: 'a', embedding: [1, 2] });
+    const wrong = { content: 'b', embedding: [1, 2, 3], idempotencyKey: 'k' };
+    for (const _ of [1, 2]) expect((await store(wrong)).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect((await usage()).usage.apiCalls).toBe(1);
+    expect(
+      await server.app.models.idempotencyKeys.countDocuments({ _id: new RegExp(`^${tenant.id}:`) }),
+    ).toBe(0);
+  });
+
+  it('is executed once also when several fields of one operation are the same', async () => {
+    const query = (b: string) => `mutation {
+      a: storeMemory(input: { content: "x", idempotencyKey: "k" }) { id }
+      b: storeMemory(input: { content: "${b}", idempotencyKey: "k" }) { id }
+    }`;
+    const { data, errors } = await send(query('x'), {});
+    expect(errors).toEqual([]);
+    expect(data.b).toEqual(data.a);
+    expect(await send(query('y'), {})).toMatchObject({ status: 400 });
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories: 1 } });
+  });
+
+  it('is a new one after 24 hours', async () => {
+    await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
+    clock.advance(86_400_001);
+    const { data } = await consume({ endpoint: 'other', idempotencyKey: 'k' });
+    expect(data.consume.allowed).toBe(true);
+    const indexes = await server.app.models.idempotencyKeys.listIndexes();
+    expect(indexes).toContainEqual(expect.objectContaining({ expireAfterSeconds: 0 }));
+  });
+
+  it('needs a key of 1 to 100 printable ASCII characters, in its place', async () => {
+    for (const key of ['', 'ä', 'x'.repeat(101), 'a b']) {
+      expect(await store({ content: 'x', idempotencyKey: key })).toMatchObject(
+        badKey('input.idempotencyKey'),
+      );
+      expect(await storeAll([{ content: 'x' }], key)).toMatchObject(badKey('idempotencyKey'));
+    }
+    expect(await storeAll([{ content: 'x', idempotencyKey: 'k' }], null)).toMatchObject(
+      badKey('input.0.idempotencyKey'),
+    );
+    expect((await usage()).usage.apiCalls).toBe(0);
+  });
+});
+
+describe('an attempt that a crash ended', () => {
+  it.each(['charged', 'not charged'])('when it was %s is charged once in all', async (when) => {
+    const attempts = { consume: 'a1', storeMemory: 'a2' };
+    const { idempotencyKeys: keys, usageDays } = server.app.models;
+    // The records of a first attempt, without their answers.
+    await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
+    await store({ content: 'x', idempotencyKey: 'k' });
+    for (const [field, attempt] of Object.entries(attempts)) {
+      const leaseUntil = new Date(clock.now() - 1);
+      await keys.updateOne(
+        { _id: `${tenant.id}:${field}:k` },
+        { $set: { attempt, answer: null, leaseUntil } },
+      );
+      const day = new Date(clock.now()).toISOString().slice(0, 10);
+      if (when === 'charged')
+        await usageDays.updateOne({ _id: `${tenant.id}:${day}` }, { $set: { [`marks.${attempt}`]: 1 } });
+    }
+    expect((await consume({ endpoint: 'jobs', idempotencyKey: 'k' })).data.consume.allowed).toBe(true);
+    expect((await store({ content: 'x', idempotencyKey: 'k' })).errors).toEqual([]);
+    expect((await usage()).usage.apiCalls).toBe(when === 'charged' ? 2 : 4);
+    expect((await store({ content: 'x', idempotencyKey: 'k' })).errors).toEqual([]);
+  });
+});
