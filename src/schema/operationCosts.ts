@@ -33,7 +33,7 @@ const WRITE = 100;
 /** A request to Stripe takes 100 ms to 1 s, and Stripe accepts 25 a second for one endpoint. */
 const STRIPE_REQUEST = 5_000;
 /** Deriving a key's hash takes about 20 ms of a processor. */
-const KEY_HASH = 5_000;
+const KEY_HASH = 3_000;
 /** A day's document has a count for each endpoint and hour. */
 const DAY_OF_HISTORY = 20;
 /** Reads and compares all embeddings of a tenant, or goes through a list without an index. */

@@ -218,7 +218,9 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
       const before = await callsOf(owner);
       const { data, errors, status } = await ask(url, QUERY, { key: owner.key });
       expect(data.memories).toEqual({ pageInfo: { hasNextPage: false } });
-      expect(data.tenant.products.map(({ note }: { note: unknown }) => note)).toEqual([null, null, null]);
+      expect(data.tenant.products.map(({ note }: { note: unknown }) => note)).toEqual(
+        Array.from({ length: 3 }, () => ({ content: null })),
+      );
       expect(new Set(errors.map(({ extensions }) => extensions.code))).toEqual(new Set(['RATE_LIMITED']));
       expect(errors[0]?.extensions).toMatchObject({ window: 'day', remaining: 1, tier: 'FREE' });
       expect(status).toBe(429);
@@ -314,7 +316,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
       { key: tenant.key },
     );
     expect(data).toEqual({
-      theirs: { note: null, plan: null },
+      theirs: { note: { content: null }, plan: null },
       mine: { note: null, plan: { status: 'ACTIVE' } },
     });
     expect(errors.map(({ extensions }) => extensions.code).sort()).toEqual(['FORBIDDEN', 'NOT_FOUND']);

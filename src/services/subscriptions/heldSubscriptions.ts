@@ -3,7 +3,7 @@ import { BillingError, badInput } from '../../errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import { causeOfNotSending } from '../stripe/requestNotes.js';
-import { isMissing, isRefused } from '../stripe/stripeErrors.js';
+import { isRefused } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../stripe/subscriptionSync.js';
 
 /** What is asked of Stripe; null: nothing is left to do. */
@@ -34,8 +34,6 @@ export interface HeldSubscriptions {
    * @throws BAD_USER_INPUT without a subscription
    */
   change(tenantId: string, wanted: WantedChange): Promise<BillingSubscriptionDoc>;
-  /** Runs what reads the stored state. If something is missing at Stripe, its state is written and it runs once more. */
-  upToDate<T>(tenantId: string, run: () => Promise<T>): Promise<T>;
 }
 
 export function createHeldSubscriptions(deps: { models: Models; sync: SubscriptionSync }): HeldSubscriptions {
@@ -125,16 +123,6 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
       }
       const change = planned(subscription, wanted, false);
       return change ? attempt(subscription, change, wanted) : subscription;
-    },
-
-    async upToDate(tenantId, run) {
-      try {
-        return await run();
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-        await sync.syncTenant(tenantId);
-        return run();
-      }
     },
   };
 }
