@@ -196,7 +196,10 @@ function readField(read: FieldToRead): FieldRule | null {
       fault('requiresFeature', `the catalogue has no feature ${feature}`);
   }
   const access = (field.extensions.access as Access | undefined) ?? null;
-  if (read.needAccess && isRoot && access === null) faults.push(`${coordinate}: says not who may select it`);
+  if (read.needAccess && isRoot && access === null)
+    faults.push(
+      `${coordinate} has no access decorator: add @PublicAccess, @RequiresScope(…), @ServiceOnly or @OperatorOnly`,
+    );
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;
   const oneByOne = (field.extensions.oneByOne as string | undefined) ?? null;

@@ -38,7 +38,10 @@ function checkOperations({ operations }: { operations: OperationInput[] }): void
     );
     const wrong = fieldLimits.find(({ window }) => parseWindow(window) === null);
     if (wrong)
-      throw badInput(`operations.${i}.fieldLimits`, `has a window that makes no sense: ${wrong.window}`);
+      throw badInput(
+        `operations.${i}.fieldLimits`,
+        `must have windows from 1ms to 31d, such as 10s; not ${wrong.window}`,
+      );
   }
 }
 

@@ -149,11 +149,11 @@ describe('a directive that makes no sense stops the start', () => {
     );
   });
 
-  it('a root field that says not who may select it', () => {
+  it('a root field without an access decorator', () => {
     const faults = faultsOf('type Query { open: Int  a: Int }  type Mutation { b: Int }', ['a', 'b']);
     expect(faults).toEqual([
-      expect.stringMatching(/^Query\.a: says not who/),
-      expect.stringMatching(/^Mutation\.b: says not who/),
+      expect.stringMatching(/^Query\.a has no access decorator: add @PublicAccess/),
+      expect.stringMatching(/^Mutation\.b has no access decorator/),
     ]);
   });
 

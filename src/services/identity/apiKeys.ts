@@ -55,7 +55,7 @@ function refuseMixture(owner: string | null, scopes: readonly string[]): void {
     throw badInput(
       'input.scopes',
       owner === null
-        ? `of a key that belongs to no tenant are just [${ApiKeyScope.ENFORCE}]; a tenant's key needs a tenantId`
+        ? `must be [${ApiKeyScope.ENFORCE}] for a key without a tenantId; pass tenantId to create a tenant's key`
         : `${ApiKeyScope.ENFORCE} is for keys of the operator's own services, made without a tenantId`,
     );
 }

@@ -110,7 +110,7 @@ export function createEventJournal(deps: {
     let open = groups.filter(({ fresh }) => fresh.size > 0);
     for (let tries = 1; open.length > 0; tries++) {
       if (tries > MAX_TRIES)
-        throw serviceUnavailable('The same events are being recorded elsewhere; try again');
+        throw serviceUnavailable('Another request is recording the same events; send them again');
       // What another instance stored is told by the unique index before a majority has it, and read after.
       if (tries > 2) await sleep(RETRY_MS);
       const docs = open.map(documentOf);

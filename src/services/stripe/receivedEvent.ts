@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 const id = z.string().regex(/^[\w.-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, _ or -');
-const type = z.string().min(1).max(255);
+/** What MongoDB holds as it is: no control characters (NUL among them) and no lone surrogates. */
+const text = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u, 'must be 1 to 255 characters of text');
 /** Anything else says as little as a missing one. */
 const livemode = z.boolean().nullable().catch(null);
 
@@ -10,22 +11,37 @@ function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The references of an object that are stored with its event. */
+const REFERENCES = ['id', 'customer', 'charge'] as const;
+
+/** @param reference an id, the object itself, or nothing */
+function isStorable(reference: unknown): boolean {
+  const given = isObject(reference) ? (reference as { id?: unknown }).id : reference;
+  return typeof given !== 'string' || given === '' || text.safeParse(given).success;
+}
+
+const subject = z
+  .custom<Record<string, unknown>>(isObject, { message: 'must be an object', abort: true })
+  .refine((object) => REFERENCES.every((name) => isStorable(object[name])), {
+    message: `must have ids (${REFERENCES.join(', ')}) of at most 255 characters of text`,
+  });
+
 /** The part of a snapshot event that is relied on. */
 const snapshot = z.looseObject({
   id,
-  type,
+  type: text,
   livemode,
-  data: z.looseObject({ object: z.custom<Record<string, unknown>>(isObject, 'must be an object') }),
+  data: z.looseObject({ object: subject }),
 });
 
 /** A thin event, as API v2 notifies of it: it names the object, and the snapshot event if there is one. */
 const thin = z.looseObject({
   id,
   object: z.literal('v2.core.event'),
-  type,
+  type: text,
   livemode,
   snapshot_event: id.nullish(),
-  related_object: z.looseObject({ id: z.string().min(1).max(255), type: z.string().max(255) }).nullish(),
+  related_object: z.looseObject({ id: text, type: text }).nullish(),
 });
 
 /** An event in either of Stripe's formats. */

@@ -70,7 +70,7 @@ export function createBillingAccount(deps: {
         if (!customer || !stripeCustomerId) {
           throw badInput(
             'subscription',
-            'there is nothing to look after yet; begin with createCheckoutSession',
+            'the tenant has no customer in Stripe yet; start a subscription with createCheckoutSession first',
           );
         }
         const params: Stripe.BillingPortal.SessionCreateParams = {
