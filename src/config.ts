@@ -206,7 +206,7 @@ const environment = z.object({
     .max(1_000_000_000)
     .default(250_000),
   MAX_CONNECTIONS: wholeNumber(1, 100_000).default(5_000),
-  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 100_000).default(500),
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 100_000).default(2_000),
   REQUEST_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
   STALL_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
   SHUTDOWN_NOTICE_SECONDS: wholeNumber(0, 300).default(1),

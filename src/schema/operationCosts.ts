@@ -37,7 +37,7 @@ const KEY_HASH = 3_000;
 /** A day's document has a count for each endpoint and hour. */
 const DAY_OF_HISTORY = 20;
 /** Reads and compares all embeddings of a tenant, or goes through a list without an index. */
-const SCAN = 100_000;
+const SCAN = 20_000;
 /** An instant is written as text. */
 const INSTANT = 3;
 
@@ -71,7 +71,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.storage': { weight: READ },
   'Query.subscription': { weight: READ },
   'Query.tenant': { weight: READ },
-  'Query.tenants': connection(20_000),
+  'Query.tenants': connection(SCAN),
   'Query.tiers': { assumedSize: 10 },
   'Query.usage': { weight: READ },
   'Query.usageHistory': {

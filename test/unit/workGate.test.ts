@@ -40,6 +40,15 @@ describe('large operations', () => {
     expect(begun).toEqual(['a1', 'a2', 'b1', 'a3']);
   });
 
+  it('that come during the pause after another begin when it is over', async () => {
+    const gate = createWorkGate({ maxUnits: 100, maxWaitMs: 2_000 });
+    for (let i = 0; i < 200; i++) {
+      const end = await gate.enter('a', 100);
+      if (i % 20 === 0) await sleep(i % 7);
+      end();
+    }
+  });
+
   it('with more units than may be under way run alone', async () => {
     const gate = createWorkGate({ maxUnits: 100 });
     const end = await gate.enter('a', 1_000);

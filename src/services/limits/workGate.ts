@@ -41,6 +41,7 @@ export function createWorkGate({
   let waitingCount = 0;
   let underWay = 0;
   let pausedUntilMs = 0;
+  let timer: NodeJS.Timeout | undefined;
 
   const hasRoom = (units: number) =>
     performance.now() >= pausedUntilMs && (underWay === 0 || underWay + units <= maxUnits);
@@ -55,8 +56,20 @@ export function createWorkGate({
       underWay -= units;
       const pauseMs = Math.min(performance.now() - beganMs, MAX_PAUSE_MS);
       pausedUntilMs = performance.now() + pauseMs;
-      setTimeout(beginNext, Math.ceil(pauseMs)).unref();
+      beginSoon();
     };
+  }
+
+  /** When the pause is over. A timer may fire a little early: it looks again then. */
+  function beginSoon(): void {
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        beginNext();
+        if (queues.size > 0 && performance.now() < pausedUntilMs) beginSoon();
+      },
+      Math.max(1, pausedUntilMs - performance.now() + 1),
+    ).unref();
   }
 
   function beginNext(): void {
@@ -101,8 +114,8 @@ export function createWorkGate({
         const queue = queues.get(caller);
         if (queue) queue.push(waiting);
         else queues.set(caller, [waiting]);
-        // After a pause in which nobody waited.
-        setTimeout(beginNext, Math.max(0, Math.ceil(pausedUntilMs - performance.now()))).unref();
+        // It may wait for nothing but the end of a pause.
+        beginSoon();
       });
     },
   };
