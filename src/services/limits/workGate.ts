@@ -62,7 +62,8 @@ export function createWorkGate({
 
   /** When the pause is over. A timer may fire a little early: it looks again then. */
   function beginSoon(): void {
-    timer ??= setTimeout(
+    if (timer) return;
+    timer = setTimeout(
       () => {
         timer = undefined;
         beginNext();
