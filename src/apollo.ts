@@ -34,7 +34,7 @@ export function createApollo(deps: {
     includeStacktraceInErrorResponses: false,
     introspection,
     parseOptions: { maxTokens: MAX_TOKENS },
-    // Enough to mend a document by; a hundred of them would be an answer of megabytes.
+    // Enough to fix a document; a hundred long ones would make a response of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
     stringifyResult: stringifyInSlices,
     documentStore: createDocumentStore(),

@@ -75,7 +75,7 @@ export const badInput = (argument: string, problem: string, details: Record<stri
 export function inputRejectedByGraphql(error: unknown): unknown {
   const isGraphqls =
     error instanceof GraphQLError && !(error instanceof BillingError) && !error.originalError;
-  return isGraphqls ? new BillingError(ErrorCode.BAD_USER_INPUT, bounded(error.message)) : error;
+  return isGraphqls ? new BillingError(ErrorCode.BAD_USER_INPUT, error.message) : error;
 }
 
 const MAX_MESSAGE_LENGTH = 500;

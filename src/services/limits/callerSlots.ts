@@ -27,7 +27,7 @@ export interface CallerSlots {
 
 /** At once. */
 const MAX_UNDER_WAY = { anonymous: 20, tenant: 50, paying: 5, operator: 100, service: 200 };
-/** What waits without a key holds its document in memory, whoever sent it. */
+/** A waiting request without a key holds its document in memory, so fewer of them may wait. */
 const MAX_WAITING = { anonymous: 50, tenant: 500, paying: 50, operator: 500, service: 500 };
 const MAX_WAIT_MS = 1_000;
 
