@@ -78,7 +78,7 @@ export function inputRejectedByGraphql(error: unknown): unknown {
   return isGraphqls ? new BillingError(ErrorCode.BAD_USER_INPUT, error.message) : error;
 }
 
-const MAX_MESSAGE_LENGTH = 500;
+const MAX_MESSAGE_LENGTH = 1_000;
 const SHOWN_END = 200;
 
 /** graphql quotes what it rejects, however long it is; the reason stands behind it. */

@@ -83,7 +83,7 @@ describe("whatever is the caller's mistake is a 4xx with the body of every other
       OF_GRAPHQL,
     ],
     ['GraphQL of a type that is none', withBody(GRAPHQL, '{}', 'Content-Type: ;;;'), 415, OF_GRAPHQL],
-    ['GraphQL as text', withBody(GRAPHQL, '{}', 'Content-Type: text/plain'), 400, OF_GRAPHQL],
+    ['GraphQL as text', withBody(GRAPHQL, '{}', 'Content-Type: text/plain'), 415, OF_GRAPHQL],
     ['GraphQL in a batch', withBody(GRAPHQL, '[{"query":"{__typename}"}]', JSON_TYPE), 400, OF_GRAPHQL],
     [
       'a GraphQL query that is not there',

@@ -9,7 +9,7 @@ import { buildServer } from '../support/serverProcess.js';
 
 const run = promisify(execFile);
 /** What `npm pack` makes: who installs the library fetches as much. */
-const MAX_PACKED_BYTES = 450_000;
+const MAX_PACKED_BYTES = 550_000;
 const INSTALL_MS = 300_000;
 /** The oldest that docs/library.md promises, and that the MongoDB driver takes. */
 const OLDEST_NODE = '20.19.0';
