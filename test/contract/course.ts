@@ -40,6 +40,7 @@ export const startLive = (apiBase: string, env: Record<string, string>): Promise
 /** @returns every request that was made, in order */
 export async function runCourse(): Promise<StripeRequest[]> {
   const requests: StripeRequest[] = [];
+  let by: 'server' | 'setup' = 'setup';
   let server: TestServer | undefined;
   const harness = await openHarness({
     prices: [],
@@ -50,11 +51,12 @@ export async function runCourse(): Promise<StripeRequest[]> {
     const { pathname, searchParams } = new URL(request.url);
     const { method } = request;
     const form = method === 'POST' ? new URLSearchParams(await request.clone().text()) : searchParams;
-    requests.push({ method, path: pathname, fields: [...form] });
+    requests.push({ method, path: pathname, fields: [...form], by });
     return harness.mock.fetch(request);
   });
   try {
     const environment = await setUpTwice(harness, bridge.url);
+    by = 'server';
     server = await startLive(bridge.url, environment);
     const course = { server, harness };
     await firstPurchase(course);

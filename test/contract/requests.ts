@@ -12,6 +12,8 @@ export interface StripeRequest {
   path: string;
   /** Of the body or of the query, decoded: `['items[0][price]', 'price_1']`. */
   fields: [name: string, value: string][];
+  /** Whose request it is, of those that the source makes. */
+  by?: 'server' | 'setup';
 }
 
 /** What is done to one of a request's parameters. */

@@ -1,5 +1,6 @@
 /** Our requests, and what our mock makes of requests, held against stripe-mock: Stripe's own checker. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RESOURCES } from '../../src/services/stripe/permissions.js';
 import { askCheckout } from '../support/billing.js';
 import { type StripeMock, startStripeMock } from '../support/stripeMock.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
@@ -79,6 +80,15 @@ describe('every call to Stripe', () => {
       if (reason) refusals.push(`${endpointOf(request)} ${paramsOf(request)}: ${reason}`);
     }
     expect(refusals).toEqual([]);
+  });
+
+  it('is of an endpoint for which a restricted key is permitted, and no permission is listed for nothing', () => {
+    const listed = RESOURCES.flatMap(({ server = [], setup = [] }) => [
+      ...server.map((endpoint) => `server ${endpoint}`),
+      ...setup.map((endpoint) => `setup ${endpoint}`),
+    ]);
+    const used = new Set(requests.map((request) => `${request.by} ${endpointOf(request)}`));
+    expect([...used].sort()).toEqual(listed.sort());
   });
 
   it.each(NEWER)('$endpoint $param is still refused by stripe-mock: $reason', async (newer) => {

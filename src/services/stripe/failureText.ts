@@ -1,5 +1,3 @@
-import { endpointOfError } from './requestNotes.js';
-
 const MAX_CHARS = 500;
 /** Keys of Stripe's, whole or shortened as its messages have them, and passwords in connection strings. */
 const SECRETS: readonly [RegExp, string][] = [
@@ -12,7 +10,6 @@ export function describeFailure(error: unknown): string {
   const { message, requestId } = (error instanceof Error ? error : new Error(String(error))) as Error & {
     requestId?: string;
   };
-  const endpoint = endpointOfError(error);
-  const text = `${endpoint ? `${endpoint}: ` : ''}${message}${requestId ? ` (${requestId})` : ''}`;
+  const text = `${message}${requestId ? ` (${requestId})` : ''}`;
   return SECRETS.reduce((clean, [pattern, words]) => clean.replace(pattern, words), text).slice(0, MAX_CHARS);
 }

@@ -1,4 +1,5 @@
 import Stripe from 'stripe';
+import { permissionFor } from './permissions.js';
 
 type HttpResponse = Awaited<ReturnType<Stripe.HttpClient['makeRequest']>>;
 
@@ -8,12 +9,21 @@ interface Notes {
   notSentBecause?: Error;
 }
 
-/** Names the endpoint in whatever error the response has. @param endpoint method and path, without ids */
+/**
+ * Names the endpoint in whatever error the response has, and the permission that the key lacks, so that each log has them.
+ * @param endpoint method and path, without ids
+ */
 export function withEndpoint(response: HttpResponse, endpoint: string): HttpResponse {
   const toJSON = response.toJSON.bind(response);
+  const permission = response.getStatusCode() === 403 ? permissionFor(endpoint) : null;
+  const request = permission ? `${endpoint} needs the permission ${permission}` : endpoint;
   response.toJSON = async () => {
     const body = (await toJSON()) as { error?: unknown };
-    if (typeof body?.error === 'object' && body.error) (body.error as Notes).endpoint = endpoint;
+    if (typeof body?.error === 'object' && body.error) {
+      const error = body.error as Notes & { message?: string };
+      error.endpoint = endpoint;
+      error.message = `${request}: ${error.message ?? 'no reason given'}`;
+    }
     return body;
   };
   return response;

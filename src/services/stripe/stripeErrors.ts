@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { BillingError, badInput, ErrorCode } from '../../errors.js';
 import { describeFailure } from './failureText.js';
+import { permissionFor } from './permissions.js';
 import { forTenant } from './requester.js';
 import { causeOfNotSending, endpointOfError } from './requestNotes.js';
 
@@ -65,10 +66,11 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   }
   if (error.type === 'StripePermissionError') {
     const endpoint = endpointOfError(error);
+    const permission = endpoint && permissionFor(endpoint);
     return new BillingError(
       ErrorCode.PAYMENT_PROVIDER_ERROR,
-      `The server's key for the payment provider may not use ${endpoint}; the operator has to permit it`,
-      { ...details, endpoint },
+      `The server's key for the payment provider may not use ${endpoint}; the operator has to permit ${permission ?? 'it'}`,
+      { ...details, endpoint, permission },
     );
   }
   const away =
