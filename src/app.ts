@@ -25,7 +25,7 @@ import { boundResponses } from './directives/responseBounds.js';
 import { readRules } from './directives/rules.js';
 import { badInput } from './errors.js';
 import { createCollections, createModels, type Models } from './models/models.js';
-import { believedAddress } from './network.js';
+import { believedAddress, clientNetwork } from './network.js';
 import { type Context, createContext } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
@@ -34,6 +34,7 @@ import { createConnections } from './rest/connections.js';
 import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { takeJson } from './rest/jsonBody.js';
+import { boundLargeRequests } from './rest/largeRequests.js';
 import { answerExpectations, answerMalformed } from './rest/malformedRequests.js';
 import { mockPages } from './rest/mockPages.js';
 import { mockPortal } from './rest/mockPortal.js';
@@ -46,9 +47,9 @@ import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
 import { createServices, type RunningServices } from './services/createServices.js';
+import { createGate } from './services/gate.js';
 import { apiKeyOf } from './services/identity/caller.js';
 import { createGatewayCheck } from './services/identity/gatewaySecret.js';
-import { createWorkGate } from './services/limits/workGate.js';
 
 /** A server that can be started and stopped. */
 export interface App {
@@ -57,6 +58,17 @@ export interface App {
   /** Where it listens, e.g. `http://127.0.0.1:4000`. */
   readonly url: string;
   stop(): Promise<void>;
+}
+
+/** Of large operations, those of one caller. */
+const MAX_WAITING_OPERATIONS = 500;
+const MAX_OPERATION_WAIT_MS = 10_000;
+/** After one that kept the event loop busy. */
+const MAX_OPERATION_PAUSE_MS = 100;
+
+/** What GraphQL's parameters say. */
+interface Asked {
+  query?: unknown;
 }
 
 /** The body of a memory of 1 MB, and what GraphQL writes around it. */
@@ -110,11 +122,21 @@ export async function startApp(
     reply.headers(security);
   });
   const requests = trackRequests(server, { connections, log });
+  const largeRequests = boundLargeRequests(server, {
+    maxBodyBytes: MAX_BODY_BYTES,
+    clientOf: (request) => clientNetwork(clientAddress(request)),
+  });
   const validateArguments = createArgumentValidation();
   const { authenticator, callerSlots, idempotencyKeys, limits } = services;
   const { maxOperationCost } = config;
   // Shared by both endpoints: they share the process.
-  const workGate = createWorkGate({ maxUnits: maxOperationCost });
+  const workGate = createGate({
+    maxUnits: maxOperationCost,
+    maxWaiting: MAX_WAITING_OPERATIONS,
+    maxWaitMs: MAX_OPERATION_WAIT_MS,
+    maxPauseMs: MAX_OPERATION_PAUSE_MS,
+    busyMessage: 'Too many large operations are under way; try again shortly, or ask for less at once',
+  });
   const guards = {
     limits,
     authenticator,
@@ -161,7 +183,7 @@ export async function startApp(
   const ready = async () => (requests.isDraining() ? 'the server is stopping' : databaseProblem(connection));
 
   async function mountRoutes(): Promise<void> {
-    takeJson(server, 'error');
+    takeJson(server, largeRequests, 'error');
     // JSON is the only type, except for routes that say so.
     server.removeContentTypeParser('text/plain');
     server.setErrorHandler(handleError);
@@ -196,7 +218,9 @@ export async function startApp(
     }
     await server.register(health({ ready }));
     await server.register(upgradePage(services));
-    await server.register(billingRoutes({ services, callerSlots, authenticate, rules, limits }));
+    await server.register(
+      billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }),
+    );
     await server.register(webhookRoute(services));
     const { mockStripe, mockTrigger } = services;
     if (mockStripe && mockTrigger) {
@@ -234,8 +258,12 @@ export async function startApp(
           throw badInput('Host', 'the header is missing, or is no name of a host');
         before(request, reply);
       },
-      preHandler: async ({ body, query }) => {
-        checkDocument((body as { query?: unknown } | null)?.query ?? (query as { query?: unknown }).query);
+      preHandler: async (request, reply) => {
+        const { body, query } = request as { body: Asked | null; query: Asked };
+        const text = body?.query ?? query.query;
+        if (typeof text !== 'string') return;
+        if (largeRequests.isLarge(text)) await largeRequests.waitForDocument(request, reply);
+        checkDocument(text);
       },
       handler: fastifyApolloHandler(served, {
         context: async (request, reply) =>
@@ -243,6 +271,7 @@ export async function startApp(
             headers: request.headers,
             address: clientAddress(request),
             maxResponseBytes: config.maxResponseBytes,
+            documentRead: request.documentRead,
             response: reply.raw,
           }),
       }),

@@ -26,10 +26,9 @@ interface Extent {
  * is written there: fragments spread out, fields are compared with one another. Texts that passed are remembered.
  * @returns a function that throws OPERATION_TOO_EXPENSIVE
  */
-export function createDocumentBounds(maxTokens: number): (query: unknown) => void {
+export function createDocumentBounds(maxTokens: number): (query: string) => void {
   const passed = new LRUCache<string, true>({ max: 1_000 });
   return (query) => {
-    if (typeof query !== 'string') return;
     if (query.length <= HARMLESS_LENGTH && !/fragment|@/.test(query)) return;
     if (passed.has(query)) return;
     boundNesting(query, maxTokens);

@@ -3,12 +3,12 @@ import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } f
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
+import type { Gate } from '../services/gate.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRefusal, type Outcome, type TenantLimits } from '../services/limits/tenantLimits.js';
-import type { WorkGate } from '../services/limits/workGate.js';
 import { type Access, accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, setBadItemsAside } from './badItems.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
@@ -28,6 +28,8 @@ export interface EnforcedContext extends BoundedContext {
   readonly startedAtMs: number;
   readonly apiKey: string | null;
   readonly address: string;
+  /** To be called when the document is parsed and valid. */
+  documentRead(): void;
   /** Calls it when the response has left, or its client has gone. */
   whenAnswered(then: () => void): void;
   principal: Principal | null;
@@ -38,11 +40,8 @@ export interface EnforcedContext extends BoundedContext {
   claims: Claims | null;
 }
 
-/**
- * Units of work: a larger operation waits until the others leave room for it. What a person does to pay costs less, mostly
- * for its requests to Stripe.
- */
-const LARGE_COST = 25_000;
+/** Units of work: a larger operation waits until the others leave room for it, unless it is for paying. */
+const LARGE_COST = 5_000;
 /** Operations that wait for their decision: past it the database is too slow, and callers are better told so. */
 const MAX_DECIDING = 5_000;
 
@@ -60,7 +59,7 @@ export interface EnforcementPluginOptions {
   /** What one operation may cost, in their units. */
   maxOperationCost: number;
   /** Of the operations that are large. */
-  workGate: WorkGate;
+  workGate: Gate;
   /** Of operations that cost no calls, which the concurrency of the tier does not count. */
   callerSlots: CallerSlots;
   /** What `_entities` may fetch, where the schema has it. */
@@ -91,6 +90,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
     const { contextValue: context, document, operation } = request;
+    context.documentRead();
     context.budget.isMutation = operation?.operation === OperationTypeNode.MUTATION;
     if (context.apiKey !== null)
       context.principal = await authenticator.authenticate(context.apiKey, context.address);
@@ -114,7 +114,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       if (fault) throw fault;
       rule.check?.(args, clock.now());
     }
-    if (plan.work && plan.work.cost > LARGE_COST)
+    if (plan.work && plan.work.cost > LARGE_COST && !isPaying(plan))
       context.whenAnswered(await workGate.enter(callerOf(context), plan.work.cost));
     const { principal } = context;
     if (principal?.kind === 'tenant')

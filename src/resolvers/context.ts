@@ -22,6 +22,8 @@ export interface Context {
   readonly apiKey: string | null;
   /** Of the client, as far as it can be believed; clients are counted by `clientNetwork` of it. */
   readonly address: string;
+  /** To be called when the document is parsed and valid. */
+  documentRead(): void;
   /** Calls it when the response has left, or its client has gone; at once, if that has happened. */
   whenAnswered(then: () => void): void;
   /** Set before anything runs. */
@@ -37,10 +39,11 @@ export function createContext(
     headers: IncomingHttpHeaders;
     address: string;
     maxResponseBytes: number;
+    documentRead: () => void;
     response: ServerResponse;
   },
 ): Context {
-  const { headers, address, maxResponseBytes, response } = request;
+  const { headers, address, maxResponseBytes, documentRead, response } = request;
   let loaders: Loaders | undefined;
   return {
     services,
@@ -53,6 +56,7 @@ export function createContext(
     budget: createResponseBudget(maxResponseBytes),
     apiKey: apiKeyOf(headers),
     address,
+    documentRead,
     whenAnswered: (then) => whenClosed(response, then),
     principal: null,
     grant: null,

@@ -11,6 +11,7 @@ import type { Services } from '../services/services.js';
 import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/usageReports/usageReports.js';
 import { takeJson } from './jsonBody.js';
+import type { LargeRequests } from './largeRequests.js';
 import * as openApi from './openApi.js';
 
 declare module 'fastify' {
@@ -31,12 +32,13 @@ interface CheckoutBody {
 export function billingRoutes(deps: {
   services: Services;
   callerSlots: CallerSlots;
+  largeRequests: LargeRequests;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
   /** Of the schema: a route has the limit of the mutation that does the same, and both count together. */
   rules: Rules;
   limits: TenantLimits;
 }): FastifyPluginAsync {
-  const { services, callerSlots, rules, limits } = deps;
+  const { services, callerSlots, largeRequests, rules, limits } = deps;
 
   const limitedAs = (mutation: string) => {
     const fieldLimits = rules.get(`Mutation.${mutation}`)?.fieldLimits ?? [];
@@ -78,7 +80,7 @@ export function billingRoutes(deps: {
   return async (app) => {
     app.decorateRequest('tenantId', '');
     // A client that always names JSON as its type may still send nothing.
-    takeJson(app, 'null');
+    takeJson(app, largeRequests, 'null');
     app.addHook('preValidation', async ({ body }) => needGoodValue('body', body));
     const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());
 

@@ -1,19 +1,22 @@
 import type { FastifyInstance } from 'fastify';
 import { type BillingError, badInput } from '../errors.js';
+import type { LargeRequests } from './largeRequests.js';
 
 /**
  * Reads JSON bodies.
  * @param empty what a body of no bytes means: null, or an error
  */
-export function takeJson(app: FastifyInstance, empty: 'null' | 'error'): void {
+export function takeJson(app: FastifyInstance, largeRequests: LargeRequests, empty: 'null' | 'error'): void {
   // A key "constructor" is data like any other: bodies are never merged into objects of ours.
-  const parseJson = app.getDefaultJsonParser('error', 'ignore');
+  const parser = app.getDefaultJsonParser('error', 'ignore');
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return empty === 'null' ? done(null, null) : done(badInput('body', 'is empty'));
-    parseJson(request, body as string, (error, value) =>
-      error ? done(whyRejected(body as string)) : done(null, value),
-    );
+    // It answers before it returns.
+    const parse = () =>
+      parser(request, body, (error, value) => (error ? done(whyRejected(body)) : done(null, value)));
+    if (largeRequests.isLarge(body)) largeRequests.parseBody(request, parse).catch(done);
+    else parse();
   });
 }
 

@@ -16,7 +16,7 @@ import {
   startOfMonth,
   usageDayId,
 } from './admission/windows.js';
-import { createByteGate } from './byteGate.js';
+import { createGate } from './gate.js';
 import type { ReadBudget } from './limits/responseBudget.js';
 import type { Entitlement } from './tiers/entitlements.js';
 import { costOfOverage } from './tiers/overageCost.js';
@@ -110,7 +110,7 @@ export function createUsage(deps: {
   admission: Pick<Admission, 'settle'>;
 }): Usage {
   const { models, clock, admission } = deps;
-  const gate = createByteGate(READING_BYTES);
+  const gate = createGate({ maxUnits: READING_BYTES });
 
   /** What was charged a moment ago is read too; give-backs may still be on yesterday. */
   async function settle(tenantIds: readonly string[], nowMs: number): Promise<void> {
@@ -223,7 +223,7 @@ export function createUsage(deps: {
     if (count < 1) return [];
     const isHourly = granularity === UsageGranularity.HOUR;
     const needsEndpoints = endpoints && !isHourly;
-    const docs = await gate.run(needsEndpoints ? count * DAY_BYTES : 0, async () => {
+    const docs = await gate.run(tenantId, needsEndpoints ? count * DAY_BYTES : 0, async () => {
       budget.read(0);
       const days = { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) };
       const found = await models.usageDays

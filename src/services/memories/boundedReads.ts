@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
-import { createByteGate } from '../byteGate.js';
+import { createGate } from '../gate.js';
 import type { ReadBudget } from '../limits/responseBudget.js';
 import { sizeOfPacked } from './embedding.js';
 
@@ -21,10 +21,12 @@ export interface MemoryReading {
 /** Memories up to this size are read at once, the others in a second step: a page of them is never read whole. */
 const SMALL_BYTES = 32_768;
 /** Of larger memories, by one query. */
-const CHUNK_BYTES = 4_194_304;
+const CHUNK_BYTES = 1_048_576;
 /** By all operations of this process at once. */
 const READING_BYTES = 33_554_432;
 const MAX_READ_BATCH = 100;
+/** Whose turn it is when several tenants share a read. */
+const SHARED = 'shared';
 const SMALL_FIELDS = { tenantId: 1, bytes: 1, sharedAt: 1, createdAt: 1 };
 
 /** Reads memories so that neither one operation nor all of them together hold more than a bound. */
@@ -46,14 +48,14 @@ export interface BoundedReads {
 }
 
 export function createBoundedReads({ models }: { models: Models }): BoundedReads {
-  const gate = createByteGate(READING_BYTES);
+  const gate = createGate({ maxUnits: READING_BYTES });
 
   // Operations that were admitted in one batch read in one batch; nothing is cached.
   const byKey = new DataLoader(
     async (keys: readonly string[]) => {
       const query = () =>
         models.memories.find({ _id: { $in: keys } }, projectionOf(LARGE_FIELDS)).lean<ReadMemory[]>();
-      const found = await gate.run(keys.length * SMALL_BYTES, query);
+      const found = await gate.run(SHARED, keys.length * SMALL_BYTES, query);
       const docs = new Map(found.map((doc) => [doc._id, doc]));
       return keys.map((key) => docs.get(key) ?? null);
     },
@@ -67,7 +69,7 @@ export function createBoundedReads({ models }: { models: Models }): BoundedReads
     const projection = Object.fromEntries(fields.map((field) => [field, 1]));
     for (const chunk of chunksOf(docs.filter(({ bytes }) => bytes > SMALL_BYTES))) {
       const ids = chunk.map(({ _id }) => _id);
-      await gate.run(CHUNK_BYTES, async () => {
+      await gate.run(docs[0]?.tenantId ?? SHARED, CHUNK_BYTES, async () => {
         // Others may have used the budget up meanwhile.
         budget.read(0);
         const found = await models.memories.find({ _id: { $in: ids } }, projection).lean<ReadMemory[]>();
@@ -94,7 +96,7 @@ export function createBoundedReads({ models }: { models: Models }): BoundedReads
     },
     find({ fields, budget }, count, find) {
       const bytes = fields.length === 0 ? 0 : count * SMALL_BYTES;
-      return gate.run(bytes, () => {
+      return gate.run(SHARED, bytes, () => {
         budget.read(0);
         return find(projectionOf(fields));
       });

@@ -5,6 +5,7 @@ import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import { dayOf, usageDayId } from '../admission/windows.js';
+import { createGate } from '../gate.js';
 import type { Answer, IdempotencyKeys, OpenClaim } from '../idempotency/idempotencyKeys.js';
 import type { Storage, StorageAmounts } from '../storage/storage.js';
 import { type Storable, sizeOf } from '../storage/storageSize.js';
@@ -59,8 +60,12 @@ export interface Memories {
   ): Promise<MemoryMatch[]>;
 }
 
-/** Of the longest embeddings these are 4 MB, which are compared without a pause. */
-const SCAN_BATCH = 64;
+/** What is read and compared at once, in which time the server answers nobody. */
+const SCAN_BYTES = 1_048_576;
+const MAX_SCAN_BATCH = 500;
+/** Batches under way at once: while one is read, another one is compared. */
+const SCANS_AT_ONCE = 2;
+const MAX_SCAN_PAUSE_MS = 50;
 const DUPLICATE_KEY = 11_000;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
@@ -78,6 +83,7 @@ export function createMemories(deps: {
   const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
 
   const reads = createBoundedReads({ models });
+  const scanGate = createGate({ maxUnits: SCANS_AT_ONCE, maxPauseMs: MAX_SCAN_PAUSE_MS });
 
   function documentOf(
     tenantId: string,
@@ -132,17 +138,29 @@ export function createMemories(deps: {
     const wanted = Float64Array.from(embedding);
     const compared = new Float64Array(dimensions);
     let best: { id: string; score: number }[] = [];
-    const cursor = models.memories
-      .find({ _id: { $gt: `${tenantId}:`, $lt: `${tenantId};` }, embedding: { $ne: null } }, { embedding: 1 })
-      .lean<Pick<MemoryDoc, '_id' | 'embedding'>[]>()
-      .cursor({ batchSize: SCAN_BATCH });
-    for await (const { _id, embedding: packed } of cursor) {
-      if (!packed) continue;
-      unpackInto(packed, compared);
-      const score = cosine(wanted, compared);
-      if (best.length === first && score <= (best[first - 1]?.score ?? -1)) continue;
-      best.push({ id: _id, score });
-      best = best.sort((a, b) => b.score - a.score).slice(0, first);
+    const limit = Math.min(Math.ceil(SCAN_BYTES / compared.byteLength), MAX_SCAN_BATCH);
+
+    /** @returns the id of the last one that was compared; null: there are no more */
+    async function compareBatch(after: string): Promise<string | null> {
+      const batch = await models.memories
+        .find({ _id: { $gt: after, $lt: `${tenantId};` }, embedding: { $ne: null } }, { embedding: 1 })
+        .sort({ _id: 1 })
+        .limit(limit)
+        .lean<Pick<MemoryDoc, '_id' | 'embedding'>[]>();
+      for (const { _id, embedding: packed } of batch) {
+        if (!packed) continue;
+        unpackInto(packed, compared);
+        const score = cosine(wanted, compared);
+        if (best.length === first && score <= (best[first - 1]?.score ?? -1)) continue;
+        best.push({ id: _id, score });
+        best = best.sort((a, b) => b.score - a.score).slice(0, first);
+      }
+      return batch.length < limit ? null : (batch.at(-1)?._id ?? null);
+    }
+
+    for (let after: string | null = `${tenantId}:`; after !== null; ) {
+      const from: string = after;
+      after = await scanGate.run(tenantId, 1, () => compareBatch(from));
     }
     const found = await reads.find(reading, best.length, (projection) =>
       models.memories.find({ _id: { $in: best.map(({ id }) => id) } }, projection).lean<ReadMemory[]>(),
