@@ -14,18 +14,18 @@ export const OPERATOR_KEY = 'operator-key-of-the-bench-0123456789';
 
 /**
  * Our server, built and started as `npm start` does it.
- * @param stripe settings of Stripe's that are other than the mock inside the server
+ * @param settings other than the mock of Stripe inside the server
  * @param nodeOptions e.g. how much memory it may use
  */
 export async function startOurServer(
   mongodbUri: string,
-  stripe: Record<string, string> = { STRIPE_MOCK_MODE: 'true' },
+  settings: Record<string, string> = { STRIPE_MOCK_MODE: 'true' },
   nodeOptions: readonly string[] = [],
 ): Promise<BenchServer> {
   const server = await spawnServer({
     NODE_OPTIONS: nodeOptions.join(' '),
     NODE_ENV: 'production',
-    ...stripe,
+    ...settings,
     LOG_LEVEL: 'warn',
     HOST: '127.0.0.1',
     ADMIN_API_KEY: OPERATOR_KEY,

@@ -5,8 +5,7 @@ import type { Logger } from 'pino';
 import { createErrorFormatter } from './directives/clientErrors.js';
 import { withoutSuggestions } from './directives/suggestions.js';
 import { createDocumentStore } from './documentStore.js';
-
-import { stringifyInSlices } from './largeResults.js';
+import { stringifyResult } from './largeResults.js';
 import type { Context } from './resolvers/context.js';
 
 export const MAX_TOKENS = 20_000;
@@ -36,7 +35,7 @@ export function createApollo(deps: {
     parseOptions: { maxTokens: MAX_TOKENS },
     // Enough to fix a document; a hundred long ones would make a response of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
-    stringifyResult: stringifyInSlices,
+    stringifyResult,
     documentStore: createDocumentStore(),
     stopOnTerminationSignals: false,
     logger: log,

@@ -1,43 +1,94 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
 import { sizeOfJson } from './services/limits/jsonSize.js';
 
-/** Items of a list that are completed, or written, before the event loop gets a turn: at most some milliseconds. */
+/** Items of a list that are completed before the event loop gets a turn: at most some milliseconds. */
 const SLICE_ITEMS = 100;
+/** Fields of a query that are resolved before it gets one. */
+const SLICE_FIELDS = 10;
+
+/** @returns tells each in order what it has to wait for; null: nothing */
+function createSlices(size: number): () => Promise<void> | null {
+  let previous: Promise<void> = Promise.resolve();
+  let count = 0;
+  return () => {
+    const i = count++;
+    if (i < size) return null;
+    if (i % size === 0) previous = previous.then(() => nextTurn());
+    return previous;
+  };
+}
 
 /**
  * A list whose items graphql completes slice by slice: it waits for promises, and goes through all else in one go, during
  * which the server answers nobody.
  */
 export function inSlices<T>(items: readonly T[]): (T | Promise<T>)[] {
-  let previous: Promise<void> = Promise.resolve();
-  return items.map((item, i) => {
-    if (i < SLICE_ITEMS) return item;
-    if (i % SLICE_ITEMS === 0) previous = previous.then(() => nextTurn());
-    return previous.then(() => item);
-  });
+  const nextSlice = createSlices(SLICE_ITEMS);
+  return items.map((item) => nextSlice()?.then(() => item) ?? item);
 }
 
-const SLICE_CHARACTERS = 131_072;
+/** Has the fields of a query resolved slice by slice. The schema is changed in place. */
+export function resolveQueriesInSlices(schema: GraphQLSchema): void {
+  const slices = new WeakMap<object, () => Promise<void> | null>();
+  for (const field of Object.values(schema.getQueryType()?.getFields() ?? {})) {
+    const resolve = field.resolve ?? defaultFieldResolver;
+    field.resolve = (source, args, context: object, info) => {
+      const nextSlice = slices.get(context) ?? createSlices(SLICE_FIELDS);
+      slices.set(context, nextSlice);
+      const resolveNow = () => resolve(source, args, context, info);
+      return nextSlice()?.then(resolveNow) ?? resolveNow();
+    };
+  }
+}
+
+/** What is written before the event loop gets a turn. */
+const SLICE_BYTES = 131_072;
+/** By the data of results. */
+const written = new WeakMap<object, string>();
 
 /**
- * `JSON.stringify` of a result of graphql, with turns of the event loop in between where it is larger than a slice. Slices
- * end between fields of objects and items of lists.
+ * Measures a result. A large one is written for that, with turns of the event loop in between, and `stringifyResult`
+ * finds it again. Slices end between fields of objects and items of lists.
+ * @returns whether it has more bytes of JSON than that
  */
-export function stringifyInSlices(result: object): string | Promise<string> {
-  return sizeOfJson(result, SLICE_CHARACTERS) > SLICE_CHARACTERS
-    ? writeSlices(result)
-    : JSON.stringify(result);
+export async function exceeds({ data, ...rest }: Result, maxBytes: number): Promise<boolean> {
+  const restBytes = sizeOfJson(rest, maxBytes);
+  if (restBytes > maxBytes) return true;
+  if (!data) return false;
+  const smallBytes = Math.min(SLICE_BYTES, maxBytes - restBytes);
+  if (sizeOfJson(data, smallBytes) <= smallBytes) return false;
+  const text = await writeSlices(data, maxBytes - restBytes);
+  if (text === null) return true;
+  written.set(data, text);
+  return false;
 }
 
-/** Like `stringifyInSlices`, for results that are known to be large. */
-export async function writeSlices(result: object): Promise<string> {
+/** `JSON.stringify` of a result of graphql. */
+export function stringifyResult({ data, ...rest }: Result): string {
+  const text = data && written.get(data);
+  if (!text) return JSON.stringify({ ...rest, data });
+  const others = JSON.stringify(rest);
+  return `${others.slice(0, -1)}${others === '{}' ? '' : ','}"data":${text}}`;
+}
+
+interface Result {
+  data?: Record<string, unknown> | null;
+  errors?: readonly unknown[];
+}
+
+/** @returns JSON; null: it is longer than that */
+export async function writeSlices(value: object, maxBytes: number): Promise<string | null> {
   let text = '';
-  let sliceEnd = SLICE_CHARACTERS;
-  for (const part of partsOf(result)) {
+  let bytes = 0;
+  let sliceEnd = SLICE_BYTES;
+  for (const part of partsOf(value)) {
     text += part;
-    if (text.length < sliceEnd) continue;
+    bytes += Buffer.byteLength(part);
+    if (bytes > maxBytes) return null;
+    if (bytes < sliceEnd) continue;
     await nextTurn();
-    sliceEnd = text.length + SLICE_CHARACTERS;
+    sliceEnd = bytes + SLICE_BYTES;
   }
   return text;
 }

@@ -25,9 +25,8 @@ export async function hostile(bench: Bench): Promise<Findings> {
   await storeBusyTenants(models, [attacker, bystander]);
   await storeMuch(models, attacker, progress);
   const attacks = [...anonymousAttacks(), ...tenantAttacks(attacker.key)];
-  const server = await startOurServer(mongod.uriOf('hostile'), undefined, [
-    `--max-old-space-size=${HEAP_MB}`,
-  ]);
+  const settings = { STRIPE_MOCK_MODE: 'true', INTROSPECTION: 'true' };
+  const server = await startOurServer(mongod.uriOf('hostile'), settings, [`--max-old-space-size=${HEAP_MB}`]);
   const attackers = startLoadProcess();
   try {
     const [call] = readMemory([bystander]) as [LoadRequest];

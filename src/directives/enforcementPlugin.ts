@@ -200,7 +200,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
         async willSendResponse(request) {
           await end(request);
           const { response, contextValue: context, errors = [] } = request;
-          boundResponse(response, context.budget);
+          await boundResponse(response, context.budget);
           const passage = passages.get(context);
           response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);

@@ -9,6 +9,7 @@ import {
   isObjectType,
 } from 'graphql';
 import { responseTooLarge } from '../errors.js';
+import { exceeds } from '../largeResults.js';
 import { sizeOfJson } from '../services/limits/jsonSize.js';
 import type { ResponseBudget } from '../services/limits/responseBudget.js';
 
@@ -52,10 +53,11 @@ function counted(resolve: Resolve, nullable: boolean): Resolve {
  * happened must not look failed. The rest of what a response may hold is counted here: introspection, errors, the names
  * of objects.
  */
-export function boundResponse({ body }: GraphQLResponse, budget: ResponseBudget): void {
-  if (body.kind !== 'single' || budget.isMutation) return;
-  const { maxBytes, exceeded } = budget;
-  if (!exceeded && sizeOfJson(body.singleResult, maxBytes) <= maxBytes) return;
+export async function boundResponse({ body }: GraphQLResponse, budget: ResponseBudget): Promise<void> {
+  if (body.kind !== 'single') return;
+  const { maxBytes, exceeded, isMutation } = budget;
+  const bound = isMutation ? Number.POSITIVE_INFINITY : maxBytes;
+  if ((isMutation || !exceeded) && !(await exceeds(body.singleResult, bound))) return;
   const { message, code, status, details } = responseTooLarge(maxBytes);
   const extensions = { ...details, code, http: { status } };
   body.singleResult = { errors: [{ message, extensions }], data: null };

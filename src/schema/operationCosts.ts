@@ -36,8 +36,10 @@ const STRIPE_REQUEST = 5_000;
 const KEY_HASH = 3_000;
 /** A day's document has a count for each endpoint and hour. */
 const DAY_OF_HISTORY = 20;
-/** Reads and compares all embeddings of a tenant, or goes through a list without an index. */
-const SCAN = 20_000;
+/** Reads and compares all embeddings of a tenant. */
+const SCAN = 60_000;
+/** Searches a text by its index, or goes through a list without one. */
+const SEARCH = 20_000;
 /** An instant is written as text. */
 const INSTANT = 3;
 
@@ -51,6 +53,10 @@ const connection = (weight = READ): DeclaredCost => ({ weight, isConnection: tru
 function matchesOf({ input }: Record<string, unknown>): number {
   const { first } = input as { first?: number | null };
   return Math.min(Math.max(first ?? DEFAULT_MATCHES, 0), MAX_PAGE);
+}
+
+function searchWeight({ input }: Record<string, unknown>): number {
+  return (input as { embedding?: unknown }).embedding ? SCAN : SEARCH;
 }
 
 /**
@@ -67,11 +73,15 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.overage': { weight: READ },
   'Query.paymentMethods': { weight: 2 * STRIPE_REQUEST, assumedSize: 100 },
   'Query.previewTierChange': { weight: 2 * STRIPE_REQUEST },
-  'Query.searchMemories': { weight: SCAN, assumedSize: MAX_PAGE, work: { itemsOf: matchesOf } },
+  'Query.searchMemories': {
+    weight: SCAN,
+    assumedSize: MAX_PAGE,
+    work: { weightOf: searchWeight, itemsOf: matchesOf },
+  },
   'Query.storage': { weight: READ },
   'Query.subscription': { weight: READ },
   'Query.tenant': { weight: READ },
-  'Query.tenants': connection(SCAN),
+  'Query.tenants': connection(SEARCH),
   'Query.tiers': { assumedSize: 10 },
   'Query.usage': { weight: READ },
   'Query.usageHistory': {
