@@ -36,12 +36,13 @@ import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { takeJson } from './rest/jsonBody.js';
 import { boundLargeRequests } from './rest/largeRequests.js';
-import { answerExpectations, answerMalformed } from './rest/malformedRequests.js';
+import { answerMalformed, checkHeaders } from './rest/malformedRequests.js';
 import { mockPages } from './rest/mockPages.js';
 import { mockPortal } from './rest/mockPortal.js';
 import { createProxyCheck } from './rest/proxyCheck.js';
 import { trackRequests } from './rest/requests.js';
 import { SANDBOX_POLICY, SWAGGER_POLICY, securityHeaders } from './rest/securityHeaders.js';
+import { createUnreadResponses } from './rest/unreadResponses.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -109,25 +110,34 @@ export async function startApp(
     trustProxy: trustIn(config.trustedProxies),
     // One logger for all: a child for each request would cost more than the parsing of its query.
     childLoggerFactory: (logger) => logger,
-    serverFactory: connections.createServer,
+    serverFactory: (handler) => {
+      const httpServer = connections.createServer(handler);
+      answerMalformed(httpServer, { connections, headers: security });
+      return httpServer;
+    },
+    // Fastify would set it for one of several servers only.
+    clientErrorHandler: () => undefined,
     // Our own hook rejects what comes while the server stops, in the shape of its path.
     return503OnClosing: false,
     // What is wrong before there is a route is answered as everything else is.
     frameworkErrors: (error, request, reply) => {
       handleError(error, request, reply.headers(security));
     },
-    clientErrorHandler: answerMalformed(security),
     // Draft 7 words of OpenAPI that Ajv would refuse.
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
-  server.addHook('onRequest', async (_request, reply) => {
+  server.addHook('onRequest', (_request, reply, done) => {
     reply.headers(security);
+    done();
   });
-  const requests = trackRequests(server, { connections, log });
-  const largeRequests = boundLargeRequests(server, {
-    maxBodyBytes: MAX_BODY_BYTES,
-    clientOf: (request) => clientNetwork(clientAddress(request)),
+  const clientOf = (request: FastifyRequest) => clientNetwork(clientAddress(request));
+  const unreadResponses = createUnreadResponses({
+    maxBytes: config.connections.maxUnreadBytes,
+    clientOf,
+    log,
   });
+  const requests = trackRequests(server, { connections, unreadResponses, log });
+  const largeRequests = boundLargeRequests(server, { maxBodyBytes: MAX_BODY_BYTES, clientOf });
   const validateArguments = createArgumentValidation();
   const { authenticator, callerSlots, idempotencyKeys, limits } = services;
   const { maxOperationCost } = config;
@@ -190,10 +200,7 @@ export async function startApp(
     server.removeContentTypeParser('text/plain');
     server.setErrorHandler(handleError);
     server.setNotFoundHandler(notFoundHandler);
-    server.addHook('onRequest', async (request) => {
-      if (request.headers.host === undefined && request.raw.httpVersion !== '1.0')
-        throw badInput('Host', 'the header is missing');
-    });
+    server.addHook('onRequest', async ({ raw }) => checkHeaders(raw));
     server.addHook('onResponse', async (request, reply) => {
       request.log.debug(
         { method: request.method, url: request.url, status: reply.statusCode, ms: reply.elapsedTime },
@@ -260,21 +267,21 @@ export async function startApp(
           throw badInput('Host', 'the header is missing, or is no name of a host');
         before(request, reply);
       },
-      preHandler: async (request, reply) => {
+      preHandler: async (request) => {
         const { body, query } = request as { body: Asked | null; query: Asked };
         const text = body?.query ?? query.query;
         if (typeof text !== 'string') return;
-        if (largeRequests.isLarge(text)) await largeRequests.waitForDocument(request, reply);
+        if (largeRequests.isLarge(text)) await largeRequests.waitForDocument(request);
         checkDocument(text);
       },
       handler: fastifyApolloHandler(served, {
-        context: async (request, reply) =>
+        context: async (request) =>
           createContext(services, {
             headers: request.headers,
             address: clientAddress(request),
             maxResponseBytes: config.maxResponseBytes,
             documentRead: request.documentRead,
-            response: reply.raw,
+            whenOver: request.tracked.whenOver,
           }),
       }),
     });
@@ -286,7 +293,6 @@ export async function startApp(
   await mountRoutes();
   await services.start();
   await server.listen({ port: config.port, host: config.host });
-  answerExpectations(server.server, security);
   const address = server.server.address();
   const port = typeof address === 'object' && address ? address.port : config.port;
   url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
@@ -302,7 +308,7 @@ export async function startApp(
     models,
     url,
     async stop() {
-      await requests.drain(config.shutdownNoticeMs);
+      await requests.drain(config.shutdown.noticeMs, config.shutdown.drainMs);
       const closed = server.close();
       connections.closeAll();
       await closed;

@@ -71,8 +71,14 @@ export interface Config {
   /** Units of work that one operation may cost, as `@cost` and `@listSize` say. */
   maxOperationCost: number;
   connections: ConnectionConfig;
+  shutdown: ShutdownConfig;
+}
+
+export interface ShutdownConfig {
   /** For so long a server that stops still serves, while load balancers find it not ready. */
-  shutdownNoticeMs: number;
+  noticeMs: number;
+  /** Then what still runs has so long to end. */
+  drainMs: number;
 }
 
 export interface ConnectionConfig {
@@ -83,6 +89,8 @@ export interface ConnectionConfig {
   requestTimeoutMs: number;
   /** For a client that neither sends nor reads. */
   stallTimeoutMs: number;
+  /** Responses that all clients together have not read yet. */
+  maxUnreadBytes: number;
 }
 
 /** Every fault of the configuration at once, one a line. */
@@ -209,7 +217,9 @@ const environment = z.object({
   MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 100_000).default(2_000),
   REQUEST_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
   STALL_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+  MAX_UNREAD_RESPONSE_BYTES: wholeNumber(1_048_576, 17_179_869_184).default(134_217_728),
   SHUTDOWN_NOTICE_SECONDS: wholeNumber(0, 300).default(1),
+  SHUTDOWN_DRAIN_SECONDS: wholeNumber(1, 300).default(12),
 });
 
 /**
@@ -266,8 +276,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       maxPerAddress: vars.MAX_CONNECTIONS_PER_ADDRESS,
       requestTimeoutMs: vars.REQUEST_TIMEOUT_SECONDS * 1000,
       stallTimeoutMs: vars.STALL_TIMEOUT_SECONDS * 1000,
+      maxUnreadBytes: vars.MAX_UNREAD_RESPONSE_BYTES,
     },
-    shutdownNoticeMs: vars.SHUTDOWN_NOTICE_SECONDS * 1000,
+    shutdown: {
+      noticeMs: vars.SHUTDOWN_NOTICE_SECONDS * 1000,
+      drainMs: vars.SHUTDOWN_DRAIN_SECONDS * 1000,
+    },
     catalogue,
   };
 }

@@ -13,8 +13,8 @@ const HELP = `Continuum Billing: a GraphQL billing server.
 It is configured by the environment; docs/operations.md lists the variables.
 `;
 
-/** So long after the notice the process ends without waiting any longer. */
-const MAX_STOP_MS = 20_000;
+/** So long after the notice and the drain the process ends without waiting any longer. */
+const MAX_STOP_MS = 8_000;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -29,7 +29,8 @@ async function run(): Promise<void> {
   async function stop(): Promise<void> {
     if (running.stopping) return;
     running.stopping = true;
-    setTimeout(() => process.exit(1), config.shutdownNoticeMs + MAX_STOP_MS).unref();
+    const { noticeMs, drainMs } = config.shutdown;
+    setTimeout(() => process.exit(1), noticeMs + drainMs + MAX_STOP_MS).unref();
     try {
       await running.app?.stop();
     } catch (error) {

@@ -30,8 +30,8 @@ export interface EnforcedContext extends BoundedContext {
   readonly address: string;
   /** To be called when the document is parsed and valid. */
   documentRead(): void;
-  /** Calls it when the response has left, or its client has gone. */
-  whenAnswered(then: () => void): void;
+  /** Calls it when the response is handed over to be sent, also if its client has gone. */
+  whenOver(then: () => void): void;
   principal: Principal | null;
   grant: Grant | null;
   /** Items that were taken out of the variables. */
@@ -106,7 +106,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(plan.access, context.principal);
     checkTenant(plan, context.principal);
     checkWork(plan);
-    if (!plan.metered) context.whenAnswered(await callerSlots.take(context, isPaying(plan)));
+    if (!plan.metered) context.whenOver(await callerSlots.take(context, isPaying(plan)));
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
       // First the constraints: a check may rely on them.
@@ -115,7 +115,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       rule.check?.(args, clock.now());
     }
     if (plan.work && plan.work.cost > LARGE_COST && !isPaying(plan))
-      context.whenAnswered(await workGate.enter(callerOf(context), plan.work.cost));
+      context.whenOver(await workGate.enter(callerOf(context), plan.work.cost));
     const { principal } = context;
     if (principal?.kind === 'tenant')
       context.claims = await claimKeys(idempotencyKeys, plan, principal.tenantId);

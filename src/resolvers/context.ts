@@ -1,9 +1,8 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { BadItem, BadItems } from '../directives/badItems.js';
 import type { Claims } from '../directives/keyedFields.js';
 import { badInput, forbidden } from '../errors.js';
-import { whenClosed } from '../responses.js';
 import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
 import type { Principal } from '../services/identity/principal.js';
 import { createResponseBudget, type ResponseBudget } from '../services/limits/responseBudget.js';
@@ -24,8 +23,8 @@ export interface Context {
   readonly address: string;
   /** To be called when the document is parsed and valid. */
   documentRead(): void;
-  /** Calls it when the response has left, or its client has gone; at once, if that has happened. */
-  whenAnswered(then: () => void): void;
+  /** Calls it when the response is handed over to be sent, also if its client has gone; at once, if that has happened. */
+  whenOver(then: () => void): void;
   /** Set before anything runs. */
   principal: Principal | null;
   grant: Grant | null;
@@ -40,10 +39,10 @@ export function createContext(
     address: string;
     maxResponseBytes: number;
     documentRead: () => void;
-    response: ServerResponse;
+    whenOver(then: () => void): void;
   },
 ): Context {
-  const { headers, address, maxResponseBytes, documentRead, response } = request;
+  const { headers, address, maxResponseBytes, documentRead, whenOver } = request;
   let loaders: Loaders | undefined;
   return {
     services,
@@ -57,7 +56,7 @@ export function createContext(
     apiKey: apiKeyOf(headers),
     address,
     documentRead,
-    whenAnswered: (then) => whenClosed(response, then),
+    whenOver,
     principal: null,
     grant: null,
     badItems: null,

@@ -1,8 +1,7 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Rules } from '../directives/rules.js';
 import { forbidden, unauthenticated } from '../errors.js';
 import { needGoodValue } from '../inputValues.js';
-import { whenClosed } from '../responses.js';
 import { tenantIdOf } from '../services/identity/caller.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
@@ -49,7 +48,7 @@ export function billingRoutes(deps: {
     };
   };
 
-  const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest, reply: FastifyReply) => {
+  const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest) => {
     const principal = await deps.authenticate(request);
     if (!principal) {
       throw unauthenticated(
@@ -60,7 +59,7 @@ export function billingRoutes(deps: {
     if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}`);
     const caller = { principal, address: request.ip };
-    whenClosed(reply.raw, await callerSlots.take(caller, scope === ApiKeyScope.BILLING));
+    request.tracked.whenOver(await callerSlots.take(caller, scope === ApiKeyScope.BILLING));
     request.tenantId = tenantId;
   };
 

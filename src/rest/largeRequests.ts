@@ -1,5 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { whenClosed } from '../responses.js';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { createGate } from '../services/gate.js';
 
 declare module 'fastify' {
@@ -32,7 +31,7 @@ export interface LargeRequests {
    * Waits until it is the document's turn, which ends when `request.documentRead` is called or the request is answered.
    * @throws SERVICE_UNAVAILABLE
    */
-  waitForDocument(request: FastifyRequest, reply: FastifyReply): Promise<void>;
+  waitForDocument(request: FastifyRequest): Promise<void>;
   isLarge(text: string): boolean;
 }
 
@@ -66,12 +65,12 @@ export function boundLargeRequests(
   app.decorateRequest('bodyRead', nothing);
   app.decorateRequest('documentRead', nothing);
 
-  app.addHook('onRequest', (request, reply, done) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const bytes = bodyBytes(request);
     if (!(bytes > SMALL_BYTES)) return done();
     receiving.enter(clientOf(request), bytes).then((end) => {
       request.bodyRead = end;
-      whenClosed(reply.raw, end);
+      request.tracked.whenOver(end);
       done();
     }, done);
   });
@@ -84,10 +83,10 @@ export function boundLargeRequests(
   return {
     isLarge: ({ length }) => length > SMALL_BYTES,
     parseBody: (request, parse) => parsing.run(clientOf(request), 1, async () => parse()),
-    async waitForDocument(request, { raw }) {
+    async waitForDocument(request) {
       const end = await parsing.enter(clientOf(request), 1);
       request.documentRead = end;
-      whenClosed(raw, end);
+      request.tracked.whenOver(end);
     },
   };
 }

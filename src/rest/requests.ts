@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type BillingError, serviceUnavailable } from '../errors.js';
-import type { Connections, TrackedRequest } from './connections.js';
+import type { Connection, Connections, TrackedRequest } from './connections.js';
+import type { UnreadResponses } from './unreadResponses.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -16,12 +18,11 @@ export interface Requests {
   /**
    * For the notice requests are served as ever, and each answer closes its connection. Then new requests are rejected
    * before they run, and those that run are waited for.
+   * @param maxMs for what runs. A request that is stuck for longer is cut: its client repeats it, as after a lost connection
    */
-  drain(noticeMs: number): Promise<void>;
+  drain(noticeMs: number, maxMs: number): Promise<void>;
 }
 
-/** For what runs. A request that is stuck for longer is cut: its client repeats it, as after a lost connection. */
-const MAX_DRAIN_MS = 12_000;
 /** For answers that are still leaving, and for bodies that are still arriving to be rejected. */
 const MAX_LINGER_MS = 3_000;
 const POLL_MS = 10;
@@ -31,14 +32,52 @@ const MAX_PIPELINED = 100;
 /** Adds its hooks, which come before those of all routes that are added later. */
 export function trackRequests(
   app: FastifyInstance,
-  { connections, log }: { connections: Connections; log: Logger },
+  deps: { connections: Connections; unreadResponses: UnreadResponses; log: Logger },
 ): Requests {
+  const { connections, unreadResponses, log } = deps;
+  /** Kept until they are answered also when their clients have gone: they may be writing. */
   const open = new Set<TrackedRequest>();
   let state: 'serving' | 'notice' | 'rejecting' = 'serving';
 
-  /** Kept until it is answered also when its client has gone: it may be writing. */
-  function endIfDone(tracked: TrackedRequest): void {
-    if (tracked.closed && (tracked.sent || tracked.phase === 'receiving')) open.delete(tracked);
+  function track(message: IncomingMessage, connection: Connection): TrackedRequest {
+    let waiting: (() => void)[] = [];
+    let endUnread = () => {};
+    const isOver = () => tracked.sent || (tracked.closed && tracked.phase === 'receiving');
+
+    function advance(): void {
+      if (!isOver()) return;
+      for (const then of waiting) then();
+      waiting = [];
+      if (tracked.closed) open.delete(tracked);
+    }
+
+    const tracked: TrackedRequest = {
+      message,
+      phase: 'receiving',
+      sent: false,
+      closed: false,
+      last: false,
+      onSent(count) {
+        tracked.sent = true;
+        advance();
+        if (!tracked.closed) endUnread = count();
+      },
+      onClosed() {
+        tracked.closed = true;
+        endUnread();
+        advance();
+        connection.open.delete(tracked);
+        connection.onAnswered();
+      },
+      whenOver(then) {
+        if (isOver()) then();
+        else waiting.push(then);
+      },
+    };
+    open.add(tracked);
+    connection.open.add(tracked);
+    connection.newest = tracked;
+    return tracked;
   }
 
   const isRejected = (request: FastifyRequest) =>
@@ -48,52 +87,39 @@ export function trackRequests(
 
   app.addHook('onRequest', (request, reply, done) => {
     const connection = connections.of(request.raw.socket);
-    if (connection.closing) {
-      reply.hijack();
-      return;
-    }
-    const tracked: TrackedRequest = {
-      phase: 'receiving',
-      sent: false,
-      closed: false,
-      last: false,
-      onClosed() {
-        tracked.closed = true;
-        connection.open.delete(tracked);
-        endIfDone(tracked);
-      },
-    };
+    const tracked = track(request.raw, connection);
     request.tracked = tracked;
-    open.add(tracked);
-    connection.open.add(tracked);
-    connection.newest = tracked;
     reply.raw.once('close', tracked.onClosed);
     const error = isRejected(request)
       ? stopping()
       : connection.open.size > MAX_PIPELINED
         ? serviceUnavailable(`More than ${MAX_PIPELINED} requests wait for answers on this connection`)
         : null;
-    if (!error) return done();
+    if (!error) return inTurn(connection, done);
     tracked.last = true;
     connection.closing = true;
     afterBody(request, () => done(error));
   });
 
-  app.addHook('preHandler', (request, _reply, done) => {
+  app.addHook('preHandler', (request, reply, done) => {
     if (isRejected(request)) return done(stopping());
+    // Nobody is there to read an answer, so nothing may happen.
+    if (request.tracked.closed) {
+      reply.hijack();
+      return;
+    }
     request.tracked.phase = 'running';
     done();
   });
 
-  app.addHook('onSend', (request, reply, _payload, done) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     const { tracked } = request;
     const connection = connections.of(request.raw.socket);
-    tracked.sent = true;
     // Of several requests on a connection the newest one closes it: those before it are answered first.
     if (tracked.last || (state !== 'serving' && connection.newest === tracked))
       reply.header('connection', 'close');
     if (reply.getHeader('connection') === 'close') connection.closing = true;
-    endIfDone(tracked);
+    tracked.onSent(() => unreadResponses.add(request, bytesOf(payload)));
     done();
   });
 
@@ -106,17 +132,51 @@ export function trackRequests(
 
   return {
     isDraining: () => state !== 'serving',
-    async drain(noticeMs) {
+    async drain(noticeMs, maxMs) {
       state = 'notice';
       await sleep(noticeMs);
       state = 'rejecting';
-      await waitUntil(() => unanswered() === 0, MAX_DRAIN_MS);
+      await waitUntil(() => unanswered() === 0, maxMs);
       await waitUntil(() => open.size === 0, MAX_LINGER_MS);
       const cut = unanswered();
       if (cut > 0) log.warn({ event: 'server.drain_cut', requests: cut }, 'server.drain_cut');
     },
   };
 }
+
+let turn = 0;
+let isTurnEnding = false;
+
+/**
+ * One request of a connection begins in each turn of the event loop. A client that pipelines thousands would else have all
+ * that it sent at once answered, and only then others.
+ */
+function inTurn(connection: Connection, begin: () => void): void {
+  const { waiting } = connection;
+  if (waiting.length > 0 || connection.turn === turn) {
+    if (waiting.push(begin) === 1) setImmediate(beginNext, connection);
+    return;
+  }
+  connection.turn = turn;
+  if (!isTurnEnding) setImmediate(endTurn);
+  isTurnEnding = true;
+  begin();
+}
+
+function endTurn(): void {
+  isTurnEnding = false;
+  turn++;
+}
+
+function beginNext(connection: Connection): void {
+  const { waiting } = connection;
+  waiting.shift()?.();
+  if (waiting.length > 0) setImmediate(beginNext, connection);
+}
+
+/** A stream has nothing in memory that its client does not read. */
+const bytesOf = (payload: unknown): number =>
+  typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;
 
 const stopping = (): BillingError => serviceUnavailable('The server is stopping; try again shortly');
 

@@ -13,10 +13,16 @@ export interface RawClient {
   ended(): Promise<string>;
 }
 
-/** @param reads false: receives nothing until its socket is resumed */
-export async function connectRaw(url: string, { reads = true } = {}): Promise<RawClient> {
+/**
+ * @param options.reads false: receives nothing until its socket is resumed
+ * @param options.from its own address: any of 127.0.0.0/8
+ */
+export async function connectRaw(
+  url: string,
+  { reads = true, from }: { reads?: boolean; from?: string } = {},
+): Promise<RawClient> {
   const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true, localAddress: from });
   let received = '';
   // A reset is an end like another.
   socket.on('error', () => undefined);
