@@ -199,6 +199,9 @@ it('while a request still runs, new ones are rejected in the shape of their path
   slow.write(rawPost('/graphql', {}, storing('never')).slice(0, -10));
   await server.gql('{ tiers { name } }', tenant.key);
   const ended = server.end('SIGTERM');
+  // A second signal changes nothing.
+  process.kill(server.pid, 'SIGTERM');
+  process.kill(server.pid, 'SIGINT');
   const ready = () => fetch(`${server.url}/health/ready`);
   while ((await ready()).status !== 503) await sleep(5);
   expect(await (await ready()).json()).toMatchObject({ reason: 'the server is stopping' });
