@@ -182,7 +182,13 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   /** A key is released last: a crash before leaves the next attempt to find out whether calls are charged. */
   async function endGrant(grant: Grant, outcome: Outcome, claims: Claims | null): Promise<void> {
     if (!claims) return grant.end(outcome);
-    await grant.end({ ...outcome, unearned: await returnable(idempotencyKeys, claims, outcome.unearned) });
+    let unearned: Outcome['unearned'] = [];
+    try {
+      unearned = await returnable(idempotencyKeys, claims, outcome.unearned);
+    } finally {
+      // Calls stay counted while that is not known: the next attempt finds that they are paid for.
+      await grant.end({ ...outcome, unearned });
+    }
     await releaseKeys(idempotencyKeys, claims);
   }
 

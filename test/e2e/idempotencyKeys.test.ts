@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
-import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { ask, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+
+const GATEWAY_SECRET = 'secret-of-the-gateway-0123456789';
+const LEASE_MS = 5_000;
 
 const clock = createFakeClock('2026-11-26T12:00:10Z');
 let server: TestServer;
@@ -8,7 +11,7 @@ let other: TestServer;
 let tenant: TestTenant;
 
 beforeAll(async () => {
-  server = await startTestServer({ clock });
+  server = await startTestServer({ clock, env: { GATEWAY_SECRET } });
   other = await startTestServer({ clock, uri: server.uri });
 });
 afterAll(async () => {
@@ -18,6 +21,7 @@ afterAll(async () => {
 beforeEach(async () => {
   tenant = await server.createTenant();
 });
+afterEach(() => vi.restoreAllMocks());
 
 type Variables = Record<string, unknown>;
 const send = (query: string, variables: Variables, at = server) =>
@@ -127,6 +131,36 @@ describe('a request with an idempotency key', () => {
     ).toBe(0);
   });
 
+  it('is the same one through the subgraph', async () => {
+    const viaSubgraph = (query: string) =>
+      ask(`${server.url}/subgraph`, query, {
+        key: tenant.key,
+        headers: { 'x-gateway-secret': GATEWAY_SECRET },
+      });
+    const mutation = `mutation {
+      storeMemory(input: { content: "x", idempotencyKey: "k" }) { id }
+      storeMemories(input: [{ content: "y" }], idempotencyKey: "k") { id }
+      consume(input: { endpoint: "jobs", idempotencyKey: "k" }) { remaining }
+    }`;
+    const first = await viaSubgraph(mutation);
+    expect(first.errors).toEqual([]);
+    expect((await viaSubgraph(mutation)).data).toEqual(first.data);
+    expect((await send(mutation, {})).data).toEqual(first.data);
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 3 }, storage: { memories: 2 } });
+  });
+
+  it('leaves no mark in the usage day once it is answered', async () => {
+    await store({ content: 'x', idempotencyKey: 'k' });
+    await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
+    await vi.waitFor(
+      async () => {
+        const [day] = await server.app.models.usageDays.find({ _id: new RegExp(`^${tenant.id}:`) }).lean();
+        expect(day).toMatchObject({ calls: 2, marks: {} });
+      },
+      { timeout: 5_000, interval: 50 },
+    );
+  });
+
   it('is executed once also when several fields of one operation are the same', async () => {
     const query = (b: string) => `mutation {
       a: storeMemory(input: { content: "x", idempotencyKey: "k" }) { id }
@@ -159,6 +193,78 @@ describe('a request with an idempotency key', () => {
       badKey('input.0.idempotencyKey'),
     );
     expect((await usage()).usage.apiCalls).toBe(0);
+  });
+});
+
+type Keys = TestServer['app']['services']['idempotencyKeys'];
+
+/** The first attempt of `server` stops there until it is let on. */
+function stallAt(step: 'claim' | 'complete'): { reached: Promise<void>; letOn: () => void } {
+  const keys = server.app.services.idempotencyKeys;
+  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const stalled = async () => {
+    reached.resolve();
+    await gate.promise;
+  };
+  const { claim, complete } = { claim: keys.claim, complete: keys.complete };
+  if (step === 'claim')
+    vi.spyOn(keys, 'claim').mockImplementationOnce(async (...args: Parameters<Keys['claim']>) => {
+      const claimed = await claim(...args);
+      await stalled();
+      return claimed;
+    });
+  else
+    vi.spyOn(keys, 'complete').mockImplementationOnce(async (...args: Parameters<Keys['complete']>) => {
+      await stalled();
+      return complete(...args);
+    });
+  return { reached: reached.promise, letOn: gate.resolve };
+}
+
+describe('an attempt that stalls for longer than its lease', () => {
+  it.each([
+    ['consume', 'before its charge', 'claim', () => consume],
+    ['consume', 'after its charge', 'complete', () => consume],
+    ['storeMemory', 'before its charge', 'claim', () => store],
+    ['storeMemory', 'in its transaction', 'complete', () => store],
+  ] as const)('of %s, %s, does nothing beside the one that took over', async (_, _where, step, sendOf) => {
+    const input = sendOf() === store ? { content: 'x' } : { endpoint: 'jobs' };
+    const request = { ...input, idempotencyKey: 'k' };
+    const { reached, letOn } = stallAt(step);
+    const first = sendOf()(request);
+    await reached;
+    clock.advance(LEASE_MS + 1);
+    const second = await sendOf()(request, other);
+    expect(second.errors).toEqual([]);
+    letOn();
+    expect((await first).errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
+    const memories = sendOf() === store ? 1 : 0;
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories } });
+    expect((await sendOf()(request)).data).toEqual(second.data);
+  });
+});
+
+describe('an attempt that failed', () => {
+  const memory = { content: 'x', idempotencyKey: 'k' };
+  const failsOnce = (method: 'completed' | 'mayReturnCalls') =>
+    vi.spyOn(server.app.services.idempotencyKeys, method).mockImplementationOnce(() => {
+      throw new Error('the answer of the database was lost');
+    });
+
+  it('although its transaction was committed stays charged, and is answered when it comes again', async () => {
+    failsOnce('completed');
+    expect((await store(memory)).status).toBe(500);
+    expect((await store(memory)).errors).toEqual([]);
+    expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories: 1 } });
+  });
+
+  it('does not keep its concurrent request when it is not known whether its calls may be returned', async () => {
+    await server.setLimits(tenant.id, { concurrentRequests: 1 });
+    failsOnce('completed');
+    failsOnce('mayReturnCalls');
+    expect((await store(memory)).status).toBe(500);
+    expect((await store(memory)).errors).toEqual([]);
   });
 });
 

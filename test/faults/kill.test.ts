@@ -34,11 +34,12 @@ beforeAll(async () => {
   [mongod] = await Promise.all([startFaultyMongod(), buildServer()]);
   connection = await mongod.connect();
   const first = await start();
-  // A third of the tenants runs into its limits, at different times.
+  // A third of the tenants runs into its limits, at different times; half of all send idempotency keys.
   const limits = Array.from({ length: TENANTS }, (_, i) => {
-    if (i % 6 === 0) return { ...farAway, callLimit: random.between(1, 400) };
-    if (i % 6 === 3) return { ...farAway, memoryLimit: random.between(1, 200) };
-    return farAway;
+    const own = { ...farAway, keyed: i % 4 > 1 };
+    if (i % 6 === 0) return { ...own, callLimit: random.between(1, 400) };
+    if (i % 6 === 3) return { ...own, memoryLimit: random.between(1, 200) };
+    return own;
   });
   load = createMeteredLoad(await createLoadedTenants(first, limits), createRandom(random.seed + 1));
   await load.check(servers, connection, 'before any load');
@@ -78,6 +79,12 @@ async function underLoad(fail: () => Promise<void>): Promise<string> {
   return context;
 }
 
+/** A client that got no answer sends the same again: with its idempotency key that counts once, to the call. */
+async function checkOnceAsked(context: string): Promise<void> {
+  expect(await load.askAgain(servers), `${context}: answers that were lost`).toBeGreaterThan(0);
+  await load.check(servers, connection, `${context}, asked again`);
+}
+
 /** Once each kind of load has been served by the servers that run now. */
 async function serves(context: string): Promise<void> {
   const before = load.tenants.reduce((sum, { calls }) => sum + calls, 0);
@@ -107,6 +114,7 @@ it(
       await start();
       await load.check(servers, connection, context);
     }
+    await checkOnceAsked(seed);
   },
   roundsMs,
 );
@@ -124,6 +132,7 @@ it(
       await serves(context);
       await load.check(servers, connection, context);
     }
+    await checkOnceAsked(seed);
   },
   roundsMs,
 );
@@ -144,6 +153,7 @@ it(
       await serves(context);
       await load.check(servers, connection, context);
     }
+    await checkOnceAsked(seed);
   },
   roundsMs,
 );

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
 import { expect } from 'vitest';
@@ -8,17 +9,25 @@ import type { Random } from './random.js';
 import type { ServerProcess } from './serverProcess.js';
 
 /** A tenant under load, with all that its clients were told. */
-export interface LoadedTenant {
+export interface LoadedTenant extends TenantLimits {
   id: string;
   key: string;
-  callLimit: number;
-  memoryLimit: number;
   /** Answered with 200, or known to have run. */
   calls: number;
   memories: number;
   /** No answer, or one that says that the server failed: stored or not. */
   unknownCalls: number;
   unknownMemories: number;
+  /** Requests with an idempotency key that nobody knows the end of. */
+  unanswered: KeyedRequest[];
+}
+
+/** An operation that is sent again as it is. */
+interface KeyedRequest {
+  query: string;
+  calls: number;
+  memories: number;
+  wasSent?: true;
 }
 
 export interface MeteredLoad {
@@ -31,6 +40,11 @@ export interface MeteredLoad {
     clients: number,
     answered?: (tookMs: number) => void,
   ): { stop(): Promise<void> };
+  /**
+   * Until every request with an idempotency key is answered: what its tenant has is known to the call then.
+   * @returns how many had no answer
+   */
+  askAgain(servers: readonly ServerProcess[]): Promise<number>;
   /** Who asks for usage is shown all that is decided: the documents have it then. */
   settle(servers: readonly ServerProcess[]): Promise<void>;
   /** Compares what was told with what is stored. @param servers that run, one at least */
@@ -42,12 +56,15 @@ const PLENTY = 100_000_000;
 /** A refused tenant is asked again at once: a pause keeps it from being all the load. */
 const PAUSE_MS = 2;
 const REQUEST_MS = 15_000;
+const MAX_TRIES = 20;
 const MAX_SWEEPS = 100;
 const SWEEP_PAUSE_MS = 50;
 
 export interface TenantLimits {
   callLimit: number;
   memoryLimit: number;
+  /** Whether all that it sends has an idempotency key. */
+  keyed?: boolean;
 }
 
 /** @param limits of each tenant; every other limit is far away */
@@ -56,7 +73,7 @@ export async function createLoadedTenants(
   limits: readonly TenantLimits[],
 ): Promise<LoadedTenant[]> {
   const tenants: LoadedTenant[] = [];
-  for (const { callLimit, memoryLimit } of limits) {
+  for (const { callLimit, memoryLimit, keyed = false } of limits) {
     const { body } = await server.gql(
       'mutation { createTenant(input: { name: "loaded" }) { tenant { id } apiKey { secret } } }',
       FAULTS_OPERATOR,
@@ -71,18 +88,58 @@ export async function createLoadedTenants(
     );
     expect(set.body.errors).toBeUndefined();
     const told = { calls: 0, memories: 0, unknownCalls: 0, unknownMemories: 0 };
-    tenants.push({ id: tenant.id, key: apiKey.secret, callLimit, memoryLimit, ...told });
+    const who = { id: tenant.id, key: apiKey.secret };
+    tenants.push({ ...who, callLimit, memoryLimit, keyed, ...told, unanswered: [] });
   }
   return tenants;
 }
 
 export const farAway = { callLimit: PLENTY, memoryLimit: PLENTY };
 
-/** Random operations of 1 to 4 calls: they store, or read, under aliases. */
+/**
+ * Random operations of 1 to 4 calls: they store, or read, under aliases; with an idempotency key they store one memory,
+ * or consume.
+ */
 export function createMeteredLoad(tenants: LoadedTenant[], random: Random): MeteredLoad {
   const surprises: string[] = [];
 
+  function keyedRequest(): KeyedRequest {
+    const key = `idempotencyKey: "${randomUUID()}"`;
+    const cost = random.between(1, 4);
+    const text = 'x'.repeat(random.between(1, 60));
+    return random.next() < 0.5
+      ? { query: `storeMemory(input: { content: "${text}", ${key} }) { id }`, calls: 1, memories: 1 }
+      : {
+          query: `consume(input: { endpoint: "jobs", cost: ${cost}, ${key} }) { allowed }`,
+          calls: cost,
+          memories: 0,
+        };
+  }
+
+  /** Counts what is answered, and keeps what is not. */
+  async function askOnce(server: ServerProcess, tenant: LoadedTenant, request: KeyedRequest): Promise<void> {
+    const answer = await server
+      .gql(`mutation { ${request.query} }`, tenant.key, REQUEST_MS)
+      .catch(() => null);
+    const [error] = answer?.body.errors ?? [];
+    if (answer && !error) {
+      const isTaken = answer.body.data.consume?.allowed ?? true;
+      tenant.calls += isTaken ? request.calls : 0;
+      tenant.memories += request.memories;
+      if (isTaken) return;
+    } else if (answer?.status === 507) {
+      // What a crash ended may have been charged; it stays so until there is room for it.
+      tenant.unknownCalls += request.wasSent ? request.calls : 0;
+    } else if (answer?.status !== 429) {
+      tenant.unanswered.push({ ...request, wasSent: true });
+      if (answer && error?.extensions?.code !== 'SERVICE_UNAVAILABLE')
+        surprises.push(`${answer.status} ${error?.extensions?.code} ${error?.message}`);
+    }
+    await sleep(PAUSE_MS);
+  }
+
   async function callOnce(server: ServerProcess, tenant: LoadedTenant): Promise<void> {
+    if (tenant.keyed) return askOnce(server, tenant, keyedRequest());
     const cost = random.between(1, 4);
     const stores = random.next() < 0.6;
     const aliases = Array.from({ length: cost }, (_, i) =>
@@ -99,7 +156,7 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
       tenant.calls += cost;
       tenant.memories += memories;
     } else if (answer && (answer.status === 429 || answer.status === 507)) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(PAUSE_MS);
     } else {
       // Of a mutation the fields that did not fail did run, and cost what they cost.
       const ran = stores
@@ -113,7 +170,7 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
       const status = ran > 0 && isAway ? 200 : 503;
       if (answer && answer.status !== status)
         surprises.push(`${answer.status} ${codes} ${errors[0]?.message}`);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(PAUSE_MS);
     }
   }
 
@@ -143,6 +200,18 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
         },
       };
     },
+    async askAgain(servers) {
+      const unanswered = () => sum(tenants.map((tenant) => tenant.unanswered.length));
+      const lost = unanswered();
+      for (let tries = 0; tries < MAX_TRIES && unanswered() > 0; tries++) {
+        const requests = tenants.flatMap((tenant) =>
+          tenant.unanswered.splice(0).map((request) => askOnce(random.pick(servers), tenant, request)),
+        );
+        await Promise.all(requests);
+      }
+      expect(unanswered(), 'requests with an idempotency key that are never answered').toBe(0);
+      return lost;
+    },
     settle,
     async check(servers, connection, context) {
       await settle(servers);
@@ -167,21 +236,23 @@ async function sweep(connection: mongoose.Connection): Promise<void> {
   }
 }
 
+const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
+
 async function compare(
   tenant: LoadedTenant,
   connection: mongoose.Connection,
   context: string,
 ): Promise<void> {
   const of = (words: string) => `${context}, tenant ${tenant.id}: ${words}`;
+  const open = (of: 'calls' | 'memories') => sum(tenant.unanswered.map((request) => request[of]));
   const days = await connection
     .collection<{ _id: string; calls: number; endpoints: object; hours: object }>('usage_days')
     .find({ _id: { $gt: `${tenant.id}:`, $lt: `${tenant.id};` } })
     .toArray();
-  const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
   const calls = sum(days.map((day) => day.calls));
   expect(calls, of('an acknowledged call is lost')).toBeGreaterThanOrEqual(tenant.calls);
   expect(calls, of('a call is counted that nobody made')).toBeLessThanOrEqual(
-    tenant.calls + tenant.unknownCalls,
+    tenant.calls + tenant.unknownCalls + open('calls'),
   );
   for (const day of days) {
     expect(day.calls, of(`the limit was passed on ${day._id}`)).toBeLessThanOrEqual(tenant.callLimit);
@@ -195,7 +266,7 @@ async function compare(
     .toArray();
   expect(memories.length, of('an acknowledged memory is lost')).toBeGreaterThanOrEqual(tenant.memories);
   expect(memories.length, of('a memory is stored twice')).toBeLessThanOrEqual(
-    tenant.memories + tenant.unknownMemories,
+    tenant.memories + tenant.unknownMemories + open('memories'),
   );
   expect(memories.length, of('the storage limit was passed')).toBeLessThanOrEqual(tenant.memoryLimit);
   const account = await connection

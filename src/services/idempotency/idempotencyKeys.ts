@@ -64,7 +64,10 @@ export interface IdempotencyKeys {
   complete(claim: OpenClaim, answer: Answer, session?: ClientSession): Promise<void>;
   /** To be called when what `complete` wrote is committed. */
   completed(claim: OpenClaim): void;
-  /** After a failure, before calls are returned. @returns false when the charge pays for another attempt */
+  /**
+   * After a failure, before calls are returned.
+   * @returns false when the charge pays for another attempt, or for one that was completed although it looked failed
+   */
   mayReturnCalls(claim: OpenClaim): Promise<boolean>;
   /** Lets the next attempt be a first one. To be called when nothing of this one is charged any more. */
   release(claim: OpenClaim): Promise<void>;
@@ -214,7 +217,7 @@ export function createIdempotencyKeys(deps: {
       const lease = { leaseUntil: new Date(clock.now() + LEASE_MS) };
       const own = await keys.updateOne({ _id: id, attempt, answer: null }, { $set: lease });
       if (own.matchedCount === 1) return true;
-      return (await keys.exists({ _id: id, chargedBy: attempt })) === null;
+      return (await keys.exists({ _id: id, $or: [{ attempt }, { chargedBy: attempt }] })) === null;
     },
 
     async release(claim) {

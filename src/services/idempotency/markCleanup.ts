@@ -33,6 +33,15 @@ export function createMarkCleanup(deps: { models: Models; log: Logger; admission
   async function clean(): Promise<void> {
     const marked = pending;
     pending = [];
+    try {
+      await remove(marked);
+    } catch (error) {
+      pending = [...marked, ...pending].slice(0, MAX_PENDING);
+      throw error;
+    }
+  }
+
+  async function remove(marked: readonly Marked[]): Promise<void> {
     const byDay = new Map<string, string[]>();
     for (const { tenantId, attempt, startedAtMs } of marked) {
       // The charge is in one of two days when it was made around midnight.
