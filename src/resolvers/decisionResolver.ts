@@ -11,7 +11,7 @@ import {
 } from '../schema/decision.js';
 import type { ChargeInput } from '../schema/metering.js';
 import { parseWindow } from '../services/admission/fieldLimit.js';
-import { MAX_OPERATIONS } from '../services/limits/operationBounds.js';
+import { MAX_NAME_LENGTH, MAX_OPERATIONS } from '../services/limits/operationBounds.js';
 import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { Context } from './context.js';
 import { needOnce, needResource, needResources } from './resources.js';
@@ -56,7 +56,7 @@ function operationOf({ apiKey, address, scope, stores, ...demand }: OperationInp
   const { features, fieldLimits } = demand;
   return {
     apiKey,
-    address: address ?? null,
+    address: address?.slice(0, MAX_NAME_LENGTH) ?? null,
     scope,
     demand: {
       charges: chargesOf(demand.charges),

@@ -2,10 +2,13 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { expectedFailure } from '../directives/clientErrors.js';
 import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } from '../errors.js';
+import { afterBody } from './requests.js';
 
 /** Of what a message quotes of a request. */
 const MAX_PATH_LENGTH = 200;
 const MAX_MESSAGE_LENGTH = 500;
+
+const TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE';
 
 interface ErrorBody {
   code: string;
@@ -17,10 +20,13 @@ interface ErrorBody {
 export function createErrorHandler(log: Logger) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
     const { status, headers, body } = describe(thrown, request, log);
-    return reply
-      .status(status)
-      .headers(headers)
-      .send(shape(request, status, body));
+    const send = () =>
+      reply
+        .status(status)
+        .headers(headers)
+        .send(shape(request, status, body));
+    if ((thrown as FastifyError).code === TOO_LARGE) afterBody(request, send);
+    else send();
   };
 }
 
@@ -57,7 +63,7 @@ function describe(
 
 /** Errors of the HTTP layer that have a code of their own. */
 function httpFailure({ code }: FastifyError, request: FastifyRequest): BillingError | null {
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+  if (code === TOO_LARGE) {
     const requested = Number(request.headers['content-length']);
     return payloadTooLarge(request.routeOptions.bodyLimit, requested > 0 ? requested : null);
   }

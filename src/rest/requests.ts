@@ -180,8 +180,21 @@ const bytesOf = (payload: unknown): number =>
 
 const stopping = (): BillingError => serviceUnavailable('The server is stopping; try again shortly');
 
-/** A client that still sends would see its connection reset, and not the answer. */
-function afterBody({ raw }: FastifyRequest, then: () => void): void {
-  raw.once('end', then);
-  raw.resume();
+/** Past it a client that sends on has its connection closed: it may not see why. */
+const MAX_DISCARDED_BYTES = 64 * 1_048_576;
+
+/** Reads and drops the rest of a body: a client that still sends would see its connection reset, and not the answer. */
+export function afterBody({ raw }: FastifyRequest, then: () => void): void {
+  let bytes = 0;
+  function end(): void {
+    raw.off('data', count).off('end', end).off('close', end);
+    then();
+  }
+  function count(chunk: Buffer): void {
+    bytes += chunk.length;
+    if (bytes > MAX_DISCARDED_BYTES) end();
+  }
+  raw.on('data', count).on('end', end).on('close', end);
+  if (raw.readableEnded || raw.destroyed) end();
+  else raw.resume();
 }

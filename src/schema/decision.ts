@@ -1,4 +1,4 @@
-import { ArrayMaxSize, IsInt, IsOptional, Max, MaxLength, Min, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsInt, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ApiKeyScope } from '../services/identity/principal.js';
 import { MAX_NAME_LENGTH, MAX_PARTS, MAX_RECEIPT_LENGTH } from '../services/limits/operationBounds.js';
@@ -50,13 +50,11 @@ export class StoreInput {
 
 @InputType({ description: 'What an operation of another service asks of its caller’s limits.' })
 export class OperationInput {
+  // What a caller sends rejects that caller's operation, and none beside it: neither of these has a length.
   @Field({ description: 'As the caller sent it.' })
-  @MaxLength(1_000)
   apiKey!: string;
 
   @Field(() => String, { nullable: true, description: 'The caller’s, by which guesses of keys are limited.' })
-  @IsOptional()
-  @MaxLength(MAX_NAME_LENGTH)
   address?: string | null;
 
   @Field(() => ApiKeyScope, { description: 'What the key must be allowed to do.' })

@@ -89,6 +89,11 @@ describe('a contract', () => {
     expect(data.invoices.edges).toHaveLength(1);
   });
 
+  it('needs days until an invoice is due for a tenant without a card', async () => {
+    const { errors } = await begin(await server.createTenant(), { daysUntilDue: null });
+    expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'input.daysUntilDue' });
+  });
+
   it('takes a subscription over that the tenant bought, and sets off what was paid', async () => {
     const tenant = await server.createTenant();
     await subscribe(server, tenant.key);

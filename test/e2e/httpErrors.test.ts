@@ -116,6 +116,21 @@ describe("whatever is the caller's mistake is a 4xx with the body of every other
     expect(JSON.stringify(answer.body).length).toBeLessThan(1_000);
   });
 
+  it('a body that is too large is answered also when all of it is sent before the answer is read', async () => {
+    for (const length of [2_000_000, 20_000_000]) {
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1').pause();
+      const sent = new Promise((resolve, reject) => {
+        socket.on('error', reject);
+        socket.write(withBody(GRAPHQL, 'x'.repeat(length), JSON_TYPE), resolve);
+      });
+      await sent;
+      let answer = '';
+      for await (const chunk of socket) answer += chunk;
+      expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+      expect(answer).toContain('PAYLOAD_TOO_LARGE');
+    }
+  });
+
   it('HEAD and OPTIONS are answered without a body, and a health probe may come by HTTP/1.0', async () => {
     const status = async (path: string, init: RequestInit) =>
       (await fetch(`${server.url}${path}`, init)).status;

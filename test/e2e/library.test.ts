@@ -349,6 +349,28 @@ describe("a service's key", () => {
     expect(await callsOf({ key, ...tenant })).toBe(0);
   });
 
+  it('has a malformed key of a caller rejected alone, whatever came with it', async () => {
+    const { key } = await billing.createTenant();
+    const operation = { scope: 'READ', charges: [], features: [], fieldLimits: [], stores: [] };
+    const keys = ['', 'nope', 'ä', 'x'.repeat(50_000), key.slice(0, -1), key];
+    const operations = keys.map((apiKey) => ({ ...operation, apiKey, address: 'x'.repeat(5_000) }));
+    const { data, errors } = await billing.gql(
+      'mutation ($operations: [OperationInput!]!) { decideOperations(operations: $operations) { allowed error } }',
+      { key: serviceKey, variables: { operations } },
+    );
+    expect(errors).toEqual([]);
+    expect(data.decideOperations).toEqual([
+      ...Array(5).fill({
+        allowed: false,
+        error: expect.objectContaining({
+          code: 'UNAUTHENTICATED',
+          message: expect.stringContaining('malformed'),
+        }),
+      }),
+      { allowed: true, error: null },
+    ]);
+  });
+
   it("is what a tenant's key is not", async () => {
     const { key } = await billing.createTenant();
     expect((await billing.gql(decide, { key })).errors[0]?.extensions.code).toBe('FORBIDDEN');

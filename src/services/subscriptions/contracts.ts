@@ -6,7 +6,7 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import type { Tenants } from '../identity/tenants.js';
 import { contractMetadata } from '../stripe/contractMetadata.js';
 import { type Customer, type Customers, digest } from '../stripe/customers.js';
-import { callingStripe, isOtherRequest, isRefused } from '../stripe/stripeErrors.js';
+import { callingStripe, isMissing, isOtherRequest, isRefused } from '../stripe/stripeErrors.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../stripe/subscriptionSync.js';
 import type { LimitOverrides, TierLimits } from '../tiers/catalogue.js';
 import type { Tiers } from '../tiers/tiers.js';
@@ -123,6 +123,14 @@ export function createContracts(deps: {
       );
     });
 
+  /** Stripe says only that something is missing. @throws BAD_USER_INPUT when it is what the contract would be paid with */
+  async function checkPayable({ stripeCustomerId }: Customer): Promise<void> {
+    const customer = await stripe.customers.retrieve(stripeCustomerId);
+    if (customer.deleted || customer.invoice_settings.default_payment_method || customer.default_source)
+      return;
+    throw badInput('input.daysUntilDue', 'is needed: the tenant has no card on file that could be charged');
+  }
+
   /** The key names no terms: of two contracts at once Stripe refuses the second, which then finds the first. */
   async function create(customer: Customer, { item, overagePriceId, rest }: Params): Promise<void> {
     const { stripeCustomerId } = customer;
@@ -160,13 +168,12 @@ export function createContracts(deps: {
           if (await subscriptions.closeCheckout(customer)) continue;
           const endsAt = addMonths(new Date(clock.now()), terms.termMonths);
           const params = paramsOf(tenantId, terms, product, endsAt);
-          if (!present) {
-            await create(customer, params);
-            continue;
-          }
           try {
-            return await convert(present, params, contract);
+            if (present) return await convert(present, params, contract);
+            await create(customer, params);
           } catch (error) {
+            if (isMissing(error) && terms.daysUntilDue === null) await checkPayable(customer);
+            if (!present) throw error;
             // What Stripe has may have changed since it was fetched: it is looked at again, once.
             if (!isRefused(error) || isRejected) throw error;
             isRejected = true;
