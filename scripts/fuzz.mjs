@@ -9,6 +9,7 @@ that is a 5xx, has an undocumented error, or is too large. It changes data: neve
   npm run fuzz -- --key KEY --minutes 10               up to 60
   npm run fuzz -- --key KEY --url URL                  another server on this machine
   npm run fuzz -- --key KEY --webhook-secret SECRET    webhook events with valid signatures
+  npm run fuzz -- --key KEY --gateway-secret SECRET    the subgraph too
   npm run fuzz -- --key KEY --seed 12345               repeats a run; every run prints its seed
   npm run fuzz -- --help                               this text
 
@@ -28,9 +29,10 @@ function fail(message) {
 function read() {
   const string = { type: 'string' };
   const boolean = { type: 'boolean' };
+  const secrets = { 'webhook-secret': string, 'gateway-secret': string };
   const options = { key: string, url: string, minutes: string, seed: string, help: boolean };
   try {
-    return parseArgs({ options: { ...options, 'webhook-secret': string, 'any-host': boolean } }).values;
+    return parseArgs({ options: { ...options, ...secrets, 'any-host': boolean } }).values;
   } catch (error) {
     return fail(error.message);
   }
@@ -59,6 +61,7 @@ const { requests, findings, statuses, codes } = await fuzz({
   maxRequests: MAX_REQUESTS,
   untilMs: Date.now() + Number(minutes) * 60_000,
   webhookSecret: values['webhook-secret'] ?? null,
+  gatewaySecret: values['gateway-secret'] ?? null,
 });
 for (const finding of findings) process.stdout.write(`${JSON.stringify(finding, null, 2)}\n`);
 process.stdout.write(`${JSON.stringify({ requests, statuses, codes, findings: findings.length })}\n`);

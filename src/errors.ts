@@ -80,11 +80,12 @@ export function inputRejectedByGraphql(error: unknown): unknown {
 
 const MAX_MESSAGE_LENGTH = 1_000;
 const SHOWN_END = 200;
+const CUT = ' … ';
 
 /** graphql quotes what it rejects, however long it is; the reason stands behind it. */
 export const bounded = (message: string): string =>
   message.length > MAX_MESSAGE_LENGTH
-    ? `${message.slice(0, MAX_MESSAGE_LENGTH - SHOWN_END)} … ${message.slice(-SHOWN_END)}`
+    ? message.slice(0, MAX_MESSAGE_LENGTH - SHOWN_END - CUT.length) + CUT + message.slice(-SHOWN_END)
     : message;
 
 export interface ExpenseDetails {

@@ -4,9 +4,10 @@ import { type Caller, fuzz } from '../support/fuzz/run.js';
 import { OPERATOR_KEY, startTestServer, type TestServer } from '../support/server.js';
 
 const WEBHOOK_SECRET = 'whsec_of_the_fuzz_test_0123456789';
+const GATEWAY_SECRET = 'gateway_secret_of_the_fuzz_test_0123';
 const SEED = 20_261_126;
 const ERROR_LEVEL = 50;
-const MAX_REQUESTS = 1_500;
+const MAX_REQUESTS = 1_000;
 const MAX_MS = 30_000;
 
 let server: TestServer;
@@ -18,7 +19,7 @@ beforeAll(async () => {
     if (JSON.parse(line).level >= ERROR_LEVEL) errors.push(`${caller}: ${line}`);
   };
   const log = pino({ level: 'info' }, { write });
-  server = await startTestServer({ log, env: { STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET } });
+  server = await startTestServer({ log, env: { STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET, GATEWAY_SECRET } });
 });
 afterAll(() => server.stop());
 
@@ -32,6 +33,7 @@ it(
       maxRequests: MAX_REQUESTS,
       untilMs: Date.now() + MAX_MS,
       webhookSecret: WEBHOOK_SECRET,
+      gatewaySecret: GATEWAY_SECRET,
       onRequest: (next) => {
         caller = next;
       },

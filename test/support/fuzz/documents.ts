@@ -25,6 +25,7 @@ export class DocumentWriter {
   #variables: Record<string, unknown> = {};
   #declared: string[] = [];
   #fragments: string[] = [];
+  #aliases = 0;
 
   constructor(
     private readonly schema: GraphQLSchema,
@@ -38,11 +39,12 @@ export class DocumentWriter {
     this.#variables = {};
     this.#declared = [];
     this.#fragments = [];
+    this.#aliases = 0;
     const hostility = random.pick([0, 0.02, 0.1, 0.3]);
     const names = random.next() < 0.8 ? 1 : random.between(2, 4);
     const others = Array.from({ length: names - 1 }, () => random.pick(Object.values(root.getFields())));
-    const fields = [rootField, ...others].map((field, i) => this.#field(field, `r${i}`, 1, hostility));
-    if (random.next() < 0.1) fields.push(random.pick(['__typename', '__schema { types { name } }', '...F0']));
+    const fields = [rootField, ...others].map((field) => this.#field(field, 1, hostility));
+    if (random.next() < 0.1) fields.push(random.pick(['__typename', '__schema { types { name } }', '...F9']));
 
     const isMutation = root === this.schema.getMutationType();
     const kind = isMutation ? 'mutation' : 'query';
@@ -57,18 +59,15 @@ export class DocumentWriter {
     };
   }
 
-  #field(
-    field: GraphQLField<unknown, unknown>,
-    alias: string | null,
-    level: number,
-    hostility: number,
-  ): string {
+  #field(field: GraphQLField<unknown, unknown>, level: number, hostility: number): string {
     const { random } = this;
     const args = field.args.flatMap((argument) => this.#argument(argument, hostility));
     if (random.next() < hostility / 4) args.push(`unknown: ${toLiteral(hostileValue(random), null)}`);
-    const name = alias && random.next() < 0.5 ? `${alias}: ${field.name}` : field.name;
+    // Fields of one name are rejected unless all about them is the same: seldom without an alias.
+    const isPlain = random.next() < (field.args.length > 0 ? 0.05 : 0.5);
+    const name = isPlain ? field.name : `a${this.#aliases++}: ${field.name}`;
     const called = `${name}${args.length > 0 ? `(${args.join(', ')})` : ''}`;
-    return `${called} ${this.#directive()} ${this.#selection(field.type, level, hostility)}`;
+    return `${called} ${this.#directive(hostility)} ${this.#selection(field.type, level, hostility)}`;
   }
 
   #argument(argument: GraphQLArgument, hostility: number): string[] {
@@ -85,14 +84,16 @@ export class DocumentWriter {
     return [`${argument.name}: $${variable}`];
   }
 
-  #directive(): string {
+  #directive(hostility: number): string {
     const { random } = this;
     if (random.next() >= 0.05) return '';
     const directive = random.pick(['@skip', '@include']);
-    if (random.next() < 0.5) return `${directive}(if: ${random.pick(['true', 'false', 'null', '"x"'])})`;
+    const isWrong = random.next() < hostility;
+    if (random.next() < 0.5)
+      return `${directive}(if: ${random.pick(isWrong ? ['null', '"x"', '1'] : ['true', 'false'])})`;
     const variable = `v${this.#declared.length}`;
-    this.#declared.push(`$${variable}: ${random.pick(['Boolean!', 'Boolean', 'Boolean = true'])}`);
-    this.#variables[variable] = random.pick([true, false, null, 'x', 1]);
+    this.#declared.push(`$${variable}: ${random.pick(['Boolean!', ...(isWrong ? ['Boolean'] : [])])}`);
+    this.#variables[variable] = isWrong ? random.pick([null, 'x', 1]) : random.next() < 0.5;
     return `${directive}(if: $${variable})`;
   }
 
@@ -104,7 +105,7 @@ export class DocumentWriter {
     const chosen = fields.filter(
       (field) => !isObjectType(getNamedType(field.type)) || (level < MAX_LEVELS && random.next() < 0.7),
     );
-    const parts = chosen.map((field) => this.#field(field, `a${level}`, level + 1, hostility));
+    const parts = chosen.map((field) => this.#field(field, level + 1, hostility));
     parts.push('__typename');
     if (random.next() < 0.1)
       parts.push(`... on ${type.name} { ${fields[0]?.name === 'id' ? 'id' : '__typename'} }`);

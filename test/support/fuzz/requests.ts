@@ -16,17 +16,29 @@ export interface FuzzRequest {
 
 const JSON_HEADERS = { 'content-type': 'application/json' };
 
+/** An endpoint of GraphQL, with what all of its requests need. */
+export interface GraphqlEndpoint {
+  path: string;
+  headers: Record<string, string>;
+}
+
 /** Every root field in turn, in a document that is made up by chance. */
-export function graphqlRequests(schema: GraphQLSchema, random: Random, known: KnownStrings) {
+export function graphqlRequests(
+  schema: GraphQLSchema,
+  { path, headers }: GraphqlEndpoint,
+  random: Random,
+  known: KnownStrings,
+) {
   const roots = [schema.getQueryType(), schema.getMutationType()].flatMap((root) => root ?? []);
   const fields = roots.flatMap((root: GraphQLObjectType) =>
     Object.values(root.getFields()).map((field) => ({ root, field })),
   );
   const writer = new DocumentWriter(schema, random, known);
   let next = 0;
-  return (path: string): FuzzRequest => {
+  return (): FuzzRequest => {
     const { root, field } = fields[next++ % fields.length] as (typeof fields)[number];
-    return sent(writer.write(root, field), `${root.name}.${field.name}`, path, random);
+    const request = sent(writer.write(root, field), `${path} ${root.name}.${field.name}`, path, random);
+    return { ...request, headers: { ...request.headers, ...headers } };
   };
 }
 

@@ -1,8 +1,10 @@
 import { buildClientSchema, getIntrospectionQuery } from 'graphql';
 import { ErrorCode } from '../../../src/errors.js';
+import { GATEWAY_SECRET_HEADER } from '../../../src/services/identity/gatewaySecret.js';
 import { createRandom } from '../random.js';
 import {
   type FuzzRequest,
+  type GraphqlEndpoint,
   graphqlRequests,
   type OpenApi,
   restRequests,
@@ -19,11 +21,14 @@ export interface FuzzOptions {
   untilMs: number;
   /** null: webhooks are sent with wrong signatures alone. */
   webhookSecret: string | null;
+  /** null: nothing is sent to the subgraph. */
+  gatewaySecret: string | null;
   /** Called before each request, with the kind of its caller. */
   onRequest?: (caller: Caller) => void;
 }
 
-export type Caller = 'nobody' | 'tenant' | 'operator' | 'service';
+/** `free`: a tenant of the default tier, which runs into its limits. */
+export type Caller = 'nobody' | 'tenant' | 'free' | 'operator' | 'service';
 
 export interface Finding {
   caller: Caller;
@@ -63,32 +68,43 @@ const MAX_FINDINGS = 50;
 const REQUEST_MS = 20_000;
 /** Then the tenant may have spent its quota, or revoked its key. */
 const REQUESTS_PER_TENANT = 150;
+const CALLERS: readonly Caller[] = ['nobody', 'tenant', 'tenant', 'tenant', 'free', 'operator', 'service'];
+const GRAPHQL: GraphqlEndpoint = { path: '/graphql', headers: {} };
+const MAX_KEYS = 50;
 const INTERNALS = /node_modules|Mongo\w*Error|BSONError|TypeError|RangeError|Cannot read prop|stacktrace/;
 
-interface Keys {
-  tenant: string;
-  service: string;
-}
+type Keys = Record<'tenant' | 'free' | 'service', string>;
 
 /** Sends requests that are made up from the schema and from OpenAPI, and checks each answer. Bounded by count and time. */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
-  const { url, operatorKey, seed, webhookSecret } = options;
+  const { url, operatorKey, seed, webhookSecret, gatewaySecret } = options;
   const random = createRandom(seed);
   const known = new KnownStrings();
-  const schema = buildClientSchema(await graphql(url, operatorKey, getIntrospectionQuery()));
+  const requestsTo = async (endpoint: GraphqlEndpoint) => {
+    const introspection = await graphql(url, operatorKey, getIntrospectionQuery(), endpoint);
+    return graphqlRequests(buildClientSchema(introspection), endpoint, random, known);
+  };
+  const toGraphql = await requestsTo(GRAPHQL);
+  const toSubgraph =
+    gatewaySecret &&
+    (await requestsTo({ path: '/subgraph', headers: { [GATEWAY_SECRET_HEADER]: gatewaySecret } }));
   const openApi = (await (await fetch(`${url}/docs/json`)).json()) as OpenApi;
-  const graphqlRequest = graphqlRequests(schema, random, known);
   const restRequest = restRequests(openApi, random, known);
   const webhookRequest = webhookRequests(webhookSecret, random, known);
+  const nextRequest = () => {
+    const kind = random.next();
+    if (kind >= 0.92) return webhookRequest();
+    if (kind >= 0.8) return restRequest();
+    return toSubgraph && kind >= 0.65 ? toSubgraph() : toGraphql();
+  };
   const result: FuzzResult = { requests: 0, findings: [], statuses: {}, codes: {} };
 
   let keys = await createKeys(url, operatorKey);
   while (result.requests < options.maxRequests && Date.now() < options.untilMs) {
     if (result.requests % REQUESTS_PER_TENANT === REQUESTS_PER_TENANT - 1)
       keys = await createKeys(url, operatorKey);
-    const kind = random.next();
-    const request = kind < 0.8 ? graphqlRequest('/graphql') : kind < 0.92 ? restRequest() : webhookRequest();
-    const caller = random.pick<Caller>(['nobody', 'tenant', 'tenant', 'tenant', 'operator', 'service']);
+    const request = nextRequest();
+    const caller = random.pick<Caller>(CALLERS);
     options.onRequest?.(caller);
     const key = { nobody: null, operator: operatorKey, ...keys }[caller];
     result.requests++;
@@ -126,7 +142,7 @@ async function send(
     type = response.headers.get('content-type') ?? '';
     text = await response.text();
   } catch (error) {
-    return [{ problem: `no answer: ${error}`, request: shown, response: '' }];
+    return [{ problem: `no answer: ${error} ${(error as Error).cause ?? ''}`, request: shown, response: '' }];
   }
   result.statuses[status] = (result.statuses[status] ?? 0) + 1;
   return problemsOf(status, type, text, isPage, known, result.codes).map((problem) => ({
@@ -187,33 +203,42 @@ function problemsOfError(error: unknown, fields: unknown, codes: Record<string, 
   return problems;
 }
 
-/** Of a new tenant with plenty of room, and of a service. */
+/** Of a new tenant with plenty of room, of one without a subscription, and of a service. */
 async function createKeys(url: string, operatorKey: string): Promise<Keys> {
-  const { createTenant } = await graphql(
-    url,
-    operatorKey,
-    'mutation { createTenant(input: { name: "Fuzz" }) { tenant { id } apiKey { secret } } }',
-  );
+  const asOperator = (query: string) => graphql(url, operatorKey, query, GRAPHQL);
+  const createTenant = async () =>
+    (
+      await asOperator(
+        'mutation { createTenant(input: { name: "Fuzz" }) { tenant { id } apiKey { secret } } }',
+      )
+    ).createTenant;
+  const tenant = await createTenant();
   const limits = 'apiCallsPerMinute: 100000, apiCallsPerDay: 100000, concurrentRequests: 100';
-  await graphql(
-    url,
-    operatorKey,
-    `mutation { setTenantLimits(input: { tenantId: "${createTenant.tenant.id}", tier: PRO, limits: { ${limits} } }) { id } }`,
+  await asOperator(
+    `mutation { setTenantLimits(input: { tenantId: "${tenant.tenant.id}", tier: PRO, limits: { ${limits} } }) { id } }`,
   );
-  const { createApiKey } = await graphql(
-    url,
-    operatorKey,
+  const free = await createTenant();
+  // The run makes keys of the operator too, until there are as many as there may be.
+  const { apiKeys } = await asOperator('{ apiKeys { id revokedAt } }');
+  const usable = apiKeys.filter(({ revokedAt }: { revokedAt: string | null }) => revokedAt === null);
+  if (usable.length > MAX_KEYS) {
+    const revoked = usable.map(
+      ({ id }: { id: string }, i: number) => `k${i}: revokeApiKey(id: "${id}") { id }`,
+    );
+    await asOperator(`mutation { ${revoked.join(' ')} }`);
+  }
+  const { createApiKey } = await asOperator(
     'mutation { createApiKey(input: { name: "Fuzz", scopes: [ENFORCE] }) { secret } }',
   );
-  return { tenant: createTenant.apiKey.secret, service: createApiKey.secret };
+  return { tenant: tenant.apiKey.secret, free: free.apiKey.secret, service: createApiKey.secret };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked into
-async function graphql(url: string, key: string, query: string): Promise<any> {
+async function graphql(url: string, key: string, query: string, endpoint: GraphqlEndpoint): Promise<any> {
   for (let attempt = 1; ; attempt++) {
-    const response = await fetch(`${url}/graphql`, {
+    const response = await fetch(url + endpoint.path, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-api-key': key },
+      headers: { 'content-type': 'application/json', 'x-api-key': key, ...endpoint.headers },
       body: JSON.stringify({ query }),
       signal: AbortSignal.timeout(REQUEST_MS),
     });

@@ -152,6 +152,10 @@ const EXAMPLES: Readonly<Record<string, (random: Random, known: KnownStrings) =>
       Date.now() - random.between(-40, 400) * 86_400_000 + random.between(0, 86_399_999),
     ).toISOString(),
   JSONObject: () => ({ a: 1, b: { c: ['x'] } }),
+  _Any: (random, known) => ({
+    __typename: `Billing${random.pick(['Memory', 'Subscription', 'Tenant', 'Tier', 'None'])}`,
+    [random.pick(['id', 'tenantId', 'name'])]: random.pick([known.pick(random), 'PRO']),
+  }),
 };
 
 const TEXTS = ['a name', 'https://app.example/ok', 'a@b.example', '10s', 'Query.x', 'memories', 'bytes'];
