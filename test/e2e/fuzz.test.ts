@@ -7,8 +7,8 @@ const WEBHOOK_SECRET = 'whsec_of_the_fuzz_test_0123456789';
 const GATEWAY_SECRET = 'gateway_secret_of_the_fuzz_test_0123';
 const SEED = 20_261_126;
 const ERROR_LEVEL = 50;
-const MAX_REQUESTS = 1_000;
-const MAX_MS = 30_000;
+const MAX_REQUESTS = 600;
+const MAX_MS = 12_000;
 
 let server: TestServer;
 let caller: Caller = 'operator';
