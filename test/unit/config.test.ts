@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { ConfigError, readConfig } from '../../src/config.js';
 import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
+import { buildServer } from '../support/serverProcess.js';
 
 const LIVE = {
   STRIPE_SECRET_KEY: 'sk_test_1',
@@ -343,15 +344,11 @@ describe('faults', () => {
 });
 
 describe('the process', () => {
-  // Not dist/ itself: another test file may be running the server from there at this moment.
-  const build = 'dist/config-test';
-  afterAll(() => rmSync(build, { recursive: true, force: true }));
+  beforeAll(buildServer, 120_000);
 
   it('ends with 1 and tells every fault on stderr, without starting anything', () => {
-    const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', build];
-    execFileSync(process.execPath, tsc);
     const { PATH = '', HOME = '' } = process.env;
-    const { status, stdout, stderr } = spawnSync(process.execPath, [`${build}/src/main.js`], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/src/main.js'], {
       env: { PATH, HOME, NODE_ENV: 'production', ...ALL_BAD },
       encoding: 'utf8',
       timeout: 20_000,
@@ -360,5 +357,5 @@ describe('the process', () => {
     for (const name of Object.keys(ALL_BAD)) expect(stderr).toContain(`  - ${name}`);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout).toBe('');
-  }, 60_000);
+  });
 });
