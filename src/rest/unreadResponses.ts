@@ -38,7 +38,9 @@ export function createUnreadResponses(deps: {
     if (all.delete(unread)) total -= unread.bytes;
   }
 
-  function cutLargest(newest: Unread): void {
+  /** @returns how many connections it cut of each client */
+  function cutLargest(newest: Unread): Record<string, number> {
+    const cutOf: Record<string, number> = {};
     const clients = new Map<string, { address: string; bytes: number; unread: Unread[] }>();
     for (const unread of all) {
       const address = clientOf(unread.request);
@@ -51,7 +53,7 @@ export function createUnreadResponses(deps: {
       const [largest] = [...clients.values()].sort((a, b) => b.bytes - a.bytes);
       const oldest = largest?.unread[0];
       // One response may be larger than all may be together.
-      if (!largest || !oldest || oldest === newest) return;
+      if (!largest || !oldest || oldest === newest) break;
       const cut = largest.unread.filter(({ socket }) => socket === oldest.socket);
       largest.unread = largest.unread.filter(({ socket }) => socket !== oldest.socket);
       for (const unread of cut) {
@@ -59,9 +61,9 @@ export function createUnreadResponses(deps: {
         end(unread);
       }
       oldest.socket.destroy();
-      const { address } = largest;
-      log.warn({ event: 'connection.unread', address, unreadBytes: total }, 'connection.unread');
+      cutOf[largest.address] = (cutOf[largest.address] ?? 0) + 1;
     }
+    return cutOf;
   }
 
   return {
@@ -69,7 +71,8 @@ export function createUnreadResponses(deps: {
       const unread = { request, socket: request.raw.socket, bytes: bodyBytes + OVERHEAD_BYTES };
       all.add(unread);
       total += unread.bytes;
-      if (total > maxBytes) cutLargest(unread);
+      if (total > maxBytes)
+        log.warn({ event: 'connection.unread', cut: cutLargest(unread) }, 'connection.unread');
       return () => end(unread);
     },
   };
