@@ -164,8 +164,8 @@ export interface StorageQuotaDetails {
 export const storageQuotaExceeded = (message: string, details: StorageQuotaDetails) =>
   new BillingError(ErrorCode.STORAGE_QUOTA_EXCEEDED, message, { ...details });
 
-export const serviceUnavailable = (message: string, retryAfterS = 2) =>
-  new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, {}, { 'retry-after': String(retryAfterS) });
+export const serviceUnavailable = (message: string, retryAfterS = 2, details: Record<string, unknown> = {}) =>
+  new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, details, { 'retry-after': String(retryAfterS) });
 
 /** @param limit bytes of JSON */
 export const responseTooLarge = (limit: number) =>

@@ -45,7 +45,9 @@ export class BillingAccountResolver {
     return connect(page.invoices, page.hasNextPage, after, (invoice) => invoice.id, invoiceView);
   }
 
-  @Query(() => [PaymentMethodType], { description: 'From Stripe: the newest 100.' })
+  @Query(() => [PaymentMethodType], {
+    description: 'From Stripe: the newest 100, and the one that pays, however old it is.',
+  })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   async paymentMethods(

@@ -245,6 +245,19 @@ describe('payment methods', () => {
     expect((await server.gql(query, { key: nobody })).data.paymentMethods).toEqual([]);
   });
 
+  it('past the newest 100 are left out, but never the one that pays', async () => {
+    const { id, key } = await subscriber();
+    const customer = await customerIdOf(server, id);
+    const stripe = stripeOf(server);
+    await Promise.all(
+      Array.from({ length: 101 }, () => stripe.paymentMethods.attach('pm_card_mastercard', { customer })),
+    );
+    const { data } = await server.gql('{ paymentMethods { last4 isDefault } }', { key });
+    expect(data.paymentMethods).toHaveLength(101);
+    expect(data.paymentMethods.at(-1)).toEqual({ last4: '4242', isDefault: true });
+    expect(data.paymentMethods[0]).toEqual({ last4: '4444', isDefault: false });
+  });
+
   it('and invoices need the scope of billing, and a key', async () => {
     const { key } = await subscriber();
     const made = await server.gql(

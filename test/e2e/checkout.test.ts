@@ -398,15 +398,23 @@ describe('when Stripe fails', () => {
 
   it.each(
     Object.entries(PATHS).flatMap(([what, where]) =>
-      (['connection', 'server_error', 'rate_limit'] as const).map((kind) => ({ what, kind, where })),
+      (['connection', 'server_error', 'rate_limit'] as const).map((kind) => ({
+        what,
+        kind,
+        where,
+        status: kind === 'rate_limit' ? 503 : 502,
+      })),
     ),
-  )('($kind at $what) it is a 502 that a retry gets over', async ({ kind, where }) => {
+  )('($kind at $what) it is a $status that a retry gets over', async ({ kind, where, status }) => {
     const { id, key } = await server.createTenant();
     mockOf(server).failNext({ kind, ...where, times: 3 });
     const failed = await askCheckout(server, key);
     mockOf(server).clearFailures();
-    expect(failed.status).toBe(502);
-    expect(failed.errors[0]?.extensions.code).toBe('PAYMENT_PROVIDER_ERROR');
+    expect(failed.status).toBe(status);
+    expect(failed.headers.get('retry-after')).toBe(status === 503 ? '2' : null);
+    expect(failed.errors[0]?.extensions.code).toBe(
+      status === 503 ? 'SERVICE_UNAVAILABLE' : 'PAYMENT_PROVIDER_ERROR',
+    );
     expect(JSON.stringify(failed.errors)).not.toMatch(/sk_|whsec_|Bearer|stack/i);
     if (kind === 'server_error') expect(failed.errors[0]?.extensions.stripeRequestId).toMatch(/^req_/);
     await subscribe(server, key);

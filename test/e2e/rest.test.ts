@@ -117,15 +117,20 @@ describe('create-checkout-session', () => {
     expect((await call('POST', CHECKOUT, { body: 'tier=pro', headers })).status).toBe(415);
   });
 
-  it('is 400 while a subscription is there, and 502 while Stripe is away', async () => {
+  it('is 400 while a subscription is there, and 502 while Stripe is away, 503 while it takes no more', async () => {
     const { key } = await server.createTenant();
     mockOf(server).failNext({ kind: 'rate_limit', path: '/v1/customers' });
+    const full = await call('POST', CHECKOUT, { key, body: WANTED });
+    expect(full.status).toBe(503);
+    expect(full.headers.get('retry-after')).toBe('2');
+    expect(full.body.error).toMatchObject({ code: 'SERVICE_UNAVAILABLE', stripeCode: 'rate_limit' });
+    mockOf(server).failNext({ kind: 'server_error', path: '/v1/customers', times: 3 });
     const away = await call('POST', CHECKOUT, { key, body: WANTED });
     expect(away.status).toBe(502);
     expect(away.body.error).toEqual({
       code: 'PAYMENT_PROVIDER_ERROR',
       message: 'The payment provider does not answer; try again shortly',
-      stripeCode: 'rate_limit',
+      stripeCode: null,
       stripeRequestId: expect.stringMatching(/^req_/),
     });
     await subscribe(server, key);

@@ -152,6 +152,53 @@ describe('a price outside the catalogue', () => {
   });
 });
 
+describe('what nobody heard of is found when Stripe rejects a request, and written', () => {
+  const TIER = '{ subscription { status tier { name } stripeSubscriptionId } }';
+  const PORTAL = 'mutation { createPortalSession(input: { returnUrl: "https://shop.example" }) { id } }';
+  const noCustomer = { code: 'BAD_USER_INPUT', problem: expect.stringContaining('no customer in Stripe') };
+  const noSubscription = {
+    code: 'BAD_USER_INPUT',
+    problem: expect.stringMatching(/no paid subscription|has ended/),
+  };
+
+  async function unheard(change: () => Promise<unknown>) {
+    mockOf(server).disturbWebhooks({ seed: 1, dropped: 1 });
+    await change();
+    await settled(server);
+    mockOf(server).disturbWebhooks(null);
+  }
+
+  it.each([
+    [PORTAL, noCustomer],
+    ['{ previewTierChange(tier: PRO) { tier } }', noSubscription],
+    ['mutation { changeTier(input: { tier: PRO }) { status } }', noSubscription],
+    ['mutation { cancelSubscription { status } }', null],
+    [CANCEL_NOW, null],
+    ['mutation { resumeSubscription { status } }', noSubscription],
+    ['{ paymentMethods { brand } }', null],
+  ])('a deleted customer: %s', async (query, rejection) => {
+    const { id, key } = await subscribed();
+    const customer = await customerIdOf(server, id);
+    await unheard(() => stripe.customers.del(customer));
+    const { errors } = await server.gql(query, { key });
+    if (rejection) expect(errors[0]?.extensions).toMatchObject(rejection);
+    else expect(errors).toEqual([]);
+    expect(await tierOfNextCall(server, key)).toBe('free');
+    expect((await server.gql(TIER, { key })).data.subscription).toMatchObject({ tier: { name: 'FREE' } });
+    // It can buy again.
+    await subscribe(server, key);
+    expect(await tierOfNextCall(server, key)).toBe('pro');
+  });
+
+  it('a subscription that has ended: previewTierChange', async () => {
+    const { key, subscriptionId } = await subscribed();
+    await unheard(() => stripe.subscriptions.cancel(subscriptionId));
+    const { errors } = await server.gql('{ previewTierChange(tier: PRO) { tier } }', { key });
+    expect(errors[0]?.extensions).toMatchObject(noSubscription);
+    expect(await tierOfNextCall(server, key)).toBe('free');
+  });
+});
+
 describe('a server whose key cannot see the customers', () => {
   it('ends no subscription: not by a webhook, not by a call, not by a comparison', async () => {
     const { id, key } = await subscribed();

@@ -3,9 +3,11 @@ import { permissionFor } from './permissions.js';
 
 type HttpResponse = Awaited<ReturnType<Stripe.HttpClient['makeRequest']>>;
 
-/** What our HTTP client notes in the body of an error, which the SDK keeps as the error's `raw`. */
+/** What is noted in the body of an error, which the SDK keeps as the error's `raw`. */
 interface Notes {
   endpoint?: string;
+  /** What Stripe has, as a person reads it. */
+  state?: string;
   notSentBecause?: Error;
 }
 
@@ -55,3 +57,10 @@ export const endpointOfError = (error: unknown): string | null => notesOf(error)
 
 /** @returns our own error, for which the request was not sent to Stripe; null: it was sent */
 export const causeOfNotSending = (error: unknown): Error | null => notesOf(error).notSentBecause ?? null;
+
+/** Adds to an error of Stripe's what Stripe has. */
+export function noteState(error: unknown, state: string): void {
+  notesOf(error).state = state;
+}
+
+export const stateOfError = (error: unknown): string | null => notesOf(error).state ?? null;

@@ -1,15 +1,16 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import { BillingError, badInput, ErrorCode } from '../../errors.js';
+import { BillingError, badInput, ErrorCode, serviceUnavailable } from '../../errors.js';
 import { describeFailure } from './failureText.js';
 import { permissionFor } from './permissions.js';
 import { forTenant } from './requester.js';
-import { causeOfNotSending, endpointOfError } from './requestNotes.js';
+import { causeOfNotSending, endpointOfError, stateOfError } from './requestNotes.js';
 
 /**
  * Runs a tenant's calls to Stripe, with the tenant's share of the requests. What Stripe rejects reaches the client with
  * Stripe's code and request id, never its secrets; Stripe's own message is logged.
- * @throws SERVICE_UNAVAILABLE, or what the database threw, for a request that was not sent
+ * @throws SERVICE_UNAVAILABLE for a request that Stripe did not begin with (429), and, as what the database threw, for one
+ *   that was not sent
  */
 export async function callingStripe<T>(log: Logger, tenantId: string, run: () => Promise<T>): Promise<T> {
   try {
@@ -38,6 +39,10 @@ export const isMissing = (error: unknown): boolean =>
 /** Stripe understood, and what is asked makes no sense for the object as it is now. */
 export const isRefused = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeInvalidRequestError;
+
+/** The same, and not for an argument of the caller's: what is stored here may be behind. */
+export const isBehind = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeInvalidRequestError && !USER_PARAMS[error.param ?? ''];
 
 /** The idempotency key was used before, for something else. */
 export const isOtherRequest = (error: unknown): boolean =>
@@ -73,17 +78,29 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
       { ...details, endpoint, permission },
     );
   }
-  const away =
-    error.type === 'StripeConnectionError' ||
-    error.type === 'StripeAPIError' ||
-    NOT_BEGUN.includes(error.statusCode ?? 0);
+  if (NOT_BEGUN.includes(error.statusCode ?? 0)) {
+    return serviceUnavailable(
+      'The payment provider takes no more requests at the moment; try again shortly',
+      retryAfterS(error),
+      details,
+    );
+  }
+  const away = error.type === 'StripeConnectionError' || error.type === 'StripeAPIError';
+  const state = stateOfError(error);
+  const refused = `The payment provider refused the request${state ? `: ${state}` : ''}`;
   return new BillingError(
     ErrorCode.PAYMENT_PROVIDER_ERROR,
-    away
-      ? 'The payment provider does not answer; try again shortly'
-      : 'The payment provider refused the request',
+    away ? 'The payment provider does not answer; try again shortly' : refused,
     details,
   );
+}
+
+const DEFAULT_RETRY_S = 2;
+const MAX_RETRY_S = 60;
+
+function retryAfterS({ headers }: Stripe.errors.StripeError): number {
+  const seconds = Number(headers?.['retry-after']);
+  return seconds > 0 ? Math.min(Math.ceil(seconds), MAX_RETRY_S) : DEFAULT_RETRY_S;
 }
 
 /** Parameters of Stripe that come straight from an argument of ours. */

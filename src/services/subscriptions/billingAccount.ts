@@ -32,7 +32,7 @@ export interface BillingAccount {
   portal(tenantId: string, returnUrl: string): Promise<PortalSession>;
   /** @param after the id of the last invoice seen */
   invoices(tenantId: string, page: { first: number; after: string | null }): Promise<InvoicePage>;
-  /** The newest 100. */
+  /** The newest 100, and the one that pays, however old it is. */
   paymentMethods(tenantId: string): Promise<PaymentMethod[]>;
 }
 
@@ -51,20 +51,27 @@ export function createBillingAccount(deps: {
 }): BillingAccount {
   const { stripe, customers, held, portalConfiguration, clock, log } = deps;
 
+  const asking = <T>(tenantId: string, ask: () => Promise<T>): Promise<T> =>
+    callingStripe(log, tenantId, () => held.ask(tenantId, ask));
+
   /** What pays next: the subscription's own method, else the customer's. */
-  async function defaultMethodOf(tenantId: string, customerId: string): Promise<string | null> {
+  async function defaultMethodOf(tenantId: string, customerId: string): Promise<MethodRef> {
     const subscription = await held.stored(tenantId);
-    if (!subscription) return defaultOf(await stripe.customers.retrieve(customerId));
+    if (!subscription) {
+      return defaultOf(
+        await stripe.customers.retrieve(customerId, { expand: ['invoice_settings.default_payment_method'] }),
+      );
+    }
     const { customer, default_payment_method: own } = await stripe.subscriptions.retrieve(
       subscription.stripeSubscriptionId,
-      { expand: ['customer'] },
+      { expand: ['default_payment_method', 'customer.invoice_settings.default_payment_method'] },
     );
-    return idOf(own) ?? (typeof customer === 'string' ? null : defaultOf(customer));
+    return own ?? (typeof customer === 'string' ? null : defaultOf(customer));
   }
 
   return {
     portal(tenantId, returnUrl) {
-      return callingStripe(log, tenantId, async () => {
+      return asking(tenantId, async () => {
         const customer = await customers.find(tenantId);
         const stripeCustomerId = customer?.stripeCustomerId;
         if (!customer || !stripeCustomerId) {
@@ -90,35 +97,39 @@ export function createBillingAccount(deps: {
       });
     },
 
-    async invoices(tenantId, { first, after }) {
-      const customerId = (await customers.find(tenantId))?.stripeCustomerId;
-      if (!customerId) return { invoices: [], hasNextPage: false };
-      const page = await callingStripe(log, tenantId, () =>
-        stripe.invoices.list({
-          customer: customerId,
+    invoices(tenantId, { first, after }) {
+      return asking(tenantId, async () => {
+        const customer = (await customers.find(tenantId))?.stripeCustomerId;
+        if (!customer) return { invoices: [], hasNextPage: false };
+        const page = await stripe.invoices.list({
+          customer,
           limit: first,
           ...(after && { starting_after: after }),
-        }),
-      );
-      return { invoices: page.data, hasNextPage: page.has_more };
+        });
+        return { invoices: page.data, hasNextPage: page.has_more };
+      });
     },
 
-    async paymentMethods(tenantId) {
-      const customerId = (await customers.find(tenantId))?.stripeCustomerId;
-      if (!customerId) return [];
-      return callingStripe(log, tenantId, async () => {
-        const [methods, defaultId] = await Promise.all([
+    paymentMethods(tenantId) {
+      return asking(tenantId, async () => {
+        const customerId = (await customers.find(tenantId))?.stripeCustomerId;
+        if (!customerId) return [];
+        const [{ data }, pays] = await Promise.all([
           stripe.customers.listPaymentMethods(customerId, { limit: MAX_METHODS }),
           defaultMethodOf(tenantId, customerId),
         ]);
-        return methods.data.map((method) => ({ method, isDefault: method.id === defaultId }));
+        const isUnlisted = typeof pays === 'object' && pays && !data.some(({ id }) => id === pays.id);
+        const methods = isUnlisted ? [...data, pays] : data;
+        return methods.map((method) => ({ method, isDefault: method.id === idOf(pays) }));
       });
     },
   };
 }
 
-const defaultOf = (customer: Stripe.Customer | Stripe.DeletedCustomer): string | null =>
-  customer.deleted ? null : idOf(customer.invoice_settings.default_payment_method);
+type MethodRef = string | Stripe.PaymentMethod | null;
 
-const idOf = (reference: string | { id: string } | null): string | null =>
+const defaultOf = (customer: Stripe.Customer | Stripe.DeletedCustomer): MethodRef =>
+  customer.deleted ? null : customer.invoice_settings.default_payment_method;
+
+const idOf = (reference: MethodRef): string | null =>
   typeof reference === 'string' ? reference : (reference?.id ?? null);

@@ -2,8 +2,8 @@ import Stripe from 'stripe';
 import { BillingError, badInput } from '../../errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import { causeOfNotSending } from '../stripe/requestNotes.js';
-import { isRefused } from '../stripe/stripeErrors.js';
+import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';
+import { isBehind, isRefused } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../stripe/subscriptionSync.js';
 
 /** What is asked of Stripe; null: nothing is left to do. */
@@ -34,6 +34,12 @@ export interface HeldSubscriptions {
    * @throws BAD_USER_INPUT without a subscription
    */
   change(tenantId: string, wanted: WantedChange): Promise<BillingSubscriptionDoc>;
+  /**
+   * Asks Stripe about what a tenant has there. What it rejects is asked once more, when Stripe's state is fetched and
+   * written: the customer, or the subscription, may be gone.
+   * @param ask reads anew what is stored
+   */
+  ask<T>(tenantId: string, ask: () => Promise<T>): Promise<T>;
 }
 
 export function createHeldSubscriptions(deps: { models: Models; sync: SubscriptionSync }): HeldSubscriptions {
@@ -83,10 +89,20 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
     if (!present) throw error;
     if (isRefused(error)) {
       const change = planned(present, wanted, true);
-      return change ? sync.change(present, change) : present;
+      return change ? changeAgain(present, change) : present;
     }
     if (leftToDo(present, wanted)) throw error;
     return present;
+  }
+
+  /** What Stripe rejects now is not for what is stored here, so the error says what Stripe has. */
+  async function changeAgain(present: BillingSubscriptionDoc, change: NonNullable<PlannedChange>) {
+    try {
+      return await sync.change(present, change);
+    } catch (error) {
+      if (isRefused(error)) noteState(error, stateText(present));
+      throw error;
+    }
   }
 
   function leftToDo(present: BillingSubscriptionDoc, wanted: WantedChange): boolean {
@@ -113,6 +129,16 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
     stored,
     current,
 
+    async ask(tenantId, ask) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isBehind(error)) throw error;
+        await sync.syncTenant(tenantId);
+        return ask();
+      }
+    },
+
     async change(tenantId, wanted) {
       const known = await stored(tenantId);
       const first = known && withoutDoubt(known, wanted);
@@ -137,4 +163,16 @@ function withoutDoubt(known: BillingSubscriptionDoc, { plan }: WantedChange): Pl
     if (error instanceof BillingError) return null;
     throw error;
   }
+}
+
+function stateText({
+  tier,
+  status,
+  scheduledTier,
+  cancelAtPeriodEnd,
+  cancelAt,
+}: BillingSubscriptionDoc): string {
+  const ends = cancelAtPeriodEnd ? ', ends with its period' : '';
+  const endsAt = cancelAt && !cancelAtPeriodEnd ? `, ends on ${cancelAt.toISOString()}` : '';
+  return `the subscription to ${tier} is ${status}${ends || endsAt}${scheduledTier ? `, and changes to ${scheduledTier}` : ''}`;
 }

@@ -188,14 +188,16 @@ export function createTierChanges(deps: {
     },
 
     preview(tenantId, tier, immediately) {
-      return callingStripe(log, tenantId, async () => {
-        const known = await held.stored(tenantId);
-        const subscription = known?.itemId ? known : await held.current(tenantId);
-        if (!subscription) {
-          throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
-        }
-        return previewOf(subscription, { tier, immediately, argument: 'tier' });
-      });
+      return callingStripe(log, tenantId, () =>
+        held.ask(tenantId, async () => {
+          const known = await held.stored(tenantId);
+          const subscription = known?.itemId ? known : await held.current(tenantId);
+          if (!subscription) {
+            throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
+          }
+          return previewOf(subscription, { tier, immediately, argument: 'tier' });
+        }),
+      );
     },
   };
 }

@@ -73,6 +73,11 @@ export const invoiceOperations = [
   operation('POST', '/v1/invoices/create_preview', preview, async (call, params) => {
     if (!params.subscription) throw missingParameter('subscription');
     const stored = await call.tx.get(subscriptions, params.subscription, 'subscription');
+    const { status, customer } = stored.body;
+    if (status === 'canceled' || status === 'incomplete_expired') {
+      const none = `No upcoming invoices for customer: '${idOf(customer)}'`;
+      throw invalidRequest(none, { code: 'invoice_upcoming_none' }, 404);
+    }
     return previewInvoice(call, stored, params.subscription_details ?? {});
   }),
   operation('GET', '/v1/invoices/:id', z.strictObject({ expand }), async ({ tx, id }) => {
