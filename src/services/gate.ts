@@ -26,8 +26,8 @@ export interface GateOptions {
   /** Default: any time. */
   maxWaitMs?: number;
   /**
-   * For work that keeps the event loop busy: after it the loop is left to others for as long, but no longer than this.
-   * Default: what waits begins at once.
+   * For work that keeps the event loop busy: after it all gates of this kind stay closed for as long, but no longer than
+   * this, and the loop is left to others. Default: what waits begins at once.
    */
   maxPauseMs?: number;
   /** Of the error. */
@@ -42,6 +42,35 @@ interface Waiting {
   begin: () => void;
 }
 
+/** Of all gates: they share the event loop. */
+const pause = {
+  untilMs: 0,
+  isOver: true,
+  /** What is done when it is over. */
+  waiting: new Set<() => void>(),
+};
+
+function pauseFor(ms: number): void {
+  pause.untilMs = Math.max(pause.untilMs, performance.now() + ms);
+  if (!pause.isOver) return;
+  pause.isOver = false;
+  endPause();
+}
+
+function endPause(): void {
+  const leftMs = pause.untilMs - performance.now();
+  if (leftMs > 0) {
+    setTimeout(endPause, leftMs).unref();
+    return;
+  }
+  setImmediate(() => {
+    pause.isOver = true;
+    const all = [...pause.waiting];
+    pause.waiting.clear();
+    for (const begin of all) begin();
+  });
+}
+
 export function createGate({
   maxUnits,
   maxUnitsEach = maxUnits,
@@ -54,8 +83,6 @@ export function createGate({
   const queues = new Map<string, Set<Waiting>>();
   const heldBy = new Map<string, number>();
   let held = 0;
-  let pausedUntilMs = 0;
-  let isPaused = false;
 
   const hasShare = (caller: string, units: number) => {
     const own = heldBy.get(caller) ?? 0;
@@ -75,31 +102,19 @@ export function createGate({
       const left = (heldBy.get(caller) ?? 0) - units;
       if (left > 0) heldBy.set(caller, left);
       else heldBy.delete(caller);
-      if (before) pause(performance.eventLoopUtilization(before).active);
+      if (before) {
+        const busyMs = performance.eventLoopUtilization(before).active;
+        pauseFor(busyMs > SHORT_MS ? Math.min(busyMs, maxPauseMs) : 0);
+      }
       beginNext();
     };
   }
 
-  function pause(busyMs: number): void {
-    const pauseMs = busyMs > SHORT_MS ? Math.min(busyMs, maxPauseMs) : 0;
-    pausedUntilMs = Math.max(pausedUntilMs, performance.now() + pauseMs);
-    if (isPaused) return;
-    isPaused = true;
-    resume();
-  }
-
-  function resume(): void {
-    const leftMs = pausedUntilMs - performance.now();
-    if (leftMs > 0) setTimeout(resume, leftMs).unref();
-    else
-      setImmediate(() => {
-        isPaused = false;
-        beginNext();
-      });
-  }
-
   function beginNext(): void {
-    if (isPaused) return;
+    if (maxPauseMs > 0 && !pause.isOver) {
+      pause.waiting.add(beginNext);
+      return;
+    }
     for (const [caller, queue] of queues) {
       const [next] = queue;
       if (!next || !hasShare(caller, next.units)) continue;

@@ -102,7 +102,9 @@ const MAX_HISTORY_DAYS = 400;
 const DAY_BYTES = 32_768;
 const ENDPOINT_BYTES = 60;
 /** Of days with their endpoints, by all operations of this process at once. */
-const READING_BYTES = 33_554_432;
+const READING_BYTES = 16_777_216;
+/** Of them, those that MongoDB's driver unpacks in one go. */
+const DAYS_AT_ONCE = 25;
 
 export function createUsage(deps: {
   models: Models;
@@ -228,6 +230,7 @@ export function createUsage(deps: {
       const days = { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) };
       const found = await models.usageDays
         .find({ _id: days }, { ...(!needsEndpoints && { endpoints: 0 }), ...(!isHourly && { hours: 0 }) })
+        .batchSize(needsEndpoints ? DAYS_AT_ONCE : count + 1)
         .lean<UsageDayDoc[]>();
       for (const doc of found) budget.read(Object.keys(doc.endpoints ?? {}).length * ENDPOINT_BYTES);
       return found;

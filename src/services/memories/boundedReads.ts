@@ -23,7 +23,7 @@ const SMALL_BYTES = 32_768;
 /** Of larger memories, by one query. */
 const CHUNK_BYTES = 1_048_576;
 /** By all operations of this process at once. */
-const READING_BYTES = 33_554_432;
+const READING_BYTES = 12_582_912;
 const MAX_READ_BATCH = 100;
 /** Whose turn it is when several tenants share a read. */
 const SHARED = 'shared';
