@@ -32,7 +32,7 @@ import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { createConnections } from './rest/connections.js';
-import { createErrorHandler, notFoundHandler } from './rest/errorHandler.js';
+import { createErrorHandler, createNotFoundHandler } from './rest/errorHandler.js';
 import { health } from './rest/health.js';
 import { takeJson } from './rest/jsonBody.js';
 import { boundLargeRequests } from './rest/largeRequests.js';
@@ -199,7 +199,7 @@ export async function startApp(
     // JSON is the only type, except for routes that say so.
     server.removeContentTypeParser('text/plain');
     server.setErrorHandler(handleError);
-    server.setNotFoundHandler(notFoundHandler);
+    server.setNotFoundHandler(createNotFoundHandler(server));
     server.addHook('onRequest', async ({ raw }) => checkHeaders(raw));
     server.addHook('onResponse', async (request, reply) => {
       request.log.debug(

@@ -109,5 +109,5 @@ billingSubscriptionSchema.index({ currentPeriodStart: 1 });
 billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
 billingSubscriptionSchema.index({ endedAt: 1 });
 // Few: tenants in their grace period, which ends without a write.
-billingSubscriptionSchema.index({ status: 1 }, { partialFilterExpression: { status: 'past_due' } });
+billingSubscriptionSchema.index({ status: 1, _id: 1 }, { partialFilterExpression: { status: 'past_due' } });
 announceWrites(billingSubscriptionSchema);

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { expectedFailure } from '../directives/clientErrors.js';
 import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } from '../errors.js';
@@ -30,9 +30,46 @@ export function createErrorHandler(log: Logger) {
   };
 }
 
-/** For paths that do not exist. */
-export function notFoundHandler(request: FastifyRequest, reply: FastifyReply) {
-  const path = (request.url.split('?', 1)[0] ?? '').slice(0, MAX_PATH_LENGTH);
+/**
+ * For paths that do not exist, and for methods that a path does not have.
+ * @param app without routes: it notes those that are added later
+ */
+export function createNotFoundHandler(app: FastifyInstance) {
+  const methodsOf = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    // That of all paths answers preflights alone.
+    if (url === '*') return;
+    const methods = methodsOf.get(url) ?? new Set();
+    for (const one of [method].flat()) methods.add(one);
+    methodsOf.set(url, methods);
+  });
+  const allowedOn = (path: string): string[] =>
+    [...methodsOf].flatMap(([url, methods]) => (isOn(url, path) ? [...methods] : []));
+
+  return (request: FastifyRequest, reply: FastifyReply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allowed = [...new Set(allowedOn(path))].sort();
+    if (allowed.length === 0) return notFound(path.slice(0, MAX_PATH_LENGTH), request, reply);
+    const message = `There is no ${request.method} ${path.slice(0, MAX_PATH_LENGTH)}; it takes ${allowed.join(', ')}`;
+    const body = { code: ErrorCode.METHOD_NOT_ALLOWED, message, details: {} };
+    return reply
+      .status(405)
+      .header('allow', allowed.join(', '))
+      .send(shape(request, 405, body));
+  };
+}
+
+/** @param url of a route: `:` begins a segment of any text */
+function isOn(url: string, path: string): boolean {
+  const parts = url.split('/');
+  const given = path.split('/');
+  return (
+    parts.length === given.length &&
+    parts.every((part, i) => part === given[i] || (part.startsWith(':') && given[i] !== ''))
+  );
+}
+
+function notFound(path: string, request: FastifyRequest, reply: FastifyReply) {
   const message = `There is no ${request.method} ${path}; GraphQL is at POST /graphql, REST under /v1/billing`;
   return reply.status(404).send(shape(request, 404, { code: ErrorCode.NOT_FOUND, message, details: {} }));
 }

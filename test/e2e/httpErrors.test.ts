@@ -52,7 +52,9 @@ describe("whatever is the caller's mistake is a 4xx with the body of every other
     ['an id that is too long', request(`GET /mock/checkout/${'x'.repeat(5_000)} HTTP/1.1`), 414, REST],
     ['a path that is not there', request('GET /none HTTP/1.1'), 404, REST],
     ['a path like that of GraphQL', request('POST /graphql-none HTTP/1.1'), 404, REST],
-    ['a method that a path does not have', request('PUT /graphql HTTP/1.1'), 404, OF_GRAPHQL],
+    ['a method that a path does not have', request('PUT /graphql HTTP/1.1'), 405, OF_GRAPHQL],
+    ['one that a REST route does not have', request('GET /v1/billing/report-usage HTTP/1.1'), 405, REST],
+    ['one that a path with an id does not have', request('PUT /mock/checkout/cs_1 HTTP/1.1'), 405, REST],
     ['TRACE', request('TRACE / HTTP/1.1'), 404, REST],
     ['PROPFIND', request('PROPFIND / HTTP/1.1'), 404, REST],
     ['a method that is none', request('NONSENSE / HTTP/1.1'), 400, REST],
@@ -129,6 +131,14 @@ describe("whatever is the caller's mistake is a 4xx with the body of every other
       expect(answer).toMatch(/^HTTP\/1\.1 413 /);
       expect(answer).toContain('PAYLOAD_TOO_LARGE');
     }
+  });
+
+  it('a method that a path does not have is answered with those that it has', async () => {
+    const graphql = await fetch(`${server.url}/graphql?x=1`, { method: 'DELETE' });
+    expect([graphql.status, graphql.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST']);
+    expect(await graphql.json()).toMatchObject({ errors: [{ extensions: { code: 'METHOD_NOT_ALLOWED' } }] });
+    const rest = await fetch(`${server.url}/v1/billing/report-usage`);
+    expect([rest.status, rest.headers.get('allow')]).toEqual([405, 'POST']);
   });
 
   it('HEAD and OPTIONS are answered without a body, and a health probe may come by HTTP/1.0', async () => {

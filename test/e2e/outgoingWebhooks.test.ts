@@ -132,7 +132,18 @@ describe('the operator’s systems are told', () => {
     await run();
     expect(typesFor(id)).toEqual(['subscription.updated']);
     clock.advance(15 * DAY_S * 1000);
+    // They are looked at a page at a time, in the order of their ids.
+    const { collection } = server.app.models.billingSubscriptions;
+    const graces = Array.from({ length: 100 }, (_, i) => ({
+      _id: `before_${String(i).padStart(3, '0')}` as never,
+      stripeSubscriptionId: `sub_before_${i}`,
+      status: 'past_due',
+      pastDueSince: new Date(clock.now()),
+    }));
+    await collection.insertMany(graces);
     await run();
+    await run();
+    await collection.deleteMany({ _id: /^before_/ as never });
     expect(typesFor(id)).toEqual(['subscription.updated', 'tier.changed']);
     clock.advance(-15 * DAY_S * 1000);
   });

@@ -323,7 +323,10 @@ describe('every route', () => {
     const { status, body } = await call('GET', '/v1/billing/nothing');
     expect(status).toBe(404);
     expect(body.error.code).toBe('NOT_FOUND');
-    expect((await call('GET', CANCEL)).status).toBe(404);
+    expect(await call('GET', CANCEL)).toMatchObject({
+      status: 405,
+      body: { error: { code: 'METHOD_NOT_ALLOWED' } },
+    });
   });
 });
 

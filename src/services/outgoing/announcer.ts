@@ -55,6 +55,8 @@ export function createAnnouncer(deps: {
   const { models, clock, entitlements, defaultTier, log } = deps;
 
   /** Leaves out what failed a moment ago, so that it keeps nothing else waiting. */
+  /** The tenant in its grace period that was looked at last. */
+  let graceAfter = '';
   const due = () => ({ 'announceRetry.at': { $not: { $gt: new Date(clock.now()) } } });
 
   /** @returns whether the event was made; one that cannot be made is tried again later */
@@ -250,10 +252,14 @@ export function createAnnouncer(deps: {
     return new Set([...tenants.map(({ _id }) => _id), ...subscriptions.map(({ _id }) => _id), ...inGrace]);
   }
 
+  /** A page each time, so that any number of them is looked at without all being read at once. */
   async function endedGraces(): Promise<string[]> {
     const overdue = await models.billingSubscriptions
-      .find({ status: 'past_due', pastDueSince: { $ne: null }, ...due() })
+      .find({ _id: { $gt: graceAfter }, status: 'past_due', pastDueSince: { $ne: null }, ...due() })
+      .sort({ _id: 1 })
+      .limit(PAGE)
       .lean<BillingSubscriptionDoc[]>();
+    graceAfter = overdue.length < PAGE ? '' : (overdue.at(-1)?._id ?? '');
     const ids = overdue.map(({ _id }) => _id);
     const [tenants, states] = await Promise.all([
       models.tenants.find({ _id: { $in: ids } }).lean<TenantDoc[]>(),
