@@ -9,12 +9,18 @@ let harness: Harness;
 let bridge: Awaited<ReturnType<typeof openStripeBridge>>;
 let server: TestServer;
 let slowCustomer: string | null = null;
+let isFull = false;
 let release = () => {};
 let released = Promise.resolve();
+
+const TOO_MANY = {
+  error: { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded.' },
+};
 
 beforeAll(async () => {
   harness = await openHarness({ webhookUrl: () => undefined });
   bridge = await openStripeBridge(async (input, init) => {
+    if (isFull) return Response.json(TOO_MANY, { status: 429, headers: { 'Retry-After': '7' } });
     if (slowCustomer && String(input).includes(slowCustomer)) await released;
     return harness.mock.fetch(input, init);
   });
@@ -108,6 +114,20 @@ describe('in live mode', () => {
     release();
     slowCustomer = null;
     await Promise.all(asked);
+  });
+
+  it('429 of Stripe is 503, with its Retry-After', async () => {
+    const { key } = await customer();
+    isFull = true;
+    const answers = [INVOICES, CHECKOUT].map((query) => server.gql(query, { key }));
+    for (const { status, headers, errors } of await Promise.all(answers)) {
+      expect(status).toBe(503);
+      expect(headers.get('retry-after')).toBe('7');
+      expect(errors[0]?.extensions).toMatchObject({ code: 'SERVICE_UNAVAILABLE', stripeCode: 'rate_limit' });
+      expect(errors[0]?.message).toContain('takes no more requests');
+    }
+    isFull = false;
+    expect((await server.gql(INVOICES, { key })).errors).toEqual([]);
   });
 
   it('a person has room for a page of their account, and the operator for those of many tenants', async () => {

@@ -118,7 +118,8 @@ describe('an upgrade', () => {
       times: 4,
     });
     const answers = await Promise.all(Array.from({ length: 10 }, () => changeTier(key, 'TEAM')));
-    expect(answers.filter(({ status }) => status !== 200 && status !== 502)).toEqual([]);
+    // Five run at once; on a busy machine not all of the others have their turn within a second.
+    expect(answers.filter(({ status }) => ![200, 429, 502].includes(status))).toEqual([]);
     mockOf(server).clearFailures();
     expect((await changeTier(key, 'TEAM')).status).toBe(200);
     await settled(server);
