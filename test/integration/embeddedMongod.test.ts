@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import mongoose, { mongo } from 'mongoose';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findMongod, type Mongod, startMongod } from '../../scripts/mongod/index.js';
+import { makeDataDirectory } from '../support/dataDirectory.js';
 
 const OWNER_PROGRAM = fileURLToPath(new URL('../support/mongodOwner.mjs', import.meta.url));
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'continuum-mongod-'));
+  dataDir = await makeDataDirectory('continuum-mongod-');
   cleanups = [];
   logged = [];
 });

@@ -1,9 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import mongoose from 'mongoose';
 import { findMongod, type Mongod, startMongod, withDatabase } from '../../scripts/mongod/index.js';
+import { makeDataDirectory } from './dataDirectory.js';
 
 /** A MongoDB of a test's own, to be killed, stopped and started again on the same data and port. */
 export interface FaultyMongod {
@@ -25,7 +24,7 @@ export interface FaultyMongod {
 const silent = () => undefined;
 
 export async function startFaultyMongod(): Promise<FaultyMongod> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'continuum-faults-'));
+  const dataDir = await makeDataDirectory('continuum-faults-');
   const options = { binary: await findMongod({ log: silent }), dataDir, log: silent, port: await freePort() };
   let mongod: Mongod = await startMongod(options);
   const uri = withDatabase(mongod.uri, 'faults');

@@ -1,11 +1,10 @@
 /**
  * One MongoDB for a whole test run. MONGODB_TEST_URI names another one to use instead (a replica set).
  */
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { findMongod, startMongod } from '../../scripts/mongod/index.js';
+import { makeDataDirectory } from './dataDirectory.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -14,10 +13,6 @@ declare module 'vitest' {
   }
 }
 
-const MEMORY_DIRECTORY = '/dev/shm';
-/** The data of a whole run, its oplog and its journal take a few hundred megabytes. */
-const ENOUGH_BYTES = 2 ** 30;
-
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.MONGODB_TEST_URI;
   if (given) {
@@ -25,7 +20,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return async () => {};
   }
   const log = (message: string) => console.log(message);
-  const dataDir = await mkdtemp(join(await fastDirectory(), 'continuum-test-'));
+  const dataDir = await makeDataDirectory('continuum-test-');
   const removeData = () => rm(dataDir, { recursive: true, force: true });
   try {
     const mongod = await startMongod({ binary: await findMongod({ log }), dataDir, log });
@@ -38,10 +33,4 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await removeData();
     throw error;
   }
-}
-
-/** In memory, where that has room: these tests kill servers, never this MongoDB, and need not wait for a disk. */
-async function fastDirectory(): Promise<string> {
-  const free = await statfs(MEMORY_DIRECTORY).catch(() => null);
-  return free && free.bavail * free.bsize >= ENOUGH_BYTES ? MEMORY_DIRECTORY : tmpdir();
 }
