@@ -24,7 +24,7 @@ import { readOperationCosts } from './directives/operationCost.js';
 import { boundResponses } from './directives/responseBounds.js';
 import { readRules } from './directives/rules.js';
 import { badInput } from './errors.js';
-import { resolveQueriesInSlices } from './largeResults.js';
+import { completeQueriesInSlices } from './largeResults.js';
 import { createCollections, createModels, type Models } from './models/models.js';
 import { believedAddress, clientNetwork } from './network.js';
 import { type Context, createContext } from './resolvers/context.js';
@@ -97,7 +97,7 @@ export async function startApp(
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
   const handleError = createErrorHandler(log);
   boundResponses(schema);
-  resolveQueriesInSlices(schema);
+  completeQueriesInSlices(schema);
   const connections = createConnections({
     bounds: config.connections,
     isProxy: createProxyCheck(config.trustedProxies),

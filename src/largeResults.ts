@@ -4,7 +4,7 @@ import { sizeOfJson } from './services/limits/jsonSize.js';
 
 /** Items of a list that are completed before the event loop gets a turn: at most some milliseconds. */
 const SLICE_ITEMS = 100;
-/** Fields of a query that are resolved before it gets one. */
+/** Fields of a query that are completed before it gets one. */
 const SLICE_FIELDS = 10;
 
 /** @returns tells each in order what it has to wait for; null: nothing */
@@ -22,22 +22,24 @@ function createSlices(size: number): () => Promise<void> | null {
 /**
  * A list whose items graphql completes slice by slice: it waits for promises, and goes through all else in one go, during
  * which the server answers nobody.
+ * @param items each is worked out in its slice
  */
-export function inSlices<T>(items: readonly T[]): (T | Promise<T>)[] {
+export function inSlices<T>(items: readonly (() => T)[]): (T | Promise<T>)[] {
   const nextSlice = createSlices(SLICE_ITEMS);
-  return items.map((item) => nextSlice()?.then(() => item) ?? item);
+  return items.map((item) => nextSlice()?.then(item) ?? item());
 }
 
-/** Has the fields of a query resolved slice by slice. The schema is changed in place. */
-export function resolveQueriesInSlices(schema: GraphQLSchema): void {
+/** Has what the fields of a query return completed slice by slice. The schema is changed in place. */
+export function completeQueriesInSlices(schema: GraphQLSchema): void {
   const slices = new WeakMap<object, () => Promise<void> | null>();
   for (const field of Object.values(schema.getQueryType()?.getFields() ?? {})) {
     const resolve = field.resolve ?? defaultFieldResolver;
-    field.resolve = (source, args, context: object, info) => {
+    field.resolve = async (source, args, context: object, info) => {
+      const value = await resolve(source, args, context, info);
       const nextSlice = slices.get(context) ?? createSlices(SLICE_FIELDS);
       slices.set(context, nextSlice);
-      const resolveNow = () => resolve(source, args, context, info);
-      return nextSlice()?.then(resolveNow) ?? resolveNow();
+      await nextSlice();
+      return value;
     };
   }
 }

@@ -69,9 +69,10 @@ export interface Usage {
   /**
    * Oldest first; hours and days without a call are there too, the future is not. Hours and days that the range
    * touches are whole; a month has those days of it that the range touches, so that months and days add up alike.
+   * @returns each is worked out when it is called: there may be thousands
    * @throws BAD_USER_INPUT for an empty range, or one of more than 400 days; RESPONSE_TOO_LARGE
    */
-  history(tenantId: string, query: HistoryQuery, reading: HistoryReading): Promise<UsageReading[]>;
+  history(tenantId: string, query: HistoryQuery, reading: HistoryReading): Promise<(() => UsageReading)[]>;
 }
 
 /** What is wanted of a history, and what it may take. */
@@ -277,13 +278,21 @@ export function createUsage(deps: {
           return days
             .flatMap(({ day, doc }) => hoursOfDay(day).map((fromMs) => ({ fromMs, doc })))
             .filter(({ fromMs }) => fromMs + HOUR_MS > from.getTime() && fromMs < untilMs)
-            .map(({ fromMs, doc }) => readHour(doc, fromMs, terms));
+            .map(
+              ({ fromMs, doc }) =>
+                () =>
+                  readHour(doc, fromMs, terms),
+            );
         }
         case UsageGranularity.DAY:
-          return days.map(({ day, doc }) => readDay(doc, day, terms));
+          return days.map(
+            ({ day, doc }) =>
+              () =>
+                readDay(doc, day, terms),
+          );
         case UsageGranularity.MONTH:
           return [...groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
-            (month) => readMonth(month, terms),
+            (month) => () => readMonth(month, terms),
           );
       }
     },
