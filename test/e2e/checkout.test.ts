@@ -16,7 +16,7 @@ import {
   tierOfNextCall,
 } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
-import { startTestServer, type TestServer } from '../support/server.js';
+import { type GraphQLAnswer, startTestServer, type TestServer } from '../support/server.js';
 
 const READ = '{ memories { pageInfo { hasNextPage } } }';
 const CANCEL_NOW = `mutation { cancelSubscription(input: { atPeriodEnd: false }) { ${SUBSCRIPTION} } }`;
@@ -125,10 +125,14 @@ describe('a checkout', () => {
 
   it('is one session of one customer, also for twenty who ask at the same time', async () => {
     const { id, key } = await server.createTenant();
-    const started = await Promise.all(
-      Array.from({ length: 20 }, () => beginCheckout(server, key, { customerEmail: 'ann@example.com' })),
-    );
-    expect(new Set(started.map(({ id: sessionId }) => sessionId)).size).toBe(1);
+    const begin = async (): Promise<GraphQLAnswer> => {
+      const answer = await askCheckout(server, key, { customerEmail: 'ann@example.com' });
+      // Five run at once; on a busy machine not all of the others have their turn within a second.
+      return answer.status === 429 ? begin() : answer;
+    };
+    const started = await Promise.all(Array.from({ length: 20 }, begin));
+    expect(started.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(new Set(started.map(({ data }) => data.createCheckoutSession.id)).size).toBe(1);
     const { data } = await stripeOf(server).customers.list({ email: 'ann@example.com' });
     expect(data.map(({ metadata }) => metadata.tenant_id)).toEqual([id]);
     expect(await openSessionsOf(id)).toHaveLength(1);
