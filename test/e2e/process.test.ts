@@ -1,7 +1,7 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { makeDataDirectory } from '../support/dataDirectory.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
 
 let dataDir: string;
@@ -9,7 +9,7 @@ let running: ServerProcess | null = null;
 
 beforeAll(async () => {
   await buildServer();
-  dataDir = await mkdtemp(join(tmpdir(), 'continuum-process-'));
+  dataDir = await makeDataDirectory('continuum-process-');
 });
 afterAll(async () => {
   await running?.end('SIGTERM').catch(() => undefined);
@@ -60,7 +60,7 @@ it('a server that is killed with -9 and started again knows all that it had ackn
   expect(body.data.memories.edges).toHaveLength(1);
   expect(headers.get('x-tier')).toBe('pro');
   expect(headers.get('x-ratelimit-remaining-day')).toBe(String(10_000 - 4));
-});
+}, 60_000);
 
 it('a server that is asked to stop ends with 0, MongoDB with it, and leaves no secret in what it logged', async () => {
   const server = running ?? (await start());
