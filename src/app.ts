@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
@@ -271,8 +272,10 @@ export async function startApp(
         const { body, query } = request as { body: Asked | null; query: Asked };
         const text = body?.query ?? query.query;
         if (typeof text !== 'string') return;
-        if (largeRequests.isLarge(text)) await largeRequests.waitForDocument(request);
+        const isLarge = largeRequests.isLarge(text);
+        if (isLarge) await largeRequests.waitForDocument(request);
         checkDocument(text);
+        if (isLarge) await nextTurn();
       },
       handler: fastifyApolloHandler(served, {
         context: async (request) =>

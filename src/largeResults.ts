@@ -3,9 +3,9 @@ import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
 import { sizeOfJson } from './services/limits/jsonSize.js';
 
 /** Items of a list that are completed before the event loop gets a turn: at most some milliseconds. */
-const SLICE_ITEMS = 100;
+const SLICE_ITEMS = 50;
 /** Fields of a query that are completed before it gets one. */
-const SLICE_FIELDS = 10;
+const SLICE_FIELDS = 5;
 
 /** @returns tells each in order what it has to wait for; null: nothing */
 function createSlices(size: number): () => Promise<void> | null {
@@ -45,7 +45,7 @@ export function completeQueriesInSlices(schema: GraphQLSchema): void {
 }
 
 /** What is written before the event loop gets a turn. */
-const SLICE_BYTES = 131_072;
+const SLICE_BYTES = 65_536;
 /** By the data of results. */
 const written = new WeakMap<object, string>();
 

@@ -29,7 +29,7 @@ export interface EnforcedContext extends BoundedContext {
   readonly apiKey: string | null;
   readonly address: string;
   /** To be called when the document is parsed and valid. */
-  documentRead(): void;
+  documentRead(): Promise<void> | undefined;
   /** Calls it when the response is handed over to be sent, also if its client has gone. */
   whenOver(then: () => void): void;
   principal: Principal | null;
@@ -90,7 +90,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
     const { contextValue: context, document, operation } = request;
-    context.documentRead();
+    await context.documentRead();
     context.budget.isMutation = operation?.operation === OperationTypeNode.MUTATION;
     if (context.apiKey !== null)
       context.principal = await authenticator.authenticate(context.apiKey, context.address);

@@ -40,7 +40,7 @@ export type OperationCosts = ReadonlyMap<string, FieldCost>;
 export type WorkExtension = Partial<Pick<FieldCost, 'weightOf' | 'itemsOf' | 'sizedOf' | 'maxItems'>>;
 
 /** It is resolved in one go, during which the server answers nobody. */
-const INTROSPECTION_WEIGHT = 5;
+const INTROSPECTION_WEIGHT = 7;
 const PLAIN: FieldCost = {
   weight: 1,
   weightOf: null,

@@ -22,7 +22,7 @@ export interface Context {
   /** Of the client, as far as it can be believed; clients are counted by `clientNetwork` of it. */
   readonly address: string;
   /** To be called when the document is parsed and valid. */
-  documentRead(): void;
+  documentRead(): Promise<void> | undefined;
   /** Calls it when the response is handed over to be sent, also if its client has gone; at once, if that has happened. */
   whenOver(then: () => void): void;
   /** Set before anything runs. */
@@ -38,7 +38,7 @@ export function createContext(
     headers: IncomingHttpHeaders;
     address: string;
     maxResponseBytes: number;
-    documentRead: () => void;
+    documentRead: () => Promise<void> | undefined;
     whenOver(then: () => void): void;
   },
 ): Context {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { type BillingError, badInput } from '../errors.js';
+import { MAX_JSON_DEPTH } from '../inputValues.js';
 import type { LargeRequests } from './largeRequests.js';
 
 /**
@@ -12,12 +13,33 @@ export function takeJson(app: FastifyInstance, largeRequests: LargeRequests, emp
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return empty === 'null' ? done(null, null) : done(badInput('body', 'is empty'));
-    // It answers before it returns.
-    const parse = () =>
-      parser(request, body, (error, value) => (error ? done(whyRejected(body)) : done(null, value)));
-    if (largeRequests.isLarge(body)) largeRequests.parseBody(request, parse).catch(done);
-    else parse();
+    const parse = (then: (error: BillingError | null, value: unknown) => void) =>
+      parser(request, body, (error, value) => then(error ? whyRejected(body) : null, value));
+    if (!largeRequests.isLarge(body)) return parse(done);
+    const parseBody = () =>
+      new Promise((resolve, reject) => {
+        if (isNestedTooDeeply(body)) reject(badInput('body', 'is nested too deeply'));
+        else parse((error, value) => (error ? reject(error) : resolve(value)));
+      });
+    largeRequests.parseBody(request, parseBody).then((value) => done(null, value), done);
   });
+}
+
+/** Of a whole body, around values that may be nested to `MAX_JSON_DEPTH`. */
+const MAX_DEPTH = 2 * MAX_JSON_DEPTH;
+
+/** A million brackets take 50 ms to parse, and a millisecond to count. */
+function isNestedTooDeeply(json: string): boolean {
+  let depth = 0;
+  let isText = false;
+  for (const [mark] of json.matchAll(/["[\]{}]|\\./g)) {
+    if (mark === '"') isText = !isText;
+    else if (isText) continue;
+    else if (mark === '[' || mark === '{') depth++;
+    else if (mark === ']' || mark === '}') depth--;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
 }
 
 /** Fastify's parser does not say whether it was the syntax or the key, which may be written with escapes. */

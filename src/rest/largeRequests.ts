@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { createGate } from '../services/gate.js';
 
@@ -6,7 +7,7 @@ declare module 'fastify' {
     /** Ends what its body takes of the memory for bodies that arrive. */
     bodyRead: () => void;
     /** Ends its turn to have its document parsed and validated. */
-    documentRead: () => void;
+    documentRead: () => Promise<void> | undefined;
   }
 }
 
@@ -23,10 +24,10 @@ const MAX_PAUSE_MS = 100;
 /** Bounds the memory that large requests take while they arrive, and the time that parsing them takes from others. */
 export interface LargeRequests {
   /**
-   * Parses a body when it is its turn.
+   * Parses a body when it is its turn. What comes after it, comes in another turn of the event loop.
    * @throws SERVICE_UNAVAILABLE when it has to wait for too long, and what `parse` throws
    */
-  parseBody<T>(request: FastifyRequest, parse: () => T): Promise<T>;
+  parseBody<T>(request: FastifyRequest, parse: () => Promise<T>): Promise<T>;
   /**
    * Waits until it is the document's turn, which ends when `request.documentRead` is called or the request is answered.
    * @throws SERVICE_UNAVAILABLE
@@ -82,13 +83,20 @@ export function boundLargeRequests(
 
   return {
     isLarge: ({ length }) => length > SMALL_BYTES,
-    parseBody: (request, parse) => parsing.run(clientOf(request), 1, async () => parse()),
+    async parseBody(request, parse) {
+      const body = await parsing.run(clientOf(request), 1, parse);
+      await nextTurn();
+      return body;
+    },
     async waitForDocument(request) {
       const end = await parsing.enter(clientOf(request), 1);
-      request.documentRead = end;
+      request.documentRead = () => {
+        end();
+        return nextTurn();
+      };
       request.tracked.whenOver(end);
     },
   };
 }
 
-const nothing = () => {};
+const nothing = () => undefined;

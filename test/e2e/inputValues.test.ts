@@ -509,6 +509,23 @@ describe('a body that is too large, or of another type, has a code of its own', 
     ['/graphql', {}],
     ['/subgraph', secret],
     ['/v1/billing/report-usage', {}],
+  ])(
+    '%s: a body nested more deeply than any value may be is rejected before it is parsed',
+    async (path, headers) => {
+      const { status, text } = await post(path, `{"query": "\\"]}", "variables": ${'['.repeat(1_000_000)}`, {
+        'content-type': 'application/json',
+        'x-api-key': tenant.key,
+        ...headers,
+      });
+      expect(status).toBe(400);
+      expect(text).toContain('nested too deeply');
+    },
+  );
+
+  it.each([
+    ['/graphql', {}],
+    ['/subgraph', secret],
+    ['/v1/billing/report-usage', {}],
   ])('%s: 415 UNSUPPORTED_MEDIA_TYPE', async (path, headers) => {
     for (const type of ['text/plain', 'application/xml', 'multipart/form-data; boundary=x']) {
       const { status, text } = await post(path, '{"quantity": 1}', {

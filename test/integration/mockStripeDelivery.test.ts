@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { clientOf, type Harness, openHarness, subscribe } from '../unit/stripe/mock/harness.js';
+import {
+  CHECKOUT,
+  clientOf,
+  DAY_S,
+  type Harness,
+  openHarness,
+  subscribe,
+} from '../unit/stripe/mock/harness.js';
 
 let harness: Harness;
 beforeEach(async () => {
@@ -39,6 +46,23 @@ describe('an event', () => {
       pending_webhooks: 0,
     });
     expect(endpoint.received).toHaveLength(1);
+  });
+
+  it('is kept for 30 days, as are the sessions of pages', async () => {
+    const { stripe, mock } = harness;
+    const session = await stripe.checkout.sessions.create(CHECKOUT as never);
+    const customer = await stripe.customers.create({});
+    await mock.delivered();
+    const types = async () => (await stripe.events.list()).data.map(({ type }) => type);
+    await mock.advanceClock(29 * DAY_S);
+    expect(await types()).toContain('customer.created');
+    await mock.delivered();
+    await mock.advanceClock(2 * DAY_S);
+    expect(await types()).not.toContain('customer.created');
+    await expect(stripe.checkout.sessions.retrieve(session.id)).rejects.toMatchObject({
+      code: 'resource_missing',
+    });
+    expect((await stripe.customers.retrieve(customer.id)).id).toBe(customer.id);
   });
 
   it('of a change that failed does not exist', async () => {

@@ -109,7 +109,7 @@ export function createMemories(deps: {
     first: number,
     reading: MemoryReading,
   ): Promise<MemoryMatch[]> {
-    const found = await reads.find(reading, first, (projection) =>
+    const found = await reads.find(tenantId, reading, first, (projection) =>
       models.memories
         .find({ tenantId, $text: { $search: text } }, { ...projection, score: { $meta: 'textScore' } })
         .sort({ score: { $meta: 'textScore' } })
@@ -162,7 +162,7 @@ export function createMemories(deps: {
       const from: string = after;
       after = await scanGate.run(tenantId, 1, () => compareBatch(from));
     }
-    const found = await reads.find(reading, best.length, (projection) =>
+    const found = await reads.find(tenantId, reading, best.length, (projection) =>
       models.memories.find({ _id: { $in: best.map(({ id }) => id) } }, projection).lean<ReadMemory[]>(),
     );
     const all = await reads.complete(found, reading);
@@ -201,7 +201,7 @@ export function createMemories(deps: {
     find: (tenantId, id, reading) => reads.one(keyOf(tenantId, id), reading),
 
     async page(tenantId, { first, after }, reading) {
-      const found = await reads.find(reading, first + 1, (projection) =>
+      const found = await reads.find(tenantId, reading, first + 1, (projection) =>
         models.memories
           .find({ _id: { $gt: keyOf(tenantId, after ?? ''), $lt: `${tenantId};` } }, projection)
           .sort({ _id: 1 })

@@ -5,6 +5,10 @@ import type { Store } from './storage/store.js';
 
 /** The most that one call makes happen; the clock then stops where it is, and the next call goes on from there. */
 const MAX_STEPS = 2_000;
+const DAY_S = 86_400;
+/** As long as Stripe keeps events. What is only there for a page goes with them. */
+const LIFE_S = 30 * DAY_S;
+const TEMPORARY = ['checkout.session', 'billing_portal.session'];
 
 export interface Timeline {
   /**
@@ -45,13 +49,27 @@ export function createTimeline(deps: {
     return true;
   }
 
+  let cleanedAtS = 0;
+
+  /** Once a day of the mock's clock. */
+  async function cleanUp(nowS: number): Promise<void> {
+    if (nowS - cleanedAtS < DAY_S) return;
+    cleanedAtS = nowS;
+    const old = { created: { $lt: nowS - LIFE_S } };
+    await store.collections.events.deleteMany({ ...old, 'delivery.state': { $ne: 'pending' } });
+    await objects.deleteMany({ ...old, object: { $in: TEMPORARY } });
+  }
+
   return {
     async catchUp() {
       const { offsetMs, targetOffsetMs } = await clock.state();
       const goalMs = Math.max(offsetMs, targetOffsetMs);
       let steps = 0;
       while (steps < MAX_STEPS && (await step(clock.atS(goalMs)))) steps += 1;
-      if (steps < MAX_STEPS) await clock.settle(goalMs);
+      if (steps < MAX_STEPS) {
+        await clock.settle(goalMs);
+        await cleanUp(clock.atS(goalMs));
+      }
       return steps;
     },
   };
