@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
 import { type BillingError, badInput } from '../errors.js';
-import { MAX_JSON_DEPTH } from '../inputValues.js';
 import type { LargeRequests } from './largeRequests.js';
 
 /**
@@ -25,8 +24,8 @@ export function takeJson(app: FastifyInstance, largeRequests: LargeRequests, emp
   });
 }
 
-/** Of a whole body, around values that may be nested to `MAX_JSON_DEPTH`. */
-const MAX_DEPTH = 2 * MAX_JSON_DEPTH;
+/** More than any value may have; what is nested less deeply gets the error that names its argument. */
+const MAX_DEPTH = 10_000;
 
 /** A million brackets take 50 ms to parse, and a millisecond to count. */
 function isNestedTooDeeply(json: string): boolean {

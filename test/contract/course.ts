@@ -166,15 +166,17 @@ async function tierChanges(course: Course): Promise<void> {
   await step('mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }');
 }
 
-/** One that begins, and one that a subscription of the tenant's own goes over to. */
+/** One that begins, one that cannot, and one that a subscription of the tenant's own goes over to. */
 async function contracts(course: Course): Promise<void> {
-  const begin = ({ id }: TestTenant, more: string) =>
-    ask(
-      course,
-      `mutation { createEnterpriseSubscription(
-        input: { tenantId: "${id}", monthlyPriceCents: 100000, termMonths: 12 ${more} }) { status } }`,
-    );
+  const mutation = ({ id }: TestTenant, more: string) => `mutation { createEnterpriseSubscription(
+    input: { tenantId: "${id}", monthlyPriceCents: 100000, termMonths: 12 ${more} }) { status } }`;
+  const begin = (tenant: TestTenant, more: string) => ask(course, mutation(tenant, more));
   await begin(await course.server.createTenant(), 'daysUntilDue: 30');
+  // Without a card it cannot be charged.
+  const { errors } = await course.server.gql(
+    mutation(await course.server.createTenant(), 'daysUntilDue: null'),
+  );
+  expect(errors[0]?.extensions.argument).toBe('input.daysUntilDue');
   const buyer = await subscriber(course, 'PRO');
   await begin(buyer, 'daysUntilDue: null');
   await ask(

@@ -111,9 +111,10 @@ describe('the portal', () => {
 
   it('takes another card: a payment that failed is made good', async () => {
     const { id, key } = await subscriber();
-    const { localUrl } = await openPortal(key);
-    await pressAt(localUrl, 'card', { card: 'pm_card_chargeCustomerFail' });
+    await pressAt((await openPortal(key)).localUrl, 'card', { card: 'pm_card_chargeCustomerFail' });
     await advance(server, 31 * DAY_S);
+    clock.advance(60_000);
+    const { localUrl } = await openPortal(key);
     expect((await subscriptionOf(server, key)).status).toBe('PAST_DUE');
     expect((await pressAt(localUrl, 'pay')).status).toBe(402);
     await pressAt(localUrl, 'card', { card: 'pm_card_mastercard' });

@@ -240,7 +240,10 @@ describe('an attempt that stalls for longer than its lease', () => {
     letOn();
     expect((await first).errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
     const memories = sendOf() === store ? 1 : 0;
-    expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories } });
+    // A response that tells of a failure does not wait until its calls are returned.
+    await vi.waitFor(async () =>
+      expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories } }),
+    );
     expect((await sendOf()(request)).data).toEqual(second.data);
   });
 });

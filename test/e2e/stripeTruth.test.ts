@@ -136,7 +136,7 @@ describe('a price outside the catalogue', () => {
       tier: { name: 'FREE' },
     });
     const { data } = await server.gql(
-      '{ webhookEvents(first: 20) { edges { node { type status reason } } } }',
+      '{ webhookEvents(first: 100) { edges { node { type status reason } } } }',
     );
     const nodes = data.webhookEvents.edges.map(({ node }: { node: object }) => node);
     expect(nodes).toContainEqual({
