@@ -67,7 +67,7 @@ export interface App {
 const MAX_WAITING_OPERATIONS = 500;
 const MAX_OPERATION_WAIT_MS = 10_000;
 /** After one that kept the event loop busy. */
-const MAX_OPERATION_PAUSE_MS = 100;
+const MAX_OPERATION_PAUSE_MS = 200;
 
 /** What GraphQL's parameters say. */
 interface Asked {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
 import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import type { Logger } from 'pino';
@@ -42,6 +43,8 @@ export interface EnforcedContext extends BoundedContext {
 
 /** Units of work: a larger operation waits until the others leave room for it, unless it is for paying. */
 const LARGE_COST = 5_000;
+/** Characters. */
+const LARGE_DOCUMENT = 4_096;
 /** Operations that wait for their decision: past it the database is too slow, and callers are better told so. */
 const MAX_DECIDING = 5_000;
 
@@ -202,6 +205,10 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   return {
     async requestDidStart() {
       return {
+        // To parse a large document takes as long as to validate it: others get a turn in between.
+        async validationDidStart({ source }) {
+          if (source.length > LARGE_DOCUMENT) await nextTurn();
+        },
         didResolveOperation: decide,
         async willSendResponse(request) {
           await end(request);

@@ -19,7 +19,7 @@ const MAX_RECEIVING_BYTES = 96 * 1_048_576;
 const MAX_RECEIVING_BYTES_EACH = 24 * 1_048_576;
 const MAX_WAITING_EACH = 200;
 const MAX_WAIT_MS = 10_000;
-const MAX_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 200;
 
 /** Bounds the memory that large requests take while they arrive, and the time that parsing them takes from others. */
 export interface LargeRequests {

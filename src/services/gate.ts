@@ -26,8 +26,8 @@ export interface GateOptions {
   /** Default: any time. */
   maxWaitMs?: number;
   /**
-   * For work that keeps the event loop busy: after it all gates of this kind stay closed for as long, but no longer than
-   * this, and the loop is left to others. Default: what waits begins at once.
+   * For work that keeps the event loop busy: after it all gates of this kind stay closed for twice as long, but no longer
+   * than this, and the loop is left to others. Default: what waits begins at once.
    */
   maxPauseMs?: number;
   /** Of the error. */
@@ -104,7 +104,7 @@ export function createGate({
       else heldBy.delete(caller);
       if (before) {
         const busyMs = performance.eventLoopUtilization(before).active;
-        pauseFor(busyMs > SHORT_MS ? Math.min(busyMs, maxPauseMs) : 0);
+        pauseFor(busyMs > SHORT_MS ? Math.min(2 * busyMs, maxPauseMs) : 0);
       }
       beginNext();
     };

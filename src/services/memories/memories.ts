@@ -65,7 +65,7 @@ const SCAN_BYTES = 1_048_576;
 const MAX_SCAN_BATCH = 500;
 /** Batches under way at once: while one is read, another one is compared. */
 const SCANS_AT_ONCE = 2;
-const MAX_SCAN_PAUSE_MS = 50;
+const MAX_SCAN_PAUSE_MS = 100;
 const DUPLICATE_KEY = 11_000;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
