@@ -13,6 +13,7 @@ that is a 5xx, has an undocumented error, or is too large. It changes data: neve
   npm run fuzz -- --key KEY --seed 12345               repeats a run; every run prints its seed
   npm run fuzz -- --help                               this text
 
+KEY is what the server has as ADMIN_API_KEY: a key that it stores may be revoked by the run itself.
 The server must be in mock mode. --any-host allows a server on another machine.
 Exit code: 0 when nothing was found.
 `;
