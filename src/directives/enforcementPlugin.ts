@@ -4,7 +4,7 @@ import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } f
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.js';
 import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
-import type { Gate } from '../services/gate.js';
+import { type Gate, SMALL_TEXT } from '../services/gate.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
 import type { Authenticator } from '../services/identity/authenticator.js';
 import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
@@ -43,8 +43,6 @@ export interface EnforcedContext extends BoundedContext {
 
 /** Units of work: a larger operation waits until the others leave room for it, unless it is for paying. */
 const LARGE_COST = 5_000;
-/** Characters. */
-const LARGE_DOCUMENT = 4_096;
 /** Operations that wait for their decision: past it the database is too slow, and callers are better told so. */
 const MAX_DECIDING = 5_000;
 
@@ -207,7 +205,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       return {
         // To parse a large document takes as long as to validate it: others get a turn in between.
         async validationDidStart({ source }) {
-          if (source.length > LARGE_DOCUMENT) await nextTurn();
+          if (source.length > SMALL_TEXT) await nextTurn();
         },
         didResolveOperation: decide,
         async willSendResponse(request) {

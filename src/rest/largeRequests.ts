@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { createGate } from '../services/gate.js';
+import { createGate, SMALL_TEXT } from '../services/gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -11,8 +11,6 @@ declare module 'fastify' {
   }
 }
 
-/** Smaller requests are neither counted nor do they wait: the buffers of their connection hold as much. */
-const SMALL_BYTES = 4_096;
 /** In memory at once, from their first byte until they are parsed. */
 const MAX_RECEIVING_BYTES = 96 * 1_048_576;
 /** Of one client: others can send while it sends slowly, or nothing more. */
@@ -68,7 +66,8 @@ export function boundLargeRequests(
 
   app.addHook('onRequest', (request, _reply, done) => {
     const bytes = bodyBytes(request);
-    if (!(bytes > SMALL_BYTES)) return done();
+    // Smaller ones need not be counted: the buffers of their connection hold as much.
+    if (!(bytes > SMALL_TEXT)) return done();
     receiving.enter(clientOf(request), bytes).then((end) => {
       request.bodyRead = end;
       request.tracked.whenOver(end);
@@ -82,7 +81,7 @@ export function boundLargeRequests(
   });
 
   return {
-    isLarge: ({ length }) => length > SMALL_BYTES,
+    isLarge: ({ length }) => length > SMALL_TEXT,
     async parseBody(request, parse) {
       const body = await parsing.run(clientOf(request), 1, parse);
       await nextTurn();

@@ -83,6 +83,7 @@ export function trackRequests(
   const isRejected = (request: FastifyRequest) =>
     state === 'rejecting' && !request.routeOptions.url?.startsWith('/health/');
 
+  // Fastify wants the property to be there from the start; the first hook sets it before anyone reads it.
   app.decorateRequest('tracked', null as unknown as TrackedRequest);
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -18,7 +18,7 @@ interface Unread {
   bytes: number;
 }
 
-/** What Node keeps of a request and its response, besides their bodies. */
+/** The memory that Node holds for a request and its response, without their bodies. */
 const OVERHEAD_BYTES = 4_096;
 /** Of the bound: so much is left after clients were cut, so that not every further response needs a look at all. */
 const LEFT_AFTER_CUT = 0.75;

@@ -34,6 +34,9 @@ export interface GateOptions {
   busyMessage?: string;
 }
 
+/** Bytes of a body, or characters of a text: to parse less takes no longer than any other step of a request. */
+export const SMALL_TEXT = 4_096;
+
 /** After work that kept the event loop busy for no longer, one turn of it is enough for others. */
 const SHORT_MS = 10;
 

@@ -93,6 +93,7 @@ async function openLane(CATALOG_FILE: string): Promise<Lane> {
 
 beforeAll(async () => {
   // The SDK waits half a second and more before each of its tries.
+  // The types do not have this method; the SDK has no setting for the wait between its attempts.
   vi.spyOn(Stripe.prototype as unknown as Delays, 'getInitialNetworkRetryDelay').mockReturnValue(0.001);
   harness = await openHarness({ prices: [], webhookUrl: () => undefined });
   const setting = await openStripeBridge(harness.mock.fetch);

@@ -240,7 +240,7 @@ describe('an attempt that stalls for longer than its lease', () => {
     letOn();
     expect((await first).errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
     const memories = sendOf() === store ? 1 : 0;
-    // A response that tells of a failure does not wait until its calls are returned.
+    // The calls of a failed request are returned after its response.
     await vi.waitFor(async () =>
       expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories } }),
     );

@@ -1,4 +1,4 @@
-/** A key that Stripe lets do everything but one thing: whoever has to change the key learns what it lacks. */
+/** A Stripe key that lacks one permission: the error tells the operator which one to add. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeFailure } from '../../src/services/stripe/failureText.js';

@@ -9,7 +9,7 @@ const ENOUGH_BYTES = 2 ** 30;
 /**
  * Makes a directory for a MongoDB of the tests: in memory where that has room, so that no commit waits for a disk. What a
  * process has written there outlives its kill -9, as on a disk; no test cuts the power.
- * @returns its path; whoever asked removes it
+ * @returns its path; the caller removes it
  */
 export async function makeDataDirectory(prefix: string): Promise<string> {
   const free = await statfs(MEMORY_DIRECTORY).catch(() => null);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createGate, type Gate } from '../../src/services/gate.js';
 
-/** Begins work that ends when it is told to. */
+/** Work that the test itself begins and ends. */
 function workOf(gate: Gate) {
   const begun: string[] = [];
   const ends = new Map<string, () => void>();

@@ -37,7 +37,7 @@ export interface HeldSubscriptions {
   /**
    * Asks Stripe about what a tenant has there. What it rejects is asked once more, when Stripe's state is fetched and
    * written: the customer, or the subscription, may be gone.
-   * @param ask reads anew what is stored
+   * @param ask may run twice, so it reads what is stored each time
    */
   ask<T>(tenantId: string, ask: () => Promise<T>): Promise<T>;
 }
