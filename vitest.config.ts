@@ -3,10 +3,21 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: {
     // type-graphql and the tests must load one copy of graphql.
-    alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }],
+    alias: [
+      { find: /^graphql$/, replacement: 'graphql/index.js' },
+      // The packages as they are written, not as they were built last.
+      {
+        find: /^@continuum-billing\/([a-z-]+)$/,
+        replacement: `${import.meta.dirname}/packages/$1/src/index.ts`,
+      },
+      {
+        find: /^@continuum-billing\/([a-z-]+)\/core$/,
+        replacement: `${import.meta.dirname}/packages/$1/src/core.ts`,
+      },
+    ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
     globalSetup: ['test/support/globalSetup.ts'],
     // By default one core stays idle. Tests wait for MongoDB and for processes more than they compute.
     maxWorkers: '100%',

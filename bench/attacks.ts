@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { encodeEndpoint, generateKey } from '@continuum-billing/limits/core';
 import { getIntrospectionQuery } from 'graphql';
 import type { Models } from '../src/models/models.js';
-import { encodeEndpoint } from '../src/services/admission/endpointName.js';
-import { generateKey } from '../src/services/identity/keyFormat.js';
 import { packEmbedding } from '../src/services/memories/embedding.js';
 import type { LoadRequest } from './load/load.js';
 import type { Progress } from './progress.js';

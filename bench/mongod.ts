@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findMongod, startMongod, withDatabase } from '@continuum-billing/embedded-mongod';
 import mongoose, { type Connection } from 'mongoose';
 import { pino } from 'pino';
-import { findMongod, startMongod, withDatabase } from '../scripts/mongod/index.js';
 import { connectDatabase } from '../src/database.js';
 import { createCollections, createModels, type Models } from '../src/models/models.js';
 

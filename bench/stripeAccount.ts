@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { createMockStripe } from '@continuum-billing/mock-stripe';
 import { pino } from 'pino';
 import Stripe from 'stripe';
 import type { Models } from '../src/models/models.js';
-import { createMockStripe } from '../src/services/stripe/mock/index.js';
-import { endpointOf } from '../src/services/stripe/requestRate.js';
+import { endpointOf } from '../src/services/billing/stripe/requestRate.js';
 import { openStripeBridge } from '../test/support/stripeBridge.js';
 import type { LoadRequest } from './load/load.js';
 import type { Progress } from './progress.js';

@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
+import { runningMongod, startEmbeddedMongod } from '@continuum-billing/embedded-mongod';
 import { pino } from 'pino';
-import { startAgreedClock } from '../src/agreedClock.js';
+import { startAgreedClock } from '../src/common/agreedClock.js';
 import { ConfigError, readConfig } from '../src/config.js';
 import { connectDatabase } from '../src/database.js';
 import { createCollections, createModels } from '../src/models/models.js';
+import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
+import { describeFailure } from '../src/services/billing/stripe/failureText.js';
 import { createServices } from '../src/services/createServices.js';
-import { describeFailure } from '../src/services/stripe/failureText.js';
-import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/stripe/reconcile.js';
-import { runningMongod, startEmbeddedMongod } from './mongod/index.js';
 
 const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and mends what differs.
 

@@ -3,6 +3,7 @@ import type { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
+import { badInput, readRules, readWorkWeights } from '@continuum-billing/limits/core';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -14,20 +15,17 @@ import fastify, {
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
-import { type AgreedClock, startAgreedClock } from './agreedClock.js';
-import { createApollo, MAX_TOKENS } from './apollo.js';
-import type { Clock } from './clock.js';
+import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
+import type { Clock } from './common/clock.js';
+import { believedAddress, clientNetwork } from './common/network.js';
 import type { Config } from './config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';
-import { readOperationCosts } from './directives/operationCost.js';
+import { completeQueriesInSlices } from './directives/largeResults.js';
 import { boundResponses } from './directives/responseBounds.js';
-import { readRules } from './directives/rules.js';
-import { badInput } from './errors.js';
-import { completeQueriesInSlices } from './largeResults.js';
+import { createApollo, MAX_TOKENS } from './graphql/apolloServer.js';
 import { createCollections, createModels, type Models } from './models/models.js';
-import { believedAddress, clientNetwork } from './network.js';
 import { type Context, createContext } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
@@ -49,10 +47,10 @@ import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
+import { apiKeyOf } from './services/accounts/caller.js';
+import { createGatewayCheck } from './services/accounts/gatewaySecret.js';
 import { createServices, type RunningServices } from './services/createServices.js';
-import { createGate } from './services/gate.js';
-import { apiKeyOf } from './services/identity/caller.js';
-import { createGatewayCheck } from './services/identity/gatewaySecret.js';
+import { createGate } from './services/infrastructure/gate.js';
 
 /** A server that can be started and stopped. */
 export interface App {
@@ -170,7 +168,7 @@ export async function startApp(
       config.sandbox
         ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
         : ApolloServerPluginLandingPageDisabled(),
-      enforcementPlugin({ schema, rules, costs: readOperationCosts(schema), ...guards }),
+      enforcementPlugin({ schema, rules, costs: readWorkWeights(schema), ...guards }),
     ],
   });
   const { gatewaySecrets } = config.subgraph;

@@ -1,5 +1,5 @@
+import { startEmbeddedMongod } from '@continuum-billing/embedded-mongod';
 import { pino } from 'pino';
-import { startEmbeddedMongod } from '../scripts/mongod/index.js';
 import { type App, startApp } from './app.js';
 import { ConfigError, readConfig } from './config.js';
 import { giveBackStartUpMemory } from './startUpMemory.js';

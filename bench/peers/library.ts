@@ -1,5 +1,6 @@
 /** Apollo with our library, on the same MongoDB: it verifies the key, and counts the call on disk before the resolver. */
-import { apolloLimits, directLimits, enforceLimits } from '../../src/library/index.js';
+import { apolloLimits, enforceLimits } from '@continuum-billing/limits';
+import { directLimits } from '../../src/directLimits.js';
 import { serveMemories } from './memoryServer.js';
 
 await serveMemories(undefined, async (schema, { mongodbUri }) => {

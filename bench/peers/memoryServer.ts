@@ -2,21 +2,22 @@
  * What the peers have in common: Apollo's standalone server with the type and the resolver of the metered operation,
  * as ours has them. It authenticates nobody, and takes the tenant from a header.
  */
+
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
+import { limitDirectivesSdl } from '@continuum-billing/limits';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import { buildSchema, type GraphQLResolveInfo, type GraphQLScalarType, type GraphQLSchema } from 'graphql';
 import type { Connection } from 'mongoose';
 import { pino } from 'pino';
 import { connectDatabase } from '../../src/database.js';
-import { limitDirectivesSdl } from '../../src/library/index.js';
 import { createModels } from '../../src/models/models.js';
-import { memoryView } from '../../src/resolvers/views.js';
+import { memoryView } from '../../src/resolvers/mappers.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema/scalars.js';
+import { createStorage } from '../../src/services/limits/storage/storage.js';
 import { LARGE_FIELDS } from '../../src/services/memories/boundedReads.js';
 import { createMemories } from '../../src/services/memories/memories.js';
-import { createStorage } from '../../src/services/storage/storage.js';
 
 const TYPES = /* GraphQL */ `
   scalar BigInt

@@ -1,9 +1,9 @@
+import type { Charge } from '@continuum-billing/limits/core';
 import { getGraphQLRateLimiter } from 'graphql-rate-limit';
 import { pino } from 'pino';
 import { RateLimiterMongo } from 'rate-limiter-flexible';
 import type { Models } from '../../src/models/models.js';
-import type { Charge } from '../../src/services/admission/admission.js';
-import { createAdmission, type RunningAdmission } from '../../src/services/admission/createAdmission.js';
+import { createAdmission, type RunningAdmission } from '../../src/services/limits/calls/createAdmission.js';
 import type { Bench } from '../bench.js';
 import { quantile } from '../median.js';
 import { type Findings, ratioTarget, type Target } from '../report.js';

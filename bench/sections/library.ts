@@ -1,6 +1,6 @@
+import { enforceLimits, limitDirectivesSdl, remoteLimits } from '@continuum-billing/limits';
+import { ApiKeyScope, type Limits } from '@continuum-billing/limits/core';
 import { buildSchema } from 'graphql';
-import { enforceLimits, type Limits, limitDirectivesSdl, remoteLimits } from '../../src/library/index.js';
-import { ApiKeyScope } from '../../src/services/identity/principal.js';
 import type { Bench } from '../bench.js';
 import { APOLLO, FLEXIBLE, LIBRARY } from '../contenders.js';
 import { measuredAtPace } from '../load/pace.js';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Models } from '../../src/models/models.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
-import { createEventIntake, documentOf } from '../../src/services/stripe/eventIntake.js';
-import { readEvent } from '../../src/services/stripe/receivedEvent.js';
-import { createRefusals } from '../../src/services/stripe/refusals.js';
-import { REQUESTS_PER_SECOND } from '../../src/services/stripe/requestRate.js';
+import { createEventIntake, documentOf } from '../../src/services/billing/inbox/eventIntake.js';
+import { readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
+import { createRefusals } from '../../src/services/billing/inbox/rejections.js';
+import { REQUESTS_PER_SECOND } from '../../src/services/billing/stripe/requestRate.js';
 import type { Bench } from '../bench.js';
 import type { LoadRequest, LoadResult } from '../load/load.js';
 import { bareInserts, bareInsertsAtPace } from '../peers/bareInserts.js';

@@ -1,9 +1,9 @@
+import { encodeEndpoint } from '@continuum-billing/limits/core';
 import type { Model } from 'mongoose';
 import type { Models } from '../../src/models/models.js';
 import type { TenantDoc } from '../../src/models/tenant.js';
 import type { UsageDayDoc } from '../../src/models/usageDay.js';
-import { encodeEndpoint } from '../../src/services/admission/endpointName.js';
-import { dayOf, minuteOf, usageDayId } from '../../src/services/admission/windows.js';
+import { dayOf, minuteOf, usageDayId } from '../../src/services/limits/calls/windows.js';
 import type { Progress } from '../progress.js';
 import { BUSY_EVERY, tenantId } from './tenants.js';
 

@@ -1,7 +1,6 @@
+import { ALL_SCOPES, generateKey } from '@continuum-billing/limits/core';
 import type { Models } from '../../src/models/models.js';
-import { generateKey } from '../../src/services/identity/keyFormat.js';
-import { hashSecret, type SecretHash } from '../../src/services/identity/keyHash.js';
-import { ALL_SCOPES } from '../../src/services/identity/principal.js';
+import { hashSecret, type SecretHash } from '../../src/services/accounts/keyHash.js';
 import type { LoadRequest } from '../load/load.js';
 
 /** A tenant that makes calls: it has a key, a contract with limits of its own, and one stored memory. */

@@ -1,3 +1,11 @@
+import type { Access, ArgumentCheck } from '@continuum-billing/limits/core';
+import {
+  ApiKeyScope,
+  forbidden,
+  type OperationPlan,
+  type Rules,
+  unauthenticated,
+} from '@continuum-billing/limits/core';
 import {
   type DocumentNode,
   type GraphQLSchema,
@@ -8,24 +16,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { Extensions } from 'type-graphql';
-import { forbidden, unauthenticated } from '../errors.js';
-import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
-import type { OperationPlan } from './plan.js';
-import type { Rules } from './rules.js';
-
-/** Who may select a root field. */
-export type Access =
-  | { kind: 'public' }
-  | { kind: 'scope'; scope: ApiKeyScope }
-  | { kind: 'service' }
-  | { kind: 'operator' };
-
-/**
- * A check of arguments that the constraints of their classes cannot say, made before anything is charged or run.
- * @throws BAD_USER_INPUT
- */
-// biome-ignore lint/suspicious/noExplicitAny: each field's arguments have a type of their own
-export type ArgumentCheck = (args: any, nowMs: number) => void;
+import { type Principal } from '../services/accounts/principal.js';
 
 export const Checked = (check: ArgumentCheck) => Extensions({ check });
 

@@ -1,3 +1,4 @@
+import { bounded, type Rules } from '@continuum-billing/limits/core';
 import {
   coerceInputValue,
   type GraphQLInputType,
@@ -8,8 +9,6 @@ import {
   type OperationDefinitionNode,
   typeFromAST,
 } from 'graphql';
-import { bounded } from '../errors.js';
-import type { Rules } from './rules.js';
 
 /** Items of the lists in variables that do not fit their type: the item and the reason, by variable and index. */
 export type BadItems = ReadonlyMap<string, ReadonlyMap<number, BadItem>>;

@@ -1,8 +1,14 @@
+import {
+  BillingError,
+  badInput,
+  bounded,
+  ErrorCode,
+  serviceUnavailable,
+} from '@continuum-billing/limits/core';
 import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
 import { ArgumentValidationError } from 'type-graphql';
-import { BillingError, badInput, bounded, ErrorCode, serviceUnavailable } from '../errors.js';
-import { isDatabaseAway } from '../services/databaseErrors.js';
+import { isDatabaseAway } from '../services/infrastructure/databaseErrors.js';
 
 /** What was thrown at first: graphql and Apollo wrap errors, some of them twice. */
 function innermost(thrown: unknown): unknown {

@@ -1,28 +1,37 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
+import {
+  type Access,
+  ApiKeyScope,
+  type BillingError,
+  badInput,
+  coerceVariables,
+  type EntityRules,
+  type OperationPlan,
+  type Outcome,
+  operationCostOf,
+  operationTooExpensive,
+  outcomeOf,
+  planOperation,
+  type Rules,
+  serviceUnavailable,
+  type WorkWeights,
+} from '@continuum-billing/limits/core';
 import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.js';
-import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../errors.js';
-import { type Gate, SMALL_TEXT } from '../services/gate.js';
+import type { Clock } from '../common/clock.js';
+import type { Authenticator } from '../services/accounts/authenticator.js';
+import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
-import type { Authenticator } from '../services/identity/authenticator.js';
-import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
+import { type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
-import { type Grant, isRefusal, type Outcome, type TenantLimits } from '../services/limits/tenantLimits.js';
-import { type Access, accessOf, checkAccess, checkTenant } from './access.js';
+import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
+import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, setBadItemsAside } from './badItems.js';
 import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
-import { demandOf } from './demand.js';
-import type { EntityRules } from './entities.js';
 import { type Claims, claimKeys, releaseKeys, returnable, withClaims } from './keyedFields.js';
-import type { OperationCosts } from './operationCost.js';
-import { outcomeOf } from './operationOutcome.js';
-import { type OperationPlan, planOperation } from './plan.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
 import { statusOf } from './responseStatus.js';
-import type { Rules } from './rules.js';
-import { coerceVariables } from './variables.js';
 
 /** What the plugin needs of a request, and leaves in it for the resolvers. */
 export interface EnforcedContext extends BoundedContext {
@@ -47,7 +56,7 @@ const LARGE_COST = 5_000;
 const MAX_DECIDING = 5_000;
 
 /** One operation's way through the plugin. */
-interface Passage {
+interface AdmittedOperation {
   plan: OperationPlan;
   headers: ReadonlyMap<string, string>;
 }
@@ -56,7 +65,7 @@ interface Passage {
 export interface EnforcementPluginOptions {
   schema: GraphQLSchema;
   rules: Rules;
-  costs: OperationCosts;
+  costs: WorkWeights;
   /** What one operation may cost, in their units. */
   maxOperationCost: number;
   /** Of the operations that are large. */
@@ -86,7 +95,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
   const { authenticator, idempotencyKeys, validateArguments, clock, log, statusInBody } = deps;
-  const passages = new WeakMap<EnforcedContext, Passage>();
+  const admittedOperations = new WeakMap<EnforcedContext, AdmittedOperation>();
   let deciding = 0;
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
@@ -103,7 +112,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
     const variables = coerce(request, operation, given);
     const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
-    passages.set(context, { plan, headers: new Map() });
+    admittedOperations.set(context, { plan, headers: new Map() });
     checkAccess(plan.access, context.principal);
     checkTenant(plan, context.principal);
     checkWork(plan);
@@ -148,16 +157,16 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   }
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
-    const demand = demandOf(plan);
-    if (demand && context.principal?.kind === 'operator') {
-      const error = await limits.takeAsOperator(demand.fieldLimits);
+    const cost = operationCostOf(plan);
+    if (cost && context.principal?.kind === 'operator') {
+      const error = await limits.takeAsOperator(cost.fieldLimits);
       if (error) throw error;
     }
-    if (!demand || context.principal?.kind !== 'tenant') return;
+    if (!cost || context.principal?.kind !== 'tenant') return;
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;
-    const outcome = await limits.take(demand, context.principal.tenantId).finally(() => deciding--);
-    passages.set(context, { plan, headers: outcome.headers });
+    const outcome = await limits.take(cost, context.principal.tenantId).finally(() => deciding--);
+    admittedOperations.set(context, { plan, headers: outcome.headers });
     if (isRefusal(outcome)) {
       await releaseKeys(idempotencyKeys, context.claims);
       throw outcome.error;
@@ -168,11 +177,11 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   async function end(request: GraphQLRequestContext<EnforcedContext>, crashed = false): Promise<void> {
     const { contextValue: context, errors = [], operation } = request;
     const { grant } = context;
-    const passage = passages.get(context);
-    if (!grant || !passage || !operation) return;
+    const admitted = admittedOperations.get(context);
+    if (!grant || !admitted || !operation) return;
     context.grant = null;
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
-    const outcome = outcomeOf(passage.plan, result, { isFault: isOurFault, isGivenBack });
+    const outcome = outcomeOf(admitted.plan, result, { isFault: isOurFault, isGivenBack });
     const ended = endGrant(grant, outcome, context.claims).catch((error: unknown) => {
       log.error({ err: error }, 'what an operation had taken could not be given back');
     });
@@ -212,12 +221,12 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           await end(request);
           const { response, contextValue: context, errors = [] } = request;
           await boundResponse(response, context.budget);
-          const passage = passages.get(context);
+          const admitted = admittedOperations.get(context);
           response.http.headers.set('cache-control', 'no-store');
-          for (const [name, value] of passage?.headers ?? []) response.http.headers.set(name, value);
-          if (passage?.plan.metered) {
+          for (const [name, value] of admitted?.headers ?? []) response.http.headers.set(name, value);
+          if (admitted?.plan.metered) {
             const isAway = errors.some(isOurFault);
-            if (passage.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
+            if (admitted.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }

@@ -1,7 +1,11 @@
-import { badInput, serviceUnavailable } from '../errors.js';
-import type { Charge } from '../services/admission/admission.js';
+import {
+  badInput,
+  type Charge,
+  type OperationPlan,
+  type PlannedField,
+  serviceUnavailable,
+} from '@continuum-billing/limits/core';
 import type { Answer, Claim, IdempotencyKeys, OpenClaim } from '../services/idempotency/idempotencyKeys.js';
-import type { OperationPlan, PlannedField } from './plan.js';
 
 /** Claims of the root fields that have an idempotency key, by the name of the field in the answer. */
 export type Claims = ReadonlyMap<string, Claim>;

@@ -1,4 +1,5 @@
 import type { GraphQLResponse } from '@apollo/server';
+import { responseTooLarge } from '@continuum-billing/limits/core';
 import {
   defaultFieldResolver,
   type GraphQLFieldResolver,
@@ -8,10 +9,9 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
-import { responseTooLarge } from '../errors.js';
-import { exceeds } from '../largeResults.js';
-import { sizeOfJson } from '../services/limits/jsonSize.js';
-import type { ResponseBudget } from '../services/limits/responseBudget.js';
+import { sizeOfJson } from '../common/jsonSize.js';
+import type { ResponseBudget } from '../services/infrastructure/responseBudget.js';
+import { exceeds } from './largeResults.js';
 
 export interface BoundedContext {
   readonly budget: ResponseBudget;

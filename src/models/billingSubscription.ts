@@ -1,6 +1,6 @@
 import { Schema } from 'mongoose';
-import type { TierLimits } from '../services/tiers/catalogue.js';
-import { type Announceable, announceWrites } from './unannounced.js';
+import { type Announceable, announceWrites } from './outbox.js';
+import type { TierLimits } from './tierLimits.js';
 
 /** Stripe's words, lower case, as Stripe sends them. */
 export const SUBSCRIPTION_STATUSES = [

@@ -1,8 +1,5 @@
 import { Schema } from 'mongoose';
 
-/** Amounts by resource: memories, embeddings, bytes, and what a team's own catalogue names. */
-export type StorageAmounts = Readonly<Record<string, number>>;
-
 /** Storage promised to an operation that has not stored yet. The amounts are beside its other fields, by resource. */
 export interface StorageHold {
   id: string;

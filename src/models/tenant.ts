@@ -1,6 +1,6 @@
 import { Schema } from 'mongoose';
-import type { TierLimits } from '../services/tiers/catalogue.js';
-import { type Announceable, announceWrites } from './unannounced.js';
+import { type Announceable, announceWrites } from './outbox.js';
+import type { TierLimits } from './tierLimits.js';
 
 /** A customer of the operator: owns keys, memories, usage and at most one subscription. */
 export interface TenantDoc extends Announceable {

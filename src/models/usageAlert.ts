@@ -1,5 +1,5 @@
 import { Schema } from 'mongoose';
-import type { Announceable } from './unannounced.js';
+import type { Announceable } from './outbox.js';
 
 export enum AlertKind {
   API_CALLS_PER_DAY = 'API_CALLS_PER_DAY',

@@ -1,9 +1,9 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, ID, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { UsageAlertConnection, UsageAlertType } from '../schema/alert.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { alertKeyOf, type UsageAlertDoc } from '../services/alerts/alerts.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { alertKeyOf, type UsageAlertDoc } from '../services/usage/alerts/alerts.js';
 import { type Context, tenantOf } from './context.js';
 
 @Resolver(() => UsageAlertType)

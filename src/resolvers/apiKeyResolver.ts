@@ -1,13 +1,12 @@
+import { ApiKeyScope, forbidden, unauthenticated } from '@continuum-billing/limits/core';
 import { Max, Min } from 'class-validator';
 import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
-import { forbidden, unauthenticated } from '../errors.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
-import { type NewKey, needFuture } from '../services/identity/apiKeys.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { type NewKey, needFuture } from '../services/accounts/apiKeys.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
-import { apiKeyView } from './views.js';
+import { apiKeyView } from './mappers.js';
 
 const DAY_S = 86_400;
 

@@ -1,3 +1,4 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import {
@@ -7,10 +8,9 @@ import {
   PortalSession,
 } from '../schema/billingAccount.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
 import { type Context, tenantOf } from './context.js';
-import { invoiceView, paymentMethodView } from './views.js';
+import { invoiceView, paymentMethodView } from './mappers.js';
 
 const TENANT = { nullable: true, description: "Needed with the operator's key." };
 

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { badInput, forbidden } from '@continuum-billing/limits/core';
 import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { BadItem, BadItems } from '../directives/badItems.js';
 import type { Claims } from '../directives/keyedFields.js';
-import { badInput, forbidden } from '../errors.js';
-import { apiKeyOf, tenantIdOf } from '../services/identity/caller.js';
-import type { Principal } from '../services/identity/principal.js';
-import { createResponseBudget, type ResponseBudget } from '../services/limits/responseBudget.js';
+import { apiKeyOf, tenantIdOf } from '../services/accounts/caller.js';
+import type { Principal } from '../services/accounts/principal.js';
+import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';

@@ -1,6 +1,13 @@
+import {
+  badInput,
+  MAX_NAME_LENGTH,
+  MAX_OPERATIONS,
+  parseWindow,
+  type RemoteDecision,
+  type RemoteOperation,
+} from '@continuum-billing/limits/core';
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
 import { Checked, ServiceOnly } from '../directives/access.js';
-import { badInput } from '../errors.js';
 import {
   EndedOperationInput,
   FreeStorageInput,
@@ -10,9 +17,6 @@ import {
   type StoredAmountInput,
 } from '../schema/decision.js';
 import type { ChargeInput } from '../schema/metering.js';
-import { parseWindow } from '../services/admission/fieldLimit.js';
-import { MAX_NAME_LENGTH, MAX_OPERATIONS } from '../services/limits/operationBounds.js';
-import type { RemoteDecision, RemoteOperation } from '../services/limits/remoteDecisions.js';
 import type { Context } from './context.js';
 import { needOnce, needResource, needResources } from './resources.js';
 
@@ -52,14 +56,14 @@ const serviceOf = ({ principal }: Context): string =>
 const chargesOf = (charges: readonly ChargeInput[]) =>
   charges.map(({ endpoint, cost }) => ({ endpoint, calls: cost }));
 
-function operationOf({ apiKey, address, scope, stores, ...demand }: OperationInput): RemoteOperation {
-  const { features, fieldLimits } = demand;
+function operationOf({ apiKey, address, scope, stores, ...cost }: OperationInput): RemoteOperation {
+  const { features, fieldLimits } = cost;
   return {
     apiKey,
     address: address?.slice(0, MAX_NAME_LENGTH) ?? null,
     scope,
-    demand: {
-      charges: chargesOf(demand.charges),
+    cost: {
+      charges: chargesOf(cost.charges),
       features,
       fieldLimits,
       stores: new Map(

@@ -1,10 +1,10 @@
-import { forbidden, notFound, unauthenticated } from '../errors.js';
+import { forbidden, notFound, unauthenticated } from '@continuum-billing/limits/core';
 import type { Entity } from '../schema/subgraph.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import type { TenantDoc } from '../services/identity/tenants.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
+import type { TenantDoc } from '../services/accounts/tenants.js';
 import { LARGE_FIELDS } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';
-import { memoryView, subscriptionView, tenantTierView, tenantView, tierView } from './views.js';
+import { memoryView, subscriptionView, tenantTierView, tenantView, tierView } from './mappers.js';
 
 /** What other subgraphs refer to. A list of them costs as many reads as one: all reads go through loaders. */
 export const entities: readonly Entity<Context>[] = [

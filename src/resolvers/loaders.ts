@@ -1,10 +1,10 @@
+import type { StorageAmounts } from '@continuum-billing/limits/core';
 import DataLoader from 'dataloader';
-import type { TenantDoc } from '../services/identity/tenants.js';
+import type { TenantDoc } from '../services/accounts/tenants.js';
+import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import type { Services } from '../services/services.js';
-import type { StorageAmounts } from '../services/storage/storage.js';
-import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
-import type { UsagePeriod, UsageReading } from '../services/usage.js';
+import type { UsagePeriod, UsageReading } from '../services/usage/usage.js';
 
 /** One request's loaders: a list of tenants costs as many reads as one tenant. */
 export interface Loaders {

@@ -1,8 +1,8 @@
+import { ApiKeyScope, badInput } from '@continuum-billing/limits/core';
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, Directive, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { answerOf } from '../directives/keyedFields.js';
-import { badInput } from '../errors.js';
 import { isIdempotencyKey, KEY_DESCRIPTION, KEY_PROBLEM } from '../schema/idempotencyKey.js';
 import {
   DEFAULT_MATCHES,
@@ -13,13 +13,12 @@ import {
   StoreMemoryInput,
 } from '../schema/memory.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
 import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
 import { type Context, holdIdOf } from './context.js';
+import { memoryView } from './mappers.js';
 import { selectedBelow } from './selection.js';
-import { memoryView } from './views.js';
 
 function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
   const selected = selectedBelow(info);

@@ -1,9 +1,9 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Ctx, ID, Info, Mutation, Resolver } from 'type-graphql';
 import { OneByOne, RequiresScope } from '../directives/access.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
 import { allItems, type Context, tenantOf } from './context.js';
 
 @Resolver()

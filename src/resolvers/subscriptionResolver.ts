@@ -1,3 +1,4 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
 import { OperatorOnly, RequiresScope } from '../directives/access.js';
 import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
@@ -9,11 +10,10 @@ import {
 } from '../schema/subscription.js';
 import { TierName } from '../schema/tier.js';
 import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
+import { subscriptionView, tenantTierView } from './mappers.js';
 import { overridesOf } from './overrides.js';
-import { subscriptionView, tenantTierView } from './views.js';
 
 @Resolver(() => SubscriptionType)
 export class SubscriptionResolver {

@@ -1,6 +1,6 @@
+import { ApiKeyScope, forbidden } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Checked, OperatorOnly, RequiresScope } from '../directives/access.js';
-import { forbidden } from '../errors.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
 import {
@@ -13,12 +13,11 @@ import {
 } from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
-import { UsagePeriod } from '../services/usage.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
+import { UsagePeriod } from '../services/usage/usage.js';
 import type { Context } from './context.js';
+import { storageView, subscriptionView, tenantTierView, tenantView } from './mappers.js';
 import { overridesOf } from './overrides.js';
-import { storageView, subscriptionView, tenantTierView, tenantView } from './views.js';
 
 @Resolver(() => TenantType)
 export class TenantResolver {

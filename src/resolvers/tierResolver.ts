@@ -1,10 +1,10 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Ctx, Query, Resolver } from 'type-graphql';
 import { PublicAccess, RequiresScope } from '../directives/access.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
-import { tierView } from './views.js';
+import { tierView } from './mappers.js';
 
 @Resolver()
 export class TierResolver {

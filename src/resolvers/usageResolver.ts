@@ -1,3 +1,4 @@
+import { ApiKeyScope, badInput } from '@continuum-billing/limits/core';
 import type { GraphQLResolveInfo } from 'graphql';
 import {
   Arg,
@@ -14,8 +15,7 @@ import {
   Root,
 } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
-import { badInput } from '../errors.js';
-import { inSlices } from '../largeResults.js';
+import { inSlices } from '../directives/largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
@@ -29,13 +29,16 @@ import {
   UsageReportType,
   UsageType,
 } from '../schema/usage.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope } from '../services/identity/principal.js';
-import { UsageGranularity, UsagePeriod } from '../services/usage.js';
-import { reportIdOf, reportKeyOf, type UsageReportDoc } from '../services/usageReports/usageReports.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
+import {
+  reportIdOf,
+  reportKeyOf,
+  type UsageReportDoc,
+} from '../services/billing/usageReports/usageReports.js';
+import { UsageGranularity, UsagePeriod } from '../services/usage/usage.js';
 import { type Context, tenantOf } from './context.js';
+import { storageView } from './mappers.js';
 import { selectedBelow } from './selection.js';
-import { storageView } from './views.js';
 
 @Resolver(() => UsageType)
 export class UsageResolver {

@@ -7,8 +7,8 @@ import {
   WebhookEventsArgs,
   WebhookRefusal,
 } from '../schema/webhookEvent.js';
-import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/stripe/inbox.js';
-import { REFUSALS } from '../services/stripe/refusals.js';
+import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/billing/inbox/inbox.js';
+import { REFUSALS } from '../services/billing/inbox/rejections.js';
 import type { Context } from './context.js';
 
 @Resolver(() => WebhookEvent)

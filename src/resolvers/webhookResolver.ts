@@ -9,8 +9,8 @@ import {
   WebhookDeliveryConnection,
   WebhookEndpoint,
 } from '../schema/webhook.js';
-import type { WebhookDeliveryDoc } from '../services/outgoing/webhookDeliveries.js';
-import { type WebhookEndpointDoc, WebhookEndpointStatus } from '../services/outgoing/webhookEndpoints.js';
+import type { WebhookDeliveryDoc } from '../services/webhooks/webhookDeliveries.js';
+import { type WebhookEndpointDoc, WebhookEndpointStatus } from '../services/webhooks/webhookEndpoints.js';
 import type { Context } from './context.js';
 
 @Resolver()

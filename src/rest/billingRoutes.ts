@@ -1,14 +1,18 @@
+import {
+  ApiKeyScope,
+  forbidden,
+  needGoodValue,
+  type Rules,
+  unauthenticated,
+} from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import type { Rules } from '../directives/rules.js';
-import { forbidden, unauthenticated } from '../errors.js';
-import { needGoodValue } from '../inputValues.js';
-import { tenantIdOf } from '../services/identity/caller.js';
-import { ApiKeyScope, type Principal } from '../services/identity/principal.js';
+import { tenantIdOf } from '../services/accounts/caller.js';
+import { type Principal } from '../services/accounts/principal.js';
+import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
+import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
-import type { BillingSubscriptionDoc } from '../services/subscriptions/subscriptions.js';
-import { UsageReportStatus } from '../services/usageReports/usageReports.js';
 import { takeJson } from './jsonBody.js';
 import type { LargeRequests } from './largeRequests.js';
 import * as openApi from './openApi.js';
@@ -41,9 +45,9 @@ export function billingRoutes(deps: {
 
   const limitedAs = (mutation: string) => {
     const fieldLimits = rules.get(`Mutation.${mutation}`)?.fieldLimits ?? [];
-    const demand = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
+    const cost = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
     return async ({ tenantId }: FastifyRequest) => {
-      const outcome = await limits.take(demand, tenantId);
+      const outcome = await limits.take(cost, tenantId);
       if (isRefusal(outcome)) throw outcome.error;
     };
   };

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
+import { clientNetwork } from '../common/network.js';
 import type { ConnectionConfig } from '../config.js';
-import { clientNetwork } from '../network.js';
 
 /** A request from its headers until its answer has left or its connection is gone. */
 export interface TrackedRequest {

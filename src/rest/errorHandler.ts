@@ -1,7 +1,12 @@
+import {
+  type BillingError,
+  ErrorCode,
+  payloadTooLarge,
+  unsupportedMediaType,
+} from '@continuum-billing/limits/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { expectedFailure } from '../directives/clientErrors.js';
-import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } from '../errors.js';
 import { afterBody } from './requests.js';
 
 /** Of what a message quotes of a request. */

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { createGate, SMALL_TEXT } from '../services/gate.js';
+import { createGate, SMALL_TEXT } from '../services/infrastructure/gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {

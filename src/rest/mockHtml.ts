@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { needGoodValue } from '@continuum-billing/limits/core';
+import { PAGE_STYLE } from '@continuum-billing/mock-stripe';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { needGoodValue } from '../inputValues.js';
-import { PAGE_STYLE } from '../services/stripe/mock/pages.js';
 
 /** A form of the pages carries a name or two; the clock's body is a few bytes. */
 const MAX_BODY_BYTES = 16_384;

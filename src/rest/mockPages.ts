@@ -1,10 +1,8 @@
+import { badInput, forbidden, needGoodValue, unauthenticated } from '@continuum-billing/limits/core';
+import { checkoutPage, type MockStripe, messagePage, StripeFault } from '@continuum-billing/mock-stripe';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { badInput, forbidden, unauthenticated } from '../errors.js';
-import { needGoodValue } from '../inputValues.js';
-import { type MockStripe, StripeFault } from '../services/stripe/mock/index.js';
-import { checkoutPage, messagePage } from '../services/stripe/mock/pages.js';
-import type { MockTrigger } from '../services/stripe/mockTrigger.js';
+import type { MockTrigger } from '../services/mockMode/mockTrigger.js';
 import { formField, isWebUrl, openApi, show, takeForms } from './mockHtml.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;

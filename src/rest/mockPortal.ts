@@ -1,8 +1,12 @@
+import {
+  type MockStripe,
+  messagePage,
+  type PortalAction,
+  portalPage,
+  StripeFault,
+} from '@continuum-billing/mock-stripe';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type MockStripe, type PortalAction, StripeFault } from '../services/stripe/mock/index.js';
-import { messagePage } from '../services/stripe/mock/pages.js';
-import { portalPage } from '../services/stripe/mock/portalPage.js';
 import { formField, openApi, show, takeForms } from './mockHtml.js';
 
 const sessionParams = z.object({ sessionId: z.string() });

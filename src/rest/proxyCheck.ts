@@ -1,5 +1,5 @@
 import proxyAddr from '@fastify/proxy-addr';
-import type { TrustedProxies } from '../network.js';
+import type { TrustedProxies } from '../common/network.js';
 
 /** Whether who connects is one of the proxies that are trusted: behind it there are many clients. */
 export function createProxyCheck(proxies: TrustedProxies): (address: string) => boolean {

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
-import { amountText, bytesText } from '../amounts.js';
-import { formatMoney } from '../money.js';
+import { amountText, bytesText } from '../common/amounts.js';
+import { formatMoney } from '../common/money.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 
 /** The page that every refusal names: what the tiers give, and how to buy one. */

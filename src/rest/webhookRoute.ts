@@ -1,8 +1,8 @@
+import { badInput } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync } from 'fastify';
-import { badInput } from '../errors.js';
-import type { Inbox } from '../services/stripe/inbox.js';
-import type { Refusals } from '../services/stripe/refusals.js';
-import type { WebhookVerifier } from '../services/stripe/webhookVerifier.js';
+import type { Inbox } from '../services/billing/inbox/inbox.js';
+import type { Refusals } from '../services/billing/inbox/rejections.js';
+import type { WebhookVerifier } from '../services/billing/inbox/webhookVerifier.js';
 
 const MAX_BODY_BYTES = 1_048_576;
 

@@ -1,5 +1,5 @@
 import { Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { AlertKind } from '../services/alerts/alerts.js';
+import { AlertKind } from '../services/usage/alerts/alerts.js';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 

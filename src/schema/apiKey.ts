@@ -1,6 +1,6 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { ArrayMaxSize, ArrayMinSize, IsOptional, MaxLength } from 'class-validator';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
-import { ApiKeyScope } from '../services/identity/principal.js';
 import { DateTimeScalar } from './scalars.js';
 import { IsFilled } from './validators.js';
 

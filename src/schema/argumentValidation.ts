@@ -1,8 +1,7 @@
+import { type BillingError, badInput, valueProblem } from '@continuum-billing/limits/core';
 import { type ValidationError, validate } from 'class-validator';
 import { GraphQLID } from 'graphql';
 import { getMetadataStorage } from 'type-graphql';
-import { type BillingError, badInput } from '../errors.js';
-import { valueProblem } from '../inputValues.js';
 
 type Class = new () => object;
 

@@ -1,3 +1,4 @@
+import { COST_DIRECTIVES, limitDirectives } from '@continuum-billing/limits/core';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import {
   GraphQLEnumType,
@@ -7,7 +8,6 @@ import {
   validateSchema,
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
-import { COST_DIRECTIVES, limitDirectives } from '../directives/definitions.js';
 import type { Catalogue } from '../services/tiers/catalogue.js';
 import { withOperationCosts } from './operationCosts.js';
 import { DateTimeScalar } from './scalars.js';

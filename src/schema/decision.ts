@@ -1,7 +1,6 @@
+import { ApiKeyScope, MAX_NAME_LENGTH, MAX_PARTS, MAX_RECEIPT_LENGTH } from '@continuum-billing/limits/core';
 import { ArrayMaxSize, IsInt, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { ApiKeyScope } from '../services/identity/principal.js';
-import { MAX_NAME_LENGTH, MAX_PARTS, MAX_RECEIPT_LENGTH } from '../services/limits/operationBounds.js';
 import { ChargeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsCount } from './validators.js';

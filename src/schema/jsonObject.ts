@@ -1,6 +1,6 @@
+import { MAX_JSON_DEPTH, valueProblem } from '@continuum-billing/limits/core';
 import { GraphQLError, GraphQLScalarType, Kind, type ObjectFieldNode, type ValueNode } from 'graphql';
 import { GraphQLJSONObject } from 'graphql-scalars';
-import { MAX_JSON_DEPTH, valueProblem } from '../inputValues.js';
 
 type Variables = Record<string, unknown> | null | undefined;
 

@@ -1,9 +1,9 @@
+import { MAX_COST } from '@continuum-billing/limits/core';
 import { IsInt, Max, Min, ValidateBy } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { MAX_COST } from '../services/limits/operationBounds.js';
-import type { ConsumeAnswer } from '../services/metering/consumption.js';
-import { isEndpointName } from '../services/metering/endpointNames.js';
-import { type UsageEventOutcome, UsageEventStatus } from '../services/metering/usageEvents.js';
+import { isEndpointName } from '../services/limits/calls/endpointNames.js';
+import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
+import { type UsageEventOutcome, UsageEventStatus } from '../services/usage/recording/usageEvents.js';
 import { IsIdempotencyKey, KEY_DESCRIPTION } from './idempotencyKey.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 

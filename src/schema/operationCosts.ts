@@ -1,3 +1,4 @@
+import type { WorkExtension } from '@continuum-billing/limits/core';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import {
   type ConstDirectiveNode,
@@ -7,8 +8,7 @@ import {
   type ObjectTypeDefinitionNode,
   parse,
 } from 'graphql';
-import type { WorkExtension } from '../directives/operationCost.js';
-import { historyDays, historyItems, partsOfHours } from '../services/usage.js';
+import { historyDays, historyItems, partsOfHours } from '../services/usage/usage.js';
 import { DEFAULT_MATCHES } from './memory.js';
 import { DEFAULT_PAGE, MAX_PAGE } from './pagination.js';
 import { DEFAULT_ENDPOINTS, MAX_ENDPOINTS } from './usage.js';

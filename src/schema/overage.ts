@@ -1,6 +1,6 @@
 import { IsInt, IsOptional, Max, Min } from 'class-validator';
 import { Field, Float, InputType, Int, ObjectType } from 'type-graphql';
-import type { OverageState } from '../services/overage.js';
+import type { OverageState } from '../services/billing/subscriptions/overage.js';
 import { BigIntScalar } from './scalars.js';
 
 const MAX_CAP_CENTS = 100_000_000;

@@ -1,4 +1,12 @@
 import { buildSubgraphSchema, type GraphQLResolverMap } from '@apollo/subgraph';
+import {
+  type EntityRule,
+  type EntityRules,
+  type FieldRule,
+  type Rules,
+  readWorkWeights,
+  type WorkWeights,
+} from '@continuum-billing/limits/core';
 import { getResolversFromSchema, MapperKind, mapSchema } from '@graphql-tools/utils';
 import {
   type ConstDirectiveNode,
@@ -12,9 +20,6 @@ import {
   print,
   visit,
 } from 'graphql';
-import type { EntityRule, EntityRules } from '../directives/entities.js';
-import { type OperationCosts, readOperationCosts } from '../directives/operationCost.js';
-import type { FieldRule, Rules } from '../directives/rules.js';
 import { printTypes } from './printSchema.js';
 
 /** A type that other subgraphs may refer to and extend. */
@@ -44,7 +49,7 @@ export interface Subgraph {
   /** The rules of the plain schema by the names here; field limits are counted together. */
   rules: Rules;
   /** Likewise the costs. */
-  costs: OperationCosts;
+  costs: WorkWeights;
   entities: EntityRules;
 }
 
@@ -84,7 +89,7 @@ export function buildSubgraph<C>(
     schema,
     sdl: `${print(typeDefs)}\n`,
     rules: byNewNames(plain, rules, names),
-    costs: new Map([...readOperationCosts(schema), ...byNewNames(plain, ownCosts(plain), names)]),
+    costs: new Map([...readWorkWeights(schema), ...byNewNames(plain, ownCosts(plain), names)]),
     entities: new Map(
       entities.map((entity) => [typeName(entity.type, names), entityRule(entity, rules)] as const),
     ),
@@ -161,8 +166,8 @@ function byNewNames<T>(
 }
 
 /** Without those of introspection, whose lists are longer here. */
-const ownCosts = (plain: GraphQLSchema): OperationCosts =>
-  new Map([...readOperationCosts(plain)].filter(([coordinate]) => !coordinate.includes('__')));
+const ownCosts = (plain: GraphQLSchema): WorkWeights =>
+  new Map([...readWorkWeights(plain)].filter(([coordinate]) => !coordinate.includes('__')));
 
 function entityRule({ type, key, like }: Entity<never>, rules: Rules): EntityRule {
   const rule: FieldRule | undefined = rules.get(like);

@@ -1,7 +1,7 @@
 import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage.js';
-import { UsageReportKind, UsageReportStatus } from '../services/usageReports/usageReports.js';
+import { UsageReportKind, UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
+import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage/usage.js';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { StoredLimit, TierLimitsType } from './tier.js';

@@ -1,7 +1,7 @@
 import { ArrayMaxSize, IsOptional, MaxLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { DeliveryStatus } from '../services/outgoing/webhookDeliveries.js';
-import { OutgoingEventType, WebhookEndpointStatus } from '../services/outgoing/webhookEndpoints.js';
+import { DeliveryStatus } from '../services/webhooks/webhookDeliveries.js';
+import { OutgoingEventType, WebhookEndpointStatus } from '../services/webhooks/webhookEndpoints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { DateTimeScalar } from './scalars.js';
 import { IsHttpUrl } from './validators.js';

@@ -1,6 +1,6 @@
 import { ArgsType, Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { WebhookEventStatus } from '../services/stripe/inbox.js';
-import { REFUSALS, type Refusal } from '../services/stripe/refusals.js';
+import { WebhookEventStatus } from '../services/billing/inbox/inbox.js';
+import { REFUSALS, type Refusal } from '../services/billing/inbox/rejections.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 

@@ -1,69 +1,70 @@
+import { type Concurrency, featureNotAvailable } from '@continuum-billing/limits/core';
+import { createMockStripe, type MockStripe } from '@continuum-billing/mock-stripe';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../common/clock.js';
 import type { Config } from '../config.js';
-import { featureNotAvailable } from '../errors.js';
 import type { Models } from '../models/models.js';
-import type { Concurrency } from './admission/concurrency.js';
-import type { FieldLimits } from './admission/fieldLimits.js';
-import { createAlertReview } from './alerts/alertReview.js';
-import { createHistoryExpiry, type HistoryExpiry } from './historyExpiry.js';
+import { createApiKeys } from './accounts/apiKeys.js';
+import type { GuessLimit } from './accounts/guessLimit.js';
+import { createTenants } from './accounts/tenants.js';
+import { createBillingAccount } from './billing/customers/billingAccount.js';
+import { createCustomers } from './billing/customers/customers.js';
+import { createLaneEffect } from './billing/inbox/eventEffects.js';
+import { createInbox, type Inbox } from './billing/inbox/inbox.js';
+import { createRefusals, type Refusals } from './billing/inbox/rejections.js';
+import { createWebhookVerifier, type WebhookVerifier } from './billing/inbox/webhookVerifier.js';
+import { createReconcile, type Reconcile } from './billing/reconcile/reconcile.js';
+import { isLiveKey } from './billing/stripe/keyMode.js';
+import { createRequestTurns } from './billing/stripe/requestTurns.js';
+import { createStripeClient, MOCK_KEY } from './billing/stripe/stripeClient.js';
+import { createContracts } from './billing/subscriptions/contracts.js';
+import { createHeldSubscriptions } from './billing/subscriptions/heldSubscriptions.js';
+import { createOverage } from './billing/subscriptions/overage.js';
+import { createOverageItems } from './billing/subscriptions/overageItems.js';
+import { createSubscriptionChanges } from './billing/subscriptions/subscriptionChanges.js';
+import { createSubscriptions } from './billing/subscriptions/subscriptions.js';
+import { createTierChanges } from './billing/subscriptions/tierChanges.js';
+import { createSubscriptionSync } from './billing/sync/subscriptionSync.js';
+import { createMeter, METER_EVENT_NAMES } from './billing/usageReports/meter.js';
+import { createReportDelivery } from './billing/usageReports/reportDelivery.js';
+import { createUsageReporter, type UsageReporter } from './billing/usageReports/usageReporter.js';
+import { createUsageReports } from './billing/usageReports/usageReports.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
-import { createApiKeys } from './identity/apiKeys.js';
-import type { GuessLimit } from './identity/guessLimit.js';
-import { createTenants } from './identity/tenants.js';
-import { createLease } from './lease.js';
+import { createLease } from './infrastructure/lease.js';
 import { type CallerSlots, createCallerSlots } from './limits/callerSlots.js';
+import { createEndpointNames } from './limits/calls/endpointNames.js';
+import { createReceiptKeys } from './limits/decisions/receiptKeys.js';
+import { createReceipts } from './limits/decisions/receipts.js';
+import { createRemoteDecisions } from './limits/decisions/remoteDecisions.js';
+import type { FieldLimits } from './limits/fieldLimits/fieldLimits.js';
 import { createLimitServices } from './limits/limitServices.js';
-import { createReceiptKeys } from './limits/receiptKeys.js';
-import { createReceipts } from './limits/receipts.js';
-import { createRemoteDecisions } from './limits/remoteDecisions.js';
 import type { TenantLimits } from './limits/tenantLimits.js';
 import { createMemories } from './memories/memories.js';
-import { createConsumption } from './metering/consumption.js';
-import { createDayCounts } from './metering/dayCounts.js';
-import { createEndpointNames } from './metering/endpointNames.js';
-import { createEventJournal } from './metering/eventJournal.js';
-import { createEventRoom } from './metering/eventRoom.js';
-import { createUsageEvents } from './metering/usageEvents.js';
-import { createAnnouncer } from './outgoing/announcer.js';
-import { createEndpointHealth } from './outgoing/endpointHealth.js';
-import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoing/outgoingWebhooks.js';
-import { createWebhookDeliveries } from './outgoing/webhookDeliveries.js';
-import { createWebhookEndpoints } from './outgoing/webhookEndpoints.js';
-import { createSendWebhook } from './outgoing/webhookRequest.js';
-import { createWebhookTargets } from './outgoing/webhookTargets.js';
-import { createOverage } from './overage.js';
+import { createMockTrigger, type MockTrigger } from './mockMode/mockTrigger.js';
+import { loadMockWebhookSecret } from './mockMode/mockWebhookSecret.js';
 import type { Services } from './services.js';
-import { createCustomers } from './stripe/customers.js';
-import { createInbox, type Inbox } from './stripe/inbox.js';
-import { isLiveKey } from './stripe/keyMode.js';
-import { createLaneEffect } from './stripe/laneEffects.js';
-import { createMockStripe, type MockStripe } from './stripe/mock/index.js';
-import { createMockTrigger, type MockTrigger } from './stripe/mockTrigger.js';
-import { loadMockWebhookSecret } from './stripe/mockWebhookSecret.js';
-import { createReconcile, type Reconcile } from './stripe/reconcile.js';
-import { createRefusals, type Refusals } from './stripe/refusals.js';
-import { createRequestTurns } from './stripe/requestTurns.js';
-import { createStripeClient, MOCK_KEY } from './stripe/stripeClient.js';
-import { createSubscriptionSync } from './stripe/subscriptionSync.js';
-import { createWebhookVerifier, type WebhookVerifier } from './stripe/webhookVerifier.js';
-import { createBillingAccount } from './subscriptions/billingAccount.js';
-import { createContracts } from './subscriptions/contracts.js';
-import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
-import { createOverageItems } from './subscriptions/overageItems.js';
-import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
-import { createSubscriptions } from './subscriptions/subscriptions.js';
-import { createTierChanges } from './subscriptions/tierChanges.js';
 import { warnOfLostVersions } from './tiers/lostVersions.js';
 import { callPriceOf } from './tiers/overagePrice.js';
 import { createTiers } from './tiers/tiers.js';
-import { createUsage } from './usage.js';
-import { createMeter, METER_EVENT_NAMES } from './usageReports/meter.js';
-import { createOverageLedger } from './usageReports/overageLedger.js';
-import { createReportDelivery } from './usageReports/reportDelivery.js';
-import { createUnbilledOverage } from './usageReports/unbilledOverage.js';
-import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
-import { createUsageReports } from './usageReports/usageReports.js';
+import { createAlertReview } from './usage/alerts/alertReview.js';
+import { createAlerts } from './usage/alerts/alerts.js';
+import { watchAdmission } from './usage/alerts/watchedAdmission.js';
+import { createHistoryExpiry, type HistoryExpiry } from './usage/historyExpiry.js';
+import { createOverageLedger } from './usage/overage/overageLedger.js';
+import { createUnbilledOverage } from './usage/overage/unbilledOverage.js';
+import { createConsumption } from './usage/recording/consumption.js';
+import { createDayCounts } from './usage/recording/dayCounts.js';
+import { createEventJournal } from './usage/recording/eventJournal.js';
+import { createEventRoom } from './usage/recording/eventRoom.js';
+import { createUsageEvents } from './usage/recording/usageEvents.js';
+import { createUsage } from './usage/usage.js';
+import { createEndpointHealth } from './webhooks/endpointHealth.js';
+import { createAnnouncer } from './webhooks/outboxRelay.js';
+import { createOutgoingWebhooks, type OutgoingWebhooks } from './webhooks/outgoingWebhooks.js';
+import { createWebhookDeliveries } from './webhooks/webhookDeliveries.js';
+import { createWebhookEndpoints } from './webhooks/webhookEndpoints.js';
+import { createSendWebhook } from './webhooks/webhookRequest.js';
+import { createWebhookTargets } from './webhooks/webhookTargets.js';
 
 export interface RunningServices extends Services {
   concurrency: Concurrency;
@@ -115,8 +116,10 @@ export function createServices({
 }: ServicesDeps): RunningServices {
   const base = { models, clock, log };
   const tiers = createTiers(config.catalogue, config.stripe.priceIds, config.stripe.overagePriceIds);
+  const alerts = createAlerts(base);
   const deciding = createLimitServices({
     ...base,
+    watch: (admission) => watchAdmission(admission, alerts),
     tiers,
     graceDays: config.graceDays,
     adminApiKeys: config.adminApiKeys,
@@ -125,7 +128,6 @@ export function createServices({
   });
   const {
     admission,
-    alerts,
     authenticator,
     concurrency,
     entitlements,
@@ -410,6 +412,7 @@ export function createServices({
       receiptKeys.stop();
       await idempotencyKeys.stop();
       await deciding.stop();
+      await alerts.idle();
     },
   };
 }

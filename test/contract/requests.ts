@@ -1,11 +1,11 @@
 /** A request to Stripe as it went over the wire, and requests that are a little other than it. */
 import type { z } from 'zod';
-import { StripeFault } from '../../src/services/stripe/mock/http/errors.js';
-import { decodeForm } from '../../src/services/stripe/mock/http/form.js';
-import { parseParams } from '../../src/services/stripe/mock/http/params.js';
-import { createRouter } from '../../src/services/stripe/mock/http/router.js';
-import type { Operation } from '../../src/services/stripe/mock/operation.js';
-import { operations } from '../../src/services/stripe/mock/resources/index.js';
+import { StripeFault } from '../../packages/mock-stripe/src/http/errors.js';
+import { decodeForm } from '../../packages/mock-stripe/src/http/form.js';
+import { parseParams } from '../../packages/mock-stripe/src/http/params.js';
+import { createRouter } from '../../packages/mock-stripe/src/http/router.js';
+import type { Operation } from '../../packages/mock-stripe/src/operation.js';
+import { operations } from '../../packages/mock-stripe/src/resources/index.js';
 
 export interface StripeRequest {
   method: string;

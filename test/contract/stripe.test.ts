@@ -1,6 +1,6 @@
 /** Our requests, and what our mock makes of requests, held against stripe-mock: Stripe's own checker. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RESOURCES } from '../../src/services/stripe/permissions.js';
+import { RESOURCES } from '../../src/services/billing/stripe/permissions.js';
 import { askCheckout } from '../support/billing.js';
 import { type StripeMock, startStripeMock } from '../support/stripeMock.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { generateKey, randomText } from '@continuum-billing/limits/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { generateKey, randomText } from '../../src/services/identity/keyFormat.js';
-import { secretMatches } from '../../src/services/identity/keyHash.js';
+import { secretMatches } from '../../src/services/accounts/keyHash.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   expectNothing,
@@ -14,7 +14,7 @@ import {
 } from '../support/server.js';
 
 // Watched only: they do what they do.
-vi.mock('../../src/services/identity/keyHash.js', { spy: true });
+vi.mock('../../src/services/accounts/keyHash.js', { spy: true });
 
 const OWN = '{ tenant { id } }';
 const METERED = '{ memories { pageInfo { hasNextPage } } }';

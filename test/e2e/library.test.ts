@@ -1,12 +1,8 @@
+import { enforceLimits, limitDirectivesSdl, remoteLimits } from '@continuum-billing/limits';
+import type { Limits } from '@continuum-billing/limits/core';
 import { buildSchema } from 'graphql';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  directLimits,
-  enforceLimits,
-  type Limits,
-  limitDirectivesSdl,
-  remoteLimits,
-} from '../../src/library/index.js';
+import { directLimits } from '../../src/directLimits.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
 import {

@@ -1,7 +1,7 @@
+import { remoteLimits } from '@continuum-billing/limits';
+import { ApiKeyScope, type Limits } from '@continuum-billing/limits/core';
 import { parse, subscribe } from 'graphql';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Limits, remoteLimits } from '../../src/library/index.js';
-import { ApiKeyScope } from '../../src/services/identity/principal.js';
 import { createServiceKey } from '../support/federation.js';
 import { ask, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';

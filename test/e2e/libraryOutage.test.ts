@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type RemoteLimitsOptions, remoteLimits } from '@continuum-billing/limits';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type RemoteLimitsOptions, remoteLimits } from '../../src/library/index.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { OPERATOR_KEY } from '../support/server.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';

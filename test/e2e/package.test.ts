@@ -145,17 +145,17 @@ describe('the packed library', () => {
     await writeFile(
       join(project, 'lamps.ts'),
       `
-      import { apolloLimits, beginOperation, directLimits, enforceLimits, type Limits, limitDirectives, type Passage, remoteLimits, tenantOf, yogaLimits } from 'continuum-billing';
+      import { apolloLimits, beginOperation, directLimits, enforceLimits, type Limits, limitDirectives, type AdmittedOperation, remoteLimits, tenantOf, yogaLimits } from 'continuum-billing';
       import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
       const limits: Limits = await remoteLimits({ url: 'http://localhost', serviceKey: '', whenAway: 'allow' });
       const own: Limits = await directLimits({ mongodbUri: '', upgradeUrl: '' });
       const schema: GraphQLSchema = enforceLimits(buildASTSchema(limitDirectives), { limits, apiKey: () => null });
-      const passage: Passage = await beginOperation(schema, { document: parse('{ lamp }'), context: {} });
+      const admitted: AdmittedOperation = await beginOperation(schema, { document: parse('{ lamp }'), context: {} });
       const tenant: string | undefined = tenantOf({}, { schema })?.id;
       const plugins = [apolloLimits<{ userId: string }>(), yogaLimits()];
       // @ts-expect-error what is answered while the server is away must be said
       await remoteLimits({ url: 'http://localhost', serviceKey: '' });
-      export { own, passage, plugins, tenant };
+      export { own, admitted, plugins, tenant };
     `,
     );
     const tsc = resolve('node_modules/typescript/bin/tsc');

@@ -1,7 +1,7 @@
 /** A Stripe key that lacks one permission: the error tells the operator which one to add. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { describeFailure } from '../../src/services/stripe/failureText.js';
+import { describeFailure } from '../../src/services/billing/stripe/failureText.js';
 import { setUp } from '../contract/course.js';
 import { askCheckout } from '../support/billing.js';
 import { collectLog } from '../support/log.js';

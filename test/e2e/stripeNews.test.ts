@@ -1,7 +1,7 @@
 import Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WebhookDeliveryDoc } from '../../src/models/outgoingWebhook.js';
-import { readEvent } from '../../src/services/stripe/receivedEvent.js';
+import { readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
 import {
   advance,
   customerIdOf,
@@ -148,7 +148,7 @@ it('an event of a customer that is nobody’s is passed on to nobody', async () 
 });
 
 it('every type that has an effect is one that an endpoint at Stripe may ask for, and is listed in lists of at most 20', async () => {
-  const { EFFECTIVE_TYPES } = await import('../../src/services/stripe/eventTarget.js');
+  const { EFFECTIVE_TYPES } = await import('../../src/services/billing/inbox/eventTarget.js');
   const stripe = new Stripe('sk_test_mock', {
     httpClient: Stripe.createFetchHttpClient(mockOf(server).fetch),
   });

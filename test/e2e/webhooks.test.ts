@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import Stripe from 'stripe';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createRefusals, type Refusal } from '../../src/services/stripe/refusals.js';
-import { createWebhookVerifier } from '../../src/services/stripe/webhookVerifier.js';
+import { createRefusals, type Refusal } from '../../src/services/billing/inbox/rejections.js';
+import { createWebhookVerifier } from '../../src/services/billing/inbox/webhookVerifier.js';
 import {
   beginCheckout,
   customerIdOf,

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { findMongod, type Mongod, startMongod } from '@continuum-billing/embedded-mongod';
 import mongoose, { mongo } from 'mongoose';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findMongod, type Mongod, startMongod } from '../../scripts/mongod/index.js';
 import { makeDataDirectory } from '../support/dataDirectory.js';
 
 const OWNER_PROGRAM = fileURLToPath(new URL('../support/mongodOwner.mjs', import.meta.url));

@@ -1,8 +1,8 @@
+import { parseWindow } from '@continuum-billing/limits/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import { createMongoCallWindows } from '../../src/services/admission/callWindows.js';
-import { parseWindow } from '../../src/services/admission/fieldLimit.js';
-import { createFieldLimits } from '../../src/services/admission/fieldLimits.js';
+import { createMongoCallWindows } from '../../src/services/limits/fieldLimits/callWindows.js';
+import { createFieldLimits } from '../../src/services/limits/fieldLimits/fieldLimits.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer } from '../support/server.js';

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
-import type { Inbox } from '../../src/services/stripe/inbox.js';
+import type { Inbox } from '../../src/services/billing/inbox/inbox.js';
 import { openStripeSide, received, type StripeSide, snapshotOf, thinOf } from '../support/stripeSide.js';
 
 let side: StripeSide;

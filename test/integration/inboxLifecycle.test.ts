@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BillingSubscriptionDoc } from '../../src/models/billingSubscription.js';
 import type { Models } from '../../src/models/models.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
-import type { Inbox } from '../../src/services/stripe/inbox.js';
+import type { Inbox } from '../../src/services/billing/inbox/inbox.js';
 import { openStripeSide, received, type StripeSide } from '../support/stripeSide.js';
 
 /**

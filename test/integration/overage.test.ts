@@ -1,8 +1,9 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import type { Admission, CallLimits } from '../../src/services/admission/admission.js';
-import { createAdmission, type RunningAdmission } from '../../src/services/admission/createAdmission.js';
+import type { Admission } from '../../src/services/limits/calls/admission.js';
+import { createAdmission, type RunningAdmission } from '../../src/services/limits/calls/createAdmission.js';
+import type { CallLimits } from '../../src/services/tiers/entitlements.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock, type FakeClock } from '../support/fakeClock.js';
 import { createRandom, seedOfRun } from '../support/random.js';

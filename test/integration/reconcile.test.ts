@@ -2,8 +2,8 @@ import { pino } from 'pino';
 import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Models } from '../../src/models/models.js';
-import { createLease } from '../../src/services/lease.js';
-import { createReconcile, type ReconcileProgress } from '../../src/services/stripe/reconcile.js';
+import { createReconcile, type ReconcileProgress } from '../../src/services/billing/reconcile/reconcile.js';
+import { createLease } from '../../src/services/infrastructure/lease.js';
 import { type Instance, openStripeSide, type StripeSide } from '../support/stripeSide.js';
 import { systemClock } from '../support/systemClock.js';
 

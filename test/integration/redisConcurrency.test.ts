@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createRedis, type Redis } from '../../src/services/infrastructure/redis.js';
 import {
   createSharedConcurrency,
   type SharedConcurrency,
-} from '../../src/services/admission/sharedConcurrency.js';
-import { createRedis, type Redis } from '../../src/services/redis.js';
+} from '../../src/services/limits/concurrency/redisConcurrency.js';
 import { collectLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestServer, type TestServer } from '../support/server.js';

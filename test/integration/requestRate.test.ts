@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import { createRequestRate, endpointOf, REQUESTS_PER_SECOND } from '../../src/services/stripe/requestRate.js';
+import {
+  createRequestRate,
+  endpointOf,
+  REQUESTS_PER_SECOND,
+} from '../../src/services/billing/stripe/requestRate.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;

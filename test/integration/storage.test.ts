@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import { createStorage, type Storage, type StorageLimits } from '../../src/services/storage/storage.js';
+import {
+  createStorage,
+  type Storage,
+  type StorageLimits,
+} from '../../src/services/limits/storage/storage.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock, type FakeClock } from '../support/fakeClock.js';
 

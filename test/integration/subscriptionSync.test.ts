@@ -3,8 +3,11 @@ import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import catalogue from '../../catalogue.json' with { type: 'json' };
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import { createCustomers } from '../../src/services/stripe/customers.js';
-import { createSubscriptionSync, type SubscriptionSync } from '../../src/services/stripe/subscriptionSync.js';
+import { createCustomers } from '../../src/services/billing/customers/customers.js';
+import {
+  createSubscriptionSync,
+  type SubscriptionSync,
+} from '../../src/services/billing/sync/subscriptionSync.js';
 import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';

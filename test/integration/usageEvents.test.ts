@@ -1,16 +1,16 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import { createAdmission } from '../../src/services/admission/createAdmission.js';
-import { createDayCounts } from '../../src/services/metering/dayCounts.js';
-import { createEndpointNames } from '../../src/services/metering/endpointNames.js';
-import { createEventJournal } from '../../src/services/metering/eventJournal.js';
-import { createEventRoom } from '../../src/services/metering/eventRoom.js';
+import { createAdmission } from '../../src/services/limits/calls/createAdmission.js';
+import { createEndpointNames } from '../../src/services/limits/calls/endpointNames.js';
+import { createDayCounts } from '../../src/services/usage/recording/dayCounts.js';
+import { createEventJournal } from '../../src/services/usage/recording/eventJournal.js';
+import { createEventRoom } from '../../src/services/usage/recording/eventRoom.js';
 import {
   createUsageEvents,
   type NewUsageEvent,
   type UsageEventOutcome,
-} from '../../src/services/metering/usageEvents.js';
+} from '../../src/services/usage/recording/usageEvents.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 

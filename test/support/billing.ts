@@ -1,6 +1,6 @@
+import type { MockStripe } from '@continuum-billing/mock-stripe';
 import Stripe from 'stripe';
 import { expect } from 'vitest';
-import type { MockStripe } from '../../src/services/stripe/mock/index.js';
 import type { GraphQLAnswer, TestServer } from './server.js';
 
 /** What tests of paying do over and over. */

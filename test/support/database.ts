@@ -2,9 +2,9 @@
  * A database of its own for every test file, on the one MongoDB of the run.
  */
 import { randomUUID } from 'node:crypto';
+import { withDatabase } from '@continuum-billing/embedded-mongod';
 import mongoose from 'mongoose';
 import { inject } from 'vitest';
-import { withDatabase } from '../../scripts/mongod/index.js';
 
 export interface TestDatabase {
   /** Connection string with the database's name, for a server or a client of the test's own. */

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { findMongod, type Mongod, startMongod, withDatabase } from '@continuum-billing/embedded-mongod';
 import mongoose from 'mongoose';
-import { findMongod, type Mongod, startMongod, withDatabase } from '../../scripts/mongod/index.js';
 import { makeDataDirectory } from './dataDirectory.js';
 
 /** A MongoDB of a test's own, to be killed, stopped and started again on the same data and port. */

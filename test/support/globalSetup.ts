@@ -2,8 +2,8 @@
  * One MongoDB for a whole test run. MONGODB_TEST_URI names another one to use instead (a replica set).
  */
 import { rm } from 'node:fs/promises';
+import { findMongod, startMongod } from '@continuum-billing/embedded-mongod';
 import type { TestProject } from 'vitest/node';
-import { findMongod, startMongod } from '../../scripts/mongod/index.js';
 import { makeDataDirectory } from './dataDirectory.js';
 
 declare module 'vitest' {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
 import { expect } from 'vitest';
 import { createModels } from '../../src/models/models.js';
-import { createStorage } from '../../src/services/storage/storage.js';
+import { createStorage } from '../../src/services/limits/storage/storage.js';
 import { createFakeClock } from './fakeClock.js';
 import type { Random } from './random.js';
 import type { ServerProcess } from './serverProcess.js';

@@ -5,7 +5,7 @@
 import { registerHooks } from 'node:module';
 
 // Node strips types by itself but resolves no `.js` import to the `.ts` file it was written in.
-const SOURCES = new URL('../../scripts/', import.meta.url).href;
+const SOURCES = new URL('../../packages/embedded-mongod/src/', import.meta.url).href;
 registerHooks({
   resolve(specifier, context, next) {
     const own = specifier.startsWith('./') && context.parentURL?.startsWith(SOURCES);
@@ -14,7 +14,7 @@ registerHooks({
 });
 
 const [binary, dataDir] = process.argv.slice(2);
-const { startMongod } = await import('../../scripts/mongod/process.ts');
+const { startMongod } = await import('../../packages/embedded-mongod/src/process.ts');
 const { uri, pid } = await startMongod({ binary, dataDir, log: () => {} });
 // A Ctrl-C reaches the whole group: this process drains, as the real one does, and so does not end here.
 process.on('SIGINT', () => process.stdout.write('draining\n'));

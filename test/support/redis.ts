@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { spawnGuarded } from '../../scripts/mongod/guard.js';
-import { choosePort, listening } from '../../scripts/mongod/port.js';
+import { spawnGuarded } from '../../packages/embedded-mongod/src/guard.js';
+import { choosePort, listening } from '../../packages/embedded-mongod/src/port.js';
 import { findRedisServer } from './redisBinary.js';
 
 /** A real redis-server on a free port of 127.0.0.1, which forgets everything when it ends. */

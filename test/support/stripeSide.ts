@@ -2,13 +2,16 @@
 import { pino } from 'pino';
 import Stripe from 'stripe';
 import catalogue from '../../catalogue.json' with { type: 'json' };
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/common/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import { createCustomers } from '../../src/services/stripe/customers.js';
-import { createInbox, type Inbox } from '../../src/services/stripe/inbox.js';
-import { createLaneEffect } from '../../src/services/stripe/laneEffects.js';
-import { type ReceivedEvent, readEvent } from '../../src/services/stripe/receivedEvent.js';
-import { createSubscriptionSync, type SubscriptionSync } from '../../src/services/stripe/subscriptionSync.js';
+import { createCustomers } from '../../src/services/billing/customers/customers.js';
+import { createLaneEffect } from '../../src/services/billing/inbox/eventEffects.js';
+import { createInbox, type Inbox } from '../../src/services/billing/inbox/inbox.js';
+import { type ReceivedEvent, readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
+import {
+  createSubscriptionSync,
+  type SubscriptionSync,
+} from '../../src/services/billing/sync/subscriptionSync.js';
 import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 import { type Harness, openHarness, PRICES } from '../unit/stripe/mock/harness.js';

@@ -1,3 +1,3 @@
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/common/clock.js';
 
 export const systemClock: Clock = { now: () => Date.now() };

@@ -2,14 +2,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApolloServer } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
+import { apolloLimits, enforceLimits, limitDirectivesSdl, yogaLimits } from '@continuum-billing/limits';
+import type { Limits } from '@continuum-billing/limits/core';
 import { buildSchema, execute, type GraphQLSchema, parse } from 'graphql';
-import {
-  apolloLimits,
-  enforceLimits,
-  type Limits,
-  limitDirectivesSdl,
-  yogaLimits,
-} from '../../src/library/index.js';
 import { ask, type GraphQLAnswer } from './server.js';
 
 /** A team's own server, which uses the library. */

@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { startAgreedClock } from '../../src/agreedClock.js';
+import { startAgreedClock } from '../../src/common/agreedClock.js';
 
 const HOUR_MS = 3_600_000;
 const log = pino({ level: 'silent' });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { amountText, bytesText } from '../../src/amounts.js';
+import { amountText, bytesText } from '../../src/common/amounts.js';
 
 it('bytes are shown in the unit that suits them, and never as 0 of a larger one', () => {
   const shown = [0, 1, 512, 1_023, 1_024, 1_536, 104_857_600, 10 * 2 ** 30, Number.MAX_SAFE_INTEGER].map(

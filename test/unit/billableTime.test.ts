@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BillingSubscriptionDoc } from '../../src/models/billingSubscription.js';
-import { billableTime } from '../../src/services/usageReports/billableTime.js';
+import { billableTime } from '../../src/services/usage/overage/billableTime.js';
 
 const at = (text: string) => Date.parse(`2026-11-${text}Z`);
 const START = at('10T11:30:00');

@@ -1,6 +1,6 @@
 import { mongo } from 'mongoose';
 import { describe, expect, it } from 'vitest';
-import { isDatabaseAway } from '../../src/services/databaseErrors.js';
+import { isDatabaseAway } from '../../src/services/infrastructure/databaseErrors.js';
 
 const systemError = (code: string) => Object.assign(new Error(`write ${code}`), { code, syscall: 'write' });
 

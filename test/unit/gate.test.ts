@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createGate, type Gate } from '../../src/services/gate.js';
+import { createGate, type Gate } from '../../src/services/infrastructure/gate.js';
 
 /** Work that the test itself begins and ends. */
 function workOf(gate: Gate) {

@@ -1,5 +1,5 @@
+import { createGroupCommit } from '@continuum-billing/limits/core';
 import { expect, it } from 'vitest';
-import { createGroupCommit } from '../../src/services/admission/groupCommit.js';
 
 it('serves all that arrived while a batch was committed by the next one', async () => {
   const batches: number[][] = [];

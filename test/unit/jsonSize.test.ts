@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { sizeOfJson } from '../../src/services/limits/jsonSize.js';
+import { sizeOfJson } from '../../src/common/jsonSize.js';
 
 const NONE = Number.MAX_SAFE_INTEGER;
 const written = (value: unknown) => Buffer.byteLength(JSON.stringify(value));

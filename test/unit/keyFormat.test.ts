@@ -1,5 +1,5 @@
+import { generateKey, parseKey, randomText } from '@continuum-billing/limits/core';
 import { describe, expect, it } from 'vitest';
-import { generateKey, parseKey, randomText } from '../../src/services/identity/keyFormat.js';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exceeds, inSlices, stringifyResult, writeSlices } from '../../src/largeResults.js';
+import { exceeds, inSlices, stringifyResult, writeSlices } from '../../src/directives/largeResults.js';
 
 describe('a large result', () => {
   it('is written as JSON.stringify writes it', async () => {

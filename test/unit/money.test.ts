@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatMoney } from '../../src/money.js';
+import { formatMoney } from '../../src/common/money.js';
 
 describe('an amount of money', () => {
   it.each([

@@ -6,8 +6,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findMongod } from '@continuum-billing/embedded-mongod';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { findMongod } from '../../scripts/mongod/index.js';
 
 const CACHED = join(`mongod-6.0.5-${process.arch}`, 'mongod');
 const DOWNLOADED = join(`mongod-7.0.18-${process.arch}`, 'mongod');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { believedAddress, clientNetwork } from '../../src/network.js';
+import { believedAddress, clientNetwork } from '../../src/common/network.js';
 
 describe('clients are counted by what one of them can change its address within', () => {
   it.each([

@@ -1,8 +1,13 @@
+import {
+  type EntityRules,
+  type FieldRule,
+  type OperationPlan,
+  planOperation,
+  type Rules,
+  readRules,
+} from '@continuum-billing/limits/core';
 import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import type { EntityRules } from '../../src/directives/entities.js';
-import { type OperationPlan, planOperation } from '../../src/directives/plan.js';
-import { type FieldRule, type Rules, readRules } from '../../src/directives/rules.js';
 
 const schema = buildSchema(`
   directive @rateLimited(cost: Int! = 1, max: Int, window: String) on FIELD_DEFINITION

@@ -1,7 +1,6 @@
+import { limitDirectives, readRules } from '@continuum-billing/limits/core';
 import { buildSchema, GraphQLEnumType, type GraphQLSchema, printType } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { limitDirectives } from '../../src/directives/definitions.js';
-import { readRules } from '../../src/directives/rules.js';
 
 const FEATURES = ['FEDERATION', 'SEMANTIC_SEARCH'];
 const featureType = new GraphQLEnumType({

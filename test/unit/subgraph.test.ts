@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeServices } from '@apollo/composition';
+import { readRules } from '@continuum-billing/limits/core';
 import {
   coerceInputValue,
   type GraphQLArgument,
@@ -15,7 +16,6 @@ import {
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.js';
-import { readRules } from '../../src/directives/rules.js';
 import { entities } from '../../src/resolvers/entities.js';
 import { resolvers } from '../../src/resolvers/resolvers.js';
 import { buildSchema } from '../../src/schema/buildSchema.js';

@@ -1,10 +1,10 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isNetwork, isPublicAddress } from '../../src/addressRanges.js';
-import { retryAfterMs } from '../../src/services/outgoing/retryAfter.js';
-import { createSendWebhook } from '../../src/services/outgoing/webhookRequest.js';
-import { createWebhookTargets } from '../../src/services/outgoing/webhookTargets.js';
+import { isNetwork, isPublicAddress } from '../../src/common/addressRanges.js';
+import { retryAfterMs } from '../../src/services/webhooks/retryAfter.js';
+import { createSendWebhook } from '../../src/services/webhooks/webhookRequest.js';
+import { createWebhookTargets } from '../../src/services/webhooks/webhookTargets.js';
 
 const strict = createWebhookTargets({ allowedNetworks: [], requireHttps: false });
 const production = createWebhookTargets({ allowedNetworks: ['10.1.0.0/16'], requireHttps: true });

@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { badInput, serviceUnavailable } from '@continuum-billing/limits/core';
 import type { ClientSession } from 'mongoose';
 import type { Logger } from 'pino';
-import type { Clock } from '../../clock.js';
-import { badInput, serviceUnavailable } from '../../errors.js';
+import type { Clock } from '../../common/clock.js';
 import type { IdempotencyKeyDoc } from '../../models/idempotencyKey.js';
 import type { Models } from '../../models/models.js';
-import type { Admission } from '../admission/admission.js';
-import { dayOf, usageDayId } from '../admission/windows.js';
+import type { Admission } from '../limits/calls/admission.js';
+import { dayOf, usageDayId } from '../limits/calls/windows.js';
 import { createMarkCleanup } from './markCleanup.js';
 
 /** A request that is executed once, however often it is sent. */

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Models } from '../../models/models.js';
-import type { Admission } from '../admission/admission.js';
-import { dayOf, usageDayId } from '../admission/windows.js';
+import type { Admission } from '../limits/calls/admission.js';
+import { dayOf, usageDayId } from '../limits/calls/windows.js';
 
 /** A charge that carried a mark. */
 export interface Marked {

@@ -1,6 +1,5 @@
-import { forbidden } from '../../errors.js';
-import type { Authenticator } from '../identity/authenticator.js';
-import type { Caller, Limits } from './limits.js';
+import { type Caller, forbidden, type Limits } from '@continuum-billing/limits/core';
+import type { Authenticator } from '../accounts/authenticator.js';
 import { isRefusal, type TenantLimits } from './tenantLimits.js';
 
 /** Decides on the database for whoever shows a tenant's key. */
@@ -8,9 +7,9 @@ export function createCallerLimits(deps: {
   authenticator: Authenticator;
   limits: TenantLimits;
 }): Limits['take'] {
-  return async (caller, demand) => {
+  return async (caller, cost) => {
     const tenantId = await tenantOfCaller(deps.authenticator, caller);
-    const outcome = await deps.limits.take(demand, tenantId);
+    const outcome = await deps.limits.take(cost, tenantId);
     if (isRefusal(outcome)) return { kind: 'refused', ...outcome };
     const { tier, headers, end } = outcome;
     return { kind: 'granted', tenantId, tier, headers, end };

@@ -1,7 +1,7 @@
-import type { Clock } from '../../clock.js';
-import { type BillingError, rateLimited } from '../../errors.js';
-import { clientNetwork } from '../../network.js';
-import type { Principal } from '../identity/principal.js';
+import { type BillingError, rateLimited } from '@continuum-billing/limits/core';
+import type { Clock } from '../../common/clock.js';
+import { clientNetwork } from '../../common/network.js';
+import type { Principal } from '../accounts/principal.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
 /** Who sent a request. */

@@ -1,29 +1,26 @@
+import { type Concurrency, createConcurrency } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
-import type { Clock } from '../../clock.js';
+import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
-import { createMongoCallWindows } from '../admission/callWindows.js';
-import { type Concurrency, createConcurrency } from '../admission/concurrency.js';
-import { createAdmission, type RunningAdmission } from '../admission/createAdmission.js';
-import { createFieldLimits, type FieldLimits } from '../admission/fieldLimits.js';
-import { createRedisCallWindows } from '../admission/redisCallWindows.js';
-import { createSharedConcurrency } from '../admission/sharedConcurrency.js';
-import { type Alerts, createAlerts } from '../alerts/alerts.js';
-import { watchAdmission } from '../alerts/watchedAdmission.js';
-import { createChanges } from '../changes.js';
-import { type Authenticator, createAuthenticator } from '../identity/authenticator.js';
-import { createGuessLimit, type GuessLimit } from '../identity/guessLimit.js';
-import { createWorkQueue, KEY_HASHES, type WorkQueue } from '../identity/workQueue.js';
-import { createRedis } from '../redis.js';
-import { createStorage, type Storage } from '../storage/storage.js';
+import { type Authenticator, createAuthenticator } from '../accounts/authenticator.js';
+import { createGuessLimit, type GuessLimit } from '../accounts/guessLimit.js';
+import { createWorkQueue, KEY_HASHES, type WorkQueue } from '../accounts/workQueue.js';
+import { createChanges } from '../infrastructure/changeStreams.js';
+import { createRedis } from '../infrastructure/redis.js';
 import { createEntitlements, type Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
-import { createFieldLimitDecision } from './fieldLimitDecision.js';
+import { createAdmission, type RunningAdmission } from './calls/createAdmission.js';
+import { createSharedConcurrency } from './concurrency/redisConcurrency.js';
+import { createMongoCallWindows } from './fieldLimits/callWindows.js';
+import { createFieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
+import { createFieldLimits, type FieldLimits } from './fieldLimits/fieldLimits.js';
+import { createRedisCallWindows } from './fieldLimits/redisCallWindows.js';
+import { createStorage, type Storage } from './storage/storage.js';
 import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
 /** What is needed to decide operations, by this server and by a team's own that uses the library. */
 export interface LimitServices {
   admission: RunningAdmission;
-  alerts: Alerts;
   authenticator: Authenticator;
   concurrency: Concurrency;
   entitlements: Entitlements;
@@ -45,17 +42,18 @@ export interface LimitServicesDeps {
   adminApiKeys: readonly string[];
   redisUrl: string | null;
   upgradeUrl: () => string;
+  /** Wraps admission, for alerts that each decision may raise. */
+  watch: (admission: RunningAdmission) => RunningAdmission;
 }
 
 export function createLimitServices(deps: LimitServicesDeps): LimitServices {
-  const { models, clock, log, tiers, graceDays, adminApiKeys, redisUrl, upgradeUrl } = deps;
+  const { models, clock, log, tiers, graceDays, adminApiKeys, redisUrl, upgradeUrl, watch } = deps;
   const base = { models, clock, log };
   const entitlements = createEntitlements({ ...base, tiers, graceDays });
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
   const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });
-  const alerts = createAlerts(base);
-  const admission = watchAdmission(createAdmission(base), alerts);
+  const admission = watch(createAdmission(base));
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
   const sharedConcurrency = redis && createSharedConcurrency({ redis });
@@ -77,7 +75,6 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const parts = { admission, concurrency, entitlements, fieldLimits, storage };
   return {
     ...parts,
-    alerts,
     authenticator,
     guesses,
     keyHashes,
@@ -95,7 +92,6 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     async stop() {
       await changes.stop();
       await admission.stop();
-      await alerts.idle();
       sharedConcurrency?.stop();
       await redis?.stop();
     },

@@ -1,6 +1,6 @@
-import type { WindowUse } from '../admission/admission.js';
-import { endOfDay, endOfMinute } from '../admission/windows.js';
 import type { Entitlement } from '../tiers/entitlements.js';
+import type { WindowUse } from './calls/admission.js';
+import { endOfDay, endOfMinute } from './calls/windows.js';
 
 /** The headers of every metered answer: the report's, and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). */
 export function rateLimitHeaders({ tier, limits }: Entitlement, used: WindowUse): Map<string, string> {

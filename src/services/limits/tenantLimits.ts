@@ -1,34 +1,23 @@
-import { amountText } from '../../amounts.js';
-import type { Clock } from '../../clock.js';
-import { type BillingError, featureNotAvailable, rateLimited, storageQuotaExceeded } from '../../errors.js';
-import { type Admission, type Charge, type Decision, sumOf, type WindowUse } from '../admission/admission.js';
-import type { Concurrency } from '../admission/concurrency.js';
-import type { FieldLimit } from '../admission/fieldLimit.js';
-import { endOfDay, endOfMinute } from '../admission/windows.js';
-import { tooLargeExtraction } from '../metering/extractions.js';
-import type { Storage, StorageAmounts, StorageHold } from '../storage/storage.js';
+import {
+  type BillingError,
+  type Concurrency,
+  type FieldLimit,
+  featureNotAvailable,
+  type OperationCost,
+  type Outcome,
+  rateLimited,
+  storageQuotaExceeded,
+  sumOf,
+} from '@continuum-billing/limits/core';
+import { amountText } from '../../common/amounts.js';
+import type { Clock } from '../../common/clock.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
-import type { FieldLimitDecision } from './fieldLimitDecision.js';
+import { type Admission, type Decision, type WindowUse } from './calls/admission.js';
+import { tooLargeExtraction } from './calls/extractions.js';
+import { endOfDay, endOfMinute } from './calls/windows.js';
+import type { FieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
 import { rateLimitHeaders } from './rateLimitHeaders.js';
-
-/** What an operation asks of its tenant's limits. */
-export interface Demand {
-  /** Calls by endpoint; each of at least one. */
-  charges: readonly Charge[];
-  features: readonly string[];
-  fieldLimits: readonly FieldLimit[];
-  /** What is to be stored, by the name of the root field that stores it. */
-  stores: ReadonlyMap<string, Stored>;
-  /** Whether it is counted among the tenant's concurrent requests. */
-  concurrent: boolean;
-}
-
-/** What a root field stores. */
-export interface Stored {
-  amounts: StorageAmounts;
-  /** Whether another service stores it, which tells at the end what it did. */
-  elsewhere: boolean;
-}
+import type { Storage, StorageHold } from './storage/storage.js';
 
 /** An operation that may run: what was taken for it, and the ways to end it. */
 export interface Grant {
@@ -44,15 +33,6 @@ export interface Grant {
   end(outcome: Outcome): Promise<void>;
 }
 
-export interface Outcome {
-  /** Whether any field failed: holds that were not used are given back. */
-  failed: boolean;
-  /** Root fields that certainly stored nothing. Of what another service stores, the rest is kept. */
-  unstored: ReadonlySet<string> | 'all';
-  /** Charges that are given back. */
-  unearned: readonly Charge[];
-}
-
 /** What a refused operation still tells in headers. */
 export interface Refusal {
   error: BillingError;
@@ -64,7 +44,7 @@ export interface TenantLimits {
   /** What the headers of a metered answer say when nothing was taken. */
   headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
   /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
-  take(demand: Demand, tenantId: string): Promise<Grant | Refusal>;
+  take(cost: OperationCost, tenantId: string): Promise<Grant | Refusal>;
   /** The limits that fields have of their own, which all keys of the operator share. @returns the error, or null */
   takeAsOperator(fieldLimits: readonly FieldLimit[]): Promise<BillingError | null>;
 }
@@ -133,7 +113,7 @@ export function createTenantLimits(deps: {
 
   /** Holds storage for each field that stores; refused if one has no room. */
   async function holdStorage(
-    { stores }: Demand,
+    { stores }: OperationCost,
     entitlement: Entitlement,
   ): Promise<Map<string, StorageHold> | BillingError> {
     const holds = new Map<string, StorageHold>();
@@ -168,10 +148,13 @@ export function createTenantLimits(deps: {
     await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
   }
 
-  async function takeCallsAndStorage(demand: Demand, entitlement: Entitlement): Promise<Grant | Refusal> {
+  async function takeCallsAndStorage(
+    cost: OperationCost,
+    entitlement: Entitlement,
+  ): Promise<Grant | Refusal> {
     const { tenantId, tier } = entitlement;
-    const { charges } = demand;
-    const holds = await holdStorage(demand, entitlement);
+    const { charges } = cost;
+    const holds = await holdStorage(cost, entitlement);
     if (holds instanceof Error) return { error: holds, headers: await knownHeaders(entitlement) };
     let used: WindowUse | null = null;
     try {
@@ -184,7 +167,7 @@ export function createTenantLimits(deps: {
         used = decision.used;
       }
       const who = { tier, upgradeUrl: upgradeUrl() };
-      const full = await fieldLimits.take(tenantId, demand.fieldLimits, who);
+      const full = await fieldLimits.take(tenantId, cost.fieldLimits, who);
       if (full) {
         await releaseAll(tenantId, holds);
         if (used) await admission.giveBack(tenantId, charges, used);
@@ -222,22 +205,22 @@ export function createTenantLimits(deps: {
       return knownHeaders(await entitlements.get(tenantId));
     },
 
-    async take(demand, tenantId) {
+    async take(cost, tenantId) {
       const entitlement = await entitlements.get(tenantId);
-      const tooLarge = tooLargeExtraction(demand.charges, entitlement, 'operation');
+      const tooLarge = tooLargeExtraction(cost.charges, entitlement, 'operation');
       if (tooLarge) return { error: tooLarge, headers: await knownHeaders(entitlement) };
-      const missing = demand.features.find((feature) => !entitlement.features.has(feature));
+      const missing = cost.features.find((feature) => !entitlement.features.has(feature));
       if (missing) {
         return {
           error: featureNotAvailable(missing, entitlement.tier, upgradeUrl()),
           headers: await knownHeaders(entitlement),
         };
       }
-      if (!demand.concurrent) return takeCallsAndStorage(demand, entitlement);
+      if (!cost.concurrent) return takeCallsAndStorage(cost, entitlement);
       const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
       if (!endConcurrency) return concurrencyRefused(entitlement);
       try {
-        const outcome = await takeCallsAndStorage(demand, entitlement);
+        const outcome = await takeCallsAndStorage(cost, entitlement);
         if (isRefusal(outcome)) {
           endConcurrency();
           return outcome;

@@ -1,8 +1,8 @@
 import DataLoader from 'dataloader';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
-import { createGate } from '../gate.js';
-import type { ReadBudget } from '../limits/responseBudget.js';
+import { createGate } from '../infrastructure/gate.js';
+import type { ReadBudget } from '../infrastructure/responseBudget.js';
 import { sizeOfPacked } from './embedding.js';
 
 /** Fields of a memory that may be large. */

@@ -1,14 +1,19 @@
+import {
+  badInput,
+  notFound,
+  type Storable,
+  type StorageAmounts,
+  sizeOf,
+} from '@continuum-billing/limits/core';
 import { Types } from 'mongoose';
-import type { Clock } from '../../clock.js';
-import { badInput, notFound } from '../../errors.js';
+import type { Clock } from '../../common/clock.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
-import { dayOf, usageDayId } from '../admission/windows.js';
-import { createGate } from '../gate.js';
 import type { Answer, IdempotencyKeys, OpenClaim } from '../idempotency/idempotencyKeys.js';
-import type { Storage, StorageAmounts } from '../storage/storage.js';
-import { type Storable, sizeOf } from '../storage/storageSize.js';
+import { createGate } from '../infrastructure/gate.js';
+import { dayOf, usageDayId } from '../limits/calls/windows.js';
+import type { Storage } from '../limits/storage/storage.js';
 import { createBoundedReads, type MemoryReading, type ReadMemory } from './boundedReads.js';
 import { cosine, packEmbedding, unpackInto } from './embedding.js';
 

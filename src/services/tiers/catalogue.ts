@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { catalogueFaults, type Fault } from './catalogueFaults.js';
+import type { TierLimits } from '../../models/tierLimits.js';
+import { catalogueFaults, type Fault } from './catalogueErrors.js';
 import { inherited, lineOf } from './inheritance.js';
 
 /** Largest count that a JSON number and a BSON double both hold exactly. */
@@ -37,7 +38,7 @@ export const limitsSchema = z.strictObject({
   maxExtractionBatchSize: smallCount.describe('Items of one extraction.'),
   federationPriority: smallCount.describe('Higher goes first; 0: no federation.'),
   stored: z.record(resourceName, count).describe('How many of each resource of the catalogue may be stored.'),
-});
+} satisfies Record<keyof TierLimits, z.ZodType>);
 
 const overage = z
   .strictObject({
@@ -114,8 +115,8 @@ const fileSchema = z.strictObject({
   tiers: z.array(writtenTier).min(1).max(50).describe('Smallest first.'),
 });
 
-export type TierLimits = z.infer<typeof limitsSchema>;
-/** Of a contract; null clears one. */
+export type { TierLimits };
+/** Overrides of a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = z.infer<typeof tierSchema>;
 export interface Catalogue {

@@ -1,13 +1,21 @@
-import type { Clock } from '../../clock.js';
-import { notFound } from '../../errors.js';
+import { notFound } from '@continuum-billing/limits/core';
+import type { Clock } from '../../common/clock.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
-import type { CallLimits } from '../admission/admission.js';
-import { createLoadingCache } from '../loadingCache.js';
+import { createLoadingCache } from '../infrastructure/loadingCache.js';
 import type { TierLimits } from './catalogue.js';
 import { callsFor, type OveragePrice } from './overagePrice.js';
+import type { OverageTerms } from './overageSpans.js';
 import { FIRST_VERSION, type Tiers } from './tiers.js';
+
+/** What limits a tenant's calls. */
+export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'> {
+  /** Calls past the days' quotas that the tenant pays for, in a UTC month; 0: none. */
+  overageCallsPerMonth: number;
+  /** What such calls cost, and when they are billed; absent or null: none are sold. */
+  overageTerms?: OverageTerms | null;
+}
 
 /** What a tenant may do now. */
 export interface Entitlement {

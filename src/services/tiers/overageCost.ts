@@ -1,6 +1,6 @@
 import type { DayOverage } from '../../models/usageDay.js';
-import { callsBySpan } from '../admission/overageSpans.js';
 import { costOf, type OveragePrice } from './overagePrice.js';
+import { callsBySpan } from './overageSpans.js';
 
 /**
  * @param price of calls whose own price was not kept

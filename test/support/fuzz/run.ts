@@ -1,6 +1,6 @@
+import { ErrorCode } from '@continuum-billing/limits/core';
 import { buildClientSchema, getIntrospectionQuery } from 'graphql';
-import { ErrorCode } from '../../../src/errors.js';
-import { GATEWAY_SECRET_HEADER } from '../../../src/services/identity/gatewaySecret.js';
+import { GATEWAY_SECRET_HEADER } from '../../../src/services/accounts/gatewaySecret.js';
 import { createRandom } from '../random.js';
 import {
   type FuzzRequest,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { createHttpConnection } from '../../../src/library/httpConnection.js';
+import { createHttpConnection } from '../../../packages/limits/src/remote/httpConnection.js';
 
 let server: Server | undefined;
 afterEach(() => {

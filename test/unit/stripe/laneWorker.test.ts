@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
-import type { ClaimedLane, Lanes } from '../../../src/services/stripe/lanes.js';
-import { createLaneWorker } from '../../../src/services/stripe/laneWorker.js';
+import type { ClaimedLane, Lanes } from '../../../src/services/billing/inbox/customerQueues.js';
+import { createLaneWorker } from '../../../src/services/billing/inbox/queueWorker.js';
 
 const done = async () => undefined;
 const CLAIMED: ClaimedLane = {

@@ -1,9 +1,9 @@
 import Stripe from 'stripe';
 import { expect, it } from 'vitest';
-import { targetOf } from '../../../src/services/stripe/eventTarget.js';
-import { createLaneEffect } from '../../../src/services/stripe/laneEffects.js';
-import { readEvent } from '../../../src/services/stripe/receivedEvent.js';
-import type { MeterRefusal } from '../../../src/services/usageReports/usageReports.js';
+import { createLaneEffect } from '../../../src/services/billing/inbox/eventEffects.js';
+import { targetOf } from '../../../src/services/billing/inbox/eventTarget.js';
+import { readEvent } from '../../../src/services/billing/inbox/receivedEvent.js';
+import type { MeterRefusal } from '../../../src/services/billing/usageReports/usageReports.js';
 
 const NOTIFICATION = {
   id: 'evt_test_meter_1',

@@ -1,8 +1,8 @@
+import { serviceUnavailable } from '@continuum-billing/limits/core';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { serviceUnavailable } from '../../../src/errors.js';
-import { createStripeClient } from '../../../src/services/stripe/stripeClient.js';
-import { callingStripe } from '../../../src/services/stripe/stripeErrors.js';
+import { createStripeClient } from '../../../src/services/billing/stripe/stripeClient.js';
+import { callingStripe } from '../../../src/services/billing/stripe/stripeErrors.js';
 
 const log = pino({ level: 'silent' });
 

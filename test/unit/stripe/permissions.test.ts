@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { accessOf, permissionFor, RESOURCES } from '../../../src/services/stripe/permissions.js';
+import { accessOf, permissionFor, RESOURCES } from '../../../src/services/billing/stripe/permissions.js';
 
 function needed(endpoints: readonly string[] = []): string {
   if (endpoints.length === 0) return '–';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readEvent } from '../../../src/services/stripe/receivedEvent.js';
+import { readEvent } from '../../../src/services/billing/inbox/receivedEvent.js';
 
 const TEXTS = ['a\0b', '\ud800', 'x'.repeat(256)];
 

@@ -1,5 +1,9 @@
 import { expect, it, vi } from 'vitest';
-import { createTenantShares, MAX_AT_ONCE, MAX_WAITING } from '../../../src/services/stripe/tenantShares.js';
+import {
+  createTenantShares,
+  MAX_AT_ONCE,
+  MAX_WAITING,
+} from '../../../src/services/billing/stripe/tenantShares.js';
 
 const tooMany = expect.objectContaining({ code: 'SERVICE_UNAVAILABLE', headers: { 'retry-after': '2' } });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { decodeForm } from '../../../../src/services/stripe/mock/http/form.js';
+import { decodeForm } from '../../../../packages/mock-stripe/src/http/form.js';
 import {
   flag,
   integer,
@@ -8,7 +8,7 @@ import {
   mergeMetadata,
   parseParams,
   text,
-} from '../../../../src/services/stripe/mock/http/params.js';
+} from '../../../../packages/mock-stripe/src/http/params.js';
 
 const plain = (form: object) => JSON.parse(JSON.stringify(form));
 

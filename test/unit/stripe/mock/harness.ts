@@ -1,13 +1,9 @@
 /** A mock Stripe on a database of its own, spoken to by the real SDK, with an endpoint that takes its webhooks. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createMockStripe, type MockStripe, type MockStripeDeps } from '@continuum-billing/mock-stripe';
 import { pino } from 'pino';
 import Stripe from 'stripe';
-import {
-  createMockStripe,
-  type MockStripe,
-  type MockStripeDeps,
-} from '../../../../src/services/stripe/mock/index.js';
 import { connectTestDatabase, type TestDatabase } from '../../../support/database.js';
 
 export const SECRET = 'whsec_mock_test';

@@ -1,0 +1,313 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type FragmentSpreadNode,
+  type GraphQLCompositeType,
+  type GraphQLField,
+  GraphQLIncludeDirective,
+  type GraphQLSchema,
+  GraphQLSkipDirective,
+  getArgumentValues,
+  getDirectiveValues,
+  getNamedType,
+  getNullableType,
+  type InlineFragmentNode,
+  isAbstractType,
+  isCompositeType,
+  isListType,
+  isObjectType,
+  isUnionType,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+} from 'graphql';
+import { badInput, inputRejectedByGraphql, operationTooExpensive } from '../errors.js';
+import type { FieldLimit } from '../fieldLimit.js';
+import type { Access } from './access.js';
+import { countEntities, type EntityRule, type EntityRules } from './entities.js';
+import type { FieldRule, Rules } from './rules.js';
+import {
+  ALL_TYPES,
+  createWorkCount,
+  type FieldWork,
+  itemsOf,
+  metaField,
+  type WorkWeights,
+} from './workWeights.js';
+
+/** One selected field that asks something. */
+export interface PlannedField {
+  rule: FieldRule;
+  /** The name of the root field's answer under which it lies: tells which charges failed. */
+  rootKey: string;
+  /** Calls: the rule's cost, for each item of a list argument and each entity. */
+  calls: number;
+  /** The endpoint that the calls are recorded for. */
+  endpoint: string;
+  /** Written with its charge, where it has an idempotency key. */
+  mark?: string;
+  /** The value of the argument that `@storageQuota` names. */
+  stores: unknown;
+}
+
+export interface RootSelection {
+  key: string;
+  /** null: federation's own fields. */
+  rule: FieldRule | null;
+  args: Record<string, unknown>;
+}
+
+/** What an operation asks for, worked out from the document before anything runs. */
+export interface OperationPlan {
+  roots: RootSelection[];
+  fields: PlannedField[];
+  access: Access[];
+  /** Whether it selects a field that costs calls. */
+  metered: boolean;
+  calls: number;
+  features: string[];
+  fieldLimits: FieldLimit[];
+  /** Its work, in the units of `@cost`; null: not asked for. */
+  work: { cost: number; heaviestField: string } | null;
+}
+
+const MAX_SELECTIONS = 5_000;
+const MAX_ROOT_FIELDS = 500;
+const NO_ENTITIES: EntityRules = new Map();
+/** Under `__schema { types }` these return, for all types together, what the schema has. */
+const PARTS_OF_ALL_TYPES: readonly string[] = [
+  '__Schema.types',
+  '__Type.fields',
+  '__Type.inputFields',
+  '__Type.enumValues',
+  '__Field.args',
+];
+
+/** How often, and in which place, the fields of a selection set are resolved. */
+interface Scope {
+  /** Entities, for what is charged: what is below a list costs its calls once. */
+  entities: number;
+  /** Objects, for the work: the lengths of the lists that lead here are multiplied. */
+  objects: number;
+  /** Fields whose length an argument of the parent field said. */
+  sized: { fields: readonly string[]; items: number } | null;
+  /** Whether these are the types of the schema all together. */
+  allTypes: boolean;
+}
+
+const ROOT: Scope = { entities: 1, objects: 1, sized: null, allTypes: false };
+/** Of all `_entities` fields of an operation together. */
+const MAX_ENTITIES = 1_000;
+
+/**
+ * @param variables as coerced by graphql
+ * @param entities what `_entities` may fetch, where the schema has it
+ * @param costs of the schema's fields; null: the work of the operation is not asked for
+ * @throws OPERATION_TOO_EXPENSIVE for an operation that selects too much, BAD_USER_INPUT for entities that do not exist
+ *   and for what graphql itself rejects in arguments and directives
+ */
+export function planOperation(
+  schema: GraphQLSchema,
+  rules: Rules,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown>,
+  entities: EntityRules = NO_ENTITIES,
+  costs: WorkWeights | null = null,
+): OperationPlan {
+  const rootType = schema.getRootType(operation.operation);
+  const isQuery = rootType === schema.getQueryType();
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  }
+  const roots: RootSelection[] = [];
+  const fields: PlannedField[] = [];
+  const planned = new Set<string>();
+  let seen = 0;
+  const fetched = new Map<string, ReadonlyMap<string, number>>();
+  let entityCount = 0;
+  const work = costs && createWorkCount();
+
+  /** @param path the names of the answer that lead to the selection; empty at the root */
+  function walk(
+    type: GraphQLCompositeType,
+    set: SelectionSetNode,
+    path: readonly string[],
+    scope: Scope,
+  ): void {
+    for (const node of set.selections) {
+      // Also what is left out, and spreads: they have to be walked.
+      if (++seen > MAX_SELECTIONS) {
+        const field = node.kind === Kind.FIELD ? `${type.name}.${node.name.value}` : type.name;
+        throw operationTooExpensive(`It selects more than ${MAX_SELECTIONS} fields; split it`, {
+          cost: seen,
+          limit: MAX_SELECTIONS,
+          field,
+        });
+      }
+      if (!isIncluded(node, variables)) continue;
+      if (node.kind === Kind.FIELD) {
+        visit(type, node, path, scope);
+      } else {
+        const fragment = node.kind === Kind.INLINE_FRAGMENT ? node : fragments.get(node.name.value);
+        if (!fragment) continue;
+        const narrowed = narrow(type, fragment.typeCondition?.name.value);
+        if (narrowed) walk(narrowed, fragment.selectionSet, path, scope);
+      }
+    }
+  }
+
+  /** @returns the type that a fragment selects from; null: objects of this type have no part in it */
+  function narrow(type: GraphQLCompositeType, condition: string | undefined): GraphQLCompositeType | null {
+    if (condition === undefined || condition === type.name) return type;
+    const wanted = schema.getType(condition);
+    if (!isCompositeType(wanted)) return null;
+    if (isObjectType(type)) return isAbstractType(wanted) && schema.isSubType(wanted, type) ? type : null;
+    return wanted;
+  }
+
+  function visit(
+    type: GraphQLCompositeType,
+    node: FieldNode,
+    parents: readonly string[],
+    scope: Scope,
+  ): void {
+    const name = node.name.value;
+    // A union has but __typename.
+    const field =
+      (isUnionType(type) ? undefined : type.getFields()[name]) ??
+      metaField(name, type === rootType && isQuery);
+    if (!field) return;
+    const coordinate = `${type.name}.${name}`;
+    const rule = rules.get(coordinate) ?? null;
+    const isRoot = parents.length === 0;
+    // graphql would reject the arguments when it is executed: by then the operation is charged.
+    const args = field.args.length > 0 ? getArgumentValues(field, node, variables) : NO_ARGUMENTS;
+    const items = longestList(field, args);
+    const cost = costs?.get(fieldKey(coordinate, scope)) ?? null;
+    work?.add(coordinate, scope.objects * items * (cost?.weightOf?.(args) ?? cost?.weight ?? 1));
+    // Most fields: nothing is below them, and no rule is theirs.
+    if (!rule && !node.selectionSet && !isRoot) return;
+    const path = [...parents, node.alias?.value ?? name];
+    const rootKey = path[0] as string;
+    const named = getNamedType(field.type);
+    if (isRoot && name === '_entities' && entities.size > 0) visitEntities(rootKey, args, node);
+    else if (node.selectionSet && isCompositeType(named))
+      walk(named, node.selectionSet, path, below(coordinate, scope, cost, args, items));
+    // Selected twice under one name it is still executed once. Of an abstract type each part may be another object's.
+    const pathName = isRoot ? rootKey : `${path.join('.')}:${type.name}`;
+    if (planned.has(pathName)) return;
+    planned.add(pathName);
+    if (isRoot && !name.startsWith('__')) {
+      if (roots.length === MAX_ROOT_FIELDS) {
+        throw operationTooExpensive(`It selects more than ${MAX_ROOT_FIELDS} root fields; split it`, {
+          cost: roots.length + 1,
+          limit: MAX_ROOT_FIELDS,
+          field: coordinate,
+        });
+      }
+      roots.push({ key: rootKey, rule, args });
+    }
+    if (rule) {
+      fields.push({
+        rule,
+        rootKey,
+        calls: (rule.cost ?? 0) * items * scope.entities,
+        endpoint: isRoot ? fieldNameOf(rule) : rule.coordinate,
+        stores: rule.storageArg === null ? undefined : args[rule.storageArg],
+      });
+    }
+  }
+
+  const fieldKey = (coordinate: string, { allTypes }: Scope): string =>
+    allTypes && costs?.has(ALL_TYPES + coordinate) ? ALL_TYPES + coordinate : coordinate;
+
+  /** @param repeats how often the field is resolved for each object, by the items of its list arguments */
+  function below(
+    coordinate: string,
+    { entities, objects, sized, allTypes }: Scope,
+    cost: FieldWork | null,
+    args: Record<string, unknown>,
+    repeats: number,
+  ): Scope {
+    if (!cost) return { entities, objects, sized: null, allTypes: false };
+    const items = itemsOf(cost, args);
+    const isSized = sized?.fields.includes(coordinate.slice(coordinate.indexOf('.') + 1)) === true;
+    const own = cost.sizedFields.length > 0 ? 1 : items;
+    return {
+      entities,
+      objects: objects * repeats * (isSized ? sized.items : own),
+      sized:
+        cost.sizedFields.length > 0 ? { fields: cost.sizedFields, items } : (cost.sizedOf?.(args) ?? null),
+      allTypes: (allTypes || coordinate === '__Schema.types') && PARTS_OF_ALL_TYPES.includes(coordinate),
+    };
+  }
+
+  /** `_entities`: each type that it fetches has a part in its selection. */
+  function visitEntities(rootKey: string, args: Record<string, unknown>, node: FieldNode): void {
+    for (const [name, count] of fetch(rootKey, args.representations as unknown[])) {
+      const type = schema.getType(name);
+      const scope = { ...ROOT, entities: count, objects: count };
+      if (node.selectionSet && isObjectType(type)) walk(type, node.selectionSet, [rootKey, name], scope);
+    }
+  }
+
+  /** @returns how many entities of each type are fetched under a name of the answer */
+  function fetch(rootKey: string, representations: readonly unknown[]): ReadonlyMap<string, number> {
+    const known = fetched.get(rootKey);
+    if (known) return known;
+    entityCount += representations.length;
+    if (entityCount > MAX_ENTITIES)
+      throw badInput('representations', `has more than ${MAX_ENTITIES} items (${entityCount}); split it`);
+    const counts = countEntities(entities, representations);
+    fetched.set(rootKey, counts);
+    for (const [name, count] of counts) {
+      const { rule } = entities.get(name) as EntityRule;
+      const calls = (rule?.cost ?? 0) * count;
+      if (rule) work?.add(rule.coordinate, count * (costs?.get(rule.coordinate)?.weight ?? 1));
+      if (rule) fields.push({ rule, rootKey, calls, endpoint: fieldNameOf(rule), stores: undefined });
+    }
+    return counts;
+  }
+
+  try {
+    if (rootType) walk(rootType, operation.selectionSet, [], ROOT);
+  } catch (error) {
+    throw inputRejectedByGraphql(error);
+  }
+  return {
+    roots,
+    fields,
+    access: fields.flatMap(({ rule }) => (rule.access ? [rule.access] : [])),
+    metered: fields.some(({ calls }) => calls > 0),
+    calls: fields.reduce((sum, { calls }) => sum + calls, 0),
+    features: [...new Set(fields.flatMap(({ rule }) => rule.features))],
+    fieldLimits: fields.flatMap(({ rule }) => rule.fieldLimits),
+    work: work && { cost: work.total(), heaviestField: work.heaviest() },
+  };
+}
+
+const NO_ARGUMENTS: Record<string, unknown> = {};
+
+/** A field with a list argument does its work, and costs its calls, for each item; without items, for one. */
+function longestList(field: GraphQLField<unknown, unknown>, args: Record<string, unknown>): number {
+  let longest = 1;
+  for (const { name, type } of field.args) {
+    const value = args[name];
+    if (Array.isArray(value) && isListType(getNullableType(type))) longest = Math.max(longest, value.length);
+  }
+  return longest;
+}
+
+const fieldNameOf = ({ coordinate }: FieldRule): string => coordinate.slice(coordinate.indexOf('.') + 1);
+
+export function isIncluded(
+  node: FieldNode | FragmentSpreadNode | InlineFragmentNode,
+  variables: Record<string, unknown>,
+): boolean {
+  if (!node.directives?.length) return true;
+  if (getDirectiveValues(GraphQLSkipDirective, node, variables)?.if === true) return false;
+  return getDirectiveValues(GraphQLIncludeDirective, node, variables)?.if !== false;
+}

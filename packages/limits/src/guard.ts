@@ -1,0 +1,115 @@
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  isObjectType,
+  type OperationDefinitionNode,
+} from 'graphql';
+import type { EntityRules } from './analysis/entities.js';
+import { operationCostOf } from './analysis/operationCost.js';
+import { type OperationResult, outcomeOf } from './analysis/operationOutcome.js';
+import { planOperation } from './analysis/plan.js';
+import { readRules } from './analysis/rules.js';
+import { ApiKeyScope } from './apiKeyScope.js';
+import { BillingError, ErrorCode, unauthenticated } from './errors.js';
+import type { Limits } from './limits.js';
+
+/** One operation, before anything of it runs. */
+export interface Operation {
+  document: DocumentNode;
+  operation: OperationDefinitionNode;
+  /** As graphql coerced them. */
+  variables: Record<string, unknown>;
+  /** null: the client sent none. */
+  apiKey: string | null;
+  /** Of the client; null: not known. */
+  address: string | null;
+}
+
+/** An operation that may run. */
+export interface AdmittedOperation {
+  /** null: it asks nothing of any limit, so nobody was asked who calls. */
+  tenantId: string | null;
+  tier: string | null;
+  /** To be sent with the answer. */
+  headers: ReadonlyMap<string, string>;
+  /** How many it selects. */
+  rootFields: number;
+  /** Gives back what failed by no fault of the caller. To be called whatever happened; only the first call counts. */
+  end(result: Omit<OperationResult, 'kind'>): Promise<void>;
+}
+
+/** Decides the operations of one schema. */
+export interface Guard {
+  /** @throws a GraphQLError with a code, a status and headers, when the operation may not run */
+  begin(operation: Operation): Promise<AdmittedOperation>;
+}
+
+/** Of resolvers: what they throw without a code is a fault of theirs. */
+const FAULT_CODES: readonly unknown[] = [
+  undefined,
+  ErrorCode.INTERNAL_SERVER_ERROR,
+  ErrorCode.SERVICE_UNAVAILABLE,
+];
+const FAULTS = {
+  isFault: ({ extensions }: GraphQLError) => FAULT_CODES.includes(extensions.code),
+  isGivenBack: ({ extensions }: GraphQLError) =>
+    FAULT_CODES.includes(extensions.code) || extensions.code === ErrorCode.BAD_USER_INPUT,
+};
+
+const FREE: AdmittedOperation = {
+  tenantId: null,
+  tier: null,
+  headers: new Map(),
+  rootFields: 0,
+  end: async () => {},
+};
+
+/** @throws an Error that lists every directive whose arguments make no sense */
+export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
+  const { features, resources } = limits;
+  const rules = readRules(schema, { features, resources, storesMemories: false, needAccess: false });
+  const entities = entitiesOf(schema);
+  return {
+    async begin({ document, operation, variables, apiKey, address }) {
+      const plan = planOperation(schema, rules, document, operation, variables, entities);
+      const cost = operationCostOf(plan);
+      if (!cost) return FREE;
+      if (apiKey === null) {
+        throw unauthenticated(
+          'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
+        );
+      }
+      const kind = operation.operation;
+      const scope = kind === 'mutation' ? ApiKeyScope.WRITE : ApiKeyScope.READ;
+      const taken = await limits.take({ apiKey, address, scope }, cost);
+      if (taken.kind === 'refused') throw withHeaders(taken.error, taken.headers);
+      const { tenantId, tier, headers } = taken;
+      let ended = false;
+      return {
+        tenantId,
+        tier,
+        headers,
+        rootFields: plan.roots.length,
+        async end(result) {
+          if (ended) return;
+          ended = true;
+          // The answer is there already: what cannot be given back stays counted.
+          await taken.end(outcomeOf(plan, { kind, ...result }, FAULTS)).catch(() => undefined);
+        },
+      };
+    },
+  };
+}
+
+/** The entities that other subgraphs may ask for are free: what is below them costs what its directives say. */
+function entitiesOf(schema: GraphQLSchema): EntityRules {
+  const union = schema.getType('_Entity');
+  const types = union && 'getTypes' in union ? union.getTypes() : [];
+  return new Map(types.filter(isObjectType).map(({ name }) => [name, { key: null, rule: null }]));
+}
+
+function withHeaders(error: BillingError, headers: ReadonlyMap<string, string>): BillingError {
+  const { code, message, details } = error;
+  return new BillingError(code, message, details, { ...Object.fromEntries(headers), ...error.headers });
+}

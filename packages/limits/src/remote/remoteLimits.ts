@@ -1,0 +1,301 @@
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { createConcurrency } from '../concurrency.js';
+import {
+  BillingError,
+  badInput,
+  ErrorCode,
+  rateLimited,
+  serviceUnavailable,
+  unauthenticated,
+} from '../errors.js';
+import { createGroupCommit } from '../groupCommit.js';
+import { parseKey } from '../keyFormat.js';
+import type { Caller, CallerGrant, CallerRefusal, Limits, OperationCost, Outcome } from '../limits.js';
+import { halvesOf, inBatches } from './batches.js';
+import { createBillingClient, ServerRefusal } from './billingClient.js';
+import { MAX_COST, MAX_NAME_LENGTH, MAX_PARTS } from './operationBounds.js';
+import { checkOptions, DEFAULT_TIMEOUT_MS, type RemoteLimitsOptions } from './remoteOptions.js';
+import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
+
+type Taken = Extract<RemoteDecision, { allowed: true }>;
+
+interface WaitingOperation {
+  operation: RemoteOperation;
+  resolve(decision: RemoteDecision): void;
+  reject(error: Error): void;
+}
+
+interface WaitingEnd {
+  ended: EndedOperation;
+  resolve(): void;
+}
+
+const MAX_WAITING = 10_000;
+/** For so long nobody waits for a server that is away. */
+const AWAY_MS = 1_000;
+const MAX_REMEMBERED = 50_000;
+/** What a tier grants or refuses without counting may be a little old; a counted call is always asked for. */
+const FEATURES_MS = 10_000;
+const REFUSED_MS = 250;
+const UNKNOWN_KEY_MS = 5_000;
+
+/**
+ * Decides by asking a billing server: what arrives while a request is under way shares the next.
+ * @throws an Error for options that make no sense, all told at once, and when the server answers, but not as a billing
+ *   server does to a service key
+ */
+export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits> {
+  const { whenAway, serviceKey, timeoutMs = DEFAULT_TIMEOUT_MS, onAway = warn } = options;
+  checkOptions(options);
+  const url = options.url.endsWith('/') ? options.url : `${options.url}/`;
+  const client = createBillingClient({ url, serviceKey, timeoutMs });
+  const upgradeUrl = new URL('upgrade', url).href;
+  const concurrency = createConcurrency();
+  /** What was decided by nothing that is counted, and refusals that the next call would meet as well. */
+  const remembered = new LRUCache<string, RemoteDecision>({ max: MAX_REMEMBERED });
+  /** Whose a key is, and how many concurrent requests it may have. */
+  const known = new LRUCache<string, Pick<Taken, 'tenantId' | 'tier' | 'concurrentRequests'>>({
+    max: MAX_REMEMBERED,
+  });
+  let awayUntilMs = 0;
+  let catalogue: Awaited<ReturnType<typeof client.catalogue>> | null = null;
+  const deciding = createGroupCommit<WaitingOperation>(decideAll, MAX_WAITING);
+  const ending = createGroupCommit<WaitingEnd>(endAll, MAX_WAITING);
+
+  const isKnownAway = () => performance.now() < awayUntilMs;
+
+  function isAway(error: Error): void {
+    if (isKnownAway()) return;
+    awayUntilMs = performance.now() + AWAY_MS;
+    onAway(error);
+  }
+
+  async function decideAll(waiting: WaitingOperation[]): Promise<void> {
+    for (const batch of inBatches(waiting, partsDecided)) await decideBatch(batch);
+  }
+
+  async function decideBatch(batch: WaitingOperation[]): Promise<void> {
+    try {
+      if (isKnownAway()) throw new Error('The billing server was away a moment ago');
+      const decisions = await client.decide(batch.map(({ operation }) => operation));
+      for (const [i, { resolve }] of batch.entries()) resolve(decisions[i] as RemoteDecision);
+    } catch (thrown) {
+      const error = thrown as Error;
+      if (isRefusedInput(error)) return decideApart(batch, error);
+      isAway(error);
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  /** The server takes a request whole or not at all: what one operation has wrong must not be the others'. */
+  async function decideApart(batch: WaitingOperation[], error: Error): Promise<void> {
+    const [first, ...others] = batch;
+    if (others.length === 0) return first?.reject(badInput('query', `cannot be decided: ${error.message}`));
+    for (const half of halvesOf(batch)) await decideBatch(half);
+  }
+
+  async function endAll(waiting: WaitingEnd[]): Promise<void> {
+    for (const batch of inBatches(waiting, partsEnded)) {
+      await endBatch(batch);
+      for (const { resolve } of batch) resolve();
+    }
+  }
+
+  /** Once: a call must not be given back twice. What is lost stays counted; what is refused was not given back. */
+  async function endBatch(batch: readonly WaitingEnd[]): Promise<void> {
+    if (isKnownAway()) return;
+    try {
+      await client.end(batch.map(({ ended }) => ended));
+    } catch (thrown) {
+      const error = thrown as Error;
+      if (!isRefusedInput(error)) return isAway(error);
+      if (batch.length === 1) return onAway(error);
+      for (const half of halvesOf(batch)) await endBatch(half);
+    }
+  }
+
+  const ask = (operation: RemoteOperation): Promise<RemoteDecision> =>
+    new Promise((resolve, reject) => deciding.submit({ operation, resolve, reject }));
+
+  /** @returns what is known without asking; null: nothing */
+  function recall(digest: string, cost: OperationCost): RemoteDecision | null {
+    const kinds = ['key'];
+    if (!isCounted(cost)) kinds.push(featuresKey(cost));
+    if (cost.charges.length > 0) kinds.push('full');
+    for (const kind of kinds) {
+      const decision = remembered.get(`${digest}:${kind}`);
+      if (decision) return decision;
+    }
+    return null;
+  }
+
+  function remember(digest: string, cost: OperationCost, decision: RemoteDecision): void {
+    const keep = (kind: string, ttl: number) => remembered.set(`${digest}:${kind}`, decision, { ttl });
+    if (!decision.allowed) {
+      const { code, details } = decision.error;
+      if (code === ErrorCode.UNAUTHENTICATED) keep('key', UNKNOWN_KEY_MS);
+      // A field's own window says nothing of other fields.
+      const ofTenant = details.window === 'day' || details.window === 'minute';
+      if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REFUSED_MS);
+      return;
+    }
+    const { tenantId, tier, concurrentRequests } = decision;
+    known.set(digest, { tenantId, tier, concurrentRequests });
+    if (!isCounted(cost)) keep(featuresKey(cost), FEATURES_MS);
+  }
+
+  async function decide(caller: Caller, cost: OperationCost, digest: string): Promise<RemoteDecision | null> {
+    const recalled = recall(digest, cost);
+    if (recalled) return recalled;
+    const { concurrent: _, ...asked } = cost;
+    let decision: RemoteDecision;
+    try {
+      decision = await ask({ ...caller, cost: asked });
+    } catch (error) {
+      // Not for the server's absence: this operation is too much, or there are too many.
+      if (error instanceof BillingError) throw error;
+      if (whenAway === 'allow') return null;
+      throw serviceUnavailable('The billing server does not answer; try again shortly', 2);
+    }
+    remember(digest, cost, decision);
+    return decision;
+  }
+
+  function granted(decision: Taken, endSlot: () => void): CallerGrant {
+    const { tenantId, tier, headers } = decision;
+    return {
+      kind: 'granted',
+      tenantId,
+      tier,
+      headers,
+      async end(outcome) {
+        endSlot();
+        const ended = endedOf(decision, outcome);
+        if (!ended) return;
+        await new Promise<void>((resolve) => ending.submit({ ended, resolve }));
+      },
+    };
+  }
+
+  async function take(caller: Caller, cost: OperationCost): Promise<CallerGrant | CallerRefusal> {
+    if (!parseKey(caller.apiKey))
+      throw unauthenticated('The API key is malformed: check that it was copied whole');
+    checkBounds(cost);
+    // The key itself is kept nowhere.
+    const digest = `${hash('sha256', caller.apiKey, 'base64')}:${caller.scope}`;
+    const endSlot = cost.concurrent ? await takeSlot(digest) : () => {};
+    if (!endSlot) return tooMany(digest);
+    try {
+      const decision = await decide(caller, cost, digest);
+      if (decision?.allowed) return granted(decision, endSlot);
+      endSlot();
+      if (!decision) return away(known.get(digest) ?? null);
+      return { kind: 'refused', error: decision.error, headers: decision.headers };
+    } catch (error) {
+      endSlot();
+      throw error;
+    }
+  }
+
+  /** A key that nothing is known of yet is asked for first: it has no calls under way. */
+  const takeSlot = (digest: string) =>
+    concurrency.begin(
+      known.get(digest)?.tenantId ?? digest,
+      known.get(digest)?.concurrentRequests ?? Number.POSITIVE_INFINITY,
+    );
+
+  function tooMany(digest: string): CallerRefusal {
+    const limit = known.get(digest)?.concurrentRequests ?? 0;
+    const tier = known.get(digest)?.tier ?? '';
+    const error = rateLimited(
+      `Rate limit exceeded (${limit} concurrent request${limit === 1 ? '' : 's'}). Wait for one to end; upgrade at ${upgradeUrl}`,
+      { limit, window: 'concurrent', remaining: 0, requested: 1, resetsAt: inOneSecond(), tier, upgradeUrl },
+      1,
+    );
+    return { kind: 'refused', error, headers: new Map() };
+  }
+
+  try {
+    catalogue = await client.catalogue();
+  } catch (error) {
+    if (isMistake(error as Error)) throw error;
+    isAway(error as Error);
+  }
+
+  return {
+    features: catalogue?.features ?? null,
+    resources: catalogue?.resources ?? null,
+    take,
+    free: client.free,
+    async close() {
+      await deciding.idle();
+      await ending.idle();
+    },
+  };
+}
+
+/** Of the options: the server will never answer otherwise. */
+const isMistake = (error: Error): boolean =>
+  error instanceof ServerRefusal && error.status >= 300 && error.status < 500 && error.status !== 429;
+
+const isRefusedInput = (error: Error): boolean =>
+  error instanceof ServerRefusal && (error.code === ErrorCode.BAD_USER_INPUT || error.status === 413);
+
+const partsOf = ({ charges, features, fieldLimits, stores }: RemoteOperation['cost']): number[] => [
+  charges.length,
+  features.length,
+  fieldLimits.length,
+  stores.size,
+];
+
+/**
+ * What a client can make an operation ask for, kept to what the server takes.
+ * @throws BAD_USER_INPUT
+ */
+function checkBounds(cost: OperationCost): void {
+  if (Math.max(...partsOf(cost)) > MAX_PARTS)
+    throw badInput('query', `selects more than ${MAX_PARTS} fields that are limited by themselves; split it`);
+  if (cost.charges.some(({ calls }) => calls > MAX_COST))
+    throw badInput('query', `costs more than ${MAX_COST} calls of one field; split it`);
+  if ([...cost.stores.keys()].some((rootField) => rootField.length > MAX_NAME_LENGTH))
+    throw badInput('query', `has an alias of more than ${MAX_NAME_LENGTH} characters`);
+}
+
+const partsDecided = ({ operation }: WaitingOperation): number =>
+  partsOf(operation.cost).reduce((sum, count) => sum + count, 0);
+
+const partsEnded = ({ ended: { unearned, keptHoldIds, releasedHoldIds } }: WaitingEnd): number =>
+  unearned.length + keptHoldIds.length + releasedHoldIds.length;
+
+const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 1_000);
+
+const isCounted = ({ charges, fieldLimits, stores }: OperationCost): boolean =>
+  charges.length > 0 || fieldLimits.length > 0 || stores.size > 0;
+
+const featuresKey = ({ features }: OperationCost): string => `features:${[...features].sort().join()}`;
+
+function endedOf({ receipt, holdIds }: Taken, { unearned, unstored }: Outcome): EndedOperation | null {
+  const isReleased = ([rootField]: [string, string]) => unstored === 'all' || unstored.has(rootField);
+  const idsOf = (holds: [string, string][]) => holds.map(([, id]) => id);
+  const holds = [...holdIds];
+  if (receipt === null || (unearned.length === 0 && holds.length === 0)) return null;
+  return {
+    receipt,
+    unearned,
+    keptHoldIds: idsOf(holds.filter((hold) => !isReleased(hold))),
+    releasedHoldIds: idsOf(holds.filter(isReleased)),
+  };
+}
+
+const away = (known: Pick<Taken, 'tenantId' | 'tier'> | null): CallerGrant => ({
+  kind: 'granted',
+  tenantId: known?.tenantId ?? null,
+  tier: known?.tier ?? null,
+  headers: new Map(),
+  end: async () => {},
+});
+
+function warn(error: Error): void {
+  process.emitWarning(`The billing server is away: ${error.message}`);
+}

@@ -1,0 +1,49 @@
+import type { StorageAmounts } from './limits.js';
+
+/** What storage is asked for: a memory to be stored. */
+export interface Storable {
+  content: string;
+  embedding?: readonly number[] | null | undefined;
+  metadata?: unknown;
+}
+
+/** Every catalogue has them. */
+export const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
+
+const BYTES_PER_NUMBER = 8;
+
+/** What one memory counts for: the UTF-8 bytes of its content and of its metadata as JSON, 8 a number of its embedding. */
+export function sizeOf({ content, embedding, metadata }: Storable): { bytes: number } & StorageAmounts {
+  return {
+    memories: 1,
+    embeddings: embedding ? 1 : 0,
+    bytes: Buffer.byteLength(content) + jsonBytes(metadata) + BYTES_PER_NUMBER * (embedding?.length ?? 0),
+  };
+}
+
+/**
+ * What the value of an argument counts for; each item of a list for itself, null for nothing.
+ * @param resource of the catalogue: one of it, and the UTF-8 bytes of the item as JSON; null: a memory
+ */
+export function amountsOf(resource: string | null, value: unknown): StorageAmounts {
+  const items = [value].flat().filter((item) => item != null);
+  if (resource === null) return sumOfSizes((items as Storable[]).map(sizeOf));
+  return sumOfSizes(items.map((item) => ({ [resource]: 1, bytes: jsonBytes(item) })));
+}
+
+/** Of a resource, in an account or a hold as it is stored. */
+export function amountOf(stored: object, resource: string): number {
+  const amount = (stored as Record<string, unknown>)[resource];
+  return typeof amount === 'number' ? amount : 0;
+}
+
+function sumOfSizes(sizes: readonly StorageAmounts[]): StorageAmounts {
+  const sums = new Map<string, number>();
+  for (const size of sizes) {
+    for (const [resource, amount] of Object.entries(size))
+      sums.set(resource, (sums.get(resource) ?? 0) + amount);
+  }
+  return Object.fromEntries(sums);
+}
+
+const jsonBytes = (value: unknown): number => (value == null ? 0 : Buffer.byteLength(JSON.stringify(value)));

@@ -1,0 +1,15 @@
+import { formatMoney } from '../money.js';
+import { isMetered } from '../objects/price.js';
+import { products } from '../objects/product.js';
+import type { Tx } from '../storage/store.js';
+import { idOf, type PriceBody } from '../wire.js';
+
+export async function productName(tx: Tx, price: PriceBody): Promise<string> {
+  return (await tx.find(products, idOf(price.product) ?? ''))?.body.name ?? 'Product';
+}
+
+/** @returns for instance `$29.00 / month`, or `$0.0001 each` of what a meter counts */
+export function rate(price: PriceBody): string {
+  const amount = formatMoney(Number(price.unit_amount_decimal ?? 0), price.currency);
+  return isMetered(price) ? `${amount} each` : `${amount} / ${price.recurring?.interval ?? 'once'}`;
+}

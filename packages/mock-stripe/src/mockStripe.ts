@@ -1,0 +1,200 @@
+import type { Connection } from 'mongoose';
+import type { Logger } from 'pino';
+import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
+import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
+import type { Clock } from './clock.js';
+import { createDelivery } from './delivery.js';
+import type { Disorder } from './disorder.js';
+import { eventWriter } from './events.js';
+import { createFailures, type InjectedFailure } from './failures.js';
+import { createIdempotency } from './http/idempotency.js';
+import { createServer } from './http/server.js';
+import { checkoutSessions } from './objects/checkoutSession.js';
+import { schedules } from './objects/schedule.js';
+import type { Change } from './operation.js';
+import { operations } from './resources/index.js';
+import { type SeededPrice, seedMeters, seedPrices } from './seed.js';
+import { createMockClock } from './storage/clock.js';
+import { openCollections, prepareCollections } from './storage/collections.js';
+import { createStore } from './storage/store.js';
+import { createTimeline } from './timeline.js';
+import type { SessionBody } from './wire.js';
+
+/** How often things that fall due while nobody moves the clock are looked for. */
+const CATCH_UP_MS = 30_000;
+const IDLE_POLL_MS = 10;
+
+export interface MockStripeDeps {
+  /** Open, and of a replica set: the mock needs transactions. */
+  connection: Connection;
+  clock: Clock;
+  log: Logger;
+  webhookSecret: () => string;
+  /** Our own endpoint; undefined until the server listens. */
+  webhookUrl: () => string | undefined;
+  publicUrl: () => string;
+  prices: readonly SeededPrice[];
+  /** Names of the events of meters that are there from the start. */
+  meterEventNames: readonly string[];
+}
+
+export interface MockStripe {
+  /** For `Stripe.createFetchHttpClient`: answers the SDK's requests inside the process. */
+  fetch: typeof fetch;
+  start(): Promise<void>;
+  /** Ends what is under way; undelivered events go out after the next start. */
+  stop(): Promise<void>;
+  ready(): boolean;
+  checkout: {
+    /** @returns the session with its line items; null when there is none */
+    find(sessionId: string): Promise<SessionBody | null>;
+    /** The person pays. Doing it again changes nothing. @throws StripeFault unless the session is open or complete */
+    complete(sessionId: string, promotionCode?: string | null): Promise<{ redirectUrl: string }>;
+    /** The person turns back; the session stays open. @throws StripeFault unless it is */
+    decline(sessionId: string): Promise<{ redirectUrl: string }>;
+  };
+  portal: {
+    /** @returns null without such a session */
+    find(sessionId: string): Promise<PortalView | null>;
+    /** @throws StripeFault for what cannot be done */
+    act(sessionId: string, action: PortalAction): Promise<void>;
+  };
+  /** Writes an event about an object as it is now, as if what leads to it had happened. @throws StripeFault */
+  happen(type: string, kind: 'checkout.session' | 'subscription_schedule', id: string): Promise<void>;
+  /** Moves the mock's clock forward; renewals, trial ends, retries and endings follow in order. */
+  advanceClock(seconds: number): Promise<{ now: Date }>;
+  now(): Promise<Date>;
+  /** For tests: the next request that fits fails. */
+  failNext(failure: InjectedFailure): void;
+  clearFailures(): void;
+  /** Webhooks come late, twice or never from now on, as a seed has it; null: no more. */
+  disturbWebhooks(disorder: Disorder | null): void;
+  /** For tests. @returns a reader of the requests since now, each as `POST /v1/customers` */
+  requestsSince(): () => string[];
+  /** Resolves once our endpoint has taken every event. @throws Error after `timeoutMs` */
+  delivered(timeoutMs?: number): Promise<void>;
+}
+
+/** A small Stripe of our own, kept in MongoDB: same requests, same answers, same webhooks, and a clock that can be moved. */
+export function createMockStripe(deps: MockStripeDeps): MockStripe {
+  const { connection, clock: ourClock, log, publicUrl } = deps;
+  const collections = openCollections(connection);
+  const store = createStore(connection, collections);
+  const clock = createMockClock(ourClock, collections);
+  const failures = createFailures();
+  const delivery = createDelivery({ ...deps, collections });
+  const timeline = createTimeline({ store, clock, publicUrl, changed: delivery.wake });
+  const watchers = new Set<string[]>();
+  const server = createServer({
+    store,
+    clock,
+    idempotency: createIdempotency(store),
+    failures,
+    operations,
+    log,
+    publicUrl,
+    changed: delivery.wake,
+    asked: (request) => {
+      for (const seen of watchers) seen.push(request);
+    },
+  });
+  let catchingUp: NodeJS.Timeout | undefined;
+  let underWay: Promise<unknown> = Promise.resolve();
+  let isReady = false;
+
+  async function change<T>(work: (change: Change) => Promise<T>): Promise<T> {
+    const nowS = await clock.nowS();
+    const result = await store.transaction((tx) =>
+      work({ tx, nowS, emit: eventWriter(store, tx, nowS, null), publicUrl }),
+    );
+    delivery.wake();
+    return result;
+  }
+
+  function catchUpLater(): void {
+    underWay = timeline.catchUp().catch((error: unknown) => {
+      log.error({ err: error }, '[MOCK] what was due failed');
+    });
+  }
+
+  return {
+    fetch: server,
+    ready: () => isReady,
+    async start() {
+      await prepareCollections(collections);
+      await seedMeters(store, deps.meterEventNames, await clock.nowS());
+      await seedPrices(store, deps.prices, await clock.nowS());
+      delivery.start();
+      await timeline.catchUp();
+      catchingUp = setInterval(catchUpLater, CATCH_UP_MS).unref();
+      isReady = true;
+      log.info(`[MOCK] Stripe is a mock: ${deps.prices.length} prices, no money moves`);
+    },
+    async stop() {
+      isReady = false;
+      clearInterval(catchingUp);
+      await Promise.all([delivery.stop(), underWay]);
+    },
+    checkout: {
+      async find(sessionId) {
+        const stored = await store.read.find(checkoutSessions, sessionId);
+        return stored && withLineItems(stored);
+      },
+      async complete(sessionId, promotionCode = null) {
+        const redirectUrl = await change((call) => completeSession(call, sessionId, promotionCode));
+        log.info(`[MOCK] checkout ${sessionId} completed`);
+        return { redirectUrl };
+      },
+      async decline(sessionId) {
+        const redirectUrl = await change((call) => declineSession(call, sessionId));
+        log.info(`[MOCK] checkout ${sessionId} declined`);
+        return { redirectUrl };
+      },
+    },
+    portal: {
+      find: (sessionId) => viewPortal(store.read, sessionId),
+      async act(sessionId, action) {
+        await change((call) => actAtPortal(call, sessionId, action));
+        log.info(`[MOCK] portal ${sessionId}: ${action.kind}`);
+      },
+    },
+    async happen(type, kind, id) {
+      await change(async ({ tx, emit }) => {
+        const { body } =
+          kind === 'checkout.session' ? await tx.get(checkoutSessions, id) : await tx.get(schedules, id);
+        await emit(type, body);
+      });
+    },
+    async advanceClock(seconds) {
+      if (!Number.isSafeInteger(seconds) || seconds < 0)
+        throw new RangeError('seconds: a whole number from 0');
+      await clock.ask(seconds);
+      const steps = await timeline.catchUp();
+      const now = new Date((await clock.nowS()) * 1000);
+      log.info(`[MOCK] clock moved by ${seconds} s to ${now.toISOString()}, ${steps} things happened`);
+      return { now };
+    },
+    now: async () => new Date((await clock.nowS()) * 1000),
+    failNext: failures.add,
+    clearFailures: failures.clear,
+    disturbWebhooks: delivery.disturb,
+    requestsSince() {
+      const seen: string[] = [];
+      watchers.add(seen);
+      return () => {
+        watchers.delete(seen);
+        return seen;
+      };
+    },
+    async delivered(timeoutMs = 10_000) {
+      const deadlineMs = performance.now() + timeoutMs;
+      for (;;) {
+        const waiting = await delivery.pending();
+        if (waiting === 0) return;
+        if (performance.now() > deadlineMs)
+          throw new Error(`${waiting} events were not taken in ${timeoutMs} ms`);
+        await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS));
+      }
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { rate } from './billing/lineText.js';
+import { formatMoney } from './money.js';
+import type { LineItemBody, SessionBody } from './wire.js';
+
+/** The only style of the pages; their Content-Security-Policy names it by its hash. */
+export const PAGE_STYLE = `
+:root { color-scheme: light dark; --ink: #1a1f36; --soft: #6a7383; --line: #e3e8ee; --card: #fff; --back: #f6f9fc; --pay: #635bff; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #f5f6f8; --soft: #a3acba; --line: #3a4152; --card: #1f2433; --back: #12151f; --pay: #7a73ff; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px;
+  background: var(--back); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { width: 100%; max-width: 26rem; padding: 32px; background: var(--card); border: 1px solid var(--line);
+  border-radius: 12px; box-shadow: 0 8px 24px rgb(0 0 0 / 8%); overflow-wrap: anywhere; }
+.badge { display: inline-block; padding: 2px 10px; border-radius: 99px; background: #ffde92; color: #5c3d00;
+  font-size: 12px; font-weight: 600; letter-spacing: .04em; text-transform: uppercase; }
+h1 { margin: 16px 0 4px; font-size: 20px; font-weight: 600; }
+.amount { margin: 0; font-size: 34px; font-weight: 700; letter-spacing: -.02em; }
+.soft { margin: 0; color: var(--soft); }
+dl { margin: 24px 0; border-top: 1px solid var(--line); }
+dl div { display: flex; justify-content: space-between; gap: 16px; padding: 12px 0; border-bottom: 1px solid var(--line); }
+dt { color: var(--soft); }
+dd { margin: 0; text-align: right; }
+button { width: 100%; padding: 12px; border-radius: 8px; font: inherit; font-weight: 600; cursor: pointer; }
+button:focus-visible { outline: 3px solid var(--pay); outline-offset: 2px; }
+.pay { border: 0; background: var(--pay); color: #fff; }
+.leave { margin-top: 12px; border: 1px solid var(--line); background: transparent; color: var(--ink); }
+`;
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+
+/** @param content HTML, everything in it escaped already */
+export function page(title: string, content: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${escapeHtml(title)}</title>
+<style>${PAGE_STYLE}</style>
+</head>
+<body>
+<main>
+<span class="badge">Mock, no money moves</span>
+${content}
+</main>
+</body>
+</html>
+`;
+}
+
+/** A page that only says something. */
+export const messagePage = (message: string): string => page('Checkout', `<h1>${escapeHtml(message)}</h1>`);
+
+/** @param session an open one, with its line items */
+export function checkoutPage(session: SessionBody): string {
+  const items = session.line_items?.data ?? [];
+  const total = formatMoney(session.amount_total ?? 0, session.currency ?? 'usd');
+  // What a meter counts is told below.
+  const bought = items.filter(({ quantity }) => quantity !== null);
+  const price = bought[0]?.price;
+  const trial = session.amount_total === 0 && price?.unit_amount;
+  const terms = trial
+    ? `today; after the trial ${rate(price)}`
+    : `per ${price?.recurring?.interval ?? 'period'}`;
+  const email = session.customer_details?.email ?? session.customer_email;
+  const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
+  const code = session.allow_promotion_codes
+    ? '<label class="soft">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
+    : '';
+  const names = bought.map(({ description }) => description ?? 'Product').join(', ');
+  return page(
+    `Checkout: ${names}`,
+    `<h1>Subscribe to ${escapeHtml(names)}</h1>
+<p class="amount">${escapeHtml(total)}</p>
+<p class="soft">${escapeHtml(terms)}</p>
+<dl>
+${items.map(itemRow).join('\n')}
+${row('E-mail', email ?? 'not given')}
+${row('Card', 'Visa •••• 4242')}
+</dl>
+<form method="post" action="${escapeHtml(action)}/complete">${code}<button class="pay">Pay and subscribe</button></form>
+<form method="post" action="${escapeHtml(action)}/decline"><button class="leave">Decline and go back</button></form>`,
+  );
+}
+
+const itemRow = ({ description, quantity, price }: LineItemBody): string =>
+  row(`${quantity === null ? '' : `${quantity} × `}${description ?? 'Product'}`, price ? rate(price) : '');
+
+export const row = (term: string, value: string): string =>
+  `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd></div>`;

@@ -1,0 +1,77 @@
+import { badInput, type Limits } from '@continuum-billing/limits/core';
+import { type Logger, pino } from 'pino';
+import defaultCatalogue from '../catalogue.json' with { type: 'json' };
+import { startAgreedClock } from './common/agreedClock.js';
+import { connectDatabase } from './database.js';
+import { createModels } from './models/models.js';
+import { createCallerLimits } from './services/limits/callerLimits.js';
+import { createLimitServices } from './services/limits/limitServices.js';
+import { parseCatalogue } from './services/tiers/catalogue.js';
+import { createTiers } from './services/tiers/tiers.js';
+import { createAlerts } from './services/usage/alerts/alerts.js';
+import { watchAdmission } from './services/usage/alerts/watchedAdmission.js';
+
+export interface DirectLimitsOptions {
+  /** The billing server's own database. */
+  mongodbUri: string;
+  /** What `CATALOG_FILE` of the billing server holds, parsed; its overage is taken as sold. Default: the built-in catalogue. */
+  catalogue?: unknown;
+  /** As the billing server's `GRACE_DAYS`. Default: 14. */
+  graceDays?: number;
+  /** As the billing server's `REDIS_URL`: concurrent requests are then counted over all instances. Default: none. */
+  redisUrl?: string;
+  /** Where a person upgrades: refusals name it. */
+  upgradeUrl: string;
+  /** Default: warnings and errors, to the standard output. */
+  log?: Logger;
+}
+
+const DEFAULT_GRACE_DAYS = 14;
+
+/**
+ * Decides on the billing server's database, as one more instance of it: nothing is asked over HTTP.
+ * @throws an Error when the catalogue has faults (all are listed), or no database answers in 30 s
+ */
+export async function directLimits(options: DirectLimitsOptions): Promise<Limits> {
+  const { mongodbUri, graceDays = DEFAULT_GRACE_DAYS, redisUrl = null, upgradeUrl } = options;
+  const log = options.log ?? pino({ level: 'warn' });
+  const catalogue = parseCatalogue(options.catalogue ?? defaultCatalogue);
+  const connection = await connectDatabase(mongodbUri, log);
+  const clock = await startAgreedClock(connection, log);
+  const base = { models: createModels(connection), clock, log };
+  const alerts = createAlerts(base);
+  const services = createLimitServices({
+    ...base,
+    watch: (admission) => watchAdmission(admission, alerts),
+    tiers: createTiers(catalogue, {}, null),
+    graceDays,
+    adminApiKeys: [],
+    redisUrl,
+    upgradeUrl: () => upgradeUrl,
+  });
+  await services.start();
+  return {
+    features: new Set(catalogue.features),
+    resources: new Set(catalogue.resources),
+    take: createCallerLimits(services),
+    async free(tenantId, amounts) {
+      checkAmounts(amounts, ['bytes', ...catalogue.resources]);
+      await services.storage.freeExternal(tenantId, amounts);
+    },
+    async close() {
+      await services.stop();
+      await alerts.idle();
+      clock.stop();
+      await connection.close();
+    },
+  };
+}
+
+/** As the billing server's API does. @throws BAD_USER_INPUT */
+function checkAmounts(amounts: Readonly<Record<string, number>>, resources: readonly string[]): void {
+  for (const [resource, amount] of Object.entries(amounts)) {
+    if (!resources.includes(resource)) throw badInput(resource, `is none of ${resources.join(', ')}`);
+    if (!Number.isSafeInteger(amount) || amount < 0)
+      throw badInput(resource, `must be a whole number from 0, not ${amount}`);
+  }
+}

@@ -1,0 +1,43 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
+import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
+import type { GraphQLSchema } from 'graphql';
+import type { Logger } from 'pino';
+import { createErrorFormatter } from '../directives/clientErrors.js';
+import { stringifyResult } from '../directives/largeResults.js';
+import { withoutSuggestions } from '../directives/suggestions.js';
+import type { Context } from '../resolvers/context.js';
+import { createDocumentStore } from './documentStore.js';
+
+export const MAX_TOKENS = 20_000;
+const MAX_VALIDATION_ERRORS = 5;
+
+/**
+ * An Apollo Server as every endpoint here has it: bounded, without stack traces, its errors in our shape.
+ * @param deps.introspection whether clients may read the schema, by introspection or from errors
+ */
+export function createApollo(deps: {
+  schema: GraphQLSchema;
+  plugins: ApolloServerPlugin<Context>[];
+  introspection: boolean;
+  log: Logger;
+}): ApolloServer<Context> {
+  const { schema, plugins, introspection, log } = deps;
+  const format = createErrorFormatter(log);
+  return new ApolloServer<Context>({
+    schema,
+    // Apollo's hints for caches would wrap every resolver, to find out that nothing may be cached.
+    plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
+    formatError: introspection
+      ? format
+      : (formatted, thrown) => withoutSuggestions(format(formatted, thrown)),
+    includeStacktraceInErrorResponses: false,
+    introspection,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    // Enough to fix a document; a hundred long ones would make a response of megabytes.
+    validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
+    stringifyResult,
+    documentStore: createDocumentStore(),
+    stopOnTerminationSignals: false,
+    logger: log,
+  });
+}

@@ -1,0 +1,131 @@
+import type { StorageAmounts } from '@continuum-billing/limits/core';
+import type Stripe from 'stripe';
+import type { ApiKeyType } from '../schema/apiKey.js';
+import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
+import type { MemoryType } from '../schema/memory.js';
+import type { SubscriptionType } from '../schema/subscription.js';
+import type { TenantType } from '../schema/tenant.js';
+import type { TierLimitsType, TierType } from '../schema/tier.js';
+import type { StorageUsage } from '../schema/usage.js';
+import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
+import type { TenantDoc } from '../services/accounts/tenants.js';
+import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
+import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
+import type { ReadMemory } from '../services/memories/boundedReads.js';
+import { unpackEmbedding } from '../services/memories/embedding.js';
+import { memoryIdOf } from '../services/memories/memories.js';
+import type { TierDefinition, TierLimits } from '../services/tiers/catalogue.js';
+import type { Entitlement } from '../services/tiers/entitlements.js';
+import type { Tiers } from '../services/tiers/tiers.js';
+
+/** What is stored, in the shape that the schema shows. */
+
+export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
+  name: tier.name,
+  version: tier.version,
+  monthlyPriceCents: tier.monthlyPriceCents,
+  currency: tiers.catalogue.currency,
+  features: tier.features,
+  trialDays: tier.trialDays,
+  limits: limitsView(limits),
+});
+
+const limitsView = ({ stored, ...limits }: TierLimits): TierLimitsType => ({
+  ...limits,
+  stored: Object.entries(stored).map(([resource, limit]) => ({ resource, limit })),
+});
+
+export function storageView(stored: StorageAmounts, limits: TierLimits): StorageUsage {
+  const { memories = 0, embeddings = 0, bytes = 0 } = stored;
+  return {
+    memories,
+    embeddings,
+    bytes,
+    resources: limitsView(limits).stored.map(({ resource, limit }) => ({
+      resource,
+      limit,
+      stored: stored[resource] ?? 0,
+    })),
+    limits: limitsView(limits),
+  };
+}
+
+export const tenantTierView = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
+  tierView(tiers, tiers.get(tier, tierVersion), limits);
+
+export const tenantView = ({ _id, name, email }: TenantDoc): TenantType => ({ id: _id, name, email });
+
+export function subscriptionView(
+  tenantId: string,
+  doc: BillingSubscriptionDoc | null,
+  tier: TierType,
+  graceEndsAt: Date | null,
+): SubscriptionType {
+  return {
+    id: `subscription:${tenantId}`,
+    tenantId,
+    tier,
+    status: doc?.status ?? 'active',
+    currentPeriodStart: doc?.currentPeriodStart ?? null,
+    currentPeriodEnd: doc?.currentPeriodEnd ?? null,
+    cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
+    cancelAt: doc?.cancelAt ?? null,
+    trialEnd: doc?.trialEnd ?? null,
+    graceEndsAt,
+    scheduledTier: doc?.scheduledTier ?? null,
+    scheduledAt: doc?.scheduledAt ?? null,
+    outsideCatalogue: doc?.outsideCatalogue ?? false,
+    stripeSubscriptionId: doc?.stripeSubscriptionId ?? null,
+  };
+}
+
+/** Of Stripe's invoice. */
+export const invoiceView = (invoice: Stripe.Invoice): InvoiceType => ({
+  id: invoice.id,
+  number: invoice.number,
+  status: invoice.status ?? 'draft',
+  currency: invoice.currency,
+  totalCents: invoice.total,
+  amountDueCents: invoice.amount_due,
+  amountPaidCents: invoice.amount_paid,
+  amountRemainingCents: invoice.amount_remaining,
+  createdAt: new Date(invoice.created * 1000),
+  hostedUrl: invoice.hosted_invoice_url ?? null,
+  pdfUrl: invoice.invoice_pdf ?? null,
+});
+
+export const paymentMethodView = ({ method, isDefault }: PaymentMethod): PaymentMethodType => ({
+  id: method.id,
+  type: method.type,
+  brand: method.card?.brand ?? null,
+  last4: method.card?.last4 ?? null,
+  expMonth: method.card?.exp_month ?? null,
+  expYear: method.card?.exp_year ?? null,
+  isDefault,
+});
+
+export const apiKeyView = (doc: ApiKeyDoc): ApiKeyType => ({
+  id: doc._id,
+  name: doc.name,
+  scopes: doc.scopes,
+  createdAt: doc.createdAt,
+  expiresAt: doc.expiresAt,
+  revokedAt: doc.revokedAt,
+  lastUsedAt: doc.lastUsedAt,
+  rotatedTo: doc.rotatedTo,
+});
+
+/** What is large is made of it when it is answered. */
+export const memoryView = (doc: ReadMemory): MemoryType => ({
+  id: memoryIdOf(doc),
+  content: doc.content ?? null,
+  get embedding() {
+    return doc.embedding ? [...unpackEmbedding(doc.embedding)] : null;
+  },
+  get metadata() {
+    return doc.metadata ? JSON.parse(doc.metadata) : null;
+  },
+  bytes: doc.bytes,
+  shared: doc.sharedAt !== null,
+  createdAt: doc.createdAt,
+});

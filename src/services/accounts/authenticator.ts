@@ -1,0 +1,163 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+import {
+  ApiKeyScope,
+  keyIdOf,
+  type ParsedKey,
+  parseKey,
+  unauthenticated,
+} from '@continuum-billing/limits/core';
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import type { GuessLimit } from './guessLimit.js';
+import { type SecretHash, secretMatches, tagMatches, tagOf } from './keyHash.js';
+import { createKeyReader, type StoredKey } from './keyReader.js';
+import { type Principal } from './principal.js';
+import { createWorkQueue, UNTAGGED_HASHES, type WorkQueue } from './workQueue.js';
+
+/** Tells who a key belongs to. */
+export interface Authenticator {
+  /**
+   * @param key as the client sent it
+   * @param address of the client, by which wrong keys are limited; null: not known, they are limited by key alone
+   * @throws UNAUTHENTICATED; RATE_LIMITED for a wrong key after too many of one key id or one address, never for a
+   *   right one; SERVICE_UNAVAILABLE while too many keys are being verified
+   */
+  authenticate(key: string, address: string | null): Promise<Principal>;
+  /** Forgets what it verified of a key, after a revocation. */
+  forget(keyId: string): void;
+  forgetAll(): void;
+}
+
+interface VerifiedKey {
+  /** SHA-256 of the whole key: the key itself is never kept. */
+  digest: Buffer;
+  /** What its secret was found to match. */
+  stored: SecretHash;
+  principal: Principal;
+  untilMs: number;
+}
+
+const REMEMBER_MS = 60_000;
+const MAX_REMEMBERED = 50_000;
+
+export function createAuthenticator(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  adminApiKeys: readonly string[];
+  guesses: GuessLimit;
+  keyHashes: WorkQueue;
+}): Authenticator {
+  const { models, clock, log, guesses, keyHashes } = deps;
+  const adminDigests = deps.adminApiKeys.map(digestOf);
+  const readKey = createKeyReader(deps);
+  const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
+  let forgets = 0;
+  const verifying = new Map<string, Promise<Principal>>();
+  const untaggedHashes = createWorkQueue(UNTAGGED_HASHES);
+
+  /** The tag of a wrong secret tells so at once; only one that fits it is hashed. */
+  async function matches(secret: string, stored: StoredKey, address: string | null): Promise<boolean> {
+    const guess = { keyId: stored._id, address };
+    const { salt, tag } = stored;
+    if (tag) {
+      if (tagMatches(secret, { salt, tag }) && (await hashed(keyHashes))) return true;
+      guesses.count(guess);
+      return false;
+    }
+    // Only the hash can tell whether this one is a guess: it is counted as one until then.
+    guesses.count(guess);
+    const isRight = await hashed(untaggedHashes).catch((error: unknown) => {
+      guesses.uncount(guess);
+      throw error;
+    });
+    if (isRight) guesses.uncount(guess);
+    return isRight;
+
+    function hashed(queue: WorkQueue): Promise<boolean> {
+      return queue.run(() => secretMatches(secret, stored));
+    }
+  }
+
+  /** @param known what was verified of just this key before */
+  async function verify(
+    { keyId, secret }: ParsedKey,
+    digest: Buffer,
+    address: string | null,
+    known: VerifiedKey | null,
+  ): Promise<Principal> {
+    const forgetsBefore = forgets;
+    const stored = await readKey(keyId);
+    const now = clock.now();
+    if (!stored || stored.revokedAt || (stored.expiresAt && stored.expiresAt.getTime() <= now)) {
+      guesses.count({ keyId: stored && keyId, address });
+      throw wrongKey();
+    }
+    // The same secret matches the same hash again: another hash would cost a busy server 20 ms a key and minute.
+    const isKnown = known !== null && areSame(known.stored, stored);
+    if (!isKnown && !(await matches(secret, stored, address))) throw wrongKey();
+    const principal = principalOf(stored);
+    const untilMs = Math.min(now + REMEMBER_MS, stored.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
+    // What was forgotten meanwhile may be this key: it is then verified again at the next call.
+    if (forgets === forgetsBefore) {
+      const { salt, hash: keyHash } = stored;
+      verified.set(keyId, { digest, stored: { salt, hash: keyHash }, principal, untilMs });
+    }
+    noteUse(keyId, now, stored.tag ? null : tagOf(secret, stored.salt));
+    return principal;
+  }
+
+  /** At most once a minute and key: a verified key is remembered that long. @param tag of a key that has none yet */
+  function noteUse(keyId: string, now: number, tag: Buffer | null): void {
+    models.apiKeys
+      .updateOne({ _id: keyId }, { $max: { lastUsedAt: new Date(now) }, ...(tag && { $set: { tag } }) })
+      .catch((error: unknown) => log.warn({ err: error, keyId }, 'could not note the use of a key'));
+  }
+
+  return {
+    async authenticate(key, address) {
+      const digest = digestOf(key);
+      if (adminDigests.some((admin) => timingSafeEqual(digest, admin))) return { kind: 'operator' };
+      const remembered = verified.get(keyIdOf(key));
+      const known = remembered && timingSafeEqual(remembered.digest, digest) ? remembered : null;
+      if (known && known.untilMs > clock.now()) return known.principal;
+      const parsed = parseKey(key);
+      if (!parsed) {
+        // It may be a guess of ADMIN_API_KEY.
+        guesses.count({ keyId: null, address });
+        throw unauthenticated('The API key is malformed: check that it was copied whole');
+      }
+      // Who comes after a revocation shares no verification that began before it.
+      const flight = `${digest.toString('base64')}:${forgets}`;
+      let running = verifying.get(flight);
+      if (!running) {
+        running = verify(parsed, digest, address, known).finally(() => verifying.delete(flight));
+        verifying.set(flight, running);
+      }
+      return running;
+    },
+    forget(keyId) {
+      forgets++;
+      verified.delete(keyId);
+    },
+    forgetAll() {
+      forgets++;
+      verified.clear();
+    },
+  };
+}
+
+const wrongKey = () => unauthenticated('The API key is wrong, expired or revoked');
+
+function digestOf(key: string): Buffer {
+  return hash('sha256', key, 'buffer');
+}
+
+const areSame = (a: SecretHash, b: SecretHash): boolean => a.salt.equals(b.salt) && a.hash.equals(b.hash);
+
+function principalOf({ _id: keyId, tenantId, scopes, expiresAt }: StoredKey): Principal {
+  if (tenantId !== null) return { kind: 'tenant', tenantId, keyId, scopes: new Set(scopes), expiresAt };
+  return scopes.includes(ApiKeyScope.ENFORCE) ? { kind: 'service', keyId } : { kind: 'operator' };
+}

@@ -1,0 +1,19 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { forbidden, unauthenticated } from '@continuum-billing/limits/core';
+import type { Principal } from './principal.js';
+
+/** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null when there is none */
+export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
+  const own = headers['x-api-key'];
+  if (typeof own === 'string' && own) return own;
+  const bearer = /^Bearer\s+(.+)$/i.exec(headers.authorization ?? '');
+  return bearer?.[1]?.trim() ?? null;
+}
+
+/** The tenant whose key it is. @throws UNAUTHENTICATED without a key, FORBIDDEN for the operator's */
+export function tenantIdOf({ principal }: { principal: Principal | null }): string {
+  if (!principal) throw unauthenticated('An API key is needed');
+  if (principal.kind !== 'tenant')
+    throw forbidden(`The ${principal.kind} has no tenant of its own; use a tenant's key`);
+  return principal.tenantId;
+}

@@ -1,0 +1,178 @@
+import { badInput, notFound, randomText } from '@continuum-billing/limits/core';
+import type { PipelineStage } from 'mongoose';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import type { TenantDoc } from '../../models/tenant.js';
+import type { LimitOverrides } from '../tiers/catalogue.js';
+import type { ApiKeys, NewKey } from './apiKeys.js';
+
+export type { TenantDoc };
+
+export interface TenantPage {
+  tenants: TenantDoc[];
+  hasNextPage: boolean;
+}
+
+export interface ContractChange {
+  /** null clears the override; undefined leaves it. */
+  tier?: string | null | undefined;
+  /** null clears all overrides; a limit that is null clears that one. */
+  limits?: LimitOverrides | null | undefined;
+}
+
+export interface NewTenantInput {
+  name: string;
+  email?: string | null | undefined;
+}
+
+export interface Tenants {
+  /** With its first key, both or neither. */
+  create(input: NewTenantInput): Promise<{ tenant: TenantDoc; key: NewKey }>;
+  /** With an operator's key as well, all or nothing. */
+  createWithOperator(input: NewTenantInput): Promise<{ key: NewKey; operatorKey: NewKey }>;
+  get(tenantId: string): Promise<TenantDoc>;
+  findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
+  /** By id, which rises with time. `search` matches the beginning of the name, or the e-mail, or the id. */
+  page(query: {
+    first: number;
+    after?: string | null | undefined;
+    search?: string | null | undefined;
+    tier?: string | null | undefined;
+  }): Promise<TenantPage>;
+  setContract(tenantId: string, change: ContractChange): Promise<TenantDoc>;
+  /** @param monthlyCapCents null: none */
+  setOverage(tenantId: string, monthlyCapCents: number | null): Promise<void>;
+}
+
+const FIRST_KEY = 'first key';
+const DUPLICATE_KEY = 11_000;
+
+export function createTenants(deps: {
+  models: Models;
+  clock: Clock;
+  apiKeys: ApiKeys;
+  defaultTier: string;
+  /** Tells the caches that a tenant's limits may have changed. */
+  changed: (tenantId: string) => void;
+}): Tenants {
+  const { models, clock, apiKeys } = deps;
+
+  /** Time first, so that ids rise; eight digits of base 36 last until the year 2059. */
+  const newId = () => `ten_${clock.now().toString(36).padStart(8, '0')}${randomText(12).toLowerCase()}`;
+
+  async function get(tenantId: string): Promise<TenantDoc> {
+    const tenant = await models.tenants.findById(tenantId).lean<TenantDoc>();
+    if (!tenant) throw notFound(`Tenant ${tenantId}`);
+    return tenant;
+  }
+
+  const build = ({ name, email }: NewTenantInput): TenantDoc => ({
+    _id: newId(),
+    name,
+    email: email ?? null,
+    contract: { tier: null, limits: {} },
+    createdAt: new Date(clock.now()),
+  });
+
+  /** A tenant without a key could never sign in, and one that was made twice would be paid for twice. */
+  async function store(tenant: TenantDoc, keys: readonly NewKey[]): Promise<void> {
+    try {
+      await models.connection.transaction(async (session) => {
+        await models.tenants.create([tenant], { session });
+        const docs = keys.map(({ apiKey }) => apiKey);
+        await models.apiKeys.insertMany(docs, { session });
+      });
+    } catch (error) {
+      // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
+      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+    }
+  }
+
+  return {
+    get,
+
+    async create(input) {
+      const tenant = build(input);
+      const key = await apiKeys.build(tenant._id, FIRST_KEY);
+      await store(tenant, [key]);
+      return { tenant, key };
+    },
+
+    async createWithOperator(input) {
+      const tenant = build(input);
+      const key = await apiKeys.build(tenant._id, FIRST_KEY);
+      const operatorKey = await apiKeys.build(null, 'operator');
+      await store(tenant, [key, operatorKey]);
+      return { key, operatorKey };
+    },
+
+    async findMany(tenantIds) {
+      const found = await models.tenants.find({ _id: { $in: tenantIds } }).lean<TenantDoc[]>();
+      const byId = new Map(found.map((tenant) => [tenant._id, tenant]));
+      return tenantIds.map((id) => byId.get(id) ?? null);
+    },
+
+    async page({ first, after, search, tier }) {
+      const filter: Record<string, unknown> = {};
+      if (after) filter._id = { $gt: after };
+      if (search) {
+        const start = new RegExp(`^${search.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`, 'i');
+        filter.$or = [{ _id: search }, { name: start }, { email: start }];
+      }
+      const found = await models.tenants.aggregate<TenantDoc>([
+        { $match: filter },
+        { $sort: { _id: 1 } },
+        ...(tier ? ofTier(tier) : []),
+        { $limit: first + 1 },
+      ]);
+      return { tenants: found.slice(0, first), hasNextPage: found.length > first };
+    },
+
+    async setContract(tenantId, { tier, limits }) {
+      const set: Record<string, unknown> = {};
+      const unset: Record<string, ''> = {};
+      if (tier !== undefined) set['contract.tier'] = tier;
+      if (limits === null) set['contract.limits'] = {};
+      for (const [name, value] of Object.entries(limits ?? {})) {
+        if (value === null) unset[`contract.limits.${name}`] = '';
+        else if (value !== undefined) set[`contract.limits.${name}`] = value;
+      }
+      const nothing = Object.keys(set).length === 0 && Object.keys(unset).length === 0;
+      if (nothing) throw badInput('input', 'names neither a tier nor a limit');
+      const updated = await models.tenants
+        .findOneAndUpdate({ _id: tenantId }, { $set: set, $unset: unset }, { returnDocument: 'after' })
+        .lean<TenantDoc>();
+      if (!updated) throw notFound(`Tenant ${tenantId}`);
+      deps.changed(tenantId);
+      return updated;
+    },
+
+    async setOverage(tenantId, monthlyCapCents) {
+      const overage = monthlyCapCents === null ? null : { monthlyCapCents };
+      const { matchedCount } = await models.tenants.updateOne({ _id: tenantId }, { $set: { overage } });
+      if (matchedCount === 0) throw notFound(`Tenant ${tenantId}`);
+      deps.changed(tenantId);
+    },
+  };
+
+  /** Tenants of a tier: by contract, or by a subscription that no contract overrides. */
+  function ofTier(tier: string): PipelineStage[] {
+    const giving = { status: { $in: ['active', 'trialing', 'past_due'] } };
+    const bySubscription =
+      tier === deps.defaultTier
+        ? { subscriptions: { $not: { $elemMatch: { ...giving, tier: { $ne: tier } } } } }
+        : { subscriptions: { $elemMatch: { ...giving, tier } } };
+    return [
+      {
+        $lookup: {
+          from: models.billingSubscriptions.collection.name,
+          localField: '_id',
+          foreignField: '_id',
+          as: 'subscriptions',
+        },
+      },
+      { $match: { $or: [{ 'contract.tier': tier }, { 'contract.tier': null, ...bySubscription }] } },
+      { $project: { subscriptions: 0 } },
+    ];
+  }
+}

@@ -1,0 +1,206 @@
+import Stripe from 'stripe';
+import type { Clock } from '../../common/clock.js';
+import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
+import { callPriceOf } from '../tiers/overagePrice.js';
+import { digest } from './customers/customers.js';
+import { EFFECTIVE_TYPES } from './inbox/eventTarget.js';
+import { findListed, PAGE } from './stripe/listed.js';
+import { isMissing } from './stripe/stripeErrors.js';
+import { METER_EVENT_NAMES, OVERAGE_PRICE } from './usageReports/meter.js';
+
+/** What an account at Stripe needs before it can be sold from. */
+export interface AccountSetup {
+  /** For the server's environment. */
+  environment: Record<string, string>;
+  /** What was done, one a line: `product continuum_pro: found`. */
+  steps: string[];
+}
+
+type EnabledEvent = Stripe.WebhookEndpointCreateParams.EnabledEvent;
+
+const WEBHOOK_PATH = '/v1/billing/webhook';
+/** Two runs at once are one; what is deleted at Stripe can be made again a minute later. */
+const SHARED_MS = 60_000;
+const OURS = { continuum: 'true' };
+
+interface PriceTerms {
+  /** Cents. */
+  amount: Stripe.Decimal;
+  /** What it bills, call by call; null: the same every month. */
+  meter: string | null;
+}
+
+const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLowerCase()}`;
+
+/**
+ * Finds products, prices, the meters, the portal's configuration and the webhook endpoint, and makes what is missing.
+ * Run again it changes nothing, unless the catalogue changed: a new price takes the place of an old one, whose
+ * subscriptions keep it.
+ * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
+ * @throws what Stripe's SDK throws
+ */
+export async function setUpAccount(deps: {
+  stripe: Stripe;
+  catalogue: Catalogue;
+  publicUrl: string | null;
+  clock: Clock;
+}): Promise<AccountSetup> {
+  const { stripe, catalogue, publicUrl, clock } = deps;
+  const environment: Record<string, string> = {};
+  const steps: string[] = [];
+  const minute = Math.floor(clock.now() / SHARED_MS);
+  const keyed = (params: unknown) => ({ idempotencyKey: `setup:${minute}:${digest(params)}` });
+
+  /** @param title what invoices call it */
+  async function product(id: string, tier: TierDefinition, title: string): Promise<string> {
+    try {
+      await stripe.products.retrieve(id);
+      steps.push(`product ${id}: found`);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      const params = { id, name: title, metadata: { ...OURS, tier: tier.name } };
+      await stripe.products.create(params, keyed(params));
+      steps.push(`product ${id}: made`);
+    }
+    return id;
+  }
+
+  /** A price cannot be changed: another amount is another price, which takes over the name. */
+  async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string> {
+    const lookupKey = `${productId}_monthly`;
+    const { data } = await stripe.prices.list({ lookup_keys: [lookupKey], active: true });
+    const found = data.find(
+      (one) =>
+        one.unit_amount_decimal?.eq(terms.amount) &&
+        one.currency === catalogue.currency &&
+        one.product === productId &&
+        one.recurring?.meter === terms.meter,
+    );
+    if (found) {
+      steps.push(`price ${lookupKey}: found`);
+      return found.id;
+    }
+    const params = {
+      product: productId,
+      currency: catalogue.currency,
+      unit_amount_decimal: terms.amount,
+      recurring: {
+        interval: 'month' as const,
+        ...(terms.meter && { usage_type: 'metered' as const, meter: terms.meter }),
+      },
+      lookup_key: lookupKey,
+      transfer_lookup_key: true,
+      metadata: { ...OURS, tier: tier.name, ...(terms.meter && OVERAGE_PRICE) },
+    };
+    const made = await stripe.prices.create(params, keyed(params));
+    steps.push(`price ${lookupKey}: made${data.length > 0 ? ', in place of the one before' : ''}`);
+    return made.id;
+  }
+
+  async function meter(eventName: string, title: string): Promise<string> {
+    const meters = stripe.billing.meters.list({ status: 'active', limit: PAGE });
+    const found = await findListed(meters, 'meters', ({ event_name: name }) => name === eventName);
+    if (found) {
+      steps.push(`meter ${eventName}: found`);
+      return found.id;
+    }
+    const params = {
+      display_name: title,
+      event_name: eventName,
+      default_aggregation: { formula: 'sum' as const },
+      customer_mapping: { type: 'by_id' as const, event_payload_key: 'stripe_customer_id' },
+      value_settings: { event_payload_key: 'value' },
+    };
+    const made = await stripe.billing.meters.create(params, keyed(params));
+    steps.push(`meter ${eventName}: made`);
+    return made.id;
+  }
+
+  async function portal(forSale: { product: string; price: string }[]): Promise<string> {
+    const features: Stripe.BillingPortal.ConfigurationCreateParams.Features = {
+      customer_update: { enabled: true, allowed_updates: ['email', 'name', 'address', 'tax_id'] },
+      invoice_history: { enabled: true },
+      payment_method_update: { enabled: true },
+      subscription_cancel: { enabled: true, mode: 'at_period_end' },
+      subscription_update: {
+        enabled: forSale.length > 1,
+        default_allowed_updates: ['price', 'promotion_code'],
+        products: forSale.map(({ product: id, price: priceId }) => ({ product: id, prices: [priceId] })),
+        proration_behavior: 'always_invoice',
+        schedule_at_period_end: { conditions: [{ type: 'decreasing_item_amount' }] },
+      },
+    };
+    const existing = stripe.billingPortal.configurations.list({ active: true, limit: PAGE });
+    const metadata = { ...OURS, features: digest(features) };
+    const isOurs = (one: Stripe.BillingPortal.Configuration) => Boolean(one.metadata?.continuum);
+    const found = await findListed(existing, 'portal configurations', isOurs);
+    if (found?.metadata?.features === metadata.features) {
+      steps.push(`portal configuration ${found.id}: found`);
+      return found.id;
+    }
+    const params = { features, metadata };
+    const made = found
+      ? await stripe.billingPortal.configurations.update(found.id, params, keyed([found.id, params]))
+      : await stripe.billingPortal.configurations.create(params, keyed(params));
+    steps.push(`portal configuration ${made.id}: ${found ? 'brought up to date' : 'made'}`);
+    return made.id;
+  }
+
+  /** @returns its secret, which Stripe tells once; null for one that was there */
+  async function webhook(url: string): Promise<string | null> {
+    const existing = stripe.webhookEndpoints.list({ limit: PAGE });
+    const found = await findListed(existing, 'webhook endpoints', (one) => one.url === url);
+    const events = EFFECTIVE_TYPES as readonly EnabledEvent[];
+    if (!found) {
+      const params = { url, enabled_events: [...events], api_version: Stripe.API_VERSION, metadata: OURS };
+      const made = await stripe.webhookEndpoints.create(params, keyed(params));
+      steps.push(`webhook endpoint ${url}: made`);
+      return made.secret ?? null;
+    }
+    const lacking = events.filter((type) => !found.enabled_events.some((one) => one === type || one === '*'));
+    if (lacking.length > 0) {
+      const enabled = [...new Set([...(found.enabled_events as EnabledEvent[]), ...events])];
+      await stripe.webhookEndpoints.update(found.id, { enabled_events: enabled }, keyed([found.id, enabled]));
+    }
+    const version = found.api_version ?? 'the account’s';
+    const done = lacking.length > 0 ? 'brought up to date' : 'found';
+    steps.push(
+      `webhook endpoint ${url}: ${done}; Stripe shows its secret in the dashboard` +
+        (version === Stripe.API_VERSION
+          ? ''
+          : ` (it sends API version ${version}, not ${Stripe.API_VERSION})`),
+    );
+    return null;
+  }
+
+  /** Bills each call that the meter counts, at the catalogue's price to the last decimal. */
+  async function overagePrice(tier: TierDefinition, meterId: string): Promise<void> {
+    const amount = tier.overage && callPriceOf(tier.overage);
+    if (!amount) return;
+    const title = `Continuum ${tier.name}: calls past the daily quota`;
+    const productId = await product(`${productIdOf(tier)}_overage`, tier, title);
+    const terms = { amount: Stripe.Decimal.from(amount), meter: meterId };
+    environment[`STRIPE_PRICE_${tier.name}_OVERAGE`] = await price(tier, productId, terms);
+  }
+
+  const forSale: { product: string; price: string }[] = [];
+  await meter(METER_EVENT_NAMES.MANUAL, 'Continuum API calls');
+  const meterId = await meter(METER_EVENT_NAMES.OVERAGE, 'Continuum calls past the daily quota');
+  for (const tier of catalogue.tiers) {
+    if (tier.checkout === 'NONE') continue;
+    const productId = await product(productIdOf(tier), tier, `Continuum ${tier.name}`);
+    const terms = { amount: Stripe.Decimal.from(tier.monthlyPriceCents ?? 0), meter: null };
+    const priceId = await price(tier, productId, terms);
+    environment[`STRIPE_PRICE_${tier.name}`] = priceId;
+    await overagePrice(tier, meterId);
+    if (tier.checkout === 'SELF_SERVICE') forSale.push({ product: productId, price: priceId });
+  }
+  environment.STRIPE_PORTAL_CONFIGURATION = await portal(forSale);
+  if (publicUrl) {
+    const secret = await webhook(`${publicUrl}${WEBHOOK_PATH}`);
+    if (secret) environment.STRIPE_WEBHOOK_SECRET = secret;
+  } else {
+    steps.push('webhook endpoint: none made; set PUBLIC_URL to where Stripe reaches the server');
+  }
+  return { environment, steps };
+}

@@ -1,0 +1,135 @@
+import { badInput } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { Clock } from '../../../common/clock.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
+import type { HeldSubscriptions } from '../subscriptions/heldSubscriptions.js';
+import { type Customers, digest } from './customers.js';
+
+export interface PortalSession {
+  id: string;
+  url: string;
+}
+
+export interface InvoicePage {
+  /** Newest first. */
+  invoices: Stripe.Invoice[];
+  hasNextPage: boolean;
+}
+
+export interface PaymentMethod {
+  method: Stripe.PaymentMethod;
+  /** It pays the next invoice. */
+  isDefault: boolean;
+}
+
+/** What Stripe keeps of a tenant as a customer: read from Stripe each time, nothing of it is kept here. */
+export interface BillingAccount {
+  /**
+   * A page at Stripe where a person looks after the subscription.
+   * @throws BAD_USER_INPUT for a tenant that never began to pay
+   */
+  portal(tenantId: string, returnUrl: string): Promise<PortalSession>;
+  /** @param after the id of the last invoice seen */
+  invoices(tenantId: string, page: { first: number; after: string | null }): Promise<InvoicePage>;
+  /** The newest 100, and the one that pays, however old it is. */
+  paymentMethods(tenantId: string): Promise<PaymentMethod[]>;
+}
+
+const MAX_METHODS = 100;
+/** A session that nobody opens is soon over at Stripe: what is asked for later is another one. */
+const SESSION_SHARED_MS = 60_000;
+
+export function createBillingAccount(deps: {
+  stripe: Stripe;
+  customers: Customers;
+  held: HeldSubscriptions;
+  /** null: the default that is set in Stripe's dashboard. */
+  portalConfiguration: string | null;
+  clock: Clock;
+  log: Logger;
+}): BillingAccount {
+  const { stripe, customers, held, portalConfiguration, clock, log } = deps;
+
+  const asking = <T>(tenantId: string, ask: () => Promise<T>): Promise<T> =>
+    callingStripe(log, tenantId, () => held.ask(tenantId, ask));
+
+  /** What pays next: the subscription's own method, else the customer's. */
+  async function defaultMethodOf(tenantId: string, customerId: string): Promise<MethodRef> {
+    const subscription = await held.stored(tenantId);
+    if (!subscription) {
+      return defaultOf(
+        await stripe.customers.retrieve(customerId, { expand: ['invoice_settings.default_payment_method'] }),
+      );
+    }
+    const { customer, default_payment_method: own } = await stripe.subscriptions.retrieve(
+      subscription.stripeSubscriptionId,
+      { expand: ['default_payment_method', 'customer.invoice_settings.default_payment_method'] },
+    );
+    return own ?? (typeof customer === 'string' ? null : defaultOf(customer));
+  }
+
+  return {
+    portal(tenantId, returnUrl) {
+      return asking(tenantId, async () => {
+        const customer = await customers.find(tenantId);
+        const stripeCustomerId = customer?.stripeCustomerId;
+        if (!customer || !stripeCustomerId) {
+          throw badInput(
+            'subscription',
+            'the tenant has no customer in Stripe yet; start a subscription with createCheckoutSession first',
+          );
+        }
+        const params: Stripe.BillingPortal.SessionCreateParams = {
+          customer: stripeCustomerId,
+          return_url: returnUrl,
+          ...(portalConfiguration && { configuration: portalConfiguration }),
+          // What was agreed on with the operator is not the tenant's to end.
+          ...((await held.stored(tenantId))?.contract && { flow_data: { type: 'payment_method_update' } }),
+        };
+        const minute = Math.floor(clock.now() / SESSION_SHARED_MS);
+        const { id, url } = await customers.attempt(customer, (intent) =>
+          stripe.billingPortal.sessions.create(params, {
+            idempotencyKey: `portal:${intent}:${minute}:${digest(params)}`,
+          }),
+        );
+        return { id, url };
+      });
+    },
+
+    invoices(tenantId, { first, after }) {
+      return asking(tenantId, async () => {
+        const customer = (await customers.find(tenantId))?.stripeCustomerId;
+        if (!customer) return { invoices: [], hasNextPage: false };
+        const page = await stripe.invoices.list({
+          customer,
+          limit: first,
+          ...(after && { starting_after: after }),
+        });
+        return { invoices: page.data, hasNextPage: page.has_more };
+      });
+    },
+
+    paymentMethods(tenantId) {
+      return asking(tenantId, async () => {
+        const customerId = (await customers.find(tenantId))?.stripeCustomerId;
+        if (!customerId) return [];
+        const [{ data }, pays] = await Promise.all([
+          stripe.customers.listPaymentMethods(customerId, { limit: MAX_METHODS }),
+          defaultMethodOf(tenantId, customerId),
+        ]);
+        const isUnlisted = typeof pays === 'object' && pays && !data.some(({ id }) => id === pays.id);
+        const methods = isUnlisted ? [...data, pays] : data;
+        return methods.map((method) => ({ method, isDefault: method.id === idOf(pays) }));
+      });
+    },
+  };
+}
+
+type MethodRef = string | Stripe.PaymentMethod | null;
+
+const defaultOf = (customer: Stripe.Customer | Stripe.DeletedCustomer): MethodRef =>
+  customer.deleted ? null : customer.invoice_settings.default_payment_method;
+
+const idOf = (reference: MethodRef): string | null =>
+  typeof reference === 'string' ? reference : (reference?.id ?? null);

@@ -1,0 +1,180 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { badInput, createGroupCommit, serviceUnavailable } from '@continuum-billing/limits/core';
+import { mongo } from 'mongoose';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
+import type { ReceivedEvent } from './receivedEvent.js';
+import type { Refusals } from './rejections.js';
+import { isNews } from './stripeNews.js';
+
+/** Puts events on disk, many by one statement. */
+export interface EventIntake {
+  /**
+   * Resolves when the event is on the disks of a majority.
+   * @returns whether it is new
+   * @throws BAD_USER_INPUT for an id that another event has; SERVICE_UNAVAILABLE
+   */
+  receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
+  /** How many are not on disk yet. */
+  waiting(): number;
+  /** Resolves when nothing is on its way to the disk. */
+  idle(): Promise<void>;
+}
+
+interface Waiting {
+  doc: WebhookEventDoc;
+  bytes: number;
+  resolve(outcome: 'stored' | 'known'): void;
+  reject(error: unknown): void;
+}
+
+type Known = Pick<WebhookEventDoc, '_id' | 'type' | 'object' | 'state'>;
+
+const MAX_WAITING = 10_000;
+const MAX_WAITING_BYTES = 64 * 1_048_576;
+const STATEMENT_TIMEOUT_MS = 5_000;
+const MAX_TRIES = 100;
+const RETRY_MS = 5;
+const DUPLICATE_KEY = 11_000;
+
+/** @param deps.stored something new waits to be applied */
+export function createEventIntake(deps: {
+  models: Models;
+  clock: Clock;
+  refusals: Refusals;
+  /** Whether the server's key is of Stripe's live mode; null: unknown. */
+  isLive: boolean | null;
+  stored: () => void;
+}): EventIntake {
+  const { models, clock, refusals, isLive } = deps;
+  const events = models.webhookEvents.collection;
+  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
+  let waitingBytes = 0;
+  let waiting = 0;
+
+  async function commit(batch: Waiting[]): Promise<void> {
+    for (const { bytes } of batch) waitingBytes -= bytes;
+    // The first with an id brings it; the others find it there.
+    const first = new Map<string, Waiting>();
+    for (const one of batch) if (!first.has(one.doc._id)) first.set(one.doc._id, one);
+    try {
+      const known = await storeAll([...first.values()].map(({ doc }) => doc));
+      await revive([...known.values()].filter(({ state }) => state === WebhookEventStatus.FAILED));
+      for (const one of batch) settle(one, first.get(one.doc._id) as Waiting, known);
+      if (batch.some(({ doc }) => doc.lane !== null)) deps.stored();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    } finally {
+      waiting -= batch.length;
+    }
+  }
+
+  function settle(waiting: Waiting, first: Waiting, known: ReadonlyMap<string, Known>): void {
+    const { _id } = waiting.doc;
+    const before = known.get(_id);
+    if (!isSameEvent(before ?? first.doc, waiting.doc)) {
+      refusals.count('conflict');
+      waiting.reject(badInput('body', `another event has the id ${_id}`));
+    } else waiting.resolve(before || waiting !== first ? 'known' : 'stored');
+  }
+
+  /** @returns those that were there before, by id; the others are stored now */
+  async function storeAll(docs: readonly WebhookEventDoc[]): Promise<Map<string, Known>> {
+    const known = new Map<string, Known>();
+    let open = docs;
+    for (let tries = 1; open.length > 0; tries++) {
+      if (tries > MAX_TRIES) throw serviceUnavailable('The same event is being stored elsewhere; try again');
+      // What another instance stored is told by the index of ids before a majority has it, and read after.
+      if (tries > 2) await sleep(RETRY_MS);
+      open = await insert(open);
+      for (const found of await read(open)) known.set(found._id, found);
+      open = open.filter(({ _id }) => !known.has(_id));
+    }
+    return known;
+  }
+
+  /** @returns those whose id is taken */
+  async function insert(docs: readonly WebhookEventDoc[]): Promise<WebhookEventDoc[]> {
+    try {
+      await events.insertMany(docs as never[], { ordered: false, timeoutMS: STATEMENT_TIMEOUT_MS });
+      return [];
+    } catch (error) {
+      if (!(error instanceof mongo.MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
+      const faults = [error.writeErrors].flat();
+      // The others must be on the disks of a majority.
+      if (faults.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
+        throw error;
+      return faults.map(({ index }) => docs[index] as WebhookEventDoc);
+    }
+  }
+
+  async function read(docs: readonly WebhookEventDoc[]): Promise<Known[]> {
+    if (docs.length === 0) return [];
+    const found = await events
+      .find(
+        { _id: { $in: docs.map(({ _id }) => _id) as never[] } },
+        { projection: { type: 1, object: 1, state: 1 }, readConcern: { level: 'majority' } },
+      )
+      .toArray();
+    return found as unknown as Known[];
+  }
+
+  /** Stripe's sending it once more is a reason to try again what was given up. */
+  async function revive(failed: readonly Known[]): Promise<void> {
+    if (failed.length === 0) return;
+    await events.updateMany(
+      { _id: { $in: failed.map(({ _id }) => _id) as never[] }, state: WebhookEventStatus.FAILED },
+      { $set: waitingAgain(clock.now()) },
+    );
+  }
+
+  return {
+    receive(event) {
+      return new Promise((resolve, reject) => {
+        const bytes = event.payload.length;
+        if (waitingBytes + bytes > MAX_WAITING_BYTES)
+          throw serviceUnavailable('The server is overloaded; try again shortly');
+        if (isOfOtherMode(event, isLive)) refusals.count('livemode');
+        queue.submit({ doc: documentOf(event, clock.now(), isLive), bytes, resolve, reject });
+        waitingBytes += bytes;
+        waiting += 1;
+      });
+    },
+    waiting: () => waiting,
+    idle: queue.idle,
+  };
+}
+
+/**
+ * Two endpoints with different API versions deliver one event with different bodies: what it is about is the same.
+ * An object without an id, and events of versions that kept none, fit any.
+ */
+function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'type' | 'object'>): boolean {
+  if (plainTypeOf(one.type) !== plainTypeOf(other.type)) return false;
+  return !one.object || !other.object || one.object === other.object;
+}
+
+export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean | null): WebhookEventDoc {
+  const { lane, object, reason } = targetOf(event, isLive);
+  const { id, type, payload, twinId } = event;
+  const now = new Date(nowMs);
+  const fate =
+    lane === null
+      ? { state: WebhookEventStatus.IGNORED, endedAt: now }
+      : { state: WebhookEventStatus.PENDING, endedAt: null };
+  const target = { lane, object, reason };
+  const news = lane !== null && isNews(type) ? { unannounced: true as const } : {};
+  const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
+  return { _id: id, type, payload, twinId, ...target, ...waiting, ...fate, ...news };
+}
+
+/** What makes an event that has ended wait as if it had just come. */
+export const waitingAgain = (nowMs: number) => ({
+  state: WebhookEventStatus.PENDING,
+  reason: null,
+  attempts: 0,
+  nextAttemptAt: new Date(nowMs),
+  endedAt: null,
+});

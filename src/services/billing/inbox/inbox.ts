@@ -1,0 +1,121 @@
+import { badInput, notFound } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import { payloadText } from '../stripe/payload.js';
+import { createLanes } from './customerQueues.js';
+import type { LaneEffect } from './eventEffects.js';
+import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
+import { createLanelessEvents } from './lanelessEvents.js';
+import { createLaneWorker } from './queueWorker.js';
+import { type ReceivedEvent, readEvent } from './receivedEvent.js';
+import { createRefusals, type Refusals } from './rejections.js';
+
+export { type WebhookEventDoc, WebhookEventStatus };
+
+/** Webhook events: stored once under their id, answered, then applied by a worker that tries until it is done. */
+export interface Inbox {
+  /**
+   * Resolves when the event is on disk. @returns whether it is new
+   * @throws BAD_USER_INPUT for an id that another event has
+   */
+  receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
+  /** Applies an event anew, whatever became of it. @throws NOT_FOUND */
+  replay(eventId: string): Promise<WebhookEventDoc>;
+  /** The newest first. */
+  page(query: EventQuery): Promise<EventPage>;
+  start(): void;
+  /** Resolves when nothing that is due waits any more, at latest after `maxMs`. */
+  idle(maxMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface EventQuery {
+  first: number;
+  /** A key of the last event seen. */
+  after?: string | null | undefined;
+  status?: WebhookEventStatus | null | undefined;
+}
+
+export interface EventPage {
+  events: WebhookEventDoc[];
+  hasNextPage: boolean;
+}
+
+/** Some hundreds a second, as long as a batch takes a few milliseconds. */
+const MANY_WAITING = 3;
+
+/** Where an event stands in the list. */
+export const eventKeyOf = ({ receivedAt, _id }: WebhookEventDoc): string => `${receivedAt.getTime()}:${_id}`;
+
+export function createInbox(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  effect: LaneEffect;
+  refusals?: Refusals;
+  /** Whether the server's key is of Stripe's live mode; null, the default: unknown. */
+  isLive?: boolean | null;
+}): Inbox {
+  const { models, clock, log, effect, refusals = createRefusals(), isLive = null } = deps;
+  const events = models.webhookEvents;
+  const isBusy = () => intake.waiting() > MANY_WAITING;
+  const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log, isBusy });
+  const intake = createEventIntake({ models, clock, refusals, isLive, stored: worker.wake });
+  const laneless = createLanelessEvents({ models, clock, log, isLive, found: worker.wake });
+
+  return {
+    receive: intake.receive,
+
+    async replay(eventId) {
+      const stored = await events.findById(eventId, { payload: 1 }).lean<{ payload: unknown }>();
+      if (!stored) throw notFound(`Webhook event ${eventId}`);
+      // It counts for itself now, whatever became of its twin.
+      await events.updateMany({ twinId: eventId }, { $set: { twinId: null } });
+      // What has an effect may have changed since it came.
+      const { lane, object } = documentOf(readEvent(payloadText(stored.payload)), clock.now(), isLive);
+      const again =
+        lane === null ? {} : { ...waitingAgain(clock.now()), lane, object, twinId: null, claim: null };
+      const replayed = await events
+        .findByIdAndUpdate(eventId, { $set: again }, { returnDocument: 'after' })
+        .lean<WebhookEventDoc>();
+      if (!replayed) throw notFound(`Webhook event ${eventId}`);
+      worker.wake();
+      return replayed;
+    },
+
+    async page({ first, after, status }) {
+      const states = status ? [status] : Object.values(WebhookEventStatus);
+      const found = await events
+        .find({ state: { $in: states }, ...before(after) }, { payload: 0 })
+        .sort({ receivedAt: -1, _id: -1 })
+        .limit(first + 1)
+        .lean<WebhookEventDoc[]>();
+      return { events: found.slice(0, first), hasNextPage: found.length > first };
+    },
+
+    start() {
+      worker.start();
+      laneless.start();
+    },
+    async idle(maxMs) {
+      await intake.idle();
+      await worker.idle(maxMs);
+    },
+    async stop() {
+      await intake.idle();
+      await laneless.stop();
+      await worker.stop();
+    },
+  };
+}
+
+function before(after: string | null | undefined) {
+  if (!after) return {};
+  const colon = after.indexOf(':');
+  const receivedAt = new Date(Number(after.slice(0, colon)));
+  if (colon < 1 || Number.isNaN(receivedAt.getTime()))
+    throw badInput('after', 'is not a cursor of this list');
+  return { $or: [{ receivedAt: { $lt: receivedAt } }, { receivedAt, _id: { $lt: after.slice(colon + 1) } }] };
+}

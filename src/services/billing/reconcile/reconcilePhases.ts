@@ -1,0 +1,249 @@
+import type { Logger } from 'pino';
+import Stripe from 'stripe';
+import { ofCustomers } from '../../../models/billingCustomer.js';
+import { type BillingSubscriptionDoc, GIVING } from '../../../models/billingSubscription.js';
+import type { Models } from '../../../models/models.js';
+import type { Mend, ReconcilePhase, ReconcileRunDoc } from '../../../models/reconcileRun.js';
+import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import { EFFECTIVE_TYPES } from '../inbox/eventTarget.js';
+import type { Inbox } from '../inbox/inbox.js';
+import { readEvent } from '../inbox/receivedEvent.js';
+import { describeFailure } from '../stripe/failureText.js';
+import { expanding } from '../stripe/olderApi.js';
+import { LISTED_WITH_SCHEDULE } from '../sync/presentCustomer.js';
+import type { SubscriptionSync } from '../sync/subscriptionSync.js';
+import { isTooMany, Stopped, type Threats } from './reconcileGuard.js';
+
+/** What a page of a comparison with Stripe came to. */
+export interface Page {
+  seen: number;
+  /** null: that was the last page. */
+  cursor: string | null;
+  done: number;
+  /** What the run has counted up to now. */
+  counted?: Threats;
+}
+
+/** Compares a page of a phase, and repairs what differs unless it is a dry run. @throws Stopped */
+export type ReconcilePhases = Record<ReconcilePhase, (run: ReconcileRunDoc) => Promise<Page>>;
+
+const PAGE = 100;
+const EVENTS_MS = 30 * 86_400_000;
+/** Types that one list of Stripe's events can name. */
+const MAX_TYPES = 20;
+const MAX_MENDED = 1_000;
+
+export function createReconcilePhases(deps: {
+  models: Models;
+  stripe: Stripe;
+  sync: SubscriptionSync;
+  inbox: Inbox;
+  log: Logger;
+}): ReconcilePhases {
+  const { models, stripe, sync, inbox, log } = deps;
+  const runs = models.reconcileRuns;
+  const subscriptions = models.connection.collection<BillingSubscriptionDoc & { seenInRun?: string }>(
+    models.billingSubscriptions.collection.name,
+  );
+  const customers = models.connection.collection<{
+    _id: string;
+    stripeCustomerId: string;
+    email: string | null;
+  }>(models.billingCustomers.collection.name);
+
+  /** Noted before it is done, and once: a crash in between leaves no mend untold. @throws Stopped */
+  async function note(run: ReconcileRunDoc, mend: Mend, ends = false): Promise<void> {
+    const { _id } = run;
+    log.warn({ ...mend, run: _id }, 'reconcile.found');
+    const noted = await runs
+      .findOneAndUpdate(
+        { _id, mended: { $ne: mend } },
+        {
+          $push: { mended: { $each: [mend], $slice: MAX_MENDED } },
+          $inc: { mendedCount: 1, endedCount: ends ? 1 : 0 },
+        },
+        { returnDocument: 'after' },
+      )
+      .lean<ReconcileRunDoc>();
+    // Counted before as well, but Stripe may say something else since, or to another key.
+    if (noted && !run.dryRun && !run.force && isTooMany(noted, { ends: noted.endedCount, unseen: 0 }))
+      throw new Stopped(noted, { ends: noted.endedCount, unseen: noted.unseen });
+  }
+
+  /** Adds what threatens subscriptions that give a tier; ends as soon as they are too many. */
+  async function count(
+    run: ReconcileRunDoc,
+    counted: Threats,
+    customerIds: Iterable<string>,
+  ): Promise<Threats> {
+    const { ends, unseen } = counted;
+    const found = { ends, unseen };
+    for (const customerId of new Set(customerIds)) {
+      if (isTooMany(run, found)) break;
+      const threat = (await comparing(() => sync.difference(customerId)))?.threat;
+      if (threat) found[threat] += 1;
+    }
+    return found;
+  }
+
+  /** What cannot be compared is noted when it is its turn. */
+  async function comparing<T>(compare: () => Promise<T>): Promise<T | null> {
+    try {
+      return await compare();
+    } catch (error) {
+      if (error instanceof Stripe.errors.StripeError || isDatabaseAway(error)) throw error;
+      return null;
+    }
+  }
+
+  async function look(run: ReconcileRunDoc, customerIds: Iterable<string>): Promise<void> {
+    for (const customerId of new Set(customerIds)) {
+      try {
+        const difference = await sync.difference(customerId);
+        if (!difference) continue;
+        const { threat, ...mend } = difference;
+        await note(run, mend, threat === 'ends');
+        if (!run.dryRun && !difference.unseen) await sync.sync(customerId);
+      } catch (error) {
+        const isOther = error instanceof Stripe.errors.StripeError || error instanceof Stopped;
+        if (isOther || isDatabaseAway(error)) throw error;
+        // One that a person has to look at keeps no other from being mended.
+        const found = `it cannot be compared: ${describeFailure(error)}`;
+        await note(run, { kind: 'customer', object: customerId, tenantId: null, found });
+      }
+    }
+  }
+
+  const after = (cursor: string | null) => (cursor ? { starting_after: cursor } : {});
+
+  return {
+    async endings(run) {
+      const page = await stripe.subscriptions.list({ status: 'all', limit: PAGE, ...after(run.cursor) });
+      const ids = page.data.map(({ id }) => id);
+      const gone = page.data.filter(({ status }) => !GIVING.some((giving) => giving === status));
+      const lost = await subscriptions
+        .find({ stripeSubscriptionId: { $in: gone.map(({ id }) => id) }, status: { $in: [...GIVING] } })
+        .toArray();
+      const counted = await count(
+        run,
+        run,
+        lost.map(({ stripeCustomerId }) => stripeCustomerId),
+      );
+      // For the next phase, which looks for those that Stripe did not list.
+      await subscriptions.updateMany(
+        { stripeSubscriptionId: { $in: ids } },
+        { $set: { seenInRun: run._id } },
+      );
+      const seen = seenIn(run) + ids.length;
+      const all = await models.billingSubscriptions.estimatedDocumentCount();
+      return { ...pageOf(page, seen, seen / all), counted };
+    },
+
+    async unseen(run) {
+      const unlisted = await subscriptions
+        .find({
+          _id: { $gt: run.cursor ?? '' },
+          status: { $in: [...GIVING] },
+          seenInRun: { $ne: run._id },
+          createdAt: { $lt: run.startedAt },
+        })
+        .sort({ _id: 1 })
+        .limit(PAGE)
+        .toArray();
+      const counted = await count(
+        run,
+        run,
+        unlisted.map(({ stripeCustomerId }) => stripeCustomerId),
+      );
+      const data = unlisted.map(({ _id }) => ({ id: _id }));
+      const hasMore = unlisted.length === PAGE;
+      return { ...pageOf({ data, has_more: hasMore }, seenIn(run) + unlisted.length, 0.5), counted };
+    },
+
+    async subscriptions(run) {
+      const page = await expanding([], LISTED_WITH_SCHEDULE, (expand) =>
+        stripe.subscriptions.list({ status: 'all', limit: PAGE, expand, ...after(run.cursor) }),
+      );
+      await look(run, await sync.outOfSync(page.data));
+      const seen = seenIn(run) + page.data.length;
+      return pageOf(page, seen, seen / (await models.billingSubscriptions.estimatedDocumentCount()));
+    },
+
+    async customers(run) {
+      const page = await stripe.customers.list({ limit: PAGE, ...after(run.cursor) });
+      const ids = page.data.map(({ id }) => id);
+      const known = await customers.find(ofCustomers(...ids)).toArray();
+      const emailOf = new Map(known.map(({ stripeCustomerId, email }) => [stripeCustomerId, email]));
+      const odd = page.data.filter(({ id, email, metadata }) =>
+        emailOf.has(id) ? emailOf.get(id) !== email : metadata.tenant_id,
+      );
+      await look(
+        run,
+        odd.map(({ id }) => id),
+      );
+      // For the next phase, which looks for those that Stripe did not list.
+      await customers.updateMany(ofCustomers(...ids), { $set: { seenInRun: run._id } });
+      const seen = seenIn(run) + ids.length;
+      return pageOf(page, seen, seen / (await models.billingCustomers.estimatedDocumentCount()));
+    },
+
+    async gone(run) {
+      const unseen = await customers
+        .find({
+          _id: { $gt: run.cursor ?? '' },
+          stripeCustomerId: { $type: 'string' },
+          seenInRun: { $ne: run._id },
+          createdAt: { $lt: run.startedAt },
+        })
+        .sort({ _id: 1 })
+        .limit(PAGE)
+        .toArray();
+      await look(
+        run,
+        unseen.map(({ stripeCustomerId }) => stripeCustomerId),
+      );
+      const hasMore = unseen.length === PAGE;
+      const data = unseen.map(({ _id }) => ({ id: _id }));
+      return pageOf({ data, has_more: hasMore }, seenIn(run) + unseen.length, 0.5);
+    },
+
+    async events(run) {
+      const since = run.startedAt.getTime() - EVENTS_MS;
+      const created = { gte: Math.floor(since / 1000) };
+      const { list, after: from } = readEventsCursor(run.cursor);
+      const types = EFFECTIVE_TYPES.slice(list * MAX_TYPES, (list + 1) * MAX_TYPES);
+      const page = await stripe.events.list({ types, created, limit: PAGE, ...after(from) });
+      const ids = page.data.map(({ id }) => id);
+      const stored = await models.webhookEvents
+        .find({ $or: [{ _id: { $in: ids } }, { twinId: { $in: ids } }] }, { twinId: 1 })
+        .lean<{ _id: string; twinId: string | null }[]>();
+      const known = new Set(stored.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
+      for (const event of page.data.filter(({ id }) => !known.has(id))) {
+        const found = `${event.type} was never received`;
+        await note(run, { kind: 'event', object: event.id, tenantId: null, found });
+        if (!run.dryRun) await inbox.receive(readEvent(JSON.stringify(event)));
+      }
+      const lists = Math.ceil(EFFECTIVE_TYPES.length / MAX_TYPES);
+      const last = page.has_more ? page.data.at(-1) : undefined;
+      const oldestMs = (last?.created ?? created.gte) * 1000;
+      const done = (list + (run.startedAt.getTime() - oldestMs) / EVENTS_MS) / lists;
+      const next = last ? `${list}:${last.id}` : list + 1 < lists ? `${list + 1}:` : null;
+      return { seen: seenIn(run) + ids.length, cursor: next, done };
+    },
+  };
+}
+
+const seenIn = ({ seen, phase }: ReconcileRunDoc): number => seen[phase] ?? 0;
+
+/** Events are read list by list: `<which list>:<the last event seen>`. */
+function readEventsCursor(cursor: string | null): { list: number; after: string | null } {
+  if (!cursor) return { list: 0, after: null };
+  const colon = cursor.indexOf(':');
+  return { list: Number(cursor.slice(0, Math.max(colon, 0))), after: cursor.slice(colon + 1) || null };
+}
+
+const pageOf = (list: { data: { id: string }[]; has_more: boolean }, seen: number, done: number): Page => ({
+  seen,
+  cursor: list.has_more ? (list.data.at(-1)?.id ?? null) : null,
+  done,
+});

@@ -1,0 +1,32 @@
+import type { Models } from '../../../models/models.js';
+import { currentRequester } from './requester.js';
+import { createRequestRate } from './requestRate.js';
+import { createTenantShares } from './tenantShares.js';
+
+/** When a request to Stripe may begin: after those of the same tenant, and at the rate that Stripe takes. */
+export interface RequestTurns {
+  /**
+   * @param endpoint method and path, without ids
+   * @returns ends it
+   * @throws SERVICE_UNAVAILABLE when too many wait
+   */
+  take(endpoint: string): Promise<() => void>;
+}
+
+export function createRequestTurns({ models }: { models: Models }): RequestTurns {
+  const rate = createRequestRate({ models });
+  const shares = createTenantShares();
+  return {
+    async take(endpoint) {
+      const requester = currentRequester();
+      const end = requester.kind === 'tenant' ? await shares.begin(requester.tenantId) : () => {};
+      try {
+        await rate.turn(endpoint, requester.kind);
+        return end;
+      } catch (error) {
+        end();
+        throw error;
+      }
+    },
+  };
+}

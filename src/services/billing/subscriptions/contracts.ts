@@ -1,0 +1,201 @@
+import { badInput, serviceUnavailable } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { Clock } from '../../../common/clock.js';
+import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { Tenants } from '../../accounts/tenants.js';
+import type { LimitOverrides, TierLimits } from '../../tiers/catalogue.js';
+import type { Tiers } from '../../tiers/tiers.js';
+import { type Customer, type Customers, digest } from '../customers/customers.js';
+import { callingStripe, isMissing, isOtherRequest, isRefused } from '../stripe/stripeErrors.js';
+import { contractMetadata } from '../sync/contractMetadata.js';
+import { type SubscriptionSync, WITH_SCHEDULE } from '../sync/subscriptionSync.js';
+import type { HeldSubscriptions } from './heldSubscriptions.js';
+import { tierMetadata } from './sale.js';
+import type { SubscriptionChanges } from './subscriptionChanges.js';
+import { overageSwap } from './subscriptionChanges.js';
+import type { Subscriptions } from './subscriptions.js';
+
+/** What the operator agreed on with a tenant. */
+export interface ContractTerms {
+  /** null: the first tier that is priced by contract. */
+  tier: string | null;
+  monthlyPriceCents: number;
+  /** Beside those of the tier; they end with the subscription. */
+  limits: LimitOverrides;
+  /** After so many months it ends. */
+  termMonths: number;
+  /** Days that an invoice may wait to be paid; null: the card on file is charged. */
+  daysUntilDue: number | null;
+}
+
+type AgreedTerms = Omit<ContractTerms, 'tier' | 'limits'> & { tier: string; limits: Partial<TierLimits> };
+
+/** Subscriptions by contract: their price is in no list, and the tenant cannot change them. */
+export interface Contracts {
+  /**
+   * Puts a tenant on contract terms: changes the subscription that it has, or begins one. The same terms again change
+   * nothing.
+   * @throws NOT_FOUND; BAD_USER_INPUT for a tier that is not priced by contract, or other terms beside a contract
+   */
+  begin(tenantId: string, terms: ContractTerms): Promise<BillingSubscriptionDoc>;
+}
+
+const MAX_TRIES = 3;
+const UNPAID_IS_AN_ERROR = { payment_behavior: 'error_if_incomplete' as const };
+
+export function createContracts(deps: {
+  stripe: Stripe;
+  tiers: Tiers;
+  tenants: Tenants;
+  customers: Customers;
+  subscriptions: Subscriptions;
+  held: HeldSubscriptions;
+  changes: SubscriptionChanges;
+  sync: SubscriptionSync;
+  clock: Clock;
+  log: Logger;
+}): Contracts {
+  const { stripe, tiers, tenants, customers, subscriptions, held, changes, sync, clock, log } = deps;
+
+  /** The product of the tier: Stripe prices it by the contract. */
+  async function productOf(tier: string): Promise<string> {
+    const priceId = tiers.getStripePriceId(tier);
+    if (tiers.get(tier).checkout !== 'CONTACT_SALES' || !priceId) {
+      const problem = priceId
+        ? 'is not priced by contract'
+        : `has no price at Stripe: set STRIPE_PRICE_${tier}`;
+      throw badInput('input.tier', problem);
+    }
+    const { product } = await stripe.prices.retrieve(priceId);
+    return typeof product === 'string' ? product : product.id;
+  }
+
+  function paramsOf(tenantId: string, terms: AgreedTerms, product: string, endsAt: Date) {
+    const { tier, monthlyPriceCents, limits, daysUntilDue } = terms;
+    const item = {
+      price_data: {
+        currency: tiers.catalogue.currency,
+        product,
+        unit_amount: monthlyPriceCents,
+        recurring: { interval: 'month' as const },
+      },
+      quantity: 1,
+    };
+    const metadata = {
+      tenant_id: tenantId,
+      ...tierMetadata(tiers.get(tier)),
+      ...contractMetadata({ id: idOf(terms), tier, limits }),
+    };
+    const collection =
+      daysUntilDue === null
+        ? { collection_method: 'charge_automatically' as const }
+        : { collection_method: 'send_invoice' as const, days_until_due: daysUntilDue };
+    const overagePriceId = tiers.getOveragePriceId(tier);
+    const rest = { metadata, cancel_at: seconds(endsAt), ...collection, expand: WITH_SCHEDULE };
+    return { item, overagePriceId, rest };
+  }
+  type Params = ReturnType<typeof paramsOf>;
+
+  /** The tenant's own subscription goes over to the contract, and what was paid for is set off. */
+  const convert = (
+    subscription: BillingSubscriptionDoc,
+    { item, overagePriceId, rest }: Params,
+    contract: string,
+  ) =>
+    sync.change(subscription, async () => {
+      await changes.makeWay(subscription);
+      return stripe.subscriptions.update(
+        subscription.stripeSubscriptionId,
+        {
+          ...rest,
+          items: [
+            { ...item, id: subscription.itemId as string },
+            ...overageSwap(subscription, overagePriceId),
+          ],
+          proration_behavior: 'always_invoice',
+          billing_cycle_anchor: { type: 'now' },
+          ...UNPAID_IS_AN_ERROR,
+        },
+        {
+          idempotencyKey: `contract:${subscription.stripeSubscriptionId}:${subscription.revision}:${contract}`,
+        },
+      );
+    });
+
+  /** Stripe says only that something is missing. @throws BAD_USER_INPUT when it is what the contract would be paid with */
+  async function checkPayable({ stripeCustomerId }: Customer): Promise<void> {
+    const customer = await stripe.customers.retrieve(stripeCustomerId);
+    if (customer.deleted || customer.invoice_settings.default_payment_method || customer.default_source)
+      return;
+    throw badInput('input.daysUntilDue', 'is needed: the tenant has no card on file that could be charged');
+  }
+
+  /** The key names no terms: of two contracts at once Stripe refuses the second, which then finds the first. */
+  async function create(customer: Customer, { item, overagePriceId, rest }: Params): Promise<void> {
+    const { stripeCustomerId } = customer;
+    const items = [item, ...(overagePriceId ? [{ price: overagePriceId }] : [])];
+    const params = { ...rest, customer: stripeCustomerId, items, ...UNPAID_IS_AN_ERROR };
+    try {
+      await customers.attempt(customer, (intent) =>
+        stripe.subscriptions.create(params, { idempotencyKey: `contract:${intent}` }),
+      );
+      await customers.nextIntent(customer);
+    } catch (error) {
+      if (!isOtherRequest(error)) throw error;
+    }
+  }
+
+  return {
+    async begin(tenantId, wanted) {
+      const tenant = await tenants.get(tenantId);
+      const tier = wanted.tier ?? tiers.all().find(({ checkout }) => checkout === 'CONTACT_SALES')?.name;
+      if (!tier) throw badInput('input.tier', 'is needed: no tier of the catalogue is priced by contract');
+      const limits = Object.fromEntries(Object.entries(wanted.limits).filter(([, limit]) => limit != null));
+      const terms = { ...wanted, tier, limits };
+      return callingStripe(log, tenantId, async () => {
+        const product = await productOf(terms.tier);
+        const contract = idOf(terms);
+        let isRejected = false;
+        for (let tries = 0; tries < MAX_TRIES; tries++) {
+          const present = await held.current(tenantId);
+          if (present?.contract === contract) return present;
+          if (present?.contract) {
+            throw badInput('input.tenantId', 'has another contract; end it at Stripe first');
+          }
+          const customer = await customers.ensure(tenantId, tenant.email);
+          // Whoever has a page to pay at open must not buy another subscription with it.
+          if (await subscriptions.closeCheckout(customer)) continue;
+          const endsAt = addMonths(new Date(clock.now()), terms.termMonths);
+          const params = paramsOf(tenantId, terms, product, endsAt);
+          try {
+            if (present) return await convert(present, params, contract);
+            await create(customer, params);
+          } catch (error) {
+            if (isMissing(error) && terms.daysUntilDue === null) await checkPayable(customer);
+            if (!present) throw error;
+            // What Stripe has may have changed since it was fetched: it is looked at again, once.
+            if (!isRefused(error) || isRejected) throw error;
+            isRejected = true;
+          }
+        }
+        throw serviceUnavailable('Other changes were made at the same time; try again');
+      });
+    },
+  };
+}
+
+const idOf = (terms: AgreedTerms): string => digest(terms);
+
+/** Whole minutes: two clicks are one request. Never after the last period's end, or one more would begin. */
+const seconds = (at: Date): number => Math.floor(at.getTime() / 60_000) * 60;
+
+/** A day that the month does not have is its last one. */
+function addMonths(from: Date, months: number): Date {
+  const lastDay = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + months + 1, 0)).getUTCDate();
+  const to = new Date(from);
+  to.setUTCDate(1);
+  to.setUTCMonth(from.getUTCMonth() + months);
+  to.setUTCDate(Math.min(from.getUTCDate(), lastDay));
+  return to;
+}

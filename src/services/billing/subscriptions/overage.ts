@@ -1,0 +1,89 @@
+import { type BillingError, badInput } from '@continuum-billing/limits/core';
+import type { Tenants } from '../../accounts/tenants.js';
+import type { Entitlement, Entitlements } from '../../tiers/entitlements.js';
+import { callsFor } from '../../tiers/overagePrice.js';
+import type { Tiers } from '../../tiers/tiers.js';
+import type { UnbilledOverage } from '../../usage/overage/unbilledOverage.js';
+import { type Usage, UsagePeriod } from '../../usage/usage.js';
+import type { OverageItems } from './overageItems.js';
+
+/** A tenant's overage in the present UTC month. */
+export interface OverageState {
+  /** null: not opted in. */
+  monthlyCapCents: number | null;
+  /** Of `perCalls` calls; null: the tier sells none. */
+  priceCents: number | null;
+  perCalls: number | null;
+  currency: string;
+  allowedCalls: number;
+  usedCalls: number;
+  remainingCalls: number;
+  costCents: number;
+  /** Of this month or earlier: what no invoice has yet that is closed. */
+  unbilledCents: number;
+}
+
+/** What a tenant pays for calls past its daily quota, and how it opts in. Admission enforces it. */
+export interface Overage {
+  get(tenantId: string): Promise<OverageState>;
+  /**
+   * @param monthlyCapCents null: no overage any more
+   * @throws FEATURE_NOT_AVAILABLE when the tenant's tier sells none; BAD_USER_INPUT when it does and nothing here bills it
+   */
+  set(tenantId: string, monthlyCapCents: number | null): Promise<OverageState>;
+}
+
+export function createOverage(deps: {
+  tenants: Pick<Tenants, 'setOverage'>;
+  entitlements: Entitlements;
+  usage: Usage;
+  tiers: Pick<Tiers, 'get' | 'getOverage'>;
+  items: OverageItems;
+  unbilled: UnbilledOverage;
+  currency: string;
+  notAvailable: (tier: string) => BillingError;
+}): Overage {
+  const { tenants, entitlements, usage, tiers, items, unbilled, currency, notAvailable } = deps;
+
+  async function stateOf(tenantId: string, terms: Entitlement): Promise<OverageState> {
+    const [month] = await usage.current([{ tenantId, period: UsagePeriod.MONTH, terms }]);
+    const { price, monthlyCapCents } = terms.overage;
+    const usedCalls = month?.overageCalls ?? 0;
+    const allowedCalls = callsFor(monthlyCapCents ?? 0, price);
+    return {
+      monthlyCapCents,
+      priceCents: price?.priceCents ?? null,
+      perCalls: price?.perCalls ?? null,
+      currency,
+      allowedCalls,
+      usedCalls,
+      remainingCalls: Math.max(0, allowedCalls - usedCalls),
+      costCents: month?.overageCostCents ?? 0,
+      unbilledCents: await unbilled.costOf(tenantId, price),
+    };
+  }
+
+  function refusalOf(tier: string): BillingError {
+    if (!tiers.get(tier).overage) return notAvailable(tier);
+    const problem = tiers.getOverage(tier)
+      ? 'no overage is sold in a trial, which is not billed'
+      : `no overage is sold here: the operator has not set STRIPE_PRICE_${tier}_OVERAGE`;
+    return badInput('input.monthlyCapCents', problem);
+  }
+
+  return {
+    get: async (tenantId) => stateOf(tenantId, await entitlements.get(tenantId)),
+
+    async set(tenantId, monthlyCapCents) {
+      const { tier, overage } = await entitlements.get(tenantId);
+      // To opt out is always possible.
+      if (monthlyCapCents !== null) {
+        if (!overage.price) throw refusalOf(tier);
+        // Stripe bills what is used from now on, so this comes first: a cap without it would give calls away.
+        await items.ensure(tenantId);
+      }
+      await tenants.setOverage(tenantId, monthlyCapCents);
+      return stateOf(tenantId, await entitlements.get(tenantId));
+    },
+  };
+}

@@ -1,0 +1,208 @@
+import { badInput } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { Clock } from '../../../common/clock.js';
+import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import { FIRST_VERSION, type Tiers } from '../../tiers/tiers.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
+import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
+import { priceForSale, refuseContract, tierMetadata } from './sale.js';
+import {
+  endsWithPeriod,
+  isEnding,
+  overageSwap,
+  type SubscriptionChanges,
+  switchedItem,
+} from './subscriptionChanges.js';
+
+/** When a change of tier takes effect, and what it costs. All amounts in cents. */
+export interface TierChangePreview {
+  tier: string;
+  immediately: boolean;
+  effectiveAt: Date;
+  currency: string;
+  /** Charged at once, with what was used past the quota and is not billed yet. */
+  amountDueNowCents: number;
+  /** For the rest of the period: owed for the new tier, less what the old one gives back. Below 0: a credit. */
+  prorationCents: number;
+  /** The next regular invoice, as far as it is known; null: none comes. */
+  nextInvoiceCents: number | null;
+  nextInvoiceAt: Date | null;
+}
+
+/** Moves paying tenants from one tier to another. */
+export interface TierChanges {
+  /**
+   * A larger tier begins at once, its rest of the period charged; a smaller one at the end of the period, unless
+   * `immediately`. The default tier is the end of the subscription. The present tier takes back what is scheduled; where
+   * nothing is, and the catalogue has another version of it now, that version begins at once.
+   * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
+   */
+  change(tenantId: string, tier: string, immediately: boolean): Promise<BillingSubscriptionDoc>;
+  /** The same, told in advance; changes nothing. */
+  preview(tenantId: string, tier: string, immediately: boolean): Promise<TierChangePreview>;
+}
+
+interface Wanted {
+  tier: string;
+  immediately: boolean;
+  /** The argument that names the tier. */
+  argument: string;
+}
+type Way = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
+
+export function createTierChanges(deps: {
+  stripe: Stripe;
+  tiers: Tiers;
+  held: HeldSubscriptions;
+  changes: SubscriptionChanges;
+  clock: Clock;
+  log: Logger;
+}): TierChanges {
+  const { stripe, tiers, held, changes, clock, log } = deps;
+
+  /** A tier that is priced by contract is the largest. */
+  const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+
+  /** Whether new buyers of its tier get something else. What is scheduled for it comes first: it is taken back. */
+  const isOutdated = (subscription: BillingSubscriptionDoc): boolean =>
+    (subscription.tierVersion ?? FIRST_VERSION) !== tiers.get(subscription.tier).version &&
+    !isEnding(subscription) &&
+    !subscription.scheduledTier;
+
+  const priceIdOf = ({ tier, argument }: Wanted): string => priceForSale(tiers, tier, argument);
+
+  /** @throws BAD_USER_INPUT where there is none */
+  function wayTo(subscription: BillingSubscriptionDoc, wanted: Wanted): Way {
+    const { tier: present, status } = subscription;
+    const { tier, immediately } = wanted;
+    refuseContract(subscription);
+    if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
+    if (tier === present && !isOutdated(subscription)) return 'STAY';
+    priceIdOf(wanted);
+    if (status !== 'active' && status !== 'trialing') {
+      throw badInput('subscription', `is ${status}; pay what is due first, by way of createPortalSession`);
+    }
+    // Nothing is paid for yet in a trial.
+    const isSame = tier === present;
+    const atOnce = immediately || isSame || status === 'trialing' || priceOf(tier) > priceOf(present);
+    return atOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
+  }
+
+  function plan(subscription: BillingSubscriptionDoc, wanted: Wanted): PlannedChange {
+    const { tier } = wanted;
+    const terms = () => ({
+      priceId: priceIdOf(wanted),
+      overagePriceId: tiers.getOveragePriceId(tier),
+      metadata: { tenant_id: subscription._id, ...tierMetadata(tiers.get(tier)) },
+    });
+    switch (wayTo(subscription, wanted)) {
+      case 'STAY':
+        return isEnding(subscription) || subscription.scheduledTier ? () => changes.keep(subscription) : null;
+      case 'END_NOW':
+        return () => changes.cancelNow(subscription);
+      case 'END_LATER':
+        return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+      case 'SWITCH_NOW':
+        return () => changes.switchNow(subscription, terms());
+      case 'SWITCH_LATER':
+        return subscription.scheduledTier === tier && !isEnding(subscription)
+          ? null
+          : () => changes.switchAtPeriodEnd(subscription, terms());
+    }
+  }
+
+  /** What Stripe would write next: at once with `always_invoice`, else at the end of the period. */
+  async function invoiceWith(
+    { stripeSubscriptionId: subscription }: BillingSubscriptionDoc,
+    items: Stripe.InvoiceCreatePreviewParams.SubscriptionDetails.Item[],
+    behavior: 'always_invoice' | 'none',
+  ): Promise<Stripe.Invoice> {
+    return stripe.invoices.createPreview({
+      subscription,
+      subscription_details: { ...(items.length > 0 && { items }), proration_behavior: behavior },
+    });
+  }
+
+  const isOverage = (pricing: Stripe.InvoiceLineItem.Pricing | null): boolean => {
+    const price = pricing?.price_details?.price;
+    return price !== undefined && tiers.isOveragePriceId(typeof price === 'string' ? price : price.id);
+  };
+
+  async function previewOf(subscription: BillingSubscriptionDoc, wanted: Wanted): Promise<TierChangePreview> {
+    const { tier } = wanted;
+    const now = new Date(clock.now());
+    const end = subscription.currentPeriodEnd ?? now;
+    const nothing = {
+      tier,
+      currency: tiers.catalogue.currency,
+      amountDueNowCents: 0,
+      prorationCents: 0,
+      nextInvoiceCents: null,
+      nextInvoiceAt: null,
+    };
+    const way = wayTo(subscription, wanted);
+    const switched = () => [switchedItem(subscription, priceIdOf(wanted))];
+    switch (way) {
+      case 'END_NOW':
+        return { ...nothing, immediately: true, effectiveAt: now };
+      case 'END_LATER':
+        return { ...nothing, immediately: false, effectiveAt: subscription.cancelAt ?? end };
+      case 'SWITCH_NOW': {
+        const items = [...switched(), ...overageSwap(subscription, tiers.getOveragePriceId(tier))];
+        const invoice = await invoiceWith(subscription, items, 'always_invoice');
+        return {
+          ...nothing,
+          immediately: true,
+          effectiveAt: now,
+          currency: invoice.currency,
+          amountDueNowCents: invoice.amount_due,
+          prorationCents: invoice.lines.data.reduce(
+            (sum, { amount, pricing }) => (isOverage(pricing) ? sum : sum + amount),
+            0,
+          ),
+          nextInvoiceCents: tiers.get(tier).monthlyPriceCents,
+          nextInvoiceAt: end,
+        };
+      }
+      case 'STAY':
+      case 'SWITCH_LATER': {
+        // The period's overage is billed with it, at the price of the tier that ends.
+        const invoice = await invoiceWith(subscription, way === 'STAY' ? [] : switched(), 'none');
+        return {
+          ...nothing,
+          immediately: false,
+          effectiveAt: way === 'STAY' ? now : end,
+          currency: invoice.currency,
+          nextInvoiceCents: invoice.amount_due,
+          nextInvoiceAt: end,
+        };
+      }
+    }
+  }
+
+  return {
+    change(tenantId, tier, immediately) {
+      const wanted = { tier, immediately, argument: 'input.tier' };
+      return callingStripe(log, tenantId, () =>
+        held.change(tenantId, {
+          isEnd: tier === tiers.defaultTier.name,
+          plan: (subscription) => plan(subscription, wanted),
+        }),
+      );
+    },
+
+    preview(tenantId, tier, immediately) {
+      return callingStripe(log, tenantId, () =>
+        held.ask(tenantId, async () => {
+          const known = await held.stored(tenantId);
+          const subscription = known?.itemId ? known : await held.current(tenantId);
+          if (!subscription) {
+            throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
+          }
+          return previewOf(subscription, { tier, immediately, argument: 'tier' });
+        }),
+      );
+    },
+  };
+}

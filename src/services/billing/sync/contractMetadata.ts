@@ -1,0 +1,34 @@
+import { limitsSchema, type TierLimits } from '../../tiers/catalogue.js';
+
+/** Terms that the operator agreed on. They travel as metadata of the subscription, so that they begin and end with it. */
+export interface Contract {
+  /** Tells one set of terms from another. */
+  id: string;
+  tier: string;
+  limits: Partial<TierLimits>;
+}
+
+const contractLimits = limitsSchema.partial();
+
+export const contractMetadata = ({ id, tier, limits }: Contract): Record<string, string> => ({
+  contract: id,
+  tier: tier.toLowerCase(),
+  contract_limits: JSON.stringify(limits),
+});
+
+/** As it is read: limits that somebody has made unreadable at Stripe are null. */
+export type ReadContract = Omit<Contract, 'limits'> & { limits: Contract['limits'] | null };
+
+export function contractOf(metadata: Readonly<Record<string, string>>): ReadContract | null {
+  const { contract: id, tier, contract_limits: limits } = metadata;
+  if (!id || !tier) return null;
+  return { id, tier: tier.toUpperCase(), limits: limitsOf(limits || '{}') };
+}
+
+function limitsOf(json: string): Contract['limits'] | null {
+  try {
+    return contractLimits.parse(JSON.parse(json)) as Contract['limits'];
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,80 @@
+import type { Logger } from 'pino';
+import Stripe from 'stripe';
+import type { Clock } from '../../../common/clock.js';
+import { createLoadingCache } from '../../infrastructure/loadingCache.js';
+import type { Tiers } from '../../tiers/tiers.js';
+
+/** The tiers that products at Stripe stand for: what is bought at a price that the catalogue does not name. */
+export interface ProductTiers {
+  /** @returns the tier's name; null for a product that is none of ours, or that the key may not read */
+  tierOf(productId: string): Promise<string | null>;
+}
+
+const REMEMBER_MS = 10 * 60_000;
+const MAX_REMEMBERED = 1_000;
+
+export function createProductTiers(deps: {
+  stripe: Stripe;
+  tiers: Tiers;
+  clock: Clock;
+  log: Logger;
+}): ProductTiers {
+  const { stripe, tiers, clock, log } = deps;
+
+  /** What the key does not see, or may not read, tells nothing. */
+  async function readable<T>(request: Promise<T>): Promise<T | null> {
+    try {
+      return await request;
+    } catch (error) {
+      const isUnreadable =
+        error instanceof Stripe.errors.StripeInvalidRequestError ||
+        error instanceof Stripe.errors.StripePermissionError;
+      if (!isUnreadable) throw error;
+      log.warn({ err: error }, 'product.unreadable');
+      return null;
+    }
+  }
+
+  const remembering = {
+    clock,
+    maxEntries: MAX_REMEMBERED,
+    validUntil: (_: unknown, nowMs: number) => nowMs + REMEMBER_MS,
+  };
+
+  /** By a price's id; null: unreadable. */
+  const productIds = createLoadingCache<{ id: string | null }>({
+    ...remembering,
+    async load(priceId) {
+      const price = await readable(stripe.prices.retrieve(priceId));
+      return { id: typeof price?.product === 'string' ? price.product : (price?.product.id ?? null) };
+    },
+  });
+
+  async function tierSoldAs(productId: string): Promise<string | null> {
+    for (const { name, former } of tiers.all()) {
+      const priceIds = [
+        tiers.getStripePriceId(name) ?? [],
+        ...former.map(({ stripePriceIds }) => stripePriceIds),
+      ];
+      for (const priceId of priceIds.flat())
+        if ((await productIds.get(priceId)).id === productId) return name;
+    }
+    return null;
+  }
+
+  const tierNames = createLoadingCache<{ name: string | null }>({
+    ...remembering,
+    async load(productId) {
+      const product = await readable(stripe.products.retrieve(productId));
+      return { name: tierNamed(tiers, product?.metadata) ?? (await tierSoldAs(productId)) };
+    },
+  });
+
+  return { tierOf: async (productId) => (await tierNames.get(productId)).name };
+}
+
+/** @returns the tier that metadata names, as `npm run stripe:setup` writes it with products and prices */
+export function tierNamed(tiers: Tiers, metadata: Stripe.Metadata | null | undefined): string | null {
+  const name = metadata?.tier?.toUpperCase();
+  return name && tiers.has(name) ? name : null;
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { badInput } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
+import { startOfDay } from '../../limits/calls/windows.js';
+import { describeFailure } from '../stripe/failureText.js';
+import { callingStripe } from '../stripe/stripeErrors.js';
+import type { ReportDelivery } from './reportDelivery.js';
+
+export { type UsageReportDoc, UsageReportKind, UsageReportStatus };
+
+export interface ReportPage {
+  reports: UsageReportDoc[];
+  hasNextPage: boolean;
+}
+
+/** From Stripe's event `v1.billing.meter.error_report_triggered`. */
+export interface MeterRefusal {
+  identifier: string;
+  code: string;
+  message: string;
+}
+
+/** Usage that is reported to Stripe's meter. */
+export interface UsageReports {
+  /**
+   * Reports a quantity by hand. The same idempotency key again changes nothing; with another quantity it is rejected.
+   * @returns what is stored: `PENDING` when Stripe has not taken it within 10 s. It is then sent in the background, so
+   * that the caller must not report it again.
+   */
+  report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
+  /** Stripe tells later which of the reports that it took it could not count. Those of a day that is still open are reported anew. */
+  refused(refusals: readonly MeterRefusal[]): Promise<void>;
+  /** The newest first. @param after the cursor key of the last one seen */
+  page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<ReportPage>;
+}
+
+/** The part of the id that is the report's own. */
+export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tenantId'>): string =>
+  _id.slice(tenantId.length + 1);
+
+/** Reports are in order of their time, which many may share. */
+export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
+
+const MAX_ERROR_LENGTH = 500;
+/** Clients wait longer than this for an answer. */
+const MAX_ANSWER_MS = 10_000;
+const MAX_REPORTS_PER_DAY = 1_000;
+
+export function createUsageReports(deps: {
+  models: Models;
+  delivery: ReportDelivery;
+  clock: Clock;
+  log: Logger;
+}): UsageReports {
+  const { models, delivery, clock, log } = deps;
+  const reports = models.usageReports;
+
+  /**
+   * Reports are kept for long: a day has room for so many.
+   * @throws BAD_USER_INPUT past it, unless the report is there already
+   */
+  async function needRoom(tenantId: string, _id: string, now: Date): Promise<void> {
+    const ofDay = { tenantId, at: { $gte: startOfDay(now.getTime()) } };
+    const count = await reports.countDocuments(ofDay, { limit: MAX_REPORTS_PER_DAY });
+    if (count < MAX_REPORTS_PER_DAY || (await reports.exists({ _id }))) return;
+    throw badInput(
+      'input',
+      `there are ${MAX_REPORTS_PER_DAY} reports of this UTC day already; report more with one quantity, or tomorrow`,
+    );
+  }
+
+  return {
+    async report(tenantId, quantity, idempotencyKey) {
+      const _id = `${tenantId}:${idempotencyKey ?? randomUUID()}`;
+      const now = new Date(clock.now());
+      await needRoom(tenantId, _id, now);
+      const fresh: Omit<UsageReportDoc, '_id'> = {
+        tenantId,
+        kind: UsageReportKind.MANUAL,
+        quantity,
+        status: UsageReportStatus.PENDING,
+        at: now,
+        firstSentAt: null,
+        reportedAt: null,
+        error: null,
+        tries: 0,
+        nextTryAt: now,
+      };
+      const intent = await reports
+        .findOneAndUpdate({ _id }, { $setOnInsert: fresh }, { upsert: true, returnDocument: 'after' })
+        .lean<UsageReportDoc>();
+      if (!intent) throw new Error(`The usage report ${_id} was not stored`);
+      if (intent.quantity !== quantity) {
+        throw badInput('input.idempotencyKey', `was used before, for the quantity ${intent.quantity}`);
+      }
+      if (intent.status !== UsageReportStatus.PENDING) return intent;
+      // What fails from here on is logged, and tried again in the background: an error would invite a second report.
+      const sent = callingStripe(log, tenantId, () => delivery.deliver(intent)).catch((error: unknown) => {
+        log.warn({ tenantId, report: _id, reason: describeFailure(error) }, 'usage_report.pending');
+      });
+      await Promise.race([sent, sleep(MAX_ANSWER_MS, undefined, { ref: false })]);
+      const stored = await reports
+        .findById(_id)
+        .lean<UsageReportDoc>()
+        .catch(() => null);
+      return stored ?? intent;
+    },
+
+    async refused(refusals) {
+      for (const { identifier, code, message } of refusals) {
+        const { modifiedCount } = await reports.updateOne(
+          { _id: identifier, status: { $in: [UsageReportStatus.PENDING, UsageReportStatus.REPORTED] } },
+          {
+            $set: {
+              status: UsageReportStatus.FAILED,
+              error: `${code}: ${message}`.slice(0, MAX_ERROR_LENGTH),
+            },
+            $unset: { nextTryAt: 1 },
+          },
+        );
+        if (modifiedCount > 0)
+          log.error({ report: identifier, code }, 'Stripe does not count a report of usage');
+      }
+    },
+
+    async page(tenantId, { first, after }) {
+      const [, atMs, id] = /^(\d+):(.*)$/.exec(after ?? '') ?? [];
+      const at = new Date(Number(atMs));
+      const older = atMs ? { $or: [{ at: { $lt: at } }, { at, _id: { $lt: `${tenantId}:${id}` } }] } : {};
+      const found = await reports
+        .find({ tenantId, ...older })
+        .sort({ at: -1, _id: -1 })
+        .limit(first + 1)
+        .lean<UsageReportDoc[]>();
+      return { reports: found.slice(0, first), hasNextPage: found.length > first };
+    },
+  };
+}

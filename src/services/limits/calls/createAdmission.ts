@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  BillingError,
+  type Charge,
+  createGroupCommit,
+  serviceUnavailable,
+  sumOf,
+} from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import type { UsageDayDoc } from '../../../models/usageDay.js';
+import { type Admission, type Decision, type WindowUse } from './admission.js';
+import { createJournal } from './journal.js';
+import type { Waiting } from './ledger.js';
+import { createMembership } from './membership.js';
+import { createSharedLedger } from './multiWriterLedger.js';
+import { createOverageDays } from './overageDays.js';
+import { createGiveBacks } from './returnedCalls.js';
+import { createSoleLedger, type SoleLedger } from './singleWriterLedger.js';
+import { createTakeover } from './takeover.js';
+import { useOf, viewOf } from './usageView.js';
+import { dayOf, usageDayId } from './windows.js';
+
+/** Admission, with the choice of its ledger. Until it is started it shares. */
+export interface RunningAdmission extends Admission {
+  /** Whether it works alone now. */
+  isSole(): boolean;
+  /** Settles what others left, then works alone whenever no other server runs. */
+  start(): Promise<void>;
+  /** Decides what was begun, and leaves nothing for others to settle. */
+  stop(): Promise<void>;
+}
+
+const MAX_WAITING = 10_000;
+const BEAT_MS = 1_000;
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 5_000;
+/** Of a give-back: an outage of some ten minutes. */
+const MAX_TRIES = 120;
+
+export function createAdmission(deps: { models: Models; clock: Clock; log: Logger }): RunningAdmission {
+  const { models, clock, log } = deps;
+  const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
+  const journal = createJournal({ ...deps, instance });
+  const takeover = createTakeover({ models, journal, log });
+  const membership = createMembership({ models, instance });
+  const giveBacks = createGiveBacks({ models, log, instance });
+  const overageDays = createOverageDays({ models, takeover });
+  const shared = createSharedLedger({ ...deps, instance, takeover, giveBacks, overageDays });
+  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
+  let sole: SoleLedger | null = null;
+  let unsettled: number | null = null;
+  /** Batches and changes of the ledger come one after the other. */
+  let turn: Promise<unknown> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  let beating: Promise<void> | null = null;
+  let stopping = false;
+
+  function exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const next = turn.then(work);
+    turn = next.catch(() => undefined);
+    return next;
+  }
+
+  async function commit(batch: Waiting[]): Promise<void> {
+    try {
+      await exclusively(async () => {
+        const rest = sole ? await sole.commit(batch) : batch;
+        if (sole?.sealed()) await leaveSole(sole);
+        if (rest.length > 0) await shared.commit(rest);
+      });
+    } catch (error) {
+      log.error({ err: error }, 'a batch of admissions failed');
+      const away = serviceUnavailable('The database does not answer; try again shortly');
+      // Those that were answered before it failed stay answered. What waits would wait as long again, for the same.
+      for (const item of [...batch, ...queue.drain()]) {
+        item.reject(error instanceof BillingError ? error : away);
+      }
+    }
+  }
+
+  async function enterSole(): Promise<void> {
+    const epoch = await membership.nextEpoch();
+    // First it is known, then it begins: whoever finds us dead knows what to settle.
+    await membership.beat(epoch);
+    if (!(await journal.append(epoch, 0, []))) return;
+    sole = createSoleLedger({ ...deps, journal, takeover, overageDays, epoch });
+    log.debug({ epoch }, 'admission works alone');
+  }
+
+  async function leaveSole(ledger: SoleLedger): Promise<void> {
+    sole = null;
+    unsettled = ledger.epoch;
+    await settleLeft();
+    log.debug({ epoch: ledger.epoch }, 'admission shares');
+  }
+
+  /** The epoch that was left is shown until it is settled: if we die over it, others do it. */
+  async function settleLeft(): Promise<void> {
+    if (unsettled === null) return;
+    await takeover(unsettled);
+    unsettled = null;
+    await membership.beat(null);
+  }
+
+  async function beat(): Promise<void> {
+    await membership.beat(sole?.epoch ?? unsettled);
+    await settleLeft();
+    const others = await membership.others();
+    for (const { alive, epoch, instance: other } of others) {
+      if (alive) continue;
+      if (epoch !== null) await takeover(epoch);
+      await membership.remove(other);
+    }
+    const alone = !others.some(({ alive }) => alive);
+    if (alone && !sole) await exclusively(async () => (sole ? undefined : enterSole()));
+    if (!alone && sole) await exclusively(async () => (sole ? leaveSole(sole) : undefined));
+    // A batch whose answer was lost does not wait for the next call.
+    if (sole) await commit([]);
+    await sole?.settleAll();
+  }
+
+  /** Calls fail just when the database is away: it is tried until it is back. A rejection means: not taken. */
+  async function giveBack(
+    tenantId: string,
+    charges: readonly Charge[],
+    used: Pick<WindowUse, 'atMs'>,
+  ): Promise<void> {
+    for (let tries = 1, waitMs = FIRST_RETRY_MS; ; tries++, waitMs = Math.min(waitMs * 2, MAX_RETRY_MS)) {
+      try {
+        await new Promise<void>((resolve, reject) => {
+          queue.submit({ kind: 'giveBack', tenantId, charges, used, resolve, reject });
+        });
+        return;
+      } catch (error) {
+        if (tries === MAX_TRIES || stopping) throw error;
+        await sleep(waitMs, undefined, { ref: false });
+      }
+    }
+  }
+
+  function beatOnce(): void {
+    beating ??= beat()
+      .catch((error: unknown) => log.warn({ err: error }, 'a heartbeat failed'))
+      .finally(() => {
+        beating = null;
+      });
+  }
+
+  return {
+    isSole: () => sole !== null,
+    admit(tenantId, limits, charges) {
+      return new Promise<Decision>((resolve, reject) => {
+        queue.submit({ kind: 'call', tenantId, limits, charges, calls: sumOf(charges), resolve, reject });
+      });
+    },
+    async look(tenantId) {
+      const known = (sole ?? shared).peek(tenantId);
+      if (known) return known;
+      const nowMs = clock.now();
+      const day = await models.usageDays.findById(usageDayId(tenantId, dayOf(nowMs))).lean<UsageDayDoc>();
+      return useOf(viewOf(day ?? undefined, nowMs), nowMs);
+    },
+    giveBack,
+    recorded: (ids) => (sole ?? shared).recorded(ids),
+    settle: (ids) => (sole ?? shared).settle(ids),
+    async start() {
+      await membership.beat(null);
+      // Also of servers that run: they learn it from the seal, and share from then on.
+      for (const { epoch } of await membership.others()) if (epoch !== null) await takeover(epoch);
+      await beat();
+      timer = setInterval(beatOnce, BEAT_MS).unref();
+    },
+    async stop() {
+      stopping = true;
+      clearInterval(timer);
+      await beating;
+      await queue.idle();
+      await giveBacks.idle();
+      if (sole) await exclusively(async () => (sole ? leaveSole(sole) : undefined));
+      await membership.remove(instance);
+    },
+  };
+}

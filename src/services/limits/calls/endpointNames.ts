@@ -1,0 +1,61 @@
+import { decodeEndpoint, MAX_ENDPOINT_LENGTH } from '@continuum-billing/limits/core';
+import { LRUCache } from 'lru-cache';
+import type { Models } from '../../../models/models.js';
+import type { UsageDayDoc } from '../../../models/usageDay.js';
+
+/** What is counted for endpoints past the first so many of a day. */
+export const OTHER_ENDPOINTS = '(other)';
+
+const MAX_PER_DAY = 500;
+/** All names of a day together: each charge writes the document that has them. */
+const MAX_BYTES_PER_DAY = 32_768;
+/** Names and days together. */
+const MAX_REMEMBERED = 500_000;
+const PRINTABLE = new RegExp(`^[^\\p{C}\\p{Zl}\\p{Zp}]{1,${MAX_ENDPOINT_LENGTH}}$`, 'u');
+
+export const isEndpointName = (name: string): boolean => PRINTABLE.test(name) && name.trim() !== '';
+
+/**
+ * Endpoint names come from outside, and each is a field of the usage day: a service that puts ids in its names would
+ * fill the document. Each instance lets a bounded number of names into a day.
+ */
+export interface EndpointNames {
+  /** @returns what each name is counted as: itself, or `OTHER_ENDPOINTS` */
+  admit(usageDayId: string, names: Iterable<string>): Promise<(name: string) => string>;
+}
+
+export function createEndpointNames({ models }: { models: Models }): EndpointNames {
+  const known = new LRUCache<string, Set<string>>({
+    maxSize: MAX_REMEMBERED,
+    sizeCalculation: (names) => names.size + 1,
+  });
+
+  async function namesOf(usageDayId: string): Promise<Set<string>> {
+    const remembered = known.get(usageDayId);
+    if (remembered) return remembered;
+    const day = await models.usageDays.findById(usageDayId, { endpoints: 1 }).lean<UsageDayDoc>();
+    // Another call may have read it meanwhile, and added to it.
+    return known.get(usageDayId) ?? new Set(Object.keys(day?.endpoints ?? {}).map(decodeEndpoint));
+  }
+
+  return {
+    async admit(usageDayId, wanted) {
+      const names = await namesOf(usageDayId);
+      const sizeBefore = names.size;
+      const unknown = [...wanted].filter((name) => !names.has(name));
+      let bytes = unknown.length > 0 ? bytesOf(names) : 0;
+      for (const name of unknown) {
+        bytes += Buffer.byteLength(name);
+        if (names.size < MAX_PER_DAY && bytes <= MAX_BYTES_PER_DAY) names.add(name);
+      }
+      if (names.size > sizeBefore || !known.has(usageDayId)) known.set(usageDayId, names);
+      return (name) => (names.has(name) ? name : OTHER_ENDPOINTS);
+    },
+  };
+}
+
+const bytesOf = (names: Iterable<string>): number => {
+  let bytes = 0;
+  for (const name of names) bytes += Buffer.byteLength(name);
+  return bytes;
+};

@@ -1,0 +1,105 @@
+import { type Charge, encodeEndpoint } from '@continuum-billing/limits/core';
+import type { CallLimits } from '../../tiers/entitlements.js';
+import { EXTRACTION_ENDPOINT } from './extractions.js';
+
+/** One tenant's calls in one batch. */
+export interface Increment {
+  /** Of the usage day. */
+  id: string;
+  limits: CallLimits;
+  calls: number;
+  charges: readonly Charge[];
+  minute: number;
+  hour: number;
+  /** The server instance and the number of its batch. */
+  instance: string;
+  batch: number;
+  /** Set when some of the calls are past the quota: the turn by which the day is open for them. */
+  overageTurn: number | null;
+  /** In which such calls are billed. */
+  overageSpan: string;
+}
+
+/** One update of MongoDB's command. */
+export interface ChargeStatement {
+  q: { _id: string };
+  u: object[];
+  upsert: true;
+}
+
+/** @returns calls by encoded path: `endpoints.<name>`, `hours.<hour>` and `extractions`; 1 by `marks.<mark>` */
+export function callPaths(charges: readonly Charge[], hour: number): Map<string, number> {
+  const paths = new Map<string, number>();
+  for (const { endpoint, calls, mark } of charges) {
+    if (mark !== undefined) paths.set(`marks.${mark}`, 1);
+    const more = endpoint === EXTRACTION_ENDPOINT ? ['extractions'] : [];
+    for (const path of [`endpoints.${encodeEndpoint(endpoint)}`, `hours.${hour}`, ...more]) {
+      paths.set(path, (paths.get(path) ?? 0) + calls);
+    }
+  }
+  return paths;
+}
+
+/**
+ * The statement that charges if, and only if, both windows have room; else it changes nothing, and sent again it changes
+ * nothing either. The condition is in the update: with anything but `_id` in the filter MongoDB plans each statement
+ * anew, which costs it as much as the update.
+ */
+export function chargeStatement(increment: Increment): ChargeStatement {
+  const charged = { $mergeObjects: ['$$ROOT', chargedFields(increment)] };
+  return {
+    q: { _id: increment.id },
+    u: [{ $replaceWith: { $cond: [hasRoom(increment), charged, '$$ROOT'] } }],
+    upsert: true,
+  };
+}
+
+/** What is not there, as all of a new document, compares as less than null and any number, and counts as nothing. */
+function hasRoom(increment: Increment): object {
+  const { limits, calls, minute, instance, batch, overageTurn } = increment;
+  const day =
+    overageTurn === null
+      ? [{ $lte: ['$calls', limits.apiCallsPerDay - calls] }]
+      : [{ $eq: ['$overage.turn', overageTurn] }, { $lte: [overageThen(increment), '$overage.allotted'] }];
+  return {
+    $and: [
+      { $lte: ['$claim', null] },
+      { $lt: [`$batches.${instance}`, batch] },
+      { $lte: ['$minute.at', minute] },
+      { $lte: [callsInMinute(minute), limits.apiCallsPerMinute - calls] },
+      ...day,
+    ],
+  };
+}
+
+function chargedFields(increment: Increment): Record<string, unknown> {
+  const { calls, charges, minute, hour, instance, batch, overageTurn, overageSpan } = increment;
+  const plus = (path: string, add: number) => ({ $sum: [`$${path}`, add] });
+  const fields: Record<string, unknown> = {
+    calls: plus('calls', calls),
+    minute: { at: minute, calls: { $sum: [callsInMinute(minute), calls] } },
+    batches: { $mergeObjects: ['$batches', { [instance]: batch }] },
+  };
+  const groups = new Map<string, Record<string, unknown>>();
+  for (const [path, add] of callPaths(charges, hour)) {
+    const [group, name] = path.split('.') as [string, string | undefined];
+    if (name === undefined) fields[group] = plus(path, add);
+    else groups.set(group, { ...groups.get(group), [name]: plus(path, add) });
+  }
+  for (const [group, counts] of groups) fields[group] = { $mergeObjects: [`$${group}`, counts] };
+  if (overageTurn !== null) {
+    const inSpan = { $sum: [`$overage.spans.${overageSpan}`, pastQuota(increment)] };
+    const spans = { $mergeObjects: ['$overage.spans', { [overageSpan]: inSpan }] };
+    fields.overage = { $mergeObjects: ['$overage', { used: overageThen(increment), spans }] };
+  }
+  return fields;
+}
+
+const callsInMinute = (minute: number) => ({ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] });
+
+/** The document tells how many of the calls are past the quota: other instances charge it too. */
+const pastQuota = ({ limits, calls }: Increment): object => ({
+  $max: [0, { $min: [calls, { $subtract: [{ $add: ['$calls', calls] }, limits.apiCallsPerDay] }] }],
+});
+
+const overageThen = (increment: Increment): object => ({ $add: ['$overage.used', pastQuota(increment)] });

@@ -1,0 +1,305 @@
+import { sumOf } from '@continuum-billing/limits/core';
+import { LRUCache } from 'lru-cache';
+import { mongo } from 'mongoose';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import type { UsageDayDoc } from '../../../models/usageDay.js';
+import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import type { CallLimits } from '../../tiers/entitlements.js';
+import { spanOf } from '../../tiers/overageSpans.js';
+import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
+import type { Ledger, WaitingCall } from './ledger.js';
+import type { OverageDays } from './overageDays.js';
+import type { GiveBacks } from './returnedCalls.js';
+import type { Takeover } from './takeover.js';
+import {
+  addCalls,
+  callsPastQuota,
+  copyOf,
+  emptyView,
+  fullWindow,
+  minuteToCharge,
+  needsOpening,
+  subtractCalls,
+  type UsageView,
+  useOf,
+  viewOf,
+} from './usageView.js';
+import { dayOf, hourOf, usageDayId } from './windows.js';
+
+/** What waits of one tenant, in order of arrival. */
+interface Group {
+  id: string;
+  limits: CallLimits;
+  waiting: WaitingCall[];
+}
+
+interface Attempt {
+  group: Group;
+  granted: WaitingCall[];
+  increment: Increment;
+}
+
+const MAX_VIEWS = 100_000;
+/** A tenant is refused from memory for so long before the database is asked again. */
+const REFUSE_FROM_MEMORY_MS = 1_000;
+/** Other instances charge too: for the headers a view is read anew this often. */
+const REFRESH_MS = 2_000;
+/** Past it the caller is told that the database is away. */
+const COMMIT_TIMEOUT_MS = 1_800;
+const BULK_SIZE = 256;
+const MIN_RETRY_MS = 300;
+const DUPLICATE_KEY = 11_000;
+const DURABLE = { w: 'majority', j: true };
+
+/**
+ * The ledger of any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
+ * tenant. If fewer charged than were sent, the documents tell which, and what room is left is granted in order of
+ * arrival.
+ */
+export function createSharedLedger(deps: {
+  models: Models;
+  clock: Clock;
+  /** Of this server: the name under which a document remembers its batches. */
+  instance: string;
+  takeover: Takeover;
+  giveBacks: GiveBacks;
+  overageDays: OverageDays;
+}): Ledger {
+  const { models, clock, instance, takeover, giveBacks, overageDays } = deps;
+  const days = models.usageDays.collection;
+  const views = new LRUCache<string, UsageView>({ max: MAX_VIEWS });
+  let lastBatch = 0;
+
+  async function decide(calls: readonly WaitingCall[]): Promise<void> {
+    let groups = groupByTenant(calls);
+    try {
+      // Each round either ends a group or has seen another instance take what it was sent for: usage only rises.
+      while (groups.length > 0) groups = await round(groups);
+    } catch (error) {
+      // What was sent may be counted or not: the documents will tell.
+      for (const { id } of groups) views.delete(id);
+      throw error;
+    }
+  }
+
+  function groupByTenant(batch: readonly WaitingCall[]): Group[] {
+    const day = dayOf(clock.now());
+    const groups = new Map<string, Group>();
+    for (const item of batch) {
+      const group = groups.get(item.tenantId);
+      if (group) {
+        group.waiting.push(item);
+        group.limits = item.limits;
+      } else {
+        groups.set(item.tenantId, {
+          id: usageDayId(item.tenantId, day),
+          limits: item.limits,
+          waiting: [item],
+        });
+      }
+    }
+    return [...groups.values()];
+  }
+
+  /** @returns the groups that are not decided yet */
+  async function round(groups: Group[]): Promise<Group[]> {
+    const nowMs = clock.now();
+    await readViews(groups.filter((group) => mayBeRefused(group, nowMs)).map(({ id }) => id));
+    await openDays(groups);
+    const batch = ++lastBatch;
+    const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
+    if (attempts.length === 0) return [];
+    const [charged, stale] = await Promise.all([
+      send(attempts.map(({ increment }) => chargeStatement(increment))),
+      readDays(attempts.map(({ group }) => group.id).filter((id) => isOld(id, nowMs))),
+    ]);
+    const all = charged === attempts.length;
+    const docs = all ? stale : await readDays(attempts.map(({ group }) => group.id));
+    await endForeignEpochs(docs.values());
+    return attempts.flatMap((tried) => {
+      const doc = docs.get(tried.group.id);
+      const counted = doc?.batches?.[instance] === batch;
+      if (all || counted) {
+        grant(tried, doc, counted, nowMs);
+        return [];
+      }
+      // A day that was claimed has more in it by now.
+      if (doc?.claim) views.delete(tried.group.id);
+      else views.set(tried.group.id, viewOf(doc, nowMs));
+      return [{ ...tried.group, waiting: tried.granted }];
+    });
+  }
+
+  /** An instance that worked alone still has days that we charge: it is told so by a seal, and they are settled. */
+  async function endForeignEpochs(docs: Iterable<UsageDayDoc>): Promise<void> {
+    const epochs = new Set([...docs].flatMap(({ claim }) => (claim ? [claim.epoch] : [])));
+    for (const epoch of epochs) await takeover(epoch);
+  }
+
+  const viewFor = (id: string): UsageView => views.get(id) ?? emptyView();
+  const isOld = (id: string, nowMs: number) => nowMs - viewFor(id).readAtMs >= REFRESH_MS;
+
+  /** For those whose calls are past the quota and paid for. */
+  async function openDays(groups: readonly Group[]): Promise<void> {
+    const closed = groups.filter(({ id, limits, waiting }) =>
+      needsOpening(viewFor(id), limits, sumOfCalls(waiting)),
+    );
+    for (const { id, limits } of closed) await overageDays.open(id, limits, null);
+    await readViews(closed.map(({ id }) => id));
+  }
+
+  /** Whether something of the group has no room by a view that is too old to refuse by. */
+  function mayBeRefused(group: Group, nowMs: number): boolean {
+    const view = viewFor(group.id);
+    if (nowMs - view.readAtMs < REFUSE_FROM_MEMORY_MS) return false;
+    return fullWindow(view, group.limits, sumOfCalls(group.waiting), minuteToCharge(view, nowMs)) !== null;
+  }
+
+  /** Takes from the group what has room, in order of arrival, and refuses the rest. */
+  function attempt(group: Group, batch: number, nowMs: number): Attempt {
+    const before = viewFor(group.id);
+    const view = copyOf(before);
+    const minute = minuteToCharge(view, nowMs);
+    const granted: WaitingCall[] = [];
+    for (const item of group.waiting) {
+      const window = fullWindow(view, group.limits, item.calls, minute);
+      if (window) {
+        item.resolve({ admitted: false, used: useOf(view, nowMs), window });
+      } else {
+        addCalls(view, group.limits, item.calls, minute);
+        granted.push(item);
+      }
+    }
+    const charges = granted.flatMap((item) => item.charges);
+    const calls = sumOf(charges);
+    const pastQuota = callsPastQuota(before, group.limits, calls) > 0;
+    const increment = {
+      id: group.id,
+      limits: group.limits,
+      calls,
+      charges,
+      minute,
+      hour: hourOf(nowMs),
+      instance,
+      batch,
+      overageTurn: pastQuota ? (view.overage?.turn ?? null) : null,
+      overageSpan: spanOf(group.limits.overageTerms ?? null, nowMs),
+    };
+    return { group, granted, increment };
+  }
+
+  /** @param doc read after or beside the increment, if it was read; `counted`: it has the increment already */
+  function grant(
+    { group, granted, increment }: Attempt,
+    doc: UsageDayDoc | undefined,
+    counted: boolean,
+    nowMs: number,
+  ): void {
+    const read = doc !== undefined || isOld(group.id, nowMs);
+    const view = read ? viewOf(doc, nowMs) : viewFor(group.id);
+    // The view before the batch, so that each call is told what was used up to itself.
+    if (counted) subtractCalls(view, increment.calls, increment.minute);
+    for (const item of granted) {
+      addCalls(view, group.limits, item.calls, increment.minute);
+      item.resolve({ admitted: true, used: useOf(view, nowMs) });
+    }
+    views.set(group.id, view);
+  }
+
+  /** MongoDB works through a bulk with one thread: a large batch goes in several at once. @returns how many charged */
+  async function send(statements: ChargeStatement[]): Promise<number> {
+    const bulks: Promise<number>[] = [];
+    for (let i = 0; i < statements.length; i += BULK_SIZE)
+      bulks.push(sendBulk(statements.slice(i, i + BULK_SIZE)));
+    // All have ended before the batch has failed: the next one finds nothing under way.
+    const results = await Promise.allSettled(bulks);
+    return results.reduce((sum, result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return sum + result.value;
+    }, 0);
+  }
+
+  /** Once more after a primary that stepped down or a connection that broke: what was charged is not charged again. */
+  async function sendBulk(statements: ChargeStatement[]): Promise<number> {
+    const untilMs = performance.now() + COMMIT_TIMEOUT_MS;
+    try {
+      return await tryBulk(statements, COMMIT_TIMEOUT_MS);
+    } catch (error) {
+      const leftMs = Math.floor(untilMs - performance.now());
+      if (!isDatabaseAway(error) || leftMs < MIN_RETRY_MS) throw error;
+      return tryBulk(statements, leftMs);
+    }
+  }
+
+  async function tryBulk(statements: ChargeStatement[], timeoutMS: number): Promise<number> {
+    // Not by the driver's bulk: it measures each statement before it writes it, and has MongoDB remember each for a
+    // retry, which is another write.
+    const answer = (await (models.connection.db as mongo.Db).command(
+      { update: days.collectionName, updates: statements, ordered: false, writeConcern: DURABLE },
+      { timeoutMS },
+    )) as UpdateAnswer;
+    // A day that two make at the same time may answer with a duplicate key: that means not charged.
+    const failed = answer.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY) ?? answer.writeConcernError;
+    if (failed) throw new mongo.MongoServerError({ message: failed.errmsg, code: failed.code });
+    return answer.nModified + (answer.upserted?.length ?? 0);
+  }
+
+  async function readDays(ids: string[]): Promise<Map<string, UsageDayDoc>> {
+    if (ids.length === 0) return new Map();
+    const found = await days
+      .find(
+        { _id: { $in: ids as never[] } },
+        {
+          projection: { calls: 1, minute: 1, overage: 1, batches: 1, claim: 1 },
+          timeoutMS: COMMIT_TIMEOUT_MS,
+        },
+      )
+      .toArray();
+    return new Map(found.map((doc) => [String(doc._id), doc as unknown as UsageDayDoc]));
+  }
+
+  async function readViews(ids: string[]): Promise<void> {
+    const docs = await readDays(ids);
+    const nowMs = clock.now();
+    for (const id of ids) views.set(id, viewOf(docs.get(id), nowMs));
+  }
+
+  return {
+    async commit(batch) {
+      const calls = batch.filter((item) => item.kind === 'call');
+      if (calls.length > 0) await decide(calls);
+      for (const item of batch) {
+        if (item.kind === 'call') continue;
+        const id = usageDayId(item.tenantId, dayOf(item.used.atMs));
+        giveBacks.give(id, item.charges, item.used.atMs).then(() => {
+          views.delete(id);
+          item.resolve();
+        }, item.reject);
+      }
+      return [];
+    },
+    peek(tenantId) {
+      const nowMs = clock.now();
+      const view = views.get(usageDayId(tenantId, dayOf(nowMs)));
+      return view ? useOf(view, nowMs) : null;
+    },
+    recorded(ids) {
+      for (const id of ids) views.delete(id);
+    },
+    async settle() {
+      // Every batch is in the documents before it is answered.
+    },
+  };
+}
+
+/** MongoDB's answer to the command `update`. */
+interface UpdateAnswer {
+  nModified: number;
+  upserted?: unknown[];
+  writeErrors?: { code: number; errmsg: string }[];
+  writeConcernError?: { code: number; errmsg: string };
+}
+
+const sumOfCalls = (waiting: readonly WaitingCall[]): number =>
+  waiting.reduce((sum, { calls }) => sum + calls, 0);

@@ -1,0 +1,433 @@
+import { sumOf } from '@continuum-billing/limits/core';
+import { mongo } from 'mongoose';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';
+import type { CallLimits } from '../../tiers/entitlements.js';
+import { spanOf } from '../../tiers/overageSpans.js';
+import { callPaths } from './increments.js';
+import type { Journal, JournalEntry } from './journal.js';
+import type { Ledger, Waiting, WaitingCall, WaitingGiveBack } from './ledger.js';
+import type { OverageDays } from './overageDays.js';
+import type { Takeover } from './takeover.js';
+import {
+  addCalls,
+  addToMinute,
+  addToSpan,
+  fullWindow,
+  minuteToCharge,
+  needsOpening,
+  subtractCalls,
+  takeOffSpan,
+  type UsageView,
+  useOf,
+  viewOf,
+} from './usageView.js';
+import { dayOf, daysOfMonth, hourOf, minuteOf, usageDayId } from './windows.js';
+
+/** A usage day that this instance keeps in memory. */
+interface Account {
+  /** With the batch that is being written. */
+  view: UsageView;
+  /** What is in the journal but not yet in the document; `minute` as it will be there. */
+  unsettled: { calls: number; paths: Map<string, number> } | null;
+  durableMinute: { at: number; calls: number };
+  /** Something else added calls to the document. */
+  outdated: boolean;
+  /** The last batch that is counted in the document. */
+  settledSequence: number;
+}
+
+/** The ledger of an instance that works alone. It begins with an epoch, and ends for good when that is sealed. */
+export interface SoleLedger extends Ledger {
+  readonly epoch: number;
+  /** Whether somebody sealed the epoch: nothing can be committed any more. */
+  sealed(): boolean;
+  /** Brings all that is decided into the documents, and trims the journal. */
+  settleAll(): Promise<void>;
+}
+
+/** What one insert into the journal brings. */
+interface Batch {
+  entries: JournalEntry[];
+  /** What takes its charges back, should nobody learn in time that it landed. */
+  undo: WaitingGiveBack[];
+  givenBack: WaitingGiveBack[];
+}
+
+interface Settlement {
+  upTo: number;
+  statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[];
+  accounts: Map<string, Account>;
+}
+
+const MAX_ACCOUNTS = 50_000;
+const COMMIT_TIMEOUT_MS = 1_800;
+const DUPLICATE_KEY = 11_000;
+const CHUNK = 1_000;
+
+/**
+ * Decisions are taken in memory; a batch is one insert into a journal, whatever the number of tenants. Nobody else
+ * charges a day that is claimed, and the insert fails once the epoch is sealed, so memory is the truth for as long as
+ * an answer is given.
+ */
+export function createSoleLedger(deps: {
+  models: Models;
+  clock: Clock;
+  journal: Journal;
+  takeover: Takeover;
+  overageDays: OverageDays;
+  epoch: number;
+}): SoleLedger {
+  const { models, clock, journal, takeover, overageDays, epoch } = deps;
+  const days = models.usageDays.collection;
+  const accounts = new Map<string, Account>();
+  let sequence = 0;
+  let isSealed = false;
+  /** A batch whose insert got no answer: until it is known to be there, nothing comes after it. */
+  let uncertain: Batch | null = null;
+  /** Give-backs that the next batch takes with it. */
+  let owed: WaitingGiveBack[] = [];
+  /** A settlement whose answer was lost is repeated as it was. */
+  let settlement: Settlement | null = null;
+  let settling: Promise<void> = Promise.resolve();
+  let trimmedTo = 0;
+
+  async function commit(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+    if (isSealed) return batch;
+    if (uncertain) await settleUncertain(uncertain);
+    const items = [...owed, ...batch];
+    if (isSealed) return items;
+    const nowMs = clock.now();
+    const today = dayOf(nowMs);
+    const idOf = (item: Waiting) =>
+      usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
+    const ids = [...new Set(items.map(idOf))];
+    if (!(await claim(ids))) return items;
+    await refresh(ids);
+    await openDays(items, idOf);
+
+    const entries = new Map<string, JournalEntry>();
+    const undo: WaitingGiveBack[] = [];
+    const givenBack: WaitingGiveBack[] = [];
+    const answers: (() => void)[] = [];
+    for (const item of items) {
+      const id = idOf(item);
+      const account = accounts.get(id) as Account;
+      if (item.kind === 'giveBack') {
+        takeBack(account, item, id, entries);
+        givenBack.push(item);
+        answers.push(item.resolve);
+      } else {
+        answers.push(decide(account, item, id, nowMs, entries, undo));
+      }
+    }
+    owed = [];
+    if (entries.size > 0 && !(await append({ entries: [...entries.values()], undo, givenBack })))
+      return items;
+    for (const answer of answers) answer();
+    return [];
+  }
+
+  /** Those who waited for it were told that it failed: if it is there, its charges are taken back. */
+  async function settleUncertain(batch: Batch): Promise<void> {
+    owed.push(...((await append(batch)) ? batch.undo : batch.givenBack));
+  }
+
+  /** @returns what answers the call once the batch is on disk */
+  function decide(
+    account: Account,
+    item: WaitingCall,
+    id: string,
+    nowMs: number,
+    entries: Map<string, JournalEntry>,
+    undo: WaitingGiveBack[],
+  ): () => void {
+    const { view } = account;
+    const minute = minuteToCharge(view, nowMs);
+    const window = fullWindow(view, item.limits, item.calls, minute);
+    if (window) {
+      const used = useOf(view, nowMs);
+      return () => item.resolve({ admitted: false, used, window });
+    }
+    const overage = addCalls(view, item.limits, item.calls, minute);
+    const paths = callPaths(item.charges, hourOf(nowMs));
+    if (overage > 0) {
+      const span = spanOf(item.limits.overageTerms ?? null, nowMs);
+      addToSpan(view, span, overage);
+      paths.set(OVERAGE_PATH, overage).set(spanPath(span), overage);
+    }
+    note(entries, id, item.calls, minute, paths);
+    const used = useOf(view, nowMs);
+    const { tenantId, charges } = item;
+    undo.push({ kind: 'giveBack', tenantId, charges, used, resolve: nobody, reject: nobody });
+    return () => item.resolve({ admitted: true, used });
+  }
+
+  function takeBack(
+    { view }: Account,
+    item: WaitingGiveBack,
+    id: string,
+    entries: Map<string, JournalEntry>,
+  ): void {
+    const { atMs } = item.used;
+    const minute = minuteOf(atMs);
+    const calls = sumOf(item.charges);
+    // Of another service: more than was ever charged is not given back.
+    if (calls > view.calls) return;
+    const overage = subtractCalls(view, calls, minute);
+    const paths = callPaths(item.charges, hourOf(atMs));
+    if (overage > 0) {
+      paths.set(OVERAGE_PATH, overage);
+      const taken = takeOffSpan(view, atMs, overage);
+      if (taken) paths.set(spanPath(taken.span), taken.calls);
+    }
+    note(entries, id, -calls, minute, new Map([...paths].map(([path, count]) => [path, -count])));
+  }
+
+  /** Adds to the batch's entry of the day. */
+  function note(
+    entries: Map<string, JournalEntry>,
+    id: string,
+    calls: number,
+    minute: number,
+    paths: ReadonlyMap<string, number>,
+  ): void {
+    // Give-backs of an earlier minute are an entry of their own.
+    const key = `${id}@${minute}`;
+    const entry = entries.get(key) ?? { id, calls: 0, minute, paths: [] };
+    entries.set(key, entry);
+    entry.calls += calls;
+    for (const [path, count] of paths) {
+      const known = entry.paths.find(([name]) => name === path);
+      if (known) known[1] += count;
+      else entry.paths.push([path, count]);
+    }
+  }
+
+  /** The batch is on disk: its days have it to settle. */
+  function absorb(entries: readonly JournalEntry[]): void {
+    for (const { id, calls, minute, paths } of entries) {
+      const account = accounts.get(id) as Account;
+      account.unsettled ??= { calls: 0, paths: new Map() };
+      account.unsettled.calls += calls;
+      for (const [path, count] of paths) {
+        account.unsettled.paths.set(path, (account.unsettled.paths.get(path) ?? 0) + count);
+      }
+      addToMinute(account.durableMinute, minute, calls);
+    }
+  }
+
+  /** Reads again how many calls a day has. While a batch is decided nothing else adds to what is unsettled. */
+  async function refresh(ids: readonly string[]): Promise<void> {
+    const outdated = ids.filter((id) => accounts.get(id)?.outdated);
+    if (outdated.length === 0) return;
+    await settle(outdated);
+    for (const id of outdated) (accounts.get(id) as Account).outdated = false;
+    const found = await days
+      .find({ _id: { $in: outdated as never[] } }, { projection: { calls: 1 }, timeoutMS: COMMIT_TIMEOUT_MS })
+      .toArray();
+    for (const { _id, calls } of found) (accounts.get(String(_id)) as Account).view.calls = calls;
+  }
+
+  /** For tenants whose calls are past the quota and paid for. */
+  async function openDays(items: readonly Waiting[], idOf: (item: Waiting) => string): Promise<void> {
+    const wanted = new Map<string, { limits: CallLimits; calls: number }>();
+    for (const item of items) {
+      // Nearly all have no overage.
+      if (item.kind !== 'call' || item.limits.overageCallsPerMonth === 0) continue;
+      const id = idOf(item);
+      wanted.set(id, { limits: item.limits, calls: item.calls + (wanted.get(id)?.calls ?? 0) });
+    }
+    await Promise.all(
+      [...wanted].map(async ([id, { limits, calls }]) => {
+        const { view } = accounts.get(id) as Account;
+        if (needsOpening(view, limits, calls)) await openDay(id, view, limits);
+      }),
+    );
+  }
+
+  /** What its month's days have used must be in their documents. */
+  async function openDay(id: string, view: UsageView, limits: CallLimits): Promise<void> {
+    const ofMonth = daysOfMonth(id).filter((day) => accounts.has(day));
+    await settle(ofMonth);
+    view.overage = await overageDays.open(id, limits, epoch);
+    for (const other of ofMonth) {
+      const { overage } = (accounts.get(other) as Account).view;
+      if (other !== id && overage) Object.assign(overage, { allotted: overage.used, allowance: 0 });
+    }
+  }
+
+  /** @returns false when the epoch is sealed */
+  async function append(batch: Batch): Promise<boolean> {
+    const { entries, givenBack } = batch;
+    uncertain = batch;
+    // They are taken care of, whatever comes: to ask for them again would take them twice.
+    const landed = await within(COMMIT_TIMEOUT_MS, journal.append(epoch, sequence + 1, entries)).catch(
+      (error) => {
+        for (const item of givenBack) item.resolve();
+        throw error;
+      },
+    );
+    uncertain = null;
+    if (landed) {
+      sequence++;
+      absorb(entries);
+    } else {
+      isSealed = true;
+    }
+    return landed;
+  }
+
+  /** Takes the days that are new here into memory. @returns false when the epoch is sealed */
+  async function claim(ids: readonly string[]): Promise<boolean> {
+    for (;;) {
+      const unknown = ids.filter((id) => !accounts.has(id));
+      if (unknown.length === 0) return true;
+      if (accounts.size + unknown.length > MAX_ACCOUNTS) await forgetAll();
+      const foreign = new Set<number>();
+      for (let i = 0; i < unknown.length; i += CHUNK) {
+        for (const other of await claimChunk(unknown.slice(i, i + CHUNK))) foreign.add(other);
+      }
+      // An epoch that is over left them; ours may be sealed as well, which the next insert will tell.
+      for (const other of foreign) await takeover(other);
+      if (isSealed) return false;
+    }
+  }
+
+  /** @returns the epochs of other instances that have some of them */
+  async function claimChunk(ids: readonly string[]): Promise<number[]> {
+    const statements = ids.map((id) => ({
+      updateOne: {
+        filter: { _id: id, claim: { $exists: false } },
+        update: { $set: { claim: { epoch, settled: sequence } }, $setOnInsert: EMPTY_USAGE_DAY },
+        upsert: true,
+      },
+    }));
+    try {
+      await days.bulkWrite(statements as never, { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS });
+    } catch (error) {
+      // A day that is claimed already answers with a duplicate key.
+      const refused = error instanceof mongo.MongoBulkWriteError && error.code === DUPLICATE_KEY;
+      if (!refused) throw error;
+    }
+    const found = await days
+      .find(
+        { _id: { $in: ids as never[] } },
+        { projection: { calls: 1, minute: 1, overage: 1, claim: 1 }, timeoutMS: COMMIT_TIMEOUT_MS },
+      )
+      .toArray();
+    const foreign: number[] = [];
+    for (const doc of found) {
+      const day = doc as unknown as UsageDayDoc;
+      if (day.claim?.epoch === epoch) {
+        const view = viewOf(day, clock.now());
+        const durableMinute = { ...view.minute };
+        const settledSequence = day.claim.settled;
+        accounts.set(day._id, { view, unsettled: null, durableMinute, outdated: false, settledSequence });
+      } else if (day.claim) {
+        foreign.push(day.claim.epoch);
+      }
+    }
+    return foreign;
+  }
+
+  /** Memory is bounded: past it all days are settled and let go; those that are busy come back at once. */
+  async function forgetAll(): Promise<void> {
+    await settleAll();
+    const ids = [...accounts.keys()];
+    for (let i = 0; i < ids.length; i += CHUNK) {
+      const chunk = ids.slice(i, i + CHUNK);
+      await days.updateMany(
+        { _id: { $in: chunk as never[] }, 'claim.epoch': epoch },
+        { $unset: { claim: '' } },
+      );
+      for (const id of chunk) accounts.delete(id);
+    }
+  }
+
+  /** One settlement after the other; what came in between is in the next. */
+  function settle(ids: Iterable<string>): Promise<void> {
+    const next = settling.then(async () => {
+      if (settlement) await finish(settlement);
+      settlement = gather(ids);
+      await finish(settlement);
+    });
+    settling = next.catch(() => undefined);
+    return next;
+  }
+
+  function gather(ids: Iterable<string>): Settlement {
+    const upTo = sequence;
+    const gathered: Settlement = { upTo, statements: [], accounts: new Map() };
+    for (const id of ids) {
+      const account = accounts.get(id);
+      if (!account?.unsettled) continue;
+      gathered.accounts.set(id, account);
+      gathered.statements.push({
+        updateOne: {
+          filter: { _id: id, 'claim.epoch': epoch, 'claim.settled': account.settledSequence },
+          update: {
+            $inc: { calls: account.unsettled.calls, ...Object.fromEntries(account.unsettled.paths) },
+            $set: { minute: { ...account.durableMinute }, 'claim.settled': upTo },
+          },
+        },
+      });
+      account.unsettled = null;
+    }
+    return gathered;
+  }
+
+  async function finish({ upTo, statements, accounts: settled }: Settlement): Promise<void> {
+    for (let i = 0; i < statements.length; i += CHUNK) {
+      await days.bulkWrite(statements.slice(i, i + CHUNK) as never, { ordered: false });
+    }
+    for (const account of settled.values()) account.settledSequence = upTo;
+    settlement = null;
+  }
+
+  async function settleAll(): Promise<void> {
+    const upTo = sequence;
+    if (upTo === trimmedTo && !settlement) return;
+    await settle(accounts.keys());
+    await journal.trim(epoch, upTo);
+    trimmedTo = upTo;
+  }
+
+  return {
+    epoch,
+    commit,
+    settleAll,
+    settle,
+    sealed: () => isSealed,
+    recorded(ids) {
+      for (const id of ids) {
+        const account = accounts.get(id);
+        if (account) account.outdated = true;
+      }
+    },
+    peek(tenantId) {
+      const nowMs = clock.now();
+      const account = accounts.get(usageDayId(tenantId, dayOf(nowMs)));
+      return account ? useOf(account.view, nowMs) : null;
+    },
+  };
+}
+
+const nobody = (): void => undefined;
+
+/** Of the usage day. */
+const OVERAGE_PATH = 'overage.used';
+const spanPath = (span: string): string => `overage.spans.${span}`;
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`MongoDB did not answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

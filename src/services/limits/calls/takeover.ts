@@ -1,0 +1,67 @@
+import type { mongo } from 'mongoose';
+import type { Logger } from 'pino';
+import { groupBy } from '../../../common/groups.js';
+import type { Models } from '../../../models/models.js';
+import type { UsageDayDoc } from '../../../models/usageDay.js';
+import type { Journal, JournalEntry } from './journal.js';
+import { addToMinute } from './usageView.js';
+
+/**
+ * Ends an epoch and brings what its journal holds into the usage days that it claimed. Any instance may, at any time,
+ * also several at once: the seal comes first, and a day takes each batch once.
+ */
+export type Takeover = (epoch: number) => Promise<void>;
+
+const CHUNK = 1_000;
+
+export function createTakeover(deps: { models: Models; journal: Journal; log: Logger }): Takeover {
+  const { models, journal, log } = deps;
+  const days = models.usageDays.collection;
+
+  return async (epoch) => {
+    await journal.seal(epoch);
+    const batches = await journal.read(epoch);
+    const ofDay = groupBy(
+      batches.flatMap(({ sequence, entries }) => entries.map((entry) => ({ sequence, entry }))),
+      ({ entry }) => entry.id,
+    );
+    let settled = 0;
+    // Until none is left: what the old instance settles at the same moment is looked at again.
+    for (;;) {
+      const claimed = await days
+        .find({ 'claim.epoch': epoch }, { projection: { minute: 1, claim: 1 } })
+        .limit(CHUNK)
+        .toArray();
+      if (claimed.length === 0) break;
+      const statements = claimed.map((doc) => {
+        const day = doc as unknown as UsageDayDoc;
+        return releaseStatement(day, ofDay.get(day._id) ?? []);
+      });
+      const { modifiedCount } = await days.bulkWrite(statements as never, { ordered: false });
+      settled += modifiedCount;
+    }
+    await journal.trim(epoch, Number.MAX_SAFE_INTEGER);
+    log.info({ epoch, days: settled, batches: batches.length }, 'an epoch of working alone is settled');
+  };
+}
+
+function releaseStatement(
+  day: UsageDayDoc,
+  written: readonly { sequence: number; entry: JournalEntry }[],
+): mongo.AnyBulkWriteOperation<UsageDayDoc> {
+  const { epoch, settled } = day.claim as NonNullable<UsageDayDoc['claim']>;
+  const minute = { at: day.minute?.at ?? 0, calls: day.minute?.calls ?? 0 };
+  const plus: Record<string, number> = { calls: 0 };
+  for (const { sequence, entry } of written) {
+    if (sequence <= settled) continue;
+    plus.calls = (plus.calls ?? 0) + entry.calls;
+    for (const [path, calls] of entry.paths) plus[path] = (plus[path] ?? 0) + calls;
+    addToMinute(minute, entry.minute, entry.calls);
+  }
+  return {
+    updateOne: {
+      filter: { _id: day._id, 'claim.epoch': epoch, 'claim.settled': settled },
+      update: { $inc: plus, $set: { minute }, $unset: { claim: '' } },
+    },
+  };
+}

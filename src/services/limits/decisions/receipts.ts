@@ -1,0 +1,118 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { type Charge, MAX_RECEIPT_LENGTH } from '@continuum-billing/limits/core';
+import { mongo } from 'mongoose';
+import { z } from 'zod';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import type { ReceiptKey, ReceiptKeys } from './receiptKeys.js';
+
+/** What a decision took of a tenant's limits, for the service that it was given to. */
+export interface Receipt {
+  tenantId: string;
+  /** The key of the service. */
+  service: string;
+  chargedAtMs: number | null;
+  charges: readonly Charge[];
+  /** By endpoint, what its calls were counted as where that is another name. */
+  countedAs: Readonly<Record<string, string>>;
+  holdIds: readonly string[];
+  /** Tells it from others of the same tenant. */
+  number: string;
+  expiresAtMs: number;
+}
+
+/** Signed receipts: services keep them, so that nothing needs to be stored for a decision. */
+export interface Receipts {
+  issue(granted: Omit<Receipt, 'number' | 'expiresAtMs'>): string;
+  /** @returns what the receipt says, or why it is not accepted */
+  read(text: string, service: string): Promise<Receipt | 'INVALID' | 'EXPIRED'>;
+  /** Marks receipts as used, on disk. @returns those that were not used before; each once */
+  redeem(receipts: readonly Receipt[]): Promise<Receipt[]>;
+}
+
+/** Longer than an operation of a service takes. */
+const LIFE_MS = 15 * 60_000;
+const FORM = /^v1\.([\w-]{1,20})\.([\w-]+)\.([\w-]{43})$/;
+const DUPLICATE_KEY = 11_000;
+
+/** Short names: a receipt travels twice. */
+const content = z.object({
+  t: z.string(),
+  s: z.string(),
+  a: z.number().nullable(),
+  c: z.array(z.tuple([z.string(), z.number()])),
+  o: z.record(z.string(), z.string()),
+  h: z.array(z.string()),
+  n: z.string(),
+  e: z.number(),
+});
+
+export function createReceipts(deps: { models: Models; clock: Clock; keys: ReceiptKeys }): Receipts {
+  const { models, clock, keys } = deps;
+  return {
+    issue({ tenantId, service, chargedAtMs, charges, countedAs, holdIds }) {
+      const payload: z.infer<typeof content> = {
+        t: tenantId,
+        s: service,
+        a: chargedAtMs,
+        c: charges.map(({ endpoint, calls }) => [endpoint, calls]),
+        o: countedAs,
+        h: [...holdIds],
+        n: randomBytes(12).toString('base64url'),
+        e: clock.now() + LIFE_MS,
+      };
+      const key = keys.current();
+      const signed = `v1.${key.id}.${Buffer.from(JSON.stringify(payload)).toString('base64url')}`;
+      return `${signed}.${signatureOf(signed, key).toString('base64url')}`;
+    },
+
+    async read(text, service) {
+      const [, keyId = '', payload = '', signature = ''] =
+        (text.length <= MAX_RECEIPT_LENGTH && FORM.exec(text)) || [];
+      const key = keyId ? await keys.find(keyId) : null;
+      if (!key) return 'INVALID';
+      const given = Buffer.from(signature, 'base64url');
+      const due = signatureOf(text.slice(0, text.lastIndexOf('.')), key);
+      if (given.length !== due.length || !timingSafeEqual(given, due)) return 'INVALID';
+      const { t, s, a, c, o, h, n, e } = content.parse(
+        JSON.parse(Buffer.from(payload, 'base64url').toString()),
+      );
+      if (s !== service) return 'INVALID';
+      if (e <= clock.now()) return 'EXPIRED';
+      const charges = c.map(([endpoint, calls]) => ({ endpoint, calls }));
+      return {
+        tenantId: t,
+        service: s,
+        chargedAtMs: a,
+        charges,
+        countedAs: o,
+        holdIds: h,
+        number: n,
+        expiresAtMs: e,
+      };
+    },
+
+    async redeem(receipts) {
+      if (receipts.length === 0) return [];
+      const docs = receipts.map(({ tenantId, number, expiresAtMs }) => ({
+        _id: `${tenantId}:${number}`,
+        // Clocks of instances differ a little: one must not accept what another has forgotten.
+        expiresAt: new Date(expiresAtMs + LIFE_MS),
+      }));
+      try {
+        await models.endedReceipts.collection.insertMany(docs as never[], { ordered: false });
+        return [...receipts];
+      } catch (error) {
+        if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
+        const errors = [error.writeErrors].flat();
+        if (errors.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
+          throw error;
+        const used = new Set(errors.map(({ index }) => index));
+        return receipts.filter((_, i) => !used.has(i));
+      }
+    },
+  };
+}
+
+const signatureOf = (signed: string, { secret }: ReceiptKey): Buffer =>
+  createHmac('sha256', Buffer.from(secret, 'base64')).update(signed).digest();

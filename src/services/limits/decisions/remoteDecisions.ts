@@ -1,0 +1,154 @@
+import {
+  BillingError,
+  badInput,
+  type Charge,
+  type EndedOperation,
+  type RemoteDecision,
+  type RemoteOperation,
+  serviceUnavailable,
+  sumOf,
+} from '@continuum-billing/limits/core';
+import type { Clock } from '../../../common/clock.js';
+import type { Authenticator } from '../../accounts/authenticator.js';
+import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import { tenantOfCaller } from '../callerLimits.js';
+import { type Admission } from '../calls/admission.js';
+import type { EndpointNames } from '../calls/endpointNames.js';
+import { dayOf, usageDayId } from '../calls/windows.js';
+import type { Storage } from '../storage/storage.js';
+import { isRefusal, type TenantLimits } from '../tenantLimits.js';
+import type { Receipt, Receipts } from './receipts.js';
+
+/** Decides for services that have no database of ours. They keep what they were granted, as signed receipts. */
+export interface RemoteDecisions {
+  /**
+   * Each on its own; all at once, so that they share a batch. A rejection or a wrong key is no error.
+   * @param service the id of the service's key
+   */
+  decide(operations: readonly RemoteOperation[], service: string): Promise<RemoteDecision[]>;
+  /**
+   * Ends operations that `decide` allowed the same service. Each once: what was ended before changes nothing.
+   * @throws BAD_USER_INPUT for a receipt that is not this service's, is forged or expired, and for more than it grants;
+   *   nothing is ended then
+   */
+  end(operations: readonly EndedOperation[], service: string): Promise<void>;
+}
+
+export function createRemoteDecisions(deps: {
+  authenticator: Authenticator;
+  limits: TenantLimits;
+  admission: Admission;
+  storage: Storage;
+  receipts: Receipts;
+  endpointNames: EndpointNames;
+  clock: Clock;
+}): RemoteDecisions {
+  const { authenticator, limits, admission, storage, receipts, endpointNames, clock } = deps;
+
+  async function decideOne({ cost, ...caller }: RemoteOperation, service: string): Promise<RemoteDecision> {
+    try {
+      const tenantId = await tenantOfCaller(authenticator, caller);
+      const { charges, countedAs } = await boundNames(tenantId, cost.charges);
+      const outcome = await limits.take({ ...cost, charges, concurrent: false }, tenantId);
+      if (isRefusal(outcome)) return { allowed: false, ...outcome };
+      const { tier, concurrentRequests, chargedAtMs, headers, holds } = outcome;
+      const holdIds = new Map([...holds].map(([rootField, { id }]) => [rootField, id]));
+      const isFree = chargedAtMs === null && holdIds.size === 0;
+      const granted = {
+        tenantId,
+        service,
+        chargedAtMs,
+        charges: cost.charges,
+        countedAs,
+        holdIds: [...holdIds.values()],
+      };
+      const receipt = isFree ? null : receipts.issue(granted);
+      return { allowed: true, tenantId, tier, concurrentRequests, chargedAtMs, holdIds, receipt, headers };
+    } catch (thrown) {
+      return { allowed: false, error: expected(thrown), headers: new Map() };
+    }
+  }
+
+  /** A service's names are bounded as those of other usage: past the first of a day they are counted together. */
+  async function boundNames(
+    tenantId: string,
+    charges: readonly Charge[],
+  ): Promise<{ charges: Charge[]; countedAs: Record<string, string> }> {
+    if (charges.length === 0) return { charges: [], countedAs: {} };
+    const names = new Set(charges.map(({ endpoint }) => endpoint));
+    const nameFor = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), names);
+    return {
+      charges: charges.map(({ endpoint, calls }) => ({ endpoint: nameFor(endpoint), calls })),
+      countedAs: Object.fromEntries(
+        [...names].flatMap((name) => (nameFor(name) === name ? [] : [[name, nameFor(name)]])),
+      ),
+    };
+  }
+
+  /** @throws BAD_USER_INPUT */
+  async function granted(ended: EndedOperation, i: number, service: string): Promise<Receipt> {
+    const argument = `operations.${i}`;
+    const receipt = await receipts.read(ended.receipt, service);
+    if (receipt === 'EXPIRED')
+      throw badInput(`${argument}.receipt`, 'has expired; what it was for stays counted');
+    if (receipt === 'INVALID')
+      throw badInput(`${argument}.receipt`, 'is none that decideOperations gave to this key, unaltered');
+    checkEnd(ended, receipt, argument);
+    return receipt;
+  }
+
+  async function endOne(ended: EndedOperation, receipt: Receipt): Promise<void> {
+    const { tenantId, chargedAtMs, countedAs } = receipt;
+    const { keptHoldIds, releasedHoldIds } = ended;
+    const unearned = ended.unearned.map(({ endpoint, calls }) => ({
+      endpoint: Object.hasOwn(countedAs, endpoint) ? (countedAs[endpoint] as string) : endpoint,
+      calls,
+    }));
+    await Promise.all([
+      chargedAtMs !== null &&
+        unearned.length > 0 &&
+        admission.giveBack(tenantId, unearned, { atMs: chargedAtMs }),
+      ...keptHoldIds.map((id) => storage.keep(tenantId, id)),
+      ...releasedHoldIds.map((id) => storage.release(tenantId, id)),
+    ]);
+  }
+
+  return {
+    decide: (operations, service) =>
+      Promise.all(operations.map((operation) => decideOne(operation, service))),
+    async end(operations, service) {
+      const grants = await Promise.all(operations.map((ended, i) => granted(ended, i, service)));
+      const endedBy = new Map(grants.map((receipt, i) => [receipt, operations[i] as EndedOperation]));
+      // Used first: a crash here leaves the calls counted, and never returns them twice.
+      const fresh = await receipts.redeem(grants);
+      await Promise.all(fresh.map((receipt) => endOne(endedBy.get(receipt) as EndedOperation, receipt)));
+    },
+  };
+}
+
+/** @throws BAD_USER_INPUT for more than the receipt grants */
+function checkEnd(
+  { unearned, keptHoldIds, releasedHoldIds }: EndedOperation,
+  receipt: Receipt,
+  argument: string,
+) {
+  const callsOf = (charges: readonly Charge[], endpoint: string) =>
+    sumOf(charges.filter((charge) => charge.endpoint === endpoint));
+  for (const endpoint of new Set(unearned.map((charge) => charge.endpoint))) {
+    const returned = callsOf(unearned, endpoint);
+    const charged = callsOf(receipt.charges, endpoint);
+    if (returned > charged)
+      throw badInput(
+        `${argument}.unearned`,
+        `has ${returned} calls of ${endpoint}, but ${charged} were charged`,
+      );
+  }
+  const unknown = [...keptHoldIds, ...releasedHoldIds].find((id) => !receipt.holdIds.includes(id));
+  if (unknown !== undefined) throw badInput(argument, `names the hold ${unknown}, which the receipt has not`);
+}
+
+function expected(thrown: unknown): BillingError {
+  if (thrown instanceof BillingError) return thrown;
+  if (isDatabaseAway(thrown)) return serviceUnavailable('The database does not answer; try again shortly');
+  throw thrown;
+}

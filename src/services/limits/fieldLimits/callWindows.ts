@@ -1,0 +1,42 @@
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+
+/** The calls of sliding windows, by an id of the caller's choice. */
+export interface CallWindows {
+  /**
+   * Adds so many calls to the window if there is room for all of them within `max`: one atomic step.
+   * @returns when the calls in it were made, oldest first, as they were before
+   */
+  add(id: string, max: number, windowMs: number, calls: number): Promise<number[]>;
+  /** Takes out so many calls that were added last. */
+  drop(id: string, calls: number): Promise<void>;
+}
+
+/** In MongoDB: exact across instances whose clocks agree. */
+export function createMongoCallWindows({ models, clock }: { models: Models; clock: Clock }): CallWindows {
+  return {
+    async add(id, max, windowMs, calls) {
+      const now = clock.now();
+      const recent = {
+        $filter: { input: { $ifNull: ['$calls', []] }, as: 'at', cond: { $gt: ['$$at', now - windowMs] } },
+      };
+      const these = Array.from({ length: Math.min(calls, max) }, () => now);
+      const hasRoom = { $lte: [{ $add: [{ $size: '$calls' }, calls] }, max] };
+      const withThese = { $cond: [hasRoom, { $concatArrays: ['$calls', these] }, '$calls'] };
+      const before = await models.fieldWindows.collection.findOneAndUpdate(
+        { _id: id as never },
+        [{ $set: { calls: recent } }, { $set: { calls: withThese, expiresAt: new Date(now + windowMs) } }],
+        { upsert: true, returnDocument: 'before' },
+      );
+      const known = (before?.calls ?? []) as number[];
+      return known.filter((at) => at > now - windowMs);
+    },
+
+    async drop(id, calls) {
+      const kept = { $subtract: [{ $size: '$calls' }, calls] };
+      // A slice of nothing is an error.
+      const first = { $cond: [{ $gt: [kept, 0] }, { $slice: ['$calls', { $max: [1, kept] }] }, []] };
+      await models.fieldWindows.collection.updateOne({ _id: id as never }, [{ $set: { calls: first } }]);
+    },
+  };
+}

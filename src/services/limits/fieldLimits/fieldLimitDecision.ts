@@ -1,0 +1,67 @@
+import { type BillingError, type FieldLimit, rateLimited } from '@continuum-billing/limits/core';
+import { amountText } from '../../../common/amounts.js';
+import type { Clock } from '../../../common/clock.js';
+import { groupBy } from '../../../common/groups.js';
+import type { FieldLimits, FullWindow } from './fieldLimits.js';
+
+/** Decides the limits that fields have of their own, for all fields of an operation at once. */
+export interface FieldLimitDecision {
+  /**
+   * All or none. Each entry is one call.
+   * @param id whose windows they are: a tenant, or the operator
+   * @param who goes into the error's details
+   * @returns the error with which the operation is rejected, or null
+   */
+  take(
+    id: string,
+    wanted: readonly FieldLimit[],
+    who: { tier?: string; upgradeUrl?: string },
+  ): Promise<BillingError | null>;
+}
+
+export function createFieldLimitDecision(deps: {
+  fieldLimits: FieldLimits;
+  clock: Clock;
+}): FieldLimitDecision {
+  const { fieldLimits, clock } = deps;
+
+  function rejection(
+    { field, max, window }: FieldLimit,
+    { remaining, resetsAt }: FullWindow,
+    requested: number,
+    who: object,
+  ) {
+    const at = resetsAt ?? new Date(clock.now());
+    const hint = resetsAt
+      ? `There is room again at ${at.toISOString()}`
+      : 'One operation selects more than that: split it';
+    return rateLimited(
+      `Rate limit exceeded (${amountText(max, 'calls')} of ${field} in ${window}; this operation makes ${requested}). ${hint}`,
+      { limit: max, window, remaining, requested, resetsAt: at, ...who },
+      (at.getTime() - clock.now()) / 1000,
+    );
+  }
+
+  return {
+    async take(id, wanted, who) {
+      const taken: { limit: FieldLimit; calls: number }[] = [];
+      const giveBack = () =>
+        Promise.all(taken.map(({ limit, calls }) => fieldLimits.giveBack(id, limit, calls)));
+      for (const [limit, ...others] of groupBy(wanted, ({ field }) => field).values()) {
+        const calls = others.length + 1;
+        try {
+          const full = await fieldLimits.take(id, limit, calls);
+          if (full) {
+            await giveBack();
+            return rejection(limit, full, calls, who);
+          }
+          taken.push({ limit, calls });
+        } catch (error) {
+          giveBack().catch(() => undefined);
+          throw error;
+        }
+      }
+      return null;
+    },
+  };
+}

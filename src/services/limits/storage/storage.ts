@@ -1,0 +1,313 @@
+import { randomUUID } from 'node:crypto';
+import {
+  amountOf,
+  badInput,
+  OWN_RESOURCES,
+  type StorageAmounts,
+  serviceUnavailable,
+} from '@continuum-billing/limits/core';
+import type { ClientSession } from 'mongoose';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import type { StorageAccountDoc, StorageHold } from '../../../models/storageAccount.js';
+import type { TierLimits } from '../../tiers/catalogue.js';
+
+export type { StorageAmounts, StorageHold };
+
+export type StorageLimits = Pick<TierLimits, 'maxMemories' | 'maxEmbeddings' | 'maxStorageBytes'> &
+  Partial<Pick<TierLimits, 'stored'>>;
+
+export type HoldDecision =
+  | { granted: true; hold: StorageHold }
+  | { granted: false; resource: string; limit: number; usage: number };
+
+/**
+ * Storage quotas. Room is held before an operation runs, so that it is refused whole; the hold ends in the
+ * transaction that stores. A hold that a crash left is given back by the sweep: the counters then equal what is stored.
+ * What another service stores is kept or released by its word; the sweep keeps it.
+ */
+export interface Storage {
+  /** @param elsewhere whether another service stores it */
+  hold(
+    tenantId: string,
+    limits: StorageLimits,
+    amounts: StorageAmounts,
+    elsewhere?: boolean,
+  ): Promise<HoldDecision>;
+  /** Gives back a hold that was not used. Releasing one that has ended does nothing. */
+  release(tenantId: string, holdId: string): Promise<void>;
+  /**
+   * In the transaction that stores: the hold becomes what is stored.
+   * @param dimensions length of the embeddings that are stored; null: none
+   * @returns what is stored then
+   * @throws BAD_USER_INPUT when the tenant's embeddings have another length
+   */
+  settle(
+    tenantId: string,
+    holdId: string,
+    dimensions: number | null,
+    session: ClientSession,
+  ): Promise<StorageAmounts>;
+  /** What was held is stored now. Keeping a hold that has ended does nothing. */
+  keep(tenantId: string, holdId: string): Promise<void>;
+  /** In the transaction that deletes. Nothing goes below what is held. */
+  free(tenantId: string, amounts: StorageAmounts, session: ClientSession): Promise<void>;
+  /** After another service has deleted. Bytes are taken off those that services have stored, never off memories. */
+  freeExternal(tenantId: string, amounts: StorageAmounts): Promise<void>;
+  /** Says how much of a resource is stored, or how many bytes services have, after another service has counted it. */
+  setExternal(tenantId: string, resource: string, amount: number): Promise<void>;
+  /** What is stored. */
+  stored(tenantIds: readonly string[]): Promise<StorageAmounts[]>;
+  /** Length of the tenant's embeddings; null while it has none. */
+  dimensions(tenantId: string): Promise<number | null>;
+  /** Gives back the holds of operations that ended without a word. @returns how many */
+  sweep(): Promise<number>;
+}
+
+/** No operation lasts so long; the transaction of one that did finds its hold gone, and stores nothing. */
+const HOLD_MS = 120_000;
+/** Of one tenant at a time: they are in one document. */
+const MAX_HOLDS = 2_000;
+
+function limitOf(limits: StorageLimits, resource: string): number {
+  if (resource === 'memories') return limits.maxMemories;
+  if (resource === 'embeddings') return limits.maxEmbeddings;
+  if (resource === 'bytes') return limits.maxStorageBytes;
+  const { stored = {} } = limits;
+  return Object.hasOwn(stored, resource) ? (stored[resource] as number) : 0;
+}
+
+/** @param resources of the catalogue, besides our own */
+export function createStorage(deps: {
+  models: Models;
+  clock: Clock;
+  resources?: readonly string[];
+}): Storage {
+  const { models, clock, resources = [] } = deps;
+  const accounts = models.storageAccounts;
+  const allResources = [...OWN_RESOURCES, ...resources];
+
+  const heldOf = (account: StorageAccountDoc, resource: string) =>
+    account.holds.reduce((sum, hold) => sum + amountOf(hold, resource), 0);
+
+  const storedOf = (account: StorageAccountDoc | undefined | null): StorageAmounts =>
+    Object.fromEntries(
+      allResources.map((resource) => [
+        resource,
+        account ? amountOf(account, resource) - heldOf(account, resource) : 0,
+      ]),
+    );
+
+  /** Only a resource that is asked for can be short: a tenant that went down a tier may still store what is not full. */
+  const askedOf = (amounts: StorageAmounts) =>
+    Object.entries(amounts).filter(([, amount]) => amount > 0) as [string, number][];
+
+  async function tryHold(
+    tenantId: string,
+    limits: StorageLimits,
+    amounts: StorageAmounts,
+    hold: StorageHold,
+  ): Promise<boolean> {
+    const room = askedOf(amounts).map(([resource, amount]) => ({
+      // One that was never stored is missing, and is not greater either.
+      [resource]: { $not: { $gt: limitOf(limits, resource) - amount } },
+    }));
+    const result = await accounts.updateOne(
+      { _id: tenantId, [`holds.${MAX_HOLDS - 1}`]: { $exists: false }, $and: [{}, ...room] },
+      { $inc: { ...amounts }, $push: { holds: { ...hold, ...amounts } } },
+    );
+    return result.modifiedCount === 1;
+  }
+
+  async function whatIsShort(tenantId: string, limits: StorageLimits, amounts: StorageAmounts) {
+    const account = await accounts.findById(tenantId).lean<StorageAccountDoc>();
+    const short = askedOf(amounts).find(
+      ([resource, amount]) =>
+        (account ? amountOf(account, resource) : 0) + amount > limitOf(limits, resource),
+    );
+    if (!short) return null;
+    const [resource] = short;
+    return {
+      granted: false as const,
+      resource,
+      limit: limitOf(limits, resource),
+      usage: storedOf(account)[resource] ?? 0,
+    };
+  }
+
+  async function refuseTooManyHolds(tenantId: string): Promise<void> {
+    const full = await accounts.exists({ _id: tenantId, [`holds.${MAX_HOLDS - 1}`]: { $exists: true } });
+    if (full)
+      throw serviceUnavailable(
+        `More than ${MAX_HOLDS} operations that store are under way; try again shortly`,
+      );
+  }
+
+  async function makeAccount(tenantId: string): Promise<void> {
+    await accounts.updateOne(
+      { _id: tenantId },
+      { $setOnInsert: { memories: 0, embeddings: 0, bytes: 0, holds: [], dimensions: null } },
+      { upsert: true },
+    );
+  }
+
+  return {
+    async hold(tenantId, limits, amounts, elsewhere = false) {
+      const hold: StorageHold = {
+        id: randomUUID(),
+        at: new Date(clock.now()),
+        ...(elsewhere && { elsewhere }),
+      };
+      // What is more than the limit alone would fit into an account that has none of it yet.
+      const tooMuch = askedOf(amounts).some(([resource, amount]) => amount > limitOf(limits, resource));
+      for (;;) {
+        if (!tooMuch && (await tryHold(tenantId, limits, amounts, hold))) return { granted: true, hold };
+        const short = await whatIsShort(tenantId, limits, amounts);
+        if (short) return short;
+        await refuseTooManyHolds(tenantId);
+        // The account is new, or room came free in between.
+        await makeAccount(tenantId);
+      }
+    },
+
+    async release(tenantId, holdId) {
+      const account = await accounts.findOne({ _id: tenantId, 'holds.id': holdId }).lean<StorageAccountDoc>();
+      const hold = account?.holds.find(({ id }) => id === holdId);
+      if (!hold) return;
+      await accounts.updateOne(
+        { _id: tenantId, 'holds.id': holdId },
+        { $inc: negative(hold), $pull: { holds: { id: holdId } } },
+      );
+    },
+
+    async keep(tenantId, holdId) {
+      const bytes = heldIn('bytes', { $eq: ['$$this.id', holdId] });
+      await accounts.updateOne(
+        { _id: tenantId, 'holds.id': holdId },
+        [
+          { $set: { externalBytes: { $add: [EXTERNAL_BYTES, bytes] } } },
+          { $set: { holds: { $filter: { input: '$holds', cond: { $ne: ['$$this.id', holdId] } } } } },
+        ],
+        { updatePipeline: true },
+      );
+    },
+
+    async settle(tenantId, holdId, dimensions, session) {
+      const settled = await accounts
+        .findOneAndUpdate(
+          {
+            _id: tenantId,
+            'holds.id': holdId,
+            ...(dimensions === null ? {} : { dimensions: { $in: [null, dimensions] } }),
+          },
+          { $pull: { holds: { id: holdId } }, ...(dimensions === null ? {} : { $set: { dimensions } }) },
+          { session, returnDocument: 'after' },
+        )
+        .lean<StorageAccountDoc>();
+      if (settled) return storedOf(settled);
+      const account = await accounts.findById(tenantId, null, { session }).lean<StorageAccountDoc>();
+      if (!account?.holds.some(({ id }) => id === holdId))
+        throw serviceUnavailable('The operation took too long and lost its hold on storage; try again');
+      throw badInput(
+        'input.embedding',
+        `has ${dimensions} numbers, but this tenant's embeddings have ${account.dimensions}; all must be of one length`,
+      );
+    },
+
+    async free(tenantId, amounts, session) {
+      await accounts.updateOne(
+        { _id: tenantId },
+        [
+          { $set: lessOf(askedOf(amounts)) },
+          // With the last embedding goes the length that all must have.
+          { $set: { dimensions: { $cond: [{ $eq: ['$embeddings', 0] }, null, '$dimensions'] } } },
+        ],
+        { session, updatePipeline: true },
+      );
+    },
+
+    async freeExternal(tenantId, { bytes = 0, ...amounts }) {
+      const freed = { $min: [bytes, EXTERNAL_BYTES] };
+      await accounts.updateOne(
+        { _id: tenantId },
+        [
+          {
+            $set: {
+              ...lessOf(askedOf(amounts)),
+              ...changedBytes({ $subtract: [EXTERNAL_BYTES, freed] }),
+            },
+          },
+        ],
+        { updatePipeline: true },
+      );
+    },
+
+    async setExternal(tenantId, resource, amount) {
+      await makeAccount(tenantId);
+      const counted = resource === 'bytes' ? changedBytes({ $literal: amount }) : setTo(resource, amount);
+      await accounts.updateOne({ _id: tenantId }, [{ $set: counted }], { updatePipeline: true });
+    },
+
+    async stored(tenantIds) {
+      const found = await accounts.find({ _id: { $in: tenantIds } }).lean<StorageAccountDoc[]>();
+      const byId = new Map(found.map((account) => [account._id, account]));
+      return tenantIds.map((id) => storedOf(byId.get(id)));
+    },
+
+    async dimensions(tenantId) {
+      const account = await accounts.findById(tenantId, { dimensions: 1 }).lean<StorageAccountDoc>();
+      return account?.dimensions ?? null;
+    },
+
+    async sweep() {
+      const before = new Date(clock.now() - HOLD_MS);
+      const accountsWithOld = await accounts
+        .find({ 'holds.at': { $lt: before } })
+        .limit(1000)
+        .lean<StorageAccountDoc[]>();
+      let ended = 0;
+      for (const account of accountsWithOld) {
+        for (const hold of account.holds.filter(({ at }) => at < before)) {
+          await (hold.elsewhere ? this.keep(account._id, hold.id) : this.release(account._id, hold.id));
+          ended++;
+        }
+      }
+      return ended;
+    },
+  };
+}
+
+/** What a release takes away, of a hold as it is stored. */
+const negative = (hold: StorageHold): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(hold).flatMap(([resource, amount]) =>
+      typeof amount === 'number' ? [[resource, -amount]] : [],
+    ),
+  );
+
+/** The sum of a resource over the holds, for an update. */
+const heldIn = (resource: string, cond: object | true = true) => ({
+  $sum: {
+    $map: { input: { $filter: { input: '$holds', cond } }, in: { $ifNull: [`$$this.${resource}`, 0] } },
+  },
+});
+
+const EXTERNAL_BYTES = { $ifNull: ['$externalBytes', 0] };
+
+/** Changes only what services have stored of the bytes that all share. */
+const changedBytes = (externalBytes: object) => ({
+  bytes: { $add: [{ $ifNull: ['$bytes', 0] }, { $subtract: [externalBytes, EXTERNAL_BYTES] }] },
+  externalBytes,
+});
+
+const setTo = (resource: string, amount: number) => ({
+  [resource]: { $add: [heldIn(resource), amount] },
+});
+
+const lessOf = (amounts: readonly [string, number][]) =>
+  Object.fromEntries(
+    amounts.map(([resource, amount]) => [
+      resource,
+      { $max: [heldIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
+    ]),
+  );

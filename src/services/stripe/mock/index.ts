@@ -1,6 +1,0 @@
-export type { PortalAction } from './billing/portal.js';
-export type { Disorder } from './disorder.js';
-export type { InjectedFailure } from './failures.js';
-export { StripeFault } from './http/errors.js';
-export { createMockStripe, type MockStripe, type MockStripeDeps } from './mockStripe.js';
-export type { SeededPrice } from './seed.js';

@@ -1,0 +1,51 @@
+import type { OveragePrice } from './overagePrice.js';
+
+/**
+ * Overage is counted by the time in which it is billed, so that each call is on the invoice of its own period, however
+ * late it is reported. Such a span begins with a billing period, or with the subscription item that bills overage where
+ * that is younger, and lasts until the next one begins. Its key is its start, in seconds since the epoch.
+ */
+export interface OverageTerms {
+  price: NonNullable<OveragePrice>;
+  /** When the span that is known to run began; 0: no subscription bills it. */
+  billedFromMs: number;
+  /** When its period ends and the next one begins, though Stripe has not reported that yet; null: not known. */
+  billedUntilMs: number | null;
+}
+
+/** Wide enough that keys sort as their numbers do. */
+const KEY_LENGTH = 10;
+
+export const spanKey = (startMs: number): string =>
+  String(Math.floor(Math.max(0, startMs) / 1000)).padStart(KEY_LENGTH, '0');
+
+export const startOfSpan = (key: string): number => Number(key) * 1000;
+
+/** @returns the span of a call that is made now */
+export function spanOf(terms: OverageTerms | null, nowMs: number): string {
+  if (!terms) return spanKey(0);
+  const { billedFromMs, billedUntilMs } = terms;
+  const hasEnded = billedUntilMs !== null && nowMs >= billedUntilMs;
+  return spanKey(hasEnded ? billedUntilMs : billedFromMs);
+}
+
+/** @returns the span that a call of then is counted in: the last that had begun; null: there is none */
+export function spanAt(spans: Readonly<Record<string, number>> | undefined, atMs: number): string | null {
+  const begun = Object.keys(spans ?? {}).filter((key) => key <= spanKey(atMs));
+  return begun.length === 0 ? null : begun.reduce((last, key) => (key > last ? key : last));
+}
+
+/**
+ * @returns the calls of each span, as many in sum as the day has: what was returned without a span is taken off the last
+ * ones, and what was counted without one is under the key of 0
+ */
+export function callsBySpan(overage: { used: number; spans?: Record<string, number> }): Map<string, number> {
+  const calls = new Map<string, number>();
+  let left = overage.used;
+  for (const [key, counted] of Object.entries(overage.spans ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    calls.set(key, Math.min(counted, left));
+    left -= Math.min(counted, left);
+  }
+  if (left > 0) calls.set(spanKey(0), (calls.get(spanKey(0)) ?? 0) + left);
+  return calls;
+}

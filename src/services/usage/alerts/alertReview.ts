@@ -1,0 +1,80 @@
+import type { StorageAmounts } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type { Storage } from '../../limits/storage/storage.js';
+import type { TierLimits } from '../../tiers/catalogue.js';
+import type { Entitlements } from '../../tiers/entitlements.js';
+import { type Usage, UsagePeriod } from '../usage.js';
+import { AlertKind, type Alerts, type Measure } from './alerts.js';
+
+/**
+ * Compares a tenant's usage with its limits as they are now. Finds what no decision showed: usage that was recorded
+ * elsewhere, limits that went down, an alert that a crash kept from being stored.
+ */
+export interface AlertReview {
+  /** All alerts that are due are stored when it resolves. */
+  review(tenantId: string): Promise<void>;
+  /** The same beside, once for all who ask while it runs. */
+  reviewSoon(tenantId: string): void;
+  /** What a tenant has stored, as whoever stored it knows. */
+  seeStored(tenantId: string, amounts: StorageAmounts): Promise<void>;
+  idle(): Promise<void>;
+}
+
+const MAX_RUNNING = 100;
+
+export function createAlertReview(deps: {
+  alerts: Alerts;
+  entitlements: Entitlements;
+  usage: Usage;
+  storage: Pick<Storage, 'stored'>;
+  log: Logger;
+}): AlertReview {
+  const { alerts, entitlements, usage, storage, log } = deps;
+  const running = new Map<string, Promise<void>>();
+
+  async function review(tenantId: string): Promise<void> {
+    const terms = await entitlements.get(tenantId);
+    const [readings, amounts] = await Promise.all([
+      usage.current([
+        { tenantId, period: UsagePeriod.DAY, terms },
+        { tenantId, period: UsagePeriod.MONTH, terms },
+      ]),
+      storage.stored([tenantId]),
+    ]);
+    const [day, month] = readings;
+    await alerts.record(tenantId, [
+      { kind: AlertKind.API_CALLS_PER_DAY, used: day?.apiCalls ?? 0, limit: terms.limits.apiCallsPerDay },
+      {
+        kind: AlertKind.OVERAGE_PER_MONTH,
+        used: month?.overageCalls ?? 0,
+        limit: terms.callLimits.overageCallsPerMonth,
+      },
+      ...amounts.flatMap((stored) => storageMeasures(stored, terms.limits)),
+    ]);
+  }
+
+  return {
+    review,
+    async seeStored(tenantId, amounts) {
+      const { limits } = await entitlements.get(tenantId);
+      for (const measure of storageMeasures(amounts, limits)) alerts.see(tenantId, measure);
+    },
+    reviewSoon(tenantId) {
+      // Past the bound the next one finds it.
+      if (running.has(tenantId) || running.size === MAX_RUNNING) return;
+      const one = review(tenantId)
+        .catch((error: unknown) => log.warn({ err: error, tenantId }, 'a review of usage alerts failed'))
+        .finally(() => running.delete(tenantId));
+      running.set(tenantId, one);
+    },
+    async idle() {
+      await Promise.all(running.values());
+    },
+  };
+}
+
+const storageMeasures = (stored: StorageAmounts, limits: TierLimits): Measure[] => [
+  { kind: AlertKind.MEMORIES, used: stored.memories ?? 0, limit: limits.maxMemories },
+  { kind: AlertKind.EMBEDDINGS, used: stored.embeddings ?? 0, limit: limits.maxEmbeddings },
+  { kind: AlertKind.STORAGE_BYTES, used: stored.bytes ?? 0, limit: limits.maxStorageBytes },
+];

@@ -1,0 +1,130 @@
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import { AlertKind, type UsageAlertDoc } from '../../../models/usageAlert.js';
+import { dayOf } from '../../limits/calls/windows.js';
+
+export { AlertKind, type UsageAlertDoc };
+
+/** What a tenant uses of one limit. */
+export interface Measure {
+  kind: AlertKind;
+  used: number;
+  /** 0: there is none to warn of. */
+  limit: number;
+}
+
+/** Tells that a limit is nearly, or quite, used up: once for each window and level. */
+export interface Alerts {
+  /** Costs a comparison unless a level is reached that this instance has not seen; that one is stored beside. */
+  see(tenantId: string, measure: Measure): void;
+  /** The same for several, and what is new is stored when it resolves. */
+  record(tenantId: string, measures: readonly Measure[]): Promise<void>;
+  /** The newest window first. @param after the key of the last one seen */
+  page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<AlertPage>;
+  /** Resolves when all that was seen is stored. */
+  idle(): Promise<void>;
+}
+
+export interface AlertPage {
+  alerts: UsageAlertDoc[];
+  hasNextPage: boolean;
+}
+
+export const ALERT_LEVELS = [80, 90, 100] as const;
+const LOWEST = ALERT_LEVELS[0];
+const KEEP_MS = 400 * 86_400_000;
+const MAX_REMEMBERED = 100_000;
+
+/** A part of the id that is the alert's own. */
+export const alertKeyOf = ({
+  window,
+  kind,
+  level,
+}: Pick<UsageAlertDoc, 'window' | 'kind' | 'level'>): string =>
+  `${window}:${kind}:${String(level).padStart(3, '0')}`;
+
+export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }): Alerts {
+  const { models, clock, log } = deps;
+  /** The highest level that is stored, by tenant, window and kind. */
+  const stored = new LRUCache<string, number>({ max: MAX_REMEMBERED });
+  const storing = new Set<Promise<void>>();
+
+  /** @returns the alerts that this instance has not stored */
+  function fresh(tenantId: string, { kind, used, limit }: Measure, nowMs: number): UsageAlertDoc[] {
+    if (limit === 0 || used * 100 < limit * LOWEST) return [];
+    const window = windowOf(kind, nowMs);
+    const known = stored.get(`${tenantId}:${window}:${kind}`) ?? 0;
+    return ALERT_LEVELS.filter((level) => level > known && used * 100 >= limit * level).map((level) => ({
+      _id: `${tenantId}:${alertKeyOf({ window, kind, level })}`,
+      kind,
+      level,
+      window,
+      used,
+      limit,
+      at: new Date(nowMs),
+      expiresAt: new Date(nowMs + KEEP_MS),
+      unannounced: true,
+    }));
+  }
+
+  async function store(tenantId: string, alerts: readonly UsageAlertDoc[]): Promise<void> {
+    if (alerts.length === 0) return;
+    await models.usageAlerts.collection.bulkWrite(
+      alerts.map(({ _id, ...alert }) => ({
+        updateOne: { filter: { _id: _id as never }, update: { $setOnInsert: alert }, upsert: true },
+      })),
+      { ordered: false },
+    );
+    for (const { window, kind, level } of alerts) {
+      const key = `${tenantId}:${window}:${kind}`;
+      stored.set(key, Math.max(level, stored.get(key) ?? 0));
+    }
+  }
+
+  return {
+    see(tenantId, measure) {
+      const alerts = fresh(tenantId, measure, clock.now());
+      if (alerts.length === 0) return;
+      // Remembered at once, so that the calls of a busy tenant do not all store it; the next one tries a lost one again.
+      const key = `${tenantId}:${alerts[0]?.window}:${measure.kind}`;
+      const before = stored.get(key) ?? 0;
+      stored.set(key, alerts.at(-1)?.level ?? 0);
+      const one = store(tenantId, alerts)
+        .catch((error: unknown) => {
+          stored.set(key, before);
+          log.warn({ err: error, tenantId }, 'a usage alert could not be stored');
+        })
+        .finally(() => storing.delete(one));
+      storing.add(one);
+    },
+
+    async record(tenantId, measures) {
+      const nowMs = clock.now();
+      await store(
+        tenantId,
+        measures.flatMap((measure) => fresh(tenantId, measure, nowMs)),
+      );
+    },
+
+    async page(tenantId, { first, after }) {
+      const found = await models.usageAlerts
+        .find({ _id: { $gt: `${tenantId}:`, $lt: after ? `${tenantId}:${after}` : `${tenantId};` } })
+        .sort({ _id: -1 })
+        .limit(first + 1)
+        .lean<UsageAlertDoc[]>();
+      return { alerts: found.slice(0, first), hasNextPage: found.length > first };
+    },
+
+    async idle() {
+      await Promise.all(storing);
+    },
+  };
+}
+
+/** Storage has no window of its own: who stays at a level is told again next month. */
+function windowOf(kind: AlertKind, nowMs: number): string {
+  const day = dayOf(nowMs);
+  return kind === AlertKind.API_CALLS_PER_DAY ? day : day.slice(0, -'-DD'.length);
+}

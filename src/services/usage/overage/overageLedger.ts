@@ -1,0 +1,223 @@
+import type { Clock } from '../../../common/clock.js';
+import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { Models } from '../../../models/models.js';
+import type { UsageDayDoc } from '../../../models/usageDay.js';
+import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
+import type { Admission } from '../../limits/calls/admission.js';
+import { dayOf, endOfDay, usageDayId } from '../../limits/calls/windows.js';
+import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overageSpans.js';
+import { boundariesOf, INVOICE_OPEN_MS } from './billableTime.js';
+
+/**
+ * Writes reports for the overage that no report has yet. A day's reports are numbered without a gap, so of two servers
+ * that write at once one finds its number taken: each call is in one report, whatever clocks and leases say.
+ */
+export interface OverageLedger {
+  /** Up to the hour that has begun. @returns how many reports were written */
+  write(): Promise<number>;
+  /** Up to now. */
+  writeAll(): Promise<number>;
+  /** What belongs to periods that ended a moment ago, while their invoices are open. */
+  writeEnded(): Promise<number>;
+  /** What a tenant has used up to now. */
+  writeFor(tenantId: string): Promise<void>;
+}
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * HOUR_MS;
+const PAGE = 200;
+/** Until calls can no longer be given back, and while Stripe still takes a report back. */
+const KEEP_OPEN_MS = 20 * HOUR_MS;
+/** Past it nothing is taken back, and nothing reported anew that Stripe did not count. */
+const GIVE_UP_MS = 3 * 24 * HOUR_MS;
+/** Of the states of a report: its calls are to be in another one. */
+const NOT_COUNTED = [UsageReportStatus.CANCELED, UsageReportStatus.FAILED];
+const DUPLICATE_KEY = 11_000;
+
+export function createOverageLedger(deps: {
+  models: Models;
+  clock: Clock;
+  admission: Pick<Admission, 'settle'>;
+}): OverageLedger {
+  const { models, clock, admission } = deps;
+  const reports = models.usageReports;
+
+  /** @param untilMs what is reported now was used before it */
+  async function writeDay(day: UsageDayDoc, untilMs: number, which: Which): Promise<number> {
+    const nowMs = clock.now();
+    const { id, tenantId, prefix, startMs, endMs } = namesOf(day);
+    const written = await reports
+      .find({ _id: { $gte: prefix, $lt: `${prefix}~` } })
+      .sort({ _id: 1 })
+      .lean<UsageReportDoc[]>();
+    const counted = written.filter(({ status }) => !NOT_COUNTED.includes(status));
+    const subscription = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
+    const calls = callsBySpan(day.overage ?? { used: 0 });
+    for (const { span = NO_SPAN } of counted) if (!calls.has(span)) calls.set(span, 0);
+    const boundaries = boundariesOf([...calls.keys()].map(startOfSpan), subscription, nowMs);
+    const isOver = nowMs >= endMs + HOUR_MS;
+    let done = 0;
+    let isComplete = true;
+    for (const [span, used] of calls) {
+      const after = (at: number) => span !== NO_SPAN && at > startOfSpan(span);
+      const spanEndMs = boundaries.find(after) ?? null;
+      if (which === 'ENDED' && (spanEndMs === null || spanEndMs > nowMs)) continue;
+      const ofSpan = counted.filter((report) => (report.span ?? NO_SPAN) === span);
+      const missing = used - ofSpan.reduce((sum, { quantity }) => sum + quantity, 0);
+      if (missing === 0 || nowMs >= endMs + GIVE_UP_MS) continue;
+      if (missing > 0) {
+        const number = written.length + done + 1;
+        const atMs = timeOf({ startMs, endMs, spanStartMs: startOfSpan(span), spanEndMs, untilMs, nowMs });
+        const _id = `${prefix}${String(number).padStart(4, '0')}`;
+        if (!(await insert({ _id, tenantId, span, quantity: missing, atMs }))) return done;
+        done++;
+        isComplete = false;
+      } else if (isOver || (spanEndMs !== null && spanEndMs <= nowMs)) {
+        // What was returned after it was reported is taken back, and the rest reported again, while an invoice has it.
+        if (spanEndMs !== null && nowMs > spanEndMs + INVOICE_OPEN_MS) continue;
+        await takeBack(ofSpan);
+        isComplete = false;
+      }
+    }
+    if (isComplete && nowMs > endMs + KEEP_OPEN_MS) await close(id, day.overage?.used ?? 0);
+    return done;
+  }
+
+  /** @returns false when another server wrote a report of the same number */
+  async function insert({ atMs, ...named }: NewReport): Promise<boolean> {
+    const report: UsageReportDoc = {
+      ...named,
+      kind: UsageReportKind.OVERAGE,
+      status: UsageReportStatus.PENDING,
+      at: new Date(atMs),
+      firstSentAt: null,
+      reportedAt: null,
+      error: null,
+      tries: 0,
+      nextTryAt: new Date(clock.now()),
+    };
+    try {
+      await reports.create(report);
+      return true;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      return false;
+    }
+  }
+
+  async function takeBack(counted: readonly UsageReportDoc[]): Promise<void> {
+    if (counted.some(({ status }) => status === UsageReportStatus.CANCELING)) return;
+    const last = counted.at(-1);
+    if (!last) return;
+    const { _id, status, firstSentAt } = last;
+    await reports.updateOne(
+      { _id, status, firstSentAt },
+      firstSentAt === null
+        ? { $set: { status: UsageReportStatus.CANCELED }, $unset: { nextTryAt: 1 } }
+        : { $set: { status: UsageReportStatus.CANCELING, nextTryAt: new Date(clock.now()), tries: 0 } },
+    );
+  }
+
+  const close = (dayId: string, used: number) =>
+    models.usageDays.updateOne({ _id: dayId, 'overage.used': used }, { $unset: { overageLedger: 1 } });
+
+  async function writeDays(ids: readonly string[], untilMs: number, which: Which = 'ALL'): Promise<number> {
+    // Who works alone has the last second in memory.
+    await admission.settle(ids);
+    const days = await models.usageDays
+      .find({ _id: { $in: ids }, overageLedger: 'OPEN' }, { overage: 1 })
+      .lean<UsageDayDoc[]>();
+    let count = 0;
+    for (const day of days) count += await writeDay(day, untilMs, which);
+    return count;
+  }
+
+  async function writeOpen(untilMs: number): Promise<number> {
+    let count = 0;
+    let after = '';
+    for (;;) {
+      const page = { _id: { $gt: after }, overageLedger: 'OPEN' } as const;
+      const days = await models.usageDays
+        .find(page, { _id: 1 })
+        .sort({ _id: 1 })
+        .limit(PAGE)
+        .lean<UsageDayDoc[]>();
+      if (days.length === 0) return count;
+      const ids = days.map(({ _id }) => _id);
+      count += await writeDays(ids, untilMs);
+      after = ids.at(-1) ?? '';
+    }
+  }
+
+  return {
+    write: () => writeOpen(Math.floor(clock.now() / HOUR_MS) * HOUR_MS - MINUTE_MS),
+    writeAll: () => writeOpen(clock.now()),
+
+    async writeEnded() {
+      const nowMs = clock.now();
+      const lately = { $gt: new Date(nowMs - INVOICE_OPEN_MS), $lte: new Date(nowMs) };
+      let count = 0;
+      let after = '';
+      for (;;) {
+        const found = await models.billingSubscriptions
+          .find(
+            {
+              _id: { $gt: after },
+              $or: [{ currentPeriodStart: lately }, { currentPeriodEnd: lately }, { endedAt: lately }],
+            },
+            { _id: 1 },
+          )
+          .sort({ _id: 1 })
+          .limit(PAGE)
+          .lean<{ _id: string }[]>();
+        const days = found.flatMap(({ _id }) => recentDays(_id, nowMs, INVOICE_OPEN_MS));
+        if (days.length > 0) count += await writeDays(days, nowMs, 'ENDED');
+        if (found.length < PAGE) return count;
+        after = found.at(-1)?._id ?? '';
+      }
+    },
+
+    async writeFor(tenantId) {
+      const nowMs = clock.now();
+      // Older ones were reported when their hours ended.
+      await writeDays(recentDays(tenantId, nowMs, DAY_MS), nowMs - SECOND_MS);
+    },
+  };
+}
+
+/** What was counted before spans were, or without a subscription. */
+const NO_SPAN = spanKey(0);
+
+/** All spans, or those whose period is over. */
+type Which = 'ALL' | 'ENDED';
+
+type NewReport = Pick<UsageReportDoc, '_id' | 'tenantId' | 'quantity'> & { span: string; atMs: number };
+
+function namesOf({ _id: id }: UsageDayDoc) {
+  const tenantId = id.slice(0, id.lastIndexOf(':'));
+  const day = id.slice(tenantId.length + 1);
+  const startMs = Date.parse(day);
+  const endMs = endOfDay(startMs).getTime();
+  return { id, tenantId, prefix: `${tenantId}:overage/${day}/`, startMs, endMs };
+}
+
+const recentDays = (tenantId: string, nowMs: number, backMs: number): string[] =>
+  [...new Set([dayOf(nowMs - backMs), dayOf(nowMs)])].map((day) => usageDayId(tenantId, day));
+
+/** A time inside the day and inside the span, as late as that allows. */
+function timeOf(known: {
+  startMs: number;
+  endMs: number;
+  spanStartMs: number;
+  spanEndMs: number | null;
+  untilMs: number;
+  nowMs: number;
+}): number {
+  const { startMs, endMs, spanStartMs, spanEndMs, untilMs, nowMs } = known;
+  const latestMs = Math.min(untilMs, endMs - MINUTE_MS, (spanEndMs ?? Number.POSITIVE_INFINITY) - SECOND_MS);
+  // A mock's clock may be ahead of ours: then the span has not begun by ours.
+  const earliestMs = Math.max(startMs, spanStartMs <= nowMs ? spanStartMs : 0);
+  return Math.max(earliestMs, latestMs);
+}

@@ -1,0 +1,75 @@
+import type { Clock } from '../../../common/clock.js';
+import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
+import type { Models } from '../../../models/models.js';
+import type { UsageDayDoc } from '../../../models/usageDay.js';
+import type { Admission } from '../../limits/calls/admission.js';
+import { dayOf, usageDayId } from '../../limits/calls/windows.js';
+import { costOfOverage } from '../../tiers/overageCost.js';
+import type { OveragePrice } from '../../tiers/overagePrice.js';
+import { startOfSpan } from '../../tiers/overageSpans.js';
+import { boundariesOf } from './billableTime.js';
+
+/** What overage will still be invoiced, also after the subscription or the tier that sold it has ended. */
+export interface UnbilledOverage {
+  /**
+   * @param price of what is sold now, for calls of which none was kept
+   * @returns in the currency's smallest unit, with fractions
+   */
+  costOf(tenantId: string, price: OveragePrice): Promise<number>;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+/** Longer than a month, for whose end an invoice comes. */
+const LOOK_BACK_DAYS = 34;
+
+export function createUnbilledOverage(deps: {
+  models: Models;
+  clock: Clock;
+  /** Stripe's time: a mock's is ahead of ours. */
+  stripeNow: () => Promise<Date>;
+  admission: Pick<Admission, 'settle'>;
+}): UnbilledOverage {
+  const { models, clock, stripeNow, admission } = deps;
+
+  /** @returns whether calls of a span are on no invoice that is closed */
+  async function unbilledSpans(subscription: BillingSubscriptionDoc) {
+    const stripeMs = (await stripeNow()).getTime();
+    const { currentPeriodStart, endedAt, overageItems, status } = subscription;
+    const periodStarts = [currentPeriodStart, endedAt].flatMap((at) => at?.getTime() ?? []);
+    return (span: string, starts: readonly number[]): boolean => {
+      const startMs = startOfSpan(span);
+      if (startMs === 0) return false;
+      const next = boundariesOf(starts, subscription, stripeMs).find((at) => at > startMs);
+      const endMs = next ?? endedAt?.getTime();
+      if (endMs === undefined) return overageItems !== null && !ENDED.includes(status);
+      // A period's invoice is a draft for an hour; what an item has counted that goes before is billed as it goes.
+      const endsPeriod =
+        periodStarts.includes(endMs) || endMs >= (subscription.currentPeriodEnd?.getTime() ?? 0);
+      return endsPeriod && stripeMs < endMs + HOUR_MS;
+    };
+  }
+
+  return {
+    async costOf(tenantId, price) {
+      const subscription = await models.billingSubscriptions
+        .findById(tenantId)
+        .lean<BillingSubscriptionDoc>();
+      if (!subscription) return 0;
+      const nowMs = clock.now();
+      const today = usageDayId(tenantId, dayOf(nowMs));
+      const since = usageDayId(tenantId, dayOf(nowMs - LOOK_BACK_DAYS * DAY_MS));
+      await admission.settle([today]);
+      const days = await models.usageDays
+        .find({ _id: { $gte: since, $lte: today }, overage: { $exists: true } }, { overage: 1 })
+        .lean<UsageDayDoc[]>();
+      const starts = days.flatMap(({ overage }) => Object.keys(overage?.spans ?? {}).map(startOfSpan));
+      const isUnbilled = await unbilledSpans(subscription);
+      return costOfOverage(
+        days.flatMap(({ overage }) => overage ?? []),
+        price,
+        (span) => isUnbilled(span, starts),
+      );
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { BillingError } from '@continuum-billing/limits/core';
+import type { Clock } from '../../../common/clock.js';
+import type { IdempotencyKeys, OpenClaim } from '../../idempotency/idempotencyKeys.js';
+import type { Admission, Decision } from '../../limits/calls/admission.js';
+import type { EndpointNames } from '../../limits/calls/endpointNames.js';
+import { tooLargeExtraction } from '../../limits/calls/extractions.js';
+import { dayOf, endOfDay, endOfMinute, usageDayId } from '../../limits/calls/windows.js';
+import type { CallLimits, Entitlements } from '../../tiers/entitlements.js';
+
+export interface ConsumeAnswer {
+  allowed: boolean;
+  /** Calls left now: what is left of the window that has less. */
+  remaining: number;
+  /** When the window that refused, or that has less left, begins anew. */
+  resetsAt: Date;
+}
+
+export interface Consumed {
+  endpoint: string;
+  /** Calls, at least 1. */
+  cost: number;
+  idempotencyKey?: string | null;
+}
+
+/** Asks and charges in one exact step, for services that are not GraphQL. */
+export interface Consumption {
+  /**
+   * @throws SERVICE_UNAVAILABLE when the database is away; BAD_USER_INPUT for a larger extraction than the tier allows; a call limit is no error
+   */
+  consume(tenantId: string, consumed: Consumed): Promise<ConsumeAnswer>;
+}
+
+export function createConsumption(deps: {
+  admission: Admission;
+  entitlements: Entitlements;
+  endpointNames: EndpointNames;
+  idempotencyKeys: IdempotencyKeys;
+  clock: Clock;
+}): Consumption {
+  const { admission, entitlements, endpointNames, idempotencyKeys, clock } = deps;
+
+  async function charge(tenantId: string, { endpoint, cost }: Consumed, mark?: string) {
+    const { callLimits } = await entitlements.get(tenantId);
+    const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
+    const charges = [{ endpoint: countedAs(endpoint), calls: cost, ...(mark !== undefined && { mark }) }];
+    const decision = await admission.admit(tenantId, callLimits, charges);
+    return { charges, used: decision.used, answer: answerOf(decision, callLimits) };
+  }
+
+  /** Charges, and notes the answer. If another attempt has taken over meanwhile, its charge is the one that counts. */
+  async function chargeOnce(tenantId: string, consumed: Consumed, claim: OpenClaim): Promise<ConsumeAnswer> {
+    const { charges, used, answer } = await charge(tenantId, consumed, claim.attempt);
+    if (!answer.allowed) {
+      await idempotencyKeys.release(claim);
+      return answer;
+    }
+    try {
+      await idempotencyKeys.complete(claim, { ...answer });
+    } catch (error) {
+      const isOvertaken = error instanceof BillingError;
+      if (isOvertaken && (await idempotencyKeys.mayReturnCalls(claim)))
+        await admission.giveBack(tenantId, charges, used);
+      throw error;
+    }
+    idempotencyKeys.completed(claim);
+    return answer;
+  }
+
+  /** A crash came between the charge and its answer. */
+  async function answerCharged(tenantId: string, claim: OpenClaim): Promise<ConsumeAnswer> {
+    const { callLimits } = await entitlements.get(tenantId);
+    const answer = answerOf({ admitted: true, used: await admission.look(tenantId) }, callLimits);
+    await idempotencyKeys.complete(claim, { ...answer });
+    idempotencyKeys.completed(claim);
+    return answer;
+  }
+
+  return {
+    async consume(tenantId, consumed) {
+      const { endpoint, cost, idempotencyKey: key } = consumed;
+      const charges = [{ endpoint, calls: cost }];
+      const tooLarge = tooLargeExtraction(charges, await entitlements.get(tenantId), 'input.cost');
+      if (tooLarge) throw tooLarge;
+      if (key == null) return (await charge(tenantId, consumed)).answer;
+      const argument = 'input.idempotencyKey';
+      const request = { tenantId, field: 'consume', key, argument, content: [endpoint, cost] };
+      const claim = await idempotencyKeys.claim(request);
+      if (claim.kind === 'ANSWERED') return claim.answer as unknown as ConsumeAnswer;
+      if (claim.isCharged) return answerCharged(tenantId, claim);
+      return chargeOnce(tenantId, consumed, claim);
+    },
+  };
+}
+
+function answerOf(decision: Decision, limits: CallLimits): ConsumeAnswer {
+  const { admitted, used } = decision;
+  const day = Math.max(0, limits.apiCallsPerDay - used.day);
+  const minute = Math.max(0, limits.apiCallsPerMinute - used.minute);
+  const tighter = day === 0 || day < minute ? 'day' : 'minute';
+  const window = admitted ? tighter : decision.window;
+  return {
+    allowed: admitted,
+    remaining: Math.min(day, minute),
+    resetsAt: window === 'day' ? endOfDay(used.atMs) : endOfMinute(used.atMs),
+  };
+}

@@ -1,0 +1,282 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BillingError, createGroupCommit, serviceUnavailable } from '@continuum-billing/limits/core';
+import { mongo } from 'mongoose';
+import type { Logger } from 'pino';
+import type { Clock } from '../../../common/clock.js';
+import type { Models } from '../../../models/models.js';
+import type { UsageEvent, UsageEventBatchDoc } from '../../../models/usageEventBatch.js';
+import type { DayCounts } from './dayCounts.js';
+
+/** Stores usage events for good and has them counted: each id of a tenant once. */
+export interface EventJournal {
+  /**
+   * @param events with ids that differ
+   * @returns by id the event that was recorded before, for those that were; the others are recorded and counted
+   * @throws SERVICE_UNAVAILABLE when that cannot be told: recording the same again is safe
+   */
+  record(tenantId: string, events: readonly UsageEvent[]): Promise<ReadonlyMap<string, UsageEvent>>;
+  /** @returns those of the ids that are recorded, by id */
+  find(tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, UsageEvent>>;
+  /** Counts what is stored and was not counted, because a process or the database ended in between. */
+  countLeftovers(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One call's events. */
+interface Waiting {
+  tenantId: string;
+  events: readonly UsageEvent[];
+  resolve(before: ReadonlyMap<string, UsageEvent>): void;
+  reject(error: Error): void;
+}
+
+/** What is stored together of one tenant. */
+interface Group {
+  tenantId: string;
+  calls: Waiting[];
+  /** To be stored, with the call that brought it first. */
+  fresh: Map<string, { event: UsageEvent; call: Waiting }>;
+  /** In the database already. */
+  found: Map<string, UsageEvent>;
+}
+
+/** Longer than an event may be late, so that none is counted anew after its id is forgotten. */
+const KEEP_IDS_MS = 32 * 86_400_000;
+const MAX_WAITING_CALLS = 10_000;
+const MAX_WAITING_EVENTS = 100_000;
+const MAX_EVENTS_PER_DOCUMENT = 5_000;
+const MAX_EVENTS_PER_ROUND = 20_000;
+const MAX_TRIES = 100;
+const RETRY_MS = 5;
+const STATEMENT_TIMEOUT_MS = 5_000;
+const LEFTOVERS_PER_READ = 100;
+const DUPLICATE_KEY = 11_000;
+
+/**
+ * Each round stores one document for each tenant that waits, and then counts all of them by one bulk; calls that
+ * arrive meanwhile share the next round. A document is stored whole by one statement, so no transaction is left open
+ * by a crash, and no lock on a usage day outlives a statement.
+ *
+ * After a failure nobody knows whether a document was stored, or will be: the writer ends there and another begins.
+ * So what is uncounted of a writer is the last that it stored for the tenant, and may be counted at any time.
+ */
+export function createEventJournal(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  dayCounts: DayCounts;
+}): EventJournal {
+  const { models, clock, log, dayCounts } = deps;
+  const batches = models.usageEventBatches.collection;
+  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING_CALLS);
+  let writer = newWriter();
+  let sequence = 0;
+  let waitingEvents = 0;
+  let marking: Promise<void> = Promise.resolve();
+
+  async function commit(calls: Waiting[]): Promise<void> {
+    for (const call of calls) waitingEvents -= call.events.length;
+    let rest = calls;
+    while (rest.length > 0) {
+      const { groups, later } = gather(rest);
+      await commitGroups(groups);
+      rest = later;
+    }
+  }
+
+  async function commitGroups(groups: Group[]): Promise<void> {
+    try {
+      const stored = await storeAll(groups);
+      await dayCounts.count(stored);
+      mark(stored);
+      for (const group of groups) {
+        for (const call of group.calls) call.resolve(recordedBefore(group, call));
+      }
+    } catch (error) {
+      writer = newWriter();
+      log.error({ err: error }, 'usage events could not be recorded');
+      const away =
+        error instanceof BillingError
+          ? error
+          : serviceUnavailable('The database does not answer; send the same events again shortly');
+      for (const call of groups.flatMap(({ calls }) => calls)) call.reject(away);
+    }
+  }
+
+  async function storeAll(groups: readonly Group[]): Promise<UsageEventBatchDoc[]> {
+    const stored: UsageEventBatchDoc[] = [];
+    let open = groups.filter(({ fresh }) => fresh.size > 0);
+    for (let tries = 1; open.length > 0; tries++) {
+      if (tries > MAX_TRIES)
+        throw serviceUnavailable('Another request is recording the same events; send them again');
+      // What another instance stored is told by the unique index before a majority has it, and read after.
+      if (tries > 2) await sleep(RETRY_MS);
+      const docs = open.map(documentOf);
+      const refused = await insert(docs);
+      stored.push(...docs.filter((_, i) => !refused.has(i)));
+      open = open.filter((_, i) => refused.has(i));
+      await Promise.all(open.map(separateFound));
+      open = open.filter(({ fresh }) => fresh.size > 0);
+    }
+    return stored;
+  }
+
+  function documentOf({ tenantId, fresh }: Group): UsageEventBatchDoc {
+    const nowMs = clock.now();
+    sequence++;
+    return {
+      _id: `${tenantId}:${writer}:${sequence}`,
+      tenantId,
+      writer,
+      sequence,
+      events: [...fresh.values()].map(({ event }) => event),
+      recordedAt: new Date(nowMs),
+      uncounted: true,
+      expiresAt: new Date(nowMs + KEEP_IDS_MS),
+    };
+  }
+
+  /** @returns the indexes of documents that have an id which is stored already: nothing of them was stored */
+  async function insert(docs: readonly UsageEventBatchDoc[]): Promise<Set<number>> {
+    try {
+      await batches.insertMany(docs as never[], { ordered: false, timeoutMS: STATEMENT_TIMEOUT_MS });
+      return new Set();
+    } catch (error) {
+      if (!(error instanceof mongo.MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
+      const faults = [error.writeErrors].flat();
+      // The other documents must be on the disks of a majority.
+      if (faults.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
+        throw error;
+      return new Set(faults.map(({ index }) => index));
+    }
+  }
+
+  /** Moves what is stored already from `fresh` to `found`. */
+  async function separateFound({ tenantId, fresh, found }: Group): Promise<void> {
+    for (const [id, event] of await find(tenantId, [...fresh.keys()])) {
+      fresh.delete(id);
+      found.set(id, event);
+    }
+  }
+
+  async function find(tenantId: string, ids: readonly string[]): Promise<Map<string, UsageEvent>> {
+    const withId = { 'events.id': { $in: [...ids] } };
+    const read = await batches
+      .aggregate<{ events: UsageEvent }>(
+        [
+          { $match: { tenantId, ...withId } },
+          { $project: { _id: 0, events: 1 } },
+          { $unwind: '$events' },
+          { $match: withId },
+        ],
+        // Told as recorded, it must not be lost with a primary that had it alone.
+        { readConcern: { level: 'majority' }, timeoutMS: STATEMENT_TIMEOUT_MS },
+      )
+      .toArray();
+    return new Map(read.map(({ events: event }) => [event.id, event]));
+  }
+
+  /** Takes counted documents off the leftovers. Nobody waits for it: counting them again would change nothing. */
+  function mark(counted: readonly UsageEventBatchDoc[]): void {
+    if (counted.length === 0) return;
+    marking = Promise.all([marking, markCounted(counted)]).then(
+      () => undefined,
+      (error: unknown) => log.warn({ err: error }, 'counted usage events could not be marked'),
+    );
+  }
+
+  async function markCounted(counted: readonly Pick<UsageEventBatchDoc, '_id'>[]): Promise<void> {
+    const ids = counted.map(({ _id }) => _id) as never[];
+    await batches.updateMany(
+      { _id: { $in: ids } },
+      { $unset: { uncounted: '' } },
+      { timeoutMS: STATEMENT_TIMEOUT_MS },
+    );
+  }
+
+  /** One that fails is tried again by the next sweep, and keeps no other from being counted. */
+  async function countLeftover(batch: UsageEventBatchDoc): Promise<void> {
+    try {
+      await dayCounts.count([batch]);
+      await markCounted([batch]);
+    } catch (error) {
+      log.error({ err: error, batch: batch._id }, 'usage events that are stored could not be counted yet');
+    }
+  }
+
+  return {
+    find,
+
+    record(tenantId, events) {
+      return new Promise((resolve, reject) => {
+        if (waitingEvents + events.length > MAX_WAITING_EVENTS)
+          throw serviceUnavailable('The server is overloaded; try again shortly');
+        queue.submit({ tenantId, events, resolve, reject });
+        waitingEvents += events.length;
+      });
+    },
+
+    async countLeftovers() {
+      for (let after = ''; ; ) {
+        const found = await models.usageEventBatches
+          .find({ uncounted: true, _id: { $gt: after } })
+          .sort({ _id: 1 })
+          .limit(LEFTOVERS_PER_READ)
+          // A document that only a primary had which is gone must not be counted.
+          .read('primary')
+          .readConcern('majority')
+          .lean<UsageEventBatchDoc[]>();
+        for (const batch of found) await countLeftover(batch);
+        after = found.at(-1)?._id ?? '';
+        if (found.length < LEFTOVERS_PER_READ) return;
+      }
+    },
+
+    async stop() {
+      await queue.idle();
+      await marking;
+    },
+  };
+}
+
+const newWriter = (): string => `w${randomUUID().replaceAll('-', '').slice(0, 16)}`;
+
+/** One group for a tenant, in order of arrival, as far as the bounds go. */
+function gather(calls: readonly Waiting[]): { groups: Group[]; later: Waiting[] } {
+  const groups = new Map<string, Group>();
+  const later: Waiting[] = [];
+  let gathered = 0;
+  for (const call of calls) {
+    const { tenantId, events } = call;
+    const group: Group = groups.get(tenantId) ?? {
+      tenantId,
+      calls: [],
+      fresh: new Map(),
+      found: new Map(),
+    };
+    const isFull = group.fresh.size + events.length > MAX_EVENTS_PER_DOCUMENT;
+    if (isFull || gathered + events.length > MAX_EVENTS_PER_ROUND) {
+      later.push(call);
+      continue;
+    }
+    gathered += events.length;
+    groups.set(tenantId, group);
+    group.calls.push(call);
+    for (const event of events) {
+      if (!group.fresh.has(event.id)) group.fresh.set(event.id, { event, call });
+    }
+  }
+  return { groups: [...groups.values()], later };
+}
+
+/** The call's events that are not its own doing: they were stored, or another call of the group brought them. */
+function recordedBefore({ fresh, found }: Group, call: Waiting): Map<string, UsageEvent> {
+  const before = new Map<string, UsageEvent>();
+  for (const { id } of call.events) {
+    const first = fresh.get(id);
+    const event = found.get(id) ?? (first && first.call !== call ? first.event : undefined);
+    if (event) before.set(id, event);
+  }
+  return before;
+}

@@ -1,0 +1,339 @@
+import { badInput, decodeEndpoint } from '@continuum-billing/limits/core';
+import type { Clock } from '../../common/clock.js';
+import { groupBy } from '../../common/groups.js';
+import type { Models } from '../../models/models.js';
+import type { UsageDayDoc } from '../../models/usageDay.js';
+import { createGate } from '../infrastructure/gate.js';
+import type { ReadBudget } from '../infrastructure/responseBudget.js';
+import type { Admission } from '../limits/calls/admission.js';
+import {
+  dayOf,
+  endOfDay,
+  endOfMinute,
+  endOfMonth,
+  hourOf,
+  minuteOf,
+  startOfDay,
+  startOfMonth,
+  usageDayId,
+} from '../limits/calls/windows.js';
+import type { Entitlement } from '../tiers/entitlements.js';
+import { costOfOverage } from '../tiers/overageCost.js';
+
+export enum UsagePeriod {
+  MINUTE = 'MINUTE',
+  HOUR = 'HOUR',
+  DAY = 'DAY',
+  MONTH = 'MONTH',
+}
+
+/** How finely history is told. */
+export enum UsageGranularity {
+  HOUR = 'HOUR',
+  DAY = 'DAY',
+  MONTH = 'MONTH',
+}
+
+/** What a tenant used in one window of time. */
+export interface UsageReading {
+  period: UsagePeriod;
+  from: Date;
+  to: Date;
+  apiCalls: number;
+  /** null: this period has no limit of its own. */
+  limit: number | null;
+  remaining: number | null;
+  resetsAt: Date;
+  byEndpoint: { endpoint: string; calls: number }[];
+  federationShares: number;
+  extractions: number;
+  /** Calls past the daily quota, and what they cost at the prices at which they were made. */
+  overageCalls: number;
+  overageCostCents: number;
+}
+
+/** What the reader needs of an entitlement. */
+export type UsageTerms = Pick<Entitlement, 'limits' | 'overage'>;
+
+export interface UsageQuery {
+  tenantId: string;
+  period: UsagePeriod;
+  terms: UsageTerms;
+}
+
+/** Reads usage from the documents that enforce it. */
+export interface Usage {
+  /** One database read for any number of queries. */
+  current(queries: readonly UsageQuery[]): Promise<UsageReading[]>;
+  /**
+   * Oldest first; hours and days without a call are there too, the future is not. Hours and days that the range
+   * touches are whole; a month has those days of it that the range touches, so that months and days add up alike.
+   * @returns each is worked out when it is called: there may be thousands
+   * @throws BAD_USER_INPUT for an empty range, or one of more than 400 days; RESPONSE_TOO_LARGE
+   */
+  history(tenantId: string, query: HistoryQuery, reading: HistoryReading): Promise<(() => UsageReading)[]>;
+}
+
+/** What is wanted of a history, and what it may take. */
+export interface HistoryReading {
+  /** Whether what was used by endpoint is wanted: that is nearly all of a day's document. */
+  endpoints: boolean;
+  budget: ReadBudget;
+}
+
+export interface HistoryQuery {
+  from: Date;
+  /** Exclusive. */
+  to: Date;
+  granularity: UsageGranularity;
+  terms: UsageTerms;
+}
+
+interface HistoryDay {
+  day: Date;
+  /** undefined: nothing was used. */
+  doc: UsageDayDoc | undefined;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+const MAX_HISTORY_DAYS = 400;
+/** A day with as many endpoints as are told apart. */
+const DAY_BYTES = 32_768;
+const ENDPOINT_BYTES = 60;
+/** Of days with their endpoints, by all operations of this process at once. */
+const READING_BYTES = 16_777_216;
+/** Of them, those that MongoDB's driver unpacks in one go. */
+const DAYS_AT_ONCE = 25;
+
+export function createUsage(deps: {
+  models: Models;
+  clock: Clock;
+  admission: Pick<Admission, 'settle'>;
+}): Usage {
+  const { models, clock, admission } = deps;
+  const gate = createGate({ maxUnits: READING_BYTES });
+
+  /** What was charged a moment ago is read too; give-backs may still be on yesterday. */
+  async function settle(tenantIds: readonly string[], nowMs: number): Promise<void> {
+    const days = [dayOf(nowMs), dayOf(nowMs - DAY_MS)];
+    await admission.settle(tenantIds.flatMap((id) => days.map((day) => usageDayId(id, day))));
+  }
+
+  function readDay(doc: UsageDayDoc | undefined, from: Date, terms: UsageTerms): UsageReading {
+    const docs = doc ? [doc] : [];
+    const { apiCallsPerDay } = terms.limits;
+    return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), docs, terms, apiCallsPerDay);
+  }
+
+  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, terms: UsageTerms): UsageReading {
+    const to = endOfMinute(nowMs);
+    const from = new Date(to.getTime() - 60_000);
+    const calls = doc?.minute?.at === minuteOf(nowMs) ? doc.minute.calls : 0;
+    const limit = terms.limits.apiCallsPerMinute;
+    return {
+      ...reading(UsagePeriod.MINUTE, from, to, [], terms, limit),
+      apiCalls: calls,
+      remaining: Math.max(0, limit - calls),
+    };
+  }
+
+  /** Hours have calls only. */
+  function readHour(doc: UsageDayDoc | undefined, fromMs: number, terms: UsageTerms): UsageReading {
+    const to = new Date(fromMs + HOUR_MS);
+    return {
+      ...reading(UsagePeriod.HOUR, new Date(fromMs), to, [], terms, null),
+      apiCalls: doc?.hours?.[hourOf(fromMs)] ?? 0,
+    };
+  }
+
+  function readPeriod(
+    { period, terms }: UsageQuery,
+    today: UsageDayDoc | undefined,
+    month: readonly UsageDayDoc[],
+    nowMs: number,
+  ): UsageReading {
+    switch (period) {
+      case UsagePeriod.MINUTE:
+        return readMinute(today, nowMs, terms);
+      case UsagePeriod.HOUR:
+        return readHour(today, startOfHour(nowMs), terms);
+      case UsagePeriod.DAY:
+        return readDay(today, startOfDay(nowMs), terms);
+      case UsagePeriod.MONTH:
+        return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), month, terms, null);
+    }
+  }
+
+  function reading(
+    period: UsagePeriod,
+    from: Date,
+    to: Date,
+    docs: readonly UsageDayDoc[],
+    { overage }: UsageTerms,
+    limit: number | null,
+  ): UsageReading {
+    const sum = { apiCalls: 0, federationShares: 0, extractions: 0, overageCalls: 0 };
+    for (const doc of docs) {
+      sum.apiCalls += doc.calls ?? 0;
+      sum.federationShares += doc.federationShares ?? 0;
+      sum.extractions += doc.extractions ?? 0;
+      sum.overageCalls += doc.overage?.used ?? 0;
+    }
+    const remaining = limit === null ? null : Math.max(0, limit - sum.apiCalls);
+    const overageCostCents = costOfOverage(
+      docs.flatMap((doc) => doc.overage ?? []),
+      overage.price,
+    );
+    let byEndpoint: UsageReading['byEndpoint'] | undefined;
+    return {
+      period,
+      from,
+      to,
+      ...sum,
+      overageCostCents,
+      limit,
+      remaining,
+      resetsAt: to,
+      // Up to 500 names a day, which most readers do not select.
+      get byEndpoint() {
+        byEndpoint ??= endpointsOf(docs);
+        return byEndpoint;
+      },
+    };
+  }
+
+  function idsOf({ tenantId, period }: UsageQuery, nowMs: number): object {
+    const today = usageDayId(tenantId, dayOf(nowMs));
+    if (period !== UsagePeriod.MONTH) return { _id: today };
+    return { _id: { $gte: usageDayId(tenantId, dayOf(startOfMonth(nowMs).getTime())), $lte: today } };
+  }
+
+  /** The days that the range touches, up to now, by one read. */
+  async function readDays(
+    tenantId: string,
+    { from, to, granularity }: HistoryQuery,
+    { endpoints, budget }: HistoryReading,
+  ): Promise<HistoryDay[]> {
+    if (from.getTime() >= to.getTime()) throw badInput('to', 'must be after from');
+    const firstMs = startOfDay(from.getTime()).getTime();
+    if ((to.getTime() - firstMs) / DAY_MS > MAX_HISTORY_DAYS) {
+      throw badInput('from', `the range may have at most ${MAX_HISTORY_DAYS} days`);
+    }
+    const lastMs = startOfDay(Math.min(to.getTime() - 1, clock.now())).getTime();
+    const count = (lastMs - firstMs) / DAY_MS + 1;
+    if (count < 1) return [];
+    const isHourly = granularity === UsageGranularity.HOUR;
+    const needsEndpoints = endpoints && !isHourly;
+    const docs = await gate.run(tenantId, needsEndpoints ? count * DAY_BYTES : 0, async () => {
+      budget.read(0);
+      const days = { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) };
+      const found = await models.usageDays
+        .find({ _id: days }, { ...(!needsEndpoints && { endpoints: 0 }), ...(!isHourly && { hours: 0 }) })
+        .batchSize(needsEndpoints ? DAYS_AT_ONCE : count + 1)
+        .lean<UsageDayDoc[]>();
+      for (const doc of found) budget.read(Object.keys(doc.endpoints ?? {}).length * ENDPOINT_BYTES);
+      return found;
+    });
+    const byId = new Map(docs.map((doc) => [doc._id, doc]));
+    return Array.from({ length: count }, (_, i) => {
+      const day = new Date(firstMs + i * DAY_MS);
+      return { day, doc: byId.get(usageDayId(tenantId, dayOf(day.getTime()))) };
+    });
+  }
+
+  /** @param days of one month, at least one */
+  function readMonth(days: readonly HistoryDay[], terms: UsageTerms): UsageReading {
+    const [first, last] = [days[0], days.at(-1)] as [HistoryDay, HistoryDay];
+    const docs = days.flatMap(({ doc }) => doc ?? []);
+    return reading(UsagePeriod.MONTH, first.day, endOfDay(last.day.getTime()), docs, terms, null);
+  }
+
+  return {
+    async current(queries) {
+      const nowMs = clock.now();
+      await settle(
+        queries.map(({ tenantId }) => tenantId),
+        nowMs,
+      );
+      const docs = await models.usageDays
+        .find({ $or: queries.map((query) => idsOf(query, nowMs)) })
+        .lean<UsageDayDoc[]>();
+      const byId = new Map(docs.map((doc) => [doc._id, doc]));
+      const daysOf = groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
+      return queries.map((query) => {
+        const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
+        return readPeriod(query, today, daysOf.get(query.tenantId) ?? [], nowMs);
+      });
+    },
+
+    async history(tenantId, query, wanted) {
+      const { from, to, granularity, terms } = query;
+      await settle([tenantId], clock.now());
+      const days = await readDays(tenantId, query, wanted);
+      switch (granularity) {
+        case UsageGranularity.HOUR: {
+          const untilMs = Math.min(to.getTime(), clock.now() + 1);
+          return days
+            .flatMap(({ day, doc }) => hoursOfDay(day).map((fromMs) => ({ fromMs, doc })))
+            .filter(({ fromMs }) => fromMs + HOUR_MS > from.getTime() && fromMs < untilMs)
+            .map(
+              ({ fromMs, doc }) =>
+                () =>
+                  readHour(doc, fromMs, terms),
+            );
+        }
+        case UsageGranularity.DAY:
+          return days.map(
+            ({ day, doc }) =>
+              () =>
+                readDay(doc, day, terms),
+          );
+        case UsageGranularity.MONTH:
+          return [...groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
+            (month) => () => readMonth(month, terms),
+          );
+      }
+    },
+  };
+}
+
+/** Those with the most calls first. */
+function endpointsOf(docs: readonly UsageDayDoc[]): UsageReading['byEndpoint'] {
+  const endpoints = new Map<string, number>();
+  for (const doc of docs) {
+    for (const [name, calls] of Object.entries(doc.endpoints ?? {})) {
+      endpoints.set(name, (endpoints.get(name) ?? 0) + calls);
+    }
+  }
+  return [...endpoints]
+    .filter(([, calls]) => calls > 0)
+    .map(([name, calls]) => ({ endpoint: decodeEndpoint(name), calls }))
+    .sort((a, b) => b.calls - a.calls || (a.endpoint < b.endpoint ? -1 : 1));
+}
+
+/**
+ * How many days a history reads, at most what is accepted.
+ * @param args of `usageHistory`
+ */
+export function historyDays({ from, to }: Record<string, unknown>): number {
+  const days = ((to as Date).getTime() - (from as Date).getTime()) / DAY_MS;
+  return Math.min(Math.max(days, 0), MAX_HISTORY_DAYS) + 1;
+}
+
+/** Hours have calls only. */
+export function partsOfHours({ granularity }: Record<string, unknown>) {
+  return granularity === UsageGranularity.HOUR ? { fields: ['byEndpoint'], items: 0 } : null;
+}
+
+/** How many readings it returns. */
+export function historyItems(args: Record<string, unknown>): number {
+  const { granularity } = args;
+  if (granularity === UsageGranularity.HOUR) return historyDays(args) * 24;
+  return granularity === UsageGranularity.MONTH ? historyDays(args) / 28 + 1 : historyDays(args);
+}
+
+const startOfHour = (ms: number): number => Math.floor(ms / HOUR_MS) * HOUR_MS;
+
+const hoursOfDay = (day: Date): number[] =>
+  Array.from({ length: 24 }, (_, hour) => day.getTime() + hour * HOUR_MS);

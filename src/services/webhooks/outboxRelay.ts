@@ -1,0 +1,328 @@
+import type { ClientSession, Collection } from 'mongoose';
+import { Types } from 'mongoose';
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import { ofCustomers } from '../../models/billingCustomer.js';
+import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { Models } from '../../models/models.js';
+import type { Announceable } from '../../models/outbox.js';
+import {
+  type AnnouncedStateDoc,
+  DeliveryStatus,
+  OutgoingEventType,
+  type WebhookDeliveryDoc,
+  type WebhookEndpointDoc,
+  WebhookEndpointStatus,
+} from '../../models/outgoingWebhook.js';
+import type { TenantDoc } from '../../models/tenant.js';
+import type { UsageAlertDoc } from '../../models/usageAlert.js';
+import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
+import { newsOf } from '../billing/inbox/stripeNews.js';
+import { isDatabaseAway } from '../infrastructure/databaseErrors.js';
+import type { Entitlements } from '../tiers/entitlements.js';
+
+/**
+ * Makes events of what has changed. Each write to a tenant, a subscription or an alert leaves a mark that it is
+ * unannounced; the mark goes in the transaction that writes the deliveries. So an event is neither lost nor made twice,
+ * wherever the process dies.
+ */
+export interface Announcer {
+  /** @returns how many marks were seen to */
+  announce(): Promise<number>;
+}
+
+interface OutgoingEvent {
+  type: OutgoingEventType;
+  data: Record<string, unknown>;
+}
+
+const PAGE = 100;
+const KEEP_MS = 30 * 86_400_000;
+/** Deliveries that wait for one endpoint. */
+const MAX_BACKLOG = 10_000;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 15 * 60_000;
+const MAX_ERROR_LENGTH = 500;
+const UNANNOUNCED = { unannounced: true } as const;
+
+export function createAnnouncer(deps: {
+  models: Models;
+  clock: Clock;
+  entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt'>;
+  defaultTier: string;
+  log: Logger;
+}): Announcer {
+  const { models, clock, entitlements, defaultTier, log } = deps;
+
+  /** Leaves out what failed a moment ago, so that it keeps nothing else waiting. */
+  /** The tenant in its grace period that was looked at last. */
+  let graceAfter = '';
+  const due = () => ({ 'announceRetry.at': { $not: { $gt: new Date(clock.now()) } } });
+
+  /** @returns whether the event was made; one that cannot be made is tried again later */
+  async function attempt(
+    kind: 'tenant' | 'alert' | 'event',
+    id: string,
+    documents: readonly Collection[],
+    make: () => Promise<void>,
+  ): Promise<boolean> {
+    try {
+      await make();
+      return true;
+    } catch (error) {
+      // The database's own errors are not the document's.
+      if (isDatabaseAway(error)) throw error;
+      log.error({ err: error, kind, id }, 'webhook.announcing_failed');
+      await Promise.all(documents.map((collection) => retryLater(collection, id, error as Error)));
+      return false;
+    }
+  }
+
+  /** Past mongoose, whose hook would set the mark again. */
+  async function retryLater(collection: Collection, id: string, { message }: Error): Promise<void> {
+    const found = await collection.findOne({ _id: id as never }, { projection: { announceRetry: 1 } });
+    const tries = ((found as Announceable | null)?.announceRetry?.tries ?? 0) + 1;
+    const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(tries, 20), MAX_RETRY_MS);
+    const announceRetry = {
+      at: new Date(clock.now() + waitMs),
+      tries,
+      error: message.slice(0, MAX_ERROR_LENGTH),
+    };
+    await collection.updateOne({ _id: id as never }, { $set: { announceRetry } });
+  }
+
+  /** Endpoints that take any of the events. One that takes no more while it is away misses some: that is logged. */
+  async function takersOf(
+    events: readonly OutgoingEvent[],
+    session: ClientSession,
+  ): Promise<WebhookEndpointDoc[]> {
+    const endpoints = await models.webhookEndpoints
+      .find(
+        {
+          status: { $ne: WebhookEndpointStatus.DISABLED },
+          events: { $in: events.map(({ type }) => type) },
+        },
+        null,
+        { session },
+      )
+      .lean<WebhookEndpointDoc[]>();
+    const takers: WebhookEndpointDoc[] = [];
+    for (const endpoint of endpoints) {
+      const waiting = { endpointId: endpoint._id, nextTryAt: { $exists: true } };
+      const count = await models.webhookDeliveries.countDocuments(waiting, { session, limit: MAX_BACKLOG });
+      if (count < MAX_BACKLOG) takers.push(endpoint);
+      else log.error({ endpoint: endpoint._id, waiting: count }, 'webhook.backlog_full');
+    }
+    return takers;
+  }
+
+  async function queue(events: readonly OutgoingEvent[], session: ClientSession): Promise<void> {
+    if (events.length === 0) return;
+    const endpoints = await takersOf(events, session);
+    const at = new Date(clock.now());
+    const deliveries = events.flatMap(({ type, data }) => {
+      const eventId = `evt_${new Types.ObjectId().toHexString()}`;
+      const body = JSON.stringify({ type, timestamp: at.toISOString(), data });
+      return endpoints
+        .filter((endpoint) => endpoint.events.includes(type))
+        .map(
+          (endpoint): WebhookDeliveryDoc => ({
+            _id: `${eventId}:${endpoint._id}`,
+            endpointId: endpoint._id,
+            eventId,
+            type,
+            body,
+            status: DeliveryStatus.PENDING,
+            tries: 0,
+            responseStatus: null,
+            error: null,
+            at,
+            deliveredAt: null,
+            nextTryAt: at,
+            expiresAt: new Date(at.getTime() + KEEP_MS),
+          }),
+        );
+    });
+    if (deliveries.length > 0) await models.webhookDeliveries.insertMany(deliveries, { session });
+  }
+
+  async function announceTenant(tenantId: string): Promise<void> {
+    await models.connection.transaction(async (session) => {
+      const tenant = await models.tenants.findById(tenantId, null, { session }).lean<TenantDoc>();
+      const subscription = await models.billingSubscriptions
+        .findById(tenantId, null, { session })
+        .lean<BillingSubscriptionDoc>();
+      const announced = await models.announcedStates
+        .findById(tenantId, null, { session })
+        .lean<AnnouncedStateDoc>();
+      if (tenant) {
+        const { tier } = entitlements.derive(tenant, subscription);
+        const from = announced?.tier ?? defaultTier;
+        const data = subscription && {
+          ...subscriptionData(subscription),
+          graceEndsAt: entitlements.graceEndsAt(subscription),
+        };
+        const told = JSON.stringify(data);
+        const events: OutgoingEvent[] = [];
+        if (data && told !== announced?.subscription)
+          events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
+        if (tier !== from)
+          events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
+        await queue(events, session);
+        await models.announcedStates.updateOne(
+          { _id: tenantId },
+          { $set: { tier, subscription: told } },
+          { upsert: true, session },
+        );
+      }
+      // Past mongoose, whose hook would put the mark back. A write in between makes the transaction begin anew.
+      for (const { collection } of [models.tenants, models.billingSubscriptions]) {
+        await collection.updateOne(
+          { _id: tenantId as never },
+          { $unset: { unannounced: '', announceRetry: '' } },
+          { session },
+        );
+      }
+    });
+  }
+
+  async function announceAlert({ _id }: UsageAlertDoc): Promise<void> {
+    await models.connection.transaction(async (session) => {
+      const alert = await models.usageAlerts
+        .findOneAndUpdate(
+          { _id, ...UNANNOUNCED },
+          { $unset: { unannounced: 1, announceRetry: 1 } },
+          { session },
+        )
+        .lean<UsageAlertDoc>();
+      if (!alert) return;
+      const { kind, level, window, used, limit, at } = alert;
+      const tenantId = _id.slice(0, _id.indexOf(':'));
+      const data = { tenantId, kind, level, window, used, limit, at };
+      await queue([{ type: OutgoingEventType.USAGE_ALERT, data }], session);
+    });
+  }
+
+  /** Of Stripe's events, each once, when it is applied. What had no effect here, or is no tenant's, is not passed on. */
+  async function announceStripeEvent({ _id }: Pick<WebhookEventDoc, '_id'>): Promise<void> {
+    await models.connection.transaction(async (session) => {
+      const event = await models.webhookEvents
+        .findOneAndUpdate(
+          { _id, ...UNANNOUNCED },
+          { $unset: { unannounced: 1, announceRetry: 1 } },
+          { session },
+        )
+        .lean<WebhookEventDoc>();
+      if (event?.state !== WebhookEventStatus.APPLIED || !event.lane) return;
+      const customerId = event.lane.slice(event.lane.indexOf(':') + 1);
+      const customer = await models.billingCustomers
+        .findOne(ofCustomers(customerId), { _id: 1 }, { session })
+        .lean<{ _id: string }>();
+      const news = customer && newsOf(event, customer._id);
+      if (news) await queue([news], session);
+    });
+  }
+
+  const endedStripeEvents = () =>
+    models.webhookEvents
+      .find(
+        {
+          ...UNANNOUNCED,
+          state: { $in: [WebhookEventStatus.APPLIED, WebhookEventStatus.IGNORED] },
+          ...due(),
+        },
+        { _id: 1 },
+      )
+      .limit(PAGE)
+      .lean<{ _id: string }[]>();
+
+  /** A grace period ends without a write: tenants in one are looked at each time. */
+  async function changedTenants(): Promise<Set<string>> {
+    const [tenants, subscriptions, inGrace] = await Promise.all([
+      models.tenants
+        .find({ ...UNANNOUNCED, ...due() }, { _id: 1 })
+        .limit(PAGE)
+        .lean<TenantDoc[]>(),
+      models.billingSubscriptions
+        .find({ ...UNANNOUNCED, ...due() }, { _id: 1 })
+        .limit(PAGE)
+        .lean<BillingSubscriptionDoc[]>(),
+      endedGraces(),
+    ]);
+    return new Set([...tenants.map(({ _id }) => _id), ...subscriptions.map(({ _id }) => _id), ...inGrace]);
+  }
+
+  /** A page each time, so that any number of them is looked at without all being read at once. */
+  async function endedGraces(): Promise<string[]> {
+    const overdue = await models.billingSubscriptions
+      .find({ _id: { $gt: graceAfter }, status: 'past_due', pastDueSince: { $ne: null }, ...due() })
+      .sort({ _id: 1 })
+      .limit(PAGE)
+      .lean<BillingSubscriptionDoc[]>();
+    graceAfter = overdue.length < PAGE ? '' : (overdue.at(-1)?._id ?? '');
+    const ids = overdue.map(({ _id }) => _id);
+    const [tenants, states] = await Promise.all([
+      models.tenants.find({ _id: { $in: ids } }).lean<TenantDoc[]>(),
+      models.announcedStates.find({ _id: { $in: ids } }).lean<AnnouncedStateDoc[]>(),
+    ]);
+    const announced = new Map(states.map(({ _id, tier }) => [_id, tier]));
+    const subscriptionOf = new Map(overdue.map((subscription) => [subscription._id, subscription]));
+    return tenants
+      .filter((tenant) => {
+        const tier = tierOf(tenant, subscriptionOf.get(tenant._id) ?? null);
+        return tier !== (announced.get(tenant._id) ?? defaultTier);
+      })
+      .map(({ _id }) => _id);
+  }
+
+  /** @returns null when it cannot be told: announcing the tenant shows why */
+  function tierOf(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): string | null {
+    try {
+      return entitlements.derive(tenant, subscription).tier;
+    } catch {
+      return null;
+    }
+  }
+
+  return {
+    async announce() {
+      const tenantIds = await changedTenants();
+      const tenantDocuments = [models.tenants.collection, models.billingSubscriptions.collection];
+      for (const tenantId of tenantIds)
+        await attempt('tenant', tenantId, tenantDocuments, () => announceTenant(tenantId));
+      const alerts = await models.usageAlerts
+        .find({ ...UNANNOUNCED, ...due() })
+        .sort({ _id: 1 })
+        .limit(PAGE)
+        .lean<UsageAlertDoc[]>();
+      for (const alert of alerts)
+        await attempt('alert', alert._id, [models.usageAlerts.collection], () => announceAlert(alert));
+      const events = await endedStripeEvents();
+      for (const event of events)
+        await attempt('event', event._id, [models.webhookEvents.collection], () =>
+          announceStripeEvent(event),
+        );
+      return tenantIds.size + alerts.length + events.length;
+    },
+  };
+}
+
+const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, unknown> => {
+  const { _id, tier, status, currentPeriodStart, currentPeriodEnd, cancelAtPeriodEnd, cancelAt, trialEnd } =
+    subscription;
+  const { scheduledTier = null, scheduledAt = null, outsideCatalogue, stripeSubscriptionId } = subscription;
+  return {
+    tenantId: _id,
+    tier,
+    status,
+    currentPeriodStart,
+    currentPeriodEnd,
+    cancelAtPeriodEnd,
+    cancelAt,
+    trialEnd,
+    scheduledTier,
+    scheduledAt,
+    outsideCatalogue: outsideCatalogue ?? false,
+    stripeSubscriptionId,
+  };
+};

@@ -1,0 +1,188 @@
+import { badInput, notFound } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import { Webhook } from 'standardwebhooks';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import {
+  DeliveryStatus,
+  type WebhookDeliveryDoc,
+  type WebhookEndpointDoc,
+  WebhookEndpointStatus,
+} from '../../models/outgoingWebhook.js';
+import { type EndpointHealth, statusOf, takesNothing } from './endpointHealth.js';
+import { retryAfterMs } from './retryAfter.js';
+import type { SendWebhook, WebhookResponse } from './webhookRequest.js';
+
+export { DeliveryStatus, type WebhookDeliveryDoc };
+
+export interface DeliveryQuery {
+  first: number;
+  after?: string | null | undefined;
+  endpointId?: string | null | undefined;
+  status?: DeliveryStatus | null | undefined;
+}
+
+/** Sends events until they are taken: at least once, under one id. */
+export interface WebhookDeliveries {
+  /** Endpoints to which something is to be sent now. Deliveries of deleted and disabled endpoints end here. */
+  dueEndpoints(): Promise<string[]>;
+  /** Sends one delivery that is due to the endpoint. @returns false when there was none, or nothing may be sent now */
+  sendNext(endpointId: string): Promise<boolean>;
+  /** The newest first. */
+  page(query: DeliveryQuery): Promise<{ deliveries: WebhookDeliveryDoc[]; hasNextPage: boolean }>;
+  /** Sends it once more, whatever became of it. @throws NOT_FOUND; BAD_USER_INPUT while its endpoint is disabled */
+  resend(id: string): Promise<WebhookDeliveryDoc>;
+}
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600_000;
+/** The schedule that the Standard Webhooks specification names as an example: three days in all. */
+const RETRIES_MS = [
+  5 * SECOND_MS,
+  300 * SECOND_MS,
+  HOUR_MS / 2,
+  2 * HOUR_MS,
+  5 * HOUR_MS,
+  10 * HOUR_MS,
+  14 * HOUR_MS,
+  20 * HOUR_MS,
+  24 * HOUR_MS,
+];
+/** After which another sender may take a delivery over. Longer than a request takes. */
+const LEASE_MS = 30 * SECOND_MS;
+
+export function createWebhookDeliveries(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  health: EndpointHealth;
+  send: SendWebhook;
+}): WebhookDeliveries {
+  const { models, clock, log, health, send } = deps;
+  const deliveries = models.webhookDeliveries;
+
+  async function post(
+    { url, secret }: WebhookEndpointDoc,
+    { eventId, body }: WebhookDeliveryDoc,
+  ): Promise<WebhookResponse> {
+    const at = new Date(clock.now());
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': 'Continuum-Billing',
+      'webhook-id': eventId,
+      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign(eventId, at, body),
+    };
+    return send(url, headers, body);
+  }
+
+  async function end(
+    { _id }: WebhookDeliveryDoc,
+    fields: Partial<Pick<WebhookDeliveryDoc, 'status' | 'responseStatus' | 'error' | 'deliveredAt'>>,
+  ): Promise<void> {
+    await deliveries.updateOne({ _id }, { $set: fields, $unset: { nextTryAt: 1 } });
+  }
+
+  async function deliver(endpoint: WebhookEndpointDoc, delivery: WebhookDeliveryDoc): Promise<void> {
+    const response = await post(endpoint, delivery);
+    const { status: responseStatus } = response;
+    if (responseStatus !== null && responseStatus >= 200 && responseStatus < 300) {
+      const deliveredAt = new Date(clock.now());
+      await end(delivery, { status: DeliveryStatus.DELIVERED, responseStatus, error: null, deliveredAt });
+      return health.succeeded(endpoint);
+    }
+    const error = response.error ?? `answered ${responseStatus}`;
+    const waitMs = retryAfterMs(response.retryAfter, clock.now());
+    await retryLater(delivery, { responseStatus, error, waitMs });
+    await health.failed(endpoint, error, responseStatus, waitMs);
+  }
+
+  async function retryLater(
+    delivery: WebhookDeliveryDoc,
+    { responseStatus, error, waitMs }: { responseStatus: number | null; error: string; waitMs: number },
+  ): Promise<void> {
+    const { _id, endpointId, tries } = delivery;
+    const scheduledMs = RETRIES_MS[tries - 1];
+    if (scheduledMs === undefined) {
+      log.warn({ delivery: _id, endpoint: endpointId, tries, reason: error }, 'webhook.delivery_failed');
+      return end(delivery, { status: DeliveryStatus.FAILED, responseStatus, error });
+    }
+    const nextTryAt = new Date(clock.now() + Math.max(scheduledMs, waitMs));
+    await deliveries.updateOne({ _id }, { $set: { responseStatus, error, nextTryAt } });
+  }
+
+  async function giveUp(endpointId: { $in: string[] } | { $nin: string[] }, error: string): Promise<void> {
+    await deliveries.updateMany(
+      { endpointId, nextTryAt: { $exists: true } },
+      { $set: { status: DeliveryStatus.FAILED, error }, $unset: { nextTryAt: 1 } },
+    );
+  }
+
+  return {
+    async dueEndpoints() {
+      const now = new Date(clock.now());
+      const endpoints = await models.webhookEndpoints.find().lean<WebhookEndpointDoc[]>();
+      const idsOf = (some: WebhookEndpointDoc[]) => some.map(({ _id }) => _id);
+      await giveUp({ $nin: idsOf(endpoints) }, 'the endpoint was deleted');
+      const disabled = endpoints.filter((one) => statusOf(one) === WebhookEndpointStatus.DISABLED);
+      if (disabled.length > 0) await giveUp({ $in: idsOf(disabled) }, 'the endpoint is disabled');
+      const ids = idsOf(endpoints.filter((endpoint) => !takesNothing(endpoint, now)));
+      const due = { nextTryAt: { $lte: now } };
+      const found = await Promise.all(ids.map((endpointId) => deliveries.exists({ endpointId, ...due })));
+      return ids.filter((_, i) => found[i]);
+    },
+
+    async sendNext(endpointId) {
+      const endpoint = await models.webhookEndpoints.findById(endpointId).lean<WebhookEndpointDoc>();
+      if (!endpoint || !(await health.maySend(endpoint))) return false;
+      const nowMs = clock.now();
+      const delivery = await deliveries
+        .findOneAndUpdate(
+          { endpointId, nextTryAt: { $lte: new Date(nowMs) } },
+          { $set: { nextTryAt: new Date(nowMs + LEASE_MS) }, $inc: { tries: 1 } },
+          { sort: { nextTryAt: 1 }, returnDocument: 'after' },
+        )
+        .lean<WebhookDeliveryDoc>();
+      if (!delivery) return false;
+      await deliver(endpoint, delivery);
+      return true;
+    },
+
+    async page({ first, after, endpointId, status }) {
+      const found = await deliveries
+        .find({
+          ...(after && { _id: { $lt: after } }),
+          ...(endpointId && { endpointId }),
+          ...(status && { status }),
+        })
+        .sort({ _id: -1 })
+        .limit(first + 1)
+        .lean<WebhookDeliveryDoc[]>();
+      return { deliveries: found.slice(0, first), hasNextPage: found.length > first };
+    },
+
+    async resend(id) {
+      const known = await deliveries.findById(id).lean<WebhookDeliveryDoc>();
+      const endpoint =
+        known && (await models.webhookEndpoints.findById(known.endpointId).lean<WebhookEndpointDoc>());
+      if (!known) throw notFound(`Delivery ${id}`);
+      if (!endpoint) throw badInput('id', 'its endpoint was deleted; create one that takes events first');
+      if (statusOf(endpoint) === WebhookEndpointStatus.DISABLED)
+        throw badInput(
+          'id',
+          `its endpoint is disabled; call enableWebhookEndpoint(id: "${endpoint._id}") first`,
+        );
+      // One that is paused is tried at once.
+      await models.webhookEndpoints.updateOne({ _id: endpoint._id }, { $set: { waitUntil: null } });
+      const delivery = await deliveries
+        .findOneAndUpdate(
+          { _id: id },
+          { $set: { status: DeliveryStatus.PENDING, tries: 0, nextTryAt: new Date(clock.now()) } },
+          { returnDocument: 'after' },
+        )
+        .lean<WebhookDeliveryDoc>();
+      if (!delivery) throw notFound(`Delivery ${id}`);
+      return delivery;
+    },
+  };
+}

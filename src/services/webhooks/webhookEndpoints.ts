@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { badInput, notFound, randomText } from '@continuum-billing/limits/core';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import {
+  OutgoingEventType,
+  type WebhookEndpointDoc,
+  WebhookEndpointStatus,
+} from '../../models/outgoingWebhook.js';
+import { HEALTHY } from './endpointHealth.js';
+import type { WebhookTargets } from './webhookTargets.js';
+
+export { OutgoingEventType, type WebhookEndpointDoc, WebhookEndpointStatus };
+
+/** Where events go. */
+export interface WebhookEndpoints {
+  list(): Promise<WebhookEndpointDoc[]>;
+  /**
+   * @param events none: all
+   * @throws BAD_USER_INPUT past the bound, for a url that has one already, and for one that may not be reached
+   */
+  create(url: string, events: readonly OutgoingEventType[]): Promise<WebhookEndpointDoc>;
+  /** Ends a pause: what waits is sent at once. @throws NOT_FOUND */
+  enable(id: string): Promise<WebhookEndpointDoc>;
+  /** What waits for it is not sent any more. @returns false when there was none */
+  remove(id: string): Promise<boolean>;
+}
+
+const MAX_ENDPOINTS = 20;
+const SECRET_BYTES = 32;
+
+export function createWebhookEndpoints(deps: {
+  models: Models;
+  clock: Clock;
+  targets: WebhookTargets;
+}): WebhookEndpoints {
+  const { models, clock, targets } = deps;
+  const endpoints = models.webhookEndpoints;
+  const list = () => endpoints.find().sort({ _id: 1 }).lean<WebhookEndpointDoc[]>();
+
+  /** @param present those beside which it is, or would be */
+  function check(url: string, present: readonly WebhookEndpointDoc[]): void {
+    if (present.some((endpoint) => endpoint.url === url))
+      throw badInput('input.url', 'has an endpoint already');
+    if (present.length >= MAX_ENDPOINTS)
+      throw badInput('input', `there are ${MAX_ENDPOINTS} endpoints already; delete one first`);
+  }
+
+  return {
+    list,
+    async create(url, events) {
+      const problem = targets.errorOf(new URL(url));
+      if (problem) throw badInput('input.url', problem);
+      check(url, await list());
+      const endpoint: WebhookEndpointDoc = {
+        _id: `we_${clock.now().toString(36)}${randomText(8).toLowerCase()}`,
+        url,
+        events: events.length > 0 ? [...new Set(events)] : Object.values(OutgoingEventType),
+        secret: `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`,
+        createdAt: new Date(clock.now()),
+        ...HEALTHY,
+      };
+      await endpoints.create(endpoint);
+      try {
+        // Another may have been created meanwhile: of two, at most one stays.
+        check(
+          url,
+          (await list()).filter(({ _id }) => _id !== endpoint._id),
+        );
+      } catch (error) {
+        await endpoints.deleteOne({ _id: endpoint._id });
+        throw error;
+      }
+      return endpoint;
+    },
+    async enable(id) {
+      const enabled = await endpoints
+        .findOneAndUpdate({ _id: id }, { $set: HEALTHY }, { returnDocument: 'after' })
+        .lean<WebhookEndpointDoc>();
+      if (!enabled) throw notFound(`Webhook endpoint ${id}`);
+      return enabled;
+    },
+    async remove(id) {
+      const { deletedCount } = await endpoints.deleteOne({ _id: id });
+      return deletedCount === 1;
+    },
+  };
+}

@@ -1,0 +1,263 @@
+import { mongo } from 'mongoose';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import type { Admission, Decision } from '../../src/services/limits/calls/admission.js';
+import { createAdmission } from '../../src/services/limits/calls/createAdmission.js';
+import type { CallLimits } from '../../src/services/tiers/entitlements.js';
+import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { createFakeClock } from '../support/fakeClock.js';
+
+const NOON = '2026-11-22T12:00:00Z';
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
+const log = pino({ level: 'silent' });
+
+let database: TestDatabase;
+let models: Models;
+let tenants = 0;
+
+beforeAll(async () => {
+  database = await connectTestDatabase();
+  models = createModels(database.connection);
+  await createCollections(models);
+});
+afterAll(() => database.dropAndClose());
+
+const db = () => models.connection.db as mongo.Db;
+/** The next batch is charged, and its answer lost. */
+const loseAnswer = (error: Error) => {
+  const command = db().command.bind(db());
+  return vi.spyOn(db(), 'command').mockImplementationOnce(async (...args: Parameters<typeof command>) => {
+    await command(...args);
+    throw error;
+  });
+};
+const newTenant = () => `ten_${++tenants}`;
+const limits = (day: number, minute = UNLIMITED): CallLimits => ({
+  apiCallsPerDay: day,
+  apiCallsPerMinute: minute,
+  overageCallsPerMonth: 0,
+});
+const instance = (instant = NOON) => {
+  const clock = createFakeClock(instant);
+  return { clock, admission: createAdmission({ models, clock, log }) };
+};
+const costs = (calls: number) => [{ endpoint: 'memory', calls }];
+const dayOf = async (tenantId: string, day = '2026-11-22') =>
+  models.usageDays.findById(`${tenantId}:${day}`).lean();
+const admitted = (decisions: Decision[]) => decisions.filter((decision) => decision.admitted).length;
+
+describe('limits', () => {
+  it.each([1, 2, 7, 100])(
+    'admits exactly %i of thousands of concurrent calls on four instances',
+    async (limit) => {
+      const tenantId = newTenant();
+      const four = Array.from({ length: 4 }, () => instance().admission);
+      const calls = Array.from({ length: 2_000 }, (_, i) =>
+        (four[i % 4] as Admission).admit(tenantId, limits(limit), costs(1)),
+      );
+      const decisions = await Promise.all(calls);
+      expect(admitted(decisions)).toBe(limit);
+      expect((await dayOf(tenantId))?.calls).toBe(limit);
+    },
+  );
+
+  it('spends a limit to the call with mixed costs from four instances, recorded by endpoint and hour', async () => {
+    const tenantId = newTenant();
+    const four = Array.from({ length: 4 }, () => instance().admission);
+    const sizes = Array.from({ length: 1_000 }, (_, i) => (i % 7) + 1);
+    const decisions = await Promise.all(
+      sizes.map((size, i) =>
+        (four[i % 4] as Admission).admit(tenantId, limits(1_000), [{ endpoint: `e${size}`, calls: size }]),
+      ),
+    );
+    const spent = sizes.reduce((sum, size, i) => sum + (decisions[i]?.admitted ? size : 0), 0);
+    // Small ones come to the end, so nothing is left over.
+    expect(spent).toBe(1_000);
+    const doc = await dayOf(tenantId);
+    expect(doc?.calls).toBe(1_000);
+    expect(Object.values(doc?.endpoints ?? {}).reduce((a, b) => a + b)).toBe(1_000);
+    expect(doc?.hours).toEqual({ 12: 1_000 });
+  });
+
+  it('holds the minute and the day together across their edges', async () => {
+    const tenantId = newTenant();
+    const { clock, admission } = instance('2026-11-22T23:58:30Z');
+    const burst = async () =>
+      admitted(
+        await Promise.all(
+          Array.from({ length: 30 }, () => admission.admit(tenantId, limits(25, 10), costs(1))),
+        ),
+      );
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-22T23:59:00Z');
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-22T23:59:59.999Z');
+    expect(await burst()).toBe(0);
+    clock.set('2026-11-23T00:00:00Z');
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-23T00:01:00Z');
+    expect(await burst()).toBe(10);
+    clock.set('2026-11-23T00:02:00Z');
+    expect(await burst()).toBe(5);
+  });
+
+  it('grants in order of arrival, and a small call after a large one that had no room', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const decisions = await Promise.all(
+      [3, 4, 5, 2].map((calls) => admission.admit(tenantId, limits(10), costs(calls))),
+    );
+    expect(decisions.map((decision) => decision.admitted)).toEqual([true, true, false, true]);
+    expect(decisions.map(({ used }) => used.day)).toEqual([3, 7, 7, 9]);
+  });
+
+  it('never charges a minute that has passed for an instance with a slow clock', async () => {
+    const tenantId = newTenant();
+    const fast = instance('2026-11-22T12:05:00Z').admission;
+    const slow = instance('2026-11-22T12:04:59Z').admission;
+    const take = async (admission: Admission) =>
+      (await admission.admit(tenantId, limits(100, 2), costs(1))).admitted;
+    expect([await take(fast), await take(slow), await take(slow), await take(fast)]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  it('tells each call what was used up to itself, on an instance that comes later too', async () => {
+    const tenantId = newTenant();
+    const first = instance().admission;
+    await first.admit(tenantId, limits(100), costs(5));
+    const second = instance().admission;
+    const decisions = await Promise.all(
+      [1, 2].map((calls) => second.admit(tenantId, limits(100), costs(calls))),
+    );
+    expect(decisions.map(({ used }) => used.day)).toEqual([6, 8]);
+  });
+});
+
+describe('cost', () => {
+  it('commits what arrives together for many tenants at once, in bulks of 256', async () => {
+    const { admission } = instance();
+    const bulk = vi.spyOn(db(), 'command');
+    await Promise.all(Array.from({ length: 500 }, () => admission.admit(newTenant(), limits(10), costs(1))));
+    const times = bulk.mock.calls.length;
+    bulk.mockRestore();
+    expect(times).toBe(2);
+  });
+
+  it('refuses a tenant that has used its window up from memory', async () => {
+    const tenantId = newTenant();
+    const { clock, admission } = instance();
+    await admission.admit(tenantId, limits(1), costs(1));
+    await admission.admit(tenantId, limits(1), costs(1));
+    const bulk = vi.spyOn(db(), 'command');
+    const find = vi.spyOn(models.usageDays.collection, 'find');
+    for (let i = 0; i < 50; i++)
+      expect((await admission.admit(tenantId, limits(1), costs(1))).admitted).toBe(false);
+    expect(bulk).not.toHaveBeenCalled();
+    expect(find).not.toHaveBeenCalled();
+    // A second later it looks once, so that what another instance gave back is seen.
+    clock.advance(1_000);
+    await admission.admit(tenantId, limits(1), costs(1));
+    expect(find).toHaveBeenCalledTimes(1);
+    bulk.mockRestore();
+    find.mockRestore();
+  });
+});
+
+describe('give-backs', () => {
+  it('lets exactly what was given back through again', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const { used } = await admission.admit(tenantId, limits(10, 10), costs(10));
+    await admission.giveBack(tenantId, costs(3), used);
+    const decisions = await Promise.all(
+      Array.from({ length: 9 }, () => admission.admit(tenantId, limits(10, 10), costs(1))),
+    );
+    expect(admitted(decisions)).toBe(3);
+    expect(await dayOf(tenantId)).toMatchObject({
+      calls: 10,
+      endpoints: { _memory: 10 },
+      hours: { 12: 10 },
+      minute: { calls: 10 },
+    });
+  });
+
+  it('are applied once each, although the first answer was lost and a hundred more came meanwhile', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const { used } = await admission.admit(tenantId, limits(1_000), costs(1_000));
+    const collection = models.usageDays.collection;
+    const update = collection.updateOne.bind(collection);
+    const spy = vi
+      .spyOn(collection, 'updateOne')
+      .mockImplementationOnce(async (...args: Parameters<typeof update>) => {
+        await update(...args);
+        throw new Error('the answer was lost');
+      });
+    await Promise.all(Array.from({ length: 101 }, () => admission.giveBack(tenantId, costs(1), used)));
+    await vi.waitFor(async () => expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    spy.mockRestore();
+    expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101);
+  });
+
+  it('are applied once, although the first answer was lost', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const { used } = await admission.admit(tenantId, limits(10), costs(10));
+    const collection = models.usageDays.collection;
+    const update = collection.updateOne.bind(collection);
+    const spy = vi
+      .spyOn(collection, 'updateOne')
+      .mockImplementationOnce(async (...args: Parameters<typeof update>) => {
+        await update(...args);
+        throw new Error('the answer was lost');
+      });
+    await admission.giveBack(tenantId, costs(4), used);
+    expect(spy).toHaveBeenCalledTimes(2);
+    spy.mockRestore();
+    expect((await dayOf(tenantId))?.calls).toBe(6);
+  });
+});
+
+describe('faults', () => {
+  it('answers SERVICE_UNAVAILABLE, and admits again, when the database failed once', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const spy = vi.spyOn(db(), 'command').mockRejectedValueOnce(new Error('away'));
+    await expect(admission.admit(tenantId, limits(1), costs(1))).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+    });
+    spy.mockRestore();
+    expect((await admission.admit(tenantId, limits(1), costs(1))).admitted).toBe(true);
+  });
+
+  it('charges at most once when the answer of a batch was lost', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    const spy = loseAnswer(new Error('the answer was lost'));
+    await expect(admission.admit(tenantId, limits(2), costs(1))).rejects.toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+    });
+    spy.mockRestore();
+    const decisions = await Promise.all([1, 2].map(() => admission.admit(tenantId, limits(2), costs(1))));
+    // What was not acknowledged may be stored: a call too few, never one too many.
+    expect(admitted(decisions)).toBe(1);
+    expect((await dayOf(tenantId))?.calls).toBe(2);
+  });
+
+  it('sends a batch once more when the connection broke, and charges it once', async () => {
+    const tenantId = newTenant();
+    const { admission } = instance();
+    await admission.admit(tenantId, limits(10), costs(1));
+    const spy = loseAnswer(new mongo.MongoNetworkError('connection 3 closed'));
+    const decision = await admission.admit(tenantId, limits(10), costs(4));
+    spy.mockRestore();
+    expect(decision).toMatchObject({ admitted: true, used: { day: 5, minute: 5 } });
+    expect((await dayOf(tenantId))?.calls).toBe(5);
+  });
+});
