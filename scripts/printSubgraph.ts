@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { readRules } from '@continuum-billing/limits/core';
-import { readConfig } from '../src/config.js';
+import { readConfig } from '../src/config/config.js';
 import { entities } from '../src/resolvers/entities.js';
 import { resolvers } from '../src/resolvers/resolvers.js';
 import { buildSchema } from '../src/schema/buildSchema.js';

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { runningMongod, startEmbeddedMongod } from '@continuum-billing/embedded-mongod';
 import { pino } from 'pino';
 import { startAgreedClock } from '../src/common/agreedClock.js';
-import { ConfigError, readConfig } from '../src/config.js';
+import { ConfigError, readConfig } from '../src/config/config.js';
 import { connectDatabase } from '../src/database.js';
 import { createCollections, createModels } from '../src/models/models.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';

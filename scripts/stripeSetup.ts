@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import Stripe from 'stripe';
-import { ConfigError, readStripeSetupConfig } from '../src/config.js';
+import { ConfigError, readStripeSetupConfig } from '../src/config/config.js';
 import { setUpAccount } from '../src/services/billing/accountSetup.js';
 import { describeFailure } from '../src/services/billing/stripe/failureText.js';
 import { createStripeClient } from '../src/services/billing/stripe/stripeClient.js';

@@ -18,7 +18,7 @@ import type { Logger } from 'pino';
 import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
 import type { Clock } from './common/clock.js';
 import { believedAddress, clientNetwork } from './common/network.js';
-import type { Config } from './config.js';
+import type { Config } from './config/config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { enforcementPlugin } from './directives/enforcementPlugin.js';

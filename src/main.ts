@@ -1,7 +1,7 @@
 import { startEmbeddedMongod } from '@continuum-billing/embedded-mongod';
 import { pino } from 'pino';
 import { type App, startApp } from './app.js';
-import { ConfigError, readConfig } from './config.js';
+import { ConfigError, readConfig } from './config/config.js';
 import { giveBackStartUpMemory } from './startUpMemory.js';
 import { welcome } from './welcome.js';
 

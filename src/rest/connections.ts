@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { clientNetwork } from '../common/network.js';
-import type { ConnectionConfig } from '../config.js';
+import type { ConnectionConfig } from '../config/config.js';
 
 /** A request from its headers until its answer has left or its connection is gone. */
 export interface TrackedRequest {

@@ -2,7 +2,7 @@ import { type Concurrency, featureNotAvailable } from '@continuum-billing/limits
 import { createMockStripe, type MockStripe } from '@continuum-billing/mock-stripe';
 import type { Logger } from 'pino';
 import type { Clock } from '../common/clock.js';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import type { Models } from '../models/models.js';
 import { createApiKeys } from './accounts/apiKeys.js';
 import type { GuessLimit } from './accounts/guessLimit.js';

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type Stripe from 'stripe';
 import { expect } from 'vitest';
-import { readStripeSetupConfig } from '../../src/config.js';
+import { readStripeSetupConfig } from '../../src/config/config.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { setUpAccount } from '../../src/services/billing/accountSetup.js';
 import { createStripeClient } from '../../src/services/billing/stripe/stripeClient.js';

@@ -1,7 +1,7 @@
 import { EventEmitter, on } from 'node:events';
 import { type Logger, pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ConnectionConfig } from '../../src/config.js';
+import type { ConnectionConfig } from '../../src/config/config.js';
 import { connectRaw, type RawClient, rawPost } from '../support/rawClient.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 

@@ -1,7 +1,7 @@
 import { getIntrospectionQuery } from 'graphql';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config.js';
+import { readConfig } from '../../src/config/config.js';
 import { welcome } from '../../src/welcome.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 

@@ -2,7 +2,7 @@ import { type Logger, pino } from 'pino';
 import { expect } from 'vitest';
 import { type App, startApp } from '../../src/app.js';
 import type { Clock } from '../../src/common/clock.js';
-import { type Config, readConfig } from '../../src/config.js';
+import { type Config, readConfig } from '../../src/config/config.js';
 import { connectTestDatabase } from './database.js';
 
 export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';

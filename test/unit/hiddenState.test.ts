@@ -9,9 +9,9 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
 const source = (file: string) => readFileSync(join(SRC, file), 'utf8');
 
 describe('hidden state', () => {
-  it('the environment is read in config.ts alone', () => {
+  it('the environment is read in config/ alone', () => {
     const readers = files.filter((file) => /process\.env\b|\benv\s*\}\s*=\s*process/.test(source(file)));
-    expect(readers).toEqual(['config.ts']);
+    expect(readers).toEqual(['config/config.ts']);
   });
 
   it('the time is taken from the clock: nobody asks the system for it', () => {

@@ -15,7 +15,7 @@ import {
   parse,
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config.js';
+import { readConfig } from '../../src/config/config.js';
 import { entities } from '../../src/resolvers/entities.js';
 import { resolvers } from '../../src/resolvers/resolvers.js';
 import { buildSchema } from '../../src/schema/buildSchema.js';

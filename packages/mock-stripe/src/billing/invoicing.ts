@@ -9,6 +9,7 @@ import {
   invoices,
   type LineTerms,
   type StoredInvoice,
+  type UsageSpan,
 } from '../objects/invoice.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
 import { isMetered } from '../objects/price.js';
@@ -18,7 +19,7 @@ import type { Tx } from '../storage/store.js';
 import { type InvoiceBody, idOf, type SubscriptionBody } from '../wire.js';
 import { discountsOn, useUp } from './discounts.js';
 import { productName, rate } from './lineText.js';
-import { type UsageSpan, usageLines } from './usage.js';
+import { usageLines } from './usage.js';
 
 /** As long as Stripe leaves a renewal's invoice a draft. */
 const OPEN_TO_USAGE_S = 3_600;

@@ -1,9 +1,9 @@
-import type { InvoiceTerms } from '../objects/invoice.js';
+import type { InvoiceTerms, UsageSpan } from '../objects/invoice.js';
 import { periodFrom, type StoredSubscription, setPeriod } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { noteOutcome } from './dunning.js';
 import { type Charged, charge, draft, periodLines } from './invoicing.js';
-import { type UsageSpan, usageLines } from './usage.js';
+import { usageLines } from './usage.js';
 
 /**
  * Moves a subscription into the period that begins at a moment, and bills it together with what waited for an invoice.

@@ -5,7 +5,7 @@ import { centsFor, isMetered } from '../objects/price.js';
 import { periodOf, type StoredSubscription } from '../objects/subscription.js';
 import type { ObjectDocument } from '../storage/documents.js';
 import type { Tx } from '../storage/store.js';
-import { idOf, type MeterBody, type PriceBody, type SubscriptionItemBody } from '../wire.js';
+import { idOf, type MeterBody, type SubscriptionItemBody } from '../wire.js';
 import { productName, rate } from './lineText.js';
 
 /** @returns what a meter counted for a customer; events that were taken back are not in it */

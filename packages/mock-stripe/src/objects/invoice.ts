@@ -1,6 +1,6 @@
 import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
-import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf } from '../wire.js';
+import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf, type PriceBody } from '../wire.js';
 
 /** For how long an item has its usage billed in one line. */
 export interface UsageSpan {

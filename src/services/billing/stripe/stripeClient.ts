@@ -1,5 +1,5 @@
 import Stripe from 'stripe';
-import type { StripeConfig } from '../../../config.js';
+import type { StripeConfig } from '../../../config/config.js';
 import { notSent, withEndpoint } from './requestNotes.js';
 import { endpointOf } from './requestRate.js';
 import type { RequestTurns } from './requestTurns.js';

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { faultsText } from '@continuum-billing/limits/core';
 import { z } from 'zod';
-import defaultCatalogue from '../catalogue.json' with { type: 'json' };
-import { isNetwork } from './common/addressRanges.js';
-import { isLoopbackHost, parseTrustedProxies, type TrustedProxies } from './common/network.js';
-import { type Catalogue, parseCatalogue, type TierDefinition } from './services/tiers/catalogue.js';
+import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
+import { isNetwork } from '../common/addressRanges.js';
+import { isLoopbackHost, parseTrustedProxies, type TrustedProxies } from '../common/network.js';
+import { type Catalogue, parseCatalogue, type TierDefinition } from '../services/tiers/catalogue.js';
 
 export interface StripeConfig {
   mode: 'mock' | 'live';
