@@ -26,7 +26,7 @@ const API_KEY = 'sk_test_of_the_bench';
 /** Made at a time. */
 const AT_ONCE = 16;
 
-export const tenantIdOf = (n: number) => `ten_stripe_${n}`;
+export const nthTenantId = (n: number) => `ten_stripe_${n}`;
 
 /** @param models whose database the mock keeps its objects in */
 export async function openStripeAccount(
@@ -86,7 +86,7 @@ async function makeMany(stripe: Stripe, first: number, size: number): Promise<St
   const made: Stripe.Subscription[] = [];
   let next = 0;
   async function maker(): Promise<void> {
-    while (next < size) made.push(await makeSubscription(stripe, tenantIdOf(first + next++)));
+    while (next < size) made.push(await makeSubscription(stripe, nthTenantId(first + next++)));
   }
   await Promise.all(Array.from({ length: AT_ONCE }, maker));
   return made;

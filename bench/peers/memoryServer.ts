@@ -13,7 +13,7 @@ import type { Connection } from 'mongoose';
 import { pino } from 'pino';
 import { connectDatabase } from '../../src/database.js';
 import { createModels } from '../../src/models/models.js';
-import { memoryView } from '../../src/resolvers/mappers.js';
+import { toMemory } from '../../src/resolvers/mappers.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema/scalars.js';
 import { createStorage } from '../../src/services/limits/storage/storage.js';
 import { LARGE_FIELDS } from '../../src/services/memories/boundedReads.js';
@@ -85,7 +85,7 @@ export async function serveMemories(
   const memory = async (_: unknown, args: { id: string }, context: PeerContext, info: GraphQLResolveInfo) => {
     await guard?.(args, context, info);
     const found = await memories.find(context.tenantId, args.id, UNBOUNDED);
-    return found && memoryView(found);
+    return found && toMemory(found);
   };
   const plain = mapSchema(buildSchema(`${limitDirectivesSdl}${TYPES}`), {
     [MapperKind.SCALAR_TYPE]: (type) => SCALARS[type.name] ?? type,

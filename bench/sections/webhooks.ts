@@ -11,7 +11,7 @@ import { bareInserts, bareInsertsAtPace } from '../peers/bareInserts.js';
 import { durableTarget, type Findings, type Row, type Target } from '../report.js';
 import { type Contestant, compete, type Measured, type Standing } from '../rounds.js';
 import { type BenchServer, processorMs, startOurServer } from '../server.js';
-import { eventOf, openStripeAccount, type StripeAccount, tenantIdOf } from '../stripeAccount.js';
+import { eventOf, nthTenantId, openStripeAccount, type StripeAccount } from '../stripeAccount.js';
 import { CONNECTIONS } from '../underLoad.js';
 
 const SUBSCRIPTIONS = { whole: 1_000, quick: 100 };
@@ -165,8 +165,8 @@ async function storeTenants(models: Models, { subscriptions }: StripeAccount): P
   const createdAt = new Date();
   await models.tenants.insertMany(
     subscriptions.map((_, n) => ({
-      _id: tenantIdOf(n),
-      name: tenantIdOf(n),
+      _id: nthTenantId(n),
+      name: nthTenantId(n),
       email: null,
       contract: { tier: null, limits: {} },
       createdAt,

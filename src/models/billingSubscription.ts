@@ -1,5 +1,5 @@
 import { Schema } from 'mongoose';
-import { type Announceable, announceWrites } from './outbox.js';
+import { markWritesPending, type OutboxSource } from './outbox.js';
 import type { TierLimits } from './tierLimits.js';
 
 /** Stripe's words, lower case, as Stripe sends them. */
@@ -29,7 +29,7 @@ export interface OverageItem {
 }
 
 /** The state of a tenant's subscription as Stripe last told it. */
-export interface BillingSubscriptionDoc extends Announceable {
+export interface BillingSubscriptionDoc extends OutboxSource {
   /** The tenant's id: one subscription a tenant; an ended one is replaced by the next. */
   _id: string;
   stripeSubscriptionId: string;
@@ -110,4 +110,4 @@ billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
 billingSubscriptionSchema.index({ endedAt: 1 });
 // Few: tenants in their grace period, which ends without a write.
 billingSubscriptionSchema.index({ status: 1, _id: 1 }, { partialFilterExpression: { status: 'past_due' } });
-announceWrites(billingSubscriptionSchema);
+markWritesPending(billingSubscriptionSchema);

@@ -9,8 +9,8 @@ import { type IdempotencyKeyDoc, idempotencyKeySchema } from './idempotencyKey.j
 import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
 import {
-  type AnnouncedStateDoc,
-  announcedStateSchema,
+  type PublishedStateDoc,
+  publishedStateSchema,
   type WebhookDeliveryDoc,
   type WebhookEndpointDoc,
   webhookDeliverySchema,
@@ -51,7 +51,7 @@ export interface Models {
   reconcileRuns: Model<ReconcileRunDoc>;
   webhookEndpoints: Model<WebhookEndpointDoc>;
   webhookDeliveries: Model<WebhookDeliveryDoc>;
-  announcedStates: Model<AnnouncedStateDoc>;
+  publishedStates: Model<PublishedStateDoc>;
   endedReceipts: Model<EndedReceiptDoc>;
   idempotencyKeys: Model<IdempotencyKeyDoc>;
 }
@@ -82,7 +82,7 @@ export function createModels(connection: Connection): Models {
     reconcileRuns: model('ReconcileRun', reconcileRunSchema),
     webhookEndpoints: model('WebhookEndpoint', webhookEndpointSchema),
     webhookDeliveries: model('WebhookDelivery', webhookDeliverySchema),
-    announcedStates: model('AnnouncedState', announcedStateSchema),
+    publishedStates: model('AnnouncedState', publishedStateSchema),
     endedReceipts: model('EndedReceipt', endedReceiptSchema),
     idempotencyKeys: model('IdempotencyKey', idempotencyKeySchema),
   };

@@ -1,7 +1,7 @@
 import { Schema } from 'mongoose';
 
 /** On documents whose changes the operator's systems are told of. */
-export interface Announceable {
+export interface OutboxSource {
   /** Something was written and not announced yet. */
   unannounced?: true;
   /** While its events could not be made: the other documents go on. */
@@ -9,7 +9,7 @@ export interface Announceable {
 }
 
 /** Marks each write as unannounced, so that no writer can forget it. Only marked documents are in the index. */
-export function announceWrites<T extends Announceable>(schema: Schema<T>): void {
+export function markWritesPending<T extends OutboxSource>(schema: Schema<T>): void {
   schema.add({ unannounced: Boolean, announceRetry: Schema.Types.Mixed } as never);
   schema.index({ unannounced: 1 } as never, { sparse: true });
   schema.pre(['updateOne', 'findOneAndUpdate'], function mark() {

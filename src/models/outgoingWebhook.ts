@@ -123,7 +123,7 @@ webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
 webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
 
 /** What was announced of a tenant last: what differs from it is to be announced. */
-export interface AnnouncedStateDoc {
+export interface PublishedStateDoc {
   /** The tenant. */
   _id: string;
   tier: string;
@@ -131,7 +131,7 @@ export interface AnnouncedStateDoc {
   subscription?: string;
 }
 
-export const announcedStateSchema = new Schema<AnnouncedStateDoc>(
+export const publishedStateSchema = new Schema<PublishedStateDoc>(
   { _id: String, tier: String, subscription: String },
   { collection: 'announced_states', versionKey: false },
 );

@@ -1,9 +1,9 @@
 import { Schema } from 'mongoose';
-import { type Announceable, announceWrites } from './outbox.js';
+import { markWritesPending, type OutboxSource } from './outbox.js';
 import type { TierLimits } from './tierLimits.js';
 
 /** A customer of the operator: owns keys, memories, usage and at most one subscription. */
-export interface TenantDoc extends Announceable {
+export interface TenantDoc extends OutboxSource {
   _id: string;
   name: string;
   email: string | null;
@@ -28,4 +28,4 @@ export const tenantSchema = new Schema<TenantDoc>(
   },
   { collection: 'tenants', minimize: false, versionKey: false },
 );
-announceWrites(tenantSchema);
+markWritesPending(tenantSchema);

@@ -1,5 +1,5 @@
 import { Schema } from 'mongoose';
-import type { Announceable } from './outbox.js';
+import type { OutboxSource } from './outbox.js';
 
 export enum AlertKind {
   API_CALLS_PER_DAY = 'API_CALLS_PER_DAY',
@@ -10,7 +10,7 @@ export enum AlertKind {
 }
 
 /** A limit of a tenant is used up to a level. Stored once for each window and level. */
-export interface UsageAlertDoc extends Announceable {
+export interface UsageAlertDoc extends OutboxSource {
   /** `<tenantId>:<window>:<kind>:<level>`: the newest of a tenant are at the end of its range. */
   _id: string;
   kind: AlertKind;

@@ -1,5 +1,5 @@
 import { Schema } from 'mongoose';
-import type { Announceable } from './outbox.js';
+import type { OutboxSource } from './outbox.js';
 
 export enum WebhookEventStatus {
   PENDING = 'PENDING',
@@ -9,7 +9,7 @@ export enum WebhookEventStatus {
 }
 
 /** The inbox: each event that Stripe delivered, once, under its own id. */
-export interface WebhookEventDoc extends Announceable {
+export interface WebhookEventDoc extends OutboxSource {
   _id: string;
   type: string;
   /** JSON as it came: names and depth mean nothing to the database. */

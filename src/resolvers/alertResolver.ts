@@ -4,7 +4,7 @@ import { Checked, RequiresScope } from '../directives/access.js';
 import { UsageAlertConnection, UsageAlertType } from '../schema/alert.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { alertKeyOf, type UsageAlertDoc } from '../services/usage/alerts/alerts.js';
-import { type Context, tenantOf } from './context.js';
+import { type Context, requestedTenantId } from './context.js';
 
 @Resolver(() => UsageAlertType)
 export class AlertResolver {
@@ -19,12 +19,12 @@ export class AlertResolver {
     id: string | null,
     @Ctx() context: Context,
   ) {
-    const tenantId = await tenantOf(context, id);
+    const tenantId = await requestedTenantId(context, id);
     const { alerts, alertReview } = context.services;
     await alertReview.review(tenantId);
     const page = await alerts.page(tenantId, { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) });
-    return connect(page.alerts, page.hasNextPage, after, alertKeyOf, alertView);
+    return connect(page.alerts, page.hasNextPage, after, alertKeyOf, toAlert);
   }
 }
 
-const alertView = (doc: UsageAlertDoc): UsageAlertType => ({ ...doc, id: alertKeyOf(doc) });
+const toAlert = (doc: UsageAlertDoc): UsageAlertType => ({ ...doc, id: alertKeyOf(doc) });

@@ -4,9 +4,9 @@ import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, R
 import { Checked, RequiresScope } from '../directives/access.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
 import { type NewKey, needFuture } from '../services/accounts/apiKeys.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
-import { apiKeyView } from './mappers.js';
+import { toApiKey } from './mappers.js';
 
 const DAY_S = 86_400;
 
@@ -26,9 +26,9 @@ class RotateApiKeyArgs {
 
 /** Whose keys: the tenant's, or the operator's own, which belong to no tenant. */
 const ownerOf = (context: Context): string | null =>
-  context.principal?.kind === 'operator' ? null : tenantIdOf(context);
+  context.principal?.kind === 'operator' ? null : ownTenantId(context);
 
-const newKeyView = ({ apiKey, secret }: NewKey): NewApiKey => ({ apiKey: apiKeyView(apiKey), secret });
+const toNewApiKey = ({ apiKey, secret }: NewKey): NewApiKey => ({ apiKey: toApiKey(apiKey), secret });
 
 @Resolver(() => ApiKeyType)
 export class ApiKeyResolver {
@@ -37,7 +37,7 @@ export class ApiKeyResolver {
   })
   @RequiresScope(ApiKeyScope.KEYS)
   async apiKeys(@Ctx() context: Context): Promise<ApiKeyType[]> {
-    return (await context.services.apiKeys.list(ownerOf(context))).map(apiKeyView);
+    return (await context.services.apiKeys.list(ownerOf(context))).map(toApiKey);
   }
 
   // Making a key costs 100,000 rounds of a hash: bounded, but never a call.
@@ -49,10 +49,10 @@ export class ApiKeyResolver {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
     if (principal.kind === 'operator' && input.tenantId) await services.tenants.get(input.tenantId);
-    const owner = principal.kind === 'operator' ? (input.tenantId ?? null) : tenantIdOf(context);
+    const owner = principal.kind === 'operator' ? (input.tenantId ?? null) : ownTenantId(context);
     if (input.tenantId && input.tenantId !== owner)
       throw forbidden('Only the operator makes keys for other tenants');
-    return newKeyView(await services.apiKeys.create(owner, input, principal));
+    return toNewApiKey(await services.apiKeys.create(owner, input, principal));
   }
 
   @Mutation(() => NewApiKey, { description: 'A new key like the old one, which still works for a while.' })
@@ -64,7 +64,7 @@ export class ApiKeyResolver {
   ): Promise<NewApiKey> {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
-    return newKeyView(await services.apiKeys.rotate(ownerOf(context), id, overlapSeconds, principal));
+    return toNewApiKey(await services.apiKeys.rotate(ownerOf(context), id, overlapSeconds, principal));
   }
 
   @Mutation(() => ApiKeyType, { description: 'At once.' })
@@ -72,6 +72,6 @@ export class ApiKeyResolver {
   async revokeApiKey(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<ApiKeyType> {
     const { principal, services } = context;
     if (!principal) throw unauthenticated('An API key is needed');
-    return apiKeyView(await services.apiKeys.revoke(ownerOf(context), id, principal));
+    return toApiKey(await services.apiKeys.revoke(ownerOf(context), id, principal));
   }
 }

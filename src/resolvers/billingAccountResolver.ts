@@ -8,9 +8,9 @@ import {
   PortalSession,
 } from '../schema/billingAccount.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
-import { type Context, tenantOf } from './context.js';
-import { invoiceView, paymentMethodView } from './mappers.js';
+import { ownTenantId } from '../services/accounts/caller.js';
+import { type Context, requestedTenantId } from './context.js';
+import { toInvoice, toPaymentMethod } from './mappers.js';
 
 const TENANT = { nullable: true, description: "Needed with the operator's key." };
 
@@ -26,7 +26,7 @@ export class BillingAccountResolver {
     @Ctx() context: Context,
   ): Promise<PortalSession> {
     const { billingAccount, localPortalUrl } = context.services;
-    const session = await billingAccount.portal(tenantIdOf(context), returnUrl);
+    const session = await billingAccount.portal(ownTenantId(context), returnUrl);
     return { ...session, localUrl: localPortalUrl(session.id) };
   }
 
@@ -39,10 +39,10 @@ export class BillingAccountResolver {
     @Arg('tenantId', () => ID, TENANT) id: string | null,
     @Ctx() context: Context,
   ) {
-    const tenantId = await tenantOf(context, id);
+    const tenantId = await requestedTenantId(context, id);
     const wanted = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
     const page = await context.services.billingAccount.invoices(tenantId, wanted);
-    return connect(page.invoices, page.hasNextPage, after, (invoice) => invoice.id, invoiceView);
+    return connect(page.invoices, page.hasNextPage, after, (invoice) => invoice.id, toInvoice);
   }
 
   @Query(() => [PaymentMethodType], {
@@ -54,7 +54,7 @@ export class BillingAccountResolver {
     @Arg('tenantId', () => ID, TENANT) id: string | null,
     @Ctx() context: Context,
   ): Promise<PaymentMethodType[]> {
-    const tenantId = await tenantOf(context, id);
-    return (await context.services.billingAccount.paymentMethods(tenantId)).map(paymentMethodView);
+    const tenantId = await requestedTenantId(context, id);
+    return (await context.services.billingAccount.paymentMethods(tenantId)).map(toPaymentMethod);
   }
 }

@@ -3,7 +3,7 @@ import { badInput, forbidden } from '@continuum-billing/limits/core';
 import { type GraphQLResolveInfo, Kind } from 'graphql';
 import type { BadItem, BadItems } from '../directives/badItems.js';
 import type { Claims } from '../directives/keyedFields.js';
-import { apiKeyOf, tenantIdOf } from '../services/accounts/caller.js';
+import { apiKeyOf, ownTenantId } from '../services/accounts/caller.js';
 import type { Principal } from '../services/accounts/principal.js';
 import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
@@ -89,12 +89,15 @@ export function holdIdOf({ grant }: Context, { path }: GraphQLResolveInfo): stri
  * The tenant that a field is about: the key's own, or the one that the operator names.
  * @throws FORBIDDEN for another tenant's id; BAD_USER_INPUT when the operator names none; NOT_FOUND
  */
-export async function tenantOf(context: Context, tenantId: string | null | undefined): Promise<string> {
+export async function requestedTenantId(
+  context: Context,
+  tenantId: string | null | undefined,
+): Promise<string> {
   if (context.principal?.kind === 'operator') {
     if (!tenantId) throw badInput('tenantId', "is needed with the operator's key");
     return (await context.services.tenants.get(tenantId))._id;
   }
-  const own = tenantIdOf(context);
+  const own = ownTenantId(context);
   if (tenantId && tenantId !== own) throw forbidden('A key may name its own tenant only');
   return own;
 }

@@ -73,7 +73,7 @@ function operationOf({ apiKey, address, scope, stores, ...cost }: OperationInput
   };
 }
 
-function decisionView(decision: RemoteDecision): OperationDecision {
+function toDecision(decision: RemoteDecision): OperationDecision {
   const headers = Object.fromEntries(decision.headers);
   if (!decision.allowed) {
     const { code, message, details, headers: ownHeaders } = decision.error;
@@ -122,7 +122,7 @@ export class DecisionResolver {
         needResources(`operations.${i}.stores.${j}.amounts`, amounts, known);
     }
     return (await services.remoteDecisions.decide(operations.map(operationOf), serviceOf(context))).map(
-      decisionView,
+      toDecision,
     );
   }
 

@@ -1,10 +1,10 @@
 import { forbidden, notFound, unauthenticated } from '@continuum-billing/limits/core';
 import type { Entity } from '../schema/subgraph.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import { LARGE_FIELDS } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';
-import { memoryView, subscriptionView, tenantTierView, tenantView, tierView } from './mappers.js';
+import { toEntitledTier, toMemory, toSubscription, toTenant, toTier } from './mappers.js';
 
 /** What other subgraphs refer to. A list of them costs as many reads as one: all reads go through loaders. */
 export const entities: readonly Entity<Context>[] = [
@@ -12,7 +12,7 @@ export const entities: readonly Entity<Context>[] = [
     type: 'Tenant',
     key: 'id',
     like: 'Query.tenant',
-    resolve: async (id, context) => tenantView(await visibleTenant(id, context)),
+    resolve: async (id, context) => toTenant(await visibleTenant(id, context)),
   },
   {
     type: 'Subscription',
@@ -25,10 +25,10 @@ export const entities: readonly Entity<Context>[] = [
         loaders.subscription.load(tenantId),
         loaders.entitlement(tenantId),
       ]);
-      return subscriptionView(
+      return toSubscription(
         tenantId,
         doc,
-        tenantTierView(services.tiers, entitlement),
+        toEntitledTier(services.tiers, entitlement),
         services.entitlements.graceEndsAt(doc),
       );
     },
@@ -39,7 +39,7 @@ export const entities: readonly Entity<Context>[] = [
     like: 'Query.tier',
     async resolve(name, { services: { tiers } }) {
       if (!tiers.has(name)) throw notFound(`Tier ${name}`);
-      return tierView(tiers, tiers.get(name));
+      return toTier(tiers, tiers.get(name));
     },
   },
   {
@@ -47,12 +47,12 @@ export const entities: readonly Entity<Context>[] = [
     key: 'id',
     like: 'Query.memory',
     async resolve(id, context) {
-      const memory = await context.services.memories.find(tenantIdOf(context), id, {
+      const memory = await context.services.memories.find(ownTenantId(context), id, {
         fields: LARGE_FIELDS,
         budget: context.budget,
       });
       if (!memory) throw notFound(`Memory ${id}`);
-      return memoryView(memory);
+      return toMemory(memory);
     },
   },
 ];

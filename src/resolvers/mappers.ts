@@ -20,42 +20,42 @@ import type { Tiers } from '../services/tiers/tiers.js';
 
 /** What is stored, in the shape that the schema shows. */
 
-export const tierView = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
+export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
   name: tier.name,
   version: tier.version,
   monthlyPriceCents: tier.monthlyPriceCents,
   currency: tiers.catalogue.currency,
   features: tier.features,
   trialDays: tier.trialDays,
-  limits: limitsView(limits),
+  limits: toTierLimits(limits),
 });
 
-const limitsView = ({ stored, ...limits }: TierLimits): TierLimitsType => ({
+const toTierLimits = ({ stored, ...limits }: TierLimits): TierLimitsType => ({
   ...limits,
   stored: Object.entries(stored).map(([resource, limit]) => ({ resource, limit })),
 });
 
-export function storageView(stored: StorageAmounts, limits: TierLimits): StorageUsage {
+export function toStorageUsage(stored: StorageAmounts, limits: TierLimits): StorageUsage {
   const { memories = 0, embeddings = 0, bytes = 0 } = stored;
   return {
     memories,
     embeddings,
     bytes,
-    resources: limitsView(limits).stored.map(({ resource, limit }) => ({
+    resources: toTierLimits(limits).stored.map(({ resource, limit }) => ({
       resource,
       limit,
       stored: stored[resource] ?? 0,
     })),
-    limits: limitsView(limits),
+    limits: toTierLimits(limits),
   };
 }
 
-export const tenantTierView = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
-  tierView(tiers, tiers.get(tier, tierVersion), limits);
+export const toEntitledTier = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
+  toTier(tiers, tiers.get(tier, tierVersion), limits);
 
-export const tenantView = ({ _id, name, email }: TenantDoc): TenantType => ({ id: _id, name, email });
+export const toTenant = ({ _id, name, email }: TenantDoc): TenantType => ({ id: _id, name, email });
 
-export function subscriptionView(
+export function toSubscription(
   tenantId: string,
   doc: BillingSubscriptionDoc | null,
   tier: TierType,
@@ -80,7 +80,7 @@ export function subscriptionView(
 }
 
 /** Of Stripe's invoice. */
-export const invoiceView = (invoice: Stripe.Invoice): InvoiceType => ({
+export const toInvoice = (invoice: Stripe.Invoice): InvoiceType => ({
   id: invoice.id,
   number: invoice.number,
   status: invoice.status ?? 'draft',
@@ -94,7 +94,7 @@ export const invoiceView = (invoice: Stripe.Invoice): InvoiceType => ({
   pdfUrl: invoice.invoice_pdf ?? null,
 });
 
-export const paymentMethodView = ({ method, isDefault }: PaymentMethod): PaymentMethodType => ({
+export const toPaymentMethod = ({ method, isDefault }: PaymentMethod): PaymentMethodType => ({
   id: method.id,
   type: method.type,
   brand: method.card?.brand ?? null,
@@ -104,7 +104,7 @@ export const paymentMethodView = ({ method, isDefault }: PaymentMethod): Payment
   isDefault,
 });
 
-export const apiKeyView = (doc: ApiKeyDoc): ApiKeyType => ({
+export const toApiKey = (doc: ApiKeyDoc): ApiKeyType => ({
   id: doc._id,
   name: doc.name,
   scopes: doc.scopes,
@@ -116,7 +116,7 @@ export const apiKeyView = (doc: ApiKeyDoc): ApiKeyType => ({
 });
 
 /** What is large is made of it when it is answered. */
-export const memoryView = (doc: ReadMemory): MemoryType => ({
+export const toMemory = (doc: ReadMemory): MemoryType => ({
   id: memoryIdOf(doc),
   content: doc.content ?? null,
   get embedding() {

@@ -13,11 +13,11 @@ import {
   StoreMemoryInput,
 } from '../schema/memory.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
 import { type Context, holdIdOf } from './context.js';
-import { memoryView } from './mappers.js';
+import { toMemory } from './mappers.js';
 import { selectedBelow } from './selection.js';
 
 function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
@@ -28,7 +28,7 @@ function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading
 /** Stores, or answers a request that was sent before as it was answered then. */
 async function stored(input: StoreMemoryInput[], context: Context, info: GraphQLResolveInfo) {
   const { memories, idempotencyKeys } = context.services;
-  const tenantId = tenantIdOf(context);
+  const tenantId = ownTenantId(context);
   const claim = context.claims?.get(String(info.path.key)) ?? null;
   if (claim && claim.kind !== 'OPEN')
     return memories.restore(tenantId, input, await answerOf(idempotencyKeys, claim));
@@ -65,8 +65,8 @@ export class MemoryResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType | null> {
     const reading = readingOf(context, info);
-    const memory = await context.services.memories.find(tenantIdOf(context), id, reading);
-    return memory && memoryView(memory);
+    const memory = await context.services.memories.find(ownTenantId(context), id, reading);
+    return memory && toMemory(memory);
   }
 
   @Query(() => MemoryConnection, { description: 'Oldest first.' })
@@ -79,8 +79,8 @@ export class MemoryResolver {
     @Info() info: GraphQLResolveInfo,
   ) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
-    const page = await context.services.memories.page(tenantIdOf(context), query, readingOf(context, info));
-    return connect(page.memories, page.hasNextPage, after, memoryIdOf, memoryView);
+    const page = await context.services.memories.page(ownTenantId(context), query, readingOf(context, info));
+    return connect(page.memories, page.hasNextPage, after, memoryIdOf, toMemory);
   }
 
   @Query(() => [MemoryMatchType], { description: 'Best first.' })
@@ -95,8 +95,8 @@ export class MemoryResolver {
   ): Promise<MemoryMatchType[]> {
     const wanted = { query, embedding, first: first ?? DEFAULT_MATCHES };
     const reading = readingOf(context, info);
-    const matches = await context.services.memories.search(tenantIdOf(context), wanted, reading);
-    return matches.map(({ memory, score }) => ({ memory: memoryView(memory), score }));
+    const matches = await context.services.memories.search(ownTenantId(context), wanted, reading);
+    return matches.map(({ memory, score }) => ({ memory: toMemory(memory), score }));
   }
 
   @Mutation(() => MemoryType)
@@ -109,7 +109,7 @@ export class MemoryResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType> {
     const [memory] = await stored([input], context, info);
-    return memoryView(memory as NonNullable<typeof memory>);
+    return toMemory(memory as NonNullable<typeof memory>);
   }
 
   @Mutation(() => [MemoryType], { description: 'All or none; costs a call for each.' })
@@ -124,13 +124,13 @@ export class MemoryResolver {
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<MemoryType[]> {
-    return (await stored(input, context, info)).map(memoryView);
+    return (await stored(input, context, info)).map(toMemory);
   }
 
   @Mutation(() => Boolean, { description: 'Frees its storage. false: there was none.' })
   @RequiresScope(ApiKeyScope.WRITE)
   deleteMemory(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<boolean> {
-    return context.services.memories.remove(tenantIdOf(context), id);
+    return context.services.memories.remove(ownTenantId(context), id);
   }
 
   @Mutation(() => MemoryType, { description: 'Lets the federation read it. Sharing twice counts once.' })
@@ -138,6 +138,6 @@ export class MemoryResolver {
   @Directive('@rateLimited(cost: 1)')
   @Directive('@requiresFeature(feature: FEDERATION)')
   async shareMemory(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<MemoryType> {
-    return memoryView(await context.services.memories.share(tenantIdOf(context), id));
+    return toMemory(await context.services.memories.share(ownTenantId(context), id));
   }
 }

@@ -3,8 +3,8 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Ctx, ID, Info, Mutation, Resolver } from 'type-graphql';
 import { OneByOne, RequiresScope } from '../directives/access.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
-import { allItems, type Context, tenantOf } from './context.js';
+import { ownTenantId } from '../services/accounts/caller.js';
+import { allItems, type Context, requestedTenantId } from './context.js';
 
 @Resolver()
 export class MeteringResolver {
@@ -14,7 +14,7 @@ export class MeteringResolver {
   })
   @RequiresScope(ApiKeyScope.USAGE)
   consume(@Arg('input') input: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
-    return context.services.consumption.consume(tenantIdOf(context), input);
+    return context.services.consumption.consume(ownTenantId(context), input);
   }
 
   @Mutation(() => [UsageEventResult], {
@@ -31,6 +31,6 @@ export class MeteringResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<UsageEventResult[]> {
     const given = allItems(context, info, 'events', events);
-    return context.services.usageEvents.record(await tenantOf(context, tenantId), given);
+    return context.services.usageEvents.record(await requestedTenantId(context, tenantId), given);
   }
 }

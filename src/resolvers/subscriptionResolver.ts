@@ -10,9 +10,9 @@ import {
 } from '../schema/subscription.js';
 import { TierName } from '../schema/tier.js';
 import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
-import { subscriptionView, tenantTierView } from './mappers.js';
+import { toEntitledTier, toSubscription } from './mappers.js';
 import { overridesOf } from './overrides.js';
 
 @Resolver(() => SubscriptionType)
@@ -31,7 +31,7 @@ export class SubscriptionResolver {
     @Ctx() context: Context,
   ): Promise<CheckoutSession> {
     const { subscriptions, localCheckoutUrl } = context.services;
-    const checkout = await subscriptions.checkout(tenantIdOf(context), input);
+    const checkout = await subscriptions.checkout(ownTenantId(context), input);
     return { ...checkout, localUrl: localCheckoutUrl(checkout.id) };
   }
 
@@ -43,7 +43,7 @@ export class SubscriptionResolver {
     input: CancelSubscriptionInput | null,
     @Ctx() context: Context,
   ): Promise<SubscriptionType> {
-    await context.services.subscriptions.cancel(tenantIdOf(context), input?.atPeriodEnd ?? true);
+    await context.services.subscriptions.cancel(ownTenantId(context), input?.atPeriodEnd ?? true);
     return present(context);
   }
 
@@ -55,7 +55,7 @@ export class SubscriptionResolver {
     @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
     @Ctx() context: Context,
   ): Promise<TierChangePreview> {
-    return context.services.tierChanges.preview(tenantIdOf(context), tier, immediately);
+    return context.services.tierChanges.preview(ownTenantId(context), tier, immediately);
   }
 
   @Mutation(() => SubscriptionType, {
@@ -65,7 +65,7 @@ export class SubscriptionResolver {
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
     const { tierChanges } = context.services;
-    await tierChanges.change(tenantIdOf(context), input.tier, input.immediately ?? false);
+    await tierChanges.change(ownTenantId(context), input.tier, input.immediately ?? false);
     return present(context);
   }
 
@@ -93,23 +93,23 @@ export class SubscriptionResolver {
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
-    await context.services.subscriptions.resume(tenantIdOf(context));
+    await context.services.subscriptions.resume(ownTenantId(context));
     return present(context);
   }
 }
 
 /** As it is stored now: a change in the same operation is seen. */
-async function present(context: Context, tenantId = tenantIdOf(context)): Promise<SubscriptionType> {
+async function present(context: Context, tenantId = ownTenantId(context)): Promise<SubscriptionType> {
   const { loaders, services } = context;
   loaders.subscription.clear(tenantId);
   const [doc, entitlement] = await Promise.all([
     loaders.subscription.load(tenantId),
     loaders.entitlement(tenantId),
   ]);
-  return subscriptionView(
+  return toSubscription(
     tenantId,
     doc,
-    tenantTierView(services.tiers, entitlement),
+    toEntitledTier(services.tiers, entitlement),
     services.entitlements.graceEndsAt(doc),
   );
 }

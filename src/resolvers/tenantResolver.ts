@@ -13,10 +13,10 @@ import {
 } from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import { UsagePeriod } from '../services/usage/usage.js';
 import type { Context } from './context.js';
-import { storageView, subscriptionView, tenantTierView, tenantView } from './mappers.js';
+import { toEntitledTier, toStorageUsage, toSubscription, toTenant } from './mappers.js';
 import { overridesOf } from './overrides.js';
 
 @Resolver(() => TenantType)
@@ -27,11 +27,10 @@ export class TenantResolver {
     @Arg('id', () => ID, { nullable: true }) id: string | null,
     @Ctx() context: Context,
   ): Promise<TenantType> {
-    if (context.principal?.kind === 'operator' && id)
-      return tenantView(await context.services.tenants.get(id));
-    const own = tenantIdOf(context);
+    if (context.principal?.kind === 'operator' && id) return toTenant(await context.services.tenants.get(id));
+    const own = ownTenantId(context);
     if (id && id !== own) throw forbidden("Only the operator's key may look at another tenant");
-    return tenantView(await context.services.tenants.get(own));
+    return toTenant(await context.services.tenants.get(own));
   }
 
   @Query(() => TenantConnection, { description: 'By age.' })
@@ -45,7 +44,7 @@ export class TenantResolver {
       tier,
     });
     for (const tenant of page.tenants) loaders.tenant.prime(tenant._id, tenant);
-    return connect(page.tenants, page.hasNextPage, after, ({ _id }) => _id, tenantView);
+    return connect(page.tenants, page.hasNextPage, after, ({ _id }) => _id, toTenant);
   }
 
   @Mutation(() => NewTenant)
@@ -55,7 +54,7 @@ export class TenantResolver {
     @Ctx() { services }: Context,
   ): Promise<NewTenant> {
     const { tenant, key } = await services.tenants.create(input);
-    return { tenant: tenantView(tenant), apiKey: { id: key.apiKey._id, secret: key.secret } };
+    return { tenant: toTenant(tenant), apiKey: { id: key.apiKey._id, secret: key.secret } };
   }
 
   @Mutation(() => TenantType, { description: "Sets a contract's overrides; what is not named stays." })
@@ -66,12 +65,12 @@ export class TenantResolver {
   ): Promise<TenantType> {
     const { tenantId, tier, limits } = input;
     const overrides = limits && overridesOf(limits, services.tiers.catalogue.resources);
-    return tenantView(await services.tenants.setContract(tenantId, { tier, limits: overrides }));
+    return toTenant(await services.tenants.setContract(tenantId, { tier, limits: overrides }));
   }
 
   @FieldResolver(() => TierType)
   async tier(@Root() { id }: TenantType, @Ctx() { services, loaders }: Context): Promise<TierType> {
-    return tenantTierView(services.tiers, await loaders.entitlement(id));
+    return toEntitledTier(services.tiers, await loaders.entitlement(id));
   }
 
   @FieldResolver(() => SubscriptionType)
@@ -80,10 +79,10 @@ export class TenantResolver {
     @Ctx() { services, loaders }: Context,
   ): Promise<SubscriptionType> {
     const [doc, entitlement] = await Promise.all([loaders.subscription.load(id), loaders.entitlement(id)]);
-    return subscriptionView(
+    return toSubscription(
       id,
       doc,
-      tenantTierView(services.tiers, entitlement),
+      toEntitledTier(services.tiers, entitlement),
       services.entitlements.graceEndsAt(doc),
     );
   }
@@ -100,6 +99,6 @@ export class TenantResolver {
   @FieldResolver(() => StorageUsage)
   async storage(@Root() { id }: TenantType, @Ctx() { loaders }: Context): Promise<StorageUsage> {
     const [stored, { limits }] = await Promise.all([loaders.stored.load(id), loaders.entitlement(id)]);
-    return storageView(stored, limits);
+    return toStorageUsage(stored, limits);
   }
 }

@@ -2,22 +2,22 @@ import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Ctx, Query, Resolver } from 'type-graphql';
 import { PublicAccess, RequiresScope } from '../directives/access.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
-import { tierView } from './mappers.js';
+import { toTier } from './mappers.js';
 
 @Resolver()
 export class TierResolver {
   @Query(() => [TierType], { description: 'What can be bought.' })
   @PublicAccess()
   tiers(@Ctx() { services: { tiers } }: Context): TierType[] {
-    return tiers.all().map((tier) => tierView(tiers, tier));
+    return tiers.all().map((tier) => toTier(tiers, tier));
   }
 
   @Query(() => TierType)
   @PublicAccess()
   tier(@Arg('name', () => TierName) name: string, @Ctx() { services: { tiers } }: Context): TierType {
-    return tierView(tiers, tiers.get(name));
+    return toTier(tiers, tiers.get(name));
   }
 
   @Query(() => Boolean, { description: 'Whether the tenant has the feature now.' })
@@ -26,6 +26,6 @@ export class TierResolver {
     @Arg('feature', () => Feature) feature: string,
     @Ctx() context: Context,
   ): Promise<boolean> {
-    return (await context.loaders.entitlement(tenantIdOf(context))).features.has(feature);
+    return (await context.loaders.entitlement(ownTenantId(context))).features.has(feature);
   }
 }

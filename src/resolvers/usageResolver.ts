@@ -29,15 +29,15 @@ import {
   UsageReportType,
   UsageType,
 } from '../schema/usage.js';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import {
   reportIdOf,
   reportKeyOf,
   type UsageReportDoc,
 } from '../services/billing/usageReports/usageReports.js';
 import { UsageGranularity, UsagePeriod } from '../services/usage/usage.js';
-import { type Context, tenantOf } from './context.js';
-import { storageView } from './mappers.js';
+import { type Context, requestedTenantId } from './context.js';
+import { toStorageUsage } from './mappers.js';
 import { selectedBelow } from './selection.js';
 
 @Resolver(() => UsageType)
@@ -48,7 +48,7 @@ export class UsageResolver {
     @Arg('period', () => UsagePeriod, { defaultValue: UsagePeriod.DAY }) period: UsagePeriod,
     @Ctx() context: Context,
   ): Promise<UsageType> {
-    return context.loaders.usage(tenantIdOf(context), period);
+    return context.loaders.usage(ownTenantId(context), period);
   }
 
   @Query(() => [UsageType], {
@@ -64,7 +64,7 @@ export class UsageResolver {
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<(UsageType | Promise<UsageType>)[]> {
-    const tenantId = tenantIdOf(context);
+    const tenantId = ownTenantId(context);
     const terms = await context.loaders.entitlement(tenantId);
     const reading = { endpoints: selectedBelow(info).has('byEndpoint'), budget: context.budget };
     const query = { from, to, granularity, terms };
@@ -91,19 +91,19 @@ export class UsageResolver {
   @Query(() => StorageUsage)
   @RequiresScope(ApiKeyScope.READ)
   async storage(@Ctx() context: Context): Promise<StorageUsage> {
-    const tenantId = tenantIdOf(context);
+    const tenantId = ownTenantId(context);
     const { loaders } = context;
     const [stored, { limits }] = await Promise.all([
       loaders.stored.load(tenantId),
       loaders.entitlement(tenantId),
     ]);
-    return storageView(stored, limits);
+    return toStorageUsage(stored, limits);
   }
 
   @Query(() => Overage)
   @RequiresScope(ApiKeyScope.READ)
   overage(@Ctx() context: Context): Promise<Overage> {
-    return context.services.overage.get(tenantIdOf(context));
+    return context.services.overage.get(ownTenantId(context));
   }
 
   @Mutation(() => Overage, {
@@ -113,7 +113,7 @@ export class UsageResolver {
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   setOverage(@Arg('input') { monthlyCapCents }: SetOverageInput, @Ctx() context: Context): Promise<Overage> {
-    return context.services.overage.set(tenantIdOf(context), monthlyCapCents ?? null);
+    return context.services.overage.set(ownTenantId(context), monthlyCapCents ?? null);
   }
 
   @Mutation(() => UsageReportType, { description: "Reports usage to Stripe's meter." })
@@ -124,7 +124,7 @@ export class UsageResolver {
     @Ctx() context: Context,
   ): Promise<UsageReportType> {
     const { usageReports } = context.services;
-    return usageReportView(await usageReports.report(tenantIdOf(context), quantity, idempotencyKey), context);
+    return toUsageReport(await usageReports.report(ownTenantId(context), quantity, idempotencyKey), context);
   }
 
   @Query(() => UsageReportConnection, { description: 'What was reported to Stripe, the newest first.' })
@@ -137,15 +137,15 @@ export class UsageResolver {
     @Ctx() context: Context,
   ) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
-    const page = await context.services.usageReports.page(await tenantOf(context, id), query);
+    const page = await context.services.usageReports.page(await requestedTenantId(context, id), query);
     return connect(page.reports, page.hasNextPage, after, reportKeyOf, (report) =>
-      usageReportView(report, context),
+      toUsageReport(report, context),
     );
   }
 }
 
 /** What Stripe said is about the operator's account. */
-const usageReportView = (report: UsageReportDoc, { principal }: Context): UsageReportType => ({
+const toUsageReport = (report: UsageReportDoc, { principal }: Context): UsageReportType => ({
   ...report,
   id: reportIdOf(report),
   error: principal?.kind === 'operator' ? report.error : null,

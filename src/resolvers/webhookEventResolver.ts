@@ -19,7 +19,7 @@ export class WebhookEventResolver {
   async webhookEvents(@Args() { first, after, status }: WebhookEventsArgs, @Ctx() { services }: Context) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status };
     const page = await services.inbox.page(query);
-    return connect(page.events, page.hasNextPage, after, eventKeyOf, eventView);
+    return connect(page.events, page.hasNextPage, after, eventKeyOf, toWebhookEvent);
   }
 
   @Query(() => [WebhookRefusal], {
@@ -39,11 +39,11 @@ export class WebhookEventResolver {
     @Arg('id', () => ID) id: string,
     @Ctx() { services }: Context,
   ): Promise<WebhookEvent> {
-    return eventView(await services.inbox.replay(id));
+    return toWebhookEvent(await services.inbox.replay(id));
   }
 }
 
-const eventView = (doc: WebhookEventDoc): WebhookEvent => ({
+const toWebhookEvent = (doc: WebhookEventDoc): WebhookEvent => ({
   id: doc._id,
   type: doc.type,
   status: doc.state,

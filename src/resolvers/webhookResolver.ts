@@ -18,7 +18,7 @@ export class WebhookResolver {
   @Query(() => [WebhookEndpoint])
   @OperatorOnly()
   async webhookEndpoints(@Ctx() { services }: Context): Promise<WebhookEndpoint[]> {
-    return (await services.webhookEndpoints.list()).map(endpointView);
+    return (await services.webhookEndpoints.list()).map(toEndpoint);
   }
 
   @Query(() => WebhookDeliveryConnection, { description: 'The newest first.' })
@@ -30,7 +30,7 @@ export class WebhookResolver {
   ) {
     const query = { ...filter, first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
     const page = await services.webhookDeliveries.page(query);
-    return connect(page.deliveries, page.hasNextPage, after, ({ _id }) => _id, deliveryView);
+    return connect(page.deliveries, page.hasNextPage, after, ({ _id }) => _id, toDelivery);
   }
 
   @Mutation(() => NewWebhookEndpoint)
@@ -40,7 +40,7 @@ export class WebhookResolver {
     @Ctx() { services }: Context,
   ): Promise<NewWebhookEndpoint> {
     const endpoint = await services.webhookEndpoints.create(url, events ?? []);
-    return { endpoint: endpointView(endpoint), secret: endpoint.secret };
+    return { endpoint: toEndpoint(endpoint), secret: endpoint.secret };
   }
 
   @Mutation(() => WebhookEndpoint, {
@@ -54,7 +54,7 @@ export class WebhookResolver {
   ): Promise<WebhookEndpoint> {
     const endpoint = await services.webhookEndpoints.enable(id);
     services.outgoingWebhooks.wake();
-    return endpointView(endpoint);
+    return toEndpoint(endpoint);
   }
 
   @Mutation(() => Boolean, { description: 'What waits for it is not sent any more.' })
@@ -71,11 +71,11 @@ export class WebhookResolver {
   ): Promise<WebhookDelivery> {
     const delivery = await services.webhookDeliveries.resend(id);
     services.outgoingWebhooks.wake();
-    return deliveryView(delivery);
+    return toDelivery(delivery);
   }
 }
 
-const endpointView = (endpoint: WebhookEndpointDoc): WebhookEndpoint => {
+const toEndpoint = (endpoint: WebhookEndpointDoc): WebhookEndpoint => {
   const { _id, url, events, createdAt, status, statusReason, pausedAt, waitUntil } = endpoint;
   return {
     id: _id,
@@ -89,4 +89,4 @@ const endpointView = (endpoint: WebhookEndpointDoc): WebhookEndpoint => {
   };
 };
 
-const deliveryView = (doc: WebhookDeliveryDoc): WebhookDelivery => ({ ...doc, id: doc._id });
+const toDelivery = (doc: WebhookDeliveryDoc): WebhookDelivery => ({ ...doc, id: doc._id });

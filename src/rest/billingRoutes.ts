@@ -6,7 +6,7 @@ import {
   unauthenticated,
 } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { tenantIdOf } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/caller.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
@@ -59,7 +59,7 @@ export function billingRoutes(deps: {
         'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
       );
     }
-    const tenantId = tenantIdOf({ principal });
+    const tenantId = ownTenantId({ principal });
     if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}`);
     const caller = { principal, address: request.ip };

@@ -11,7 +11,7 @@ export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
 }
 
 /** The tenant whose key it is. @throws UNAUTHENTICATED without a key, FORBIDDEN for the operator's */
-export function tenantIdOf({ principal }: { principal: Principal | null }): string {
+export function ownTenantId({ principal }: { principal: Principal | null }): string {
   if (!principal) throw unauthenticated('An API key is needed');
   if (principal.kind !== 'tenant')
     throw forbidden(`The ${principal.kind} has no tenant of its own; use a tenant's key`);

@@ -8,7 +8,7 @@ export function createCallerLimits(deps: {
   limits: TenantLimits;
 }): Limits['take'] {
   return async (caller, cost) => {
-    const tenantId = await tenantOfCaller(deps.authenticator, caller);
+    const tenantId = await authenticateTenant(deps.authenticator, caller);
     const outcome = await deps.limits.take(cost, tenantId);
     if (isRefusal(outcome)) return { kind: 'refused', ...outcome };
     const { tier, headers, end } = outcome;
@@ -17,7 +17,7 @@ export function createCallerLimits(deps: {
 }
 
 /** @throws UNAUTHENTICATED; FORBIDDEN for a key that is no tenant's, or lacks the scope */
-export async function tenantOfCaller(
+export async function authenticateTenant(
   authenticator: Authenticator,
   { apiKey, address, scope }: Caller,
 ): Promise<string> {

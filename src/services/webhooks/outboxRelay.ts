@@ -5,11 +5,11 @@ import type { Clock } from '../../common/clock.js';
 import { ofCustomers } from '../../models/billingCustomer.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import type { Announceable } from '../../models/outbox.js';
+import type { OutboxSource } from '../../models/outbox.js';
 import {
-  type AnnouncedStateDoc,
   DeliveryStatus,
   OutgoingEventType,
+  type PublishedStateDoc,
   type WebhookDeliveryDoc,
   type WebhookEndpointDoc,
   WebhookEndpointStatus,
@@ -81,7 +81,7 @@ export function createAnnouncer(deps: {
   /** Past mongoose, whose hook would set the mark again. */
   async function retryLater(collection: Collection, id: string, { message }: Error): Promise<void> {
     const found = await collection.findOne({ _id: id as never }, { projection: { announceRetry: 1 } });
-    const tries = ((found as Announceable | null)?.announceRetry?.tries ?? 0) + 1;
+    const tries = ((found as OutboxSource | null)?.announceRetry?.tries ?? 0) + 1;
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(tries, 20), MAX_RETRY_MS);
     const announceRetry = {
       at: new Date(clock.now() + waitMs),
@@ -152,9 +152,9 @@ export function createAnnouncer(deps: {
       const subscription = await models.billingSubscriptions
         .findById(tenantId, null, { session })
         .lean<BillingSubscriptionDoc>();
-      const announced = await models.announcedStates
+      const announced = await models.publishedStates
         .findById(tenantId, null, { session })
-        .lean<AnnouncedStateDoc>();
+        .lean<PublishedStateDoc>();
       if (tenant) {
         const { tier } = entitlements.derive(tenant, subscription);
         const from = announced?.tier ?? defaultTier;
@@ -169,7 +169,7 @@ export function createAnnouncer(deps: {
         if (tier !== from)
           events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
         await queue(events, session);
-        await models.announcedStates.updateOne(
+        await models.publishedStates.updateOne(
           { _id: tenantId },
           { $set: { tier, subscription: told } },
           { upsert: true, session },
@@ -263,7 +263,7 @@ export function createAnnouncer(deps: {
     const ids = overdue.map(({ _id }) => _id);
     const [tenants, states] = await Promise.all([
       models.tenants.find({ _id: { $in: ids } }).lean<TenantDoc[]>(),
-      models.announcedStates.find({ _id: { $in: ids } }).lean<AnnouncedStateDoc[]>(),
+      models.publishedStates.find({ _id: { $in: ids } }).lean<PublishedStateDoc[]>(),
     ]);
     const announced = new Map(states.map(({ _id, tier }) => [_id, tier]));
     const subscriptionOf = new Map(overdue.map((subscription) => [subscription._id, subscription]));

@@ -17,7 +17,7 @@ export interface Customers {
    */
   ensure(tenantId: string, email: string | null): Promise<Customer>;
   /** @returns the tenant that has this customer, and the customer's e-mail as it was noted */
-  tenantOf(stripeCustomerId: string): Promise<{ tenantId: string; email: string | null } | null>;
+  tenantOfCustomer(stripeCustomerId: string): Promise<{ tenantId: string; email: string | null } | null>;
   /** Ties a customer to a tenant that has none: it was made by hand, or its making was cut short. @returns whether it is tied */
   adopt(tenantId: string, stripeCustomerId: string): Promise<boolean>;
   /** The customer is gone: the tenant's next checkout makes another. */
@@ -108,7 +108,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
       return email && email !== customer.email ? setEmail(customer, email) : customer;
     },
 
-    async tenantOf(stripeCustomerId) {
+    async tenantOfCustomer(stripeCustomerId) {
       const doc = await customers
         .findOne(ofCustomers(stripeCustomerId), { email: 1 })
         .lean<Pick<BillingCustomerDoc, '_id' | 'email'>>();

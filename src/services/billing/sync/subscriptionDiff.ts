@@ -52,7 +52,7 @@ export function createComparison(deps: {
   }
 
   async function difference(stripeCustomerId: string): Promise<Difference | null> {
-    const known = await customers.tenantOf(stripeCustomerId);
+    const known = await customers.tenantOfCustomer(stripeCustomerId);
     const stored = known && (await subscriptions.findById(known.tenantId).lean<BillingSubscriptionDoc>());
     const present = await fetchCustomer(stripe, stripeCustomerId, stored);
     if (!known) return untied(present);

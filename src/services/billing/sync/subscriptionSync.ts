@@ -122,7 +122,7 @@ export function createSubscriptionSync(deps: {
   async function sync(stripeCustomerId: string): Promise<SyncOutcome> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       // Read before Stripe is asked: if another writes in between, this write does not land and is made anew.
-      const known = await customers.tenantOf(stripeCustomerId);
+      const known = await customers.tenantOfCustomer(stripeCustomerId);
       const stored = known
         ? await subscriptions.findById(known.tenantId).lean<BillingSubscriptionDoc>()
         : null;

@@ -11,7 +11,7 @@ import {
 import type { Clock } from '../../../common/clock.js';
 import type { Authenticator } from '../../accounts/authenticator.js';
 import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
-import { tenantOfCaller } from '../callerLimits.js';
+import { authenticateTenant } from '../callerLimits.js';
 import { type Admission } from '../calls/admission.js';
 import type { EndpointNames } from '../calls/endpointNames.js';
 import { dayOf, usageDayId } from '../calls/windows.js';
@@ -47,7 +47,7 @@ export function createRemoteDecisions(deps: {
 
   async function decideOne({ cost, ...caller }: RemoteOperation, service: string): Promise<RemoteDecision> {
     try {
-      const tenantId = await tenantOfCaller(authenticator, caller);
+      const tenantId = await authenticateTenant(authenticator, caller);
       const { charges, countedAs } = await boundNames(tenantId, cost.charges);
       const outcome = await limits.take({ ...cost, charges, concurrent: false }, tenantId);
       if (isRefusal(outcome)) return { allowed: false, ...outcome };
