@@ -52,7 +52,14 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
       const models = createModels(connection);
       await createCollections(models);
       const publicUrl = () => config.publicUrl ?? 'http://127.0.0.1';
-      const services = createServices({ config, models, clock, log, ownUrl: () => undefined, publicUrl });
+      const services = await createServices({
+        config,
+        models,
+        clock,
+        log,
+        ownUrl: () => undefined,
+        publicUrl,
+      });
       tell(await services.reconcile.run({ dryRun, force, onProgress: showProgress }));
       // What was missed is applied here, for no server may be running.
       if (!dryRun) services.inbox.start();

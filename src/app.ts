@@ -90,7 +90,14 @@ export async function startApp(
   const models = createModels(connection);
   let url = '';
   const publicUrl = () => config.publicUrl ?? url.replace('0.0.0.0', 'localhost');
-  const services = createServices({ config, models, clock, log, ownUrl: () => url || undefined, publicUrl });
+  const services = await createServices({
+    config,
+    models,
+    clock,
+    log,
+    ownUrl: () => url || undefined,
+    publicUrl,
+  });
 
   const schema = buildSchema([...resolvers], config.catalogue);
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
@@ -230,8 +237,8 @@ export async function startApp(
       billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }),
     );
     await server.register(webhookRoute(services));
-    const { mockStripe, mockTrigger } = services;
-    if (mockStripe && mockTrigger) {
+    if (services.mock) {
+      const { mockStripe, mockTrigger } = services.mock;
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
       await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));

@@ -4,10 +4,11 @@ import defaultCatalogue from '../catalogue.json' with { type: 'json' };
 import { startAgreedClock } from './common/agreedClock.js';
 import { connectDatabase } from './database.js';
 import { createModels } from './models/models.js';
+import { createAccounts } from './services/accounts/accounts.js';
 import { createCallerLimits } from './services/limits/callerLimits.js';
 import { createLimitServices } from './services/limits/limitServices.js';
 import { parseCatalogue } from './services/tiers/catalogue.js';
-import { createTiers } from './services/tiers/tiers.js';
+import { createTierServices } from './services/tiers/tierServices.js';
 import { createAlerts } from './services/usage/alerts/alerts.js';
 import { watchAdmission } from './services/usage/alerts/watchedAdmission.js';
 
@@ -39,21 +40,35 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   const connection = await connectDatabase(mongodbUri, log);
   const clock = await startAgreedClock(connection, log);
   const base = { models: createModels(connection), clock, log };
+  const tierServices = createTierServices({
+    ...base,
+    catalogue,
+    priceIds: {},
+    overagePriceIds: null,
+    graceDays,
+  });
+  const { tiers, entitlements } = tierServices;
+  const { authenticator } = createAccounts({
+    ...base,
+    adminApiKeys: [],
+    keyKind: 'live',
+    defaultTier: tiers.defaultTier.name,
+    tenantChanged: entitlements.forget,
+  });
   const alerts = createAlerts(base);
   const services = createLimitServices({
     ...base,
-    watch: (admission) => watchAdmission(admission, alerts),
-    tiers: createTiers(catalogue, {}, null),
-    graceDays,
-    adminApiKeys: [],
+    authenticator,
+    tierServices,
     redisUrl,
     upgradeUrl: () => upgradeUrl,
+    watch: (admission) => watchAdmission(admission, alerts),
   });
   await services.start();
   return {
     features: new Set(catalogue.features),
     resources: new Set(catalogue.resources),
-    take: createCallerLimits(services),
+    take: createCallerLimits({ authenticator, limits: services.limits }),
     async free(tenantId, amounts) {
       checkAmounts(amounts, ['bytes', ...catalogue.resources]);
       await services.storage.freeExternal(tenantId, amounts);

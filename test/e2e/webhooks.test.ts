@@ -831,7 +831,7 @@ describe('live mode', () => {
       },
     });
     try {
-      expect(live.app.services.mockStripe).toBeNull();
+      expect(live.app.services.mock).toBeNull();
       const { key } = await live.createTenant();
       const { data } = await live.gql(
         `mutation { createCheckoutSession(input: { tier: PRO, successUrl: "https://a.example/s", cancelUrl: "https://a.example/c" }) { id url localUrl } }`,

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRedis, type Redis } from '../../src/services/infrastructure/redis.js';
 import {
-  createSharedConcurrency,
-  type SharedConcurrency,
+  createRedisConcurrency,
+  type RedisConcurrency,
 } from '../../src/services/limits/concurrency/redisConcurrency.js';
 import { collectLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
-interface Instance extends SharedConcurrency {
+interface Instance extends RedisConcurrency {
   redis: Redis;
   logged: string[];
   /** Ends without giving anything back. */
@@ -48,7 +48,7 @@ async function start(leaseMs?: number): Promise<Instance> {
     ...connection,
     run: (...command) => (dead ? new Promise(() => {}) : connection.run(...command)),
   };
-  const concurrency = createSharedConcurrency({ redis, ...(leaseMs && { leaseMs }) });
+  const concurrency = createRedisConcurrency({ redis, ...(leaseMs && { leaseMs }) });
   const die = () => {
     dead = true;
   };

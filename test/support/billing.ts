@@ -15,9 +15,9 @@ export interface StartedCheckout {
 }
 
 export function mockOf(server: TestServer): MockStripe {
-  const { mockStripe } = server.app.services;
-  if (!mockStripe) throw new Error('The server is in live mode');
-  return mockStripe;
+  const { mock } = server.app.services;
+  if (!mock) throw new Error('The server is in live mode');
+  return mock.mockStripe;
 }
 
 /** Stripe as its dashboard has it: past our server, the same objects. */

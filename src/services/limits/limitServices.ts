@@ -2,15 +2,14 @@ import { type Concurrency, createConcurrency } from '@continuum-billing/limits/c
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
-import { type Authenticator, createAuthenticator } from '../accounts/authenticator.js';
-import { createGuessLimit, type GuessLimit } from '../accounts/guessLimit.js';
-import { createWorkQueue, KEY_HASHES, type WorkQueue } from '../accounts/workQueue.js';
+import type { Authenticator } from '../accounts/authenticator.js';
 import { createChanges } from '../infrastructure/changeStreams.js';
 import { createRedis } from '../infrastructure/redis.js';
-import { createEntitlements, type Entitlements } from '../tiers/entitlements.js';
-import type { Tiers } from '../tiers/tiers.js';
+import type { TierServices } from '../tiers/tierServices.js';
+import { type CallerSlots, createCallerSlots } from './callerSlots.js';
 import { createAdmission, type RunningAdmission } from './calls/createAdmission.js';
-import { createSharedConcurrency } from './concurrency/redisConcurrency.js';
+import { createEndpointNames, type EndpointNames } from './calls/endpointNames.js';
+import { createRedisConcurrency } from './concurrency/redisConcurrency.js';
 import { createMongoCallWindows } from './fieldLimits/callWindows.js';
 import { createFieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
 import { createFieldLimits, type FieldLimits } from './fieldLimits/fieldLimits.js';
@@ -18,15 +17,12 @@ import { createRedisCallWindows } from './fieldLimits/redisCallWindows.js';
 import { createStorage, type Storage } from './storage/storage.js';
 import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
-/** What is needed to decide operations, by this server and by a team's own that uses the library. */
+/** Decides operations: in this server, and in a team's own server that uses the same database (`directLimits`). */
 export interface LimitServices {
   admission: RunningAdmission;
-  authenticator: Authenticator;
+  callerSlots: CallerSlots;
   concurrency: Concurrency;
-  entitlements: Entitlements;
-  fieldLimits: FieldLimits;
-  guesses: GuessLimit;
-  keyHashes: WorkQueue;
+  endpointNames: EndpointNames;
   limits: TenantLimits;
   storage: Storage;
   start(): Promise<void>;
@@ -37,30 +33,29 @@ export interface LimitServicesDeps {
   models: Models;
   clock: Clock;
   log: Logger;
-  tiers: Tiers;
-  graceDays: number;
-  adminApiKeys: readonly string[];
+  authenticator: Authenticator;
+  tierServices: TierServices;
+  /** null: field limits are counted in MongoDB, concurrent requests by each instance alone. */
   redisUrl: string | null;
   upgradeUrl: () => string;
   /** Wraps admission, for alerts that each decision may raise. */
   watch: (admission: RunningAdmission) => RunningAdmission;
 }
 
+const SWEEP_MS = 30_000;
+
 export function createLimitServices(deps: LimitServicesDeps): LimitServices {
-  const { models, clock, log, tiers, graceDays, adminApiKeys, redisUrl, upgradeUrl, watch } = deps;
+  const { models, clock, log, authenticator, redisUrl, upgradeUrl, watch } = deps;
+  const { tiers, entitlements } = deps.tierServices;
   const base = { models, clock, log };
-  const entitlements = createEntitlements({ ...base, tiers, graceDays });
-  const guesses = createGuessLimit(base);
-  const keyHashes = createWorkQueue(KEY_HASHES);
-  const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });
   const admission = watch(createAdmission(base));
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
-  const sharedConcurrency = redis && createSharedConcurrency({ redis });
-  const concurrency = sharedConcurrency ?? createConcurrency();
+  const redisConcurrency = redis && createRedisConcurrency({ redis });
+  const concurrency: Concurrency = redisConcurrency ?? createConcurrency();
   const mongoWindows = createMongoCallWindows(base);
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
-  const fieldLimits = createFieldLimits({ windows });
+  const fieldLimits: FieldLimits = createFieldLimits({ windows });
   const changes = createChanges({
     ...base,
     listeners: {
@@ -72,27 +67,35 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
       },
     },
   });
-  const parts = { admission, concurrency, entitlements, fieldLimits, storage };
+  let sweeping: NodeJS.Timeout | undefined;
   return {
-    ...parts,
-    authenticator,
-    guesses,
-    keyHashes,
+    admission,
+    concurrency,
+    callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl }),
+    endpointNames: createEndpointNames(base),
     limits: createTenantLimits({
-      ...parts,
+      admission,
+      concurrency,
+      storage,
+      entitlements,
       fieldLimits: createFieldLimitDecision({ fieldLimits, clock }),
       clock,
       upgradeUrl,
     }),
+    storage,
     async start() {
       changes.start();
       await redis?.start();
       await admission.start();
+      sweeping = setInterval(() => {
+        storage.sweep().catch((error: unknown) => log.warn({ err: error }, 'storage.sweep_failed'));
+      }, SWEEP_MS).unref();
     },
     async stop() {
+      clearInterval(sweeping);
       await changes.stop();
       await admission.stop();
-      sharedConcurrency?.stop();
+      redisConcurrency?.stop();
       await redis?.stop();
     },
   };

@@ -11,9 +11,9 @@ import { callingStripe, isMissing, isOtherRequest, isRefused } from '../stripe/s
 import { contractMetadata } from '../sync/contractMetadata.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../sync/subscriptionSync.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
+import { overageSwap } from './overageItems.js';
 import { tierMetadata } from './sale.js';
 import type { SubscriptionChanges } from './subscriptionChanges.js';
-import { overageSwap } from './subscriptionChanges.js';
 import type { Subscriptions } from './subscriptions.js';
 
 /** What the operator agreed on with a tenant. */

@@ -2,9 +2,10 @@ import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tiers } from '../../tiers/tiers.js';
+import { digest } from '../customers/customers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { HeldSubscriptions } from './heldSubscriptions.js';
-import { overageSwap, type SubscriptionChanges } from './subscriptionChanges.js';
+import { updateSubscription } from './subscriptionUpdate.js';
 
 /** The part of a subscription by which Stripe bills overage. */
 export interface OverageItems {
@@ -15,13 +16,28 @@ export interface OverageItems {
   ensure(tenantId: string): Promise<void>;
 }
 
+/**
+ * What makes a subscription bill overage by this price alone. Another price's part is removed, not changed: Stripe then
+ * bills what was used by it, and the new part counts from its making.
+ * @param priceId null: it is to bill none
+ */
+export function overageSwap(
+  { overageItems }: Pick<BillingSubscriptionDoc, 'overageItems'>,
+  priceId: string | null,
+): Stripe.SubscriptionUpdateParams.Item[] {
+  const items = overageItems ?? [];
+  const kept = items.find((item) => item.priceId === priceId);
+  const removed = items.filter((item) => item !== kept).map(({ id }) => ({ id, deleted: true }));
+  return priceId && !kept ? [...removed, { price: priceId }] : removed;
+}
+
 export function createOverageItems(deps: {
+  stripe: Stripe;
   tiers: Tiers;
   held: HeldSubscriptions;
-  changes: SubscriptionChanges;
   log: Logger;
 }): OverageItems {
-  const { tiers, held, changes, log } = deps;
+  const { stripe, tiers, held, log } = deps;
 
   function missingIn(subscription: BillingSubscriptionDoc): Stripe.SubscriptionUpdateParams.Item[] {
     const priceId = tiers.getOveragePriceId(subscription.tier);
@@ -37,7 +53,9 @@ export function createOverageItems(deps: {
           isEnd: false,
           plan(present) {
             const items = missingIn(present);
-            return items.length > 0 ? () => changes.setItems(present, items) : null;
+            if (items.length === 0) return null;
+            const terms = { items, proration_behavior: 'create_prorations' } as const;
+            return () => updateSubscription(stripe, `items:${digest(items)}`, present, terms);
           },
         }),
       );

@@ -2,14 +2,15 @@ import { badInput } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
-import { digest } from '../customers/customers.js';
 import { isRefused } from '../stripe/stripeErrors.js';
 import { WITH_SCHEDULE } from '../sync/subscriptionSync.js';
+import { overageSwap } from './overageItems.js';
 import { successorOf, unchangedPhase } from './schedulePhases.js';
+import { keyed, updateSubscription } from './subscriptionUpdate.js';
 
 /**
- * What is asked of Stripe to change a subscription. Each call has a key made of what it does and of the revision that
- * it starts from: two clicks are one change, the same change later is another.
+ * What is asked of Stripe to change a subscription. Each call
+ * has an idempotency key (`subscriptionUpdate.ts`).
  */
 export interface SubscriptionChanges {
   /**
@@ -29,11 +30,6 @@ export interface SubscriptionChanges {
   switchNow(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
   /** The same at the end of the period, by a schedule. */
   switchAtPeriodEnd(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
-  /** Changes what else it bills, without a charge. */
-  setItems(
-    subscription: BillingSubscriptionDoc,
-    items: Stripe.SubscriptionUpdateParams.Item[],
-  ): Promise<Stripe.Subscription>;
 }
 
 export interface SwitchTerms {
@@ -43,21 +39,6 @@ export interface SwitchTerms {
   metadata: Record<string, string>;
 }
 
-/**
- * What makes a subscription bill overage by this price alone. Another price's part is removed, not changed: Stripe then
- * bills what was used by it, and the new part counts from its making.
- * @param priceId null: it is to bill none
- */
-export function overageSwap(
-  { overageItems }: Pick<BillingSubscriptionDoc, 'overageItems'>,
-  priceId: string | null,
-): Stripe.SubscriptionUpdateParams.Item[] {
-  const items = overageItems ?? [];
-  const kept = items.find((item) => item.priceId === priceId);
-  const removed = items.filter((item) => item !== kept).map(({ id }) => ({ id, deleted: true }));
-  return priceId && !kept ? [...removed, { price: priceId }] : removed;
-}
-
 export function createSubscriptionChanges(deps: {
   stripe: Stripe;
   /** Reports what the tenant has used past its quota up to now. */
@@ -65,21 +46,7 @@ export function createSubscriptionChanges(deps: {
   log: Logger;
 }): SubscriptionChanges {
   const { stripe, reportUsage, log } = deps;
-
-  const keyed = (action: string, { stripeSubscriptionId: id, revision }: BillingSubscriptionDoc) => ({
-    idempotencyKey: `${action}:${id}:${revision}`,
-  });
-
-  const update = (
-    action: string,
-    subscription: BillingSubscriptionDoc,
-    params: Stripe.SubscriptionUpdateParams,
-  ) =>
-    stripe.subscriptions.update(
-      subscription.stripeSubscriptionId,
-      { ...params, expand: WITH_SCHEDULE },
-      keyed(action, subscription),
-    );
+  const update = updateSubscription.bind(null, stripe);
 
   /**
    * Stripe rejects other changes as long as a schedule holds the subscription.
@@ -156,9 +123,6 @@ export function createSubscriptionChanges(deps: {
         ...withoutEnd(subscription),
       });
     },
-
-    setItems: (subscription, items) =>
-      update(`items:${digest(items)}`, subscription, { items, proration_behavior: 'create_prorations' }),
 
     async switchAtPeriodEnd(subscription, { priceId, overagePriceId, metadata }) {
       await release(subscription);

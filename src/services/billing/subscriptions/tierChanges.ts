@@ -6,14 +6,9 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import { FIRST_VERSION, type Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
+import { overageSwap } from './overageItems.js';
 import { priceForSale, refuseContract, tierMetadata } from './sale.js';
-import {
-  endsWithPeriod,
-  isEnding,
-  overageSwap,
-  type SubscriptionChanges,
-  switchedItem,
-} from './subscriptionChanges.js';
+import { endsWithPeriod, isEnding, type SubscriptionChanges, switchedItem } from './subscriptionChanges.js';
 
 /** When a change of tier takes effect, and what it costs. All amounts in cents. */
 export interface TierChangePreview {

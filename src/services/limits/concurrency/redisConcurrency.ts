@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Concurrency, createConcurrency } from '@continuum-billing/limits/core';
 import type { Redis } from '../../infrastructure/redis.js';
 
-export interface SharedConcurrency extends Concurrency {
+export interface RedisConcurrency extends Concurrency {
   stop(): void;
 }
 
@@ -40,13 +40,13 @@ const GIVE_BACK = `for i, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[i]
  * Exact across the instances on one Redis. What is under way here is counted in memory too: that refuses the clear
  * cases without asking, takes over while Redis is away, and is told to Redis again when it is back.
  */
-export function createSharedConcurrency({
+export function createRedisConcurrency({
   redis,
   leaseMs = LEASE_MS,
 }: {
   redis: Redis;
   leaseMs?: number;
-}): SharedConcurrency {
+}): RedisConcurrency {
   const here = createConcurrency();
   const instance = randomUUID().slice(0, 8);
   /** What is under way here, by slot: the tenant's key. */

@@ -1,0 +1,38 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import { type ApiKeys, createApiKeys } from './apiKeys.js';
+import { type Authenticator, createAuthenticator } from './authenticator.js';
+import { createGuessLimit, type GuessLimit } from './guessLimit.js';
+import { createTenants, type Tenants } from './tenants.js';
+import { createWorkQueue, KEY_HASHES } from './workQueue.js';
+
+/** Who the tenants are, and which keys identify them. */
+export interface Accounts {
+  apiKeys: ApiKeys;
+  authenticator: Authenticator;
+  guesses: GuessLimit;
+  tenants: Tenants;
+}
+
+export function createAccounts(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  adminApiKeys: readonly string[];
+  /** Whether the keys created here are for money or for tests: `ctm_live_…` or `ctm_test_…`. */
+  keyKind: 'live' | 'test';
+  /** The tier of a tenant that never paid. */
+  defaultTier: string;
+  /** Drops what caches know of a tenant whose limits may have changed. */
+  tenantChanged: (tenantId: string) => void;
+}): Accounts {
+  const { models, clock, log, adminApiKeys, keyKind, defaultTier, tenantChanged } = deps;
+  const base = { models, clock, log };
+  const guesses = createGuessLimit(base);
+  const keyHashes = createWorkQueue(KEY_HASHES);
+  const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });
+  const apiKeys = createApiKeys({ ...base, authenticator, keyHashes, kind: keyKind });
+  const tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
+  return { apiKeys, authenticator, guesses, tenants };
+}

@@ -1,0 +1,180 @@
+import { featureNotAvailable } from '@continuum-billing/limits/core';
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { StripeConfig } from '../../config/config.js';
+import type { Models } from '../../models/models.js';
+import type { Tenants } from '../accounts/tenants.js';
+import { createLease } from '../infrastructure/lease.js';
+import type { LimitServices } from '../limits/limitServices.js';
+import type { TierServices } from '../tiers/tierServices.js';
+import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
+import type { UsageServices } from '../usage/usageServices.js';
+import { type BillingAccount, createBillingAccount } from './customers/billingAccount.js';
+import { type Customers, createCustomers } from './customers/customers.js';
+import { createLaneEffect } from './inbox/eventEffects.js';
+import { createInbox, type Inbox } from './inbox/inbox.js';
+import { createRefusals, type Refusals } from './inbox/rejections.js';
+import { createWebhookVerifier, type WebhookVerifier } from './inbox/webhookVerifier.js';
+import { createReconcile, type Reconcile } from './reconcile/reconcile.js';
+import { isLiveKey } from './stripe/keyMode.js';
+import { createRequestTurns } from './stripe/requestTurns.js';
+import { createStripeClient, MOCK_KEY } from './stripe/stripeClient.js';
+import { type Contracts, createContracts } from './subscriptions/contracts.js';
+import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createOverage, type Overage } from './subscriptions/overage.js';
+import { createOverageItems } from './subscriptions/overageItems.js';
+import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
+import { createSubscriptions, type Subscriptions } from './subscriptions/subscriptions.js';
+import { createTierChanges, type TierChanges } from './subscriptions/tierChanges.js';
+import { createSubscriptionSync } from './sync/subscriptionSync.js';
+import { createMeter } from './usageReports/meter.js';
+import { createReportDelivery } from './usageReports/reportDelivery.js';
+import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
+import { createUsageReports, type UsageReports } from './usageReports/usageReports.js';
+
+/** What is bought and paid through Stripe. */
+export interface Billing {
+  billingAccount: BillingAccount;
+  contracts: Contracts;
+  customers: Customers;
+  inbox: Inbox;
+  overage: Overage;
+  reconcile: Reconcile;
+  subscriptions: Subscriptions;
+  tierChanges: TierChanges;
+  usageReporter: UsageReporter;
+  usageReports: UsageReports;
+  verify: WebhookVerifier;
+  /** Requests to the webhook that were rejected. */
+  webhookRefusals: Refusals;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** The Stripe that mock mode has in the place of the real one. */
+export interface StripeStandIn {
+  fetch: typeof fetch;
+  /** Stripe's time, which a person may have moved. */
+  now(): Promise<Date>;
+  /** What it signs webhooks with. */
+  webhookSecrets(): readonly string[];
+}
+
+/** Longer than a page of reports takes, with Stripe's retries. */
+const REPORTER_LEASE_MS = 600_000;
+const RECONCILE_LEASE_MS = 120_000;
+
+export function createBilling(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  config: StripeConfig;
+  /** null in live mode. */
+  standIn: StripeStandIn | null;
+  tierServices: TierServices;
+  tenants: Tenants;
+  limitServices: LimitServices;
+  usageServices: UsageServices;
+  upgradeUrl: () => string;
+}): Billing {
+  const { models, clock, log, config, standIn, tenants, upgradeUrl } = deps;
+  const { tiers, entitlements } = deps.tierServices;
+  const { admission } = deps.limitServices;
+  const { overageLedger, usage } = deps.usageServices;
+  const base = { models, clock, log };
+
+  const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestTurns(base));
+  const customers = createCustomers({ ...base, stripe });
+  const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
+  const held = createHeldSubscriptions({ models, sync });
+  const overageItems = createOverageItems({ stripe, tiers, held, log });
+
+  const delivery = createReportDelivery({
+    ...base,
+    meter: createMeter({ stripe }),
+    customers,
+    ensureBilled: overageItems.ensure,
+  });
+  const usageReports = createUsageReports({ ...base, delivery });
+  const usageReporter = createUsageReporter({
+    ...base,
+    ledger: overageLedger,
+    delivery,
+    lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
+  });
+
+  const changes = createSubscriptionChanges({
+    stripe,
+    log,
+    async reportUsage(tenantId) {
+      await overageLedger.writeFor(tenantId);
+      await delivery.deliverFor(tenantId);
+    },
+  });
+  const selling = { ...base, stripe, tiers, customers, held, changes };
+  const subscriptions = createSubscriptions(selling);
+
+  const webhookRefusals = createRefusals();
+  const inbox = createInbox({
+    ...base,
+    effect: createLaneEffect({ models, stripe, customers, sync, usageRefused: usageReports.refused }),
+    refusals: webhookRefusals,
+    isLive: isLiveKey(standIn ? MOCK_KEY : (config.secretKey ?? '')),
+  });
+  const reconcile = createReconcile({
+    ...base,
+    stripe,
+    sync,
+    inbox,
+    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
+  });
+
+  return {
+    billingAccount: createBillingAccount({
+      ...base,
+      stripe,
+      customers,
+      held,
+      portalConfiguration: config.portalConfiguration,
+    }),
+    contracts: createContracts({ ...selling, tenants, subscriptions, sync }),
+    customers,
+    inbox,
+    overage: createOverage({
+      tenants,
+      entitlements,
+      usage,
+      tiers,
+      items: overageItems,
+      unbilled: createUnbilledOverage({
+        ...base,
+        admission,
+        stripeNow: async () => standIn?.now() ?? new Date(clock.now()),
+      }),
+      currency: tiers.catalogue.currency,
+      notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, upgradeUrl()),
+    }),
+    reconcile,
+    subscriptions,
+    tierChanges: createTierChanges(selling),
+    usageReporter,
+    usageReports,
+    verify: createWebhookVerifier({
+      clock,
+      secrets: () => standIn?.webhookSecrets() ?? config.webhookSecrets,
+      refusals: webhookRefusals,
+      acceptUnsigned: standIn !== null,
+    }),
+    webhookRefusals,
+    start() {
+      inbox.start();
+      reconcile.start();
+      usageReporter.start();
+    },
+    async stop() {
+      await reconcile.stop();
+      await inbox.stop();
+      await usageReporter.stop();
+    },
+  };
+}

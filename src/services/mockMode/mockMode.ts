@@ -1,0 +1,129 @@
+import { createMockStripe, type MockStripe } from '@continuum-billing/mock-stripe';
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import type { Tenants } from '../accounts/tenants.js';
+import type { Billing, StripeStandIn } from '../billing/billing.js';
+import type { Inbox } from '../billing/inbox/inbox.js';
+import { METER_EVENT_NAMES } from '../billing/usageReports/meter.js';
+import { callPriceOf } from '../tiers/overagePrice.js';
+import type { Tiers } from '../tiers/tiers.js';
+import { createMockTrigger, type MockTrigger } from './mockTrigger.js';
+import { loadMockWebhookSecret } from './mockWebhookSecret.js';
+
+/** Mock mode: the Stripe inside this process, and what a person may do with it. */
+export interface MockMode {
+  standIn: StripeStandIn;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** What is shown to people, once billing is there. */
+  controlsOf(billing: Pick<Billing, 'customers' | 'inbox' | 'usageReporter'>, tenants: Tenants): MockControls;
+}
+
+export interface MockControls {
+  mockStripe: MockStripe;
+  mockTrigger: MockTrigger;
+}
+
+/** How long a page waits until its webhooks are applied. */
+const SETTLE_MS = 3_000;
+
+export function createMockMode(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  tiers: Tiers;
+  /** Empty: the database keeps one, which the first server makes. */
+  webhookSecrets: readonly string[];
+  /** Where this server listens; undefined until it does. */
+  ownUrl: () => string | undefined;
+  publicUrl: () => string;
+}): MockMode {
+  const { models, clock, log, tiers, ownUrl, publicUrl } = deps;
+  let { webhookSecrets } = deps;
+  const mock = createMockStripe({
+    connection: models.connection,
+    clock,
+    log,
+    publicUrl,
+    webhookUrl() {
+      const url = ownUrl()?.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]');
+      return url && `${url}/v1/billing/webhook`;
+    },
+    webhookSecret: () => webhookSecrets[0] ?? '',
+    prices: pricesOf(tiers),
+    meterEventNames: Object.values(METER_EVENT_NAMES),
+  });
+  return {
+    standIn: { fetch: mock.fetch, now: mock.now, webhookSecrets: () => webhookSecrets },
+    async start() {
+      if (webhookSecrets.length === 0) webhookSecrets = [await loadMockWebhookSecret(models.connection)];
+      await mock.start();
+    },
+    stop: mock.stop,
+    controlsOf({ customers, inbox, usageReporter }, tenants) {
+      const trigger = createMockTrigger({ mock, customers, tenants, tiers, log });
+      const settled = settler(mock, inbox);
+      return {
+        mockStripe: settling(mock, settled, usageReporter.flush),
+        mockTrigger: async (event, tenantId) => settled(await trigger(event, tenantId)),
+      };
+    },
+  };
+}
+
+function pricesOf(tiers: Tiers) {
+  return tiers.all().flatMap(({ name, monthlyPriceCents }) => {
+    const id = tiers.getStripePriceId(name);
+    if (!id) return [];
+    const overage = tiers.getOverage(name);
+    const overageId = tiers.getOveragePriceId(name);
+    return [
+      {
+        id,
+        tier: name,
+        unitAmountCents: monthlyPriceCents ?? 0,
+        currency: tiers.catalogue.currency,
+        productName: `Continuum ${name}`,
+        overage:
+          overage && overageId
+            ? {
+                id: overageId,
+                unitAmount: callPriceOf(overage) ?? '',
+                meterEventName: METER_EVENT_NAMES.OVERAGE,
+              }
+            : null,
+      },
+    ];
+  });
+}
+
+/** A person who leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */
+function settling(mock: MockStripe, settled: Settled, reportUsage: () => Promise<void>): MockStripe {
+  return {
+    ...mock,
+    checkout: {
+      ...mock.checkout,
+      complete: async (sessionId, code) => settled(await mock.checkout.complete(sessionId, code)),
+    },
+    portal: {
+      ...mock.portal,
+      act: async (sessionId, action) => settled(await mock.portal.act(sessionId, action)),
+    },
+    async advanceClock(seconds) {
+      // Where time passes, hours end and their usage is reported: it was used before the clock is moved.
+      if (seconds > 0) await reportUsage();
+      return settled(await mock.advanceClock(seconds));
+    },
+  };
+}
+
+type Settled = <T>(result: T) => Promise<T>;
+
+const settler =
+  (mock: MockStripe, inbox: Inbox): Settled =>
+  async (result) => {
+    await mock.delivered(SETTLE_MS).catch(() => undefined);
+    await inbox.idle(SETTLE_MS);
+    return result;
+  };

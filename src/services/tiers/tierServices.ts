@@ -1,0 +1,42 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import type { Catalogue } from './catalogue.js';
+import { createEntitlements, type Entitlements } from './entitlements.js';
+import { warnOfLostVersions } from './lostVersions.js';
+import { createTiers, type Tiers } from './tiers.js';
+
+/** What is for sale, and what each tenant may do. */
+export interface TierServices {
+  tiers: Tiers;
+  entitlements: Entitlements;
+  /** Logs what the catalogue sells only in part, and versions that tenants bought and the catalogue has lost. */
+  start(): Promise<void>;
+}
+
+export function createTierServices(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  catalogue: Catalogue;
+  /** Stripe price id by tier name. */
+  priceIds: Readonly<Record<string, string>>;
+  /** Metered Stripe price of a tier's overage, by tier name; null: the catalogue alone says which tiers sell overage. */
+  overagePriceIds: Readonly<Record<string, string>> | null;
+  /** Days for which a tenant whose payment failed keeps its tier. */
+  graceDays: number;
+}): TierServices {
+  const { models, clock, log, catalogue, priceIds, overagePriceIds, graceDays } = deps;
+  const tiers = createTiers(catalogue, priceIds, overagePriceIds);
+  return {
+    tiers,
+    entitlements: createEntitlements({ models, clock, tiers, graceDays }),
+    async start() {
+      for (const { name, overage } of tiers.all()) {
+        if (!overage || tiers.getOverage(name)) continue;
+        log.warn({ tier: name, unset: `STRIPE_PRICE_${name}_OVERAGE` }, 'tiers.overage_not_sold');
+      }
+      await warnOfLostVersions({ models, tiers, log });
+    },
+  };
+}

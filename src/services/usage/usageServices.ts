@@ -1,0 +1,86 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import type { IdempotencyKeys } from '../idempotency/idempotencyKeys.js';
+import { createLease } from '../infrastructure/lease.js';
+import type { LimitServices } from '../limits/limitServices.js';
+import type { Entitlements } from '../tiers/entitlements.js';
+import { type AlertReview, createAlertReview } from './alerts/alertReview.js';
+import type { Alerts } from './alerts/alerts.js';
+import { createHistoryExpiry, type HistoryExpiry } from './historyExpiry.js';
+import { createOverageLedger, type OverageLedger } from './overage/overageLedger.js';
+import { type Consumption, createConsumption } from './recording/consumption.js';
+import { createDayCounts } from './recording/dayCounts.js';
+import { createEventJournal } from './recording/eventJournal.js';
+import { createEventRoom } from './recording/eventRoom.js';
+import { createUsageEvents, type UsageEvents } from './recording/usageEvents.js';
+import { createUsage, type Usage } from './usage.js';
+
+/** What was used: recorded for other services, read, watched, and summed up as overage. */
+export interface UsageServices {
+  alertReview: AlertReview;
+  consumption: Consumption;
+  historyExpiry: HistoryExpiry;
+  overageLedger: OverageLedger;
+  usage: Usage;
+  usageEvents: UsageEvents;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+const SWEEP_MS = 30_000;
+const EXPIRY_LEASE_MS = 120_000;
+
+export function createUsageServices(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  limitServices: LimitServices;
+  entitlements: Entitlements;
+  idempotencyKeys: IdempotencyKeys;
+  alerts: Alerts;
+  /** Usage events that are kept of one tenant and day. */
+  maxEventsPerDay: number;
+}): UsageServices {
+  const { models, clock, log, entitlements, idempotencyKeys, alerts, maxEventsPerDay } = deps;
+  const { admission, endpointNames, storage } = deps.limitServices;
+  const base = { models, clock, log };
+  const usage = createUsage({ ...base, admission });
+  const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
+  const dayCounts = createDayCounts({ ...base, endpointNames, admission });
+  const journal = createEventJournal({ ...base, dayCounts });
+  const historyExpiry = createHistoryExpiry({
+    ...base,
+    lease: createLease({ models, name: 'history expiry', ttlMs: EXPIRY_LEASE_MS }),
+  });
+  let sweeping: NodeJS.Timeout | undefined;
+
+  function countLeftovers(): void {
+    journal.countLeftovers().catch((error: unknown) => log.warn({ err: error }, 'usage_events.sweep_failed'));
+  }
+
+  return {
+    alertReview,
+    consumption: createConsumption({ ...base, admission, entitlements, endpointNames, idempotencyKeys }),
+    historyExpiry,
+    overageLedger: createOverageLedger({ ...base, admission }),
+    usage,
+    usageEvents: createUsageEvents({
+      ...base,
+      room: createEventRoom({ models, maxPerDay: maxEventsPerDay }),
+      journal,
+      recorded: alertReview.reviewSoon,
+    }),
+    start() {
+      historyExpiry.start();
+      countLeftovers();
+      sweeping = setInterval(countLeftovers, SWEEP_MS).unref();
+    },
+    async stop() {
+      clearInterval(sweeping);
+      await historyExpiry.stop();
+      await journal.stop();
+      await alertReview.idle();
+    },
+  };
+}

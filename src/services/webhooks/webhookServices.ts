@@ -1,0 +1,56 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../common/clock.js';
+import type { Models } from '../../models/models.js';
+import { createLease } from '../infrastructure/lease.js';
+import type { TierServices } from '../tiers/tierServices.js';
+import { createEndpointHealth } from './endpointHealth.js';
+import { createAnnouncer } from './outboxRelay.js';
+import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoingWebhooks.js';
+import { createWebhookDeliveries, type WebhookDeliveries } from './webhookDeliveries.js';
+import { createWebhookEndpoints, type WebhookEndpoints } from './webhookEndpoints.js';
+import { createSendWebhook } from './webhookRequest.js';
+import { createWebhookTargets } from './webhookTargets.js';
+
+/** Tells the operator's own systems what changed. */
+export interface WebhookServices {
+  outgoingWebhooks: OutgoingWebhooks;
+  webhookDeliveries: WebhookDeliveries;
+  webhookEndpoints: WebhookEndpoints;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+const RELAY_LEASE_MS = 30_000;
+
+export function createWebhookServices(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  tierServices: TierServices;
+  /** Networks (CIDR) that webhooks may reach although they are not public. */
+  allowedNetworks: readonly string[];
+  requireHttps: boolean;
+}): WebhookServices {
+  const { models, clock, log, allowedNetworks, requireHttps } = deps;
+  const { tiers, entitlements } = deps.tierServices;
+  const base = { models, clock, log };
+  const targets = createWebhookTargets({ allowedNetworks, requireHttps });
+  const webhookDeliveries = createWebhookDeliveries({
+    ...base,
+    health: createEndpointHealth(base),
+    send: createSendWebhook({ targets }),
+  });
+  const outgoingWebhooks = createOutgoingWebhooks({
+    log,
+    announcer: createAnnouncer({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
+    deliveries: webhookDeliveries,
+    lease: createLease({ models, name: 'outgoing webhooks', ttlMs: RELAY_LEASE_MS }),
+  });
+  return {
+    outgoingWebhooks,
+    webhookDeliveries,
+    webhookEndpoints: createWebhookEndpoints({ ...base, targets }),
+    start: outgoingWebhooks.start,
+    stop: outgoingWebhooks.stop,
+  };
+}
