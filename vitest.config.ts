@@ -11,8 +11,8 @@ export default defineConfig({
         replacement: `${import.meta.dirname}/packages/$1/src/index.ts`,
       },
       {
-        find: /^@continuum-billing\/([a-z-]+)\/core$/,
-        replacement: `${import.meta.dirname}/packages/$1/src/core.ts`,
+        find: /^@continuum-billing\/([a-z-]+)\/([a-z]+)$/,
+        replacement: `${import.meta.dirname}/packages/$1/src/$2.ts`,
       },
     ],
   },

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { encodeEndpoint, generateKey } from '@continuum-billing/limits/core';
 import { getIntrospectionQuery } from 'graphql';
 import type { Models } from '../src/models/models.js';
+import { generateKey } from '../src/services/accounts/newKey.js';
+import { encodeEndpoint } from '../src/services/limits/calls/endpointNames.js';
 import { packEmbedding } from '../src/services/memories/embedding.js';
 import type { LoadRequest } from './load/load.js';
 import type { Progress } from './progress.js';

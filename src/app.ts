@@ -3,7 +3,7 @@ import type { ApolloServer } from '@apollo/server';
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
-import { badInput, readRules, readWorkWeights } from '@continuum-billing/limits/core';
+import { readRules, readWorkWeights } from '@continuum-billing/limits/core';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -17,6 +17,7 @@ import fastify, {
 import type { Logger } from 'pino';
 import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
 import type { Clock } from './common/clock.js';
+import { badInput } from './common/errors.js';
 import { believedAddress, clientNetwork } from './common/network.js';
 import type { Config } from './config/config.js';
 import { connectDatabase, databaseProblem } from './database.js';

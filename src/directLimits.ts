@@ -1,7 +1,8 @@
-import { badInput, type Limits } from '@continuum-billing/limits/core';
+import { type Limits } from '@continuum-billing/limits/core';
 import { type Logger, pino } from 'pino';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
 import { startAgreedClock } from './common/agreedClock.js';
+import { badInput } from './common/errors.js';
 import { connectDatabase } from './database.js';
 import { createModels } from './models/models.js';
 import { createAccounts } from './services/accounts/accounts.js';

@@ -1,8 +1,8 @@
-import { encodeEndpoint } from '@continuum-billing/limits/core';
 import type { Model } from 'mongoose';
 import type { Models } from '../../src/models/models.js';
 import type { TenantDoc } from '../../src/models/tenant.js';
 import type { UsageDayDoc } from '../../src/models/usageDay.js';
+import { encodeEndpoint } from '../../src/services/limits/calls/endpointNames.js';
 import { dayOf, minuteOf, usageDayId } from '../../src/services/limits/calls/windows.js';
 import type { Progress } from '../progress.js';
 import { BUSY_EVERY, tenantId } from './tenants.js';

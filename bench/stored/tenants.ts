@@ -1,6 +1,7 @@
-import { ALL_SCOPES, generateKey } from '@continuum-billing/limits/core';
+import { ALL_SCOPES } from '@continuum-billing/limits/core';
 import type { Models } from '../../src/models/models.js';
 import { hashSecret, type SecretHash } from '../../src/services/accounts/keyHash.js';
+import { generateKey } from '../../src/services/accounts/newKey.js';
 import type { LoadRequest } from '../load/load.js';
 
 /** A tenant that makes calls: it has a key, a contract with limits of its own, and one stored memory. */

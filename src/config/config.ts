@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { faultsText } from '@continuum-billing/limits/core';
+import { errorList } from '@continuum-billing/limits/core';
 import { z } from 'zod';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { isNetwork } from '../common/addressRanges.js';
@@ -96,7 +96,7 @@ export interface ConnectionConfig {
 /** Every fault of the configuration at once, one a line. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
-    super(faultsText('The configuration has', faults));
+    super(errorList('The configuration has', faults));
     this.name = 'ConfigError';
   }
 }

@@ -1,11 +1,5 @@
 import type { Access, ArgumentCheck } from '@continuum-billing/limits/core';
-import {
-  ApiKeyScope,
-  forbidden,
-  type OperationPlan,
-  type Rules,
-  unauthenticated,
-} from '@continuum-billing/limits/core';
+import { ApiKeyScope, type OperationPlan, type Rules } from '@continuum-billing/limits/core';
 import {
   type DocumentNode,
   type GraphQLSchema,
@@ -16,6 +10,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { Extensions } from 'type-graphql';
+import { forbidden, unauthenticated } from '../common/errors.js';
 import { type Principal } from '../services/accounts/principal.js';
 
 export const Checked = (check: ArgumentCheck) => Extensions({ check });

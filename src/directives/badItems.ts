@@ -1,4 +1,4 @@
-import { bounded, type Rules } from '@continuum-billing/limits/core';
+import { type Rules } from '@continuum-billing/limits/core';
 import {
   coerceInputValue,
   type GraphQLInputType,
@@ -9,6 +9,7 @@ import {
   type OperationDefinitionNode,
   typeFromAST,
 } from 'graphql';
+import { bounded } from '../common/errors.js';
 
 /** Items of the lists in variables that do not fit their type: the item and the reason, by variable and index. */
 export type BadItems = ReadonlyMap<string, ReadonlyMap<number, BadItem>>;

@@ -1,13 +1,7 @@
-import {
-  BillingError,
-  badInput,
-  bounded,
-  ErrorCode,
-  serviceUnavailable,
-} from '@continuum-billing/limits/core';
 import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
 import { ArgumentValidationError } from 'type-graphql';
+import { BillingError, badInput, bounded, ErrorCode, serviceUnavailable } from '../common/errors.js';
 import { isDatabaseAway } from '../services/infrastructure/databaseErrors.js';
 
 /** What was thrown at first: graphql and Apollo wrap errors, some of them twice. */

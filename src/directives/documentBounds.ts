@@ -1,6 +1,6 @@
-import { BillingError, operationTooExpensive } from '@continuum-billing/limits/core';
 import { type DocumentNode, Kind, Lexer, parse, type SelectionSetNode, Source, TokenKind } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { BillingError, operationTooExpensive } from '../common/errors.js';
 
 const MAX_SELECTIONS = 10_000;
 const MAX_DEPTH = 50;

@@ -3,23 +3,20 @@ import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
 import {
   type Access,
   ApiKeyScope,
-  type BillingError,
-  badInput,
   coerceVariables,
   type EntityRules,
   type OperationPlan,
   type Outcome,
   operationCostOf,
-  operationTooExpensive,
   outcomeOf,
   planOperation,
   type Rules,
-  serviceUnavailable,
   type WorkWeights,
 } from '@continuum-billing/limits/core';
 import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../common/clock.js';
+import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../common/errors.js';
 import type { Authenticator } from '../services/accounts/authenticator.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';

@@ -1,10 +1,5 @@
-import {
-  badInput,
-  type Charge,
-  type OperationPlan,
-  type PlannedField,
-  serviceUnavailable,
-} from '@continuum-billing/limits/core';
+import { type Charge, type OperationPlan, type PlannedField } from '@continuum-billing/limits/core';
+import { badInput, serviceUnavailable } from '../common/errors.js';
 import type { Answer, Claim, IdempotencyKeys, OpenClaim } from '../services/idempotency/idempotencyKeys.js';
 
 /** Claims of the root fields that have an idempotency key, by the name of the field in the answer. */

@@ -1,5 +1,4 @@
 import type { GraphQLResponse } from '@apollo/server';
-import { responseTooLarge } from '@continuum-billing/limits/core';
 import {
   defaultFieldResolver,
   type GraphQLFieldResolver,
@@ -9,6 +8,7 @@ import {
   isNonNullType,
   isObjectType,
 } from 'graphql';
+import { responseTooLarge } from '../common/errors.js';
 import { sizeOfJson } from '../common/jsonSize.js';
 import type { ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import { exceeds } from './largeResults.js';

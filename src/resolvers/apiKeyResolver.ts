@@ -1,6 +1,7 @@
-import { ApiKeyScope, forbidden, unauthenticated } from '@continuum-billing/limits/core';
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Max, Min } from 'class-validator';
 import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
+import { forbidden, unauthenticated } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
 import { type NewKey, needFuture } from '../services/accounts/apiKeys.js';

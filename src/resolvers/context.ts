@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { badInput, forbidden } from '@continuum-billing/limits/core';
 import { type GraphQLResolveInfo, Kind } from 'graphql';
+import { badInput, forbidden } from '../common/errors.js';
 import type { BadItem, BadItems } from '../directives/badItems.js';
 import type { Claims } from '../directives/keyedFields.js';
 import { apiKeyOf, ownTenantId } from '../services/accounts/caller.js';

@@ -1,5 +1,4 @@
 import {
-  badInput,
   MAX_NAME_LENGTH,
   MAX_OPERATIONS,
   parseWindow,
@@ -7,6 +6,7 @@ import {
   type RemoteOperation,
 } from '@continuum-billing/limits/core';
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql';
+import { badInput } from '../common/errors.js';
 import { Checked, ServiceOnly } from '../directives/access.js';
 import {
   EndedOperationInput,

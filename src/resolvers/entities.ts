@@ -1,4 +1,4 @@
-import { forbidden, notFound, unauthenticated } from '@continuum-billing/limits/core';
+import { forbidden, notFound, unauthenticated } from '../common/errors.js';
 import type { Entity } from '../schema/subgraph.js';
 import { ownTenantId } from '../services/accounts/caller.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';

@@ -1,6 +1,7 @@
-import { ApiKeyScope, badInput } from '@continuum-billing/limits/core';
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, Directive, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
+import { badInput } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { answerOf } from '../directives/keyedFields.js';
 import { isIdempotencyKey, KEY_DESCRIPTION, KEY_PROBLEM } from '../schema/idempotencyKey.js';

@@ -1,4 +1,4 @@
-import { badInput } from '@continuum-billing/limits/core';
+import { badInput } from '../common/errors.js';
 
 /** @throws BAD_USER_INPUT for a resource that is none of those known */
 export function needResource(argument: string, resource: string, known: readonly string[]): void {

@@ -1,5 +1,6 @@
-import { ApiKeyScope, forbidden } from '@continuum-billing/limits/core';
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { forbidden } from '../common/errors.js';
 import { Checked, OperatorOnly, RequiresScope } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';

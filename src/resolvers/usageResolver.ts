@@ -1,4 +1,4 @@
-import { ApiKeyScope, badInput } from '@continuum-billing/limits/core';
+import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { GraphQLResolveInfo } from 'graphql';
 import {
   Arg,
@@ -14,6 +14,7 @@ import {
   Resolver,
   Root,
 } from 'type-graphql';
+import { badInput } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { inSlices } from '../directives/largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';

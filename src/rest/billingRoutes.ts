@@ -1,11 +1,6 @@
-import {
-  ApiKeyScope,
-  forbidden,
-  needGoodValue,
-  type Rules,
-  unauthenticated,
-} from '@continuum-billing/limits/core';
+import { ApiKeyScope, needGoodValue, type Rules } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { forbidden, unauthenticated } from '../common/errors.js';
 import { ownTenantId } from '../services/accounts/caller.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';

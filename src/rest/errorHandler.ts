@@ -1,11 +1,6 @@
-import {
-  type BillingError,
-  ErrorCode,
-  payloadTooLarge,
-  unsupportedMediaType,
-} from '@continuum-billing/limits/core';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } from '../common/errors.js';
 import { expectedFailure } from '../directives/clientErrors.js';
 import { afterBody } from './requests.js';
 

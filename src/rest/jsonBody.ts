@@ -1,5 +1,5 @@
-import { type BillingError, badInput } from '@continuum-billing/limits/core';
 import type { FastifyInstance } from 'fastify';
+import { type BillingError, badInput } from '../common/errors.js';
 import type { LargeRequests } from './largeRequests.js';
 
 /**

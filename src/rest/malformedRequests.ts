@@ -1,7 +1,7 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { badInput, ErrorCode } from '@continuum-billing/limits/core';
+import { badInput, ErrorCode } from '../common/errors.js';
 import type { Connections, TrackedRequest } from './connections.js';
 
 /** What Node rejects before there is a request, by its error's code. */

@@ -1,7 +1,8 @@
-import { badInput, forbidden, needGoodValue, unauthenticated } from '@continuum-billing/limits/core';
+import { needGoodValue } from '@continuum-billing/limits/core';
 import { checkoutPage, type MockStripe, messagePage, StripeFault } from '@continuum-billing/mock-stripe';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { badInput, forbidden, unauthenticated } from '../common/errors.js';
 import type { MockTrigger } from '../services/mockMode/mockTrigger.js';
 import { formField, isWebUrl, openApi, show, takeForms } from './mockHtml.js';
 

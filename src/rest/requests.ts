@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BillingError, serviceUnavailable } from '@continuum-billing/limits/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { type BillingError, serviceUnavailable } from '../common/errors.js';
 import type { Connection, Connections, TrackedRequest } from './connections.js';
 import type { UnreadResponses } from './unreadResponses.js';
 

@@ -1,5 +1,5 @@
-import { badInput } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync } from 'fastify';
+import { badInput } from '../common/errors.js';
 import type { Inbox } from '../services/billing/inbox/inbox.js';
 import type { Refusals } from '../services/billing/inbox/rejections.js';
 import type { WebhookVerifier } from '../services/billing/inbox/webhookVerifier.js';

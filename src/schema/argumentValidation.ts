@@ -1,7 +1,8 @@
-import { type BillingError, badInput, valueProblem } from '@continuum-billing/limits/core';
+import { valueProblem } from '@continuum-billing/limits/core';
 import { type ValidationError, validate } from 'class-validator';
 import { GraphQLID } from 'graphql';
 import { getMetadataStorage } from 'type-graphql';
+import { type BillingError, badInput } from '../common/errors.js';
 
 type Class = new () => object;
 

@@ -1,4 +1,4 @@
-import { COST_DIRECTIVES, limitDirectives } from '@continuum-billing/limits/core';
+import { directiveDefinitions } from '@continuum-billing/limits/core';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import {
   GraphQLEnumType,
@@ -9,6 +9,7 @@ import {
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { Catalogue } from '../services/tiers/catalogue.js';
+import { COST_DIRECTIVES } from './costDirectives.js';
 import { withOperationCosts } from './operationCosts.js';
 import { DateTimeScalar } from './scalars.js';
 
@@ -41,7 +42,7 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
   const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
   const schema = new GraphQLSchema({
     ...ofCatalogue.toConfig(),
-    directives: [...specifiedDirectives, ...limitDirectives(features), ...COST_DIRECTIVES],
+    directives: [...specifiedDirectives, ...directiveDefinitions(features), ...COST_DIRECTIVES],
   });
   const faults = validateSchema(schema);
   if (faults.length > 0)

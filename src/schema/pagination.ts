@@ -1,6 +1,6 @@
-import { badInput } from '@continuum-billing/limits/core';
 import { IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
+import { badInput } from '../common/errors.js';
 
 export const MAX_PAGE = 100;
 export const DEFAULT_PAGE = 20;

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { generateKey, randomText } from '@continuum-billing/limits/core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { randomText } from '../../src/common/randomText.js';
 import { secretMatches } from '../../src/services/accounts/keyHash.js';
+import { generateKey } from '../../src/services/accounts/newKey.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   expectNothing,

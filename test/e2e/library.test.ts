@@ -284,7 +284,7 @@ describe.each([
       }`);
     expect(() => enforceLimits(schema, { limits })).toThrow(
       [
-        "The schema's directives have 6 fault(s):",
+        "The schema's directives have 6 errors:",
         '  - Query.a @rateLimited: cost must be a whole number from 0 to 1000000, not -1',
         '  - Query.b @rateLimited: max and window go together',
         '  - Query.c @requiresFeature: the catalogue has no feature TELEPATHY',

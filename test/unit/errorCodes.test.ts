@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { BillingError, ErrorCode } from '@continuum-billing/limits/core';
 import { expect, it } from 'vitest';
+import { BillingError, ErrorCode } from '../../src/common/errors.js';
 
 it.each(Object.values(ErrorCode))('%s is in the table of the guide, with its status', (code) => {
   const guide = readFileSync('docs/guide.md', 'utf8');

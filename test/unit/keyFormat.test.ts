@@ -1,5 +1,7 @@
-import { generateKey, parseKey, randomText } from '@continuum-billing/limits/core';
+import { parseKey } from '@continuum-billing/limits/core';
 import { describe, expect, it } from 'vitest';
+import { randomText } from '../../src/common/randomText.js';
+import { generateKey } from '../../src/services/accounts/newKey.js';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 

@@ -1,4 +1,4 @@
-import { limitDirectives, readRules } from '@continuum-billing/limits/core';
+import { directiveDefinitions, readRules } from '@continuum-billing/limits/core';
 import { buildSchema, GraphQLEnumType, type GraphQLSchema, printType } from 'graphql';
 import { describe, expect, it } from 'vitest';
 
@@ -12,7 +12,7 @@ const PUBLIC = { kind: 'public' } as const;
 
 /** A schema with the project's own directives; each root field is public unless it is in `unguarded`. */
 function schemaOf(sdl: string, unguarded: string[] = []): GraphQLSchema {
-  const directives = limitDirectives(featureType).map((directive) => {
+  const directives = directiveDefinitions(featureType).map((directive) => {
     const args = directive.args.map(
       ({ name, type, defaultValue }) =>
         `${name}: ${type}${defaultValue === undefined ? '' : ` = ${JSON.stringify(defaultValue)}`}`,

@@ -1,28 +1,51 @@
 /**
- * What the billing server itself is built from: errors, the analysis of an operation, and the contract between the
- * server and `remoteLimits`. It may change in any release; other projects use what `index.ts` exports.
+ * The code that the billing server and this package share: how an operation is analysed, and the contract between the
+ * server and `remoteLimits`. It is internal and may change in any release. Other projects use what `index.ts` exports.
  */
 
-export * from './analysis/access.js';
-export * from './analysis/definitions.js';
-export * from './analysis/entities.js';
-export * from './analysis/operationCost.js';
-export * from './analysis/operationOutcome.js';
-export * from './analysis/plan.js';
-export * from './analysis/rules.js';
-export * from './analysis/variables.js';
-export * from './analysis/workWeights.js';
-export * from './apiKeyScope.js';
-export * from './concurrency.js';
-export * from './endpointName.js';
-export * from './errors.js';
-export * from './faults.js';
-export * from './fieldLimit.js';
-export * from './groupCommit.js';
-export * from './inputValues.js';
-export * from './keyFormat.js';
-export * from './limits.js';
-export * from './remote/batches.js';
-export * from './remote/operationBounds.js';
-export * from './remote/wire.js';
-export * from './storageSize.js';
+// The directives of a schema, and what an operation costs by them.
+export { directiveDefinitions } from './analysis/definitions.js';
+export type { EntityRule, EntityRules } from './analysis/entities.js';
+export { operationCostOf } from './analysis/operationCost.js';
+export { outcomeOf } from './analysis/operationOutcome.js';
+export { type OperationPlan, type PlannedField, planOperation } from './analysis/plan.js';
+export { type Access, type ArgumentCheck, type FieldRule, type Rules, readRules } from './analysis/rules.js';
+export { coerceVariables } from './analysis/variables.js';
+export { readWorkWeights, type WorkExtension, type WorkWeights } from './analysis/workWeights.js';
+// Who asks, and what is taken from a tenant's limits.
+export { ALL_SCOPES, ApiKeyScope } from './apiKeyScope.js';
+// Requests of `remoteLimits`.
+export {
+  MAX_COST,
+  MAX_ENDPOINT_LENGTH,
+  MAX_NAME_LENGTH,
+  MAX_OPERATIONS,
+  MAX_PARTS,
+  MAX_RECEIPT_LENGTH,
+} from './bounds.js';
+export { type Concurrency, createConcurrency } from './concurrency.js';
+// Tools.
+export { errorList } from './errorList.js';
+export { type FieldLimit, parseWindow } from './fieldLimit.js';
+export { createGroupCommit } from './groupCommit.js';
+export { MAX_JSON_DEPTH, needGoodValue, valueProblem } from './inputValues.js';
+export {
+  BASE62,
+  formatKey,
+  KEY_ID_LENGTH,
+  keyIdOf,
+  type ParsedKey,
+  parseKey,
+  SECRET_LENGTH,
+} from './keyFormat.js';
+export {
+  type Caller,
+  type Charge,
+  type Limits,
+  type OperationCost,
+  type Outcome,
+  type StorageAmounts,
+  sumOf,
+} from './limits.js';
+export type { EndedOperation, RemoteDecision, RemoteOperation } from './remote/wire.js';
+export { type Storable, sizeOf } from './storageSize.js';

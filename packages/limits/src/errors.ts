@@ -62,10 +62,6 @@ export class BillingError extends GraphQLError {
 
 export const unauthenticated = (message: string) => new BillingError(ErrorCode.UNAUTHENTICATED, message);
 
-export const forbidden = (message: string) => new BillingError(ErrorCode.FORBIDDEN, message);
-
-export const notFound = (what: string) => new BillingError(ErrorCode.NOT_FOUND, `${what} does not exist`);
-
 /** @param argument the path of the argument that is wrong, e.g. `input.email` */
 export const badInput = (argument: string, problem: string, details: Record<string, unknown> = {}) =>
   new BillingError(ErrorCode.BAD_USER_INPUT, `${argument}: ${problem}`, { argument, problem, ...details });
@@ -103,25 +99,6 @@ export const operationTooExpensive = (problem: string, details: ExpenseDetails) 
     ...details,
   });
 
-/** @param requestedBytes null: not known, as the body was sent without its length */
-export const payloadTooLarge = (limitBytes: number, requestedBytes: number | null) =>
-  new BillingError(
-    ErrorCode.PAYLOAD_TOO_LARGE,
-    requestedBytes === null
-      ? `The body has more than ${limitBytes} bytes, which is the most that is accepted`
-      : `The body has ${requestedBytes} bytes; at most ${limitBytes} are accepted`,
-    { limit: limitBytes, ...(requestedBytes !== null && { requested: requestedBytes }) },
-  );
-
-/** @param contentType null: none was sent */
-export const unsupportedMediaType = (contentType: string | null) =>
-  new BillingError(
-    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-    `The body must be sent with content-type: application/json; it came ${
-      contentType === null ? 'without a content-type' : `with ${contentType.slice(0, 100)}`
-    }`,
-  );
-
 export interface RateLimitDetails {
   limit: number;
   /** What the limit counts over: `minute`, `day`, `concurrent`, or a field's own window such as `10s`. */
@@ -144,35 +121,5 @@ export const rateLimited = (message: string, details: RateLimitDetails, retryAft
     { 'retry-after': String(Math.max(1, Math.ceil(retryAfterS))) },
   );
 
-export const featureNotAvailable = (feature: string, tier: string, upgradeUrl: string) =>
-  new BillingError(
-    ErrorCode.FEATURE_NOT_AVAILABLE,
-    `Feature '${feature.toLowerCase()}' not available on ${tier.toLowerCase()} tier. Upgrade at ${upgradeUrl}`,
-    { feature, tier, upgradeUrl },
-  );
-
-export interface StorageQuotaDetails {
-  /** `memories`, `embeddings`, `bytes`, or one of the catalogue's. */
-  resource: string;
-  limit: number;
-  /** What is stored now. */
-  usage: number;
-  /** How much more was asked for. */
-  requested: number;
-  tier: string;
-  upgradeUrl: string;
-}
-
-export const storageQuotaExceeded = (message: string, details: StorageQuotaDetails) =>
-  new BillingError(ErrorCode.STORAGE_QUOTA_EXCEEDED, message, { ...details });
-
 export const serviceUnavailable = (message: string, retryAfterS = 2, details: Record<string, unknown> = {}) =>
   new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, details, { 'retry-after': String(retryAfterS) });
-
-/** @param limit bytes of JSON */
-export const responseTooLarge = (limit: number) =>
-  new BillingError(
-    ErrorCode.RESPONSE_TOO_LARGE,
-    `The response would have more than ${limit} bytes: select fewer fields, or ask for less at a time`,
-    { limit },
-  );

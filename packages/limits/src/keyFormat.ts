@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /** `ctm_<live|test>_<keyId>_<secret><checksum>` */
@@ -7,31 +6,25 @@ export interface ParsedKey {
   secret: string;
 }
 
-const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+export const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const KEY_ID_AT = 'ctm_test_'.length;
-const KEY_ID_LENGTH = 16;
-const SECRET_LENGTH = 40;
+export const KEY_ID_LENGTH = 16;
+export const SECRET_LENGTH = 40;
 const CHECKSUM_LENGTH = 6;
 const PATTERN = new RegExp(
   `^(ctm_(?:live|test)_([0-9A-Za-z]{${KEY_ID_LENGTH}})_([0-9A-Za-z]{${SECRET_LENGTH}}))([0-9A-Za-z]{${CHECKSUM_LENGTH}})$`,
 );
 
-/** @returns `length` characters, each drawn uniformly: about 5.95 bits a character */
-export function randomText(length: number): string {
-  return Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
-}
-
-export function generateKey(kind: 'live' | 'test'): ParsedKey & { key: string } {
-  const keyId = randomText(KEY_ID_LENGTH);
-  const secret = randomText(SECRET_LENGTH);
+/** The text of a key, from its parts; `parseKey` reads it back. */
+export function formatKey(kind: 'live' | 'test', { keyId, secret }: ParsedKey): string {
   const body = `ctm_${kind}_${keyId}_${secret}`;
-  return { keyId, secret, key: body + checksum(body) };
+  return body + checksum(body);
 }
 
-/** @returns where a key has its id; of what is no key, any text */
+/** The id within a key. For text that is not a key it returns any text. */
 export const keyIdOf = (key: string): string => key.slice(KEY_ID_AT, KEY_ID_AT + KEY_ID_LENGTH);
 
-/** @returns null for what cannot be a key of ours: a typing error costs no database read */
+/** @returns null for text that cannot be a key: a typing error costs no database read */
 export function parseKey(key: string): ParsedKey | null {
   const match = PATTERN.exec(key);
   if (!match) return null;
@@ -43,8 +36,8 @@ function checksum(body: string): string {
   let rest = crc32(body);
   let text = '';
   for (let i = 0; i < CHECKSUM_LENGTH; i++) {
-    text = ALPHABET[rest % ALPHABET.length] + text;
-    rest = Math.floor(rest / ALPHABET.length);
+    text = BASE62[rest % BASE62.length] + text;
+    rest = Math.floor(rest / BASE62.length);
   }
   return text;
 }

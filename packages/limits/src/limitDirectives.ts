@@ -1,27 +1,16 @@
-import { type DocumentNode, parse, print } from 'graphql';
+import { type DocumentNode, GraphQLScalarType, GraphQLSchema, parse, printSchema } from 'graphql';
+import { directiveDefinitions } from './analysis/definitions.js';
 
-/**
- * The type definitions of `@rateLimited`, `@requiresFeature` and `@storageQuota`, for a team's own schema. A feature is
- * written as an enum value or as a text: the tiers say which there are, when the schema is enforced.
- */
-export const limitDirectives: DocumentNode = parse(
-  /* GraphQL */ `
-    """
-    Costs the tenant \`cost\` calls of its minute and day. With \`max\` and \`window\` (e.g. \`10s\`) the field has a limit of its own besides.
-    """
-    directive @rateLimited(cost: Int! = 1, max: Int, window: String) on FIELD_DEFINITION
+/** Each catalogue has features of its own, so their names are checked when limits are enforced, not by graphql. */
+const TierFeature = new GraphQLScalarType({
+  name: 'TierFeature',
+  description: 'A feature of a tier, such as SEMANTIC_SEARCH, written as an enum value or as a string.',
+});
 
-    "Only for tenants whose tier has the feature."
-    directive @requiresFeature(feature: TierFeature!) on FIELD_DEFINITION | OBJECT
+/** The definitions of `@rateLimited`, `@requiresFeature` and `@storageQuota` in SDL, to be added to your own schema. */
+export const limitDirectivesSdl: string = `${printSchema(
+  new GraphQLSchema({ directives: directiveDefinitions(TierFeature) }),
+)}\n`;
 
-    "Only while what the argument \`arg\` stores fits into the tenant's storage quotas. \`resource\` is the catalogue's name of it."
-    directive @storageQuota(arg: String! = "input", resource: String) on FIELD_DEFINITION
-
-    "A feature of a tier, such as SEMANTIC_SEARCH."
-    scalar TierFeature
-  `,
-  { noLocation: true },
-);
-
-/** The same as text. */
-export const limitDirectivesSdl: string = `${print(limitDirectives)}\n`;
+/** The same definitions as a document. */
+export const limitDirectives: DocumentNode = parse(limitDirectivesSdl, { noLocation: true });

@@ -7,9 +7,6 @@ export interface Storable {
   metadata?: unknown;
 }
 
-/** Every catalogue has them. */
-export const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
-
 const BYTES_PER_NUMBER = 8;
 
 /** What one memory counts for: the UTF-8 bytes of its content and of its metadata as JSON, 8 a number of its embedding. */
@@ -29,12 +26,6 @@ export function amountsOf(resource: string | null, value: unknown): StorageAmoun
   const items = [value].flat().filter((item) => item != null);
   if (resource === null) return sumOfSizes((items as Storable[]).map(sizeOf));
   return sumOfSizes(items.map((item) => ({ [resource]: 1, bytes: jsonBytes(item) })));
-}
-
-/** Of a resource, in an account or a hold as it is stored. */
-export function amountOf(stored: object, resource: string): number {
-  const amount = (stored as Record<string, unknown>)[resource];
-  return typeof amount === 'number' ? amount : 0;
 }
 
 function sumOfSizes(sizes: readonly StorageAmounts[]): StorageAmounts {

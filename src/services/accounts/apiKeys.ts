@@ -1,16 +1,11 @@
-import {
-  ALL_SCOPES,
-  ApiKeyScope,
-  badInput,
-  forbidden,
-  generateKey,
-  notFound,
-} from '@continuum-billing/limits/core';
+import { ALL_SCOPES, ApiKeyScope } from '@continuum-billing/limits/core';
 import type { Clock } from '../../common/clock.js';
+import { badInput, forbidden, notFound } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
 import type { Authenticator } from './authenticator.js';
 import { hashSecret } from './keyHash.js';
+import { generateKey } from './newKey.js';
 import { type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 

@@ -1,14 +1,9 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import {
-  ApiKeyScope,
-  keyIdOf,
-  type ParsedKey,
-  parseKey,
-  unauthenticated,
-} from '@continuum-billing/limits/core';
+import { ApiKeyScope, keyIdOf, type ParsedKey, parseKey } from '@continuum-billing/limits/core';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
+import { unauthenticated } from '../../common/errors.js';
 import type { Models } from '../../models/models.js';
 import type { GuessLimit } from './guessLimit.js';
 import { type SecretHash, secretMatches, tagMatches, tagOf } from './keyHash.js';

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { forbidden, unauthenticated } from '@continuum-billing/limits/core';
+import { forbidden, unauthenticated } from '../../common/errors.js';
 import type { Principal } from './principal.js';
 
 /** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null when there is none */

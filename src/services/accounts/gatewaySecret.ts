@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { unauthenticated } from '@continuum-billing/limits/core';
+import { unauthenticated } from '../../common/errors.js';
 import type { GuessLimit } from './guessLimit.js';
 
 /** The header by which a gateway shows that it is one. */

@@ -1,6 +1,6 @@
-import { BillingError, ErrorCode } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
+import { BillingError, ErrorCode } from '../../common/errors.js';
 import { clientNetwork } from '../../common/network.js';
 import { createFailureLimit } from './failureLimit.js';
 

@@ -1,6 +1,7 @@
-import { badInput, notFound, randomText } from '@continuum-billing/limits/core';
 import type { PipelineStage } from 'mongoose';
 import type { Clock } from '../../common/clock.js';
+import { badInput, notFound } from '../../common/errors.js';
+import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import type { LimitOverrides } from '../tiers/catalogue.js';

@@ -1,4 +1,4 @@
-import { serviceUnavailable } from '@continuum-billing/limits/core';
+import { serviceUnavailable } from '../../common/errors.js';
 
 /** Work that many ask for and few may do at once: the rest waits in line, and a full line is rejected. */
 export interface WorkQueue {

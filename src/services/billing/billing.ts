@@ -1,6 +1,6 @@
-import { featureNotAvailable } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
+import { featureNotAvailable } from '../../common/errors.js';
 import type { StripeConfig } from '../../config/config.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { badInput, serviceUnavailable } from '@continuum-billing/limits/core';
 import type { ClientSession } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
+import { badInput, serviceUnavailable } from '../../common/errors.js';
 import type { IdempotencyKeyDoc } from '../../models/idempotencyKey.js';
 import type { Models } from '../../models/models.js';
 import type { Admission } from '../limits/calls/admission.js';

@@ -1,4 +1,4 @@
-import { serviceUnavailable } from '@continuum-billing/limits/core';
+import { serviceUnavailable } from '../../common/errors.js';
 
 /**
  * Bounds the work of one kind that is under way in this process, and so the memory or the time that it takes together.

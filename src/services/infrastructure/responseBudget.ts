@@ -1,4 +1,4 @@
-import { type BillingError, responseTooLarge } from '@continuum-billing/limits/core';
+import { type BillingError, responseTooLarge } from '../../common/errors.js';
 
 /** What may be read into memory for one response. */
 export interface ReadBudget {

@@ -1,4 +1,5 @@
-import { type Caller, forbidden, type Limits } from '@continuum-billing/limits/core';
+import { type Caller, type Limits } from '@continuum-billing/limits/core';
+import { forbidden } from '../../common/errors.js';
 import type { Authenticator } from '../accounts/authenticator.js';
 import { isRefusal, type TenantLimits } from './tenantLimits.js';
 

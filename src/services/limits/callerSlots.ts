@@ -1,5 +1,5 @@
-import { type BillingError, rateLimited } from '@continuum-billing/limits/core';
 import type { Clock } from '../../common/clock.js';
+import { type BillingError, rateLimited } from '../../common/errors.js';
 import { clientNetwork } from '../../common/network.js';
 import type { Principal } from '../accounts/principal.js';
 import type { Entitlements } from '../tiers/entitlements.js';

@@ -1,16 +1,18 @@
 import {
-  type BillingError,
   type Concurrency,
   type FieldLimit,
-  featureNotAvailable,
   type OperationCost,
   type Outcome,
-  rateLimited,
-  storageQuotaExceeded,
   sumOf,
 } from '@continuum-billing/limits/core';
 import { amountText } from '../../common/amounts.js';
 import type { Clock } from '../../common/clock.js';
+import {
+  type BillingError,
+  featureNotAvailable,
+  rateLimited,
+  storageQuotaExceeded,
+} from '../../common/errors.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
 import { type Admission, type Decision, type WindowUse } from './calls/admission.js';
 import { tooLargeExtraction } from './calls/extractions.js';

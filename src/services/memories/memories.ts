@@ -1,12 +1,7 @@
-import {
-  badInput,
-  notFound,
-  type Storable,
-  type StorageAmounts,
-  sizeOf,
-} from '@continuum-billing/limits/core';
+import { type Storable, type StorageAmounts, sizeOf } from '@continuum-billing/limits/core';
 import { Types } from 'mongoose';
 import type { Clock } from '../../common/clock.js';
+import { badInput, notFound } from '../../common/errors.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';

@@ -1,7 +1,7 @@
-import { badInput } from '@continuum-billing/limits/core';
 import type { MockStripe } from '@continuum-billing/mock-stripe';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
+import { badInput } from '../../common/errors.js';
 import type { Tenants } from '../accounts/tenants.js';
 import type { Customers } from '../billing/customers/customers.js';
 import { callingStripe } from '../billing/stripe/stripeErrors.js';

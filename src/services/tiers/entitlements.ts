@@ -1,5 +1,5 @@
-import { notFound } from '@continuum-billing/limits/core';
 import type { Clock } from '../../common/clock.js';
+import { notFound } from '../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';

@@ -1,11 +1,12 @@
-import { badInput, decodeEndpoint } from '@continuum-billing/limits/core';
 import type { Clock } from '../../common/clock.js';
+import { badInput } from '../../common/errors.js';
 import { groupBy } from '../../common/groups.js';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
 import { createGate } from '../infrastructure/gate.js';
 import type { ReadBudget } from '../infrastructure/responseBudget.js';
 import type { Admission } from '../limits/calls/admission.js';
+import { decodeEndpoint } from '../limits/calls/endpointNames.js';
 import {
   dayOf,
   endOfDay,

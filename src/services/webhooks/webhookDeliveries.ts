@@ -1,7 +1,7 @@
-import { badInput, notFound } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import { Webhook } from 'standardwebhooks';
 import type { Clock } from '../../common/clock.js';
+import { badInput, notFound } from '../../common/errors.js';
 import type { Models } from '../../models/models.js';
 import {
   DeliveryStatus,

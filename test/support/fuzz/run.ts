@@ -1,5 +1,5 @@
-import { ErrorCode } from '@continuum-billing/limits/core';
 import { buildClientSchema, getIntrospectionQuery } from 'graphql';
+import { ErrorCode } from '../../../src/common/errors.js';
 import { GATEWAY_SECRET_HEADER } from '../../../src/services/accounts/gatewaySecret.js';
 import { createRandom } from '../random.js';
 import {

@@ -1,6 +1,6 @@
-import { serviceUnavailable } from '@continuum-billing/limits/core';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { serviceUnavailable } from '../../../src/common/errors.js';
 import { createStripeClient } from '../../../src/services/billing/stripe/stripeClient.js';
 import { callingStripe } from '../../../src/services/billing/stripe/stripeErrors.js';
 

@@ -1,22 +1,23 @@
 import {
   DirectiveLocation,
-  GraphQLBoolean,
   GraphQLDirective,
   type GraphQLEnumType,
   GraphQLInt,
-  GraphQLList,
   GraphQLNonNull,
   type GraphQLScalarType,
   GraphQLString,
 } from 'graphql';
 
-/** @param featureType the catalogue's features */
-export function limitDirectives(featureType: GraphQLEnumType | GraphQLScalarType): GraphQLDirective[] {
+/**
+ * `@rateLimited`, `@requiresFeature` and `@storageQuota`.
+ * @param featureType the type of a feature's name
+ */
+export function directiveDefinitions(featureType: GraphQLEnumType | GraphQLScalarType): GraphQLDirective[] {
   return [
     new GraphQLDirective({
       name: 'rateLimited',
       description:
-        'Costs the tenant `cost` calls of its minute and day. With `max` and `window` (e.g. `10s`) the field has a limit of its own besides.',
+        'The field costs the tenant `cost` calls of its minute and day. With `max` and `window` (e.g. `10s`) it also has a limit of its own.',
       locations: [DirectiveLocation.FIELD_DEFINITION],
       args: {
         cost: { type: new GraphQLNonNull(GraphQLInt), defaultValue: 1 },
@@ -26,14 +27,14 @@ export function limitDirectives(featureType: GraphQLEnumType | GraphQLScalarType
     }),
     new GraphQLDirective({
       name: 'requiresFeature',
-      description: 'Only for tenants whose tier has the feature.',
+      description: 'Only tenants whose tier has the feature may select it.',
       locations: [DirectiveLocation.FIELD_DEFINITION, DirectiveLocation.OBJECT],
       args: { feature: { type: new GraphQLNonNull(featureType) } },
     }),
     new GraphQLDirective({
       name: 'storageQuota',
       description:
-        'Only while what the argument `arg` stores fits into the tenant’s storage quotas. `resource` is the catalogue’s name of it; without: memories.',
+        'The field runs only while what the argument `arg` stores fits into the tenant’s storage quotas. `resource` is the catalogue’s name for it; the billing server stores memories where it is absent.',
       locations: [DirectiveLocation.FIELD_DEFINITION],
       args: {
         arg: { type: new GraphQLNonNull(GraphQLString), defaultValue: 'input' },
@@ -42,33 +43,3 @@ export function limitDirectives(featureType: GraphQLEnumType | GraphQLScalarType
     }),
   ];
 }
-
-const NAMES = new GraphQLList(new GraphQLNonNull(GraphQLString));
-
-/** As Federation 2.9 defines them, so that routers read them too. */
-export const COST_DIRECTIVES: readonly GraphQLDirective[] = [
-  new GraphQLDirective({
-    name: 'cost',
-    description: 'The work of resolving it; 1 where nothing is said.',
-    locations: [
-      DirectiveLocation.ARGUMENT_DEFINITION,
-      DirectiveLocation.ENUM,
-      DirectiveLocation.FIELD_DEFINITION,
-      DirectiveLocation.INPUT_FIELD_DEFINITION,
-      DirectiveLocation.OBJECT,
-      DirectiveLocation.SCALAR,
-    ],
-    args: { weight: { type: new GraphQLNonNull(GraphQLInt) } },
-  }),
-  new GraphQLDirective({
-    name: 'listSize',
-    description: 'How many items the list has, or its `sizedFields`, for the cost of what is below it.',
-    locations: [DirectiveLocation.FIELD_DEFINITION],
-    args: {
-      assumedSize: { type: GraphQLInt },
-      slicingArguments: { type: NAMES },
-      sizedFields: { type: NAMES },
-      requireOneSlicingArgument: { type: GraphQLBoolean, defaultValue: true },
-    },
-  }),
-];

@@ -24,9 +24,8 @@ import {
 } from 'graphql';
 import { badInput, inputRejectedByGraphql, operationTooExpensive } from '../errors.js';
 import type { FieldLimit } from '../fieldLimit.js';
-import type { Access } from './access.js';
 import { countEntities, type EntityRule, type EntityRules } from './entities.js';
-import type { FieldRule, Rules } from './rules.js';
+import type { Access, FieldRule, Rules } from './rules.js';
 import {
   ALL_TYPES,
   createWorkCount,
@@ -303,7 +302,7 @@ function longestList(field: GraphQLField<unknown, unknown>, args: Record<string,
 
 const fieldNameOf = ({ coordinate }: FieldRule): string => coordinate.slice(coordinate.indexOf('.') + 1);
 
-export function isIncluded(
+function isIncluded(
   node: FieldNode | FragmentSpreadNode | InlineFragmentNode,
   variables: Record<string, unknown>,
 ): boolean {

@@ -9,11 +9,25 @@ import {
   isInterfaceType,
   isObjectType,
 } from 'graphql';
-import { MAX_ENDPOINT_LENGTH } from '../endpointName.js';
-import { faultsText } from '../faults.js';
+import type { ApiKeyScope } from '../apiKeyScope.js';
+import { MAX_COST, MAX_ENDPOINT_LENGTH } from '../bounds.js';
+import { errorList } from '../errorList.js';
 import { type FieldLimit, parseWindow } from '../fieldLimit.js';
-import type { Access, ArgumentCheck } from './access.js';
-import { limitDirectives } from './definitions.js';
+import { directiveDefinitions } from './definitions.js';
+
+/** Who may select a root field. */
+export type Access =
+  | { kind: 'public' }
+  | { kind: 'scope'; scope: ApiKeyScope }
+  | { kind: 'service' }
+  | { kind: 'operator' };
+
+/**
+ * A check of arguments that the constraints of their classes cannot say, made before anything is charged or run.
+ * @throws BAD_USER_INPUT
+ */
+// biome-ignore lint/suspicious/noExplicitAny: each field's arguments have a type of their own
+export type ArgumentCheck = (args: any, nowMs: number) => void;
 
 /** What the directives and the access rule ask of one field. */
 export interface FieldRule {
@@ -39,10 +53,9 @@ export interface FieldRule {
 /** Rules by `Type.field`; fields that ask nothing are not in it. */
 export type Rules = ReadonlyMap<string, FieldRule>;
 
-const MAX_COST = 1_000_000;
 /** A schema may bring definitions of its own: what they take besides would ask nothing. */
 const ARGUMENTS = new Map(
-  limitDirectives(GraphQLString).map(({ name, args }) => [name, args.map((arg) => arg.name)]),
+  directiveDefinitions(GraphQLString).map(({ name, args }) => [name, args.map((arg) => arg.name)]),
 );
 const NONE: ReadonlySet<string> = new Set();
 
@@ -91,7 +104,7 @@ export function readRules(schema: GraphQLSchema, options: RulesOptions = { needA
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
-  if (faults.length > 0) throw new Error(faultsText("The schema's directives have", faults));
+  if (faults.length > 0) throw new Error(errorList("The schema's directives have", faults));
   return rules;
 }
 

@@ -1,4 +1,4 @@
-import { MAX_OPERATIONS } from './operationBounds.js';
+import { MAX_OPERATIONS } from '../bounds.js';
 
 /** Of the lists of all operations of one request: it stays well under the 1 MB that the server reads. */
 const MAX_BATCH_PARTS = 2_000;

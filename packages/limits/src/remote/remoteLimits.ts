@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { MAX_COST, MAX_NAME_LENGTH, MAX_PARTS } from '../bounds.js';
 import { createConcurrency } from '../concurrency.js';
 import {
   BillingError,
@@ -14,7 +15,6 @@ import { parseKey } from '../keyFormat.js';
 import type { Caller, CallerGrant, CallerRefusal, Limits, OperationCost, Outcome } from '../limits.js';
 import { halvesOf, inBatches } from './batches.js';
 import { createBillingClient, ServerRefusal } from './billingClient.js';
-import { MAX_COST, MAX_NAME_LENGTH, MAX_PARTS } from './operationBounds.js';
 import { checkOptions, DEFAULT_TIMEOUT_MS, type RemoteLimitsOptions } from './remoteOptions.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
 

@@ -1,4 +1,4 @@
-import { faultsText } from '../faults.js';
+import { errorList } from '../errorList.js';
 import { parseKey } from '../keyFormat.js';
 
 export interface RemoteLimitsOptions {
@@ -35,5 +35,5 @@ export function checkOptions({
   if (whenAway !== 'refuse' && whenAway !== 'allow') faults.push("whenAway must be 'refuse' or 'allow'");
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
     faults.push(`timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`);
-  if (faults.length > 0) throw new Error(faultsText('remoteLimits has', faults));
+  if (faults.length > 0) throw new Error(errorList('remoteLimits has', faults));
 }

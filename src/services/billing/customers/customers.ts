@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { serviceUnavailable } from '@continuum-billing/limits/core';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
+import { serviceUnavailable } from '../../../common/errors.js';
 import { type BillingCustomerDoc, ofCustomers } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
 import { isRemembered } from '../stripe/stripeErrors.js';

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { badInput, createGroupCommit, serviceUnavailable } from '@continuum-billing/limits/core';
+import { createGroupCommit } from '@continuum-billing/limits/core';
 import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
+import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';

@@ -1,6 +1,6 @@
-import { badInput, notFound } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
+import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { payloadText } from '../stripe/payload.js';

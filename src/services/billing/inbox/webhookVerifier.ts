@@ -1,6 +1,6 @@
-import { type BillingError, badInput } from '@continuum-billing/limits/core';
 import Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
+import { type BillingError, badInput } from '../../../common/errors.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
 import type { Refusal, Refusals } from './rejections.js';
 

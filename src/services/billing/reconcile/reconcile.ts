@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { serviceUnavailable } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
+import { serviceUnavailable } from '../../../common/errors.js';
 import { GIVING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import {

@@ -1,6 +1,6 @@
-import { BillingError, badInput, ErrorCode, serviceUnavailable } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
+import { BillingError, badInput, ErrorCode, serviceUnavailable } from '../../../common/errors.js';
 import { describeFailure } from './failureText.js';
 import { permissionFor } from './permissions.js';
 import { forTenant } from './requester.js';

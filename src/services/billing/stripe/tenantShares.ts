@@ -1,4 +1,4 @@
-import { serviceUnavailable } from '@continuum-billing/limits/core';
+import { serviceUnavailable } from '../../../common/errors.js';
 
 /** How many requests to Stripe one tenant may have under way and waiting, on this instance. */
 export interface TenantShares {

@@ -1,7 +1,7 @@
-import { badInput, serviceUnavailable } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
+import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { LimitOverrides, TierLimits } from '../../tiers/catalogue.js';

@@ -1,5 +1,5 @@
-import { BillingError, badInput } from '@continuum-billing/limits/core';
 import Stripe from 'stripe';
+import { BillingError, badInput } from '../../../common/errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';

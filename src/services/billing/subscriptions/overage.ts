@@ -1,4 +1,4 @@
-import { type BillingError, badInput } from '@continuum-billing/limits/core';
+import { type BillingError, badInput } from '../../../common/errors.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { Entitlement, Entitlements } from '../../tiers/entitlements.js';
 import { callsFor } from '../../tiers/overagePrice.js';

@@ -1,4 +1,4 @@
-import { badInput } from '@continuum-billing/limits/core';
+import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { TierDefinition } from '../../tiers/catalogue.js';
 import type { Tiers } from '../../tiers/tiers.js';

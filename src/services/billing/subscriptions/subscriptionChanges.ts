@@ -1,6 +1,6 @@
-import { badInput } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import { isRefused } from '../stripe/stripeErrors.js';
 import { WITH_SCHEDULE } from '../sync/subscriptionSync.js';

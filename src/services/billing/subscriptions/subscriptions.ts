@@ -1,6 +1,6 @@
-import { badInput, serviceUnavailable } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { Tiers } from '../../tiers/tiers.js';

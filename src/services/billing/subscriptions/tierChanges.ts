@@ -1,7 +1,7 @@
-import { badInput } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
+import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import { FIRST_VERSION, type Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';

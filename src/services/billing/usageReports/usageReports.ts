@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { badInput } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
+import { badInput } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
 import { startOfDay } from '../../limits/calls/windows.js';

@@ -1,14 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  BillingError,
-  type Charge,
-  createGroupCommit,
-  serviceUnavailable,
-  sumOf,
-} from '@continuum-billing/limits/core';
+import { type Charge, createGroupCommit, sumOf } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
+import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import { type Admission, type Decision, type WindowUse } from './admission.js';

@@ -1,4 +1,4 @@
-import { decodeEndpoint, MAX_ENDPOINT_LENGTH } from '@continuum-billing/limits/core';
+import { MAX_ENDPOINT_LENGTH } from '@continuum-billing/limits/core';
 import { LRUCache } from 'lru-cache';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
@@ -59,3 +59,15 @@ const bytesOf = (names: Iterable<string>): number => {
   for (const name of names) bytes += Buffer.byteLength(name);
   return bytes;
 };
+
+/**
+ * Endpoint names are field names in MongoDB, where `.` and a leading `$` have a meaning, and an integer would move
+ * to the front.
+ */
+export const encodeEndpoint = (name: string): string =>
+  `_${name.replace(/[%.$\0]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}`;
+
+export const decodeEndpoint = (stored: string): string =>
+  stored
+    .slice(1)
+    .replace(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));

@@ -1,4 +1,5 @@
-import { type BillingError, badInput, type Charge } from '@continuum-billing/limits/core';
+import { type Charge } from '@continuum-billing/limits/core';
+import { type BillingError, badInput } from '../../../common/errors.js';
 
 /** Calls to this endpoint are extractions: each call is an item that is extracted. */
 export const EXTRACTION_ENDPOINT = 'extraction';

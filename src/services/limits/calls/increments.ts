@@ -1,5 +1,6 @@
-import { type Charge, encodeEndpoint } from '@continuum-billing/limits/core';
+import { type Charge } from '@continuum-billing/limits/core';
 import type { CallLimits } from '../../tiers/entitlements.js';
+import { encodeEndpoint } from './endpointNames.js';
 import { EXTRACTION_ENDPOINT } from './extractions.js';
 
 /** One tenant's calls in one batch. */

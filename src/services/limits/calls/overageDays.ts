@@ -1,4 +1,4 @@
-import { serviceUnavailable } from '@continuum-billing/limits/core';
+import { serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { OverageMonthDoc } from '../../../models/overageMonth.js';
 import { type DayOverage, EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';

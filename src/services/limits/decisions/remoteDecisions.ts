@@ -1,14 +1,12 @@
 import {
-  BillingError,
-  badInput,
   type Charge,
   type EndedOperation,
   type RemoteDecision,
   type RemoteOperation,
-  serviceUnavailable,
   sumOf,
 } from '@continuum-billing/limits/core';
 import type { Clock } from '../../../common/clock.js';
+import { BillingError, badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Authenticator } from '../../accounts/authenticator.js';
 import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
 import { authenticateTenant } from '../callerLimits.js';

@@ -1,6 +1,7 @@
-import { type BillingError, type FieldLimit, rateLimited } from '@continuum-billing/limits/core';
+import { type FieldLimit } from '@continuum-billing/limits/core';
 import { amountText } from '../../../common/amounts.js';
 import type { Clock } from '../../../common/clock.js';
+import { type BillingError, rateLimited } from '../../../common/errors.js';
 import { groupBy } from '../../../common/groups.js';
 import type { FieldLimits, FullWindow } from './fieldLimits.js';
 

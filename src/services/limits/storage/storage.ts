@@ -1,13 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import {
-  amountOf,
-  badInput,
-  OWN_RESOURCES,
-  type StorageAmounts,
-  serviceUnavailable,
-} from '@continuum-billing/limits/core';
+import { type StorageAmounts } from '@continuum-billing/limits/core';
 import type { ClientSession } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
+import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { StorageAccountDoc, StorageHold } from '../../../models/storageAccount.js';
 import type { TierLimits } from '../../tiers/catalogue.js';
@@ -63,6 +58,9 @@ export interface Storage {
   /** Gives back the holds of operations that ended without a word. @returns how many */
   sweep(): Promise<number>;
 }
+
+/** The resources that every catalogue has. */
+const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
 
 /** No operation lasts so long; the transaction of one that did finds its hold gone, and stores nothing. */
 const HOLD_MS = 120_000;
@@ -311,3 +309,9 @@ const lessOf = (amounts: readonly [string, number][]) =>
       { $max: [heldIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
     ]),
   );
+
+/** The amount of one resource in an account, or in a reservation, as it is stored. */
+function amountOf(stored: object, resource: string): number {
+  const amount = (stored as Record<string, unknown>)[resource];
+  return typeof amount === 'number' ? amount : 0;
+}

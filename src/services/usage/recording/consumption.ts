@@ -1,5 +1,5 @@
-import { BillingError } from '@continuum-billing/limits/core';
 import type { Clock } from '../../../common/clock.js';
+import { BillingError } from '../../../common/errors.js';
 import type { IdempotencyKeys, OpenClaim } from '../../idempotency/idempotencyKeys.js';
 import type { Admission, Decision } from '../../limits/calls/admission.js';
 import type { EndpointNames } from '../../limits/calls/endpointNames.js';

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BillingError, createGroupCommit, serviceUnavailable } from '@continuum-billing/limits/core';
+import { createGroupCommit } from '@continuum-billing/limits/core';
 import { mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
+import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../../models/usageEventBatch.js';
 import type { DayCounts } from './dayCounts.js';

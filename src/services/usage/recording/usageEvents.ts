@@ -1,5 +1,5 @@
-import { badInput } from '@continuum-billing/limits/core';
 import type { Clock } from '../../../common/clock.js';
+import { badInput } from '../../../common/errors.js';
 import { groupBy } from '../../../common/groups.js';
 import type { UsageEvent } from '../../../models/usageEventBatch.js';
 import { isEndpointName } from '../../limits/calls/endpointNames.js';
