@@ -11,13 +11,13 @@ export const entities: readonly Entity<Context>[] = [
   {
     type: 'Tenant',
     key: 'id',
-    like: 'Query.tenant',
+    rootField: 'Query.tenant',
     resolve: async (id, context) => toTenant(await visibleTenant(id, context)),
   },
   {
     type: 'Subscription',
     key: 'tenantId',
-    like: 'Query.subscription',
+    rootField: 'Query.subscription',
     async resolve(tenantId, context) {
       await visibleTenant(tenantId, context);
       const { loaders, services } = context;
@@ -36,7 +36,7 @@ export const entities: readonly Entity<Context>[] = [
   {
     type: 'Tier',
     key: 'name',
-    like: 'Query.tier',
+    rootField: 'Query.tier',
     async resolve(name, { services: { tiers } }) {
       if (!tiers.has(name)) throw notFound(`Tier ${name}`);
       return toTier(tiers, tiers.get(name));
@@ -45,7 +45,7 @@ export const entities: readonly Entity<Context>[] = [
   {
     type: 'Memory',
     key: 'id',
-    like: 'Query.memory',
+    rootField: 'Query.memory',
     async resolve(id, context) {
       const memory = await context.services.memories.find(ownTenantId(context), id, {
         fields: LARGE_FIELDS,

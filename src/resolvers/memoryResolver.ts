@@ -4,7 +4,6 @@ import { Arg, Args, Ctx, Directive, ID, Info, Mutation, Query, Resolver } from '
 import { badInput } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { answerOf } from '../directives/keyedFields.js';
-import { isIdempotencyKey, KEY_DESCRIPTION, KEY_PROBLEM } from '../schema/idempotencyKey.js';
 import {
   DEFAULT_MATCHES,
   MemoryConnection,
@@ -14,6 +13,11 @@ import {
   StoreMemoryInput,
 } from '../schema/memory.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
+import {
+  IDEMPOTENCY_KEY_DESCRIPTION,
+  IDEMPOTENCY_KEY_PROBLEM,
+  isIdempotencyKey,
+} from '../schema/validators.js';
 import { ownTenantId } from '../services/accounts/caller.js';
 import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
@@ -46,7 +50,7 @@ function checkBatch({
 }) {
   ofOneLength(input);
   if (idempotencyKey != null && !isIdempotencyKey(idempotencyKey))
-    throw badInput('idempotencyKey', KEY_PROBLEM);
+    throw badInput('idempotencyKey', IDEMPOTENCY_KEY_PROBLEM);
   const keyed = input.findIndex((item) => item.idempotencyKey != null);
   if (keyed >= 0)
     throw badInput(
@@ -120,7 +124,7 @@ export class MemoryResolver {
   @Checked(checkBatch)
   async storeMemories(
     @Arg('input', () => [StoreMemoryInput]) input: StoreMemoryInput[],
-    @Arg('idempotencyKey', () => String, { nullable: true, description: KEY_DESCRIPTION })
+    @Arg('idempotencyKey', () => String, { nullable: true, description: IDEMPOTENCY_KEY_DESCRIPTION })
     _key: string | null,
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,

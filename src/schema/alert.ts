@@ -5,15 +5,15 @@ import { BigIntScalar, DateTimeScalar } from './scalars.js';
 
 registerEnumType(AlertKind, {
   name: 'AlertKind',
-  description: 'The limit that is used up to a level.',
+  description: 'The limit that an alert is about.',
   valuesConfig: {
-    OVERAGE_PER_MONTH: { description: 'The calls that the monthly cap of overage pays for.' },
+    OVERAGE_PER_MONTH: { description: 'The calls that the monthly overage cap pays for.' },
   },
 });
 
 @ObjectType('UsageAlert', {
   description:
-    'A limit was used up to a level: told once a UTC day for calls, once a UTC month for the rest.',
+    'Usage reached a level of a limit. Each level is reported once per UTC day for calls, and once per UTC month for everything else.',
 })
 export class UsageAlertType {
   @Field(() => ID)
@@ -22,13 +22,13 @@ export class UsageAlertType {
   @Field(() => AlertKind)
   kind!: AlertKind;
 
-  @Field(() => Int, { description: 'Per cent of the limit: 80, 90 or 100.' })
+  @Field(() => Int, { description: 'Percentage of the limit: 80, 90 or 100.' })
   level!: number;
 
   @Field({ description: 'The UTC day `YYYY-MM-DD`, or the month `YYYY-MM`.' })
   window!: string;
 
-  @Field(() => BigIntScalar, { description: 'When it was noticed.' })
+  @Field(() => BigIntScalar, { description: 'Usage at the time of the alert.' })
   used!: number;
 
   @Field(() => BigIntScalar)

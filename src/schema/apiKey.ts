@@ -15,12 +15,12 @@ registerEnumType(ApiKeyScope, {
     USAGE: { description: 'Record and report usage.' },
     ENFORCE: {
       description:
-        "Decide operations of all tenants, and nothing else: for the operator's own services, which belong to no tenant.",
+        "Decide operations for all tenants, and nothing else. Such a key is for the operator's own services and belongs to no tenant.",
     },
   },
 });
 
-@ObjectType('ApiKey', { description: 'A key without its secret.' })
+@ObjectType('ApiKey', { description: 'An API key without its secret.' })
 export class ApiKeyType {
   @Field(() => ID)
   id!: string;
@@ -40,10 +40,10 @@ export class ApiKeyType {
   @Field(() => DateTimeScalar, { nullable: true })
   revokedAt!: Date | null;
 
-  @Field(() => DateTimeScalar, { nullable: true, description: 'To the minute.' })
+  @Field(() => DateTimeScalar, { nullable: true, description: 'Accurate to the minute.' })
   lastUsedAt!: Date | null;
 
-  @Field(() => ID, { nullable: true, description: 'The key that took its place.' })
+  @Field(() => ID, { nullable: true, description: 'The key that replaced this one.' })
   rotatedTo!: string | null;
 }
 
@@ -52,7 +52,7 @@ export class NewApiKey {
   @Field(() => ApiKeyType)
   apiKey!: ApiKeyType;
 
-  @Field({ description: 'The whole key, shown this once.' })
+  @Field({ description: 'The complete key. It is shown only once.' })
   secret!: string;
 }
 
@@ -65,7 +65,7 @@ export class CreateApiKeyInput {
 
   @Field(() => [ApiKeyScope], {
     nullable: true,
-    description: 'Without: the scopes of the key that makes it.',
+    description: 'Default: the scopes of the key that creates it.',
   })
   @IsOptional()
   @ArrayMinSize(1)
@@ -77,7 +77,8 @@ export class CreateApiKeyInput {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'For whom; operator only. Without: a key of no tenant, with the scope ENFORCE.',
+    description:
+      'The tenant that gets the key; operator only. Without it, the operator creates a key that belongs to no tenant and has the scope ENFORCE.',
   })
   @IsOptional()
   @MaxLength(100)

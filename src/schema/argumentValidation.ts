@@ -12,28 +12,28 @@ export type ArgumentValidation = (
   args: Record<string, unknown>,
 ) => Promise<BillingError | null>;
 
-/** Of a list argument. */
+/** Items in one list argument. */
 const MAX_ITEMS = 1_000;
 
-/** Ids of ours, of Stripe and of other services are shorter. */
+/** All known ids are shorter: this server's, Stripe's and those of other services. */
 const MAX_ID_LENGTH = 255;
 
 interface Argument {
-  /** The name of the argument; null: the class describes all arguments of the field. */
+  /** The argument's name; null if the class describes all arguments of the field. */
   name: string | null;
   type: Class;
 }
 
 /**
- * type-graphql checks arguments when a resolver runs: by then the operation is charged, and earlier fields of a
- * mutation have run. This runs the same checks before, so that an operation with bad input is refused whole.
+ * type-graphql validates arguments when a resolver runs. By then the operation has been charged, and earlier fields of
+ * a mutation have run. This runs the same checks first, so that an operation with bad input is rejected as a whole.
  * Arguments with `validate: false` are left to the service, which rejects their items one by one.
  */
 export function createArgumentValidation(): ArgumentValidation {
   const { queries, mutations, inputTypes } = getMetadataStorage();
   const inputClasses = new Set<unknown>(inputTypes.map(({ target }) => target));
   const byCoordinate = new Map<string, Argument[]>();
-  /** Names of arguments. */
+  /** The names of arguments that are ids. */
   const ids = new Map<string, string[]>();
   const leftToServices = new Map<string, string[]>();
   for (const [root, fields] of [
@@ -61,7 +61,7 @@ export function createArgumentValidation(): ArgumentValidation {
     }
   }
 
-  /** Gives the plain objects of a document the classes that carry the constraints. */
+  /** Turns the plain objects of a document into instances of the classes that carry the constraints. */
   function instance(type: Class, plain: unknown): unknown {
     if (Array.isArray(plain)) return plain.map((item) => instance(type, item));
     if (plain === null || typeof plain !== 'object') return plain;
@@ -74,7 +74,7 @@ export function createArgumentValidation(): ArgumentValidation {
     return made;
   }
 
-  /** What no constraint needs to say, as it holds for all texts, numbers and ids. */
+  /** The rules for all strings, numbers and ids, which no constraint has to repeat. */
   function valueError(coordinate: string, args: Record<string, unknown>): BillingError | null {
     for (const [name, value] of Object.entries(args)) {
       if (leftToServices.get(coordinate)?.includes(name)) continue;
@@ -96,8 +96,8 @@ export function createArgumentValidation(): ArgumentValidation {
       const items = Array.isArray(value) ? value : [value];
       for (const [index, item] of items.entries()) {
         if (item === null || typeof item !== 'object') continue;
-        const [fault] = await validate(item, { forbidUnknownValues: false, stopAtFirstError: true });
-        if (fault) return clientError(fault, [name, Array.isArray(value) ? String(index) : null]);
+        const [error] = await validate(item, { forbidUnknownValues: false, stopAtFirstError: true });
+        if (error) return clientError(error, [name, Array.isArray(value) ? String(index) : null]);
       }
     }
     return null;
@@ -105,15 +105,15 @@ export function createArgumentValidation(): ArgumentValidation {
 }
 
 /** The first constraint that failed, with the path of its argument. */
-function clientError(fault: ValidationError, prefix: readonly (string | null)[]): BillingError {
-  const path = [...prefix, fault.property];
-  let innermost = fault;
+function clientError(error: ValidationError, prefix: readonly (string | null)[]): BillingError {
+  const path = [...prefix, error.property];
+  let innermost = error;
   while (innermost.children?.[0]) {
     innermost = innermost.children[0];
     path.push(innermost.property);
   }
   const problem = Object.values(innermost.constraints ?? {})[0] ?? 'is not valid';
-  // class-validator begins its own messages with the property's name.
+  // class-validator's own messages begin with the name of the property.
   const words = problem.startsWith(`${innermost.property} `)
     ? problem.slice(innermost.property.length + 1)
     : problem;

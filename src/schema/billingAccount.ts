@@ -12,7 +12,7 @@ export enum InvoiceStatus {
 }
 registerEnumType(InvoiceStatus, { name: 'InvoiceStatus', description: "Stripe's statuses." });
 
-@ObjectType({ description: 'A page at Stripe where a person looks after a subscription.' })
+@ObjectType({ description: 'A page at Stripe where a person manages a subscription.' })
 export class PortalSession {
   @Field(() => ID)
   id!: string;
@@ -20,23 +20,26 @@ export class PortalSession {
   @Field()
   url!: string;
 
-  @Field(() => String, { nullable: true, description: 'Mock mode: the page here that stands in for it.' })
+  @Field(() => String, {
+    nullable: true,
+    description: "In mock mode, this server's page in place of Stripe's.",
+  })
   localUrl!: string | null;
 }
 
 @InputType()
 export class CreatePortalSessionInput {
-  @Field({ description: 'Where the page leads back to.' })
+  @Field({ description: 'Where the page links back to.' })
   @IsHttpUrl()
   returnUrl!: string;
 }
 
 @ObjectType('Invoice')
 export class InvoiceType {
-  @Field(() => ID, { description: "Stripe's." })
+  @Field(() => ID, { description: "Stripe's id." })
   id!: string;
 
-  @Field(() => String, { nullable: true, description: 'null: a draft.' })
+  @Field(() => String, { nullable: true, description: 'null while it is a draft.' })
   number!: string | null;
 
   @Field(() => InvoiceStatus)
@@ -45,10 +48,10 @@ export class InvoiceType {
   @Field({ description: 'ISO 4217, lower case.' })
   currency!: string;
 
-  @Field(() => Int, { description: 'Below 0: a credit.' })
+  @Field(() => Int, { description: 'A negative total is a credit.' })
   totalCents!: number;
 
-  @Field(() => Int, { description: "The total, less what the customer's balance paid." })
+  @Field(() => Int, { description: "The total minus what the customer's balance covered." })
   amountDueCents!: number;
 
   @Field(() => Int)
@@ -60,7 +63,7 @@ export class InvoiceType {
   @Field(() => DateTimeScalar)
   createdAt!: Date;
 
-  @Field(() => String, { nullable: true, description: 'Where a person sees and pays it.' })
+  @Field(() => String, { nullable: true, description: 'The page where a person views and pays the invoice.' })
   hostedUrl!: string | null;
 
   @Field(() => String, { nullable: true })
@@ -71,13 +74,13 @@ export const InvoiceConnection = connectionOf('Invoice', () => InvoiceType);
 
 @ObjectType('PaymentMethod')
 export class PaymentMethodType {
-  @Field(() => ID, { description: "Stripe's." })
+  @Field(() => ID, { description: "Stripe's id." })
   id!: string;
 
-  @Field({ description: "Stripe's word: `card`, `sepa_debit`, …" })
+  @Field({ description: "Stripe's name for the type: `card`, `sepa_debit`, …" })
   type!: string;
 
-  @Field(() => String, { nullable: true, description: 'Of a card, as the other fields below.' })
+  @Field(() => String, { nullable: true, description: 'Cards only, like the fields below.' })
   brand!: string | null;
 
   @Field(() => String, { nullable: true })
@@ -89,6 +92,6 @@ export class PaymentMethodType {
   @Field(() => Int, { nullable: true })
   expYear!: number | null;
 
-  @Field({ description: 'It pays the next invoice.' })
+  @Field({ description: 'Whether it pays the next invoice.' })
   isDefault!: boolean;
 }

@@ -14,15 +14,15 @@ import { withOperationCosts } from './operationCosts.js';
 import { DateTimeScalar } from './scalars.js';
 
 /**
- * The schema, in memory. Its enums of tiers and features are the catalogue's.
- * @throws when it is no valid schema
+ * Builds the schema. The values of its enums `TierName` and `Feature` come from the catalogue.
+ * @throws an error that lists everything that is wrong with the schema
  */
 export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogue: Catalogue): GraphQLSchema {
   const built = buildSchemaSync({
     resolvers,
     validate: true,
     scalarsMap: [{ type: Date, scalar: DateTimeScalar }],
-    // The directives get their definitions below, with the catalogue's features.
+    // The directives are defined below, because their definitions contain the catalogue's features.
     skipCheck: true,
   });
   const values: Record<string, string[]> = {
@@ -36,7 +36,7 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
       const config = Object.fromEntries(names.map((name) => [name, { value: name }]));
       return new GraphQLEnumType({ ...type.toConfig(), values: config });
     },
-    // A field that fails must not take with it what the fields before it have done.
+    // A non-null field that fails would also remove the results of the mutations before it.
     [MapperKind.MUTATION_ROOT_FIELD]: (field) => ({ ...field, type: getNullableType(field.type) }),
   });
   const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
@@ -44,8 +44,8 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
     ...ofCatalogue.toConfig(),
     directives: [...specifiedDirectives, ...directiveDefinitions(features), ...COST_DIRECTIVES],
   });
-  const faults = validateSchema(schema);
-  if (faults.length > 0)
-    throw new Error(`The schema is not valid:\n${faults.map(({ message }) => message).join('\n')}`);
+  const errors = validateSchema(schema);
+  if (errors.length > 0)
+    throw new Error(`The schema is not valid:\n${errors.map(({ message }) => message).join('\n')}`);
   return schema;
 }

@@ -8,13 +8,16 @@ const MAX_PRICE_CENTS = 99_999_999;
 const MAX_TERM_MONTHS = 120;
 const MAX_DAYS_UNTIL_DUE = 90;
 
-@InputType({ description: 'What was agreed on with a tenant.' })
+@InputType({ description: 'The terms agreed with a tenant.' })
 export class CreateEnterpriseSubscriptionInput {
   @Field(() => ID)
   @MaxLength(100)
   tenantId!: string;
 
-  @Field(() => TierName, { nullable: true, description: 'One priced by contract; null: the first of them.' })
+  @Field(() => TierName, {
+    nullable: true,
+    description: 'A tier that is priced by contract. Default: the first one in the catalogue.',
+  })
   tier?: string | null;
 
   @Field(() => Int)
@@ -23,13 +26,13 @@ export class CreateEnterpriseSubscriptionInput {
 
   @Field(() => TierLimitsInput, {
     nullable: true,
-    description: "Instead of the tier's own, as long as the subscription gives its tier.",
+    description: "Limits that replace the tier's own while the subscription grants the tier.",
   })
   @IsOptional()
   @ValidateNested()
   limits?: TierLimitsInput | null;
 
-  @Field(() => Int, { description: `After so many months it ends: 1 to ${MAX_TERM_MONTHS}.` })
+  @Field(() => Int, { description: `Months until the contract ends, 1 to ${MAX_TERM_MONTHS}.` })
   @Min(1, { message: 'must be at least 1' })
   @Max(MAX_TERM_MONTHS, { message: `must be at most ${MAX_TERM_MONTHS}` })
   termMonths!: number;
@@ -37,7 +40,7 @@ export class CreateEnterpriseSubscriptionInput {
   @Field(() => Int, {
     nullable: true,
     defaultValue: 30,
-    description: `Days in which an invoice is to be paid, 1 to ${MAX_DAYS_UNTIL_DUE}; null: the card on file is charged.`,
+    description: `Days until an invoice is due, 1 to ${MAX_DAYS_UNTIL_DUE}. With null, the card on file is charged.`,
   })
   @IsOptional()
   @Min(1, { message: 'must be at least 1' })

@@ -5,7 +5,7 @@ import { ChargeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import { IsCount } from './validators.js';
 
-@InputType({ description: 'A limit of one field’s own, as `@rateLimited(max, window)` says it.' })
+@InputType({ description: 'The limit of a single field, as in `@rateLimited(max, window)`.' })
 export class FieldLimitInput {
   @Field({ description: '`Type.field`' })
   @MaxLength(MAX_NAME_LENGTH)
@@ -17,7 +17,7 @@ export class FieldLimitInput {
   @Max(10_000)
   max!: number;
 
-  @Field({ description: 'Such as `10s`.' })
+  @Field({ description: 'A duration such as `10s`.' })
   @MaxLength(MAX_NAME_LENGTH)
   window!: string;
 }
@@ -25,7 +25,8 @@ export class FieldLimitInput {
 @InputType()
 export class StoredAmountInput {
   @Field({
-    description: 'One of the catalogue, or `bytes`: those of services, beside which memories have their own.',
+    description:
+      'A resource of the catalogue, or `bytes` for what services store themselves. The bytes of memories are counted separately.',
   })
   @MaxLength(MAX_NAME_LENGTH)
   resource!: string;
@@ -35,9 +36,9 @@ export class StoredAmountInput {
   amount!: number;
 }
 
-@InputType({ description: 'What a root field stores.' })
+@InputType({ description: 'The storage that a root field asks for.' })
 export class StoreInput {
-  @Field({ description: 'Its name in the answer.' })
+  @Field({ description: "The field's name in the response: its alias, if it has one." })
   @MaxLength(MAX_NAME_LENGTH)
   rootField!: string;
 
@@ -47,16 +48,21 @@ export class StoreInput {
   amounts!: StoredAmountInput[];
 }
 
-@InputType({ description: 'What an operation of another service asks of its caller’s limits.' })
+@InputType({
+  description: 'The cost of another service’s operation, to be decided against the limits of its caller.',
+})
 export class OperationInput {
-  // What a caller sends rejects that caller's operation, and none beside it: neither of these has a length.
-  @Field({ description: 'As the caller sent it.' })
+  // No maximum length for these two: a value that a caller made up must reject that caller's operation alone, not the batch.
+  @Field({ description: 'The key, as the caller sent it.' })
   apiKey!: string;
 
-  @Field(() => String, { nullable: true, description: 'The caller’s, by which guesses of keys are limited.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'The caller’s IP address. Attempts to guess keys are limited by address.',
+  })
   address?: string | null;
 
-  @Field(() => ApiKeyScope, { description: 'What the key must be allowed to do.' })
+  @Field(() => ApiKeyScope, { description: 'The scope that the key must have.' })
   scope!: ApiKeyScope;
 
   @Field(() => [ChargeInput])
@@ -80,7 +86,7 @@ export class OperationInput {
   stores!: StoreInput[];
 }
 
-@ObjectType()
+@ObjectType({ description: 'Storage that is reserved for a root field.' })
 export class OperationHold {
   @Field()
   rootField!: string;
@@ -89,14 +95,16 @@ export class OperationHold {
   id!: string;
 }
 
-@ObjectType({ description: 'Whether an operation may run; what it asked for is taken then.' })
+@ObjectType({
+  description: 'Whether an operation may run. If it may, its cost has been charged and its storage reserved.',
+})
 export class OperationDecision {
   @Field()
   allowed!: boolean;
 
   @Field(() => JsonObjectScalar, {
     nullable: true,
-    description: 'Of a refusal: `code`, `message`, `details` and `headers`.',
+    description: 'Why the operation was rejected: `code`, `message`, `details` and `headers`.',
   })
   error!: Record<string, unknown> | null;
 
@@ -108,11 +116,11 @@ export class OperationDecision {
 
   @Field(() => Int, {
     nullable: true,
-    description: 'How many at once the tier allows; the service counts them.',
+    description: 'How many concurrent requests the tier allows. The service counts them itself.',
   })
   concurrentRequests!: number | null;
 
-  @Field(() => DateTimeScalar, { nullable: true, description: 'null: it costs no calls.' })
+  @Field(() => DateTimeScalar, { nullable: true, description: 'null if the operation costs no calls.' })
   chargedAt!: Date | null;
 
   @Field(() => [OperationHold])
@@ -121,34 +129,36 @@ export class OperationDecision {
   @Field(() => String, {
     nullable: true,
     description:
-      'What was taken, signed for this key: `endOperations` takes it once, within 15 minutes. null: nothing was taken.',
+      'A signed record of what was charged and reserved. `endOperations` accepts it once, from the same key, within 15 minutes. null if nothing was charged or reserved.',
   })
   receipt!: string | null;
 
-  @Field(() => JsonObjectScalar, { description: 'Rate limit headers for the answer.' })
+  @Field(() => JsonObjectScalar, { description: 'Rate limit headers for the response.' })
   headers!: Record<string, string>;
 }
 
-@InputType({ description: 'What is given back after an operation.' })
+@InputType({ description: 'What an operation did not use.' })
 export class EndedOperationInput {
-  @Field({ description: 'Of the decision.' })
+  @Field({ description: 'The receipt from the decision.' })
   @MaxLength(MAX_RECEIPT_LENGTH)
   receipt!: string;
 
   @Field(() => [ChargeInput], {
     description:
-      'Calls that failed by no fault of the caller: no more than were charged under each endpoint.',
+      'Calls to return because they failed through no fault of the caller; at most what was charged for each endpoint.',
   })
   @ArrayMaxSize(MAX_PARTS)
   @ValidateNested({ each: true })
   unearned!: ChargeInput[];
 
-  @Field(() => [ID], { description: 'Of root fields that have stored what they held.' })
+  @Field(() => [ID], {
+    description: 'Reservations to commit: their root fields stored what they had reserved.',
+  })
   @ArrayMaxSize(MAX_PARTS)
   @MaxLength(MAX_NAME_LENGTH, { each: true })
   keptHolds!: string[];
 
-  @Field(() => [ID], { description: 'Of root fields that stored nothing.' })
+  @Field(() => [ID], { description: 'Reservations to release: their root fields stored nothing.' })
   @ArrayMaxSize(MAX_PARTS)
   @MaxLength(MAX_NAME_LENGTH, { each: true })
   releasedHolds!: string[];

@@ -4,12 +4,12 @@ import { GraphQLJSONObject } from 'graphql-scalars';
 
 type Variables = Record<string, unknown> | null | undefined;
 
-/** Whole numbers that JavaScript would print in full, though not all their digits are kept. */
+/** Below this, JavaScript prints a whole number in full even if it has lost some of its digits. */
 const MAX_INEXACT = 1e21;
 
 /**
- * An object of JSON. What could not be stored just as it was sent is rejected: a literal may say more than JSON can, and
- * a variable more than a number can hold.
+ * A JSON object. A value that could not be stored exactly as it was sent is rejected: a literal can express things that
+ * JSON cannot, and a variable can contain numbers that lose digits.
  */
 export const JsonObjectScalar = new GraphQLScalarType<object>({
   ...GraphQLJSONObject.toConfig(),
@@ -30,7 +30,7 @@ const notAnObject = () => new GraphQLError('JSONObject must be an object');
 const rejected = (path: readonly string[], problem: string) =>
   new GraphQLError(`JSONObject${path.length > 0 ? `: ${path.join('.')}` : ''} ${problem}`);
 
-/** @param path of names and indexes; as deep as a value may be at most, so that the recursion is bounded */
+/** @param path names and indexes that lead to the node; its maximum length bounds the recursion */
 function jsonOf(node: ValueNode, variables: Variables, path: readonly string[]): unknown {
   if (path.length > MAX_JSON_DEPTH) throw rejected([], 'is nested too deeply');
   switch (node.kind) {
@@ -50,11 +50,11 @@ function jsonOf(node: ValueNode, variables: Variables, path: readonly string[]):
     case Kind.NULL:
       return null;
     case Kind.ENUM:
-      throw rejected(path, `is the name ${node.value}, which JSON does not have: put it in quotes`);
+      throw rejected(path, `is the bare name ${node.value}, which is not JSON: put it in quotes`);
   }
 }
 
-/** A variable that is not given leaves its key out, as in every input object. */
+/** A variable without a value omits its key, as in every input object. */
 function objectOf(fields: readonly ObjectFieldNode[], variables: Variables, path: readonly string[]): object {
   const made = new Map<string, unknown>();
   for (const { name, value } of fields) {
@@ -72,10 +72,13 @@ function checked<T extends string | number>(value: T, path: readonly string[]): 
   return value;
 }
 
-/** Checked with the other arguments: graphql-js would keep the reason of an error here to itself. JSON has no dates. */
+/**
+ * A variable inside a literal is validated together with the other arguments, because graphql-js hides the reason of an
+ * error that is thrown here. JSON has no dates.
+ */
 const variableOf = (value: unknown): unknown => (value instanceof Date ? value.toISOString() : value);
 
-/** A number with more digits than are kept: it would come back as another one. The value's depth is known to be bounded. */
+/** Finds a number that would be read back as a different one. The depth of the value has been checked before. */
 function inexactNumber(
   value: unknown,
   path: readonly string[],

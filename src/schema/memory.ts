@@ -1,14 +1,20 @@
 import { ArrayMaxSize, ArrayMinSize, IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { IsIdempotencyKey, KEY_DESCRIPTION } from './idempotencyKey.js';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
-import { IsFilled, IsFiniteNumbers, MaxBytes, MaxJsonBytes } from './validators.js';
+import {
+  IDEMPOTENCY_KEY_DESCRIPTION,
+  IsFilled,
+  IsFiniteNumbers,
+  IsIdempotencyKey,
+  MaxBytes,
+  MaxJsonBytes,
+} from './validators.js';
 
 export const MAX_CONTENT_BYTES = 1_048_576;
 const MAX_METADATA_BYTES = 65_536;
 const MAX_DIMENSIONS = 8_192;
-const LEFT_OUT = 'null beside the error RESPONSE_TOO_LARGE, if it was left out.';
+const OMITTED = 'Also null if it was omitted; the response then has the error RESPONSE_TOO_LARGE.';
 
 @ObjectType('Memory')
 export class MemoryType {
@@ -17,17 +23,17 @@ export class MemoryType {
 
   @Field(() => String, {
     nullable: true,
-    description: 'null only beside the error RESPONSE_TOO_LARGE: it was left out.',
+    description: 'null only if it was omitted; the response then has the error RESPONSE_TOO_LARGE.',
   })
   content!: string | null;
 
-  @Field(() => [Float], { nullable: true, description: LEFT_OUT })
+  @Field(() => [Float], { nullable: true, description: OMITTED })
   embedding!: number[] | null;
 
-  @Field(() => JsonObjectScalar, { nullable: true, description: LEFT_OUT })
+  @Field(() => JsonObjectScalar, { nullable: true, description: OMITTED })
   metadata!: unknown;
 
-  @Field(() => BigIntScalar, { description: 'What it counts for in the storage quota.' })
+  @Field(() => BigIntScalar, { description: 'The bytes that it counts towards the storage quota.' })
   bytes!: number;
 
   @Field({ description: 'Whether the federation may read it.' })
@@ -44,7 +50,9 @@ export class MemoryMatchType {
   @Field(() => MemoryType)
   memory!: MemoryType;
 
-  @Field(() => Float, { description: 'Cosine for an embedding, -1 to 1; a text score for a query, above 0.' })
+  @Field(() => Float, {
+    description: 'Cosine similarity from -1 to 1 for an embedding; a text score above 0 for a query.',
+  })
   score!: number;
 }
 
@@ -55,7 +63,7 @@ export class StoreMemoryInput {
   @MaxBytes(MAX_CONTENT_BYTES)
   content!: string;
 
-  @Field(() => [Float], { nullable: true, description: "All of a tenant's are of one length." })
+  @Field(() => [Float], { nullable: true, description: 'All embeddings of a tenant have the same length.' })
   @IsOptional()
   @IsFiniteNumbers()
   @ArrayMinSize(1, { message: 'must have at least 1 number' })
@@ -67,14 +75,14 @@ export class StoreMemoryInput {
   @MaxJsonBytes(MAX_METADATA_BYTES)
   metadata?: object | null;
 
-  @Field(() => String, { nullable: true, description: KEY_DESCRIPTION })
+  @Field(() => String, { nullable: true, description: IDEMPOTENCY_KEY_DESCRIPTION })
   @IsIdempotencyKey()
   idempotencyKey?: string | null;
 }
 
 export const DEFAULT_MATCHES = 10;
 
-@InputType({ description: 'A text or an embedding to compare with.' })
+@InputType({ description: 'Either a text or an embedding to search for.' })
 export class SearchMemoriesInput {
   @Field(() => String, { nullable: true })
   @IsOptional()
@@ -89,7 +97,11 @@ export class SearchMemoriesInput {
   @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
   embedding?: number[] | null;
 
-  @Field(() => Int, { nullable: true, defaultValue: DEFAULT_MATCHES, description: 'How many, 1 to 100.' })
+  @Field(() => Int, {
+    nullable: true,
+    defaultValue: DEFAULT_MATCHES,
+    description: 'Maximum number of matches, 1 to 100.',
+  })
   @IsOptional()
   @Min(1, { message: 'must be at least 1' })
   @Max(100, { message: 'must be at most 100' })

@@ -4,8 +4,8 @@ import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-gr
 import { isEndpointName } from '../services/limits/calls/endpointNames.js';
 import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
 import { type UsageEventOutcome, UsageEventStatus } from '../services/usage/recording/usageEvents.js';
-import { IsIdempotencyKey, KEY_DESCRIPTION } from './idempotencyKey.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
+import { IDEMPOTENCY_KEY_DESCRIPTION, IsIdempotencyKey } from './validators.js';
 
 const IsEndpointName = () =>
   ValidateBy({
@@ -16,15 +16,16 @@ const IsEndpointName = () =>
     },
   });
 
-@InputType({ description: 'Calls that an operation is charged for, or that are returned.' })
+@InputType({ description: 'Calls to charge or to return.' })
 export class ChargeInput {
   @Field({
-    description: 'What the calls are counted under. Past 500 names a day they are counted as `(other)`.',
+    description:
+      'The name that the calls are counted under. After 500 names in a day, further names are counted as `(other)`.',
   })
   @IsEndpointName()
   endpoint!: string;
 
-  @Field(() => Int, { defaultValue: 1, description: 'Calls, 1 to 1000000.' })
+  @Field(() => Int, { defaultValue: 1, description: 'Number of calls, 1 to 1000000.' })
   @IsInt()
   @Min(1, { message: 'must be at least 1' })
   @Max(MAX_COST, { message: `must be at most ${MAX_COST}` })
@@ -33,43 +34,46 @@ export class ChargeInput {
 
 @InputType()
 export class ConsumeInput extends ChargeInput {
-  @Field(() => String, { nullable: true, description: KEY_DESCRIPTION })
+  @Field(() => String, { nullable: true, description: IDEMPOTENCY_KEY_DESCRIPTION })
   @IsIdempotencyKey()
   idempotencyKey?: string | null;
 }
 
 @ObjectType()
 export class ConsumeResult implements ConsumeAnswer {
-  @Field({ description: 'false: a limit has no room for the cost, and nothing was charged.' })
+  @Field({ description: 'false if the cost exceeds what is left of a limit; nothing was charged.' })
   allowed!: boolean;
 
-  @Field(() => BigIntScalar, { description: 'Calls left now, in the minute or the day, whichever has less.' })
+  @Field(() => BigIntScalar, { description: 'Calls left in the current minute or day, whichever is lower.' })
   remaining!: number;
 
   @Field(() => DateTimeScalar, {
-    description: 'When the window that refused, or that has less left, begins anew.',
+    description:
+      'When the limiting window resets: the one that rejected the calls, otherwise the one with fewer calls left.',
   })
   resetsAt!: Date;
 }
 
-// No constraints here: the service rejects a bad event alone, where class-validator would refuse the call.
-@InputType({ description: 'Usage that has happened elsewhere.' })
+// No constraints here: the service rejects a bad event by itself, where class-validator would reject the whole request.
+@InputType({ description: 'Usage that happened in another system.' })
 export class UsageEventInput {
   @Field(() => ID, {
     description:
-      'Idempotency id, 1 to 100 printable ASCII characters: the same id again counts nothing. Kept for 32 days.',
+      'Idempotency id, 1 to 100 printable ASCII characters. An id that is sent again within 32 days is not counted again.',
   })
   id!: string;
 
-  @Field({ description: '1 to 100 printable characters. `extraction` counts as extractions too.' })
+  @Field({
+    description: '1 to 100 printable characters. Calls of `extraction` are also counted as extractions.',
+  })
   endpoint!: string;
 
-  @Field(() => Int, { description: 'Calls, 1 to 1000000000.' })
+  @Field(() => Int, { description: 'Number of calls, 1 to 1000000000.' })
   quantity!: number;
 
   @Field(() => DateTimeScalar, {
     nullable: true,
-    description: 'When it happened, at most 31 days ago and 5 minutes ahead; without it: now.',
+    description: 'When it happened: at most 31 days in the past and 5 minutes in the future. Default: now.',
   })
   at?: Date | null;
 }
@@ -78,12 +82,14 @@ registerEnumType(UsageEventStatus, {
   name: 'UsageEventStatus',
   valuesConfig: {
     ACCEPTED: { description: 'Stored and counted.' },
-    DUPLICATE: { description: 'The same event was recorded before: nothing was counted now.' },
+    DUPLICATE: { description: 'The same event was recorded before. Nothing was counted this time.' },
     CONFLICT: {
       description:
-        'Another event with its id was recorded before: nothing was counted now. Its id was used twice.',
+        'A different event with this id was recorded before, so the id was used twice. Nothing was counted this time.',
     },
-    REJECTED: { description: 'It is not valid; `reason` says why. Corrected, it can be sent again.' },
+    REJECTED: {
+      description: 'The event is not valid; `reason` says why. It can be corrected and sent again.',
+    },
   },
 });
 
@@ -95,6 +101,6 @@ export class UsageEventResult implements UsageEventOutcome {
   @Field(() => UsageEventStatus)
   status!: UsageEventStatus;
 
-  @Field(() => String, { nullable: true, description: 'null when it was accepted.' })
+  @Field(() => String, { nullable: true, description: 'null if the event was accepted.' })
   reason!: string | null;
 }

@@ -13,37 +13,37 @@ import { DEFAULT_MATCHES } from './memory.js';
 import { DEFAULT_PAGE, MAX_PAGE } from './pagination.js';
 import { DEFAULT_ENDPOINTS, MAX_ENDPOINTS } from './usage.js';
 
-/** The work behind a field, where it is more than to return a value that is already there. */
+/** The work of resolving a field, if it is more than returning a value that has already been read. */
 interface DeclaredCost {
-  /** Units of work; one is about what it takes to resolve and return one small field. Default: 1. */
+  /** Units of work. One unit is roughly the work of resolving and returning one small field. Default: 1. */
   weight?: number;
-  /** Items of a list whose length its arguments do not say. */
+  /** Number of items in a list whose length does not follow from its arguments. */
   assumedSize?: number;
-  /** `first` says how many items the list has. */
+  /** The argument `first` is the number of items in the list. */
   isPage?: true;
-  /** A Relay connection: `first` says how many edges it has. */
+  /** A Relay connection: the argument `first` is the number of edges. */
   isConnection?: true;
-  /** Where several arguments together say how much it is, which the directives cannot express. */
+  /** For work that depends on several arguments, which the directives cannot express. */
   work?: WorkExtension;
 }
 
-/** A read of MongoDB by an index. */
+/** An indexed read from MongoDB. */
 const READ = 50;
 const WRITE = 100;
-/** A request to Stripe takes 100 ms to 1 s, and Stripe accepts 25 a second for one endpoint. */
+/** A request to Stripe takes 100 ms to 1 s, and Stripe accepts 25 per second for one endpoint. */
 const STRIPE_REQUEST = 5_000;
-/** Deriving a key's hash takes about 20 ms of a processor. */
+/** Hashing a key takes about 20 ms of processor time. */
 const KEY_HASH = 3_000;
-/** A day's document has a count for each endpoint and hour. */
+/** The document of a day has a count for each endpoint and hour. */
 const DAY_OF_HISTORY = 20;
-/** Reads and compares all embeddings of a tenant. */
+/** A vector search reads and compares all embeddings of a tenant. */
 const SCAN = 60_000;
-/** Searches a text by its index, or goes through a list without one. */
+/** A search of a text index, or a scan of a list without an index. */
 const SEARCH = 20_000;
-/** An instant is written as text. */
+/** An instant is formatted as text. */
 const INSTANT = 3;
 
-/** One result for each item of the list argument, for which the field is priced anyway. */
+/** One result for each item of the list argument; the field is already priced per item. */
 const ONE_EACH: Pick<DeclaredCost, 'assumedSize' | 'work'> = {
   assumedSize: MAX_PAGE,
   work: { itemsOf: () => 1 },
@@ -60,8 +60,8 @@ function searchWeight({ input }: Record<string, unknown>): number {
 }
 
 /**
- * The cost of each field that does more than return a value which is already there. It is published as `@cost` and
- * `@listSize` in the schema, and bounds every operation (`MAX_OPERATION_COST`).
+ * The cost of each field that does more than return a value which has already been read. The schema publishes it as
+ * `@cost` and `@listSize`, and the server uses it to bound every operation (`MAX_OPERATION_COST`).
  */
 const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.alerts': connection(),
@@ -144,8 +144,8 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
 };
 
 /**
- * Gives the fields of the schema their directives `@cost` and `@listSize`.
- * @throws for a cost of a field that the schema does not have
+ * Adds the directives `@cost` and `@listSize` to the fields of the schema.
+ * @throws an error that lists the costs whose field does not exist
  */
 export function withOperationCosts(schema: GraphQLSchema): GraphQLSchema {
   const unused = new Set(Object.keys(COSTS));
@@ -165,7 +165,10 @@ export function withOperationCosts(schema: GraphQLSchema): GraphQLSchema {
       };
     },
   });
-  if (unused.size > 0) throw new Error(`Costs of fields that do not exist: ${[...unused].join(', ')}`);
+  if (unused.size > 0)
+    throw new Error(
+      `COSTS has fields that the schema lacks: ${[...unused].join(', ')}. Remove or rename them`,
+    );
   return priced;
 }
 
@@ -180,7 +183,7 @@ function directivesOf({ weight, assumedSize, isPage, isConnection }: DeclaredCos
   return [...((document.definitions[0] as ObjectTypeDefinitionNode).directives ?? [])];
 }
 
-/** What type-graphql has too, of fields with a directive. */
+/** A definition like the one that type-graphql makes for fields with a directive. */
 const definitionOf = (name: string): FieldDefinitionNode => ({
   kind: Kind.FIELD_DEFINITION,
   name: { kind: Kind.NAME, value: name },

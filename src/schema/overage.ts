@@ -5,12 +5,18 @@ import { BigIntScalar } from './scalars.js';
 
 const MAX_CAP_CENTS = 100_000_000;
 
-@ObjectType({ description: 'Calls past the daily quota, in this UTC month.' })
+@ObjectType({ description: 'Calls beyond the daily quota in the current UTC month.' })
 export class Overage implements OverageState {
-  @Field(() => Int, { nullable: true, description: 'null: not opted in, calls end at the quota.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'null if overage is off: calls are rejected once the quota is used up.',
+  })
   monthlyCapCents!: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Of `perCalls` calls; null: the tier sells none.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'The price of `perCalls` calls. null if the tier sells no overage.',
+  })
   priceCents!: number | null;
 
   @Field(() => Int, { nullable: true })
@@ -19,7 +25,7 @@ export class Overage implements OverageState {
   @Field({ description: 'ISO 4217, lower case.' })
   currency!: string;
 
-  @Field(() => BigIntScalar, { description: 'How many calls the cap pays for.' })
+  @Field(() => BigIntScalar, { description: 'The number of calls that the cap pays for.' })
   allowedCalls!: number;
 
   @Field(() => BigIntScalar)
@@ -30,15 +36,15 @@ export class Overage implements OverageState {
 
   @Field(() => Float, {
     description:
-      'So far, at the prices at which the calls were made, with fractions of a cent, which an invoice rounds.',
+      'The cost so far, at the prices that applied when the calls were made. It has fractions of a cent, which an invoice rounds.',
   })
   costCents!: number;
 
   @Field(() => Float, {
     description:
-      'What will still be invoiced, with fractions of a cent: calls of the billing period that runs, and those of one ' +
-      'that has ended until its invoice is final, an hour later. Also after the subscription, or a tier that sells ' +
-      'overage, has ended.',
+      'The amount that has not been invoiced yet, with fractions of a cent: calls of the current billing period, and ' +
+      'those of the previous one until its invoice is final, one hour after the period ends. It remains due after the ' +
+      'subscription has ended or moved to a tier without overage.',
   })
   unbilledCents!: number;
 }
@@ -47,7 +53,7 @@ export class Overage implements OverageState {
 export class SetOverageInput {
   @Field(() => Int, {
     nullable: true,
-    description: 'What the calls of a UTC month may cost at most; null: no overage.',
+    description: 'The most that overage may cost in a UTC month. null turns overage off.',
   })
   @IsOptional()
   @IsInt()

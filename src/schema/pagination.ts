@@ -5,7 +5,7 @@ import { badInput } from '../common/errors.js';
 export const MAX_PAGE = 100;
 export const DEFAULT_PAGE = 20;
 
-@ObjectType({ description: 'Where a page lies in the whole list.' })
+@ObjectType({ description: 'The position of a page in the whole list.' })
 export class PageInfo {
   @Field()
   hasNextPage!: boolean;
@@ -25,14 +25,14 @@ export class PageArgs {
   @Field(() => Int, {
     nullable: true,
     defaultValue: DEFAULT_PAGE,
-    description: `How many, 1 to ${MAX_PAGE}.`,
+    description: `Maximum number of items, 1 to ${MAX_PAGE}.`,
   })
   @IsOptional()
   @Min(1, { message: 'must be at least 1' })
   @Max(MAX_PAGE, { message: `must be at most ${MAX_PAGE}` })
   first?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'The cursor of the last item seen.' })
+  @Field(() => String, { nullable: true, description: 'The cursor of the last item of the previous page.' })
   @IsOptional()
   @MaxLength(200)
   after?: string | null;
@@ -48,7 +48,7 @@ export interface Connection<T> {
   pageInfo: PageInfo;
 }
 
-/** The Relay types `<Node>Connection` and `<Node>Edge` of a node. */
+/** Defines the Relay types `<Node>Connection` and `<Node>Edge` for a node type. */
 export function connectionOf<T extends object>(nodeName: string, node: () => ClassType<T>) {
   @ObjectType(`${nodeName}Edge`)
   class EdgeType implements Edge<T> {
@@ -70,7 +70,10 @@ export function connectionOf<T extends object>(nodeName: string, node: () => Cla
   return ConnectionType;
 }
 
-/** @param keyOf what a cursor points at */
+/**
+ * Makes a Relay connection of one page of documents.
+ * @param keyOf the sort key of a document, which its cursor encodes
+ */
 export function connect<D, T>(
   docs: readonly D[],
   hasNextPage: boolean,
@@ -92,11 +95,11 @@ export function connect<D, T>(
 
 const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');
 
-/** @throws BAD_USER_INPUT for what was never a cursor of ours */
+/** @throws BAD_USER_INPUT for a text that this server did not issue as a cursor */
 export function decodeCursor(after: string | null | undefined): string | null {
   if (!after) return null;
   const key = Buffer.from(after, 'base64url').toString('utf8');
   if (encodeCursor(key) !== after || !/^[\w:./-]{1,150}$/.test(key))
-    throw badInput('after', 'is not a cursor of this list');
+    throw badInput('after', 'is not a cursor of this list: pass endCursor of the previous page');
   return key;
 }

@@ -1,14 +1,14 @@
 import { printSchemaWithDirectives } from '@graphql-tools/utils';
 import { type GraphQLSchema, lexicographicSortSchema, parse, print } from 'graphql';
 
-/** The schema as text, directives included, in a stable order. Roots that bear the usual names are left out. */
+/** The schema as text in a stable order, including directives. Root types with the default names are omitted. */
 export const printTypes = (schema: GraphQLSchema): string =>
   printSchemaWithDirectives(lexicographicSortSchema(schema));
 
-/** The schema as text, directives and roots included. */
+/** The schema as text, including directives and root types. */
 export function printSchema(schema: GraphQLSchema): string {
   const text = printTypes(schema);
-  // The roots have to be told: a type here is named Subscription.
+  // The root types must be explicit: without them the type Subscription would become the subscription root.
   const withRoots = text.includes('schema {')
     ? text
     : `schema {\n  query: Query\n  mutation: Mutation\n}\n\n${text}`;

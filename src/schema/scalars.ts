@@ -3,13 +3,14 @@ import { GraphQLBigInt, GraphQLDateTime } from 'graphql-scalars';
 
 export { JsonObjectScalar } from './jsonObject.js';
 
-/** How much of a wrong value an error quotes. */
+/** The number of characters of a bad value that an error message quotes. */
 const MAX_QUOTED = 60;
 const NOT_SCALAR = 'a list or an object';
 
 /**
- * Counts and bytes pass 2^31, so they are no Int. Inside they are numbers, which are exact to 2^53; the library's own
- * parsing makes bigints of them. Digits in a string are taken, too: JSON of many languages has no larger numbers.
+ * Counts and bytes exceed 2^31, so Int cannot represent them. The code uses numbers, which are exact up to 2^53, where
+ * the scalar of graphql-scalars would parse bigints. Strings of digits are accepted too, because JSON encoders of many
+ * languages cannot write larger numbers.
  */
 export const BigIntScalar = new GraphQLScalarType<number>({
   ...GraphQLBigInt.toConfig(),
@@ -20,7 +21,7 @@ export const BigIntScalar = new GraphQLScalarType<number>({
 
 function wholeNumber(value: unknown): number {
   const number = typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
-  // No -0.
+  // Adding 0 turns -0 into 0.
   if (Number.isSafeInteger(number)) return (number as number) + 0;
   throw new GraphQLError(`BigInt must be a whole number from -(2^53 - 1) to 2^53 - 1, not ${quoted(value)}`);
 }
@@ -31,12 +32,12 @@ const DATE_TIME =
 const MIN_TIME_MS = Date.parse('0001-01-01T00:00:00.000Z');
 const MAX_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** Instants, RFC 3339 in UTC. Each can be printed again: the years 1 to 9999. */
+/** Instants as RFC 3339 in UTC. The years 1 to 9999 are those that can also be printed. */
 export const DateTimeScalar = new GraphQLScalarType<Date, string>({
   ...GraphQLDateTime.toConfig(),
   serialize(value) {
     if (value instanceof Date) return value.toISOString();
-    throw new GraphQLError('DateTime can be made of a Date only');
+    throw new GraphQLError('DateTime can only serialize a Date');
   },
   parseValue: instant,
   parseLiteral: (node) => instant(scalarOf(node)),
@@ -53,20 +54,20 @@ function instant(value: unknown): Date {
   );
 }
 
-/** JavaScript takes 30 February for 2 March. */
+/** Whether the calendar has this day: JavaScript reads 30 February as 2 March. */
 function isDay(day: string): boolean {
   const date = new Date(`${day}T00:00:00.000Z`);
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
 }
 
-/** Never the whole of a long or nested value. */
+/** Shortens a long value, and never prints a nested one. */
 function quoted(value: unknown): string {
   if (typeof value === 'object' && value !== null) return NOT_SCALAR;
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;
 }
 
-/** What a literal would be as a variable. */
+/** The value that a literal would have if it were sent as a variable. */
 function scalarOf(node: ValueNode): unknown {
   switch (node.kind) {
     case Kind.FLOAT:

@@ -26,43 +26,44 @@ import { printTypes } from './printSchema.js';
 export interface Entity<C> {
   /** The type's name in the plain schema. */
   type: string;
-  /** The field that a representation names it by. */
+  /** The field that identifies the entity in a representation. */
   key: string;
-  /** The root field of the plain schema that answers the same: who may fetch it, and what it costs, are as there. */
-  like: string;
-  /** Called for each representation of a request, all in one tick. @throws what the client sees beside the null */
+  /** The root field of the plain schema that returns the same. Its access rule and cost also apply to the entity. */
+  rootField: string;
+  /** Called for each representation of a request, all in one tick. An error becomes null and an entry in `errors`. */
   resolve(key: string, context: C): Promise<object>;
 }
 
 export interface SubgraphNames {
-  /** Before the names of types, enums and inputs. Scalars keep theirs: all subgraphs mean the same by them. */
+  /** Prefix of the names of types, enums and inputs. Scalars keep their names: they mean the same in all subgraphs. */
   typePrefix: string;
-  /** Before the names of root fields; may be empty. */
+  /** Prefix of the names of root fields; may be empty. */
   fieldPrefix: string;
 }
 
-/** The plain schema as a part of a supergraph. */
+/** The plain schema as a subgraph of a supergraph. */
 export interface Subgraph {
   schema: GraphQLSchema;
-  /** For composition: without the definitions that federation itself brings. */
+  /** The SDL for composition, without the definitions that federation itself supplies. */
   sdl: string;
-  /** The rules of the plain schema by the names here; field limits are counted together. */
+  /** The rules of the plain schema under the subgraph's names; both schemas share the counts of field limits. */
   rules: Rules;
-  /** Likewise the costs. */
+  /** The costs of the plain schema under the subgraph's names. */
   costs: WorkWeights;
   entities: EntityRules;
 }
 
-/** The oldest version with @cost and @listSize: composition drops them from a subgraph that links an older one. */
+/** The oldest version with @cost and @listSize: composition drops them from subgraphs that link an older one. */
 const FEDERATION_URL = 'https://specs.apollo.dev/federation/v2.9';
-/** Composition keeps a directive only if it belongs to a specification. The URL is a name; nothing is fetched. */
+/** Composition keeps a directive only if it belongs to a specification. The URL is just a name and is never fetched. */
 const LIMITS_URL = 'https://specs.continuum-billing.dev/limits/v1.0';
 const LIMIT_DIRECTIVES = ['@rateLimited', '@requiresFeature', '@storageQuota'];
 
 /**
- * Composition takes a type named Subscription for the supergraph's subscription root, so the subgraph prefixes its types.
- * @param rules of the plain schema
- * @throws when an entity is like no root field, or like one that an entity cannot be like
+ * Builds the subgraph. Its types have a prefix because composition would mistake a type named Subscription for the
+ * subscription root of the supergraph.
+ * @param rules the rules of the plain schema
+ * @throws an error if the root field that an entity refers to does not exist, or has a limit of its own
  */
 export function buildSubgraph<C>(
   plain: GraphQLSchema,
@@ -123,7 +124,7 @@ function rename(plain: GraphQLSchema, names: SubgraphNames): GraphQLSchema {
   });
 }
 
-/** Adds what composition reads: the links, the composed directives and the keys. */
+/** Adds the `@link`, `@composeDirective` and `@key` directives that composition reads. */
 function federated(
   document: DocumentNode,
   entities: readonly Entity<never>[],
@@ -148,33 +149,35 @@ function keyDirective(key: string): ConstDirectiveNode {
   return (definition as unknown as { directives: [ConstDirectiveNode] }).directives[0];
 }
 
-/** What is kept by `Type.field`, by the names here. */
+/** Translates a map by `Type.field` from the names of the plain schema to those of the subgraph. */
 function byNewNames<T>(
   plain: GraphQLSchema,
-  kept: ReadonlyMap<string, T>,
+  byCoordinate: ReadonlyMap<string, T>,
   names: SubgraphNames,
 ): Map<string, T> {
   return new Map(
-    [...kept].map(([coordinate, value]) => {
+    [...byCoordinate].map(([coordinate, value]) => {
       const [type = '', field = ''] = coordinate.split('.');
-      const here = isRoot(plain, type)
+      const renamed = isRoot(plain, type)
         ? `${type}.${fieldName(field, names)}`
         : `${typeName(type, names)}.${field}`;
-      return [here, value] as const;
+      return [renamed, value] as const;
     }),
   );
 }
 
-/** Without those of introspection, whose lists are longer here. */
+/** Excludes the costs of introspection, whose lists are longer in the subgraph. */
 const ownCosts = (plain: GraphQLSchema): WorkWeights =>
   new Map([...readWorkWeights(plain)].filter(([coordinate]) => !coordinate.includes('__')));
 
-function entityRule({ type, key, like }: Entity<never>, rules: Rules): EntityRule {
-  const rule: FieldRule | undefined = rules.get(like);
-  if (!rule) throw new Error(`The entity ${type} is like ${like}, which is no root field`);
-  // They count fields, and what a field's argument stores; a representation is neither.
+function entityRule({ type, key, rootField }: Entity<never>, rules: Rules): EntityRule {
+  const rule: FieldRule | undefined = rules.get(rootField);
+  if (!rule) throw new Error(`The entity ${type} refers to ${rootField}, which is not a root field`);
+  // Field limits count selected fields, and storage limits the arguments of fields. A representation is neither.
   if (rule.fieldLimits.length > 0 || rule.storageArg !== null) {
-    throw new Error(`The entity ${type} cannot be like ${like}, which has a limit of its own`);
+    throw new Error(
+      `The entity ${type} cannot refer to ${rootField}, which has a field limit or a storage quota`,
+    );
   }
   return { key, rule };
 }

@@ -17,7 +17,8 @@ export enum SubscriptionStatus {
 registerEnumType(SubscriptionStatus, { name: 'SubscriptionStatus', description: "Stripe's statuses." });
 
 @ObjectType('Subscription', {
-  description: 'What a tenant bought. A tenant that never paid: the free tier, active.',
+  description:
+    'What a tenant has bought. A tenant that has never paid has an active subscription to the free tier.',
 })
 export class SubscriptionType {
   @Field(() => ID)
@@ -26,7 +27,9 @@ export class SubscriptionType {
   @Field(() => ID)
   tenantId!: string;
 
-  @Field(() => TierType, { description: 'What it gives now: the free tier once it is over.' })
+  @Field(() => TierType, {
+    description: 'The tier that the tenant has now; the free tier after the subscription has ended.',
+  })
   tier!: TierType;
 
   @Field(() => SubscriptionStatus)
@@ -49,14 +52,13 @@ export class SubscriptionType {
 
   @Field(() => DateTimeScalar, {
     nullable: true,
-    description:
-      'Of a subscription that is `PAST_DUE`: until when it keeps its tier, counted from when the payment failed.',
+    description: 'When a `PAST_DUE` subscription loses its tier, counted from when the payment failed.',
   })
   graceEndsAt!: Date | null;
 
   @Field(() => TierName, {
     nullable: true,
-    description: 'The tier that follows, where a change is scheduled.',
+    description: 'The tier after the scheduled change, if there is one.',
   })
   scheduledTier!: string | null;
 
@@ -65,7 +67,7 @@ export class SubscriptionType {
 
   @Field({
     description:
-      'Its price at Stripe is neither in the catalogue nor of a product of its tiers: it gives the tier that it gave before, or the free tier.',
+      'Whether its price at Stripe belongs to no tier or product of the catalogue. It then keeps the tier it had before, or the free tier.',
   })
   outsideCatalogue!: boolean;
 
@@ -81,7 +83,10 @@ export class CheckoutSession {
   @Field()
   url!: string;
 
-  @Field(() => String, { nullable: true, description: 'Mock mode: the page here that stands in for it.' })
+  @Field(() => String, {
+    nullable: true,
+    description: "In mock mode, this server's page in place of Stripe's.",
+  })
   localUrl!: string | null;
 }
 
@@ -90,7 +95,7 @@ export class CreateCheckoutSessionInput {
   @Field(() => TierName)
   tier!: string;
 
-  @Field({ description: 'Where the person goes after paying; the session id is appended.' })
+  @Field({ description: 'Where the person is sent after paying. The session id is appended.' })
   @IsHttpUrl()
   successUrl!: string;
 
@@ -107,6 +112,6 @@ export class CreateCheckoutSessionInput {
 
 @InputType()
 export class CancelSubscriptionInput {
-  @Field(() => Boolean, { nullable: true, defaultValue: true, description: 'false: at once.' })
+  @Field(() => Boolean, { nullable: true, defaultValue: true, description: 'false cancels immediately.' })
   atPeriodEnd?: boolean | null;
 }

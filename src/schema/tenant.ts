@@ -24,7 +24,7 @@ export const TenantConnection = connectionOf('Tenant', () => TenantType);
 export class TenantsArgs extends PageArgs {
   @Field(() => String, {
     nullable: true,
-    description: 'The beginning of a name or an e-mail address, or an id.',
+    description: 'An id, or the beginning of a name or e-mail address.',
   })
   @IsOptional()
   @MaxLength(100)
@@ -39,7 +39,7 @@ export class NewTenantKey {
   @Field(() => ID)
   id!: string;
 
-  @Field({ description: 'The whole key, shown this once.' })
+  @Field({ description: 'The complete key. It is shown only once.' })
   secret!: string;
 }
 
@@ -47,7 +47,7 @@ export class NewTenantKey {
 export class NewTenant {
   @Field(() => TenantType, {
     nullable: true,
-    description: 'null only if something selected below it failed: the tenant and its key exist.',
+    description: 'null only if a field selected below it failed. The tenant and its key exist nevertheless.',
   })
   tenant!: TenantType;
 
@@ -82,7 +82,7 @@ export class StoredLimitInput {
   limit!: number;
 }
 
-@InputType({ description: 'Overrides; null clears one.' })
+@InputType({ description: 'Overrides of limits. null removes an override.' })
 export class TierLimitsInput {
   @Field(() => BigIntScalar, { nullable: true })
   @IsOptional()
@@ -127,7 +127,7 @@ export class TierLimitsInput {
   @Field(() => [StoredLimitInput], {
     nullable: true,
     description:
-      'Of what the catalogue stores besides memories. All that are overridden: what is not named is the tier’s.',
+      'Limits of the other resources in the catalogue. The list replaces all earlier overrides: a resource that is not listed has the limit of its tier.',
   })
   @IsOptional()
   @ArrayMaxSize(50)
@@ -141,10 +141,13 @@ export class SetTenantLimitsInput {
   @MaxLength(100)
   tenantId!: string;
 
-  @Field(() => TierName, { nullable: true, description: 'Whatever the tenant pays for; null clears.' })
+  @Field(() => TierName, {
+    nullable: true,
+    description: 'The tier that the tenant has regardless of what it pays for. null removes the override.',
+  })
   tier?: string | null;
 
-  @Field(() => TierLimitsInput, { nullable: true, description: 'null clears all.' })
+  @Field(() => TierLimitsInput, { nullable: true, description: 'null removes all overrides.' })
   @IsOptional()
   @ValidateNested()
   limits?: TierLimitsInput | null;

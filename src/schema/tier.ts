@@ -2,7 +2,7 @@ import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
 import type { TierLimits } from '../services/tiers/catalogue.js';
 import { BigIntScalar } from './scalars.js';
 
-/** The values are the catalogue's: buildSchema puts them in. */
+/** Placeholders: `buildSchema` replaces the values of both enums with those of the catalogue. */
 export const TierName = { FREE: 'FREE', PRO: 'PRO', ENTERPRISE: 'ENTERPRISE' } as const;
 export const Feature = {
   FEDERATION: 'FEDERATION',
@@ -12,7 +12,7 @@ export const Feature = {
 registerEnumType(TierName, { name: 'TierName', description: 'The tiers of the catalogue.' });
 registerEnumType(Feature, { name: 'Feature', description: 'The features of the catalogue.' });
 
-@ObjectType({ description: 'How many of a resource may be stored.' })
+@ObjectType({ description: 'How much of a resource may be stored.' })
 export class StoredLimit {
   @Field({ description: 'A resource of the catalogue.' })
   resource!: string;
@@ -42,17 +42,18 @@ export class TierLimitsType implements Omit<TierLimits, 'stored'> {
   maxStorageBytes!: number;
 
   @Field(() => Int, {
-    description: 'Items of the endpoint `extraction` in one operation; more are rejected.',
+    description:
+      'Maximum number of items of the endpoint `extraction` in one operation. A larger operation is rejected.',
   })
   maxExtractionBatchSize!: number;
 
   @Field(() => Int, {
     description:
-      'For services that queue federated work: higher goes first; 0: no federation. Nothing waits by it here.',
+      'For services that queue federated work: higher values go first, and 0 means no federation. This server does not queue by it.',
   })
   federationPriority!: number;
 
-  @Field(() => [StoredLimit], { description: 'Of what the catalogue stores besides memories.' })
+  @Field(() => [StoredLimit], { description: 'Limits of the other resources in the catalogue.' })
   stored!: StoredLimit[];
 }
 
@@ -61,10 +62,12 @@ export class TierType {
   @Field(() => TierName)
   name!: string;
 
-  @Field(() => Int, { description: "Of a tenant's tier: the version that it bought." })
+  @Field(() => Int, {
+    description: "The version of the tier. For a tenant's tier, the version that it bought.",
+  })
   version!: number;
 
-  @Field(() => Int, { nullable: true, description: 'null: priced by contract.' })
+  @Field(() => Int, { nullable: true, description: 'null if the tier is priced by contract.' })
   monthlyPriceCents!: number | null;
 
   @Field({ description: 'ISO 4217, lower case.' })
@@ -73,9 +76,11 @@ export class TierType {
   @Field(() => [Feature])
   features!: string[];
 
-  @Field(() => Int, { description: "Of a tenant's first subscription; 0: none." })
+  @Field(() => Int, { description: "Trial days of a tenant's first subscription; 0 means no trial." })
   trialDays!: number;
 
-  @Field(() => TierLimitsType, { description: "With a contract's overrides, where it is a tenant's tier." })
+  @Field(() => TierLimitsType, {
+    description: "For a tenant's tier, includes the overrides of its contract.",
+  })
   limits!: TierLimitsType;
 }

@@ -5,7 +5,7 @@ import { TierName } from './tier.js';
 @InputType()
 export class ChangeTierInput {
   @Field(() => TierName, {
-    description: 'The free tier ends the subscription; the present one takes back what is scheduled.',
+    description: 'The free tier cancels the subscription. The current tier undoes a scheduled change.',
   })
   tier!: string;
 
@@ -13,7 +13,7 @@ export class ChangeTierInput {
     nullable: true,
     defaultValue: false,
     description:
-      'A smaller tier at once too, the rest of the period credited; else at the end of the period.',
+      'Whether to downgrade immediately, with a credit for the rest of the period, instead of at its end.',
   })
   immediately?: boolean | null;
 }
@@ -23,7 +23,7 @@ export class TierChangePreview {
   @Field(() => TierName)
   tier!: string;
 
-  @Field({ description: 'false: at the end of the period.' })
+  @Field({ description: 'false if the change takes effect at the end of the period.' })
   immediately!: boolean;
 
   @Field(() => DateTimeScalar)
@@ -33,17 +33,20 @@ export class TierChangePreview {
   currency!: string;
 
   @Field(() => Int, {
-    description: 'Charged at once: with it calls past the quota that no invoice has yet, at the old price.',
+    description: 'Charged immediately. Includes overage that has not been invoiced yet, at the old price.',
   })
   amountDueNowCents!: number;
 
   @Field(() => Int, {
     description:
-      'For the rest of the period: owed for the new tier, less what the old one gives back. Below 0: a credit.',
+      'For the rest of the period: the price of the new tier minus the credit for the old one. A negative amount is a credit.',
   })
   prorationCents!: number;
 
-  @Field(() => Int, { nullable: true, description: 'The next regular invoice; null: none comes.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'The total of the next regular invoice. null if there will be none.',
+  })
   nextInvoiceCents!: number | null;
 
   @Field(() => DateTimeScalar, { nullable: true })

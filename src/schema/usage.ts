@@ -19,7 +19,7 @@ export class EndpointUsage {
 }
 
 export const DEFAULT_ENDPOINTS = 100;
-/** As many names as are told apart in a day, and `(other)`. */
+/** The 500 names that are counted separately in a day, and `(other)`. */
 export const MAX_ENDPOINTS = 501;
 
 @ObjectType('Usage', { description: 'What a tenant used in one window of time.' })
@@ -36,7 +36,7 @@ export class UsageType implements UsageReading {
   @Field(() => BigIntScalar)
   apiCalls!: number;
 
-  @Field(() => BigIntScalar, { nullable: true, description: 'null: this period has no limit of its own.' })
+  @Field(() => BigIntScalar, { nullable: true, description: 'null if this period has no limit of its own.' })
   limit!: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
@@ -45,24 +45,24 @@ export class UsageType implements UsageReading {
   @Field(() => DateTimeScalar)
   resetsAt!: Date;
 
-  /** `byEndpoint(first)`, which is resolved. */
+  /** All endpoints; the field `byEndpoint(first)` has a resolver. */
   byEndpoint!: EndpointUsage[];
 
-  @Field(() => BigIntScalar, { description: 'Not kept by the minute or the hour.' })
+  @Field(() => BigIntScalar, { description: 'Not recorded per minute or hour.' })
   federationShares!: number;
 
   @Field(() => BigIntScalar, {
-    description: 'Calls of the endpoint `extraction`. Not kept by the minute or the hour.',
+    description: 'Calls of the endpoint `extraction`. Not recorded per minute or hour.',
   })
   extractions!: number;
 
   @Field(() => BigIntScalar, {
     description:
-      'Calls past the daily quota that are paid for; part of apiCalls. Not kept by the minute or the hour.',
+      'Paid calls beyond the daily quota, which apiCalls includes. Not recorded per minute or hour.',
   })
   overageCalls!: number;
 
-  @Field(() => Float, { description: "What they cost at today's price, with fractions of a cent." })
+  @Field(() => Float, { description: "The cost of these calls at today's price, with fractions of a cent." })
   overageCostCents!: number;
 }
 
@@ -72,7 +72,7 @@ export class StoredResource extends StoredLimit {
   stored!: number;
 }
 
-@ObjectType({ description: 'What a tenant stores, and may store.' })
+@ObjectType({ description: 'What a tenant stores, and its limits.' })
 export class StorageUsage {
   @Field(() => BigIntScalar)
   memories!: number;
@@ -83,7 +83,7 @@ export class StorageUsage {
   @Field(() => BigIntScalar)
   bytes!: number;
 
-  @Field(() => [StoredResource], { description: 'What the catalogue stores besides memories.' })
+  @Field(() => [StoredResource], { description: 'The other resources in the catalogue.' })
   resources!: StoredResource[];
 
   @Field(() => TierLimitsType)
@@ -98,7 +98,10 @@ export class ReportUsageInput {
   @Max(1_000_000_000, { message: 'must be at most 1000000000' })
   quantity!: number;
 
-  @Field(() => String, { nullable: true, description: 'The same key again reports nothing more.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'A request with a key that was used before reports nothing.',
+  })
   @IsOptional()
   @Matches(/^[\w:.-]{1,60}$/, { message: 'must have 1 to 60 letters, digits or _ : . -' })
   idempotencyKey?: string | null;
@@ -107,20 +110,20 @@ export class ReportUsageInput {
 registerEnumType(UsageReportKind, {
   name: 'UsageReportKind',
   valuesConfig: {
-    OVERAGE: { description: 'Calls past the daily quota, reported once an hour.' },
-    MANUAL: { description: 'By `reportUsage`.' },
+    OVERAGE: { description: 'Calls beyond the daily quota, reported once an hour.' },
+    MANUAL: { description: 'Reported by `reportUsage`.' },
   },
 });
 registerEnumType(UsageReportStatus, {
   name: 'UsageReportStatus',
   valuesConfig: {
-    PENDING: { description: 'Sent until Stripe has it.' },
-    CANCELING: { description: 'Too much was reported: it is being taken back.' },
-    FAILED: { description: 'Stripe does not count it.' },
+    PENDING: { description: 'Being sent until Stripe has it.' },
+    CANCELING: { description: 'Too much was reported, so it is being canceled at Stripe.' },
+    FAILED: { description: 'Stripe rejected it and does not count it.' },
   },
 });
 
-@ObjectType('UsageReport', { description: "Usage that is reported to Stripe's meter, once." })
+@ObjectType('UsageReport', { description: "Usage that is reported to Stripe's meter exactly once." })
 export class UsageReportType {
   @Field(() => ID, { description: 'The idempotency key, or `overage/<day>/<number>`.' })
   id!: string;
@@ -137,13 +140,16 @@ export class UsageReportType {
   @Field(() => UsageReportStatus)
   status!: UsageReportStatus;
 
-  @Field(() => DateTimeScalar, { description: 'For which time Stripe counts it.' })
+  @Field(() => DateTimeScalar, { description: 'The time at which Stripe counts it.' })
   at!: Date;
 
   @Field(() => DateTimeScalar, { nullable: true })
   reportedAt!: Date | null;
 
-  @Field(() => String, { nullable: true, description: 'What Stripe said last; shown to the operator.' })
+  @Field(() => String, {
+    nullable: true,
+    description: "Stripe's last error message; only the operator sees it.",
+  })
   error!: string | null;
 }
 

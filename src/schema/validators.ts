@@ -1,4 +1,4 @@
-import { ValidateBy, type ValidationOptions } from 'class-validator';
+import { IsOptional, ValidateBy, type ValidationOptions } from 'class-validator';
 
 const MAX_URL_LENGTH = 2048;
 
@@ -20,7 +20,7 @@ export const IsHttpUrl = (options?: ValidationOptions) =>
     options,
   );
 
-/** A count that JSON and BSON hold exactly. */
+/** A count that JSON and BSON represent exactly. */
 export const IsCount = (max = Number.MAX_SAFE_INTEGER) =>
   ValidateBy({
     name: 'isCount',
@@ -39,17 +39,17 @@ export const MaxBytes = (max: number) =>
     },
   });
 
-/** All finite: JSON has no infinity. */
+/** Only finite numbers: JSON has no infinity. */
 export const IsFiniteNumbers = () =>
   ValidateBy({
     name: 'isFiniteNumbers',
     validator: {
       validate: (value) => Array.isArray(value) && value.every(Number.isFinite),
-      defaultMessage: () => 'must have finite numbers only',
+      defaultMessage: () => 'must contain only finite numbers',
     },
   });
 
-/** An object that takes at most `max` bytes as JSON. How deep it is nested is bounded before. */
+/** An object that takes at most `max` bytes as JSON. Its depth has been checked before. */
 export const MaxJsonBytes = (max: number) =>
   ValidateBy({
     name: 'maxJsonBytes',
@@ -59,7 +59,7 @@ export const MaxJsonBytes = (max: number) =>
     },
   });
 
-/** Not only white space. */
+/** At least one character that is not white space. */
 export const IsFilled = () =>
   ValidateBy({
     name: 'isFilled',
@@ -68,3 +68,22 @@ export const IsFilled = () =>
       defaultMessage: () => 'must not be empty',
     },
   });
+
+export const IDEMPOTENCY_KEY_DESCRIPTION =
+  'Idempotency key, 1 to 100 printable ASCII characters without spaces. If the same request is repeated with the same key within 24 hours, it gets the first response again, and nothing is charged or changed.';
+export const IDEMPOTENCY_KEY_PROBLEM = 'must have 1 to 100 printable ASCII characters without spaces';
+
+export const isIdempotencyKey = (value: unknown): boolean =>
+  typeof value === 'string' && /^[\x21-\x7e]{1,100}$/.test(value);
+
+/** An optional idempotency key. */
+export function IsIdempotencyKey(): PropertyDecorator {
+  const isKey = ValidateBy({
+    name: 'isIdempotencyKey',
+    validator: { validate: isIdempotencyKey, defaultMessage: () => IDEMPOTENCY_KEY_PROBLEM },
+  });
+  return (target, property) => {
+    IsOptional()(target, property as string);
+    isKey(target, property as string);
+  };
+}

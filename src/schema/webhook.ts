@@ -9,12 +9,14 @@ import { IsHttpUrl } from './validators.js';
 registerEnumType(OutgoingEventType, {
   name: 'OutgoingEventType',
   description:
-    'What the operator’s own systems are sent. A value’s name in capitals is its type: `PAYMENT_FAILED` is `payment.failed`, `CHARGE_DISPUTED` is `charge.disputed`.',
+    'Events that are sent to the operator’s own systems. The name of each value corresponds to the type in the event: `PAYMENT_FAILED` is `payment.failed`, `CHARGE_DISPUTED` is `charge.disputed`.',
 });
 registerEnumType(DeliveryStatus, {
   name: 'DeliveryStatus',
   valuesConfig: {
-    FAILED: { description: 'Given up after ten tries in three days, or its endpoint was deleted.' },
+    FAILED: {
+      description: 'Given up after ten attempts in three days, or because its endpoint was deleted.',
+    },
   },
 });
 
@@ -23,16 +25,16 @@ registerEnumType(WebhookEndpointStatus, {
   valuesConfig: {
     PAUSED: {
       description:
-        'Ten deliveries in a row failed. Events wait for it; one is tried at `waitUntil`, and all are sent once one succeeds.',
+        'Ten deliveries in a row failed. Events for it wait. At `waitUntil` one of them is sent; once that succeeds, all are sent.',
     },
     DISABLED: {
       description:
-        'It answered 410, or nothing succeeded for 14 days. Events are not kept for it until `enableWebhookEndpoint`.',
+        'It answered 410, or no delivery succeeded for 14 days. Until `enableWebhookEndpoint`, events for it are dropped.',
     },
   },
 });
 
-@ObjectType({ description: 'Where events are sent, signed as Standard Webhooks says.' })
+@ObjectType({ description: 'A URL that receives events, signed according to Standard Webhooks.' })
 export class WebhookEndpoint {
   @Field(() => ID)
   id!: string;
@@ -57,7 +59,8 @@ export class WebhookEndpoint {
 
   @Field(() => DateTimeScalar, {
     nullable: true,
-    description: 'Until then nothing is sent: it is paused, or asked for it with `Retry-After`.',
+    description:
+      'Nothing is sent before this time, because the endpoint is paused or answered with `Retry-After`.',
   })
   waitUntil!: Date | null;
 }
@@ -67,7 +70,7 @@ export class NewWebhookEndpoint {
   @Field(() => WebhookEndpoint)
   endpoint!: WebhookEndpoint;
 
-  @Field({ description: '`whsec_…`, shown this once: what is sent is verified with it.' })
+  @Field({ description: '`whsec_…`, to verify the signatures of events. It is shown only once.' })
   secret!: string;
 }
 
@@ -77,13 +80,13 @@ export class CreateWebhookEndpointInput {
   @IsHttpUrl()
   url!: string;
 
-  @Field(() => [OutgoingEventType], { nullable: true, description: 'Without it: all.' })
+  @Field(() => [OutgoingEventType], { nullable: true, description: 'Default: all events.' })
   @IsOptional()
   @ArrayMaxSize(50)
   events?: OutgoingEventType[] | null;
 }
 
-@ObjectType({ description: 'One event on its way to one endpoint. Kept for 30 days.' })
+@ObjectType({ description: 'The delivery of one event to one endpoint. Kept for 30 days.' })
 export class WebhookDelivery {
   @Field(() => ID)
   id!: string;
@@ -91,13 +94,13 @@ export class WebhookDelivery {
   @Field(() => ID)
   endpointId!: string;
 
-  @Field(() => ID, { description: 'The header `webhook-id`: the same at every try.' })
+  @Field(() => ID, { description: 'The header `webhook-id`, which is the same in every attempt.' })
   eventId!: string;
 
   @Field(() => OutgoingEventType)
   type!: OutgoingEventType;
 
-  @Field({ description: 'JSON, as it is signed and sent.' })
+  @Field({ description: 'The JSON that is signed and sent.' })
   body!: string;
 
   @Field(() => DeliveryStatus)
@@ -106,7 +109,7 @@ export class WebhookDelivery {
   @Field(() => Int)
   tries!: number;
 
-  @Field(() => Int, { nullable: true, description: 'HTTP status of the last answer.' })
+  @Field(() => Int, { nullable: true, description: 'HTTP status of the last response.' })
   responseStatus!: number | null;
 
   @Field(() => String, { nullable: true })

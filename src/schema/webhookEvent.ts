@@ -7,15 +7,19 @@ import { BigIntScalar, DateTimeScalar } from './scalars.js';
 registerEnumType(WebhookEventStatus, {
   name: 'WebhookEventStatus',
   valuesConfig: {
-    PENDING: { description: 'Waits to be applied, or for another try.' },
-    IGNORED: { description: 'There was nothing to do; `reason` says why.' },
-    FAILED: { description: 'Given up after a hundred tries, about a day; `replayWebhookEvent` tries again.' },
+    PENDING: { description: 'Waiting to be applied or retried.' },
+    IGNORED: { description: 'Nothing had to be done; `reason` says why.' },
+    FAILED: {
+      description: 'Given up after a hundred attempts, about a day. `replayWebhookEvent` tries again.',
+    },
   },
 });
 
-@ObjectType({ description: 'An event that Stripe delivered. Kept for 90 days after its end.' })
+@ObjectType({
+  description: 'An event that Stripe delivered. Kept for 90 days after it was applied, ignored or given up.',
+})
 export class WebhookEvent {
-  @Field(() => ID, { description: "Stripe's id of the event." })
+  @Field(() => ID, { description: "Stripe's id for the event." })
   id!: string;
 
   @Field()
@@ -27,16 +31,16 @@ export class WebhookEvent {
   @Field(() => Int)
   tries!: number;
 
-  @Field(() => String, { nullable: true, description: 'Without secrets.' })
+  @Field(() => String, { nullable: true, description: 'The last error, without secrets.' })
   lastError!: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why it was ignored, or what the operator should know of what was applied.',
+    description: 'Why the event was ignored, or what the operator should know about how it was applied.',
   })
   reason!: string | null;
 
-  @Field(() => ID, { nullable: true, description: "Stripe's id of the object that it is about." })
+  @Field(() => ID, { nullable: true, description: "Stripe's id for the object that the event is about." })
   object!: string | null;
 
   @Field(() => DateTimeScalar)
@@ -54,32 +58,35 @@ export class WebhookEventsArgs extends PageArgs {
   status?: WebhookEventStatus | null;
 }
 
-/** An enum's values are what the services call them. */
+/** The values of the enum are the names that the services use. */
 const WebhookRefusalReason = Object.fromEntries(REFUSALS.map((why) => [why.toUpperCase(), why]));
 
 registerEnumType(WebhookRefusalReason, {
   name: 'WebhookRefusalReason',
-  description: 'Why a request to the webhook was refused.',
+  description: 'Why a request to the webhook was rejected.',
   valuesConfig: {
-    SIGNATURE: { description: 'It is missing, or does not fit the body or a secret.' },
-    TIMESTAMP: { description: 'It was signed more than 300 s ago or ahead.' },
-    BODY: { description: 'It is no event, is nested too deeply, or has too many values.' },
-    SIZE: { description: 'It has more than 1 MB.' },
-    CONFLICT: { description: 'An event of another type, or about another object, has its id.' },
+    SIGNATURE: { description: 'The signature is missing, or does not match the body and the secret.' },
+    TIMESTAMP: { description: 'The signature’s time is more than 300 s in the past or the future.' },
+    BODY: { description: 'The body is not an event, is nested too deeply, or has too many values.' },
+    SIZE: { description: 'The body is larger than 1 MB.' },
+    CONFLICT: {
+      description:
+        'Another event with this id, but of another type or about another object, was received before.',
+    },
     LIVEMODE: {
       description:
-        'It is about the other mode of Stripe than STRIPE_SECRET_KEY, live or test. It is stored, and ignored.',
+        'The event belongs to live mode and STRIPE_SECRET_KEY to test mode, or the other way round. It is stored and ignored.',
     },
   },
 });
 
-@ObjectType({ description: 'Requests to the webhook that were refused, and changed nothing.' })
+@ObjectType({ description: 'Requests to the webhook that were rejected and changed nothing.' })
 export class WebhookRefusal {
   @Field(() => WebhookRefusalReason)
   reason!: Refusal;
 
   @Field(() => BigIntScalar, {
-    description: 'Since this server process started; each process counts its own.',
+    description: 'Number of requests since this server process started. Each process counts its own.',
   })
   count!: number;
 }

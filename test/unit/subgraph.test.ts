@@ -153,17 +153,19 @@ describe('the supergraph', () => {
 });
 
 describe('an entity', () => {
-  const like = (field: string) => () =>
+  const refersTo = (field: string) => () =>
     buildSubgraph(
       plain,
       rules,
-      [{ type: 'Tenant', key: 'id', like: field, resolve: async () => ({}) }],
+      [{ type: 'Tenant', key: 'id', rootField: field, resolve: async () => ({}) }],
       NAMES,
     );
 
-  it('that is like no root field, or like one that counts or stores, stops the start', () => {
-    expect(like('Query.nothing')).toThrow('The entity Tenant is like Query.nothing, which is no root field');
-    expect(like('Mutation.createApiKey')).toThrow('which has a limit of its own');
-    expect(like('Mutation.storeMemory')).toThrow('which has a limit of its own');
+  it('that refers to no root field, or to one that counts or stores, stops the start', () => {
+    expect(refersTo('Query.nothing')).toThrow(
+      'The entity Tenant refers to Query.nothing, which is not a root field',
+    );
+    expect(refersTo('Mutation.createApiKey')).toThrow('which has a field limit or a storage quota');
+    expect(refersTo('Mutation.storeMemory')).toThrow('which has a field limit or a storage quota');
   });
 });
