@@ -9,8 +9,8 @@ export interface ApiKeyDoc {
   scopes: string[];
   salt: Buffer;
   hash: Buffer;
-  /** A short keyed digest, by which a wrong secret is rejected before it is hashed. Absent: until its next use. */
-  tag?: Buffer;
+  /** A short keyed digest, by which a wrong secret is rejected before it is hashed. */
+  tag: Buffer;
   createdAt: Date;
   expiresAt: Date | null;
   revokedAt: Date | null;
@@ -28,7 +28,7 @@ export const apiKeySchema = new Schema<ApiKeyDoc>(
     scopes: { type: [String], required: true },
     salt: { type: Buffer, required: true },
     hash: { type: Buffer, required: true },
-    tag: Buffer,
+    tag: { type: Buffer, required: true },
     createdAt: { type: Date, required: true },
     expiresAt: { type: Date, default: null },
     revokedAt: { type: Date, default: null },

@@ -35,37 +35,37 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   stripeSubscriptionId: string;
   stripeCustomerId: string;
   tier: string;
-  /** Of the tier, as it was bought; absent: 1. */
-  tierVersion?: number;
+  /** Of the tier, as it was bought. */
+  tierVersion: number;
   status: SubscriptionStatus;
   priceId: string;
   /** The part of it that has the tier's price. */
-  itemId?: string;
+  itemId: string;
   /** Of that item. */
-  quantity?: number;
-  /** The parts that bill overage: one, unless two changes at once made another. Absent or null: none. */
-  overageItems?: OverageItem[] | null;
+  quantity: number;
+  /** The parts that bill overage: one, unless two changes at once made another; null: none. */
+  overageItems: OverageItem[] | null;
   currentPeriodStart: Date | null;
   currentPeriodEnd: Date | null;
   cancelAtPeriodEnd: boolean;
   cancelAt: Date | null;
   trialEnd: Date | null;
-  /** When it ended; absent or null: it has not, or it ended before this was kept. */
-  endedAt?: Date | null;
+  /** null: it has not ended. */
+  endedAt: Date | null;
   /** Stripe's schedule, while one holds the subscription; it must be let go before anything else is changed. */
-  scheduleId?: string | null;
+  scheduleId: string | null;
   /** What the schedule changes it to, and when. */
-  scheduledTier?: string | null;
-  scheduledAt?: Date | null;
+  scheduledTier: string | null;
+  scheduledAt: Date | null;
   /** Names the terms that the operator agreed on; null: bought by the tenant itself. */
-  contract?: string | null;
+  contract: string | null;
   /** Limits of the contract, which hold as long as the subscription gives its tier. */
-  limits?: Partial<TierLimits> | null;
+  limits: Partial<TierLimits> | null;
   /**
    * It has a price that neither the catalogue nor a product of its tiers names: the tier is the one that it had before,
-   * or the default tier. Absent or null: the tier follows from what Stripe has.
+   * or the default tier. null: the tier follows from what Stripe has.
    */
-  outsideCatalogue?: true | null;
+  outsideCatalogue: true | null;
   /** When the first payment failed, by Stripe's time, of those that still are due. The grace period begins here. */
   pastDueSince: Date | null;
   /** Rises with every write: a write that was worked out from an older state does not land. */
@@ -80,7 +80,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     stripeSubscriptionId: { type: String, required: true },
     stripeCustomerId: { type: String, required: true },
     tier: { type: String, required: true },
-    tierVersion: Number,
+    tierVersion: { type: Number, required: true },
     status: { type: String, enum: SUBSCRIPTION_STATUSES, required: true },
     priceId: { type: String, required: true },
     currentPeriodStart: { type: Date, default: null },
@@ -89,8 +89,8 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     cancelAt: { type: Date, default: null },
     trialEnd: { type: Date, default: null },
     endedAt: { type: Date, default: null },
-    itemId: String,
-    quantity: Number,
+    itemId: { type: String, required: true },
+    quantity: { type: Number, required: true },
     overageItems: { type: Schema.Types.Mixed, default: null },
     scheduleId: { type: String, default: null },
     scheduledTier: { type: String, default: null },

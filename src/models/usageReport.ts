@@ -25,7 +25,7 @@ export interface UsageReportDoc {
   tenantId: string;
   kind: UsageReportKind;
   quantity: number;
-  /** Of overage: the span in which it is billed (see services/admission/overageSpans.ts). Absent: not known. */
+  /** Of overage: the span in which it is billed (see services/tiers/overageSpans.ts). */
   span?: string;
   status: UsageReportStatus;
   /** When the usage happened: the meter event's timestamp, the same at every try. */

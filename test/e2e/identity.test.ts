@@ -660,8 +660,6 @@ describe('guessing', () => {
   const statusesOf = async (keys: string[], on = server) =>
     (await Promise.all(keys.map((key) => guess(key, on)))).map(({ status }) => status);
   const guessesOf = (keyId: string, count: number) => Array.from({ length: count }, () => guessOf(keyId));
-  const forgetTags = (...ids: string[]) =>
-    server.app.models.apiKeys.collection.updateMany({ _id: { $in: ids as never[] } }, { $unset: { tag: 1 } });
   const count = (statuses: number[], status: number) => statuses.filter((one) => one === status).length;
 
   beforeEach(() => {
@@ -686,41 +684,6 @@ describe('guessing', () => {
     expect(hashes).not.toHaveBeenCalled();
     expect(count(statuses, 401)).toBe(40);
     for (const { key } of victims) expect(await statusOf(key)).toBe(200);
-  });
-
-  it('1,000 wrong keys at once for a key without a tag, of an earlier version, cost 20 hashes', async () => {
-    const { keyId } = await server.createTenant();
-    const { key } = await server.createTenant();
-    await forgetTags(keyId);
-    const guesses = statusesOf(guessesOf(keyId, 1_000));
-    expect(await statusOf(key)).toBe(200);
-    expect(count(await guesses, 401)).toBe(20);
-    // And the one of the right key.
-    expect(hashes).toHaveBeenCalledTimes(21);
-  });
-
-  it('1,000 wrong keys at once for a hundred keys without a tag cost at most 40 hashes', async () => {
-    const { keyId } = await server.createTenant();
-    const { keyId: _, ...doc } = { keyId, ...(await server.app.models.apiKeys.findById(keyId).lean()) };
-    const ids = Array.from({ length: 100 }, () => randomText(16));
-    await server.app.models.apiKeys.collection.insertMany(ids.map((id) => ({ ...doc, _id: id })) as never[]);
-    await forgetTags(...ids);
-    hashes.mockClear();
-    const statuses = await statusesOf(ids.flatMap((id) => guessesOf(id, 10)));
-    expect(hashes.mock.calls.length).toBeLessThanOrEqual(40);
-    expect(new Set(statuses)).toEqual(new Set([401, 429, 503].filter((status) => statuses.includes(status))));
-  });
-
-  it('a key without a tag works, and gets one: from then on a wrong one costs no hash', async () => {
-    const { key, keyId } = await server.createTenant();
-    await forgetTags(keyId);
-    expect(await statusOf(key)).toBe(200);
-    const tagOf = async () => (await server.app.models.apiKeys.findById(keyId).lean())?.tag;
-    await expect.poll(tagOf).toBeDefined();
-    hashes.mockClear();
-    expect(await statusesOf(guessesOf(keyId, 5))).toEqual(Array(5).fill(401));
-    expect(hashes).not.toHaveBeenCalled();
-    expect(await statusOf(key, other)).toBe(200);
   });
 
   it('is limited per key: the 21st wrong one of a minute is RATE_LIMITED, and the next minute begins again', async () => {

@@ -96,17 +96,6 @@ describe('a tier that has a new version', () => {
     expect(await tierOf(fresh)).toMatchObject(SECOND);
   });
 
-  it('is the first for a subscription that was bought before tiers had versions', async () => {
-    const customer = await customerIdOf(server, old.id);
-    const [subscription] = (await stripeOf(server).subscriptions.list({ customer })).data;
-    await server.app.models.billingSubscriptions.deleteOne({ _id: old.id });
-    await stripeOf(server).subscriptions.update(subscription?.id as string, {
-      metadata: { tier_version: '' },
-    });
-    await settled(server);
-    expect(await tierOf(old)).toMatchObject(FIRST);
-  });
-
   it('is taken by changeTier to the same tier; a second time changes nothing', async () => {
     const change = 'mutation { changeTier(input: { tier: PRO }) { tier { name version } } }';
     const changed = await server.gql(change, { key: old.key });

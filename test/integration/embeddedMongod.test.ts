@@ -204,7 +204,7 @@ it('a mongod that cannot start is reported with its own last words', async () =>
   );
 });
 
-it('makes nothing that others than its owner can read, also in a directory of a version that did', async () => {
+it('makes nothing that others than its owner can read, also in a directory that others could read', async () => {
   dataDir = join(dataDir, 'new');
   await mkdir(join(dataDir, 'mongo'), { recursive: true, mode: 0o755 });
   await start();

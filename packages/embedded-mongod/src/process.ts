@@ -66,7 +66,7 @@ const MAX_TRANSACTION_SECONDS = 3;
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const files = filesIn(options.dataDir);
   await mkdir(files.data, { recursive: true, mode: OWNER_ONLY });
-  // A version before this one made it readable by everyone. Some volumes know no modes.
+  // A copy that was restored may be readable by everyone. Some volumes know no modes.
   await chmod(files.data, OWNER_ONLY).catch(() => {});
 
   const deadline = Date.now() + PREVIOUS_EXIT_MS;

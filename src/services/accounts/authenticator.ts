@@ -4,12 +4,13 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import { unauthenticated } from '../../common/errors.js';
+import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
 import type { GuessLimit } from './guessLimit.js';
-import { type SecretHash, secretMatches, tagMatches, tagOf } from './keyHash.js';
-import { createKeyReader, type StoredKey } from './keyReader.js';
+import { type SecretHash, secretMatches, tagMatches } from './keyHash.js';
+import { createKeyReader } from './keyReader.js';
 import { type Principal } from './principal.js';
-import { createWorkQueue, UNTAGGED_HASHES, type WorkQueue } from './workQueue.js';
+import type { WorkQueue } from './workQueue.js';
 
 /** Tells who a key belongs to. */
 export interface Authenticator {
@@ -51,29 +52,12 @@ export function createAuthenticator(deps: {
   const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
   let forgets = 0;
   const verifying = new Map<string, Promise<Principal>>();
-  const untaggedHashes = createWorkQueue(UNTAGGED_HASHES);
 
-  /** The tag of a wrong secret tells so at once; only one that fits it is hashed. */
-  async function matches(secret: string, stored: StoredKey, address: string | null): Promise<boolean> {
-    const guess = { keyId: stored._id, address };
-    const { salt, tag } = stored;
-    if (tag) {
-      if (tagMatches(secret, { salt, tag }) && (await hashed(keyHashes))) return true;
-      guesses.count(guess);
-      return false;
-    }
-    // Only the hash can tell whether this one is a guess: it is counted as one until then.
-    guesses.count(guess);
-    const isRight = await hashed(untaggedHashes).catch((error: unknown) => {
-      guesses.uncount(guess);
-      throw error;
-    });
-    if (isRight) guesses.uncount(guess);
-    return isRight;
-
-    function hashed(queue: WorkQueue): Promise<boolean> {
-      return queue.run(() => secretMatches(secret, stored));
-    }
+  /** The tag of a wrong secret rejects it at once; only a secret whose tag matches is hashed. */
+  async function matches(secret: string, stored: ApiKeyDoc, address: string | null): Promise<boolean> {
+    if (tagMatches(secret, stored) && (await keyHashes.run(() => secretMatches(secret, stored)))) return true;
+    guesses.count({ keyId: stored._id, address });
+    return false;
   }
 
   /** @param known what was verified of just this key before */
@@ -100,14 +84,14 @@ export function createAuthenticator(deps: {
       const { salt, hash: keyHash } = stored;
       verified.set(keyId, { digest, stored: { salt, hash: keyHash }, principal, untilMs });
     }
-    noteUse(keyId, now, stored.tag ? null : tagOf(secret, stored.salt));
+    noteUse(keyId, now);
     return principal;
   }
 
-  /** At most once a minute and key: a verified key is remembered that long. @param tag of a key that has none yet */
-  function noteUse(keyId: string, now: number, tag: Buffer | null): void {
+  /** At most once a minute and key: a verified key is remembered that long. */
+  function noteUse(keyId: string, now: number): void {
     models.apiKeys
-      .updateOne({ _id: keyId }, { $max: { lastUsedAt: new Date(now) }, ...(tag && { $set: { tag } }) })
+      .updateOne({ _id: keyId }, { $max: { lastUsedAt: new Date(now) } })
       .catch((error: unknown) => log.warn({ err: error, keyId }, 'could not note the use of a key'));
   }
 
@@ -152,7 +136,7 @@ function digestOf(key: string): Buffer {
 
 const areSame = (a: SecretHash, b: SecretHash): boolean => a.salt.equals(b.salt) && a.hash.equals(b.hash);
 
-function principalOf({ _id: keyId, tenantId, scopes, expiresAt }: StoredKey): Principal {
+function principalOf({ _id: keyId, tenantId, scopes, expiresAt }: ApiKeyDoc): Principal {
   if (tenantId !== null) return { kind: 'tenant', tenantId, keyId, scopes: new Set(scopes), expiresAt };
   return scopes.includes(ApiKeyScope.ENFORCE) ? { kind: 'service', keyId } : { kind: 'operator' };
 }

@@ -6,8 +6,6 @@ export interface FailureLimit {
   /** Seconds until another try is welcome; 0: now. */
   retryAfterS(name: string): number;
   add(name: string): void;
-  /** It was no failure. */
-  remove(name: string): void;
 }
 
 const WINDOW_MS = 60_000;
@@ -29,10 +27,6 @@ export function createFailureLimit(clock: Clock, maxPerMinute: number): FailureL
       const window = current(name);
       if (window) window.failures++;
       else windows.set(name, { failures: 1, endsAtMs: clock.now() + WINDOW_MS });
-    },
-    remove(name) {
-      const window = current(name);
-      if (window && window.failures > 0) window.failures--;
     },
   };
 }

@@ -15,12 +15,10 @@ export interface Guess {
 /** Counts wrong keys and wrong gateway secrets. It slows guessers down; who knows a key is never asked for a place. */
 export interface GuessLimit {
   /**
-   * Counts a guess: one that failed, or one whose check is costly and has yet to begin.
+   * Counts a guess that failed.
    * @throws RATE_LIMITED after too many of one key or one client's network, and counts nothing then
    */
   count(guess: Guess): void;
-  /** What was counted was no guess. */
-  uncount(guess: Guess): void;
 }
 
 const MAX_PER_KEY = 20;
@@ -62,11 +60,6 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
       }
       if (guess.keyId !== null) keys.add(guess.keyId);
       if (client !== null) clients.add(client);
-    },
-    uncount(guess) {
-      const client = clientOf(guess);
-      if (guess.keyId !== null) keys.remove(guess.keyId);
-      if (client !== null) clients.remove(client);
     },
   };
 }

@@ -1,16 +1,10 @@
 import { createGroupCommit } from '@continuum-billing/limits/core';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
-import type { StoredSecret } from './keyHash.js';
-
-/** What is stored of a key; those of a version before tags have none. */
-export interface StoredKey extends Omit<ApiKeyDoc, keyof StoredSecret>, Omit<StoredSecret, 'tag'> {
-  tag: Buffer | null;
-}
 
 interface Reading {
   keyId: string;
-  resolve(key: StoredKey | null): void;
+  resolve(key: ApiKeyDoc | null): void;
   reject(error: unknown): void;
 }
 
@@ -25,12 +19,12 @@ export function createKeyReader({
   models,
 }: {
   models: Models;
-}): (keyId: string) => Promise<StoredKey | null> {
+}): (keyId: string) => Promise<ApiKeyDoc | null> {
   const reads = createGroupCommit<Reading>(async (batch) => {
     try {
       const ids = [...new Set(batch.map(({ keyId }) => keyId))];
       const found = await models.apiKeys.find({ _id: { $in: ids } }).lean<ApiKeyDoc[]>();
-      const byId = new Map(found.map((doc) => [doc._id, storedKey(doc)]));
+      const byId = new Map(found.map((doc) => [doc._id, withBuffers(doc)]));
       for (const { keyId, resolve } of batch) resolve(byId.get(keyId) ?? null);
     } catch (error) {
       for (const { reject } of batch) reject(error);
@@ -39,11 +33,11 @@ export function createKeyReader({
   return (keyId) => new Promise((resolve, reject) => reads.submit({ keyId, resolve, reject }));
 }
 
-const storedKey = ({ salt, hash, tag, ...doc }: ApiKeyDoc): StoredKey => ({
+const withBuffers = ({ salt, hash, tag, ...doc }: ApiKeyDoc): ApiKeyDoc => ({
   ...doc,
   salt: bytesOf(salt),
   hash: bytesOf(hash),
-  tag: tag ? bytesOf(tag) : null,
+  tag: bytesOf(tag),
 });
 
 /** Lean reads give BSON binaries, not Buffers. */

@@ -6,12 +6,8 @@ export interface WorkQueue {
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/**
- * Hashes run on the four threads that the file system and DNS share: of these two queues together, one is always left.
- * Keys that are made and keys whose tag matches stand in the first, guessers in none but the second.
- */
+/** Hashes run on the four threads that the file system and DNS share: two are always left to those. */
 export const KEY_HASHES = { atOnce: 2, maxWaiting: 256 };
-export const UNTAGGED_HASHES = { atOnce: 1, maxWaiting: 32 };
 
 export function createWorkQueue({ atOnce, maxWaiting }: { atOnce: number; maxWaiting: number }): WorkQueue {
   const waiting: (() => void)[] = [];

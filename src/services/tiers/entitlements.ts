@@ -7,7 +7,7 @@ import { createLoadingCache } from '../infrastructure/loadingCache.js';
 import type { TierLimits } from './catalogue.js';
 import { callsFor, type OveragePrice } from './overagePrice.js';
 import type { OverageTerms } from './overageSpans.js';
-import { FIRST_VERSION, type Tiers } from './tiers.js';
+import type { Tiers } from './tiers.js';
 
 /** What limits a tenant's calls. */
 export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'> {
@@ -88,8 +88,7 @@ export function createEntitlements(deps: {
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
     const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
-    const { tier, status, tierVersion } = subscription;
-    const version = tierVersion ?? FIRST_VERSION;
+    const { tier, status, tierVersion: version } = subscription;
     const limits = subscription.limits ?? {};
     switch (status) {
       case 'active':

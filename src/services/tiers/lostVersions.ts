@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TierDefinition } from './catalogue.js';
-import { FIRST_VERSION, type Tiers } from './tiers.js';
+import type { Tiers } from './tiers.js';
 
 /** Says how many subscriptions hold a version that the catalogue does not have any more: they have the present one. */
 export async function warnOfLostVersions(deps: { models: Models; tiers: Tiers; log: Logger }): Promise<void> {
@@ -22,6 +22,5 @@ export async function warnOfLostVersions(deps: { models: Models; tiers: Tiers; l
 
 function lostOf({ name, version, former }: TierDefinition) {
   const kept = [version, ...former.map((one) => one.version)];
-  // null: none is noted.
-  return { tier: name, tierVersion: { $nin: kept.includes(FIRST_VERSION) ? [...kept, null] : kept } };
+  return { tier: name, tierVersion: { $nin: kept } };
 }

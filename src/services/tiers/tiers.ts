@@ -35,9 +35,6 @@ export interface BoughtVersion {
   known: number | null;
 }
 
-/** Of subscriptions that note none: they were bought before tiers had versions. */
-export const FIRST_VERSION = 1;
-
 /** Stripe price ids by tier name. */
 export type PriceIds = Readonly<Record<string, string>>;
 

@@ -3,11 +3,9 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
-import { payloadText } from '../stripe/payload.js';
 import { createLanes } from './customerQueues.js';
 import type { LaneEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
-import { createLanelessEvents } from './lanelessEvents.js';
 import { createLaneWorker } from './queueWorker.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
 import { createRefusals, type Refusals } from './rejections.js';
@@ -63,18 +61,17 @@ export function createInbox(deps: {
   const isBusy = () => intake.waiting() > MANY_WAITING;
   const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log, isBusy });
   const intake = createEventIntake({ models, clock, refusals, isLive, stored: worker.wake });
-  const laneless = createLanelessEvents({ models, clock, log, isLive, found: worker.wake });
 
   return {
     receive: intake.receive,
 
     async replay(eventId) {
-      const stored = await events.findById(eventId, { payload: 1 }).lean<{ payload: unknown }>();
+      const stored = await events.findById(eventId, { payload: 1 }).lean<Pick<WebhookEventDoc, 'payload'>>();
       if (!stored) throw notFound(`Webhook event ${eventId}`);
       // It counts for itself now, whatever became of its twin.
       await events.updateMany({ twinId: eventId }, { $set: { twinId: null } });
       // What has an effect may have changed since it came.
-      const { lane, object } = documentOf(readEvent(payloadText(stored.payload)), clock.now(), isLive);
+      const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
       const again =
         lane === null ? {} : { ...waitingAgain(clock.now()), lane, object, twinId: null, claim: null };
       const replayed = await events
@@ -95,17 +92,13 @@ export function createInbox(deps: {
       return { events: found.slice(0, first), hasNextPage: found.length > first };
     },
 
-    start() {
-      worker.start();
-      laneless.start();
-    },
+    start: worker.start,
     async idle(maxMs) {
       await intake.idle();
       await worker.idle(maxMs);
     },
     async stop() {
       await intake.idle();
-      await laneless.stop();
       await worker.stop();
     },
   };

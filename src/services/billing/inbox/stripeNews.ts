@@ -1,6 +1,6 @@
 import { OutgoingEventType } from '../../../models/outgoingWebhook.js';
 import type { WebhookEventDoc } from '../../../models/webhookEvent.js';
-import { idOf, payloadText } from '../stripe/payload.js';
+import { idOf } from '../stripe/payload.js';
 import { plainTypeOf } from './eventTarget.js';
 
 /** What the operator's own systems are sent when Stripe's events say more than a subscription's new state. */
@@ -109,7 +109,7 @@ export function newsOf(event: WebhookEventDoc, tenantId: string): StripeNews | n
   const news = NEWS.get(stripeType);
   if (!news) return null;
   const [type, read] = news;
-  const { created, data } = JSON.parse(payloadText(event.payload)) as StripeObject;
+  const { created, data } = JSON.parse(event.payload) as StripeObject;
   const object = part(part(data).object);
   return {
     type,

@@ -109,10 +109,7 @@ export function createContracts(deps: {
         subscription.stripeSubscriptionId,
         {
           ...rest,
-          items: [
-            { ...item, id: subscription.itemId as string },
-            ...overageSwap(subscription, overagePriceId),
-          ],
+          items: [{ ...item, id: subscription.itemId }, ...overageSwap(subscription, overagePriceId)],
           proration_behavior: 'always_invoice',
           billing_cycle_anchor: { type: 'now' },
           ...UNPAID_IS_AN_ERROR,

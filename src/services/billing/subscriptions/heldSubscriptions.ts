@@ -155,8 +155,6 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
 
 /** @returns null also where the plan rejects the change: what is stored may be behind */
 function withoutDoubt(known: BillingSubscriptionDoc, { plan }: WantedChange): PlannedChange {
-  // Written before items were: Stripe tells.
-  if (!known.itemId) return null;
   try {
     return plan(known, false);
   } catch (error) {

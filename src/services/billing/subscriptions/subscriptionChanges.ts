@@ -198,6 +198,5 @@ export function switchedItem(
   { itemId, quantity }: BillingSubscriptionDoc,
   priceId: string,
 ): Stripe.SubscriptionUpdateParams.Item & { id: string } {
-  if (!itemId) throw badInput('subscription', 'has no item; try again');
-  return { id: itemId, price: priceId, ...(quantity !== undefined && { quantity }) };
+  return { id: itemId, price: priceId, quantity };
 }

@@ -3,7 +3,7 @@ import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
-import { FIRST_VERSION, type Tiers } from '../../tiers/tiers.js';
+import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
 import { overageSwap } from './overageItems.js';
@@ -61,7 +61,7 @@ export function createTierChanges(deps: {
 
   /** Whether new buyers of its tier get something else. What is scheduled for it comes first: it is taken back. */
   const isOutdated = (subscription: BillingSubscriptionDoc): boolean =>
-    (subscription.tierVersion ?? FIRST_VERSION) !== tiers.get(subscription.tier).version &&
+    subscription.tierVersion !== tiers.get(subscription.tier).version &&
     !isEnding(subscription) &&
     !subscription.scheduledTier;
 
@@ -190,8 +190,7 @@ export function createTierChanges(deps: {
     preview(tenantId, tier, immediately) {
       return callingStripe(log, tenantId, () =>
         held.ask(tenantId, async () => {
-          const known = await held.stored(tenantId);
-          const subscription = known?.itemId ? known : await held.current(tenantId);
+          const subscription = (await held.stored(tenantId)) ?? (await held.current(tenantId));
           if (!subscription) {
             throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
           }

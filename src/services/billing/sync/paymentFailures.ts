@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Models } from '../../../models/models.js';
-import { payloadText } from '../stripe/payload.js';
 
 /** When payments failed, by what Stripe says, however late it is heard here. */
 export interface PaymentFailures {
@@ -42,10 +41,10 @@ export function createPaymentFailures(deps: {
   async function heardOf(invoiceIds: string[]): Promise<Map<string, number>> {
     const events = await models.webhookEvents
       .find({ type: FAILED, object: { $in: invoiceIds } }, { object: 1, payload: 1 })
-      .lean<{ object: string; payload: unknown }[]>();
+      .lean<{ object: string; payload: string }[]>();
     const first = new Map<string, number>();
     for (const { object, payload } of events) {
-      const { created } = JSON.parse(payloadText(payload)) as { created?: unknown };
+      const { created } = JSON.parse(payload) as { created?: unknown };
       if (typeof created !== 'number') continue;
       first.set(object, Math.min(created * 1000, first.get(object) ?? Number.POSITIVE_INFINITY));
     }

@@ -7,7 +7,7 @@ import {
   type OverageItem,
   type SubscriptionStatus,
 } from '../../../models/billingSubscription.js';
-import { FIRST_VERSION, type Tiers } from '../../tiers/tiers.js';
+import type { Tiers } from '../../tiers/tiers.js';
 import { inPresentForm } from '../stripe/olderApi.js';
 import { idOf } from '../stripe/payload.js';
 import { OVERAGE_PRICE } from '../usageReports/meter.js';
@@ -187,23 +187,19 @@ export function createSubscriptionReader(deps: {
     };
   }
 
-  /**
-   * A note of another tier is of the one before: who changes tiers in Stripe's portal leaves it there. One that names no
-   * version is from before there were any.
-   */
+  /** A note of another tier is out of date: a change of tiers in Stripe's portal leaves it there. */
   function versionOf(
     tier: string,
     priceId: string,
     { id, metadata }: Stripe.Subscription,
     stored: BillingSubscriptionDoc | null,
   ): number {
-    const noted =
-      metadata.tier === tier.toLowerCase() ? Number(metadata.tier_version || FIRST_VERSION) : Number.NaN;
+    const noted = metadata.tier === tier.toLowerCase() ? Number(metadata.tier_version) : Number.NaN;
     const isSame = stored?.stripeSubscriptionId === id && stored.tier === tier;
     return tiers.versionOf(tier, {
       priceId,
       noted: Number.isInteger(noted) ? noted : null,
-      known: isSame ? (stored.tierVersion ?? FIRST_VERSION) : null,
+      known: isSame ? stored.tierVersion : null,
     });
   }
 

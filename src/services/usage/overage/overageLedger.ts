@@ -51,11 +51,11 @@ export function createOverageLedger(deps: {
     const written = await reports
       .find({ _id: { $gte: prefix, $lt: `${prefix}~` } })
       .sort({ _id: 1 })
-      .lean<UsageReportDoc[]>();
+      .lean<OverageReport[]>();
     const counted = written.filter(({ status }) => !NOT_COUNTED.includes(status));
     const subscription = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
     const calls = callsBySpan(day.overage ?? { used: 0 });
-    for (const { span = NO_SPAN } of counted) if (!calls.has(span)) calls.set(span, 0);
+    for (const { span } of counted) if (!calls.has(span)) calls.set(span, 0);
     const boundaries = boundariesOf([...calls.keys()].map(startOfSpan), subscription, nowMs);
     const isOver = nowMs >= endMs + HOUR_MS;
     let done = 0;
@@ -64,7 +64,7 @@ export function createOverageLedger(deps: {
       const after = (at: number) => span !== NO_SPAN && at > startOfSpan(span);
       const spanEndMs = boundaries.find(after) ?? null;
       if (which === 'ENDED' && (spanEndMs === null || spanEndMs > nowMs)) continue;
-      const ofSpan = counted.filter((report) => (report.span ?? NO_SPAN) === span);
+      const ofSpan = counted.filter((report) => report.span === span);
       const missing = used - ofSpan.reduce((sum, { quantity }) => sum + quantity, 0);
       if (missing === 0 || nowMs >= endMs + GIVE_UP_MS) continue;
       if (missing > 0) {
@@ -187,13 +187,14 @@ export function createOverageLedger(deps: {
   };
 }
 
-/** What was counted before spans were, or without a subscription. */
+/** What was counted while no subscription billed it. */
 const NO_SPAN = spanKey(0);
 
 /** All spans, or those whose period is over. */
 type Which = 'ALL' | 'ENDED';
 
-type NewReport = Pick<UsageReportDoc, '_id' | 'tenantId' | 'quantity'> & { span: string; atMs: number };
+type OverageReport = UsageReportDoc & { span: string };
+type NewReport = Pick<OverageReport, '_id' | 'tenantId' | 'quantity' | 'span'> & { atMs: number };
 
 function namesOf({ _id: id }: UsageDayDoc) {
   const tenantId = id.slice(0, id.lastIndexOf(':'));
