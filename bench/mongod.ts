@@ -5,6 +5,7 @@ import { findMongod, startMongod, withDatabase } from '@continuum-billing/embedd
 import mongoose, { type Connection } from 'mongoose';
 import { pino } from 'pino';
 import { connectDatabase } from '../src/database.js';
+import { CACHE_DIR } from '../src/embeddedMongodb.js';
 import { createCollections, createModels, type Models } from '../src/models/models.js';
 
 /** A fresh MongoDB, a replica set of one, with a database for each server that is measured. */
@@ -23,7 +24,7 @@ const silent = () => undefined;
 const log = pino({ level: 'silent' });
 
 export async function startBenchMongod(): Promise<BenchMongod> {
-  const binary = await findMongod({ log: (line) => process.stderr.write(`${line}\n`) });
+  const binary = await findMongod({ cacheDir: CACHE_DIR, log: (line) => process.stderr.write(`${line}\n`) });
   const dataDir = await mkdtemp(join(tmpdir(), 'continuum-bench-'));
   const mongod = await startMongod({ binary, dataDir, log: silent, cacheGb: CACHE_GB });
   const connections: Connection[] = [];

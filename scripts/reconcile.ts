@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
-import { runningMongod, startEmbeddedMongod } from '@continuum-billing/embedded-mongod';
 import { pino } from 'pino';
 import { startAgreedClock } from '../src/common/agreedClock.js';
 import { ConfigError, readConfig } from '../src/config/config.js';
 import { connectDatabase } from '../src/database.js';
+import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
 import { createCollections, createModels } from '../src/models/models.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
 import { describeFailure } from '../src/services/billing/stripe/failureText.js';
@@ -42,8 +42,8 @@ function read(): Options {
 
 async function reconcile({ dryRun, force }: Options): Promise<void> {
   const config = readConfig();
-  const found = config.mongodbUri ?? (await runningMongod(config.dataDir));
-  const mongod = found ? null : await startEmbeddedMongod({ dataDir: config.dataDir, log: say });
+  const found = config.mongodbUri ?? (await runningMongodb(config.dataDir));
+  const mongod = found ? null : await startEmbeddedMongodb(config.dataDir, say);
   try {
     const log = pino({ level: 'silent' });
     const connection = await connectDatabase(found ?? (mongod?.uri as string), log);

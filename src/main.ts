@@ -1,7 +1,7 @@
-import { startEmbeddedMongod } from '@continuum-billing/embedded-mongod';
 import { pino } from 'pino';
 import { type App, startApp } from './app.js';
 import { ConfigError, readConfig } from './config/config.js';
+import { startEmbeddedMongodb } from './embeddedMongodb.js';
 import { giveBackStartUpMemory } from './startUpMemory.js';
 import { welcome } from './welcome.js';
 
@@ -21,7 +21,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 async function run(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, redact: REDACTED });
-  const mongod = config.mongodbUri ? null : await startEmbeddedMongod({ dataDir: config.dataDir, log: say });
+  const mongod = config.mongodbUri ? null : await startEmbeddedMongodb(config.dataDir, say);
   const mongodbUri = config.mongodbUri ?? (mongod?.uri as string);
 
   const running: { app: App | null; stopping: boolean } = { app: null, stopping: false };

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { findMongod, type Mongod, startMongod, withDatabase } from '@continuum-billing/embedded-mongod';
+import { choosePort } from '@continuum-billing/embedded-mongod/programs';
 import mongoose from 'mongoose';
+import { CACHE_DIR } from '../../src/embeddedMongodb.js';
 import { makeDataDirectory } from './dataDirectory.js';
 
 /** A MongoDB of a test's own, to be killed, stopped and started again on the same data and port. */
@@ -25,7 +26,8 @@ const silent = () => undefined;
 
 export async function startFaultyMongod(): Promise<FaultyMongod> {
   const dataDir = await makeDataDirectory('continuum-faults-');
-  const options = { binary: await findMongod({ log: silent }), dataDir, log: silent, port: await freePort() };
+  const binary = await findMongod({ cacheDir: CACHE_DIR, log: silent });
+  const options = { binary, dataDir, log: silent, port: await choosePort(undefined, silent) };
   let mongod: Mongod = await startMongod(options);
   const uri = withDatabase(mongod.uri, 'faults');
   const connections: mongoose.Connection[] = [];
@@ -55,16 +57,4 @@ export async function startFaultyMongod(): Promise<FaultyMongod> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }

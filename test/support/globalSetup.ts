@@ -4,6 +4,7 @@
 import { rm } from 'node:fs/promises';
 import { findMongod, startMongod } from '@continuum-billing/embedded-mongod';
 import type { TestProject } from 'vitest/node';
+import { CACHE_DIR } from '../../src/embeddedMongodb.js';
 import { makeDataDirectory } from './dataDirectory.js';
 
 declare module 'vitest' {
@@ -23,7 +24,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const dataDir = await makeDataDirectory('continuum-test-');
   const removeData = () => rm(dataDir, { recursive: true, force: true });
   try {
-    const mongod = await startMongod({ binary: await findMongod({ log }), dataDir, log });
+    const mongod = await startMongod({
+      binary: await findMongod({ cacheDir: CACHE_DIR, log }),
+      dataDir,
+      log,
+    });
     project.provide('mongodbUri', mongod.uri);
     return async () => {
       await mongod.stop();

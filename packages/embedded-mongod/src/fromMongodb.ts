@@ -1,63 +1,47 @@
 /**
- * mongod from MongoDB's own site. mongodb-memory-server knows which archive fits which system and how to unpack it;
- * the transfer is ours, because its own does not verify TLS certificates by default and cannot be interrupted.
- * MONGOMS_DOWNLOAD_MIRROR, its setting for another host, works here too.
+ * mongod from MongoDB's own site. MONGOMS_DOWNLOAD_MIRROR, which mongodb-memory-server made known, names another host.
  */
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { keep, withIncoming } from './binaries/cache.js';
-import { checkSum, megabytes, reportProgress } from './binaries/download.js';
-import { checkVersion } from './binaries/executable.js';
-import type { SourceContext } from './binaries/source.js';
-
-export const MONGODB_VERSION = '7.0.18';
+import { archiveUrl, MONGODB_VERSION, thisMachine } from './mongodbArchives.js';
+import { keep, withIncoming } from './programs/cache.js';
+import { lastLines, runCommand } from './programs/command.js';
+import { checkSum, megabytes, reportProgress } from './programs/download.js';
+import { checkVersion } from './programs/executable.js';
+import type { SourceContext } from './programs/source.js';
 
 /** A closed network must not delay the start: the next source may well work. */
 const PROBE_TIMEOUT_MS = 4_000;
 const DOWNLOAD_TIMEOUT_MS = 10 * 60 * 1000;
 const STALL_TIMEOUT_MS = 30_000;
-/** Best first. TLS vouches for where the archive comes from; the checksum for its having arrived whole. */
+const UNPACK_TIMEOUT_MS = 2 * 60 * 1000;
+/** Best first. TLS proves where the archive comes from; the checksum proves that it arrived whole. */
 const CHECKSUMS = ['sha256', 'md5'] as const;
 
 /** @throws when the site cannot be reached, has nothing for this system, or the archive is damaged */
 export async function fromMongodb(context: SourceContext): Promise<string> {
-  const { program, cacheDir, log } = context;
-  const url = await archiveUrl();
+  const { program, cacheDir, log, env } = context;
+  const url = archiveUrl(await thisMachine(), env.MONGOMS_DOWNLOAD_MIRROR || undefined);
   await probe(url);
   return withIncoming(cacheDir, async (directory) => {
     const archive = join(directory, 'mongodb.tgz');
     await download(url, archive, context);
     await verify(url, archive);
     log('MongoDB: checksum ok, unpacking');
-    const binary = join(directory, 'mongod');
-    await extract(archive, binary, directory);
+    await unpack(archive, directory);
+    const binary = join(directory, 'bin', 'mongod');
     await checkVersion(binary, program);
     return keep(binary, context, MONGODB_VERSION);
   });
 }
 
-// Both imports are lazy: on most starts nothing is downloaded, and the library takes a tenth of a second to load.
-async function archiveUrl(): Promise<string> {
-  const { MongoBinaryDownloadUrl } = await import(
-    'mongodb-memory-server-core/lib/util/MongoBinaryDownloadUrl.js'
-  );
-  const { getOS } = await import('mongodb-memory-server-core/lib/util/getos/index.js');
-  const { platform, arch } = process;
-  return new MongoBinaryDownloadUrl({
-    version: MONGODB_VERSION,
-    platform,
-    arch,
-    os: await getOS(),
-  }).getDownloadUrl();
-}
-
-async function extract(archive: string, target: string, directory: string): Promise<void> {
-  const { MongoBinaryDownload } = await import('mongodb-memory-server-core/lib/util/MongoBinaryDownload.js');
-  const downloader = new MongoBinaryDownload({ downloadDir: directory, version: MONGODB_VERSION });
-  const unpacked = await downloader.extractTarGz(archive, target, (name) => name.endsWith('bin/mongod'));
-  if (unpacked === undefined) throw new Error('the archive holds no mongod');
+/** Every system that has a build has tar. The archive's one top directory is left out, because its name varies. */
+async function unpack(archive: string, directory: string): Promise<void> {
+  const options = ['-xzf', archive, '-C', directory, '--strip-components=1'];
+  const { code, output } = await runCommand('tar', options, process.env, UNPACK_TIMEOUT_MS);
+  if (code !== 0) throw new Error(`tar failed: ${lastLines(output)}`);
 }
 
 async function probe(url: string): Promise<void> {
@@ -101,10 +85,10 @@ async function verify(url: string, archive: string): Promise<void> {
     const [expected] = (await response.text()).trim().split(/\s+/);
     return checkSum(archive, algorithm, expected ?? '');
   }
-  throw new Error(`${url} has no checksum beside it`);
+  throw new Error(`${url} has no checksum file`);
 }
 
-/** fetch says only "fetch failed"; a person needs to know that it was the name, the connection or the time. */
+/** fetch reports only "fetch failed"; its cause says whether the name, the connection or the time limit was to blame. */
 async function request(url: string, method: 'GET' | 'HEAD', signal: AbortSignal): Promise<Response> {
   try {
     return await fetch(url, { method, signal });

@@ -1,41 +1,38 @@
 /**
- * The embedded MongoDB: found or fetched, then started on a data directory.
+ * A MongoDB of your process's own: found or downloaded, then started on a data directory.
  */
-
-import type { Log } from './binaries/source.js';
-import { findMongod } from './binary.js';
+import { type FindMongodOptions, findMongod } from './binary.js';
 import { ownerState, readOwner } from './owner.js';
 import { filesIn, type Mongod, startMongod } from './process.js';
 import { memberUri } from './replicaSet.js';
 
-export type { Log } from './binaries/source.js';
-export { findMongod } from './binary.js';
-export { type Mongod, type MongodExit, startMongod } from './process.js';
+export { type FindMongodOptions, findMongod } from './binary.js';
+export { type Mongod, type MongodExit, type MongodOptions, startMongod } from './process.js';
+export { userCacheDir } from './programs/cache.js';
+export type { Log } from './programs/source.js';
 
-/** The server's data; tools on the same MongoDB may use databases of their own. */
-const DATABASE = 'continuum';
-
-export interface EmbeddedMongodOptions {
-  /** Kept between starts. Holds everything: data, log, port. */
+export interface EmbeddedMongodOptions extends FindMongodOptions {
+  /** Kept between starts. It contains everything: data, log, port. */
   dataDir: string;
-  /** Takes a line per step; the first start may download MongoDB. */
-  log: Log;
+  /** The database that the returned connection string names. */
+  database: string;
 }
 
 /**
- * @returns the running MongoDB; `uri` names the server's database
- * @throws an error for a person to read: nothing to run, or nothing that starts
+ * @returns the running MongoDB, with a connection string that names the database
+ * @throws an error for a person to read: no mongod was found, or it did not start
  */
-export async function startEmbeddedMongod({ dataDir, log }: EmbeddedMongodOptions): Promise<Mongod> {
-  const mongod = await startMongod({ binary: await findMongod({ log }), dataDir, log });
-  return { ...mongod, uri: withDatabase(mongod.uri, DATABASE) };
+export async function startEmbeddedMongod(options: EmbeddedMongodOptions): Promise<Mongod> {
+  const { dataDir, database, log } = options;
+  const mongod = await startMongod({ binary: await findMongod(options), dataDir, log });
+  return { ...mongod, uri: withDatabase(mongod.uri, database) };
 }
 
-/** @returns the address of the MongoDB that a running server has on the directory; null when none runs */
-export async function runningMongod(dataDir: string): Promise<string | null> {
+/** @returns the connection string of the MongoDB that another process runs on the directory; null when none runs */
+export async function runningMongod(dataDir: string, database: string): Promise<string | null> {
   const files = filesIn(dataDir);
   const state = await ownerState(await readOwner(files.owner), files.data);
-  return state.kind === 'live' ? withDatabase(memberUri(state.owner.port), DATABASE) : null;
+  return state.kind === 'live' ? withDatabase(memberUri(state.owner.port), database) : null;
 }
 
 /** @returns the connection string with its database name set */

@@ -1,87 +1,87 @@
 /**
- * One mongod on one data directory: started as a replica set of one, ended in order, never left behind.
+ * One mongod on one data directory: started as a replica set of one, shut down cleanly, never left behind.
  */
 import { chmod, mkdir, open, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from './binaries/source.js';
 import { EarlyExit, EXIT_ADDRESS_IN_USE, EXIT_DATA_DIR_LOCKED, explained } from './earlyExit.js';
-import { type GuardedProcess, spawnGuarded } from './guard.js';
 import { type Owner, ownerState, readOwner, writeOwner } from './owner.js';
-import { choosePort, listening } from './port.js';
+import { type GuardedProcess, spawnGuarded } from './programs/guard.js';
+import { choosePort, listening } from './programs/port.js';
+import type { Log } from './programs/source.js';
 import { becomePrimary, memberUri, REPLICA_SET } from './replicaSet.js';
 
 export interface MongodOptions {
   /** Path of the mongod executable. */
   binary: string;
-  /** Holds the data (`mongo/`), the log (`mongod.log`, the previous one as `mongod.log.1`) and `mongod.json`. */
+  /** Contains the data (`mongo/`), the log (`mongod.log`, the previous one as `mongod.log.1`) and `mongod.json`. */
   dataDir: string;
   log: Log;
-  /** Fixed port on 127.0.0.1. Without it: the one used last time, or any free one. */
+  /** Fixed port on 127.0.0.1. Default: the previous one, or any free one. */
   port?: number;
   /** WiredTiger's cache in gigabytes; 0.25, its minimum, is plenty for a development database. */
   cacheGb?: number;
 }
 
 export interface MongodExit {
-  /** mongod's exit code, 128 + n after signal n, null when it could not be learned. */
+  /** mongod's exit code, 128 + n after signal n, null when it is not known. */
   code: number | null;
-  /** False when nobody called stop(): the database ended by itself. */
+  /** False when MongoDB ended without a call of stop(). */
   requested: boolean;
 }
 
 export interface Mongod {
-  /** Address without a database name. */
+  /** Connection string without a database name. */
   uri: string;
   pid: number;
-  /** Shuts MongoDB down in order; resolves when it has ended. Every call gets the same promise. */
+  /** Shuts MongoDB down cleanly, and resolves when it has ended. Every call returns the same promise. */
   stop(): Promise<void>;
-  /** Resolves, never rejects, when mongod has ended for whatever reason. */
+  /** Resolves when mongod has ended for any reason; never rejects. */
   exited: Promise<MongodExit>;
 }
 
-/** A killed server's mongod gets this long to write its last checkpoint and leave; its guard kills it after 10 s. */
+/** Time for a killed server's mongod to write its last checkpoint and end; its guard kills it after 10 s. */
 const PREVIOUS_EXIT_MS = 15_000;
-/** A kill -9 takes effect within moments. */
+/** A killed process is gone from the process table by then. */
 const KILLED_MS = 500;
-/** Replaying a large journal after a crash takes its time; a start that hangs must still end. */
+/** Long enough to replay a large journal after a crash; a start that hangs must still end. */
 const START_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 20;
-/** Between two attempts to take a lock whose holder we cannot see (another container on the same volume). */
+/** Between two attempts to take a lock whose holder is not visible (in another container on the same volume). */
 const LOCK_RETRY_MS = 250;
 const EXIT_CODE_WAIT_MS = 1_000;
-/** Of directories: the data holds every secret. */
+/** The mode of directories: the data may contain secrets. */
 const OWNER_ONLY = 0o700;
 const DEFAULT_CACHE_GB = 0.25;
 const OPLOG_MB = 256;
-/** A killed server leaves its transaction open; for the default of 60 s nobody else could write what it had touched. */
+/** A killed server leaves its transaction open, which would block the documents that it wrote for the default of 60 s. */
 const MAX_TRANSACTION_SECONDS = 3;
 
 /**
- * Starts MongoDB on `dataDir` and waits until it takes writes.
+ * Starts MongoDB on `dataDir` and waits until it accepts writes.
  *
- * After a `kill -9` of the server that owned the directory, its MongoDB may still be shutting down: that is waited for.
- * @throws when a live server owns the directory, when mongod does not start, or when it takes more than a minute
+ * After a `kill -9` of the server that used the directory, its MongoDB may still be shutting down; this waits for it.
+ * @throws when a live server uses the directory, when mongod does not start, or when that takes more than a minute
  */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
   const files = filesIn(options.dataDir);
   await mkdir(files.data, { recursive: true, mode: OWNER_ONLY });
-  // A copy that was restored may be readable by everyone. Some volumes know no modes.
+  // A copy that was restored may be readable by everyone. Some volumes have no modes.
   await chmod(files.data, OWNER_ONLY).catch(() => {});
 
   const deadline = Date.now() + PREVIOUS_EXIT_MS;
   const log = onceEach(options.log);
   for (let attempt = 1; ; attempt++) {
     const owner = await previousOwnerGone(files, deadline, log);
-    // One earlier log is kept, for it tells why the previous run ended. On a first start there is none.
+    // The previous log is kept, because it shows why that run ended. On a first start there is none.
     if (attempt === 1) await rename(files.log, `${files.log}.1`).catch(() => {});
-    const port = options.port ?? (await choosePort(owner?.port, log));
+    const port = options.port ?? (await choosePort(owner?.port, (line) => log(`MongoDB: ${line}`)));
     try {
       return await launch(options, files, port);
     } catch (error) {
       if (!(error instanceof EarlyExit)) throw error;
       const locked = error.code === EXIT_DATA_DIR_LOCKED;
-      // A port we chose may have been taken in the moment between choosing and using it.
+      // The chosen port may have been taken before mongod used it.
       const portLost = error.code === EXIT_ADDRESS_IN_USE && options.port === undefined;
       if (Date.now() > deadline || !(locked || portLost)) throw await explained(error, files, port);
       if (locked) log(`MongoDB: ${files.data} is locked by another mongod, waiting for it to end ...`);
@@ -97,7 +97,7 @@ export interface MongodFiles {
 }
 
 export function filesIn(dataDir: string): MongodFiles {
-  // Absolute: a second server, started elsewhere, looks for this very path in the arguments of our mongod.
+  // Absolute, because a second server, started elsewhere, looks for this path in the arguments of this mongod.
   const directory = resolve(dataDir);
   return {
     data: join(directory, 'mongo'),
@@ -107,7 +107,8 @@ export function filesIn(dataDir: string): MongodFiles {
 }
 
 /**
- * @returns what the previous owner left in the file, once its mongod is gone
+ * Waits until the previous owner's mongod is gone.
+ * @returns that owner, from the file
  * @throws when that owner is alive, or its mongod outlives the deadline
  */
 async function previousOwnerGone(files: MongodFiles, deadline: number, log: Log): Promise<Owner | undefined> {
@@ -126,22 +127,24 @@ async function previousOwnerGone(files: MongodFiles, deadline: number, log: Log)
         }
         throw new Error(
           `The data directory ${files.data} is in use by another running server (pid ${state.owner.serverPid}, ` +
-            `its MongoDB pid ${state.owner.mongodPid}). Stop that server, or set DATA_DIR to another directory.`,
+            `its MongoDB pid ${state.owner.mongodPid}). Stop that server, or use another data directory.`,
         );
       case 'leaving':
         if (Date.now() > deadline) {
           throw new Error(
-            `The MongoDB of an earlier server (pid ${state.mongodPid}) still holds ${files.data} after ` +
+            `The MongoDB of a previous server (pid ${state.mongodPid}) still uses ${files.data} after ` +
               `${PREVIOUS_EXIT_MS / 1000} s. End that process, then start again.`,
           );
         }
-        log(`MongoDB: waiting for the one of the previous server (pid ${state.mongodPid}) to shut down ...`);
+        log(
+          `MongoDB: waiting for the mongod of the previous server (pid ${state.mongodPid}) to shut down ...`,
+        );
         await sleep(POLL_INTERVAL_MS);
     }
   }
 }
 
-/** Starts the process and waits for a writable primary; ends it again when that fails. */
+/** Starts the process and waits for a writable primary; ends the process if that fails. */
 async function launch(options: MongodOptions, files: MongodFiles, port: number): Promise<Mongod> {
   const guarded = await spawnMongod(options, files, port);
   const abort = new AbortController();
@@ -155,7 +158,7 @@ async function launch(options: MongodOptions, files: MongodFiles, port: number):
     await unlessAborted(ready, abort.signal);
     await writeOwner(files.owner, { port, mongodPid: guarded.pid, serverPid: process.pid });
   } catch (error) {
-    // A lost connection is often the first sign of a lost process, whose exit code says more: let it come.
+    // A lost connection is often the first sign of a process that ended, whose exit code says more: wait for it.
     await Promise.race([guarded.exited, sleep(EXIT_CODE_WAIT_MS)]);
     const cause: unknown = abort.signal.aborted ? abort.signal.reason : error;
     guarded.end();
@@ -172,7 +175,7 @@ async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<
   const aborted = new Promise<never>((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-  // Whichever loses the race may still reject, long after anybody listens.
+  // The loser of the race may still reject, when nothing awaits it any more.
   for (const late of [work, aborted]) late.catch(() => {});
   await Promise.race([work, aborted]);
 }
@@ -182,7 +185,7 @@ async function spawnMongod(
   files: MongodFiles,
   port: number,
 ): Promise<GuardedProcess> {
-  // Opened here, not by mongod: what the loader or the shell have to say about a broken binary gets into it too.
+  // Opened here, not by mongod, so that the errors of the loader or the shell about a broken binary get into it too.
   const output = await open(files.log, 'a', 0o600);
   try {
     return await spawnGuarded([options.binary, ...mongodArguments(options, files.data, port)], output.fd);
@@ -193,14 +196,14 @@ async function spawnMongod(
 
 function mongodArguments(options: MongodOptions, dbPath: string, port: number): string[] {
   const parameters = [
-    // A primary waits 15 s for secondaries to catch up before it stops. There are none.
+    // By default a primary waits 15 s for secondaries to catch up before it stops. There are none.
     'shutdownTimeoutMillisForSignaledShutdown=0',
     'diagnosticDataCollectionEnabled=false',
     `transactionLifetimeLimitSeconds=${MAX_TRANSACTION_SECONDS}`,
   ];
   return [
     ...['--dbpath', dbPath, '--replSet', REPLICA_SET, '--port', String(port)],
-    // There is no access control: nobody outside this machine may connect.
+    // There is no access control, so only this machine may connect.
     ...['--bind_ip', '127.0.0.1', '--nounixsocket', '--quiet'],
     ...[
       '--storageEngine',
@@ -229,7 +232,7 @@ function handle(guarded: GuardedProcess, port: number): Mongod {
   };
 }
 
-/** The same line again and again while polling tells nobody anything. */
+/** Logs each line once, however often polling repeats it. */
 function onceEach(log: Log): Log {
   const said = new Set<string>();
   return (message) => {

@@ -8,7 +8,7 @@ export const REPLICA_SET = 'rs0';
 const HOST = '127.0.0.1';
 const POLL_INTERVAL_MS = 20;
 
-/** Answers of a mongod that is still reading its configuration: asking again is the cure. */
+/** Errors of a mongod that is still reading its configuration: retry. */
 const NOT_YET = new Set([
   'NotYetInitialized',
   'AlreadyInitialized',
@@ -16,7 +16,7 @@ const NOT_YET = new Set([
   'NodeNotFound',
 ]);
 
-/** directConnection: one member needs no discovery, so the address stays right whatever the configuration says. */
+/** directConnection: one member needs no discovery, so the address is right whatever the configuration contains. */
 export function memberUri(port: number): string {
   return `mongodb://${HOST}:${port}/?replicaSet=${REPLICA_SET}&directConnection=true`;
 }
@@ -25,9 +25,9 @@ export function memberUri(port: number): string {
  * Makes the mongod on `port` a writable primary: initiates the set on the first start, and rewrites its one address
  * when the port has changed.
  *
- * A lost connection, or another program that answers on the port, is no verdict: MongoDB closes connections when the
+ * A lost connection, or another program that answers on the port, is not an error: MongoDB closes connections when the
  * member changes its state, and a mongod that did not get its port ends by itself, with an exit code that says so.
- * @param expectedPid the mongod we started: another server may sit on the port and answer in its place
+ * @param expectedPid the mongod that was started: another one may listen on the port and answer in its place
  * @param signal ends the wait
  * @throws the signal's reason, or what MongoDB answered
  */
@@ -42,7 +42,7 @@ export async function becomePrimary(port: number, expectedPid: number, signal: A
   }
 }
 
-/** @returns whether it became one: false when it is another MongoDB that answers */
+/** @returns false when another MongoDB answers on the port */
 async function isPrimary(port: number, expectedPid: number, signal: AbortSignal): Promise<boolean> {
   const client = new mongo.MongoClient(`mongodb://${HOST}:${port}/?directConnection=true`, {
     serverSelectionTimeoutMS: 5_000,
@@ -61,7 +61,7 @@ async function isPrimary(port: number, expectedPid: number, signal: AbortSignal)
   }
 }
 
-/** Gives a member without a usable configuration the right one. Does nothing while it is still loading its own. */
+/** Configures a member that has no usable configuration. Does nothing while it is still loading its own. */
 async function configure(admin: mongo.Db, host: string): Promise<void> {
   try {
     const config = await storedConfig(admin);
@@ -74,7 +74,7 @@ async function configure(admin: mongo.Db, host: string): Promise<void> {
         },
       });
     } else if (config.members[0]?.host !== host) {
-      // force: without a primary there is nobody who could agree to the change.
+      // force: without a primary, no member could agree to the change.
       const moved = { ...config, version: config.version + 1, members: [{ ...config.members[0], host }] };
       await admin.command({ replSetReconfig: moved, force: true });
     }
@@ -88,7 +88,7 @@ interface StoredConfig {
   members: { host: string }[];
 }
 
-/** Read from the database rather than by replSetGetConfig, which knows nothing before the member has found itself. */
+/** Read from the database, because replSetGetConfig fails until the member has found itself in its configuration. */
 async function storedConfig(admin: mongo.Db): Promise<StoredConfig | undefined> {
   const found = await admin.client
     .db('local')

@@ -1,5 +1,5 @@
 /**
- * What every download needs: a checksum before use, and a sign of life for the person who waits.
+ * What every download needs: a checksum before use, and progress for the person who waits.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -15,15 +15,15 @@ export async function checkSum(file: string, algorithm: 'sha256' | 'md5', expect
   const actual = hash.digest('hex');
   if (actual !== expected) {
     throw new Error(
-      `checksum mismatch, the download is refused (${algorithm} ${actual} instead of ${expected})`,
+      `checksum mismatch, the download was discarded (${algorithm} ${actual} instead of ${expected})`,
     );
   }
 }
 
 /**
- * Says every few seconds how far something is that takes long.
- * @param describe asked each time; it is told how many seconds have passed
- * @returns call it to end the reports
+ * Logs the progress of a long step every few seconds.
+ * @param describe gets the seconds that have passed, and returns the line
+ * @returns a function that ends the reports
  */
 export function reportEvery(
   { program, log }: SourceContext,
@@ -38,10 +38,10 @@ export function reportEvery(
 }
 
 /**
- * Says every few seconds how far a download is.
+ * Logs the progress of a download every few seconds.
  * @param totalBytes the expected size; 0 when it is unknown
- * @param receivedBytes asked each time
- * @returns call it to end the reports
+ * @param receivedBytes called for each report
+ * @returns a function that ends the reports
  */
 export function reportProgress(
   context: SourceContext,

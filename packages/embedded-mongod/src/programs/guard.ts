@@ -1,17 +1,17 @@
 /**
- * Runs a program in its own session, behind a small shell that ends it when we are gone.
+ * Runs a program in its own session, behind a small shell that ends it when this process is gone.
  *
- * Own session: a terminal's Ctrl-C must reach only our server, which drains first and stops MongoDB last.
- * Shell: after a `kill -9` nobody could stop MongoDB any more. The shell reads a pipe whose only writer is this
- * process; however we end, the kernel closes the pipe, and the shell shuts the program down in order.
+ * Own session: a terminal's Ctrl-C must reach only this process, which may drain first and stop its MongoDB last.
+ * Shell: after a `kill -9` of this process nothing else could stop MongoDB. The shell reads a pipe whose only writer is
+ * this process. However this process ends, the kernel closes the pipe, and the shell shuts the program down cleanly.
  */
 import { spawn } from 'node:child_process';
 
-/** Longer than an orderly shutdown of a database of this size needs, short enough not to block a next start. */
+/** Longer than a database of this size takes to shut down cleanly, and short enough not to block the next start. */
 const TERM_GRACE_SECONDS = 10;
 
 // `exec 3<&0`: a shell gives its background jobs /dev/null as input, so the pipe is kept as descriptor 3.
-// `read` is a builtin: the watcher is one process and dies whole when the program has ended by itself.
+// `read` is a builtin, so the watcher is a single process, which one kill ends after the program has ended by itself.
 const GUARD_SCRIPT = `
 exec 3<&0 </dev/null
 "$@" 3<&- >&2 &
@@ -44,29 +44,29 @@ export interface GuardedExit {
 export interface GuardedProcess {
   pid: number;
   exited: Promise<GuardedExit>;
-  /** Ends the program in order (SIGTERM, SIGKILL after ten seconds). May be called again; `exited` tells when. */
+  /** Ends the program (SIGTERM, SIGKILL after ten seconds). May be called again; await `exited` for the end. */
   end(): void;
 }
 
 /**
  * @param command the program and its arguments
- * @param outputFd descriptor that takes the program's standard output and error
+ * @param outputFd descriptor for the program's standard output and error
  * @throws when no shell can be started or the shell does not report the program's pid
  */
 export async function spawnGuarded(command: string[], outputFd: number): Promise<GuardedProcess> {
-  const guard = spawn('/bin/sh', ['-c', GUARD_SCRIPT, 'mongod-guard', ...command], {
+  const guard = spawn('/bin/sh', ['-c', GUARD_SCRIPT, 'program-guard', ...command], {
     detached: true,
     stdio: ['pipe', 'pipe', outputFd],
   });
   const { stdin, stdout } = guard;
-  if (!stdin || !stdout) throw new Error('the guard was started without its pipes');
-  // Writing never happens, but a guard that dies first would otherwise raise EPIPE on the closing of the pipe.
+  if (!stdin || !stdout) throw new Error('the guard process has no pipes');
+  // Nothing is ever written, but closing the pipe of a guard that died first would raise EPIPE.
   stdin.on('error', () => {});
 
   const exited = new Promise<GuardedExit>((resolve, reject) => {
     guard.once('error', reject);
     guard.once('exit', (code) => {
-      // Someone may have killed the shell alone: its watcher still reads the pipe and ends the program.
+      // If the shell alone was killed, its watcher still reads the pipe and ends the program.
       stdin.destroy();
       resolve({ code });
     });
@@ -75,11 +75,11 @@ export async function spawnGuarded(command: string[], outputFd: number): Promise
     stdout.once('data', (chunk: Buffer) => resolve(Number.parseInt(chunk.toString(), 10)));
     stdout.once('close', () => resolve(Number.NaN));
   });
-  // The exit may be noticed before the last output is read, so only the output decides. No shell at all rejects.
+  // The exit may be noticed before the last output is read, so the output decides. A missing shell rejects.
   const pid = await Promise.race([reported, exited.then(() => reported)]);
-  if (!Number.isInteger(pid)) throw new Error('the guard process ended before it had started the program');
+  if (!Number.isInteger(pid)) throw new Error('the guard process ended before it started the program');
 
-  // A server that ends without calling end() must not be held open by its own database.
+  // A process that ends without calling end() must not be kept alive by its own database.
   stdout.destroy();
   guard.unref();
   unrefPipe(stdin);
@@ -94,7 +94,7 @@ export async function spawnGuarded(command: string[], outputFd: number): Promise
   };
 }
 
-/** Child pipes are sockets at run time; their declared type (Writable) hides unref. */
+/** A child's pipes are sockets at run time, but their declared type (Writable) has no unref. */
 function unrefPipe(pipe: { unref?: () => void } | object): void {
   if ('unref' in pipe) pipe.unref?.();
 }

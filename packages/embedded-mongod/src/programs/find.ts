@@ -1,26 +1,22 @@
-/**
- * Finds a program to run: the first source that has it.
- */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { cached } from './cache.js';
 import { checkVersion, onPath } from './executable.js';
 import type { Log, Program, Source, SourceContext } from './source.js';
 
 export interface FindOptions {
-  /** Where downloaded executables are kept. Default: `$XDG_CACHE_HOME/continuum-billing` or `~/.cache/continuum-billing`. */
-  cacheDir?: string | undefined;
+  /** Where downloaded executables are kept; `userCacheDir` names a place in the user's cache. */
+  cacheDir: string;
   log: Log;
-  /** Default: this process's environment. PATH says where the program and Python are looked for. */
+  /** Default: this process's environment. The program and Python are looked for on its PATH. */
   env?: NodeJS.ProcessEnv;
 }
 
 /**
- * Looks on the path and in the cache first: nothing is downloaded while there is something on the machine.
+ * Returns the program from the first source that has it. The path and the cache come first, so nothing is downloaded
+ * that the machine already has.
  * @param downloads in the order in which they are tried
  * @param advice what a person can do when all fail, one a line
- * @returns the path of an executable that has the version asked for
- * @throws one error that lists every source tried, why it failed and what a person can do
+ * @returns the path of an executable of a suitable version
+ * @throws one error that lists each source, why it failed, and what a person can do
  */
 export async function findProgram(
   program: Program,
@@ -28,7 +24,7 @@ export async function findProgram(
   advice: readonly string[],
   { cacheDir, log, env = process.env }: FindOptions,
 ): Promise<string> {
-  const context = { program, cacheDir: cacheDir ?? defaultCacheDir(env), log, env };
+  const context = { program, cacheDir, log, env };
   const sources: Source[] = [
     { name: `${program.name} on the path`, find: fromPath },
     { name: 'the cache', find: cached },
@@ -45,21 +41,17 @@ export async function findProgram(
   }
   throw new Error(
     [
-      `No ${program.title} could be found or downloaded. Tried, in this order:`,
+      `No ${program.title} could be found or downloaded. These sources were tried, in order:`,
       ...failures,
-      'What to do, one of:',
+      'Do one of these:',
       ...advice.map((line) => `  - ${line}`),
     ].join('\n'),
   );
 }
 
-function defaultCacheDir(env: NodeJS.ProcessEnv): string {
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'continuum-billing');
-}
-
 async function fromPath({ program, env }: SourceContext): Promise<string> {
   const binary = await onPath(program.name, env);
-  if (!binary) throw new Error('there is none');
+  if (!binary) throw new Error('not there');
   await checkVersion(binary, program);
   return binary;
 }

@@ -1,5 +1,5 @@
 /**
- * Executables on this machine: where they are and whether they are of use.
+ * Executables on this machine: where they are, and whether their version is recent enough.
  */
 import { execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
@@ -18,16 +18,16 @@ export async function onPath(name: string, env: NodeJS.ProcessEnv): Promise<stri
   return undefined;
 }
 
-/** @throws when the executable does not run on this machine, or is older than the program must be */
+/** @throws when the executable does not run on this machine, or is too old */
 export async function checkVersion(
   binary: string,
   { versionPattern, minMajorVersion }: Program,
 ): Promise<void> {
   const { stdout } = await promisify(execFile)(binary, ['--version'], { timeout: VERSION_TIMEOUT_MS });
   const version = versionPattern.exec(stdout);
-  if (!version) throw new Error(`${binary} --version does not name a version`);
+  if (!version) throw new Error(`${binary} --version prints no version`);
   if (Number(version[2]) < minMajorVersion) {
-    throw new Error(`${binary} is version ${version[1]}, at least ${minMajorVersion} is needed`);
+    throw new Error(`${binary} is version ${version[1]}; version ${minMajorVersion} or later is required`);
   }
 }
 

