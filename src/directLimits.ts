@@ -10,8 +10,7 @@ import { createCallerLimits } from './services/limits/callerLimits.js';
 import { createLimitServices } from './services/limits/limitServices.js';
 import { parseCatalogue } from './services/tiers/catalogue.js';
 import { createTierServices } from './services/tiers/tierServices.js';
-import { createAlerts } from './services/usage/alerts/alerts.js';
-import { watchAdmission } from './services/usage/alerts/watchedAdmission.js';
+import { createAlerts, watchAdmission } from './services/usage/alerts/alerts.js';
 
 export interface DirectLimitsOptions {
   /** The billing server's own database. */

@@ -8,7 +8,7 @@ import {
   type ObjectTypeDefinitionNode,
   parse,
 } from 'graphql';
-import { historyDays, historyItems, partsOfHours } from '../services/usage/usage.js';
+import { historyDays, historyItems, sizeOfHours } from '../services/usage/usage.js';
 import { DEFAULT_MATCHES } from './memory.js';
 import { DEFAULT_PAGE, MAX_PAGE } from './pagination.js';
 import { DEFAULT_ENDPOINTS, MAX_ENDPOINTS } from './usage.js';
@@ -90,7 +90,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
     work: {
       weightOf: (args) => READ + historyDays(args) * DAY_OF_HISTORY,
       itemsOf: historyItems,
-      sizedOf: partsOfHours,
+      sizedOf: sizeOfHours,
     },
   },
   'Query.usageReports': connection(),

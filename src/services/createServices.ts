@@ -11,8 +11,7 @@ import { createMemories } from './memories/memories.js';
 import type { MockControls } from './mockMode/mockMode.js';
 import type { Services } from './services.js';
 import { createTierServices } from './tiers/tierServices.js';
-import { createAlerts } from './usage/alerts/alerts.js';
-import { watchAdmission } from './usage/alerts/watchedAdmission.js';
+import { createAlerts, watchAdmission } from './usage/alerts/alerts.js';
 import { createUsageServices, type UsageServices } from './usage/usageServices.js';
 import { createWebhookServices, type WebhookServices } from './webhooks/webhookServices.js';
 

@@ -2,8 +2,7 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isNetwork, isPublicAddress } from '../../src/common/addressRanges.js';
-import { retryAfterMs } from '../../src/services/webhooks/retryAfter.js';
-import { createSendWebhook } from '../../src/services/webhooks/webhookRequest.js';
+import { createSendWebhook, retryAfterMs } from '../../src/services/webhooks/webhookRequest.js';
 import { createWebhookTargets } from '../../src/services/webhooks/webhookTargets.js';
 
 const strict = createWebhookTargets({ allowedNetworks: [], requireHttps: false });

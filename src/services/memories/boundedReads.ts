@@ -9,36 +9,36 @@ import { sizeOfPacked } from './embedding.js';
 export const LARGE_FIELDS = ['content', 'embedding', 'metadata'] as const;
 export type LargeField = (typeof LARGE_FIELDS)[number];
 
-/** A memory as it was read: a large field that nobody wants is missing. */
+/** A memory as read: large fields that were not selected are missing. */
 export type ReadMemory = Omit<MemoryDoc, LargeField> & Partial<Pick<MemoryDoc, LargeField>>;
 
-/** What is wanted of memories, and what it may take. */
+/** Which fields are selected, and the budget for reading them. */
 export interface MemoryReading {
   fields: readonly LargeField[];
   budget: ReadBudget;
 }
 
-/** Memories up to this size are read at once, the others in a second step: a page of them is never read whole. */
+/** Memories up to this size are read in the first step, larger ones in a second, so that a page of large ones is never read whole. */
 const SMALL_BYTES = 32_768;
-/** Of larger memories, by one query. */
+/** Bytes of larger memories read by one query. */
 const CHUNK_BYTES = 1_048_576;
-/** By all operations of this process at once. */
+/** Bytes that all operations of this process may be reading. */
 const READING_BYTES = 25_165_824;
-/** By those of one tenant: others need not wait for them. */
+/** Bytes that one tenant's operations may be reading, so that other tenants need not wait for them. */
 const READING_BYTES_EACH = 4_194_304;
 const MAX_READ_BATCH = 100;
-/** Whose turn it is when several tenants share a read. */
+/** The name under which reads shared by several tenants queue at the gate. */
 const SHARED = 'shared';
 const SMALL_FIELDS = { tenantId: 1, bytes: 1, sharedAt: 1, createdAt: 1 };
 
-/** Reads memories so that neither one operation nor all of them together hold more than a bound. */
+/** Reads memories within a bound of memory, for one operation and for all together. */
 export interface BoundedReads {
   /** Shares a read with other operations. */
   one(key: string, reading: MemoryReading): Promise<ReadMemory | null>;
   /**
    * The first step of a list.
-   * @param count how many it finds at most
-   * @param find with the projection that is given
+   * @param count the most that `find` returns
+   * @param find reads with the given projection
    */
   find<T extends ReadMemory>(
     tenantId: string,
@@ -46,14 +46,14 @@ export interface BoundedReads {
     count: number,
     find: (projection: Record<string, unknown>) => Promise<T[]>,
   ): Promise<T[]>;
-  /** The second step: adds what was left out of larger memories. */
+  /** The second step: adds the large fields that the first left out. */
   complete<T extends ReadMemory>(docs: T[], reading: MemoryReading): Promise<T[]>;
 }
 
 export function createBoundedReads({ models }: { models: Models }): BoundedReads {
   const gate = createGate({ maxUnits: READING_BYTES, maxUnitsEach: READING_BYTES_EACH });
 
-  // Operations that were admitted in one batch read in one batch; nothing is cached.
+  // Operations admitted in one batch also read in one batch. Nothing is cached.
   const byKey = new DataLoader(
     async (keys: readonly string[]) => {
       const query = () =>
@@ -73,7 +73,7 @@ export function createBoundedReads({ models }: { models: Models }): BoundedReads
     for (const chunk of chunksOf(docs.filter(({ bytes }) => bytes > SMALL_BYTES))) {
       const ids = chunk.map(({ _id }) => _id);
       await gate.run(docs[0]?.tenantId ?? SHARED, CHUNK_BYTES, async () => {
-        // Others may have used the budget up meanwhile.
+        // Other fields may have used up the budget meanwhile.
         budget.read(0);
         const found = await models.memories.find({ _id: { $in: ids } }, projection).lean<ReadMemory[]>();
         for (const doc of found) {
@@ -83,7 +83,7 @@ export function createBoundedReads({ models }: { models: Models }): BoundedReads
       });
     }
     if (large.size === 0) return docs;
-    // One that was deleted in between is left out, as if it had been before.
+    // A memory deleted between the steps is left out, as if it had been deleted before.
     return docs.flatMap((doc) => {
       if (doc.bytes <= SMALL_BYTES) return [doc];
       const rest = large.get(doc._id);

@@ -9,22 +9,22 @@ const bytesOf = (packed: Packed): Uint8Array => (Buffer.isBuffer(packed) ? packe
 
 export function unpackEmbedding(packed: Packed): Float64Array {
   const { buffer, byteOffset, byteLength } = bytesOf(packed);
-  // Copied: the driver's buffers need not begin at a multiple of eight.
+  // Copied, because the driver's buffers may not be aligned to eight bytes.
   return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
 }
 
-/** Into numbers that are there already: a scan of many allocates nothing. @param into of the same length */
+/** Decodes into an existing array, so that a scan allocates nothing. @param into has the same length */
 export function unpackInto(packed: Packed, into: Float64Array): void {
   new Uint8Array(into.buffer).set(bytesOf(packed).subarray(0, into.byteLength));
 }
 
 export const sizeOfPacked = (packed: Packed): number => bytesOf(packed).byteLength;
 
-/** Sums of squares outside of these have overflowed, or lost too many digits. */
+/** Sums of squares outside this range have overflowed or lost too many digits. */
 const MIN_SQUARE = 1e-280;
 const MAX_SQUARE = 1e300;
 
-/** @returns -1 to 1, for finite numbers of any size; 0 when either has no length */
+/** @returns -1 to 1, for finite numbers of any size; 0 when either vector is zero */
 export function cosine(a: Float64Array, b: Float64Array): number {
   let dot = 0;
   let squareA = 0;
@@ -37,7 +37,7 @@ export function cosine(a: Float64Array, b: Float64Array): number {
     squareB += y * y;
   }
   if (isExact(squareA) && isExact(squareB)) {
-    // Rounding may lead past 1.
+    // Rounding may exceed 1.
     return Math.max(-1, Math.min(1, dot / (Math.sqrt(squareA) * Math.sqrt(squareB))));
   }
   const unitA = scaled(a);
@@ -47,7 +47,7 @@ export function cosine(a: Float64Array, b: Float64Array): number {
 
 const isExact = (square: number): boolean => square > MIN_SQUARE && square < MAX_SQUARE;
 
-/** @returns the same direction, with 1 as the largest number; null: it has none */
+/** @returns the vector scaled to a largest component of 1; null: it is zero */
 function scaled(numbers: Float64Array): Float64Array | null {
   let largest = 0;
   for (const number of numbers) largest = Math.max(largest, Math.abs(number));

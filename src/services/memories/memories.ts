@@ -26,13 +26,13 @@ export interface MemoryMatch {
 }
 
 /**
- * A tenant's memories. Every call names the tenant; another's memory does not exist. What reads them throws
- * RESPONSE_TOO_LARGE when it is more than its budget.
+ * A tenant's memories. Every call names the tenant, and another tenant's memory does not exist to it. Reads throw
+ * RESPONSE_TOO_LARGE past their budget.
  */
 export interface Memories {
   /**
-   * @param holdId of the storage held for exactly these memories
-   * @param claim of the request's idempotency key
+   * @param holdId the storage reservation for exactly these memories
+   * @param claim the request's idempotency key, if it has one
    */
   store(
     tenantId: string,
@@ -40,18 +40,18 @@ export interface Memories {
     holdId: string,
     claim?: OpenClaim | null,
   ): Promise<MemoryDoc[]>;
-  /** The memories as they were stored by a request whose answer this is. */
+  /** The memories that an earlier request stored, from its recorded answer. */
   restore(tenantId: string, inputs: readonly Storable[], answer: Answer): MemoryDoc[];
   find(tenantId: string, id: string, reading: MemoryReading): Promise<ReadMemory | null>;
-  /** Oldest first. @param after the id of the last one seen */
+  /** Oldest first. @param after the id of the last memory seen */
   page(
     tenantId: string,
     query: { first: number; after?: string | null | undefined },
     reading: MemoryReading,
   ): Promise<MemoryPage>;
-  /** @returns false when there was none */
+  /** @returns false when there is no such memory */
   remove(tenantId: string, id: string): Promise<boolean>;
-  /** Makes it readable for the federation, and counts the share once. */
+  /** Makes it readable to the federation, and counts the share once. */
   share(tenantId: string, id: string): Promise<MemoryDoc>;
   search(
     tenantId: string,
@@ -60,10 +60,10 @@ export interface Memories {
   ): Promise<MemoryMatch[]>;
 }
 
-/** What is read and compared at once, in which time the server answers nobody. */
+/** Bytes compared in one go, during which the server answers nobody. */
 const SCAN_BYTES = 1_048_576;
 const MAX_SCAN_BATCH = 500;
-/** Batches under way at once: while one is read, another one is compared. */
+/** Concurrent batches: one is read while another is compared. */
 const SCANS_AT_ONCE = 2;
 const MAX_SCAN_PAUSE_MS = 100;
 const DUPLICATE_KEY = 11_000;
@@ -76,7 +76,7 @@ export function createMemories(deps: {
   clock: Clock;
   storage: Storage;
   idempotencyKeys: Pick<IdempotencyKeys, 'complete' | 'completed'>;
-  /** Told what a tenant has stored, after it has stored more. */
+  /** Called with a tenant's totals after it has stored more. */
   stored: (tenantId: string, amounts: StorageAmounts) => void;
 }): Memories {
   const { models, clock, storage, idempotencyKeys } = deps;
@@ -120,7 +120,7 @@ export function createMemories(deps: {
     return all.map(({ score, ...memory }) => ({ memory, score }));
   }
 
-  /** Compares with each embedding of the tenant, a batch at a time; keeps the best `first`. */
+  /** Compares with each of the tenant's embeddings, in batches, and keeps the best `first`. */
   async function searchVector(
     tenantId: string,
     embedding: readonly number[],
@@ -140,7 +140,7 @@ export function createMemories(deps: {
     let best: { id: string; score: number }[] = [];
     const limit = Math.min(Math.ceil(SCAN_BYTES / compared.byteLength), MAX_SCAN_BATCH);
 
-    /** @returns the id of the last one that was compared; null: there are no more */
+    /** @returns the id of the last embedding compared; null: there are no more */
     async function compareBatch(after: string): Promise<string | null> {
       const batch = await models.memories
         .find({ _id: { $gt: after, $lt: `${tenantId};` }, embedding: { $ne: null } }, { embedding: 1 })
@@ -186,7 +186,7 @@ export function createMemories(deps: {
         });
         deps.stored(tenantId, amounts);
       } catch (error) {
-        // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
+        // The ids are new, so a duplicate means that a commit succeeded, its answer was lost, and it was retried.
         if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
       }
       if (claim) idempotencyKeys.completed(claim);
@@ -264,15 +264,15 @@ interface Wanted {
   embedding?: readonly number[] | null | undefined;
 }
 
-/** @throws BAD_USER_INPUT unless it is a text or an embedding */
+/** @throws BAD_USER_INPUT unless it has either a text or an embedding */
 export function oneOf({ query, embedding }: Wanted): void {
   if (query && embedding) throw badInput('input', 'takes a text or an embedding, not both');
   if (!query && !embedding) throw badInput('input', 'needs a text or an embedding');
 }
 
 /**
- * All embeddings of one call are of one length; the tenant's others are compared in the transaction.
- * @returns the length; null: there are none
+ * Checks that all embeddings of one call have one length; the transaction compares it with the tenant's others.
+ * @returns the length; null: there are no embeddings
  * @throws BAD_USER_INPUT
  */
 export function ofOneLength(inputs: readonly Storable[]): number | null {

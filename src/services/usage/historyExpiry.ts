@@ -5,7 +5,7 @@ import type { TenantDoc } from '../../models/tenant.js';
 import type { Lease } from '../infrastructure/lease.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 
-/** Deletes what a tenant used so long ago that no history shows it. One server at a time does it, once a day. */
+/** Deletes usage that is too old for any history. One instance at a time does it, once a day. */
 export interface HistoryExpiry {
   start(): void;
   /** @returns how many documents were deleted */
@@ -15,7 +15,7 @@ export interface HistoryExpiry {
 
 const DAY_MS = 86_400_000;
 const LOOK_MS = 3_600_000;
-/** The longest history (400 days) of whole months, and the month that ends in it. */
+/** The longest history (400 days) in whole months, plus the month in which it begins. */
 const KEEP_DAYS = 432;
 const PAGE = 200;
 
@@ -29,7 +29,7 @@ export function createHistoryExpiry(deps: {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<number> | null = null;
   let stopping = false;
-  /** The day for which this server has looked. */
+  /** The day for which this instance has finished. */
   let doneFor = '';
 
   async function deleteOf(tenantIds: readonly string[], before: string): Promise<number> {
@@ -37,7 +37,7 @@ export function createHistoryExpiry(deps: {
       tenantIds.map((id) => ({
         deleteMany: { filter: { _id: { $gte: `${id}:`, $lt: usageDayId(id, until) } } },
       }));
-    // What may still be reported to Stripe is younger by far.
+    // Usage that may still be reported to Stripe is far younger.
     const days = await models.usageDays.collection.bulkWrite(older(before) as never, { ordered: false });
     const months = await models.overageMonths.collection.bulkWrite(older(before.slice(0, 7)) as never, {
       ordered: false,

@@ -28,7 +28,7 @@ export enum UsagePeriod {
   MONTH = 'MONTH',
 }
 
-/** How finely history is told. */
+/** The resolution of a history. */
 export enum UsageGranularity {
   HOUR = 'HOUR',
   DAY = 'DAY',
@@ -41,19 +41,19 @@ export interface UsageReading {
   from: Date;
   to: Date;
   apiCalls: number;
-  /** null: this period has no limit of its own. */
+  /** null: this period has no limit. */
   limit: number | null;
   remaining: number | null;
   resetsAt: Date;
   byEndpoint: { endpoint: string; calls: number }[];
   federationShares: number;
   extractions: number;
-  /** Calls past the daily quota, and what they cost at the prices at which they were made. */
+  /** Calls past the daily quota, and their cost at the prices that applied when they were made. */
   overageCalls: number;
   overageCostCents: number;
 }
 
-/** What the reader needs of an entitlement. */
+/** The part of an entitlement that reading needs. */
 export type UsageTerms = Pick<Entitlement, 'limits' | 'overage'>;
 
 export interface UsageQuery {
@@ -67,17 +67,17 @@ export interface Usage {
   /** One database read for any number of queries. */
   current(queries: readonly UsageQuery[]): Promise<UsageReading[]>;
   /**
-   * Oldest first; hours and days without a call are there too, the future is not. Hours and days that the range
-   * touches are whole; a month has those days of it that the range touches, so that months and days add up alike.
-   * @returns each is worked out when it is called: there may be thousands
-   * @throws BAD_USER_INPUT for an empty range, or one of more than 400 days; RESPONSE_TOO_LARGE
+   * Oldest first. Hours and days without a call are included; the future is not. Hours and days are whole even where
+   * the range cuts them; a month has those of its days that the range touches, so that months and days add up alike.
+   * @returns functions, since there may be thousands of readings: each is computed when it is called
+   * @throws BAD_USER_INPUT for an empty range or more than 400 days; RESPONSE_TOO_LARGE
    */
   history(tenantId: string, query: HistoryQuery, reading: HistoryReading): Promise<(() => UsageReading)[]>;
 }
 
-/** What is wanted of a history, and what it may take. */
+/** Which parts of a history are selected, and the budget for reading them. */
 export interface HistoryReading {
-  /** Whether what was used by endpoint is wanted: that is nearly all of a day's document. */
+  /** Whether usage by endpoint is selected, which is nearly all of a day's document. */
   endpoints: boolean;
   budget: ReadBudget;
 }
@@ -99,12 +99,12 @@ interface HistoryDay {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MAX_HISTORY_DAYS = 400;
-/** A day with as many endpoints as are told apart. */
+/** Bytes of a day with the most endpoints that are told apart. */
 const DAY_BYTES = 32_768;
 const ENDPOINT_BYTES = 60;
-/** Of days with their endpoints, by all operations of this process at once. */
+/** Bytes of days with endpoints that all operations of this process may be reading. */
 const READING_BYTES = 16_777_216;
-/** Of them, those that MongoDB's driver unpacks in one go. */
+/** Days with endpoints that the driver decodes in one go. */
 const DAYS_AT_ONCE = 25;
 
 export function createUsage(deps: {
@@ -115,7 +115,7 @@ export function createUsage(deps: {
   const { models, clock, admission } = deps;
   const gate = createGate({ maxUnits: READING_BYTES });
 
-  /** What was charged a moment ago is read too; give-backs may still be on yesterday. */
+  /** Includes what was charged a moment ago. Returned calls may still belong to yesterday. */
   async function settle(tenantIds: readonly string[], nowMs: number): Promise<void> {
     const days = [dayOf(nowMs), dayOf(nowMs - DAY_MS)];
     await admission.settle(tenantIds.flatMap((id) => days.map((day) => usageDayId(id, day))));
@@ -196,7 +196,7 @@ export function createUsage(deps: {
       limit,
       remaining,
       resetsAt: to,
-      // Up to 500 names a day, which most readers do not select.
+      // Up to 500 names a day, which most queries do not select.
       get byEndpoint() {
         byEndpoint ??= endpointsOf(docs);
         return byEndpoint;
@@ -210,7 +210,7 @@ export function createUsage(deps: {
     return { _id: { $gte: usageDayId(tenantId, dayOf(startOfMonth(nowMs).getTime())), $lte: today } };
   }
 
-  /** The days that the range touches, up to now, by one read. */
+  /** The days that the range touches, up to now, in one read. */
   async function readDays(
     tenantId: string,
     { from, to, granularity }: HistoryQuery,
@@ -299,7 +299,7 @@ export function createUsage(deps: {
   };
 }
 
-/** Those with the most calls first. */
+/** Most calls first. */
 function endpointsOf(docs: readonly UsageDayDoc[]): UsageReading['byEndpoint'] {
   const endpoints = new Map<string, number>();
   for (const doc of docs) {
@@ -314,8 +314,8 @@ function endpointsOf(docs: readonly UsageDayDoc[]): UsageReading['byEndpoint'] {
 }
 
 /**
- * How many days a history reads, at most what is accepted.
- * @param args of `usageHistory`
+ * How many days a history reads, at most as many as are accepted.
+ * @param args the arguments of `usageHistory`
  */
 export function historyDays({ from, to }: Record<string, unknown>): number {
   const days = ((to as Date).getTime() - (from as Date).getTime()) / DAY_MS;
@@ -323,7 +323,7 @@ export function historyDays({ from, to }: Record<string, unknown>): number {
 }
 
 /** Hours have calls only. */
-export function partsOfHours({ granularity }: Record<string, unknown>) {
+export function sizeOfHours({ granularity }: Record<string, unknown>) {
   return granularity === UsageGranularity.HOUR ? { fields: ['byEndpoint'], items: 0 } : null;
 }
 

@@ -16,7 +16,7 @@ import { createEventRoom } from './recording/eventRoom.js';
 import { createUsageEvents, type UsageEvents } from './recording/usageEvents.js';
 import { createUsage, type Usage } from './usage.js';
 
-/** What was used: recorded for other services, read, watched, and summed up as overage. */
+/** Usage: reading it, recording it for other services, alerts, and overage. */
 export interface UsageServices {
   alertReview: AlertReview;
   consumption: Consumption;
@@ -39,7 +39,7 @@ export function createUsageServices(deps: {
   entitlements: Entitlements;
   idempotencyKeys: IdempotencyKeys;
   alerts: Alerts;
-  /** Usage events that are kept of one tenant and day. */
+  /** The most usage events stored for one tenant and day. */
   maxEventsPerDay: number;
 }): UsageServices {
   const { models, clock, log, entitlements, idempotencyKeys, alerts, maxEventsPerDay } = deps;

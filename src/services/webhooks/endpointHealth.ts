@@ -5,12 +5,12 @@ import { type WebhookEndpointDoc, WebhookEndpointStatus } from '../../models/out
 
 /** Pauses endpoints that keep failing, and disables those that are gone. */
 export interface EndpointHealth {
-  /** Whether something may be sent to the endpoint now. For a paused one this takes the turn for one delivery. */
+  /** Whether something may be sent to the endpoint now. A paused endpoint gets one trial delivery at a time. */
   maySend(endpoint: WebhookEndpointDoc): Promise<boolean>;
   succeeded(endpoint: WebhookEndpointDoc): Promise<void>;
   /**
    * @param status of the response; null: there was none
-   * @param waitMs for which the endpoint asked to be left alone
+   * @param waitMs the endpoint's own Retry-After; 0: none
    */
   failed(endpoint: WebhookEndpointDoc, error: string, status: number | null, waitMs: number): Promise<void>;
 }
@@ -18,13 +18,13 @@ export interface EndpointHealth {
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const GONE = 410;
-/** Failures in a row, whatever was sent. */
+/** Consecutive failures, of any event. */
 const PAUSE_AFTER = 10;
 const FIRST_PAUSE_MS = 5 * MINUTE_MS;
 const MAX_PAUSE_MS = 60 * MINUTE_MS;
 const DISABLE_AFTER_MS = 14 * DAY_MS;
 
-/** What an endpoint has when nothing is known against it. */
+/** The state of a healthy endpoint. */
 export const HEALTHY = {
   status: WebhookEndpointStatus.ENABLED,
   statusReason: null,
@@ -88,7 +88,7 @@ export function createEndpointHealth(deps: { models: Models; clock: Clock; log: 
       const wasPaused = statusOf(sentTo) === WebhookEndpointStatus.PAUSED;
       const endpoint = await endpoints
         .findOneAndUpdate(
-          // What was under way when it was paused makes the pause no longer.
+          // A request that was under way when the endpoint was paused does not extend the pause.
           { _id, ...(!wasPaused && { status: { $ne: WebhookEndpointStatus.PAUSED } }) },
           [
             {

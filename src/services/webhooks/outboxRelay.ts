@@ -22,13 +22,13 @@ import { isDatabaseAway } from '../infrastructure/databaseErrors.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
 /**
- * Makes events of what has changed. Each write to a tenant, a subscription or an alert leaves a mark that it is
- * unannounced; the mark goes in the transaction that writes the deliveries. So an event is neither lost nor made twice,
- * wherever the process dies.
+ * Turns changes into events (a transactional outbox). Each write to a tenant, a subscription or an alert marks its
+ * document as pending, and the transaction that writes the deliveries removes the mark. So no event is lost or made
+ * twice, wherever the process dies.
  */
-export interface Announcer {
-  /** @returns how many marks were seen to */
-  announce(): Promise<number>;
+export interface OutboxRelay {
+  /** @returns how many pending documents were handled */
+  publish(): Promise<number>;
 }
 
 interface OutgoingEvent {
@@ -43,23 +43,23 @@ const MAX_BACKLOG = 10_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 15 * 60_000;
 const MAX_ERROR_LENGTH = 500;
-const UNANNOUNCED = { unannounced: true } as const;
+const PENDING = { unannounced: true } as const;
 
-export function createAnnouncer(deps: {
+export function createOutboxRelay(deps: {
   models: Models;
   clock: Clock;
   entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt'>;
   defaultTier: string;
   log: Logger;
-}): Announcer {
+}): OutboxRelay {
   const { models, clock, entitlements, defaultTier, log } = deps;
 
-  /** Leaves out what failed a moment ago, so that it keeps nothing else waiting. */
-  /** The tenant in its grace period that was looked at last. */
+  /** Skips documents that failed a moment ago, so that they do not delay the others. */
+  /** The last tenant in a grace period that was checked. */
   let graceAfter = '';
   const due = () => ({ 'announceRetry.at': { $not: { $gt: new Date(clock.now()) } } });
 
-  /** @returns whether the event was made; one that cannot be made is tried again later */
+  /** @returns whether the event was published; otherwise it is retried later */
   async function attempt(
     kind: 'tenant' | 'alert' | 'event',
     id: string,
@@ -70,15 +70,15 @@ export function createAnnouncer(deps: {
       await make();
       return true;
     } catch (error) {
-      // The database's own errors are not the document's.
+      // An error of the database is not this document's fault.
       if (isDatabaseAway(error)) throw error;
-      log.error({ err: error, kind, id }, 'webhook.announcing_failed');
+      log.error({ err: error, kind, id }, 'webhook.publish_failed');
       await Promise.all(documents.map((collection) => retryLater(collection, id, error as Error)));
       return false;
     }
   }
 
-  /** Past mongoose, whose hook would set the mark again. */
+  /** Bypasses mongoose, whose hook would set the mark again. */
   async function retryLater(collection: Collection, id: string, { message }: Error): Promise<void> {
     const found = await collection.findOne({ _id: id as never }, { projection: { announceRetry: 1 } });
     const tries = ((found as OutboxSource | null)?.announceRetry?.tries ?? 0) + 1;
@@ -91,7 +91,7 @@ export function createAnnouncer(deps: {
     await collection.updateOne({ _id: id as never }, { $set: { announceRetry } });
   }
 
-  /** Endpoints that take any of the events. One that takes no more while it is away misses some: that is logged. */
+  /** Endpoints that subscribe to any of the events. One whose backlog is full misses events, which is logged. */
   async function takersOf(
     events: readonly OutgoingEvent[],
     session: ClientSession,
@@ -146,36 +146,36 @@ export function createAnnouncer(deps: {
     if (deliveries.length > 0) await models.webhookDeliveries.insertMany(deliveries, { session });
   }
 
-  async function announceTenant(tenantId: string): Promise<void> {
+  async function publishTenant(tenantId: string): Promise<void> {
     await models.connection.transaction(async (session) => {
       const tenant = await models.tenants.findById(tenantId, null, { session }).lean<TenantDoc>();
       const subscription = await models.billingSubscriptions
         .findById(tenantId, null, { session })
         .lean<BillingSubscriptionDoc>();
-      const announced = await models.publishedStates
+      const published = await models.publishedStates
         .findById(tenantId, null, { session })
         .lean<PublishedStateDoc>();
       if (tenant) {
         const { tier } = entitlements.derive(tenant, subscription);
-        const from = announced?.tier ?? defaultTier;
+        const from = published?.tier ?? defaultTier;
         const data = subscription && {
           ...subscriptionData(subscription),
           graceEndsAt: entitlements.graceEndsAt(subscription),
         };
-        const told = JSON.stringify(data);
+        const text = JSON.stringify(data);
         const events: OutgoingEvent[] = [];
-        if (data && told !== announced?.subscription)
+        if (data && text !== published?.subscription)
           events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
         if (tier !== from)
           events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
         await queue(events, session);
         await models.publishedStates.updateOne(
           { _id: tenantId },
-          { $set: { tier, subscription: told } },
+          { $set: { tier, subscription: text } },
           { upsert: true, session },
         );
       }
-      // Past mongoose, whose hook would put the mark back. A write in between makes the transaction begin anew.
+      // Bypasses mongoose, whose hook would restore the mark. A write in between restarts the transaction.
       for (const { collection } of [models.tenants, models.billingSubscriptions]) {
         await collection.updateOne(
           { _id: tenantId as never },
@@ -186,14 +186,10 @@ export function createAnnouncer(deps: {
     });
   }
 
-  async function announceAlert({ _id }: UsageAlertDoc): Promise<void> {
+  async function publishAlert({ _id }: UsageAlertDoc): Promise<void> {
     await models.connection.transaction(async (session) => {
       const alert = await models.usageAlerts
-        .findOneAndUpdate(
-          { _id, ...UNANNOUNCED },
-          { $unset: { unannounced: 1, announceRetry: 1 } },
-          { session },
-        )
+        .findOneAndUpdate({ _id, ...PENDING }, { $unset: { unannounced: 1, announceRetry: 1 } }, { session })
         .lean<UsageAlertDoc>();
       if (!alert) return;
       const { kind, level, window, used, limit, at } = alert;
@@ -203,15 +199,11 @@ export function createAnnouncer(deps: {
     });
   }
 
-  /** Of Stripe's events, each once, when it is applied. What had no effect here, or is no tenant's, is not passed on. */
-  async function announceStripeEvent({ _id }: Pick<WebhookEventDoc, '_id'>): Promise<void> {
+  /** Forwards each applied Stripe event once. Events without an effect here, or of no tenant, are not forwarded. */
+  async function publishStripeEvent({ _id }: Pick<WebhookEventDoc, '_id'>): Promise<void> {
     await models.connection.transaction(async (session) => {
       const event = await models.webhookEvents
-        .findOneAndUpdate(
-          { _id, ...UNANNOUNCED },
-          { $unset: { unannounced: 1, announceRetry: 1 } },
-          { session },
-        )
+        .findOneAndUpdate({ _id, ...PENDING }, { $unset: { unannounced: 1, announceRetry: 1 } }, { session })
         .lean<WebhookEventDoc>();
       if (event?.state !== WebhookEventStatus.APPLIED || !event.lane) return;
       const customerId = event.lane.slice(event.lane.indexOf(':') + 1);
@@ -227,7 +219,7 @@ export function createAnnouncer(deps: {
     models.webhookEvents
       .find(
         {
-          ...UNANNOUNCED,
+          ...PENDING,
           state: { $in: [WebhookEventStatus.APPLIED, WebhookEventStatus.IGNORED] },
           ...due(),
         },
@@ -236,15 +228,15 @@ export function createAnnouncer(deps: {
       .limit(PAGE)
       .lean<{ _id: string }[]>();
 
-  /** A grace period ends without a write: tenants in one are looked at each time. */
+  /** A grace period ends without a write, so tenants in one are checked each time. */
   async function changedTenants(): Promise<Set<string>> {
     const [tenants, subscriptions, inGrace] = await Promise.all([
       models.tenants
-        .find({ ...UNANNOUNCED, ...due() }, { _id: 1 })
+        .find({ ...PENDING, ...due() }, { _id: 1 })
         .limit(PAGE)
         .lean<TenantDoc[]>(),
       models.billingSubscriptions
-        .find({ ...UNANNOUNCED, ...due() }, { _id: 1 })
+        .find({ ...PENDING, ...due() }, { _id: 1 })
         .limit(PAGE)
         .lean<BillingSubscriptionDoc[]>(),
       endedGraces(),
@@ -252,7 +244,7 @@ export function createAnnouncer(deps: {
     return new Set([...tenants.map(({ _id }) => _id), ...subscriptions.map(({ _id }) => _id), ...inGrace]);
   }
 
-  /** A page each time, so that any number of them is looked at without all being read at once. */
+  /** One page a pass, so that any number of tenants is checked without reading all at once. */
   async function endedGraces(): Promise<string[]> {
     const overdue = await models.billingSubscriptions
       .find({ _id: { $gt: graceAfter }, status: 'past_due', pastDueSince: { $ne: null }, ...due() })
@@ -265,17 +257,17 @@ export function createAnnouncer(deps: {
       models.tenants.find({ _id: { $in: ids } }).lean<TenantDoc[]>(),
       models.publishedStates.find({ _id: { $in: ids } }).lean<PublishedStateDoc[]>(),
     ]);
-    const announced = new Map(states.map(({ _id, tier }) => [_id, tier]));
+    const published = new Map(states.map(({ _id, tier }) => [_id, tier]));
     const subscriptionOf = new Map(overdue.map((subscription) => [subscription._id, subscription]));
     return tenants
       .filter((tenant) => {
         const tier = tierOf(tenant, subscriptionOf.get(tenant._id) ?? null);
-        return tier !== (announced.get(tenant._id) ?? defaultTier);
+        return tier !== (published.get(tenant._id) ?? defaultTier);
       })
       .map(({ _id }) => _id);
   }
 
-  /** @returns null when it cannot be told: announcing the tenant shows why */
+  /** @returns null when it is unknown: publishing the tenant will log why */
   function tierOf(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): string | null {
     try {
       return entitlements.derive(tenant, subscription).tier;
@@ -285,23 +277,21 @@ export function createAnnouncer(deps: {
   }
 
   return {
-    async announce() {
+    async publish() {
       const tenantIds = await changedTenants();
       const tenantDocuments = [models.tenants.collection, models.billingSubscriptions.collection];
       for (const tenantId of tenantIds)
-        await attempt('tenant', tenantId, tenantDocuments, () => announceTenant(tenantId));
+        await attempt('tenant', tenantId, tenantDocuments, () => publishTenant(tenantId));
       const alerts = await models.usageAlerts
-        .find({ ...UNANNOUNCED, ...due() })
+        .find({ ...PENDING, ...due() })
         .sort({ _id: 1 })
         .limit(PAGE)
         .lean<UsageAlertDoc[]>();
       for (const alert of alerts)
-        await attempt('alert', alert._id, [models.usageAlerts.collection], () => announceAlert(alert));
+        await attempt('alert', alert._id, [models.usageAlerts.collection], () => publishAlert(alert));
       const events = await endedStripeEvents();
       for (const event of events)
-        await attempt('event', event._id, [models.webhookEvents.collection], () =>
-          announceStripeEvent(event),
-        );
+        await attempt('event', event._id, [models.webhookEvents.collection], () => publishStripeEvent(event));
       return tenantIds.size + alerts.length + events.length;
     },
   };

@@ -1,40 +1,40 @@
 import type { Logger } from 'pino';
 import type { Lease } from '../infrastructure/lease.js';
-import type { Announcer } from './outboxRelay.js';
+import type { OutboxRelay } from './outboxRelay.js';
 import type { WebhookDeliveries } from './webhookDeliveries.js';
 
-/** Announces and delivers beside the requests. One server announces; all deliver. */
+/** Publishes and delivers events in the background. One instance publishes; all deliver. */
 export interface OutgoingWebhooks {
   start(): void;
-  /** Something may have changed: looks at once. */
+  /** Looks for changes now instead of at the next interval. */
   wake(): void;
-  /** Announces and sends until nothing is due. */
+  /** Publishes and sends until nothing is due. */
   run(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const RUN_MS = 2_000;
-/** Requests to one endpoint at a time. The number of endpoints is bounded, and so is the sum. */
+/** Concurrent requests to one endpoint. The number of endpoints is bounded, so the total is too. */
 const SENDERS_PER_ENDPOINT = 4;
 
 export function createOutgoingWebhooks(deps: {
-  announcer: Announcer;
+  relay: OutboxRelay;
   deliveries: WebhookDeliveries;
   lease: Lease;
   log: Logger;
 }): OutgoingWebhooks {
-  const { announcer, deliveries, lease, log } = deps;
+  const { relay, deliveries, lease, log } = deps;
   let timer: NodeJS.Timeout | undefined;
-  let announcing: Promise<void> | null = null;
+  let publishing: Promise<void> | null = null;
   let again = false;
   let stopping = false;
-  /** Each endpoint has senders of its own, so that none waits for another. */
+  /** Senders by endpoint: a slow endpoint does not delay another. */
   const sending = new Map<string, Promise<void>>();
 
-  async function announceAll(): Promise<void> {
+  async function publishAll(): Promise<void> {
     do {
       again = false;
-      while (!stopping && (await lease.hold()) && (await announcer.announce()) > 0);
+      while (!stopping && (await lease.hold()) && (await relay.publish()) > 0);
       for (const endpointId of await deliveries.dueEndpoints()) sendTo(endpointId);
     } while (again && !stopping);
   }
@@ -55,23 +55,23 @@ export function createOutgoingWebhooks(deps: {
     }
   }
 
-  async function announce(): Promise<void> {
+  async function publish(): Promise<void> {
     again = true;
-    announcing ??= announceAll().finally(() => {
-      announcing = null;
+    publishing ??= publishAll().finally(() => {
+      publishing = null;
     });
-    await announcing;
+    await publishing;
   }
 
   const wake = () => {
-    announce().catch((error: unknown) => log.warn({ err: error }, 'webhook.announcing_failed'));
+    publish().catch((error: unknown) => log.warn({ err: error }, 'webhook.publish_failed'));
   };
 
   return {
     async run() {
       do {
         await Promise.all(sending.values());
-        await announce();
+        await publish();
       } while (sending.size > 0 && !stopping);
     },
     wake,
@@ -81,7 +81,7 @@ export function createOutgoingWebhooks(deps: {
     async stop() {
       stopping = true;
       clearInterval(timer);
-      await announcing?.catch(() => undefined);
+      await publishing?.catch(() => undefined);
       await Promise.all(sending.values());
       await lease.release();
     },

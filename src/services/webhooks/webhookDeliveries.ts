@@ -10,8 +10,8 @@ import {
   WebhookEndpointStatus,
 } from '../../models/outgoingWebhook.js';
 import { type EndpointHealth, statusOf, takesNothing } from './endpointHealth.js';
-import { retryAfterMs } from './retryAfter.js';
 import type { SendWebhook, WebhookResponse } from './webhookRequest.js';
+import { retryAfterMs } from './webhookRequest.js';
 
 export { DeliveryStatus, type WebhookDeliveryDoc };
 
@@ -22,21 +22,21 @@ export interface DeliveryQuery {
   status?: DeliveryStatus | null | undefined;
 }
 
-/** Sends events until they are taken: at least once, under one id. */
+/** Delivers events at least once, each under one id. */
 export interface WebhookDeliveries {
-  /** Endpoints to which something is to be sent now. Deliveries of deleted and disabled endpoints end here. */
+  /** Endpoints with a delivery that is due. Deliveries of deleted and disabled endpoints are ended. */
   dueEndpoints(): Promise<string[]>;
-  /** Sends one delivery that is due to the endpoint. @returns false when there was none, or nothing may be sent now */
+  /** Sends one delivery that is due to the endpoint. @returns false when none is due, or the endpoint is paused */
   sendNext(endpointId: string): Promise<boolean>;
   /** The newest first. */
   page(query: DeliveryQuery): Promise<{ deliveries: WebhookDeliveryDoc[]; hasNextPage: boolean }>;
-  /** Sends it once more, whatever became of it. @throws NOT_FOUND; BAD_USER_INPUT while its endpoint is disabled */
+  /** Sends it again, whatever its status. @throws NOT_FOUND; BAD_USER_INPUT while its endpoint is disabled */
   resend(id: string): Promise<WebhookDeliveryDoc>;
 }
 
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
-/** The schedule that the Standard Webhooks specification names as an example: three days in all. */
+/** The example schedule of the Standard Webhooks specification: three days in total. */
 const RETRIES_MS = [
   5 * SECOND_MS,
   300 * SECOND_MS,
@@ -48,7 +48,7 @@ const RETRIES_MS = [
   20 * HOUR_MS,
   24 * HOUR_MS,
 ];
-/** After which another sender may take a delivery over. Longer than a request takes. */
+/** After this time another sender may take over a delivery. Longer than a request takes. */
 const LEASE_MS = 30 * SECOND_MS;
 
 export function createWebhookDeliveries(deps: {
@@ -172,7 +172,7 @@ export function createWebhookDeliveries(deps: {
           'id',
           `its endpoint is disabled; call enableWebhookEndpoint(id: "${endpoint._id}") first`,
         );
-      // One that is paused is tried at once.
+      // A paused endpoint is tried at once.
       await models.webhookEndpoints.updateOne({ _id: endpoint._id }, { $set: { waitUntil: null } });
       const delivery = await deliveries
         .findOneAndUpdate(

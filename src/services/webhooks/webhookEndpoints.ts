@@ -13,17 +13,17 @@ import type { WebhookTargets } from './webhookTargets.js';
 
 export { OutgoingEventType, type WebhookEndpointDoc, WebhookEndpointStatus };
 
-/** Where events go. */
+/** The operator's endpoints. */
 export interface WebhookEndpoints {
   list(): Promise<WebhookEndpointDoc[]>;
   /**
-   * @param events none: all
-   * @throws BAD_USER_INPUT past the bound, for a url that has one already, and for one that may not be reached
+   * @param events empty: all
+   * @throws BAD_USER_INPUT when there are too many, when the url has an endpoint already, or may not be reached
    */
   create(url: string, events: readonly OutgoingEventType[]): Promise<WebhookEndpointDoc>;
-  /** Ends a pause: what waits is sent at once. @throws NOT_FOUND */
+  /** Ends a pause: pending deliveries are sent at once. @throws NOT_FOUND */
   enable(id: string): Promise<WebhookEndpointDoc>;
-  /** What waits for it is not sent any more. @returns false when there was none */
+  /** Its pending deliveries are dropped. @returns false when there is no such endpoint */
   remove(id: string): Promise<boolean>;
 }
 
@@ -39,7 +39,7 @@ export function createWebhookEndpoints(deps: {
   const endpoints = models.webhookEndpoints;
   const list = () => endpoints.find().sort({ _id: 1 }).lean<WebhookEndpointDoc[]>();
 
-  /** @param present those beside which it is, or would be */
+  /** @param present the other endpoints */
   function check(url: string, present: readonly WebhookEndpointDoc[]): void {
     if (present.some((endpoint) => endpoint.url === url))
       throw badInput('input.url', 'has an endpoint already');
@@ -63,7 +63,7 @@ export function createWebhookEndpoints(deps: {
       };
       await endpoints.create(endpoint);
       try {
-        // Another may have been created meanwhile: of two, at most one stays.
+        // Another request may have created one meanwhile: at most one of the two stays.
         check(
           url,
           (await list()).filter(({ _id }) => _id !== endpoint._id),

@@ -2,7 +2,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from 'node:https';
 import { ADDRESS_NOT_ALLOWED, type WebhookTargets } from './webhookTargets.js';
 
-/** What became of a request. It holds nothing that the target wrote but its status. */
+/** The outcome of a request. Of the target's response it holds the status alone. */
 export type WebhookResponse =
   | { status: number; retryAfter: string | null; error: null }
   | { status: null; retryAfter: null; error: string };
@@ -15,12 +15,12 @@ export type SendWebhook = (
 
 const TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 8_192;
-/** Codes of the system and of TLS; what a target makes up is not repeated. */
+/** Error codes of the system and of TLS. Text from the target is never repeated. */
 const CODE = /^[A-Z][A-Z0-9_]{1,60}$/;
 
 /**
- * Posts to a target of somebody else. It is connected to the addresses that were checked, redirects are not followed,
- * and the response's body is not read: it may be endless.
+ * Posts to an endpoint that we do not control. It connects only to addresses that were checked, does not follow
+ * redirects, and does not read the response's body, which may be endless.
  */
 export function createSendWebhook({ targets }: { targets: WebhookTargets }): SendWebhook {
   async function respond(url: URL, headers: Record<string, string>, body: string): Promise<WebhookResponse> {
@@ -29,7 +29,7 @@ export function createSendWebhook({ targets }: { targets: WebhookTargets }): Sen
       headers: { ...headers, 'content-length': Buffer.byteLength(body) },
       lookup: targets.lookupFor(url) as RequestOptions['lookup'],
       maxHeaderSize: MAX_HEADER_BYTES,
-      // A connection of its own, and no proxy that would resolve the name again.
+      // A new connection, and no proxy, which would resolve the name again.
       agent: false,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -44,7 +44,7 @@ export function createSendWebhook({ targets }: { targets: WebhookTargets }): Sen
   return async (text, headers, body) => {
     try {
       const url = new URL(text);
-      // Endpoints may be older than a rule; an address is not looked up when it is connected to.
+      // An endpoint may be older than a rule, and an address in the URL is never looked up.
       if (targets.errorOf(url) !== null) return failed(ADDRESS_NOT_ALLOWED);
       return await respond(url, headers, body);
     } catch (error) {
@@ -57,9 +57,9 @@ function send(url: URL, body: string, options: RequestOptions): Promise<Incoming
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
     const sent = request(url, options);
-    // The listener stays: a connection that breaks after the response must not end the process.
+    // The listener stays, because an error after the response must not end the process.
     sent.on('error', reject);
-    // A response that is none (101) only closes the connection.
+    // A 101 raises no response event; the connection just closes.
     sent.on('close', () => reject(new Error('The connection was closed')));
     sent.on('response', (response) => {
       response.on('error', () => undefined);
@@ -87,3 +87,15 @@ const explain = (code: string): string =>
   code === ADDRESS_NOT_ALLOWED
     ? `${code}: the URL leads to no address that WEBHOOK_ALLOWED_NETWORKS or the open internet has`
     : code;
+
+const MAX_WAIT_MS = 24 * 3_600_000;
+
+/**
+ * How long a response's `Retry-After` asks to wait: seconds or an HTTP date, a day at most.
+ * @returns 0 for none, for a date that has passed, and for what is neither
+ */
+export function retryAfterMs(header: string | null, nowMs: number): number {
+  if (header === null) return 0;
+  const waitMs = /^\s*\d+\s*$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - nowMs;
+  return Number.isNaN(waitMs) ? 0 : Math.min(Math.max(0, waitMs), MAX_WAIT_MS);
+}

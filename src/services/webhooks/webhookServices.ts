@@ -4,14 +4,14 @@ import type { Models } from '../../models/models.js';
 import { createLease } from '../infrastructure/lease.js';
 import type { TierServices } from '../tiers/tierServices.js';
 import { createEndpointHealth } from './endpointHealth.js';
-import { createAnnouncer } from './outboxRelay.js';
+import { createOutboxRelay } from './outboxRelay.js';
 import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoingWebhooks.js';
 import { createWebhookDeliveries, type WebhookDeliveries } from './webhookDeliveries.js';
 import { createWebhookEndpoints, type WebhookEndpoints } from './webhookEndpoints.js';
 import { createSendWebhook } from './webhookRequest.js';
 import { createWebhookTargets } from './webhookTargets.js';
 
-/** Tells the operator's own systems what changed. */
+/** Publishes changes to the operator's own systems. */
 export interface WebhookServices {
   outgoingWebhooks: OutgoingWebhooks;
   webhookDeliveries: WebhookDeliveries;
@@ -42,7 +42,7 @@ export function createWebhookServices(deps: {
   });
   const outgoingWebhooks = createOutgoingWebhooks({
     log,
-    announcer: createAnnouncer({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
+    relay: createOutboxRelay({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
     deliveries: webhookDeliveries,
     lease: createLease({ models, name: 'outgoing webhooks', ttlMs: RELAY_LEASE_MS }),
   });

@@ -5,11 +5,11 @@ import { createNetworks, isPublicAddress } from '../../common/addressRanges.js';
 
 /** Decides where outgoing webhooks may go: the open internet, and networks that the configuration names. */
 export interface WebhookTargets {
-  /** @returns what is wrong with a URL, as far as the URL alone shows; null: nothing */
+  /** @returns what is wrong with the URL itself; null: nothing */
   errorOf(url: URL): string | null;
   /**
-   * Resolves a host name to addresses that may be reached, for a connection: what was checked is what is connected to.
-   * Fails with the code `ADDRESS_NOT_ALLOWED` when there are none.
+   * Resolves a host name to addresses that may be reached, for use by a connection, so that the address checked is the
+   * one connected to. Fails with the code `ADDRESS_NOT_ALLOWED` when there are none.
    */
   lookupFor(url: URL): Lookup;
 }
@@ -56,7 +56,7 @@ export function createWebhookTargets(deps: {
     },
 
     lookupFor: (url) => (hostname, options, callback) => {
-      // All of them, whatever the caller needs: a name may have an address of either kind.
+      // Asks for all addresses: a name may have public and private ones.
       resolveName(hostname, { ...options, all: true }, (error, addresses) => {
         if (error) return callback(error, []);
         const reachable = addresses.filter(({ address }) => isReachable(url, address));
@@ -72,7 +72,7 @@ export function createWebhookTargets(deps: {
 const notAllowed = (): NodeJS.ErrnoException =>
   Object.assign(new Error('No address of the host may be reached'), { code: ADDRESS_NOT_ALLOWED });
 
-/** @returns null for a name that only DNS knows. URL has made one spelling of all numbers that mean an IPv4 address. */
+/** @returns null for a name that needs DNS. `URL` has normalized every spelling of an IPv4 address. */
 function knownAddressesOf({ hostname }: URL): string[] | null {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '');
   if (isIP(host)) return [host];

@@ -7,15 +7,15 @@ import { type Usage, UsagePeriod } from '../usage.js';
 import { AlertKind, type Alerts, type Measure } from './alerts.js';
 
 /**
- * Compares a tenant's usage with its limits as they are now. Finds what no decision showed: usage that was recorded
- * elsewhere, limits that went down, an alert that a crash kept from being stored.
+ * Compares a tenant's usage with its present limits. It finds what no decision reveals: usage recorded by another
+ * service, limits that were lowered, and alerts lost in a crash.
  */
 export interface AlertReview {
-  /** All alerts that are due are stored when it resolves. */
+  /** Resolves when all due alerts are stored. */
   review(tenantId: string): Promise<void>;
-  /** The same beside, once for all who ask while it runs. */
+  /** The same in the background; requests made while it runs share it. */
   reviewSoon(tenantId: string): void;
-  /** What a tenant has stored, as whoever stored it knows. */
+  /** Checks storage alerts against totals that the caller knows already. */
   seeStored(tenantId: string, amounts: StorageAmounts): Promise<void>;
   idle(): Promise<void>;
 }
@@ -60,10 +60,10 @@ export function createAlertReview(deps: {
       for (const measure of storageMeasures(amounts, limits)) alerts.see(tenantId, measure);
     },
     reviewSoon(tenantId) {
-      // Past the bound the next one finds it.
+      // Past the bound, a later review finds it.
       if (running.has(tenantId) || running.size === MAX_RUNNING) return;
       const one = review(tenantId)
-        .catch((error: unknown) => log.warn({ err: error, tenantId }, 'a review of usage alerts failed'))
+        .catch((error: unknown) => log.warn({ err: error, tenantId }, 'usage_alert.review_failed'))
         .finally(() => running.delete(tenantId));
       running.set(tenantId, one);
     },

@@ -3,27 +3,28 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import { AlertKind, type UsageAlertDoc } from '../../../models/usageAlert.js';
+import type { RunningAdmission } from '../../limits/calls/createAdmission.js';
 import { dayOf } from '../../limits/calls/windows.js';
 
 export { AlertKind, type UsageAlertDoc };
 
-/** What a tenant uses of one limit. */
+/** A tenant's use of one limit. */
 export interface Measure {
   kind: AlertKind;
   used: number;
-  /** 0: there is none to warn of. */
+  /** 0: nothing to warn about. */
   limit: number;
 }
 
-/** Tells that a limit is nearly, or quite, used up: once for each window and level. */
+/** Raises an alert when a limit is nearly or fully used, once for each window and level. */
 export interface Alerts {
-  /** Costs a comparison unless a level is reached that this instance has not seen; that one is stored beside. */
+  /** Costs one comparison, unless a level is reached that this instance has not seen: that alert is stored in the background. */
   see(tenantId: string, measure: Measure): void;
-  /** The same for several, and what is new is stored when it resolves. */
+  /** The same for several measures; resolves when new alerts are stored. */
   record(tenantId: string, measures: readonly Measure[]): Promise<void>;
-  /** The newest window first. @param after the key of the last one seen */
+  /** Newest window first. @param after the key of the last alert seen */
   page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<AlertPage>;
-  /** Resolves when all that was seen is stored. */
+  /** Resolves when everything raised so far is stored. */
   idle(): Promise<void>;
 }
 
@@ -37,7 +38,7 @@ const LOWEST = ALERT_LEVELS[0];
 const KEEP_MS = 400 * 86_400_000;
 const MAX_REMEMBERED = 100_000;
 
-/** A part of the id that is the alert's own. */
+/** The part of an alert's id after the tenant's. */
 export const alertKeyOf = ({
   window,
   kind,
@@ -47,11 +48,11 @@ export const alertKeyOf = ({
 
 export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }): Alerts {
   const { models, clock, log } = deps;
-  /** The highest level that is stored, by tenant, window and kind. */
+  /** The highest stored level by tenant, window and kind. */
   const stored = new LRUCache<string, number>({ max: MAX_REMEMBERED });
   const storing = new Set<Promise<void>>();
 
-  /** @returns the alerts that this instance has not stored */
+  /** @returns the alerts that this instance has not stored yet */
   function fresh(tenantId: string, { kind, used, limit }: Measure, nowMs: number): UsageAlertDoc[] {
     if (limit === 0 || used * 100 < limit * LOWEST) return [];
     const window = windowOf(kind, nowMs);
@@ -87,14 +88,14 @@ export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }
     see(tenantId, measure) {
       const alerts = fresh(tenantId, measure, clock.now());
       if (alerts.length === 0) return;
-      // Remembered at once, so that the calls of a busy tenant do not all store it; the next one tries a lost one again.
+      // Remembered at once, so that a busy tenant's calls do not all store it. If storing fails, the next call retries.
       const key = `${tenantId}:${alerts[0]?.window}:${measure.kind}`;
       const before = stored.get(key) ?? 0;
       stored.set(key, alerts.at(-1)?.level ?? 0);
       const one = store(tenantId, alerts)
         .catch((error: unknown) => {
           stored.set(key, before);
-          log.warn({ err: error, tenantId }, 'a usage alert could not be stored');
+          log.warn({ err: error, tenantId }, 'usage_alert.store_failed');
         })
         .finally(() => storing.delete(one));
       storing.add(one);
@@ -123,8 +124,27 @@ export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }
   };
 }
 
-/** Storage has no window of its own: who stays at a level is told again next month. */
+/** Storage has no window: a tenant that stays at a level gets the alert again next month. */
 function windowOf(kind: AlertKind, nowMs: number): string {
   const day = dayOf(nowMs);
   return kind === AlertKind.API_CALLS_PER_DAY ? day : day.slice(0, -'-DD'.length);
+}
+
+/** Admission whose every decision may raise alerts. */
+export function watchAdmission(admission: RunningAdmission, alerts: Alerts): RunningAdmission {
+  return {
+    ...admission,
+    async admit(tenantId, limits, charges) {
+      const decision = await admission.admit(tenantId, limits, charges);
+      const { day, overageOfMonth } = decision.used;
+      const { apiCallsPerDay, overageCallsPerMonth } = limits;
+      alerts.see(tenantId, { kind: AlertKind.API_CALLS_PER_DAY, used: day, limit: apiCallsPerDay });
+      alerts.see(tenantId, {
+        kind: AlertKind.OVERAGE_PER_MONTH,
+        used: overageOfMonth,
+        limit: overageCallsPerMonth,
+      });
+      return decision;
+    },
+  };
 }

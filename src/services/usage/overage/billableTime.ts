@@ -1,14 +1,14 @@
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 
-/** Stripe leaves an invoice open to late usage for an hour; less, for the way there. */
+/** Stripe accepts late usage for an invoice for an hour; this leaves a margin for delivery. */
 export const INVOICE_OPEN_MS = 50 * 60_000;
 const SECOND_MS = 1_000;
 
 /**
- * The time with which usage is reported, so that an invoice has it: that of its use while the invoice of its period is
- * open, else inside the time in which the subscription bills overage, in the period after it. Usage without a
- * subscription that bills it keeps its time.
- * @param used when it was used, and when the span of time began in which it is billed; null: not known
+ * The timestamp under which usage is reported, chosen so that an invoice includes it: the time of use while the invoice
+ * of that period is open, otherwise a time in the next period in which the subscription bills overage. Without a
+ * subscription that bills it, usage keeps its time.
+ * @param used the time of use, and the start of the span that bills it (null: unknown)
  */
 export function billableTime(
   used: { atMs: number; spanStartMs: number | null },
@@ -20,7 +20,7 @@ export function billableTime(
   const { currentPeriodStart } = subscription;
   const startMs = currentPeriodStart?.getTime() ?? 0;
   const isClosed = nowMs > startMs + INVOICE_OPEN_MS;
-  // The period that ended billed it, perhaps by an item that went with it.
+  // The ended period billed it, perhaps by an item that was removed with it.
   if (used.spanStartMs && used.atMs < startMs && !isClosed) return used.atMs;
   const sinceMs = Math.min(...items.map(({ since }) => since.getTime()));
   const earliestMs = Math.max(used.atMs, sinceMs, isClosed ? startMs : 0);
@@ -29,16 +29,15 @@ export function billableTime(
   return Math.min(earliestMs, latestMs);
 }
 
-/** When it ended, or is to end. */
+/** When the subscription ended or will end. */
 function endOf({ endedAt, cancelAt, cancelAtPeriodEnd, currentPeriodEnd }: BillingSubscriptionDoc) {
   const end = endedAt ?? cancelAt ?? (cancelAtPeriodEnd ? currentPeriodEnd : null);
   return end?.getTime() ?? null;
 }
 
 /**
- * When spans of overage begin and end, in order: at the starts of the spans themselves, and where the subscription's
- * periods do.
- * @param starts of the spans
+ * The boundaries of overage spans, in order: the starts of the spans, and those of the subscription's periods.
+ * @param starts the starts of the spans
  */
 export function boundariesOf(
   starts: readonly number[],
@@ -46,7 +45,7 @@ export function boundariesOf(
   nowMs: number,
 ): number[] {
   const { currentPeriodStart, currentPeriodEnd, endedAt } = subscription ?? {};
-  // The next period has begun, though Stripe has not reported that yet.
+  // The next period has begun, although Stripe has not reported it yet.
   const hasEnded = currentPeriodEnd && currentPeriodEnd.getTime() <= nowMs;
   const known = [currentPeriodStart, hasEnded ? currentPeriodEnd : null, endedAt];
   return [...starts, ...known.flatMap((at) => at?.getTime() ?? [])].sort((a, b) => a - b);

@@ -9,17 +9,17 @@ import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overageSpans.js';
 import { boundariesOf, INVOICE_OPEN_MS } from './billableTime.js';
 
 /**
- * Writes reports for the overage that no report has yet. A day's reports are numbered without a gap, so of two servers
- * that write at once one finds its number taken: each call is in one report, whatever clocks and leases say.
+ * Writes reports for overage that is in no report yet. A day's reports are numbered without a gap, so when two instances
+ * write at once, one finds its number taken: each call is in exactly one report, whatever clocks and leases do.
  */
 export interface OverageLedger {
-  /** Up to the hour that has begun. @returns how many reports were written */
+  /** Reports usage up to the last full hour. @returns how many reports were written */
   write(): Promise<number>;
-  /** Up to now. */
+  /** Reports usage up to now. */
   writeAll(): Promise<number>;
-  /** What belongs to periods that ended a moment ago, while their invoices are open. */
+  /** Reports usage of periods that have just ended, while their invoices are open. */
   writeEnded(): Promise<number>;
-  /** What a tenant has used up to now. */
+  /** Reports one tenant's usage up to now. */
   writeFor(tenantId: string): Promise<void>;
 }
 
@@ -28,11 +28,11 @@ const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * HOUR_MS;
 const PAGE = 200;
-/** Until calls can no longer be given back, and while Stripe still takes a report back. */
+/** Until calls can no longer be returned; Stripe still cancels a report in this time. */
 const KEEP_OPEN_MS = 20 * HOUR_MS;
-/** Past it nothing is taken back, and nothing reported anew that Stripe did not count. */
+/** After this nothing is canceled, and nothing that Stripe did not count is reported again. */
 const GIVE_UP_MS = 3 * 24 * HOUR_MS;
-/** Of the states of a report: its calls are to be in another one. */
+/** In these states a report's calls belong in another report. */
 const NOT_COUNTED = [UsageReportStatus.CANCELED, UsageReportStatus.FAILED];
 const DUPLICATE_KEY = 11_000;
 
@@ -44,7 +44,7 @@ export function createOverageLedger(deps: {
   const { models, clock, admission } = deps;
   const reports = models.usageReports;
 
-  /** @param untilMs what is reported now was used before it */
+  /** @param untilMs usage before this time is reported */
   async function writeDay(day: UsageDayDoc, untilMs: number, which: Which): Promise<number> {
     const nowMs = clock.now();
     const { id, tenantId, prefix, startMs, endMs } = namesOf(day);
@@ -75,7 +75,7 @@ export function createOverageLedger(deps: {
         done++;
         isComplete = false;
       } else if (isOver || (spanEndMs !== null && spanEndMs <= nowMs)) {
-        // What was returned after it was reported is taken back, and the rest reported again, while an invoice has it.
+        // Calls that were returned after being reported: the report is canceled and the rest reported again, while the invoice is open.
         if (spanEndMs !== null && nowMs > spanEndMs + INVOICE_OPEN_MS) continue;
         await takeBack(ofSpan);
         isComplete = false;
@@ -85,7 +85,7 @@ export function createOverageLedger(deps: {
     return done;
   }
 
-  /** @returns false when another server wrote a report of the same number */
+  /** @returns false when another instance wrote a report with the same number */
   async function insert({ atMs, ...named }: NewReport): Promise<boolean> {
     const report: UsageReportDoc = {
       ...named,
@@ -124,7 +124,7 @@ export function createOverageLedger(deps: {
     models.usageDays.updateOne({ _id: dayId, 'overage.used': used }, { $unset: { overageLedger: 1 } });
 
   async function writeDays(ids: readonly string[], untilMs: number, which: Which = 'ALL'): Promise<number> {
-    // Who works alone has the last second in memory.
+    // A single instance has the last second in memory.
     await admission.settle(ids);
     const days = await models.usageDays
       .find({ _id: { $in: ids }, overageLedger: 'OPEN' }, { overage: 1 })
@@ -181,16 +181,16 @@ export function createOverageLedger(deps: {
 
     async writeFor(tenantId) {
       const nowMs = clock.now();
-      // Older ones were reported when their hours ended.
+      // Older days were reported when their hours ended.
       await writeDays(recentDays(tenantId, nowMs, DAY_MS), nowMs - SECOND_MS);
     },
   };
 }
 
-/** What was counted while no subscription billed it. */
+/** The span of calls that were counted without a subscription. */
 const NO_SPAN = spanKey(0);
 
-/** All spans, or those whose period is over. */
+/** All spans, or those whose period has ended. */
 type Which = 'ALL' | 'ENDED';
 
 type OverageReport = UsageReportDoc & { span: string };
@@ -207,7 +207,7 @@ function namesOf({ _id: id }: UsageDayDoc) {
 const recentDays = (tenantId: string, nowMs: number, backMs: number): string[] =>
   [...new Set([dayOf(nowMs - backMs), dayOf(nowMs)])].map((day) => usageDayId(tenantId, day));
 
-/** A time inside the day and inside the span, as late as that allows. */
+/** The latest time that lies in both the day and the span. */
 function timeOf(known: {
   startMs: number;
   endMs: number;
@@ -218,7 +218,7 @@ function timeOf(known: {
 }): number {
   const { startMs, endMs, spanStartMs, spanEndMs, untilMs, nowMs } = known;
   const latestMs = Math.min(untilMs, endMs - MINUTE_MS, (spanEndMs ?? Number.POSITIVE_INFINITY) - SECOND_MS);
-  // A mock's clock may be ahead of ours: then the span has not begun by ours.
+  // The mock's clock may be ahead of ours: by our clock the span has not begun.
   const earliestMs = Math.max(startMs, spanStartMs <= nowMs ? spanStartMs : 0);
   return Math.max(earliestMs, latestMs);
 }

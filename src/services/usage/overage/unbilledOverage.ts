@@ -9,10 +9,10 @@ import type { OveragePrice } from '../../tiers/overagePrice.js';
 import { startOfSpan } from '../../tiers/overageSpans.js';
 import { boundariesOf } from './billableTime.js';
 
-/** What overage will still be invoiced, also after the subscription or the tier that sold it has ended. */
+/** Overage that will still be invoiced, even after the subscription or its tier has ended. */
 export interface UnbilledOverage {
   /**
-   * @param price of what is sold now, for calls of which none was kept
+   * @param price the present price, for calls whose price was not stored
    * @returns in the currency's smallest unit, with fractions
    */
   costOf(tenantId: string, price: OveragePrice): Promise<number>;
@@ -20,19 +20,19 @@ export interface UnbilledOverage {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-/** Longer than a month, for whose end an invoice comes. */
+/** Longer than a month, at whose end the invoice comes. */
 const LOOK_BACK_DAYS = 34;
 
 export function createUnbilledOverage(deps: {
   models: Models;
   clock: Clock;
-  /** Stripe's time: a mock's is ahead of ours. */
+  /** Stripe's time; the mock's may be ahead of ours. */
   stripeNow: () => Promise<Date>;
   admission: Pick<Admission, 'settle'>;
 }): UnbilledOverage {
   const { models, clock, stripeNow, admission } = deps;
 
-  /** @returns whether calls of a span are on no invoice that is closed */
+  /** @returns whether a span's calls are not on a closed invoice yet */
   async function unbilledSpans(subscription: BillingSubscriptionDoc) {
     const stripeMs = (await stripeNow()).getTime();
     const { currentPeriodStart, endedAt, overageItems, status } = subscription;
@@ -43,7 +43,7 @@ export function createUnbilledOverage(deps: {
       const next = boundariesOf(starts, subscription, stripeMs).find((at) => at > startMs);
       const endMs = next ?? endedAt?.getTime();
       if (endMs === undefined) return overageItems !== null && !ENDED.includes(status);
-      // A period's invoice is a draft for an hour; what an item has counted that goes before is billed as it goes.
+      // A period's invoice is a draft for an hour; an item that is removed earlier is billed when it is removed.
       const endsPeriod =
         periodStarts.includes(endMs) || endMs >= (subscription.currentPeriodEnd?.getTime() ?? 0);
       return endsPeriod && stripeMs < endMs + HOUR_MS;

@@ -9,9 +9,9 @@ import type { CallLimits, Entitlements } from '../../tiers/entitlements.js';
 
 export interface ConsumeAnswer {
   allowed: boolean;
-  /** Calls left now: what is left of the window that has less. */
+  /** Calls left in the tighter of the two windows. */
   remaining: number;
-  /** When the window that refused, or that has less left, begins anew. */
+  /** When the window that rejected, or the tighter one, resets. */
   resetsAt: Date;
 }
 
@@ -22,10 +22,11 @@ export interface Consumed {
   idempotencyKey?: string | null;
 }
 
-/** Asks and charges in one exact step, for services that are not GraphQL. */
+/** Checks the limits and charges in one exact step, for services that are not GraphQL. */
 export interface Consumption {
   /**
-   * @throws SERVICE_UNAVAILABLE when the database is away; BAD_USER_INPUT for a larger extraction than the tier allows; a call limit is no error
+   * A call limit is an answer, not an error.
+   * @throws SERVICE_UNAVAILABLE when the database is down; BAD_USER_INPUT for a larger extraction than the tier allows
    */
   consume(tenantId: string, consumed: Consumed): Promise<ConsumeAnswer>;
 }
@@ -47,7 +48,7 @@ export function createConsumption(deps: {
     return { charges, used: decision.used, answer: answerOf(decision, callLimits) };
   }
 
-  /** Charges, and notes the answer. If another attempt has taken over meanwhile, its charge is the one that counts. */
+  /** Charges and records the answer. If another attempt has taken over meanwhile, only its charge counts. */
   async function chargeOnce(tenantId: string, consumed: Consumed, claim: OpenClaim): Promise<ConsumeAnswer> {
     const { charges, used, answer } = await charge(tenantId, consumed, claim.attempt);
     if (!answer.allowed) {
@@ -66,7 +67,7 @@ export function createConsumption(deps: {
     return answer;
   }
 
-  /** A crash came between the charge and its answer. */
+  /** A crash came between the charge and the recording of its answer. */
   async function answerCharged(tenantId: string, claim: OpenClaim): Promise<ConsumeAnswer> {
     const { callLimits } = await entitlements.get(tenantId);
     const answer = answerOf({ admitted: true, used: await admission.look(tenantId) }, callLimits);

@@ -13,16 +13,16 @@ export type CountableBatch = Pick<
   'tenantId' | 'writer' | 'sequence' | 'events' | 'recordedAt'
 >;
 
-/** Counts stored batches of usage events in the days when they happened. */
+/** Adds stored batches of usage events to the usage days in which they happened. */
 export interface DayCounts {
   /**
-   * Counting a batch again changes nothing, whoever does it and however late. This rests on one rule: a writer stores
-   * a tenant's next batch only when the one before is counted, or never.
+   * Counting a batch again changes nothing, on any instance and at any time. This relies on one rule: a writer stores a
+   * tenant's next batch only after the previous one was counted, or never.
    */
   count(batches: readonly CountableBatch[]): Promise<void>;
 }
 
-/** One batch's part in one day. */
+/** One batch's share of one day. */
 interface DayCount {
   dayId: string;
   writer: string;
@@ -67,7 +67,7 @@ export function createDayCounts(deps: {
     );
   }
 
-  /** @returns how many of the counts were taken: the others' days are missing, or have them */
+  /** @returns how many counts were applied; the days of the others are missing, or have them already */
   async function take(counts: readonly DayCount[]): Promise<number> {
     const statements = counts.map(({ dayId, writer, sequence, increments }) => ({
       updateOne: {
@@ -94,15 +94,15 @@ export function createDayCounts(deps: {
       const counts = (await Promise.all(batches.map(countsOf))).flat();
       if (counts.length === 0) return;
       await takeAll(counts);
-      // The limits see what was recorded from the next call on.
+      // From the next call on the limits see what was recorded.
       admission.recorded(counts.map(({ dayId }) => dayId));
     },
   };
 
   async function takeAll(counts: readonly DayCount[]): Promise<void> {
     if ((await take(counts)) === counts.length) return;
-    // Some days are new. With the condition in the upsert, a day that another makes at the same time would look
-    // as if it had the batch.
+    // Some days are new. If the upsert had the condition, a day that another instance creates at the same time would
+    // look as if it already had the batch.
     await makeDays(counts.map(({ dayId }) => dayId));
     await take(counts);
   }

@@ -9,17 +9,17 @@ import type { Models } from '../../../models/models.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../../models/usageEventBatch.js';
 import type { DayCounts } from './dayCounts.js';
 
-/** Stores usage events for good and has them counted: each id of a tenant once. */
+/** Stores usage events durably and has them counted, each id of a tenant once. */
 export interface EventJournal {
   /**
-   * @param events with ids that differ
-   * @returns by id the event that was recorded before, for those that were; the others are recorded and counted
-   * @throws SERVICE_UNAVAILABLE when that cannot be told: recording the same again is safe
+   * @param events must have distinct ids
+   * @returns the events that had been recorded before, by id; the others are now recorded and counted
+   * @throws SERVICE_UNAVAILABLE when the outcome is unknown; recording the same events again is safe
    */
   record(tenantId: string, events: readonly UsageEvent[]): Promise<ReadonlyMap<string, UsageEvent>>;
-  /** @returns those of the ids that are recorded, by id */
+  /** @returns the recorded events with these ids, by id */
   find(tenantId: string, ids: readonly string[]): Promise<ReadonlyMap<string, UsageEvent>>;
-  /** Counts what is stored and was not counted, because a process or the database ended in between. */
+  /** Counts batches that were stored but not counted, because a process or the database stopped in between. */
   countLeftovers(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -32,17 +32,17 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** What is stored together of one tenant. */
+/** One tenant's events that are stored together. */
 interface Group {
   tenantId: string;
   calls: Waiting[];
-  /** To be stored, with the call that brought it first. */
+  /** Events to store, each with the call that brought it first. */
   fresh: Map<string, { event: UsageEvent; call: Waiting }>;
-  /** In the database already. */
+  /** Events that the database has already. */
   found: Map<string, UsageEvent>;
 }
 
-/** Longer than an event may be late, so that none is counted anew after its id is forgotten. */
+/** Longer than an event may be late, so that none is counted again after its id has expired. */
 const KEEP_IDS_MS = 32 * 86_400_000;
 const MAX_WAITING_CALLS = 10_000;
 const MAX_WAITING_EVENTS = 100_000;
@@ -55,12 +55,12 @@ const LEFTOVERS_PER_READ = 100;
 const DUPLICATE_KEY = 11_000;
 
 /**
- * Each round stores one document for each tenant that waits, and then counts all of them by one bulk; calls that
- * arrive meanwhile share the next round. A document is stored whole by one statement, so no transaction is left open
- * by a crash, and no lock on a usage day outlives a statement.
+ * Each round stores one document for each waiting tenant and then counts all of them in one bulk write; calls that arrive
+ * meanwhile share the next round. One statement stores a whole document, so a crash leaves no open transaction, and no
+ * lock on a usage day outlives a statement.
  *
- * After a failure nobody knows whether a document was stored, or will be: the writer ends there and another begins.
- * So what is uncounted of a writer is the last that it stored for the tenant, and may be counted at any time.
+ * After a failure it is unknown whether a document was or will be stored, so the writer's name is retired and a new one
+ * begins. A writer's uncounted document is therefore always its last for the tenant, and may be counted at any time.
  */
 export function createEventJournal(deps: {
   models: Models;
@@ -96,7 +96,7 @@ export function createEventJournal(deps: {
       }
     } catch (error) {
       writer = newWriter();
-      log.error({ err: error }, 'usage events could not be recorded');
+      log.error({ err: error }, 'usage_events.record_failed');
       const away =
         error instanceof BillingError
           ? error
@@ -111,7 +111,7 @@ export function createEventJournal(deps: {
     for (let tries = 1; open.length > 0; tries++) {
       if (tries > MAX_TRIES)
         throw serviceUnavailable('Another request is recording the same events; send them again');
-      // What another instance stored is told by the unique index before a majority has it, and read after.
+      // The unique index rejects what another instance stored before a majority has it, and so before it can be read.
       if (tries > 2) await sleep(RETRY_MS);
       const docs = open.map(documentOf);
       const refused = await insert(docs);
@@ -138,7 +138,7 @@ export function createEventJournal(deps: {
     };
   }
 
-  /** @returns the indexes of documents that have an id which is stored already: nothing of them was stored */
+  /** @returns the indexes of documents with an id that is stored already; nothing of these documents was stored */
   async function insert(docs: readonly UsageEventBatchDoc[]): Promise<Set<number>> {
     try {
       await batches.insertMany(docs as never[], { ordered: false, timeoutMS: STATEMENT_TIMEOUT_MS });
@@ -146,14 +146,14 @@ export function createEventJournal(deps: {
     } catch (error) {
       if (!(error instanceof mongo.MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
       const faults = [error.writeErrors].flat();
-      // The other documents must be on the disks of a majority.
+      // The other documents must be on disk on a majority.
       if (faults.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
         throw error;
       return new Set(faults.map(({ index }) => index));
     }
   }
 
-  /** Moves what is stored already from `fresh` to `found`. */
+  /** Moves events that are stored already from `fresh` to `found`. */
   async function separateFound({ tenantId, fresh, found }: Group): Promise<void> {
     for (const [id, event] of await find(tenantId, [...fresh.keys()])) {
       fresh.delete(id);
@@ -171,19 +171,19 @@ export function createEventJournal(deps: {
           { $unwind: '$events' },
           { $match: withId },
         ],
-        // Told as recorded, it must not be lost with a primary that had it alone.
+        // An event reported as recorded must survive the loss of this primary.
         { readConcern: { level: 'majority' }, timeoutMS: STATEMENT_TIMEOUT_MS },
       )
       .toArray();
     return new Map(read.map(({ events: event }) => [event.id, event]));
   }
 
-  /** Takes counted documents off the leftovers. Nobody waits for it: counting them again would change nothing. */
+  /** Marks documents as counted, in the background: counting them again would change nothing. */
   function mark(counted: readonly UsageEventBatchDoc[]): void {
     if (counted.length === 0) return;
     marking = Promise.all([marking, markCounted(counted)]).then(
       () => undefined,
-      (error: unknown) => log.warn({ err: error }, 'counted usage events could not be marked'),
+      (error: unknown) => log.warn({ err: error }, 'usage_events.mark_failed'),
     );
   }
 
@@ -196,13 +196,13 @@ export function createEventJournal(deps: {
     );
   }
 
-  /** One that fails is tried again by the next sweep, and keeps no other from being counted. */
+  /** A batch that fails is retried by the next sweep and does not block the others. */
   async function countLeftover(batch: UsageEventBatchDoc): Promise<void> {
     try {
       await dayCounts.count([batch]);
       await markCounted([batch]);
     } catch (error) {
-      log.error({ err: error, batch: batch._id }, 'usage events that are stored could not be counted yet');
+      log.error({ err: error, batch: batch._id }, 'usage_events.count_failed');
     }
   }
 
@@ -224,7 +224,7 @@ export function createEventJournal(deps: {
           .find({ uncounted: true, _id: { $gt: after } })
           .sort({ _id: 1 })
           .limit(LEFTOVERS_PER_READ)
-          // A document that only a primary had which is gone must not be counted.
+          // A document that only a lost primary had must not be counted.
           .read('primary')
           .readConcern('majority')
           .lean<UsageEventBatchDoc[]>();
@@ -243,7 +243,7 @@ export function createEventJournal(deps: {
 
 const newWriter = (): string => `w${randomUUID().replaceAll('-', '').slice(0, 16)}`;
 
-/** One group for a tenant, in order of arrival, as far as the bounds go. */
+/** One group for each tenant, in order of arrival, within the bounds. */
 function gather(calls: readonly Waiting[]): { groups: Group[]; later: Waiting[] } {
   const groups = new Map<string, Group>();
   const later: Waiting[] = [];
@@ -271,7 +271,7 @@ function gather(calls: readonly Waiting[]): { groups: Group[]; later: Waiting[] 
   return { groups: [...groups.values()], later };
 }
 
-/** The call's events that are not its own doing: they were stored, or another call of the group brought them. */
+/** The call's events that were stored before, or that another call of the group brought first. */
 function recordedBefore({ fresh, found }: Group, call: Waiting): Map<string, UsageEvent> {
   const before = new Map<string, UsageEvent>();
   for (const { id } of call.events) {

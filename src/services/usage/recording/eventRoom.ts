@@ -2,17 +2,17 @@ import { LRUCache } from 'lru-cache';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 
-/** Bounds the events that are kept of one tenant: so many for each day when they happened. */
+/** Bounds the stored events of one tenant, by the day in which they happened. */
 export interface EventRoom {
   readonly maxPerDay: number;
-  /** @returns how many more events the day takes, as far as this instance knows */
+  /** @returns how many more events the day accepts, as far as this instance knows */
   left(usageDayId: string): Promise<number>;
-  /** So many events of the day were recorded. */
+  /** Notes that events of the day were recorded. */
   taken(usageDayId: string, events: number): void;
 }
 
 const MAX_REMEMBERED = 50_000;
-/** What other instances record is seen after that. */
+/** How long until events recorded by other instances are seen. */
 const REMEMBER_MS = 60_000;
 
 export function createEventRoom({ models, maxPerDay }: { models: Models; maxPerDay: number }): EventRoom {

@@ -28,13 +28,13 @@ export interface NewUsageEvent {
   at?: Date | null | undefined;
 }
 
-/** What was sent in the place of an event, and why it is none. */
+/** An item that is not a usage event, and why. */
 export interface UnreadableEvent {
   item: unknown;
   reason: string;
 }
 
-/** Records usage that has happened elsewhere: no limit refuses it, and all limits see it. */
+/** Records usage that happened in another service: no limit rejects it, and all limits count it. */
 export interface UsageEvents {
   /**
    * @returns an outcome for each event, in order
@@ -57,12 +57,12 @@ export function createUsageEvents(deps: {
   journal: EventJournal;
   room: EventRoom;
   clock: Clock;
-  /** Told that a tenant has more usage. */
+  /** Called when a tenant has more usage. */
   recorded: (tenantId: string) => void;
 }): UsageEvents {
   const { journal, room, clock, recorded } = deps;
 
-  /** @returns the events for which their day has no room; what is recorded already needs none */
+  /** @returns the events for which their day has no room; events that are recorded already need none */
   async function withoutRoom(tenantId: string, events: readonly UsageEvent[], nowMs: number) {
     const excess = new Set<UsageEvent>();
     const dayOfEvent = ({ at }: UsageEvent) => usageDayId(tenantId, dayOf(at?.getTime() ?? nowMs));
@@ -113,7 +113,7 @@ export function createUsageEvents(deps: {
 const noRoom = (maxPerDay: number): string =>
   `at: the day has ${maxPerDay} events already; add up what happened and record it as one event by its quantity`;
 
-/** Of what is no event only the id is of use, to say which one was rejected. */
+/** The id of an invalid item, if it has one, says which one was rejected. */
 function eventOf(given: NewUsageEvent | UnreadableEvent): UsageEvent {
   if (!('reason' in given)) {
     const { id, endpoint, quantity, at } = given;
@@ -133,13 +133,13 @@ function problemOf({ id, endpoint, quantity, at }: NewUsageEvent, nowMs: number)
   }
   if (!at) return null;
   const ageMs = nowMs - at.getTime();
-  // Not NaN either.
+  // This rejects NaN too.
   if (!(ageMs <= MAX_AGE_DAYS * 24 * 60 * MINUTE_MS)) return `at: is more than ${MAX_AGE_DAYS} days ago`;
   if (ageMs < -MAX_AHEAD_MINUTES * MINUTE_MS) return `at: is more than ${MAX_AHEAD_MINUTES} minutes ahead`;
   return null;
 }
 
-/** An event without a time does not contradict one that has it. */
+/** An event without a time matches one that has a time. */
 function comparisonWith(
   event: UsageEvent,
   earlier: UsageEvent,
