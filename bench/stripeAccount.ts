@@ -35,15 +35,15 @@ export async function openStripeAccount(
   progress: Progress,
 ): Promise<StripeAccount> {
   const mock = createMockStripe({
-    connection,
-    clock: { now: Date.now },
+    db: connection.db as NonNullable<typeof connection.db>,
     log: pino({ level: 'silent' }),
     webhookSecret: () => SECRET,
     // What it would tell by itself is not what is measured.
     webhookUrl: () => undefined,
     publicUrl: () => 'http://127.0.0.1',
-    meterEventNames: [],
-    prices: [{ id: PRICE, tier: 'PRO', unitAmountCents: 2_900, currency: 'usd', productName: 'Pro' }],
+    prices: [
+      { id: PRICE, productName: 'Pro', unitAmount: '2900', currency: 'usd', metadata: { tier: 'PRO' } },
+    ],
   });
   await mock.start();
   const asked = new Map<string, number[]>();

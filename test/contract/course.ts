@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type Stripe from 'stripe';
 import { expect } from 'vitest';
+import { type Harness, openHarness, SECRET } from '../../packages/mock-stripe/test/support/harness.js';
 import { readStripeSetupConfig } from '../../src/config/config.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { setUpAccount } from '../../src/services/billing/accountSetup.js';
@@ -14,7 +15,6 @@ import { startTestServer, type TestServer, type TestTenant } from '../support/se
 import { openStripeBridge } from '../support/stripeBridge.js';
 import { thinOf } from '../support/stripeSide.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
-import { type Harness, openHarness, SECRET } from '../unit/stripe/mock/harness.js';
 import type { StripeRequest } from './requests.js';
 
 const KEY = 'sk_test_contract';

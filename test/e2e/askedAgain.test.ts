@@ -1,11 +1,11 @@
 /** Stripe fails at any request of a mutation; the mutation is asked again. Webhooks do not come here. */
 import Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type Harness, openHarness } from '../../packages/mock-stripe/test/support/harness.js';
 import { setUp, startLive } from '../contract/course.js';
 import type { TestServer, TestTenant } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
-import { type Harness, openHarness } from '../unit/stripe/mock/harness.js';
 
 /**
  * How a request fails. `undone`: Stripe answers 500 and did nothing. `done`: Stripe did it, and answers 500, for a day under the

@@ -1,6 +1,7 @@
 /** A Stripe key that lacks one permission: the error tells the operator which one to add. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
 import { describeFailure } from '../../src/services/billing/stripe/failureText.js';
 import { setUp } from '../contract/course.js';
 import { askCheckout } from '../support/billing.js';
@@ -8,7 +9,6 @@ import { collectLog } from '../support/log.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
 import { thinOf } from '../support/stripeSide.js';
-import { type Harness, openHarness, PRICES } from '../unit/stripe/mock/harness.js';
 
 const KEY = 'rk_test_restricted';
 const { log, lines } = collectLog();
@@ -44,7 +44,7 @@ beforeAll(async () => {
       STRIPE_SECRET_KEY: KEY,
       STRIPE_WEBHOOK_SECRET: 'whsec_1',
       STRIPE_API_BASE: bridge.url,
-      ...Object.fromEntries(PRICES.map(({ tier, id }) => [`STRIPE_PRICE_${tier}`, id])),
+      ...Object.fromEntries(PRICES.map(({ metadata: { tier }, id }) => [`STRIPE_PRICE_${tier}`, id])),
     },
   });
 }, 60_000);

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Harness, openHarness } from '../../packages/mock-stripe/test/support/harness.js';
 import { buildServer } from '../support/serverProcess.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
-import { type Harness, openHarness } from '../unit/stripe/mock/harness.js';
 
 let harness: Harness;
 let bridge: Awaited<ReturnType<typeof openStripeBridge>>;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
-import { type Harness, openHarness, PRICES } from '../unit/stripe/mock/harness.js';
 
 /** A server in live mode, and a Stripe that answers requests of one customer only when it may. */
 let harness: Harness;
@@ -29,7 +29,7 @@ beforeAll(async () => {
       STRIPE_SECRET_KEY: 'sk_test_1',
       STRIPE_WEBHOOK_SECRET: 'whsec_1',
       STRIPE_API_BASE: bridge.url,
-      ...Object.fromEntries(PRICES.map(({ tier, id }) => [`STRIPE_PRICE_${tier}`, id])),
+      ...Object.fromEntries(PRICES.map(({ metadata: { tier }, id }) => [`STRIPE_PRICE_${tier}`, id])),
     },
   });
 });

@@ -1,7 +1,7 @@
 import { type FastifyInstance, fastify } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CHECKOUT, type Harness, openHarness } from '../../packages/mock-stripe/test/support/harness.js';
 import { mockPages } from '../../src/rest/mockPages.js';
-import { CHECKOUT, type Harness, openHarness } from '../unit/stripe/mock/harness.js';
 
 let harness: Harness;
 let app: FastifyInstance;

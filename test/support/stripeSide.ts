@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import Stripe from 'stripe';
 import catalogue from '../../catalogue.json' with { type: 'json' };
+import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
 import type { Clock } from '../../src/common/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createCustomers } from '../../src/services/billing/customers/customers.js';
@@ -14,7 +15,6 @@ import {
 } from '../../src/services/billing/sync/subscriptionSync.js';
 import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
-import { type Harness, openHarness, PRICES } from '../unit/stripe/mock/harness.js';
 import { systemClock } from './systemClock.js';
 
 export interface Instance {
@@ -33,7 +33,7 @@ export interface StripeSide extends Harness {
   close(): Promise<void>;
 }
 
-const priceIds = Object.fromEntries(PRICES.map(({ tier, id }) => [tier, id]));
+const priceIds = Object.fromEntries(PRICES.map(({ metadata: { tier }, id }) => [tier, id]));
 
 /** The mock delivers nothing by itself here. */
 export async function openStripeSide(): Promise<StripeSide> {

@@ -1,7 +1,7 @@
-import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import type { Clock } from './clock.js';
 import { type Disorder, type Fate, fateOf } from './disorder.js';
+import type { Log } from './log.js';
+import type { Clock } from './storage/clock.js';
 import type { Collections } from './storage/collections.js';
 import type { EventDocument } from './storage/documents.js';
 
@@ -22,7 +22,7 @@ export interface DeliveryDeps {
   collections: Collections;
   /** Dates the signature: the endpoint compares it with the same clock. */
   clock: Clock;
-  log: Logger;
+  log: Log;
   webhookSecret: () => string;
   webhookUrl: () => string | undefined;
 }
@@ -134,9 +134,10 @@ export function createDelivery({
     if (fate.copies > 1) await post(event, url);
     const problem = await post(event, url);
     await settle(event, problem);
-    const detail = { eventId: event._id, attempt: event.delivery.attempts, ...(problem ? { problem } : {}) };
-    if (problem) log.warn(detail, `[MOCK] webhook ${event.type} not taken`);
-    else log.debug(detail, `[MOCK] webhook ${event.type} delivered`);
+    const fields = { eventId: event._id, type: event.type, attempt: event.delivery.attempts };
+    if (problem)
+      log.warn({ event: 'mock.webhook.failed', ...fields, problem }, `[MOCK] webhook ${event.type} failed`);
+    else log.debug({ event: 'mock.webhook.delivered', ...fields }, `[MOCK] webhook ${event.type} delivered`);
   }
 
   async function drain(): Promise<void> {
@@ -155,7 +156,9 @@ export function createDelivery({
     if (!started || stopping.signal.aborted) return;
     if (lanes.size >= LANES) return;
     const lane: Promise<void> = drain()
-      .catch((error: unknown) => log.error({ err: error }, '[MOCK] webhook delivery failed'))
+      .catch((error: unknown) =>
+        log.error({ event: 'mock.delivery.failed', err: error }, '[MOCK] webhook delivery failed'),
+      )
       .finally(() => {
         lanes.delete(lane);
         if (lanes.size === 0) plan().catch(() => undefined);

@@ -1,20 +1,19 @@
-import type { Connection } from 'mongoose';
-import type { Logger } from 'pino';
+import type { mongo } from 'mongoose';
 import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
 import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
-import type { Clock } from './clock.js';
 import { createDelivery } from './delivery.js';
 import type { Disorder } from './disorder.js';
 import { eventWriter } from './events.js';
 import { createFailures, type InjectedFailure } from './failures.js';
 import { createIdempotency } from './http/idempotency.js';
 import { createServer } from './http/server.js';
+import type { Log } from './log.js';
 import { checkoutSessions } from './objects/checkoutSession.js';
 import { schedules } from './objects/schedule.js';
 import type { Change } from './operation.js';
 import { operations } from './resources/index.js';
-import { type SeededPrice, seedMeters, seedPrices } from './seed.js';
-import { createMockClock } from './storage/clock.js';
+import { type SeededPrice, seed } from './seed.js';
+import { type Clock, createMockClock } from './storage/clock.js';
 import { openCollections, prepareCollections } from './storage/collections.js';
 import { createStore } from './storage/store.js';
 import { createTimeline } from './timeline.js';
@@ -25,17 +24,21 @@ const CATCH_UP_MS = 30_000;
 const IDLE_POLL_MS = 10;
 
 export interface MockStripeDeps {
-  /** Open, and of a replica set: the mock needs transactions. */
-  connection: Connection;
-  clock: Clock;
-  log: Logger;
+  /** Of a connected client, to a replica set: the mock needs transactions. Its collections begin with `mock_stripe_`. */
+  db: mongo.Db;
+  /** The machine's unless given. */
+  clock?: Clock;
+  log: Log;
+  /** Signs the webhooks. */
   webhookSecret: () => string;
-  /** Our own endpoint; undefined until the server listens. */
+  /** Where events are posted; while it is undefined they wait. */
   webhookUrl: () => string | undefined;
+  /** Where a person goes whom a checkout does not send anywhere else. */
   publicUrl: () => string;
-  prices: readonly SeededPrice[];
-  /** Names of the events of meters that are there from the start. */
-  meterEventNames: readonly string[];
+  /** Created at the start, or brought up to date. */
+  prices?: readonly SeededPrice[];
+  /** Event names of meters that are created at the start, besides those that `prices` name. */
+  meterEventNames?: readonly string[];
 }
 
 export interface MockStripe {
@@ -77,12 +80,12 @@ export interface MockStripe {
 
 /** A small Stripe of our own, kept in MongoDB: same requests, same answers, same webhooks, and a clock that can be moved. */
 export function createMockStripe(deps: MockStripeDeps): MockStripe {
-  const { connection, clock: ourClock, log, publicUrl } = deps;
-  const collections = openCollections(connection);
-  const store = createStore(connection, collections);
+  const { db, clock: ourClock = { now: Date.now }, log, publicUrl, prices = [], meterEventNames = [] } = deps;
+  const collections = openCollections(db);
+  const store = createStore(db.client, collections);
   const clock = createMockClock(ourClock, collections);
   const failures = createFailures();
-  const delivery = createDelivery({ ...deps, collections });
+  const delivery = createDelivery({ ...deps, clock: ourClock, collections });
   const timeline = createTimeline({ store, clock, publicUrl, changed: delivery.wake });
   const watchers = new Set<string[]>();
   const server = createServer({
@@ -113,7 +116,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
 
   function catchUpLater(): void {
     underWay = timeline.catchUp().catch((error: unknown) => {
-      log.error({ err: error }, '[MOCK] what was due failed');
+      log.error({ event: 'mock.timeline.failed', err: error }, '[MOCK] a change that was due failed');
     });
   }
 
@@ -122,13 +125,15 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     ready: () => isReady,
     async start() {
       await prepareCollections(collections);
-      await seedMeters(store, deps.meterEventNames, await clock.nowS());
-      await seedPrices(store, deps.prices, await clock.nowS());
+      await seed(store, { prices, meterEventNames }, await clock.nowS());
       delivery.start();
       await timeline.catchUp();
       catchingUp = setInterval(catchUpLater, CATCH_UP_MS).unref();
       isReady = true;
-      log.info(`[MOCK] Stripe is a mock: ${deps.prices.length} prices, no money moves`);
+      log.info(
+        { event: 'mock.started', prices: prices.length },
+        `[MOCK] Stripe is a mock with ${prices.length} prices: no money moves`,
+      );
     },
     async stop() {
       isReady = false;
@@ -142,12 +147,12 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
       },
       async complete(sessionId, promotionCode = null) {
         const redirectUrl = await change((call) => completeSession(call, sessionId, promotionCode));
-        log.info(`[MOCK] checkout ${sessionId} completed`);
+        log.info({ event: 'mock.checkout.completed', sessionId }, `[MOCK] checkout ${sessionId} completed`);
         return { redirectUrl };
       },
       async decline(sessionId) {
         const redirectUrl = await change((call) => declineSession(call, sessionId));
-        log.info(`[MOCK] checkout ${sessionId} declined`);
+        log.info({ event: 'mock.checkout.declined', sessionId }, `[MOCK] checkout ${sessionId} declined`);
         return { redirectUrl };
       },
     },
@@ -155,7 +160,10 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
       find: (sessionId) => viewPortal(store.read, sessionId),
       async act(sessionId, action) {
         await change((call) => actAtPortal(call, sessionId, action));
-        log.info(`[MOCK] portal ${sessionId}: ${action.kind}`);
+        log.info(
+          { event: 'mock.portal.changed', sessionId, action: action.kind },
+          `[MOCK] portal ${sessionId}: ${action.kind}`,
+        );
       },
     },
     async happen(type, kind, id) {
@@ -167,11 +175,14 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     },
     async advanceClock(seconds) {
       if (!Number.isSafeInteger(seconds) || seconds < 0)
-        throw new RangeError('seconds: a whole number from 0');
+        throw new RangeError('seconds must be a whole number, 0 or more');
       await clock.ask(seconds);
       const steps = await timeline.catchUp();
       const now = new Date((await clock.nowS()) * 1000);
-      log.info(`[MOCK] clock moved by ${seconds} s to ${now.toISOString()}, ${steps} things happened`);
+      log.info(
+        { event: 'mock.clock.advanced', seconds, now, changes: steps },
+        `[MOCK] clock advanced by ${seconds} s to ${now.toISOString()}: ${steps} changes were due`,
+      );
       return { now };
     },
     now: async () => new Date((await clock.nowS()) * 1000),
@@ -192,7 +203,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         const waiting = await delivery.pending();
         if (waiting === 0) return;
         if (performance.now() > deadlineMs)
-          throw new Error(`${waiting} events were not taken in ${timeoutMs} ms`);
+          throw new Error(`${waiting} events were not delivered within ${timeoutMs} ms`);
         await new Promise((resolve) => setTimeout(resolve, IDLE_POLL_MS));
       }
     },

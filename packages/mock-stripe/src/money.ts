@@ -1,36 +1,23 @@
 /**
- * Amounts are in the smallest unit in which Stripe counts a currency. That is what Stripe documents
- * (docs.stripe.com/currencies), and not ISO 4217 nor `Intl`: ISK and UGX have no fraction, and are given in hundredths all the
- * same; HUF and TWD are given in hundredths.
+ * Stripe counts amounts in the smallest unit of a currency, as it documents them (docs.stripe.com/currencies). That is neither
+ * ISO 4217 nor `Intl`: ISK and UGX have no fraction but are given in hundredths all the same, as are HUF and TWD.
  */
 const WITHOUT_FRACTION = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '));
 const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
-/** Prices of one call have up to 12 decimals of the smallest unit. */
+/** A metered price has up to 12 decimals of the smallest unit. */
 const MAX_DECIMALS = 15;
 
-/** @returns how many decimals the smallest unit is of the currency */
-export function fractionDigits(currency: string): number {
-  const code = currency.toLowerCase();
-  if (WITHOUT_FRACTION.has(code)) return 0;
-  return IN_THOUSANDTHS.has(code) ? 3 : 2;
-}
-
 /**
- * @param amount in the smallest unit, perhaps with fractions of it
- * @param options `stripZeros`: `$29`, but `$29.50`
+ * @param amount in the smallest unit, perhaps with a fraction of it
  * @returns for instance `$29.00`, `¥2,900`, `KWD 2.900`
  */
-export function formatMoney(
-  amount: number,
-  currency: string,
-  options: { stripZeros?: boolean } = {},
-): string {
-  const digits = fractionDigits(currency);
+export function formatMoney(amount: number, currency: string): string {
+  const code = currency.toLowerCase();
+  const digits = WITHOUT_FRACTION.has(code) ? 0 : IN_THOUSANDTHS.has(code) ? 3 : 2;
   return new Intl.NumberFormat('en-US', {
     style: 'currency',
-    currency: currency.toUpperCase(),
+    currency,
     minimumFractionDigits: digits,
-    trailingZeroDisplay: options.stripZeros ? 'stripIfInteger' : 'auto',
     maximumFractionDigits: Number.isInteger(amount) ? digits : MAX_DECIMALS,
   }).format(amount / 10 ** digits);
 }

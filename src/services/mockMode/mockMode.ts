@@ -1,4 +1,4 @@
-import { createMockStripe, type MockStripe } from '@continuum-billing/mock-stripe';
+import { createMockStripe, type MockStripe, type SeededPrice } from '@continuum-billing/mock-stripe';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
@@ -41,8 +41,10 @@ export function createMockMode(deps: {
 }): MockMode {
   const { models, clock, log, tiers, ownUrl, publicUrl } = deps;
   let { webhookSecrets } = deps;
+  const { db } = models.connection;
+  if (!db) throw new Error('The mock needs an open MongoDB connection');
   const mock = createMockStripe({
-    connection: models.connection,
+    db,
     clock,
     log,
     publicUrl,
@@ -72,29 +74,37 @@ export function createMockMode(deps: {
   };
 }
 
-function pricesOf(tiers: Tiers) {
-  return tiers.all().flatMap(({ name, monthlyPriceCents }) => {
+/** The catalogue as prices of Stripe: each tier's own, and what its calls past the daily quota cost. */
+function pricesOf(tiers: Tiers): SeededPrice[] {
+  return tiers.all().flatMap(({ name, monthlyPriceCents }): SeededPrice[] => {
     const id = tiers.getStripePriceId(name);
     if (!id) return [];
+    const { currency } = tiers.catalogue;
+    const key = name.toLowerCase();
+    const price = {
+      id,
+      productId: `prod_mock_${key}`,
+      productName: `Continuum ${name}`,
+      unitAmount: String(monthlyPriceCents ?? 0),
+      currency,
+      lookupKey: key,
+      metadata: { tier: name },
+    };
     const overage = tiers.getOverage(name);
+    const unitAmount = overage && callPriceOf(overage);
     const overageId = tiers.getOveragePriceId(name);
-    return [
-      {
-        id,
-        tier: name,
-        unitAmountCents: monthlyPriceCents ?? 0,
-        currency: tiers.catalogue.currency,
-        productName: `Continuum ${name}`,
-        overage:
-          overage && overageId
-            ? {
-                id: overageId,
-                unitAmount: callPriceOf(overage) ?? '',
-                meterEventName: METER_EVENT_NAMES.OVERAGE,
-              }
-            : null,
-      },
-    ];
+    if (!unitAmount || !overageId) return [price];
+    const overagePrice = {
+      id: overageId,
+      productId: `prod_mock_${key}_overage`,
+      productName: `Continuum ${name}: calls past the daily quota`,
+      unitAmount,
+      currency,
+      lookupKey: `${key}_overage`,
+      metadata: { tier: name, overage: 'true' },
+      meterEventName: METER_EVENT_NAMES.OVERAGE,
+    };
+    return [price, overagePrice];
   });
 }
 

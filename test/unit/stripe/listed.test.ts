@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import catalogue from '../../../catalogue.json' with { type: 'json' };
+import { type Harness, openHarness } from '../../../packages/mock-stripe/test/support/harness.js';
 import { UsageReportKind } from '../../../src/models/usageReport.js';
 import { setUpAccount } from '../../../src/services/billing/accountSetup.js';
 import { findListed } from '../../../src/services/billing/stripe/listed.js';
 import { createMeter } from '../../../src/services/billing/usageReports/meter.js';
 import { parseCatalogue } from '../../../src/services/tiers/catalogue.js';
 import { systemClock } from '../../support/systemClock.js';
-import { type Harness, openHarness } from './mock/harness.js';
 
 let harness: Harness;
 beforeAll(async () => {

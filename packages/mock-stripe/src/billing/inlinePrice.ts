@@ -25,7 +25,7 @@ export async function inlinePrice(
     intervalCount: data.recurring.interval_count ?? 1,
   };
   const body = buildPrice(mockId(prices.prefix), terms, nowS);
-  await tx.insert(prices, body.id, body, null);
+  await tx.insert(prices, body.id, body, { inline: true });
   await emit('price.created', body);
   return body.id;
 }

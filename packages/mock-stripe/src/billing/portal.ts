@@ -69,13 +69,8 @@ export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView 
   const cardId =
     idOf(body?.default_payment_method) ?? idOf(customer.body.invoice_settings.default_payment_method);
   const latest = body && (await tx.find(invoices, idOf(body.latest_invoice) ?? ''));
-  const forSale = (await tx.list(prices, { 'refs.active': true }, MAX_SHOWN)).filter(
-    ({ body: other }) =>
-      other.recurring &&
-      !isMetered(other) &&
-      other.unit_amount &&
-      other.metadata.tier &&
-      other.id !== price?.id,
+  const forSale = (await tx.list(prices, { 'refs.active': true, hidden: null }, MAX_SHOWN)).filter(
+    ({ body: other }) => other.recurring && !isMetered(other) && other.unit_amount && other.id !== price?.id,
   );
   return {
     sessionId,

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { StoredAnswer } from '../storage/documents.js';
+import { isDuplicateKey } from '../storage/duplicateKey.js';
 import type { Store, Tx } from '../storage/store.js';
 import { idempotencyMismatch } from './errors.js';
-
-const DUPLICATE_KEY = 11_000;
 
 export interface Idempotency {
   /**
@@ -46,7 +45,7 @@ export function createIdempotency(store: Store): Idempotency {
       });
     } catch (error) {
       // Another instance was first: its answer is there now.
-      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
       const answer = await replay(key, fingerprint);
       if (!answer) throw error;
       return answer;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { eventWriter } from '../events.js';
 import { connectionLost, type Failures, faultOf } from '../failures.js';
 import { requestId } from '../ids.js';
+import type { Log } from '../log.js';
 import type { Operation } from '../operation.js';
 import type { MockClock } from '../storage/clock.js';
 import type { StoredAnswer } from '../storage/documents.js';
@@ -24,7 +24,7 @@ export interface ServerDeps {
   idempotency: Idempotency;
   failures: Failures;
   operations: readonly Operation[];
-  log: Logger;
+  log: Log;
   publicUrl: () => string;
   /** Called after a change was committed. */
   changed: () => void;
@@ -98,7 +98,8 @@ export function createServer(deps: ServerDeps): typeof fetch {
     } catch (error) {
       if (isConnectionLoss(error)) throw error;
       const fault = error instanceof StripeFault ? error : serverError();
-      if (fault !== error) deps.log.error({ err: error }, `[MOCK] ${method} ${path} failed`);
+      if (fault !== error)
+        deps.log.error({ event: 'mock.request.failed', err: error }, `[MOCK] ${method} ${path} failed`);
       const failed = faultAnswer(fault, exchange.id);
       const keep = injected ? injected.remembered === true : REMEMBERED.has(fault.status);
       if (key && keep && fault === error) {
@@ -122,7 +123,10 @@ export function createServer(deps: ServerDeps): typeof fetch {
     const startedMs = performance.now();
     const { status, body, headers } = await answerOrFault(exchange, apiKeyOf(request));
     const tookMs = Math.round(performance.now() - startedMs);
-    deps.log.info({ requestId: exchange.id, tookMs }, `[MOCK] ${exchange.method} ${exchange.path} ${status}`);
+    deps.log.info(
+      { event: 'mock.request', requestId: exchange.id, tookMs },
+      `[MOCK] ${exchange.method} ${exchange.path} ${status}`,
+    );
     request.signal.throwIfAborted();
     return new Response(body, {
       status,

@@ -3,7 +3,8 @@ import { invalidRequest } from '../http/errors.js';
 import type { Kind, Tx } from '../storage/store.js';
 import { idOf, type PriceBody } from '../wire.js';
 
-export const prices: Kind<PriceBody> = {
+/** Hidden: whether the price was made inline, for one subscription alone. */
+export const prices: Kind<PriceBody, { inline: true } | null> = {
   object: 'price',
   prefix: 'price',
   refs: ({ active, product, lookup_key: lookupKey }) => ({

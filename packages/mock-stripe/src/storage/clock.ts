@@ -1,8 +1,13 @@
-import type { Clock } from '../clock.js';
 import type { Collections } from './collections.js';
 import type { Tx } from './store.js';
 
-/** How far the mock's clock is ahead of ours, and how far it is to be. */
+/** The machine's clock, unless the host passes another. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+}
+
+/** How far the mock's clock is ahead of the machine's, and how far it is asked to be. */
 export interface ClockState {
   offsetMs: number;
   targetOffsetMs: number;

@@ -1,4 +1,4 @@
-import type { Connection, mongo } from 'mongoose';
+import type { mongo } from 'mongoose';
 import type { EventDocument, ObjectDocument, RequestDocument, SettingDocument } from './documents.js';
 
 const KEY_LIFE_S = 24 * 3600;
@@ -10,10 +10,7 @@ export interface Collections {
   settings: mongo.Collection<SettingDocument>;
 }
 
-/** @throws Error before the connection is open */
-export function openCollections(connection: Connection): Collections {
-  const { db } = connection;
-  if (!db) throw new Error('the mock Stripe needs an open MongoDB connection');
+export function openCollections(db: mongo.Db): Collections {
   return {
     objects: db.collection('mock_stripe_objects'),
     events: db.collection('mock_stripe_events'),

@@ -1,4 +1,4 @@
-import type { Connection, mongo } from 'mongoose';
+import type { mongo } from 'mongoose';
 import { noSuch } from '../http/errors.js';
 import type { Collections } from './collections.js';
 import type { ObjectDocument, Refs } from './documents.js';
@@ -47,7 +47,7 @@ export interface Store {
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
 }
 
-export function createStore(connection: Connection, collections: Collections): Store {
+export function createStore(client: mongo.MongoClient, collections: Collections): Store {
   const nextSequence = createSequence();
   const open = (session: mongo.ClientSession | undefined) => createTx(collections, session, nextSequence);
   return {
@@ -55,7 +55,7 @@ export function createStore(connection: Connection, collections: Collections): S
     nextSequence,
     read: open(undefined),
     async transaction(work) {
-      const session = await connection.startSession();
+      const session = client.startSession();
       try {
         return await session.withTransaction(() => work(open(session)), {
           readConcern: { level: 'snapshot' },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addIntervals, nextBoundary } from '../../../../packages/mock-stripe/src/calendar.js';
+import { addIntervals, nextBoundary } from '../src/calendar.js';
 
 const at = (iso: string) => Date.parse(iso) / 1000;
 const iso = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHECKOUT, DAY_S, type Harness, openHarness } from '../unit/stripe/mock/harness.js';
+import { CHECKOUT, DAY_S, type Harness, openHarness } from './support/harness.js';
 
 let harness: Harness;
 beforeAll(async () => {

@@ -2,20 +2,31 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createMockStripe, type MockStripe, type MockStripeDeps } from '@continuum-billing/mock-stripe';
-import { pino } from 'pino';
 import Stripe from 'stripe';
-import { connectTestDatabase, type TestDatabase } from '../../../support/database.js';
+import { connectTestDatabase, type TestDatabase } from '../../../../test/support/database.js';
 
+const quiet = () => undefined;
+export const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 export const SECRET = 'whsec_mock_test';
 export const DAY_S = 86_400;
 export const PRICES = [
-  { id: 'price_pro', tier: 'PRO', unitAmountCents: 2900, currency: 'usd', productName: 'Pro' },
+  {
+    id: 'price_pro',
+    productId: 'prod_mock_pro',
+    productName: 'Pro',
+    unitAmount: '2900',
+    currency: 'usd',
+    lookupKey: 'pro',
+    metadata: { tier: 'PRO' },
+  },
   {
     id: 'price_enterprise',
-    tier: 'ENTERPRISE',
-    unitAmountCents: 29_900,
-    currency: 'usd',
+    productId: 'prod_mock_enterprise',
     productName: 'Enterprise',
+    unitAmount: '29900',
+    currency: 'usd',
+    lookupKey: 'enterprise',
+    metadata: { tier: 'ENTERPRISE' },
   },
 ];
 
@@ -73,13 +84,11 @@ export async function openHarness(changes: Partial<MockStripeDeps> = {}): Promis
   const endpoint = await openEndpoint();
   const another = (more: Partial<MockStripeDeps> = {}) =>
     createMockStripe({
-      connection: database.connection,
-      clock: { now: () => Date.now() },
-      log: pino({ level: 'silent' }),
+      db: database.connection.db as NonNullable<typeof database.connection.db>,
+      log: SILENT,
       webhookSecret: () => SECRET,
       webhookUrl: () => endpoint.url,
       publicUrl: () => 'http://127.0.0.1:4000',
-      meterEventNames: [],
       prices: PRICES,
       ...changes,
       ...more,

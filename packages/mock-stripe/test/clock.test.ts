@@ -1,12 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  CHECKOUT,
-  DAY_S,
-  type Harness,
-  itemOf,
-  openHarness,
-  subscribe,
-} from '../unit/stripe/mock/harness.js';
+import { CHECKOUT, DAY_S, type Harness, itemOf, openHarness, subscribe } from './support/harness.js';
 
 /** Stands still, so that dates in the tests are exact; signatures are dated by it, too. */
 const START_MS = Date.UTC(2027, 0, 31, 12);

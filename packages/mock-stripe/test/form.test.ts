@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { decodeForm } from '../../../../packages/mock-stripe/src/http/form.js';
-import {
-  flag,
-  integer,
-  listOf,
-  mergeMetadata,
-  parseParams,
-  text,
-} from '../../../../packages/mock-stripe/src/http/params.js';
+import { decodeForm } from '../src/http/form.js';
+import { flag, integer, listOf, mergeMetadata, parseParams, text } from '../src/http/params.js';
 
 const plain = (form: object) => JSON.parse(JSON.stringify(form));
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { DAY_S, type Harness, itemOf, openHarness, subscribe } from '../unit/stripe/mock/harness.js';
+import { DAY_S, type Harness, itemOf, openHarness, subscribe } from './support/harness.js';
 
 let harness: Harness;
 beforeAll(async () => {

@@ -1,13 +1,6 @@
 import Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  CHECKOUT,
-  clientOf,
-  type Harness,
-  openHarness,
-  PRICES,
-  subscribe,
-} from '../unit/stripe/mock/harness.js';
+import { CHECKOUT, clientOf, type Harness, openHarness, PRICES, subscribe } from './support/harness.js';
 
 let harness: Harness;
 beforeAll(async () => {
@@ -194,8 +187,8 @@ describe('prices', () => {
     });
   });
 
-  it('follow the catalogue when it changes', async () => {
-    const dearer = PRICES.map((price) => ({ ...price, unitAmountCents: price.unitAmountCents + 100 }));
+  it('are brought up to date when a start passes others', async () => {
+    const dearer = PRICES.map((price) => ({ ...price, unitAmount: String(Number(price.unitAmount) + 100) }));
     const changed = harness.another({ prices: dearer });
     await changed.start();
     await changed.stop();
@@ -341,8 +334,8 @@ describe('meters', () => {
 describe('the log', () => {
   it('marks every line as the mock’s and holds no key', async () => {
     const lines: string[] = [];
-    const { pino } = await import('pino');
-    const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });
+    const write = (fields: object, message: string) => lines.push(JSON.stringify({ ...fields, message }));
+    const log = { debug: write, info: write, warn: write, error: write };
     const mock = harness.another({ log });
     await clientOf(mock, 'sk_test_verysecret').customers.create({});
     await new Stripe('sk_test_verysecret', {
@@ -350,7 +343,7 @@ describe('the log', () => {
     }).checkout.sessions.create(CHECKOUT as never);
     expect(lines.length).toBeGreaterThan(1);
     for (const line of lines) {
-      expect(JSON.parse(line).msg).toMatch(/^\[MOCK\] /);
+      expect(JSON.parse(line).message).toMatch(/^\[MOCK\] /);
       expect(line).not.toContain('verysecret');
     }
   });

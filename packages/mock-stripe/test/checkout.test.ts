@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CHECKOUT, type Harness, itemOf, openHarness } from '../unit/stripe/mock/harness.js';
+import { CHECKOUT, type Harness, itemOf, openHarness } from './support/harness.js';
 
 let harness: Harness;
 beforeAll(async () => {

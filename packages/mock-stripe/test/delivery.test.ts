@@ -1,12 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  CHECKOUT,
-  clientOf,
-  DAY_S,
-  type Harness,
-  openHarness,
-  subscribe,
-} from '../unit/stripe/mock/harness.js';
+import { CHECKOUT, clientOf, DAY_S, type Harness, openHarness, subscribe } from './support/harness.js';
 
 let harness: Harness;
 beforeEach(async () => {

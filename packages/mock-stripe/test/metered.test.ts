@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DAY_S, type Harness, itemOf, openHarness, subscribe } from '../unit/stripe/mock/harness.js';
+import { DAY_S, type Harness, itemOf, openHarness, subscribe } from './support/harness.js';
 
 const EVENT_NAME = 'calls';
 const HOUR_S = 3_600;
