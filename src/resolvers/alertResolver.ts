@@ -9,13 +9,14 @@ import { type Context, requestedTenantId } from './context.js';
 @Resolver(() => UsageAlertType)
 export class AlertResolver {
   @Query(() => UsageAlertConnection, {
-    description: 'Limits that were nearly or quite used up, newest window first. Kept for 400 days.',
+    description:
+      'Alerts about limits that are nearly or completely used up, newest window first. Kept for 400 days.',
   })
   @RequiresScope(ApiKeyScope.READ)
   @Checked(({ after }) => decodeCursor(after))
   async alerts(
     @Args() { first, after }: PageArgs,
-    @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
+    @Arg('tenantId', () => ID, { nullable: true, description: "Required with the operator's key." })
     id: string | null,
     @Ctx() context: Context,
   ) {

@@ -12,12 +12,13 @@ import { ownTenantId } from '../services/accounts/caller.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toInvoice, toPaymentMethod } from './mappers.js';
 
-const TENANT = { nullable: true, description: "Needed with the operator's key." };
+const TENANT = { nullable: true, description: "Required with the operator's key." };
 
 @Resolver()
 export class BillingAccountResolver {
   @Mutation(() => PortalSession, {
-    description: 'A page where a person changes, cancels or resumes a subscription, and its card.',
+    description:
+      'Creates a page at Stripe where a person can change, cancel or resume a subscription and update the card.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
@@ -30,7 +31,7 @@ export class BillingAccountResolver {
     return { ...session, localUrl: localPortalUrl(session.id) };
   }
 
-  @Query(() => InvoiceConnection, { description: 'From Stripe, newest first.' })
+  @Query(() => InvoiceConnection, { description: 'Invoices at Stripe, newest first.' })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   @Checked(({ after }) => decodeCursor(after))
@@ -46,7 +47,7 @@ export class BillingAccountResolver {
   }
 
   @Query(() => [PaymentMethodType], {
-    description: 'From Stripe: the newest 100, and the one that pays, however old it is.',
+    description: 'Payment methods at Stripe: the newest 100, and always the default one.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')

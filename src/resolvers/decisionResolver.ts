@@ -21,20 +21,23 @@ import type { Context } from './context.js';
 import { needOnce, needResource, needResources } from './resources.js';
 
 /** @throws BAD_USER_INPUT */
-function bound(argument: string, items: readonly unknown[]): void {
+function checkLength(argument: string, items: readonly unknown[]): void {
   if (items.length > MAX_OPERATIONS)
-    throw badInput(argument, `has more than ${MAX_OPERATIONS} items (${items.length}); split it`);
+    throw badInput(
+      argument,
+      `has ${items.length} items, at most ${MAX_OPERATIONS} are allowed; split the request`,
+    );
 }
 
 const amountsOf = (amounts: readonly StoredAmountInput[]): Record<string, number> =>
   Object.fromEntries(amounts.map(({ resource, amount }) => [resource, amount]));
 
-/** What may be stored elsewhere. */
+/** The resources that other services may store. */
 const resourcesIn = ({ services }: Context): string[] => ['bytes', ...services.tiers.catalogue.resources];
 
 /** @throws BAD_USER_INPUT */
 function checkOperations({ operations }: { operations: OperationInput[] }): void {
-  bound('operations', operations);
+  checkLength('operations', operations);
   for (const [i, { fieldLimits, stores }] of operations.entries()) {
     needOnce(
       `operations.${i}.stores`,
@@ -49,7 +52,7 @@ function checkOperations({ operations }: { operations: OperationInput[] }): void
   }
 }
 
-/** Receipts are for the key that they were given to. */
+/** A receipt is valid only for the key that received it. */
 const serviceOf = ({ principal }: Context): string =>
   principal?.kind === 'service' ? principal.keyId : 'operator';
 
@@ -102,12 +105,12 @@ function toDecision(decision: RemoteDecision): OperationDecision {
   };
 }
 
-/** For services that enforce limits in their own schemas with the library. */
+/** Serves the library in other services, which enforces limits in their own schemas. */
 @Resolver()
 export class DecisionResolver {
   @Mutation(() => [OperationDecision], {
     description:
-      'Decides operations of other services, at most 500 a call, each on its own and in one exact step; answered in order. A refusal is no error.',
+      'Decides up to 500 operations of other services, each by itself and in one atomic step. The decisions are in the order of the operations. A rejected operation is not an error.',
   })
   @ServiceOnly()
   @Checked(checkOperations)
@@ -128,10 +131,10 @@ export class DecisionResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Returns what operations of other services did not use, at most 500 a call. Each receipt works once: repeating a call changes nothing. A receipt that is forged, expired or another key’s, and more than it grants, is rejected, and the call changes nothing.',
+      'Returns what up to 500 operations of other services did not use. Each receipt works once, so that repeating the request changes nothing. If a receipt is forged, expired or belongs to another key, or more is returned than it covers, the whole request is rejected.',
   })
   @ServiceOnly()
-  @Checked(({ operations }) => bound('operations', operations))
+  @Checked(({ operations }) => checkLength('operations', operations))
   async endOperations(
     @Arg('operations', () => [EndedOperationInput]) operations: EndedOperationInput[],
     @Ctx() context: Context,
@@ -149,7 +152,8 @@ export class DecisionResolver {
   }
 
   @Mutation(() => Boolean, {
-    description: 'After another service has deleted what it stored: gives the room back. Do not repeat it.',
+    description:
+      'Releases the storage of what another service has deleted. Do not repeat this request: each one releases the amounts again.',
   })
   @ServiceOnly()
   async freeStorage(
@@ -163,7 +167,7 @@ export class DecisionResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Says how much of a resource another service has stored, after it has counted it; `bytes` are those of all services, without memories.',
+      'Sets how much of a resource other services have stored, after a count. `bytes` is the total of all services, without memories.',
   })
   @ServiceOnly()
   async setStored(

@@ -1,12 +1,12 @@
-import { forbidden, notFound, unauthenticated } from '../common/errors.js';
+import { forbidden, notFound } from '../common/errors.js';
 import type { Entity } from '../schema/subgraph.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId, requirePrincipal } from '../services/accounts/caller.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import { LARGE_FIELDS } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';
-import { toEntitledTier, toMemory, toSubscription, toTenant, toTier } from './mappers.js';
+import { readSubscription, toMemory, toTenant, toTier } from './mappers.js';
 
-/** What other subgraphs refer to. A list of them costs as many reads as one: all reads go through loaders. */
+/** The entities that other subgraphs can refer to. They are read through loaders, so that a list costs as many reads as one. */
 export const entities: readonly Entity<Context>[] = [
   {
     type: 'Tenant',
@@ -20,17 +20,7 @@ export const entities: readonly Entity<Context>[] = [
     rootField: 'Query.subscription',
     async resolve(tenantId, context) {
       await visibleTenant(tenantId, context);
-      const { loaders, services } = context;
-      const [doc, entitlement] = await Promise.all([
-        loaders.subscription.load(tenantId),
-        loaders.entitlement(tenantId),
-      ]);
-      return toSubscription(
-        tenantId,
-        doc,
-        toEntitledTier(services.tiers, entitlement),
-        services.entitlements.graceEndsAt(doc),
-      );
+      return readSubscription(tenantId, context);
     },
   },
   {
@@ -57,13 +47,13 @@ export const entities: readonly Entity<Context>[] = [
   },
 ];
 
-/** @throws FORBIDDEN for another tenant, whether it exists or not; NOT_FOUND for the operator */
-async function visibleTenant(id: string, { principal, loaders }: Context): Promise<TenantDoc> {
-  if (!principal) throw unauthenticated('An API key is needed');
+/** @throws FORBIDDEN for another tenant, whether or not it exists; NOT_FOUND for the operator */
+async function visibleTenant(id: string, context: Context): Promise<TenantDoc> {
+  const principal = requirePrincipal(context.principal);
   if (principal.kind !== 'operator' && !(principal.kind === 'tenant' && principal.tenantId === id)) {
-    throw forbidden("Only the operator's key may look at another tenant");
+    throw forbidden("Only the operator's key can read another tenant");
   }
-  const tenant = await loaders.tenant.load(id);
+  const tenant = await context.loaders.tenant.load(id);
   if (!tenant) throw notFound(`Tenant ${id}`);
   return tenant;
 }

@@ -6,7 +6,7 @@ import type { Services } from '../services/services.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { UsagePeriod, UsageReading } from '../services/usage/usage.js';
 
-/** One request's loaders: a list of tenants costs as many reads as one tenant. */
+/** The loaders of one request. With them, a list of tenants costs as many reads as one tenant. */
 export interface Loaders {
   tenant: DataLoader<string, TenantDoc | null>;
   subscription: DataLoader<string, BillingSubscriptionDoc | null>;
@@ -22,7 +22,7 @@ export function createLoaders(services: Services): Loaders {
 
   async function entitlement(tenantId: string): Promise<Entitlement> {
     const [doc, bought] = await Promise.all([tenant.load(tenantId), subscription.load(tenantId)]);
-    // A tenant that is missing is told so by the service.
+    // For a tenant that does not exist, the service throws the error.
     return doc ? services.entitlements.derive(doc, bought) : services.entitlements.get(tenantId);
   }
 

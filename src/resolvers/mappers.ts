@@ -10,15 +10,15 @@ import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
-import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { memoryIdOf } from '../services/memories/memories.js';
 import type { TierDefinition, TierLimits } from '../services/tiers/catalogue.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { Tiers } from '../services/tiers/tiers.js';
+import type { Context } from './context.js';
 
-/** What is stored, in the shape that the schema shows. */
+// Map stored documents to the types of the schema.
 
 export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
   name: tier.name,
@@ -55,23 +55,26 @@ export const toEntitledTier = (tiers: Tiers, { tier, tierVersion, limits }: Enti
 
 export const toTenant = ({ _id, name, email }: TenantDoc): TenantType => ({ id: _id, name, email });
 
-export function toSubscription(
+/** Reads a tenant's subscription, its tier and the end of its grace period. */
+export async function readSubscription(
   tenantId: string,
-  doc: BillingSubscriptionDoc | null,
-  tier: TierType,
-  graceEndsAt: Date | null,
-): SubscriptionType {
+  { loaders, services }: Pick<Context, 'loaders' | 'services'>,
+): Promise<SubscriptionType> {
+  const [doc, entitlement] = await Promise.all([
+    loaders.subscription.load(tenantId),
+    loaders.entitlement(tenantId),
+  ]);
   return {
     id: `subscription:${tenantId}`,
     tenantId,
-    tier,
+    tier: toEntitledTier(services.tiers, entitlement),
     status: doc?.status ?? 'active',
     currentPeriodStart: doc?.currentPeriodStart ?? null,
     currentPeriodEnd: doc?.currentPeriodEnd ?? null,
     cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
     cancelAt: doc?.cancelAt ?? null,
     trialEnd: doc?.trialEnd ?? null,
-    graceEndsAt,
+    graceEndsAt: services.entitlements.graceEndsAt(doc),
     scheduledTier: doc?.scheduledTier ?? null,
     scheduledAt: doc?.scheduledAt ?? null,
     outsideCatalogue: doc?.outsideCatalogue ?? false,
@@ -79,7 +82,6 @@ export function toSubscription(
   };
 }
 
-/** Of Stripe's invoice. */
 export const toInvoice = (invoice: Stripe.Invoice): InvoiceType => ({
   id: invoice.id,
   number: invoice.number,
@@ -115,7 +117,7 @@ export const toApiKey = (doc: ApiKeyDoc): ApiKeyType => ({
   rotatedTo: doc.rotatedTo,
 });
 
-/** What is large is made of it when it is answered. */
+/** Embedding and metadata are large, so they are converted only when the response is written. */
 export const toMemory = (doc: ReadMemory): MemoryType => ({
   id: memoryIdOf(doc),
   content: doc.content ?? null,

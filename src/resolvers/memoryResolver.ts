@@ -21,23 +21,23 @@ import {
 import { ownTenantId } from '../services/accounts/caller.js';
 import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
-import { type Context, holdIdOf } from './context.js';
+import type { Context } from './context.js';
 import { toMemory } from './mappers.js';
-import { selectedBelow } from './selection.js';
+import { reservationIdOf, selectedBelow } from './resolveInfo.js';
 
 function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
   const selected = selectedBelow(info);
   return { fields: LARGE_FIELDS.filter((field) => selected.has(field)), budget };
 }
 
-/** Stores, or answers a request that was sent before as it was answered then. */
+/** Stores memories, or repeats the first response to a request with the same idempotency key. */
 async function stored(input: StoreMemoryInput[], context: Context, info: GraphQLResolveInfo) {
   const { memories, idempotencyKeys } = context.services;
   const tenantId = ownTenantId(context);
   const claim = context.claims?.get(String(info.path.key)) ?? null;
   if (claim && claim.kind !== 'OPEN')
     return memories.restore(tenantId, input, await answerOf(idempotencyKeys, claim));
-  return memories.store(tenantId, input, holdIdOf(context, info), claim);
+  return memories.store(tenantId, input, reservationIdOf(context, info), claim);
 }
 
 /** @throws BAD_USER_INPUT */
@@ -55,7 +55,7 @@ function checkBatch({
   if (keyed >= 0)
     throw badInput(
       `input.${keyed}.idempotencyKey`,
-      'is not possible here: all are stored or none, under the argument idempotencyKey',
+      'is not possible here, because all memories are stored or none; use the argument idempotencyKey',
     );
 }
 
@@ -117,7 +117,7 @@ export class MemoryResolver {
     return toMemory(memory as NonNullable<typeof memory>);
   }
 
-  @Mutation(() => [MemoryType], { description: 'All or none; costs a call for each.' })
+  @Mutation(() => [MemoryType], { description: 'Stores all memories or none. Costs one call per memory.' })
   @RequiresScope(ApiKeyScope.WRITE)
   @Directive('@rateLimited(cost: 1)')
   @Directive('@storageQuota(arg: "input")')
@@ -132,13 +132,17 @@ export class MemoryResolver {
     return (await stored(input, context, info)).map(toMemory);
   }
 
-  @Mutation(() => Boolean, { description: 'Frees its storage. false: there was none.' })
+  @Mutation(() => Boolean, {
+    description: 'Deletes a memory and releases its storage. false if it did not exist.',
+  })
   @RequiresScope(ApiKeyScope.WRITE)
   deleteMemory(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<boolean> {
     return context.services.memories.remove(ownTenantId(context), id);
   }
 
-  @Mutation(() => MemoryType, { description: 'Lets the federation read it. Sharing twice counts once.' })
+  @Mutation(() => MemoryType, {
+    description: 'Lets the federation read a memory. Sharing it again is not counted.',
+  })
   @RequiresScope(ApiKeyScope.WRITE)
   @Directive('@rateLimited(cost: 1)')
   @Directive('@requiresFeature(feature: FEDERATION)')

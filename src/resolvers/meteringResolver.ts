@@ -4,13 +4,14 @@ import { Arg, Ctx, ID, Info, Mutation, Resolver } from 'type-graphql';
 import { OneByOne, RequiresScope } from '../directives/access.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
 import { ownTenantId } from '../services/accounts/caller.js';
-import { allItems, type Context, requestedTenantId } from './context.js';
+import { type Context, requestedTenantId } from './context.js';
+import { allItems } from './resolveInfo.js';
 
 @Resolver()
 export class MeteringResolver {
   @Mutation(() => ConsumeResult, {
     description:
-      'Charges the calls if the limits have room for them, in one exact step. A limit is no error.',
+      'Charges calls in one atomic step if the limits allow them. A reached limit is not an error: `allowed` is false.',
   })
   @RequiresScope(ApiKeyScope.USAGE)
   consume(@Arg('input') input: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
@@ -19,13 +20,13 @@ export class MeteringResolver {
 
   @Mutation(() => [UsageEventResult], {
     description:
-      'Records usage that has happened, at most 1000 events a call, each once, answered in order. Limits refuse none of it, and count all of it in its day. After an error send the same events again.',
+      'Records up to 1000 events of usage that has already happened, each exactly once. Results are in the order of the events. Limits do not reject events, and every event counts on its day. After an error, send the same events again.',
   })
   @RequiresScope(ApiKeyScope.USAGE)
   @OneByOne('events')
   async recordUsage(
     @Arg('events', () => [UsageEventInput], { validate: false }) events: UsageEventInput[],
-    @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
+    @Arg('tenantId', () => ID, { nullable: true, description: "Required with the operator's key." })
     tenantId: string | null,
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,

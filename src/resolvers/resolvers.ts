@@ -1,4 +1,4 @@
-// Decorators need it before the first class is read.
+// Must be loaded before the first class with decorators.
 import 'reflect-metadata';
 import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';

@@ -12,18 +12,20 @@ import { TierName } from '../schema/tier.js';
 import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
 import { ownTenantId } from '../services/accounts/caller.js';
 import type { Context } from './context.js';
-import { toEntitledTier, toSubscription } from './mappers.js';
-import { overridesOf } from './overrides.js';
+import { readSubscription } from './mappers.js';
+import { overridesOf } from './resources.js';
 
 @Resolver(() => SubscriptionType)
 export class SubscriptionResolver {
   @Query(() => SubscriptionType)
   @RequiresScope(ApiKeyScope.READ)
   subscription(@Ctx() context: Context): Promise<SubscriptionType> {
-    return present(context);
+    return currentSubscription(context);
   }
 
-  @Mutation(() => CheckoutSession, { description: 'A page where a person pays for a tier.' })
+  @Mutation(() => CheckoutSession, {
+    description: 'Creates a page at Stripe where a person pays for a tier.',
+  })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async createCheckoutSession(
@@ -35,7 +37,7 @@ export class SubscriptionResolver {
     return { ...checkout, localUrl: localCheckoutUrl(checkout.id) };
   }
 
-  @Mutation(() => SubscriptionType, { description: 'At the end of the period, or at once.' })
+  @Mutation(() => SubscriptionType, { description: 'Cancels at the end of the period, or immediately.' })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async cancelSubscription(
@@ -44,10 +46,10 @@ export class SubscriptionResolver {
     @Ctx() context: Context,
   ): Promise<SubscriptionType> {
     await context.services.subscriptions.cancel(ownTenantId(context), input?.atPeriodEnd ?? true);
-    return present(context);
+    return currentSubscription(context);
   }
 
-  @Query(() => TierChangePreview, { description: 'What `changeTier` would do; changes nothing.' })
+  @Query(() => TierChangePreview, { description: 'What `changeTier` would do and cost. Changes nothing.' })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   previewTierChange(
@@ -59,18 +61,19 @@ export class SubscriptionResolver {
   }
 
   @Mutation(() => SubscriptionType, {
-    description: 'To a larger tier at once; to a smaller one at the end of the period, unless asked.',
+    description: 'Upgrades immediately. Downgrades at the end of the period, or immediately if asked to.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
     const { tierChanges } = context.services;
     await tierChanges.change(ownTenantId(context), input.tier, input.immediately ?? false);
-    return present(context);
+    return currentSubscription(context);
   }
 
   @Mutation(() => SubscriptionType, {
-    description: 'Puts a tenant on a tier that is priced by contract; the same terms again change nothing.',
+    description:
+      'Moves a tenant to a tier that is priced by contract. Repeating the request with the same terms changes nothing.',
   })
   @OperatorOnly()
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
@@ -84,32 +87,25 @@ export class SubscriptionResolver {
       limits: overridesOf(limits ?? {}, context.services.tiers.catalogue.resources),
       daysUntilDue: daysUntilDue ?? null,
     });
-    return present(context, tenantId);
+    return currentSubscription(context, tenantId);
   }
 
   @Mutation(() => SubscriptionType, {
-    description: 'Takes a scheduled cancellation or change of tier back, or takes up a paused subscription.',
+    description: 'Undoes a scheduled cancellation or change of tier, or resumes a paused subscription.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
     await context.services.subscriptions.resume(ownTenantId(context));
-    return present(context);
+    return currentSubscription(context);
   }
 }
 
-/** As it is stored now: a change in the same operation is seen. */
-async function present(context: Context, tenantId = ownTenantId(context)): Promise<SubscriptionType> {
-  const { loaders, services } = context;
-  loaders.subscription.clear(tenantId);
-  const [doc, entitlement] = await Promise.all([
-    loaders.subscription.load(tenantId),
-    loaders.entitlement(tenantId),
-  ]);
-  return toSubscription(
-    tenantId,
-    doc,
-    toEntitledTier(services.tiers, entitlement),
-    services.entitlements.graceEndsAt(doc),
-  );
+/** Reads the subscription again, so that the response shows a change of the same operation. */
+async function currentSubscription(
+  context: Context,
+  tenantId = ownTenantId(context),
+): Promise<SubscriptionType> {
+  context.loaders.subscription.clear(tenantId);
+  return readSubscription(tenantId, context);
 }

@@ -17,12 +17,14 @@ import { StorageUsage, UsageType } from '../schema/usage.js';
 import { ownTenantId } from '../services/accounts/caller.js';
 import { UsagePeriod } from '../services/usage/usage.js';
 import type { Context } from './context.js';
-import { toEntitledTier, toStorageUsage, toSubscription, toTenant } from './mappers.js';
-import { overridesOf } from './overrides.js';
+import { readSubscription, toEntitledTier, toStorageUsage, toTenant } from './mappers.js';
+import { overridesOf } from './resources.js';
 
 @Resolver(() => TenantType)
 export class TenantResolver {
-  @Query(() => TenantType, { description: "The key's own; another's: operator only." })
+  @Query(() => TenantType, {
+    description: 'The tenant of the key. Only the operator can read another tenant.',
+  })
   @RequiresScope(ApiKeyScope.READ)
   async tenant(
     @Arg('id', () => ID, { nullable: true }) id: string | null,
@@ -30,11 +32,11 @@ export class TenantResolver {
   ): Promise<TenantType> {
     if (context.principal?.kind === 'operator' && id) return toTenant(await context.services.tenants.get(id));
     const own = ownTenantId(context);
-    if (id && id !== own) throw forbidden("Only the operator's key may look at another tenant");
+    if (id && id !== own) throw forbidden("Only the operator's key can read another tenant");
     return toTenant(await context.services.tenants.get(own));
   }
 
-  @Query(() => TenantConnection, { description: 'By age.' })
+  @Query(() => TenantConnection, { description: 'Oldest first.' })
   @OperatorOnly()
   @Checked(({ after }) => decodeCursor(after))
   async tenants(@Args() { first, after, search, tier }: TenantsArgs, @Ctx() { services, loaders }: Context) {
@@ -58,7 +60,9 @@ export class TenantResolver {
     return { tenant: toTenant(tenant), apiKey: { id: key.apiKey._id, secret: key.secret } };
   }
 
-  @Mutation(() => TenantType, { description: "Sets a contract's overrides; what is not named stays." })
+  @Mutation(() => TenantType, {
+    description: 'Sets the overrides of a contract. Arguments that are left out change nothing.',
+  })
   @OperatorOnly()
   async setTenantLimits(
     @Arg('input') input: SetTenantLimitsInput,
@@ -75,17 +79,8 @@ export class TenantResolver {
   }
 
   @FieldResolver(() => SubscriptionType)
-  async subscription(
-    @Root() { id }: TenantType,
-    @Ctx() { services, loaders }: Context,
-  ): Promise<SubscriptionType> {
-    const [doc, entitlement] = await Promise.all([loaders.subscription.load(id), loaders.entitlement(id)]);
-    return toSubscription(
-      id,
-      doc,
-      toEntitledTier(services.tiers, entitlement),
-      services.entitlements.graceEndsAt(doc),
-    );
+  subscription(@Root() { id }: TenantType, @Ctx() context: Context): Promise<SubscriptionType> {
+    return readSubscription(id, context);
   }
 
   @FieldResolver(() => UsageType)

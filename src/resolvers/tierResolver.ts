@@ -8,7 +8,7 @@ import { toTier } from './mappers.js';
 
 @Resolver()
 export class TierResolver {
-  @Query(() => [TierType], { description: 'What can be bought.' })
+  @Query(() => [TierType], { description: 'All tiers of the catalogue.' })
   @PublicAccess()
   tiers(@Ctx() { services: { tiers } }: Context): TierType[] {
     return tiers.all().map((tier) => toTier(tiers, tier));
@@ -20,7 +20,7 @@ export class TierResolver {
     return toTier(tiers, tiers.get(name));
   }
 
-  @Query(() => Boolean, { description: 'Whether the tenant has the feature now.' })
+  @Query(() => Boolean, { description: 'Whether the tenant currently has the feature.' })
   @RequiresScope(ApiKeyScope.READ)
   async entitlement(
     @Arg('feature', () => Feature) feature: string,

@@ -39,7 +39,7 @@ import {
 import { UsageGranularity, UsagePeriod } from '../services/usage/usage.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toStorageUsage } from './mappers.js';
-import { selectedBelow } from './selection.js';
+import { selectedBelow } from './resolveInfo.js';
 
 @Resolver(() => UsageType)
 export class UsageResolver {
@@ -54,7 +54,7 @@ export class UsageResolver {
 
   @Query(() => [UsageType], {
     description:
-      'Oldest first, at most 400 days, the future left out. Hours and days that the range touches are whole; a month has those days of it that the range touches. Hours have calls only.',
+      'Oldest first, for at most 400 days, without the future. Hours and days that the range touches are complete; a month contains only those of its days that the range touches. For hours, only calls are recorded.',
   })
   @RequiresScope(ApiKeyScope.READ)
   async usageHistory(
@@ -73,19 +73,19 @@ export class UsageResolver {
   }
 
   @FieldResolver(() => [EndpointUsage], {
-    description: 'Those with the most calls, the most first. Not kept by the minute or the hour.',
+    description: 'The endpoints with the most calls, highest first. Not recorded per minute or hour.',
   })
   byEndpoint(
     @Root() { byEndpoint }: UsageType,
     @Arg('first', () => Int, {
       nullable: true,
       defaultValue: DEFAULT_ENDPOINTS,
-      description: `How many, 1 to ${MAX_ENDPOINTS}.`,
+      description: `Maximum number of endpoints, 1 to ${MAX_ENDPOINTS}.`,
     })
     first: number | null,
   ): EndpointUsage[] {
     const count = first ?? DEFAULT_ENDPOINTS;
-    if (count < 1 || count > MAX_ENDPOINTS) throw badInput('first', `must be 1 to ${MAX_ENDPOINTS}`);
+    if (count < 1 || count > MAX_ENDPOINTS) throw badInput('first', `must be from 1 to ${MAX_ENDPOINTS}`);
     return byEndpoint.slice(0, count);
   }
 
@@ -109,7 +109,7 @@ export class UsageResolver {
 
   @Mutation(() => Overage, {
     description:
-      'Lets calls past the daily quota go on, paid for, up to a cap a month; without a cap: no more.',
+      'Allows paid calls beyond the daily quota, up to a monthly cap. Without a cap, overage is turned off.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
@@ -128,12 +128,12 @@ export class UsageResolver {
     return toUsageReport(await usageReports.report(ownTenantId(context), quantity, idempotencyKey), context);
   }
 
-  @Query(() => UsageReportConnection, { description: 'What was reported to Stripe, the newest first.' })
+  @Query(() => UsageReportConnection, { description: 'Usage that was reported to Stripe, newest first.' })
   @RequiresScope(ApiKeyScope.READ)
   @Checked(({ after }) => decodeCursor(after))
   async usageReports(
     @Args() { first, after }: PageArgs,
-    @Arg('tenantId', () => ID, { nullable: true, description: "Needed with the operator's key." })
+    @Arg('tenantId', () => ID, { nullable: true, description: "Required with the operator's key." })
     id: string | null,
     @Ctx() context: Context,
   ) {
@@ -145,7 +145,7 @@ export class UsageResolver {
   }
 }
 
-/** What Stripe said is about the operator's account. */
+/** Stripe's error messages are about the operator's account, so tenants do not see them. */
 const toUsageReport = (report: UsageReportDoc, { principal }: Context): UsageReportType => ({
   ...report,
   id: reportIdOf(report),

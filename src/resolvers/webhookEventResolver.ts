@@ -13,7 +13,7 @@ import type { Context } from './context.js';
 
 @Resolver(() => WebhookEvent)
 export class WebhookEventResolver {
-  @Query(() => WebhookEventConnection, { description: 'Events from Stripe, the newest first.' })
+  @Query(() => WebhookEventConnection, { description: 'Events from Stripe, newest first.' })
   @OperatorOnly()
   @Checked(({ after }) => decodeCursor(after))
   async webhookEvents(@Args() { first, after, status }: WebhookEventsArgs, @Ctx() { services }: Context) {
@@ -23,8 +23,7 @@ export class WebhookEventResolver {
   }
 
   @Query(() => [WebhookRefusal], {
-    description:
-      'Each reason, with how often this server process has refused a request to the webhook for it.',
+    description: 'The number of webhook requests that this server process has rejected, by reason.',
   })
   @OperatorOnly()
   webhookRefusals(@Ctx() { services }: Context): WebhookRefusal[] {
@@ -32,7 +31,7 @@ export class WebhookEventResolver {
     return REFUSALS.map((reason) => ({ reason, count: totals[reason] }));
   }
 
-  @Mutation(() => WebhookEvent, { description: 'Applies an event anew, whatever became of it.' })
+  @Mutation(() => WebhookEvent, { description: 'Applies an event again, whatever its status.' })
   @OperatorOnly()
   @Directive('@rateLimited(cost: 0, max: 100, window: "10s")')
   async replayWebhookEvent(

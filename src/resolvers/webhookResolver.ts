@@ -21,7 +21,7 @@ export class WebhookResolver {
     return (await services.webhookEndpoints.list()).map(toEndpoint);
   }
 
-  @Query(() => WebhookDeliveryConnection, { description: 'The newest first.' })
+  @Query(() => WebhookDeliveryConnection, { description: 'Newest first.' })
   @OperatorOnly()
   @Checked(({ after }) => decodeCursor(after))
   async webhookDeliveries(
@@ -45,7 +45,7 @@ export class WebhookResolver {
 
   @Mutation(() => WebhookEndpoint, {
     description:
-      'Ends the pause of an endpoint that kept failing, or was disabled; what waits for it is sent at once.',
+      'Enables an endpoint that was paused or disabled. Events that wait for it are sent immediately.',
   })
   @OperatorOnly()
   async enableWebhookEndpoint(
@@ -57,13 +57,13 @@ export class WebhookResolver {
     return toEndpoint(endpoint);
   }
 
-  @Mutation(() => Boolean, { description: 'What waits for it is not sent any more.' })
+  @Mutation(() => Boolean, { description: 'Events that wait for the endpoint are not sent any more.' })
   @OperatorOnly()
   deleteWebhookEndpoint(@Arg('id', () => ID) id: string, @Ctx() { services }: Context): Promise<boolean> {
     return services.webhookEndpoints.remove(id);
   }
 
-  @Mutation(() => WebhookDelivery, { description: 'Sends it once more, whatever became of it.' })
+  @Mutation(() => WebhookDelivery, { description: 'Sends a delivery again, whatever its status.' })
   @OperatorOnly()
   async resendWebhookDelivery(
     @Arg('id', () => ID) id: string,

@@ -10,9 +10,17 @@ export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
   return bearer?.[1]?.trim() ?? null;
 }
 
-/** The tenant whose key it is. @throws UNAUTHENTICATED without a key, FORBIDDEN for the operator's */
-export function ownTenantId({ principal }: { principal: Principal | null }): string {
-  if (!principal) throw unauthenticated('An API key is needed');
+/** Who sent the request. @throws UNAUTHENTICATED without a key */
+export function requirePrincipal(principal: Principal | null): Principal {
+  if (principal) return principal;
+  throw unauthenticated(
+    'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
+  );
+}
+
+/** The tenant of the caller's key. @throws UNAUTHENTICATED without a key, FORBIDDEN for the operator's */
+export function ownTenantId(context: { principal: Principal | null }): string {
+  const principal = requirePrincipal(context.principal);
   if (principal.kind !== 'tenant')
     throw forbidden(`The ${principal.kind} has no tenant of its own; use a tenant's key`);
   return principal.tenantId;
