@@ -6,7 +6,7 @@ import { connectDatabase } from '../src/database.js';
 import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
 import { createCollections, createModels } from '../src/models/models.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
-import { describeFailure } from '../src/services/billing/stripe/failureText.js';
+import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 import { createServices } from '../src/services/createServices.js';
 
 const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and mends what differs.

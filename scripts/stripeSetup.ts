@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util';
 import Stripe from 'stripe';
 import { ConfigError, readStripeSetupConfig } from '../src/config/config.js';
 import { setUpAccount } from '../src/services/billing/accountSetup.js';
-import { describeFailure } from '../src/services/billing/stripe/failureText.js';
 import { createStripeClient } from '../src/services/billing/stripe/stripeClient.js';
+import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 
 const HELP = `Makes at Stripe what the server needs, or finds it: products and monthly prices of the catalogue's tiers and of
 their overage, the usage meters, the billing portal's configuration and the webhook endpoint. Safe to run again.

@@ -3,7 +3,7 @@ import type { Models } from '../../src/models/models.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import { createEventIntake, documentOf } from '../../src/services/billing/inbox/eventIntake.js';
 import { readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
-import { createRefusals } from '../../src/services/billing/inbox/rejections.js';
+import { createRejections } from '../../src/services/billing/inbox/rejections.js';
 import { REQUESTS_PER_SECOND } from '../../src/services/billing/stripe/requestRate.js';
 import type { Bench } from '../bench.js';
 import type { LoadRequest, LoadResult } from '../load/load.js';
@@ -177,7 +177,7 @@ async function storeTenants(models: Models, { subscriptions }: StripeAccount): P
 
 /** As a server without a worker would have. */
 async function storeWaiting(models: Models, { subscriptions }: StripeAccount): Promise<void> {
-  const base = { models, clock: { now: Date.now }, refusals: createRefusals(), isLive: null };
+  const base = { models, clock: { now: Date.now }, rejections: createRejections(), isLive: null };
   const intake = createEventIntake({ ...base, stored: () => undefined });
   for (let i = 0; i < WAITING_EACH; i++) {
     await Promise.all(

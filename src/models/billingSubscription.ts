@@ -18,7 +18,7 @@ export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
 
 /** A subscription gives its tier in these; past due for the grace period. */
-export const GIVING: readonly SubscriptionStatus[] = ['active', 'trialing', 'past_due'];
+export const GRANTING: readonly SubscriptionStatus[] = ['active', 'trialing', 'past_due'];
 
 /** A part of a subscription that bills calls past the quota, by Stripe's meter. */
 export interface OverageItem {

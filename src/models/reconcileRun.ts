@@ -12,7 +12,7 @@ export const RECONCILE_PHASES = [
 export type ReconcilePhase = (typeof RECONCILE_PHASES)[number];
 
 /** What was not as Stripe has it. */
-export interface Mend {
+export interface Repair {
   kind: 'event' | 'subscription' | 'customer';
   /** Stripe's id. */
   object: string;
@@ -47,7 +47,7 @@ export interface ReconcileRunDoc {
   stopReason: string | null;
   mendedCount: number;
   /** The first of them. */
-  mended: Mend[];
+  mended: Repair[];
 }
 
 export const reconcileRunSchema = new Schema<ReconcileRunDoc>(

@@ -8,7 +8,7 @@ import {
   WebhookRefusal,
 } from '../schema/webhookEvent.js';
 import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/billing/inbox/inbox.js';
-import { REFUSALS } from '../services/billing/inbox/rejections.js';
+import { REJECTIONS } from '../services/billing/inbox/rejections.js';
 import type { Context } from './context.js';
 
 @Resolver(() => WebhookEvent)
@@ -27,8 +27,8 @@ export class WebhookEventResolver {
   })
   @OperatorOnly()
   webhookRefusals(@Ctx() { services }: Context): WebhookRefusal[] {
-    const totals = services.webhookRefusals.totals();
-    return REFUSALS.map((reason) => ({ reason, count: totals[reason] }));
+    const totals = services.webhookRejections.totals();
+    return REJECTIONS.map((reason) => ({ reason, count: totals[reason] }));
   }
 
   @Mutation(() => WebhookEvent, { description: 'Applies an event again, whatever its status.' })

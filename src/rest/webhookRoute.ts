@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { badInput } from '../common/errors.js';
 import type { Inbox } from '../services/billing/inbox/inbox.js';
-import type { Refusals } from '../services/billing/inbox/rejections.js';
+import type { Rejections } from '../services/billing/inbox/rejections.js';
 import type { WebhookVerifier } from '../services/billing/inbox/webhookVerifier.js';
 
 const MAX_BODY_BYTES = 1_048_576;
@@ -10,7 +10,7 @@ const MAX_BODY_BYTES = 1_048_576;
 export function webhookRoute(deps: {
   verify: WebhookVerifier;
   inbox: Inbox;
-  webhookRefusals: Refusals;
+  webhookRejections: Rejections;
 }): FastifyPluginAsync {
   return async (app) => {
     // The signature is over the bytes as they came.
@@ -19,11 +19,11 @@ export function webhookRoute(deps: {
       done(null, body);
     });
     app.addHook('onError', async (_request, _reply, error) => {
-      if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') deps.webhookRefusals.count('size');
+      if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') deps.webhookRejections.count('size');
     });
     app.post('/v1/billing/webhook', { schema: OPENAPI, bodyLimit: MAX_BODY_BYTES }, async (request) => {
       if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
-        deps.webhookRefusals.count('body');
+        deps.webhookRejections.count('body');
         throw badInput('body', 'is empty');
       }
       const signature = request.headers['stripe-signature'];

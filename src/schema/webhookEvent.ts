@@ -1,6 +1,6 @@
 import { ArgsType, Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { WebhookEventStatus } from '../services/billing/inbox/inbox.js';
-import { REFUSALS, type Refusal } from '../services/billing/inbox/rejections.js';
+import { REJECTIONS, type Rejection } from '../services/billing/inbox/rejections.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 
@@ -59,7 +59,7 @@ export class WebhookEventsArgs extends PageArgs {
 }
 
 /** The values of the enum are the names that the services use. */
-const WebhookRefusalReason = Object.fromEntries(REFUSALS.map((why) => [why.toUpperCase(), why]));
+const WebhookRefusalReason = Object.fromEntries(REJECTIONS.map((why) => [why.toUpperCase(), why]));
 
 registerEnumType(WebhookRefusalReason, {
   name: 'WebhookRefusalReason',
@@ -83,7 +83,7 @@ registerEnumType(WebhookRefusalReason, {
 @ObjectType({ description: 'Requests to the webhook that were rejected and changed nothing.' })
 export class WebhookRefusal {
   @Field(() => WebhookRefusalReason)
-  reason!: Refusal;
+  reason!: Rejection;
 
   @Field(() => BigIntScalar, {
     description: 'Number of requests since this server process started. Each process counts its own.',

@@ -30,7 +30,7 @@ export interface RunningServices extends Services {
   reconcile: Billing['reconcile'];
   usageReporter: Billing['usageReporter'];
   verify: Billing['verify'];
-  webhookRefusals: Billing['webhookRefusals'];
+  webhookRejections: Billing['webhookRejections'];
   start(): Promise<void>;
   stop(): Promise<void>;
 }

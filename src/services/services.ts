@@ -3,7 +3,7 @@ import type { Authenticator } from './accounts/authenticator.js';
 import type { Tenants } from './accounts/tenants.js';
 import type { BillingAccount } from './billing/customers/billingAccount.js';
 import type { Inbox } from './billing/inbox/inbox.js';
-import type { Refusals } from './billing/inbox/rejections.js';
+import type { Rejections } from './billing/inbox/rejections.js';
 import type { Contracts } from './billing/subscriptions/contracts.js';
 import type { Overage } from './billing/subscriptions/overage.js';
 import type { Subscriptions } from './billing/subscriptions/subscriptions.js';
@@ -53,7 +53,7 @@ export interface Services {
   webhookDeliveries: WebhookDeliveries;
   webhookEndpoints: WebhookEndpoints;
   /** Requests to the webhook that were refused. */
-  webhookRefusals: Pick<Refusals, 'totals'>;
+  webhookRejections: Pick<Rejections, 'totals'>;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;
   /** The mock's page of a billing portal; null in live mode. */

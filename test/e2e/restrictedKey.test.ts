@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
-import { describeFailure } from '../../src/services/billing/stripe/failureText.js';
+import { describeFailure } from '../../src/services/billing/stripe/stripeErrors.js';
 import { setUp } from '../contract/course.js';
 import { askCheckout } from '../support/billing.js';
 import { collectLog } from '../support/log.js';

@@ -169,7 +169,7 @@ describe('overage is reported to Stripe', () => {
     await run();
     const [report] = await server.app.models.usageReports.find({ tenantId: tenant.id }).lean();
     const refusal = { code: 'meter_event_customer_not_found', message: 'No such customer' };
-    await server.app.services.usageReports.refused([
+    await server.app.services.usageReports.noteMeterErrors([
       { identifier: report?._id ?? '', ...refusal },
       { identifier: 'of another system', ...refusal },
     ]);

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import Stripe from 'stripe';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createRefusals, type Refusal } from '../../src/services/billing/inbox/rejections.js';
+import { createRejections, type Rejection } from '../../src/services/billing/inbox/rejections.js';
 import { createWebhookVerifier } from '../../src/services/billing/inbox/webhookVerifier.js';
 import {
   beginCheckout,
@@ -129,7 +129,7 @@ describe('a signature', () => {
     const verify = createWebhookVerifier({
       clock,
       secrets: () => [SECRET],
-      refusals: createRefusals(),
+      rejections: createRejections(),
       acceptUnsigned: false,
     });
     const payload = JSON.stringify(eventOf('charge.succeeded'));
@@ -622,10 +622,10 @@ describe('the operator', () => {
 });
 
 describe('a request that is refused', () => {
-  const refusals = () => server.app.services.webhookRefusals.totals();
+  const rejections = () => server.app.services.webhookRejections.totals();
   const countEvents = () => server.app.models.webhookEvents.countDocuments();
 
-  it.each<[string, Refusal, () => Promise<{ status: number }>]>([
+  it.each<[string, Rejection, () => Promise<{ status: number }>]>([
     [
       'altered bytes',
       'signature',
@@ -678,10 +678,10 @@ describe('a request that is refused', () => {
       },
     ],
   ])('for %s is stored nowhere and counted', async (_what, why, send) => {
-    const [before, stored] = [refusals(), await countEvents()];
+    const [before, stored] = [rejections(), await countEvents()];
     const { status } = await send();
     expect([400, 413]).toContain(status);
-    expect(refusals()).toEqual({ ...before, [why]: before[why] + 1 });
+    expect(rejections()).toEqual({ ...before, [why]: before[why] + 1 });
     expect(await countEvents()).toBe(stored);
   });
 
@@ -701,11 +701,11 @@ describe('a request that is refused', () => {
   it('because another event has its id leaves that one as it is, and is counted', async () => {
     const event = eventOf('charge.succeeded', { id: 'ch_1' });
     await applied(event);
-    const before = refusals();
+    const before = rejections();
     const answer = await deliver({ ...event, data: { object: { id: 'ch_2' } } });
     expect(answer.status).toBe(400);
     expect(answer.body.error).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'body' });
-    expect(refusals()).toEqual({ ...before, conflict: before.conflict + 1 });
+    expect(rejections()).toEqual({ ...before, conflict: before.conflict + 1 });
     expect((await stored(event.id))?.payload).toBe(JSON.stringify(event));
   });
 
@@ -777,7 +777,7 @@ describe('an event of the other mode than the key', () => {
         const found = await stored(event.id);
         expect(found?.state === 'IGNORED').toBe(isIgnored);
         if (isIgnored) expect(found?.reason).toContain('STRIPE_SECRET_KEY');
-        expect(live.app.services.webhookRefusals.totals().livemode).toBe(isIgnored ? 1 : 0);
+        expect(live.app.services.webhookRejections.totals().livemode).toBe(isIgnored ? 1 : 0);
         expect(await tierOfNextCall(server, tenantKey)).toBe('pro');
       } finally {
         await live.stop();

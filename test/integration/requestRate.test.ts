@@ -30,7 +30,7 @@ describe('requests to one endpoint of Stripe', () => {
     const count = REQUESTS_PER_SECOND + 5;
     await Promise.all(
       Array.from({ length: count }, (_, i) =>
-        instances[i % 2]?.turn('GET /v1/customers/:id', i % 3 ? 'tenant' : 'worker'),
+        instances[i % 2]?.waitForSlot('GET /v1/customers/:id', i % 3 ? 'tenant' : 'worker'),
       ),
     );
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(
@@ -42,7 +42,7 @@ describe('requests to one endpoint of Stripe', () => {
     const rate = createRequestRate({ models });
     const begunMs: number[] = [];
     const turns = Array.from({ length: 20 }, () =>
-      rate.turn('GET /v1/coupons', 'worker').then(() => begunMs.push(performance.now())),
+      rate.waitForSlot('GET /v1/coupons', 'worker').then(() => begunMs.push(performance.now())),
     );
     // By then each has its turn.
     await Promise.all(turns.slice(0, 4));
@@ -57,7 +57,7 @@ describe('requests to one endpoint of Stripe', () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/prices', 10_500);
     const before = await models.stripeRates.findById('GET /v1/prices').lean();
-    await expect(rate.turn('GET /v1/prices', 'tenant')).rejects.toMatchObject({
+    await expect(rate.waitForSlot('GET /v1/prices', 'tenant')).rejects.toMatchObject({
       code: 'SERVICE_UNAVAILABLE',
     });
     expect((await models.stripeRates.findById('GET /v1/prices').lean())?.freeAt).toEqual(before?.freeAt);
@@ -67,8 +67,8 @@ describe('requests to one endpoint of Stripe', () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/invoices', 9_000);
     const startedMs = performance.now();
-    await rate.turn('POST /v1/invoices', 'tenant');
-    await rate.turn('GET /v1/invoices/:id', 'tenant');
+    await rate.waitForSlot('POST /v1/invoices', 'tenant');
+    await rate.waitForSlot('GET /v1/invoices/:id', 'tenant');
     expect(performance.now() - startedMs).toBeLessThan(2_000);
   });
 });
@@ -78,16 +78,16 @@ describe('whatever tenants ask for', () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/subscriptions', 9_000);
     const startedMs = performance.now();
-    await Promise.all([1, 2, 3].map(() => rate.turn('GET /v1/subscriptions', 'worker')));
+    await Promise.all([1, 2, 3].map(() => rate.waitForSlot('GET /v1/subscriptions', 'worker')));
     expect(performance.now() - startedMs).toBeLessThan(4_000);
-    await expect(rate.turn('GET /v1/subscriptions', 'tenant')).rejects.toMatchObject({
+    await expect(rate.waitForSlot('GET /v1/subscriptions', 'tenant')).rejects.toMatchObject({
       code: 'SERVICE_UNAVAILABLE',
     });
   });
 
   it('the worker uses all of the rate while nobody else does', async () => {
     const rate = createRequestRate({ models });
-    await Promise.all(Array.from({ length: 22 }, () => rate.turn('GET /v1/events', 'worker')));
+    await Promise.all(Array.from({ length: 22 }, () => rate.waitForSlot('GET /v1/events', 'worker')));
     const stored = await models.stripeRates.findById('GET /v1/events').lean();
     expect(stored?.freeAt).toBeInstanceOf(Date);
     expect(stored?.reservedFreeAt).toBeInstanceOf(Date);
@@ -97,8 +97,8 @@ describe('whatever tenants ask for', () => {
     const rate = createRequestRate({ models });
     await fill('GET /v1/charges', 1_500);
     const before = await models.stripeRates.findById('GET /v1/charges').lean();
-    const later = rate.turn('GET /v1/charges', 'background');
-    await rate.turn('GET /v1/charges', 'tenant');
+    const later = rate.waitForSlot('GET /v1/charges', 'background');
+    await rate.waitForSlot('GET /v1/charges', 'tenant');
     const after = await models.stripeRates.findById('GET /v1/charges').lean();
     // One turn, the tenant's.
     expect((after?.freeAt.getTime() ?? 0) - (before?.freeAt.getTime() ?? 0)).toBeLessThan(110);

@@ -180,7 +180,7 @@ describe('the hand-over', () => {
     let loading = true;
     const load = async (admission: RunningAdmission) => {
       for (let i = 0; loading; i++) {
-        // Refusals come from memory: without a pause nothing else would have its turn.
+        // Rejections come from memory: without a pause nothing else would have its turn.
         await new Promise((resolve) => setImmediate(resolve));
         const tenantId = tenants[i % tenants.length] as string;
         const cost = (i % 3) + 1;

@@ -151,7 +151,7 @@ describe('of several parts', () => {
       scheduledTier: 'PRO',
       overageItems: [{ id: 'si_price_pro_overage', priceId: 'price_pro_overage', since: new Date(60_000) }],
     });
-    expect(await sync.difference(CUSTOMER)).toBeNull();
+    expect(await sync.diff(CUSTOMER)).toBeNull();
   });
 
   it('of a contract the one that is not metered is', async () => {
@@ -308,7 +308,7 @@ describe('a price outside the catalogue', () => {
       priceId: BOOK,
       outsideCatalogue: true,
     });
-    expect((await sync.difference(CUSTOMER))?.found).toContain(BOOK);
+    expect((await sync.diff(CUSTOMER))?.found).toContain(BOOK);
     expect(await sync.outOfSync(listed)).toEqual([CUSTOMER]);
   });
 
@@ -404,7 +404,7 @@ describe('a Stripe of an older API version', () => {
       currentPeriodStart: new Date(3_000),
       currentPeriodEnd: new Date(4_000),
     });
-    expect(await sync.difference(CUSTOMER)).toBeNull();
+    expect(await sync.diff(CUSTOMER)).toBeNull();
   });
 });
 
@@ -427,7 +427,7 @@ describe('what Stripe does not show', () => {
       throw missing();
     };
     await expect(sync.sync(CUSTOMER)).rejects.toMatchObject(unseen);
-    expect(await sync.difference(CUSTOMER)).toMatchObject({ threat: 'unseen', unseen: true });
+    expect(await sync.diff(CUSTOMER)).toMatchObject({ threat: 'unseen', unseen: true });
     await sync.syncTenant(TENANT);
     await kept();
   });
@@ -439,7 +439,7 @@ describe('what Stripe does not show', () => {
   ])('beside %s ends no subscription', async (_which, found) => {
     listed = found;
     await expect(sync.sync(CUSTOMER)).rejects.toMatchObject(unseen);
-    expect(await sync.difference(CUSTOMER)).toMatchObject({ threat: 'unseen' });
+    expect(await sync.diff(CUSTOMER)).toMatchObject({ threat: 'unseen' });
     await kept();
   });
 
@@ -452,7 +452,7 @@ describe('what Stripe does not show', () => {
   it('is ended when Stripe says that the customer was deleted', async () => {
     listed = [];
     customer = () => ({ id: CUSTOMER, deleted: true });
-    expect(await sync.difference(CUSTOMER)).toMatchObject({ threat: 'ends' });
+    expect(await sync.diff(CUSTOMER)).toMatchObject({ threat: 'ends' });
     await sync.sync(CUSTOMER);
     expect(await stored()).toMatchObject({ status: 'canceled' });
     expect(await models.billingCustomers.findById(TENANT).lean()).toMatchObject({ stripeCustomerId: null });

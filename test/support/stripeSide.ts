@@ -6,7 +6,7 @@ import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/te
 import type { Clock } from '../../src/common/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createCustomers } from '../../src/services/billing/customers/customers.js';
-import { createLaneEffect } from '../../src/services/billing/inbox/eventEffects.js';
+import { createEventEffect } from '../../src/services/billing/inbox/eventEffects.js';
 import { createInbox, type Inbox } from '../../src/services/billing/inbox/inbox.js';
 import { type ReceivedEvent, readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
 import {
@@ -59,12 +59,12 @@ export async function openStripeSide(): Promise<StripeSide> {
       const stripe = new Stripe('sk_test_mock', { httpClient, maxNetworkRetries: 0, telemetry: false });
       const customers = createCustomers({ ...base, stripe });
       const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: () => undefined });
-      const effect = createLaneEffect({
+      const effect = createEventEffect({
         models: base.models,
         stripe,
         customers,
         sync,
-        usageRefused: async () => undefined,
+        onMeterErrors: async () => undefined,
       });
       return { sync, inbox: createInbox({ ...base, effect }) };
     },

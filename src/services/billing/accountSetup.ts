@@ -4,8 +4,8 @@ import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
 import { callPriceOf } from '../tiers/overagePrice.js';
 import { digest } from './customers/customers.js';
 import { EFFECTIVE_TYPES } from './inbox/eventTarget.js';
-import { findListed, PAGE } from './stripe/listed.js';
 import { isMissing } from './stripe/stripeErrors.js';
+import { findListed, PAGE } from './stripe/stripeObjects.js';
 import { METER_EVENT_NAMES, OVERAGE_PRICE } from './usageReports/meter.js';
 
 /** What an account at Stripe needs before it can be sold from. */

@@ -11,16 +11,15 @@ import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
 import type { UsageServices } from '../usage/usageServices.js';
 import { type BillingAccount, createBillingAccount } from './customers/billingAccount.js';
 import { type Customers, createCustomers } from './customers/customers.js';
-import { createLaneEffect } from './inbox/eventEffects.js';
+import { createEventEffect } from './inbox/eventEffects.js';
 import { createInbox, type Inbox } from './inbox/inbox.js';
-import { createRefusals, type Refusals } from './inbox/rejections.js';
+import { createRejections, type Rejections } from './inbox/rejections.js';
 import { createWebhookVerifier, type WebhookVerifier } from './inbox/webhookVerifier.js';
 import { createReconcile, type Reconcile } from './reconcile/reconcile.js';
-import { isLiveKey } from './stripe/keyMode.js';
-import { createRequestTurns } from './stripe/requestTurns.js';
-import { createStripeClient, MOCK_KEY } from './stripe/stripeClient.js';
+import { createRequestSlots } from './stripe/requestSlots.js';
+import { createStripeClient, isLiveKey, MOCK_KEY } from './stripe/stripeClient.js';
 import { type Contracts, createContracts } from './subscriptions/contracts.js';
-import { createHeldSubscriptions } from './subscriptions/heldSubscriptions.js';
+import { createCurrentSubscriptions } from './subscriptions/currentSubscriptions.js';
 import { createOverage, type Overage } from './subscriptions/overage.js';
 import { createOverageItems } from './subscriptions/overageItems.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
@@ -46,7 +45,7 @@ export interface Billing {
   usageReports: UsageReports;
   verify: WebhookVerifier;
   /** Requests to the webhook that were rejected. */
-  webhookRefusals: Refusals;
+  webhookRejections: Rejections;
   start(): void;
   stop(): Promise<void>;
 }
@@ -83,11 +82,11 @@ export function createBilling(deps: {
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log };
 
-  const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestTurns(base));
+  const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestSlots(base));
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
-  const held = createHeldSubscriptions({ models, sync });
-  const overageItems = createOverageItems({ stripe, tiers, held, log });
+  const currentSubscriptions = createCurrentSubscriptions({ models, sync });
+  const overageItems = createOverageItems({ stripe, tiers, currentSubscriptions, log });
 
   const delivery = createReportDelivery({
     ...base,
@@ -111,14 +110,20 @@ export function createBilling(deps: {
       await delivery.deliverFor(tenantId);
     },
   });
-  const selling = { ...base, stripe, tiers, customers, held, changes };
+  const selling = { ...base, stripe, tiers, customers, currentSubscriptions, changes };
   const subscriptions = createSubscriptions(selling);
 
-  const webhookRefusals = createRefusals();
+  const webhookRejections = createRejections();
   const inbox = createInbox({
     ...base,
-    effect: createLaneEffect({ models, stripe, customers, sync, usageRefused: usageReports.refused }),
-    refusals: webhookRefusals,
+    effect: createEventEffect({
+      models,
+      stripe,
+      customers,
+      sync,
+      onMeterErrors: usageReports.noteMeterErrors,
+    }),
+    rejections: webhookRejections,
     isLive: isLiveKey(standIn ? MOCK_KEY : (config.secretKey ?? '')),
   });
   const reconcile = createReconcile({
@@ -134,7 +139,7 @@ export function createBilling(deps: {
       ...base,
       stripe,
       customers,
-      held,
+      currentSubscriptions,
       portalConfiguration: config.portalConfiguration,
     }),
     contracts: createContracts({ ...selling, tenants, subscriptions, sync }),
@@ -162,10 +167,10 @@ export function createBilling(deps: {
     verify: createWebhookVerifier({
       clock,
       secrets: () => standIn?.webhookSecrets() ?? config.webhookSecrets,
-      refusals: webhookRefusals,
+      rejections: webhookRejections,
       acceptUnsigned: standIn !== null,
     }),
-    webhookRefusals,
+    webhookRejections,
     start() {
       inbox.start();
       reconcile.start();

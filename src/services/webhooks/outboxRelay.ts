@@ -17,7 +17,7 @@ import {
 import type { TenantDoc } from '../../models/tenant.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
-import { newsOf } from '../billing/inbox/stripeNews.js';
+import { toForwardedEvent } from '../billing/inbox/forwardedEvents.js';
 import { isDatabaseAway } from '../infrastructure/databaseErrors.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
@@ -210,7 +210,7 @@ export function createOutboxRelay(deps: {
       const customer = await models.billingCustomers
         .findOne(ofCustomers(customerId), { _id: 1 }, { session })
         .lean<{ _id: string }>();
-      const news = customer && newsOf(event, customer._id);
+      const news = customer && toForwardedEvent(event, customer._id);
       if (news) await queue([news], session);
     });
   }

@@ -1,9 +1,9 @@
 import Stripe from 'stripe';
 import { expect, it } from 'vitest';
-import { createLaneEffect } from '../../../src/services/billing/inbox/eventEffects.js';
+import { createEventEffect } from '../../../src/services/billing/inbox/eventEffects.js';
 import { targetOf } from '../../../src/services/billing/inbox/eventTarget.js';
 import { readEvent } from '../../../src/services/billing/inbox/receivedEvent.js';
-import type { MeterRefusal } from '../../../src/services/billing/usageReports/usageReports.js';
+import type { MeterError } from '../../../src/services/billing/usageReports/usageReports.js';
 
 const NOTIFICATION = {
   id: 'evt_test_meter_1',
@@ -55,13 +55,13 @@ it("Stripe's report of usage that it could not count is fetched, and told report
     asked.push(new URL(input instanceof Request ? input.url : input).pathname);
     return new Response(JSON.stringify(EVENT), { headers: { 'content-type': 'application/json' } });
   };
-  const refusals: MeterRefusal[] = [];
-  const effect = createLaneEffect({
+  const refusals: MeterError[] = [];
+  const effect = createEventEffect({
     stripe: new Stripe('sk_test_x', { httpClient: Stripe.createFetchHttpClient(answer), telemetry: false }),
     models: null as never,
     customers: null as never,
     sync: null as never,
-    usageRefused: async (refused) => void refusals.push(...refused),
+    onMeterErrors: async (refused) => void refusals.push(...refused),
   });
   expect(await effect(target.lane ?? '')).toEqual({ kind: 'applied', note: null });
   expect(asked).toEqual(['/v2/core/events/evt_test_meter_1']);

@@ -3,7 +3,7 @@ import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
-import type { HeldSubscriptions } from '../subscriptions/heldSubscriptions.js';
+import type { CurrentSubscriptions } from '../subscriptions/currentSubscriptions.js';
 import { type Customers, digest } from './customers.js';
 
 export interface PortalSession {
@@ -43,20 +43,20 @@ const SESSION_SHARED_MS = 60_000;
 export function createBillingAccount(deps: {
   stripe: Stripe;
   customers: Customers;
-  held: HeldSubscriptions;
+  currentSubscriptions: CurrentSubscriptions;
   /** null: the default that is set in Stripe's dashboard. */
   portalConfiguration: string | null;
   clock: Clock;
   log: Logger;
 }): BillingAccount {
-  const { stripe, customers, held, portalConfiguration, clock, log } = deps;
+  const { stripe, customers, currentSubscriptions, portalConfiguration, clock, log } = deps;
 
   const asking = <T>(tenantId: string, ask: () => Promise<T>): Promise<T> =>
-    callingStripe(log, tenantId, () => held.ask(tenantId, ask));
+    callingStripe(log, tenantId, () => currentSubscriptions.retryAfterSync(tenantId, ask));
 
   /** What pays next: the subscription's own method, else the customer's. */
   async function defaultMethodOf(tenantId: string, customerId: string): Promise<MethodRef> {
-    const subscription = await held.stored(tenantId);
+    const subscription = await currentSubscriptions.stored(tenantId);
     if (!subscription) {
       return defaultOf(
         await stripe.customers.retrieve(customerId, { expand: ['invoice_settings.default_payment_method'] }),
@@ -85,7 +85,9 @@ export function createBillingAccount(deps: {
           return_url: returnUrl,
           ...(portalConfiguration && { configuration: portalConfiguration }),
           // What was agreed on with the operator is not the tenant's to end.
-          ...((await held.stored(tenantId))?.contract && { flow_data: { type: 'payment_method_update' } }),
+          ...((await currentSubscriptions.stored(tenantId))?.contract && {
+            flow_data: { type: 'payment_method_update' },
+          }),
         };
         const minute = Math.floor(clock.now() / SESSION_SHARED_MS);
         const { id, url } = await customers.attempt(customer, (intent) =>

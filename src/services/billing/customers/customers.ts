@@ -19,7 +19,7 @@ export interface Customers {
   /** @returns the tenant that has this customer, and the customer's e-mail as it was noted */
   tenantOfCustomer(stripeCustomerId: string): Promise<{ tenantId: string; email: string | null } | null>;
   /** Ties a customer to a tenant that has none: it was made by hand, or its making was cut short. @returns whether it is tied */
-  adopt(tenantId: string, stripeCustomerId: string): Promise<boolean>;
+  link(tenantId: string, stripeCustomerId: string): Promise<boolean>;
   /** The customer is gone: the tenant's next checkout makes another. */
   forget(stripeCustomerId: string): Promise<void>;
   noteEmail(stripeCustomerId: string, email: string | null): Promise<void>;
@@ -115,7 +115,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
       return doc && { tenantId: doc._id, email: doc.email };
     },
 
-    async adopt(tenantId, stripeCustomerId) {
+    async link(tenantId, stripeCustomerId) {
       try {
         await customers.updateOne(
           { _id: tenantId, stripeCustomerId: null },

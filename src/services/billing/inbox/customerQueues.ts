@@ -6,21 +6,21 @@ import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhoo
 import { createLease } from '../../infrastructure/lease.js';
 
 /** Waiting events, by the object that they are about. */
-export interface Lanes {
+export interface CustomerQueues {
   /** @returns lanes with events that are due, those that wait longest first, without those that are being worked on */
   due(except: Iterable<string>): Promise<string[]>;
   /**
    * Takes a lane with all events that wait in it, so that no other worker has it until it is released.
    * @returns null when another worker has it, or nothing waits in it any more
    */
-  claim(lane: string): Promise<ClaimedLane | null>;
+  claim(lane: string): Promise<LeasedQueue | null>;
 }
 
 /** What is done about the events that were taken: those that came later wait for the next claim. */
-export interface ClaimedLane {
+export interface LeasedQueue {
   readonly count: number;
   /** Sets aside events whose twin in the other format was applied. @returns whether any is left */
-  dropTwins(): Promise<boolean>;
+  ignoreDuplicates(): Promise<boolean>;
   /** @param note what an operator should know of it */
   applied(note: string | null): Promise<void>;
   ignored(reason: string): Promise<void>;
@@ -48,7 +48,7 @@ const QUICK = { writeConcern: { w: 1 } } as const;
 const LEASE_PREFIX = 'webhook lane ';
 const { PENDING, APPLIED, IGNORED, FAILED } = WebhookEventStatus;
 
-export function createLanes({ models, clock }: { models: Models; clock: Clock }): Lanes {
+export function createCustomerQueues({ models, clock }: { models: Models; clock: Clock }): CustomerQueues {
   const events = models.connection.collection<WebhookEventDoc>(models.webhookEvents.collection.name);
   const leases = models.connection.collection<{ _id: string }>(models.leases.collection.name);
 
@@ -75,7 +75,7 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
     now: Date,
     count: number,
     release: () => Promise<void>,
-  ): ClaimedLane {
+  ): LeasedQueue {
     const mine = { state: PENDING, lane, claim };
     const isDue = { $lte: ['$nextAttemptAt', now] };
     const end = async (
@@ -93,7 +93,7 @@ export function createLanes({ models, clock }: { models: Models; clock: Clock })
       applied: (note) => end(APPLIED, note),
       ignored: (reason) => end(IGNORED, reason),
 
-      async dropTwins() {
+      async ignoreDuplicates() {
         const found = await events
           .find(mine, { projection: { twinId: 1 } })
           .limit(MAX_TWINS)

@@ -1,36 +1,36 @@
 import type Stripe from 'stripe';
 import type { Models } from '../../../models/models.js';
 import type { Customers } from '../customers/customers.js';
-import { idOf } from '../stripe/payload.js';
 import { isMissing } from '../stripe/stripeErrors.js';
+import { idOf } from '../stripe/stripeObjects.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
-import type { MeterRefusal } from '../usageReports/usageReports.js';
-import { type LaneKind, METER_ERRORS } from './eventTarget.js';
+import type { MeterError } from '../usageReports/usageReports.js';
+import { METER_ERRORS, type QueueKind } from './eventTarget.js';
 
 /** What became of a lane: it was applied, there was nothing to do and why, or its events belong to another lane. */
-export type LaneOutcome =
+export type EventOutcome =
   | { kind: 'applied'; note: string | null }
   | { kind: 'ignored'; reason: string }
   | { kind: 'moved'; lane: string };
 
 /** Applies whatever waits in a lane, by the present state of its object. */
-export type LaneEffect = (lane: string) => Promise<LaneOutcome>;
+export type EventEffect = (lane: string) => Promise<EventOutcome>;
 
 /** An object of Stripe's that has a customer. */
 type Owned = { customer?: unknown };
 
-export function createLaneEffect(deps: {
+export function createEventEffect(deps: {
   models: Models;
   stripe: Stripe;
   customers: Customers;
   sync: SubscriptionSync;
   /** Told of usage that Stripe took and could not count. */
-  usageRefused: (refusals: readonly MeterRefusal[]) => Promise<void>;
-}): LaneEffect {
-  const { models, stripe, customers, sync, usageRefused } = deps;
+  onMeterErrors: (rejections: readonly MeterError[]) => Promise<void>;
+}): EventEffect {
+  const { models, stripe, customers, sync, onMeterErrors } = deps;
 
   /** Under the customer's lane, so that no two lanes write the same tenant. */
-  async function passOn(kind: 'customer' | 'card', find: () => Promise<unknown>): Promise<LaneOutcome> {
+  async function passOn(kind: 'customer' | 'card', find: () => Promise<unknown>): Promise<EventOutcome> {
     const customerId = await find().catch((error: unknown) => {
       if (isMissing(error)) return undefined;
       throw error;
@@ -42,7 +42,7 @@ export function createLaneEffect(deps: {
 
   const customerOf = async (object: Promise<Owned>) => (await object).customer ?? null;
 
-  const effects: Record<LaneKind, (id: string) => Promise<LaneOutcome>> = {
+  const effects: Record<QueueKind, (id: string) => Promise<EventOutcome>> = {
     async customer(id) {
       const outcome = await sync.sync(id);
       return outcome.kind === 'written' ? { kind: 'applied', note: outcome.note } : outcome;
@@ -70,7 +70,7 @@ export function createLaneEffect(deps: {
     paymentMethod: (id) => passOn('card', () => customerOf(stripe.paymentMethods.retrieve(id))),
   };
 
-  async function noteMeterErrors(eventId: string): Promise<LaneOutcome> {
+  async function noteMeterErrors(eventId: string): Promise<EventOutcome> {
     const event = await stripe.v2.core.events.retrieve(eventId).catch((error: unknown) => {
       if (isMissing(error)) return null;
       throw error;
@@ -78,7 +78,7 @@ export function createLaneEffect(deps: {
     if (!event) return ignored('Stripe does not show it to STRIPE_SECRET_KEY');
     if (event.type !== METER_ERRORS) return ignored(`Stripe has it as ${event.type}`);
     const { error_types: types } = event.data.reason;
-    await usageRefused(
+    await onMeterErrors(
       types.flatMap(({ code, sample_errors: samples }) =>
         samples.map(({ error_message: message, request }) => ({
           identifier: request.identifier,
@@ -92,11 +92,11 @@ export function createLaneEffect(deps: {
 
   return async (lane) => {
     const colon = lane.indexOf(':');
-    const kind = lane.slice(0, colon) as LaneKind;
+    const kind = lane.slice(0, colon) as QueueKind;
     if (!Object.hasOwn(effects, kind)) throw new Error(`The lane ${lane} is unknown here`);
     return effects[kind](lane.slice(colon + 1));
   };
 }
 
-const APPLIED: LaneOutcome = { kind: 'applied', note: null };
-const ignored = (reason: string): LaneOutcome => ({ kind: 'ignored', reason });
+const APPLIED: EventOutcome = { kind: 'applied', note: null };
+const ignored = (reason: string): EventOutcome => ({ kind: 'ignored', reason });

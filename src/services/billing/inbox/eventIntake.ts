@@ -6,9 +6,9 @@ import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
+import { isForwarded } from './forwardedEvents.js';
 import type { ReceivedEvent } from './receivedEvent.js';
-import type { Refusals } from './rejections.js';
-import { isNews } from './stripeNews.js';
+import type { Rejections } from './rejections.js';
 
 /** Puts events on disk, many by one statement. */
 export interface EventIntake {
@@ -44,12 +44,12 @@ const DUPLICATE_KEY = 11_000;
 export function createEventIntake(deps: {
   models: Models;
   clock: Clock;
-  refusals: Refusals;
+  rejections: Rejections;
   /** Whether the server's key is of Stripe's live mode; null: unknown. */
   isLive: boolean | null;
   stored: () => void;
 }): EventIntake {
-  const { models, clock, refusals, isLive } = deps;
+  const { models, clock, rejections, isLive } = deps;
   const events = models.webhookEvents.collection;
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let waitingBytes = 0;
@@ -76,7 +76,7 @@ export function createEventIntake(deps: {
     const { _id } = waiting.doc;
     const before = known.get(_id);
     if (!isSameEvent(before ?? first.doc, waiting.doc)) {
-      refusals.count('conflict');
+      rejections.count('conflict');
       waiting.reject(badInput('body', `another event has the id ${_id}`));
     } else waiting.resolve(before || waiting !== first ? 'known' : 'stored');
   }
@@ -137,7 +137,7 @@ export function createEventIntake(deps: {
         const bytes = event.payload.length;
         if (waitingBytes + bytes > MAX_WAITING_BYTES)
           throw serviceUnavailable('The server is overloaded; try again shortly');
-        if (isOfOtherMode(event, isLive)) refusals.count('livemode');
+        if (isOfOtherMode(event, isLive)) rejections.count('livemode');
         queue.submit({ doc: documentOf(event, clock.now(), isLive), bytes, resolve, reject });
         waitingBytes += bytes;
         waiting += 1;
@@ -166,7 +166,7 @@ export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean 
       ? { state: WebhookEventStatus.IGNORED, endedAt: now }
       : { state: WebhookEventStatus.PENDING, endedAt: null };
   const target = { lane, object, reason };
-  const news = lane !== null && isNews(type) ? { unannounced: true as const } : {};
+  const news = lane !== null && isForwarded(type) ? { unannounced: true as const } : {};
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
   return { _id: id, type, payload, twinId, ...target, ...waiting, ...fate, ...news };
 }

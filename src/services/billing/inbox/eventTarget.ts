@@ -1,4 +1,4 @@
-import { idOf } from '../stripe/payload.js';
+import { idOf } from '../stripe/stripeObjects.js';
 import type { ReceivedEvent } from './receivedEvent.js';
 
 /**
@@ -15,7 +15,7 @@ export interface EventTarget {
 }
 
 /** What each lane's name begins with; what follows is the id of a Stripe object. */
-export type LaneKind =
+export type QueueKind =
   | 'customer'
   | 'card'
   | 'subscription'
@@ -35,7 +35,7 @@ interface Rule {
   /** What is done, under the customer's id. */
   lane: 'customer' | 'card';
   /** The object's own kind of lane: it finds out the customer, which a thin event does not name. */
-  via: LaneKind;
+  via: QueueKind;
 }
 
 const RULES: readonly Rule[] = [
@@ -121,7 +121,7 @@ const otherMode = ({ livemode }: ReceivedEvent): string =>
 /** Thin events have the same types as snapshot events, with a version in front. */
 export const plainTypeOf = (type: string): string => type.replace(/^v1\./, '');
 
-const target = (kind: LaneKind, id: string | null, object: string | null): EventTarget =>
+const target = (kind: QueueKind, id: string | null, object: string | null): EventTarget =>
   id
     ? { lane: `${kind}:${id}`, object, reason: null }
     : { lane: null, object, reason: 'it names no customer' };

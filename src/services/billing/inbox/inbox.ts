@@ -3,12 +3,12 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
-import { createLanes } from './customerQueues.js';
-import type { LaneEffect } from './eventEffects.js';
+import { createCustomerQueues } from './customerQueues.js';
+import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
-import { createLaneWorker } from './queueWorker.js';
+import { createQueueWorker } from './queueWorker.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
-import { createRefusals, type Refusals } from './rejections.js';
+import { createRejections, type Rejections } from './rejections.js';
 
 export { type WebhookEventDoc, WebhookEventStatus };
 
@@ -51,16 +51,16 @@ export function createInbox(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
-  effect: LaneEffect;
-  refusals?: Refusals;
+  effect: EventEffect;
+  rejections?: Rejections;
   /** Whether the server's key is of Stripe's live mode; null, the default: unknown. */
   isLive?: boolean | null;
 }): Inbox {
-  const { models, clock, log, effect, refusals = createRefusals(), isLive = null } = deps;
+  const { models, clock, log, effect, rejections = createRejections(), isLive = null } = deps;
   const events = models.webhookEvents;
   const isBusy = () => intake.waiting() > MANY_WAITING;
-  const worker = createLaneWorker({ lanes: createLanes({ models, clock }), effect, log, isBusy });
-  const intake = createEventIntake({ models, clock, refusals, isLive, stored: worker.wake });
+  const worker = createQueueWorker({ lanes: createCustomerQueues({ models, clock }), effect, log, isBusy });
+  const intake = createEventIntake({ models, clock, rejections, isLive, stored: worker.wake });
 
   return {
     receive: intake.receive,

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { describeFailure } from '../stripe/failureText.js';
 import { forWorker } from '../stripe/requester.js';
-import type { Lanes } from './customerQueues.js';
-import type { LaneEffect } from './eventEffects.js';
+import { describeFailure } from '../stripe/stripeErrors.js';
+import type { CustomerQueues } from './customerQueues.js';
+import type { EventEffect } from './eventEffects.js';
 
 /** Applies what waits, several lanes at a time, until nothing is due. */
-export interface LaneWorker {
+export interface QueueWorker {
   start(): void;
   /** There may be something to apply. */
   wake(): void;
@@ -23,13 +23,13 @@ const BUSY_SPACING_MS = 100;
 /** How soon the end of such a time is noticed. */
 const BUSY_LOOK_MS = 10;
 
-export function createLaneWorker(deps: {
-  lanes: Lanes;
-  effect: LaneEffect;
+export function createQueueWorker(deps: {
+  lanes: CustomerQueues;
+  effect: EventEffect;
   log: Logger;
   /** Whether so many events come at this moment that their answers must not wait for this. */
   isBusy: () => boolean;
-}): LaneWorker {
+}): QueueWorker {
   const { lanes, effect, log, isBusy } = deps;
   const active = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | null = null;
@@ -44,7 +44,7 @@ export function createLaneWorker(deps: {
     if (!claimed) return;
     const { count } = claimed;
     try {
-      if (!(await claimed.dropTwins())) return;
+      if (!(await claimed.ignoreDuplicates())) return;
       const outcome = await forWorker(() => effect(lane));
       switch (outcome.kind) {
         case 'applied':

@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { type BillingError, badInput } from '../../../common/errors.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
-import type { Refusal, Refusals } from './rejections.js';
+import type { Rejection, Rejections } from './rejections.js';
 
 const TOLERANCE_S = 300;
 
@@ -17,16 +17,16 @@ export function createWebhookVerifier(deps: {
   clock: Clock;
   /** Any of them may have signed: one more than one only while they are exchanged. */
   secrets: () => readonly string[];
-  refusals: Refusals;
+  rejections: Rejections;
   /** Mock mode only: a developer may post events by hand. */
   acceptUnsigned: boolean;
 }): WebhookVerifier {
-  const { clock, secrets, refusals, acceptUnsigned } = deps;
+  const { clock, secrets, rejections, acceptUnsigned } = deps;
   // Only the SDK's check of signatures is used: it calls nobody and needs no key.
   const checker = new Stripe('sk_unused').webhooks.signature as NonNullable<Stripe['webhooks']['signature']>;
 
-  function refused(why: Refusal, argument: string, problem: string): BillingError {
-    refusals.count(why);
+  function refused(why: Rejection, argument: string, problem: string): BillingError {
+    rejections.count(why);
     return badInput(argument, problem);
   }
 

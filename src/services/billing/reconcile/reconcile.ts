@@ -3,13 +3,13 @@ import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { serviceUnavailable } from '../../../common/errors.js';
-import { GIVING } from '../../../models/billingSubscription.js';
+import { GRANTING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import {
-  type Mend,
   RECONCILE_PHASES,
   type ReconcilePhase,
   type ReconcileRunDoc,
+  type Repair,
 } from '../../../models/reconcileRun.js';
 import type { Lease } from '../../infrastructure/lease.js';
 import type { Inbox } from '../inbox/inbox.js';
@@ -19,7 +19,7 @@ import type { SubscriptionSync } from '../sync/subscriptionSync.js';
 import { isTooMany, Stopped, stopReasonOf } from './reconcileGuard.js';
 import { createReconcilePhases, type Page } from './reconcilePhases.js';
 
-export type { Mend, ReconcilePhase, ReconcileRunDoc };
+export type { ReconcilePhase, ReconcileRunDoc, Repair };
 
 /** Compares everything with Stripe, and mends what is not as Stripe has it: after lost events, or an old backup. */
 export interface Reconcile {
@@ -87,7 +87,7 @@ export function createReconcile(deps: {
       phase: RECONCILE_PHASES[0],
       cursor: null,
       seen: {},
-      giving: await models.billingSubscriptions.countDocuments({ status: { $in: GIVING } }),
+      giving: await models.billingSubscriptions.countDocuments({ status: { $in: GRANTING } }),
       ends: 0,
       unseen: 0,
       endedCount: 0,

@@ -1,16 +1,16 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { ofCustomers } from '../../../models/billingCustomer.js';
-import { type BillingSubscriptionDoc, GIVING } from '../../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
-import type { Mend, ReconcilePhase, ReconcileRunDoc } from '../../../models/reconcileRun.js';
+import type { ReconcilePhase, ReconcileRunDoc, Repair } from '../../../models/reconcileRun.js';
 import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
 import { EFFECTIVE_TYPES } from '../inbox/eventTarget.js';
 import type { Inbox } from '../inbox/inbox.js';
 import { readEvent } from '../inbox/receivedEvent.js';
-import { describeFailure } from '../stripe/failureText.js';
 import { expanding } from '../stripe/olderApi.js';
-import { LISTED_WITH_SCHEDULE } from '../sync/presentCustomer.js';
+import { describeFailure } from '../stripe/stripeErrors.js';
+import { LISTED_WITH_SCHEDULE } from '../sync/fetchedCustomer.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
 import { isTooMany, Stopped, type Threats } from './reconcileGuard.js';
 
@@ -52,7 +52,7 @@ export function createReconcilePhases(deps: {
   }>(models.billingCustomers.collection.name);
 
   /** Noted before it is done, and once: a crash in between leaves no mend untold. @throws Stopped */
-  async function note(run: ReconcileRunDoc, mend: Mend, ends = false): Promise<void> {
+  async function note(run: ReconcileRunDoc, mend: Repair, ends = false): Promise<void> {
     const { _id } = run;
     log.warn({ ...mend, run: _id }, 'reconcile.found');
     const noted = await runs
@@ -80,7 +80,7 @@ export function createReconcilePhases(deps: {
     const found = { ends, unseen };
     for (const customerId of new Set(customerIds)) {
       if (isTooMany(run, found)) break;
-      const threat = (await comparing(() => sync.difference(customerId)))?.threat;
+      const threat = (await comparing(() => sync.diff(customerId)))?.threat;
       if (threat) found[threat] += 1;
     }
     return found;
@@ -99,7 +99,7 @@ export function createReconcilePhases(deps: {
   async function look(run: ReconcileRunDoc, customerIds: Iterable<string>): Promise<void> {
     for (const customerId of new Set(customerIds)) {
       try {
-        const difference = await sync.difference(customerId);
+        const difference = await sync.diff(customerId);
         if (!difference) continue;
         const { threat, ...mend } = difference;
         await note(run, mend, threat === 'ends');
@@ -120,9 +120,9 @@ export function createReconcilePhases(deps: {
     async endings(run) {
       const page = await stripe.subscriptions.list({ status: 'all', limit: PAGE, ...after(run.cursor) });
       const ids = page.data.map(({ id }) => id);
-      const gone = page.data.filter(({ status }) => !GIVING.some((giving) => giving === status));
+      const gone = page.data.filter(({ status }) => !GRANTING.some((giving) => giving === status));
       const lost = await subscriptions
-        .find({ stripeSubscriptionId: { $in: gone.map(({ id }) => id) }, status: { $in: [...GIVING] } })
+        .find({ stripeSubscriptionId: { $in: gone.map(({ id }) => id) }, status: { $in: [...GRANTING] } })
         .toArray();
       const counted = await count(
         run,
@@ -143,7 +143,7 @@ export function createReconcilePhases(deps: {
       const unlisted = await subscriptions
         .find({
           _id: { $gt: run.cursor ?? '' },
-          status: { $in: [...GIVING] },
+          status: { $in: [...GRANTING] },
           seenInRun: { $ne: run._id },
           createdAt: { $lt: run.startedAt },
         })

@@ -12,7 +12,7 @@ interface OlderSubscription {
 }
 
 /** @returns the subscription with a price and a period at each item; plans came before prices */
-export function inPresentForm(subscription: Stripe.Subscription): Stripe.Subscription {
+export function inCurrentForm(subscription: Stripe.Subscription): Stripe.Subscription {
   const items: readonly Item[] = subscription.items.data;
   const metadata: Stripe.Metadata | null = subscription.metadata;
   if (metadata && items.every(({ price, current_period_end: endS }) => price && endS !== undefined))

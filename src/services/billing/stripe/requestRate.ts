@@ -12,7 +12,7 @@ export interface RequestRate {
    * @param endpoint method and path, without ids
    * @throws SERVICE_UNAVAILABLE when it would have to wait too long
    */
-  turn(endpoint: string, kind: Requester['kind']): Promise<void>;
+  waitForSlot(endpoint: string, kind: Requester['kind']): Promise<void>;
 }
 
 /** Stripe's limit for one endpoint. */
@@ -97,7 +97,7 @@ export function createRequestRate({ models }: { models: Models }): RequestRate {
   }
 
   return {
-    async turn(endpoint, kind) {
+    async waitForSlot(endpoint, kind) {
       const maxWaitMs = MAX_WAIT_MS[kind];
       let isLate = true;
       for (let turns = 0; isLate && turns < MAX_TURNS; turns++) {

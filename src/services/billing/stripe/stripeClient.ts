@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import type { StripeConfig } from '../../../config/config.js';
 import { notSent, withEndpoint } from './requestNotes.js';
 import { endpointOf } from './requestRate.js';
-import type { RequestTurns } from './requestTurns.js';
+import type { RequestSlots } from './requestSlots.js';
 
 const TIMEOUT_MS = 20_000;
 const MAX_RETRIES = 2;
@@ -18,7 +18,7 @@ export const MOCK_KEY = 'sk_test_mock';
 export function createStripeClient(
   config: Pick<StripeConfig, 'secretKey' | 'apiBase'>,
   mockFetch: typeof fetch | null,
-  turns: RequestTurns | null,
+  turns: RequestSlots | null,
 ): Stripe {
   const shared = { timeout: TIMEOUT_MS, maxNetworkRetries: MAX_RETRIES, telemetry: false };
   if (mockFetch) {
@@ -42,7 +42,7 @@ export function createStripeClient(
  * Each request waits for its turn, the SDK's retries too; the time that it waits is not part of its timeout. While it
  * cannot have one, the SDK gets a response that says so: see `notSent`.
  */
-function sending(client: Stripe.HttpClient, turns: RequestTurns | null): Stripe.HttpClient {
+function sending(client: Stripe.HttpClient, turns: RequestSlots | null): Stripe.HttpClient {
   return {
     getClientName: () => client.getClientName(),
     async makeRequest(host, port, path, method, ...rest) {
@@ -60,4 +60,15 @@ function sending(client: Stripe.HttpClient, turns: RequestTurns | null): Stripe.
       }
     },
   };
+}
+
+const MODE = /^[a-z]+_(test|live)_/;
+
+/**
+ * Whether a secret key belongs to Stripe's live mode: objects and events of the other mode are none of this server's.
+ * @returns null for a key that does not say
+ */
+export function isLiveKey(secretKey: string): boolean | null {
+  const mode = MODE.exec(secretKey)?.[1];
+  return mode === undefined ? null : mode === 'live';
 }

@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { BillingError, badInput, ErrorCode, serviceUnavailable } from '../../../common/errors.js';
-import { describeFailure } from './failureText.js';
 import { permissionFor } from './permissions.js';
 import { forTenant } from './requester.js';
 import { causeOfNotSending, endpointOfError, stateOfError } from './requestNotes.js';
@@ -37,7 +36,7 @@ export const isMissing = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeError && error.code === 'resource_missing';
 
 /** Stripe understood, and what is asked makes no sense for the object as it is now. */
-export const isRefused = (error: unknown): boolean =>
+export const isRejected = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeInvalidRequestError;
 
 /** The same, and not for an argument of the caller's: what is stored here may be behind. */
@@ -112,3 +111,19 @@ const USER_PARAMS: Record<string, string> = {
   return_url: 'input.returnUrl',
   starting_after: 'after',
 };
+
+const MAX_CHARS = 500;
+/** Keys of Stripe's, whole or shortened as its messages have them, and passwords in connection strings. */
+const SECRETS: readonly [RegExp, string][] = [
+  [/\b(sk|rk|pk|whsec)_[\w*.…-]+/g, '$1_…'],
+  [/:\/\/[^\s/@]+@/g, '://…@'],
+];
+
+/** @returns what an operator may read of a failure: no secrets, at most 500 characters */
+export function describeFailure(error: unknown): string {
+  const { message, requestId } = (error instanceof Error ? error : new Error(String(error))) as Error & {
+    requestId?: string;
+  };
+  const text = `${message}${requestId ? ` (${requestId})` : ''}`;
+  return SECRETS.reduce((clean, [pattern, words]) => clean.replace(pattern, words), text).slice(0, MAX_CHARS);
+}

@@ -7,12 +7,11 @@ import type { Tenants } from '../../accounts/tenants.js';
 import type { LimitOverrides, TierLimits } from '../../tiers/catalogue.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
-import { callingStripe, isMissing, isOtherRequest, isRefused } from '../stripe/stripeErrors.js';
-import { contractMetadata } from '../sync/contractMetadata.js';
+import { callingStripe, isMissing, isOtherRequest, isRejected } from '../stripe/stripeErrors.js';
+import { contractMetadata, tierMetadata } from '../sync/subscriptionMetadata.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../sync/subscriptionSync.js';
-import type { HeldSubscriptions } from './heldSubscriptions.js';
+import type { CurrentSubscriptions } from './currentSubscriptions.js';
 import { overageSwap } from './overageItems.js';
-import { tierMetadata } from './sale.js';
 import type { SubscriptionChanges } from './subscriptionChanges.js';
 import type { Subscriptions } from './subscriptions.js';
 
@@ -50,13 +49,24 @@ export function createContracts(deps: {
   tenants: Tenants;
   customers: Customers;
   subscriptions: Subscriptions;
-  held: HeldSubscriptions;
+  currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
   sync: SubscriptionSync;
   clock: Clock;
   log: Logger;
 }): Contracts {
-  const { stripe, tiers, tenants, customers, subscriptions, held, changes, sync, clock, log } = deps;
+  const {
+    stripe,
+    tiers,
+    tenants,
+    customers,
+    subscriptions,
+    currentSubscriptions,
+    changes,
+    sync,
+    clock,
+    log,
+  } = deps;
 
   /** The product of the tier: Stripe prices it by the contract. */
   async function productOf(tier: string): Promise<string> {
@@ -85,7 +95,7 @@ export function createContracts(deps: {
     const metadata = {
       tenant_id: tenantId,
       ...tierMetadata(tiers.get(tier)),
-      ...contractMetadata({ id: idOf(terms), tier, limits }),
+      ...contractMetadata({ id: contractIdOf(terms), tier, limits }),
     };
     const collection =
       daysUntilDue === null
@@ -152,10 +162,10 @@ export function createContracts(deps: {
       const terms = { ...wanted, tier, limits };
       return callingStripe(log, tenantId, async () => {
         const product = await productOf(terms.tier);
-        const contract = idOf(terms);
-        let isRejected = false;
+        const contract = contractIdOf(terms);
+        let wasRejected = false;
         for (let tries = 0; tries < MAX_TRIES; tries++) {
-          const present = await held.current(tenantId);
+          const present = await currentSubscriptions.fetch(tenantId);
           if (present?.contract === contract) return present;
           if (present?.contract) {
             throw badInput('input.tenantId', 'has another contract; end it at Stripe first');
@@ -172,8 +182,8 @@ export function createContracts(deps: {
             if (isMissing(error) && terms.daysUntilDue === null) await checkPayable(customer);
             if (!present) throw error;
             // What Stripe has may have changed since it was fetched: it is looked at again, once.
-            if (!isRefused(error) || isRejected) throw error;
-            isRejected = true;
+            if (!isRejected(error) || wasRejected) throw error;
+            wasRejected = true;
           }
         }
         throw serviceUnavailable('Other changes were made at the same time; try again');
@@ -182,7 +192,7 @@ export function createContracts(deps: {
   };
 }
 
-const idOf = (terms: AgreedTerms): string => digest(terms);
+const contractIdOf = (terms: AgreedTerms): string => digest(terms);
 
 /** Whole minutes: two clicks are one request. Never after the last period's end, or one more would begin. */
 const seconds = (at: Date): number => Math.floor(at.getTime() / 60_000) * 60;

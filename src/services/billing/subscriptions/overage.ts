@@ -63,7 +63,7 @@ export function createOverage(deps: {
     };
   }
 
-  function refusalOf(tier: string): BillingError {
+  function rejectionOf(tier: string): BillingError {
     if (!tiers.get(tier).overage) return notAvailable(tier);
     const problem = tiers.getOverage(tier)
       ? 'no overage is sold in a trial, which is not billed'
@@ -78,7 +78,7 @@ export function createOverage(deps: {
       const { tier, overage } = await entitlements.get(tenantId);
       // To opt out is always possible.
       if (monthlyCapCents !== null) {
-        if (!overage.price) throw refusalOf(tier);
+        if (!overage.price) throw rejectionOf(tier);
         // Stripe bills what is used from now on, so this comes first: a cap without it would give calls away.
         await items.ensure(tenantId);
       }

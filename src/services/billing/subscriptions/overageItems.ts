@@ -4,7 +4,7 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import type { Tiers } from '../../tiers/tiers.js';
 import { digest } from '../customers/customers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
-import type { HeldSubscriptions } from './heldSubscriptions.js';
+import type { CurrentSubscriptions } from './currentSubscriptions.js';
 import { updateSubscription } from './subscriptionUpdate.js';
 
 /** The part of a subscription by which Stripe bills overage. */
@@ -34,10 +34,10 @@ export function overageSwap(
 export function createOverageItems(deps: {
   stripe: Stripe;
   tiers: Tiers;
-  held: HeldSubscriptions;
+  currentSubscriptions: CurrentSubscriptions;
   log: Logger;
 }): OverageItems {
-  const { stripe, tiers, held, log } = deps;
+  const { stripe, tiers, currentSubscriptions, log } = deps;
 
   function missingIn(subscription: BillingSubscriptionDoc): Stripe.SubscriptionUpdateParams.Item[] {
     const priceId = tiers.getOveragePriceId(subscription.tier);
@@ -46,10 +46,10 @@ export function createOverageItems(deps: {
 
   return {
     async ensure(tenantId) {
-      const subscription = await held.stored(tenantId);
+      const subscription = await currentSubscriptions.stored(tenantId);
       if (!subscription || missingIn(subscription).length === 0) return;
       await callingStripe(log, tenantId, () =>
-        held.change(tenantId, {
+        currentSubscriptions.change(tenantId, {
           isEnd: false,
           plan(present) {
             const items = missingIn(present);

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
-import { isRefused } from '../stripe/stripeErrors.js';
+import { isRejected } from '../stripe/stripeErrors.js';
 import { WITH_SCHEDULE } from '../sync/subscriptionSync.js';
 import { overageSwap } from './overageItems.js';
 import { successorOf, unchangedPhase } from './schedulePhases.js';
@@ -72,7 +72,7 @@ export function createSubscriptionChanges(deps: {
       );
     } catch (error) {
       // It was let go already: it came to its end, or another click was first.
-      if (!isRefused(error)) throw error;
+      if (!isRejected(error)) throw error;
     }
   }
 

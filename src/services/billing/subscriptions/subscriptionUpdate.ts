@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
-import { WITH_SCHEDULE } from '../sync/presentCustomer.js';
+import { WITH_SCHEDULE } from '../sync/fetchedCustomer.js';
 
 /**
  * The idempotency key of a change: made of what it does and of the revision that it starts from, so that two clicks are

@@ -6,8 +6,9 @@ import type { Models } from '../../../models/models.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
-import type { HeldSubscriptions } from './heldSubscriptions.js';
-import { priceForSale, refuseContract, tierMetadata } from './sale.js';
+import { tierMetadata } from '../sync/subscriptionMetadata.js';
+import type { CurrentSubscriptions } from './currentSubscriptions.js';
+import { priceForSale, rejectContract } from './selfService.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 export type { BillingSubscriptionDoc };
@@ -44,14 +45,14 @@ export function createSubscriptions(deps: {
   stripe: Stripe;
   tiers: Tiers;
   customers: Customers;
-  held: HeldSubscriptions;
+  currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
   log: Logger;
 }): Subscriptions {
-  const { models, stripe, tiers, customers, held, changes, log } = deps;
+  const { models, stripe, tiers, customers, currentSubscriptions, changes, log } = deps;
 
-  async function refuseSecond(tenantId: string): Promise<void> {
-    const paid = await held.current(tenantId);
+  async function rejectSecond(tenantId: string): Promise<void> {
+    const paid = await currentSubscriptions.fetch(tenantId);
     if (!paid) return;
     const problem = paid.outsideCatalogue
       ? `There is a subscription already (${paid.status}), at the price ${paid.priceId}, which is not in the catalogue; use createPortalSession to look after it, or changeTier to move it to a tier`
@@ -165,7 +166,7 @@ export function createSubscriptions(deps: {
       const priceId = priceForSale(tiers, request.tier, 'input.tier');
       return callingStripe(log, tenantId, async () => {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
-          await refuseSecond(tenantId);
+          await rejectSecond(tenantId);
           const customer = await customers.ensure(tenantId, await emailFor(tenantId, request));
           const wanted = purchase(customer, request, priceId, await trialDaysOf(tenantId, request.tier));
           const open = customer.openCheckout;
@@ -188,10 +189,10 @@ export function createSubscriptions(deps: {
 
     cancel(tenantId, atPeriodEnd) {
       return callingStripe(log, tenantId, () =>
-        held.change(tenantId, {
+        currentSubscriptions.change(tenantId, {
           isEnd: true,
           plan(subscription) {
-            refuseContract(subscription);
+            rejectContract(subscription);
             if (!atPeriodEnd) return () => changes.cancelNow(subscription);
             return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
           },
@@ -201,10 +202,10 @@ export function createSubscriptions(deps: {
 
     resume(tenantId) {
       return callingStripe(log, tenantId, () =>
-        held.change(tenantId, {
+        currentSubscriptions.change(tenantId, {
           isEnd: false,
           plan(subscription, isBehind) {
-            refuseContract(subscription);
+            rejectContract(subscription);
             if (subscription.status === 'paused') return () => changes.unpause(subscription);
             if (isEnding(subscription) || subscription.scheduledTier) return () => changes.keep(subscription);
             if (isBehind) return null;

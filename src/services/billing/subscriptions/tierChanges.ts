@@ -5,9 +5,10 @@ import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
-import type { HeldSubscriptions, PlannedChange } from './heldSubscriptions.js';
+import { tierMetadata } from '../sync/subscriptionMetadata.js';
+import type { CurrentSubscriptions, PlannedChange } from './currentSubscriptions.js';
 import { overageSwap } from './overageItems.js';
-import { priceForSale, refuseContract, tierMetadata } from './sale.js';
+import { priceForSale, rejectContract } from './selfService.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges, switchedItem } from './subscriptionChanges.js';
 
 /** When a change of tier takes effect, and what it costs. All amounts in cents. */
@@ -49,12 +50,12 @@ type Way = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
 export function createTierChanges(deps: {
   stripe: Stripe;
   tiers: Tiers;
-  held: HeldSubscriptions;
+  currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
   clock: Clock;
   log: Logger;
 }): TierChanges {
-  const { stripe, tiers, held, changes, clock, log } = deps;
+  const { stripe, tiers, currentSubscriptions, changes, clock, log } = deps;
 
   /** A tier that is priced by contract is the largest. */
   const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
@@ -71,7 +72,7 @@ export function createTierChanges(deps: {
   function wayTo(subscription: BillingSubscriptionDoc, wanted: Wanted): Way {
     const { tier: present, status } = subscription;
     const { tier, immediately } = wanted;
-    refuseContract(subscription);
+    rejectContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
     if (tier === present && !isOutdated(subscription)) return 'STAY';
     priceIdOf(wanted);
@@ -180,7 +181,7 @@ export function createTierChanges(deps: {
     change(tenantId, tier, immediately) {
       const wanted = { tier, immediately, argument: 'input.tier' };
       return callingStripe(log, tenantId, () =>
-        held.change(tenantId, {
+        currentSubscriptions.change(tenantId, {
           isEnd: tier === tiers.defaultTier.name,
           plan: (subscription) => plan(subscription, wanted),
         }),
@@ -189,8 +190,9 @@ export function createTierChanges(deps: {
 
     preview(tenantId, tier, immediately) {
       return callingStripe(log, tenantId, () =>
-        held.ask(tenantId, async () => {
-          const subscription = (await held.stored(tenantId)) ?? (await held.current(tenantId));
+        currentSubscriptions.retryAfterSync(tenantId, async () => {
+          const subscription =
+            (await currentSubscriptions.stored(tenantId)) ?? (await currentSubscriptions.fetch(tenantId));
           if (!subscription) {
             throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
           }

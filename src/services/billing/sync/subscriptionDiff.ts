@@ -1,13 +1,13 @@
 import type Stripe from 'stripe';
 import { ofCustomers } from '../../../models/billingCustomer.js';
-import { type BillingSubscriptionDoc, ENDED, GIVING } from '../../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, ENDED, GRANTING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { Customers } from '../customers/customers.js';
-import { customerIdOf, fetchCustomer, NotVisibleError, type PresentCustomer } from './presentCustomer.js';
+import { customerIdOf, type FetchedCustomer, fetchCustomer, NotVisibleError } from './fetchedCustomer.js';
 import type { SubscriptionReader } from './subscriptionState.js';
 
 /** What is not as Stripe has it, in a person's words. */
-export interface Difference {
+export interface Diff {
   kind: 'subscription' | 'customer';
   /** Stripe's id. */
   object: string;
@@ -23,19 +23,19 @@ export interface Difference {
 }
 
 /** Compares customers and their subscriptions with Stripe, and writes nothing. */
-export interface Comparison {
+export interface SubscriptionDiff {
   /** @returns what `sync` would repair, or leave as it is because Stripe does not show it; null: nothing */
-  difference(stripeCustomerId: string): Promise<Difference | null>;
+  diff(stripeCustomerId: string): Promise<Diff | null>;
   /** @returns customers of subscriptions that, by themselves, do not fit what is stored: to be looked at */
   outOfSync(listed: readonly Stripe.Subscription[]): Promise<string[]>;
 }
 
-export function createComparison(deps: {
+export function createSubscriptionDiff(deps: {
   models: Models;
   stripe: Stripe;
   customers: Customers;
   reader: SubscriptionReader;
-}): Comparison {
+}): SubscriptionDiff {
   const { models, stripe, customers, reader } = deps;
   const subscriptions = models.billingSubscriptions;
 
@@ -47,40 +47,44 @@ export function createComparison(deps: {
     if (!stored) return `${subscription.id} is not known here`;
     // When a payment failed first takes a request of its own, and is written with each change.
     const { pastDueSince: _, ...state } = await reader.stateOf(subscription, stored);
-    const differences = differencesOf(stored, state);
-    return differences.length > 0 ? differences.join('; ') : outsideText(stored);
+    const differences = diffFields(stored, state);
+    return differences.length > 0 ? differences.join('; ') : outsideCatalogueNote(stored);
   }
 
-  async function difference(stripeCustomerId: string): Promise<Difference | null> {
+  async function diff(stripeCustomerId: string): Promise<Diff | null> {
     const known = await customers.tenantOfCustomer(stripeCustomerId);
     const stored = known && (await subscriptions.findById(known.tenantId).lean<BillingSubscriptionDoc>());
     const present = await fetchCustomer(stripe, stripeCustomerId, stored);
     if (!known) return untied(present);
     const { tenantId, email } = known;
-    const isGiving = stored !== null && GIVING.includes(stored.status);
+    const grantsTier = stored !== null && GRANTING.includes(stored.status);
     const ofCustomer = { kind: 'customer' as const, object: stripeCustomerId, tenantId };
-    const unseen = (object: string): Difference => ({
+    const unseen = (object: string): Diff => ({
       ...ofCustomer,
       found: new NotVisibleError(object).message,
-      threat: isGiving ? 'unseen' : null,
+      threat: grantsTier ? 'unseen' : null,
       unseen: true,
     });
     if (present.kind === 'unseen') return unseen(stripeCustomerId);
     if (present.kind === 'deleted')
-      return { ...ofCustomer, found: 'the customer was deleted at Stripe', threat: isGiving ? 'ends' : null };
+      return {
+        ...ofCustomer,
+        found: 'the customer was deleted at Stripe',
+        threat: grantsTier ? 'ends' : null,
+      };
     const primary = await reader.primaryOf(present.subscriptions, stored);
-    if (stored && present.isStoredUnseen && !primary?.isGiving) return unseen(stored.stripeSubscriptionId);
+    if (stored && present.isStoredUnseen && !primary?.grantsTier) return unseen(stored.stripeSubscriptionId);
     const found = primary && (await unlike(primary.subscription, stored));
     if (found) {
       const { id, status } = primary.subscription;
-      const ends = isGiving && !GIVING.some((giving) => giving === status);
+      const ends = grantsTier && !GRANTING.some((giving) => giving === status);
       return { kind: 'subscription', object: id, tenantId, found, threat: ends ? 'ends' : null };
     }
     if (email === present.customer.email) return null;
     return { ...ofCustomer, found: 'the e-mail is another one', threat: null };
   }
 
-  async function untied(present: PresentCustomer): Promise<Difference | null> {
+  async function untied(present: FetchedCustomer): Promise<Diff | null> {
     const customer = present.kind === 'present' ? present.customer : null;
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId }))) return null;
@@ -124,11 +128,11 @@ export function createComparison(deps: {
     }
   }
 
-  return { difference, outOfSync };
+  return { diff, outOfSync };
 }
 
 /** What an operator should know of a subscription at a price outside the catalogue; null: there is nothing. */
-export const outsideText = ({
+export const outsideCatalogueNote = ({
   stripeSubscriptionId: id,
   priceId,
   tier,
@@ -145,10 +149,7 @@ function textOf(value: unknown): string {
 }
 
 /** `status active, Stripe has canceled`, for each field that differs. */
-export function differencesOf(
-  stored: BillingSubscriptionDoc,
-  state: Partial<BillingSubscriptionDoc>,
-): string[] {
+export function diffFields(stored: BillingSubscriptionDoc, state: Partial<BillingSubscriptionDoc>): string[] {
   return Object.entries(state).flatMap(([field, value]) => {
     const [ours, theirs] = [stored[field as keyof BillingSubscriptionDoc], value].map(textOf);
     return ours === theirs ? [] : [`${field} ${ours}, Stripe has ${theirs}`];

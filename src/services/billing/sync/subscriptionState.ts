@@ -8,12 +8,12 @@ import {
   type SubscriptionStatus,
 } from '../../../models/billingSubscription.js';
 import type { Tiers } from '../../tiers/tiers.js';
-import { inPresentForm } from '../stripe/olderApi.js';
-import { idOf } from '../stripe/payload.js';
+import { inCurrentForm } from '../stripe/olderApi.js';
+import { idOf } from '../stripe/stripeObjects.js';
 import { OVERAGE_PRICE } from '../usageReports/meter.js';
-import { contractOf } from './contractMetadata.js';
-import { customerIdOf } from './presentCustomer.js';
+import { customerIdOf } from './fetchedCustomer.js';
 import { type ProductTiers, tierNamed } from './productTiers.js';
+import { contractOf } from './subscriptionMetadata.js';
 
 /** What we keep of a subscription, as Stripe has it. */
 export type SubscriptionState = Omit<
@@ -48,7 +48,7 @@ export interface SubscriptionReader {
 export interface PrimarySubscription {
   subscription: Stripe.Subscription;
   /** Whether it gives a tier now. */
-  isGiving: boolean;
+  grantsTier: boolean;
 }
 
 /** What a subscription buys. */
@@ -219,7 +219,7 @@ export function createSubscriptionReader(deps: {
   }
 
   const stateOf: SubscriptionReader['stateOf'] = async (listed, stored, pastDueSince = null) => {
-    const subscription = inPresentForm(listed);
+    const subscription = inCurrentForm(listed);
     const { id, metadata } = subscription;
     const status = statusOf(subscription);
     const bought = await boughtBy(subscription, stored);
@@ -254,12 +254,12 @@ export function createSubscriptionReader(deps: {
 
   const primaryOf: SubscriptionReader['primaryOf'] = async (found, stored) => {
     const candidates: { subscription: Stripe.Subscription; rank: number; order: number }[] = [];
-    for (const subscription of found.map(inPresentForm)) {
+    for (const subscription of found.map(inCurrentForm)) {
       const bought = await boughtBy(subscription, stored);
       if (!bought) continue;
       const own = RANK[statusOf(subscription)];
-      const isGiving = own < RANK_OUTSIDE;
-      const isNothing = isGiving && bought.tier === tiers.defaultTier.name;
+      const grantsTier = own < RANK_OUTSIDE;
+      const isNothing = grantsTier && bought.tier === tiers.defaultTier.name;
       candidates.push({
         subscription,
         rank: isNothing ? RANK_OUTSIDE : own,
@@ -273,7 +273,7 @@ export function createSubscriptionReader(deps: {
     }
     // The newest come first, and the sort keeps equals in order.
     const [first] = candidates.toSorted((a, b) => a.rank - b.rank || b.order - a.order);
-    return first ? { subscription: first.subscription, isGiving: first.rank < RANK_OUTSIDE } : null;
+    return first ? { subscription: first.subscription, grantsTier: first.rank < RANK_OUTSIDE } : null;
   };
 
   return { stateOf, primaryOf };

@@ -6,16 +6,21 @@ import type { Models } from '../../../models/models.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import type { Customers } from '../customers/customers.js';
 import { isRemembered } from '../stripe/stripeErrors.js';
+import { type FetchedCustomer, fetchCustomer, NotVisibleError } from './fetchedCustomer.js';
 import { createPaymentFailures } from './paymentFailures.js';
-import { fetchCustomer, NotVisibleError, type PresentCustomer } from './presentCustomer.js';
 import { createProductTiers } from './productTiers.js';
-import { type Comparison, createComparison, differencesOf, outsideText } from './subscriptionDiff.js';
+import {
+  createSubscriptionDiff,
+  diffFields,
+  outsideCatalogueNote,
+  type SubscriptionDiff,
+} from './subscriptionDiff.js';
 import { createSubscriptionReader } from './subscriptionState.js';
 
-export { WITH_SCHEDULE } from './presentCustomer.js';
+export { WITH_SCHEDULE } from './fetchedCustomer.js';
 
 /** Writes customers and their subscriptions as Stripe has them now, whatever made us look. */
-export interface SubscriptionSync extends Comparison {
+export interface SubscriptionSync extends SubscriptionDiff {
   /** Fetches and writes. @throws NotVisibleError when Stripe shows less to our key than what is stored */
   sync(stripeCustomerId: string): Promise<SyncOutcome>;
   /** The same for the tenant's customer, if it has one that Stripe shows. */
@@ -53,7 +58,7 @@ export function createSubscriptionSync(deps: {
   const subscriptions = models.billingSubscriptions;
   const products = createProductTiers({ stripe, tiers, clock, log });
   const reader = createSubscriptionReader({ tiers, products, clock, log });
-  const comparison = createComparison({ models, stripe, customers, reader });
+  const comparison = createSubscriptionDiff({ models, stripe, customers, reader });
   const failures = createPaymentFailures({ models, stripe, log });
 
   /** @returns false when something else wrote since `stored` was read */
@@ -64,7 +69,7 @@ export function createSubscriptionSync(deps: {
   ): Promise<boolean> {
     const failedAt = subscription.status === 'past_due' ? await failures.firstOf(subscription.id) : null;
     const state = await reader.stateOf(subscription, stored, failedAt);
-    if (stored && differencesOf(stored, state).length === 0) return confirm(stored);
+    if (stored && diffFields(stored, state).length === 0) return confirm(stored);
     try {
       const result = stored
         ? await subscriptions.updateOne(
@@ -111,12 +116,12 @@ export function createSubscriptionSync(deps: {
   }
 
   /** @returns the tenant that the customer is tied to now, or why it is nobody's */
-  async function adopt(present: PresentCustomer): Promise<{ tenantId: string } | string> {
+  async function link(present: FetchedCustomer): Promise<{ tenantId: string } | string> {
     const customer = present.kind === 'present' ? present.customer : null;
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId })))
       return 'the customer belongs to no tenant';
-    return (await customers.adopt(tenantId, customer.id)) ? { tenantId } : 'the tenant has another customer';
+    return (await customers.link(tenantId, customer.id)) ? { tenantId } : 'the tenant has another customer';
   }
 
   async function sync(stripeCustomerId: string): Promise<SyncOutcome> {
@@ -128,7 +133,7 @@ export function createSubscriptionSync(deps: {
         : null;
       const present = await fetchCustomer(stripe, stripeCustomerId, stored);
       // Of a tenant that is found only now nothing was read: what it may have stored keeps this write from landing.
-      const adopted = known ?? (await adopt(present));
+      const adopted = known ?? (await link(present));
       if (typeof adopted === 'string') return { kind: 'ignored', reason: adopted };
       const { tenantId } = adopted;
       if (present.kind === 'unseen') throw new NotVisibleError(stripeCustomerId);
@@ -139,7 +144,7 @@ export function createSubscriptionSync(deps: {
       const { email } = present.customer;
       if (email !== known?.email) await customers.noteEmail(stripeCustomerId, email);
       const primary = await reader.primaryOf(present.subscriptions, stored);
-      if (stored && present.isStoredUnseen && !primary?.isGiving)
+      if (stored && present.isStoredUnseen && !primary?.grantsTier)
         throw new NotVisibleError(stored.stripeSubscriptionId);
       if (!primary) return WRITTEN;
       const { subscription } = primary;
@@ -150,7 +155,7 @@ export function createSubscriptionSync(deps: {
 
   async function written(tenantId: string): Promise<SyncOutcome> {
     const stored = await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
-    return { kind: 'written', note: stored && outsideText(stored) };
+    return { kind: 'written', note: stored && outsideCatalogueNote(stored) };
   }
 
   return {

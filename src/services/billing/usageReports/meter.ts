@@ -1,6 +1,6 @@
 import Stripe from 'stripe';
 import { type UsageReportDoc, UsageReportKind } from '../../../models/usageReport.js';
-import { findListed, PAGE } from '../stripe/listed.js';
+import { findListed, PAGE } from '../stripe/stripeObjects.js';
 
 /** Stripe's meters: one a kind of report. The methods throw what Stripe's SDK throws. */
 export interface Meter {

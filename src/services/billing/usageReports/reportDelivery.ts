@@ -8,7 +8,7 @@ import { minuteOf } from '../../limits/calls/windows.js';
 import { startOfSpan } from '../../tiers/overageSpans.js';
 import { billableTime } from '../../usage/overage/billableTime.js';
 import type { Customers } from '../customers/customers.js';
-import { describeFailure } from '../stripe/failureText.js';
+import { describeFailure } from '../stripe/stripeErrors.js';
 import type { Meter } from './meter.js';
 
 /** Brings reports to Stripe, each once: at any step the process may die, and the step is done again. */

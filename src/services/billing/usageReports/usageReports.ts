@@ -6,8 +6,7 @@ import { badInput } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
 import { startOfDay } from '../../limits/calls/windows.js';
-import { describeFailure } from '../stripe/failureText.js';
-import { callingStripe } from '../stripe/stripeErrors.js';
+import { callingStripe, describeFailure } from '../stripe/stripeErrors.js';
 import type { ReportDelivery } from './reportDelivery.js';
 
 export { type UsageReportDoc, UsageReportKind, UsageReportStatus };
@@ -18,7 +17,7 @@ export interface ReportPage {
 }
 
 /** From Stripe's event `v1.billing.meter.error_report_triggered`. */
-export interface MeterRefusal {
+export interface MeterError {
   identifier: string;
   code: string;
   message: string;
@@ -33,7 +32,7 @@ export interface UsageReports {
    */
   report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
   /** Stripe tells later which of the reports that it took it could not count. Those of a day that is still open are reported anew. */
-  refused(refusals: readonly MeterRefusal[]): Promise<void>;
+  noteMeterErrors(errors: readonly MeterError[]): Promise<void>;
   /** The newest first. @param after the cursor key of the last one seen */
   page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<ReportPage>;
 }
@@ -110,8 +109,8 @@ export function createUsageReports(deps: {
       return stored ?? intent;
     },
 
-    async refused(refusals) {
-      for (const { identifier, code, message } of refusals) {
+    async noteMeterErrors(errors) {
+      for (const { identifier, code, message } of errors) {
         const { modifiedCount } = await reports.updateOne(
           { _id: identifier, status: { $in: [UsageReportStatus.PENDING, UsageReportStatus.REPORTED] } },
           {

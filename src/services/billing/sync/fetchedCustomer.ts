@@ -8,7 +8,7 @@ export const WITH_SCHEDULE = ['schedule'];
 export const LISTED_WITH_SCHEDULE = WITH_SCHEDULE.map((field) => `data.${field}`);
 
 /** What Stripe shows of a customer now. */
-export type PresentCustomer =
+export type FetchedCustomer =
   | {
       kind: 'present';
       customer: Stripe.Customer;
@@ -43,7 +43,7 @@ export async function fetchCustomer(
   stripe: Stripe,
   id: string,
   stored: BillingSubscriptionDoc | null,
-): Promise<PresentCustomer> {
+): Promise<FetchedCustomer> {
   const listed = await orNull(
     expanding(['data.customer'], LISTED_WITH_SCHEDULE, (expand) =>
       stripe.subscriptions.list({ customer: id, status: 'all', limit: MAX_LISTED, expand }),

@@ -1,4 +1,4 @@
-import { limitsSchema, type TierLimits } from '../../tiers/catalogue.js';
+import { limitsSchema, type TierDefinition, type TierLimits } from '../../tiers/catalogue.js';
 
 /** Terms that the operator agreed on. They travel as metadata of the subscription, so that they begin and end with it. */
 export interface Contract {
@@ -32,3 +32,9 @@ function limitsOf(json: string): Contract['limits'] | null {
     return null;
   }
 }
+
+/** With a subscription at Stripe: what was bought, and in which version of the catalogue. */
+export const tierMetadata = ({ name, version }: TierDefinition): Record<string, string> => ({
+  tier: name.toLowerCase(),
+  tier_version: String(version),
+});

@@ -4,7 +4,7 @@ import { createRequestRate } from './requestRate.js';
 import { createTenantShares } from './tenantShares.js';
 
 /** When a request to Stripe may begin: after those of the same tenant, and at the rate that Stripe takes. */
-export interface RequestTurns {
+export interface RequestSlots {
   /**
    * @param endpoint method and path, without ids
    * @returns ends it
@@ -13,7 +13,7 @@ export interface RequestTurns {
   take(endpoint: string): Promise<() => void>;
 }
 
-export function createRequestTurns({ models }: { models: Models }): RequestTurns {
+export function createRequestSlots({ models }: { models: Models }): RequestSlots {
   const rate = createRequestRate({ models });
   const shares = createTenantShares();
   return {
@@ -21,7 +21,7 @@ export function createRequestTurns({ models }: { models: Models }): RequestTurns
       const requester = currentRequester();
       const end = requester.kind === 'tenant' ? await shares.begin(requester.tenantId) : () => {};
       try {
-        await rate.turn(endpoint, requester.kind);
+        await rate.waitForSlot(endpoint, requester.kind);
         return end;
       } catch (error) {
         end();

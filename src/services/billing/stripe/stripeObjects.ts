@@ -1,3 +1,12 @@
+const MAX_ID_CHARS = 255;
+
+/** Stripe gives a reference as an id, or as the object itself. */
+export function idOf(reference: unknown): string | null {
+  const id =
+    typeof reference === 'string' ? reference : (reference as { id?: unknown } | null | undefined)?.id;
+  return typeof id === 'string' && id !== '' && id.length <= MAX_ID_CHARS ? id : null;
+}
+
 /** How many objects of a list are looked at. */
 const MAX_LOOKED_AT = 10_000;
 /** The largest page that Stripe gives. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeFailure } from '../../../src/services/billing/stripe/failureText.js';
+import { describeFailure } from '../../../src/services/billing/stripe/stripeErrors.js';
 
 describe('what an operator reads of a failure', () => {
   it.each([

@@ -1,10 +1,10 @@
 import { OutgoingEventType } from '../../../models/outgoingWebhook.js';
 import type { WebhookEventDoc } from '../../../models/webhookEvent.js';
-import { idOf } from '../stripe/payload.js';
+import { idOf } from '../stripe/stripeObjects.js';
 import { plainTypeOf } from './eventTarget.js';
 
 /** What the operator's own systems are sent when Stripe's events say more than a subscription's new state. */
-export interface StripeNews {
+export interface ForwardedEvent {
   type: OutgoingEventType;
   data: Record<string, unknown>;
 }
@@ -101,10 +101,10 @@ const NEWS: ReadonlyMap<string, [OutgoingEventType, Reader]> = new Map([
 ]);
 
 /** Whether events of Stripe's type are passed on once they are applied. */
-export const isNews = (stripeType: string): boolean => NEWS.has(plainTypeOf(stripeType));
+export const isForwarded = (stripeType: string): boolean => NEWS.has(plainTypeOf(stripeType));
 
 /** @returns null for a type that is not passed on; a thin event says no more than what it is about */
-export function newsOf(event: WebhookEventDoc, tenantId: string): StripeNews | null {
+export function toForwardedEvent(event: WebhookEventDoc, tenantId: string): ForwardedEvent | null {
   const stripeType = plainTypeOf(event.type);
   const news = NEWS.get(stripeType);
   if (!news) return null;

@@ -1,12 +1,12 @@
 import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
-import type { ClaimedLane, Lanes } from '../../../src/services/billing/inbox/customerQueues.js';
-import { createLaneWorker } from '../../../src/services/billing/inbox/queueWorker.js';
+import type { CustomerQueues, LeasedQueue } from '../../../src/services/billing/inbox/customerQueues.js';
+import { createQueueWorker } from '../../../src/services/billing/inbox/queueWorker.js';
 
 const done = async () => undefined;
-const CLAIMED: ClaimedLane = {
+const CLAIMED: LeasedQueue = {
   count: 1,
-  dropTwins: async () => true,
+  ignoreDuplicates: async () => true,
   applied: done,
   ignored: done,
   moved: done,
@@ -18,7 +18,7 @@ const CLAIMED: ClaimedLane = {
 function workerWith(count: number, isBusy: () => boolean) {
   const waiting = Array.from({ length: count }, (_, i) => `customer:cus_${i}`);
   const begunMs: number[] = [];
-  const lanes: Lanes = {
+  const lanes: CustomerQueues = {
     due: async () => [...waiting],
     async claim(lane) {
       waiting.splice(waiting.indexOf(lane), 1);
@@ -27,7 +27,7 @@ function workerWith(count: number, isBusy: () => boolean) {
     },
   };
   const effect = async () => ({ kind: 'applied' as const, note: null });
-  return { worker: createLaneWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
+  return { worker: createQueueWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
 }
 
 it('begins a lane only now and then while events wait to be stored, and goes on at once after', async () => {
@@ -61,7 +61,7 @@ it('finds what came for a lane that ended while lanes were being looked for with
   let applied = 0;
   let looks = 0;
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const lanes: Lanes = {
+  const lanes: CustomerQueues = {
     async due(except) {
       looks += 1;
       const found = new Set(except).has(lane) || waiting === 0 ? [] : [lane];
@@ -84,7 +84,7 @@ it('finds what came for a lane that ended while lanes were being looked for with
     await ended;
     return { kind: 'applied' as const, note: null };
   };
-  const worker = createLaneWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy: () => false });
+  const worker = createQueueWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy: () => false });
   worker.wake();
   await vi.waitFor(() => expect(waiting).toBe(0));
   worker.wake();

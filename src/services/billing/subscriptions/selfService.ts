@@ -1,6 +1,5 @@
 import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
-import type { TierDefinition } from '../../tiers/catalogue.js';
 import type { Tiers } from '../../tiers/tiers.js';
 
 /** What tenants may buy and change by themselves. */
@@ -22,12 +21,6 @@ export function priceForSale(tiers: Tiers, tier: string, argument: string): stri
 }
 
 /** @throws BAD_USER_INPUT: what was agreed on with the operator is not the tenant's to change */
-export function refuseContract({ contract }: BillingSubscriptionDoc): void {
+export function rejectContract({ contract }: BillingSubscriptionDoc): void {
   if (contract) throw badInput('subscription', 'is by contract; the operator changes it');
 }
-
-/** With a subscription at Stripe: what was bought, and in which version of the catalogue. */
-export const tierMetadata = ({ name, version }: TierDefinition): Record<string, string> => ({
-  tier: name.toLowerCase(),
-  tier_version: String(version),
-});

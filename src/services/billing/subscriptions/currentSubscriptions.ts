@@ -3,7 +3,7 @@ import { BillingError, badInput } from '../../../common/errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';
-import { isBehind, isRefused } from '../stripe/stripeErrors.js';
+import { isBehind, isRejected } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
 
 /** What is asked of Stripe; null: nothing is left to do. */
@@ -21,9 +21,9 @@ export interface WantedChange {
 }
 
 /** The subscriptions that tenants have now. */
-export interface HeldSubscriptions {
+export interface CurrentSubscriptions {
   /** As Stripe has it now: a webhook may still be on its way. @returns null where there is none, or it has ended */
-  current(tenantId: string): Promise<BillingSubscriptionDoc | null>;
+  fetch(tenantId: string): Promise<BillingSubscriptionDoc | null>;
   /** As it was written last, without a call to Stripe. */
   stored(tenantId: string): Promise<BillingSubscriptionDoc | null>;
   /**
@@ -39,10 +39,13 @@ export interface HeldSubscriptions {
    * written: the customer, or the subscription, may be gone.
    * @param ask may run twice, so it reads what is stored each time
    */
-  ask<T>(tenantId: string, ask: () => Promise<T>): Promise<T>;
+  retryAfterSync<T>(tenantId: string, ask: () => Promise<T>): Promise<T>;
 }
 
-export function createHeldSubscriptions(deps: { models: Models; sync: SubscriptionSync }): HeldSubscriptions {
+export function createCurrentSubscriptions(deps: {
+  models: Models;
+  sync: SubscriptionSync;
+}): CurrentSubscriptions {
   const { models, sync } = deps;
 
   async function stored(tenantId: string): Promise<BillingSubscriptionDoc | null> {
@@ -50,14 +53,14 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
     return doc && !ENDED.includes(doc.status) ? doc : null;
   }
 
-  async function current(tenantId: string): Promise<BillingSubscriptionDoc | null> {
+  async function fetch(tenantId: string): Promise<BillingSubscriptionDoc | null> {
     await sync.syncTenant(tenantId);
     return stored(tenantId);
   }
 
   /** What came of a subscription: its end too, unless another one has taken its place. */
   async function outcomeOf({ _id, stripeSubscriptionId }: BillingSubscriptionDoc) {
-    const present = await current(_id);
+    const present = await fetch(_id);
     return (
       present ??
       models.billingSubscriptions.findOne({ _id, stripeSubscriptionId }).lean<BillingSubscriptionDoc>()
@@ -87,7 +90,7 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
     if (!(error instanceof Stripe.errors.StripeError) || causeOfNotSending(error)) throw error;
     const present = await outcomeOf(known).catch(() => null);
     if (!present) throw error;
-    if (isRefused(error)) {
+    if (isRejected(error)) {
       const change = planned(present, wanted, true);
       return change ? changeAgain(present, change) : present;
     }
@@ -100,7 +103,7 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
     try {
       return await sync.change(present, change);
     } catch (error) {
-      if (isRefused(error)) noteState(error, stateText(present));
+      if (isRejected(error)) noteState(error, stateText(present));
       throw error;
     }
   }
@@ -127,9 +130,9 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
 
   return {
     stored,
-    current,
+    fetch,
 
-    async ask(tenantId, ask) {
+    async retryAfterSync(tenantId, ask) {
       try {
         return await ask();
       } catch (error) {
@@ -143,7 +146,7 @@ export function createHeldSubscriptions(deps: { models: Models; sync: Subscripti
       const known = await stored(tenantId);
       const first = known && withoutDoubt(known, wanted);
       if (known && first) return attempt(known, first, wanted);
-      const subscription = known ? await outcomeOf(known) : await current(tenantId);
+      const subscription = known ? await outcomeOf(known) : await fetch(tenantId);
       if (!subscription) {
         throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
       }
