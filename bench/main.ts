@@ -8,8 +8,8 @@ import { type Findings, findingsText, summaryText, targetsText } from './report.
 import { SECTIONS, type SectionName } from './sections/sections.js';
 import { makeBusyTenants } from './stored/tenants.js';
 
-const INTRODUCTION = `\`npm run bench\` writes this file: the server and its peers side by side in one run, on a
-fresh MongoDB. Ratios count; absolute figures are this machine's.`;
+const INTRODUCTION = `\`npm run bench\` writes this file: it measures the server and its peers in one run, on a fresh
+MongoDB. Compare the ratios; absolute figures depend on the machine.`;
 
 async function run({ quick, rounds, seconds, busyTenants, sections, output }: Options): Promise<void> {
   createProgress('start')('a fresh MongoDB, and the keys of the tenants');
@@ -19,7 +19,7 @@ async function run({ quick, rounds, seconds, busyTenants, sections, output }: Op
     process.once(signal, () => void mongod.remove().finally(() => process.exit(1)));
   }
   const heading = `Measured on ${new Date().toISOString().slice(0, 10)}: ${describeMachine(mongod.version)}.
-Medians of ${rounds} rounds of ${seconds} s each, everybody in turn; p50 and p99 are of answers, in milliseconds.`;
+Medians of ${rounds} rounds of ${seconds} s each, all peers in turn; p50 and p99 are latencies in milliseconds.`;
   const found = new Map<SectionName, Findings>();
   try {
     const base = { mongod, load, quick, seconds, rounds, busyTenants: await makeBusyTenants(busyTenants) };

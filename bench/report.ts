@@ -127,5 +127,5 @@ export function summaryText(speed: Table, exactness: Table): string {
     ...exactness.rows.find(({ peer }) => peer === row.peer),
     ...row,
   }));
-  return `${speed.title}, and what is admitted past a limit and lost in a kill -9:\n\n${tableText({ ...speed, rows })}`;
+  return `${speed.title}, with calls admitted past a limit and calls lost after kill -9:\n\n${tableText({ ...speed, rows })}`;
 }

@@ -28,8 +28,8 @@ type Take = (tenant: string) => Promise<unknown>;
 
 const FLEXIBLE = 'rate-limiter-flexible, MongoDB';
 const SHIPPED = 'graphql-rate-limit, in memory';
-const SHARED = 'Continuum, shared';
-const ALONE = 'Continuum, alone';
+const SHARED = 'Continuum, multi-writer';
+const ALONE = 'Continuum, single-writer';
 
 /** Decisions alone, without HTTP and GraphQL: all in this process. */
 export async function admission(bench: Bench): Promise<Findings> {
@@ -53,7 +53,11 @@ export async function admission(bench: Bench): Promise<Findings> {
     const of = (name: string) => standings.find((standing) => standing.name === name) as Standing;
     return {
       tables: [
-        { title: `Admission alone, ${TENANTS} tenants, ${WAITING} waiting`, unit: 'decisions/s', rows },
+        {
+          title: `Admission without HTTP, ${TENANTS} tenants, ${WAITING} waiting`,
+          unit: 'decisions/s',
+          rows,
+        },
       ],
       targets: [
         ratioTarget(`${SHARED} to ${FLEXIBLE}`, 5, of(SHARED).ratio),
@@ -163,6 +167,6 @@ async function idleTargets(
   });
 }
 
-const METHOD = `Calls of ${TENANTS} tenants are decided in one process, ${WAITING} at a time. Ours decides by a minute and a
-day, and counts by endpoint and hour; the peers have one window. All but graphql-rate-limit have every call on disk
-(\`w: majority\`, journaled) before the decision is given.`;
+const METHOD = `Calls of ${TENANTS} tenants are decided in one process, ${WAITING} at a time. Continuum checks a minute and a day, and counts by
+endpoint and hour; the peers have one window. All but graphql-rate-limit have every call on disk (\`w: majority\`, journaled) before
+they decide.`;

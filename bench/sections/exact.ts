@@ -97,8 +97,8 @@ async function loadUntilKilled(bench: Bench, server: BenchServer, requests: Load
 
 function methodOf(bench: Bench): string {
   const { limit, kills } = sizeOf(bench);
-  return `Overshoot: two processes (of ours also one) are each asked ${2 * limit} times by one tenant that may call
-${limit} times; ${CONNECTIONS} connections each. Lost calls: a process under load is killed with SIGKILL
-(${kills} in all); after the last start, calls answered with 200 are compared with calls stored. graphql-rate-limit as shipped stores none, and each
-process has a limit of its own.`;
+  return `Overshoot: two processes (for Continuum also one) each receive ${2 * limit} requests of one tenant that may make ${limit} calls,
+on ${CONNECTIONS} connections each. Lost calls: a process under load is killed with SIGKILL (${kills} times in all). After the last
+start, calls that were answered with 200 are compared with calls stored. graphql-rate-limit stores none, and each process has a
+limit of its own.`;
 }

@@ -171,7 +171,7 @@ function methodOf(
   { succeeded, refused, failed }: { succeeded: number; refused: number; failed: number },
 ): string {
   return `The server may use ${HEAP_MB} MB of heap. For ${seconds} s ${ATTACKERS} connections send these requests one after the
-other, with and without a key (${succeeded} were answered with 200, ${refused} with another status, ${failed} not at all), while another
-tenant makes ${CALLS_PER_SECOND} metered calls a second and \`/health/live\` is asked as often; latencies count from the moment that a
-request was due.`;
+other, with and without a key (${succeeded} got 200, ${refused} another status, ${failed} no response), while another
+tenant makes ${CALLS_PER_SECOND} metered calls a second and as many requests to \`/health/live\`. Latencies count from the moment when
+a request was due.`;
 }

@@ -87,9 +87,9 @@ async function memoryTargets(serving: readonly Serving[]): Promise<Target[]> {
   return targets;
 }
 
-const METHOD = `${CONNECTIONS} connections ask \`memory(id)\` of tenants with a stored memory, by turns. All servers
-have the same type and the same resolver, which reads MongoDB; each is one process, with a database of its own. Ours
-verifies the key, decides by the tenant's limits and counts the call on disk before it answers. Apollo alone
-(\`startStandaloneServer\`) does nothing of it, and is 1.0. rate-limiter-flexible consumes a point on the same MongoDB
-with the same write concern before the resolver; graphql-rate-limit counts in the memory of its process; neither
-authenticates. Of two instances on one database, one is loaded. CPU is the loaded process's own, for one request.`;
+const METHOD = `${CONNECTIONS} connections send \`memory(id)\` for all tenants in turn, each of which has a stored memory. All servers have
+the same type and the same resolver, which reads MongoDB. Each is one process with a database of its own. Continuum verifies the
+key, checks the tenant's limits and counts the call on disk before it responds. Apollo alone (\`startStandaloneServer\`) does none
+of this; it is 1.0. rate-limiter-flexible consumes a point on the same MongoDB, with the same write concern, before the resolver
+runs. graphql-rate-limit counts in the memory of its process. Neither authenticates. When two instances share a database, one of
+them is loaded. CPU is the time that the loaded process itself uses for one request.`;

@@ -27,7 +27,7 @@ export async function library(bench: Bench): Promise<Findings> {
   return {
     tables: [
       { title: "A team's own Apollo Server", unit: 'requests/s', rows: enforced.rows },
-      { title: 'Decisions that are asked of a server', unit: 'decisions/s', rows: asked.rows },
+      { title: 'Decisions of remoteLimits', unit: 'decisions/s', rows: asked.rows },
     ],
     targets: [...enforced.targets, ...asked.targets, startTarget(asked.limits)],
     method: METHOD,
@@ -111,12 +111,12 @@ async function measureRemote(bench: Bench): Promise<{ rows: Row[]; targets: Targ
       rows,
       targets: [
         ratioTarget(
-          'The library by asking: decisions in a second, of one process',
+          'remoteLimits: decisions in a second, from one process',
           WANTED_DECISIONS,
           median(throughputs),
         ),
         durableTarget(
-          `The library by asking, at ${PACE_PER_SECOND}/s: p99 of a decision`,
+          `remoteLimits, at ${PACE_PER_SECOND}/s: p99 of a decision`,
           WANTED_P99_MS,
           decision.p99Ms,
           insert.p99Ms,
@@ -197,7 +197,7 @@ function startTarget(limits: Limits): Target {
   };
 }
 
-const METHOD = `The peers are those of the metered operation; ours is the same Apollo Server, whose schema is enforced by
-the library on its database, with nothing of our server. Asked decisions are of one client process, which asks a server
-process over loopback: ${CONNECTIONS} at once, by turns for all tenants, then ${PACE_PER_SECOND} a second, each from the
-moment that it is due, in turn with as many bare inserts. The large schema is enforced for the first time in its process.`;
+const METHOD = `The peers are those of the metered operation. Ours is the same Apollo Server, with its schema enforced by \`directLimits\`, without
+our server. For \`remoteLimits\` one client process asks a server process over loopback: ${CONNECTIONS} operations at once, for all
+tenants in turn, then ${PACE_PER_SECOND} a second, each measured from the moment when it was due, alternating with as many bare
+inserts. The large schema is enforced for the first time in its process.`;

@@ -164,6 +164,6 @@ async function storedCalls({ usageDays }: Models, wanted: number): Promise<numbe
   }
 }
 
-const METHOD = `${SENDERS} senders post batches of ${BATCH} new events of ${TENANTS} tenants; p50 and p99 are of a batch. One
-batch in ${REPEATED} is sent twice, and must come back as duplicates only. At the end the sum of the accepted quantities
-is compared with the usage days.`;
+const METHOD = `${SENDERS} clients post batches of ${BATCH} new events of ${TENANTS} tenants. p50 and p99 are those of a batch. One batch in
+${REPEATED} is sent twice, and must come back as duplicates only. At the end the sum of the accepted quantities is compared with the
+usage days.`;

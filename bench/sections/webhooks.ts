@@ -226,8 +226,9 @@ const none = (what: string, count: number): Target => ({
 
 const methodOf = ({ quick }: Bench) => {
   const subscriptions = SUBSCRIPTIONS[quick ? 'quick' : 'whole'].toLocaleString('en-US');
-  return `Signed snapshot events of ${subscriptions} subscriptions are posted to a server in live mode, which
-applies them meanwhile: it asks a mock of Stripe that runs beside it. Throughput is of ${CONNECTIONS} connections, the peer's of as many
-inserts at once. At ${PACE_PER_SECOND}/s, once all of that is applied, the load waits for no answer, and a latency counts
-from the moment when the event was to be sent. What is applied waited before the server started; its time includes the start.`;
+  return `Signed snapshot events of ${subscriptions} subscriptions are posted to a server in live mode, which applies them at the same time and
+sends its requests to a mock Stripe that runs beside it. Throughput is measured with ${CONNECTIONS} connections, the peer's with as
+many inserts at once. At ${PACE_PER_SECOND}/s, once all of these are applied, events are sent without waiting for responses, and a
+latency counts from the moment when the event was due. In the last table the events waited before the server started, and its time
+includes the start.`;
 };

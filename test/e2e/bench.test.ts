@@ -12,8 +12,8 @@ it('measures admission and every peer of it in one run', async () => {
   const peers = [
     'rate-limiter-flexible, MongoDB',
     'graphql-rate-limit, in memory',
-    'Continuum, shared',
-    'Continuum, alone',
+    'Continuum, multi-writer',
+    'Continuum, single-writer',
   ];
   for (const peer of peers) {
     const [, throughput = '', ratio] =
@@ -21,7 +21,7 @@ it('measures admission and every peer of it in one run', async () => {
     expect(Number(throughput.replaceAll(',', '')), `decisions/s of ${peer}`).toBeGreaterThan(0);
     expect(Number(ratio), `ratio of ${peer}`).toBeGreaterThan(0);
   }
-  expect(stdout).toMatch(/^\| Continuum, alone: p99 of one idle call .* ms \| +(met|missed) \|$/m);
+  expect(stdout).toMatch(/^\| Continuum, single-writer: p99 of one idle call .* ms \| +(met|missed) \|$/m);
 }, 120_000);
 
 it('tells a person what is wrong with the arguments, and measures nothing', async () => {
