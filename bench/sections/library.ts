@@ -154,7 +154,7 @@ function createDecider(limits: Limits, tenants: readonly BusyTenant[]): () => Pr
       concurrent: true,
     });
     if (taken.kind === 'refused') throw taken.error;
-    await taken.end({ failed: false, unearned: [], unstored: new Set() });
+    await taken.end({ failed: false, returned: [], notStored: new Set() });
     return performance.now() - startedMs;
   };
 }

@@ -39,7 +39,7 @@ function isClientError({ code, http }: GraphQLErrorExtensions): boolean {
 }
 
 /** Whether a failure is a fault of ours, not of what the client sent. */
-export function isOurFault(thrown: unknown): boolean {
+export function isServerError(thrown: unknown): boolean {
   if (thrown instanceof GraphQLError && isClientError(thrown.extensions)) return false;
   const expected = expectedFailure(thrown);
   if (expected) return expected.code === ErrorCode.SERVICE_UNAVAILABLE;
@@ -47,8 +47,8 @@ export function isOurFault(thrown: unknown): boolean {
 }
 
 /** What a failed field had cost is given back if it was our fault, or if the input was bad: that changes nothing. */
-export function isGivenBack(thrown: unknown): boolean {
-  return isOurFault(thrown) || expectedFailure(thrown)?.code === ErrorCode.BAD_USER_INPUT;
+export function isReturnable(thrown: unknown): boolean {
+  return isServerError(thrown) || expectedFailure(thrown)?.code === ErrorCode.BAD_USER_INPUT;
 }
 
 /** Apollo's `formatError`: expected failures as they are, the rest masked and logged. */
@@ -59,7 +59,7 @@ export function createErrorFormatter(log: Logger) {
       const { code, status, details, message } = expected;
       return { ...formatted, message, extensions: { ...details, code, http: { status } } };
     }
-    if (!isOurFault(thrown)) return clientsMistake(formatted, thrown);
+    if (!isServerError(thrown)) return clientsMistake(formatted, thrown);
     log.error({ err: thrown }, 'an operation failed');
     return {
       message: 'Internal server error',

@@ -25,7 +25,7 @@ import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, setBadItemsAside } from './badItems.js';
-import { expectedFailure, isGivenBack, isOurFault } from './clientErrors.js';
+import { expectedFailure, isReturnable, isServerError } from './clientErrors.js';
 import { type Claims, claimKeys, releaseKeys, returnable, withClaims } from './keyedFields.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
 import { statusOf } from './responseStatus.js';
@@ -178,23 +178,23 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (!grant || !admitted || !operation) return;
     context.grant = null;
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
-    const outcome = outcomeOf(admitted.plan, result, { isFault: isOurFault, isGivenBack });
+    const outcome = outcomeOf(admitted.plan, result, { isServerError, isReturnable });
     const ended = endGrant(grant, outcome, context.claims).catch((error: unknown) => {
-      log.error({ err: error }, 'what an operation had taken could not be given back');
+      log.error({ err: error }, 'operation.not_ended');
     });
     // The answer does not wait for a database that is away.
-    if (!errors.filter(isOurFault).some(expectedFailure)) await ended;
+    if (!errors.filter(isServerError).some(expectedFailure)) await ended;
   }
 
   /** A key is released last: a crash before leaves the next attempt to find out whether calls are charged. */
   async function endGrant(grant: Grant, outcome: Outcome, claims: Claims | null): Promise<void> {
     if (!claims) return grant.end(outcome);
-    let unearned: Outcome['unearned'] = [];
+    let returned: Outcome['returned'] = [];
     try {
-      unearned = await returnable(idempotencyKeys, claims, outcome.unearned);
+      returned = await returnable(idempotencyKeys, claims, outcome.returned);
     } finally {
       // Calls stay counted while that is not known: the next attempt finds that they are paid for.
-      await grant.end({ ...outcome, unearned });
+      await grant.end({ ...outcome, returned });
     }
     await releaseKeys(idempotencyKeys, claims);
   }
@@ -222,12 +222,12 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of admitted?.headers ?? []) response.http.headers.set(name, value);
           if (admitted?.plan.metered) {
-            const isAway = errors.some(isOurFault);
+            const isAway = errors.some(isServerError);
             if (admitted.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
-          const [fault] = errors.filter(isOurFault);
+          const [fault] = errors.filter(isServerError);
           const faultHeaders = fault && expectedFailure(fault)?.headers;
           for (const [name, value] of Object.entries(faultHeaders ?? {}))
             response.http.headers.set(name, value);

@@ -70,7 +70,7 @@ function operationOf({ apiKey, address, scope, stores, ...cost }: OperationInput
       features,
       fieldLimits,
       stores: new Map(
-        stores.map(({ rootField, amounts }) => [rootField, { amounts: amountsOf(amounts), elsewhere: true }]),
+        stores.map(({ rootField, amounts }) => [rootField, { amounts: amountsOf(amounts), external: true }]),
       ),
     },
   };
@@ -91,7 +91,7 @@ function toDecision(decision: RemoteDecision): OperationDecision {
     };
     return { allowed: false, error, headers, ...nothing };
   }
-  const { tenantId, tier, concurrentRequests, chargedAtMs, holdIds, receipt } = decision;
+  const { tenantId, tier, concurrentRequests, chargedAtMs, reservationIds, receipt } = decision;
   return {
     allowed: true,
     error: null,
@@ -99,7 +99,7 @@ function toDecision(decision: RemoteDecision): OperationDecision {
     tier,
     concurrentRequests,
     chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs),
-    holds: [...holdIds].map(([rootField, id]) => ({ rootField, id })),
+    holds: [...reservationIds].map(([rootField, id]) => ({ rootField, id })),
     receipt,
     headers,
   };
@@ -142,9 +142,9 @@ export class DecisionResolver {
     await context.services.remoteDecisions.end(
       operations.map(({ receipt, unearned, keptHolds, releasedHolds }) => ({
         receipt,
-        unearned: chargesOf(unearned),
-        keptHoldIds: keptHolds,
-        releasedHoldIds: releasedHolds,
+        returned: chargesOf(unearned),
+        committedIds: keptHolds,
+        releasedIds: releasedHolds,
       })),
       serviceOf(context),
     );

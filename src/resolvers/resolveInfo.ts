@@ -38,7 +38,7 @@ export function allItems<T>(
 
 /** The storage reservation of the root field that is being resolved. */
 export function reservationIdOf({ grant }: Context, { path }: GraphQLResolveInfo): string {
-  const reservation = grant?.holds.get(String(path.key));
+  const reservation = grant?.reservations.get(String(path.key));
   if (!reservation)
     throw new Error(`No storage is reserved for ${String(path.key)}; add @storageQuota to the field`);
   return reservation.id;

@@ -205,11 +205,11 @@ describe('storage counters', () => {
     await fresh();
     const { storage } = server.app.services;
     const limits = { maxMemories: 2, maxEmbeddings: 2, maxStorageBytes: 1_000 };
-    const held = await storage.hold(tenant.id, limits, { memories: 2, embeddings: 0, bytes: 10 });
+    const held = await storage.reserve(tenant.id, limits, { memories: 2, embeddings: 0, bytes: 10 });
     expect(held.granted).toBe(true);
     // Nobody settles it: to the reader it never happened, and the room comes back with the sweep.
     expect((await run('{ storage { memories bytes } }')).storage).toEqual({ memories: 0, bytes: 0 });
-    expect((await storage.hold(tenant.id, limits, { memories: 1, embeddings: 0, bytes: 1 })).granted).toBe(
+    expect((await storage.reserve(tenant.id, limits, { memories: 1, embeddings: 0, bytes: 1 })).granted).toBe(
       false,
     );
     await server.app.models.storageAccounts.updateOne(
@@ -217,7 +217,7 @@ describe('storage counters', () => {
       { $set: { 'holds.0.at': new Date(Date.now() - 600_000) } },
     );
     expect(await storage.sweep()).toBe(1);
-    expect((await storage.hold(tenant.id, limits, { memories: 2, embeddings: 0, bytes: 1 })).granted).toBe(
+    expect((await storage.reserve(tenant.id, limits, { memories: 2, embeddings: 0, bytes: 1 })).granted).toBe(
       true,
     );
   });

@@ -177,7 +177,7 @@ describe('what was used past the quota', () => {
     await use(tenant, QUOTA + 900);
     const used = await server.app.services.admission.look(tenant.id);
     await nextHour();
-    await server.app.services.admission.giveBack(tenant.id, [{ endpoint: 'jobs', calls: 500 }], used);
+    await server.app.services.admission.returnCalls(tenant.id, [{ endpoint: 'jobs', calls: 500 }], used);
     for (let hour = 0; hour < 8; hour++) await nextHour();
     await until(monthEnd() + HOUR_MS);
     expect(await linesOf(tenant)).toEqual([BASE, overage(400, 4)]);

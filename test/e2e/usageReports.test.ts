@@ -148,7 +148,7 @@ describe('overage is reported to Stripe', () => {
     const used = await server.app.services.admission.look(tenant.id);
     nextHour();
     await run();
-    await server.app.services.admission.giveBack(tenant.id, [{ endpoint: 'jobs', calls: 15 }], used);
+    await server.app.services.admission.returnCalls(tenant.id, [{ endpoint: 'jobs', calls: 15 }], used);
     clock.advance(0);
     clock.set(new Date(Math.ceil(clock.now() / (24 * HOUR_MS)) * 24 * HOUR_MS + 2 * HOUR_MS));
     for (let hour = 0; hour < 3; hour++) {

@@ -173,7 +173,7 @@ describe('give-backs', () => {
     const tenantId = newTenant();
     const { admission } = instance();
     const { used } = await admission.admit(tenantId, limits(10, 10), costs(10));
-    await admission.giveBack(tenantId, costs(3), used);
+    await admission.returnCalls(tenantId, costs(3), used);
     const decisions = await Promise.all(
       Array.from({ length: 9 }, () => admission.admit(tenantId, limits(10, 10), costs(1))),
     );
@@ -198,7 +198,7 @@ describe('give-backs', () => {
         await update(...args);
         throw new Error('the answer was lost');
       });
-    await Promise.all(Array.from({ length: 101 }, () => admission.giveBack(tenantId, costs(1), used)));
+    await Promise.all(Array.from({ length: 101 }, () => admission.returnCalls(tenantId, costs(1), used)));
     await vi.waitFor(async () => expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101));
     await new Promise((resolve) => setTimeout(resolve, 300));
     spy.mockRestore();
@@ -217,7 +217,7 @@ describe('give-backs', () => {
         await update(...args);
         throw new Error('the answer was lost');
       });
-    await admission.giveBack(tenantId, costs(4), used);
+    await admission.returnCalls(tenantId, costs(4), used);
     expect(spy).toHaveBeenCalledTimes(2);
     spy.mockRestore();
     expect((await dayOf(tenantId))?.calls).toBe(6);

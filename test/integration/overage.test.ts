@@ -122,7 +122,7 @@ describe.each([
     const decision = await admission.admit(tenantId, limits(), charge(ALLOWANCE));
     expect(decision).toMatchObject({ admitted: true, used: { overageOfMonth: ALLOWANCE } });
     expect(await spend([admission], tenantId, ones(5))).toBe(0);
-    await admission.giveBack(tenantId, charge(ALLOWANCE), decision.used);
+    await admission.returnCalls(tenantId, charge(ALLOWANCE), decision.used);
     expect(await spend([admission], tenantId, ones(200))).toBe(ALLOWANCE);
     expect(await usedOn(instances, tenantId, '11-22')).toEqual([[QUOTA + ALLOWANCE, ALLOWANCE]]);
   });
@@ -152,7 +152,7 @@ describe.each([
     };
     const [before, after] = [startMs, endMs].map((ms) => String(ms / 1000)) as [string, string];
     expect(await spans()).toEqual({ [before]: 8, [after]: 24 });
-    await admission.giveBack(tenantId, charge(2), last.used);
+    await admission.returnCalls(tenantId, charge(2), last.used);
     await expect.poll(spans).toEqual({ [before]: 6, [after]: 24 });
   });
 

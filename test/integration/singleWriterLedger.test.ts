@@ -136,7 +136,7 @@ describe('an instance that is alone', () => {
       Promise.all(Array.from({ length: 30 }, () => admission.admit(tenantId, limits(15, 10), costs(1))));
     const first = await burst();
     expect(admitted(first)).toBe(10);
-    await admission.giveBack(tenantId, costs(4), (first[0] as Decision).used);
+    await admission.returnCalls(tenantId, costs(4), (first[0] as Decision).used);
     expect(admitted(await burst())).toBe(4);
     clock.set('2026-11-23T00:00:00Z');
     expect(admitted(await burst())).toBe(10);
@@ -323,7 +323,7 @@ describe('lost answers', () => {
         await insert(...args);
         throw new Error('the answer was lost');
       });
-    await admission.giveBack(tenantId, costs(4), used);
+    await admission.returnCalls(tenantId, costs(4), used);
     spy.mockRestore();
     // What waits when a batch fails fails with it.
     await new Promise(setImmediate);
@@ -343,7 +343,7 @@ describe('lost answers', () => {
     const find = vi.spyOn(models.usageDays.collection, 'find').mockImplementationOnce(() => {
       throw new Error('away');
     });
-    await admission.giveBack(tenantId, costs(4), used);
+    await admission.returnCalls(tenantId, costs(4), used);
     find.mockRestore();
     await admission.settle([`${tenantId}:2026-11-22`]);
     expect((await dayOf(tenantId))?.calls).toBe(6);

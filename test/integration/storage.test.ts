@@ -35,10 +35,10 @@ const limitsOf = (stored: Record<string, number>): StorageLimits => ({
   stored,
 });
 
-async function held(tenant: string, amounts: Record<string, number>, elsewhere = false): Promise<string> {
-  const decision = await storage.hold(tenant, limitsOf({ lamps: 5 }), amounts, elsewhere);
+async function reserved(tenant: string, amounts: Record<string, number>, external = false): Promise<string> {
+  const decision = await storage.reserve(tenant, limitsOf({ lamps: 5 }), amounts, external);
   if (!decision.granted) throw new Error(`no room for ${decision.resource}`);
-  return decision.hold.id;
+  return decision.reservation.id;
 }
 const lampsOf = async (tenant: string) => (await storage.stored([tenant]))[0]?.lamps;
 
@@ -47,11 +47,11 @@ describe('any resource of a catalogue', () => {
     const tenant = newTenant();
     const limits = limitsOf({ [resource]: 2 });
     const decisions = await Promise.all(
-      Array.from({ length: 5 }, () => storage.hold(tenant, limits, { [resource]: 1 })),
+      Array.from({ length: 5 }, () => storage.reserve(tenant, limits, { [resource]: 1 })),
     );
     const granted = decisions.filter((decision) => decision.granted);
     expect(granted).toHaveLength(2);
-    for (const { hold } of granted) await storage.keep(tenant, hold.id);
+    for (const { reservation } of granted) await storage.commitExternal(tenant, reservation.id);
     expect((await storage.stored([tenant]))[0]).toMatchObject({ [resource]: 2 });
     await storage.freeExternal(tenant, { [resource]: 1 });
     expect((await storage.stored([tenant]))[0]).toMatchObject({ [resource]: 1 });
@@ -59,7 +59,7 @@ describe('any resource of a catalogue', () => {
 
   it.each(['constructor', 'toString', '__proto__'])('without a limit has no room: %s', async (resource) => {
     const amounts = Object.fromEntries([[resource, 1]]);
-    expect(await storage.hold(newTenant(), limitsOf({}), amounts)).toMatchObject({
+    expect(await storage.reserve(newTenant(), limitsOf({}), amounts)).toMatchObject({
       granted: false,
       limit: 0,
     });
@@ -69,49 +69,52 @@ describe('any resource of a catalogue', () => {
 describe('what another service holds', () => {
   it('is kept once, however often that is said', async () => {
     const tenant = newTenant();
-    const hold = await held(tenant, { lamps: 2 }, true);
-    await Promise.all([storage.keep(tenant, hold), storage.keep(tenant, hold)]);
-    await storage.keep(tenant, hold);
-    await storage.release(tenant, hold);
+    const reservation = await reserved(tenant, { lamps: 2 }, true);
+    await Promise.all([
+      storage.commitExternal(tenant, reservation),
+      storage.commitExternal(tenant, reservation),
+    ]);
+    await storage.commitExternal(tenant, reservation);
+    await storage.release(tenant, reservation);
     expect(await lampsOf(tenant)).toBe(2);
   });
 
   it('is given back once, however often that is said', async () => {
     const tenant = newTenant();
-    await storage.keep(tenant, await held(tenant, { lamps: 1 }, true));
-    const hold = await held(tenant, { lamps: 2 }, true);
-    await Promise.all([storage.release(tenant, hold), storage.release(tenant, hold)]);
-    await storage.keep(tenant, hold);
+    await storage.commitExternal(tenant, await reserved(tenant, { lamps: 1 }, true));
+    const reservation = await reserved(tenant, { lamps: 2 }, true);
+    await Promise.all([storage.release(tenant, reservation), storage.release(tenant, reservation)]);
+    await storage.commitExternal(tenant, reservation);
     expect(await lampsOf(tenant)).toBe(1);
-    await storage.release(tenant, await held(tenant, { lamps: 4 }));
+    await storage.release(tenant, await reserved(tenant, { lamps: 4 }));
   });
 
-  it('counts as stored when nobody says how it ended; what we hold ourselves is given back', async () => {
+  it('counts as stored when nobody reports its end; a reservation of our own is released', async () => {
     const tenant = newTenant();
-    await held(tenant, { lamps: 2 }, true);
-    await held(tenant, { lamps: 3 });
+    await reserved(tenant, { lamps: 2 }, true);
+    await reserved(tenant, { lamps: 3 });
     expect(await lampsOf(tenant)).toBe(0);
     clock.advance(LATER_MS);
     expect(await storage.sweep()).toBe(2);
     expect(await lampsOf(tenant)).toBe(2);
-    await held(tenant, { lamps: 3 });
+    await reserved(tenant, { lamps: 3 });
   });
 });
 
 describe('what another service says', () => {
-  it('is stored beside what is held, which is settled later', async () => {
+  it('is set beside a reservation, which is committed later', async () => {
     const tenant = newTenant();
-    const hold = await held(tenant, { lamps: 2 }, true);
+    const reservation = await reserved(tenant, { lamps: 2 }, true);
     await storage.setExternal(tenant, 'lamps', 1);
     expect(await lampsOf(tenant)).toBe(1);
-    await storage.keep(tenant, hold);
+    await storage.commitExternal(tenant, reservation);
     expect(await lampsOf(tenant)).toBe(3);
   });
 
   it('may be more than the limit: then there is no room until there is less', async () => {
     const tenant = newTenant();
     await storage.setExternal(tenant, 'lamps', 9);
-    const asked = () => storage.hold(tenant, limitsOf({ lamps: 5 }), { lamps: 1 });
+    const asked = () => storage.reserve(tenant, limitsOf({ lamps: 5 }), { lamps: 1 });
     expect(await asked()).toEqual({ granted: false, resource: 'lamps', limit: 5, usage: 9 });
     await storage.setExternal(tenant, 'lamps', 4);
     expect((await asked()).granted).toBe(true);
@@ -121,36 +124,36 @@ describe('what another service says', () => {
     const tenant = newTenant();
     const bytesOf = async () => (await storage.stored([tenant]))[0]?.bytes;
     const room = { ...limitsOf({ lamps: 100 }), maxStorageBytes: 1_000 };
-    const hold = async (amounts: Record<string, number>, elsewhere: boolean) => {
-      const decision = await storage.hold(tenant, room, amounts, elsewhere);
+    const reserve = async (amounts: Record<string, number>, external: boolean) => {
+      const decision = await storage.reserve(tenant, room, amounts, external);
       if (!decision.granted) throw new Error('no room');
-      return decision.hold.id;
+      return decision.reservation.id;
     };
-    const memory = await hold({ memories: 1, embeddings: 0, bytes: 100 }, false);
-    await models.connection.transaction((session) => storage.settle(tenant, memory, null, session));
+    const memory = await reserve({ memories: 1, embeddings: 0, bytes: 100 }, false);
+    await models.connection.transaction((session) => storage.commit(tenant, memory, null, session));
     await storage.freeExternal(tenant, { bytes: 1_000 });
     expect(await bytesOf()).toBe(100);
-    await storage.keep(tenant, await hold({ lamps: 1, bytes: 50 }, true));
+    await storage.commitExternal(tenant, await reserve({ lamps: 1, bytes: 50 }, true));
     await storage.freeExternal(tenant, { bytes: 20 });
     expect(await bytesOf()).toBe(130);
-    const later = await hold({ lamps: 1, bytes: 7 }, true);
+    const later = await reserve({ lamps: 1, bytes: 7 }, true);
     await storage.setExternal(tenant, 'bytes', 0);
     expect(await bytesOf()).toBe(100);
     await storage.setExternal(tenant, 'bytes', 300);
     expect(await bytesOf()).toBe(400);
-    await storage.keep(tenant, later);
+    await storage.commitExternal(tenant, later);
     expect(await bytesOf()).toBe(407);
     await storage.freeExternal(tenant, { bytes: 1_000_000 });
     expect(await bytesOf()).toBe(100);
   });
 
-  it('frees no more than is stored, and nothing that is held', async () => {
+  it('frees no more than is stored, and nothing that is reserved', async () => {
     const tenant = newTenant();
     await storage.setExternal(tenant, 'lamps', 1);
-    const hold = await held(tenant, { lamps: 2 }, true);
+    const reservation = await reserved(tenant, { lamps: 2 }, true);
     await storage.freeExternal(tenant, { lamps: 50 });
     expect(await lampsOf(tenant)).toBe(0);
-    await storage.keep(tenant, hold);
+    await storage.commitExternal(tenant, reservation);
     expect(await lampsOf(tenant)).toBe(2);
   });
 });

@@ -45,16 +45,16 @@ export interface Guard {
   begin(operation: Operation): Promise<AdmittedOperation>;
 }
 
-/** Of resolvers: what they throw without a code is a fault of theirs. */
-const FAULT_CODES: readonly unknown[] = [
+/** Errors that resolvers throw without a code are server errors. */
+const SERVER_ERROR_CODES: readonly unknown[] = [
   undefined,
   ErrorCode.INTERNAL_SERVER_ERROR,
   ErrorCode.SERVICE_UNAVAILABLE,
 ];
-const FAULTS = {
-  isFault: ({ extensions }: GraphQLError) => FAULT_CODES.includes(extensions.code),
-  isGivenBack: ({ extensions }: GraphQLError) =>
-    FAULT_CODES.includes(extensions.code) || extensions.code === ErrorCode.BAD_USER_INPUT,
+const FAILURE_RULES = {
+  isServerError: ({ extensions }: GraphQLError) => SERVER_ERROR_CODES.includes(extensions.code),
+  isReturnable: ({ extensions }: GraphQLError) =>
+    SERVER_ERROR_CODES.includes(extensions.code) || extensions.code === ErrorCode.BAD_USER_INPUT,
 };
 
 const FREE: AdmittedOperation = {
@@ -95,7 +95,7 @@ export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
           if (ended) return;
           ended = true;
           // The answer is there already: what cannot be given back stays counted.
-          await taken.end(outcomeOf(plan, { kind, ...result }, FAULTS)).catch(() => undefined);
+          await taken.end(outcomeOf(plan, { kind, ...result }, FAILURE_RULES)).catch(() => undefined);
         },
       };
     },

@@ -32,16 +32,16 @@ export interface OperationCost {
 export interface Stored {
   amounts: StorageAmounts;
   /** Whether another service stores it, which tells at the end what it did. */
-  elsewhere: boolean;
+  external: boolean;
 }
 
 export interface Outcome {
   /** Whether any field failed: holds that were not used are given back. */
   failed: boolean;
   /** Root fields that certainly stored nothing. Of what another service stores, the rest is kept. */
-  unstored: ReadonlySet<string> | 'all';
+  notStored: ReadonlySet<string> | 'all';
   /** Charges that are given back. */
-  unearned: readonly Charge[];
+  returned: readonly Charge[];
 }
 
 /** Who asks, as far as the request tells. */

@@ -19,23 +19,23 @@ import { tooLargeExtraction } from './calls/extractions.js';
 import { endOfDay, endOfMinute } from './calls/windows.js';
 import type { FieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
 import { rateLimitHeaders } from './rateLimitHeaders.js';
-import type { Storage, StorageHold } from './storage/storage.js';
+import type { Storage, StorageReservation } from './storage/storage.js';
 
-/** An operation that may run: what was taken for it, and the ways to end it. */
+/** An operation that may run: what was taken for it, and how to end it. */
 export interface Grant {
   tier: string;
   /** How many concurrent requests the tenant may have. */
   concurrentRequests: number;
   /** When its calls were charged; null: it cost none. */
   chargedAtMs: number | null;
-  /** By the root field's name in the answer. */
-  holds: ReadonlyMap<string, StorageHold>;
+  /** Storage reservations, by the root field's name in the answer. */
+  reservations: ReadonlyMap<string, StorageReservation>;
   headers: ReadonlyMap<string, string>;
-  /** Gives back what failed. To be called once, whatever happened. */
+  /** Returns the calls that failed and ends the reservations. Must be called once, whatever happened. */
   end(outcome: Outcome): Promise<void>;
 }
 
-/** What a refused operation still tells in headers. */
+/** A rejected operation, with the rate limit headers of its answer. */
 export interface Refusal {
   error: BillingError;
   headers: ReadonlyMap<string, string>;
@@ -43,11 +43,11 @@ export interface Refusal {
 
 /** Decides a whole operation before anything of it runs. */
 export interface TenantLimits {
-  /** What the headers of a metered answer say when nothing was taken. */
+  /** The rate limit headers of a metered answer for which nothing was taken. */
   headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
-  /** Features, concurrency, storage, calls and field limits, in this order: what is refused takes nothing. */
+  /** Checks features, concurrency, storage, calls and field limits, in this order. A rejected operation takes nothing. */
   take(cost: OperationCost, tenantId: string): Promise<Grant | Refusal>;
-  /** The limits that fields have of their own, which all keys of the operator share. @returns the error, or null */
+  /** Checks the fields' own limits, which all keys of operators share. @returns the error, or null */
   takeAsOperator(fieldLimits: readonly FieldLimit[]): Promise<BillingError | null>;
 }
 
@@ -108,25 +108,25 @@ export function createTenantLimits(deps: {
     return { error, headers: await knownHeaders(entitlement) };
   }
 
-  /** For refusals that were decided before the calls were counted. */
+  /** The headers of an operation that was rejected before its calls were counted. */
   async function knownHeaders(entitlement: Entitlement): Promise<ReadonlyMap<string, string>> {
     return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
   }
 
-  /** Holds storage for each field that stores; refused if one has no room. */
-  async function holdStorage(
+  /** Reserves storage for each field that stores. @returns the error if one of them has no room */
+  async function reserveStorage(
     { stores }: OperationCost,
     entitlement: Entitlement,
-  ): Promise<Map<string, StorageHold> | BillingError> {
-    const holds = new Map<string, StorageHold>();
-    for (const [rootKey, { amounts, elsewhere }] of stores) {
+  ): Promise<Map<string, StorageReservation> | BillingError> {
+    const reservations = new Map<string, StorageReservation>();
+    for (const [rootKey, { amounts, external }] of stores) {
       const { tenantId, limits } = entitlement;
-      const decision = await storage.hold(tenantId, limits, amounts, elsewhere);
+      const decision = await storage.reserve(tenantId, limits, amounts, external);
       if (decision.granted) {
-        holds.set(rootKey, decision.hold);
+        reservations.set(rootKey, decision.reservation);
         continue;
       }
-      await releaseAll(entitlement.tenantId, holds);
+      await releaseAll(entitlement.tenantId, reservations);
       const { resource, limit, usage } = decision;
       const { tier } = entitlement;
       const requested = amounts[resource] ?? 0;
@@ -143,11 +143,16 @@ export function createTenantLimits(deps: {
         },
       );
     }
-    return holds;
+    return reservations;
   }
 
-  async function releaseAll(tenantId: string, holds: ReadonlyMap<string, StorageHold>): Promise<void> {
-    await Promise.all([...holds.values()].map((hold) => storage.release(tenantId, hold.id)));
+  async function releaseAll(
+    tenantId: string,
+    reservations: ReadonlyMap<string, StorageReservation>,
+  ): Promise<void> {
+    await Promise.all(
+      [...reservations.values()].map((reservation) => storage.release(tenantId, reservation.id)),
+    );
   }
 
   async function takeCallsAndStorage(
@@ -156,14 +161,15 @@ export function createTenantLimits(deps: {
   ): Promise<Grant | Refusal> {
     const { tenantId, tier } = entitlement;
     const { charges } = cost;
-    const holds = await holdStorage(cost, entitlement);
-    if (holds instanceof Error) return { error: holds, headers: await knownHeaders(entitlement) };
+    const reservations = await reserveStorage(cost, entitlement);
+    if (reservations instanceof Error)
+      return { error: reservations, headers: await knownHeaders(entitlement) };
     let used: WindowUse | null = null;
     try {
       if (charges.length > 0) {
         const decision = await admission.admit(tenantId, entitlement.callLimits, charges);
         if (!decision.admitted) {
-          await releaseAll(tenantId, holds);
+          await releaseAll(tenantId, reservations);
           return callsRefused(entitlement, decision, sumOf(charges));
         }
         used = decision.used;
@@ -171,28 +177,29 @@ export function createTenantLimits(deps: {
       const who = { tier, upgradeUrl: upgradeUrl() };
       const full = await fieldLimits.take(tenantId, cost.fieldLimits, who);
       if (full) {
-        await releaseAll(tenantId, holds);
-        if (used) await admission.giveBack(tenantId, charges, used);
+        await releaseAll(tenantId, reservations);
+        if (used) await admission.returnCalls(tenantId, charges, used);
         return { error: full, headers: await knownHeaders(entitlement) };
       }
     } catch (error) {
-      // The caller is told at once: a database that is away would let both wait.
-      if (used) admission.giveBack(tenantId, charges, used).catch(() => undefined);
-      releaseAll(tenantId, holds).catch(() => undefined);
+      // Not awaited: while the database is away, the caller gets the error at once.
+      if (used) admission.returnCalls(tenantId, charges, used).catch(() => undefined);
+      releaseAll(tenantId, reservations).catch(() => undefined);
       throw error;
     }
     return {
       tier,
       concurrentRequests: entitlement.limits.concurrentRequests,
       chargedAtMs: used?.atMs ?? null,
-      holds,
+      reservations,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
-      async end({ failed, unearned, unstored }) {
+      async end({ failed, returned, notStored }) {
         await Promise.all([
-          used && unearned.length > 0 && admission.giveBack(tenantId, unearned, used),
-          ...[...holds].map(([rootKey, { id, elsewhere }]) => {
-            if (elsewhere && unstored !== 'all' && !unstored.has(rootKey)) return storage.keep(tenantId, id);
-            // A hold that was used is gone; releasing it does nothing.
+          used && returned.length > 0 && admission.returnCalls(tenantId, returned, used),
+          ...[...reservations].map(([rootKey, { id, elsewhere }]) => {
+            if (elsewhere && notStored !== 'all' && !notStored.has(rootKey))
+              return storage.commitExternal(tenantId, id);
+            // Releasing a reservation that was committed does nothing.
             return failed && storage.release(tenantId, id);
           }),
         ]);
@@ -243,7 +250,7 @@ export function createTenantLimits(deps: {
   };
 }
 
-/** Past the day's quota a tenant may have paid for more, or could. */
+/** Past the day's quota a tenant can buy overage, or has used up what it allowed. */
 function overageHint({ overage, callLimits }: Entitlement): string {
   if (!overage.price) return '';
   return overage.monthlyCapCents === null

@@ -31,13 +31,13 @@ export interface MemoryMatch {
  */
 export interface Memories {
   /**
-   * @param holdId the storage reservation for exactly these memories
+   * @param reservationId the storage reservation for exactly these memories
    * @param claim the request's idempotency key, if it has one
    */
   store(
     tenantId: string,
     inputs: readonly Storable[],
-    holdId: string,
+    reservationId: string,
     claim?: OpenClaim | null,
   ): Promise<MemoryDoc[]>;
   /** The memories that an earlier request stored, from its recorded answer. */
@@ -174,7 +174,7 @@ export function createMemories(deps: {
   }
 
   return {
-    async store(tenantId, inputs, holdId, claim = null) {
+    async store(tenantId, inputs, reservationId, claim = null) {
       const dimensions = ofOneLength(inputs);
       const docs = inputs.map((input) => documentOf(tenantId, input));
       const answer = { ids: docs.map(memoryIdOf), createdAt: docs.map(({ createdAt }) => createdAt) };
@@ -182,7 +182,7 @@ export function createMemories(deps: {
         const amounts = await models.connection.transaction(async (session) => {
           await models.memories.collection.insertMany(docs as never[], { session });
           if (claim) await idempotencyKeys.complete(claim, answer, session);
-          return storage.settle(tenantId, holdId, dimensions, session);
+          return storage.commit(tenantId, reservationId, dimensions, session);
         });
         deps.stored(tenantId, amounts);
       } catch (error) {

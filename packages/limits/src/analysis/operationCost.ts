@@ -14,7 +14,7 @@ export function operationCostOf(plan: OperationPlan): OperationCost | null {
     stores: new Map(
       storing.map(({ rootKey, stores, rule: { storedResource } }) => [
         rootKey,
-        { amounts: amountsOf(storedResource, stores), elsewhere: storedResource !== null },
+        { amounts: amountsOf(storedResource, stores), external: storedResource !== null },
       ]),
     ),
     concurrent: metered,

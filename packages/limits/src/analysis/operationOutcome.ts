@@ -13,26 +13,26 @@ export interface OperationResult {
 }
 
 /** Which failures are no fault of the caller, and which of them give back what their field had cost. */
-export interface FaultRules {
-  isFault(thrown: GraphQLError): boolean;
-  isGivenBack(thrown: GraphQLError): boolean;
+export interface FailureRules {
+  isServerError(thrown: GraphQLError): boolean;
+  isReturnable(thrown: GraphQLError): boolean;
 }
 
 /** What is given back of what an operation was charged. */
-export function outcomeOf(plan: OperationPlan, result: OperationResult, rules: FaultRules): Outcome {
+export function outcomeOf(plan: OperationPlan, result: OperationResult, rules: FailureRules): Outcome {
   const { errors, hasData } = result;
   // Of an answer without data the errors tell one failed field only: the others may have failed too, or never have run.
-  const lost = !hasData && (errors.length === 0 || errors.some(rules.isFault));
-  const givenBack = lost ? notRun(plan, result) : rootsOf(errors.filter(rules.isGivenBack));
+  const lost = !hasData && (errors.length === 0 || errors.some(rules.isServerError));
+  const givenBack = lost ? notRun(plan, result) : rootsOf(errors.filter(rules.isReturnable));
   return {
     failed: lost || errors.length > 0,
-    unearned: chargesOf(plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey))),
-    unstored: unstored(plan, result),
+    returned: chargesOf(plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey))),
+    notStored: notStored(plan, result),
   };
 }
 
 /** Root fields whose resolver failed, or never ran: a fault below one says nothing of what it has stored. */
-function unstored(plan: OperationPlan, result: OperationResult): ReadonlySet<string> | 'all' {
+function notStored(plan: OperationPlan, result: OperationResult): ReadonlySet<string> | 'all' {
   const { kind, errors, hasData } = result;
   const failed = new Set(errors.flatMap(({ path }) => (path?.length === 1 ? [String(path[0])] : [])));
   if (hasData || errors.length === 0) return failed;

@@ -18,7 +18,7 @@ export interface BillingClient {
 }
 
 /** The server answered, but did not do what was asked. */
-export class ServerRefusal extends Error {
+export class ServerRejection extends Error {
   constructor(
     readonly status: number,
     readonly code: string | null,
@@ -101,11 +101,11 @@ export function createBillingClient(options: {
   async function ask<T>(query: string, variables: object): Promise<T> {
     const { status, body } = await connection.post(JSON.stringify({ query, variables }));
     const answer = parse(body) as GraphQLAnswer<T> | null;
-    if (!answer) throw new ServerRefusal(status, null, `what is at ${endpoint} answers no GraphQL`);
+    if (!answer) throw new ServerRejection(status, null, `what is at ${endpoint} answers no GraphQL`);
     const { data, errors } = answer;
     if (data && !errors) return data;
     const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
-    throw new ServerRefusal(status, extensions?.code ?? null, message);
+    throw new ServerRejection(status, extensions?.code ?? null, message);
   }
 
   return {
@@ -164,11 +164,11 @@ function operationInput({ apiKey, address, scope, cost }: RemoteOperation) {
 const amountInputs = (amounts: Readonly<Record<string, number>>) =>
   Object.entries(amounts).map(([resource, amount]) => ({ resource, amount }));
 
-const endedInput = ({ receipt, unearned, keptHoldIds, releasedHoldIds }: EndedOperation) => ({
+const endedInput = ({ receipt, returned, committedIds, releasedIds }: EndedOperation) => ({
   receipt,
-  unearned: chargeInputs(unearned),
-  keptHolds: keptHoldIds,
-  releasedHolds: releasedHoldIds,
+  unearned: chargeInputs(returned),
+  keptHolds: committedIds,
+  releasedHolds: releasedIds,
 });
 
 function decisionOf(answer: DecisionAnswer): RemoteDecision {
@@ -184,7 +184,7 @@ function decisionOf(answer: DecisionAnswer): RemoteDecision {
     tier,
     concurrentRequests,
     chargedAtMs: chargedAt === null ? null : Date.parse(chargedAt),
-    holdIds: new Map(holds.map(({ rootField, id }) => [rootField, id])),
+    reservationIds: new Map(holds.map(({ rootField, id }) => [rootField, id])),
     receipt,
     headers,
   };

@@ -14,7 +14,7 @@ import { createGroupCommit } from '../groupCommit.js';
 import { parseKey } from '../keyFormat.js';
 import type { Caller, CallerGrant, CallerRefusal, Limits, OperationCost, Outcome } from '../limits.js';
 import { halvesOf, inBatches } from './batches.js';
-import { createBillingClient, ServerRefusal } from './billingClient.js';
+import { createBillingClient, ServerRejection } from './billingClient.js';
 import { checkOptions, DEFAULT_TIMEOUT_MS, type RemoteLimitsOptions } from './remoteOptions.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
 
@@ -82,7 +82,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
       for (const [i, { resolve }] of batch.entries()) resolve(decisions[i] as RemoteDecision);
     } catch (thrown) {
       const error = thrown as Error;
-      if (isRefusedInput(error)) return decideApart(batch, error);
+      if (isRejectedInput(error)) return decideApart(batch, error);
       isAway(error);
       for (const { reject } of batch) reject(error);
     }
@@ -109,7 +109,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
       await client.end(batch.map(({ ended }) => ended));
     } catch (thrown) {
       const error = thrown as Error;
-      if (!isRefusedInput(error)) return isAway(error);
+      if (!isRejectedInput(error)) return isAway(error);
       if (batch.length === 1) return onAway(error);
       for (const half of halvesOf(batch)) await endBatch(half);
     }
@@ -237,10 +237,10 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
 
 /** Of the options: the server will never answer otherwise. */
 const isMistake = (error: Error): boolean =>
-  error instanceof ServerRefusal && error.status >= 300 && error.status < 500 && error.status !== 429;
+  error instanceof ServerRejection && error.status >= 300 && error.status < 500 && error.status !== 429;
 
-const isRefusedInput = (error: Error): boolean =>
-  error instanceof ServerRefusal && (error.code === ErrorCode.BAD_USER_INPUT || error.status === 413);
+const isRejectedInput = (error: Error): boolean =>
+  error instanceof ServerRejection && (error.code === ErrorCode.BAD_USER_INPUT || error.status === 413);
 
 const partsOf = ({ charges, features, fieldLimits, stores }: RemoteOperation['cost']): number[] => [
   charges.length,
@@ -265,8 +265,8 @@ function checkBounds(cost: OperationCost): void {
 const partsDecided = ({ operation }: WaitingOperation): number =>
   partsOf(operation.cost).reduce((sum, count) => sum + count, 0);
 
-const partsEnded = ({ ended: { unearned, keptHoldIds, releasedHoldIds } }: WaitingEnd): number =>
-  unearned.length + keptHoldIds.length + releasedHoldIds.length;
+const partsEnded = ({ ended: { returned, committedIds, releasedIds } }: WaitingEnd): number =>
+  returned.length + committedIds.length + releasedIds.length;
 
 const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 1_000);
 
@@ -275,16 +275,19 @@ const isCounted = ({ charges, fieldLimits, stores }: OperationCost): boolean =>
 
 const featuresKey = ({ features }: OperationCost): string => `features:${[...features].sort().join()}`;
 
-function endedOf({ receipt, holdIds }: Taken, { unearned, unstored }: Outcome): EndedOperation | null {
-  const isReleased = ([rootField]: [string, string]) => unstored === 'all' || unstored.has(rootField);
-  const idsOf = (holds: [string, string][]) => holds.map(([, id]) => id);
-  const holds = [...holdIds];
-  if (receipt === null || (unearned.length === 0 && holds.length === 0)) return null;
+function endedOf(
+  { receipt, reservationIds }: Taken,
+  { returned, notStored }: Outcome,
+): EndedOperation | null {
+  const isReleased = ([rootField]: [string, string]) => notStored === 'all' || notStored.has(rootField);
+  const idsOf = (reservations: [string, string][]) => reservations.map(([, id]) => id);
+  const reservations = [...reservationIds];
+  if (receipt === null || (returned.length === 0 && reservations.length === 0)) return null;
   return {
     receipt,
-    unearned,
-    keptHoldIds: idsOf(holds.filter((hold) => !isReleased(hold))),
-    releasedHoldIds: idsOf(holds.filter(isReleased)),
+    returned,
+    committedIds: idsOf(reservations.filter((reservation) => !isReleased(reservation))),
+    releasedIds: idsOf(reservations.filter(isReleased)),
   };
 }
 

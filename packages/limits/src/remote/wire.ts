@@ -15,7 +15,7 @@ export type RemoteDecision =
       concurrentRequests: number;
       chargedAtMs: number | null;
       /** The storage that is held, by the name of the root field that stores. */
-      holdIds: ReadonlyMap<string, string>;
+      reservationIds: ReadonlyMap<string, string>;
       /** Signed: what was taken. null: nothing was, so there is nothing to end. */
       receipt: string | null;
       headers: ReadonlyMap<string, string>;
@@ -27,8 +27,8 @@ export interface EndedOperation {
   /** From the decision. */
   receipt: string;
   /** Calls that are returned: no more than were charged. */
-  unearned: readonly Charge[];
+  returned: readonly Charge[];
   /** What was held and is stored now. */
-  keptHoldIds: readonly string[];
-  releasedHoldIds: readonly string[];
+  committedIds: readonly string[];
+  releasedIds: readonly string[];
 }

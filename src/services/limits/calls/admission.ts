@@ -28,10 +28,10 @@ export interface Admission {
   /** What the tenant has used, as far as this instance knows; the database is asked only if it knows nothing. */
   look(tenantId: string): Promise<WindowUse>;
   /**
-   * Takes a charge back, because what was charged for failed through our fault.
-   * @param charged when it was
+   * Returns calls whose operation failed with a server error.
+   * @param charged when they were
    */
-  giveBack(tenantId: string, charges: readonly Charge[], charged: Pick<WindowUse, 'atMs'>): Promise<void>;
+  returnCalls(tenantId: string, charges: readonly Charge[], charged: Pick<WindowUse, 'atMs'>): Promise<void>;
   /** Something else added calls to these usage days: the next decisions see them. */
   recorded(usageDayIds: readonly string[]): void;
   /** Brings what is decided into the documents of these usage days: to be called before they are read. */

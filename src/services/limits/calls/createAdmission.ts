@@ -12,7 +12,7 @@ import type { Waiting } from './ledger.js';
 import { createMembership } from './membership.js';
 import { createSharedLedger } from './multiWriterLedger.js';
 import { createOverageDays } from './overageDays.js';
-import { createGiveBacks } from './returnedCalls.js';
+import { createReturnedCalls } from './returnedCalls.js';
 import { createSoleLedger, type SoleLedger } from './singleWriterLedger.js';
 import { createTakeover } from './takeover.js';
 import { useOf, viewOf } from './usageView.js';
@@ -41,9 +41,9 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   const journal = createJournal({ ...deps, instance });
   const takeover = createTakeover({ models, journal, log });
   const membership = createMembership({ models, instance });
-  const giveBacks = createGiveBacks({ models, log, instance });
+  const returnedCalls = createReturnedCalls({ models, log, instance });
   const overageDays = createOverageDays({ models, takeover });
-  const shared = createSharedLedger({ ...deps, instance, takeover, giveBacks, overageDays });
+  const shared = createSharedLedger({ ...deps, instance, takeover, returnedCalls, overageDays });
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let sole: SoleLedger | null = null;
   let unsettled: number | null = null;
@@ -117,8 +117,8 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     await sole?.settleAll();
   }
 
-  /** Calls fail just when the database is away: it is tried until it is back. A rejection means: not taken. */
-  async function giveBack(
+  /** Operations fail mostly while the database is away, so this retries until it is back. It rejects if nothing was returned. */
+  async function returnCalls(
     tenantId: string,
     charges: readonly Charge[],
     used: Pick<WindowUse, 'atMs'>,
@@ -126,7 +126,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     for (let tries = 1, waitMs = FIRST_RETRY_MS; ; tries++, waitMs = Math.min(waitMs * 2, MAX_RETRY_MS)) {
       try {
         await new Promise<void>((resolve, reject) => {
-          queue.submit({ kind: 'giveBack', tenantId, charges, used, resolve, reject });
+          queue.submit({ kind: 'return', tenantId, charges, used, resolve, reject });
         });
         return;
       } catch (error) {
@@ -158,7 +158,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
       const day = await models.usageDays.findById(usageDayId(tenantId, dayOf(nowMs))).lean<UsageDayDoc>();
       return useOf(viewOf(day ?? undefined, nowMs), nowMs);
     },
-    giveBack,
+    returnCalls,
     recorded: (ids) => (sole ?? shared).recorded(ids),
     settle: (ids) => (sole ?? shared).settle(ids),
     async start() {
@@ -173,7 +173,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
       clearInterval(timer);
       await beating;
       await queue.idle();
-      await giveBacks.idle();
+      await returnedCalls.idle();
       if (sole) await exclusively(async () => (sole ? leaveSole(sole) : undefined));
       await membership.remove(instance);
     },

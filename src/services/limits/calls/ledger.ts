@@ -13,9 +13,9 @@ export interface WaitingCall {
   reject(error: Error): void;
 }
 
-/** Calls that are taken back. */
-export interface WaitingGiveBack {
-  kind: 'giveBack';
+/** Calls to be returned. */
+export interface WaitingReturn {
+  kind: 'return';
   tenantId: string;
   charges: readonly Charge[];
   used: Pick<WindowUse, 'atMs'>;
@@ -23,7 +23,7 @@ export interface WaitingGiveBack {
   reject(error: Error): void;
 }
 
-export type Waiting = WaitingCall | WaitingGiveBack;
+export type Waiting = WaitingCall | WaitingReturn;
 
 /** One of the ways to commit a batch. Batches come one after the other. */
 export interface Ledger {

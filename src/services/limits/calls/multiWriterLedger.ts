@@ -10,7 +10,7 @@ import { spanOf } from '../../tiers/overageSpans.js';
 import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
-import type { GiveBacks } from './returnedCalls.js';
+import type { ReturnedCalls } from './returnedCalls.js';
 import type { Takeover } from './takeover.js';
 import {
   addCalls,
@@ -63,10 +63,10 @@ export function createSharedLedger(deps: {
   /** Of this server: the name under which a document remembers its batches. */
   instance: string;
   takeover: Takeover;
-  giveBacks: GiveBacks;
+  returnedCalls: ReturnedCalls;
   overageDays: OverageDays;
 }): Ledger {
-  const { models, clock, instance, takeover, giveBacks, overageDays } = deps;
+  const { models, clock, instance, takeover, returnedCalls, overageDays } = deps;
   const days = models.usageDays.collection;
   const views = new LRUCache<string, UsageView>({ max: MAX_VIEWS });
   let lastBatch = 0;
@@ -272,7 +272,7 @@ export function createSharedLedger(deps: {
       for (const item of batch) {
         if (item.kind === 'call') continue;
         const id = usageDayId(item.tenantId, dayOf(item.used.atMs));
-        giveBacks.give(id, item.charges, item.used.atMs).then(() => {
+        returnedCalls.apply(id, item.charges, item.used.atMs).then(() => {
           views.delete(id);
           item.resolve();
         }, item.reject);

@@ -9,18 +9,18 @@ const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 const MAX_TRIES = 40;
 
-export interface GiveBacks {
+export interface ReturnedCalls {
   /**
    * Takes calls off a usage day; retried in the background while the database is away, since that is just when calls
-   * fail. Applied at most once: giving back twice would let a call too many through.
+   * fail. Applied at most once: returning calls twice would let one call too many through.
    */
-  give(usageDayId: string, charges: readonly Charge[], chargedAtMs: number): Promise<void>;
+  apply(usageDayId: string, charges: readonly Charge[], chargedAtMs: number): Promise<void>;
   idle(): Promise<void>;
 }
 
 const notBelow0 = (value: object) => ({ $max: [0, value] });
 
-/** Overage is given back first, in the span of its time; a day without any stays without. */
+/** Overage is returned first, in the span of its time; a day without any stays without. */
 const lessOverage = (calls: number, atMs: number) => {
   const begun = {
     $filter: { input: '$$spans', as: 'span', cond: { $lte: ['$$span.k', spanKey(atMs)] } },
@@ -47,15 +47,15 @@ const lessOverage = (calls: number, atMs: number) => {
 };
 
 /** @param deps.instance of this server */
-export function createGiveBacks(deps: { models: Models; log: Logger; instance: string }): GiveBacks {
+export function createReturnedCalls(deps: { models: Models; log: Logger; instance: string }): ReturnedCalls {
   const { models, log, instance } = deps;
   const running = new Set<Promise<void>>();
-  /** A day's give-backs come one after the other: its last number tells one that was applied although its answer was lost. */
+  /** Returns of one day are applied in turn, so that its last number shows whether one whose answer was lost was applied. */
   const turns = new Map<string, Promise<void>>();
   let last = 0;
   let stopping = false;
 
-  async function giveOnce(
+  async function applyOnce(
     sequence: number,
     dayId: string,
     charges: readonly Charge[],
@@ -66,7 +66,7 @@ export function createGiveBacks(deps: { models: Models; log: Logger; instance: s
     const paths = [...callPaths(charges, hourOf(atMs))].map(([path, take]) => [path, less(path, take)]);
     const counted = `takenBack.${instance}`;
     await models.usageDays.collection.updateOne(
-      // Of another service: more than was ever charged is not given back.
+      // Another service may ask for more than was ever charged: that is not returned.
       { _id: dayId as never, [counted]: { $not: { $gte: sequence } }, calls: { $gte: calls } },
       [
         {
@@ -84,15 +84,15 @@ export function createGiveBacks(deps: { models: Models; log: Logger; instance: s
     );
   }
 
-  async function giveUntilDone(dayId: string, charges: readonly Charge[], atMs: number): Promise<void> {
+  async function applyUntilDone(dayId: string, charges: readonly Charge[], atMs: number): Promise<void> {
     const sequence = ++last;
     let waitMs = FIRST_RETRY_MS;
     for (let tries = 1; ; tries++) {
       try {
-        return await giveOnce(sequence, dayId, charges, atMs);
+        return await applyOnce(sequence, dayId, charges, atMs);
       } catch (error) {
         if (tries === MAX_TRIES || stopping) {
-          log.error({ err: error, dayId, calls: sumOf(charges) }, 'calls could not be given back');
+          log.error({ err: error, dayId, calls: sumOf(charges) }, 'calls.not_returned');
           return;
         }
         await new Promise((resolve) => setTimeout(resolve, waitMs).unref());
@@ -102,9 +102,9 @@ export function createGiveBacks(deps: { models: Models; log: Logger; instance: s
   }
 
   return {
-    async give(dayId, charges, atMs) {
+    async apply(dayId, charges, atMs) {
       const before = turns.get(dayId) ?? Promise.resolve();
-      const one = before.then(() => giveUntilDone(dayId, charges, atMs));
+      const one = before.then(() => applyUntilDone(dayId, charges, atMs));
       turns.set(dayId, one);
       running.add(one);
       // The answer to the client does not wait for a database that is away.

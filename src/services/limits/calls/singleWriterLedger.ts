@@ -7,7 +7,7 @@ import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overageSpans.js';
 import { callPaths } from './increments.js';
 import type { Journal, JournalEntry } from './journal.js';
-import type { Ledger, Waiting, WaitingCall, WaitingGiveBack } from './ledger.js';
+import type { Ledger, Waiting, WaitingCall, WaitingReturn } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
 import type { Takeover } from './takeover.js';
 import {
@@ -51,8 +51,8 @@ export interface SoleLedger extends Ledger {
 interface Batch {
   entries: JournalEntry[];
   /** What takes its charges back, should nobody learn in time that it landed. */
-  undo: WaitingGiveBack[];
-  givenBack: WaitingGiveBack[];
+  undo: WaitingReturn[];
+  returned: WaitingReturn[];
 }
 
 interface Settlement {
@@ -87,7 +87,7 @@ export function createSoleLedger(deps: {
   /** A batch whose insert got no answer: until it is known to be there, nothing comes after it. */
   let uncertain: Batch | null = null;
   /** Give-backs that the next batch takes with it. */
-  let owed: WaitingGiveBack[] = [];
+  let owed: WaitingReturn[] = [];
   /** A settlement whose answer was lost is repeated as it was. */
   let settlement: Settlement | null = null;
   let settling: Promise<void> = Promise.resolve();
@@ -108,30 +108,29 @@ export function createSoleLedger(deps: {
     await openDays(items, idOf);
 
     const entries = new Map<string, JournalEntry>();
-    const undo: WaitingGiveBack[] = [];
-    const givenBack: WaitingGiveBack[] = [];
+    const undo: WaitingReturn[] = [];
+    const returned: WaitingReturn[] = [];
     const answers: (() => void)[] = [];
     for (const item of items) {
       const id = idOf(item);
       const account = accounts.get(id) as Account;
-      if (item.kind === 'giveBack') {
+      if (item.kind === 'return') {
         takeBack(account, item, id, entries);
-        givenBack.push(item);
+        returned.push(item);
         answers.push(item.resolve);
       } else {
         answers.push(decide(account, item, id, nowMs, entries, undo));
       }
     }
     owed = [];
-    if (entries.size > 0 && !(await append({ entries: [...entries.values()], undo, givenBack })))
-      return items;
+    if (entries.size > 0 && !(await append({ entries: [...entries.values()], undo, returned }))) return items;
     for (const answer of answers) answer();
     return [];
   }
 
   /** Those who waited for it were told that it failed: if it is there, its charges are taken back. */
   async function settleUncertain(batch: Batch): Promise<void> {
-    owed.push(...((await append(batch)) ? batch.undo : batch.givenBack));
+    owed.push(...((await append(batch)) ? batch.undo : batch.returned));
   }
 
   /** @returns what answers the call once the batch is on disk */
@@ -141,7 +140,7 @@ export function createSoleLedger(deps: {
     id: string,
     nowMs: number,
     entries: Map<string, JournalEntry>,
-    undo: WaitingGiveBack[],
+    undo: WaitingReturn[],
   ): () => void {
     const { view } = account;
     const minute = minuteToCharge(view, nowMs);
@@ -160,13 +159,13 @@ export function createSoleLedger(deps: {
     note(entries, id, item.calls, minute, paths);
     const used = useOf(view, nowMs);
     const { tenantId, charges } = item;
-    undo.push({ kind: 'giveBack', tenantId, charges, used, resolve: nobody, reject: nobody });
+    undo.push({ kind: 'return', tenantId, charges, used, resolve: nobody, reject: nobody });
     return () => item.resolve({ admitted: true, used });
   }
 
   function takeBack(
     { view }: Account,
-    item: WaitingGiveBack,
+    item: WaitingReturn,
     id: string,
     entries: Map<string, JournalEntry>,
   ): void {
@@ -260,12 +259,12 @@ export function createSoleLedger(deps: {
 
   /** @returns false when the epoch is sealed */
   async function append(batch: Batch): Promise<boolean> {
-    const { entries, givenBack } = batch;
+    const { entries, returned } = batch;
     uncertain = batch;
     // They are taken care of, whatever comes: to ask for them again would take them twice.
     const landed = await within(COMMIT_TIMEOUT_MS, journal.append(epoch, sequence + 1, entries)).catch(
       (error) => {
-        for (const item of givenBack) item.resolve();
+        for (const item of returned) item.resolve();
         throw error;
       },
     );

@@ -15,7 +15,7 @@ export interface Receipt {
   charges: readonly Charge[];
   /** By endpoint, what its calls were counted as where that is another name. */
   countedAs: Readonly<Record<string, string>>;
-  holdIds: readonly string[];
+  reservationIds: readonly string[];
   /** Tells it from others of the same tenant. */
   number: string;
   expiresAtMs: number;
@@ -50,14 +50,14 @@ const content = z.object({
 export function createReceipts(deps: { models: Models; clock: Clock; keys: ReceiptKeys }): Receipts {
   const { models, clock, keys } = deps;
   return {
-    issue({ tenantId, service, chargedAtMs, charges, countedAs, holdIds }) {
+    issue({ tenantId, service, chargedAtMs, charges, countedAs, reservationIds }) {
       const payload: z.infer<typeof content> = {
         t: tenantId,
         s: service,
         a: chargedAtMs,
         c: charges.map(({ endpoint, calls }) => [endpoint, calls]),
         o: countedAs,
-        h: [...holdIds],
+        h: [...reservationIds],
         n: randomBytes(12).toString('base64url'),
         e: clock.now() + LIFE_MS,
       };
@@ -86,7 +86,7 @@ export function createReceipts(deps: { models: Models; clock: Clock; keys: Recei
         chargedAtMs: a,
         charges,
         countedAs: o,
-        holdIds: h,
+        reservationIds: h,
         number: n,
         expiresAtMs: e,
       };

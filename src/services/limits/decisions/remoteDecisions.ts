@@ -17,17 +17,18 @@ import type { Storage } from '../storage/storage.js';
 import { isRefusal, type TenantLimits } from '../tenantLimits.js';
 import type { Receipt, Receipts } from './receipts.js';
 
-/** Decides for services that have no database of ours. They keep what they were granted, as signed receipts. */
+/** Decides operations for services without access to the database. They keep what they were granted as signed receipts. */
 export interface RemoteDecisions {
   /**
-   * Each on its own; all at once, so that they share a batch. A rejection or a wrong key is no error.
+   * Decides each operation on its own, and all at once, so that they share a batch. A rejection or a wrong key is a
+   * decision, not an exception.
    * @param service the id of the service's key
    */
   decide(operations: readonly RemoteOperation[], service: string): Promise<RemoteDecision[]>;
   /**
-   * Ends operations that `decide` allowed the same service. Each once: what was ended before changes nothing.
-   * @throws BAD_USER_INPUT for a receipt that is not this service's, is forged or expired, and for more than it grants;
-   *   nothing is ended then
+   * Ends operations that `decide` allowed for the same service. Each ends once; ending it again changes nothing.
+   * @throws BAD_USER_INPUT for a receipt that is another service's, forged or expired, and for more than it grants. No
+   *   operation is ended then
    */
   end(operations: readonly EndedOperation[], service: string): Promise<void>;
 }
@@ -49,25 +50,34 @@ export function createRemoteDecisions(deps: {
       const { charges, countedAs } = await boundNames(tenantId, cost.charges);
       const outcome = await limits.take({ ...cost, charges, concurrent: false }, tenantId);
       if (isRefusal(outcome)) return { allowed: false, ...outcome };
-      const { tier, concurrentRequests, chargedAtMs, headers, holds } = outcome;
-      const holdIds = new Map([...holds].map(([rootField, { id }]) => [rootField, id]));
-      const isFree = chargedAtMs === null && holdIds.size === 0;
+      const { tier, concurrentRequests, chargedAtMs, headers, reservations } = outcome;
+      const reservationIds = new Map([...reservations].map(([rootField, { id }]) => [rootField, id]));
+      const isFree = chargedAtMs === null && reservationIds.size === 0;
       const granted = {
         tenantId,
         service,
         chargedAtMs,
         charges: cost.charges,
         countedAs,
-        holdIds: [...holdIds.values()],
+        reservationIds: [...reservationIds.values()],
       };
       const receipt = isFree ? null : receipts.issue(granted);
-      return { allowed: true, tenantId, tier, concurrentRequests, chargedAtMs, holdIds, receipt, headers };
+      return {
+        allowed: true,
+        tenantId,
+        tier,
+        concurrentRequests,
+        chargedAtMs,
+        reservationIds,
+        receipt,
+        headers,
+      };
     } catch (thrown) {
       return { allowed: false, error: expected(thrown), headers: new Map() };
     }
   }
 
-  /** A service's names are bounded as those of other usage: past the first of a day they are counted together. */
+  /** A service's endpoint names are bounded like those of other usage: past a number a day they are counted together. */
   async function boundNames(
     tenantId: string,
     charges: readonly Charge[],
@@ -87,27 +97,29 @@ export function createRemoteDecisions(deps: {
   async function granted(ended: EndedOperation, i: number, service: string): Promise<Receipt> {
     const argument = `operations.${i}`;
     const receipt = await receipts.read(ended.receipt, service);
-    if (receipt === 'EXPIRED')
-      throw badInput(`${argument}.receipt`, 'has expired; what it was for stays counted');
+    if (receipt === 'EXPIRED') throw badInput(`${argument}.receipt`, 'has expired; its calls stay counted');
     if (receipt === 'INVALID')
-      throw badInput(`${argument}.receipt`, 'is none that decideOperations gave to this key, unaltered');
+      throw badInput(
+        `${argument}.receipt`,
+        'is not an unaltered receipt that decideOperations gave to this key',
+      );
     checkEnd(ended, receipt, argument);
     return receipt;
   }
 
   async function endOne(ended: EndedOperation, receipt: Receipt): Promise<void> {
     const { tenantId, chargedAtMs, countedAs } = receipt;
-    const { keptHoldIds, releasedHoldIds } = ended;
-    const unearned = ended.unearned.map(({ endpoint, calls }) => ({
+    const { committedIds, releasedIds } = ended;
+    const returned = ended.returned.map(({ endpoint, calls }) => ({
       endpoint: Object.hasOwn(countedAs, endpoint) ? (countedAs[endpoint] as string) : endpoint,
       calls,
     }));
     await Promise.all([
       chargedAtMs !== null &&
-        unearned.length > 0 &&
-        admission.giveBack(tenantId, unearned, { atMs: chargedAtMs }),
-      ...keptHoldIds.map((id) => storage.keep(tenantId, id)),
-      ...releasedHoldIds.map((id) => storage.release(tenantId, id)),
+        returned.length > 0 &&
+        admission.returnCalls(tenantId, returned, { atMs: chargedAtMs }),
+      ...committedIds.map((id) => storage.commitExternal(tenantId, id)),
+      ...releasedIds.map((id) => storage.release(tenantId, id)),
     ]);
   }
 
@@ -117,7 +129,7 @@ export function createRemoteDecisions(deps: {
     async end(operations, service) {
       const grants = await Promise.all(operations.map((ended, i) => granted(ended, i, service)));
       const endedBy = new Map(grants.map((receipt, i) => [receipt, operations[i] as EndedOperation]));
-      // Used first: a crash here leaves the calls counted, and never returns them twice.
+      // Receipts are marked as used first: a crash then leaves calls counted, and never returns them twice.
       const fresh = await receipts.redeem(grants);
       await Promise.all(fresh.map((receipt) => endOne(endedBy.get(receipt) as EndedOperation, receipt)));
     },
@@ -126,23 +138,24 @@ export function createRemoteDecisions(deps: {
 
 /** @throws BAD_USER_INPUT for more than the receipt grants */
 function checkEnd(
-  { unearned, keptHoldIds, releasedHoldIds }: EndedOperation,
+  { returned, committedIds, releasedIds }: EndedOperation,
   receipt: Receipt,
   argument: string,
 ) {
   const callsOf = (charges: readonly Charge[], endpoint: string) =>
     sumOf(charges.filter((charge) => charge.endpoint === endpoint));
-  for (const endpoint of new Set(unearned.map((charge) => charge.endpoint))) {
-    const returned = callsOf(unearned, endpoint);
+  for (const endpoint of new Set(returned.map((charge) => charge.endpoint))) {
+    const calls = callsOf(returned, endpoint);
     const charged = callsOf(receipt.charges, endpoint);
-    if (returned > charged)
+    if (calls > charged)
       throw badInput(
         `${argument}.unearned`,
-        `has ${returned} calls of ${endpoint}, but ${charged} were charged`,
+        `has ${calls} calls of ${endpoint}, but ${charged} were charged`,
       );
   }
-  const unknown = [...keptHoldIds, ...releasedHoldIds].find((id) => !receipt.holdIds.includes(id));
-  if (unknown !== undefined) throw badInput(argument, `names the hold ${unknown}, which the receipt has not`);
+  const unknown = [...committedIds, ...releasedIds].find((id) => !receipt.reservationIds.includes(id));
+  if (unknown !== undefined)
+    throw badInput(argument, `names the hold ${unknown}, which is not in the receipt`);
 }
 
 function expected(thrown: unknown): BillingError {

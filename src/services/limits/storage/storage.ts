@@ -4,68 +4,69 @@ import type { ClientSession } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
-import type { StorageAccountDoc, StorageHold } from '../../../models/storageAccount.js';
+import type { StorageAccountDoc, StorageReservation } from '../../../models/storageAccount.js';
 import type { TierLimits } from '../../tiers/catalogue.js';
 
-export type { StorageAmounts, StorageHold };
+export type { StorageAmounts, StorageReservation };
 
 export type StorageLimits = Pick<TierLimits, 'maxMemories' | 'maxEmbeddings' | 'maxStorageBytes'> &
   Partial<Pick<TierLimits, 'stored'>>;
 
-export type HoldDecision =
-  | { granted: true; hold: StorageHold }
+export type ReservationDecision =
+  | { granted: true; reservation: StorageReservation }
   | { granted: false; resource: string; limit: number; usage: number };
 
 /**
- * Storage quotas. Room is held before an operation runs, so that it is refused whole; the hold ends in the
- * transaction that stores. A hold that a crash left is given back by the sweep: the counters then equal what is stored.
- * What another service stores is kept or released by its word; the sweep keeps it.
+ * Storage quotas. Storage is reserved before an operation runs, so that the operation is rejected whole; the transaction
+ * that stores commits the reservation. The sweep releases reservations that a crash left behind, so that the counters
+ * equal what is stored. Another service commits or releases its reservations with a request; the sweep commits those that
+ * it left open.
  */
 export interface Storage {
-  /** @param elsewhere whether another service stores it */
-  hold(
+  /** @param external whether another service stores it */
+  reserve(
     tenantId: string,
     limits: StorageLimits,
     amounts: StorageAmounts,
-    elsewhere?: boolean,
-  ): Promise<HoldDecision>;
-  /** Gives back a hold that was not used. Releasing one that has ended does nothing. */
-  release(tenantId: string, holdId: string): Promise<void>;
+    external?: boolean,
+  ): Promise<ReservationDecision>;
+  /** Releases a reservation that was not used. Releasing one that has ended does nothing. */
+  release(tenantId: string, reservationId: string): Promise<void>;
   /**
-   * In the transaction that stores: the hold becomes what is stored.
+   * Commits a reservation in the transaction that stores.
    * @param dimensions length of the embeddings that are stored; null: none
-   * @returns what is stored then
+   * @returns what is stored afterwards
    * @throws BAD_USER_INPUT when the tenant's embeddings have another length
    */
-  settle(
+  commit(
     tenantId: string,
-    holdId: string,
+    reservationId: string,
     dimensions: number | null,
     session: ClientSession,
   ): Promise<StorageAmounts>;
-  /** What was held is stored now. Keeping a hold that has ended does nothing. */
-  keep(tenantId: string, holdId: string): Promise<void>;
-  /** In the transaction that deletes. Nothing goes below what is held. */
+  /** Commits a reservation after another service has stored. Committing one that has ended does nothing. */
+  commitExternal(tenantId: string, reservationId: string): Promise<void>;
+  /** Frees storage in the transaction that deletes. No amount goes below what is reserved. */
   free(tenantId: string, amounts: StorageAmounts, session: ClientSession): Promise<void>;
-  /** After another service has deleted. Bytes are taken off those that services have stored, never off memories. */
+  /** Frees storage after another service has deleted. Bytes are taken off those of services, never off memories. */
   freeExternal(tenantId: string, amounts: StorageAmounts): Promise<void>;
-  /** Says how much of a resource is stored, or how many bytes services have, after another service has counted it. */
+  /** Sets how much of a resource is stored, or how many bytes services have, after another service has counted it. */
   setExternal(tenantId: string, resource: string, amount: number): Promise<void>;
   /** What is stored. */
   stored(tenantIds: readonly string[]): Promise<StorageAmounts[]>;
   /** Length of the tenant's embeddings; null while it has none. */
   dimensions(tenantId: string): Promise<number | null>;
-  /** Gives back the holds of operations that ended without a word. @returns how many */
+  /** Ends the reservations of operations that never reported their end. @returns how many */
   sweep(): Promise<number>;
 }
 
 /** The resources that every catalogue has. */
 const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
 
-/** No operation lasts so long; the transaction of one that did finds its hold gone, and stores nothing. */
-const HOLD_MS = 120_000;
-/** Of one tenant at a time: they are in one document. */
-const MAX_HOLDS = 2_000;
+/** No operation lasts this long. The transaction of one that does finds its reservation gone, and stores nothing. */
+const RESERVATION_MS = 120_000;
+/** Reservations of one tenant at a time: they are in one document. */
+const MAX_RESERVATIONS = 2_000;
 
 function limitOf(limits: StorageLimits, resource: string): number {
   if (resource === 'memories') return limits.maxMemories;
@@ -85,14 +86,14 @@ export function createStorage(deps: {
   const accounts = models.storageAccounts;
   const allResources = [...OWN_RESOURCES, ...resources];
 
-  const heldOf = (account: StorageAccountDoc, resource: string) =>
-    account.holds.reduce((sum, hold) => sum + amountOf(hold, resource), 0);
+  const reservedOf = (account: StorageAccountDoc, resource: string) =>
+    account.holds.reduce((sum, reservation) => sum + amountOf(reservation, resource), 0);
 
   const storedOf = (account: StorageAccountDoc | undefined | null): StorageAmounts =>
     Object.fromEntries(
       allResources.map((resource) => [
         resource,
-        account ? amountOf(account, resource) - heldOf(account, resource) : 0,
+        account ? amountOf(account, resource) - reservedOf(account, resource) : 0,
       ]),
     );
 
@@ -100,19 +101,19 @@ export function createStorage(deps: {
   const askedOf = (amounts: StorageAmounts) =>
     Object.entries(amounts).filter(([, amount]) => amount > 0) as [string, number][];
 
-  async function tryHold(
+  async function tryReserve(
     tenantId: string,
     limits: StorageLimits,
     amounts: StorageAmounts,
-    hold: StorageHold,
+    reservation: StorageReservation,
   ): Promise<boolean> {
     const room = askedOf(amounts).map(([resource, amount]) => ({
       // One that was never stored is missing, and is not greater either.
       [resource]: { $not: { $gt: limitOf(limits, resource) - amount } },
     }));
     const result = await accounts.updateOne(
-      { _id: tenantId, [`holds.${MAX_HOLDS - 1}`]: { $exists: false }, $and: [{}, ...room] },
-      { $inc: { ...amounts }, $push: { holds: { ...hold, ...amounts } } },
+      { _id: tenantId, [`holds.${MAX_RESERVATIONS - 1}`]: { $exists: false }, $and: [{}, ...room] },
+      { $inc: { ...amounts }, $push: { holds: { ...reservation, ...amounts } } },
     );
     return result.modifiedCount === 1;
   }
@@ -133,11 +134,14 @@ export function createStorage(deps: {
     };
   }
 
-  async function refuseTooManyHolds(tenantId: string): Promise<void> {
-    const full = await accounts.exists({ _id: tenantId, [`holds.${MAX_HOLDS - 1}`]: { $exists: true } });
+  async function rejectTooManyReservations(tenantId: string): Promise<void> {
+    const full = await accounts.exists({
+      _id: tenantId,
+      [`holds.${MAX_RESERVATIONS - 1}`]: { $exists: true },
+    });
     if (full)
       throw serviceUnavailable(
-        `More than ${MAX_HOLDS} operations that store are under way; try again shortly`,
+        `More than ${MAX_RESERVATIONS} operations that store are under way; try again shortly`,
       );
   }
 
@@ -150,62 +154,68 @@ export function createStorage(deps: {
   }
 
   return {
-    async hold(tenantId, limits, amounts, elsewhere = false) {
-      const hold: StorageHold = {
+    async reserve(tenantId, limits, amounts, external = false) {
+      const reservation: StorageReservation = {
         id: randomUUID(),
         at: new Date(clock.now()),
-        ...(elsewhere && { elsewhere }),
+        ...(external && { elsewhere: true }),
       };
       // What is more than the limit alone would fit into an account that has none of it yet.
       const tooMuch = askedOf(amounts).some(([resource, amount]) => amount > limitOf(limits, resource));
       for (;;) {
-        if (!tooMuch && (await tryHold(tenantId, limits, amounts, hold))) return { granted: true, hold };
+        if (!tooMuch && (await tryReserve(tenantId, limits, amounts, reservation)))
+          return { granted: true, reservation };
         const short = await whatIsShort(tenantId, limits, amounts);
         if (short) return short;
-        await refuseTooManyHolds(tenantId);
+        await rejectTooManyReservations(tenantId);
         // The account is new, or room came free in between.
         await makeAccount(tenantId);
       }
     },
 
-    async release(tenantId, holdId) {
-      const account = await accounts.findOne({ _id: tenantId, 'holds.id': holdId }).lean<StorageAccountDoc>();
-      const hold = account?.holds.find(({ id }) => id === holdId);
-      if (!hold) return;
+    async release(tenantId, reservationId) {
+      const account = await accounts
+        .findOne({ _id: tenantId, 'holds.id': reservationId })
+        .lean<StorageAccountDoc>();
+      const reservation = account?.holds.find(({ id }) => id === reservationId);
+      if (!reservation) return;
       await accounts.updateOne(
-        { _id: tenantId, 'holds.id': holdId },
-        { $inc: negative(hold), $pull: { holds: { id: holdId } } },
+        { _id: tenantId, 'holds.id': reservationId },
+        { $inc: negative(reservation), $pull: { holds: { id: reservationId } } },
       );
     },
 
-    async keep(tenantId, holdId) {
-      const bytes = heldIn('bytes', { $eq: ['$$this.id', holdId] });
+    async commitExternal(tenantId, reservationId) {
+      const bytes = reservedIn('bytes', { $eq: ['$$this.id', reservationId] });
       await accounts.updateOne(
-        { _id: tenantId, 'holds.id': holdId },
+        { _id: tenantId, 'holds.id': reservationId },
         [
           { $set: { externalBytes: { $add: [EXTERNAL_BYTES, bytes] } } },
-          { $set: { holds: { $filter: { input: '$holds', cond: { $ne: ['$$this.id', holdId] } } } } },
+          { $set: { holds: { $filter: { input: '$holds', cond: { $ne: ['$$this.id', reservationId] } } } } },
         ],
         { updatePipeline: true },
       );
     },
 
-    async settle(tenantId, holdId, dimensions, session) {
+    async commit(tenantId, reservationId, dimensions, session) {
       const settled = await accounts
         .findOneAndUpdate(
           {
             _id: tenantId,
-            'holds.id': holdId,
+            'holds.id': reservationId,
             ...(dimensions === null ? {} : { dimensions: { $in: [null, dimensions] } }),
           },
-          { $pull: { holds: { id: holdId } }, ...(dimensions === null ? {} : { $set: { dimensions } }) },
+          {
+            $pull: { holds: { id: reservationId } },
+            ...(dimensions === null ? {} : { $set: { dimensions } }),
+          },
           { session, returnDocument: 'after' },
         )
         .lean<StorageAccountDoc>();
       if (settled) return storedOf(settled);
       const account = await accounts.findById(tenantId, null, { session }).lean<StorageAccountDoc>();
-      if (!account?.holds.some(({ id }) => id === holdId))
-        throw serviceUnavailable('The operation took too long and lost its hold on storage; try again');
+      if (!account?.holds.some(({ id }) => id === reservationId))
+        throw serviceUnavailable('The operation took too long and lost its storage reservation; try again');
       throw badInput(
         'input.embedding',
         `has ${dimensions} numbers, but this tenant's embeddings have ${account.dimensions}; all must be of one length`,
@@ -258,15 +268,17 @@ export function createStorage(deps: {
     },
 
     async sweep() {
-      const before = new Date(clock.now() - HOLD_MS);
+      const before = new Date(clock.now() - RESERVATION_MS);
       const accountsWithOld = await accounts
         .find({ 'holds.at': { $lt: before } })
         .limit(1000)
         .lean<StorageAccountDoc[]>();
       let ended = 0;
       for (const account of accountsWithOld) {
-        for (const hold of account.holds.filter(({ at }) => at < before)) {
-          await (hold.elsewhere ? this.keep(account._id, hold.id) : this.release(account._id, hold.id));
+        for (const reservation of account.holds.filter(({ at }) => at < before)) {
+          await (reservation.elsewhere
+            ? this.commitExternal(account._id, reservation.id)
+            : this.release(account._id, reservation.id));
           ended++;
         }
       }
@@ -275,16 +287,16 @@ export function createStorage(deps: {
   };
 }
 
-/** What a release takes away, of a hold as it is stored. */
-const negative = (hold: StorageHold): Record<string, number> =>
+/** What releasing a stored reservation takes off the totals. */
+const negative = (reservation: StorageReservation): Record<string, number> =>
   Object.fromEntries(
-    Object.entries(hold).flatMap(([resource, amount]) =>
+    Object.entries(reservation).flatMap(([resource, amount]) =>
       typeof amount === 'number' ? [[resource, -amount]] : [],
     ),
   );
 
-/** The sum of a resource over the holds, for an update. */
-const heldIn = (resource: string, cond: object | true = true) => ({
+/** The sum of a resource over the reservations, for an update. */
+const reservedIn = (resource: string, cond: object | true = true) => ({
   $sum: {
     $map: { input: { $filter: { input: '$holds', cond } }, in: { $ifNull: [`$$this.${resource}`, 0] } },
   },
@@ -299,14 +311,14 @@ const changedBytes = (externalBytes: object) => ({
 });
 
 const setTo = (resource: string, amount: number) => ({
-  [resource]: { $add: [heldIn(resource), amount] },
+  [resource]: { $add: [reservedIn(resource), amount] },
 });
 
 const lessOf = (amounts: readonly [string, number][]) =>
   Object.fromEntries(
     amounts.map(([resource, amount]) => [
       resource,
-      { $max: [heldIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
+      { $max: [reservedIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
     ]),
   );
 

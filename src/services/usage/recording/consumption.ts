@@ -60,7 +60,7 @@ export function createConsumption(deps: {
     } catch (error) {
       const isOvertaken = error instanceof BillingError;
       if (isOvertaken && (await idempotencyKeys.mayReturnCalls(claim)))
-        await admission.giveBack(tenantId, charges, used);
+        await admission.returnCalls(tenantId, charges, used);
       throw error;
     }
     idempotencyKeys.completed(claim);
