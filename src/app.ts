@@ -37,8 +37,7 @@ import { health } from './rest/health.js';
 import { takeJson } from './rest/jsonBody.js';
 import { boundLargeRequests } from './rest/largeRequests.js';
 import { answerMalformed, checkHeaders } from './rest/malformedRequests.js';
-import { mockPages } from './rest/mockPages.js';
-import { mockPortal } from './rest/mockPortal.js';
+import { mockRoutes } from './rest/mockRoutes.js';
 import { createProxyCheck } from './rest/proxyCheck.js';
 import { trackRequests } from './rest/requests.js';
 import { SANDBOX_POLICY, SWAGGER_POLICY, securityHeaders } from './rest/securityHeaders.js';
@@ -239,11 +238,9 @@ export async function startApp(
     );
     await server.register(webhookRoute(services));
     if (services.mock) {
-      const { mockStripe, mockTrigger } = services.mock;
       const isOperator = async (request: FastifyRequest) =>
         (await authenticate(request))?.kind === 'operator';
-      await server.register(mockPages({ mockStripe, trigger: mockTrigger, isOperator }));
-      await server.register(mockPortal(mockStripe));
+      await server.register(mockRoutes({ ...services.mock, isOperator }));
     }
     mountGraphql('/graphql', ['POST'], apollo);
     mountGraphql('/graphql', ['GET'], apollo, (_request, reply) => {

@@ -41,7 +41,7 @@ async function toldOf(tenantId: string): Promise<Told[]> {
 
 async function happens(event: string) {
   const tenant = await server.createTenant();
-  const trigger = server.app.services.mock?.mockTrigger;
+  const trigger = server.app.services.mock?.trigger;
   if (!trigger) throw new Error('The server is in live mode');
   await trigger(event, tenant.id);
   await settled(server);

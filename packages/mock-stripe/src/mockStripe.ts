@@ -17,6 +17,7 @@ import { type Clock, createMockClock } from './storage/clock.js';
 import { openCollections, prepareCollections } from './storage/collections.js';
 import { createStore } from './storage/store.js';
 import { createTimeline } from './timeline.js';
+import { createTrigger, type Trigger } from './trigger.js';
 import type { SessionBody } from './wire.js';
 
 /** How often things that fall due while nobody moves the clock are looked for. */
@@ -62,8 +63,7 @@ export interface MockStripe {
     /** @throws StripeFault for what cannot be done */
     act(sessionId: string, action: PortalAction): Promise<void>;
   };
-  /** Writes an event about an object as it is now, as if what leads to it had happened. @throws StripeFault */
-  happen(type: string, kind: 'checkout.session' | 'subscription_schedule', id: string): Promise<void>;
+  trigger: Trigger;
   /** Moves the mock's clock forward; renewals, trial ends, retries and endings follow in order. */
   advanceClock(seconds: number): Promise<{ now: Date }>;
   now(): Promise<Date>;
@@ -166,13 +166,16 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         );
       },
     },
-    async happen(type, kind, id) {
-      await change(async ({ tx, emit }) => {
-        const { body } =
-          kind === 'checkout.session' ? await tx.get(checkoutSessions, id) : await tx.get(schedules, id);
-        await emit(type, body);
-      });
-    },
+    trigger: createTrigger({
+      fetch: server,
+      completeCheckout: (sessionId) => change((call) => completeSession(call, sessionId, null)),
+      writeEvent: (type, kind, id) =>
+        change(async ({ tx, emit }) => {
+          const { body } =
+            kind === 'checkout.session' ? await tx.get(checkoutSessions, id) : await tx.get(schedules, id);
+          await emit(type, body);
+        }),
+    }),
     async advanceClock(seconds) {
       if (!Number.isSafeInteger(seconds) || seconds < 0)
         throw new RangeError('seconds must be a whole number, 0 or more');

@@ -1,4 +1,12 @@
-import { createMockStripe, type MockStripe, type SeededPrice } from '@continuum-billing/mock-stripe';
+import { randomBytes } from 'node:crypto';
+import {
+  createMockStripe,
+  type MockStripe,
+  type PageRoute,
+  pageRoutes,
+  type SeededPrice,
+} from '@continuum-billing/mock-stripe';
+import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
@@ -8,8 +16,7 @@ import type { Inbox } from '../billing/inbox/inbox.js';
 import { METER_EVENT_NAMES } from '../billing/usageReports/meter.js';
 import { callPriceOf } from '../tiers/overagePrice.js';
 import type { Tiers } from '../tiers/tiers.js';
-import { createMockTrigger, type MockTrigger } from './mockTrigger.js';
-import { loadMockWebhookSecret } from './mockWebhookSecret.js';
+import { createTenantTrigger, type TenantTrigger } from './tenantTrigger.js';
 
 /** Mock mode: the Stripe inside this process, and what a person may do with it. */
 export interface MockMode {
@@ -22,7 +29,9 @@ export interface MockMode {
 
 export interface MockControls {
   mockStripe: MockStripe;
-  mockTrigger: MockTrigger;
+  /** Where a person pays, and looks after a subscription. */
+  pages: readonly PageRoute[];
+  trigger: TenantTrigger;
 }
 
 /** How long a page waits until its webhooks are applied. */
@@ -59,19 +68,33 @@ export function createMockMode(deps: {
   return {
     standIn: { fetch: mock.fetch, now: mock.now, webhookSecrets: () => webhookSecrets },
     async start() {
-      if (webhookSecrets.length === 0) webhookSecrets = [await loadMockWebhookSecret(models.connection)];
+      if (webhookSecrets.length === 0) webhookSecrets = [await loadWebhookSecret(models.connection)];
       await mock.start();
     },
     stop: mock.stop,
     controlsOf({ customers, inbox, usageReporter }, tenants) {
-      const trigger = createMockTrigger({ mock, customers, tenants, tiers, log });
+      const trigger = createTenantTrigger({ trigger: mock.trigger, customers, tenants, tiers, log });
       const settled = settler(mock, inbox);
+      const mockStripe = settling(mock, settled, usageReporter.flush);
       return {
-        mockStripe: settling(mock, settled, usageReporter.flush),
-        mockTrigger: async (event, tenantId) => settled(await trigger(event, tenantId)),
+        mockStripe,
+        pages: pageRoutes(mockStripe),
+        trigger: async (event, tenantId) => settled(await trigger(event, tenantId)),
       };
     },
   };
+}
+
+/** The secret with which the mock signs webhooks: one for all instances on a database, created by the first. */
+async function loadWebhookSecret(connection: Connection): Promise<string> {
+  const settings = connection.collection<{ _id: string; value: string }>('settings');
+  const stored = await settings.findOneAndUpdate(
+    { _id: 'mockWebhookSecret' },
+    { $setOnInsert: { value: `whsec_mock_${randomBytes(24).toString('base64url')}` } },
+    { upsert: true, returnDocument: 'after' },
+  );
+  if (!stored) throw new Error("The mock's webhook secret was not stored");
+  return stored.value;
 }
 
 /** The catalogue as prices of Stripe: each tier's own, and what its calls past the daily quota cost. */

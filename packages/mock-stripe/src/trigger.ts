@@ -1,63 +1,55 @@
-import type { MockStripe } from '@continuum-billing/mock-stripe';
-import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import { badInput } from '../../common/errors.js';
-import type { Tenants } from '../accounts/tenants.js';
-import type { Customers } from '../billing/customers/customers.js';
-import { callingStripe } from '../billing/stripe/stripeErrors.js';
-import type { Tiers } from '../tiers/tiers.js';
+import { invalidRequest } from './http/errors.js';
 
-export interface Triggered {
-  event: string;
-  tenantId: string;
-  stripeCustomerId: string;
+/** Whom an event happens to, and what is bought where the event needs a subscription that does not exist yet. */
+export interface TriggerSubject {
+  customer: string;
+  /** Called only for events that need something to buy. */
+  items(): { price: string; quantity?: number }[];
+  /** Of what is created. */
+  metadata?: Record<string, string>;
 }
 
-/**
- * Mock mode: makes an event happen to a tenant, by doing at the mock what leads to it. A customer and a subscription
- * that it needs are made.
- * @param tenantId null: the oldest tenant
- * @throws BAD_USER_INPUT for an event that is not known, with those that are; NOT_FOUND
- */
-export type MockTrigger = (event: string, tenantId: string | null) => Promise<Triggered>;
+export interface Trigger {
+  /** The types of events that can be triggered. */
+  readonly events: readonly string[];
+  /**
+   * Makes an event happen, with its webhooks, by calling the API that leads to it. A subscription that the event needs is
+   * created.
+   * @throws StripeFault for an unknown event; otherwise what the SDK throws
+   */
+  run(event: string, subject: TriggerSubject): Promise<void>;
+}
 
-interface Scene {
-  customer: string;
-  tenantId: string;
-  /** The tenant's, made if there is none. */
+interface Scene extends TriggerSubject {
+  /** The customer's, created if there is none. */
   subscription(): Promise<Stripe.Subscription>;
 }
 
-export function createMockTrigger(deps: {
-  mock: MockStripe;
-  customers: Customers;
-  tenants: Tenants;
-  tiers: Tiers;
-  log: Logger;
-}): MockTrigger {
-  const { mock, customers, tenants, tiers, log } = deps;
-  const stripe = new Stripe('sk_test_mock', {
-    httpClient: Stripe.createFetchHttpClient(mock.fetch),
+export function createTrigger(deps: {
+  fetch: typeof fetch;
+  completeCheckout: (sessionId: string) => Promise<unknown>;
+  /** Writes an event about an object as it is now, for what no call to the API leads to. */
+  writeEvent: (type: string, kind: 'checkout.session' | 'subscription_schedule', id: string) => Promise<void>;
+}): Trigger {
+  const { completeCheckout, writeEvent } = deps;
+  const stripe = new Stripe('sk_test_trigger', {
+    httpClient: Stripe.createFetchHttpClient(deps.fetch),
     telemetry: false,
   });
-
-  function itemsToBuy() {
-    const tier = tiers.all().find(({ checkout }) => checkout === 'SELF_SERVICE');
-    const price = tier && tiers.getStripePriceId(tier.name);
-    if (!price) throw badInput('event', 'needs a tier that is for sale');
-    const overage = tiers.getOveragePriceId(tier.name);
-    return [{ price, quantity: 1 }, ...(overage ? [{ price: overage }] : [])];
-  }
 
   const heldBy = async (customer: string) =>
     (await stripe.subscriptions.list({ customer, limit: 1 })).data[0];
 
-  const subscribe = (customer: string, tenantId: string, terms: { trial_period_days?: number } = {}) =>
+  const subscribe = (
+    { customer, items, metadata = {} }: TriggerSubject,
+    terms: { trial_period_days?: number } = {},
+  ) =>
     stripe.subscriptions.create({
       customer,
-      items: itemsToBuy(),
+      items: items(),
       default_payment_method: 'pm_card_visa',
-      metadata: { tenant_id: tenantId },
+      metadata,
       ...terms,
     });
 
@@ -66,26 +58,26 @@ export function createMockTrigger(deps: {
     if (held) await stripe.subscriptions.cancel(held.id);
   };
 
-  const openSession = ({ customer, tenantId }: Scene) =>
+  const openSession = ({ customer, items, metadata = {} }: TriggerSubject) =>
     stripe.checkout.sessions.create({
       mode: 'subscription',
       customer,
-      line_items: itemsToBuy(),
+      line_items: items(),
       success_url: 'http://localhost/',
-      metadata: { tenant_id: tenantId },
-      subscription_data: { metadata: { tenant_id: tenantId } },
+      metadata,
+      subscription_data: { metadata },
     });
 
-  /** Days after the checkout the bank says how the payment ended: with a failed one the subscription is over. */
+  /** The bank reports the payment's outcome days after the checkout; if it failed, the subscription has ended. */
   async function asyncPayment(scene: Scene, outcome: 'succeeded' | 'failed'): Promise<void> {
     await endHeld(scene);
     const { id } = await openSession(scene);
-    await mock.checkout.complete(id);
+    await completeCheckout(id);
     if (outcome === 'failed') await endHeld(scene);
-    await mock.happen(`checkout.session.async_payment_${outcome}`, 'checkout.session', id);
+    await writeEvent(`checkout.session.async_payment_${outcome}`, 'checkout.session', id);
   }
 
-  /** A schedule of the tenant's subscription, made if there is none. */
+  /** A schedule of the customer's subscription, created if there is none. */
   async function scheduleOf({ subscription }: Scene): Promise<string> {
     const { id, schedule } = await subscription();
     if (schedule) return typeof schedule === 'string' ? schedule : schedule.id;
@@ -93,9 +85,9 @@ export function createMockTrigger(deps: {
   }
 
   const scheduleHappens = (what: string) => async (scene: Scene) =>
-    mock.happen(`subscription_schedule.${what}`, 'subscription_schedule', await scheduleOf(scene));
+    writeEvent(`subscription_schedule.${what}`, 'subscription_schedule', await scheduleOf(scene));
 
-  /** An invoice of the tenant's that is open, because its payment failed. */
+  /** An invoice of the customer's that is open, because its payment failed. */
   async function openInvoice({ customer, subscription }: Scene): Promise<string> {
     const held = await subscription();
     await setCard(customer, 'decline');
@@ -115,7 +107,7 @@ export function createMockTrigger(deps: {
   const scenarios: Record<string, (scene: Scene) => Promise<unknown>> = {
     'checkout.session.completed': async (scene) => {
       await endHeld(scene);
-      await mock.checkout.complete((await openSession(scene)).id);
+      await completeCheckout((await openSession(scene)).id);
     },
     'checkout.session.expired': async (scene) => {
       await endHeld(scene);
@@ -128,7 +120,7 @@ export function createMockTrigger(deps: {
     'customer.deleted': ({ customer }) => stripe.customers.del(customer),
     'customer.subscription.created': async (scene) => {
       await endHeld(scene);
-      await subscribe(scene.customer, scene.tenantId);
+      await subscribe(scene);
     },
     'customer.subscription.updated': async ({ subscription }) => {
       const { id, cancel_at_period_end: ends } = await subscription();
@@ -158,7 +150,7 @@ export function createMockTrigger(deps: {
     },
     'customer.subscription.trial_will_end': async (scene) => {
       await endHeld(scene);
-      await subscribe(scene.customer, scene.tenantId, { trial_period_days: 2 });
+      await subscribe(scene, { trial_period_days: 2 });
     },
     'subscription_schedule.created': async (scene) => {
       await endHeld(scene);
@@ -193,25 +185,16 @@ export function createMockTrigger(deps: {
     'payment_method.attached': ({ customer }) => stripe.paymentMethods.attach('pm_card_visa', { customer }),
   };
 
-  async function tenantFor(tenantId: string | null): Promise<string> {
-    if (tenantId) return (await tenants.get(tenantId))._id;
-    const [oldest] = (await tenants.page({ first: 1 })).tenants;
-    if (!oldest) throw badInput('tenantId', 'is needed: there is no tenant yet');
-    return oldest._id;
-  }
-
-  return async (event, named) => {
-    const scenario = Object.hasOwn(scenarios, event) ? scenarios[event] : undefined;
-    if (!scenario) throw badInput('event', `must be one of ${Object.keys(scenarios).join(', ')}`);
-    const tenantId = await tenantFor(named);
-    const { stripeCustomerId } = await customers.ensure(tenantId, null);
-    await callingStripe(log, tenantId, () =>
-      scenario({
-        customer: stripeCustomerId,
-        tenantId,
-        subscription: async () => (await heldBy(stripeCustomerId)) ?? subscribe(stripeCustomerId, tenantId),
-      }),
-    );
-    return { event, tenantId, stripeCustomerId };
+  return {
+    events: Object.keys(scenarios),
+    async run(event, subject) {
+      const scenario = Object.hasOwn(scenarios, event) ? scenarios[event] : undefined;
+      if (!scenario) {
+        const known = Object.keys(scenarios).join(', ');
+        throw invalidRequest(`Unknown event: ${event}. It must be one of ${known}.`, { param: 'event' });
+      }
+      const subscription = async () => (await heldBy(subject.customer)) ?? subscribe(subject);
+      await scenario({ ...subject, subscription });
+    },
   };
 }

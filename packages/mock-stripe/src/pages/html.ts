@@ -1,9 +1,7 @@
-import { rate } from './billing/lineText.js';
-import { formatMoney } from './money.js';
-import type { LineItemBody, SessionBody } from './wire.js';
+import { createHash } from 'node:crypto';
 
-/** The only style of the pages; their Content-Security-Policy names it by its hash. */
-export const PAGE_STYLE = `
+/** The only style of the pages: their Content-Security-Policy names it by its hash. */
+const PAGE_STYLE = `
 :root { color-scheme: light dark; --ink: #1a1f36; --soft: #6a7383; --line: #e3e8ee; --card: #fff; --back: #f6f9fc; --pay: #635bff; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #f5f6f8; --soft: #a3acba; --line: #3a4152; --card: #1f2433; --back: #12151f; --pay: #7a73ff; }
@@ -59,43 +57,48 @@ ${content}
 `;
 }
 
-/** A page that only says something. */
-export const messagePage = (message: string): string => page('Checkout', `<h1>${escapeHtml(message)}</h1>`);
-
-/** @param session an open one, with its line items */
-export function checkoutPage(session: SessionBody): string {
-  const items = session.line_items?.data ?? [];
-  const total = formatMoney(session.amount_total ?? 0, session.currency ?? 'usd');
-  // What a meter counts is told below.
-  const bought = items.filter(({ quantity }) => quantity !== null);
-  const price = bought[0]?.price;
-  const trial = session.amount_total === 0 && price?.unit_amount;
-  const terms = trial
-    ? `today; after the trial ${rate(price)}`
-    : `per ${price?.recurring?.interval ?? 'period'}`;
-  const email = session.customer_details?.email ?? session.customer_email;
-  const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
-  const code = session.allow_promotion_codes
-    ? '<label class="soft">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
-    : '';
-  const names = bought.map(({ description }) => description ?? 'Product').join(', ');
-  return page(
-    `Checkout: ${names}`,
-    `<h1>Subscribe to ${escapeHtml(names)}</h1>
-<p class="amount">${escapeHtml(total)}</p>
-<p class="soft">${escapeHtml(terms)}</p>
-<dl>
-${items.map(itemRow).join('\n')}
-${row('E-mail', email ?? 'not given')}
-${row('Card', 'Visa •••• 4242')}
-</dl>
-<form method="post" action="${escapeHtml(action)}/complete">${code}<button class="pay">Pay and subscribe</button></form>
-<form method="post" action="${escapeHtml(action)}/decline"><button class="leave">Decline and go back</button></form>`,
-  );
-}
-
-const itemRow = ({ description, quantity, price }: LineItemBody): string =>
-  row(`${quantity === null ? '' : `${quantity} × `}${description ?? 'Product'}`, price ? rate(price) : '');
-
 export const row = (term: string, value: string): string =>
   `<div><dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd></div>`;
+
+/** What a page's request is answered with. */
+export interface PageResponse {
+  status: number;
+  headers: Record<string, string>;
+  /** Empty for a redirect. */
+  body: string;
+}
+
+const STYLE_SOURCE = `'sha256-${createHash('sha256').update(PAGE_STYLE).digest('base64')}'`;
+
+/** @param leadsTo where the page's forms are redirected: browsers apply `form-action` to redirects, too */
+export function show(status: number, html: string, leadsTo: (string | null)[] = []): PageResponse {
+  const origins = leadsTo.filter(isWebUrl).map((url) => new URL(url).origin);
+  const formAction = ["'self'", ...new Set(origins)].join(' ');
+  return {
+    status,
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy':
+        `default-src 'none'; style-src ${STYLE_SOURCE}; form-action ${formAction}; ` +
+        "base-uri 'none'; frame-ancestors 'none'",
+      'cache-control': 'no-store',
+      'referrer-policy': 'same-origin',
+      'x-content-type-options': 'nosniff',
+    },
+    body: html,
+  };
+}
+
+/** A page with one sentence. */
+export const message = (status: number, sentence: string): PageResponse =>
+  show(status, page('Checkout', `<h1>${escapeHtml(sentence)}</h1>`));
+
+export const redirect = (url: string): PageResponse => ({
+  status: 303,
+  headers: { location: url, 'cache-control': 'no-store' },
+  body: '',
+});
+
+export function isWebUrl(url: string | null): url is string {
+  return url !== null && /^https?:$/.test(URL.parse(url)?.protocol ?? '');
+}

@@ -1,7 +1,7 @@
-import { rate } from './billing/lineText.js';
-import { type PortalView, planItemOf } from './billing/portal.js';
-import { formatMoney } from './money.js';
-import { escapeHtml, page, row } from './pages.js';
+import { rate } from '../billing/lineText.js';
+import { type PortalView, planItemOf } from '../billing/portal.js';
+import { formatMoney } from '../money.js';
+import { escapeHtml, page, row } from './html.js';
 
 /** Cards that a person may try. */
 const CARDS = [
@@ -10,7 +10,7 @@ const CARDS = [
   ['pm_card_chargeCustomerFail', 'Visa •••• 0341 (declined when charged)'],
 ] as const;
 
-/** @param problem why the last thing asked for was not done */
+/** @param problem why the last action was rejected */
 export function portalPage(view: PortalView, problem: string | null = null): string {
   const { sessionId, customer, subscription, plan, card, due, returnUrl } = view;
   const form = (action: string, content: string) =>
