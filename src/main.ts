@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { type App, startApp } from './app.js';
+import type { App } from './app.js';
 import { ConfigError, readConfig } from './config/config.js';
 import { startEmbeddedMongodb } from './embeddedMongodb.js';
 import { giveBackStartUpMemory } from './startUpMemory.js';
@@ -21,7 +21,11 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 async function run(): Promise<void> {
   const config = readConfig();
   const log = pino({ level: config.logLevel, redact: REDACTED });
-  const mongod = config.mongodbUri ? null : await startEmbeddedMongodb(config.dataDir, say);
+  // MongoDB takes a second to start, and so does loading the server: they do it at the same time.
+  const [mongod, { startApp }] = await Promise.all([
+    config.mongodbUri ? null : startEmbeddedMongodb(config.dataDir, say),
+    import('./app.js'),
+  ]);
   const mongodbUri = config.mongodbUri ?? (mongod?.uri as string);
 
   const running: { app: App | null; stopping: boolean } = { app: null, stopping: false };
