@@ -1,6 +1,6 @@
 // A team's own subgraph: what it sells belongs to billing's tenants, and its fields are limited by what they pay for.
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { enforceLimits, remoteLimits, yogaLimits } from 'continuum-billing';
+import { enforceLimits, remoteLimits, yogaLimits } from '@continuum-billing/limits';
 import { createPubSub, createYoga } from 'graphql-yoga';
 import { listen } from './listen.mjs';
 import { typeDefs } from './productsTypes.mjs';
