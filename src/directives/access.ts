@@ -10,29 +10,32 @@ import {
   type ValueNode,
 } from 'graphql';
 import { Extensions } from 'type-graphql';
-import { forbidden, unauthenticated } from '../common/errors.js';
-import { type Principal } from '../services/accounts/principal.js';
+import { forbidden } from '../common/errors.js';
+import { requirePrincipal } from '../services/accounts/caller.js';
+import type { Principal } from '../services/accounts/principal.js';
 
+/** Checks the arguments of a root field after their constraints, before anything is charged. */
 export const Checked = (check: ArgumentCheck) => Extensions({ check });
 
-/** A list argument of a mutation whose items are taken one by one: one that does not fit its type rejects no other. */
+/** A list argument of a mutation whose items are handled one by one: an item of the wrong type rejects no other item. */
 export const OneByOne = (argument: string) => Extensions({ oneByOne: argument });
 
-/** No key needed. */
+/** Anyone may select the field, even without a key. */
 export const PublicAccess = () => Extensions({ access: { kind: 'public' } satisfies Access });
 
 /** A tenant's key with the scope, or the operator's key. */
 export const RequiresScope = (scope: ApiKeyScope) =>
   Extensions({ access: { kind: 'scope', scope } satisfies Access });
 
-/** The key of a service that enforces limits, or the operator's. */
+/** The key of a service that enforces limits, or the operator's key. */
 export const ServiceOnly = () => Extensions({ access: { kind: 'service' } satisfies Access });
 
+/** The operator's key. */
 export const OperatorOnly = () => Extensions({ access: { kind: 'operator' } satisfies Access });
 
 /**
- * Who may run an operation, as far as its document says, before its variables are looked at.
- * @param given the variables as they came
+ * The access rules of an operation, as far as they follow from its document, before its variables are coerced.
+ * @param given the variables, as the client sent them
  */
 export function accessOf(
   schema: GraphQLSchema,
@@ -52,13 +55,13 @@ export function accessOf(
   const defaults = new Map(
     operation.variableDefinitions?.map(({ variable, defaultValue }) => [variable.name.value, defaultValue]),
   );
-  /** Variables that are no Boolean are rejected later. */
+  /** A variable that is not a Boolean is rejected later. */
   function isBoolean(node: ValueNode | undefined, wanted: boolean): boolean {
     if (node?.kind !== Kind.VARIABLE) return node?.kind === Kind.BOOLEAN && node.value === wanted;
     const { value: name } = node.name;
     return Object.hasOwn(given, name) ? given[name] === wanted : isBoolean(defaults.get(name), wanted);
   }
-  const isLeftOut = ({ directives = [] }: SelectionNode): boolean =>
+  const isSkipped = ({ directives = [] }: SelectionNode): boolean =>
     directives.some(
       ({ name, arguments: args }) =>
         (name.value === 'skip' && isBoolean(args?.[0]?.value, true)) ||
@@ -66,7 +69,7 @@ export function accessOf(
     );
   function collect({ selections }: SelectionSetNode): void {
     for (const node of selections) {
-      if (isLeftOut(node)) continue;
+      if (isSkipped(node)) continue;
       if (node.kind === Kind.FIELD) {
         const access = rules.get(`${root}.${node.name.value}`)?.access;
         if (access) found.add(access);
@@ -83,24 +86,20 @@ export function accessOf(
   return [...found];
 }
 
-/** @throws UNAUTHENTICATED, FORBIDDEN when the caller may not select the fields */
-export function checkAccess(accesses: readonly Access[], principal: Principal | null): void {
+/** @throws UNAUTHENTICATED or FORBIDDEN if the caller may not select the fields */
+export function checkAccess(accesses: readonly Access[], caller: Principal | null): void {
   for (const access of accesses) {
     if (access.kind === 'public') continue;
-    if (!principal) {
-      throw unauthenticated(
-        'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
-      );
-    }
+    const principal = requirePrincipal(caller);
     if (principal.kind === 'operator') continue;
-    if (access.kind === 'operator') throw forbidden("Only the operator's key may do this");
+    if (access.kind === 'operator') throw forbidden("Only the operator may do this; use the operator's key");
     if (access.kind === 'service') {
       if (principal.kind === 'service') continue;
       throw forbidden(`Only a key with the scope ${ApiKeyScope.ENFORCE} may do this`);
     }
     if (principal.kind === 'service')
       throw forbidden(
-        `A key with the scope ${ApiKeyScope.ENFORCE} decides operations, and does nothing else`,
+        `A key with the scope ${ApiKeyScope.ENFORCE} can only decide operations; use another key for this`,
       );
     if (!principal.scopes.has(access.scope)) {
       throw forbidden(`This key lacks the scope ${access.scope}; create one that has it`);
@@ -108,7 +107,7 @@ export function checkAccess(accesses: readonly Access[], principal: Principal | 
   }
 }
 
-/** @throws FORBIDDEN when what only tenants have is asked for by somebody else */
+/** @throws FORBIDDEN if a caller that is not a tenant selects a field that only tenants can use */
 export function checkTenant(plan: OperationPlan, principal: Principal | null): void {
   if (principal && principal.kind !== 'tenant' && (plan.metered || plan.features.length > 0)) {
     throw forbidden(`The ${principal.kind} has no memories or limits of its own; use a tenant's key`);

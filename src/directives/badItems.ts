@@ -11,7 +11,7 @@ import {
 } from 'graphql';
 import { bounded } from '../common/errors.js';
 
-/** Items of the lists in variables that do not fit their type: the item and the reason, by variable and index. */
+/** List items in variables that do not match their type: the item and the reason, by variable and index. */
 export type BadItems = ReadonlyMap<string, ReadonlyMap<number, BadItem>>;
 
 export interface BadItem {
@@ -19,10 +19,10 @@ export interface BadItem {
   reason: string;
 }
 
-/** A longer list is rejected whole. */
+/** A longer list is rejected as a whole. */
 const MAX_ITEMS = 1_000;
 
-/** @returns the input types whose lists are taken item by item, as the rules say */
+/** @returns the input types whose lists are handled item by item according to the rules */
 export function itemTypesOf(schema: GraphQLSchema, rules: Rules): ReadonlySet<string> {
   const types = new Set<string>();
   for (const [coordinate, { oneByOne }] of rules) {
@@ -38,12 +38,12 @@ export function itemTypesOf(schema: GraphQLSchema, rules: Rules): ReadonlySet<st
 }
 
 /**
- * graphql-js rejects a request for one item of a list that does not fit. For lists that are taken item by item, what
- * does not fit is set aside, so that the resolver can answer for it.
- * @param given variables that graphql-js rejected
- * @returns null when there is nothing that may be set aside
+ * Removes list items that do not match their type from the variables, so that the resolver can report on each of them.
+ * Without this, graphql-js rejects the whole request because of one bad item.
+ * @param given the variables that graphql-js rejected
+ * @returns null if no item can be removed
  */
-export function setBadItemsAside(
+export function removeBadItems(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
   given: Record<string, unknown>,
@@ -70,7 +70,7 @@ export function setBadItemsAside(
   return badItems.size > 0 ? { variables, badItems } : null;
 }
 
-/** @returns why the item does not fit; null: it does */
+/** @returns why the item does not match the type; null if it does */
 function reasonOf(item: unknown, type: GraphQLInputType): string | null {
   let reason: string | null = null;
   coerceInputValue(item, type, (path, _value, { message }) => {

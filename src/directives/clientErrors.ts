@@ -1,17 +1,18 @@
+import type { GraphQLResponse } from '@apollo/server';
 import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
 import { ArgumentValidationError } from 'type-graphql';
 import { BillingError, badInput, bounded, ErrorCode, serviceUnavailable } from '../common/errors.js';
 import { isDatabaseAway } from '../services/infrastructure/databaseErrors.js';
 
-/** What was thrown at first: graphql and Apollo wrap errors, some of them twice. */
+/** The error that was thrown first. graphql and Apollo wrap errors, some of them twice. */
 function innermost(thrown: unknown): unknown {
   return thrown instanceof GraphQLError && thrown.originalError ? innermost(thrown.originalError) : thrown;
 }
 
 /**
- * The expected failure that stands behind what was thrown.
- * @returns null for a fault of ours, and for what graphql itself says of a client's document
+ * The expected failure that caused an error.
+ * @returns null for a server error, and for graphql's own errors about a client's document
  */
 export function expectedFailure(thrown: unknown): BillingError | null {
   const error = innermost(thrown);
@@ -21,7 +22,7 @@ export function expectedFailure(thrown: unknown): BillingError | null {
   return null;
 }
 
-/** What graphql and Apollo say of a client's document, variables or request. */
+/** The codes of graphql's and Apollo's errors about a client's document, variables or request. */
 const CLIENT_CODES: readonly unknown[] = [
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
@@ -32,13 +33,13 @@ const CLIENT_CODES: readonly unknown[] = [
   ErrorCode.BAD_USER_INPUT,
 ];
 
-/** Of some requests Apollo says only by the status that the client is wrong. */
+/** For some bad requests, Apollo's error has only a status and no code. */
 function isClientError({ code, http }: GraphQLErrorExtensions): boolean {
   const { status = 0 } = (http ?? {}) as { status?: number };
   return CLIENT_CODES.includes(code) || (code === undefined && status >= 400 && status < 500);
 }
 
-/** Whether a failure is a fault of ours, not of what the client sent. */
+/** Whether the server is to blame for an error, not the client's request. */
 export function isServerError(thrown: unknown): boolean {
   if (thrown instanceof GraphQLError && isClientError(thrown.extensions)) return false;
   const expected = expectedFailure(thrown);
@@ -46,12 +47,12 @@ export function isServerError(thrown: unknown): boolean {
   return true;
 }
 
-/** What a failed field had cost is given back if it was our fault, or if the input was bad: that changes nothing. */
+/** Whether the calls of a failed field are returned: after a server error, and for bad input, which changes nothing. */
 export function isReturnable(thrown: unknown): boolean {
   return isServerError(thrown) || expectedFailure(thrown)?.code === ErrorCode.BAD_USER_INPUT;
 }
 
-/** Apollo's `formatError`: expected failures as they are, the rest masked and logged. */
+/** Apollo's `formatError`: expected failures are returned as they are, all others are masked and logged. */
 export function createErrorFormatter(log: Logger) {
   return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
     const expected = expectedFailure(thrown);
@@ -59,8 +60,8 @@ export function createErrorFormatter(log: Logger) {
       const { code, status, details, message } = expected;
       return { ...formatted, message, extensions: { ...details, code, http: { status } } };
     }
-    if (!isServerError(thrown)) return clientsMistake(formatted, thrown);
-    log.error({ err: thrown }, 'an operation failed');
+    if (!isServerError(thrown)) return clientError(formatted, thrown);
+    log.error({ event: 'operation.failed', err: thrown }, 'operation.failed');
     return {
       message: 'Internal server error',
       ...(formatted.path && { path: formatted.path }),
@@ -70,18 +71,57 @@ export function createErrorFormatter(log: Logger) {
   };
 }
 
-/** What graphql and Apollo say of a request, with the status that it gets. */
-function clientsMistake(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
+/** graphql's or Apollo's error about a request, with its HTTP status. */
+function clientError(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
   const { stacktrace: _, ...extensions } = formatted.extensions ?? {};
   const { code = 'BAD_REQUEST', http } = (thrown as GraphQLError).extensions as {
     code?: string;
     http?: { status?: number };
   };
-  // graphql quotes what it rejects, however long it is.
+  // graphql quotes the value that it rejects, however long it is.
   const message = bounded(formatted.message);
   return {
     ...formatted,
     message,
     extensions: { ...extensions, code, http: { status: http?.status ?? 400 } },
   };
+}
+
+/** The end of graphql-js's messages in validation and in the coercion of variables. */
+const SUGGESTION = / Did you mean [^?]+\?/g;
+
+/**
+ * Removes the names that graphql-js suggests, which would reveal the schema although introspection is off.
+ */
+export function withoutSuggestions({
+  message,
+  extensions,
+  ...error
+}: GraphQLFormattedError): GraphQLFormattedError {
+  const hide = (text: string) => text.replace(SUGGESTION, '');
+  const { problem } = extensions ?? {};
+  return {
+    ...error,
+    message: hide(message),
+    ...(extensions && {
+      extensions: { ...extensions, ...(typeof problem === 'string' && { problem: hide(problem) }) },
+    }),
+  };
+}
+
+/**
+ * The HTTP status of a response with errors. It is 200 if any root field is non-null, because changes that were made must
+ * not look failed; otherwise it is the status of the first error. A document that was rejected before execution has no
+ * data.
+ * @returns null for a response without errors
+ */
+export function statusOf(body: GraphQLResponse['body']): number | null {
+  if (body.kind !== 'single') return null;
+  const { data, errors } = body.singleResult;
+  const [first] = errors ?? [];
+  if (!first) return null;
+  if (data && Object.values(data).some((value) => value !== null)) return 200;
+  // The error formatter has set a status on every error.
+  const { http } = first.extensions as { http: { status: number } };
+  return http.status;
 }

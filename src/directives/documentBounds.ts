@@ -4,16 +4,16 @@ import { BillingError, operationTooExpensive } from '../common/errors.js';
 
 const MAX_SELECTIONS = 10_000;
 const MAX_DEPTH = 50;
-/** Of one field in one selection set: validation compares each with each. */
+/** How often a selection set may contain the same field: validation compares all of them with each other. */
 const MAX_REPEATS = 100;
-/** Validation compares each fragment with each. */
+/** Validation compares every fragment with every other. */
 const MAX_FRAGMENTS = 250;
 const MAX_VARIABLES = 500;
-/** At one place of the document. */
+/** Directives on one selection. */
 const MAX_DIRECTIVES = 5;
-/** A text that cannot exceed a bound, unless it has fragments or directives: this many characters repeat nothing often. */
+/** A text this short cannot exceed a bound unless it has fragments or directives. */
 const HARMLESS_LENGTH = 300;
-/** Braces, brackets and parentheses within one another; graphql's parser goes one level of the stack deeper for each. */
+/** Nesting of braces, brackets and parentheses; graphql's parser recurses once for each level. */
 const MAX_NESTING = 200;
 
 interface Extent {
@@ -22,8 +22,8 @@ interface Extent {
 }
 
 /**
- * A check of query texts, to be made before they are parsed and validated, which costs more than in proportion to what
- * is written there: fragments spread out, fields are compared with one another. Texts that passed are remembered.
+ * Creates a check for query texts that runs before parsing and validation. Their cost can grow faster than the length of
+ * the text, because fragments expand and fields are compared with each other. Texts that passed are cached.
  * @returns a function that throws OPERATION_TOO_EXPENSIVE
  */
 export function createDocumentBounds(maxTokens: number): (query: string) => void {
@@ -36,7 +36,7 @@ export function createDocumentBounds(maxTokens: number): (query: string) => void
     try {
       document = parse(query, { maxTokens, noLocation: true });
     } catch {
-      // Apollo reports what is wrong with it.
+      // Apollo reports the syntax error.
       return;
     }
     boundDocument(document);
@@ -46,7 +46,7 @@ export function createDocumentBounds(maxTokens: number): (query: string) => void
 
 /** @throws OPERATION_TOO_EXPENSIVE for a text that is nested too deeply to be parsed */
 function boundNesting(query: string, maxTokens: number): void {
-  // Nearly all texts have fewer, strings and comments included: they need not be split into tokens.
+  // Nearly all texts have fewer opening brackets, even in strings and comments, and need not be split into tokens.
   if ((query.match(/[[{(]/g)?.length ?? 0) <= MAX_NESTING) return;
   const lexer = new Lexer(new Source(query));
   try {
@@ -60,21 +60,21 @@ function boundNesting(query: string, maxTokens: number): void {
     }
   } catch (error) {
     if (error instanceof BillingError) throw error;
-    // Apollo reports what is no token.
+    // Apollo reports the invalid token.
   }
 }
 
 const OPENING: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const CLOSING: ReadonlySet<TokenKind> = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
-const exceeds = (what: string, cost: number, limit: number, field = 'query') =>
-  operationTooExpensive(`${what}; at most ${limit} are accepted`, { cost, limit, field });
+const exceeds = (problem: string, cost: number, limit: number, field = 'query') =>
+  operationTooExpensive(`${problem}; at most ${limit} are accepted`, { cost, limit, field });
 const tooDeep = (depth: number, limit: number) =>
   operationTooExpensive(`It is nested deeper than ${limit}`, { cost: depth, limit, field: 'query' });
 
 /**
- * Rejects a document that spreads out to too much, in time that grows with its text alone: each fragment is measured
- * once, however often it is spread.
+ * Rejects a document that expands to too many fields. The check takes time proportional to the text, because each
+ * fragment is measured once, however often it is spread.
  * @throws OPERATION_TOO_EXPENSIVE
  */
 export function boundDocument(document: DocumentNode): void {
@@ -91,7 +91,7 @@ export function boundDocument(document: DocumentNode): void {
     const known = measured.get(name);
     if (known) return known;
     const set = fragments.get(name);
-    // A fragment within itself, or one that is missing, is left to validation.
+    // Validation reports fragments that contain themselves or do not exist.
     measured.set(name, { selections: 0, depth: 0 });
     const extent = set ? measure(set, outer) : { selections: 0, depth: 0 };
     measured.set(name, extent);
@@ -128,8 +128,8 @@ export function boundDocument(document: DocumentNode): void {
 }
 
 /**
- * A field without arguments has one value, whatever its aliases. One with arguments may be wanted often under different
- * names, but not under the same.
+ * Limits repeated selections of a field. Without arguments, all aliases of a field have the same value. With arguments,
+ * different aliases are legitimate, but not the same name many times.
  */
 function boundRepeats({ selections }: SelectionSetNode): void {
   const repeats = new Map<string, number>();

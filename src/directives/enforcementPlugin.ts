@@ -24,52 +24,51 @@ import { type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
-import { type BadItems, itemTypesOf, setBadItemsAside } from './badItems.js';
-import { expectedFailure, isReturnable, isServerError } from './clientErrors.js';
+import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
+import { expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
 import { type Claims, claimKeys, releaseKeys, returnable, withClaims } from './keyedFields.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
-import { statusOf } from './responseStatus.js';
 
-/** What the plugin needs of a request, and leaves in it for the resolvers. */
+/** The part of the request context that the plugin reads, and fills in for the resolvers. */
 export interface EnforcedContext extends BoundedContext {
   readonly startedAtMs: number;
   readonly apiKey: string | null;
   readonly address: string;
-  /** To be called when the document is parsed and valid. */
+  /** Must be called once the document has been parsed and validated. */
   documentRead(): Promise<void> | undefined;
-  /** Calls it when the response is handed over to be sent, also if its client has gone. */
+  /** Calls the function when the response is handed over for sending, even if the client has disconnected. */
   whenOver(then: () => void): void;
   principal: Principal | null;
   grant: Grant | null;
-  /** Items that were taken out of the variables. */
+  /** Items that were removed from the variables. */
   badItems: BadItems | null;
-  /** null: no field has an idempotency key. */
+  /** null if no field has an idempotency key. */
   claims: Claims | null;
 }
 
-/** Units of work: a larger operation waits until the others leave room for it, unless it is for paying. */
+/** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
 const LARGE_COST = 5_000;
-/** Operations that wait for their decision: past it the database is too slow, and callers are better told so. */
+/** Operations that may wait for their decision. With more, the database is too slow and new operations fail fast. */
 const MAX_DECIDING = 5_000;
 
-/** One operation's way through the plugin. */
+/** An operation whose access has been checked. */
 interface AdmittedOperation {
   plan: OperationPlan;
   headers: ReadonlyMap<string, string>;
 }
 
-/** The schema that is guarded, and what its operations need. */
+/** The schema to guard, and what the plugin needs to decide its operations. */
 export interface EnforcementPluginOptions {
   schema: GraphQLSchema;
   rules: Rules;
   costs: WorkWeights;
-  /** What one operation may cost, in their units. */
+  /** The maximum cost of one operation, in the units of `costs`. */
   maxOperationCost: number;
-  /** Of the operations that are large. */
+  /** Bounds the total cost of the large operations that run at the same time. */
   workGate: Gate;
-  /** Of operations that cost no calls, which the concurrency of the tier does not count. */
+  /** Bounds concurrent operations that cost no calls, which the tier's concurrency limit does not count. */
   callerSlots: CallerSlots;
-  /** What `_entities` may fetch, where the schema has it. */
+  /** The entities that `_entities` can fetch, if the schema is a subgraph. */
   entities?: EntityRules;
   limits: TenantLimits;
   authenticator: Authenticator;
@@ -78,15 +77,16 @@ export interface EnforcementPluginOptions {
   clock: Clock;
   log: Logger;
   /**
-   * Answers every operation with 200; its status is in the errors alone. Gateways take another status for a broken
-   * subgraph: Apollo's drops the errors' codes then, and the data beside them.
+   * Sends every response with status 200 and the actual status only in the errors. Gateways treat any other status as a
+   * broken subgraph: Apollo's then drops the codes of the errors, and partial data.
    */
   statusInBody?: boolean;
 }
 
 /**
- * Decides every operation whole, after it is parsed and valid and before any resolver: who calls, whether they may,
- * whether the input is good, and whether the limits have room. Ends what it granted when the answer is known.
+ * Accepts or rejects every operation as a whole, after validation and before any resolver runs: it authenticates the
+ * caller, checks access and input, and charges the cost to the limits. Once the response is known, it settles the cost:
+ * calls and storage that were not used are returned.
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
@@ -105,7 +105,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       throw badInput('query', `is a ${operation.operation}, and this API has none`);
     if (!document || !operation) return;
     const given = request.request.variables ?? {};
-    // Before anything is done with the variables, which may be a megabyte of nonsense.
+    // Checked before the variables are coerced, because an unauthorized caller may send a megabyte of them.
     checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
     const variables = coerce(request, operation, given);
     const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
@@ -113,15 +113,15 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(plan.access, context.principal);
     checkTenant(plan, context.principal);
     checkWork(plan);
-    if (!plan.metered) context.whenOver(await callerSlots.take(context, isPaying(plan)));
+    if (!plan.metered) context.whenOver(await callerSlots.take(context, isBillingOnly(plan)));
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
-      // First the constraints: a check may rely on them.
-      const fault = await validateArguments(rule.coordinate, args);
-      if (fault) throw fault;
+      // Constraints come first, because a check may rely on them.
+      const invalid = await validateArguments(rule.coordinate, args);
+      if (invalid) throw invalid;
       rule.check?.(args, clock.now());
     }
-    if (plan.work && plan.work.cost > LARGE_COST && !isPaying(plan))
+    if (plan.work && plan.work.cost > LARGE_COST && !isBillingOnly(plan))
       context.whenOver(await workGate.enter(callerOf(context), plan.work.cost));
     const { principal } = context;
     if (principal?.kind === 'tenant')
@@ -129,7 +129,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     await take(withClaims(plan, context.claims), context);
   }
 
-  /** What graphql-js rejects is looked at item by item; good variables cost nothing more. */
+  /** Only variables that graphql-js rejects are checked item by item, so that valid ones cost nothing extra. */
   function coerce(
     { contextValue: context, request }: GraphQLRequestContext<EnforcedContext>,
     operation: OperationDefinitionNode,
@@ -138,18 +138,18 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     try {
       return coerceVariables(schema, operation, given);
     } catch (error) {
-      const aside = setBadItemsAside(schema, operation, given, itemTypes);
-      if (!aside) throw error;
-      request.variables = aside.variables;
-      context.badItems = aside.badItems;
-      return coerceVariables(schema, operation, aside.variables);
+      const remaining = removeBadItems(schema, operation, given, itemTypes);
+      if (!remaining) throw error;
+      request.variables = remaining.variables;
+      context.badItems = remaining.badItems;
+      return coerceVariables(schema, operation, remaining.variables);
     }
   }
 
   function checkWork({ work }: OperationPlan): void {
     if (!work || work.cost <= maxOperationCost) return;
     const { cost, heaviestField: field } = work;
-    const problem = `It costs ${cost} units of work, and may cost ${maxOperationCost}: select less of ${field}, or split the operation`;
+    const problem = `It costs ${cost} units of work, at most ${maxOperationCost} are allowed: select less of ${field}, or split the operation`;
     throw operationTooExpensive(problem, { cost, limit: maxOperationCost, field });
   }
 
@@ -180,26 +180,26 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
     const outcome = outcomeOf(admitted.plan, result, { isServerError, isReturnable });
     const ended = endGrant(grant, outcome, context.claims).catch((error: unknown) => {
-      log.error({ err: error }, 'operation.not_ended');
+      log.error({ event: 'operation.not_ended', err: error }, 'operation.not_ended');
     });
-    // The answer does not wait for a database that is away.
+    // The response does not wait for a database that is unavailable.
     if (!errors.filter(isServerError).some(expectedFailure)) await ended;
   }
 
-  /** A key is released last: a crash before leaves the next attempt to find out whether calls are charged. */
+  /** A key is released last: if the server crashes before that, the next attempt finds out whether calls were charged. */
   async function endGrant(grant: Grant, outcome: Outcome, claims: Claims | null): Promise<void> {
     if (!claims) return grant.end(outcome);
     let returned: Outcome['returned'] = [];
     try {
       returned = await returnable(idempotencyKeys, claims, outcome.returned);
     } finally {
-      // Calls stay counted while that is not known: the next attempt finds that they are paid for.
+      // If that is not known, the calls stay counted, and the next attempt finds that they are already charged.
       await grant.end({ ...outcome, returned });
     }
     await releaseKeys(idempotencyKeys, claims);
   }
 
-  /** For metered operations that were refused before their calls were looked at. */
+  /** Adds rate limit headers for metered operations that were rejected before their calls were decided. */
   async function addHeaders(context: EnforcedContext, headers: Map<string, string>): Promise<void> {
     if (context.principal?.kind !== 'tenant') return;
     const known = await limits.headers(context.principal.tenantId).catch(() => new Map<string, string>());
@@ -209,7 +209,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   return {
     async requestDidStart() {
       return {
-        // To parse a large document takes as long as to validate it: others get a turn in between.
+        // Parsing and validating a large document take about equally long, so other requests run in between.
         async validationDidStart({ source }) {
           if (source.length > SMALL_TEXT) await nextTurn();
         },
@@ -222,14 +222,15 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           response.http.headers.set('cache-control', 'no-store');
           for (const [name, value] of admitted?.headers ?? []) response.http.headers.set(name, value);
           if (admitted?.plan.metered) {
-            const isAway = errors.some(isServerError);
-            if (admitted.headers.size === 0 && !isAway) await addHeaders(context, response.http.headers);
+            const isUnavailable = errors.some(isServerError);
+            if (admitted.headers.size === 0 && !isUnavailable)
+              await addHeaders(context, response.http.headers);
             const durationMs = performance.now() - context.startedAtMs;
             response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
           }
-          const [fault] = errors.filter(isServerError);
-          const faultHeaders = fault && expectedFailure(fault)?.headers;
-          for (const [name, value] of Object.entries(faultHeaders ?? {}))
+          const [serverError] = errors.filter(isServerError);
+          const errorHeaders = serverError && expectedFailure(serverError)?.headers;
+          for (const [name, value] of Object.entries(errorHeaders ?? {}))
             response.http.headers.set(name, value);
           const status = statusInBody ? 200 : statusOf(response.body);
           if (status !== null) response.http.status = status;
@@ -242,8 +243,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   };
 }
 
-/** Whether it does nothing but change what the tenant buys. */
-const isPaying = ({ roots }: OperationPlan): boolean =>
+/** Whether all root fields of an operation are about billing. */
+const isBillingOnly = ({ roots }: OperationPlan): boolean =>
   roots.length > 0 && roots.every(({ rule }) => isBilling(rule?.access));
 
 const isBilling = (access: Access | null | undefined): boolean =>

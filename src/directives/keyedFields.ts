@@ -2,7 +2,7 @@ import { type Charge, type OperationPlan, type PlannedField } from '@continuum-b
 import { badInput, serviceUnavailable } from '../common/errors.js';
 import type { Answer, Claim, IdempotencyKeys, OpenClaim } from '../services/idempotency/idempotencyKeys.js';
 
-/** Claims of the root fields that have an idempotency key, by the name of the field in the answer. */
+/** The claims of the root fields that have an idempotency key, by the field's name in the response. */
 export type Claims = ReadonlyMap<string, Claim>;
 
 interface Keyed {
@@ -13,7 +13,7 @@ interface Keyed {
   content: unknown;
 }
 
-/** Root fields that store memories and have a key; those that charge only by themselves claim it themselves. */
+/** Root fields that store memories and have a key. Fields such as `consume`, which charge by themselves, also claim it themselves. */
 function keyedFields({ fields, roots }: OperationPlan): Keyed[] {
   const storing = new Map(
     fields.flatMap((field) =>
@@ -40,8 +40,8 @@ const contentOf = ({ content, embedding, metadata }: Record<string, unknown>) =>
 ];
 
 /**
- * Claims the keys of an operation, before anything is charged. Fields without a key cost nothing here.
- * @throws BAD_USER_INPUT, SERVICE_UNAVAILABLE; nothing is claimed then
+ * Claims the idempotency keys of an operation, before anything is charged.
+ * @throws BAD_USER_INPUT, SERVICE_UNAVAILABLE; in both cases nothing stays claimed
  */
 export async function claimKeys(
   keys: IdempotencyKeys,
@@ -53,14 +53,17 @@ export async function claimKeys(
   const claims = new Map<string, Claim>();
   const contents = new Map<string, string>();
   try {
-    // In one order, so that two operations never wait for each other.
+    // Always in the same order, so that two operations cannot wait for each other.
     for (const { rootKey, ...request } of keyed.sort((a, b) => compare(a.field + a.key, b.field + b.key))) {
       const name = `${request.field}:${request.key}`;
       const content = JSON.stringify(request.content);
       const same = contents.get(name);
       if (same !== undefined && same !== content)
-        throw badInput(request.argument, 'is used twice in the operation, for different content');
-      // The second field of the operation is answered as the first one was.
+        throw badInput(
+          request.argument,
+          'is used twice in the operation with different content; use one key per content',
+        );
+      // A second field with the same key and content gets the result of the first.
       claims.set(
         rootKey,
         same === undefined
@@ -87,7 +90,7 @@ export async function releaseKeys(keys: IdempotencyKeys, claims: Claims | null):
   for (const claim of openClaims(claims)) await keys.release(claim);
 }
 
-/** @returns the charges that may be returned: not those that pay for another attempt */
+/** @returns the charges that may be returned: all but those that another attempt relies on */
 export async function returnable(
   keys: IdempotencyKeys,
   claims: Claims | null,
@@ -98,7 +101,7 @@ export async function returnable(
   return kept.size === 0 ? charges : charges.filter(({ mark }) => mark === undefined || !kept.has(mark));
 }
 
-/** What the operation takes: a field that was answered before costs and stores nothing, and charges carry their marks. */
+/** The plan given the claims: a repeated field costs and stores nothing, and new charges carry the marks of their attempts. */
 export function withClaims(plan: OperationPlan, claims: Claims | null): OperationPlan {
   if (!claims) return plan;
   const fields = plan.fields.flatMap((field): PlannedField[] => {
@@ -110,9 +113,12 @@ export function withClaims(plan: OperationPlan, claims: Claims | null): Operatio
   return { ...plan, fields };
 }
 
-/** @throws SERVICE_UNAVAILABLE when the field that it repeats failed */
+/** @throws SERVICE_UNAVAILABLE if the field with the same key failed */
 export async function answerOf(keys: IdempotencyKeys, claim: Exclude<Claim, OpenClaim>): Promise<Answer> {
   const answer = claim.kind === 'ANSWERED' ? claim.answer : await keys.answerOf(claim.id);
-  if (!answer) throw serviceUnavailable('The field with the same idempotency key failed; try again with it');
+  if (!answer)
+    throw serviceUnavailable(
+      'The field with the same idempotency key failed; send the request again with the same key',
+    );
   return answer;
 }

@@ -2,12 +2,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
 import { sizeOfJson } from '../common/jsonSize.js';
 
-/** Items of a list that are completed before the event loop gets a turn: at most some milliseconds. */
+/** List items that are completed before the event loop runs other work: a few milliseconds at most. */
 const SLICE_ITEMS = 50;
-/** Fields of a query that are completed before it gets one. */
+/** Query fields that are completed before the event loop runs other work. */
 const SLICE_FIELDS = 5;
 
-/** @returns tells each in order what it has to wait for; null: nothing */
+/** @returns a function to call for each item in order: the promise to wait for, or null to continue immediately */
 function createSlices(size: number): () => Promise<void> | null {
   let previous: Promise<void> = Promise.resolve();
   let count = 0;
@@ -20,16 +20,16 @@ function createSlices(size: number): () => Promise<void> | null {
 }
 
 /**
- * A list whose items graphql completes slice by slice: it waits for promises, and goes through all else in one go, during
- * which the server answers nobody.
- * @param items each is worked out in its slice
+ * Makes a list that graphql completes in slices. graphql completes a plain list in one go, and the server answers nobody
+ * meanwhile; it does wait for promises.
+ * @param items each is called in its slice
  */
 export function inSlices<T>(items: readonly (() => T)[]): (T | Promise<T>)[] {
   const nextSlice = createSlices(SLICE_ITEMS);
   return items.map((item) => nextSlice()?.then(item) ?? item());
 }
 
-/** Has what the fields of a query return completed slice by slice. The schema is changed in place. */
+/** Makes graphql complete the fields of a query in slices. Changes the schema in place. */
 export function completeQueriesInSlices(schema: GraphQLSchema): void {
   const slices = new WeakMap<object, () => Promise<void> | null>();
   for (const field of Object.values(schema.getQueryType()?.getFields() ?? {})) {
@@ -44,15 +44,15 @@ export function completeQueriesInSlices(schema: GraphQLSchema): void {
   }
 }
 
-/** What is written before the event loop gets a turn. */
+/** JSON that is written before the event loop runs other work. */
 const SLICE_BYTES = 65_536;
-/** By the data of results. */
+/** The JSON of large results, by their `data`. */
 const written = new WeakMap<object, string>();
 
 /**
- * Measures a result. A large one is written for that, with turns of the event loop in between, and `stringifyResult`
- * finds it again. Slices end between fields of objects and items of lists.
- * @returns whether it has more bytes of JSON than that
+ * Measures a result. To do so, it writes a large result as JSON in slices, which end between the fields of objects and
+ * the items of lists; `stringifyResult` reuses that JSON.
+ * @returns whether the result has more than `maxBytes` bytes of JSON
  */
 export async function exceeds({ data, ...rest }: Result, maxBytes: number): Promise<boolean> {
   const restBytes = sizeOfJson(rest, maxBytes);
@@ -66,7 +66,7 @@ export async function exceeds({ data, ...rest }: Result, maxBytes: number): Prom
   return false;
 }
 
-/** `JSON.stringify` of a result of graphql. */
+/** `JSON.stringify` for a graphql result. */
 export function stringifyResult({ data, ...rest }: Result): string {
   const text = data && written.get(data);
   if (!text) return JSON.stringify({ ...rest, data });
@@ -79,7 +79,7 @@ interface Result {
   errors?: readonly unknown[];
 }
 
-/** @returns JSON; null: it is longer than that */
+/** @returns the JSON; null if it has more than `maxBytes` bytes */
 export async function writeSlices(value: object, maxBytes: number): Promise<string | null> {
   let text = '';
   let bytes = 0;
@@ -95,16 +95,16 @@ export async function writeSlices(value: object, maxBytes: number): Promise<stri
   return text;
 }
 
-/** Characters that are written at once. */
+/** Characters that are written in one go. */
 const PART_CHARACTERS = 16_384;
-/** Items of a list that are looked at together: most are small. */
-const TOGETHER = 64;
+/** List items that are measured and written together, because most are small. */
+const GROUP_ITEMS = 64;
 
 function* partsOf(value: unknown): Generator<string> {
   if (!isObject(value) || sizeOfJson(value, PART_CHARACTERS) <= PART_CHARACTERS) {
     yield JSON.stringify(value) ?? 'null';
   } else if (Array.isArray(value)) {
-    if (value.length <= TOGETHER) yield* partsOfItems(value);
+    if (value.length <= GROUP_ITEMS) yield* partsOfItems(value);
     else yield* partsOfLongList(value);
   } else if (isPlain(value)) {
     let separator = '{';
@@ -129,14 +129,14 @@ function* partsOfItems(items: readonly unknown[]): Generator<string> {
   yield ']';
 }
 
-/** Like a list of short lists, without the brackets between them. */
+/** Writes groups of items, without brackets between the groups. */
 function* partsOfLongList(items: readonly unknown[]): Generator<string> {
-  for (let i = 0; i < items.length; i += TOGETHER) {
+  for (let i = 0; i < items.length; i += GROUP_ITEMS) {
     yield i === 0 ? '[' : ',';
-    const together = items.slice(i, i + TOGETHER);
-    if (sizeOfJson(together, PART_CHARACTERS) <= PART_CHARACTERS) yield JSON.stringify(together).slice(1, -1);
+    const group = items.slice(i, i + GROUP_ITEMS);
+    if (sizeOfJson(group, PART_CHARACTERS) <= PART_CHARACTERS) yield JSON.stringify(group).slice(1, -1);
     else
-      for (const [n, item] of together.entries()) {
+      for (const [n, item] of group.entries()) {
         if (n > 0) yield ',';
         yield* partsOf(item);
       }
@@ -146,7 +146,7 @@ function* partsOfLongList(items: readonly unknown[]): Generator<string> {
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
-/** Objects that graphql made; dates and the like write themselves. */
+/** Whether graphql made the object. Others, such as dates, have their own `toJSON`. */
 function isPlain(value: unknown): value is Record<string, unknown> {
   if (!isObject(value)) return false;
   const prototype = Object.getPrototypeOf(value) as unknown;

@@ -17,12 +17,11 @@ export interface BoundedContext {
   readonly budget: ResponseBudget;
 }
 
-/** Quotes, colon and comma of a field. */
+/** The quotes, colon and comma around a field's name. */
 const PUNCTUATION_BYTES = 4;
 
 /**
- * Counts every scalar of the schema's fields against the budget of its response, when it is resolved. The schema is
- * changed in place.
+ * Counts every scalar against the budget of the response as soon as it is resolved. Changes the schema in place.
  */
 export function boundResponses(schema: GraphQLSchema): void {
   const types = Object.values(schema.getTypeMap()).filter(isObjectType);
@@ -49,9 +48,9 @@ function counted(resolve: Resolve, nullable: boolean): Resolve {
 }
 
 /**
- * Replaces a response that is larger than its budget. A mutation's stays: it is bounded while it runs, and what
- * happened must not look failed. The rest of what a response may hold is counted here: introspection, errors, the names
- * of objects.
+ * Replaces a response that is larger than its budget by an error. The response of a mutation stays: it is bounded while
+ * it runs, and changes that were made must not look failed. Unlike the budget, this check also counts introspection,
+ * errors and the names of objects.
  */
 export async function boundResponse({ body }: GraphQLResponse, budget: ResponseBudget): Promise<void> {
   if (body.kind !== 'single') return;

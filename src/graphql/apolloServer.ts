@@ -2,9 +2,8 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
-import { createErrorFormatter } from '../directives/clientErrors.js';
+import { createErrorFormatter, withoutSuggestions } from '../directives/clientErrors.js';
 import { stringifyResult } from '../directives/largeResults.js';
-import { withoutSuggestions } from '../directives/suggestions.js';
 import type { Context } from '../resolvers/context.js';
 import { createDocumentStore } from './documentStore.js';
 
@@ -12,8 +11,8 @@ export const MAX_TOKENS = 20_000;
 const MAX_VALIDATION_ERRORS = 5;
 
 /**
- * An Apollo Server as every endpoint here has it: bounded, without stack traces, its errors in our shape.
- * @param deps.introspection whether clients may read the schema, by introspection or from errors
+ * Creates the Apollo Server of an endpoint: with bounds, without stack traces, and with this server's error format.
+ * @param deps.introspection whether clients may read the schema, through introspection or suggestions in errors
  */
 export function createApollo(deps: {
   schema: GraphQLSchema;
@@ -25,7 +24,7 @@ export function createApollo(deps: {
   const format = createErrorFormatter(log);
   return new ApolloServer<Context>({
     schema,
-    // Apollo's hints for caches would wrap every resolver, to find out that nothing may be cached.
+    // Apollo's cache hints would wrap every resolver, although no response may be cached.
     plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
     formatError: introspection
       ? format
@@ -33,7 +32,7 @@ export function createApollo(deps: {
     includeStacktraceInErrorResponses: false,
     introspection,
     parseOptions: { maxTokens: MAX_TOKENS },
-    // Enough to fix a document; a hundred long ones would make a response of megabytes.
+    // Enough to fix a document. A hundred long errors would make a response of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
     stringifyResult,
     documentStore: createDocumentStore(),

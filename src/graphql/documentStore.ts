@@ -1,13 +1,13 @@
 import type { DocumentNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 
-/** A parsed document takes about 50 bytes of memory for each character of its text. */
+/** A parsed document takes about 50 bytes of memory per character of its text. */
 const MAX_CHARACTERS = 500_000;
 const MAX_CHARACTERS_EACH = 20_000;
 
 /**
- * Keeps documents that were parsed and found valid. Apollo's own store writes each as JSON to measure it, which takes
- * longer than to parse it; the length of the text says as much.
+ * Caches documents that were parsed and validated. Apollo's own store measures each document by writing it as JSON, which
+ * takes longer than parsing it; the length of the text is as good a measure.
  */
 export function createDocumentStore() {
   const documents = new LRUCache<string, DocumentNode>({

@@ -1,7 +1,7 @@
 import { ApiKeyScope, needGoodValue, type Rules } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { forbidden, unauthenticated } from '../common/errors.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { forbidden } from '../common/errors.js';
+import { ownTenantId, requirePrincipal } from '../services/accounts/caller.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
@@ -48,12 +48,7 @@ export function billingRoutes(deps: {
   };
 
   const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest) => {
-    const principal = await deps.authenticate(request);
-    if (!principal) {
-      throw unauthenticated(
-        'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
-      );
-    }
+    const principal = requirePrincipal(await deps.authenticate(request));
     const tenantId = ownTenantId({ principal });
     if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}`);
