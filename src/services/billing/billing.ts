@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import { featureNotAvailable } from '../../common/errors.js';
-import type { StripeConfig } from '../../config/config.js';
+import type { StripeConfig } from '../../config/stripeConfig.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
 import { createLease } from '../infrastructure/lease.js';

@@ -1,5 +1,5 @@
 import Stripe from 'stripe';
-import type { StripeConfig } from '../../../config/config.js';
+import type { StripeConfig } from '../../../config/stripeConfig.js';
 import { notSent, withEndpoint } from './requestNotes.js';
 import { endpointOf } from './requestRate.js';
 import type { RequestSlots } from './requestSlots.js';

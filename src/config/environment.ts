@@ -1,0 +1,164 @@
+import { z } from 'zod';
+import { isNetwork } from '../common/addressRanges.js';
+import { parseTrustedProxies } from '../common/network.js';
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) URL' });
+const flag = z
+  .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
+  .transform((v) => v === 'true' || v === '1');
+
+/** One secret, or two separated by a comma while the old one is being replaced. */
+const rotatedSecrets = z
+  .string()
+  .transform((list) => list.split(',').map((secret) => secret.trim()))
+  .refine(
+    (secrets) => secrets.length <= 2 && secrets.every((secret) => /^[!-~]{32,200}$/.test(secret)),
+    'must have 32 to 200 printable ASCII characters without spaces and commas (openssl rand -base64 32); ' +
+      'during a rotation, two of them separated by a comma',
+  );
+
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname } = new URL(text);
+  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
+}
+
+const networkList = z
+  .string()
+  .transform((list) => list.split(',').map((network) => network.trim()))
+  .refine(
+    (networks) => networks.every(isNetwork),
+    'must be networks such as 127.0.0.0/8,::1/128, separated by commas',
+  );
+const wholeNumber = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
+};
+
+/** GraphQL and federation reserve names with two underscores. */
+const namePrefix = z
+  .string()
+  .regex(
+    /^[A-Za-z][0-9A-Za-z]{0,39}_?$/,
+    'must have 1 to 40 letters and digits, begin with a letter, and may end with one _',
+  );
+
+/** All variables that the server reads, with their rules and defaults. */
+const environment = z.object({
+  NODE_ENV: z.string().default('development'),
+  PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
+  HOST: z.string().optional(),
+  PUBLIC_URL: httpUrl.transform((url) => url.replace(/\/+$/, '')).optional(),
+  MONGODB_URI: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\/\S+$/, 'must be a mongodb:// or mongodb+srv:// URI')
+    .optional(),
+  DATA_DIR: z.string().default('.data'),
+  REDIS_URL: z
+    .string()
+    .refine(isRedisUrl, 'must be a redis:// or rediss:// URL, optionally with a database number')
+    .optional(),
+  ADMIN_API_KEY: rotatedSecrets.optional(),
+  GATEWAY_SECRET: rotatedSecrets.optional(),
+  MAX_RESPONSE_BYTES: z.coerce
+    .number({ error: 'must be a number of bytes' })
+    .int()
+    .min(65_536, 'must be at least 65536')
+    .max(1_073_741_824, 'must be at most 1073741824')
+    .default(10_485_760),
+  SUBGRAPH_TYPE_PREFIX: namePrefix.default('Billing'),
+  SUBGRAPH_FIELD_PREFIX: namePrefix.default(''),
+  STRIPE_SECRET_KEY: z
+    .string()
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)')
+    .optional(),
+  STRIPE_WEBHOOK_SECRET: z
+    .string()
+    .transform((list) => list.split(',').map((secret) => secret.trim()))
+    .refine(
+      (secrets) => secrets.length <= 2 && secrets.every((secret) => /^whsec_\S+$/.test(secret)),
+      'must be a Stripe webhook secret (whsec_…); during a rotation, two separated by a comma',
+    )
+    .optional(),
+  STRIPE_PORTAL_CONFIGURATION: z
+    .string()
+    .regex(/^bpc_\S+$/, 'must be the id of a portal configuration (bpc_…)')
+    .optional(),
+  STRIPE_MOCK_MODE: flag.optional(),
+  STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
+  CONTINUUM_CORS_ORIGINS: z.string().default(''),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  APOLLO_SANDBOX: flag.optional(),
+  INTROSPECTION: flag.optional(),
+  OPENAPI_DOCS: flag.optional(),
+  GRACE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(0).max(365).default(14),
+  CATALOG_FILE: z.string().optional(),
+  TRUST_PROXY: z
+    .string()
+    .transform((text) => parseTrustedProxies(text.trim()))
+    .refine(
+      (proxies) => proxies !== undefined,
+      'must be the number of proxies in front of the server (1 to 10), or their addresses and networks separated by ' +
+        'commas (no prefix shorter than /7); true is not possible, because any client could then forge its address',
+    )
+    .optional(),
+  WEBHOOK_ALLOWED_NETWORKS: networkList.default([]),
+  MAX_USAGE_EVENTS_PER_DAY: z.coerce
+    .number({ error: 'must be a number of events' })
+    .int()
+    .min(1)
+    .max(1_000_000_000)
+    .default(1_000_000),
+  MAX_OPERATION_COST: z.coerce
+    .number({ error: 'must be a number of units' })
+    .int()
+    .min(1_000, 'must be at least 1000; even small operations cost that much')
+    .max(1_000_000_000)
+    .default(250_000),
+  MAX_CONNECTIONS: wholeNumber(1, 100_000).default(5_000),
+  MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 100_000).default(2_000),
+  REQUEST_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+  STALL_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
+  MAX_UNREAD_RESPONSE_BYTES: wholeNumber(1_048_576, 17_179_869_184).default(134_217_728),
+  SHUTDOWN_NOTICE_SECONDS: wholeNumber(0, 300).default(1),
+  SHUTDOWN_DRAIN_SECONDS: wholeNumber(1, 300).default(12),
+});
+
+/** The variables that `npm run stripe:setup` reads. */
+export const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({
+  STRIPE_SECRET_KEY: z
+    .string({ error: 'is missing' })
+    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
+});
+
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+export type Environment = z.infer<typeof environment>;
+
+/** The variables that are set. An empty one counts as absent, because shells and compose files set them that way. */
+export const presentVariables = (env: NodeJS.ProcessEnv): Variables =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim()));
+
+/**
+ * Parses the variables.
+ * @param errors gets one line for each invalid variable
+ * @returns the valid ones and defaults for the others, so that later checks can report their errors at the same time
+ */
+export function parseEnvironment(present: Variables, errors: string[]): Environment {
+  const parsed = environment.safeParse(present);
+  if (parsed.success) return parsed.data;
+  errors.push(...linesOf(parsed.error));
+  return validVariables(present);
+}
+
+export const linesOf = ({ issues }: z.ZodError): string[] =>
+  issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+
+/** Parses each variable by itself and leaves the invalid ones out. */
+function validVariables(present: Variables): Environment {
+  const good = Object.entries(environment.shape).flatMap(([key, schema]) => {
+    const result = schema.safeParse(present[key]);
+    return result.success ? [[key, result.data]] : [[key, schema.safeParse(undefined).data]];
+  });
+  return Object.fromEntries(good) as Environment;
+}

@@ -1,0 +1,83 @@
+import type { Catalogue, TierDefinition } from '../services/tiers/catalogue.js';
+import type { Environment, Variables } from './environment.js';
+
+export interface StripeConfig {
+  mode: 'mock' | 'live';
+  secretKey: string | null;
+  /** A webhook may be signed with any of them. In live mode there is at least one. */
+  webhookSecrets: readonly string[];
+  /** Stripe price id by tier name. */
+  priceIds: Readonly<Record<string, string>>;
+  /** Metered Stripe price id of a tier's overage, by tier name. A tier without one sells no overage. */
+  overagePriceIds: Readonly<Record<string, string>>;
+  /** The configuration of Stripe's billing portal; null for the account's default. */
+  portalConfiguration: string | null;
+  /** Another server with Stripe's API; null for Stripe itself. */
+  apiBase: URL | null;
+}
+
+/**
+ * Reads the Stripe configuration and checks it against the catalogue.
+ * @param errors gets one line for each error
+ */
+export function readStripe(
+  vars: Environment,
+  present: Variables,
+  production: boolean,
+  catalogue: Catalogue | null,
+  errors: string[],
+): StripeConfig {
+  const mock = vars.STRIPE_MOCK_MODE ?? (!present.STRIPE_SECRET_KEY && !production);
+  const tiers = catalogue?.tiers ?? [];
+  const pricesOf = (sold: readonly TierDefinition[], suffix: string) =>
+    Object.fromEntries(
+      sold.flatMap(({ name }) => {
+        const configured = present[`STRIPE_PRICE_${name}${suffix}`];
+        if (configured) return [[name, configured]];
+        return mock ? [[name, `price_${name}${suffix}`.toLowerCase()]] : [];
+      }),
+    );
+  const priceIds = pricesOf(tiers, '');
+  const overagePriceIds = pricesOf(
+    tiers.filter(({ overage }) => overage),
+    '_OVERAGE',
+  );
+  if (!mock) {
+    if (!present.STRIPE_SECRET_KEY) {
+      errors.push(
+        production
+          ? 'STRIPE_SECRET_KEY: is missing; set it, or STRIPE_MOCK_MODE=true to run without Stripe'
+          : 'STRIPE_SECRET_KEY: is missing; set it, or leave STRIPE_MOCK_MODE=false out',
+      );
+    }
+    if (!present.STRIPE_WEBHOOK_SECRET) errors.push('STRIPE_WEBHOOK_SECRET: is missing; live mode needs it');
+    for (const tier of tiers) {
+      if (tier.checkout === 'SELF_SERVICE' && !priceIds[tier.name]) {
+        errors.push(
+          `STRIPE_PRICE_${tier.name}: is missing; live mode needs the Stripe price id of ${tier.name}`,
+        );
+      }
+    }
+  }
+  const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];
+  if (new Set(ids).size !== ids.length)
+    errors.push('STRIPE_PRICE_*: two variables have the same price id; each needs its own');
+  for (const { name, former } of tiers) {
+    // A tier may still be sold at one of its own former prices.
+    const others = new Set(ids.filter((id) => id !== priceIds[name]));
+    const taken = former.flatMap(({ stripePriceIds }) => stripePriceIds).find((id) => others.has(id));
+    if (taken)
+      errors.push(
+        `STRIPE_PRICE_*: ${taken} is a former price of ${name} in the catalogue; another tier cannot use it`,
+      );
+  }
+  return {
+    mode: mock ? 'mock' : 'live',
+    secretKey: vars.STRIPE_SECRET_KEY ?? null,
+    webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
+    priceIds,
+    overagePriceIds,
+    portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
+    apiBase: vars.STRIPE_API_BASE ?? null,
+  };
+}
