@@ -36,6 +36,8 @@ export interface MockStripeDeps {
   webhookUrl: () => string | undefined;
   /** Where a person goes whom a checkout does not send anywhere else. */
   publicUrl: () => string;
+  /** Sessions lead to the mock's pages at `publicUrl`; otherwise to an address at stripe.com that does not exist. */
+  ownPages?: boolean;
   /** Created at the start, or brought up to date. */
   prices?: readonly SeededPrice[];
   /** Event names of meters that are created at the start, besides those that `prices` name. */
@@ -96,6 +98,10 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     operations,
     log,
     publicUrl,
+    pageUrl: (page, sessionId) =>
+      deps.ownPages
+        ? `${publicUrl()}/mock/${page}/${sessionId}`
+        : `https://${page === 'portal' ? 'billing' : 'checkout'}.stripe.com/mock/${sessionId}`,
     changed: delivery.wake,
     asked: (request) => {
       for (const seen of watchers) seen.push(request);

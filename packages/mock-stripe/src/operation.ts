@@ -18,6 +18,8 @@ export interface Call extends Change {
   id: string;
   /** The path without its query: a list says it of itself. */
   path: string;
+  /** Where a person finds the page of a session. */
+  pageUrl(page: 'checkout' | 'portal', sessionId: string): string;
   /** Seconds of our own clock, by which requests are dated: the mock's may be months ahead. */
   oursS: number;
 }

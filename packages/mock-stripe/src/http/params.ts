@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isWebUrl } from '../webUrl.js';
 import { invalidRequest, missingParameter, type StripeFault, unknownParameter } from './errors.js';
 import type { FormObject } from './form.js';
 
@@ -92,7 +93,7 @@ export const email = clearable.refine(
 );
 
 /** An absolute http or https address. */
-export const webUrl = text.refine((value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ''), 'url');
+export const webUrl = text.refine((value) => isWebUrl(value), 'url');
 
 /**
  * @returns the parameters, typed

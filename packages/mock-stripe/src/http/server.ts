@@ -4,7 +4,7 @@ import { eventWriter } from '../events.js';
 import { connectionLost, type Failures, faultOf } from '../failures.js';
 import { requestId } from '../ids.js';
 import type { Log } from '../log.js';
-import type { Operation } from '../operation.js';
+import type { Call, Operation } from '../operation.js';
 import type { MockClock } from '../storage/clock.js';
 import type { StoredAnswer } from '../storage/documents.js';
 import type { Store, Tx } from '../storage/store.js';
@@ -26,6 +26,7 @@ export interface ServerDeps {
   operations: readonly Operation[];
   log: Log;
   publicUrl: () => string;
+  pageUrl: Call['pageUrl'];
   /** Called after a change was committed. */
   changed: () => void;
   /** Called for every request, with its method and path. */
@@ -53,12 +54,12 @@ export function createServer(deps: ServerDeps): typeof fetch {
     const expand = (params as { expand?: string[] } | undefined)?.expand ?? [];
     const nowS = await deps.clock.nowS();
     const request = { id: exchange.id, idempotency_key: key };
-    const { publicUrl } = deps;
+    const { publicUrl, pageUrl } = deps;
 
     const work = async (tx: Tx): Promise<StoredAnswer> => {
       const emit = eventWriter(deps.store, tx, nowS, request);
       const result = await operation.run(
-        { tx, nowS, oursS: deps.clock.atS(0), emit, publicUrl, id, path },
+        { tx, nowS, oursS: deps.clock.atS(0), emit, publicUrl, pageUrl, id, path },
         params,
       );
       return {

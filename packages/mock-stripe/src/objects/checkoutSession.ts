@@ -61,6 +61,7 @@ export interface SessionTerms {
   expiresAtS: number;
   currency: string;
   totalCents: number;
+  url: string;
 }
 
 export function buildSession(id: string, terms: SessionTerms, nowS: number): SessionBody {
@@ -132,7 +133,7 @@ export function buildSession(id: string, terms: SessionTerms, nowS: number): Ses
     success_url: terms.successUrl,
     total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
     ui_mode: 'hosted_page',
-    url: `https://checkout.stripe.com/mock/${id}`,
+    url: terms.url,
     wallet_options: null,
   };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isWebUrl } from '../webUrl.js';
 
 /** The only style of the pages: their Content-Security-Policy names it by its hash. */
 const PAGE_STYLE = `
@@ -98,7 +99,3 @@ export const redirect = (url: string): PageResponse => ({
   headers: { location: url, 'cache-control': 'no-store' },
   body: '',
 });
-
-export function isWebUrl(url: string | null): url is string {
-  return url !== null && /^https?:$/.test(URL.parse(url)?.protocol ?? '');
-}

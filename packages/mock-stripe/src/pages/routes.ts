@@ -1,8 +1,9 @@
 import type { PortalAction } from '../billing/portal.js';
 import { StripeFault } from '../http/errors.js';
 import type { MockStripe } from '../mockStripe.js';
+import { isWebUrl } from '../webUrl.js';
 import { checkoutPage } from './checkoutPage.js';
-import { isWebUrl, message, type PageResponse, redirect, show } from './html.js';
+import { message, type PageResponse, redirect, show } from './html.js';
 import { portalPage } from './portalPage.js';
 
 /** A page, or a button of one, for whatever web server it is mounted on. */

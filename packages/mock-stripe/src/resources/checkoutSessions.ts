@@ -169,6 +169,7 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
   const lineItems = await lineItemsFor(call, params);
   const subscription = subscriptionTerms(params, nowS);
   const onTrial = subscription.trialPeriodDays !== null || subscription.trialEndS !== null;
+  const id = mockId(checkoutSessions.prefix);
   const terms = {
     ...(await payerOf(call, params)),
     clientReferenceId: params.client_reference_id ?? null,
@@ -183,8 +184,9 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
     currency: lineItems[0]?.currency ?? 'usd',
     // What is due today: nothing, where it begins with a trial.
     totalCents: onTrial ? 0 : lineItems.reduce((sum, { amount_total: cents }) => sum + cents, 0),
+    url: call.pageUrl('checkout', id),
   };
-  const body = buildSession(mockId(checkoutSessions.prefix), terms, nowS);
+  const body = buildSession(id, terms, nowS);
   return call.tx.insert(checkoutSessions, body.id, body, {
     lineItems,
     subscription,

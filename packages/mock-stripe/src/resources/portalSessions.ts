@@ -30,7 +30,7 @@ const flowOf = (type: 'payment_method_update'): PortalSessionBody['flow'] => ({
 });
 
 export const portalSessionOperations = [
-  operation('POST', '/v1/billing_portal/sessions', creation, async ({ tx, nowS }, params) => {
+  operation('POST', '/v1/billing_portal/sessions', creation, async ({ tx, nowS, pageUrl }, params) => {
     if (!params.customer) throw missingParameter('customer');
     const { body: customer } = await tx.get(customers, params.customer, 'customer');
     const id = mockId(portalSessions.prefix);
@@ -46,7 +46,7 @@ export const portalSessionOperations = [
       locale: params.locale ?? null,
       on_behalf_of: null,
       return_url: params.return_url ?? null,
-      url: `https://billing.stripe.com/mock/${id}`,
+      url: pageUrl('portal', id),
     };
     await tx.insert(portalSessions, id, body, null);
     return body;

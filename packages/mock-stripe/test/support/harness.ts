@@ -1,4 +1,5 @@
 /** A mock Stripe on a database of its own, spoken to by the real SDK, with an endpoint that takes its webhooks. */
+import { EventEmitter, on } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createMockStripe, type MockStripe, type MockStripeDeps } from '@continuum-billing/mock-stripe';
@@ -36,12 +37,15 @@ export interface Endpoint {
   received: Stripe.Event[];
   /** Bodies whose signature was bad. */
   forged: string[];
+  /** The first event that matches, of those that arrived and those to come. */
+  event(matches: (event: Stripe.Event) => boolean): Promise<Stripe.Event>;
   /** What to answer; 200 unless set. */
   status: number;
   close(): Promise<void>;
 }
 
 export async function openEndpoint(): Promise<Endpoint> {
+  const arrivals = new EventEmitter();
   const server: Server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -49,7 +53,10 @@ export async function openEndpoint(): Promise<Endpoint> {
       const body = Buffer.concat(chunks).toString('utf8');
       try {
         const event = Stripe.webhooks.constructEvent(body, request.headers['stripe-signature'] ?? '', SECRET);
-        if (endpoint.status === 200) endpoint.received.push(event);
+        if (endpoint.status === 200) {
+          endpoint.received.push(event);
+          arrivals.emit('event', event);
+        }
       } catch {
         endpoint.forged.push(body);
       }
@@ -61,6 +68,12 @@ export async function openEndpoint(): Promise<Endpoint> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/billing/webhook`,
     received: [],
     forged: [],
+    async event(matches) {
+      const arrived = endpoint.received.find(matches);
+      if (arrived) return arrived;
+      for await (const [event] of on(arrivals, 'event')) if (matches(event)) return event;
+      throw new Error('the endpoint is closed');
+    },
     status: 200,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
