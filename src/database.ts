@@ -2,8 +2,8 @@ import mongoose, { type Connection } from 'mongoose';
 import type { Logger } from 'pino';
 
 /**
- * Whoever asks a database that is away is answered within two seconds. The monitor finds out after one heartbeat and
- * one connect time at most, which ends what is under way; what is tried again, or is new, then looks for a primary.
+ * Requests fail within two seconds while the database is unavailable. The driver's monitor notices after at most one
+ * heartbeat and one connect timeout, and aborts running operations. Retries and new operations then look for a primary.
  */
 const HEARTBEAT_MS = 500;
 const CONNECT_MS = 700;
@@ -13,8 +13,8 @@ const FIRST_CONNECT_MS = 30_000;
 const PING_MS = 1_000;
 
 /**
- * Connects; waits for a database that is still starting.
- * @throws an error for a person: no answer in 30 s, or no replica set (transactions and change streams need one)
+ * Connects to the database, and waits up to 30 s for one that is still starting.
+ * @throws if there is no answer within 30 s, or the server is not a replica set, which transactions and change streams need
  */
 export async function connectDatabase(uri: string, log: Logger): Promise<Connection> {
   const deadline = Date.now() + FIRST_CONNECT_MS;
@@ -24,7 +24,7 @@ export async function connectDatabase(uri: string, log: Logger): Promise<Connect
       heartbeatFrequencyMS: HEARTBEAT_MS,
       connectTimeoutMS: CONNECT_MS,
       maxPoolSize: MAX_POOL_SIZE,
-      // Nothing is acknowledged before a majority has it on disk.
+      // A write is acknowledged only after a majority has it on disk.
       writeConcern: { w: 'majority', journal: true },
       autoCreate: false,
       autoIndex: false,
@@ -40,7 +40,7 @@ export async function connectDatabase(uri: string, log: Logger): Promise<Connect
       if (!/Selection|Network/.test(name) || Date.now() > deadline) {
         throw new Error(`MongoDB cannot be used: ${message}`, { cause: error });
       }
-      log.warn(`MongoDB does not answer yet: ${message}`);
+      log.warn({ event: 'database.unavailable', problem: message }, 'database.unavailable');
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
@@ -53,7 +53,7 @@ async function needReplicaSet(connection: Connection): Promise<void> {
   }
 }
 
-/** @returns why the database cannot be used now, or null */
+/** @returns why the database cannot be used at the moment; null if it can */
 export async function databaseProblem(connection: Connection): Promise<string | null> {
   try {
     await connection.db?.command({ ping: 1 }, { timeoutMS: PING_MS });

@@ -15,23 +15,23 @@ import { createAlerts, watchAdmission } from './services/usage/alerts/alerts.js'
 export interface DirectLimitsOptions {
   /** The billing server's own database. */
   mongodbUri: string;
-  /** What `CATALOG_FILE` of the billing server holds, parsed; its overage is taken as sold. Default: the built-in catalogue. */
+  /** The parsed `CATALOG_FILE` of the billing server, whose overage counts as sold. Default: the built-in catalogue. */
   catalogue?: unknown;
-  /** As the billing server's `GRACE_DAYS`. Default: 14. */
+  /** The same as the billing server's `GRACE_DAYS`. Default: 14. */
   graceDays?: number;
-  /** As the billing server's `REDIS_URL`: concurrent requests are then counted over all instances. Default: none. */
+  /** The same as the billing server's `REDIS_URL`. With it, concurrent requests are counted over all instances. Default: none. */
   redisUrl?: string;
-  /** Where a person upgrades: refusals name it. */
+  /** The page where a person upgrades. Limit errors contain it. */
   upgradeUrl: string;
-  /** Default: warnings and errors, to the standard output. */
+  /** Default: warnings and errors to standard output. */
   log?: Logger;
 }
 
 const DEFAULT_GRACE_DAYS = 14;
 
 /**
- * Decides on the billing server's database, as one more instance of it: nothing is asked over HTTP.
- * @throws an Error when the catalogue has faults (all are listed), or no database answers in 30 s
+ * Decides operations directly on the billing server's database, like one more instance of the server, without HTTP.
+ * @throws an Error that lists everything wrong with the catalogue, or if the database does not answer within 30 s
  */
 export async function directLimits(options: DirectLimitsOptions): Promise<Limits> {
   const { mongodbUri, graceDays = DEFAULT_GRACE_DAYS, redisUrl = null, upgradeUrl } = options;

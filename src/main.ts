@@ -13,7 +13,7 @@ const HELP = `Continuum Billing: a GraphQL billing server.
 It is configured by the environment; docs/operations.md lists the variables.
 `;
 
-/** So long after the notice and the drain the process ends without waiting any longer. */
+/** The time after notice and drain until the process ends in any case. */
 const MAX_STOP_MS = 8_000;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -38,8 +38,8 @@ async function run(): Promise<void> {
     try {
       await running.app?.stop();
     } catch (error) {
-      // The next start settles what this one could not: nothing that was answered is lost.
-      say(`The server could not end what it had begun: ${(error as Error).message}`);
+      // The next start settles what this one could not. Nothing that was acknowledged is lost.
+      say(`The server could not stop cleanly: ${(error as Error).message}`);
       process.exitCode = 1;
     }
     await mongod?.stop();
@@ -63,7 +63,7 @@ async function run(): Promise<void> {
   }
 }
 
-/** Secrets never reach a log. */
+/** Log fields with secrets. */
 const REDACTED = [
   'req.headers.authorization',
   'req.headers["x-api-key"]',

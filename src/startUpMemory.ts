@@ -2,8 +2,8 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 
 /**
- * Gives the memory back that only the start needed: the young generation grows to its full size while modules load,
- * and V8 shrinks it by itself only under pressure. About 50 MB, for a tenth of a second before the first request.
+ * Releases about 50 MB that only the start needed, in a tenth of a second before the first request. V8's young generation
+ * grows to its full size while modules load, and V8 shrinks it by itself only under memory pressure.
  */
 export function giveBackStartUpMemory(): void {
   v8.setFlagsFromString('--expose-gc');

@@ -6,13 +6,13 @@ const line = '─'.repeat(72);
 const PUBLIC_MOCK = `
 ${line}
   MOCK MODE, OPEN TO OTHERS: anyone who reaches this server can buy any tier
-  for nothing. Set STRIPE_SECRET_KEY to sell, HOST=127.0.0.1 to try it alone.
+  for free. Set STRIPE_SECRET_KEY to sell, or HOST=127.0.0.1 to try it alone.
 ${line}
 `;
 
 /**
- * What a person reads when the server is up. In embedded mode the first start makes a demo tenant and, unless
- * ADMIN_API_KEY is set, the operator's key: their secrets are in this text and nowhere else.
+ * The text that a person sees when the server is ready. In embedded mode, the first start creates a demo tenant and,
+ * unless ADMIN_API_KEY is set, an operator key. Their secrets are in this text and nowhere else.
  */
 export async function welcome(
   { services, models, url: ownUrl }: App,
@@ -34,7 +34,7 @@ export async function welcome(
     `  operator's key      ${operatorKey?.secret ?? 'as set in ADMIN_API_KEY'}`,
   ];
   return `${where}${line}
-  First start: these keys are shown this once.
+  First start: these keys are shown only once.
 
 ${keys.join('\n')}
 

@@ -6,9 +6,9 @@ export interface Networks {
 }
 
 /**
- * Where no public server is: the special-purpose registries of IANA (RFC 6890), and the address at which Azure serves
- * its metadata. Public IPv6 addresses are in 2000::/3 alone, which also leaves out IPv4 addresses that are written as
- * IPv6 ones (mapped, compatible, NAT64).
+ * Ranges without public servers: the special-purpose registries of IANA (RFC 6890), and the address of Azure's metadata
+ * service. Public IPv6 addresses are only in 2000::/3, which also excludes IPv4 addresses in IPv6 notation (mapped,
+ * compatible, NAT64).
  */
 const NOT_PUBLIC_IPV4 = [
   '0.0.0.0/8',
@@ -43,7 +43,7 @@ export function isNetwork(text: string): boolean {
   return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }
 
-/** @param cidrs each as `isNetwork` has it */
+/** @param cidrs networks that `isNetwork` accepts */
 export function createNetworks(cidrs: readonly string[]): Networks {
   const list = new BlockList();
   for (const cidr of cidrs) {

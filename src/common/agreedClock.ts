@@ -2,7 +2,7 @@ import type { Connection, mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from './clock.js';
 
-/** A clock that all servers of one database share: each measures how the database's clock stands to its own. */
+/** A clock that all servers of a database share: each measures the offset of the database's clock from its own. */
 export interface AgreedClock extends Clock {
   stop(): void;
 }
@@ -12,15 +12,15 @@ const SAMPLES = 3;
 const TIMEOUT_MS = 1_000;
 
 interface Sample {
-  /** What to add to `performance.now()` for the database's time. */
+  /** The database's time minus `performance.now()`. */
   offsetMs: number;
-  /** By how much the offset may be wrong: half of the round trip, and a clock that tells whole milliseconds. */
+  /** The maximum error of the offset: half of the round trip, plus a millisecond because the clock is that coarse. */
   errorMs: number;
 }
 
 /**
- * Between two measurements time goes on by this process's monotonic clock: whoever sets the machine's clock moves no
- * window. A measurement is followed only when it proves the clock wrong, so that a slow answer does not shake it.
+ * Between measurements, time advances with the monotonic clock of the process, so that setting the machine's clock moves
+ * no window. The offset changes only if a measurement proves it wrong, so that slow responses do not cause jitter.
  */
 export async function startAgreedClock(connection: Connection, log: Logger): Promise<AgreedClock> {
   let offsetMs = (await measure(connection)).offsetMs;
@@ -30,11 +30,11 @@ export async function startAgreedClock(connection: Connection, log: Logger): Pro
     const wrongByMs = sample.offsetMs - offsetMs;
     if (Math.abs(wrongByMs) <= sample.errorMs) return;
     offsetMs = sample.offsetMs;
-    log.debug({ byMs: Math.round(wrongByMs) }, "the clock follows the database's");
+    log.debug({ event: 'clock.adjusted', byMs: Math.round(wrongByMs) }, 'clock.adjusted');
   }
 
   const timer = setInterval(() => {
-    // Without the database nothing is charged: the clock may wait for it.
+    // While the database is unavailable, nothing is charged, so the clock may wait for it.
     follow().catch(() => undefined);
   }, MEASURE_MS).unref();
 

@@ -8,7 +8,7 @@ const SINGULAR: Readonly<Record<string, string>> = {
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 
-/** @returns such as `1 byte`, `1.5 KB` or `100 MB`; never 0 for what is more */
+/** @returns for instance `1 byte`, `1.5 KB` or `100 MB` */
 export function bytesText(bytes: number): string {
   if (bytes === 1) return '1 byte';
   let unit = 0;
@@ -20,7 +20,7 @@ export function bytesText(bytes: number): string {
   return `${number.format(amount)} ${UNITS[unit]}`;
 }
 
-/** @param resource plural, as the catalogue names it; `bytes` is shown in a unit that suits the amount */
+/** @param resource the plural name from the catalogue; `bytes` are shown in a suitable unit */
 export function amountText(amount: number, resource: string): string {
   if (resource === 'bytes') return bytesText(amount);
   return `${number.format(amount)} ${amount === 1 ? (SINGULAR[resource] ?? resource) : resource}`;

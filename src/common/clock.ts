@@ -1,4 +1,4 @@
-/** Where every service takes the time from, so that tests can move it. */
+/** The source of time for all services, so that tests can control it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;

@@ -1,6 +1,6 @@
 /**
- * How many bytes a value has as JSON in UTF-8, without writing it.
- * @param enough past it the rest is not looked at: the size is then only known to be greater
+ * The size of a value as JSON in UTF-8 bytes, without writing it.
+ * @param enough measuring stops above this size; the result is then only known to be greater
  */
 export function sizeOfJson(value: unknown, enough: number): number {
   switch (typeof value) {
@@ -38,7 +38,7 @@ export function sizeOfJson(value: unknown, enough: number): number {
 const DATE_BYTES = 26;
 
 function sizeOfText(text: string, enough: number): number {
-  // What fits however it is written is measured as well: a size is what is added up.
+  // Short texts must be measured exactly too, because the caller adds the sizes up.
   let size = 2;
   const { length } = text;
   for (let i = 0; i < length && size <= enough; i++) {
@@ -54,7 +54,7 @@ function sizeOfText(text: string, enough: number): number {
   return size;
 }
 
-/** `\u0000`, which a surrogate without its other half is written as too. */
+/** The length of `\u0000`, a form that is also used for half of a surrogate pair. */
 const ESCAPE_BYTES = 6;
 
 /** Backspace, tab, line feed, form feed and carriage return have a short form. */

@@ -1,14 +1,13 @@
 /**
- * Amounts are in the smallest unit in which Stripe counts a currency. That is what Stripe documents
- * (docs.stripe.com/currencies), and not ISO 4217 nor `Intl`: ISK and UGX have no fraction, and are given in hundredths all the
- * same; HUF and TWD are given in hundredths.
+ * Amounts are in the smallest unit that Stripe uses for a currency (docs.stripe.com/currencies). It differs from ISO 4217
+ * and `Intl`: Stripe counts ISK and UGX, which have no fraction, in hundredths, and HUF and TWD as well.
  */
 const WITHOUT_FRACTION = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '));
 const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
-/** Prices of one call have up to 12 decimals of the smallest unit. */
+/** The price of a call has up to 12 decimals of the smallest unit. */
 const MAX_DECIMALS = 15;
 
-/** @returns how many decimals the smallest unit is of the currency */
+/** @returns the number of decimals that the smallest unit has in the currency */
 export function fractionDigits(currency: string): number {
   const code = currency.toLowerCase();
   if (WITHOUT_FRACTION.has(code)) return 0;
@@ -16,7 +15,7 @@ export function fractionDigits(currency: string): number {
 }
 
 /**
- * @param amount in the smallest unit, perhaps with fractions of it
+ * @param amount in the smallest unit; may have a fraction
  * @param options `stripZeros`: `$29`, but `$29.50`
  * @returns for instance `$29.00`, `¥2,900`, `KWD 2.900`
  */

@@ -4,32 +4,32 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** Whether a server that listens on the host is reached from its own machine only. */
+/** Whether a server that listens on the host is reachable only from its own machine. */
 export function isLoopbackHost(host: string): boolean {
   const name = host.toLowerCase();
   if (name === 'localhost') return true;
-  // An IPv4 address that is written as an IPv6 one is checked as what it is.
+  // The block list also recognizes an IPv4 address in IPv6 notation.
   return isIP(name) !== 0 && loopback.check(name, isIPv4(name) ? 'ipv4' : 'ipv6');
 }
 
 const MAX_HOPS = 10;
-/** As short as that of a private network (fc00::/7). A shorter one covers strangers: anyone would be believed. */
+/** The prefix length of private networks (fc00::/7). A shorter prefix would trust strangers. */
 const MIN_PREFIX_LENGTH = 7;
-/** Names that proxy-addr knows for networks. */
+/** The names of networks that proxy-addr knows. */
 const NETWORK_NAMES = ['loopback', 'linklocal', 'uniquelocal'];
 
-/** How many proxies are in front of the server, or the addresses and networks that they have; null: none. */
+/** The number of proxies in front of the server, or their addresses and networks; null if there are none. */
 export type TrustedProxies = number | string[] | null;
 
-/** @returns undefined for what would trust everybody, and for what is neither a number nor a list of networks */
+/** @returns undefined for a text that is not a number or a list of networks, or that would trust everyone */
 export function parseTrustedProxies(text: string): TrustedProxies | undefined {
   if (text === 'false' || text === '0') return null;
   if (/^\d+$/.test(text)) return Number(text) <= MAX_HOPS ? Number(text) : undefined;
   const networks = text.split(',').map((network) => network.trim());
-  return networks.every(isNetwork) ? networks : undefined;
+  return networks.every(isProxyNetwork) ? networks : undefined;
 }
 
-function isNetwork(text: string): boolean {
+function isProxyNetwork(text: string): boolean {
   if (NETWORK_NAMES.includes(text) || isIP(text) !== 0) return true;
   const [address = '', length = '', ...rest] = text.split('/');
   const bits = isIPv4(address) ? 32 : isIPv6(address) ? 128 : 0;
@@ -38,29 +38,30 @@ function isNetwork(text: string): boolean {
 }
 
 /**
- * The client's address, as far as the chain can be believed: the peer, then what each trusted proxy reported.
- * @param chain the peer first, as Fastify's `request.ips` has it
+ * The client's address, as far as the chain can be trusted: the peer, then what each trusted proxy reported.
+ * @param chain Fastify's `request.ips`, which begins with the peer
  */
 export function believedAddress(chain: readonly string[]): string {
   let believed = '';
   for (const entry of chain) {
     const address = addressIn(entry);
-    // A proxy that reports no address is the last one that is known.
+    // If a proxy reports no valid address, the proxy itself is the last known address.
     if (address === null) break;
     believed = address;
   }
   return believed;
 }
 
-/** Some proxies add the port: `192.0.2.1:5000`, `[2001:db8::1]:5000`. */
+/** Removes the port, which some proxies add: `192.0.2.1:5000`, `[2001:db8::1]:5000`. */
 function addressIn(entry: string): string | null {
   const text = /^\[([^\]]+)\](?::\d+)?$/.exec(entry)?.[1] ?? /^([\d.]+):\d+$/.exec(entry)?.[1] ?? entry;
   return isIP(text) === 0 ? null : text;
 }
 
 /**
- * What one client can change its address within: an IPv4 address, or the /64 of an IPv6 one. Clients are counted by it.
- * @param address what is no address counts as one client
+ * The network within which a client can change its address: an IPv4 address, or the /64 of an IPv6 address. Clients are
+ * counted by it.
+ * @param address everything that is not an IP address counts as one client
  */
 export function clientNetwork(address: string): string {
   if (isIPv4(address)) return address;

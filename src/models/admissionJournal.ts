@@ -2,27 +2,27 @@ import { Schema } from 'mongoose';
 
 /** What one batch charged to one usage day. */
 export interface JournalEntry {
-  /** Of the usage day. */
+  /** The id of the usage day. */
   id: string;
-  /** Negative: given back. */
+  /** Negative if calls were returned. */
   calls: number;
-  /** The minute charged, since the epoch of Unix. */
+  /** The minute that was charged, counted from the Unix epoch. */
   minute: number;
   /** Calls by path of the usage day: `endpoints.<name>`, `hours.<hour>`. */
   paths: [string, number][];
 }
 
 /**
- * A batch of the instance that works alone. The sequence has no gaps, so whoever inserts the next number first has
- * it: the instance, or one that takes over and puts a seal there.
+ * A batch of the single-writer ledger. The sequence has no gaps, so that only one instance can insert the next number: the
+ * current writer, or an instance that takes over and inserts a fence.
  */
 export interface AdmissionJournalDoc {
-  /** `<epoch>:<sequence>`, both padded: in order of writing. */
+  /** `<epoch>:<sequence>`, both padded, so that the order of ids is the order of writing. */
   _id: string;
-  /** Who wrote it: tells an insert whose answer was lost from another's. */
+  /** The writer. After a lost response, an instance recognizes its own insert by it. */
   instance: string;
   entries: JournalEntry[];
-  /** Set on a seal. It stays for longer than any process can be paused. */
+  /** Set on a fence, which is kept for longer than any process can be paused. */
   sealedAt?: Date;
 }
 

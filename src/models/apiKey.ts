@@ -1,22 +1,22 @@
 import { Schema } from 'mongoose';
 
-/** An API key without its secret: only a salted PBKDF2 hash of it is kept. */
+/** An API key without its secret, of which only a salted PBKDF2 hash is stored. */
 export interface ApiKeyDoc {
   _id: string;
-  /** null: the operator's. */
+  /** null for the operator's keys. */
   tenantId: string | null;
   name: string;
   scopes: string[];
   salt: Buffer;
   hash: Buffer;
-  /** A short keyed digest, by which a wrong secret is rejected before it is hashed. */
+  /** A short keyed digest that rejects wrong secrets before they are hashed. */
   tag: Buffer;
   createdAt: Date;
   expiresAt: Date | null;
   revokedAt: Date | null;
-  /** To the minute: written when the key is verified again, not at every call. */
+  /** Accurate to the minute: written when the key is verified again, not at every call. */
   lastUsedAt: Date | null;
-  /** The key that takes this one's place. */
+  /** The key that replaces this one. */
   rotatedTo: string | null;
 }
 
@@ -38,6 +38,6 @@ export const apiKeySchema = new Schema<ApiKeyDoc>(
   { collection: 'api_keys', versionKey: false },
 );
 apiKeySchema.index({ tenantId: 1, createdAt: 1 });
-// Keys that no longer work are listed for 90 days.
+// Revoked and expired keys are listed for 90 days.
 apiKeySchema.index({ revokedAt: 1 }, { expireAfterSeconds: 90 * 86_400 });
 apiKeySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 90 * 86_400 });

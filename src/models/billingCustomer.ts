@@ -2,15 +2,15 @@ import { Schema } from 'mongoose';
 
 /** A tenant's customer at Stripe. */
 export interface BillingCustomerDoc {
-  /** The tenant's id: one customer a tenant. */
+  /** The tenant's id, because a tenant has one customer. */
   _id: string;
-  /** null while it is being made; deleted customers lose theirs. */
+  /** null while the customer is being created, and after it was deleted. */
   stripeCustomerId: string | null;
   email: string | null;
   paymentMethodAttachedAt: Date | null;
-  /** Counts what was asked of Stripe: the number is in the idempotency key of the next thing. */
+  /** Counts the requests to Stripe. The number is part of the idempotency key of the next one. */
   intents: number;
-  /** The checkout that waits to be paid. */
+  /** The checkout that has not been paid yet. */
   openCheckout: { sessionId: string; url: string; tier: string; requestHash: string; expiresAt: Date } | null;
   createdAt: Date;
   updatedAt: Date;
@@ -33,8 +33,8 @@ billingCustomerSchema.index(
 );
 
 /**
- * A filter by customers' ids at Stripe. The index above is of strings alone, and MongoDB uses it only for a filter that
- * says as much.
+ * A filter by customer ids at Stripe. The index above contains only strings, and MongoDB uses it only for a filter that
+ * also requires a string.
  */
 export const ofCustomers = (...stripeCustomerIds: string[]) => ({
   stripeCustomerId: { $in: stripeCustomerIds, $type: 'string' as const },

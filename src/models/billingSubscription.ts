@@ -2,7 +2,7 @@ import { Schema } from 'mongoose';
 import { markWritesPending, type OutboxSource } from './outbox.js';
 import type { TierLimits } from './tierLimits.js';
 
-/** Stripe's words, lower case, as Stripe sends them. */
+/** Stripe's statuses, in lower case as Stripe sends them. */
 export const SUBSCRIPTION_STATUSES = [
   'incomplete',
   'incomplete_expired',
@@ -14,61 +14,61 @@ export const SUBSCRIPTION_STATUSES = [
   'paused',
 ] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
-/** Nothing more comes of a subscription in these. */
+/** Final statuses: a subscription never leaves them. */
 export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
 
-/** A subscription gives its tier in these; past due for the grace period. */
+/** A subscription grants its tier in these statuses; in `past_due` only during the grace period. */
 export const GRANTING: readonly SubscriptionStatus[] = ['active', 'trialing', 'past_due'];
 
-/** A part of a subscription that bills calls past the quota, by Stripe's meter. */
+/** A subscription item that bills overage through Stripe's meter. */
 export interface OverageItem {
   id: string;
   priceId: string;
-  /** What was used before is not billed by it. */
+  /** Usage before this is not billed by the item. */
   since: Date;
 }
 
-/** The state of a tenant's subscription as Stripe last told it. */
+/** The latest known state of a tenant's subscription at Stripe. */
 export interface BillingSubscriptionDoc extends OutboxSource {
-  /** The tenant's id: one subscription a tenant; an ended one is replaced by the next. */
+  /** The tenant's id: a tenant has one subscription, and a new one replaces an ended one. */
   _id: string;
   stripeSubscriptionId: string;
   stripeCustomerId: string;
   tier: string;
-  /** Of the tier, as it was bought. */
+  /** The version of the tier that was bought. */
   tierVersion: number;
   status: SubscriptionStatus;
   priceId: string;
-  /** The part of it that has the tier's price. */
+  /** The subscription item with the tier's price. */
   itemId: string;
-  /** Of that item. */
+  /** The quantity of that item. */
   quantity: number;
-  /** The parts that bill overage: one, unless two changes at once made another; null: none. */
+  /** The items that bill overage; null if there are none. Two concurrent changes may have added more than one. */
   overageItems: OverageItem[] | null;
   currentPeriodStart: Date | null;
   currentPeriodEnd: Date | null;
   cancelAtPeriodEnd: boolean;
   cancelAt: Date | null;
   trialEnd: Date | null;
-  /** null: it has not ended. */
+  /** null if it has not ended. */
   endedAt: Date | null;
-  /** Stripe's schedule, while one holds the subscription; it must be let go before anything else is changed. */
+  /** The Stripe schedule that controls the subscription. It must be released before anything else is changed. */
   scheduleId: string | null;
-  /** What the schedule changes it to, and when. */
+  /** The tier that the schedule changes it to, and when. */
   scheduledTier: string | null;
   scheduledAt: Date | null;
-  /** Names the terms that the operator agreed on; null: bought by the tenant itself. */
+  /** Identifies the terms of the contract; null if the tenant bought the subscription itself. */
   contract: string | null;
-  /** Limits of the contract, which hold as long as the subscription gives its tier. */
+  /** The limits of the contract, which apply as long as the subscription grants its tier. */
   limits: Partial<TierLimits> | null;
   /**
-   * It has a price that neither the catalogue nor a product of its tiers names: the tier is the one that it had before,
-   * or the default tier. null: the tier follows from what Stripe has.
+   * True if its price belongs to no tier or product of the catalogue. It then keeps the tier that it had before, or has
+   * the default tier. null if the tier follows from the price at Stripe.
    */
   outsideCatalogue: true | null;
-  /** When the first payment failed, by Stripe's time, of those that still are due. The grace period begins here. */
+  /** When the oldest unpaid payment failed, by Stripe's clock. The grace period begins here. */
   pastDueSince: Date | null;
-  /** Rises with every write: a write that was worked out from an older state does not land. */
+  /** Increases with every write. A write that is based on an older revision is rejected. */
   revision: number;
   createdAt: Date;
   updatedAt: Date;
@@ -104,10 +104,10 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
   { collection: 'billing_subscriptions', timestamps: true, versionKey: false },
 );
 billingSubscriptionSchema.index({ stripeSubscriptionId: 1 }, { unique: true });
-// What was used in a period is reported when it ends.
+// Overage is reported when its period ends.
 billingSubscriptionSchema.index({ currentPeriodStart: 1 });
 billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
 billingSubscriptionSchema.index({ endedAt: 1 });
-// Few: tenants in their grace period, which ends without a write.
+// Contains only tenants in their grace period, which ends without a write.
 billingSubscriptionSchema.index({ status: 1, _id: 1 }, { partialFilterExpression: { status: 'past_due' } });
 markWritesPending(billingSubscriptionSchema);

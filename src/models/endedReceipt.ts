@@ -1,10 +1,10 @@
 import { Schema } from 'mongoose';
 
-/** A receipt of a decision that was ended: it does nothing a second time. */
+/** A receipt that was used, so that it does nothing the second time. */
 export interface EndedReceiptDoc {
   /** `<tenantId>:<number of the receipt>` */
   _id: string;
-  /** When the receipt itself has expired. */
+  /** When the receipt itself expires. */
   expiresAt: Date;
 }
 

@@ -1,10 +1,10 @@
 import { Schema } from 'mongoose';
 
-/** The calls of one tenant to one field that has a limit of its own. */
+/** The recent calls of a tenant to a field that has its own limit. */
 export interface FieldWindowDoc {
   /** `<tenantId>:<Type.field>` */
   _id: string;
-  /** Milliseconds since the epoch, oldest first; never more than the limit. */
+  /** Milliseconds since the Unix epoch, oldest first; never more than the limit. */
   calls: number[];
   expiresAt: Date;
 }

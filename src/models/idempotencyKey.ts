@@ -1,19 +1,19 @@
 import { Schema } from 'mongoose';
 
-/** A request with an idempotency key: under way, or with what is answered when it comes again. */
+/** A request with an idempotency key: in progress, or with the response for its repetitions. */
 export interface IdempotencyKeyDoc {
   /** `<tenantId>:<field>:<key>` */
   _id: string;
-  /** SHA-256 of what was asked for. */
+  /** SHA-256 of the request's content. */
   hash: string;
-  /** Names the attempt that is under way; it is also the mark of its charge in the usage day. */
+  /** Identifies the current attempt. It is also the mark of its charge in the usage day. */
   attempt: string;
   startedAt: Date;
-  /** Until then nobody else may try it. */
+  /** No other attempt may start before this. */
   leaseUntil: Date;
-  /** The earlier attempt that was charged, and was ended by a crash; null: none. */
+  /** An earlier attempt that was charged and then interrupted by a crash; null if there is none. */
   chargedBy: string | null;
-  /** null: not known yet. */
+  /** null while it is not known. */
   answer: Record<string, unknown> | null;
   expiresAt: Date;
 }

@@ -1,6 +1,6 @@
 import { Schema } from 'mongoose';
 
-/** Work that one server at a time does, by the database's clock. It saves work; what must be exact does not rely on it. */
+/** Work that one server does at a time, by the database's clock. It saves work; nothing that must be exact relies on it. */
 export interface LeaseDoc {
   /** The work's name. */
   _id: string;

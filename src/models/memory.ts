@@ -1,16 +1,16 @@
 import { Schema } from 'mongoose';
 
-/** A stored memory: the resource that is metered and kept within the storage quota. */
+/** A stored memory, which counts towards the storage quota. */
 export interface MemoryDoc {
-  /** `<tenantId>:<memory id>`; memory ids rise with time, so the order of ids is the order of storing. */
+  /** `<tenantId>:<memory id>`. Memory ids increase with time, so the order of ids is the order of storing. */
   _id: string;
   tenantId: string;
   content: string;
   /** Little-endian float64s. */
   embedding: Buffer | null;
-  /** JSON: kept exactly, whatever its names are. */
+  /** JSON text, because MongoDB would not accept every key. */
   metadata: string | null;
-  /** What it counts for in the storage quota. */
+  /** The bytes that it counts towards the storage quota. */
   bytes: number;
   sharedAt: Date | null;
   createdAt: Date;

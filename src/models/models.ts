@@ -28,7 +28,7 @@ import { type UsageEventBatchDoc, usageEventBatchSchema } from './usageEventBatc
 import { type UsageReportDoc, usageReportSchema } from './usageReport.js';
 import { type WebhookEventDoc, webhookEventSchema } from './webhookEvent.js';
 
-/** Every collection, bound to one connection. */
+/** All collections, bound to one connection. */
 export interface Models {
   connection: Connection;
   tenants: Model<TenantDoc>;
@@ -56,7 +56,7 @@ export interface Models {
   idempotencyKeys: Model<IdempotencyKeyDoc>;
 }
 
-/** Makes the models; `createCollections` makes what they need in the database. */
+/** Creates the models. `createCollections` then creates their collections and indexes. */
 export function createModels(connection: Connection): Models {
   const model = <T>(name: string, schema: Schema<T>) =>
     connection.model<T>(name, schema) as unknown as Model<T>;
@@ -88,7 +88,7 @@ export function createModels(connection: Connection): Models {
   };
 }
 
-/** Collections and indexes, before the first transaction needs them. Safe to run twice and on several instances. */
+/** Creates collections and indexes before the first transaction needs them. Safe to repeat and to run on several instances. */
 export async function createCollections(models: Models): Promise<void> {
   await Promise.all(
     Object.values(models.connection.models).map(async (model) => {

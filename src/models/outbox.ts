@@ -1,14 +1,14 @@
 import { Schema } from 'mongoose';
 
-/** On documents whose changes the operator's systems are told of. */
+/** Fields of documents whose changes are published to the operator's systems. */
 export interface OutboxSource {
-  /** Something was written and not announced yet. */
+  /** A change is pending in the outbox. */
   unannounced?: true;
-  /** While its events could not be made: the other documents go on. */
+  /** Set when publishing failed, so that the next attempt is later and other documents are published meanwhile. */
   announceRetry?: { at: Date; tries: number; error: string };
 }
 
-/** Marks each write as unannounced, so that no writer can forget it. Only marked documents are in the index. */
+/** Marks every write as pending, so that no writer can forget to. The index contains only marked documents. */
 export function markWritesPending<T extends OutboxSource>(schema: Schema<T>): void {
   schema.add({ unannounced: Boolean, announceRetry: Schema.Types.Mixed } as never);
   schema.index({ unannounced: 1 } as never, { sparse: true });

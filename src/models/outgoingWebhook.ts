@@ -24,31 +24,31 @@ export enum OutgoingEventType {
 
 export enum WebhookEndpointStatus {
   ENABLED = 'ENABLED',
-  /** It kept failing: its events wait, and one of them is tried now and then. */
+  /** It kept failing. Its events wait, and one of them is tried from time to time. */
   PAUSED = 'PAUSED',
-  /** Nothing is sent to it, and events are not kept for it. */
+  /** Nothing is sent to it, and its events are dropped. */
   DISABLED = 'DISABLED',
 }
 
-/** Where the operator's own systems take events. */
+/** A URL of the operator's own systems that receives events. */
 export interface WebhookEndpointDoc {
   _id: string;
   url: string;
   events: OutgoingEventType[];
-  /** `whsec_…`: what is sent is signed with it, so it is kept as it is. */
+  /** `whsec_…`. Events are signed with it, so it is stored as plain text. */
   secret: string;
   createdAt: Date;
-  /** Absent: enabled. */
+  /** Absent means enabled. */
   status?: WebhookEndpointStatus;
   /** Why it is paused or disabled. */
   statusReason?: string | null;
   /** When it was paused or disabled. */
   pausedAt?: Date | null;
-  /** Deliveries that failed since one succeeded. */
+  /** Deliveries that failed since the last success. */
   failures?: number;
   /** When the first of them failed. */
   failingSince?: Date | null;
-  /** Until then nothing is sent: the endpoint asked for it, or it is paused. */
+  /** Nothing is sent before this, because the endpoint is paused or answered with `Retry-After`. */
   waitUntil?: Date | null;
 }
 
@@ -75,24 +75,24 @@ export enum DeliveryStatus {
   FAILED = 'FAILED',
 }
 
-/** One event on its way to one endpoint. */
+/** The delivery of one event to one endpoint. */
 export interface WebhookDeliveryDoc {
-  /** `<event>:<endpoint>`; events' ids rise with time. */
+  /** `<event>:<endpoint>`. Event ids increase with time. */
   _id: string;
   endpointId: string;
-  /** What the receiver knows the event by: the same at every try. */
+  /** The receiver's id for the event, which is the same in every attempt. */
   eventId: string;
   type: OutgoingEventType;
-  /** The body, as it is signed and sent. */
+  /** The body that is signed and sent. */
   body: string;
   status: DeliveryStatus;
   tries: number;
-  /** The last answer's HTTP status; null: none. */
+  /** HTTP status of the last response; null if there was none. */
   responseStatus: number | null;
   error: string | null;
   at: Date;
   deliveredAt: Date | null;
-  /** A sender that takes it moves this ahead: another may take it only then. Absent: nothing is left to do. */
+  /** A sender that takes the delivery moves this ahead, so that no other takes it meanwhile. Absent once it has ended. */
   nextTryAt?: Date;
   expiresAt: Date;
 }
@@ -122,12 +122,12 @@ webhookDeliverySchema.index(
 webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
 webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
 
-/** What was announced of a tenant last: what differs from it is to be announced. */
+/** The state of a tenant that was published last. Differences from it are published next. */
 export interface PublishedStateDoc {
-  /** The tenant. */
+  /** The tenant's id. */
   _id: string;
   tier: string;
-  /** What `subscription.updated` said of it, as JSON; `null`: there was none. Absent: not announced yet. */
+  /** The data of the last `subscription.updated` as JSON; `null` without a subscription. Absent if none was published. */
   subscription?: string;
 }
 

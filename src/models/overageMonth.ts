@@ -1,6 +1,6 @@
 import { Schema } from 'mongoose';
 
-/** Orders the days of a tenant's month that are opened for overage: one at a time is open. */
+/** Numbers the days of a tenant's month that are opened for overage, of which only one is open at a time. */
 export interface OverageMonthDoc {
   /** `<tenantId>:<YYYY-MM>` */
   _id: string;

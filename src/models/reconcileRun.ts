@@ -1,6 +1,6 @@
 import { Schema } from 'mongoose';
 
-/** The first two change nothing: they count what would end, so that a wrong key is noticed before the first change. */
+/** The first two phases change nothing. They count what would end, so that a wrong key is noticed before any change. */
 export const RECONCILE_PHASES = [
   'endings',
   'unseen',
@@ -11,42 +11,42 @@ export const RECONCILE_PHASES = [
 ] as const;
 export type ReconcilePhase = (typeof RECONCILE_PHASES)[number];
 
-/** What was not as Stripe has it. */
+/** A difference from Stripe. */
 export interface Repair {
   kind: 'event' | 'subscription' | 'customer';
   /** Stripe's id. */
   object: string;
   tenantId: string | null;
-  /** In a person's words. */
+  /** A description for people. */
   found: string;
 }
 
-/** A comparison of everything with Stripe: how far it got, and what it mended. */
+/** A comparison of all objects with Stripe: its progress, and what it repaired. */
 export interface ReconcileRunDoc {
   _id: string;
   dryRun: boolean;
-  /** It goes on however many subscriptions it ends. */
+  /** Whether it continues however many subscriptions it ends. */
   force: boolean;
   startedAt: Date;
-  /** null: it is under way, or was cut short and is to be resumed. */
+  /** null while it is running, or if it was interrupted and can be resumed. */
   finishedAt: Date | null;
   phase: ReconcilePhase;
-  /** The last object of the phase that was looked at. */
+  /** The last object that the phase compared. */
   cursor: string | null;
-  /** Objects that were looked at, by phase. */
+  /** Number of compared objects, by phase. */
   seen: Partial<Record<ReconcilePhase, number>>;
-  /** Subscriptions that gave a tier when it began. */
+  /** Number of subscriptions that granted a tier at the start. */
   giving: number;
-  /** How many of them would end, by what Stripe says. */
+  /** Number of those that have ended according to Stripe. */
   ends: number;
-  /** How many of them Stripe does not show: they are kept as they are. */
+  /** Number of those that Stripe does not show. They are left unchanged. */
   unseen: number;
-  /** How many it has ended, or would have in a dry run. */
+  /** Number of subscriptions that it ended, or would have ended without `dryRun`. */
   endedCount: number;
-  /** Why it stopped before its end, or would have without `dryRun`; null: it did not. */
+  /** Why it stopped early, or would have without `dryRun`; null if it did not. */
   stopReason: string | null;
   mendedCount: number;
-  /** The first of them. */
+  /** The first differences. */
   mended: Repair[];
 }
 
@@ -71,7 +71,7 @@ export const reconcileRunSchema = new Schema<ReconcileRunDoc>(
   { collection: 'reconcile_runs', minimize: false, versionKey: false },
 );
 reconcileRunSchema.index({ startedAt: -1 });
-// One that was never finished, too.
+// Also finds runs that were never finished.
 reconcileRunSchema.index({ startedAt: 1 }, { expireAfterSeconds: 400 * 86_400 });
-// A year of what was mended.
+// Runs are kept for a year.
 reconcileRunSchema.index({ finishedAt: 1 }, { expireAfterSeconds: 365 * 86_400 });

@@ -1,11 +1,11 @@
 import { Schema } from 'mongoose';
 
-/** A running server. Heartbeats only tell when to try to work alone; what is true, the journal tells. */
+/** A running server. Heartbeats only suggest when to try the single-writer ledger; the journal decides. */
 export interface ServerInstanceDoc {
   _id: string;
-  /** By the database's clock. */
+  /** The last heartbeat, by the database's clock. */
   seenAt: Date;
-  /** The epoch in which it works alone; null: it shares. */
+  /** The epoch in which it is the single writer; null in the multi-writer ledger. */
   epoch: number | null;
 }
 

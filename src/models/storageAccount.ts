@@ -12,16 +12,16 @@ export interface StorageReservation {
 }
 
 /**
- * A tenant's storage: what is stored plus what is reserved for running operations. What is stored is the totals less
- * the reservations; a reservation is committed in the transaction that stores, or released. The totals are beside the other fields, by
- * resource; one that was never stored may be missing.
+ * A tenant's storage. The totals contain what is stored and what is reserved for running operations; a reservation is
+ * committed in the transaction that stores, or released. The totals are beside the other fields, by resource; the total
+ * of a resource that was never stored may be missing.
  */
 export interface StorageAccountDoc {
   _id: string;
-  /** The part of the bytes stored that other services have, which they may change; absent: 0. */
+  /** The bytes that other services store, which they may change; absent means 0. */
   externalBytes?: number;
   holds: StorageReservation[];
-  /** Length of the tenant's embeddings: all are alike, so that they can be compared. null while there are none. */
+  /** The length of all embeddings of the tenant, so that they can be compared; null while there are none. */
   dimensions: number | null;
 }
 
@@ -31,8 +31,8 @@ export const storageAccountSchema = new Schema<StorageAccountDoc>(
     holds: [new Schema({ id: String, at: Date, elsewhere: Boolean }, { _id: false, strict: false })],
     dimensions: Number,
   },
-  // The resources are the catalogue's.
+  // Not strict, because the catalogue defines the resources.
   { collection: 'storage_accounts', versionKey: false, strict: false },
 );
-// Only accounts with a reservation are in it: the sweep reads nothing else.
+// Contains only accounts with a reservation, so that the sweep reads nothing else.
 storageAccountSchema.index({ 'holds.at': 1 }, { sparse: true });

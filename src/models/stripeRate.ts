@@ -1,11 +1,11 @@
 import { Schema } from 'mongoose';
 
-/** When the next requests to an endpoint of Stripe may begin, by the database's clock. */
+/** When the next request to a Stripe endpoint may begin, by the database's clock. */
 export interface StripeRateDoc {
-  /** Method and path, without ids. */
+  /** The method and path, without ids. */
   _id: string;
   freeAt: Date;
-  /** Of the part that is reserved for the webhook worker. */
+  /** The same for the share that is reserved for the webhook worker. */
   reservedFreeAt: Date;
 }
 

@@ -2,14 +2,14 @@ import { Schema } from 'mongoose';
 import { markWritesPending, type OutboxSource } from './outbox.js';
 import type { TierLimits } from './tierLimits.js';
 
-/** A customer of the operator: owns keys, memories, usage and at most one subscription. */
+/** A customer of the operator, with its keys, memories, usage and at most one subscription. */
 export interface TenantDoc extends OutboxSource {
   _id: string;
   name: string;
   email: string | null;
-  /** A contract's overrides; they win over the subscription's tier and the tier's limits. */
+  /** Overrides of a contract. They take precedence over the subscription's tier and the tier's limits. */
   contract: { tier: string | null; limits: Partial<TierLimits> };
-  /** What the tenant opted into: calls past the quota, up to so much a month. Absent or null: none. */
+  /** The overage that the tenant opted into, with its monthly cap. Absent or null: none. */
   overage?: { monthlyCapCents: number } | null;
   createdAt: Date;
 }

@@ -1,4 +1,4 @@
-/** What a tier allows; a contract may override any of it. The catalogue's schema documents each limit. */
+/** The limits of a tier, each of which a contract may override. The catalogue's schema documents them. */
 export interface TierLimits {
   apiCallsPerDay: number;
   apiCallsPerMinute: number;
@@ -8,6 +8,6 @@ export interface TierLimits {
   maxStorageBytes: number;
   maxExtractionBatchSize: number;
   federationPriority: number;
-  /** Of each resource of the catalogue, how many may be stored. */
+  /** The storage limit of each resource in the catalogue. */
   stored: Record<string, number>;
 }

@@ -9,12 +9,12 @@ export enum AlertKind {
   STORAGE_BYTES = 'STORAGE_BYTES',
 }
 
-/** A limit of a tenant is used up to a level. Stored once for each window and level. */
+/** Usage reached a level of a limit. Stored once for each window and level. */
 export interface UsageAlertDoc extends OutboxSource {
-  /** `<tenantId>:<window>:<kind>:<level>`: the newest of a tenant are at the end of its range. */
+  /** `<tenantId>:<window>:<kind>:<level>`, so that a tenant's newest alerts are at the end of its range. */
   _id: string;
   kind: AlertKind;
-  /** Per cent of the limit. */
+  /** Percentage of the limit. */
   level: number;
   /** The UTC day `YYYY-MM-DD`, or the month `YYYY-MM`. */
   window: string;

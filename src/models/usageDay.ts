@@ -5,51 +5,51 @@ import { Schema } from 'mongoose';
  * `minute`) and records usage, so the two cannot disagree.
  */
 export interface UsageDayDoc {
-  /** `<tenantId>:<YYYY-MM-DD>`: a range over it is a tenant's history. */
+  /** `<tenantId>:<YYYY-MM-DD>`, so that a tenant's history is a range. */
   _id: string;
   calls: number;
-  /** The minute that was last charged (minutes since the epoch) and its calls. It only moves forward. */
+  /** The minute that was charged last (in minutes since the Unix epoch) and its calls. It never moves back. */
   minute: { at: number; calls: number };
-  /** Calls by endpoint; the names are encoded, see services/admission/endpointName.ts. */
+  /** Calls by endpoint. The names are encoded, see services/limits/calls/endpointNames.ts. */
   endpoints: Record<string, number>;
   /** Calls by UTC hour, `0` to `23`. */
   hours: Record<string, number>;
   /** The last batch of each server instance that is counted here: tells a batch that was applied from one that was not. */
   batches: Record<string, number>;
-  /** The last batch of usage events of each writer that is counted here. */
+  /** The last batch of usage events that is counted here, by writer. */
   recorded?: Record<string, number>;
   /** The last give-back of each server instance that is counted here. */
   takenBack?: Record<string, number>;
-  /** How many usage events are counted here; absent: none. */
+  /** Number of usage events that are counted here; absent if there are none. */
   recordedEvents?: number;
-  /** 1 for each charge that carries a mark, until its request is answered; 0: the charge was returned. */
+  /** For each charge with a mark: 1 until its request is answered, 0 if the charge was returned. */
   marks?: Record<string, number>;
   federationShares: number;
   extractions: number;
-  /** Calls past the day's quota that are paid for; absent while there were none. */
+  /** Paid calls beyond the day's quota; absent if there were none. */
   overage?: DayOverage;
-  /** While some of the day's overage may have to be reported to Stripe, or taken back. */
+  /** Set while overage of the day may have to be reported to Stripe or canceled there. */
   overageLedger?: 'OPEN';
   /**
-   * Set while one instance that works alone keeps the day in memory: nobody else may charge it. `settled` is the last
-   * batch of that epoch's journal that is counted here.
+   * Set while the single-writer ledger of one instance has the day in memory, and no other instance may charge it.
+   * `settled` is the last batch of that epoch's journal that is counted here.
    */
   claim?: { epoch: number; settled: number };
 }
 
-/** A day's part in its month's overage. */
+/** A day's share of the month's overage. */
 export interface DayOverage {
-  /** Calls past the quota, as it was when they were made. */
+  /** Calls beyond the quota that applied when they were made. */
   used: number;
-  /** Of `used`, by the span in which they are billed: see services/admission/overageSpans.ts. */
+  /** `used`, by the span in which the calls are billed (see services/tiers/overageSpans.ts). */
   spans?: Record<string, number>;
-  /** What a call cost, by the span in which the day was opened. */
+  /** The price of a call, by the span in which the day was opened. */
   prices?: Record<string, { priceCents: number; perCalls: number }>;
-  /** How many this day may have: all that is left of the month, while the day is open; else what it used. */
+  /** The calls that the day may use: all that are left in the month while the day is open, otherwise what it used. */
   allotted: number;
-  /** The month's, when the day was opened; 0: closed, since another day of the month is open. */
+  /** The month's allowance when the day was opened; 0 if it is closed because another day of the month is open. */
   allowance: number;
-  /** Of the month's days the one with the highest was opened last. */
+  /** The day with the highest number in the month was opened last. */
   turn: number;
 }
 
@@ -83,7 +83,7 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
   },
   { collection: 'usage_days', minimize: false, versionKey: false },
 );
-// Only claimed days are in it: who takes over finds them without a look at the others.
+// Contains only days in the memory of an instance, so that an instance that takes over reads nothing else.
 usageDaySchema.index({ 'claim.epoch': 1 }, { sparse: true });
-// Only days with overage to report are in it.
+// Contains only days with overage to report.
 usageDaySchema.index({ overageLedger: 1, _id: 1 }, { sparse: true });

@@ -1,29 +1,29 @@
 import { Schema } from 'mongoose';
 
-/** Usage that an external service says has happened. */
+/** Usage that an external service reported. */
 export interface UsageEvent {
-  /** The idempotency id: one tenant's event with this id is counted once. */
+  /** The idempotency id: a tenant's event with this id is counted once. */
   id: string;
   endpoint: string;
   quantity: number;
-  /** As it was given; null: when it was recorded. */
+  /** The reported time; null if it is the time of recording. */
   at: Date | null;
 }
 
 /**
- * Events of one tenant that were recorded together. One document, so that it is stored whole or not at all, in one
- * statement; the unique index over the ids inside keeps an id from being recorded twice.
+ * Events of one tenant that were recorded together. They are one document, so that one statement stores all or none of
+ * them. The unique index over their ids prevents an id from being recorded twice.
  */
 export interface UsageEventBatchDoc {
   /** `<tenantId>:<writer>:<sequence>` */
   _id: string;
   tenantId: string;
-  /** Who recorded it, and the number of its batch: tells whether a day has it already. */
+  /** The writer and the number of its batch, by which a usage day knows whether it has counted the batch. */
   writer: string;
   sequence: number;
   events: UsageEvent[];
   recordedAt: Date;
-  /** Until the days have it. */
+  /** Set until the usage days have counted it. */
   uncounted?: true;
   expiresAt: Date;
 }
@@ -45,5 +45,5 @@ export const usageEventBatchSchema = new Schema<UsageEventBatchDoc>(
 );
 usageEventBatchSchema.index({ tenantId: 1, 'events.id': 1 }, { unique: true });
 usageEventBatchSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
-// Only what a crash left is in it for long.
+// An entry stays long only after a crash.
 usageEventBatchSchema.index({ uncounted: 1, _id: 1 }, { partialFilterExpression: { uncounted: true } });

@@ -1,42 +1,42 @@
 import { Schema } from 'mongoose';
 
 export enum UsageReportKind {
-  /** Calls past the daily quota, hour by hour. */
+  /** Calls beyond the daily quota, reported once an hour. */
   OVERAGE = 'OVERAGE',
-  /** By the mutation `reportUsage`. */
+  /** Reported by the mutation `reportUsage`. */
   MANUAL = 'MANUAL',
 }
 
 export enum UsageReportStatus {
-  /** To be sent, or sent without an answer. */
+  /** Not sent yet, or sent without a response. */
   PENDING = 'PENDING',
   REPORTED = 'REPORTED',
-  /** Too much was reported: it is to be taken back. */
+  /** Too much was reported, so it has to be canceled at Stripe. */
   CANCELING = 'CANCELING',
   CANCELED = 'CANCELED',
-  /** Stripe does not count it: `error` says why. */
+  /** Stripe does not count it; `error` says why. */
   FAILED = 'FAILED',
 }
 
-/** Usage that is reported to Stripe's meter. It is written before it is sent, and sent until Stripe has it. */
+/** Usage that is reported to Stripe's meter. It is stored before it is sent, and sent until Stripe has it. */
 export interface UsageReportDoc {
-  /** `<tenantId>:<idempotency key>` or `<tenantId>:overage/<day>/<number>`; Stripe's identifier of the meter event. */
+  /** `<tenantId>:<idempotency key>` or `<tenantId>:overage/<day>/<number>`; also the identifier of Stripe's meter event. */
   _id: string;
   tenantId: string;
   kind: UsageReportKind;
   quantity: number;
-  /** Of overage: the span in which it is billed (see services/tiers/overageSpans.ts). */
+  /** For overage: the span in which it is billed (see services/tiers/overageSpans.ts). */
   span?: string;
   status: UsageReportStatus;
-  /** When the usage happened: the meter event's timestamp, the same at every try. */
+  /** When the usage happened. It is the timestamp of the meter event in every attempt. */
   at: Date;
-  /** When it was sent first: after a day Stripe no longer knows its identifier. null: never. */
+  /** When it was first sent; null if it was not. Stripe forgets its identifier after a day. */
   firstSentAt: Date | null;
   reportedAt: Date | null;
-  /** What Stripe said last. */
+  /** Stripe's last error message. */
   error: string | null;
   tries: number;
-  /** Absent: nothing is left to do. */
+  /** Absent if nothing is left to do. */
   nextTryAt?: Date;
 }
 
@@ -59,5 +59,5 @@ export const usageReportSchema = new Schema<UsageReportDoc>(
 );
 usageReportSchema.index({ tenantId: 1, at: -1, _id: -1 });
 usageReportSchema.index({ nextTryAt: 1 }, { sparse: true });
-// Stripe takes usage of 35 days at most; what was reported is shown as long as the history of usage.
+// Stripe accepts usage up to 35 days old. Reports are shown for as long as the usage history.
 usageReportSchema.index({ at: 1 }, { expireAfterSeconds: 400 * 86_400 });

@@ -8,25 +8,25 @@ export enum WebhookEventStatus {
   FAILED = 'FAILED',
 }
 
-/** The inbox: each event that Stripe delivered, once, under its own id. */
+/** The inbox: every event that Stripe delivered, stored once under its own id. */
 export interface WebhookEventDoc extends OutboxSource {
   _id: string;
   type: string;
-  /** JSON as it came: names and depth mean nothing to the database. */
+  /** JSON text as it was received, because MongoDB limits keys and depth. */
   payload: string;
-  /** The event in the other format that tells of the same change; null: none is known. */
+  /** The id of the snapshot or thin event about the same change; null if none is known. */
   twinId: string | null;
-  /** Stripe's id of what it is about. */
+  /** Stripe's id for the object that the event is about. */
   object: string | null;
-  /** Events of one lane are applied together, and never at two places at once; null: it has no effect. */
+  /** The customer's queue. Its events are applied together, by one server at a time. null if the event has no effect. */
   lane: string | null;
   state: WebhookEventStatus;
-  /** Why it was ignored, or what an operator should know of what was applied. */
+  /** Why it was ignored, or what the operator should know about how it was applied. */
   reason: string | null;
   lastError: string | null;
   attempts: number;
   nextAttemptAt: Date;
-  /** Of the worker that took it last: only that one says what became of it. */
+  /** The lease of the worker that took it last. Only that worker may set the outcome. */
   claim: string | null;
   receivedAt: Date;
   endedAt: Date | null;
@@ -54,13 +54,13 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
   },
   { collection: 'webhook_events', versionKey: false },
 );
-// Stripe sends an event again for 30 days at most: until long after, its id must be known.
+// Stripe retries an event for at most 30 days. Its id must be known until long after that.
 webhookEventSchema.index({ endedAt: 1 }, { expireAfterSeconds: 90 * 86_400 });
 const WAITING = { partialFilterExpression: { state: WebhookEventStatus.PENDING } };
 webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 });
 webhookEventSchema.index({ state: 1, _id: 1 }, { partialFilterExpression: { unannounced: true } });
-// When payments failed, for the grace period.
+// Finds failed payments for the grace period.
 webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });

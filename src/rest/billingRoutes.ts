@@ -14,7 +14,7 @@ import * as openApi from './openApi.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose key came with the request; on the billing routes, before their body is read. */
+    /** The tenant of the key. On the billing routes, it is set before the body is read. */
     tenantId: string;
   }
 }
@@ -26,13 +26,13 @@ interface CheckoutBody {
   customer_email?: string;
 }
 
-/** The report's REST routes: thin, over the services that the schema uses. Tiers are lower case here. */
+/** The REST routes for billing. They call the same services as the schema; names of tiers are in lower case. */
 export function billingRoutes(deps: {
   services: Services;
   callerSlots: CallerSlots;
   largeRequests: LargeRequests;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
-  /** Of the schema: a route has the limit of the mutation that does the same, and both count together. */
+  /** The rules of the schema. A route shares the field limit of the mutation that does the same. */
   rules: Rules;
   limits: TenantLimits;
 }): FastifyPluginAsync {
@@ -72,7 +72,7 @@ export function billingRoutes(deps: {
 
   return async (app) => {
     app.decorateRequest('tenantId', '');
-    // A client that always names JSON as its type may still send nothing.
+    // Some clients send the content type JSON even without a body.
     takeJson(app, largeRequests, 'null');
     app.addHook('preValidation', async ({ body }) => needGoodValue('body', body));
     const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());

@@ -4,36 +4,39 @@ import type { Logger } from 'pino';
 import { clientNetwork } from '../common/network.js';
 import type { ConnectionConfig } from '../config/config.js';
 
-/** A request from its headers until its answer has left or its connection is gone. */
+/** A request, from its headers until its response has been sent or its connection is closed. */
 export interface TrackedRequest {
   readonly message: IncomingMessage;
-  /** `running` from the moment its body is read and checked: from then on it may have effects. */
+  /** `running` once its body has been read and checked. From then on it may have effects. */
   phase: 'receiving' | 'running';
-  /** The answer is handed over to be sent. */
+  /** The response has been handed over for sending. */
   sent: boolean;
-  /** The answer has left, or nobody is there to read it. */
+  /** The response has been sent, or the client has disconnected. */
   closed: boolean;
-  /** The connection is closed after this answer. */
+  /** The connection is closed after this response. */
   last: boolean;
-  /** @param count counts it as unread, and returns what ends that */
+  /** @param count counts the response as unread, and returns a function that ends that */
   onSent(count: () => () => void): void;
   onClosed(): void;
-  /** Calls it when the answer is handed over, or the client has gone before the request ran; at once, if it has happened. */
+  /**
+   * Calls the function when the response is handed over, or when the client disconnects before the request runs;
+   * immediately if that has already happened.
+   */
   whenOver(then: () => void): void;
 }
 
 export interface Connection {
   readonly open: Set<TrackedRequest>;
   newest: TrackedRequest | null;
-  /** An answer that closes it is on its way: what arrives later cannot be answered. */
+  /** A response that closes the connection is being sent, so later requests cannot be answered. */
   closing: boolean;
   /** The turn of the event loop in which its last request began. */
   turn: number;
   /** Requests that begin in the next turns. */
   readonly waiting: (() => void)[];
-  /** Something that is no HTTP has arrived. */
+  /** Invalid HTTP was received. */
   isMalformed: boolean;
-  /** For what comes after the answers that are owed: it is called each time one has left. */
+  /** Called each time a response has been sent. */
   onAnswered: () => void;
 }
 
@@ -41,16 +44,16 @@ export interface Connections {
   /** One for each address that Fastify listens on. */
   createServer(handler: RequestListener): Server;
   of(socket: Socket): Connection;
-  /** Cuts all that is left. */
+  /** Closes all remaining connections. */
   closeAll(): void;
 }
 
 const MAX_HEADERS_TIMEOUT_MS = 10_000;
-/** More than the 60 s after which common load balancers drop an idle connection: we are never the first. */
+/** Longer than the 60 s of common load balancers, so that the server never closes an idle connection first. */
 const KEEP_ALIVE_MS = 72_000;
 const TIMEOUT_CHECK_MS = 1_000;
 const MAX_HEADER_BYTES = 16_384;
-/** For a client to read the last answer of its connection while it still sends: a reset would take the answer from it. */
+/** Time for a client that is still sending to read its last response. A reset would discard that response. */
 const LINGER_MS = 2_000;
 
 const connectionOf = ({ closing }: { closing: boolean }): Connection => ({
@@ -63,10 +66,10 @@ const connectionOf = ({ closing }: { closing: boolean }): Connection => ({
   onAnswered: () => {},
 });
 
-/** Bounds connections in number and in time. */
+/** Limits the number of connections and the time that they take. */
 export function createConnections(deps: {
   bounds: ConnectionConfig;
-  /** Whether an address is a proxy's, behind which there are many clients. */
+  /** Whether the address is a trusted proxy, which has many clients behind it. */
   isProxy: (address: string) => boolean;
   log: Logger;
 }): Connections {
@@ -78,7 +81,7 @@ export function createConnections(deps: {
     const { remoteAddress = '' } = socket;
     const address = isProxy(remoteAddress) ? null : clientNetwork(remoteAddress);
     const count = address === null ? 0 : (perAddress.get(address) ?? 0);
-    // The bound in all is here too, because a host name may have several listeners.
+    // The total is also checked here, because a host name may have several listeners.
     if (count >= bounds.maxPerAddress || connections.size >= bounds.max) {
       log.debug({ event: 'connection.rejected', address: remoteAddress, count }, 'connection.rejected');
       socket.destroy();
@@ -91,7 +94,7 @@ export function createConnections(deps: {
       const connection = connections.get(socket);
       connections.delete(socket);
       if (address !== null) leave(address);
-      // Answers that waited behind another one on this connection get no event of their own.
+      // Responses that wait behind another one on this connection get no event of their own.
       for (const request of connection?.open ?? []) request.onClosed();
     });
   }
@@ -102,23 +105,23 @@ export function createConnections(deps: {
     else perAddress.set(address, left);
   }
 
-  /** What Node calls after the last answer. */
+  /** Node calls this after the last response. */
   function linger(socket: Socket): void {
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
     socket.once('close', () => clearTimeout(timer));
   }
 
-  /** What cannot be answered must not run. */
+  /** A request that cannot be answered must not run. */
   function unlessClosing(handler: RequestListener): RequestListener {
     return (request, response) => {
-      // A client may go on for ever: no more is read of it.
+      // The client may send forever, so nothing more is read.
       if (connections.get(request.socket)?.closing !== false) request.socket.pause();
       else handler(request, response);
     };
   }
 
-  /** Nothing was sent or read for a while: that is the client's doing unless a request runs and has no answer yet. */
+  /** Closes a connection without traffic, unless it is idle because the server is still working on a request. */
   function cutStalled(socket: Socket): void {
     const isWorking = [...(connections.get(socket)?.open ?? [])].some(
       ({ phase, sent }) => phase === 'running' && !sent,
@@ -137,21 +140,21 @@ export function createConnections(deps: {
           keepAliveTimeout: KEEP_ALIVE_MS,
           connectionsCheckingInterval: TIMEOUT_CHECK_MS,
           maxHeaderSize: MAX_HEADER_BYTES,
-          // A missing one is answered in our own shape.
+          // A missing header is answered in this server's own error format.
           requireHostHeader: false,
-          // We speak HTTP/1.1 alone. A request that offers another protocol is served as if it did not.
+          // Only HTTP/1.1 is supported. A request that offers an upgrade is served without it.
           shouldUpgradeCallback: () => false,
         },
         unlessClosing(handler),
       );
-      // A client that has sent all that it will send still reads; Node would run its request and close.
+      // A client that has closed its sending side can still read. By default, Node would close the connection.
       Object.assign(server, { httpAllowHalfOpen: true });
       server.setTimeout(bounds.stallTimeoutMs, cutStalled);
       server.prependListener('connection', accept);
       return server;
     },
     of(socket) {
-      // A request of a socket that is gone already is not answered, and not counted.
+      // A request on a closed socket is neither answered nor counted.
       return connections.get(socket) ?? connectionOf({ closing: true });
     },
     closeAll() {

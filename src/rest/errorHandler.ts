@@ -4,7 +4,7 @@ import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } f
 import { expectedFailure } from '../directives/clientErrors.js';
 import { afterBody } from './requests.js';
 
-/** Of what a message quotes of a request. */
+/** Maximum lengths of what an error message quotes. */
 const MAX_PATH_LENGTH = 200;
 const MAX_MESSAGE_LENGTH = 500;
 
@@ -16,7 +16,7 @@ interface ErrorBody {
   details: Record<string, unknown>;
 }
 
-/** Answers every failure outside GraphQL's execution: GraphQL's shape on its paths, `{error}` elsewhere. */
+/** Answers every error outside GraphQL's execution: in GraphQL's format on its paths, as `{error}` on all others. */
 export function createErrorHandler(log: Logger) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
     const { status, headers, body } = describe(thrown, request, log);
@@ -31,26 +31,26 @@ export function createErrorHandler(log: Logger) {
 }
 
 /**
- * For paths that do not exist, and for methods that a path does not have.
- * @param app without routes: it notes those that are added later
+ * Answers requests to paths that do not exist (404), and with methods that a path does not support (405).
+ * @param app an app without routes, because only routes that are added later are known
  */
 export function createNotFoundHandler(app: FastifyInstance) {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
-    // That of all paths answers preflights alone.
+    // The route for all paths only answers CORS preflights.
     if (url === '*') return;
     const methods = methodsOf.get(url) ?? new Set();
     for (const one of [method].flat()) methods.add(one);
     methodsOf.set(url, methods);
   });
   const allowedOn = (path: string): string[] =>
-    [...methodsOf].flatMap(([url, methods]) => (isOn(url, path) ? [...methods] : []));
+    [...methodsOf].flatMap(([url, methods]) => (matches(url, path) ? [...methods] : []));
 
   return (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = [...new Set(allowedOn(path))].sort();
     if (allowed.length === 0) return notFound(path.slice(0, MAX_PATH_LENGTH), request, reply);
-    const message = `There is no ${request.method} ${path.slice(0, MAX_PATH_LENGTH)}; it takes ${allowed.join(', ')}`;
+    const message = `There is no ${request.method} ${path.slice(0, MAX_PATH_LENGTH)}; use ${allowed.join(', ')}`;
     const body = { code: ErrorCode.METHOD_NOT_ALLOWED, message, details: {} };
     return reply
       .status(405)
@@ -59,8 +59,8 @@ export function createNotFoundHandler(app: FastifyInstance) {
   };
 }
 
-/** @param url of a route: `:` begins a segment of any text */
-function isOn(url: string, path: string): boolean {
+/** @param url the URL of a route, in which a segment with `:` matches any text */
+function matches(url: string, path: string): boolean {
   const parts = url.split('/');
   const given = path.split('/');
   return (
@@ -86,19 +86,19 @@ function describe(
   }
   const { statusCode = 500, message } = thrown as FastifyError;
   if (statusCode >= 400 && statusCode < 500) {
-    // Fastify's own: a body that is not JSON or does not fit the route's schema, a path that cannot be decoded.
+    // Fastify's own errors: a body that is not JSON or does not match the route's schema, a path that cannot be decoded.
     return {
       status: statusCode,
       headers: {},
       body: { code: ErrorCode.BAD_USER_INPUT, message: message.slice(0, MAX_MESSAGE_LENGTH), details: {} },
     };
   }
-  log.error({ err: thrown }, 'a request failed');
+  log.error({ event: 'request.failed', err: thrown }, 'request.failed');
   const body = { code: ErrorCode.INTERNAL_SERVER_ERROR, message: 'Internal server error', details: {} };
   return { status: 500, headers: {}, body };
 }
 
-/** Errors of the HTTP layer that have a code of their own. */
+/** Errors of the HTTP layer that have their own code. */
 function httpFailure({ code }: FastifyError, request: FastifyRequest): BillingError | null {
   if (code === TOO_LARGE) {
     const requested = Number(request.headers['content-length']);

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 
-/** Liveness: the process answers. Readiness: it can serve; it fails while the server drains or the database is away. */
+/** Liveness: the process answers. Readiness: it can serve requests; not while it is stopping or the database is unavailable. */
 export function health({ ready }: { ready: () => Promise<string | null> }): FastifyPluginAsync {
   return async (app) => {
     app.get('/health/live', { schema: { tags: ['Health'], summary: 'The process answers' } }, async () => ({

@@ -4,10 +4,10 @@ import type { LargeRequests } from './largeRequests.js';
 
 /**
  * Reads JSON bodies.
- * @param empty what a body of no bytes means: null, or an error
+ * @param empty whether an empty body is null or an error
  */
 export function takeJson(app: FastifyInstance, largeRequests: LargeRequests, empty: 'null' | 'error'): void {
-  // A key "constructor" is data like any other: bodies are never merged into objects of ours.
+  // The key "constructor" is harmless, because bodies are never merged into other objects.
   const parser = app.getDefaultJsonParser('error', 'ignore');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
@@ -24,10 +24,10 @@ export function takeJson(app: FastifyInstance, largeRequests: LargeRequests, emp
   });
 }
 
-/** More than any value may have; what is nested less deeply gets the error that names its argument. */
+/** More than any value may have. A value with less depth gets the error that names its argument. */
 const MAX_DEPTH = 10_000;
 
-/** A million brackets take 50 ms to parse, and a millisecond to count. */
+/** A million brackets take 50 ms to parse, but only a millisecond to count. */
 function isNestedTooDeeply(json: string): boolean {
   let depth = 0;
   let isText = false;
@@ -41,7 +41,7 @@ function isNestedTooDeeply(json: string): boolean {
   return false;
 }
 
-/** Fastify's parser does not say whether it was the syntax or the key, which may be written with escapes. */
+/** Fastify's parser does not say whether it rejected the syntax or the key, which may be written with escapes. */
 function whyRejected(body: string): BillingError {
   if (!/__proto__|\\u/.test(body)) return badInput('body', 'is not valid JSON');
   try {

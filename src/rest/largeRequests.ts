@@ -4,40 +4,41 @@ import { createGate, SMALL_TEXT } from '../services/infrastructure/gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Ends what its body takes of the memory for bodies that arrive. */
+    /** Releases the memory that was reserved for receiving the body. */
     bodyRead: () => void;
-    /** Ends its turn to have its document parsed and validated. */
+    /** Lets the next large document be parsed and validated. */
     documentRead: () => Promise<void> | undefined;
   }
 }
 
-/** In memory at once, from their first byte until they are parsed. */
+/** Total size of bodies in memory, from their first byte until they are parsed. */
 const MAX_RECEIVING_BYTES = 96 * 1_048_576;
-/** Of one client: others can send while it sends slowly, or nothing more. */
+/** The same for one client, so that a slow client does not keep others from sending. */
 const MAX_RECEIVING_BYTES_EACH = 24 * 1_048_576;
 const MAX_WAITING_EACH = 200;
 const MAX_WAIT_MS = 10_000;
 const MAX_PAUSE_MS = 200;
 
-/** Bounds the memory that large requests take while they arrive, and the time that parsing them takes from others. */
+/** Limits the memory that large requests take while they are received, and how long parsing them delays other requests. */
 export interface LargeRequests {
   /**
-   * Parses a body when it is its turn. What comes after it, comes in another turn of the event loop.
-   * @throws SERVICE_UNAVAILABLE when it has to wait for too long, and what `parse` throws
+   * Parses one large body at a time, and lets the event loop run other work afterwards.
+   * @throws SERVICE_UNAVAILABLE if the body has to wait too long; also what `parse` throws
    */
   parseBody<T>(request: FastifyRequest, parse: () => Promise<T>): Promise<T>;
   /**
-   * Waits until it is the document's turn, which ends when `request.documentRead` is called or the request is answered.
-   * @throws SERVICE_UNAVAILABLE
+   * Waits until the document may be parsed and validated. The next one may when `request.documentRead` is called or the
+   * request is answered.
+   * @throws SERVICE_UNAVAILABLE if the document has to wait too long
    */
   waitForDocument(request: FastifyRequest): Promise<void>;
   isLarge(text: string): boolean;
 }
 
 /**
- * Adds its hooks, which come before those of all routes that are added later.
- * @param deps.maxBodyBytes of every route
- * @param deps.clientOf by whom requests are counted
+ * Adds hooks to the app. They run before those of all routes that are added later.
+ * @param deps.maxBodyBytes the maximum body size of all routes
+ * @param deps.clientOf the client that a request is counted for
  */
 export function boundLargeRequests(
   app: FastifyInstance,
@@ -55,7 +56,7 @@ export function boundLargeRequests(
   });
   const parsing = createGate({ ...bounds, maxUnits: 1, maxPauseMs: MAX_PAUSE_MS });
 
-  /** Before the first byte is read. Without a length it may be as long as is allowed. */
+  /** The size of a body before its first byte is read. Without a content length, it is the maximum. */
   function bodyBytes({ headers }: FastifyRequest): number {
     if (headers['transfer-encoding'] !== undefined) return maxBodyBytes;
     return Math.min(Number(headers['content-length'] ?? 0), maxBodyBytes);
@@ -66,7 +67,7 @@ export function boundLargeRequests(
 
   app.addHook('onRequest', (request, _reply, done) => {
     const bytes = bodyBytes(request);
-    // Smaller ones need not be counted: the buffers of their connection hold as much.
+    // Small bodies are not counted: they take no more than the buffers of their connection.
     if (!(bytes > SMALL_TEXT)) return done();
     receiving.enter(clientOf(request), bytes).then((end) => {
       request.bodyRead = end;

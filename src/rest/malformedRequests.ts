@@ -4,11 +4,11 @@ import type { Duplex } from 'node:stream';
 import { badInput, ErrorCode } from '../common/errors.js';
 import type { Connections, TrackedRequest } from './connections.js';
 
-/** What Node rejects before there is a request, by its error's code. */
+/** Responses to what Node rejects before there is a request, by the code of its error. */
 const PROBLEMS: Readonly<Record<string, [status: number, message: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive'],
   HPE_HEADER_OVERFLOW: [431, 'The URL and the headers are larger than 16 KB together'],
-  CONNECT: [405, 'This server is no proxy: CONNECT is not supported'],
+  CONNECT: [405, 'This server is not a proxy: CONNECT is not supported'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'The extensions of a chunk are too large'],
 };
 
@@ -16,21 +16,21 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 const bodyOf = (message: string) => JSON.stringify({ error: { code: ErrorCode.BAD_USER_INPUT, message } });
 
 /**
- * What Node takes although proxies may understand it in another way.
+ * Rejects requests that Node accepts although proxies may interpret them differently.
  * @throws BAD_USER_INPUT
  */
 export function checkHeaders({ headers, rawHeaders, httpVersion }: IncomingMessage): void {
   const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
-  if (hosts > 1) throw badInput('Host', 'the header is there more than once');
+  if (hosts > 1) throw badInput('Host', 'the header must not be sent more than once');
   if (hosts === 0 && httpVersion !== '1.0') throw badInput('Host', 'the header is missing');
   if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
-    throw badInput('Transfer-Encoding', 'may be chunked alone');
+    throw badInput('Transfer-Encoding', 'must be chunked');
 }
 
-/** It runs, or is about to: all of it has arrived. */
+/** Whether a request runs or is about to, because it has been received completely. */
 const isOwed = ({ phase, message }: TrackedRequest) => phase === 'running' || message.complete;
 
-/** Answers what is no HTTP, as any other mistake of a client is answered, and closes the connection. */
+/** Answers invalid HTTP in the format of all other client errors, and closes the connection. */
 export function answerMalformed(
   server: Server,
   { connections, headers }: { connections: Connections; headers: Readonly<Record<string, string>> },
@@ -51,10 +51,10 @@ export function answerMalformed(
     (socket as Socket).destroySoon();
   }
 
-  /** Those before it on its connection are answered first: a client would take this answer for one of theirs. */
+  /** Answers earlier requests on the connection first, because the client would mistake this response for one of theirs. */
   function answerInTurn(error: { code?: string }, socket: Duplex): void {
     const connection = connections.of(socket as Socket);
-    // The parser fails again with everything that follows.
+    // The parser fails again on everything that follows.
     if (connection.isMalformed) return;
     connection.isMalformed = true;
     connection.closing = true;
@@ -68,9 +68,9 @@ export function answerMalformed(
   server.on('clientError', answerInTurn);
   // Node would close the connection without an answer.
   server.on('connect', (_request, socket) => answerInTurn({ code: 'CONNECT' }, socket));
-  // Node would answer it by itself, without a body.
+  // By default, Node would answer without a body.
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const body = bodyOf('The header Expect may be 100-continue alone');
+    const body = bodyOf('The header Expect must be 100-continue');
     response.writeHead(417, { ...own, 'content-length': Buffer.byteLength(body) }).end(body);
   });
 }

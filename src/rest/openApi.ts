@@ -1,4 +1,4 @@
-/** The REST routes as OpenAPI shows them; the same schemas validate the requests. */
+// The OpenAPI descriptions of the REST routes. Their schemas also validate the requests.
 
 const error = {
   type: 'object',
@@ -14,14 +14,14 @@ const error = {
 
 const failures = {
   400: { description: 'BAD_USER_INPUT: the message names the argument', ...error },
-  401: { description: 'UNAUTHENTICATED: no key, or a bad one', ...error },
+  401: { description: 'UNAUTHENTICATED: the key is missing or not valid', ...error },
   403: { description: 'FORBIDDEN: the key may not do this', ...error },
-  502: { description: 'PAYMENT_PROVIDER_ERROR: Stripe refused or is away', ...error },
-  503: { description: 'SERVICE_UNAVAILABLE: the database is away; see Retry-After', ...error },
+  502: { description: 'PAYMENT_PROVIDER_ERROR: Stripe rejected the request or is unavailable', ...error },
+  503: { description: 'SERVICE_UNAVAILABLE: the database is unavailable; see Retry-After', ...error },
 };
 
 const billing = { tags: ['Billing'], security: [{ apiKey: [] }, { bearer: [] }] };
-/** Stripe's placeholder `{CHECKOUT_SESSION_ID}` may stand in it, which the format `uri` would refuse. */
+/** A URL may contain Stripe's placeholder `{CHECKOUT_SESSION_ID}`, which the format `uri` would reject. */
 const url = { type: 'string', pattern: '^https?://[^\\s/?#@]+([/?#]\\S*)?$', maxLength: 2048 };
 
 const subscription = {
@@ -35,7 +35,7 @@ const subscription = {
     grace_ends_at: {
       type: 'string',
       format: 'date-time',
-      description: 'Only with the status past_due: until when the tier is kept',
+      description: 'Only with the status past_due: when the tenant loses the tier',
     },
   },
 };
@@ -63,7 +63,7 @@ export const createCheckoutSession = (tierNames: string[]) => ({
         local_url: {
           type: 'string',
           nullable: true,
-          description: 'Mock mode: the page here that stands in for it',
+          description: "In mock mode, this server's page in place of Stripe's",
         },
       },
     },
@@ -73,13 +73,13 @@ export const createCheckoutSession = (tierNames: string[]) => ({
 
 export const getSubscription = {
   ...billing,
-  summary: 'What the tenant bought',
+  summary: 'Get the subscription of the tenant',
   response: { 200: subscription, ...failures },
 };
 
 export const cancelSubscription = {
   ...billing,
-  summary: 'Cancel at the end of the period, or at once',
+  summary: 'Cancel at the end of the period, or immediately',
   body: {
     type: 'object',
     nullable: true,

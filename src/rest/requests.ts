@@ -12,30 +12,30 @@ declare module 'fastify' {
   }
 }
 
-/** Follows every request until it is answered, so that the server can stop without leaving one unanswered. */
+/** Tracks every request until it is answered, so that the server can stop without leaving one unanswered. */
 export interface Requests {
   isDraining(): boolean;
   /**
-   * For the notice requests are served as ever, and each answer closes its connection. Then new requests are rejected
-   * before they run, and those that run are waited for.
-   * @param maxMs for what runs. A request that is stuck for longer is cut: its client repeats it, as after a lost connection
+   * During the notice period, requests are served as usual, and each response closes its connection. After that, new
+   * requests are rejected before they run, and running ones are awaited.
+   * @param maxMs the maximum wait for running requests. One that takes longer loses its connection, and its client repeats it
    */
   drain(noticeMs: number, maxMs: number): Promise<void>;
 }
 
-/** For answers that are still leaving, and for bodies that are still arriving to be rejected. */
+/** Time for responses that are still being sent, and for bodies of rejected requests that are still arriving. */
 const MAX_LINGER_MS = 3_000;
 const POLL_MS = 10;
-/** Unanswered requests of one connection. Clients do not pipeline; the few that do wait for answers. */
+/** Unanswered requests on one connection. Few clients pipeline at all, and those wait for responses. */
 const MAX_PIPELINED = 100;
 
-/** Adds its hooks, which come before those of all routes that are added later. */
+/** Adds hooks to the app. They run before those of all routes that are added later. */
 export function trackRequests(
   app: FastifyInstance,
   deps: { connections: Connections; unreadResponses: UnreadResponses; log: Logger },
 ): Requests {
   const { connections, unreadResponses, log } = deps;
-  /** Kept until they are answered also when their clients have gone: they may be writing. */
+  /** Requests stay here until they are answered, even if their clients have disconnected, because they may be writing. */
   const open = new Set<TrackedRequest>();
   let state: 'serving' | 'notice' | 'rejecting' = 'serving';
 
@@ -83,7 +83,7 @@ export function trackRequests(
   const isRejected = (request: FastifyRequest) =>
     state === 'rejecting' && !request.routeOptions.url?.startsWith('/health/');
 
-  // Fastify wants the property to be there from the start; the first hook sets it before anyone reads it.
+  // Fastify requires the property from the start; the first hook sets it before it is read.
   app.decorateRequest('tracked', null as unknown as TrackedRequest);
 
   app.addHook('onRequest', (request, reply, done) => {
@@ -104,7 +104,7 @@ export function trackRequests(
 
   app.addHook('preHandler', (request, reply, done) => {
     if (isRejected(request)) return done(stopping());
-    // Nobody is there to read an answer, so nothing may happen.
+    // The client has disconnected, so the request must not have effects.
     if (request.tracked.closed) {
       reply.hijack();
       return;
@@ -116,7 +116,7 @@ export function trackRequests(
   app.addHook('onSend', (request, reply, payload, done) => {
     const { tracked } = request;
     const connection = connections.of(request.raw.socket);
-    // Of several requests on a connection the newest one closes it: those before it are answered first.
+    // The newest of several requests on a connection closes it, after the earlier ones have been answered.
     if (tracked.last || (state !== 'serving' && connection.newest === tracked))
       reply.header('connection', 'close');
     if (reply.getHeader('connection') === 'close') connection.closing = true;
@@ -149,8 +149,8 @@ let turn = 0;
 let isTurnEnding = false;
 
 /**
- * One request of a connection begins in each turn of the event loop. A client that pipelines thousands would else have all
- * that it sent at once answered, and only then others.
+ * Starts at most one request of a connection in each turn of the event loop. Otherwise a client that pipelines thousands
+ * would have all of them answered before anyone else.
  */
 function inTurn(connection: Connection, begin: () => void): void {
   const { waiting } = connection;
@@ -175,16 +175,16 @@ function beginNext(connection: Connection): void {
   if (waiting.length > 0) setImmediate(beginNext, connection);
 }
 
-/** A stream has nothing in memory that its client does not read. */
+/** A stream counts as 0 bytes, because it only produces what its client reads. */
 const bytesOf = (payload: unknown): number =>
   typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;
 
 const stopping = (): BillingError => serviceUnavailable('The server is stopping; try again shortly');
 
-/** Past it a client that sends on has its connection closed: it may not see why. */
+/** A client that sends more than this has its connection closed, and may not see why. */
 const MAX_DISCARDED_BYTES = 64 * 1_048_576;
 
-/** Reads and drops the rest of a body: a client that still sends would see its connection reset, and not the answer. */
+/** Reads and discards the rest of a body. Otherwise a client that is still sending would see a reset, not the response. */
 export function afterBody({ raw }: FastifyRequest, then: () => void): void {
   let bytes = 0;
   function end(): void {

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import helmet from 'helmet';
 
-/** Nothing is loaded from an answer of the API, and no page shows it. */
+/** For API responses, which load nothing and are not embedded in any page. */
 const API_POLICY = policy({ 'default-src': ["'none'"] });
 
 /**
- * Apollo's page has a policy of its own besides, with nonces; both count. The Sandbox itself is in a frame of Apollo's,
- * and lets this page send its operations.
+ * For the page with Apollo Sandbox. Apollo adds its own policy with nonces, and both apply. The Sandbox runs in a frame
+ * from Apollo, which has this page send its operations.
  */
 export const SANDBOX_POLICY = policy({
   'default-src': ["'none'"],
@@ -33,15 +33,15 @@ export const SWAGGER_POLICY = policy({
   'connect-src': ["'self'"],
 });
 
-/** @param sources by directive */
+/** @param sources the allowed sources by directive */
 function policy(sources: Readonly<Record<string, readonly string[]>>): string {
   const own = Object.entries(sources).map(([name, values]) => `${name} ${values.join(' ')}`);
   return [...own, "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"].join('; ');
 }
 
 /**
- * What helmet sets, worked out once: on each request it would cost as much as the parsing of a query.
- * @param https whether clients reach the server by https alone; only then may a browser be told to insist on it
+ * The headers that helmet sets, computed once. On each request, that would cost as much as parsing a query.
+ * @param https whether clients reach the server only by https. Only then may Strict-Transport-Security be sent
  */
 export function securityHeaders({ https }: { https: boolean }): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -54,10 +54,10 @@ export function securityHeaders({ https }: { https: boolean }): Record<string, s
   helmet({
     contentSecurityPolicy: false,
     xFrameOptions: { action: 'deny' },
-    // A sign-in to Apollo's Sandbox opens a window.
+    // Signing in to Apollo Sandbox opens a window.
     crossOriginOpenerPolicy: { policy: 'same-origin-allow-popups' },
     strictTransportSecurity: https && { includeSubDomains: false },
-    // Of browsers that are gone.
+    // Only obsolete browsers use these.
     xDownloadOptions: false,
     xPermittedCrossDomainPolicies: false,
   })({} as IncomingMessage, collect as unknown as ServerResponse, () => undefined);

@@ -2,12 +2,12 @@ import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
-/** Bounds the memory that responses take until their clients have read them. */
+/** Limits the memory that responses take until their clients have read them. */
 export interface UnreadResponses {
   /**
-   * Counts a response that is handed over to be sent. Past the bound clients are cut: first the one that leaves the most
-   * bytes unread, which of its connections has waited longest.
-   * @returns ends it; to be called when the response has left
+   * Counts a response that is handed over for sending. Above the limit, connections are closed: those of the client with
+   * the most unread bytes first, and of these the oldest.
+   * @returns a function to call when the response has been sent
    */
   add(request: FastifyRequest, bytes: number): () => void;
 }
@@ -18,12 +18,12 @@ interface Unread {
   bytes: number;
 }
 
-/** The memory that Node holds for a request and its response, without their bodies. */
+/** The memory that Node needs for a request and its response, without their bodies. */
 const OVERHEAD_BYTES = 4_096;
-/** Of the bound: so much is left after clients were cut, so that not every further response needs a look at all. */
+/** Share of the limit that remains after closing connections, so that the next response does not exceed it again. */
 const LEFT_AFTER_CUT = 0.75;
 
-/** @param deps.clientOf by whom responses are counted */
+/** @param deps.clientOf the client that a response is counted for */
 export function createUnreadResponses(deps: {
   maxBytes: number;
   clientOf: (request: FastifyRequest) => string;
@@ -38,7 +38,7 @@ export function createUnreadResponses(deps: {
     if (all.delete(unread)) total -= unread.bytes;
   }
 
-  /** @returns how many connections it cut of each client */
+  /** @returns the number of connections that were closed, by client */
   function cutLargest(newest: Unread): Record<string, number> {
     const cutOf: Record<string, number> = {};
     const clients = new Map<string, { address: string; bytes: number; unread: Unread[] }>();
@@ -52,7 +52,7 @@ export function createUnreadResponses(deps: {
     while (total > maxBytes * LEFT_AFTER_CUT) {
       const [largest] = [...clients.values()].sort((a, b) => b.bytes - a.bytes);
       const oldest = largest?.unread[0];
-      // One response may be larger than all may be together.
+      // A single response may exceed the limit by itself.
       if (!largest || !oldest || oldest === newest) break;
       const cut = largest.unread.filter(({ socket }) => socket === oldest.socket);
       largest.unread = largest.unread.filter(({ socket }) => socket !== oldest.socket);

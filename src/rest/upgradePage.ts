@@ -3,7 +3,7 @@ import { amountText, bytesText } from '../common/amounts.js';
 import { formatMoney } from '../common/money.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 
-/** The page that every refusal names: what the tiers give, and how to buy one. */
+/** The page that every limit error links to. It shows the tiers and how to buy one. */
 export function upgradePage({ tiers }: { tiers: Tiers }): FastifyPluginAsync {
   return async (app) => {
     app.get('/upgrade', { schema: { hide: true } }, async (_request, reply) => {

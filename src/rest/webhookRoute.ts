@@ -6,14 +6,14 @@ import type { WebhookVerifier } from '../services/billing/inbox/webhookVerifier.
 
 const MAX_BODY_BYTES = 1_048_576;
 
-/** Where Stripe posts events. Answered when the event is on disk; a failure to store is a 5xx, and Stripe retries. */
+/** Receives events from Stripe. It answers once the event is on disk. If that fails, it answers 5xx, and Stripe retries. */
 export function webhookRoute(deps: {
   verify: WebhookVerifier;
   inbox: Inbox;
   webhookRejections: Rejections;
 }): FastifyPluginAsync {
   return async (app) => {
-    // The signature is over the bytes as they came.
+    // The signature covers the bytes exactly as they were received.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
       done(null, body);
@@ -40,7 +40,7 @@ const OPENAPI = {
   tags: ['Billing'],
   summary: 'Receive an event from Stripe',
   description:
-    'The raw body with the header `Stripe-Signature`. Answered once the event is on disk; it is applied after.',
+    'Takes the raw body with the header `Stripe-Signature`. The response is sent once the event is on disk; the event is applied afterwards.',
   security: [],
   response: {
     200: {
