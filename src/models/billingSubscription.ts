@@ -108,6 +108,6 @@ billingSubscriptionSchema.index({ stripeSubscriptionId: 1 }, { unique: true });
 billingSubscriptionSchema.index({ currentPeriodStart: 1 });
 billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
 billingSubscriptionSchema.index({ endedAt: 1 });
-// Contains only tenants in their grace period, which ends without a write.
-billingSubscriptionSchema.index({ status: 1, _id: 1 }, { partialFilterExpression: { status: 'past_due' } });
+// Finds grace periods, which end without a write, and counts the subscriptions that grant a tier.
+billingSubscriptionSchema.index({ status: 1, _id: 1 }, { name: 'status' });
 markWritesPending(billingSubscriptionSchema);

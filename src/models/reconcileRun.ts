@@ -70,8 +70,7 @@ export const reconcileRunSchema = new Schema<ReconcileRunDoc>(
   },
   { collection: 'reconcile_runs', minimize: false, versionKey: false },
 );
-reconcileRunSchema.index({ startedAt: -1 });
-// Also finds runs that were never finished.
+// Finds the newest run, and expires those that were never finished.
 reconcileRunSchema.index({ startedAt: 1 }, { expireAfterSeconds: 400 * 86_400 });
 // Runs are kept for a year.
 reconcileRunSchema.index({ finishedAt: 1 }, { expireAfterSeconds: 365 * 86_400 });

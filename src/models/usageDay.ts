@@ -85,5 +85,8 @@ export const usageDaySchema = new Schema<UsageDayDoc>(
 );
 // Contains only days in the memory of an instance, so that an instance that takes over reads nothing else.
 usageDaySchema.index({ 'claim.epoch': 1 }, { sparse: true });
-// Contains only days with overage to report.
-usageDaySchema.index({ overageLedger: 1, _id: 1 }, { sparse: true });
+// Contains only days with overage to report. A sparse index would contain every day, because each has an `_id`.
+usageDaySchema.index(
+  { overageLedger: 1, _id: 1 },
+  { name: 'open_overage', partialFilterExpression: { overageLedger: 'OPEN' } },
+);

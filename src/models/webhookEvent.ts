@@ -64,3 +64,8 @@ webhookEventSchema.index({ state: 1, _id: 1 }, { partialFilterExpression: { unan
 // Finds failed payments for the grace period.
 webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });
+
+/** Events whose twin is one of these. MongoDB uses the index above only for a filter that says it looks for strings. */
+export const withTwin = (eventIds: readonly string[]) => ({
+  twinId: { $in: eventIds, $type: 'string' as const },
+});

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
-import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import { type WebhookEventDoc, WebhookEventStatus, withTwin } from '../../../models/webhookEvent.js';
 import { createLease } from '../../infrastructure/lease.js';
 
 /** Waiting events, by the object that they are about. */
@@ -103,7 +103,7 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
         const twins = await events
           .find(
             // The state is looked at here: an index that begins with it would be all that was ever applied.
-            { $or: [{ _id: { $in: twinIds } }, { twinId: { $in: told, $type: 'string' } }] },
+            { $or: [{ _id: { $in: twinIds } }, withTwin(told)] },
             { projection: { twinId: 1, state: 1 } },
           )
           .limit(2 * MAX_TWINS)

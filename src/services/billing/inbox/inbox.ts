@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
-import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import { type WebhookEventDoc, WebhookEventStatus, withTwin } from '../../../models/webhookEvent.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
@@ -69,7 +69,7 @@ export function createInbox(deps: {
       const stored = await events.findById(eventId, { payload: 1 }).lean<Pick<WebhookEventDoc, 'payload'>>();
       if (!stored) throw notFound(`Webhook event ${eventId}`);
       // It counts for itself now, whatever became of its twin.
-      await events.updateMany({ twinId: eventId }, { $set: { twinId: null } });
+      await events.updateMany(withTwin([eventId]), { $set: { twinId: null } });
       // What has an effect may have changed since it came.
       const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
       const again =
