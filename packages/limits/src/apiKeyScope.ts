@@ -1,4 +1,4 @@
-/** What a key may do. A key without scopes named at its making has all of them. */
+/** What a key may do. A key that was created without naming scopes has all of a tenant's. */
 export enum ApiKeyScope {
   /** Read memories, usage, storage, the subscription. */
   READ = 'READ',
@@ -10,9 +10,9 @@ export enum ApiKeyScope {
   KEYS = 'KEYS',
   /** Record and report usage from other services. */
   USAGE = 'USAGE',
-  /** Decide operations of all tenants, for a service of the operator's own; such a key belongs to no tenant. */
+  /** Decide operations of all tenants, for one of the operator's services. Such a key belongs to no tenant. */
   ENFORCE = 'ENFORCE',
 }
 
-/** Those of a tenant's key. */
+/** The scopes that a tenant's key may have. */
 export const ALL_SCOPES = Object.values(ApiKeyScope).filter((scope) => scope !== ApiKeyScope.ENFORCE);

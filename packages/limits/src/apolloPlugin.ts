@@ -11,9 +11,9 @@ import { apiKeyOfHeaders } from './request.js';
 import { isSubgraph } from './subgraphs.js';
 
 /**
- * For Apollo Server with a schema from `enforceLimits`: decides before the execution, so that a refusal has its HTTP
- * status, and answers have the rate limit headers. A subgraph always answers with 200: gateways take another status for
- * a broken subgraph, and have the status from the error.
+ * The plugin for Apollo Server with a schema from `enforceLimits`. It decides before the execution, so that a rejection has its
+ * HTTP status and responses have the rate limit headers. A subgraph always responds with 200, because gateways take any
+ * other status for a broken subgraph; they read the status from the error.
  */
 export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
   let enforced: Enforced;
@@ -22,7 +22,7 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
   async function end({ contextValue, errors = [], response }: GraphQLRequestContext<C>, crashed = false) {
     const admitted = enforced.admittedOf(contextValue);
     const { body } = response;
-    // What comes in parts is told by its first.
+    // An incremental response is judged by its first part.
     const first = body?.kind === 'single' ? body.singleResult : body?.initialResult;
     const hasData = first?.data != null;
     await admitted?.end({ errors: crashed ? [] : errors, hasData: !crashed && hasData });
@@ -51,7 +51,7 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
             http.headers.set(name, value);
           if (!behindGateway) return;
           http.status = 200;
-          tellStatus(request);
+          addStatus(request);
         },
       };
     },
@@ -59,8 +59,8 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
   };
 }
 
-/** Apollo takes the status out of errors, but a gateway has it from nowhere else. */
-function tellStatus<C extends BaseContext>({
+/** Apollo removes the status from errors, but a gateway has no other source for it. */
+function addStatus<C extends BaseContext>({
   errors,
   response,
 }: GraphQLRequestContextWillSendResponse<C>): void {

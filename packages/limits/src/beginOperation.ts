@@ -5,19 +5,19 @@ import { badInput } from './errors.js';
 import type { AdmittedOperation } from './guard.js';
 
 export interface OperationRequest {
-  /** Valid for the schema. */
+  /** A document that is valid for the schema. */
   document: DocumentNode;
   operationName?: string | null | undefined;
   /** As the client sent them. */
   variables?: Record<string, unknown> | null | undefined;
-  /** What the execution will be given. */
+  /** The context value of the execution. */
   context: object;
 }
 
 /**
- * For servers without a plugin here: decides an operation before its execution, which then asks nothing more.
- * @returns its headers, and `end`, to be called with what the execution answered
- * @throws a GraphQLError with a code, a status and headers, when the operation may not run
+ * Decides an operation before its execution, for servers that have no plugin in this package.
+ * @returns the headers of the response, and `end`, which must be called with the result of the execution
+ * @throws a GraphQLError with a code, a status and headers if the operation is rejected
  */
 export async function beginOperation(
   schema: GraphQLSchema,

@@ -14,11 +14,11 @@ import { apiKeyOfContext } from './request.js';
 export interface EnforceOptions {
   limits: Limits;
   /**
-   * Where the caller's key is. Default: `context.apiKey`, or the headers `x-api-key` and `Authorization: Bearer` of
+   * Returns the caller's key. Default: `context.apiKey`, or the headers `x-api-key` and `Authorization: Bearer` of
    * `context`, `context.req` or `context.request`.
    */
   apiKey?: (context: unknown) => string | null;
-  /** The client's address, by which guesses of keys are limited. Default: not known. */
+  /** Returns the client's address, by which guesses of keys are limited. Default: unknown. */
   address?: (context: unknown) => string | null;
 }
 
@@ -27,7 +27,7 @@ export interface Enforced {
   guard: Guard;
   apiKey: (context: unknown) => string | null;
   address: (context: unknown) => string | null;
-  /** Lets an operation run that was begun before its execution. */
+  /** Registers an operation that was admitted before its execution, so that its resolvers run. */
   admit(context: object, info: Pick<GraphQLResolveInfo, 'operation'>, admitted: AdmittedOperation): void;
   admittedOf(context: object): AdmittedOperation | null;
 }
@@ -35,21 +35,21 @@ export interface Enforced {
 const EXTENSION = 'continuumLimits';
 
 /**
- * From now on the schema's operations are decided whole before any resolver of theirs runs: what their fields' directives
- * ask is taken from the limits of the tenant whose key the request shows. It holds in every server; with the plugin of
- * yours a refusal has its HTTP status besides, and an answer its rate limit headers.
+ * Changes a schema so that each operation is accepted or rejected as a whole, before any of its resolvers runs, by the
+ * limits of the tenant whose key the request carries. This works in every server. With the plugin for your server,
+ * rejections also have their HTTP status, and responses the rate limit headers.
  *
  * @returns the same schema
- * @throws an Error that lists every directive whose arguments make no sense
+ * @throws an Error that lists every directive with invalid arguments
  */
 export function enforceLimits(schema: GraphQLSchema, options: EnforceOptions): GraphQLSchema {
   if (schema.extensions[EXTENSION]) throw new Error('The limits of this schema are enforced already');
   const { limits, apiKey = apiKeyOfContext, address = () => null } = options;
   const guard = createGuard(schema, limits);
-  /** Operations that were begun before their execution, by its context. */
+  /** Operations that were admitted before their execution, by its context. */
   const begun = new WeakMap<object, object>();
   const admittedOperations = new WeakMap<object, AdmittedOperation>();
-  /** Operations that no plugin began, by what an execution has for itself: its variables. */
+  /** Operations that no plugin admitted. The variables' object identifies an execution. */
   const ownOperations = new WeakMap<object, OwnOperation>();
 
   function ownOperation(context: unknown, info: GraphQLResolveInfo): OwnOperation {
@@ -92,7 +92,7 @@ export function enforceLimits(schema: GraphQLSchema, options: EnforceOptions): G
     },
     admittedOf: (context) => admittedOperations.get(context) ?? null,
   };
-  // In place: a schema made anew would cost a service's start more than all the rest.
+  // The schema is changed in place: building a new one would take longer than everything else at a service's start.
   for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
     const subscribes = type === schema.getSubscriptionType();
     for (const field of Object.values(type?.getFields() ?? {})) {
@@ -104,7 +104,7 @@ export function enforceLimits(schema: GraphQLSchema, options: EnforceOptions): G
   return schema;
 }
 
-/** @throws an Error when the schema was not enforced */
+/** @throws an Error if `enforceLimits` was not called for the schema */
 export function enforcedOf(schema: GraphQLSchema): Enforced {
   const enforced = schema.extensions[EXTENSION] as Enforced | undefined;
   if (!enforced) {
@@ -115,12 +115,12 @@ export function enforcedOf(schema: GraphQLSchema): Enforced {
   return enforced;
 }
 
-/** An operation whose root fields are all that is seen of it. */
+/** An operation without a plugin, of which only the root fields are observed. */
 interface OwnOperation {
   run(resolve: () => unknown, info: GraphQLResolveInfo): Promise<unknown>;
 }
 
-/** A mutation whose fields below the root fail may never run its other root fields, and nobody tells. */
+/** If a non-null field below the root fails, a mutation never runs its other root fields, and nothing reports that. */
 const MAX_OWN_MS = 60_000;
 
 function createOwnOperation(admitted: Promise<AdmittedOperation>): OwnOperation {
@@ -142,7 +142,7 @@ function createOwnOperation(admitted: Promise<AdmittedOperation>): OwnOperation 
       } catch (thrown) {
         const error = thrown instanceof GraphQLError ? thrown : new GraphQLError(String(thrown));
         errors.push(new GraphQLError(error.message, { path: [info.path.key], extensions: error.extensions }));
-        // Nothing is left of the answer, and no further field of a mutation runs.
+        // The response has no data then, and no further field of a mutation runs.
         if (isNonNullType(info.returnType)) await end(false);
         throw thrown;
       } finally {

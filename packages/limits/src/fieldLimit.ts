@@ -1,6 +1,6 @@
 import ms, { type StringValue } from 'ms';
 
-/** A limit of one field's own: `@rateLimited(max, window)`. */
+/** A field's own limit, from `@rateLimited(max, window)`. */
 export interface FieldLimit {
   /** `Type.field` */
   field: string;
@@ -11,7 +11,7 @@ export interface FieldLimit {
 
 const MAX_WINDOW_MS = 31 * 86_400_000;
 
-/** @returns milliseconds, or null for a window that makes no sense: the limiter would switch itself off */
+/** @returns milliseconds, or null for an invalid window, with which graphql-rate-limit would not limit at all */
 export function parseWindow(window: string): number | null {
   const windowMs = /^\s*\d/.test(window) ? ms(window as StringValue) : undefined;
   return windowMs !== undefined && windowMs >= 1 && windowMs <= MAX_WINDOW_MS ? windowMs : null;

@@ -1,21 +1,21 @@
 import { serviceUnavailable } from './errors.js';
 
 /**
- * Gathers what arrives while one batch is being committed; the next batch serves all of it. No timers: an item that
- * arrives alone is committed at once.
+ * Collects the items that arrive while a batch is being committed; the next batch commits all of them. There is no timer:
+ * an item that arrives alone is committed at once.
  */
 export interface GroupCommit<T> {
-  /** @throws SERVICE_UNAVAILABLE when too many wait */
+  /** @throws SERVICE_UNAVAILABLE if too many items wait */
   submit(item: T): void;
-  /** Takes out what waits: to be told that what it waits for failed. */
+  /** Removes the waiting items, so that the caller can fail them. */
   drain(): T[];
-  /** Resolves when nothing waits and nothing is under way. */
+  /** Resolves when no item waits and no batch is being committed. */
   idle(): Promise<void>;
 }
 
 /**
- * @param commit settles every item of the batch itself, failures included: it never rejects
- * @param maxWaiting bound of the queue; past it the database is too slow and callers are better told so
+ * @param commit settles every item of the batch itself, including failures, and never rejects
+ * @param maxWaiting the most items that may wait; beyond that the database is too slow, and new items are rejected
  */
 export function createGroupCommit<T>(
   commit: (batch: T[]) => Promise<void>,
@@ -38,7 +38,7 @@ export function createGroupCommit<T>(
       if (waiting.length >= maxWaiting)
         throw serviceUnavailable('The server is overloaded; try again shortly');
       waiting.push(item);
-      // Deferred by a microtask, so that what arrives in the same tick shares the batch.
+      // Deferred by a microtask, so that items of the same tick share a batch.
       running ??= Promise.resolve().then(run);
     },
     drain() {

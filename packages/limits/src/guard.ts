@@ -14,34 +14,34 @@ import { ApiKeyScope } from './apiKeyScope.js';
 import { BillingError, ErrorCode, unauthenticated } from './errors.js';
 import type { Limits } from './limits.js';
 
-/** One operation, before anything of it runs. */
+/** An operation that has not begun to run. */
 export interface Operation {
   document: DocumentNode;
   operation: OperationDefinitionNode;
-  /** As graphql coerced them. */
+  /** The variables as graphql coerced them. */
   variables: Record<string, unknown>;
-  /** null: the client sent none. */
+  /** null if the client sent none. */
   apiKey: string | null;
-  /** Of the client; null: not known. */
+  /** The client's address; null if unknown. */
   address: string | null;
 }
 
-/** An operation that may run. */
+/** An operation that was accepted. */
 export interface AdmittedOperation {
-  /** null: it asks nothing of any limit, so nobody was asked who calls. */
+  /** null if no limit applies to the operation: the caller is unknown then. */
   tenantId: string | null;
   tier: string | null;
-  /** To be sent with the answer. */
+  /** Rate limit headers to send with the response. */
   headers: ReadonlyMap<string, string>;
-  /** How many it selects. */
+  /** The number of root fields that it selects. */
   rootFields: number;
-  /** Gives back what failed by no fault of the caller. To be called whatever happened; only the first call counts. */
+  /** Returns calls that ended in a server error. Must be called whatever happened; only the first call has an effect. */
   end(result: Omit<OperationResult, 'kind'>): Promise<void>;
 }
 
 /** Decides the operations of one schema. */
 export interface Guard {
-  /** @throws a GraphQLError with a code, a status and headers, when the operation may not run */
+  /** @throws a GraphQLError with a code, a status and headers if the operation is rejected */
   begin(operation: Operation): Promise<AdmittedOperation>;
 }
 
@@ -65,7 +65,7 @@ const FREE: AdmittedOperation = {
   end: async () => {},
 };
 
-/** @throws an Error that lists every directive whose arguments make no sense */
+/** @throws an Error that lists every directive with invalid arguments */
 export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
   const { features, resources } = limits;
   const rules = readRules(schema, { features, resources, storesMemories: false, needAccess: false });
@@ -94,7 +94,7 @@ export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
         async end(result) {
           if (ended) return;
           ended = true;
-          // The answer is there already: what cannot be given back stays counted.
+          // The result is final: calls that cannot be returned stay counted.
           await taken.end(outcomeOf(plan, { kind, ...result }, FAILURE_RULES)).catch(() => undefined);
         },
       };
@@ -102,7 +102,7 @@ export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
   };
 }
 
-/** The entities that other subgraphs may ask for are free: what is below them costs what its directives say. */
+/** Entities that a gateway fetches are free; the fields below them cost what their directives say. */
 function entitiesOf(schema: GraphQLSchema): EntityRules {
   const union = schema.getType('_Entity');
   const types = union && 'getTypes' in union ? union.getTypes() : [];

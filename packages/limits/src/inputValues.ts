@@ -1,23 +1,23 @@
 import { badInput } from './errors.js';
 
-/** How deep an object of JSON may be nested. */
+/** How deeply a JSON object may be nested. */
 export const MAX_JSON_DEPTH = 100;
-/** What the lists and input types around it add. */
+/** Leaves room for the lists and input types around a JSON object. */
 const MAX_DEPTH = MAX_JSON_DEPTH + 10;
-/** How much of a key the path of an error shows. */
+/** Characters of a key that the path of an error shows. */
 const MAX_SHOWN = 50;
 
-/** What is wrong with a value, and where it is: names and indexes, from the outside in. */
+/** What is wrong with a value, and its path: names and indexes, from the outside in. */
 export interface ValueProblem {
   path: string[];
   problem: string;
 }
 
 /**
- * Finds what neither MongoDB nor Stripe nor JSON can hold as it was sent: they would change it, drop it or fail.
- * The walk stops at the depth that it allows, so that it cannot overflow the stack.
- * @param value of a request: scalars, lists, objects and dates
- * @returns null for a good value
+ * Finds values that MongoDB, Stripe or JSON cannot represent as they were sent: they would change them, drop them or fail.
+ * The walk stops at the permitted depth, so that it cannot overflow the stack.
+ * @param value a part of a request: scalars, lists, objects and dates
+ * @returns null for a valid value
  */
 export function valueProblem(value: unknown, maxDepth = MAX_DEPTH): ValueProblem | null {
   const problem = scalarProblem(value);
@@ -59,7 +59,7 @@ function textProblem(text: string): string | null {
   return text.isWellFormed() ? null : 'must not have a lone surrogate, which is half a character';
 }
 
-/** A key that is shown has no such character itself. */
+/** Keys with such characters are rejected without showing them. */
 function keyProblem(key: string): string | null {
   if (key === '__proto__') return 'must not have the key "__proto__"';
   const problem = textProblem(key);

@@ -2,67 +2,68 @@ import type { ApiKeyScope } from './apiKeyScope.js';
 import type { BillingError } from './errors.js';
 import type { FieldLimit } from './fieldLimit.js';
 
-/** Calls to one endpoint that an operation is to be charged for. */
+/** Calls to one endpoint that an operation is charged for. */
 export interface Charge {
   endpoint: string;
   calls: number;
-  /** Is written into the usage day together with the charge, and taken off when it is returned. */
+  /** Written into the usage day together with the charge, and removed when the charge is returned. */
   mark?: string;
 }
 
 export const sumOf = (charges: readonly Charge[]): number =>
   charges.reduce((sum, { calls }) => sum + calls, 0);
 
-/** Amounts by resource: memories, embeddings, bytes, and what a team's own catalogue names. */
+/** Amounts by resource: memories, embeddings, bytes, and the resources of the catalogue. */
 export type StorageAmounts = Readonly<Record<string, number>>;
 
-/** What an operation asks of its tenant's limits. */
+/** What an operation takes from its tenant's limits. */
 export interface OperationCost {
-  /** Calls by endpoint; each of at least one. */
+  /** Calls by endpoint, at least one in each. */
   charges: readonly Charge[];
   features: readonly string[];
   fieldLimits: readonly FieldLimit[];
-  /** What is to be stored, by the name of the root field that stores it. */
+  /** What will be stored, by the response name of the root field that stores it. */
   stores: ReadonlyMap<string, Stored>;
-  /** Whether it is counted among the tenant's concurrent requests. */
+  /** Whether it counts as one of the tenant's concurrent requests. */
   concurrent: boolean;
 }
 
 /** What a root field stores. */
 export interface Stored {
   amounts: StorageAmounts;
-  /** Whether another service stores it, which tells at the end what it did. */
+  /** Whether another service stores it, and reports at the end what it did. */
   external: boolean;
 }
 
+/** How an operation ended, as far as it matters to limits. */
 export interface Outcome {
-  /** Whether any field failed: holds that were not used are given back. */
+  /** Whether any field failed; storage reservations that were not committed are released then. */
   failed: boolean;
-  /** Root fields that certainly stored nothing. Of what another service stores, the rest is kept. */
+  /** Root fields that certainly stored nothing. The external reservations of all others are committed. */
   notStored: ReadonlySet<string> | 'all';
-  /** Charges that are given back. */
+  /** Charges to return. */
   returned: readonly Charge[];
 }
 
-/** Who asks, as far as the request tells. */
+/** The caller, as far as the request identifies it. */
 export interface Caller {
-  /** As the client sent it. */
+  /** The key as the client sent it. */
   apiKey: string;
-  /** Of the client, for the limit on guesses; null: not known. */
+  /** The client's address, for the limit on guesses of keys; null if unknown. */
   address: string | null;
-  /** What the key must be allowed to do. */
+  /** The scope that the key must have. */
   scope: ApiKeyScope;
 }
 
-/** An operation that may run, and whose it is. */
+/** An accepted operation and its tenant. */
 export interface CallerGrant {
   kind: 'granted';
-  /** null: the billing server is away, and does not tell. */
+  /** null if the billing server is away and the key's tenant is unknown. */
   tenantId: string | null;
   tier: string | null;
   /** The rate limit headers of a metered operation. */
   headers: ReadonlyMap<string, string>;
-  /** Gives back what failed. To be called once, whatever happened; what could not be given back stays counted. */
+  /** Returns the calls that failed. Must be called once, whatever happened; calls that cannot be returned stay counted. */
   end(outcome: Outcome): Promise<void>;
 }
 
@@ -72,19 +73,19 @@ export interface CallerRefusal {
   headers: ReadonlyMap<string, string>;
 }
 
-/** Decides operations of whoever shows a key: directly on the database, or by asking a billing server. */
+/** Accepts or rejects operations of anyone who sends a key: on the database, or by asking a billing server. */
 export interface Limits {
-  /** Every feature that a tier may have; null: not known yet. */
+  /** Every feature that a tier may have; null if unknown. */
   readonly features: ReadonlySet<string> | null;
-  /** Everything that may be stored besides memories; null: not known yet. */
+  /** Every resource that may be stored, except memories; null if unknown. */
   readonly resources: ReadonlySet<string> | null;
   /**
-   * Decides an operation whole, in one exact step.
+   * Accepts or rejects a whole operation in one atomic step.
    * @throws UNAUTHENTICATED, FORBIDDEN for a key without the scope; SERVICE_UNAVAILABLE
    */
   take(caller: Caller, cost: OperationCost): Promise<CallerGrant | CallerRefusal>;
   /**
-   * After a delete: gives room back. Not to be repeated.
+   * Frees storage after a delete. Do not repeat it: each call frees the amounts again.
    * @param amounts by resource, `bytes` among them
    */
   free(tenantId: string, amounts: Readonly<Record<string, number>>): Promise<void>;

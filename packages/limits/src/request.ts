@@ -1,6 +1,6 @@
 import { type IncomingHttpHeaders } from 'node:http';
 
-/** Headers as GraphQL servers have them: Node's, Fetch's, Apollo's. */
+/** The headers of a request, as Node, Fetch or Apollo represent them. */
 export type AnyHeaders = IncomingHttpHeaders | { get(name: string): string | null | undefined };
 
 function headerOf(headers: AnyHeaders, name: string): string | null {
@@ -9,7 +9,7 @@ function headerOf(headers: AnyHeaders, name: string): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null when there is none */
+/** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null if there is none */
 export function apiKeyOfHeaders(headers: AnyHeaders): string | null {
   const own = headerOf(headers, 'x-api-key');
   if (own !== null) return own;
@@ -23,7 +23,7 @@ interface UsualContext {
   request?: { headers?: AnyHeaders };
 }
 
-/** Where servers usually put a request: `context.apiKey`, or the headers of `context`, `context.req` or `context.request`. */
+/** Looks where servers usually put it: `context.apiKey`, or the headers of `context`, `context.req` or `context.request`. */
 export function apiKeyOfContext(context: unknown): string | null {
   if (context === null || typeof context !== 'object') return null;
   const { apiKey, headers, req, request } = context as UsualContext;

@@ -1,6 +1,6 @@
 import type { StorageAmounts } from './limits.js';
 
-/** What storage is asked for: a memory to be stored. */
+/** A memory to be stored. */
 export interface Storable {
   content: string;
   embedding?: readonly number[] | null | undefined;
@@ -9,7 +9,7 @@ export interface Storable {
 
 const BYTES_PER_NUMBER = 8;
 
-/** What one memory counts for: the UTF-8 bytes of its content and of its metadata as JSON, 8 a number of its embedding. */
+/** The size of one memory: the UTF-8 bytes of its content and of its metadata as JSON, and 8 for each number of its embedding. */
 export function sizeOf({ content, embedding, metadata }: Storable): { bytes: number } & StorageAmounts {
   return {
     memories: 1,
@@ -19,8 +19,8 @@ export function sizeOf({ content, embedding, metadata }: Storable): { bytes: num
 }
 
 /**
- * What the value of an argument counts for; each item of a list for itself, null for nothing.
- * @param resource of the catalogue: one of it, and the UTF-8 bytes of the item as JSON; null: a memory
+ * The amounts that the value of an argument stores: the sum over the items of a list, nothing for null.
+ * @param resource the catalogue's name for it; each item is one of it, and its UTF-8 bytes as JSON. null: a memory
  */
 export function amountsOf(resource: string | null, value: unknown): StorageAmounts {
   const items = [value].flat().filter((item) => item != null);

@@ -1,7 +1,7 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { enforcedOf } from './enforceLimits.js';
 
-/** Whose operation runs, for resolvers; null: it asks nothing of any limit, so nobody was asked who calls. */
+/** The tenant of the running operation, for resolvers. null if no limit applies to it: the caller is unknown then. */
 export function tenantOf(
   context: object,
   { schema }: Pick<GraphQLResolveInfo, 'schema'>,

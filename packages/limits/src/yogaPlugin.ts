@@ -11,7 +11,7 @@ import { BillingError } from './errors.js';
 import type { AdmittedOperation } from './guard.js';
 import { isSubgraph } from './subgraphs.js';
 
-/** Which says itself how it is written. */
+/** A result that serializes itself. */
 interface SerializedResult extends ExecutionResult {
   stringify?(): string;
 }
@@ -26,7 +26,7 @@ interface ResponseHook {
   response: Response | undefined;
 }
 
-/** Of GraphQL Yoga and Envelop: what this plugin uses of them. */
+/** The part of Yoga's and Envelop's plugin interface that this plugin uses, so that Yoga is not a dependency. */
 export interface YogaLimitsPlugin {
   onSchemaChange(hook: { schema: GraphQLSchema }): void;
   onExecute(
@@ -39,15 +39,15 @@ export interface YogaLimitsPlugin {
 }
 
 /**
- * For GraphQL Yoga with a schema from `enforceLimits`: decides before the execution, so that a refusal has its HTTP
- * status, and answers have the rate limit headers. A subgraph always answers with 200: gateways take another status for
- * a broken subgraph, and have the status from the error.
+ * The plugin for GraphQL Yoga with a schema from `enforceLimits`. It decides before the execution, so that a rejection has its
+ * HTTP status and responses have the rate limit headers. A subgraph always responds with 200, because gateways take any
+ * other status for a broken subgraph; they read the status from the error.
  */
 export function yogaLimits(): YogaLimitsPlugin {
   let enforced: Enforced | undefined;
   let behindGateway = false;
   const headersOf = new WeakMap<object, ReadonlyMap<string, string>>();
-  /** Of a request: a batch has several. */
+  /** By request, since a batch has several operations. */
   const admittedOperationsOf = new WeakMap<object, AdmittedOperation[]>();
 
   async function begin({
@@ -78,22 +78,22 @@ export function yogaLimits(): YogaLimitsPlugin {
     }
   }
 
-  /** Its status is the answer's; the headers are set with the others. */
+  /** The response to a rejected operation. Yoga takes its status from the error; `onResponse` sets its headers. */
   function answerOf({ message, code, details, status }: BillingError): SerializedResult {
     const extensions = { ...details, code };
     const http = { status };
     if (!behindGateway)
       return { data: null, errors: [new GraphQLError(message, { extensions: { ...extensions, http } })] };
-    const told = { data: null, errors: [{ message, extensions: { ...extensions, http } }] };
-    // Yoga takes the status out of errors, but a gateway has it from nowhere else.
+    const visible = { data: null, errors: [{ message, extensions: { ...extensions, http } }] };
+    // Yoga removes the status from errors, but a gateway has no other source for it.
     return {
       data: null,
       errors: [new GraphQLError(message, { extensions })],
-      stringify: () => JSON.stringify(told),
+      stringify: () => JSON.stringify(visible),
     };
   }
 
-  /** What comes in parts is told by its first. */
+  /** An incremental response is judged by its first part. */
   async function end(admitted: AdmittedOperation, result: unknown): Promise<void> {
     if (isAsyncIterable(result)) return admitted.end({ errors: [], hasData: true });
     const { data, errors = [] } = result as ExecutionResult;
@@ -117,7 +117,7 @@ export function yogaLimits(): YogaLimitsPlugin {
     },
     async onResponse({ request, response }) {
       for (const [name, value] of headersOf.get(request) ?? []) response?.headers.set(name, value);
-      // One that another plugin cut short was not told as done. What it has stored nobody knows: it counts as stored.
+      // An operation that another plugin cut short has not ended yet. What it stored is unknown, so it counts as stored.
       for (const admitted of admittedOperationsOf.get(request) ?? [])
         await admitted.end({ errors: [], hasData: true });
     },

@@ -2,23 +2,23 @@ import { badInput } from '../errors.js';
 import { needGoodValue } from '../inputValues.js';
 import type { FieldRule } from './rules.js';
 
-/** An entity of a subgraph. */
+/** How an entity of a subgraph is fetched. */
 export interface EntityRule {
-  /** The field whose value tells entities of the type apart; null: all that a representation names. */
+  /** The field whose value identifies an entity of the type; null: the whole representation does. */
   key: string | null;
-  /** Fetched by its key, it is guarded and charged as the root field that answers the same; null: it is free. */
+  /** The rule of the root field that returns the same, by which a fetch is guarded and charged; null: it is free. */
   rule: FieldRule | null;
 }
 
-/** By the name of the type. */
+/** Entities by the name of their type. */
 export type EntityRules = ReadonlyMap<string, EntityRule>;
 
 const MAX_KEY_LENGTH = 200;
 
 /**
- * How many entities of each type the representations name. What is named twice is read once, and counts once: a gateway
- * names an entity as often as the data of other subgraphs refers to it, which its client cannot see.
- * @throws BAD_USER_INPUT for what is no representation of an entity here
+ * Counts the different entities of each type in the representations. A gateway repeats an entity as often as the data of
+ * other subgraphs refers to it, which its client cannot see, so repetitions are free.
+ * @throws BAD_USER_INPUT for anything that does not represent an entity of this schema
  */
 export function countEntities(
   entities: EntityRules,

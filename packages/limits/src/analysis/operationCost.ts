@@ -2,7 +2,7 @@ import type { Charge, OperationCost } from '../limits.js';
 import { amountsOf } from '../storageSize.js';
 import type { OperationPlan, PlannedField } from './plan.js';
 
-/** What an operation asks of its tenant's limits; null: nothing. */
+/** What an operation takes from its tenant's limits; null if no limit applies to it. */
 export function operationCostOf(plan: OperationPlan): OperationCost | null {
   const { fields, features, fieldLimits, metered } = plan;
   const storing = fields.filter(({ rule }) => rule.storageArg !== null);
@@ -21,7 +21,7 @@ export function operationCostOf(plan: OperationPlan): OperationCost | null {
   };
 }
 
-/** The charges of fields, by endpoint and mark. */
+/** The charges of fields, summed by endpoint and mark. */
 export function chargesOf(fields: readonly PlannedField[]): Charge[] {
   const charges = new Map<string, Charge>();
   for (const { calls, endpoint, mark } of fields) {

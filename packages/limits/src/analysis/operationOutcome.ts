@@ -3,40 +3,42 @@ import type { Outcome } from '../limits.js';
 import { chargesOf } from './operationCost.js';
 import type { OperationPlan } from './plan.js';
 
-/** How an operation ended. */
+/** The result of an operation. */
 export interface OperationResult {
   kind: OperationTypeNode;
-  /** As they were thrown, with their paths. */
+  /** The errors as they were thrown, with their paths. */
   errors: readonly GraphQLError[];
-  /** false: the answer's data are null, or there was no answer at all. */
+  /** false if the response has no data, or there was no response. */
   hasData: boolean;
 }
 
-/** Which failures are no fault of the caller, and which of them give back what their field had cost. */
+/** Which errors are the server's, and for which errors the calls of their field are returned. */
 export interface FailureRules {
   isServerError(thrown: GraphQLError): boolean;
   isReturnable(thrown: GraphQLError): boolean;
 }
 
-/** What is given back of what an operation was charged. */
+/** Which calls of an operation are returned, and what it did not store. */
 export function outcomeOf(plan: OperationPlan, result: OperationResult, rules: FailureRules): Outcome {
   const { errors, hasData } = result;
-  // Of an answer without data the errors tell one failed field only: the others may have failed too, or never have run.
+  // Without data the errors name only one failed field: the others may have failed too, or never have run.
   const lost = !hasData && (errors.length === 0 || errors.some(rules.isServerError));
-  const givenBack = lost ? notRun(plan, result) : rootsOf(errors.filter(rules.isReturnable));
+  const returnableRoots = lost ? notRun(plan, result) : rootsOf(errors.filter(rules.isReturnable));
   return {
     failed: lost || errors.length > 0,
-    returned: chargesOf(plan.fields.filter(({ rootKey }) => givenBack === 'all' || givenBack.has(rootKey))),
+    returned: chargesOf(
+      plan.fields.filter(({ rootKey }) => returnableRoots === 'all' || returnableRoots.has(rootKey)),
+    ),
     notStored: notStored(plan, result),
   };
 }
 
-/** Root fields whose resolver failed, or never ran: a fault below one says nothing of what it has stored. */
+/** Root fields whose resolver failed or never ran. An error below a root field says nothing about what it stored. */
 function notStored(plan: OperationPlan, result: OperationResult): ReadonlySet<string> | 'all' {
   const { kind, errors, hasData } = result;
   const failed = new Set(errors.flatMap(({ path }) => (path?.length === 1 ? [String(path[0])] : [])));
   if (hasData || errors.length === 0) return failed;
-  // What failed before anything ran has no path.
+  // Errors from before the execution have no path.
   if (errors.every(({ path }) => !path)) return 'all';
   if (kind !== 'mutation') return failed;
   const roots = plan.roots.map(({ key }) => key);
@@ -45,7 +47,7 @@ function notStored(plan: OperationPlan, result: OperationResult): ReadonlySet<st
   return failedAt < 0 ? failed : new Set([...failed, ...roots.slice(failedAt + 1)]);
 }
 
-/** A mutation's fields run one after the other: those before the one that failed did run. */
+/** Root fields that did not run. A mutation runs them in order, so those before the failed one did. */
 function notRun(plan: OperationPlan, { kind, errors }: OperationResult): ReadonlySet<string> | 'all' {
   const failed = rootsOf(errors);
   const roots = plan.roots.map(({ key }) => key);

@@ -35,16 +35,16 @@ import {
   type WorkWeights,
 } from './workWeights.js';
 
-/** One selected field that asks something. */
+/** A selected field that has a rule. */
 export interface PlannedField {
   rule: FieldRule;
-  /** The name of the root field's answer under which it lies: tells which charges failed. */
+  /** The response name of its root field, by which errors are matched to charges. */
   rootKey: string;
-  /** Calls: the rule's cost, for each item of a list argument and each entity. */
+  /** Its calls: the rule's cost for each item of a list argument and each entity. */
   calls: number;
   /** The endpoint that the calls are recorded for. */
   endpoint: string;
-  /** Written with its charge, where it has an idempotency key. */
+  /** Written together with its charge if the field has an idempotency key. */
   mark?: string;
   /** The value of the argument that `@storageQuota` names. */
   stores: unknown;
@@ -52,12 +52,12 @@ export interface PlannedField {
 
 export interface RootSelection {
   key: string;
-  /** null: federation's own fields. */
+  /** null for a field without a rule, such as federation's own. */
   rule: FieldRule | null;
   args: Record<string, unknown>;
 }
 
-/** What an operation asks for, worked out from the document before anything runs. */
+/** What an operation selects, computed from its document before anything runs. */
 export interface OperationPlan {
   roots: RootSelection[];
   fields: PlannedField[];
@@ -67,7 +67,7 @@ export interface OperationPlan {
   calls: number;
   features: string[];
   fieldLimits: FieldLimit[];
-  /** Its work, in the units of `@cost`; null: not asked for. */
+  /** Its work in the units of `@cost`; null if it was not computed. */
   work: { cost: number; heaviestField: string } | null;
 }
 
@@ -83,26 +83,26 @@ const PARTS_OF_ALL_TYPES: readonly string[] = [
   '__Field.args',
 ];
 
-/** How often, and in which place, the fields of a selection set are resolved. */
+/** How often the fields of a selection set are resolved, and where. */
 interface Scope {
-  /** Entities, for what is charged: what is below a list costs its calls once. */
+  /** How many entities are charged. A field below a list is charged once. */
   entities: number;
-  /** Objects, for the work: the lengths of the lists that lead here are multiplied. */
+  /** How many objects are resolved: the product of the lengths of the lists above. */
   objects: number;
-  /** Fields whose length an argument of the parent field said. */
+  /** Fields whose length an argument of the parent field sets. */
   sized: { fields: readonly string[]; items: number } | null;
-  /** Whether these are the types of the schema all together. */
+  /** Whether the selection is made from all types of the schema together. */
   allTypes: boolean;
 }
 
 const ROOT: Scope = { entities: 1, objects: 1, sized: null, allTypes: false };
-/** Of all `_entities` fields of an operation together. */
+/** The most entities in all `_entities` fields of an operation together. */
 const MAX_ENTITIES = 1_000;
 
 /**
  * @param variables as coerced by graphql
  * @param entities what `_entities` may fetch, where the schema has it
- * @param costs of the schema's fields; null: the work of the operation is not asked for
+ * @param costs the work of the schema's fields; null: the work of the operation is not computed
  * @throws OPERATION_TOO_EXPENSIVE for an operation that selects too much, BAD_USER_INPUT for entities that do not exist
  *   and for what graphql itself rejects in arguments and directives
  */
@@ -137,7 +137,7 @@ export function planOperation(
     scope: Scope,
   ): void {
     for (const node of set.selections) {
-      // Also what is left out, and spreads: they have to be walked.
+      // Skipped fields and spreads count too, because they are walked.
       if (++seen > MAX_SELECTIONS) {
         const field = node.kind === Kind.FIELD ? `${type.name}.${node.name.value}` : type.name;
         throw operationTooExpensive(`It selects more than ${MAX_SELECTIONS} fields; split it`, {
@@ -158,7 +158,7 @@ export function planOperation(
     }
   }
 
-  /** @returns the type that a fragment selects from; null: objects of this type have no part in it */
+  /** @returns the type that a fragment selects from; null if it never applies to objects of this type */
   function narrow(type: GraphQLCompositeType, condition: string | undefined): GraphQLCompositeType | null {
     if (condition === undefined || condition === type.name) return type;
     const wanted = schema.getType(condition);
@@ -174,7 +174,7 @@ export function planOperation(
     scope: Scope,
   ): void {
     const name = node.name.value;
-    // A union has but __typename.
+    // A union has only __typename.
     const field =
       (isUnionType(type) ? undefined : type.getFields()[name]) ??
       metaField(name, type === rootType && isQuery);
@@ -182,12 +182,12 @@ export function planOperation(
     const coordinate = `${type.name}.${name}`;
     const rule = rules.get(coordinate) ?? null;
     const isRoot = parents.length === 0;
-    // graphql would reject the arguments when it is executed: by then the operation is charged.
+    // Invalid arguments are found here, because the execution would reject them only after the operation was charged.
     const args = field.args.length > 0 ? getArgumentValues(field, node, variables) : NO_ARGUMENTS;
     const items = longestList(field, args);
     const cost = costs?.get(fieldKey(coordinate, scope)) ?? null;
     work?.add(coordinate, scope.objects * items * (cost?.weightOf?.(args) ?? cost?.weight ?? 1));
-    // Most fields: nothing is below them, and no rule is theirs.
+    // Most fields have no rule and nothing below them.
     if (!rule && !node.selectionSet && !isRoot) return;
     const path = [...parents, node.alias?.value ?? name];
     const rootKey = path[0] as string;
@@ -195,7 +195,7 @@ export function planOperation(
     if (isRoot && name === '_entities' && entities.size > 0) visitEntities(rootKey, args, node);
     else if (node.selectionSet && isCompositeType(named))
       walk(named, node.selectionSet, path, below(coordinate, scope, cost, args, items));
-    // Selected twice under one name it is still executed once. Of an abstract type each part may be another object's.
+    // A field that is selected twice under one name is executed once. In an abstract type each part may be of another object.
     const pathName = isRoot ? rootKey : `${path.join('.')}:${type.name}`;
     if (planned.has(pathName)) return;
     planned.add(pathName);
@@ -244,7 +244,7 @@ export function planOperation(
     };
   }
 
-  /** `_entities`: each type that it fetches has a part in its selection. */
+  /** Walks the selection of `_entities` once for each type that it fetches. */
   function visitEntities(rootKey: string, args: Record<string, unknown>, node: FieldNode): void {
     for (const [name, count] of fetch(rootKey, args.representations as unknown[])) {
       const type = schema.getType(name);
@@ -290,7 +290,7 @@ export function planOperation(
 
 const NO_ARGUMENTS: Record<string, unknown> = {};
 
-/** A field with a list argument does its work, and costs its calls, for each item; without items, for one. */
+/** A field with a list argument does its work and costs its calls for each item, and at least once. */
 function longestList(field: GraphQLField<unknown, unknown>, args: Record<string, unknown>): number {
   let longest = 1;
   for (const { name, type } of field.args) {

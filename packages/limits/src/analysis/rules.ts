@@ -29,54 +29,54 @@ export type Access =
 // biome-ignore lint/suspicious/noExplicitAny: each field's arguments have a type of their own
 export type ArgumentCheck = (args: any, nowMs: number) => void;
 
-/** What the directives and the access rule ask of one field. */
+/** What the directives and the access decorator of a field require. */
 export interface FieldRule {
   /** `Type.field` */
   coordinate: string;
-  /** Calls it costs; null: not metered. */
+  /** The calls that it costs; null if it is not metered. */
   cost: number | null;
-  /** Its own; of an interface's field those of all that may be behind it. */
+  /** Its own limits; for a field of an interface those of all its implementations. */
   fieldLimits: FieldLimit[];
-  /** Its own and its type's. */
+  /** The features that the field and its type require. */
   features: string[];
-  /** The argument that names what is stored. */
+  /** The argument that holds what is stored. */
   storageArg: string | null;
-  /** The catalogue's name of it; null: memories. */
+  /** The catalogue's name for what is stored; null: memories. */
   storedResource: string | null;
-  /** Root fields only. */
+  /** Only on root fields. */
   access: Access | null;
   check: ArgumentCheck | null;
-  /** The list argument whose items are taken one by one. */
+  /** The list argument whose items are accepted or rejected one by one. */
   oneByOne: string | null;
 }
 
-/** Rules by `Type.field`; fields that ask nothing are not in it. */
+/** Rules by `Type.field`. A field that requires nothing has none. */
 export type Rules = ReadonlyMap<string, FieldRule>;
 
-/** A schema may bring definitions of its own: what they take besides would ask nothing. */
+/** A schema may define the directives itself. Arguments that only its definitions have would have no effect. */
 const ARGUMENTS = new Map(
   directiveDefinitions(GraphQLString).map(({ name, args }) => [name, args.map((arg) => arg.name)]),
 );
 const NONE: ReadonlySet<string> = new Set();
 
 export interface RulesOptions {
-  /** Of the catalogue; undefined: the values of the schema's enum `Feature`; null: not known, and so not checked. */
+  /** The catalogue's features. undefined: the values of the schema's enum `Feature`. null: unknown, so not checked. */
   features?: ReadonlySet<string> | null;
-  /** What may be stored besides memories; null: not known, and so not checked. Default: nothing. */
+  /** The resources that may be stored, except memories. null: unknown, so not checked. Default: none. */
   resources?: ReadonlySet<string> | null;
-  /** Whether the schema stores memories; if not, each `@storageQuota` names a resource. Default: it does. */
+  /** Whether the schema stores memories. If not, each `@storageQuota` must name a resource. Default: true. */
   storesMemories?: boolean;
-  /** Whether each root field must say who may select it. */
+  /** Whether each root field must have an access decorator. */
   needAccess: boolean;
 }
 
 /**
- * Reads the directives of a schema, once.
- * @throws an Error that lists every argument that makes no sense, with its field
+ * Reads the directives of a schema.
+ * @throws an Error that lists every invalid argument, with its field
  */
 export function readRules(schema: GraphQLSchema, options: RulesOptions = { needAccess: true }): Rules {
   const { features = featuresOf(schema), resources = NONE, storesMemories = true, needAccess } = options;
-  const faults: string[] = [];
+  const errors: string[] = [];
   const rules = new Map<string, FieldRule>();
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith('__'));
@@ -93,7 +93,7 @@ export function readRules(schema: GraphQLSchema, options: RulesOptions = { needA
         storesMemories,
         isRoot,
         needAccess,
-        faults,
+        errors,
       });
       if (rule) rules.set(rule.coordinate, rule);
     }
@@ -104,7 +104,7 @@ export function readRules(schema: GraphQLSchema, options: RulesOptions = { needA
       if (rule) rules.set(rule.coordinate, rule);
     }
   }
-  if (faults.length > 0) throw new Error(errorList("The schema's directives have", faults));
+  if (errors.length > 0) throw new Error(errorList("The schema's directives have", errors));
   return rules;
 }
 
@@ -114,8 +114,8 @@ function featuresOf(schema: GraphQLSchema): ReadonlySet<string> {
 }
 
 /**
- * What a field asks where an interface is selected from, and the type of the object is not known before it runs: as much
- * as any of its implementations does.
+ * The rule of a field that is selected from an interface. The type of the object is unknown before the operation runs, so
+ * the rule is as strict as the strictest implementation.
  */
 function commonRule(
   schema: GraphQLSchema,
@@ -148,20 +148,20 @@ interface FieldToRead {
   storesMemories: boolean;
   isRoot: boolean;
   needAccess: boolean;
-  faults: string[];
+  errors: string[];
 }
 
 function readField(read: FieldToRead): FieldRule | null {
-  const { schema, type, field, isRoot, faults } = read;
+  const { schema, type, field, isRoot, errors } = read;
   const coordinate = `${type.name}.${field.name}`;
-  const fault = (directive: string, problem: string) =>
-    faults.push(`${coordinate} @${directive}: ${problem}`);
-  /** A use of a directive that does not fit its definition is a fault. */
+  const report = (directive: string, problem: string) =>
+    errors.push(`${coordinate} @${directive}: ${problem}`);
+  /** A use of a directive that does not match its definition is an error. */
   const usesOn = (node: typeof field | typeof type) => {
     try {
       return getDirectives(schema, node);
     } catch (error) {
-      faults.push(`${coordinate}: ${(error as Error).message}`);
+      errors.push(`${coordinate}: ${(error as Error).message}`);
       return [];
     }
   };
@@ -170,7 +170,7 @@ function readField(read: FieldToRead): FieldRule | null {
   for (const { name, args } of [...typeUses, ...uses]) {
     const known = ARGUMENTS.get(name);
     for (const arg of Object.keys(args ?? {}).filter((arg) => known?.includes(arg) === false)) {
-      fault(name, `has no argument "${arg}": only ${known?.join(', ')}`);
+      report(name, `has no argument "${arg}": only ${known?.join(', ')}`);
     }
   }
   const argsOf = (directive: string) => uses.find(({ name }) => name === directive)?.args;
@@ -182,35 +182,38 @@ function readField(read: FieldToRead): FieldRule | null {
 
   const cost = rateLimited ? Number(rateLimited.cost ?? 1) : null;
   if (cost !== null && !(Number.isInteger(cost) && cost >= 0 && cost <= MAX_COST)) {
-    fault('rateLimited', `cost must be a whole number from 0 to ${MAX_COST}, not ${cost}`);
+    report('rateLimited', `cost must be a whole number from 0 to ${MAX_COST}, not ${cost}`);
   }
   if (cost && coordinate.length > MAX_ENDPOINT_LENGTH) {
-    fault('rateLimited', `"Type.field" is counted by its name, of at most ${MAX_ENDPOINT_LENGTH} characters`);
+    report(
+      'rateLimited',
+      `"Type.field" is counted by its name, of at most ${MAX_ENDPOINT_LENGTH} characters`,
+    );
   }
-  const fieldLimit = rateLimited ? readFieldLimit(coordinate, rateLimited, fault) : null;
+  const fieldLimit = rateLimited ? readFieldLimit(coordinate, rateLimited, report) : null;
 
   const storageArg = storageQuota ? String(storageQuota.arg ?? 'input') : null;
   if (storageArg !== null && !field.args.some((arg) => arg.name === storageArg)) {
-    fault('storageQuota', `the field has no argument "${storageArg}"`);
+    report('storageQuota', `the field has no argument "${storageArg}"`);
   }
   if (storageArg !== null && !isRoot) {
-    // How often it is executed is not known before it runs.
-    fault('storageQuota', 'only a field of Query, Mutation or Subscription can store');
+    // How often a nested field is executed is unknown before it runs.
+    report('storageQuota', 'only a field of Query, Mutation or Subscription can store');
   }
   const storedResource = storageQuota?.resource == null ? null : String(storageQuota.resource);
   if (storedResource !== null && read.resources && !read.resources.has(storedResource)) {
-    fault('storageQuota', `the catalogue has no resource ${storedResource}`);
+    report('storageQuota', `the catalogue has no resource ${storedResource}`);
   }
   if (storageArg !== null && storedResource === null && !read.storesMemories) {
-    fault('storageQuota', 'must name the resource of the catalogue that is stored');
+    report('storageQuota', 'must name the resource of the catalogue that is stored');
   }
   for (const feature of features) {
     if (read.features && !read.features.has(feature))
-      fault('requiresFeature', `the catalogue has no feature ${feature}`);
+      report('requiresFeature', `the catalogue has no feature ${feature}`);
   }
   const access = (field.extensions.access as Access | undefined) ?? null;
   if (read.needAccess && isRoot && access === null)
-    faults.push(
+    errors.push(
       `${coordinate} has no access decorator: add @PublicAccess, @RequiresScope(…), @ServiceOnly or @OperatorOnly`,
     );
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
@@ -234,19 +237,19 @@ function readField(read: FieldToRead): FieldRule | null {
 function readFieldLimit(
   field: string,
   { max, window }: Record<string, unknown>,
-  fault: (directive: string, problem: string) => void,
+  report: (directive: string, problem: string) => void,
 ): FieldLimit | null {
   if (max == null && window == null) return null;
   if (max == null || window == null) {
-    fault('rateLimited', 'max and window go together');
+    report('rateLimited', 'max and window go together');
     return null;
   }
-  // graphql-rate-limit takes 0 for its default of 5, and an unparseable window for no limit.
+  // graphql-rate-limit replaces 0 by its default of 5, and applies no limit for a window that it cannot parse.
   if (!(Number.isInteger(max) && Number(max) >= 1 && Number(max) <= 10_000)) {
-    fault('rateLimited', `max must be a whole number from 1 to 10000, not ${max}`);
+    report('rateLimited', `max must be a whole number from 1 to 10000, not ${max}`);
   }
   if (parseWindow(String(window)) === null) {
-    fault('rateLimited', `window must be a time such as 10s, 5m or 1d, at most 31d, not "${window}"`);
+    report('rateLimited', `window must be a time such as 10s, 5m or 1d, at most 31d, not "${window}"`);
   }
   return { field, max: Number(max), window: String(window) };
 }

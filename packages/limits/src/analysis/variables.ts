@@ -12,7 +12,7 @@ import {
 } from 'graphql';
 import { BillingError, ErrorCode } from '../errors.js';
 
-/** @returns null for variables that do not fit: the execution reports them, and runs nothing */
+/** @returns null for invalid variables: the execution reports them and runs nothing */
 export function coercedVariables(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
@@ -21,7 +21,7 @@ export function coercedVariables(
   return coerce(schema, operation, given ?? {}).coerced ?? null;
 }
 
-/** @throws BAD_USER_INPUT with what graphql says of the first variable that does not fit */
+/** @throws BAD_USER_INPUT with graphql's message for the first invalid variable */
 export function coerceVariables(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
@@ -29,7 +29,7 @@ export function coerceVariables(
 ): Record<string, unknown> {
   for (const { variable, type: node } of operation.variableDefinitions ?? []) {
     const { value: name } = variable.name;
-    // Typed by validation already.
+    // Validation has checked that it is an input type.
     const type = typeFromAST(schema, node as never) as unknown as GraphQLInputType;
     const problem = Object.hasOwn(given, name) ? shapeProblem(given[name], type, [name]) : null;
     if (problem)
@@ -40,7 +40,7 @@ export function coerceVariables(
   throw rejected(errors?.[0]?.message ?? 'The variables do not fit');
 }
 
-/** One error is enough: each quotes the whole variable. */
+/** Stops at the first error, because each quotes the whole variable. */
 const coerce = (schema: GraphQLSchema, operation: OperationDefinitionNode, given: Record<string, unknown>) =>
   getVariableValues(schema, operation.variableDefinitions ?? [], given, { maxErrors: 1 });
 
@@ -50,8 +50,8 @@ const rejected = (message: string) => new BillingError(ErrorCode.BAD_USER_INPUT,
 const OBJECT_SCALARS: readonly string[] = ['JSONObject', '_Any'];
 
 /**
- * What is wrong with a value that graphql would quote with all its fields, however many there are.
- * @returns null: it has no such problem, and graphql looks at the rest
+ * Finds the errors for which graphql would quote a value with all its fields, however many there are.
+ * @returns null if there is none; graphql then checks the rest
  */
 function shapeProblem(value: unknown, given: GraphQLInputType, path: readonly string[]): string | null {
   if (value === null || typeof value !== 'object') return null;
@@ -59,7 +59,7 @@ function shapeProblem(value: unknown, given: GraphQLInputType, path: readonly st
   if (isListType(type)) {
     if (!Array.isArray(value)) return shapeProblem(value, type.ofType, path);
     for (const [i, item] of value.entries()) {
-      // Most are the numbers of an embedding.
+      // Most lists are the numbers of an embedding.
       if (typeof item !== 'object') continue;
       const problem = shapeProblem(item, type.ofType, [...path, String(i)]);
       if (problem) return problem;
@@ -73,7 +73,7 @@ function shapeProblem(value: unknown, given: GraphQLInputType, path: readonly st
   }
   if (!isInputObjectType(type) || Array.isArray(value)) return null;
   const fields = type.getFields();
-  // One after the other: there may be tens of thousands, and the first is often wrong.
+  // Not Object.entries: there may be tens of thousands of fields, and often the first is wrong.
   for (const name in value) {
     const inner = (value as Record<string, unknown>)[name];
     const field = fields[name];

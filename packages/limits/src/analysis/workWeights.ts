@@ -15,31 +15,31 @@ import {
 
 /** The work behind one field, in units of about what it takes to resolve and return one small field. */
 export interface FieldWork {
-  /** Of each time that it is resolved. */
+  /** The work of resolving the field once. */
   weight: number;
-  /** Instead of `weight`, where the arguments say more. */
+  /** Replaces `weight` where it depends on the arguments. */
   weightOf: ((args: Record<string, unknown>) => number) | null;
-  /** How many items it returns; 1: it is no list. */
+  /** How many items it returns; 1 if it is not a list. */
   assumedSize: number;
-  /** Integer arguments that say how many items there are, here or in the sized fields. */
+  /** Integer arguments that set the number of items, of this field or of its sized fields. */
   slicingArguments: readonly string[];
-  /** The fields of what it returns that have so many items; none: it is itself the list. */
+  /** The fields of its type that have this number of items; none if it is itself the list. */
   sizedFields: readonly string[];
-  /** More than this is rejected when the arguments are validated. */
+  /** Validation of the arguments rejects more items than this. */
   maxItems: number;
-  /** Fields below that have other sizes than they say, by the arguments here. */
+  /** Fields below it whose size depends on the arguments of this field. */
   sizedOf: ((args: Record<string, unknown>) => { fields: readonly string[]; items: number } | null) | null;
-  /** Instead of the slicing arguments, where several arguments together say how many items there are. */
+  /** Replaces the slicing arguments where several arguments together set the number of items. */
   itemsOf: ((args: Record<string, unknown>) => number) | null;
 }
 
-/** By `Type.field`, the fields of introspection included. */
+/** The work of fields by `Type.field`, including introspection. */
 export type WorkWeights = ReadonlyMap<string, FieldWork>;
 
 /** What `field.extensions.work` may add to the directives `@cost` and `@listSize`. */
 export type WorkExtension = Partial<Pick<FieldWork, 'weightOf' | 'itemsOf' | 'sizedOf' | 'maxItems'>>;
 
-/** It is resolved in one go, during which the server answers nobody. */
+/** Introspection is resolved synchronously, so that the server serves nobody else meanwhile. */
 const INTROSPECTION_WEIGHT = 7;
 const PLAIN: FieldWork = {
   weight: 1,
@@ -51,10 +51,10 @@ const PLAIN: FieldWork = {
   sizedOf: null,
   itemsOf: null,
 };
-/** Of a list of which the schema says nothing. */
+/** The assumed length of a list without `@listSize`. */
 const UNKNOWN_SIZE = 10;
 
-/** Reads `@cost` and `@listSize`, once. What the schema does not say is assumed: a weight of 1, a list of 10 items. */
+/** Reads `@cost` and `@listSize`. Without them a field has a weight of 1, and a list 10 items. */
 export function readWorkWeights(schema: GraphQLSchema): WorkWeights {
   const costs = new Map<string, FieldWork>();
   for (const type of Object.values(schema.getTypeMap())) {
@@ -90,7 +90,7 @@ function readField(schema: GraphQLSchema, field: GraphQLField<unknown, unknown>)
   };
 }
 
-/** How many items a field returns that was selected with these arguments. */
+/** How many items a field returns with these arguments. */
 export function itemsOf(cost: FieldWork, args: Record<string, unknown>): number {
   if (cost.itemsOf) return cost.itemsOf(args);
   const sizes = cost.slicingArguments.map((name) => args[name]).filter((size) => typeof size === 'number');
@@ -99,8 +99,8 @@ export function itemsOf(cost: FieldWork, args: Record<string, unknown>): number 
 }
 
 /**
- * The lists of introspection are as long as the schema makes them. Under `__schema { types }` each has its average
- * length, which is exact for all types together; the same field selected from one type has that of the longest.
+ * The lengths of introspection's lists depend on the schema. Under `__schema { types }` each list has its average length,
+ * which is exact for all types together. Selected from a single type, it has the length of the longest.
  */
 export const ALL_TYPES = '(all)';
 
@@ -136,10 +136,10 @@ function introspectionSizes(schema: GraphQLSchema): Map<string, number> {
   return sizes;
 }
 
-/** Counts the work of one operation. */
+/** Sums the work of an operation. */
 export interface WorkCount {
   add(coordinate: string, units: number): void;
-  /** In whole units. */
+  /** The sum, in whole units. */
   total(): number;
   /** The field with the largest part of the total. */
   heaviest(): string;
@@ -164,7 +164,7 @@ export function createWorkCount(): WorkCount {
   };
 }
 
-/** The fields that every schema has beside its own. */
+/** The fields that every schema has in addition to its own. */
 export function metaField(name: string, isQueryRoot: boolean): GraphQLField<unknown, unknown> | undefined {
   if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
   if (!isQueryRoot) return undefined;

@@ -1,9 +1,9 @@
 import { MAX_OPERATIONS } from '../bounds.js';
 
-/** Of the lists of all operations of one request: it stays well under the 1 MB that the server reads. */
+/** Entries in the lists of all operations in one request, which keeps it well below the 1 MB that the server reads. */
 const MAX_BATCH_PARTS = 2_000;
 
-/** As much as goes into a request each. */
+/** Splits waiting items into batches, each as large as one request may be. */
 export function* inBatches<T>(waiting: readonly T[], partsOfItem: (item: T) => number): Generator<T[]> {
   let batch: T[] = [];
   let parts = 0;
@@ -20,7 +20,7 @@ export function* inBatches<T>(waiting: readonly T[], partsOfItem: (item: T) => n
   if (batch.length > 0) yield batch;
 }
 
-/** The first is no smaller than the second. */
+/** Splits a batch in two. The first half is not smaller than the second. */
 export function halvesOf<T>(batch: readonly T[]): [T[], T[]] {
   const middle = Math.ceil(batch.length / 2);
   return [batch.slice(0, middle), batch.slice(middle)];

@@ -2,22 +2,24 @@ import { BillingError, type ErrorCode } from '../errors.js';
 import { createHttpConnection } from './httpConnection.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
 
-/** What a schema's directives may name. */
+/** The names that a schema's directives may use. */
 interface Catalogue {
   features: Set<string>;
   resources: Set<string>;
 }
 
-/** The billing server's API, as far as limits need it. */
+/**
+ * The part of the billing server's API that limits need. Each method throws a ServerRejection, or another Error if the
+ * server does not respond.
+ */
 export interface BillingClient {
-  /** All throw ServerRefusal, or another Error when the server does not answer. */
   catalogue(): Promise<Catalogue>;
   decide(operations: readonly RemoteOperation[]): Promise<RemoteDecision[]>;
   end(operations: readonly EndedOperation[]): Promise<void>;
   free(tenantId: string, amounts: Readonly<Record<string, number>>): Promise<void>;
 }
 
-/** The server answered, but did not do what was asked. */
+/** The server responded, but did not do what was asked. */
 export class ServerRejection extends Error {
   constructor(
     readonly status: number,
@@ -58,7 +60,7 @@ const FREE = /* GraphQL */ `
 `;
 const CATALOGUE =
   '{ __type(name: "Feature") { enumValues { name } } tiers { limits { stored { resource } } } }';
-/** Of nobody: refused without a look at the database. */
+/** Shows whether the key may decide. Its empty API key is rejected without reading the database. */
 const NOTHING =
   'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
 
@@ -85,9 +87,9 @@ interface DecisionAnswer {
 }
 
 /**
- * @param url of the billing server with a slash at its end, e.g. `http://127.0.0.1:4000/`
+ * @param url the address of the billing server with a slash at its end, e.g. `http://127.0.0.1:4000/`
  * @param serviceKey a key with the scope ENFORCE
- * @param timeoutMs of one request
+ * @param timeoutMs the most that one request may take
  */
 export function createBillingClient(options: {
   url: string;
@@ -110,7 +112,6 @@ export function createBillingClient(options: {
 
   return {
     async catalogue() {
-      // The first shows that the key may decide.
       await ask(NOTHING, {});
       const { __type, tiers } = await ask<CatalogueAnswer>(CATALOGUE, {});
       return {
@@ -135,7 +136,7 @@ export function createBillingClient(options: {
   };
 }
 
-/** @returns null for what is no JSON object */
+/** @returns null for text that is not a JSON object */
 function parse(body: string): object | null {
   try {
     const parsed: unknown = JSON.parse(body);

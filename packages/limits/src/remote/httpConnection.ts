@@ -1,9 +1,9 @@
 import http from 'node:http';
 import https from 'node:https';
 
-/** Posts JSON to one address, over connections that stay open. */
+/** Posts JSON to one address over persistent connections. */
 export interface HttpConnection {
-  /** @throws an Error when there is no whole answer in time */
+  /** @throws an Error if there is no complete response in time */
   post(body: string): Promise<HttpAnswer>;
 }
 
@@ -12,13 +12,13 @@ export interface HttpAnswer {
   body: string;
 }
 
-/** Less than a server or a proxy before it waits for the next request: it must not end a connection that is being used. */
+/** Shorter than the keep-alive time of servers and proxies, so that they never close a connection that is about to be used. */
 const IDLE_MS = 4_000;
 const MAX_ANSWER_LENGTH = 4 * 1_048_576;
 
 /**
- * Node's own client. Its `fetch` is twice the processor time for an answer, and leaves so much behind that every second
- * decisions wait 20 ms for the garbage collector.
+ * Uses Node's `http` client. `fetch` takes twice the processor time for a response, and leaves so much garbage that once a
+ * second decisions wait 20 ms for its collection.
  */
 export function createHttpConnection(
   url: URL,

@@ -32,18 +32,18 @@ interface WaitingEnd {
 }
 
 const MAX_WAITING = 10_000;
-/** For so long nobody waits for a server that is away. */
+/** After a failure, requests fail fast for this time; then the next one retries. */
 const AWAY_MS = 1_000;
 const MAX_REMEMBERED = 50_000;
-/** What a tier grants or refuses without counting may be a little old; a counted call is always asked for. */
+/** Decisions that count nothing may be a little stale. Counted calls always ask the server. */
 const FEATURES_MS = 10_000;
 const REFUSED_MS = 250;
 const UNKNOWN_KEY_MS = 5_000;
 
 /**
- * Decides by asking a billing server: what arrives while a request is under way shares the next.
- * @throws an Error for options that make no sense, all told at once, and when the server answers, but not as a billing
- *   server does to a service key
+ * Decides by asking a billing server. Operations that arrive during a request share the next one.
+ * @throws an Error that lists all invalid options, or if the server does not respond as a billing server does to a service
+ *   key
  */
 export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits> {
   const { whenAway, serviceKey, timeoutMs = DEFAULT_TIMEOUT_MS, onAway = warn } = options;
@@ -52,9 +52,9 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   const client = createBillingClient({ url, serviceKey, timeoutMs });
   const upgradeUrl = new URL('upgrade', url).href;
   const concurrency = createConcurrency();
-  /** What was decided by nothing that is counted, and refusals that the next call would meet as well. */
+  /** Decisions that counted nothing, and rejections that would be repeated. */
   const remembered = new LRUCache<string, RemoteDecision>({ max: MAX_REMEMBERED });
-  /** Whose a key is, and how many concurrent requests it may have. */
+  /** The tenant of each key, and how many concurrent requests it may have. */
   const known = new LRUCache<string, Pick<Taken, 'tenantId' | 'tier' | 'concurrentRequests'>>({
     max: MAX_REMEMBERED,
   });
@@ -88,7 +88,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     }
   }
 
-  /** The server takes a request whole or not at all: what one operation has wrong must not be the others'. */
+  /** The server rejects a request as a whole, so an invalid operation must not cause the others to be rejected. */
   async function decideApart(batch: WaitingOperation[], error: Error): Promise<void> {
     const [first, ...others] = batch;
     if (others.length === 0) return first?.reject(badInput('query', `cannot be decided: ${error.message}`));
@@ -102,7 +102,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     }
   }
 
-  /** Once: a call must not be given back twice. What is lost stays counted; what is refused was not given back. */
+  /** Sent at most once, so that no call is returned twice. If the message is lost, the calls stay counted. */
   async function endBatch(batch: readonly WaitingEnd[]): Promise<void> {
     if (isKnownAway()) return;
     try {
@@ -118,7 +118,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   const ask = (operation: RemoteOperation): Promise<RemoteDecision> =>
     new Promise((resolve, reject) => deciding.submit({ operation, resolve, reject }));
 
-  /** @returns what is known without asking; null: nothing */
+  /** @returns a remembered decision, or null */
   function recall(digest: string, cost: OperationCost): RemoteDecision | null {
     const kinds = ['key'];
     if (!isCounted(cost)) kinds.push(featuresKey(cost));
@@ -135,7 +135,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     if (!decision.allowed) {
       const { code, details } = decision.error;
       if (code === ErrorCode.UNAUTHENTICATED) keep('key', UNKNOWN_KEY_MS);
-      // A field's own window says nothing of other fields.
+      // A field's own limit says nothing about other fields.
       const ofTenant = details.window === 'day' || details.window === 'minute';
       if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REFUSED_MS);
       return;
@@ -153,7 +153,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     try {
       decision = await ask({ ...caller, cost: asked });
     } catch (error) {
-      // Not for the server's absence: this operation is too much, or there are too many.
+      // The server is not away: this operation is too large, or too many operations wait.
       if (error instanceof BillingError) throw error;
       if (whenAway === 'allow') return null;
       throw serviceUnavailable('The billing server does not answer; try again shortly', 2);
@@ -182,7 +182,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     if (!parseKey(caller.apiKey))
       throw unauthenticated('The API key is malformed: check that it was copied whole');
     checkBounds(cost);
-    // The key itself is kept nowhere.
+    // The key itself is not kept.
     const digest = `${hash('sha256', caller.apiKey, 'base64')}:${caller.scope}`;
     const endSlot = cost.concurrent ? await takeSlot(digest) : () => {};
     if (!endSlot) return tooMany(digest);
@@ -198,7 +198,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     }
   }
 
-  /** A key that nothing is known of yet is asked for first: it has no calls under way. */
+  /** The limit of a key is unknown until its first decision, so its first operations are not limited. */
   const takeSlot = (digest: string) =>
     concurrency.begin(
       known.get(digest)?.tenantId ?? digest,
@@ -235,7 +235,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   };
 }
 
-/** Of the options: the server will never answer otherwise. */
+/** Whether the options are wrong, so that the server will always respond this way. */
 const isMistake = (error: Error): boolean =>
   error instanceof ServerRejection && error.status >= 300 && error.status < 500 && error.status !== 429;
 
@@ -250,7 +250,7 @@ const partsOf = ({ charges, features, fieldLimits, stores }: RemoteOperation['co
 ];
 
 /**
- * What a client can make an operation ask for, kept to what the server takes.
+ * Rejects an operation that exceeds the server's bounds.
  * @throws BAD_USER_INPUT
  */
 function checkBounds(cost: OperationCost): void {

@@ -2,38 +2,38 @@ import { errorList } from '../errorList.js';
 import { parseKey } from '../keyFormat.js';
 
 export interface RemoteLimitsOptions {
-  /** Of the billing server, e.g. `http://127.0.0.1:4000`. */
+  /** The address of the billing server, e.g. `http://127.0.0.1:4000`. */
   url: string;
-  /** A key with the scope ENFORCE, which the operator makes. */
+  /** A key with the scope ENFORCE, which an operator creates. */
   serviceKey: string;
   /**
-   * What is answered while the billing server is away: `refuse` (SERVICE_UNAVAILABLE), or `allow`, in which case the
-   * calls are counted nowhere.
+   * What happens while the billing server is away: `refuse` rejects operations with SERVICE_UNAVAILABLE; `allow` runs them
+   * without counting.
    */
   whenAway: 'refuse' | 'allow';
   /** How long a decision may take before the server counts as away. Default: 2000. */
   timeoutMs?: number;
-  /** Told when the server is away, at most once a second. Default: a line on the standard error. */
+  /** Called while the server is away, at most once a second. Default: a process warning. */
   onAway?: (error: Error) => void;
 }
 
 export const DEFAULT_TIMEOUT_MS = 2_000;
 const MAX_TIMEOUT_MS = 600_000;
 
-/** @throws an Error that lists every fault */
+/** @throws an Error that lists every invalid option */
 export function checkOptions({
   url,
   serviceKey,
   whenAway,
   timeoutMs = DEFAULT_TIMEOUT_MS,
 }: RemoteLimitsOptions): void {
-  const faults: string[] = [];
+  const errors: string[] = [];
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    faults.push('url must be that of a billing server, such as http://127.0.0.1:4000');
+    errors.push('url must be that of a billing server, such as http://127.0.0.1:4000');
   if (typeof serviceKey !== 'string' || !parseKey(serviceKey))
-    faults.push('serviceKey must be a key that createApiKey made: check that it was copied whole');
-  if (whenAway !== 'refuse' && whenAway !== 'allow') faults.push("whenAway must be 'refuse' or 'allow'");
+    errors.push('serviceKey must be a key that createApiKey made: check that it was copied whole');
+  if (whenAway !== 'refuse' && whenAway !== 'allow') errors.push("whenAway must be 'refuse' or 'allow'");
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS)
-    faults.push(`timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`);
-  if (faults.length > 0) throw new Error(errorList('remoteLimits has', faults));
+    errors.push(`timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`);
+  if (errors.length > 0) throw new Error(errorList('remoteLimits has', errors));
 }

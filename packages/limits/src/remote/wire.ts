@@ -1,9 +1,9 @@
 import type { BillingError } from '../errors.js';
 import type { Caller, Charge, OperationCost } from '../limits.js';
 
-/** An operation of another service, to be decided here. */
+/** An operation that another service asks the billing server to decide. */
 export interface RemoteOperation extends Caller {
-  /** Its service counts concurrent requests by itself. */
+  /** The service counts concurrent requests itself. */
   cost: Omit<OperationCost, 'concurrent'>;
 }
 
@@ -14,21 +14,22 @@ export type RemoteDecision =
       tier: string;
       concurrentRequests: number;
       chargedAtMs: number | null;
-      /** The storage that is held, by the name of the root field that stores. */
+      /** Storage reservations, by the response name of the root field that stores. */
       reservationIds: ReadonlyMap<string, string>;
-      /** Signed: what was taken. null: nothing was, so there is nothing to end. */
+      /** A signed record of what was taken; null if nothing was, so that there is nothing to end. */
       receipt: string | null;
       headers: ReadonlyMap<string, string>;
     }
   | { allowed: false; error: BillingError; headers: ReadonlyMap<string, string> };
 
-/** What an operation of another service leaves to be settled. */
+/** How an operation of another service ended. */
 export interface EndedOperation {
-  /** From the decision. */
+  /** The receipt of its decision. */
   receipt: string;
-  /** Calls that are returned: no more than were charged. */
+  /** Calls to return, no more than were charged. */
   returned: readonly Charge[];
-  /** What was held and is stored now. */
+  /** Reservations whose storage is used now. */
   committedIds: readonly string[];
+  /** Reservations that were not used. */
   releasedIds: readonly string[];
 }

@@ -1,0 +1,197 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestServer, type TestServer } from '../support/server.js';
+import { buildServer } from '../support/serverProcess.js';
+import {
+  createProject,
+  OUTCOME_OF_THREE_CALLS,
+  type Project,
+  pack,
+  type Tarball,
+  THREE_REMOTE_CALLS,
+  threeCalls,
+} from '../support/tarballs.js';
+
+const INSTALL_MS = 300_000;
+
+let billing: TestServer;
+let packed: string;
+let limits: Tarball;
+
+beforeAll(async () => {
+  await buildServer();
+  packed = await mkdtemp(join(tmpdir(), 'continuum-packed-'));
+  limits = await pack('./packages/limits', packed);
+  billing = await startTestServer();
+}, INSTALL_MS);
+afterAll(async () => {
+  await billing?.stop();
+  await rm(packed, { recursive: true, force: true });
+});
+
+/** A tenant with two calls a day, and a service key. */
+async function environment(): Promise<Record<string, string>> {
+  const tenant = await billing.createTenant();
+  await billing.setLimits(tenant.id, { apiCallsPerDay: 2 });
+  const { data } = await billing.gql(
+    'mutation { createApiKey(input: { name: "lamps", scopes: [ENFORCE] }) { secret } }',
+  );
+  return {
+    MONGODB_URI: billing.uri,
+    BILLING_URL: billing.url,
+    SERVICE_KEY: data.createApiKey.secret,
+    KEY: tenant.key,
+  };
+}
+
+describe('the tarball of @continuum-billing/limits', () => {
+  /** Beside Apollo Server, as most projects have it. */
+  let project: Project;
+  let before: Awaited<ReturnType<Project['installed']>>;
+
+  beforeAll(async () => {
+    project = await createProject();
+    await project.install('@apollo/server@5', 'graphql@16');
+    before = await project.installed();
+    await project.install(limits.file);
+  }, INSTALL_MS);
+  afterAll(() => project?.remove());
+
+  it('is small, and holds the compiled code alone', () => {
+    expect(limits.bytes).toBeLessThan(60_000);
+    const others = limits.files.filter((file) => !/^dist\/.*\.(js|d\.ts)$/.test(file));
+    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
+  });
+
+  it('adds at most 12 packages and 3 MB to an Apollo Server project, and npm ls is clean', async () => {
+    const after = await project.installed();
+    expect(after.packages.length).toBeGreaterThan(before.packages.length);
+    expect(after.packages.length - before.packages.length).toBeLessThanOrEqual(12);
+    expect(after.kilobytes - before.kilobytes).toBeLessThanOrEqual(3 * 1_024);
+    await project.check();
+  });
+
+  it('exports what its README names', async () => {
+    expect(
+      await project.evaluate(
+        `console.log(JSON.stringify(Object.keys(await import('@continuum-billing/limits'))))`,
+      ),
+    ).toEqual([
+      'BillingError',
+      'ErrorCode',
+      'apolloLimits',
+      'beginOperation',
+      'enforceLimits',
+      'limitDirectives',
+      'limitDirectivesSdl',
+      'remoteLimits',
+      'tenantOf',
+      'yogaLimits',
+    ]);
+  });
+
+  it('has types that a strict compiler takes, and plugins that fit Apollo Server', async () => {
+    expect(
+      await project.compile(`
+        import { ApolloServer } from '@apollo/server';
+        import { type AdmittedOperation, apolloLimits, beginOperation, enforceLimits, type Limits, limitDirectives, remoteLimits, tenantOf, yogaLimits } from '@continuum-billing/limits';
+        import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
+        const limits: Limits = await remoteLimits({ url: 'http://localhost', serviceKey: '', whenAway: 'allow' });
+        const schema: GraphQLSchema = enforceLimits(buildASTSchema(limitDirectives), { limits, apiKey: () => null });
+        const admitted: AdmittedOperation = await beginOperation(schema, { document: parse('{ lamp }'), context: {} });
+        const tenant: string | undefined = tenantOf({}, { schema })?.id;
+        const server = new ApolloServer<{ userId: string }>({ schema, plugins: [apolloLimits<{ userId: string }>()] });
+        // @ts-expect-error what happens while the server is away must be chosen
+        await remoteLimits({ url: 'http://localhost', serviceKey: '' });
+        export { admitted, server, tenant, yogaLimits };
+      `),
+    ).toBe('');
+  });
+
+  it(
+    'imports nothing but its own dependencies, and enforces a schema',
+    async () => {
+      const bare = await createProject();
+      try {
+        // Without Apollo Server: an import of what the package does not depend on would fail.
+        await bare.install(limits.file, 'graphql@16');
+        const { packages } = await bare.installed();
+        expect(packages.length).toBeLessThanOrEqual(12);
+        expect(await bare.evaluate(THREE_REMOTE_CALLS, { env: await environment() })).toEqual(
+          OUTCOME_OF_THREE_CALLS,
+        );
+      } finally {
+        await bare.remove();
+      }
+    },
+    INSTALL_MS,
+  );
+});
+
+describe('the tarball of the server', () => {
+  let server: Tarball;
+  let project: Project;
+
+  beforeAll(async () => {
+    server = await pack('.', packed);
+    const others = [
+      await pack('./packages/mock-stripe', packed),
+      await pack('./packages/embedded-mongod', packed),
+    ];
+    project = await createProject();
+    await project.install(server.file, limits.file, ...others.map(({ file }) => file), 'graphql@16');
+  }, INSTALL_MS);
+  afterAll(() => project?.remove());
+
+  it('is small, and holds the compiled code alone', () => {
+    expect(server.bytes).toBeLessThan(550_000);
+    const others = server.files.filter((file) => !/^dist\/src\/.*\.(js|d\.ts)$/.test(file));
+    expect(others.sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'catalogue.schema.json',
+      'dist/catalogue.json',
+      'package.json',
+      'schema.graphql',
+      'subgraph.graphql',
+    ]);
+  });
+
+  it('exports directLimits, which enforces a schema on the database', async () => {
+    const program = threeCalls(
+      "import { directLimits } from 'continuum-billing/direct';",
+      'directLimits({ mongodbUri: process.env.MONGODB_URI, upgradeUrl: "http://localhost/upgrade" })',
+    );
+    expect(await project.evaluate(program, { env: await environment() })).toEqual(OUTCOME_OF_THREE_CALLS);
+  });
+
+  it('loads neither the API nor the mock Stripe with directLimits', async () => {
+    const loaded = await project.evaluate(`
+      import Module, { registerHooks } from 'node:module';
+      const urls = [];
+      registerHooks({ load(url, context, next) { urls.push(url); return next(url, context); } });
+      await import('continuum-billing/direct');
+      const files = [...urls, ...Object.keys(Module._cache)];
+      const names = files.map((file) => /.*node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(file)?.[1]);
+      console.log(JSON.stringify([...new Set(names)]));
+    `);
+    expect(loaded).toContain('mongoose');
+    for (const heavy of ['type-graphql', 'fastify', '@apollo/server', '@continuum-billing/mock-stripe'])
+      expect(loaded, heavy).not.toContain(heavy);
+  });
+
+  it('has types that a strict compiler takes', async () => {
+    expect(
+      await project.compile(`
+        import type { Limits } from '@continuum-billing/limits';
+        import { directLimits } from 'continuum-billing/direct';
+        const limits: Limits = await directLimits({ mongodbUri: '', upgradeUrl: '' });
+        // @ts-expect-error where a person upgrades must be given
+        await directLimits({ mongodbUri: '' });
+        export { limits };
+      `),
+    ).toBe('');
+  });
+});

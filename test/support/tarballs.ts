@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A package as `npm pack` makes it. */
+export interface Tarball {
+  file: string;
+  bytes: number;
+  /** The paths in it. */
+  files: string[];
+}
+
+/** A project of another team, in a folder of its own. */
+export interface Project {
+  install(...packages: string[]): Promise<void>;
+  /** The installed packages, without the project itself, and their kilobytes on disk. */
+  installed(): Promise<{ packages: string[]; kilobytes: number }>;
+  /** Rejects if `npm ls` finds a package missing, of the wrong version or needless. */
+  check(): Promise<void>;
+  /**
+   * Runs a program of the project.
+   * @param node the Node binary; default: the one that runs the tests
+   * @returns the JSON that it prints
+   */
+  evaluate(program: string, options?: { env?: Record<string, string>; node?: string }): Promise<unknown>;
+  /** @returns what a strict compiler says of a module of the project; '' for nothing */
+  compile(source: string): Promise<string>;
+  remove(): Promise<void>;
+  folder: string;
+}
+
+/** Packs what is built. @param folder of the package; @param destination a folder */
+export async function pack(folder: string, destination: string): Promise<Tarball> {
+  const { stdout } = await run('npm', [
+    'pack',
+    folder,
+    '--ignore-scripts',
+    '--json',
+    '--pack-destination',
+    destination,
+  ]);
+  const [{ filename, files }] = JSON.parse(stdout);
+  const file = join(destination, filename);
+  return { file, bytes: (await stat(file)).size, files: files.map(({ path }: { path: string }) => path) };
+}
+
+export async function createProject(): Promise<Project> {
+  const folder = await mkdtemp(join(tmpdir(), 'continuum-project-'));
+  const inFolder = { cwd: folder, maxBuffer: 16 * 1_048_576 };
+  await writeFile(join(folder, 'package.json'), '{ "name": "lamps", "private": true, "type": "module" }');
+  return {
+    folder,
+    async install(...packages) {
+      await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...packages], inFolder);
+    },
+    async installed() {
+      const { stdout } = await run('npm', ['ls', '--all', '--parseable'], inFolder);
+      const [, ...packages] = stdout.trim().split('\n');
+      const usage = await run('du', ['-sk', 'node_modules'], inFolder);
+      return { packages, kilobytes: Number.parseInt(usage.stdout, 10) };
+    },
+    async check() {
+      await run('npm', ['ls', '--all'], inFolder);
+    },
+    async evaluate(program, { env = {}, node = process.execPath } = {}) {
+      const file = join(folder, 'program.mjs');
+      await writeFile(file, program);
+      const { stdout } = await run(node, [file], { ...inFolder, env: { ...process.env, ...env } });
+      return JSON.parse(stdout);
+    },
+    async compile(source) {
+      await writeFile(join(folder, 'lamps.ts'), source);
+      const tsc = resolve('node_modules/typescript/bin/tsc');
+      const options = [
+        '--noEmit',
+        '--strict',
+        '--module',
+        'nodenext',
+        '--target',
+        'es2023',
+        '--skipLibCheck',
+      ];
+      const types = ['--types', 'node', '--typeRoots', resolve('node_modules/@types')];
+      return run(process.execPath, [tsc, ...options, ...types, 'lamps.ts'], inFolder).then(
+        () => '',
+        ({ stdout }) => stdout,
+      );
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/**
+ * A program that makes three calls of a tenant that has two.
+ * @param imports beside `enforceLimits` and `limitDirectives`; @param connect an expression for the limits
+ */
+export const threeCalls = (imports: string, connect: string): string => `
+  ${imports}
+  import { enforceLimits, limitDirectives } from '@continuum-billing/limits';
+  import { buildASTSchema, concatAST, graphql, parse } from 'graphql';
+  const limits = await ${connect};
+  const typeDefs = concatAST([limitDirectives, parse('type Query { lamp: Int @rateLimited }')]);
+  const schema = enforceLimits(buildASTSchema(typeDefs), { limits });
+  const answers = [];
+  for (let i = 0; i < 3; i++) {
+    answers.push(await graphql({ schema, source: '{ lamp }', rootValue: { lamp: 5 }, contextValue: { apiKey: process.env.KEY } }));
+  }
+  await limits.close();
+  console.log(JSON.stringify(answers.map(({ data, errors }) => errors?.[0].extensions.code ?? data.lamp)));
+`;
+export const OUTCOME_OF_THREE_CALLS = [5, 5, 'RATE_LIMITED'];
+
+/** `threeCalls` with decisions of the billing server. */
+export const THREE_REMOTE_CALLS = threeCalls(
+  "import { remoteLimits } from '@continuum-billing/limits';",
+  'remoteLimits({ url: process.env.BILLING_URL, serviceKey: process.env.SERVICE_KEY, whenAway: "refuse" })',
+);
