@@ -5,37 +5,37 @@ import type { Clock } from './storage/clock.js';
 import type { Collections } from './storage/collections.js';
 import type { EventDocument } from './storage/documents.js';
 
-const LANES = 4;
+const MAX_CONCURRENT = 4;
 const TIMEOUT_MS = 20_000;
-/** Longer than a try can take, so that nobody else takes up what is under way. */
+/** Longer than an attempt can take, so that no other instance claims an event under way. */
 const LEASE_MS = 30_000;
-/** How often events of a crashed or restarted instance are looked for. */
+/** How often an instance looks for events of a crashed or restarted one. */
 const SWEEP_MS = 5_000;
-/** How often it is asked whether our endpoint listens by now. */
+/** How often it checks whether there is a webhook URL by now. */
 const ENDPOINT_POLL_MS = 100;
-/** Waits after the first, second, … failed try; after the last the event counts as failed. */
+/** Waits after the first, second, … failed attempt; after the last the event counts as failed. */
 const BACKOFF_MS = [1, 2, 5, 15, 60, 300, 900, 3600].map((seconds) => seconds * 1000);
 
 const UNHARMED: Fate = { dropped: false, copies: 1, delayMs: 0 };
 
 export interface DeliveryDeps {
   collections: Collections;
-  /** Dates the signature: the endpoint compares it with the same clock. */
+  /** Dates the signatures. */
   clock: Clock;
   log: Log;
   webhookSecret: () => string;
   webhookUrl: () => string | undefined;
 }
 
-/** Posts every event to our webhook until it is taken. Waits between tries are real time, whatever the clocks say. */
+/** Posts every event to the webhook URL until it is answered with 2xx. Waits between attempts are real time, whatever the clocks say. */
 export interface Delivery {
   start(): void;
   stop(): Promise<void>;
-  /** There may be something to deliver. */
+  /** Called after a commit that may have written events. */
   wake(): void;
-  /** What comes from now on arrives late, twice or never; null: in order again. */
+  /** From now on events arrive late, twice or never; null: as usual again. */
   disturb(disorder: Disorder | null): void;
-  /** @returns how many events have not been tried yet, or wait for another try */
+  /** @returns how many events have not been attempted yet, or wait for another attempt */
   pending(): Promise<number>;
 }
 
@@ -50,7 +50,7 @@ export function createDelivery({
   const { webhooks } = new Stripe('sk_unused');
   let stopping = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const lanes = new Set<Promise<void>>();
+  const workers = new Set<Promise<void>>();
   let started = false;
   let disorder: Disorder | null = null;
   let ordinal = 0;
@@ -67,7 +67,7 @@ export function createDelivery({
     );
   }
 
-  /** @returns null when the event was taken, else why not */
+  /** @returns null when the event was delivered, else why not */
   async function post(event: EventDocument, url: string): Promise<string | null> {
     const payload = JSON.stringify(event.body, null, 2);
     const signature = webhooks.generateTestHeaderString({
@@ -90,7 +90,7 @@ export function createDelivery({
     }
   }
 
-  /** Only the claim that is still the latest one says how it went. */
+  /** Only the latest claim records its outcome. */
   async function settle({ _id, delivery }: EventDocument, problem: string | null): Promise<void> {
     const mine = { _id, 'delivery.attempts': delivery.attempts };
     if (problem === null) {
@@ -110,7 +110,7 @@ export function createDelivery({
     await events.updateOne(mine, { $set: { ...next, 'delivery.lastError': problem } });
   }
 
-  /** What becomes of an event is settled at its first try. @returns null for one that is lost, or put off */
+  /** The first attempt decides whether an event is disturbed. @returns null for one that is dropped or delayed */
   async function suffer(event: EventDocument): Promise<Fate | null> {
     if (event.delivery.attempts > 1) return UNHARMED;
     ordinal += 1;
@@ -146,7 +146,7 @@ export function createDelivery({
       if (url === undefined) return;
       const event = await claim();
       if (!event) return;
-      // Where there is one there may be more: they need not wait for this one's answer.
+      // There may be more events: they need not wait for this one's answer.
       wake();
       await deliver(event, url);
     }
@@ -154,19 +154,19 @@ export function createDelivery({
 
   function wake(): void {
     if (!started || stopping.signal.aborted) return;
-    if (lanes.size >= LANES) return;
-    const lane: Promise<void> = drain()
+    if (workers.size >= MAX_CONCURRENT) return;
+    const worker: Promise<void> = drain()
       .catch((error: unknown) =>
         log.error({ event: 'mock.delivery.failed', err: error }, '[MOCK] webhook delivery failed'),
       )
       .finally(() => {
-        lanes.delete(lane);
-        if (lanes.size === 0) plan().catch(() => undefined);
+        workers.delete(worker);
+        if (workers.size === 0) plan().catch(() => undefined);
       });
-    lanes.add(lane);
+    workers.add(worker);
   }
 
-  /** Sets the alarm for the next try that is due. */
+  /** Sets the timer for the next attempt that is due. */
   async function plan(): Promise<void> {
     if (stopping.signal.aborted) return;
     clearTimeout(timer);
@@ -197,7 +197,7 @@ export function createDelivery({
       started = false;
       stopping.abort();
       clearTimeout(timer);
-      await Promise.all(lanes);
+      await Promise.all(workers);
     },
     wake,
     disturb(wanted) {

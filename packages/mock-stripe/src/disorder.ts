@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** How much goes wrong between us and our endpoint, for tests and for whoever wants to see it. */
+/** How much goes wrong between the mock and the webhook URL, for tests and for anyone who wants to see it. */
 export interface Disorder {
   /** The same seed treats the n-th event in the same way. */
   seed: number;

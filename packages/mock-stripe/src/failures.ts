@@ -3,16 +3,16 @@ import { cardDeclined, rateLimit, type StripeFault, serverError } from './http/e
 /** A failure to come, for tests. */
 export interface InjectedFailure {
   kind: 'card_declined' | 'rate_limit' | 'server_error' | 'connection' | 'slow';
-  /** Of `slow`: how long the answer waits, real time. The work is done. */
+  /** For `slow`: how long the answer waits, in real time. The work is done. */
   delayMs?: number;
   /** Only requests of this method. */
   method?: string;
   /** Only requests whose path begins so, such as `/v1/checkout/sessions`. */
   path?: string;
-  /** How many requests; 1 unless told. */
+  /** How many requests; 1 unless given. */
   times?: number;
   /**
-   * `before` (unless told): the work is not done, and nothing is remembered under the idempotency key.
+   * `before` (the default): the work is not done, and nothing is remembered under the idempotency key.
    * `after`: the work is done and its answer lost, so that a repeat with the same key gets it.
    */
   phase?: 'before' | 'after';

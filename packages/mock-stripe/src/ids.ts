@@ -9,6 +9,6 @@ function tail(): string {
   return text;
 }
 
-/** @param prefix Stripe's prefix for the kind, such as `cus`; the id says that it is not Stripe's. */
+/** @param prefix Stripe's prefix for the kind, such as `cus`; `mock` in the id shows that it is not Stripe's. */
 export const mockId = (prefix: string): string => `${prefix}_mock_${tail()}`;
 export const requestId = (): string => `req_mock_${tail()}`;

@@ -20,12 +20,12 @@ import { createTimeline } from './timeline.js';
 import { createTrigger, type Trigger } from './trigger.js';
 import type { SessionBody } from './wire.js';
 
-/** How often things that fall due while nobody moves the clock are looked for. */
+/** How often the timeline looks for changes that became due without a move of the clock. */
 const CATCH_UP_MS = 30_000;
 const IDLE_POLL_MS = 10;
 
 export interface MockStripeDeps {
-  /** Of a connected client, to a replica set: the mock needs transactions. Its collections begin with `mock_stripe_`. */
+  /** Of a client that is connected to a replica set: the mock needs transactions. Its collections begin with `mock_stripe_`. */
   db: mongo.Db;
   /** The machine's unless given. */
   clock?: Clock;
@@ -40,7 +40,7 @@ export interface MockStripeDeps {
   ownPages?: boolean;
   /** Created at the start, or brought up to date. */
   prices?: readonly SeededPrice[];
-  /** Event names of meters that are created at the start, besides those that `prices` name. */
+  /** Event names of meters that are created at the start, in addition to those that `prices` name. */
   meterEventNames?: readonly string[];
 }
 
@@ -72,22 +72,29 @@ export interface MockStripe {
   /** For tests: the next request that fits fails. */
   failNext(failure: InjectedFailure): void;
   clearFailures(): void;
-  /** Webhooks come late, twice or never from now on, as a seed has it; null: no more. */
+  /** From now on webhooks arrive late, twice or never, as a seed decides; null: as usual again. */
   disturbWebhooks(disorder: Disorder | null): void;
   /** For tests. @returns a reader of the requests since now, each as `POST /v1/customers` */
   requestsSince(): () => string[];
-  /** Resolves once our endpoint has taken every event. @throws Error after `timeoutMs` */
+  /** Resolves once every event has been delivered. @throws Error after `timeoutMs` */
   delivered(timeoutMs?: number): Promise<void>;
 }
 
-/** A small Stripe of our own, kept in MongoDB: same requests, same answers, same webhooks, and a clock that can be moved. */
+/** A small Stripe, stored in MongoDB: same requests, same answers, same webhooks, and a clock that can be moved. */
 export function createMockStripe(deps: MockStripeDeps): MockStripe {
-  const { db, clock: ourClock = { now: Date.now }, log, publicUrl, prices = [], meterEventNames = [] } = deps;
+  const {
+    db,
+    clock: machineClock = { now: Date.now },
+    log,
+    publicUrl,
+    prices = [],
+    meterEventNames = [],
+  } = deps;
   const collections = openCollections(db);
   const store = createStore(db.client, collections);
-  const clock = createMockClock(ourClock, collections);
+  const clock = createMockClock(machineClock, collections);
   const failures = createFailures();
-  const delivery = createDelivery({ ...deps, clock: ourClock, collections });
+  const delivery = createDelivery({ ...deps, clock: machineClock, collections });
   const timeline = createTimeline({ store, clock, publicUrl, changed: delivery.wake });
   const watchers = new Set<string[]>();
   const server = createServer({

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Tx } from './storage/store.js';
 import type { EventBody } from './wire.js';
 
-/** What a change may use: its transaction, the time at which it happens, and a way to tell the world. */
+/** What a change may use: its transaction, the time at which it happens, and a way to write events. */
 export interface Change {
   tx: Tx;
   /** Seconds of the mock's clock. */
@@ -12,16 +12,16 @@ export interface Change {
   publicUrl(): string;
 }
 
-/** What an operation is given beside its parameters. */
+/** What an operation gets in addition to its parameters. */
 export interface Call extends Change {
   /** From the path, such as the `:id` of `/v1/customers/:id`. */
   id: string;
-  /** The path without its query: a list says it of itself. */
+  /** The path without its query: lists return it as `url`. */
   path: string;
   /** Where a person finds the page of a session. */
   pageUrl(page: 'checkout' | 'portal', sessionId: string): string;
-  /** Seconds of our own clock, by which requests are dated: the mock's may be months ahead. */
-  oursS: number;
+  /** Seconds of the machine's clock, by which clients date requests: the mock's may be months ahead. */
+  machineNowS: number;
 }
 
 export type Method = 'GET' | 'POST' | 'DELETE';

@@ -21,7 +21,7 @@ export const seededPrice = z.strictObject({
   /** Makes the price metered: it bills what the meter of these events counts. */
   meterEventName: z.string().min(1).optional(),
   lookupKey: z.string().min(1).optional(),
-  /** Of the price and of its product. */
+  /** Set on the price and on its product. */
   metadata: z.record(z.string(), z.string()).default({}),
 });
 export type SeededPrice = z.input<typeof seededPrice>;

@@ -3,10 +3,10 @@ import { eventWriter } from './events.js';
 import type { MockClock } from './storage/clock.js';
 import type { Store } from './storage/store.js';
 
-/** The most that one call makes happen; the clock then stops where it is, and the next call goes on from there. */
+/** The most changes that one call makes; the clock then stops where it is, and the next call continues from there. */
 const MAX_STEPS = 2_000;
 const DAY_S = 86_400;
-/** As long as Stripe keeps events. What is only there for a page goes with them. */
+/** As long as Stripe keeps events. Sessions, which serve only a page, are deleted with them. */
 const LIFE_S = 30 * DAY_S;
 const TEMPORARY = ['checkout.session', 'billing_portal.session'];
 
@@ -14,7 +14,7 @@ export interface Timeline {
   /**
    * Makes everything happen that is due by the time asked for, in the order of its due times, each in a transaction
    * of its own that moves the clock along: a crash loses nothing and repeats nothing.
-   * @returns how many things happened
+   * @returns how many changes were due
    */
   catchUp(): Promise<number>;
 }

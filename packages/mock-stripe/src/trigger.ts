@@ -6,7 +6,7 @@ export interface TriggerSubject {
   customer: string;
   /** Called only for events that need something to buy. */
   items(): { price: string; quantity?: number }[];
-  /** Of what is created. */
+  /** Set on sessions and subscriptions that are created. */
   metadata?: Record<string, string>;
 }
 

@@ -30,7 +30,7 @@ export type WebhookEndpointBody = Wire<Stripe.WebhookEndpoint>;
 export type CouponBody = Wire<Stripe.Coupon>;
 export type PromotionCodeBody = Wire<Stripe.PromotionCode>;
 export type DiscountBody = Wire<Stripe.Discount>;
-/** The part of a charge that is kept. */
+/** The part of a charge that is stored. */
 export type ChargeBody = Pick<
   Wire<Stripe.Charge>,
   | 'id'
@@ -50,7 +50,7 @@ export type ChargeBody = Pick<
   | 'refunded'
   | 'status'
 >;
-/** The part of a dispute that is kept. */
+/** The part of a dispute that is stored. */
 export type DisputeBody = Pick<
   Wire<Stripe.Dispute>,
   | 'id'

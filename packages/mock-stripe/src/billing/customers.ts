@@ -37,7 +37,7 @@ export async function applyDetails(
   }
 }
 
-/** Makes a customer and says so, then attaches the cards that it is to have. */
+/** Creates a customer with its event, then attaches its cards. */
 export async function createCustomer(
   change: Change,
   details: CustomerDetails & { payment_method?: string | undefined },

@@ -12,7 +12,7 @@ const DAY_S = 86_400;
 const RETRY_DAYS = [3, 5, 7];
 
 /**
- * Notes how the first try to collect the latest invoice ended: refused, the subscription is past due and has a time
+ * Records how the first attempt to collect the latest invoice ended: if it was declined, the subscription is past due and has a time
  * for the next try; paid, it is no longer behind.
  */
 export async function noteOutcome(
@@ -74,7 +74,7 @@ async function overdue({ tx, emit }: Change, stored: StoredSubscription): Promis
   await emit('invoice.overdue', invoice.body);
 }
 
-/** Tries the latest invoice again: paid, the subscription is active again; refused the last time, it ends. */
+/** Retries the latest invoice. Once it is paid, the subscription is active again; after the last attempt it ends. */
 export async function retryPayment(change: Change, stored: StoredSubscription): Promise<void> {
   const { tx, nowS, emit } = change;
   const { body, hidden } = stored;

@@ -41,7 +41,7 @@ export async function fundsOf(
   if (FAILING_CARDS.includes(customer.body.metadata.mock_card ?? '')) return 'declined';
   if (!chosen) return 'none';
   const method = await tx.find(paymentMethods, chosen);
-  // A card that was taken away from the customer pays no more.
+  // A detached card cannot pay.
   return method?.body.customer && !method.hidden.fails ? 'good' : 'declined';
 }
 
@@ -200,7 +200,7 @@ async function collect(
 ): Promise<boolean> {
   const { body } = invoice;
   const free = body.amount_due === 0;
-  // What is sent is paid by whoever gets it.
+  // An invoice that is sent is paid outside the mock.
   if (body.collection_method === 'send_invoice' && !free && !outOfBand) {
     await tx.save(invoices, invoice);
     return false;

@@ -1,6 +1,6 @@
 import { invalidRequest, noSuch } from '../http/errors.js';
 import { type MetadataChange, mergeMetadata } from '../http/params.js';
-import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
+import { isMetered, rejectQuantity, subscribablePrice } from '../objects/price.js';
 import {
   buildItem,
   type ItemTerms,
@@ -70,7 +70,7 @@ async function itemAfter(
 ): Promise<SubscriptionItemBody> {
   const price = wanted.price ? await subscribablePrice(tx, wanted.price, `${param}[price]`) : before?.price;
   if (!price) throw invalidRequest(`You must pass a price for a new item.`, { param: `${param}[price]` });
-  refuseQuantity(price, wanted.quantity, param);
+  rejectQuantity(price, wanted.quantity, param);
   const quantity = wanted.quantity ?? before?.quantity ?? 1;
   const metadata = mergeMetadata(before?.metadata ?? {}, wanted.metadata);
   const { settings } = wanted;

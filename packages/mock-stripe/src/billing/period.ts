@@ -7,7 +7,7 @@ import { usageLines } from './usage.js';
 
 /**
  * Moves a subscription into the period that begins at a moment, and bills it together with what waited for an invoice.
- * Saves nothing of the subscription and says nothing yet.
+ * Neither saves the subscription nor sends an event.
  * @param spans what was used before; a renewal leaves an hour for more of it to arrive
  */
 export async function beginPeriod(

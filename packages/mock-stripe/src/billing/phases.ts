@@ -90,7 +90,7 @@ async function takeItems(
 const isGoing = ({ price }: SubscriptionItemBody, phase: PhaseBody): boolean =>
   !isMetered(price) && !phase.items.some((wanted) => idOf(wanted.price) === price.id);
 
-/** The subscription becomes what the phase says, and loses what it does not. Saves nothing. */
+/** Applies a phase to the subscription: what the phase does not name is unset. Saves nothing. */
 export async function takePhase(change: Change, stored: StoredSubscription, phase: PhaseBody): Promise<void> {
   await takeItems(change, stored, phase);
   takeSettings(stored.body, phase);

@@ -114,7 +114,7 @@ export async function actAtPortal(change: Change, sessionId: string, action: Por
       return updateSubscription(change, await released(change, held), { cancel_at: '' });
     case 'switch':
       if (!isSwitchable(held.body))
-        throw invalidRequest('A subscription of several parts is not changed here.');
+        throw invalidRequest('A subscription with several items cannot be changed here.');
       return updateSubscription(change, await released(change, held), {
         items: [{ id: planItemOf(held.body)?.id, price: action.price }],
         proration_behavior: 'always_invoice',

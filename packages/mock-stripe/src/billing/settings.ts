@@ -4,7 +4,7 @@ import { taxRates } from '../objects/taxRate.js';
 import type { Tx } from '../storage/store.js';
 import type { PhaseBody, SubscriptionBody, SubscriptionItemBody } from '../wire.js';
 
-/** How a subscription, or a phase of a schedule, is billed: kept and returned, without effect on an invoice. */
+/** How a subscription, or a phase of a schedule, is billed: stored and returned, without effect on an invoice. */
 export type BillingSettings = z.infer<typeof billingSettings>;
 export type ItemSettings = z.infer<typeof itemSettings>;
 

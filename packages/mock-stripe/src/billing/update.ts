@@ -40,7 +40,7 @@ export interface SubscriptionUpdate extends Ending {
 }
 
 /**
- * Changes a subscription, bills what the change costs now, and says what changed.
+ * Changes a subscription, bills what the change costs now, and sends the event with the changed fields.
  * @throws StripeFault for a change that a subscription in this state cannot have
  */
 export async function updateSubscription(
@@ -147,7 +147,7 @@ function startsCycle(
   return update.billing_cycle_anchor?.type === 'now' || !sameInterval;
 }
 
-/** Of prorations only the credit for the old period counts: the new one is billed in full. */
+/** Only the credit for the old period is kept: the new period is billed in full. */
 async function beginCycle(change: Change, stored: StoredSubscription): Promise<Charged> {
   const { body, hidden } = stored;
   hidden.pending = hidden.pending.filter(({ amountCents, usage }) => amountCents < 0 || usage);

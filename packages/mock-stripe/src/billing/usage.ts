@@ -8,7 +8,7 @@ import type { Tx } from '../storage/store.js';
 import { idOf, type MeterBody, type SubscriptionItemBody } from '../wire.js';
 import { productName, rate } from './lineText.js';
 
-/** @returns what a meter counted for a customer; events that were taken back are not in it */
+/** @returns what a meter counted for a customer; cancelled events are not counted */
 export async function countedBy(
   tx: Tx,
   meter: MeterBody,

@@ -28,11 +28,11 @@ async function expandField(tx: Tx, holder: Json, fields: string[], path: string)
   let value = holder[field];
   if (value === undefined)
     throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
-  if (typeof value === 'string') value = await loadOrRefuse(tx, value, path);
+  if (typeof value === 'string') value = await loadOrReject(tx, value, path);
   if (Array.isArray(value)) {
     const items: unknown[] = [];
     for (const item of value)
-      items.push(typeof item === 'string' ? await loadOrRefuse(tx, item, path) : item);
+      items.push(typeof item === 'string' ? await loadOrReject(tx, item, path) : item);
     value = items;
   }
   holder[field] = value;
@@ -41,7 +41,7 @@ async function expandField(tx: Tx, holder: Json, fields: string[], path: string)
     if (typeof item === 'object' && item !== null) await expandField(tx, item, rest, path);
 }
 
-async function loadOrRefuse(tx: Tx, id: string, path: string): Promise<unknown> {
+async function loadOrReject(tx: Tx, id: string, path: string): Promise<unknown> {
   const found = await load(tx, id);
   if (found === null)
     throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });

@@ -1,6 +1,6 @@
 import { invalidRequest } from './errors.js';
 
-/** What a form holds before anyone says what its fields mean. Lists are still objects with the keys 0, 1, 2. */
+/** A decoded form before its fields are typed. Lists are still objects with the keys 0, 1, 2. */
 export type FormValue = string | FormObject;
 export interface FormObject {
   [key: string]: FormValue;

@@ -20,7 +20,7 @@ export const natural = z
   .regex(/^\d{1,15}$/, 'integer')
   .transform(Number);
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-/** An object whose content is not looked at. */
+/** An object whose content is not checked. */
 export const object = z.record(z.string(), z.unknown());
 /** One that an empty value clears. */
 export const clearableObject = z.union([z.literal(''), object]);
@@ -49,7 +49,7 @@ export const listOf = <Element extends z.ZodType>(element: Element, max = 100) =
     return keys.sort((a, b) => Number(a) - Number(b)).map((key) => entries[key]);
   }, z.array(element).max(max));
 
-/** A list whose content is not looked at. */
+/** A list whose content is not checked. */
 export const list = listOf(z.unknown());
 
 export const expand = listOf(text, 20).optional();
@@ -97,7 +97,7 @@ export const webUrl = text.refine((value) => isWebUrl(value), 'url');
 
 /**
  * @returns the parameters, typed
- * @throws StripeFault (400) that names the first parameter at fault, as Stripe would
+ * @throws StripeFault (400) that names the first invalid parameter, as Stripe would
  */
 export function parseParams<Schema extends z.ZodType>(schema: Schema, form: FormObject): z.infer<Schema> {
   const parsed = schema.safeParse(form);

@@ -59,7 +59,7 @@ export function createServer(deps: ServerDeps): typeof fetch {
     const work = async (tx: Tx): Promise<StoredAnswer> => {
       const emit = eventWriter(deps.store, tx, nowS, request);
       const result = await operation.run(
-        { tx, nowS, oursS: deps.clock.atS(0), emit, publicUrl, pageUrl, id, path },
+        { tx, nowS, machineNowS: deps.clock.atS(0), emit, publicUrl, pageUrl, id, path },
         params,
       );
       return {

@@ -2,7 +2,7 @@ import { mockId } from '../ids.js';
 import type { Kind } from '../storage/store.js';
 import { type ChargeBody, type DisputeBody, idOf } from '../wire.js';
 
-/** Charges are made by request alone: payments of invoices are not kept as charges. */
+/** Only requests create charges: payments of invoices are not stored as charges. */
 export const charges: Kind<ChargeBody> = {
   object: 'charge',
   prefix: 'ch',

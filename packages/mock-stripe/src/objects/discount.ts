@@ -20,7 +20,7 @@ export const promotionCodes: Kind<PromotionCodeBody> = {
   }),
 };
 
-/** A coupon as one subscription has it. `created` is its start: every stored object has one. */
+/** A coupon applied to one subscription. `created` is its start, because every stored object has `created`. */
 export const discounts: Kind<DiscountBody & { created: number }> = {
   object: 'discount',
   prefix: 'di',

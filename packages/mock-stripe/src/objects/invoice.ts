@@ -2,7 +2,7 @@ import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
 import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf, type PriceBody } from '../wire.js';
 
-/** For how long an item has its usage billed in one line. */
+/** The time for which one line bills an item's usage. */
 export interface UsageSpan {
   itemId: string;
   price: PriceBody;

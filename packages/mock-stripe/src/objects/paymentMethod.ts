@@ -1,7 +1,7 @@
 import type { Kind } from '../storage/store.js';
 import { idOf, type PaymentMethodBody } from '../wire.js';
 
-/** `fails`: the card is taken, and every later charge is declined. */
+/** `fails`: the card is accepted, and every later charge is declined. */
 interface CardHidden {
   fails: boolean;
 }

@@ -7,7 +7,7 @@ export const portalConfigurations: Kind<PortalConfigurationBody> = {
   refs: ({ active }) => ({ active }),
 };
 
-/** What a request says of the features; the rest is off, as at Stripe. */
+/** The features that a request names; the rest is off, as at Stripe. */
 export interface FeatureTerms {
   customer_update?: { enabled?: boolean | undefined; allowed_updates?: string[] | undefined } | undefined;
   invoice_history?: { enabled: boolean } | undefined;

@@ -73,7 +73,7 @@ export function centsFor({ unit_amount_decimal: unitAmount }: PriceBody, quantit
 }
 
 /** @throws StripeFault: of what a meter counts nobody sets the quantity */
-export function refuseQuantity(price: PriceBody, quantity: number | undefined, param: string): void {
+export function rejectQuantity(price: PriceBody, quantity: number | undefined, param: string): void {
   if (quantity === undefined || !isMetered(price)) return;
   throw invalidRequest(
     `Quantity should not be specified where usage_type is \`metered\`. Remove quantity from \`${param}\``,

@@ -13,7 +13,7 @@ export interface PendingLine {
   price: string;
   product: string;
   amountCents: number;
-  /** Of what a meter counted; absent: a proration. */
+  /** Present for metered usage; absent for a proration. */
   usage?: { quantity: number; unitAmount: string | null };
   description: string;
   fromS: number;
@@ -26,7 +26,7 @@ export interface SubscriptionHidden {
   /** When the latest invoice is tried again; when it is sent, by when it is to be paid. */
   retryAtS: number | null;
   pending: PendingLine[];
-  /** The end of the trial of which it was said that it is near. */
+  /** The trial end that `trial_will_end` has been sent for. */
   trialEndSaid?: number;
   /** From when the metered items count, by item, where that is after their making. */
   countedFromS?: Record<string, number>;
@@ -67,7 +67,7 @@ export const subscriptions: Kind<SubscriptionBody, SubscriptionHidden> = {
 
 const TRIAL_NOTICE_S = 3 * 86_400;
 
-/** When it is said that the trial is about to end: three days before, or at once where it is shorter. */
+/** When `trial_will_end` is sent: three days before the end, or at once where the trial is shorter. */
 export const noticeOf = ({ trial_end: endS }: SubscriptionBody): number | null =>
   endS === null ? null : endS - TRIAL_NOTICE_S;
 
@@ -103,7 +103,7 @@ export function periodFrom(startS: number, anchorS: number, price: PriceBody): P
 
 export interface ItemTerms {
   price: PriceBody;
-  /** Of a metered price it has no meaning. */
+  /** Ignored for a metered price. */
   quantity: number;
   metadata: Record<string, string>;
   settings?: Partial<Pick<SubscriptionItemBody, 'tax_rates' | 'billing_thresholds'>>;
@@ -134,7 +134,7 @@ export function buildItem(
   };
 }
 
-/** The older form of a price, which Stripe still sends beside it. */
+/** The older form of a price, which Stripe still sends next to it. */
 export function planOf(price: PriceBody): SubscriptionItemBody['plan'] {
   return {
     id: price.id,

@@ -1,7 +1,7 @@
 import type { Kind } from '../storage/store.js';
 import type { WebhookEndpointBody } from '../wire.js';
 
-/** Kept and listed. Events go to our own endpoint whatever is registered. */
+/** Stored and listed. Events go to the one webhook URL of the mock, whatever is registered. */
 export const webhookEndpoints: Kind<WebhookEndpointBody> = {
   object: 'webhook_endpoint',
   prefix: 'we',

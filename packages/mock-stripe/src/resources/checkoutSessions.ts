@@ -30,7 +30,7 @@ import {
   type StoredSession,
 } from '../objects/checkoutSession.js';
 import { customers } from '../objects/customer.js';
-import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
+import { isMetered, rejectQuantity, subscribablePrice } from '../objects/price.js';
 import { type Call, operation } from '../operation.js';
 import type { LineItemBody } from '../wire.js';
 
@@ -106,7 +106,7 @@ async function lineItemsFor({ tx }: Call, { line_items: wanted }: Creation): Pro
   for (const [index, { price, quantity: asked }] of wanted.entries()) {
     const param = `line_items[${index}]`;
     const body = await subscribablePrice(tx, price, `${param}[price]`);
-    refuseQuantity(body, asked, param);
+    rejectQuantity(body, asked, param);
     const quantity = isMetered(body) ? null : (asked ?? 1);
     if (quantity !== null && quantity < 1) {
       throw invalidRequest('Quantity must be at least 1.', { param: `${param}[quantity]` });

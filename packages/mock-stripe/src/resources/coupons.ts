@@ -28,7 +28,7 @@ const coupon = z.strictObject({
   expand,
 });
 
-/** Whether it can still be redeemed is worked out when it is looked at. */
+/** `valid` is computed when the coupon is read. */
 const shown = (body: CouponBody, { nowS }: Call): CouponBody => ({ ...body, valid: isValid(body, nowS) });
 
 function requireTerms(params: z.infer<typeof coupon>): void {

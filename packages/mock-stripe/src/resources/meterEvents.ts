@@ -39,8 +39,8 @@ async function claimIdentifier({ tx, nowS }: Call, identifier: string): Promise<
   await tx.save(meterIdentifiers, known);
 }
 
-function requireRecent(timestamp: number, { nowS, oursS }: Call): void {
-  if (timestamp < oursS - MAX_AGE_S) {
+function requireRecent(timestamp: number, { nowS, machineNowS }: Call): void {
+  if (timestamp < machineNowS - MAX_AGE_S) {
     throw invalidRequest('The timestamp must be within the past 35 calendar days.', { param: 'timestamp' });
   }
   if (timestamp > nowS + MAX_AHEAD_S) {
@@ -55,7 +55,7 @@ export const meterEventOperations = [
     requireRecent(timestamp, call);
     const identifier = params.identifier ?? mockId('meter_event');
     await claimIdentifier(call, identifier);
-    // An event that no meter counts is taken all the same, as by Stripe, which complains later.
+    // An event that no meter counts is accepted, as by Stripe, which reports it later.
     const [meter] = await tx.list(
       meters,
       { 'refs.eventName': params.event_name, 'refs.status': 'active' },
@@ -72,7 +72,7 @@ export const meterEventOperations = [
       timestamp,
     };
     const customer = params.payload[customerKey] ?? '';
-    const atS = timestamp + (nowS - call.oursS);
+    const atS = timestamp + (nowS - call.machineNowS);
     await tx.insert(meterEvents, mockId(meterEvents.prefix), body, { customer, canceled: false, atS });
     return body;
   }),

@@ -20,7 +20,7 @@ import type { PortalConfigurationBody } from '../wire.js';
 
 const onOff = z.strictObject({ enabled: flag });
 const customerDetail = z.enum(['address', 'email', 'name', 'phone', 'shipping', 'tax_id']);
-/** @param enabled a new configuration says of each feature that it names whether it is on */
+/** @param enabled a new configuration must say of each named feature whether it is on */
 const featuresWith = <Enabled extends z.ZodType<boolean | undefined>>(enabled: Enabled) =>
   z.strictObject({
     customer_update: z

@@ -63,7 +63,7 @@ function apply(body: PriceBody, params: z.infer<typeof change>): void {
   body.metadata = mergeMetadata(body.metadata, params.metadata);
 }
 
-/** A lookup key names one price: another gives it up, if it is told to. */
+/** A lookup key names one price: `transfer_lookup_key` takes it from another. */
 async function claimLookupKey(
   { tx, id }: Call,
   { lookup_key: key, transfer_lookup_key: transfer }: z.infer<typeof change>,

@@ -22,7 +22,7 @@ import {
   text,
 } from '../http/params.js';
 import { mockId } from '../ids.js';
-import { isMetered, refuseQuantity, subscribablePrice } from '../objects/price.js';
+import { isMetered, rejectQuantity, subscribablePrice } from '../objects/price.js';
 import {
   buildPhase,
   buildPhaseItem,
@@ -97,7 +97,7 @@ async function phasesFrom(
     for (const [place, wanted] of terms.items.entries()) {
       const { price: id, quantity } = wanted;
       const price = await subscribablePrice(tx, id, `${param}[items][${place}][price]`);
-      refuseQuantity(price, quantity, `${param}[items][${place}]`);
+      rejectQuantity(price, quantity, `${param}[items][${place}]`);
       items.push(
         buildPhaseItem(id, {
           quantity: isMetered(price) ? undefined : (quantity ?? 1),

@@ -21,7 +21,7 @@ import {
   text,
 } from '../http/params.js';
 import { customers } from '../objects/customer.js';
-import { refuseQuantity, subscribablePrice } from '../objects/price.js';
+import { rejectQuantity, subscribablePrice } from '../objects/price.js';
 import { type ItemTerms, type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
 import { cancellationDetails, change, creation } from './subscriptionParams.js';
@@ -55,7 +55,7 @@ async function create(call: Call, params: z.infer<typeof creation>): Promise<Sto
     const id = wanted.price ?? (await inlinePrice(call, wanted.price_data));
     if (!id) throw missingParameter(param);
     const price = await subscribablePrice(tx, id, param);
-    refuseQuantity(price, wanted.quantity, `items[${index}]`);
+    rejectQuantity(price, wanted.quantity, `items[${index}]`);
     items.push({
       price,
       quantity: wanted.quantity ?? 1,
@@ -130,8 +130,8 @@ export const subscriptionOperations = [
     async (call, { cancellation_details: details, invoice_now: billUsage }) => {
       const stored = await call.tx.get(subscriptions, call.id);
       if (ENDED.includes(stored.body.status)) throw noSuch('subscription', call.id);
-      const told = { comment: details?.comment || null, feedback: details?.feedback || null };
-      stored.body.cancellation_details = { feedback_option: null, ...told, reason: null };
+      const given = { comment: details?.comment || null, feedback: details?.feedback || null };
+      stored.body.cancellation_details = { feedback_option: null, ...given, reason: null };
       await cancelNow(call, stored, 'cancellation_requested', billUsage);
       return stored.body;
     },

@@ -25,7 +25,7 @@ const creation = z.strictObject({
   ...ignoring(clearable, 'country', 'description', 'jurisdiction', 'state', 'tax_type'),
 });
 
-/** They are kept and returned; nothing is computed with them. */
+/** Tax rates are stored and returned; nothing is computed with them. */
 export const taxRateOperations = [
   operation('POST', '/v1/tax_rates', creation, async ({ tx, nowS, emit }, params) => {
     const { display_name: displayName, inclusive, percentage } = params;

@@ -38,7 +38,7 @@ export const webhookEndpointOperations = [
       url: params.url,
     };
     await tx.insert(webhookEndpoints, body.id, body, null);
-    // Told this once, as by Stripe.
+    // Returned only here, as by Stripe.
     return { ...body, secret: mockId('whsec') };
   }),
   operation('GET', '/v1/webhook_endpoints/:id', z.strictObject({ expand }), async ({ tx, id }) => {

@@ -13,7 +13,7 @@ export interface ClockState {
   targetOffsetMs: number;
 }
 
-/** The mock's own time: ours plus an offset that only grows. */
+/** The mock's own time: the machine's plus an offset that only grows. */
 export interface MockClock {
   /** Seconds since the epoch. */
   nowS(): Promise<number>;

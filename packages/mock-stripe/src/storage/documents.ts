@@ -1,6 +1,6 @@
 import type { EventBody } from '../wire.js';
 
-/** Fields that lists filter by, beside what `body` says; absent where the kind has none. */
+/** Fields that lists filter by, in addition to those of `body`; absent where the kind has none. */
 export interface Refs {
   customer?: string;
   subscription?: string;
@@ -39,7 +39,7 @@ export interface EventDocument {
   delivery: {
     state: 'pending' | 'delivered' | 'failed';
     attempts: number;
-    /** A claimed delivery is put off by the lease, so that a crash gives it back. */
+    /** A claim postpones the next attempt by the lease, so that a crashed delivery is retried. */
     nextAttemptAt: Date;
     lastError: string | null;
   };
@@ -61,7 +61,7 @@ export interface RequestDocument {
 
 export interface SettingDocument {
   _id: string;
-  /** How far the mock's clock is ahead of ours. */
+  /** How far the mock's clock is ahead of the machine's. */
   offsetMs: number;
   /** How far it is to be once everything due has happened. */
   targetOffsetMs: number;
