@@ -174,7 +174,9 @@ describe('what the variables say', () => {
   ])(
     'TRUST_PROXY may not be %s: that would believe what any client writes, or says nothing',
     (TRUST_PROXY) => {
-      expect(errorsOf({ TRUST_PROXY })).toEqual([expect.stringMatching(/^TRUST_PROXY: must be the number of proxies/)]);
+      expect(errorsOf({ TRUST_PROXY })).toEqual([
+        expect.stringMatching(/^TRUST_PROXY: must be the number of proxies/),
+      ]);
     },
   );
 
