@@ -101,7 +101,7 @@ describe('a request that Stripe denies to the key', () => {
     expect(events[0]?.lastError).toContain(
       'GET /v1/charges/:id needs the permission Charges and refunds: read (charge_read)',
     );
-    expect(lines.find((line) => line.includes('webhook events failed'))).toContain('charge_read');
+    expect(lines.find((line) => line.includes('webhook.retry'))).toContain('charge_read');
   });
 
   it('ends stripe:setup, which says so', async () => {

@@ -225,7 +225,7 @@ describe('a server whose key cannot see the customers', () => {
         livemode: null,
         subject: { id: 'sub_1', customer },
         isThin: false,
-        twinId: null,
+        snapshotId: null,
       });
       await inbox.idle(10_000);
       const event = await wrong.app.models.webhookEvents.findById('evt_of_another_key').lean();

@@ -546,7 +546,7 @@ describe('an event that was stored, but not applied before the server died', () 
       const { webhookEvents, leases } = dying.app.models;
       const doc = await webhookEvents.findByIdAndUpdate(event.id, { $set: { attempts: 1, claim: 'dead' } });
       const lapsed = new Date(Date.now() - 1);
-      await leases.create({ _id: `webhook lane ${doc?.lane}`, holder: 'dead', until: lapsed });
+      await leases.create({ _id: `webhook queue ${doc?.lane}`, holder: 'dead', until: lapsed });
     }));
 });
 

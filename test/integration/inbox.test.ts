@@ -172,7 +172,7 @@ describe('waiting events', () => {
     await inbox.stop();
   });
 
-  it('of a lane whose worker died are applied by another once its lease has run out', async () => {
+  it('of a queue whose worker died are applied by another once its lease has expired', async () => {
     const { tenantId, subscription } = await subscribed();
     const hanging = side.instance({ fetch: () => new Promise(() => {}) }).inbox;
     await hanging.receive(updated(subscription));
@@ -222,7 +222,7 @@ describe('a thin event', () => {
     await inbox.receive(event);
     await inbox.idle(10_000);
     expect(await eventsWith({ _id: event.id })).toMatchObject([
-      { state: 'IGNORED', reason: 'Stripe does not show it to STRIPE_SECRET_KEY' },
+      { state: 'IGNORED', reason: 'STRIPE_SECRET_KEY cannot read the object at Stripe' },
     ]);
     await inbox.stop();
   });
@@ -243,7 +243,7 @@ describe('a thin event', () => {
       await inbox.idle(10_000);
       expect(side.requests).toHaveLength(asked);
       expect(await eventsWith({ _id: other.id })).toMatchObject([
-        { state: 'IGNORED', reason: 'the same change came in the other format' },
+        { state: 'IGNORED', reason: 'already applied: the event also arrived in the other format' },
       ]);
       // An operator's wish comes first.
       expect(await inbox.replay(other.id)).toMatchObject({ state: WebhookEventStatus.PENDING });
@@ -275,7 +275,7 @@ describe('an id that comes again', () => {
     const other = snapshotOf(id, 'charge.succeeded', { id: 'ch_2' });
     const outcomes = await Promise.allSettled([inbox.receive(one), inbox.receive(other)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
-    await expect(inbox.receive(other)).rejects.toThrow(`another event has the id ${id}`);
+    await expect(inbox.receive(other)).rejects.toThrow(`another event with the id ${id} was received before`);
     expect(await eventsWith({ _id: id })).toMatchObject([{ payload: one.payload }]);
     await inbox.stop();
   });

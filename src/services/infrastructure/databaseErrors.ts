@@ -40,6 +40,12 @@ const SOCKET_CODES = new Set([
 /** Of transactions that broke off with the connection. */
 const LABELS = ['TransientTransactionError', 'UnknownTransactionCommitResult', 'RetryableWriteError'];
 
+/** MongoDB's code for a write that a unique index rejects. */
+export const DUPLICATE_KEY = 11_000;
+
+export const isDuplicateKey = (error: unknown): boolean =>
+  (error as { code?: unknown } | null)?.code === DUPLICATE_KEY;
+
 /** Whether an error means that MongoDB does not answer now, rather than that we asked something wrong. */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

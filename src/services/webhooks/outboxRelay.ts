@@ -210,8 +210,8 @@ export function createOutboxRelay(deps: {
       const customer = await models.billingCustomers
         .findOne(ofCustomers(customerId), { _id: 1 }, { session })
         .lean<{ _id: string }>();
-      const news = customer && toForwardedEvent(event, customer._id);
-      if (news) await queue([news], session);
+      const forwarded = customer && toForwardedEvent(event, customer._id);
+      if (forwarded) await queue([forwarded], session);
     });
   }
 

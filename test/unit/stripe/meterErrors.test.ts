@@ -46,27 +46,27 @@ const EVENT = {
   },
 };
 
-it("Stripe's report of usage that it could not count is fetched, and told report by report", async () => {
+it("Stripe's report of usage that it could not count is fetched, and reported one by one", async () => {
   const target = targetOf(readEvent(JSON.stringify(NOTIFICATION)));
-  expect(target).toEqual({ lane: 'meterErrors:evt_test_meter_1', object: 'mtr_1', reason: null });
+  expect(target).toEqual({ queue: 'meterErrors:evt_test_meter_1', object: 'mtr_1', reason: null });
 
   const asked: string[] = [];
   const answer: typeof fetch = async (input) => {
     asked.push(new URL(input instanceof Request ? input.url : input).pathname);
     return new Response(JSON.stringify(EVENT), { headers: { 'content-type': 'application/json' } });
   };
-  const refusals: MeterError[] = [];
+  const errors: MeterError[] = [];
   const effect = createEventEffect({
     stripe: new Stripe('sk_test_x', { httpClient: Stripe.createFetchHttpClient(answer), telemetry: false }),
     models: null as never,
     customers: null as never,
     sync: null as never,
-    onMeterErrors: async (refused) => void refusals.push(...refused),
+    onMeterErrors: async (reported) => void errors.push(...reported),
   });
-  expect(await effect(target.lane ?? '')).toEqual({ kind: 'applied', note: null });
+  expect(await effect(target.queue ?? '')).toEqual({ kind: 'applied', note: null });
   expect(asked).toEqual(['/v2/core/events/evt_test_meter_1']);
   const code = 'meter_event_customer_not_found';
-  expect(refusals).toEqual([
+  expect(errors).toEqual([
     { identifier: 'ten_1:overage/2026-11-22/0001', code, message: 'No such customer: cus_1' },
     { identifier: 'ten_2:by-hand', code, message: 'No such customer: cus_2' },
     { identifier: 'of-another-system', code: 'meter_event_invalid_value', message: 'The value is no number' },

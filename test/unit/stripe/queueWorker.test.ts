@@ -4,7 +4,7 @@ import type { CustomerQueues, LeasedQueue } from '../../../src/services/billing/
 import { createQueueWorker } from '../../../src/services/billing/inbox/queueWorker.js';
 
 const done = async () => undefined;
-const CLAIMED: LeasedQueue = {
+const LEASED: LeasedQueue = {
   count: 1,
   ignoreDuplicates: async () => true,
   applied: done,
@@ -14,23 +14,23 @@ const CLAIMED: LeasedQueue = {
   release: done,
 };
 
-/** A worker with so many lanes that are due, and when each was begun. */
+/** A worker with `count` due queues, and when each was started. */
 function workerWith(count: number, isBusy: () => boolean) {
   const waiting = Array.from({ length: count }, (_, i) => `customer:cus_${i}`);
   const begunMs: number[] = [];
-  const lanes: CustomerQueues = {
+  const queues: CustomerQueues = {
     due: async () => [...waiting],
-    async claim(lane) {
-      waiting.splice(waiting.indexOf(lane), 1);
+    async lease(queue) {
+      waiting.splice(waiting.indexOf(queue), 1);
       begunMs.push(performance.now());
-      return CLAIMED;
+      return LEASED;
     },
   };
   const effect = async () => ({ kind: 'applied' as const, note: null });
-  return { worker: createQueueWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
+  return { worker: createQueueWorker({ queues, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
 }
 
-it('begins a lane only now and then while events wait to be stored, and goes on at once after', async () => {
+it('starts queues slowly while events wait to be stored, and at full speed after that', async () => {
   let isBusy = true;
   const { worker, begunMs } = workerWith(200, () => isBusy);
   worker.wake();
@@ -42,12 +42,12 @@ it('begins a lane only now and then while events wait to be stored, and goes on 
   const freeMs = performance.now();
   await worker.idle(10_000);
   expect(begunMs).toHaveLength(200);
-  // At the pace of before it would take 20 s.
+  // At the slow pace it would take 20 s.
   expect(performance.now() - freeMs).toBeLessThan(5_000);
   await worker.stop();
 });
 
-it('ends when nothing is due, however busy it is elsewhere', async () => {
+it('stops when nothing is due, even while events wait to be stored', async () => {
   const { worker, begunMs } = workerWith(2, () => true);
   worker.wake();
   await worker.idle(10_000);
@@ -55,16 +55,16 @@ it('ends when nothing is due, however busy it is elsewhere', async () => {
   await worker.stop();
 });
 
-it('finds what came for a lane that ended while lanes were being looked for without it', async () => {
-  const lane = 'customer:cus_1';
+it('finds an event that arrives for a queue that finishes during a search that excludes it', async () => {
+  const queue = 'customer:cus_1';
   let waiting = 1;
   let applied = 0;
   let looks = 0;
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const lanes: CustomerQueues = {
+  const queues: CustomerQueues = {
     async due(except) {
       looks += 1;
-      const found = new Set(except).has(lane) || waiting === 0 ? [] : [lane];
+      const found = new Set(except).has(queue) || waiting === 0 ? [] : [queue];
       if (looks === 2) {
         waiting += 1;
         end();
@@ -72,19 +72,19 @@ it('finds what came for a lane that ended while lanes were being looked for with
       }
       return found;
     },
-    async claim() {
+    async lease() {
       waiting -= 1;
       const release = async () => {
         applied += 1;
       };
-      return { ...CLAIMED, release };
+      return { ...LEASED, release };
     },
   };
   const effect = async () => {
     await ended;
     return { kind: 'applied' as const, note: null };
   };
-  const worker = createQueueWorker({ lanes, effect, log: pino({ level: 'silent' }), isBusy: () => false });
+  const worker = createQueueWorker({ queues, effect, log: pino({ level: 'silent' }), isBusy: () => false });
   worker.wake();
   await vi.waitFor(() => expect(waiting).toBe(0));
   worker.wake();

@@ -5,27 +5,30 @@ import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus, withTwin } from '../../../models/webhookEvent.js';
 import { createLease } from '../../infrastructure/lease.js';
 
-/** Waiting events, by the object that they are about. */
+/**
+ * Pending webhook events, one queue for each customer. An event that does not name its customer waits in a queue of its
+ * own object first, until the customer has been looked up. MongoDB stores the queue in the field `lane`.
+ */
 export interface CustomerQueues {
-  /** @returns lanes with events that are due, those that wait longest first, without those that are being worked on */
+  /** @returns queues with events that are due and that nobody works on; the longest wait comes first */
   due(except: Iterable<string>): Promise<string[]>;
   /**
-   * Takes a lane with all events that wait in it, so that no other worker has it until it is released.
-   * @returns null when another worker has it, or nothing waits in it any more
+   * Leases a queue with all its pending events. No other worker gets it before it is released.
+   * @returns null when another worker has the lease, or no event is pending
    */
-  claim(lane: string): Promise<LeasedQueue | null>;
+  lease(queue: string): Promise<LeasedQueue | null>;
 }
 
-/** What is done about the events that were taken: those that came later wait for the next claim. */
+/** Records the outcome of the events that were pending when the lease began. Later events wait for the next lease. */
 export interface LeasedQueue {
   readonly count: number;
-  /** Sets aside events whose twin in the other format was applied. @returns whether any is left */
+  /** Ignores events that were already applied in the other format. @returns whether any event is left */
   ignoreDuplicates(): Promise<boolean>;
-  /** @param note what an operator should know of it */
+  /** @param note what an operator should know about it */
   applied(note: string | null): Promise<void>;
   ignored(reason: string): Promise<void>;
-  moved(lane: string): Promise<void>;
-  /** Those that were due wait before another try, or are given up. */
+  moved(queue: string): Promise<void>;
+  /** Events that were due wait for a retry, or become FAILED after the last one. */
   failed(error: string): Promise<void>;
   release(): Promise<void>;
 }
@@ -33,26 +36,26 @@ export interface LeasedQueue {
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
 const MAX_DUE = 1_000;
-const MAX_TWINS = 1_000;
+const MAX_DUPLICATES = 1_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 15 * 60_000;
-/** About a day of tries. */
+/** About a day of retries. */
 export const MAX_ATTEMPTS = 100;
 
 /**
- * What became of an event is worth no wait for a disk: if it is lost, the event waits again, and is answered by the state
- * that Stripe has then.
+ * The outcome of an event need not reach the disk. If it is lost, the event is pending again and is applied with the
+ * state that Stripe has then.
  */
 const QUICK = { writeConcern: { w: 1 } } as const;
 
-const LEASE_PREFIX = 'webhook lane ';
+const LEASE_PREFIX = 'webhook queue ';
 const { PENDING, APPLIED, IGNORED, FAILED } = WebhookEventStatus;
 
 export function createCustomerQueues({ models, clock }: { models: Models; clock: Clock }): CustomerQueues {
   const events = models.connection.collection<WebhookEventDoc>(models.webhookEvents.collection.name);
   const leases = models.connection.collection<{ _id: string }>(models.leases.collection.name);
 
-  /** Few: every worker has a bounded number of lanes at a time. */
+  /** The list is short, because each worker leases a bounded number of queues. */
   async function leased(): Promise<string[]> {
     const names = { $gt: LEASE_PREFIX, $lt: `${LEASE_PREFIX}~` };
     const found = await leases
@@ -61,22 +64,26 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
     return found.map(({ _id }) => _id.slice(LEASE_PREFIX.length));
   }
 
-  async function take(lane: string, claim: string, now: Date): Promise<number> {
+  async function take(queue: string, token: string, now: Date): Promise<number> {
     const isDue = { $lte: ['$nextAttemptAt', now] };
     const attempts = { $add: ['$attempts', { $cond: [isDue, 1, 0] }] };
-    // Those that wait for another try are taken along: the state that is fetched answers them, too.
-    const taken = await events.updateMany({ state: PENDING, lane }, [{ $set: { claim, attempts } }], QUICK);
+    // Events that wait for a retry are included: the fetched state applies to them as well.
+    const taken = await events.updateMany(
+      { state: PENDING, lane: queue },
+      [{ $set: { claim: token, attempts } }],
+      QUICK,
+    );
     return taken.matchedCount;
   }
 
-  function claimed(
-    lane: string,
-    claim: string,
+  function leasedQueue(
+    queue: string,
+    token: string,
     now: Date,
     count: number,
     release: () => Promise<void>,
   ): LeasedQueue {
-    const mine = { state: PENDING, lane, claim };
+    const mine = { state: PENDING, lane: queue, claim: token };
     const isDue = { $lte: ['$nextAttemptAt', now] };
     const end = async (
       state: WebhookEventStatus,
@@ -96,24 +103,26 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
       async ignoreDuplicates() {
         const found = await events
           .find(mine, { projection: { twinId: 1 } })
-          .limit(MAX_TWINS)
+          .limit(MAX_DUPLICATES)
           .toArray();
         const twinIds = found.flatMap(({ twinId }) => twinId ?? []);
-        const told = [...twinIds, ...found.map(({ _id }) => _id)];
-        const twins = await events
+        const sameIds = [...twinIds, ...found.map(({ _id }) => _id)];
+        const copies = await events
           .find(
-            // The state is looked at here: an index that begins with it would be all that was ever applied.
-            { $or: [{ _id: { $in: twinIds } }, withTwin(told)] },
+            // `state` is checked below: an index that begins with it would hold every event ever applied.
+            { $or: [{ _id: { $in: twinIds } }, withTwin(sameIds)] },
             { projection: { twinId: 1, state: 1 } },
           )
-          .limit(2 * MAX_TWINS)
+          .limit(2 * MAX_DUPLICATES)
           .toArray();
-        const applied = twins.filter(({ state }) => state === APPLIED);
+        const applied = copies.filter(({ state }) => state === APPLIED);
         if (applied.length === 0) return true;
         const done = new Set(applied.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
-        const again = found.filter(({ _id, twinId }) => done.has(twinId ?? _id)).map(({ _id }) => _id);
-        await end(IGNORED, 'the same change came in the other format', { _id: { $in: again } });
-        return again.length < count;
+        const duplicates = found.filter(({ _id, twinId }) => done.has(twinId ?? _id)).map(({ _id }) => _id);
+        await end(IGNORED, 'already applied: the event also arrived in the other format', {
+          _id: { $in: duplicates },
+        });
+        return duplicates.length < count;
       },
 
       async moved(to) {
@@ -159,20 +168,20 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
       return [...new Set(found.map(({ lane }) => lane as string))];
     },
 
-    async claim(lane) {
-      const lease = createLease({ models, name: `${LEASE_PREFIX}${lane}`, ttlMs: LEASE_MS });
+    async lease(queue) {
+      const lease = createLease({ models, name: `${LEASE_PREFIX}${queue}`, ttlMs: LEASE_MS });
       if (!(await lease.hold())) return null;
-      // A lease that is lost all the same harms nothing: the write to the subscription notices another's.
+      // Losing the lease does no harm: the subscription's revision rejects a write based on an older state.
       const renewal = setInterval(() => void lease.hold().catch(() => undefined), RENEW_MS).unref();
       const release = async () => {
         clearInterval(renewal);
         await lease.release();
       };
       try {
-        const claim = randomUUID();
+        const token = randomUUID();
         const now = new Date(clock.now());
-        const count = await take(lane, claim, now);
-        if (count > 0) return claimed(lane, claim, now, count, release);
+        const count = await take(queue, token, now);
+        if (count > 0) return leasedQueue(queue, token, now, count, release);
         await release();
         return null;
       } catch (error) {

@@ -7,16 +7,16 @@ import type { SubscriptionSync } from '../sync/subscriptionSync.js';
 import type { MeterError } from '../usageReports/usageReports.js';
 import { METER_ERRORS, type QueueKind } from './eventTarget.js';
 
-/** What became of a lane: it was applied, there was nothing to do and why, or its events belong to another lane. */
+/** The outcome of a queue's events: applied, ignored for a reason, or moved to the queue of their customer. */
 export type EventOutcome =
   | { kind: 'applied'; note: string | null }
   | { kind: 'ignored'; reason: string }
-  | { kind: 'moved'; lane: string };
+  | { kind: 'moved'; to: string };
 
-/** Applies whatever waits in a lane, by the present state of its object. */
-export type EventEffect = (lane: string) => Promise<EventOutcome>;
+/** Applies the pending events of a queue by fetching the current state of its object. */
+export type EventEffect = (queue: string) => Promise<EventOutcome>;
 
-/** An object of Stripe's that has a customer. */
+/** A Stripe object that belongs to a customer. */
 type Owned = { customer?: unknown };
 
 export function createEventEffect(deps: {
@@ -24,20 +24,23 @@ export function createEventEffect(deps: {
   stripe: Stripe;
   customers: Customers;
   sync: SubscriptionSync;
-  /** Told of usage that Stripe took and could not count. */
-  onMeterErrors: (rejections: readonly MeterError[]) => Promise<void>;
+  /** Receives the usage reports that Stripe accepted but could not count. */
+  onMeterErrors: (errors: readonly MeterError[]) => Promise<void>;
 }): EventEffect {
   const { models, stripe, customers, sync, onMeterErrors } = deps;
 
-  /** Under the customer's lane, so that no two lanes write the same tenant. */
-  async function passOn(kind: 'customer' | 'card', find: () => Promise<unknown>): Promise<EventOutcome> {
+  /** Moves the events to the customer's queue, so that no two queues write the same tenant. */
+  async function moveToCustomer(
+    kind: 'customer' | 'card',
+    find: () => Promise<unknown>,
+  ): Promise<EventOutcome> {
     const customerId = await find().catch((error: unknown) => {
       if (isMissing(error)) return undefined;
       throw error;
     });
-    if (customerId === undefined) return ignored('Stripe does not show it to STRIPE_SECRET_KEY');
+    if (customerId === undefined) return NOT_VISIBLE;
     const id = idOf(customerId);
-    return id ? { kind: 'moved', lane: `${kind}:${id}` } : ignored('it has no customer');
+    return id ? { kind: 'moved', to: `${kind}:${id}` } : ignored('the object has no customer');
   }
 
   const customerOf = async (object: Promise<Owned>) => (await object).customer ?? null;
@@ -51,23 +54,23 @@ export function createEventEffect(deps: {
       return (await customers.notePaymentMethod(id)) ? APPLIED : ignored('the customer belongs to no tenant');
     },
     subscription: (id) =>
-      passOn('customer', async () => {
+      moveToCustomer('customer', async () => {
         const known = await models.billingSubscriptions
           .findOne({ stripeSubscriptionId: id }, { stripeCustomerId: 1 })
           .lean<{ stripeCustomerId: string }>();
         return known?.stripeCustomerId ?? customerOf(stripe.subscriptions.retrieve(id));
       }),
-    invoice: (id) => passOn('customer', () => customerOf(stripe.invoices.retrieve(id))),
-    checkout: (id) => passOn('customer', () => customerOf(stripe.checkout.sessions.retrieve(id))),
-    schedule: (id) => passOn('customer', () => customerOf(stripe.subscriptionSchedules.retrieve(id))),
-    charge: (id) => passOn('customer', () => customerOf(stripe.charges.retrieve(id))),
+    invoice: (id) => moveToCustomer('customer', () => customerOf(stripe.invoices.retrieve(id))),
+    checkout: (id) => moveToCustomer('customer', () => customerOf(stripe.checkout.sessions.retrieve(id))),
+    schedule: (id) => moveToCustomer('customer', () => customerOf(stripe.subscriptionSchedules.retrieve(id))),
+    charge: (id) => moveToCustomer('customer', () => customerOf(stripe.charges.retrieve(id))),
     dispute: (id) =>
-      passOn('customer', async () => {
+      moveToCustomer('customer', async () => {
         const { charge } = await stripe.disputes.retrieve(id);
         return customerOf(stripe.charges.retrieve(idOf(charge) ?? ''));
       }),
     meterErrors: noteMeterErrors,
-    paymentMethod: (id) => passOn('card', () => customerOf(stripe.paymentMethods.retrieve(id))),
+    paymentMethod: (id) => moveToCustomer('card', () => customerOf(stripe.paymentMethods.retrieve(id))),
   };
 
   async function noteMeterErrors(eventId: string): Promise<EventOutcome> {
@@ -75,8 +78,8 @@ export function createEventEffect(deps: {
       if (isMissing(error)) return null;
       throw error;
     });
-    if (!event) return ignored('Stripe does not show it to STRIPE_SECRET_KEY');
-    if (event.type !== METER_ERRORS) return ignored(`Stripe has it as ${event.type}`);
+    if (!event) return NOT_VISIBLE;
+    if (event.type !== METER_ERRORS) return ignored(`the event is of type ${event.type} at Stripe`);
     const { error_types: types } = event.data.reason;
     await onMeterErrors(
       types.flatMap(({ code, sample_errors: samples }) =>
@@ -90,13 +93,14 @@ export function createEventEffect(deps: {
     return APPLIED;
   }
 
-  return async (lane) => {
-    const colon = lane.indexOf(':');
-    const kind = lane.slice(0, colon) as QueueKind;
-    if (!Object.hasOwn(effects, kind)) throw new Error(`The lane ${lane} is unknown here`);
-    return effects[kind](lane.slice(colon + 1));
+  return async (queue) => {
+    const colon = queue.indexOf(':');
+    const kind = queue.slice(0, colon) as QueueKind;
+    if (!Object.hasOwn(effects, kind)) throw new Error(`Unknown kind of webhook queue: ${queue}`);
+    return effects[kind](queue.slice(colon + 1));
   };
 }
 
 const APPLIED: EventOutcome = { kind: 'applied', note: null };
 const ignored = (reason: string): EventOutcome => ({ kind: 'ignored', reason });
+const NOT_VISIBLE = ignored('STRIPE_SECRET_KEY cannot read the object at Stripe');

@@ -5,22 +5,23 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import { DUPLICATE_KEY } from '../../infrastructure/databaseErrors.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
 import { isForwarded } from './forwardedEvents.js';
 import type { ReceivedEvent } from './receivedEvent.js';
 import type { Rejections } from './rejections.js';
 
-/** Puts events on disk, many by one statement. */
+/** Stores events, many in one statement. */
 export interface EventIntake {
   /**
-   * Resolves when the event is on the disks of a majority.
+   * Resolves when the event is on disk on a majority of the replica set.
    * @returns whether it is new
-   * @throws BAD_USER_INPUT for an id that another event has; SERVICE_UNAVAILABLE
+   * @throws BAD_USER_INPUT when another event has the id; SERVICE_UNAVAILABLE
    */
   receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
-  /** How many are not on disk yet. */
+  /** The number of events that are not on disk yet. */
   waiting(): number;
-  /** Resolves when nothing is on its way to the disk. */
+  /** Resolves when no event is being written. */
   idle(): Promise<void>;
 }
 
@@ -38,14 +39,13 @@ const MAX_WAITING_BYTES = 64 * 1_048_576;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const MAX_TRIES = 100;
 const RETRY_MS = 5;
-const DUPLICATE_KEY = 11_000;
 
-/** @param deps.stored something new waits to be applied */
+/** @param deps.stored called when there are new events to apply */
 export function createEventIntake(deps: {
   models: Models;
   clock: Clock;
   rejections: Rejections;
-  /** Whether the server's key is of Stripe's live mode; null: unknown. */
+  /** Whether the server's key belongs to Stripe's live mode; null: unknown. */
   isLive: boolean | null;
   stored: () => void;
 }): EventIntake {
@@ -57,7 +57,7 @@ export function createEventIntake(deps: {
 
   async function commit(batch: Waiting[]): Promise<void> {
     for (const { bytes } of batch) waitingBytes -= bytes;
-    // The first with an id brings it; the others find it there.
+    // Of several events with one id the first is stored; the others find it.
     const first = new Map<string, Waiting>();
     for (const one of batch) if (!first.has(one.doc._id)) first.set(one.doc._id, one);
     try {
@@ -77,17 +77,18 @@ export function createEventIntake(deps: {
     const before = known.get(_id);
     if (!isSameEvent(before ?? first.doc, waiting.doc)) {
       rejections.count('conflict');
-      waiting.reject(badInput('body', `another event has the id ${_id}`));
+      waiting.reject(badInput('body', `another event with the id ${_id} was received before`));
     } else waiting.resolve(before || waiting !== first ? 'known' : 'stored');
   }
 
-  /** @returns those that were there before, by id; the others are stored now */
+  /** @returns the events that were stored before, by id; all others are stored now */
   async function storeAll(docs: readonly WebhookEventDoc[]): Promise<Map<string, Known>> {
     const known = new Map<string, Known>();
     let open = docs;
     for (let tries = 1; open.length > 0; tries++) {
-      if (tries > MAX_TRIES) throw serviceUnavailable('The same event is being stored elsewhere; try again');
-      // What another instance stored is told by the index of ids before a majority has it, and read after.
+      if (tries > MAX_TRIES)
+        throw serviceUnavailable('The same event is being stored by another server; try again');
+      // The index shows another server's insert before a majority has it, and only then can it be read.
       if (tries > 2) await sleep(RETRY_MS);
       open = await insert(open);
       for (const found of await read(open)) known.set(found._id, found);
@@ -96,18 +97,18 @@ export function createEventIntake(deps: {
     return known;
   }
 
-  /** @returns those whose id is taken */
+  /** @returns the events whose id is taken */
   async function insert(docs: readonly WebhookEventDoc[]): Promise<WebhookEventDoc[]> {
     try {
       await events.insertMany(docs as never[], { ordered: false, timeoutMS: STATEMENT_TIMEOUT_MS });
       return [];
     } catch (error) {
       if (!(error instanceof mongo.MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
-      const faults = [error.writeErrors].flat();
-      // The others must be on the disks of a majority.
-      if (faults.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
+      const writeErrors = [error.writeErrors].flat();
+      // All others must be on disk on a majority.
+      if (writeErrors.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
         throw error;
-      return faults.map(({ index }) => docs[index] as WebhookEventDoc);
+      return writeErrors.map(({ index }) => docs[index] as WebhookEventDoc);
     }
   }
 
@@ -122,12 +123,12 @@ export function createEventIntake(deps: {
     return found as unknown as Known[];
   }
 
-  /** Stripe's sending it once more is a reason to try again what was given up. */
+  /** When Stripe sends a failed event again, it is retried. */
   async function revive(failed: readonly Known[]): Promise<void> {
     if (failed.length === 0) return;
     await events.updateMany(
       { _id: { $in: failed.map(({ _id }) => _id) as never[] }, state: WebhookEventStatus.FAILED },
-      { $set: waitingAgain(clock.now()) },
+      { $set: pendingAgain(clock.now()) },
     );
   }
 
@@ -149,8 +150,8 @@ export function createEventIntake(deps: {
 }
 
 /**
- * Two endpoints with different API versions deliver one event with different bodies: what it is about is the same.
- * An object without an id, and events of versions that kept none, fit any.
+ * Two endpoints with different API versions deliver one event with different bodies, so only type and object are
+ * compared. An event whose object has no id matches any object.
  */
 function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'type' | 'object'>): boolean {
   if (plainTypeOf(one.type) !== plainTypeOf(other.type)) return false;
@@ -158,21 +159,21 @@ function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'ty
 }
 
 export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean | null): WebhookEventDoc {
-  const { lane, object, reason } = targetOf(event, isLive);
-  const { id, type, payload, twinId } = event;
+  const { queue: lane, object, reason } = targetOf(event, isLive);
+  const { id, type, payload, snapshotId: twinId } = event;
   const now = new Date(nowMs);
-  const fate =
+  const outcome =
     lane === null
       ? { state: WebhookEventStatus.IGNORED, endedAt: now }
       : { state: WebhookEventStatus.PENDING, endedAt: null };
   const target = { lane, object, reason };
-  const news = lane !== null && isForwarded(type) ? { unannounced: true as const } : {};
+  const outbox = lane !== null && isForwarded(type) ? { unannounced: true as const } : {};
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
-  return { _id: id, type, payload, twinId, ...target, ...waiting, ...fate, ...news };
+  return { _id: id, type, payload, twinId, ...target, ...waiting, ...outcome, ...outbox };
 }
 
-/** What makes an event that has ended wait as if it had just come. */
-export const waitingAgain = (nowMs: number) => ({
+/** The fields that make a finished event pending again, as if it had just been received. */
+export const pendingAgain = (nowMs: number) => ({
   state: WebhookEventStatus.PENDING,
   reason: null,
   attempts: 0,

@@ -2,19 +2,19 @@ import { idOf } from '../stripe/stripeObjects.js';
 import type { ReceivedEvent } from './receivedEvent.js';
 
 /**
- * What an event asks to look at. An event is only a hint: the object is fetched as it is now, so the order of events
- * and their repetition make no difference.
+ * What an event is about. An event is only a hint: the object is fetched in its current state, so neither the order of
+ * events nor their repetition makes a difference.
  */
 export interface EventTarget {
-  /** `<what to do>:<Stripe's id>`. Events of one lane are applied together; null: there is nothing to do. */
-  lane: string | null;
-  /** Stripe's id of the object that the event is about. */
+  /** `<kind>:<Stripe's id>`. The events of one queue are applied together; null: the event has no effect. */
+  queue: string | null;
+  /** Stripe's id of the event's object. */
   object: string | null;
-  /** Why there is nothing to do. */
+  /** Why the event has no effect. */
   reason: string | null;
 }
 
-/** What each lane's name begins with; what follows is the id of a Stripe object. */
+/** The first part of a queue's name; the second is the id of a Stripe object. */
 export type QueueKind =
   | 'customer'
   | 'card'
@@ -28,20 +28,20 @@ export type QueueKind =
   | 'meterErrors';
 
 interface Rule {
-  /** As Stripe lists them. */
+  /** Stripe's event types. */
   types: readonly string[];
-  /** Types that begin so fit, too: of thin events there are many kinds. */
+  /** Types with this prefix match too, because thin events come in many kinds. */
   prefix?: string;
-  /** What is done, under the customer's id. */
-  lane: 'customer' | 'card';
-  /** The object's own kind of lane: it finds out the customer, which a thin event does not name. */
+  /** The queue for an event that names its customer. */
+  queue: 'customer' | 'card';
+  /** The queue for a thin event, which does not name the customer: it looks the customer up. */
   via: QueueKind;
 }
 
 const RULES: readonly Rule[] = [
   {
     types: ['customer.created', 'customer.updated', 'customer.deleted'],
-    lane: 'customer',
+    queue: 'customer',
     via: 'customer',
   },
   {
@@ -49,7 +49,7 @@ const RULES: readonly Rule[] = [
       (what) => `customer.subscription.${what}`,
     ),
     prefix: 'customer.subscription.',
-    lane: 'customer',
+    queue: 'customer',
     via: 'subscription',
   },
   {
@@ -61,67 +61,67 @@ const RULES: readonly Rule[] = [
       'voided',
       'marked_uncollectible',
     ].map((what) => `invoice.${what}`),
-    lane: 'customer',
+    queue: 'customer',
     via: 'invoice',
   },
   {
     types: ['completed', 'expired', 'async_payment_succeeded', 'async_payment_failed'].map(
       (what) => `checkout.session.${what}`,
     ),
-    lane: 'customer',
+    queue: 'customer',
     via: 'checkout',
   },
   {
     types: ['created', 'updated', 'released', 'canceled', 'completed', 'aborted', 'expiring'].map(
       (what) => `subscription_schedule.${what}`,
     ),
-    lane: 'customer',
+    queue: 'customer',
     via: 'schedule',
   },
-  { types: ['charge.refunded'], lane: 'customer', via: 'charge' },
-  { types: ['charge.dispute.created'], lane: 'customer', via: 'dispute' },
-  { types: ['payment_method.attached'], lane: 'card', via: 'paymentMethod' },
+  { types: ['charge.refunded'], queue: 'customer', via: 'charge' },
+  { types: ['charge.dispute.created'], queue: 'customer', via: 'dispute' },
+  { types: ['payment_method.attached'], queue: 'card', via: 'paymentMethod' },
 ];
 
-/** The types that have an effect, as Stripe's list of events filters them. */
+/** The types that have an effect; lists of Stripe's events are filtered by them. */
 export const EFFECTIVE_TYPES: readonly string[] = RULES.flatMap(({ types }) => types);
 
-/** A thin event; what it reports is told by the event itself, when it is fetched. */
+/** A thin event; the errors are in the event itself, which has to be fetched. */
 export const METER_ERRORS = 'v1.billing.meter.error_report_triggered';
 
 /**
- * @param isLive whether the server's key is of Stripe's live mode; null: unknown, and events of both modes count
+ * @param isLive whether the server's key belongs to Stripe's live mode; null: unknown, so events of both modes count
  */
 export function targetOf(event: ReceivedEvent, isLive: boolean | null = null): EventTarget {
   const { id: eventId, type, subject, isThin } = event;
   const id = idOf(subject);
-  if (isOfOtherMode(event, isLive)) return { lane: null, object: id, reason: otherMode(event) };
-  if (type === METER_ERRORS) return { lane: `meterErrors:${eventId}`, object: id, reason: null };
+  if (isOfOtherMode(event, isLive)) return { queue: null, object: id, reason: otherMode(event) };
+  if (type === METER_ERRORS) return { queue: `meterErrors:${eventId}`, object: id, reason: null };
   const plainType = plainTypeOf(type);
   const rule = RULES.find(
     ({ types, prefix }) => types.includes(plainType) || (prefix && plainType.startsWith(prefix)),
   );
-  if (!rule) return { lane: null, object: id, reason: `events of type ${type} have no effect` };
+  if (!rule) return { queue: null, object: id, reason: `events of type ${type} have no effect` };
   if (rule.via === 'customer') return target('customer', id, id);
   if (isThin) return target(rule.via, id, id);
   // A dispute names its charge, and no customer.
   if (rule.via === 'dispute') return target('charge', idOf(subject.charge), id);
-  return target(rule.lane, idOf(subject.customer), id);
+  return target(rule.queue, idOf(subject.customer), id);
 }
 
-/** An event of test mode while the key is a live one, or the other way round. */
+/** Whether a test-mode event meets a live key, or the other way round. */
 export const isOfOtherMode = ({ livemode }: ReceivedEvent, isLive: boolean | null): boolean =>
   livemode !== null && isLive !== null && livemode !== isLive;
 
 const otherMode = ({ livemode }: ReceivedEvent): string =>
   livemode
-    ? "it is about Stripe's live mode, and STRIPE_SECRET_KEY is a test key"
-    : "it is about Stripe's test mode, and STRIPE_SECRET_KEY is a live key";
+    ? 'it belongs to live mode, and STRIPE_SECRET_KEY is a test key'
+    : 'it belongs to test mode, and STRIPE_SECRET_KEY is a live key';
 
-/** Thin events have the same types as snapshot events, with a version in front. */
+/** Thin events have the types of snapshot events, prefixed with a version. */
 export const plainTypeOf = (type: string): string => type.replace(/^v1\./, '');
 
 const target = (kind: QueueKind, id: string | null, object: string | null): EventTarget =>
   id
-    ? { lane: `${kind}:${id}`, object, reason: null }
-    : { lane: null, object, reason: 'it names no customer' };
+    ? { queue: `${kind}:${id}`, object, reason: null }
+    : { queue: null, object, reason: 'it names no customer' };

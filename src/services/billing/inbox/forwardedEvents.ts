@@ -3,7 +3,7 @@ import type { WebhookEventDoc } from '../../../models/webhookEvent.js';
 import { idOf } from '../stripe/stripeObjects.js';
 import { plainTypeOf } from './eventTarget.js';
 
-/** What the operator's own systems are sent when Stripe's events say more than a subscription's new state. */
+/** An event for the operator's own systems, when a Stripe event says more than a subscription's new state. */
 export interface ForwardedEvent {
   type: OutgoingEventType;
   data: Record<string, unknown>;
@@ -22,12 +22,12 @@ const instant = (seconds: unknown): string | null => {
   const at = new Date(typeof seconds === 'string' ? seconds : (number(seconds) ?? Number.NaN) * 1000);
   return Number.isNaN(at.getTime()) ? null : at.toISOString();
 };
-const part = (value: unknown): StripeObject =>
+const objectOf = (value: unknown): StripeObject =>
   typeof value === 'object' && value !== null ? (value as StripeObject) : {};
 
-/** Since 2025 an invoice names its subscription by its parent, before by itself. */
+/** Since 2025 an invoice names its subscription in its parent; before, in a field of its own. */
 const subscriptionOf = ({ parent, subscription }: StripeObject): string | null =>
-  idOf(part(part(parent).subscription_details).subscription ?? subscription);
+  idOf(objectOf(objectOf(parent).subscription_details).subscription ?? subscription);
 
 const invoice: Reader = (one) => ({
   invoiceId: idOf(one),
@@ -72,13 +72,13 @@ const dispute: Reader = (one) => ({
   amount: number(one.amount),
   reason: text(one.reason),
   status: text(one.status),
-  evidenceDueBy: instant(part(one.evidence_details).due_by),
+  evidenceDueBy: instant(objectOf(one.evidence_details).due_by),
 });
 
 const SCHEDULE_CHANGES = ['created', 'updated', 'released', 'canceled', 'completed', 'aborted', 'expiring'];
 
-/** By Stripe's type. */
-const NEWS: ReadonlyMap<string, [OutgoingEventType, Reader]> = new Map([
+/** By Stripe's event type. */
+const FORWARDED: ReadonlyMap<string, [OutgoingEventType, Reader]> = new Map([
   ['invoice.payment_succeeded', [OutgoingEventType.PAYMENT_SUCCEEDED, invoice]],
   ['invoice.payment_failed', [OutgoingEventType.PAYMENT_FAILED, invoice]],
   ['invoice.payment_action_required', [OutgoingEventType.PAYMENT_ACTION_REQUIRED, invoice]],
@@ -100,17 +100,17 @@ const NEWS: ReadonlyMap<string, [OutgoingEventType, Reader]> = new Map([
   ['charge.dispute.created', [OutgoingEventType.CHARGE_DISPUTED, dispute]],
 ]);
 
-/** Whether events of Stripe's type are passed on once they are applied. */
-export const isForwarded = (stripeType: string): boolean => NEWS.has(plainTypeOf(stripeType));
+/** Whether events of a Stripe type are forwarded once they are applied. */
+export const isForwarded = (stripeType: string): boolean => FORWARDED.has(plainTypeOf(stripeType));
 
-/** @returns null for a type that is not passed on; a thin event says no more than what it is about */
+/** @returns null for a type that is not forwarded; a thin event yields no more than the object's id and type */
 export function toForwardedEvent(event: WebhookEventDoc, tenantId: string): ForwardedEvent | null {
   const stripeType = plainTypeOf(event.type);
-  const news = NEWS.get(stripeType);
-  if (!news) return null;
-  const [type, read] = news;
+  const rule = FORWARDED.get(stripeType);
+  if (!rule) return null;
+  const [type, read] = rule;
   const { created, data } = JSON.parse(event.payload) as StripeObject;
-  const object = part(part(data).object);
+  const object = objectOf(objectOf(data).object);
   return {
     type,
     data: {

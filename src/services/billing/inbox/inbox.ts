@@ -5,33 +5,33 @@ import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus, withTwin } from '../../../models/webhookEvent.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
-import { createEventIntake, documentOf, waitingAgain } from './eventIntake.js';
+import { createEventIntake, documentOf, pendingAgain } from './eventIntake.js';
 import { createQueueWorker } from './queueWorker.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
 import { createRejections, type Rejections } from './rejections.js';
 
 export { type WebhookEventDoc, WebhookEventStatus };
 
-/** Webhook events: stored once under their id, answered, then applied by a worker that tries until it is done. */
+/** Stripe's webhook events. Each is stored once by its id and acknowledged; a worker then applies it, with retries. */
 export interface Inbox {
   /**
    * Resolves when the event is on disk. @returns whether it is new
-   * @throws BAD_USER_INPUT for an id that another event has
+   * @throws BAD_USER_INPUT when another event has the id
    */
   receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
-  /** Applies an event anew, whatever became of it. @throws NOT_FOUND */
+  /** Applies an event again, whatever its state. @throws NOT_FOUND */
   replay(eventId: string): Promise<WebhookEventDoc>;
   /** The newest first. */
   page(query: EventQuery): Promise<EventPage>;
   start(): void;
-  /** Resolves when nothing that is due waits any more, at latest after `maxMs`. */
+  /** Resolves when no event is due any more, at the latest after `maxMs`. */
   idle(maxMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface EventQuery {
   first: number;
-  /** A key of the last event seen. */
+  /** The key of the last event seen. */
   after?: string | null | undefined;
   status?: WebhookEventStatus | null | undefined;
 }
@@ -41,10 +41,10 @@ export interface EventPage {
   hasNextPage: boolean;
 }
 
-/** Some hundreds a second, as long as a batch takes a few milliseconds. */
+/** A few hundred events a second, as long as a batch takes a few milliseconds. */
 const MANY_WAITING = 3;
 
-/** Where an event stands in the list. */
+/** An event's position in the list. */
 export const eventKeyOf = ({ receivedAt, _id }: WebhookEventDoc): string => `${receivedAt.getTime()}:${_id}`;
 
 export function createInbox(deps: {
@@ -53,13 +53,13 @@ export function createInbox(deps: {
   log: Logger;
   effect: EventEffect;
   rejections?: Rejections;
-  /** Whether the server's key is of Stripe's live mode; null, the default: unknown. */
+  /** Whether the server's key belongs to Stripe's live mode; null, the default: unknown. */
   isLive?: boolean | null;
 }): Inbox {
   const { models, clock, log, effect, rejections = createRejections(), isLive = null } = deps;
   const events = models.webhookEvents;
   const isBusy = () => intake.waiting() > MANY_WAITING;
-  const worker = createQueueWorker({ lanes: createCustomerQueues({ models, clock }), effect, log, isBusy });
+  const worker = createQueueWorker({ queues: createCustomerQueues({ models, clock }), effect, log, isBusy });
   const intake = createEventIntake({ models, clock, rejections, isLive, stored: worker.wake });
 
   return {
@@ -68,12 +68,12 @@ export function createInbox(deps: {
     async replay(eventId) {
       const stored = await events.findById(eventId, { payload: 1 }).lean<Pick<WebhookEventDoc, 'payload'>>();
       if (!stored) throw notFound(`Webhook event ${eventId}`);
-      // It counts for itself now, whatever became of its twin.
+      // The other format of the event no longer counts as its duplicate.
       await events.updateMany(withTwin([eventId]), { $set: { twinId: null } });
-      // What has an effect may have changed since it came.
+      // A newer version may apply types that had no effect when the event was received.
       const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
       const again =
-        lane === null ? {} : { ...waitingAgain(clock.now()), lane, object, twinId: null, claim: null };
+        lane === null ? {} : { ...pendingAgain(clock.now()), lane, object, twinId: null, claim: null };
       const replayed = await events
         .findByIdAndUpdate(eventId, { $set: again }, { returnDocument: 'after' })
         .lean<WebhookEventDoc>();

@@ -5,32 +5,32 @@ import { describeFailure } from '../stripe/stripeErrors.js';
 import type { CustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 
-/** Applies what waits, several lanes at a time, until nothing is due. */
+/** Applies pending events, several queues at a time, until none is due. */
 export interface QueueWorker {
   start(): void;
-  /** There may be something to apply. */
+  /** Events may be due. */
   wake(): void;
-  /** Resolves when nothing that is due waits any more, at latest after `maxMs`. */
+  /** Resolves when no event is due any more, at the latest after `maxMs`. */
   idle(maxMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
 const POLL_MS = 5_000;
-/** Enough to use what Stripe lets us ask a second, while an answer takes half a second. */
-const MAX_LANES = 16;
-/** While events wait to be stored and answered, applying is second to that: a lane is begun, or looked for, this long after the last. */
+/** Enough to use Stripe's whole request rate when a response takes half a second. */
+const MAX_QUEUES = 16;
+/** Storing and answering events has priority: while they wait for that, queues are found and started this far apart. */
 const BUSY_SPACING_MS = 100;
-/** How soon the end of such a time is noticed. */
+/** How often the worker checks whether that is over. */
 const BUSY_LOOK_MS = 10;
 
 export function createQueueWorker(deps: {
-  lanes: CustomerQueues;
+  queues: CustomerQueues;
   effect: EventEffect;
   log: Logger;
-  /** Whether so many events come at this moment that their answers must not wait for this. */
+  /** Whether so many events arrive now that applying them would delay the responses to Stripe. */
   isBusy: () => boolean;
 }): QueueWorker {
-  const { lanes, effect, log, isBusy } = deps;
+  const { queues, effect, log, isBusy } = deps;
   const active = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
@@ -39,49 +39,50 @@ export function createQueueWorker(deps: {
   let woken = () => {};
   let lastBegunMs = Number.NEGATIVE_INFINITY;
 
-  async function apply(lane: string): Promise<void> {
-    const claimed = await lanes.claim(lane);
-    if (!claimed) return;
-    const { count } = claimed;
+  async function apply(queue: string): Promise<void> {
+    const leased = await queues.lease(queue);
+    if (!leased) return;
+    const { count } = leased;
     try {
-      if (!(await claimed.ignoreDuplicates())) return;
-      const outcome = await forWorker(() => effect(lane));
+      if (!(await leased.ignoreDuplicates())) return;
+      const outcome = await forWorker(() => effect(queue));
+      const { kind, ...details } = outcome;
       switch (outcome.kind) {
         case 'applied':
-          await claimed.applied(outcome.note);
+          await leased.applied(outcome.note);
           break;
         case 'ignored':
-          await claimed.ignored(outcome.reason);
+          await leased.ignored(outcome.reason);
           break;
         case 'moved':
-          await claimed.moved(outcome.lane);
+          await leased.moved(outcome.to);
           break;
       }
-      log.info({ lane, events: count, ...outcome }, 'webhook events');
+      log.info({ queue, events: count, ...details }, `webhook.${kind}`);
     } catch (error) {
-      log.error({ err: error, lane, events: count }, 'webhook events failed');
-      await claimed.failed(describeFailure(error));
+      log.error({ err: error, queue, events: count }, 'webhook.retry');
+      await leased.failed(describeFailure(error));
     } finally {
-      await claimed.release();
+      await leased.release();
     }
   }
 
-  function begin(lane: string): void {
+  function begin(queue: string): void {
     lastBegunMs = performance.now();
-    const applying = apply(lane)
+    const applying = apply(queue)
       .catch((error: unknown) => {
-        // The lease runs out by itself, and somebody takes the lane again.
-        log.warn({ err: error, lane }, 'the webhook worker could not reach the database; it tries again');
+        // The lease expires, and the queue is found again.
+        log.warn({ err: error, queue }, 'webhook.database_unavailable');
       })
       .finally(() => {
-        active.delete(lane);
-        // A look for lanes that is under way leaves this one out.
+        active.delete(queue);
+        // A search for due queues that is already running excludes this one, so search again.
         wanted = true;
       });
-    active.set(lane, applying);
+    active.set(queue, applying);
   }
 
-  const hasRoom = () => active.size < MAX_LANES;
+  const hasRoom = () => active.size < MAX_QUEUES;
   const mayBegin = () => hasRoom() && (!isBusy() || performance.now() >= lastBegunMs + BUSY_SPACING_MS);
 
   async function work(): Promise<void> {
@@ -89,10 +90,10 @@ export function createQueueWorker(deps: {
     while (!stopped) {
       if (due.length === 0 && mayBegin()) {
         wanted = false;
-        due = await lanes.due(active.keys());
-        // What came for a lane that is being worked on is found when that has ended.
+        due = await queues.due(active.keys());
+        // Events that arrive for an active queue are found once that queue has finished.
         if (due.length === 0 && active.size === 0 && !wanted) {
-          // In the same step that found nothing: who wakes us from now on starts anew.
+          // Set in the same step, so that the next `wake` starts a new run.
           running = null;
           return;
         }
@@ -114,9 +115,7 @@ export function createQueueWorker(deps: {
     if (mayBegin()) woken();
     if (running) return;
     const run: Promise<void> = work()
-      .catch((error: unknown) =>
-        log.warn({ err: error }, 'the webhook worker could not reach the database; it tries again'),
-      )
+      .catch((error: unknown) => log.warn({ err: error }, 'webhook.database_unavailable'))
       .finally(() => {
         if (running === run) running = null;
       });

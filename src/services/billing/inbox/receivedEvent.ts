@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
 const id = z.string().regex(/^[\w.-]{1,128}$/, 'must be 1 to 128 letters, digits, dots, _ or -');
-/** What MongoDB holds as it is: no control characters (NUL among them) and no lone surrogates. */
+/** Text that MongoDB stores unchanged: no control characters (such as NUL) and no lone surrogates. */
 const text = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u, 'must be 1 to 255 characters of text');
-/** Anything else says as little as a missing one. */
+/** Any other value is treated like a missing one. */
 const livemode = z.boolean().nullable().catch(null);
 
-/** Not looked into: a copy of it, key by key, would be all that is gained. */
+/** The object's fields are not validated, because that would only copy it key by key. */
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -26,7 +26,7 @@ const subject = z
     message: `must have ids (${REFERENCES.join(', ')}) of at most 255 characters of text`,
   });
 
-/** The part of a snapshot event that is relied on. */
+/** The fields of a snapshot event that are used. */
 const snapshot = z.looseObject({
   id,
   type: text,
@@ -34,7 +34,7 @@ const snapshot = z.looseObject({
   data: z.looseObject({ object: subject }),
 });
 
-/** A thin event, as API v2 notifies of it: it names the object, and the snapshot event if there is one. */
+/** A thin event of API v2. It names its object, and the snapshot event of the same change if there is one. */
 const thin = z.looseObject({
   id,
   object: z.literal('v2.core.event'),
@@ -44,29 +44,29 @@ const thin = z.looseObject({
   related_object: z.looseObject({ id: text, type: text }).nullish(),
 });
 
-/** An event in either of Stripe's formats. */
+/** An event in either of Stripe's two formats. */
 export interface ReceivedEvent {
   id: string;
   type: string;
-  /** JSON as it came. */
+  /** The JSON as received. */
   payload: string;
-  /** Whether it is about objects of Stripe's live mode; null: the event does not say. */
+  /** Whether the event belongs to Stripe's live mode; null: the event does not say. */
   livemode: boolean | null;
-  /** The object as the event shows it: of a thin event its id and kind alone. */
+  /** The object in the event; a thin event has only its id and type. */
   subject: Record<string, unknown>;
   isThin: boolean;
-  /** Of a thin event: the snapshot event that tells of the same change. */
-  twinId: string | null;
+  /** The snapshot event of the same change, if a thin event names one. */
+  snapshotId: string | null;
 }
 
-/** How deep Stripe's objects are nested is less than half of it. */
+/** More than twice the depth of Stripe's objects. */
 const MAX_DEPTH = 40;
-/** Values of one event; Stripe's largest have some thousands. */
+/** Stripe's largest events have a few thousand values. */
 const MAX_VALUES = 50_000;
 
-/** @throws Error that says in a person's words why the text is no event */
+/** @throws Error with a message for the sender that says why the text is not an event */
 export function readEvent(payload: string): ReceivedEvent {
-  // Before it is parsed: what a parser makes of a bomb is not for us to find out.
+  // Checked before parsing, so that a JSON bomb never reaches the parser.
   boundJson(payload);
   let json: unknown;
   try {
@@ -87,7 +87,7 @@ function readSnapshot(json: unknown, payload: string): ReceivedEvent {
     livemode: event.livemode,
     subject: event.data.object,
     isThin: false,
-    twinId: null,
+    snapshotId: null,
   };
 }
 
@@ -101,21 +101,21 @@ function readThin(json: unknown, payload: string): ReceivedEvent {
     livemode: event.livemode,
     subject: related ? { id: related.id, object: related.type } : {},
     isThin: true,
-    twinId: event.snapshot_event ?? null,
+    snapshotId: event.snapshot_event ?? null,
   };
 }
 
 function parse<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'} ${issue.message}`);
-  throw new Error(`is not a Stripe event: ${faults.join('; ')}`);
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'} ${issue.message}`);
+  throw new Error(`is not a Stripe event: ${problems.join('; ')}`);
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
-/** Both kinds of brackets, in lower case as it were. */
+/** `{` and `}`; setting the case bit maps `[` and `]` to the same codes. */
 const OPENING = 0x7b;
 const CLOSING = 0x7d;
 const CASE_BIT = 0x20;
@@ -137,6 +137,6 @@ function boundJson(text: string): void {
       values++;
     }
     if (depth > MAX_DEPTH || values > MAX_VALUES)
-      throw new Error('is nested too deeply, or has too many values');
+      throw new Error(`is nested more than ${MAX_DEPTH} levels deep or has more than ${MAX_VALUES} values`);
   }
 }

@@ -1,8 +1,8 @@
-/** Why a request to the webhook was refused; `livemode` alone is stored, as an ignored event. */
+/** Why a request to the webhook was rejected. Only `livemode` is stored, as an ignored event. */
 export const REJECTIONS = ['signature', 'timestamp', 'body', 'size', 'conflict', 'livemode'] as const;
 export type Rejection = (typeof REJECTIONS)[number];
 
-/** Requests that change nothing, counted since the start of the process. */
+/** Counts rejected requests to the webhook since the start of the process. */
 export interface Rejections {
   count(why: Rejection): void;
   totals(): Readonly<Record<Rejection, number>>;
