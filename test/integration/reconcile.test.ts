@@ -77,7 +77,7 @@ describe('a comparison with Stripe', () => {
     const { tenantId, customerId, id } = await subscribed();
     const done = await run();
     expect(withoutEvents(done)).toEqual([
-      { kind: 'customer', object: customerId, tenantId, found: 'it is not tied to its tenant' },
+      { kind: 'customer', object: customerId, tenantId, found: 'the customer is not linked to its tenant' },
     ]);
     expect(await storedOf(tenantId)).toMatchObject({
       stripeSubscriptionId: id,

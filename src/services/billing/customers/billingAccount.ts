@@ -3,6 +3,7 @@ import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
+import { idOf } from '../stripe/stripeObjects.js';
 import type { CurrentSubscriptions } from '../subscriptions/currentSubscriptions.js';
 import { type Customers, digest } from './customers.js';
 
@@ -19,42 +20,42 @@ export interface InvoicePage {
 
 export interface PaymentMethod {
   method: Stripe.PaymentMethod;
-  /** It pays the next invoice. */
+  /** Whether it pays the next invoice. */
   isDefault: boolean;
 }
 
-/** What Stripe keeps of a tenant as a customer: read from Stripe each time, nothing of it is kept here. */
+/** A tenant's account at Stripe. It is read from Stripe each time and not stored here. */
 export interface BillingAccount {
   /**
-   * A page at Stripe where a person looks after the subscription.
-   * @throws BAD_USER_INPUT for a tenant that never began to pay
+   * A page at Stripe where a person manages the subscription.
+   * @throws BAD_USER_INPUT for a tenant that has no customer at Stripe
    */
   portal(tenantId: string, returnUrl: string): Promise<PortalSession>;
   /** @param after the id of the last invoice seen */
   invoices(tenantId: string, page: { first: number; after: string | null }): Promise<InvoicePage>;
-  /** The newest 100, and the one that pays, however old it is. */
+  /** The newest 100, and the default one, however old it is. */
   paymentMethods(tenantId: string): Promise<PaymentMethod[]>;
 }
 
 const MAX_METHODS = 100;
-/** A session that nobody opens is soon over at Stripe: what is asked for later is another one. */
+/** Stripe's portal sessions expire soon, so only requests within this time share one. */
 const SESSION_SHARED_MS = 60_000;
 
 export function createBillingAccount(deps: {
   stripe: Stripe;
   customers: Customers;
   currentSubscriptions: CurrentSubscriptions;
-  /** null: the default that is set in Stripe's dashboard. */
+  /** null: the default configuration in Stripe's dashboard. */
   portalConfiguration: string | null;
   clock: Clock;
   log: Logger;
 }): BillingAccount {
   const { stripe, customers, currentSubscriptions, portalConfiguration, clock, log } = deps;
 
-  const asking = <T>(tenantId: string, ask: () => Promise<T>): Promise<T> =>
-    callingStripe(log, tenantId, () => currentSubscriptions.retryAfterSync(tenantId, ask));
+  const call = <T>(tenantId: string, request: () => Promise<T>): Promise<T> =>
+    callingStripe(log, tenantId, () => currentSubscriptions.retryAfterSync(tenantId, request));
 
-  /** What pays next: the subscription's own method, else the customer's. */
+  /** The method that pays the next invoice: the subscription's own, else the customer's. */
   async function defaultMethodOf(tenantId: string, customerId: string): Promise<MethodRef> {
     const subscription = await currentSubscriptions.stored(tenantId);
     if (!subscription) {
@@ -71,20 +72,20 @@ export function createBillingAccount(deps: {
 
   return {
     portal(tenantId, returnUrl) {
-      return asking(tenantId, async () => {
+      return call(tenantId, async () => {
         const customer = await customers.find(tenantId);
         const stripeCustomerId = customer?.stripeCustomerId;
         if (!customer || !stripeCustomerId) {
           throw badInput(
             'subscription',
-            'the tenant has no customer in Stripe yet; start a subscription with createCheckoutSession first',
+            'the tenant has no customer at Stripe yet; start a subscription with createCheckoutSession first',
           );
         }
         const params: Stripe.BillingPortal.SessionCreateParams = {
           customer: stripeCustomerId,
           return_url: returnUrl,
           ...(portalConfiguration && { configuration: portalConfiguration }),
-          // What was agreed on with the operator is not the tenant's to end.
+          // The tenant may not end a contract with the operator.
           ...((await currentSubscriptions.stored(tenantId))?.contract && {
             flow_data: { type: 'payment_method_update' },
           }),
@@ -100,7 +101,7 @@ export function createBillingAccount(deps: {
     },
 
     invoices(tenantId, { first, after }) {
-      return asking(tenantId, async () => {
+      return call(tenantId, async () => {
         const customer = (await customers.find(tenantId))?.stripeCustomerId;
         if (!customer) return { invoices: [], hasNextPage: false };
         const page = await stripe.invoices.list({
@@ -113,7 +114,7 @@ export function createBillingAccount(deps: {
     },
 
     paymentMethods(tenantId) {
-      return asking(tenantId, async () => {
+      return call(tenantId, async () => {
         const customerId = (await customers.find(tenantId))?.stripeCustomerId;
         if (!customerId) return [];
         const [{ data }, pays] = await Promise.all([
@@ -132,6 +133,3 @@ type MethodRef = string | Stripe.PaymentMethod | null;
 
 const defaultOf = (customer: Stripe.Customer | Stripe.DeletedCustomer): MethodRef =>
   customer.deleted ? null : customer.invoice_settings.default_payment_method;
-
-const idOf = (reference: MethodRef): string | null =>
-  typeof reference === 'string' ? reference : (reference?.id ?? null);

@@ -4,6 +4,7 @@ import type { Clock } from '../../../common/clock.js';
 import { serviceUnavailable } from '../../../common/errors.js';
 import { type BillingCustomerDoc, ofCustomers } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import { isRemembered } from '../stripe/stripeErrors.js';
 
 export type Customer = BillingCustomerDoc & { stripeCustomerId: string };
@@ -12,29 +13,30 @@ export type Customer = BillingCustomerDoc & { stripeCustomerId: string };
 export interface Customers {
   find(tenantId: string): Promise<BillingCustomerDoc | null>;
   /**
-   * The tenant's customer, made if there is none: one, also when many ask at once.
-   * @param email written to the customer when it has another one; null leaves it as it is
+   * The tenant's customer, created if there is none. Concurrent calls create one customer.
+   * @param email written to the customer if it differs; null leaves the customer's email as it is
    */
   ensure(tenantId: string, email: string | null): Promise<Customer>;
-  /** @returns the tenant that has this customer, and the customer's e-mail as it was noted */
+  /** @returns the tenant that the customer is linked to, and the stored email */
   tenantOfCustomer(stripeCustomerId: string): Promise<{ tenantId: string; email: string | null } | null>;
-  /** Ties a customer to a tenant that has none: it was made by hand, or its making was cut short. @returns whether it is tied */
+  /**
+   * Links a customer to a tenant that has none: it was created by hand, or its creation was interrupted.
+   * @returns whether it is linked
+   */
   link(tenantId: string, stripeCustomerId: string): Promise<boolean>;
-  /** The customer is gone: the tenant's next checkout makes another. */
+  /** The customer was deleted at Stripe: the tenant's next checkout creates another. */
   forget(stripeCustomerId: string): Promise<void>;
   noteEmail(stripeCustomerId: string, email: string | null): Promise<void>;
-  /** @returns whether it is a customer of ours */
+  /** @returns whether the customer is linked to a tenant */
   notePaymentMethod(stripeCustomerId: string): Promise<boolean>;
   /**
-   * Makes a call whose idempotency key holds the tenant's count of intents. Stripe repeats an answer under its key for
-   * a day, a failure too: after one of those the next try is another intent.
+   * Makes a call whose idempotency key contains the tenant's count of intents. For a day Stripe repeats the response to
+   * a key, failures included, so after such a failure the count is raised and the next attempt has another key.
    */
   attempt<T>(customer: BillingCustomerDoc, call: (intent: string) => Promise<T>): Promise<T>;
-  /** What was attempted is done: what comes after it is something else. */
+  /** The attempt succeeded: the next call is another intent. */
   nextIntent(customer: BillingCustomerDoc): Promise<void>;
 }
-
-const DUPLICATE_KEY = 11_000;
 
 export function createCustomers(deps: { models: Models; stripe: Stripe; clock: Clock }): Customers {
   const { models, stripe, clock } = deps;
@@ -47,7 +49,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
   async function needCustomer(tenantId: string): Promise<Customer> {
     const stored = await find(tenantId);
     if (!stored?.stripeCustomerId)
-      throw serviceUnavailable('The customer was deleted at this moment; try again');
+      throw serviceUnavailable('The customer was deleted during the request; try again');
     return stored as Customer;
   }
 
@@ -60,20 +62,20 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
     }
   };
 
-  /** The request says nothing but whose customer it is, so that all who ask at once send the same one. */
-  async function make(intended: BillingCustomerDoc): Promise<Customer> {
+  /** The request contains only the tenant's id, so that concurrent calls send the same one. */
+  async function create(intended: BillingCustomerDoc): Promise<Customer> {
     const { _id, intents } = intended;
-    const made = await attempt(intended, (intent) =>
+    const created = await attempt(intended, (intent) =>
       stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${intent}` }),
     );
     await customers.updateOne(
       { _id, intents, stripeCustomerId: null },
-      { $set: { stripeCustomerId: made.id } },
+      { $set: { stripeCustomerId: created.id } },
     );
     return needCustomer(_id);
   }
 
-  /** Each change is an intent of its own: back to an e-mail of before is not a repetition. */
+  /** Each change is an intent of its own, because a change back to a previous email is not a repetition. */
   async function setEmail(customer: Customer, email: string): Promise<Customer> {
     const { _id, stripeCustomerId, intents } = customer;
     await attempt(customer, (intent) =>
@@ -104,7 +106,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         )
         .lean<BillingCustomerDoc>();
       if (!intended) throw new Error(`The customer of ${tenantId} was not stored`);
-      const customer = intended.stripeCustomerId ? (intended as Customer) : await make(intended);
+      const customer = intended.stripeCustomerId ? (intended as Customer) : await create(intended);
       return email && email !== customer.email ? setEmail(customer, email) : customer;
     },
 
@@ -125,7 +127,7 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
         return true;
       } catch (error) {
         // The tenant has another customer, or the customer another tenant.
-        if ((error as { code?: number }).code === DUPLICATE_KEY) return false;
+        if (isDuplicateKey(error)) return false;
         throw error;
       }
     },
@@ -153,6 +155,6 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
   };
 }
 
-/** Short enough for an idempotency key, whatever the parts are. */
+/** A hash that is short enough for an idempotency key. */
 export const digest = (parts: unknown): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);

@@ -3,42 +3,42 @@ import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubsc
 import { expanding } from '../stripe/olderApi.js';
 import { isMissing } from '../stripe/stripeErrors.js';
 
-/** What an answer must have of a subscription for its scheduled tier to be read. */
+/** Expanded in each fetched subscription, so that its scheduled tier can be read. */
 export const WITH_SCHEDULE = ['schedule'];
 export const LISTED_WITH_SCHEDULE = WITH_SCHEDULE.map((field) => `data.${field}`);
 
-/** What Stripe shows of a customer now. */
+/** A customer as Stripe shows it now. */
 export type FetchedCustomer =
   | {
-      kind: 'present';
+      kind: 'found';
       customer: Stripe.Customer;
       /** Newest first. */
       subscriptions: Stripe.Subscription[];
-      /** Whether the stored subscription has not ended and Stripe does not show it. */
+      /** Whether the stored subscription has not ended but is not shown by Stripe. */
       isStoredUnseen: boolean;
     }
-  /** Stripe says so. Its subscriptions ended with it. */
+  /** Stripe reports the customer as deleted; its subscriptions ended with it. */
   | { kind: 'deleted' }
-  /** Stripe has no such customer, or it belongs to another account or mode than the key: which of them, nobody knows. */
+  /** There is no such customer, or it belongs to another account or mode than the key. Stripe does not say which. */
   | { kind: 'unseen' };
 
 /**
- * Stripe shows less to the server's key than what is stored here, so the key may be of another account or mode. Nothing
- * was changed for it.
+ * Something that is stored here is not visible to the server's key, so the key may belong to another account or mode.
+ * Nothing was changed.
  */
 export class NotVisibleError extends Error {
   constructor(object: string) {
     super(
-      `Stripe does not show ${object} to STRIPE_SECRET_KEY: it may belong to another account, or to the other mode. Nothing was changed`,
+      `STRIPE_SECRET_KEY cannot read ${object} at Stripe: it may belong to another account or to the other mode. Nothing was changed`,
     );
     this.name = 'NotVisibleError';
   }
 }
 
-/** The newest of a customer; of older ones only that which is stored is looked at. */
+/** A customer's newest subscriptions; among older ones only the stored one is fetched. */
 const MAX_LISTED = 100;
 
-/** One request, unless the customer has no subscription yet, or the stored one is not listed. */
+/** Takes one request, unless the customer has no subscription yet or the stored one is not listed. */
 export async function fetchCustomer(
   stripe: Stripe,
   id: string,
@@ -58,13 +58,13 @@ export async function fetchCustomer(
   const isUnlisted = isLive && !found.some((subscription) => subscription.id === stored.stripeSubscriptionId);
   const unlisted = isUnlisted ? await fetchSubscription(stripe, stored.stripeSubscriptionId) : null;
   const subscriptions = [...found, ...(unlisted ? [unlisted] : [])].toSorted((a, b) => b.created - a.created);
-  return { kind: 'present', customer, subscriptions, isStoredUnseen: isUnlisted && !unlisted };
+  return { kind: 'found', customer, subscriptions, isStoredUnseen: isUnlisted && !unlisted };
 }
 
 const fetchSubscription = (stripe: Stripe, id: string): Promise<Stripe.Subscription | null> =>
   orNull(expanding([], WITH_SCHEDULE, (expand) => stripe.subscriptions.retrieve(id, { expand })));
 
-/** @returns null for what the key does not see, be it gone or never there */
+/** @returns null for an object that the key cannot see */
 async function orNull<T>(request: Promise<T>): Promise<T | null> {
   try {
     return await request;

@@ -2,11 +2,11 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import type { Models } from '../../../models/models.js';
 
-/** When payments failed, by what Stripe says, however late it is heard here. */
+/** When payments failed, by Stripe's time, however late the event arrived. */
 export interface PaymentFailures {
   /**
-   * @returns when the first payment failed of those that are still due; null when Stripe names no open invoice, or does
-   *   not answer
+   * @returns when the first payment of the invoices that are still open failed; null when there is no open invoice, or
+   *   Stripe does not respond
    */
   firstOf(subscriptionId: string): Promise<Date | null>;
 }
@@ -15,9 +15,8 @@ const MAX_OPEN = 100;
 const FAILED = 'invoice.payment_failed';
 
 /**
- * For each open invoice: the first `invoice.payment_failed` event that Stripe sent, by Stripe's own time. Before one has
- * come, what the invoice says: Stripe tries a payment when it finalizes the invoice, and one that is sent fails on its
- * due date.
+ * Uses the first `invoice.payment_failed` event of each open invoice. If none has arrived yet, the invoice itself gives
+ * the time: Stripe attempts a payment when it finalizes an invoice, and an invoice that is sent fails on its due date.
  */
 export function createPaymentFailures(deps: {
   models: Models;
@@ -37,8 +36,8 @@ export function createPaymentFailures(deps: {
     }
   }
 
-  /** Milliseconds, by the invoice's id. */
-  async function heardOf(invoiceIds: string[]): Promise<Map<string, number>> {
+  /** @returns milliseconds by invoice id */
+  async function receivedFailures(invoiceIds: string[]): Promise<Map<string, number>> {
     const events = await models.webhookEvents
       .find({ type: FAILED, object: { $in: invoiceIds } }, { object: 1, payload: 1 })
       .lean<{ object: string; payload: string }[]>();
@@ -55,16 +54,16 @@ export function createPaymentFailures(deps: {
     async firstOf(subscriptionId) {
       const open = await openInvoicesOf(subscriptionId);
       if (open.length === 0) return null;
-      const heard = await heardOf(open.map(({ id }) => id));
-      const failures = open.map((invoice) => heard.get(invoice.id) ?? triedAt(invoice));
+      const received = await receivedFailures(open.map(({ id }) => id));
+      const failures = open.map((invoice) => received.get(invoice.id) ?? failureTimeOf(invoice));
       const known = failures.filter((ms) => ms !== null);
       return known.length > 0 ? new Date(Math.min(...known)) : null;
     },
   };
 }
 
-/** @returns milliseconds; null while nothing is due */
-function triedAt(invoice: Stripe.Invoice): number | null {
+/** @returns milliseconds; null while no payment is due */
+function failureTimeOf(invoice: Stripe.Invoice): number | null {
   const { collection_method: method, due_date: due, attempted, status_transitions: at, created } = invoice;
   if (method === 'send_invoice') return due ? due * 1000 : null;
   return attempted ? (at?.finalized_at ?? created) * 1000 : null;

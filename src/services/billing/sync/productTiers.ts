@@ -4,14 +4,14 @@ import type { Clock } from '../../../common/clock.js';
 import { createLoadingCache } from '../../infrastructure/loadingCache.js';
 import type { Tiers } from '../../tiers/tiers.js';
 
-/** The tiers that products at Stripe stand for: what is bought at a price that the catalogue does not name. */
+/** Maps Stripe products to tiers, for subscriptions at a price that the catalogue does not name. */
 export interface ProductTiers {
-  /** @returns the tier's name; null for a product that is none of ours, or that the key may not read */
+  /** @returns the tier's name; null for another product, or one that the key may not read */
   tierOf(productId: string): Promise<string | null>;
 }
 
-const REMEMBER_MS = 10 * 60_000;
-const MAX_REMEMBERED = 1_000;
+const CACHE_MS = 10 * 60_000;
+const MAX_CACHED = 1_000;
 
 export function createProductTiers(deps: {
   stripe: Stripe;
@@ -21,7 +21,7 @@ export function createProductTiers(deps: {
 }): ProductTiers {
   const { stripe, tiers, clock, log } = deps;
 
-  /** What the key does not see, or may not read, tells nothing. */
+  /** @returns null for an object that the key cannot see or may not read */
   async function readable<T>(request: Promise<T>): Promise<T | null> {
     try {
       return await request;
@@ -35,15 +35,15 @@ export function createProductTiers(deps: {
     }
   }
 
-  const remembering = {
+  const cacheOptions = {
     clock,
-    maxEntries: MAX_REMEMBERED,
-    validUntil: (_: unknown, nowMs: number) => nowMs + REMEMBER_MS,
+    maxEntries: MAX_CACHED,
+    validUntil: (_: unknown, nowMs: number) => nowMs + CACHE_MS,
   };
 
-  /** By a price's id; null: unreadable. */
+  /** By price id; a null id: unreadable. */
   const productIds = createLoadingCache<{ id: string | null }>({
-    ...remembering,
+    ...cacheOptions,
     async load(priceId) {
       const price = await readable(stripe.prices.retrieve(priceId));
       return { id: typeof price?.product === 'string' ? price.product : (price?.product.id ?? null) };
@@ -63,7 +63,7 @@ export function createProductTiers(deps: {
   }
 
   const tierNames = createLoadingCache<{ name: string | null }>({
-    ...remembering,
+    ...cacheOptions,
     async load(productId) {
       const product = await readable(stripe.products.retrieve(productId));
       return { name: tierNamed(tiers, product?.metadata) ?? (await tierSoldAs(productId)) };
@@ -73,7 +73,7 @@ export function createProductTiers(deps: {
   return { tierOf: async (productId) => (await tierNames.get(productId)).name };
 }
 
-/** @returns the tier that metadata names, as `npm run stripe:setup` writes it with products and prices */
+/** @returns the tier named in metadata, which `npm run stripe:setup` writes to products and prices */
 export function tierNamed(tiers: Tiers, metadata: Stripe.Metadata | null | undefined): string | null {
   const name = metadata?.tier?.toUpperCase();
   return name && tiers.has(name) ? name : null;

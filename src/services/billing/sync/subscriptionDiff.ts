@@ -6,27 +6,28 @@ import type { Customers } from '../customers/customers.js';
 import { customerIdOf, type FetchedCustomer, fetchCustomer, NotVisibleError } from './fetchedCustomer.js';
 import type { SubscriptionReader } from './subscriptionState.js';
 
-/** What is not as Stripe has it, in a person's words. */
+/** How a stored customer or subscription differs from Stripe. */
 export interface Diff {
   kind: 'subscription' | 'customer';
   /** Stripe's id. */
   object: string;
   tenantId: string;
+  /** A description for the operator. */
   found: string;
   /**
-   * For a subscription that gives a tier: `ends` if it would not once it is written as Stripe has it, `unseen` if Stripe
-   * does not show it; null: it goes on giving one.
+   * What may happen to a subscription that grants a tier: `ends` if a repair would end it, `unseen` if Stripe does not
+   * show it; null: it keeps its tier.
    */
   threat: 'ends' | 'unseen' | null;
-  /** Stripe does not show it, so nothing can be written. */
+  /** Stripe does not show the object, so it cannot be repaired. */
   unseen?: true;
 }
 
-/** Compares customers and their subscriptions with Stripe, and writes nothing. */
+/** Compares customers and their subscriptions with Stripe. Nothing is written. */
 export interface SubscriptionDiff {
-  /** @returns what `sync` would repair, or leave as it is because Stripe does not show it; null: nothing */
+  /** @returns what `sync` would repair, or what it cannot see; null: in sync */
   diff(stripeCustomerId: string): Promise<Diff | null>;
-  /** @returns customers of subscriptions that, by themselves, do not fit what is stored: to be looked at */
+  /** @returns the customers of listed subscriptions that differ from what is stored, to be compared in full */
   outOfSync(listed: readonly Stripe.Subscription[]): Promise<string[]>;
 }
 
@@ -39,23 +40,23 @@ export function createSubscriptionDiff(deps: {
   const { models, stripe, customers, reader } = deps;
   const subscriptions = models.billingSubscriptions;
 
-  /** What differs; null when all are alike. */
-  async function unlike(
+  /** @returns what differs; null: nothing */
+  async function describeDiff(
     subscription: Stripe.Subscription,
     stored: BillingSubscriptionDoc | null,
   ): Promise<string | null> {
-    if (!stored) return `${subscription.id} is not known here`;
-    // When a payment failed first takes a request of its own, and is written with each change.
+    if (!stored) return `${subscription.id} is not stored here`;
+    // `pastDueSince` takes a request of its own, and is written with every other change.
     const { pastDueSince: _, ...state } = await reader.stateOf(subscription, stored);
-    const differences = diffFields(stored, state);
-    return differences.length > 0 ? differences.join('; ') : outsideCatalogueNote(stored);
+    const fields = diffFields(stored, state);
+    return fields.length > 0 ? fields.join('; ') : outsideCatalogueNote(stored);
   }
 
   async function diff(stripeCustomerId: string): Promise<Diff | null> {
     const known = await customers.tenantOfCustomer(stripeCustomerId);
     const stored = known && (await subscriptions.findById(known.tenantId).lean<BillingSubscriptionDoc>());
-    const present = await fetchCustomer(stripe, stripeCustomerId, stored);
-    if (!known) return untied(present);
+    const fetched = await fetchCustomer(stripe, stripeCustomerId, stored);
+    if (!known) return unlinked(fetched);
     const { tenantId, email } = known;
     const grantsTier = stored !== null && GRANTING.includes(stored.status);
     const ofCustomer = { kind: 'customer' as const, object: stripeCustomerId, tenantId };
@@ -65,64 +66,64 @@ export function createSubscriptionDiff(deps: {
       threat: grantsTier ? 'unseen' : null,
       unseen: true,
     });
-    if (present.kind === 'unseen') return unseen(stripeCustomerId);
-    if (present.kind === 'deleted')
+    if (fetched.kind === 'unseen') return unseen(stripeCustomerId);
+    if (fetched.kind === 'deleted')
       return {
         ...ofCustomer,
         found: 'the customer was deleted at Stripe',
         threat: grantsTier ? 'ends' : null,
       };
-    const primary = await reader.primaryOf(present.subscriptions, stored);
-    if (stored && present.isStoredUnseen && !primary?.grantsTier) return unseen(stored.stripeSubscriptionId);
-    const found = primary && (await unlike(primary.subscription, stored));
+    const primary = await reader.primaryOf(fetched.subscriptions, stored);
+    if (stored && fetched.isStoredUnseen && !primary?.grantsTier) return unseen(stored.stripeSubscriptionId);
+    const found = primary && (await describeDiff(primary.subscription, stored));
     if (found) {
       const { id, status } = primary.subscription;
-      const ends = grantsTier && !GRANTING.some((giving) => giving === status);
+      const ends = grantsTier && !GRANTING.some((granting) => granting === status);
       return { kind: 'subscription', object: id, tenantId, found, threat: ends ? 'ends' : null };
     }
-    if (email === present.customer.email) return null;
-    return { ...ofCustomer, found: 'the e-mail is another one', threat: null };
+    if (email === fetched.customer.email) return null;
+    return { ...ofCustomer, found: 'the email address differs', threat: null };
   }
 
-  async function untied(present: FetchedCustomer): Promise<Diff | null> {
-    const customer = present.kind === 'present' ? present.customer : null;
+  async function unlinked(fetched: FetchedCustomer): Promise<Diff | null> {
+    const customer = fetched.kind === 'found' ? fetched.customer : null;
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId }))) return null;
     if ((await customers.find(tenantId))?.stripeCustomerId) return null;
-    const found = 'it is not tied to its tenant';
+    const found = 'the customer is not linked to its tenant';
     return { kind: 'customer', object: customer.id, tenantId, found, threat: null };
   }
 
   async function outOfSync(listed: readonly Stripe.Subscription[]): Promise<string[]> {
-    const tied = await models.billingCustomers
+    const linked = await models.billingCustomers
       .find(ofCustomers(...new Set(listed.map(customerIdOf))), { stripeCustomerId: 1 })
       .lean<{ _id: string; stripeCustomerId: string }[]>();
     const known = await subscriptions
-      .find({ _id: { $in: tied.map(({ _id }) => _id) } })
+      .find({ _id: { $in: linked.map(({ _id }) => _id) } })
       .lean<BillingSubscriptionDoc[]>();
     const storedOf = new Map(known.map((stored) => [stored.stripeCustomerId, stored]));
-    const ours = new Set(tied.map(({ stripeCustomerId }) => stripeCustomerId));
-    const odd: string[] = [];
+    const linkedIds = new Set(linked.map(({ stripeCustomerId }) => stripeCustomerId));
+    const customerIds: string[] = [];
     for (const subscription of listed) {
       const customerId = customerIdOf(subscription);
       const stored = storedOf.get(customerId);
       const hasEnded = ENDED.some((ended) => ended === subscription.status);
-      const isOdd =
+      const differs =
         stored?.stripeSubscriptionId === subscription.id
-          ? await isUnlike(subscription, stored)
-          : !hasEnded || (!stored && ours.has(customerId));
-      if (isOdd) odd.push(customerId);
+          ? await isOutOfSync(subscription, stored)
+          : !hasEnded || (!stored && linkedIds.has(customerId));
+      if (differs) customerIds.push(customerId);
     }
-    return odd;
+    return customerIds;
   }
 
-  /** What cannot be compared has to be looked at. */
-  async function isUnlike(
+  /** A subscription that cannot be compared counts as out of sync. */
+  async function isOutOfSync(
     subscription: Stripe.Subscription,
     stored: BillingSubscriptionDoc,
   ): Promise<boolean> {
     try {
-      return (await unlike(subscription, stored)) !== null;
+      return (await describeDiff(subscription, stored)) !== null;
     } catch {
       return true;
     }
@@ -131,7 +132,7 @@ export function createSubscriptionDiff(deps: {
   return { diff, outOfSync };
 }
 
-/** What an operator should know of a subscription at a price outside the catalogue; null: there is nothing. */
+/** @returns what an operator should know about a subscription at a price outside the catalogue, else null */
 export const outsideCatalogueNote = ({
   stripeSubscriptionId: id,
   priceId,
@@ -139,16 +140,16 @@ export const outsideCatalogueNote = ({
   outsideCatalogue,
 }: BillingSubscriptionDoc): string | null =>
   outsideCatalogue
-    ? `${id} has the price ${priceId}, which neither the catalogue nor a product of its tiers names: its tier is ${tier} until they do`
+    ? `${id} has the price ${priceId}, which belongs neither to the catalogue nor to the product of a tier; its tier stays ${tier} until it does`
     : null;
 
-/** As a person reads it; of an object all that is in it. */
+/** A value for a person to read; objects in full. */
 function textOf(value: unknown): string {
   if (value instanceof Date) return value.toISOString();
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? 'none');
 }
 
-/** `status active, Stripe has canceled`, for each field that differs. */
+/** @returns one text for each field that differs, such as `status active, Stripe has canceled` */
 export function diffFields(stored: BillingSubscriptionDoc, state: Partial<BillingSubscriptionDoc>): string[] {
   return Object.entries(state).flatMap(([field, value]) => {
     const [ours, theirs] = [stored[field as keyof BillingSubscriptionDoc], value].map(textOf);

@@ -1,8 +1,8 @@
 import { limitsSchema, type TierDefinition, type TierLimits } from '../../tiers/catalogue.js';
 
-/** Terms that the operator agreed on. They travel as metadata of the subscription, so that they begin and end with it. */
+/** Terms that the operator negotiated. They are stored as the subscription's metadata, so that they begin and end with it. */
 export interface Contract {
-  /** Tells one set of terms from another. */
+  /** Identifies this set of terms. */
   id: string;
   tier: string;
   limits: Partial<TierLimits>;
@@ -16,7 +16,7 @@ export const contractMetadata = ({ id, tier, limits }: Contract): Record<string,
   contract_limits: JSON.stringify(limits),
 });
 
-/** As it is read: limits that somebody has made unreadable at Stripe are null. */
+/** A contract as read from Stripe. Limits that cannot be parsed, for example after an edit in the dashboard, are null. */
 export type ReadContract = Omit<Contract, 'limits'> & { limits: Contract['limits'] | null };
 
 export function contractOf(metadata: Readonly<Record<string, string>>): ReadContract | null {
@@ -33,7 +33,7 @@ function limitsOf(json: string): Contract['limits'] | null {
   }
 }
 
-/** With a subscription at Stripe: what was bought, and in which version of the catalogue. */
+/** What was bought, and in which version of the catalogue. */
 export const tierMetadata = ({ name, version }: TierDefinition): Record<string, string> => ({
   tier: name.toLowerCase(),
   tier_version: String(version),

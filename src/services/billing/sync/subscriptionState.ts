@@ -15,18 +15,18 @@ import { customerIdOf } from './fetchedCustomer.js';
 import { type ProductTiers, tierNamed } from './productTiers.js';
 import { contractOf } from './subscriptionMetadata.js';
 
-/** What we keep of a subscription, as Stripe has it. */
+/** The stored part of a subscription, as Stripe has it. */
 export type SubscriptionState = Omit<
   BillingSubscriptionDoc,
   '_id' | 'revision' | 'createdAt' | 'updatedAt' | 'unannounced'
 >;
 
-/** Makes of Stripe's subscriptions what we keep of them. Nothing is written, and only products are fetched. */
+/** Maps Stripe's subscriptions to what is stored. Nothing is written, and only products and prices are fetched. */
 export interface SubscriptionReader {
   /**
-   * @param stored what was known before: it keeps what Stripe does not tell
-   * @param pastDueSince when its first payment failed of those that are due; null: what was known before, or now
-   * @throws Error for a status that is unknown here
+   * @param stored the previous state, for values that Stripe does not report
+   * @param pastDueSince when the first payment that is still due failed; null: the previous value, or now
+   * @throws Error for a status that this version does not know
    */
   stateOf(
     subscription: Stripe.Subscription,
@@ -34,10 +34,10 @@ export interface SubscriptionReader {
     pastDueSince?: Date | null,
   ): Promise<SubscriptionState>;
   /**
-   * The primary subscription, by what Stripe has and by nothing else: two that were bought at the same time come out
-   * the same whatever event comes first, and the end of one brings the other up.
-   * @param found the newest first
-   * @returns null where none was ever ours
+   * Chooses the primary subscription from Stripe's state alone. If two were bought at the same time, the choice does not
+   * depend on the order of events, and when one ends the other becomes primary.
+   * @param found newest first
+   * @returns null if none of them belongs to this server
    */
   primaryOf(
     found: Stripe.Subscription[],
@@ -47,7 +47,7 @@ export interface SubscriptionReader {
 
 export interface PrimarySubscription {
   subscription: Stripe.Subscription;
-  /** Whether it gives a tier now. */
+  /** Whether it grants a tier now. */
   grantsTier: boolean;
 }
 
@@ -55,11 +55,11 @@ export interface PrimarySubscription {
 interface Bought {
   item: Stripe.SubscriptionItem;
   tier: string;
-  /** The tier does not follow from what Stripe has: it is the one of before, or the default. */
+  /** Stripe's data does not determine the tier: it is the previous tier, or the default tier. */
   outside: boolean;
 }
 
-/** Of several subscriptions the one that gives a tier counts. */
+/** Of several subscriptions the one with the lowest rank is primary. */
 const RANK: Record<SubscriptionStatus, number> = {
   active: 0,
   trialing: 0,
@@ -70,12 +70,14 @@ const RANK: Record<SubscriptionStatus, number> = {
   canceled: 4,
   incomplete_expired: 4,
 };
-/** After those that give a tier, and before those that give none. */
+/** Between subscriptions that grant a tier and those that do not. */
 const RANK_OUTSIDE = 1.5;
-/** @throws Error for a status that Stripe has added since */
+/** @throws Error for a status that Stripe added later */
 function statusOf({ id, status }: Stripe.Subscription): SubscriptionStatus {
   if (Object.hasOwn(RANK, status)) return status as SubscriptionStatus;
-  throw new Error(`Subscription ${id} has the status ${status}, which is unknown here`);
+  throw new Error(
+    `Subscription ${id} has the status ${status}, which this version does not know; update the server`,
+  );
 }
 
 const dateOf = (seconds: number | null | undefined): Date | null =>
@@ -93,10 +95,10 @@ export function createSubscriptionReader(deps: {
 }): SubscriptionReader {
   const { tiers, products, clock, log } = deps;
   const orderOf = new Map(tiers.all().map(({ name }, order) => [name, order]));
-  /** A tier that the catalogue lists later is more. */
+  /** The catalogue lists tiers from the smallest to the largest. */
   const order = (tier: string): number => orderOf.get(tier) ?? -1;
 
-  /** By a price of the catalogue; of several the largest tier. */
+  /** Finds the tier by the catalogue's prices; the largest tier, if there are several. */
   function listedIn({ items }: Stripe.Subscription): Bought | null {
     const found = items.data.flatMap((item) => {
       const tier = tiers.getTierFromPriceId(item.price.id);
@@ -105,11 +107,11 @@ export function createSubscriptionReader(deps: {
     return found.toSorted((a, b) => order(b.tier) - order(a.tier))[0] ?? null;
   }
 
-  /** The tier that a price outside the catalogue stands for: as it is noted with the price, or by its product. */
+  /** Finds the tier of a price outside the catalogue, by the metadata of the price or by its product. */
   async function tierByProduct({ price }: Stripe.SubscriptionItem): Promise<string | null> {
-    const noted = tierNamed(tiers, price.metadata);
+    const named = tierNamed(tiers, price.metadata);
     const productId = idOf(price.product);
-    return noted ?? (productId && products.tierOf(productId));
+    return named ?? (productId && products.tierOf(productId));
   }
 
   async function largestByProduct(licensed: readonly Stripe.SubscriptionItem[]): Promise<Bought | null> {
@@ -122,8 +124,8 @@ export function createSubscriptionReader(deps: {
   }
 
   /**
-   * A price outside the catalogue buys what its product stands for, else what was bought before, else nothing.
-   * @returns null for a subscription that ended before anything was known of it
+   * A price outside the catalogue buys the tier of its product, else the previous tier, else the default tier.
+   * @returns null for a subscription that ended before it was first stored
    */
   async function boughtBy(
     subscription: Stripe.Subscription,
@@ -146,7 +148,7 @@ export function createSubscriptionReader(deps: {
     return byProduct ?? { item, tier: known?.tier ?? tiers.defaultTier.name, outside: true };
   }
 
-  /** Its parts that bill overage, also at a price that is no longer for sale. */
+  /** @returns the items that bill overage, including items at a price that is no longer for sale */
   function overageItemsIn(
     { id, items }: Stripe.Subscription,
     stored: BillingSubscriptionDoc | null,
@@ -159,7 +161,7 @@ export function createSubscriptionReader(deps: {
           item.price.metadata?.overage === OVERAGE_PRICE.overage ||
           known.some(({ priceId }) => priceId === item.price.id)),
     );
-    if (found.length > 1) log.warn({ subscription: id }, 'a subscription bills overage more than once');
+    if (found.length > 1) log.warn({ subscription: id }, 'subscription.overage_billed_twice');
     if (found.length === 0) return null;
     return found.map((item) => ({
       id: item.id,
@@ -168,7 +170,7 @@ export function createSubscriptionReader(deps: {
     }));
   }
 
-  /** The tier that comes next. A schedule that is not at hand is the one that is known, or tells nothing. */
+  /** The scheduled tier. If the schedule was not expanded, the stored value of the same schedule is used. */
   function scheduledIn({ schedule }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
     if (!schedule) return { scheduleId: null, scheduledTier: null, scheduledAt: null };
     if (typeof schedule === 'string') {
@@ -187,7 +189,10 @@ export function createSubscriptionReader(deps: {
     };
   }
 
-  /** A note of another tier is out of date: a change of tiers in Stripe's portal leaves it there. */
+  /**
+   * The version in the metadata counts only if the metadata names the same tier: a change of tier in Stripe's portal
+   * leaves the old metadata in place. Metadata without a version means the first one.
+   */
   function versionOf(
     tier: string,
     priceId: string,
@@ -204,8 +209,8 @@ export function createSubscriptionReader(deps: {
   }
 
   /**
-   * Grace begins when the payment failed: what Stripe says of it, else what was known, else now. A mock's clock may be
-   * ahead of ours, and grace ends by ours.
+   * The grace period begins when the payment failed, by Stripe's time; else by the stored time; else now. A mock's clock
+   * may be ahead of ours, and the grace period ends by ours.
    */
   function pastDueSinceOf(
     { id, status }: Stripe.Subscription,
@@ -223,7 +228,7 @@ export function createSubscriptionReader(deps: {
     const { id, metadata } = subscription;
     const status = statusOf(subscription);
     const bought = await boughtBy(subscription, stored);
-    if (!bought) throw new Error(`Subscription ${id} has no item that a tier follows from`);
+    if (!bought) throw new Error(`Subscription ${id} has no item that determines a tier`);
     const contract = contractOf(metadata);
     if (contract && !contract.limits) log.warn({ subscription: id }, 'contract.limits_unreadable');
     const known = stored?.stripeSubscriptionId === id ? stored : null;
@@ -257,21 +262,20 @@ export function createSubscriptionReader(deps: {
     for (const subscription of found.map(inCurrentForm)) {
       const bought = await boughtBy(subscription, stored);
       if (!bought) continue;
-      const own = RANK[statusOf(subscription)];
-      const grantsTier = own < RANK_OUTSIDE;
-      const isNothing = grantsTier && bought.tier === tiers.defaultTier.name;
+      const rank = RANK[statusOf(subscription)];
+      const isDefaultTier = rank < RANK_OUTSIDE && bought.tier === tiers.defaultTier.name;
       candidates.push({
         subscription,
-        rank: isNothing ? RANK_OUTSIDE : own,
+        rank: isDefaultTier ? RANK_OUTSIDE : rank,
         order: hasEnded(subscription) ? 0 : order(bought.tier),
       });
     }
     const paying = candidates.filter(({ rank }) => rank <= RANK_OUTSIDE);
     if (paying.length > 1) {
       const ids = paying.map(({ subscription }) => subscription.id);
-      log.warn({ tenantId: stored?._id, ids }, 'a customer pays for more than one subscription');
+      log.warn({ tenantId: stored?._id, ids }, 'subscription.duplicate');
     }
-    // The newest come first, and the sort keeps equals in order.
+    // `found` is newest first and the sort is stable, so the newest of equals wins.
     const [first] = candidates.toSorted((a, b) => a.rank - b.rank || b.order - a.order);
     return first ? { subscription: first.subscription, grantsTier: first.rank < RANK_OUTSIDE } : null;
   };

@@ -3,6 +3,7 @@ import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import type { Customers } from '../customers/customers.js';
 import { isRemembered } from '../stripe/stripeErrors.js';
@@ -19,17 +20,18 @@ import { createSubscriptionReader } from './subscriptionState.js';
 
 export { WITH_SCHEDULE } from './fetchedCustomer.js';
 
-/** Writes customers and their subscriptions as Stripe has them now, whatever made us look. */
+/** Writes customers and their subscriptions as Stripe has them now. */
 export interface SubscriptionSync extends SubscriptionDiff {
-  /** Fetches and writes. @throws NotVisibleError when Stripe shows less to our key than what is stored */
+  /** Fetches a customer and writes it. @throws NotVisibleError when the key cannot see something that is stored */
   sync(stripeCustomerId: string): Promise<SyncOutcome>;
-  /** The same for the tenant's customer, if it has one that Stripe shows. */
+  /** Syncs the tenant's customer, if it has one. A customer that Stripe does not show is logged and left as it is. */
   syncTenant(tenantId: string): Promise<void>;
   /**
-   * Changes a subscription at Stripe and writes the answer, unless something else wrote since it was read: then it
-   * fetches. A failure that Stripe repeats under its idempotency key makes the next try another revision.
-   * @param change its answer has the schedule expanded: see `WITH_SCHEDULE`
-   * @returns what is stored then
+   * Changes a subscription at Stripe and writes the response. If the stored subscription changed in the meantime, it
+   * fetches instead. After a failure that Stripe would repeat for the idempotency key, the revision is raised, so that
+   * the next attempt has another key.
+   * @param change its response has the schedule expanded: see `WITH_SCHEDULE`
+   * @returns what is stored afterwards
    */
   change(
     subscription: BillingSubscriptionDoc,
@@ -38,11 +40,10 @@ export interface SubscriptionSync extends SubscriptionDiff {
 }
 
 export type SyncOutcome =
-  /** @property note what an operator should know of what was written */
+  /** @property note what an operator should know about the written state */
   { kind: 'written'; note: string | null } | { kind: 'ignored'; reason: string };
 
 const MAX_TRIES = 20;
-const DUPLICATE_KEY = 11_000;
 
 export function createSubscriptionSync(deps: {
   models: Models;
@@ -51,17 +52,17 @@ export function createSubscriptionSync(deps: {
   customers: Customers;
   clock: Clock;
   log: Logger;
-  /** Tells the caches that a tenant's tier may have changed. */
+  /** Called when a tenant's tier may have changed, to invalidate caches. */
   changed: (tenantId: string) => void;
 }): SubscriptionSync {
   const { models, stripe, tiers, customers, clock, log, changed } = deps;
   const subscriptions = models.billingSubscriptions;
   const products = createProductTiers({ stripe, tiers, clock, log });
   const reader = createSubscriptionReader({ tiers, products, clock, log });
-  const comparison = createSubscriptionDiff({ models, stripe, customers, reader });
+  const subscriptionDiff = createSubscriptionDiff({ models, stripe, customers, reader });
   const failures = createPaymentFailures({ models, stripe, log });
 
-  /** @returns false when something else wrote since `stored` was read */
+  /** @returns false if something else wrote since `stored` was read */
   async function write(
     tenantId: string,
     stored: BillingSubscriptionDoc | null,
@@ -89,15 +90,15 @@ export function createSubscriptionSync(deps: {
       }
       return landed;
     } catch (error) {
-      if ((error as { code?: number }).code === DUPLICATE_KEY) return false;
+      if (isDuplicateKey(error)) return false;
       throw error;
     }
   }
 
   /**
-   * Nothing has changed, but what another fetched before this must not be written after it. Past mongoose, whose hook
-   * would have it announced.
-   * @returns false when something else wrote since
+   * Raises the revision of an unchanged subscription, so that nobody writes an older state after this one. It bypasses
+   * mongoose, whose hook would publish the write.
+   * @returns false if something else wrote since
    */
   async function confirm({ _id, revision }: BillingSubscriptionDoc): Promise<boolean> {
     const unchanged = { _id: _id as never, revision };
@@ -105,7 +106,7 @@ export function createSubscriptionSync(deps: {
     return result.matchedCount === 1;
   }
 
-  /** A customer that Stripe says was deleted has no subscription any more. */
+  /** Ends the subscription of a customer that was deleted at Stripe. */
   async function end(tenantId: string, stripeCustomerId: string): Promise<void> {
     await subscriptions.updateOne(
       { _id: tenantId, stripeCustomerId, status: { $nin: ENDED } },
@@ -115,9 +116,9 @@ export function createSubscriptionSync(deps: {
     changed(tenantId);
   }
 
-  /** @returns the tenant that the customer is tied to now, or why it is nobody's */
-  async function link(present: FetchedCustomer): Promise<{ tenantId: string } | string> {
-    const customer = present.kind === 'present' ? present.customer : null;
+  /** @returns the tenant that the customer is now linked to, or the reason why it cannot be linked */
+  async function link(fetched: FetchedCustomer): Promise<{ tenantId: string } | string> {
+    const customer = fetched.kind === 'found' ? fetched.customer : null;
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId })))
       return 'the customer belongs to no tenant';
@@ -126,31 +127,33 @@ export function createSubscriptionSync(deps: {
 
   async function sync(stripeCustomerId: string): Promise<SyncOutcome> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      // Read before Stripe is asked: if another writes in between, this write does not land and is made anew.
+      // Read before the request to Stripe: if something else writes in between, this write is rejected and repeated.
       const known = await customers.tenantOfCustomer(stripeCustomerId);
       const stored = known
         ? await subscriptions.findById(known.tenantId).lean<BillingSubscriptionDoc>()
         : null;
-      const present = await fetchCustomer(stripe, stripeCustomerId, stored);
-      // Of a tenant that is found only now nothing was read: what it may have stored keeps this write from landing.
-      const adopted = known ?? (await link(present));
-      if (typeof adopted === 'string') return { kind: 'ignored', reason: adopted };
-      const { tenantId } = adopted;
-      if (present.kind === 'unseen') throw new NotVisibleError(stripeCustomerId);
-      if (present.kind === 'deleted') {
+      const fetched = await fetchCustomer(stripe, stripeCustomerId, stored);
+      // Nothing was read for a tenant that is linked only now. If it has a stored subscription, the write is rejected.
+      const linked = known ?? (await link(fetched));
+      if (typeof linked === 'string') return { kind: 'ignored', reason: linked };
+      const { tenantId } = linked;
+      if (fetched.kind === 'unseen') throw new NotVisibleError(stripeCustomerId);
+      if (fetched.kind === 'deleted') {
         await end(tenantId, stripeCustomerId);
         return WRITTEN;
       }
-      const { email } = present.customer;
+      const { email } = fetched.customer;
       if (email !== known?.email) await customers.noteEmail(stripeCustomerId, email);
-      const primary = await reader.primaryOf(present.subscriptions, stored);
-      if (stored && present.isStoredUnseen && !primary?.grantsTier)
+      const primary = await reader.primaryOf(fetched.subscriptions, stored);
+      if (stored && fetched.isStoredUnseen && !primary?.grantsTier)
         throw new NotVisibleError(stored.stripeSubscriptionId);
       if (!primary) return WRITTEN;
       const { subscription } = primary;
       if (await write(tenantId, stored, subscription)) return written(tenantId);
     }
-    throw new Error(`The subscription of ${stripeCustomerId} changed too often while it was written`);
+    throw new Error(
+      `The subscription of ${stripeCustomerId} changed during each of ${MAX_TRIES} attempts to write it`,
+    );
   }
 
   async function written(tenantId: string): Promise<SyncOutcome> {
@@ -159,7 +162,7 @@ export function createSubscriptionSync(deps: {
   }
 
   return {
-    ...comparison,
+    ...subscriptionDiff,
     sync,
 
     async syncTenant(tenantId) {
@@ -184,7 +187,7 @@ export function createSubscriptionSync(deps: {
       });
       if (!(await write(_id, subscription, changed))) await sync(stripeCustomerId);
       const stored = await subscriptions.findById(_id).lean<BillingSubscriptionDoc>();
-      if (!stored) throw new Error(`The subscription of ${_id} is gone`);
+      if (!stored) throw new Error(`The stored subscription of ${_id} was deleted`);
       return stored;
     },
   };
