@@ -368,7 +368,7 @@ it('a change that Stripe rejects twice is answered with what Stripe has', async 
   lane.rejectsChanges = false;
   expect(errors[0]?.extensions.code).toBe('PAYMENT_PROVIDER_ERROR');
   expect(errors[0]?.message).toBe(
-    'The payment provider refused the request: the subscription to PRO is active, ends with its period',
+    'The payment provider rejected the request: the subscription to PRO is active, ends with its period',
   );
   await done(lane, tenant, RESUME);
 });

@@ -107,7 +107,7 @@ describe('in live mode', () => {
     expect(second.status).toBe(503);
     expect(second.headers.get('retry-after')).toBe('2');
     expect(second.errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
-    expect(second.errors[0]?.message).not.toContain('does not answer');
+    expect(second.errors[0]?.message).not.toContain('does not respond');
     // Meanwhile others read and buy.
     expect((await server.gql(INVOICES, { key: other.key })).errors).toEqual([]);
     expect((await server.gql(CHECKOUT, { key: other.key })).errors).toEqual([]);
@@ -124,7 +124,7 @@ describe('in live mode', () => {
       expect(status).toBe(503);
       expect(headers.get('retry-after')).toBe('7');
       expect(errors[0]?.extensions).toMatchObject({ code: 'SERVICE_UNAVAILABLE', stripeCode: 'rate_limit' });
-      expect(errors[0]?.message).toContain('takes no more requests');
+      expect(errors[0]?.message).toContain('accepts no more requests');
     }
     isFull = false;
     expect((await server.gql(INVOICES, { key })).errors).toEqual([]);

@@ -162,16 +162,16 @@ describe('overage is reported to Stripe', () => {
     ]);
   });
 
-  it('anew, under another identifier, when Stripe tells later that it could not count it', async () => {
+  it('again, under another identifier, when Stripe later reports that it could not count it', async () => {
     const tenant = await overageTenant();
     await use(tenant, 8);
     nextHour();
     await run();
     const [report] = await server.app.models.usageReports.find({ tenantId: tenant.id }).lean();
-    const refusal = { code: 'meter_event_customer_not_found', message: 'No such customer' };
+    const meterError = { code: 'meter_event_customer_not_found', message: 'No such customer' };
     await server.app.services.usageReports.noteMeterErrors([
-      { identifier: report?._id ?? '', ...refusal },
-      { identifier: 'of another system', ...refusal },
+      { identifier: report?._id ?? '', ...meterError },
+      { identifier: 'of another system', ...meterError },
     ]);
     nextHour();
     await run();
@@ -195,7 +195,7 @@ describe('overage is reported to Stripe', () => {
     );
     expect(data.usageReports.edges[0].node).toEqual({
       status: 'FAILED',
-      error: 'older than the 35 days that Stripe takes',
+      error: 'older than the 35 days that Stripe accepts',
     });
     expect(await meteredOf(tenant)).toBe(0);
   });

@@ -1,8 +1,8 @@
 import Stripe from 'stripe';
 
 /**
- * Servers that speak an older version of Stripe's API, such as Stripes of others for tests: what they lack, or have in
- * another place, is read here. Stripe itself answers in the version that we ask for.
+ * Support for servers that speak an older version of Stripe's API, such as other mocks of Stripe, which lack fields or
+ * have them elsewhere. Stripe itself responds in the requested version.
  */
 
 type Item = Omit<Stripe.SubscriptionItem, 'price'> & { price?: Stripe.Price };
@@ -11,7 +11,7 @@ interface OlderSubscription {
   current_period_end?: number;
 }
 
-/** @returns the subscription with a price and a period at each item; plans came before prices */
+/** @returns the subscription with a price and a period on each item; older versions have plans instead of prices */
 export function inCurrentForm(subscription: Stripe.Subscription): Stripe.Subscription {
   const items: readonly Item[] = subscription.items.data;
   const metadata: Stripe.Metadata | null = subscription.metadata;
@@ -40,20 +40,22 @@ const priceOf = ({ id, product, metadata, usage_type }: Stripe.Plan) => ({
 });
 
 /**
- * Asks with fields expanded, and without where the server does not know such a field.
- * @param ask makes the request, with what is to be expanded
+ * Makes a request with expanded fields, and repeats it without the fields that an older server does not know.
+ * @param fields known to every server
+ * @param newFields not known to older servers
+ * @param request makes the request, with the fields to expand
  */
 export async function expanding<T>(
   fields: readonly string[],
-  unknownBefore: readonly string[],
-  ask: (expand: string[]) => Promise<T>,
+  newFields: readonly string[],
+  request: (expand: string[]) => Promise<T>,
 ): Promise<T> {
   try {
-    return await ask([...fields, ...unknownBefore]);
+    return await request([...fields, ...newFields]);
   } catch (error) {
     const isUnknown =
       error instanceof Stripe.errors.StripeInvalidRequestError && /\bexpand/i.test(error.message);
     if (!isUnknown) throw error;
-    return ask([...fields]);
+    return request([...fields]);
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Which endpoints of Stripe's API are used, and what a restricted key must permit for them. docs/operations.md lists the
- * same for the operator; a test compares both with the requests that are made.
+ * The endpoints of Stripe's API that are used, and the permissions that a restricted key needs for them.
+ * docs/operations.md lists the same; a test compares both with the requests that are made.
  */
 interface Resource {
-  /** As Stripe's dashboard lists it where a restricted key is made. */
+  /** The name in Stripe's dashboard, on the page for restricted keys. */
   label: string;
-  /** As Stripe's API and error messages call it, with `_read` or `_write` behind it. */
+  /** The name in Stripe's API and error messages, where `_read` or `_write` follows it. */
   name: string;
   /** Used by the server, `npm run reconcile` included. */
   server?: readonly string[];
@@ -111,14 +111,14 @@ const PERMISSIONS = RESOURCES.flatMap(({ label, name, server = [], setup = [] })
   }),
 );
 
-/** Who may write may read. */
+/** Write permission includes read. */
 export function accessOf(endpoint: string): 'read' | 'write' {
   return endpoint.startsWith('GET ') ? 'read' : 'write';
 }
 
 /**
  * @param endpoint method and path
- * @returns `Customers: write (customer_write)`; null for an endpoint that nothing here uses
+ * @returns for example `Customers: write (customer_write)`; null for an endpoint that is not used here
  */
 export const permissionFor = (endpoint: string): string | null =>
   PERMISSIONS.find(({ pattern }) => pattern.test(endpoint))?.permission ?? null;

@@ -3,16 +3,16 @@ import { permissionFor } from './permissions.js';
 
 type HttpResponse = Awaited<ReturnType<Stripe.HttpClient['makeRequest']>>;
 
-/** What is noted in the body of an error, which the SDK keeps as the error's `raw`. */
+/** Notes that are added to the body of an error, which the SDK keeps as the error's `raw`. */
 interface Notes {
   endpoint?: string;
-  /** What Stripe has, as a person reads it. */
+  /** The state of the object at Stripe, for a person to read. */
   state?: string;
   notSentBecause?: Error;
 }
 
 /**
- * Names the endpoint in whatever error the response has, and the permission that the key lacks, so that each log has them.
+ * Adds the endpoint, and the permission that the key lacks, to the error in a response, so that every log line has them.
  * @param endpoint method and path, without ids
  */
 export function withEndpoint(response: HttpResponse, endpoint: string): HttpResponse {
@@ -32,8 +32,8 @@ export function withEndpoint(response: HttpResponse, endpoint: string): HttpResp
 }
 
 /**
- * What the SDK gets for a request that was not sent. It takes everything thrown inside its HTTP client for a lost
- * connection to Stripe, which it tries three times; this is a response, and says that another try is of no use.
+ * The SDK's response for a request that was not sent. The SDK treats anything thrown in its HTTP client as a lost
+ * connection and retries it three times; a response can say that a retry is useless.
  */
 export function notSent(cause: Error): HttpResponse {
   const body = { error: { type: 'api_error', message: cause.message, notSentBecause: cause } };
@@ -52,13 +52,13 @@ export function notSent(cause: Error): HttpResponse {
 const notesOf = (error: unknown): Notes =>
   error instanceof Stripe.errors.StripeError ? ((error.raw as Notes | undefined) ?? {}) : {};
 
-/** @returns method and path, without ids, of the request that failed; null: Stripe did not answer */
+/** @returns method and path, without ids, of the failed request; null: Stripe did not respond */
 export const endpointOfError = (error: unknown): string | null => notesOf(error).endpoint ?? null;
 
-/** @returns our own error, for which the request was not sent to Stripe; null: it was sent */
+/** @returns the server's own error because of which the request was not sent; null: it was sent */
 export const causeOfNotSending = (error: unknown): Error | null => notesOf(error).notSentBecause ?? null;
 
-/** Adds to an error of Stripe's what Stripe has. */
+/** Adds the object's state at Stripe to one of Stripe's errors. */
 export function noteState(error: unknown, state: string): void {
   notesOf(error).state = state;
 }

@@ -3,12 +3,12 @@ import { currentRequester } from './requester.js';
 import { createRequestRate } from './requestRate.js';
 import { createTenantShares } from './tenantShares.js';
 
-/** When a request to Stripe may begin: after those of the same tenant, and at the rate that Stripe takes. */
+/** Decides when a request to Stripe may start: within the tenant's share, and within Stripe's rate limit. */
 export interface RequestSlots {
   /**
    * @param endpoint method and path, without ids
-   * @returns ends it
-   * @throws SERVICE_UNAVAILABLE when too many wait
+   * @returns a function that ends the request
+   * @throws SERVICE_UNAVAILABLE when too many requests wait
    */
   take(endpoint: string): Promise<() => void>;
 }

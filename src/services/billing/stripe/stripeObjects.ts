@@ -1,32 +1,34 @@
 const MAX_ID_CHARS = 255;
 
-/** Stripe gives a reference as an id, or as the object itself. */
+/** @param reference an id or the expanded object, as Stripe returns either */
 export function idOf(reference: unknown): string | null {
   const id =
     typeof reference === 'string' ? reference : (reference as { id?: unknown } | null | undefined)?.id;
   return typeof id === 'string' && id !== '' && id.length <= MAX_ID_CHARS ? id : null;
 }
 
-/** How many objects of a list are looked at. */
-const MAX_LOOKED_AT = 10_000;
-/** The largest page that Stripe gives. */
+const MAX_SEARCHED = 10_000;
+/** The largest page that Stripe returns. */
 export const PAGE = 100;
 
 /**
- * Looks through all pages of a list. It ends at the first object that fits.
- * @param what the list has, for the error
- * @throws an Error when the list is longer than 10,000: what cannot be found must not be made again
+ * Searches all pages of a list up to the first match.
+ * @param what the plural name of the listed objects, for the error
+ * @throws Error when no match is found within 10,000 objects, because a caller would otherwise create a duplicate
  */
 export async function findListed<T>(
   list: AsyncIterable<T>,
   what: string,
-  fits: (one: T) => boolean,
+  matches: (one: T) => boolean,
 ): Promise<T | undefined> {
   let count = 0;
   for await (const one of list) {
-    if (fits(one)) return one;
+    if (matches(one)) return one;
     count += 1;
-    if (count >= MAX_LOOKED_AT) throw new Error(`Stripe has more than ${MAX_LOOKED_AT} ${what}`);
+    if (count >= MAX_SEARCHED)
+      throw new Error(
+        `No match among the first ${MAX_SEARCHED} ${what} at Stripe; archive those that are not needed`,
+      );
   }
   return undefined;
 }

@@ -1,32 +1,32 @@
 import { serviceUnavailable } from '../../../common/errors.js';
 
-/** How many requests to Stripe one tenant may have under way and waiting, on this instance. */
+/** Limits how many of a tenant's requests to Stripe run and wait on this instance. */
 export interface TenantShares {
   /**
-   * Resolves when the tenant's request may begin.
-   * @returns ends it
-   * @throws SERVICE_UNAVAILABLE when too many of the tenant's, or of all, wait already, and after 5 s
+   * Resolves when the tenant's request may start.
+   * @returns a function that ends the request
+   * @throws SERVICE_UNAVAILABLE when too many of the tenant's requests or of all requests wait, and after 5 s
    */
   begin(tenantId: string): Promise<() => void>;
 }
 
-/** A page of a tenant's account reads two things at once; more does not help a person. */
+/** The page of a tenant's account makes two requests at once; more would not help a person. */
 export const MAX_AT_ONCE = 4;
-/** Of one tenant: a few dozen clicks at once are served. */
+/** For each tenant: enough for a few dozen clicks at once. */
 export const MAX_WAITING = 32;
-/** Of all tenants on this instance. */
-const MAX_WAITING_IN_ALL = 1_000;
+/** For all tenants on this instance. */
+const MAX_WAITING_TOTAL = 1_000;
 const MAX_WAIT_MS = 5_000;
 
 interface Share {
   active: number;
-  /** In order: the first one begins next. */
+  /** In order of arrival. */
   waiting: Set<() => void>;
 }
 
 export function createTenantShares(): TenantShares {
   const shares = new Map<string, Share>();
-  let waitingInAll = 0;
+  let waitingTotal = 0;
 
   function end(tenantId: string, share: Share): void {
     share.active -= 1;
@@ -36,13 +36,13 @@ export function createTenantShares(): TenantShares {
   }
 
   function wait(share: Share): Promise<void> {
-    if (share.waiting.size >= MAX_WAITING || waitingInAll >= MAX_WAITING_IN_ALL) throw tooMany();
-    waitingInAll += 1;
+    if (share.waiting.size >= MAX_WAITING || waitingTotal >= MAX_WAITING_TOTAL) throw tooMany();
+    waitingTotal += 1;
     return new Promise((resolve, reject) => {
       const leave = () => {
         clearTimeout(timer);
         share.waiting.delete(begin);
-        waitingInAll -= 1;
+        waitingTotal -= 1;
       };
       const begin = () => {
         leave();
@@ -69,4 +69,4 @@ export function createTenantShares(): TenantShares {
 }
 
 export const tooMany = () =>
-  serviceUnavailable('Too many requests wait for the payment provider; try again shortly');
+  serviceUnavailable('Too many requests are waiting for the payment provider; try again shortly');

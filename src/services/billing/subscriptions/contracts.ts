@@ -7,7 +7,7 @@ import type { Tenants } from '../../accounts/tenants.js';
 import type { LimitOverrides, TierLimits } from '../../tiers/catalogue.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
-import { callingStripe, isMissing, isOtherRequest, isRejected } from '../stripe/stripeErrors.js';
+import { callingStripe, isKeyReused, isMissing, isRejected } from '../stripe/stripeErrors.js';
 import { contractMetadata, tierMetadata } from '../sync/subscriptionMetadata.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../sync/subscriptionSync.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
@@ -149,7 +149,7 @@ export function createContracts(deps: {
       );
       await customers.nextIntent(customer);
     } catch (error) {
-      if (!isOtherRequest(error)) throw error;
+      if (!isKeyReused(error)) throw error;
     }
   }
 

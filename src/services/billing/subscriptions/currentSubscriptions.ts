@@ -3,7 +3,7 @@ import { BillingError, badInput } from '../../../common/errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';
-import { isBehind, isRejected } from '../stripe/stripeErrors.js';
+import { isOutOfDate, isRejected } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
 
 /** What is asked of Stripe; null: nothing is left to do. */
@@ -136,7 +136,7 @@ export function createCurrentSubscriptions(deps: {
       try {
         return await ask();
       } catch (error) {
-        if (!isBehind(error)) throw error;
+        if (!isOutOfDate(error)) throw error;
         await sync.syncTenant(tenantId);
         return ask();
       }

@@ -191,7 +191,7 @@ export function createSubscriptionReader(deps: {
 
   /**
    * The version in the metadata counts only if the metadata names the same tier: a change of tier in Stripe's portal
-   * leaves the old metadata in place. Metadata without a version means the first one.
+   * leaves the old metadata in place.
    */
   function versionOf(
     tier: string,

@@ -2,23 +2,23 @@ import Stripe from 'stripe';
 import { type UsageReportDoc, UsageReportKind } from '../../../models/usageReport.js';
 import { findListed, PAGE } from '../stripe/stripeObjects.js';
 
-/** Stripe's meters: one a kind of report. The methods throw what Stripe's SDK throws. */
+/** Stripe's meters, one for each kind of report. The methods throw the errors of Stripe's SDK. */
 export interface Meter {
-  /** Sending the same report again, within a day, counts nothing more. */
+  /** Sends a report. Within a day, sending it again counts nothing more. */
   send(stripeCustomerId: string, report: UsageReportDoc): Promise<void>;
-  /** Takes a report back. @throws when Stripe received it more than a day ago */
+  /** Cancels a report. @throws when Stripe received it more than a day ago */
   cancel(report: UsageReportDoc): Promise<void>;
-  /** @returns what the kind's meter has counted of the customer in the minute */
+  /** @returns what the meter has counted for the customer in the minute */
   countedIn(stripeCustomerId: string, kind: UsageReportKind, minuteMs: number): Promise<number>;
 }
 
-/** The names of the events of the meters. Overage has one of its own: what is reported by hand was never under a cap. */
+/** The meters' event names. Overage has a meter of its own, because usage reported by hand is not limited by a cap. */
 export const METER_EVENT_NAMES: Record<UsageReportKind, string> = {
   [UsageReportKind.MANUAL]: 'continuum_api_calls',
   [UsageReportKind.OVERAGE]: 'continuum_overage_calls',
 };
 
-/** Metadata of a price that bills overage: it identifies the price after another one has replaced it. */
+/** Metadata of a price that bills overage. It identifies the price even after another one has replaced it. */
 export const OVERAGE_PRICE = { overage: 'true' };
 
 export function createMeter({ stripe }: { stripe: Stripe }): Meter {
@@ -29,7 +29,7 @@ export function createMeter({ stripe }: { stripe: Stripe }): Meter {
     if (known) return known;
     const meters = stripe.billing.meters.list({ status: 'active', limit: PAGE });
     const meter = await findListed(meters, 'meters', ({ event_name: name }) => name === eventName);
-    if (!meter) throw new Error(`Stripe has no active meter for ${eventName}; run stripe:setup`);
+    if (!meter) throw new Error(`Stripe has no active meter for ${eventName}; run npm run stripe:setup`);
     meterIds.set(eventName, meter.id);
     return meter.id;
   }
@@ -37,7 +37,7 @@ export function createMeter({ stripe }: { stripe: Stripe }): Meter {
   return {
     async send(stripeCustomerId, { _id, kind, at, quantity }) {
       try {
-        // The identifier makes a repetition harmless; an idempotency key beside it would only repeat failures for a day.
+        // The identifier makes a repetition harmless. An idempotency key would only make Stripe repeat failures for a day.
         await stripe.billing.meterEvents.create({
           event_name: METER_EVENT_NAMES[kind],
           identifier: _id,
@@ -69,7 +69,7 @@ export function createMeter({ stripe }: { stripe: Stripe }): Meter {
   };
 }
 
-/** Stripe answers a repeated identifier with 400, without a code: it has it already. */
+/** Stripe rejects a repeated identifier with 400 and no code, which means that it has the report. */
 function isRepeated(error: unknown): boolean {
   return (
     error instanceof Stripe.errors.StripeInvalidRequestError &&

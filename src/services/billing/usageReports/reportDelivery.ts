@@ -11,32 +11,32 @@ import type { Customers } from '../customers/customers.js';
 import { describeFailure } from '../stripe/stripeErrors.js';
 import type { Meter } from './meter.js';
 
-/** Brings reports to Stripe, each once: at any step the process may die, and the step is done again. */
+/** Sends each report to Stripe exactly once. The process may die at any step; the step is then repeated safely. */
 export interface ReportDelivery {
-  /** @throws what Stripe answered, when it did not take the report */
+  /** @throws Stripe's error when it rejected the report */
   deliver(report: UsageReportDoc): Promise<void>;
-  /** Those that are due, the longest waiting first. @returns how many there were */
+  /** Delivers due reports, the longest wait first. @returns how many there were */
   deliverDue(limit: number): Promise<number>;
-  /** Those of one tenant that wait, due or not. @throws what Stripe answered, when it did not take one */
+  /** Delivers all pending reports of one tenant, due or not. @throws Stripe's error when it rejected one */
   deliverFor(tenantId: string): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
-/** Stripe keeps identifiers for a day; less, for clocks that differ. */
+/** Stripe keeps identifiers for a day; an hour less allows for clocks that differ. */
 const IDENTIFIER_MS = DAY_MS - 3_600_000;
-/** Stripe takes timestamps of 35 days. */
+/** Stripe accepts timestamps up to 35 days old. */
 const MAX_AGE_MS = 34 * DAY_MS;
 const FIRST_RETRY_MS = 60_000;
 const MAX_RETRY_MS = 6 * 3_600_000;
-const AT_ONCE = 5;
-/** Of the hours of an outage; what is more goes in the background. */
-const MAX_OF_TENANT = 20;
+const MAX_CONCURRENT = 5;
+/** Enough for the hours of an outage; the rest is sent in the background. */
+const MAX_PER_TENANT = 20;
 
 export function createReportDelivery(deps: {
   models: Models;
   meter: Meter;
   customers: Customers;
-  /** Sees to it that the tenant's subscription, if there is one, bills overage. */
+  /** Ensures that the tenant's subscription, if there is one, bills overage. */
   ensureBilled: (tenantId: string) => Promise<void>;
   clock: Clock;
   log: Logger;
@@ -60,16 +60,19 @@ export function createReportDelivery(deps: {
   async function send(report: UsageReportDoc): Promise<void> {
     const nowMs = clock.now();
     const { stripeCustomerId } = await customers.ensure(report.tenantId, null);
-    const late = report.firstSentAt !== null && nowMs - report.firstSentAt.getTime() > IDENTIFIER_MS;
-    if (!late || !(await isCounted(stripeCustomerId, report))) {
+    const isLate = report.firstSentAt !== null && nowMs - report.firstSentAt.getTime() > IDENTIFIER_MS;
+    if (!isLate || !(await isCounted(stripeCustomerId, report))) {
       if (nowMs - report.at.getTime() > MAX_AGE_MS) {
-        await end(report, UsageReportStatus.FAILED, 'older than the 35 days that Stripe takes');
-        log.error({ report: report._id, quantity: report.quantity }, 'usage could not be reported in time');
+        await end(report, UsageReportStatus.FAILED, 'older than the 35 days that Stripe accepts');
+        log.error(
+          { report: report._id, quantity: report.quantity, reason: 'too old for Stripe' },
+          'usage_report.failed',
+        );
         return;
       }
-      // What is counted before anything bills it is never billed.
+      // Usage that the meter counts before an item bills it is never billed.
       if (report.kind === UsageReportKind.OVERAGE) await ensureBilled(report.tenantId);
-      const noted = await noteSending(report, late);
+      const noted = await noteSending(report, isLate);
       if (!noted) return;
       await meter.send(stripeCustomerId, noted);
     }
@@ -77,13 +80,13 @@ export function createReportDelivery(deps: {
   }
 
   /**
-   * Noted before it is sent: whoever finds it later knows that Stripe may have it, and with which time.
-   * @param anew nothing of it is at Stripe, though it was sent
-   * @returns the report as it is to be sent; null when another server brought it to its end
+   * Records the report's timestamp before it is sent, so that a later attempt knows what Stripe may have received.
+   * @param isResend it was sent before, but Stripe has not counted it
+   * @returns the report to send; null when another server has finished it
    */
-  async function noteSending(report: UsageReportDoc, anew: boolean): Promise<UsageReportDoc | null> {
+  async function noteSending(report: UsageReportDoc, isResend: boolean): Promise<UsageReportDoc | null> {
     const { _id, status, at, firstSentAt, tenantId, span } = report;
-    if (firstSentAt === null || anew) {
+    if (firstSentAt === null || isResend) {
       const nowMs = clock.now();
       const subscription = await models.billingSubscriptions
         .findById(tenantId)
@@ -98,7 +101,7 @@ export function createReportDelivery(deps: {
     return reports.findOne({ _id, status }).lean<UsageReportDoc>();
   }
 
-  /** Whether the minute has more than what is known to be counted in it. */
+  /** Whether the meter's count of the minute includes this report. */
   async function isCounted(stripeCustomerId: string, { _id, tenantId, kind, at, quantity }: UsageReportDoc) {
     const fromMs = minuteOf(at.getTime()) * 60_000;
     const known = await reports
@@ -118,7 +121,7 @@ export function createReportDelivery(deps: {
     try {
       await meter.cancel(report);
     } catch (error) {
-      // It was taken back before, and the answer lost; or it is too late, and the tenant's usage stays what was sent.
+      // Either it was cancelled before and the response was lost, or it is too late and the reported usage stands.
       if (!(error instanceof Stripe.errors.StripeInvalidRequestError)) throw error;
       if (!/already|cancel/i.test(error.message)) {
         await end(report, UsageReportStatus.REPORTED, error.message);
@@ -152,7 +155,7 @@ export function createReportDelivery(deps: {
     async deliverFor(tenantId) {
       const waiting = await reports
         .find({ tenantId, nextTryAt: { $exists: true } })
-        .limit(MAX_OF_TENANT)
+        .limit(MAX_PER_TENANT)
         .lean<UsageReportDoc[]>();
       for (const report of waiting) await deliver(report);
     },
@@ -162,11 +165,11 @@ export function createReportDelivery(deps: {
         .sort({ nextTryAt: 1 })
         .limit(limit)
         .lean<UsageReportDoc[]>();
-      for (let i = 0; i < due.length; i += AT_ONCE) {
+      for (let i = 0; i < due.length; i += MAX_CONCURRENT) {
         await Promise.all(
-          due.slice(i, i + AT_ONCE).map((report) =>
+          due.slice(i, i + MAX_CONCURRENT).map((report) =>
             deliver(report).catch((error: unknown) => {
-              log.warn({ err: error, report: report._id }, 'usage was not reported; it is tried again');
+              log.warn({ err: error, report: report._id }, 'usage_report.retry');
             }),
           ),
         );

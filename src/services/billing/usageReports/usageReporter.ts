@@ -6,14 +6,14 @@ import { forBackground } from '../stripe/requester.js';
 import type { ReportDelivery } from './reportDelivery.js';
 
 /**
- * Reports overage to Stripe once an hour, and every minute what waits and what belongs to a period that has just ended. One
- * server at a time does it.
+ * Reports overage to Stripe once an hour; pending reports, and usage of a period that has just ended, every minute. One
+ * server at a time does this.
  */
 export interface UsageReporter {
   start(): void;
-  /** One pass; the ledger is written if an hour has begun since the last one. */
+  /** Makes one pass. The ledger is written if a new hour has begun since the last pass. */
   run(): Promise<void>;
-  /** Reports all that was used up to now. */
+  /** Reports all usage up to now. */
   flush(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export function createUsageReporter(deps: {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | null = null;
   let stopping = false;
-  /** The hour whose beginning this server has seen to; after a start it looks once more. */
+  /** The last hour for which this server wrote the ledger; after a start it writes once more. */
   let writtenHour = Number.NaN;
 
   async function pass(): Promise<void> {
@@ -43,7 +43,7 @@ export function createUsageReporter(deps: {
     if (hour !== writtenHour) {
       const count = await ledger.write();
       writtenHour = hour;
-      if (count > 0) log.info({ reports: count }, "the hour's overage is to be reported to Stripe");
+      if (count > 0) log.info({ reports: count }, 'usage_report.created');
     } else {
       await ledger.writeEnded();
     }
@@ -72,7 +72,7 @@ export function createUsageReporter(deps: {
     },
     start() {
       timer = setInterval(() => {
-        run().catch((error: unknown) => log.warn({ err: error }, 'a report of usage to Stripe failed'));
+        run().catch((error: unknown) => log.warn({ err: error }, 'usage_report.pass_failed'));
       }, RUN_MS).unref();
     },
     async stop() {

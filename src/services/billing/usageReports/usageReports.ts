@@ -16,32 +16,33 @@ export interface ReportPage {
   hasNextPage: boolean;
 }
 
-/** From Stripe's event `v1.billing.meter.error_report_triggered`. */
+/** An error from Stripe's event `v1.billing.meter.error_report_triggered`. */
 export interface MeterError {
   identifier: string;
   code: string;
   message: string;
 }
 
-/** Usage that is reported to Stripe's meter. */
+/** Usage reports to Stripe's meters. */
 export interface UsageReports {
   /**
-   * Reports a quantity by hand. The same idempotency key again changes nothing; with another quantity it is rejected.
-   * @returns what is stored: `PENDING` when Stripe has not taken it within 10 s. It is then sent in the background, so
-   * that the caller must not report it again.
+   * Reports a quantity by hand. The same idempotency key again changes nothing.
+   * @returns the stored report. If Stripe has not accepted it within 10 s it is `PENDING` and is sent in the background;
+   *   the caller must not report it again
+   * @throws BAD_USER_INPUT when the idempotency key was used with another quantity, and past 1,000 reports a day
    */
   report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
-  /** Stripe tells later which of the reports that it took it could not count. Those of a day that is still open are reported anew. */
+  /** Marks reports as failed that Stripe accepted but could not count. Overage of a day that is still open is reported again. */
   noteMeterErrors(errors: readonly MeterError[]): Promise<void>;
-  /** The newest first. @param after the cursor key of the last one seen */
+  /** Newest first. @param after the key of the last report seen */
   page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<ReportPage>;
 }
 
-/** The part of the id that is the report's own. */
+/** The report's id without the tenant's. */
 export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tenantId'>): string =>
   _id.slice(tenantId.length + 1);
 
-/** Reports are in order of their time, which many may share. */
+/** The report's position in the list, which is ordered by time; several reports may have the same time. */
 export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
 
 const MAX_ERROR_LENGTH = 500;
@@ -59,8 +60,8 @@ export function createUsageReports(deps: {
   const reports = models.usageReports;
 
   /**
-   * Reports are kept for long: a day has room for so many.
-   * @throws BAD_USER_INPUT past it, unless the report is there already
+   * Limits the reports of a day, because they are kept for a long time.
+   * @throws BAD_USER_INPUT past the limit, unless the report exists
    */
   async function needRoom(tenantId: string, _id: string, now: Date): Promise<void> {
     const ofDay = { tenantId, at: { $gte: startOfDay(now.getTime()) } };
@@ -68,7 +69,7 @@ export function createUsageReports(deps: {
     if (count < MAX_REPORTS_PER_DAY || (await reports.exists({ _id }))) return;
     throw badInput(
       'input',
-      `there are ${MAX_REPORTS_PER_DAY} reports of this UTC day already; report more with one quantity, or tomorrow`,
+      `would be the tenant's report number ${MAX_REPORTS_PER_DAY + 1} of this UTC day; combine quantities, or report again tomorrow`,
     );
   }
 
@@ -94,10 +95,13 @@ export function createUsageReports(deps: {
         .lean<UsageReportDoc>();
       if (!intent) throw new Error(`The usage report ${_id} was not stored`);
       if (intent.quantity !== quantity) {
-        throw badInput('input.idempotencyKey', `was used before, for the quantity ${intent.quantity}`);
+        throw badInput(
+          'input.idempotencyKey',
+          `was used before with the quantity ${intent.quantity}; use another key`,
+        );
       }
       if (intent.status !== UsageReportStatus.PENDING) return intent;
-      // What fails from here on is logged, and tried again in the background: an error would invite a second report.
+      // A failure is only logged and retried in the background: an error would invite the caller to report twice.
       const sent = callingStripe(log, tenantId, () => delivery.deliver(intent)).catch((error: unknown) => {
         log.warn({ tenantId, report: _id, reason: describeFailure(error) }, 'usage_report.pending');
       });
@@ -121,8 +125,7 @@ export function createUsageReports(deps: {
             $unset: { nextTryAt: 1 },
           },
         );
-        if (modifiedCount > 0)
-          log.error({ report: identifier, code }, 'Stripe does not count a report of usage');
+        if (modifiedCount > 0) log.error({ report: identifier, reason: code }, 'usage_report.failed');
       }
     },
 
