@@ -15,27 +15,26 @@ import { overageSwap } from './overageItems.js';
 import type { SubscriptionChanges } from './subscriptionChanges.js';
 import type { Subscriptions } from './subscriptions.js';
 
-/** What the operator agreed on with a tenant. */
+/** Terms that the operator negotiated with a tenant. */
 export interface ContractTerms {
-  /** null: the first tier that is priced by contract. */
+  /** null: the catalogue's first tier that is priced by contract. */
   tier: string | null;
   monthlyPriceCents: number;
-  /** Beside those of the tier; they end with the subscription. */
+  /** Overrides of the tier's limits; they end with the subscription. */
   limits: LimitOverrides;
-  /** After so many months it ends. */
+  /** The contract ends after this many months. */
   termMonths: number;
-  /** Days that an invoice may wait to be paid; null: the card on file is charged. */
+  /** Days until an invoice is due; null: the card on file is charged. */
   daysUntilDue: number | null;
 }
 
 type AgreedTerms = Omit<ContractTerms, 'tier' | 'limits'> & { tier: string; limits: Partial<TierLimits> };
 
-/** Subscriptions by contract: their price is in no list, and the tenant cannot change them. */
+/** Subscriptions by contract, with negotiated prices. Tenants cannot change them. */
 export interface Contracts {
   /**
-   * Puts a tenant on contract terms: changes the subscription that it has, or begins one. The same terms again change
-   * nothing.
-   * @throws NOT_FOUND; BAD_USER_INPUT for a tier that is not priced by contract, or other terms beside a contract
+   * Starts a contract: converts the tenant's subscription, or creates one. The same terms again change nothing.
+   * @throws NOT_FOUND; BAD_USER_INPUT for a tier that is not priced by contract, or if there is a contract with other terms
    */
   begin(tenantId: string, terms: ContractTerms): Promise<BillingSubscriptionDoc>;
 }
@@ -68,13 +67,13 @@ export function createContracts(deps: {
     log,
   } = deps;
 
-  /** The product of the tier: Stripe prices it by the contract. */
+  /** @returns the tier's product at Stripe, which gets the contract's price */
   async function productOf(tier: string): Promise<string> {
     const priceId = tiers.getStripePriceId(tier);
     if (tiers.get(tier).checkout !== 'CONTACT_SALES' || !priceId) {
       const problem = priceId
-        ? 'is not priced by contract'
-        : `has no price at Stripe: set STRIPE_PRICE_${tier}`;
+        ? 'is not priced by contract; use createCheckoutSession'
+        : `has no price at Stripe; set STRIPE_PRICE_${tier}`;
       throw badInput('input.tier', problem);
     }
     const { product } = await stripe.prices.retrieve(priceId);
@@ -107,14 +106,14 @@ export function createContracts(deps: {
   }
   type Params = ReturnType<typeof paramsOf>;
 
-  /** The tenant's own subscription goes over to the contract, and what was paid for is set off. */
+  /** Converts the tenant's subscription to the contract; unused time is credited. */
   const convert = (
     subscription: BillingSubscriptionDoc,
     { item, overagePriceId, rest }: Params,
     contract: string,
   ) =>
     sync.change(subscription, async () => {
-      await changes.makeWay(subscription);
+      await changes.prepare(subscription);
       return stripe.subscriptions.update(
         subscription.stripeSubscriptionId,
         {
@@ -130,15 +129,15 @@ export function createContracts(deps: {
       );
     });
 
-  /** Stripe says only that something is missing. @throws BAD_USER_INPUT when it is what the contract would be paid with */
+  /** Stripe only reports that something is missing. @throws BAD_USER_INPUT when that is a payment method */
   async function checkPayable({ stripeCustomerId }: Customer): Promise<void> {
     const customer = await stripe.customers.retrieve(stripeCustomerId);
     if (customer.deleted || customer.invoice_settings.default_payment_method || customer.default_source)
       return;
-    throw badInput('input.daysUntilDue', 'is needed: the tenant has no card on file that could be charged');
+    throw badInput('input.daysUntilDue', 'is required, because the tenant has no card on file');
   }
 
-  /** The key names no terms: of two contracts at once Stripe refuses the second, which then finds the first. */
+  /** The key does not contain the terms: of two concurrent contracts Stripe rejects the second, which then finds the first. */
   async function create(customer: Customer, { item, overagePriceId, rest }: Params): Promise<void> {
     const { stripeCustomerId } = customer;
     const items = [item, ...(overagePriceId ? [{ price: overagePriceId }] : [])];
@@ -157,7 +156,8 @@ export function createContracts(deps: {
     async begin(tenantId, wanted) {
       const tenant = await tenants.get(tenantId);
       const tier = wanted.tier ?? tiers.all().find(({ checkout }) => checkout === 'CONTACT_SALES')?.name;
-      if (!tier) throw badInput('input.tier', 'is needed: no tier of the catalogue is priced by contract');
+      if (!tier)
+        throw badInput('input.tier', 'is required, because no tier of the catalogue is priced by contract');
       const limits = Object.fromEntries(Object.entries(wanted.limits).filter(([, limit]) => limit != null));
       const terms = { ...wanted, tier, limits };
       return callingStripe(log, tenantId, async () => {
@@ -165,28 +165,28 @@ export function createContracts(deps: {
         const contract = contractIdOf(terms);
         let wasRejected = false;
         for (let tries = 0; tries < MAX_TRIES; tries++) {
-          const present = await currentSubscriptions.fetch(tenantId);
-          if (present?.contract === contract) return present;
-          if (present?.contract) {
-            throw badInput('input.tenantId', 'has another contract; end it at Stripe first');
+          const current = await currentSubscriptions.fetch(tenantId);
+          if (current?.contract === contract) return current;
+          if (current?.contract) {
+            throw badInput('input.tenantId', 'has a contract with other terms; end it at Stripe first');
           }
           const customer = await customers.ensure(tenantId, tenant.email);
-          // Whoever has a page to pay at open must not buy another subscription with it.
+          // An open checkout page must not buy a second subscription.
           if (await subscriptions.closeCheckout(customer)) continue;
           const endsAt = addMonths(new Date(clock.now()), terms.termMonths);
           const params = paramsOf(tenantId, terms, product, endsAt);
           try {
-            if (present) return await convert(present, params, contract);
+            if (current) return await convert(current, params, contract);
             await create(customer, params);
           } catch (error) {
             if (isMissing(error) && terms.daysUntilDue === null) await checkPayable(customer);
-            if (!present) throw error;
-            // What Stripe has may have changed since it was fetched: it is looked at again, once.
+            if (!current) throw error;
+            // The subscription may have changed since it was fetched, so one more attempt fetches it again.
             if (!isRejected(error) || wasRejected) throw error;
             wasRejected = true;
           }
         }
-        throw serviceUnavailable('Other changes were made at the same time; try again');
+        throw serviceUnavailable('The subscription was changed at the same time; try again');
       });
     },
   };
@@ -194,10 +194,10 @@ export function createContracts(deps: {
 
 const contractIdOf = (terms: AgreedTerms): string => digest(terms);
 
-/** Whole minutes: two clicks are one request. Never after the last period's end, or one more would begin. */
+/** Rounded down to whole minutes, so that two clicks are one request and no further period begins. */
 const seconds = (at: Date): number => Math.floor(at.getTime() / 60_000) * 60;
 
-/** A day that the month does not have is its last one. */
+/** A day that the target month does not have becomes its last day. */
 function addMonths(from: Date, months: number): Date {
   const lastDay = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + months + 1, 0)).getUTCDate();
   const to = new Date(from);

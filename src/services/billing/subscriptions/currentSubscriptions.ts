@@ -6,40 +6,41 @@ import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';
 import { isOutOfDate, isRejected } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
 
-/** What is asked of Stripe; null: nothing is left to do. */
+/** A request to Stripe; null: nothing to do. */
 export type PlannedChange = (() => Promise<Stripe.Subscription>) | null;
 
-/** What is wanted of a subscription. */
+/** A change that a caller wants. */
 export interface WantedChange {
-  /** Whether its end is what is wanted, so that one that has ended is a success. */
+  /** Whether the change ends the subscription, so that one that has already ended is a success. */
   isEnd: boolean;
   /**
-   * @param isBehind a change that was planned before failed at Stripe, which may have made it already: what is as
-   *   wanted needs nothing more
+   * @param isRetry an earlier request for the change failed, but Stripe may have made the change. If the subscription
+   *   is already as wanted, there is nothing to do
    */
-  plan(subscription: BillingSubscriptionDoc, isBehind: boolean): PlannedChange;
+  plan(subscription: BillingSubscriptionDoc, isRetry: boolean): PlannedChange;
 }
 
-/** The subscriptions that tenants have now. */
+/** The tenants' current subscriptions, without those that have ended. */
 export interface CurrentSubscriptions {
-  /** As Stripe has it now: a webhook may still be on its way. @returns null where there is none, or it has ended */
+  /** Fetches the subscription from Stripe, because a webhook may not have arrived yet. @returns null: none, or ended */
   fetch(tenantId: string): Promise<BillingSubscriptionDoc | null>;
-  /** As it was written last, without a call to Stripe. */
+  /** Reads the stored subscription, without a request to Stripe. */
   stored(tenantId: string): Promise<BillingSubscriptionDoc | null>;
   /**
-   * Changes a subscription. The plan is made from what is stored, and costs no call before its own; where it finds
-   * nothing to do, or rejects the change, it is made again from what Stripe has. Where Stripe fails, its state is
-   * fetched and written: what it rejected is planned again from that, and what it has done already is a success.
-   * @returns what is stored then
+   * Changes a subscription. The plan is made from the stored subscription, so that it takes no extra request. If it
+   * finds nothing to do or rejects the change, it is made again from Stripe's current state. If the request fails, the
+   * current state is fetched and written: a rejected change is planned again, and one that Stripe has already made is a
+   * success.
+   * @returns what is stored afterwards
    * @throws BAD_USER_INPUT without a subscription
    */
   change(tenantId: string, wanted: WantedChange): Promise<BillingSubscriptionDoc>;
   /**
-   * Asks Stripe about what a tenant has there. What it rejects is asked once more, when Stripe's state is fetched and
-   * written: the customer, or the subscription, may be gone.
-   * @param ask may run twice, so it reads what is stored each time
+   * Makes a request about a tenant's customer or subscription. If Stripe rejects it, the stored state may be out of
+   * date: it is synced, and the request is made once more.
+   * @param request may run twice, so it reads the stored state each time
    */
-  retryAfterSync<T>(tenantId: string, ask: () => Promise<T>): Promise<T>;
+  retryAfterSync<T>(tenantId: string, request: () => Promise<T>): Promise<T>;
 }
 
 export function createCurrentSubscriptions(deps: {
@@ -58,59 +59,59 @@ export function createCurrentSubscriptions(deps: {
     return stored(tenantId);
   }
 
-  /** What came of a subscription: its end too, unless another one has taken its place. */
-  async function outcomeOf({ _id, stripeSubscriptionId }: BillingSubscriptionDoc) {
-    const present = await fetch(_id);
+  /** The subscription as it is now, even if it has ended; if another has replaced it, that one. */
+  async function latestOf({ _id, stripeSubscriptionId }: BillingSubscriptionDoc) {
+    const current = await fetch(_id);
     return (
-      present ??
+      current ??
       models.billingSubscriptions.findOne({ _id, stripeSubscriptionId }).lean<BillingSubscriptionDoc>()
     );
   }
 
-  /** @throws BAD_USER_INPUT for one that has ended, unless that is what is wanted */
+  /** @throws BAD_USER_INPUT for a subscription that has ended, unless the change is to end it */
   function planned(
     subscription: BillingSubscriptionDoc,
     { isEnd, plan }: WantedChange,
-    isBehind: boolean,
+    isRetry: boolean,
   ): PlannedChange {
-    if (!ENDED.includes(subscription.status)) return plan(subscription, isBehind);
+    if (!ENDED.includes(subscription.status)) return plan(subscription, isRetry);
     if (isEnd) return null;
     throw badInput(
       'subscription',
-      `has ended at the payment provider (${subscription.status}); begin another with createCheckoutSession`,
+      `has ended at the payment provider (${subscription.status}); start another one with createCheckoutSession`,
     );
   }
 
-  /** Stripe failed: its state is fetched, and tells what is left to do. */
+  /** After a failed request, Stripe's current state shows what is left to do. */
   async function afterFailure(
     known: BillingSubscriptionDoc,
     wanted: WantedChange,
     error: unknown,
   ): Promise<BillingSubscriptionDoc> {
     if (!(error instanceof Stripe.errors.StripeError) || causeOfNotSending(error)) throw error;
-    const present = await outcomeOf(known).catch(() => null);
-    if (!present) throw error;
+    const current = await latestOf(known).catch(() => null);
+    if (!current) throw error;
     if (isRejected(error)) {
-      const change = planned(present, wanted, true);
-      return change ? changeAgain(present, change) : present;
+      const change = planned(current, wanted, true);
+      return change ? changeAgain(current, change) : current;
     }
-    if (leftToDo(present, wanted)) throw error;
-    return present;
+    if (leftToDo(current, wanted)) throw error;
+    return current;
   }
 
-  /** What Stripe rejects now is not for what is stored here, so the error says what Stripe has. */
-  async function changeAgain(present: BillingSubscriptionDoc, change: NonNullable<PlannedChange>) {
+  /** The stored state is fresh now, so if Stripe rejects the change again, the error says what that state is. */
+  async function changeAgain(current: BillingSubscriptionDoc, change: NonNullable<PlannedChange>) {
     try {
-      return await sync.change(present, change);
+      return await sync.change(current, change);
     } catch (error) {
-      if (isRejected(error)) noteState(error, stateText(present));
+      if (isRejected(error)) noteState(error, stateText(current));
       throw error;
     }
   }
 
-  function leftToDo(present: BillingSubscriptionDoc, wanted: WantedChange): boolean {
+  function leftToDo(current: BillingSubscriptionDoc, wanted: WantedChange): boolean {
     try {
-      return planned(present, wanted, true) !== null;
+      return planned(current, wanted, true) !== null;
     } catch {
       return true;
     }
@@ -132,23 +133,23 @@ export function createCurrentSubscriptions(deps: {
     stored,
     fetch,
 
-    async retryAfterSync(tenantId, ask) {
+    async retryAfterSync(tenantId, request) {
       try {
-        return await ask();
+        return await request();
       } catch (error) {
         if (!isOutOfDate(error)) throw error;
         await sync.syncTenant(tenantId);
-        return ask();
+        return request();
       }
     },
 
     async change(tenantId, wanted) {
       const known = await stored(tenantId);
-      const first = known && withoutDoubt(known, wanted);
+      const first = known && plannedFromStored(known, wanted);
       if (known && first) return attempt(known, first, wanted);
-      const subscription = known ? await outcomeOf(known) : await fetch(tenantId);
+      const subscription = known ? await latestOf(known) : await fetch(tenantId);
       if (!subscription) {
-        throw badInput('subscription', 'there is no paid subscription; begin one with createCheckoutSession');
+        throw badInput('subscription', 'there is no paid subscription; start one with createCheckoutSession');
       }
       const change = planned(subscription, wanted, false);
       return change ? attempt(subscription, change, wanted) : subscription;
@@ -156,8 +157,8 @@ export function createCurrentSubscriptions(deps: {
   };
 }
 
-/** @returns null also where the plan rejects the change: what is stored may be behind */
-function withoutDoubt(known: BillingSubscriptionDoc, { plan }: WantedChange): PlannedChange {
+/** @returns null also if the plan rejects the change, because the stored state may be out of date */
+function plannedFromStored(known: BillingSubscriptionDoc, { plan }: WantedChange): PlannedChange {
   try {
     return plan(known, false);
   } catch (error) {
@@ -175,5 +176,5 @@ function stateText({
 }: BillingSubscriptionDoc): string {
   const ends = cancelAtPeriodEnd ? ', ends with its period' : '';
   const endsAt = cancelAt && !cancelAtPeriodEnd ? `, ends on ${cancelAt.toISOString()}` : '';
-  return `the subscription to ${tier} is ${status}${ends || endsAt}${scheduledTier ? `, and changes to ${scheduledTier}` : ''}`;
+  return `the subscription to ${tier} is ${status}${ends || endsAt}${scheduledTier ? `, and will change to ${scheduledTier}` : ''}`;
 }

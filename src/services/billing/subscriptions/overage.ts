@@ -7,11 +7,11 @@ import type { UnbilledOverage } from '../../usage/overage/unbilledOverage.js';
 import { type Usage, UsagePeriod } from '../../usage/usage.js';
 import type { OverageItems } from './overageItems.js';
 
-/** A tenant's overage in the present UTC month. */
+/** A tenant's overage in the current UTC month. */
 export interface OverageState {
   /** null: not opted in. */
   monthlyCapCents: number | null;
-  /** Of `perCalls` calls; null: the tier sells none. */
+  /** The price of `perCalls` calls; null: the tier sells no overage. */
   priceCents: number | null;
   perCalls: number | null;
   currency: string;
@@ -19,16 +19,16 @@ export interface OverageState {
   usedCalls: number;
   remainingCalls: number;
   costCents: number;
-  /** Of this month or earlier: what no invoice has yet that is closed. */
+  /** Usage of this or an earlier month that is not on a closed invoice yet. */
   unbilledCents: number;
 }
 
-/** What a tenant pays for calls past its daily quota, and how it opts in. Admission enforces it. */
+/** What a tenant pays for calls past its daily quota, and how it opts in. Admission enforces the cap. */
 export interface Overage {
   get(tenantId: string): Promise<OverageState>;
   /**
-   * @param monthlyCapCents null: no overage any more
-   * @throws FEATURE_NOT_AVAILABLE when the tenant's tier sells none; BAD_USER_INPUT when it does and nothing here bills it
+   * @param monthlyCapCents null: opt out
+   * @throws FEATURE_NOT_AVAILABLE when the tenant's tier sells no overage; BAD_USER_INPUT when it cannot be billed now
    */
   set(tenantId: string, monthlyCapCents: number | null): Promise<OverageState>;
 }
@@ -66,8 +66,8 @@ export function createOverage(deps: {
   function rejectionOf(tier: string): BillingError {
     if (!tiers.get(tier).overage) return notAvailable(tier);
     const problem = tiers.getOverage(tier)
-      ? 'no overage is sold in a trial, which is not billed'
-      : `no overage is sold here: the operator has not set STRIPE_PRICE_${tier}_OVERAGE`;
+      ? 'overage is not sold during a trial, because trials are not billed'
+      : `overage is not for sale here: the operator must set STRIPE_PRICE_${tier}_OVERAGE`;
     return badInput('input.monthlyCapCents', problem);
   }
 
@@ -76,10 +76,10 @@ export function createOverage(deps: {
 
     async set(tenantId, monthlyCapCents) {
       const { tier, overage } = await entitlements.get(tenantId);
-      // To opt out is always possible.
+      // Opting out is always possible.
       if (monthlyCapCents !== null) {
         if (!overage.price) throw rejectionOf(tier);
-        // Stripe bills what is used from now on, so this comes first: a cap without it would give calls away.
+        // Stripe bills only usage after the item exists, so this comes first: a cap without it would give calls away.
         await items.ensure(tenantId);
       }
       await tenants.setOverage(tenantId, monthlyCapCents);

@@ -7,19 +7,19 @@ import { callingStripe } from '../stripe/stripeErrors.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
 import { updateSubscription } from './subscriptionUpdate.js';
 
-/** The part of a subscription by which Stripe bills overage. */
+/** The subscription item with which Stripe bills overage. */
 export interface OverageItems {
   /**
-   * Sees to it that the tenant's subscription bills overage at the present price: one call to Stripe where it does not
-   * yet, none where it does, or where there is no subscription. Done again it changes nothing.
+   * Ensures that the tenant's subscription bills overage at the current price. It makes one request to Stripe if it does
+   * not yet, and none if it does or if there is no subscription. Repeating it changes nothing.
    */
   ensure(tenantId: string): Promise<void>;
 }
 
 /**
- * What makes a subscription bill overage by this price alone. Another price's part is removed, not changed: Stripe then
- * bills what was used by it, and the new part counts from its making.
- * @param priceId null: it is to bill none
+ * The item changes that make a subscription bill overage at this price only. An item at another price is removed instead
+ * of changed: Stripe then bills what it counted, and the new item starts at zero.
+ * @param priceId null: bill no overage
  */
 export function overageSwap(
   { overageItems }: Pick<BillingSubscriptionDoc, 'overageItems'>,
@@ -51,11 +51,11 @@ export function createOverageItems(deps: {
       await callingStripe(log, tenantId, () =>
         currentSubscriptions.change(tenantId, {
           isEnd: false,
-          plan(present) {
-            const items = missingIn(present);
+          plan(current) {
+            const items = missingIn(current);
             if (items.length === 0) return null;
             const terms = { items, proration_behavior: 'create_prorations' } as const;
-            return () => updateSubscription(stripe, `items:${digest(items)}`, present, terms);
+            return () => updateSubscription(stripe, `items:${digest(items)}`, current, terms);
           },
         }),
       );

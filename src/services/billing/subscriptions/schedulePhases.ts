@@ -12,12 +12,12 @@ type Discount = Phase['discounts'][number];
 type DiscountParams = Exclude<NonNullable<PhaseParams['discounts']>, ''>[number];
 
 /**
- * What Stripe would unset where an update of a schedule does not name it. The type has each parameter, so that one that
- * Stripe adds does not compile until it is carried over.
+ * Stripe unsets each parameter that an update of a schedule does not name. This type requires all of them, so that a
+ * parameter that Stripe adds is a compile error until it is copied here.
  */
 type Complete<Params> = { [Name in keyof Required<Params>]: Params[Name] | undefined };
 
-/** @returns a running phase as an update has to name it for it to stay as it is */
+/** @returns the running phase as update parameters that leave it unchanged */
 export function unchangedPhase(phase: Phase): PhaseParams {
   const { start_date, end_date, trial, trial_end, billing_cycle_anchor, proration_behavior } = phase;
   return defined<PhaseParams>({
@@ -35,36 +35,36 @@ export function unchangedPhase(phase: Phase): PhaseParams {
   });
 }
 
-/** What takes the place of what. */
+/** The prices to replace. */
 export interface Replacement {
-  /** The price of the item that gives the tier. */
+  /** The price of the tier's item. */
   priceId: string;
   newPriceId: string;
   /** The prices that bill overage. */
   overagePriceIds: readonly string[];
-  /** null: none is billed. */
+  /** null: no overage is billed. */
   newOveragePriceId: string | null;
 }
 
-/** @returns the items and settings of a phase that differs from another only in what is bought */
+/** @returns the items and settings of a phase that differs from `phase` only in its prices */
 export function successorOf(
   phase: Phase,
   { priceId, newPriceId, overagePriceIds, newOveragePriceId }: Replacement,
 ): PhaseParams {
-  const isGoing = ({ price }: Phase['items'][number]) => {
+  const isRemoved = ({ price }: Phase['items'][number]) => {
     const id = idOf(price);
     return overagePriceIds.includes(id) && id !== newOveragePriceId;
   };
-  const items = phase.items.filter((item) => !isGoing(item)).map(itemOf);
+  const items = phase.items.filter((item) => !isRemoved(item)).map(itemOf);
   const changed = items.map((item) => (item.price === priceId ? { ...item, price: newPriceId } : item));
   const lacksOverage = newOveragePriceId && !items.some(({ price }) => price === newOveragePriceId);
   return {
-    ...present(settingsOf(phase)),
+    ...withoutNulls(settingsOf(phase)),
     items: lacksOverage ? [...changed, { price: newOveragePriceId }] : changed,
   };
 }
 
-/** What holds beyond a phase: neither its dates and trial, nor what is billed once. */
+/** The settings that apply to later phases too: not the dates, the trial or one-time items. */
 function settingsOf(
   phase: Phase,
 ): Complete<
@@ -86,18 +86,21 @@ function settingsOf(
   return {
     application_fee_percent: phase.application_fee_percent ?? undefined,
     automatic_tax: tax && { enabled: tax.enabled, ...liabilityOf(tax.liability) },
-    billing_thresholds: phase.billing_thresholds ? present(phase.billing_thresholds) : undefined,
+    billing_thresholds: phase.billing_thresholds ? withoutNulls(phase.billing_thresholds) : undefined,
     collection_method: phase.collection_method ?? undefined,
     currency: phase.currency,
     default_payment_method: optionalIdOf(phase.default_payment_method),
     default_tax_rates: idsOf(phase.default_tax_rates),
     description: phase.description ?? undefined,
-    // Without any the customer's own discount holds, as before.
+    // Without any, the customer's own discount applies, as before.
     discounts: nonEmpty(phase.discounts.flatMap(discountOf)),
     invoice_settings: phase.invoice_settings ? invoiceSettingsOf(phase.invoice_settings) : undefined,
     on_behalf_of: optionalIdOf(phase.on_behalf_of),
     transfer_data: transfer
-      ? { ...present({ amount_percent: transfer.amount_percent }), destination: idOf(transfer.destination) }
+      ? {
+          ...withoutNulls({ amount_percent: transfer.amount_percent }),
+          destination: idOf(transfer.destination),
+        }
       : undefined,
   };
 }
@@ -106,7 +109,7 @@ function itemOf({ price, quantity, ...item }: Phase['items'][number]): ItemParam
   const usageGte = item.billing_thresholds?.usage_gte;
   return defined<ItemParams>({
     price: idOf(price),
-    // A metered price has none.
+    // A metered price has no quantity.
     quantity,
     billing_thresholds: usageGte == null ? undefined : { usage_gte: usageGte },
     discounts: nonEmpty(item.discounts.flatMap(discountOf)),
@@ -136,13 +139,13 @@ function invoiceSettingsOf({
   ...settings
 }: InvoiceSettings): InvoiceSettingsParams {
   return {
-    ...present(settings),
+    ...withoutNulls(settings),
     ...(taxIds && { account_tax_ids: taxIds.map(idOf) }),
     ...(issuer && { issuer: ownerOf(issuer) }),
   };
 }
 
-/** A discount that runs is named by itself: by its coupon it would begin again. */
+/** An active discount is named by its own id; named by its coupon it would start again. */
 function discountOf({ discount, promotion_code: code, coupon }: Discount): DiscountParams[] {
   if (discount) return [{ discount: idOf(discount) }];
   if (code) return [{ promotion_code: idOf(code) }];
@@ -168,10 +171,10 @@ const idsOf = (references: (string | { id: string })[] | null | undefined): stri
 
 const nonEmpty = <T>(list: T[]): T[] | undefined => (list.length > 0 ? list : undefined);
 
-type Present<T> = { [Name in keyof T]?: NonNullable<T[Name]> };
+type WithoutNulls<T> = { [Name in keyof T]?: NonNullable<T[Name]> };
 
-/** Without what is null or undefined. */
-const present = <T extends object>(object: T): Present<T> =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value != null)) as Present<T>;
+/** Removes null and undefined values. */
+const withoutNulls = <T extends object>(object: T): WithoutNulls<T> =>
+  Object.fromEntries(Object.entries(object).filter(([, value]) => value != null)) as WithoutNulls<T>;
 
-const defined = <T>(complete: Complete<Omit<T, 'duration'>>): T => present(complete) as T;
+const defined = <T>(complete: Complete<Omit<T, 'duration'>>): T => withoutNulls(complete) as T;

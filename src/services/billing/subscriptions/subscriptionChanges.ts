@@ -9,26 +9,24 @@ import { successorOf, unchangedPhase } from './schedulePhases.js';
 import { keyed, updateSubscription } from './subscriptionUpdate.js';
 
 /**
- * What is asked of Stripe to change a subscription. Each call
- * has an idempotency key (`subscriptionUpdate.ts`).
+ * The requests that change a subscription at Stripe. Each has an idempotency key (`subscriptionUpdate.ts`).
  */
 export interface SubscriptionChanges {
   /**
-   * What has to be done before a change at once: usage that is not billed yet is reported, as far as that is possible,
-   * and a schedule is released.
-   * @throws BAD_USER_INPUT for a schedule that is not ours to release
+   * Prepares an immediate change: unbilled usage is reported if possible, and a schedule is released.
+   * @throws BAD_USER_INPUT for a schedule that the operator made at Stripe
    */
-  makeWay(subscription: BillingSubscriptionDoc): Promise<void>;
-  /** What was used and not yet billed is reported first, and is on a last invoice. */
+  prepare(subscription: BillingSubscriptionDoc): Promise<void>;
+  /** Cancels at once. Unbilled usage is reported first and appears on a last invoice. */
   cancelNow(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   cancelAtPeriodEnd(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
-  /** Takes back what is scheduled, be it an end or another tier. */
-  keep(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
-  /** Takes up one that was paused, with a new period. */
+  /** Cancels a scheduled end or a scheduled change of tier. */
+  undoScheduled(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
+  /** Resumes a paused subscription with a new period. */
   unpause(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
-  /** Changes what is bought now. The rest of the period is charged or credited at once; unpaid, nothing changes. */
+  /** Changes the tier now. The rest of the period is charged or credited at once; if that payment fails, nothing changes. */
   switchNow(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
-  /** The same at the end of the period, by a schedule. */
+  /** Changes the tier at the end of the period, with a schedule. */
   switchAtPeriodEnd(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
 }
 
@@ -41,7 +39,7 @@ export interface SwitchTerms {
 
 export function createSubscriptionChanges(deps: {
   stripe: Stripe;
-  /** Reports what the tenant has used past its quota up to now. */
+  /** Reports the tenant's usage past its quota up to now. */
   reportUsage: (tenantId: string) => Promise<void>;
   log: Logger;
 }): SubscriptionChanges {
@@ -49,8 +47,8 @@ export function createSubscriptionChanges(deps: {
   const update = updateSubscription.bind(null, stripe);
 
   /**
-   * Stripe rejects other changes as long as a schedule holds the subscription.
-   * @throws BAD_USER_INPUT for a schedule that somebody else made and that has more to come: it would be lost
+   * Stripe rejects other changes while a schedule controls the subscription.
+   * @throws BAD_USER_INPUT for a schedule that was not made here and has later phases, which would be lost
    */
   async function release(subscription: BillingSubscriptionDoc): Promise<void> {
     const { scheduleId } = subscription;
@@ -60,8 +58,8 @@ export function createSubscriptionChanges(deps: {
     if (!mayBeReleased(schedule)) {
       throw badInput(
         'subscription',
-        `follows the schedule ${scheduleId}, which the operator made at Stripe; ask the operator to change it. ` +
-          'To end the subscription at once is possible: cancelSubscription with atPeriodEnd: false',
+        `follows the schedule ${scheduleId}, which the operator made at Stripe; ask the operator to change it, ` +
+          'or end the subscription at once: cancelSubscription with atPeriodEnd: false',
       );
     }
     try {
@@ -71,23 +69,23 @@ export function createSubscriptionChanges(deps: {
         keyed(`release:${scheduleId}`, subscription),
       );
     } catch (error) {
-      // It was let go already: it came to its end, or another click was first.
+      // It was released already: it ended, or a concurrent request was first.
       if (!isRejected(error)) throw error;
     }
   }
 
-  /** Stripe bills what an item has counted when the item goes, and nothing of it that comes later. */
-  async function makeWay(subscription: BillingSubscriptionDoc): Promise<void> {
+  /** When an item is removed, Stripe bills what the item has counted, and nothing that is reported later. */
+  async function prepare(subscription: BillingSubscriptionDoc): Promise<void> {
     await release(subscription);
     if (!subscription.overageItems) return;
     await reportUsage(subscription._id).catch((error: unknown) => {
-      // What is paid for is never kept back: at worst the usage of this hour is not billed.
-      log.warn({ err: error, tenantId: subscription._id }, 'usage.unreported_before_change');
+      // A customer's change is never delayed by this: at worst the usage of this hour is not billed.
+      log.warn({ err: error, tenantId: subscription._id }, 'usage_report.missed');
     });
   }
 
   return {
-    makeWay,
+    prepare,
 
     async cancelNow({ _id, stripeSubscriptionId: id, overageItems }) {
       if (overageItems) await reportUsage(_id);
@@ -99,7 +97,7 @@ export function createSubscriptionChanges(deps: {
       return update('cancel', subscription, { cancel_at_period_end: true });
     },
 
-    async keep(subscription) {
+    async undoScheduled(subscription) {
       await release(subscription);
       const { stripeSubscriptionId: id } = subscription;
       if (!isEnding(subscription)) return stripe.subscriptions.retrieve(id, { expand: WITH_SCHEDULE });
@@ -114,7 +112,7 @@ export function createSubscriptionChanges(deps: {
       ),
 
     async switchNow(subscription, { priceId, overagePriceId, metadata }) {
-      await makeWay(subscription);
+      await prepare(subscription);
       return update(`switch:${priceId}`, subscription, {
         items: [switchedItem(subscription, priceId), ...overageSwap(subscription, overagePriceId)],
         proration_behavior: 'always_invoice',
@@ -128,19 +126,19 @@ export function createSubscriptionChanges(deps: {
       await release(subscription);
       const { stripeSubscriptionId: id } = subscription;
       if (isEnding(subscription)) await update('resume', subscription, withoutEnd(subscription));
-      const made = await stripe.subscriptionSchedules.create(
+      const created = await stripe.subscriptionSchedules.create(
         { from_subscription: id },
         keyed(`schedule:${priceId}`, subscription),
       );
-      const [now] = made.phases;
-      if (!now) throw new Error(`The schedule ${made.id} has no phase`);
+      const [now] = created.phases;
+      if (!now) throw new Error(`The schedule ${created.id} has no phase`);
       const metered = subscription.overageItems ?? [];
       const schedule = await stripe.subscriptionSchedules.update(
-        made.id,
+        created.id,
         {
           end_behavior: 'release',
           proration_behavior: 'none',
-          metadata: OURS,
+          metadata: MADE_HERE,
           phases: [
             unchangedPhase(now),
             {
@@ -151,14 +149,14 @@ export function createSubscriptionChanges(deps: {
                 newOveragePriceId: overagePriceId,
               }),
               duration: { interval: 'month', interval_count: 1 },
-              // At the period's end there is nothing to prorate; a metered item that goes is billed by it.
+              // At the period's end nothing is prorated, but a metered item that is removed must be billed.
               proration_behavior: metered.length > 0 ? 'create_prorations' : 'none',
               metadata,
             },
           ],
           expand: ['subscription'],
         },
-        keyed(`phases:${made.id}:${priceId}`, subscription),
+        keyed(`phases:${created.id}:${priceId}`, subscription),
       );
       return { ...(schedule.subscription as Stripe.Subscription), schedule };
     },
@@ -168,32 +166,32 @@ export function createSubscriptionChanges(deps: {
 export const isEnding = ({ cancelAtPeriodEnd, cancelAt }: BillingSubscriptionDoc): boolean =>
   cancelAtPeriodEnd || cancelAt !== null;
 
-/** Whether it ends with the period that runs. */
+/** Whether it ends with the current period. */
 export const endsWithPeriod = ({ cancelAtPeriodEnd, cancelAt, currentPeriodEnd }: BillingSubscriptionDoc) =>
   cancelAtPeriodEnd || (cancelAt !== null && currentPeriodEnd !== null && cancelAt <= currentPeriodEnd);
 
-/** Under flexible billing the portal schedules an end by date alone; either is cleared. */
+/** Under flexible billing the portal schedules an end only by date, so either kind is cleared. */
 function withoutEnd(subscription: BillingSubscriptionDoc): Stripe.SubscriptionUpdateParams {
   if (!isEnding(subscription)) return {};
   return subscription.cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' };
 }
 
-/** Marks the schedules that are made here. */
-const OURS = { made_by: 'continuum-billing' };
+/** Metadata of the schedules that are made here. */
+const MADE_HERE = { made_by: 'continuum-billing' };
 
 const isRunning = ({ status }: Stripe.SubscriptionSchedule): boolean =>
   status === 'active' || status === 'not_started';
 
-/** One that was made here, or changes nothing any more. */
+/** A schedule that was made here, or that has no later phase. */
 function mayBeReleased(schedule: Stripe.SubscriptionSchedule): boolean {
   const { metadata, phases, current_phase: current, end_behavior: end } = schedule;
-  if (metadata?.made_by === OURS.made_by) return true;
+  if (metadata?.made_by === MADE_HERE.made_by) return true;
   return (
     end === 'release' && !phases.some(({ start_date: at }) => current === null || at >= current.end_date)
   );
 }
 
-/** The item that gives the tier, at another price. What an update does not name of an item may be unset. */
+/** The item with the tier's price, at another price. The quantity is repeated because Stripe might unset it. */
 export function switchedItem(
   { itemId, quantity }: BillingSubscriptionDoc,
   priceId: string,

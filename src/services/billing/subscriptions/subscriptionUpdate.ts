@@ -3,8 +3,8 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import { WITH_SCHEDULE } from '../sync/fetchedCustomer.js';
 
 /**
- * The idempotency key of a change: made of what it does and of the revision that it starts from, so that two clicks are
- * one change, and the same change later is another.
+ * The idempotency key of a change consists of the action and of the revision that it starts from, so that two clicks are
+ * one change and the same change later is another.
  */
 export const keyed = (
   action: string,

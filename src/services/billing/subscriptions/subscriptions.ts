@@ -25,19 +25,19 @@ export interface Checkout {
   url: string;
 }
 
-/** What tenants do with their subscription. Each call to Stripe carries a key made of what it does, so a retry repeats nothing. */
+/** What tenants do with their subscription. Each request to Stripe has an idempotency key, so a retry repeats nothing. */
 export interface Subscriptions {
   findMany(tenantIds: readonly string[]): Promise<(BillingSubscriptionDoc | null)[]>;
-  /** Asking again for the same while it is unpaid gives the same checkout. */
+  /** Starts a checkout. The same request again returns the same checkout while it is unpaid. */
   checkout(tenantId: string, request: CheckoutRequest): Promise<Checkout>;
-  /** Whatever page to pay at is open is closed. @returns whether there was one: it may have been paid */
+  /** Closes an open checkout page. @returns whether there was one, which may have been paid */
   closeCheckout(customer: Customer): Promise<boolean>;
   cancel(tenantId: string, atPeriodEnd: boolean): Promise<BillingSubscriptionDoc>;
-  /** Takes a scheduled cancellation or change of tier back, or takes up a paused subscription. */
+  /** Undoes a scheduled cancellation or change of tier, or resumes a paused subscription. */
   resume(tenantId: string): Promise<BillingSubscriptionDoc>;
 }
 
-/** Each time another checkout or a payment came in between. */
+/** An attempt fails when another checkout or a payment happens at the same time. */
 const MAX_TRIES = 5;
 
 export function createSubscriptions(deps: {
@@ -55,12 +55,12 @@ export function createSubscriptions(deps: {
     const paid = await currentSubscriptions.fetch(tenantId);
     if (!paid) return;
     const problem = paid.outsideCatalogue
-      ? `There is a subscription already (${paid.status}), at the price ${paid.priceId}, which is not in the catalogue; use createPortalSession to look after it, or changeTier to move it to a tier`
+      ? `There is a subscription already (${paid.status}), at the price ${paid.priceId}, which is not in the catalogue; use createPortalSession to manage it, or changeTier to move it to a tier`
       : `There is a subscription to ${paid.tier} already (${paid.status}); use changeTier to move to another tier`;
     throw badInput('input.tier', problem);
   }
 
-  /** What was asked for; else the tenant's own, unless the customer has one. */
+  /** The requested email; else the tenant's, unless the customer already has one. */
   async function emailFor(tenantId: string, { customerEmail }: CheckoutRequest): Promise<string | null> {
     if (customerEmail) return customerEmail;
     if ((await customers.find(tenantId))?.email) return null;
@@ -68,13 +68,13 @@ export function createSubscriptions(deps: {
     return tenant?.email ?? null;
   }
 
-  /** A tenant tries once: whoever had a subscription, to any tier, pays from the first day. */
+  /** Each tenant gets one trial: a tenant that ever had a subscription pays from the first day. */
   async function trialDaysOf(tenantId: string, tier: string): Promise<number> {
     const { trialDays } = tiers.get(tier);
     return trialDays > 0 && (await models.billingSubscriptions.exists({ _id: tenantId })) ? 0 : trialDays;
   }
 
-  /** What is asked of Stripe. The hash is of all of it: one idempotency key means one request. */
+  /** The checkout's parameters. The hash covers all of them, because one idempotency key must mean one request. */
   function purchase(
     { _id: tenantId, stripeCustomerId }: Customer,
     request: CheckoutRequest,
@@ -99,23 +99,23 @@ export function createSubscriptions(deps: {
   }
   type Purchase = ReturnType<typeof purchase>;
 
-  /** One that Stripe does not show may still be open to be paid: it is not forgotten for a key of another account. */
+  /** Throws for a session that Stripe does not show: the key may be wrong, and the session may still be open. */
   const statusOf = async (sessionId: string): Promise<string | null> =>
     (await stripe.checkout.sessions.retrieve(sessionId)).status;
 
-  /** After it the session can be paid no more, or was. */
+  /** Afterwards the session can no longer be paid, or was paid. */
   async function close(sessionId: string): Promise<void> {
     try {
-      // Without a key of ours: closed twice is closed, and Stripe would repeat a failure under the key for a day.
+      // Without an idempotency key: closing twice is harmless, and Stripe would repeat a failure for a day.
       await stripe.checkout.sessions.expire(sessionId);
     } catch (error) {
-      // Stripe refuses to close one that was paid or has expired in this moment.
+      // Stripe rejects this for a session that was just paid or has expired.
       if ((await statusOf(sessionId)) === 'open') throw error;
     }
   }
 
-  /** @returns whether the checkout that was begun last waits for this purchase; else it is closed and put away */
-  async function stillWaits(
+  /** Closes and forgets the tenant's last checkout, unless it is open for this purchase. @returns whether it is */
+  async function isOpenFor(
     tenantId: string,
     open: NonNullable<Customer['openCheckout']>,
     wanted: Purchase | null,
@@ -132,23 +132,23 @@ export function createSubscriptions(deps: {
     return false;
   }
 
-  /** @returns null when another checkout was begun at the same time: only one may be open, so this one was closed */
+  /** @returns null if another checkout was started at the same time: only one may be open, so this one was closed */
   async function begin(customer: Customer, { tier, params, hash }: Purchase): Promise<Checkout | null> {
     const { _id, intents } = customer;
-    // The count makes the intent: two clicks are one, the next checkout after it is another.
+    // The count of intents is in the key: two clicks are one request, the next checkout is another.
     const session = await customers.attempt(customer, (intent) =>
       stripe.checkout.sessions.create(params, { idempotencyKey: `checkout:${intent}:${hash}` }),
     );
     const checkout = { id: session.id, url: session.url ?? '' };
     const expiresAt = new Date(session.expires_at * 1000);
     const openCheckout = { sessionId: session.id, url: checkout.url, tier, requestHash: hash, expiresAt };
-    const landed = await models.billingCustomers.updateOne(
+    const stored = await models.billingCustomers.updateOne(
       { _id, intents },
       { $set: { openCheckout }, $inc: { intents: 1 } },
     );
-    if (landed.matchedCount === 1) return checkout;
-    const stored = await customers.find(_id);
-    if (stored?.openCheckout?.sessionId === session.id) return checkout;
+    if (stored.matchedCount === 1) return checkout;
+    const latest = await customers.find(_id);
+    if (latest?.openCheckout?.sessionId === session.id) return checkout;
     await close(session.id);
     return null;
   }
@@ -171,19 +171,19 @@ export function createSubscriptions(deps: {
           const wanted = purchase(customer, request, priceId, await trialDaysOf(tenantId, request.tier));
           const open = customer.openCheckout;
           if (open) {
-            if (await stillWaits(tenantId, open, wanted)) return { id: open.sessionId, url: open.url };
-            // It may have been paid until it was closed: look again before another one opens.
+            if (await isOpenFor(tenantId, open, wanted)) return { id: open.sessionId, url: open.url };
+            // It may have been paid before it was closed, so check again before another one opens.
             continue;
           }
           const checkout = await begin(customer, wanted);
           if (checkout) return checkout;
         }
-        throw serviceUnavailable('Other checkouts were begun at the same time; try again');
+        throw serviceUnavailable('Other checkouts were started at the same time; try again');
       });
     },
 
     async closeCheckout({ _id, openCheckout }) {
-      if (openCheckout) await stillWaits(_id, openCheckout, null);
+      if (openCheckout) await isOpenFor(_id, openCheckout, null);
       return openCheckout !== null;
     },
 
@@ -204,12 +204,16 @@ export function createSubscriptions(deps: {
       return callingStripe(log, tenantId, () =>
         currentSubscriptions.change(tenantId, {
           isEnd: false,
-          plan(subscription, isBehind) {
+          plan(subscription, isRetry) {
             rejectContract(subscription);
             if (subscription.status === 'paused') return () => changes.unpause(subscription);
-            if (isEnding(subscription) || subscription.scheduledTier) return () => changes.keep(subscription);
-            if (isBehind) return null;
-            throw badInput('subscription', 'is not scheduled to be cancelled; there is nothing to resume');
+            if (isEnding(subscription) || subscription.scheduledTier)
+              return () => changes.undoScheduled(subscription);
+            if (isRetry) return null;
+            throw badInput(
+              'subscription',
+              'has no scheduled cancellation or change; there is nothing to resume',
+            );
           },
         }),
       );
@@ -219,7 +223,7 @@ export function createSubscriptions(deps: {
 
 const SESSION_ID = '{CHECKOUT_SESSION_ID}';
 
-/** Stripe fills the placeholder in; it must not be encoded. */
+/** Adds Stripe's placeholder for the session id, which must not be URL-encoded. */
 function withSessionId(successUrl: string): string {
   if (successUrl.includes(SESSION_ID)) return successUrl;
   const fragmentAt = successUrl.indexOf('#');

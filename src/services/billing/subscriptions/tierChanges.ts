@@ -17,11 +17,11 @@ export interface TierChangePreview {
   immediately: boolean;
   effectiveAt: Date;
   currency: string;
-  /** Charged at once, with what was used past the quota and is not billed yet. */
+  /** Charged at once, including overage that is not billed yet. */
   amountDueNowCents: number;
-  /** For the rest of the period: owed for the new tier, less what the old one gives back. Below 0: a credit. */
+  /** The price of the new tier for the rest of the period, less the credit for the old one. Below 0: a credit. */
   prorationCents: number;
-  /** The next regular invoice, as far as it is known; null: none comes. */
+  /** The next regular invoice, as far as it is known; null: there is none. */
   nextInvoiceCents: number | null;
   nextInvoiceAt: Date | null;
 }
@@ -29,13 +29,13 @@ export interface TierChangePreview {
 /** Moves paying tenants from one tier to another. */
 export interface TierChanges {
   /**
-   * A larger tier begins at once, its rest of the period charged; a smaller one at the end of the period, unless
-   * `immediately`. The default tier is the end of the subscription. The present tier takes back what is scheduled; where
-   * nothing is, and the catalogue has another version of it now, that version begins at once.
+   * Changes to a larger tier at once, charging the rest of the period, and to a smaller one at the end of the period,
+   * unless `immediately`. A change to the default tier ends the subscription. A change to the current tier cancels a
+   * scheduled change; if there is none and the catalogue has a newer version of the tier, it switches to that at once.
    * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
    */
   change(tenantId: string, tier: string, immediately: boolean): Promise<BillingSubscriptionDoc>;
-  /** The same, told in advance; changes nothing. */
+  /** Computes what `change` would do, without changing anything. */
   preview(tenantId: string, tier: string, immediately: boolean): Promise<TierChangePreview>;
 }
 
@@ -45,7 +45,7 @@ interface Wanted {
   /** The argument that names the tier. */
   argument: string;
 }
-type Way = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
+type ChangeKind = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
 
 export function createTierChanges(deps: {
   stripe: Stripe;
@@ -57,10 +57,10 @@ export function createTierChanges(deps: {
 }): TierChanges {
   const { stripe, tiers, currentSubscriptions, changes, clock, log } = deps;
 
-  /** A tier that is priced by contract is the largest. */
+  /** Tiers priced by contract count as the largest. */
   const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
 
-  /** Whether new buyers of its tier get something else. What is scheduled for it comes first: it is taken back. */
+  /** Whether the catalogue has another version of its tier. A scheduled change is cancelled first. */
   const isOutdated = (subscription: BillingSubscriptionDoc): boolean =>
     subscription.tierVersion !== tiers.get(subscription.tier).version &&
     !isEnding(subscription) &&
@@ -68,21 +68,21 @@ export function createTierChanges(deps: {
 
   const priceIdOf = ({ tier, argument }: Wanted): string => priceForSale(tiers, tier, argument);
 
-  /** @throws BAD_USER_INPUT where there is none */
-  function wayTo(subscription: BillingSubscriptionDoc, wanted: Wanted): Way {
-    const { tier: present, status } = subscription;
+  /** @throws BAD_USER_INPUT for a change that is not possible */
+  function kindOf(subscription: BillingSubscriptionDoc, wanted: Wanted): ChangeKind {
+    const { tier: currentTier, status } = subscription;
     const { tier, immediately } = wanted;
     rejectContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
-    if (tier === present && !isOutdated(subscription)) return 'STAY';
+    if (tier === currentTier && !isOutdated(subscription)) return 'STAY';
     priceIdOf(wanted);
     if (status !== 'active' && status !== 'trialing') {
-      throw badInput('subscription', `is ${status}; pay what is due first, by way of createPortalSession`);
+      throw badInput('subscription', `is ${status}; pay what is due first, with createPortalSession`);
     }
-    // Nothing is paid for yet in a trial.
-    const isSame = tier === present;
-    const atOnce = immediately || isSame || status === 'trialing' || priceOf(tier) > priceOf(present);
-    return atOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
+    // In a trial nothing has been paid for yet.
+    const isSame = tier === currentTier;
+    const isAtOnce = immediately || isSame || status === 'trialing' || priceOf(tier) > priceOf(currentTier);
+    return isAtOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
   }
 
   function plan(subscription: BillingSubscriptionDoc, wanted: Wanted): PlannedChange {
@@ -92,9 +92,11 @@ export function createTierChanges(deps: {
       overagePriceId: tiers.getOveragePriceId(tier),
       metadata: { tenant_id: subscription._id, ...tierMetadata(tiers.get(tier)) },
     });
-    switch (wayTo(subscription, wanted)) {
+    switch (kindOf(subscription, wanted)) {
       case 'STAY':
-        return isEnding(subscription) || subscription.scheduledTier ? () => changes.keep(subscription) : null;
+        return isEnding(subscription) || subscription.scheduledTier
+          ? () => changes.undoScheduled(subscription)
+          : null;
       case 'END_NOW':
         return () => changes.cancelNow(subscription);
       case 'END_LATER':
@@ -108,8 +110,8 @@ export function createTierChanges(deps: {
     }
   }
 
-  /** What Stripe would write next: at once with `always_invoice`, else at the end of the period. */
-  async function invoiceWith(
+  /** Previews the next invoice: at once with `always_invoice`, else at the end of the period. */
+  async function previewInvoice(
     { stripeSubscriptionId: subscription }: BillingSubscriptionDoc,
     items: Stripe.InvoiceCreatePreviewParams.SubscriptionDetails.Item[],
     behavior: 'always_invoice' | 'none',
@@ -137,16 +139,16 @@ export function createTierChanges(deps: {
       nextInvoiceCents: null,
       nextInvoiceAt: null,
     };
-    const way = wayTo(subscription, wanted);
+    const kind = kindOf(subscription, wanted);
     const switched = () => [switchedItem(subscription, priceIdOf(wanted))];
-    switch (way) {
+    switch (kind) {
       case 'END_NOW':
         return { ...nothing, immediately: true, effectiveAt: now };
       case 'END_LATER':
         return { ...nothing, immediately: false, effectiveAt: subscription.cancelAt ?? end };
       case 'SWITCH_NOW': {
         const items = [...switched(), ...overageSwap(subscription, tiers.getOveragePriceId(tier))];
-        const invoice = await invoiceWith(subscription, items, 'always_invoice');
+        const invoice = await previewInvoice(subscription, items, 'always_invoice');
         return {
           ...nothing,
           immediately: true,
@@ -163,12 +165,12 @@ export function createTierChanges(deps: {
       }
       case 'STAY':
       case 'SWITCH_LATER': {
-        // The period's overage is billed with it, at the price of the tier that ends.
-        const invoice = await invoiceWith(subscription, way === 'STAY' ? [] : switched(), 'none');
+        // It includes the period's overage at the price of the tier that ends.
+        const invoice = await previewInvoice(subscription, kind === 'STAY' ? [] : switched(), 'none');
         return {
           ...nothing,
           immediately: false,
-          effectiveAt: way === 'STAY' ? now : end,
+          effectiveAt: kind === 'STAY' ? now : end,
           currency: invoice.currency,
           nextInvoiceCents: invoice.amount_due,
           nextInvoiceAt: end,
@@ -194,7 +196,7 @@ export function createTierChanges(deps: {
           const subscription =
             (await currentSubscriptions.stored(tenantId)) ?? (await currentSubscriptions.fetch(tenantId));
           if (!subscription) {
-            throw badInput('tier', 'there is no paid subscription; begin one with createCheckoutSession');
+            throw badInput('tier', 'there is no paid subscription; start one with createCheckoutSession');
           }
           return previewOf(subscription, { tier, immediately, argument: 'tier' });
         }),
