@@ -9,24 +9,25 @@ import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 import { createServices } from '../src/services/createServices.js';
 
-const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and mends what differs.
+const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and repairs what is out of sync.
 
-  npm run reconcile                  compare and mend; safe while servers run
-  npm run reconcile -- --dry-run     say what it would mend
-  npm run reconcile -- --force       go on, however many subscriptions would end
-  npm run reconcile -- --help        this text
+  npm run reconcile                  compare and repair; safe while servers run
+  npm run reconcile -- --dry-run     print what it would repair
+  npm run reconcile -- --force       continue, however many subscriptions would end
+  npm run reconcile -- --help        print this text
 
-Before it changes anything, it counts. If more than 5 subscriptions and more than 1 % of them would end, or are not shown by
-Stripe, it stops: the key is of another account or mode. What Stripe does not show is kept in any case.
+Before it changes anything, it counts. It stops if more than 5 subscriptions, and more than 1 % of those that grant a tier,
+would end or are not shown by Stripe: the key probably belongs to another account or mode. Subscriptions that Stripe does
+not show are kept in any case.
 
-A run that was cut short goes on where it was, within a day. It is configured by the environment, as the server is.
-Exit code: 0 when it came to its end; 1 when it stopped, or would have without --dry-run.
+An interrupted run is resumed within a day. The environment variables are those of the server.
+Exit code: 0 when it finished; 1 when it stopped early, or would have without --dry-run.
 `;
 
 const APPLY_MS = 60_000;
 const BAR_CHARS = 24;
 
-const say = (line: string) => process.stderr.write(`${line}\n`);
+const printError = (line: string) => process.stderr.write(`${line}\n`);
 
 interface Options {
   dryRun: boolean;
@@ -43,7 +44,7 @@ function read(): Options {
 async function reconcile({ dryRun, force }: Options): Promise<void> {
   const config = readConfig();
   const found = config.mongodbUri ?? (await runningMongodb(config.dataDir));
-  const mongod = found ? null : await startEmbeddedMongodb(config.dataDir, say);
+  const mongod = found ? null : await startEmbeddedMongodb(config.dataDir, printError);
   try {
     const log = pino({ level: 'silent' });
     const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
@@ -60,8 +61,8 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
         ownUrl: () => undefined,
         publicUrl,
       });
-      tell(await services.reconcile.run({ dryRun, force, onProgress: showProgress }));
-      // What was missed is applied here, for no server may be running.
+      report(await services.reconcile.run({ dryRun, force, onProgress: showProgress }));
+      // Missed events are applied here, because no server may be running.
       if (!dryRun) services.inbox.start();
       await services.inbox.idle(APPLY_MS);
       await services.inbox.stop();
@@ -74,27 +75,29 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
   }
 }
 
-/** A bar that is drawn over on a terminal; else a line for each page. */
-function showProgress({ phase, seen, done, mendedCount }: ReconcileProgress): void {
+/** Redraws one bar on a terminal; elsewhere it prints a line for each page. */
+function showProgress({ phase, seen, done, found }: ReconcileProgress): void {
   const full = Math.round(done * BAR_CHARS);
   const bar = `${'#'.repeat(full)}${'-'.repeat(BAR_CHARS - full)}`;
-  const line = `[${bar}] ${phase}: ${seen} compared, ${mendedCount} found`;
+  const line = `[${bar}] ${phase}: ${seen} compared, ${found} out of sync`;
   const { isTTY } = process.stderr;
   process.stderr.write(isTTY ? `\r\x1b[K${line}${done === 1 ? '\n' : ''}` : `${line}\n`);
 }
 
-function tell({ _id, dryRun, mended, mendedCount, unseen, stopReason }: ReconcileRunDoc): void {
+function report({ _id, dryRun, mended, mendedCount, unseen, stopReason }: ReconcileRunDoc): void {
   for (const { kind, object, tenantId, found } of mended) {
     console.log(`${kind} ${object}${tenantId ? ` of ${tenantId}` : ''}: ${found}`);
   }
-  const untold = mendedCount - mended.length;
-  if (untold > 0) console.log(`… and ${untold} more`);
-  if (unseen > 0) console.log(`${unseen} not shown by Stripe, and kept as they are`);
+  const omitted = mendedCount - mended.length;
+  if (omitted > 0) console.log(`… and ${omitted} more`);
+  if (unseen > 0) console.log(`${unseen} are not shown by Stripe and were kept`);
   if (stopReason) {
-    say(stopReason);
+    printError(stopReason);
     process.exitCode = 1;
   }
-  console.log(`${mendedCount} ${dryRun ? 'to be mended' : 'mended'}; stored as ${_id} in reconcile_runs`);
+  console.log(
+    `${mendedCount} ${dryRun ? 'to repair' : 'repaired'}; the run is stored as ${_id} in reconcile_runs`,
+  );
 }
 
 try {
@@ -102,6 +105,8 @@ try {
   if (options.help) process.stdout.write(HELP);
   else await reconcile(options);
 } catch (error) {
-  say(error instanceof ConfigError ? error.message : `It did not come to its end: ${describeFailure(error)}`);
+  printError(
+    error instanceof ConfigError ? error.message : `The reconcile did not finish: ${describeFailure(error)}`,
+  );
   process.exitCode = 1;
 }

@@ -5,13 +5,13 @@ import { setUpAccount } from '../src/services/billing/accountSetup.js';
 import { createStripeClient } from '../src/services/billing/stripe/stripeClient.js';
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 
-const HELP = `Makes at Stripe what the server needs, or finds it: products and monthly prices of the catalogue's tiers and of
-their overage, the usage meters, the billing portal's configuration and the webhook endpoint. Safe to run again.
+const HELP = `Creates what the server needs at Stripe, unless it exists: products and monthly prices for the catalogue's tiers and
+their overage, the usage meters, the billing portal's configuration and the webhook endpoint. It is safe to run again.
 
-  npm run stripe:setup             prints the environment to set on standard output
-  npm run stripe:setup -- --help   this text
+  npm run stripe:setup             prints the environment variables to set on standard output
+  npm run stripe:setup -- --help   prints this text
 
-Environment: STRIPE_SECRET_KEY (needed), PUBLIC_URL (https, for the webhook endpoint), CATALOG_FILE, STRIPE_API_BASE.
+Environment: STRIPE_SECRET_KEY (required), PUBLIC_URL (https, for the webhook endpoint), CATALOG_FILE, STRIPE_API_BASE.
 `;
 
 async function run(): Promise<void> {
@@ -29,7 +29,7 @@ async function run(): Promise<void> {
 
 function problemOf(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
-  // Stripe's messages name no more of a key than its last characters.
+  // Stripe's messages contain only the last characters of a key.
   if (error instanceof Stripe.errors.StripeError) return `Stripe: ${describeFailure(error)}`;
   return String((error as Error)?.stack ?? error);
 }

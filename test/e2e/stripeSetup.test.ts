@@ -78,7 +78,7 @@ describe('npm run stripe:setup', () => {
     expect(told).toMatch(/^whsec_/);
     expect(second.env).toEqual(rest);
     expect(requests().filter((request) => !request.startsWith('GET'))).toEqual([]);
-    expect(second.stderr).not.toContain('made');
+    expect(second.stderr).not.toContain('created');
     expect((await stripe.webhookEndpoints.list()).data).toHaveLength(1);
     expect((await stripe.billing.meters.list()).data.map(({ event_name: name }) => name).sort()).toEqual([
       'continuum_api_calls',
@@ -106,7 +106,7 @@ describe('npm run stripe:setup', () => {
     const url = 'https://other.example/v1/billing/webhook';
     const { id } = await harness.stripe.webhookEndpoints.create({ url, enabled_events: ['charge.refunded'] });
     const { stderr, env } = await run({ PUBLIC_URL: 'https://other.example' });
-    expect(stderr).toContain('brought up to date');
+    expect(stderr).toContain('updated');
     expect(env.STRIPE_WEBHOOK_SECRET).toBeUndefined();
     const { enabled_events: events } = await harness.stripe.webhookEndpoints.retrieve(id);
     expect(events).toEqual(expect.arrayContaining(['charge.refunded', 'customer.subscription.updated']));

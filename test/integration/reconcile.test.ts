@@ -159,7 +159,7 @@ describe('a comparison with Stripe', () => {
     await setStatus('active');
   });
 
-  it('that was cut short goes on where it was, and tells all that it mended', async () => {
+  it('that was interrupted is resumed, and reports all its repairs', async () => {
     const { id } = await known();
     await side.stripe.subscriptions.cancel(id);
     const cut = server();
@@ -179,7 +179,7 @@ describe('a comparison with Stripe', () => {
     expect(withoutEvents(done)).toMatchObject([{ kind: 'subscription', object: id }]);
   });
 
-  it('begins a phase anew when the object is gone at which it was cut short', async () => {
+  it('restarts a phase when the object at which it was interrupted was deleted', async () => {
     const { id } = await known();
     await side.stripe.subscriptions.cancel(id);
     await models.reconcileRuns.create({

@@ -8,36 +8,36 @@ import { isMissing } from './stripe/stripeErrors.js';
 import { findListed, PAGE } from './stripe/stripeObjects.js';
 import { METER_EVENT_NAMES, OVERAGE_PRICE } from './usageReports/meter.js';
 
-/** What an account at Stripe needs before it can be sold from. */
+/** The result of setting up a Stripe account for sales. */
 export interface AccountSetup {
-  /** For the server's environment. */
+  /** Variables for the server's environment. */
   environment: Record<string, string>;
-  /** What was done, one a line: `product continuum_pro: found`. */
+  /** What was done, for example `product continuum_pro: found`. */
   steps: string[];
 }
 
 type EnabledEvent = Stripe.WebhookEndpointCreateParams.EnabledEvent;
 
 const WEBHOOK_PATH = '/v1/billing/webhook';
-/** Two runs at once are one; what is deleted at Stripe can be made again a minute later. */
+/** Concurrent runs share idempotency keys; an object that was deleted at Stripe can be created again a minute later. */
 const SHARED_MS = 60_000;
-const OURS = { continuum: 'true' };
+const CREATED_HERE = { continuum: 'true' };
 
 interface PriceTerms {
   /** Cents. */
   amount: Stripe.Decimal;
-  /** What it bills, call by call; null: the same every month. */
+  /** The meter whose calls it bills; null: a fixed monthly price. */
   meter: string | null;
 }
 
 const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLowerCase()}`;
 
 /**
- * Finds products, prices, the meters, the portal's configuration and the webhook endpoint, and makes what is missing.
- * Run again it changes nothing, unless the catalogue changed: a new price takes the place of an old one, whose
- * subscriptions keep it.
+ * Finds products, prices, meters, the portal configuration and the webhook endpoint, and creates what is missing. A second
+ * run changes nothing, unless the catalogue changed: then a new price replaces the old one, which existing subscriptions
+ * keep.
  * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
- * @throws what Stripe's SDK throws
+ * @throws the errors of Stripe's SDK
  */
 export async function setUpAccount(deps: {
   stripe: Stripe;
@@ -51,21 +51,21 @@ export async function setUpAccount(deps: {
   const minute = Math.floor(clock.now() / SHARED_MS);
   const keyed = (params: unknown) => ({ idempotencyKey: `setup:${minute}:${digest(params)}` });
 
-  /** @param title what invoices call it */
+  /** @param title the name on invoices */
   async function product(id: string, tier: TierDefinition, title: string): Promise<string> {
     try {
       await stripe.products.retrieve(id);
       steps.push(`product ${id}: found`);
     } catch (error) {
       if (!isMissing(error)) throw error;
-      const params = { id, name: title, metadata: { ...OURS, tier: tier.name } };
+      const params = { id, name: title, metadata: { ...CREATED_HERE, tier: tier.name } };
       await stripe.products.create(params, keyed(params));
-      steps.push(`product ${id}: made`);
+      steps.push(`product ${id}: created`);
     }
     return id;
   }
 
-  /** A price cannot be changed: another amount is another price, which takes over the name. */
+  /** A price cannot be changed: another amount needs another price, which takes over the lookup key. */
   async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string> {
     const lookupKey = `${productId}_monthly`;
     const { data } = await stripe.prices.list({ lookup_keys: [lookupKey], active: true });
@@ -90,11 +90,11 @@ export async function setUpAccount(deps: {
       },
       lookup_key: lookupKey,
       transfer_lookup_key: true,
-      metadata: { ...OURS, tier: tier.name, ...(terms.meter && OVERAGE_PRICE) },
+      metadata: { ...CREATED_HERE, tier: tier.name, ...(terms.meter && OVERAGE_PRICE) },
     };
-    const made = await stripe.prices.create(params, keyed(params));
-    steps.push(`price ${lookupKey}: made${data.length > 0 ? ', in place of the one before' : ''}`);
-    return made.id;
+    const created = await stripe.prices.create(params, keyed(params));
+    steps.push(`price ${lookupKey}: created${data.length > 0 ? ', replacing the previous one' : ''}`);
+    return created.id;
   }
 
   async function meter(eventName: string, title: string): Promise<string> {
@@ -111,9 +111,9 @@ export async function setUpAccount(deps: {
       customer_mapping: { type: 'by_id' as const, event_payload_key: 'stripe_customer_id' },
       value_settings: { event_payload_key: 'value' },
     };
-    const made = await stripe.billing.meters.create(params, keyed(params));
-    steps.push(`meter ${eventName}: made`);
-    return made.id;
+    const created = await stripe.billing.meters.create(params, keyed(params));
+    steps.push(`meter ${eventName}: created`);
+    return created.id;
   }
 
   async function portal(forSale: { product: string; price: string }[]): Promise<string> {
@@ -131,39 +131,44 @@ export async function setUpAccount(deps: {
       },
     };
     const existing = stripe.billingPortal.configurations.list({ active: true, limit: PAGE });
-    const metadata = { ...OURS, features: digest(features) };
-    const isOurs = (one: Stripe.BillingPortal.Configuration) => Boolean(one.metadata?.continuum);
-    const found = await findListed(existing, 'portal configurations', isOurs);
+    const metadata = { ...CREATED_HERE, features: digest(features) };
+    const isCreatedHere = (one: Stripe.BillingPortal.Configuration) => Boolean(one.metadata?.continuum);
+    const found = await findListed(existing, 'portal configurations', isCreatedHere);
     if (found?.metadata?.features === metadata.features) {
       steps.push(`portal configuration ${found.id}: found`);
       return found.id;
     }
     const params = { features, metadata };
-    const made = found
+    const created = found
       ? await stripe.billingPortal.configurations.update(found.id, params, keyed([found.id, params]))
       : await stripe.billingPortal.configurations.create(params, keyed(params));
-    steps.push(`portal configuration ${made.id}: ${found ? 'brought up to date' : 'made'}`);
-    return made.id;
+    steps.push(`portal configuration ${created.id}: ${found ? 'updated' : 'created'}`);
+    return created.id;
   }
 
-  /** @returns its secret, which Stripe tells once; null for one that was there */
+  /** @returns its secret, which Stripe returns only on creation; null for an existing endpoint */
   async function webhook(url: string): Promise<string | null> {
     const existing = stripe.webhookEndpoints.list({ limit: PAGE });
     const found = await findListed(existing, 'webhook endpoints', (one) => one.url === url);
     const events = EFFECTIVE_TYPES as readonly EnabledEvent[];
     if (!found) {
-      const params = { url, enabled_events: [...events], api_version: Stripe.API_VERSION, metadata: OURS };
-      const made = await stripe.webhookEndpoints.create(params, keyed(params));
-      steps.push(`webhook endpoint ${url}: made`);
-      return made.secret ?? null;
+      const params = {
+        url,
+        enabled_events: [...events],
+        api_version: Stripe.API_VERSION,
+        metadata: CREATED_HERE,
+      };
+      const created = await stripe.webhookEndpoints.create(params, keyed(params));
+      steps.push(`webhook endpoint ${url}: created`);
+      return created.secret ?? null;
     }
-    const lacking = events.filter((type) => !found.enabled_events.some((one) => one === type || one === '*'));
-    if (lacking.length > 0) {
+    const missing = events.filter((type) => !found.enabled_events.some((one) => one === type || one === '*'));
+    if (missing.length > 0) {
       const enabled = [...new Set([...(found.enabled_events as EnabledEvent[]), ...events])];
       await stripe.webhookEndpoints.update(found.id, { enabled_events: enabled }, keyed([found.id, enabled]));
     }
-    const version = found.api_version ?? 'the account’s';
-    const done = lacking.length > 0 ? 'brought up to date' : 'found';
+    const version = found.api_version ?? 'of the account';
+    const done = missing.length > 0 ? 'updated' : 'found';
     steps.push(
       `webhook endpoint ${url}: ${done}; Stripe shows its secret in the dashboard` +
         (version === Stripe.API_VERSION
@@ -173,7 +178,7 @@ export async function setUpAccount(deps: {
     return null;
   }
 
-  /** Bills each call that the meter counts, at the catalogue's price to the last decimal. */
+  /** Bills each call that the meter counts, at the catalogue's exact price. */
   async function overagePrice(tier: TierDefinition, meterId: string): Promise<void> {
     const amount = tier.overage && callPriceOf(tier.overage);
     if (!amount) return;
@@ -200,7 +205,7 @@ export async function setUpAccount(deps: {
     const secret = await webhook(`${publicUrl}${WEBHOOK_PATH}`);
     if (secret) environment.STRIPE_WEBHOOK_SECRET = secret;
   } else {
-    steps.push('webhook endpoint: none made; set PUBLIC_URL to where Stripe reaches the server');
+    steps.push('webhook endpoint: not created; set PUBLIC_URL to the URL at which Stripe reaches the server');
   }
   return { environment, steps };
 }

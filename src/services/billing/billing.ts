@@ -31,7 +31,7 @@ import { createReportDelivery } from './usageReports/reportDelivery.js';
 import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
 import { createUsageReports, type UsageReports } from './usageReports/usageReports.js';
 
-/** What is bought and paid through Stripe. */
+/** Everything that is bought and paid through Stripe. */
 export interface Billing {
   billingAccount: BillingAccount;
   contracts: Contracts;
@@ -50,16 +50,16 @@ export interface Billing {
   stop(): Promise<void>;
 }
 
-/** The Stripe that mock mode has in the place of the real one. */
+/** The mock Stripe that replaces the real one in mock mode. */
 export interface StripeStandIn {
   fetch: typeof fetch;
-  /** Stripe's time, which a person may have moved. */
+  /** The mock's time, which a person may have advanced. */
   now(): Promise<Date>;
-  /** What it signs webhooks with. */
+  /** The secrets that it signs webhooks with. */
   webhookSecrets(): readonly string[];
 }
 
-/** Longer than a page of reports takes, with Stripe's retries. */
+/** Longer than one page of reports takes, Stripe's retries included. */
 const REPORTER_LEASE_MS = 600_000;
 const RECONCILE_LEASE_MS = 120_000;
 
@@ -110,8 +110,8 @@ export function createBilling(deps: {
       await delivery.deliverFor(tenantId);
     },
   });
-  const selling = { ...base, stripe, tiers, customers, currentSubscriptions, changes };
-  const subscriptions = createSubscriptions(selling);
+  const subscriptionDeps = { ...base, stripe, tiers, customers, currentSubscriptions, changes };
+  const subscriptions = createSubscriptions(subscriptionDeps);
 
   const webhookRejections = createRejections();
   const inbox = createInbox({
@@ -142,7 +142,7 @@ export function createBilling(deps: {
       currentSubscriptions,
       portalConfiguration: config.portalConfiguration,
     }),
-    contracts: createContracts({ ...selling, tenants, subscriptions, sync }),
+    contracts: createContracts({ ...subscriptionDeps, tenants, subscriptions, sync }),
     customers,
     inbox,
     overage: createOverage({
@@ -161,7 +161,7 @@ export function createBilling(deps: {
     }),
     reconcile,
     subscriptions,
-    tierChanges: createTierChanges(selling),
+    tierChanges: createTierChanges(subscriptionDeps),
     usageReporter,
     usageReports,
     verify: createWebhookVerifier({

@@ -16,48 +16,50 @@ import type { Inbox } from '../inbox/inbox.js';
 import { forBackground } from '../stripe/requester.js';
 import { isMissing } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
-import { isTooMany, Stopped, stopReasonOf } from './reconcileGuard.js';
+import { isTooMany, ReconcileStopped, stopReasonOf } from './reconcileGuard.js';
 import { createReconcilePhases, type Page } from './reconcilePhases.js';
 
 export type { ReconcilePhase, ReconcileRunDoc, Repair };
 
-/** Compares everything with Stripe, and mends what is not as Stripe has it: after lost events, or an old backup. */
+/** Compares everything with Stripe and repairs what is out of sync, for example after lost events or an old backup. */
 export interface Reconcile {
   /**
-   * Goes on where a run of the last day was cut short.
-   * @param options.dryRun says what it would mend, and changes nothing else
-   * @param options.force goes on however many subscriptions it ends
-   * @returns the run; its `stopReason` says why it stopped before it had changed anything
-   * @throws SERVICE_UNAVAILABLE while another server does it, or when this one is stopped
+   * Resumes an interrupted run of the last day, or starts one.
+   * @param options.dryRun only reports what it would repair
+   * @param options.force continues, however many subscriptions it ends
+   * @returns the run; its `stopReason` says why it stopped early
+   * @throws SERVICE_UNAVAILABLE while another server runs it, or when this server is stopped
    */
   run(options: {
     dryRun: boolean;
     force?: boolean;
     onProgress?: (progress: ReconcileProgress) => void;
   }): Promise<ReconcileRunDoc>;
-  /** Runs it every six hours, on one server. */
+  /** Runs every six hours, on one server. */
   start(): void;
   stop(): Promise<void>;
 }
 
 export interface ReconcileProgress {
   phase: ReconcilePhase;
-  /** Objects looked at in this phase. */
+  /** Objects compared in this phase. */
   seen: number;
-  /** How much of the phase is done, 0 to 1, by estimate. */
+  /** The estimated part of the phase that is done, 0 to 1. */
   done: number;
-  mendedCount: number;
+  /** Objects found out of sync so far. */
+  found: number;
 }
 
 const RESUME_MS = 86_400_000;
 const EVERY_MS = 6 * 3_600_000;
 const TICK_MS = 60_000;
+
 export function createReconcile(deps: {
   models: Models;
   stripe: Stripe;
   sync: SubscriptionSync;
   inbox: Inbox;
-  /** Longer than a page takes, with as many fetches as it has objects. */
+  /** Must be longer than one page takes, with a request for each of its objects. */
   lease: Lease;
   clock: Clock;
   log: Logger;
@@ -70,14 +72,14 @@ export function createReconcile(deps: {
   let running: Promise<unknown> | null = null;
   let isStopped = false;
 
-  /** @returns the run that was cut short, or a new one */
+  /** @returns the interrupted run, or a new one */
   async function open(dryRun: boolean, force: boolean): Promise<ReconcileRunDoc> {
     const now = clock.now();
     const recent = { dryRun, finishedAt: null, startedAt: { $gt: new Date(now - RESUME_MS) } };
-    const cutShort = await runs
+    const interrupted = await runs
       .findOneAndUpdate(recent, { $set: { force } }, { sort: { startedAt: -1 }, returnDocument: 'after' })
       .lean<ReconcileRunDoc>();
-    if (cutShort) return cutShort;
+    if (interrupted) return interrupted;
     const run: ReconcileRunDoc = {
       _id: `rec_${randomUUID()}`,
       dryRun,
@@ -102,7 +104,7 @@ export function createReconcile(deps: {
   /** @returns the run after one page */
   async function advance(run: ReconcileRunDoc): Promise<{ run: ReconcileRunDoc; done: number }> {
     const page = await phases[run.phase](run).catch((error: unknown): Page => {
-      // The object at which the last page ended is gone: the phase begins again, for there is no other way to go on.
+      // The last object of the previous page was deleted, so there is no cursor any more and the phase starts again.
       const again = { seen: 0, cursor: '', done: 0 };
       const counted = { ends: 0, unseen: 0 };
       if (run.cursor !== null && isMissing(error))
@@ -110,15 +112,15 @@ export function createReconcile(deps: {
       throw error;
     });
     const counted = page.counted ?? { ends: run.ends, unseen: run.unseen };
-    const isOver = page.counted !== undefined && isTooMany(run, counted);
-    if (isOver && !run.dryRun && !run.force) throw new Stopped(run, counted);
-    // There is no more to count.
-    const next = isOver ? 'subscriptions' : RECONCILE_PHASES[RECONCILE_PHASES.indexOf(run.phase) + 1];
-    const isPhaseOver = isOver || page.cursor === null;
+    const isOverLimit = page.counted !== undefined && isTooMany(run, counted);
+    if (isOverLimit && !run.dryRun && !run.force) throw new ReconcileStopped(run, counted);
+    // Nothing more needs to be counted.
+    const next = isOverLimit ? 'subscriptions' : RECONCILE_PHASES[RECONCILE_PHASES.indexOf(run.phase) + 1];
+    const isPhaseOver = isOverLimit || page.cursor === null;
     const stored = await update(run, {
       [`seen.${run.phase}`]: page.seen,
       ...counted,
-      ...(isOver && !run.force && { stopReason: stopReasonOf(run, counted) }),
+      ...(isOverLimit && !run.force && { stopReason: stopReasonOf(run, counted) }),
       cursor: isPhaseOver ? null : page.cursor || null,
       ...(isPhaseOver && (next ? { phase: next } : { finishedAt: new Date(clock.now()) })),
     });
@@ -129,23 +131,23 @@ export function createReconcile(deps: {
     const stored = await runs
       .findOneAndUpdate({ _id }, { $set: fields }, { returnDocument: 'after' })
       .lean<ReconcileRunDoc>();
-    if (!stored) throw new Error(`The run ${_id} is gone`);
+    if (!stored) throw new Error(`The reconcile run ${_id} was deleted`);
     return stored;
   }
 
-  async function stop(run: ReconcileRunDoc, why: Stopped): Promise<ReconcileRunDoc> {
+  async function stop(run: ReconcileRunDoc, why: ReconcileStopped): Promise<ReconcileRunDoc> {
     const { message: stopReason, counted } = why;
     const stopped = await update(run, { stopReason, ...counted, finishedAt: new Date(clock.now()) });
     log.error({ run: run._id, reason: stopReason }, 'reconcile.stopped');
     return stopped;
   }
 
-  /** Until it has come to its end, or has stopped. */
-  async function finish(begun: ReconcileRunDoc, onProgress?: (progress: ReconcileProgress) => void) {
-    let current = begun;
+  /** Runs page by page until the run is finished. @throws ReconcileStopped */
+  async function finish(started: ReconcileRunDoc, onProgress?: (progress: ReconcileProgress) => void) {
+    let current = started;
     while (current.finishedAt === null) {
       if (isStopped || !(await lease.hold()))
-        throw serviceUnavailable('It was stopped; the next run goes on from here');
+        throw serviceUnavailable('The reconcile was interrupted; the next run resumes it');
       const { phase } = current;
       const advanced = await advance(current);
       current = advanced.run;
@@ -153,22 +155,23 @@ export function createReconcile(deps: {
         phase,
         seen: current.seen[phase] ?? 0,
         done: Math.min(1, advanced.done),
-        mendedCount: current.mendedCount,
+        found: current.mendedCount,
       });
     }
     const { _id, dryRun, seen, mendedCount, endedCount, unseen } = current;
-    log.info({ run: _id, dryRun, seen, mended: mendedCount, ended: endedCount, unseen }, 'reconcile.done');
+    log.info({ run: _id, dryRun, seen, repairs: mendedCount, ended: endedCount, unseen }, 'reconcile.done');
     return current;
   }
 
   const run: Reconcile['run'] = (options) => forBackground(() => compare(options));
 
   const compare: Reconcile['run'] = async ({ dryRun, force = false, onProgress }) => {
-    if (!(await lease.hold())) throw serviceUnavailable('Another server compares with Stripe at this moment');
+    if (!(await lease.hold()))
+      throw serviceUnavailable('Another server is running a reconcile; try again later');
     try {
-      const begun = await open(dryRun, force);
-      return await finish(begun, onProgress).catch((error: unknown) => {
-        if (error instanceof Stopped) return stop(begun, error);
+      const started = await open(dryRun, force);
+      return await finish(started, onProgress).catch((error: unknown) => {
+        if (error instanceof ReconcileStopped) return stop(started, error);
         throw error;
       });
     } finally {
@@ -176,7 +179,7 @@ export function createReconcile(deps: {
     }
   };
 
-  /** On the first server of a database there is nothing to mend: the first run is due six hours later. */
+  /** A new database has nothing to repair, so its first run is due after six hours. */
   async function runIfDue(): Promise<void> {
     const now = clock.now();
     const { at } = (await schedule.findOneAndUpdate(

@@ -1,10 +1,10 @@
 import type { ReconcileRunDoc } from '../../../models/reconcileRun.js';
 
-/** How many subscriptions that give a tier would end, and how many Stripe does not show. */
+/** How many subscriptions that grant a tier would end, and how many Stripe does not show. */
 export type Threats = Pick<ReconcileRunDoc, 'ends' | 'unseen'>;
 
-/** Too many subscriptions would end for it to be true. */
-export class Stopped extends Error {
+/** So many subscriptions would end that the key is probably wrong. */
+export class ReconcileStopped extends Error {
   constructor(
     run: ReconcileRunDoc,
     readonly counted: Threats,
@@ -13,17 +13,17 @@ export class Stopped extends Error {
   }
 }
 
-/** So many may end in one run, or this share of all that give a tier, whichever is more. */
+/** The most that may end in one run: this number or this share of all that grant a tier, whichever is more. */
 const MAX_ENDS = 5;
 const MAX_ENDS_SHARE = 0.01;
 
-/** More than a few ended while nobody heard of it, or Stripe shows none of what is stored: rather the key is wrong. */
+/** Many missed endings at once, or a Stripe account that shows no stored subscription, mean a wrong key. */
 export function isTooMany({ giving }: ReconcileRunDoc, { ends, unseen }: Threats): boolean {
   const threatened = ends + unseen;
   return (threatened > MAX_ENDS && threatened > MAX_ENDS_SHARE * giving) || (giving > 0 && unseen >= giving);
 }
 
 export const stopReasonOf = ({ giving }: ReconcileRunDoc, { ends, unseen }: Threats): string =>
-  `Of ${giving} subscriptions that give a tier, at least ${ends} would end and ${unseen} are not shown by Stripe. ` +
-  'Is STRIPE_SECRET_KEY of the wrong account, or the wrong mode? Nothing more is changed. ' +
-  'Run npm run reconcile -- --force to go on; what Stripe does not show is kept even so';
+  `Of ${giving} subscriptions that grant a tier, at least ${ends} would end and ${unseen} are not shown by Stripe. ` +
+  'Nothing more was changed: check that STRIPE_SECRET_KEY belongs to the right account and mode. ' +
+  'To continue anyway, run npm run reconcile -- --force; subscriptions that Stripe does not show are kept in any case';

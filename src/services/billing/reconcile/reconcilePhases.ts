@@ -13,26 +13,26 @@ import { expanding } from '../stripe/olderApi.js';
 import { describeFailure } from '../stripe/stripeErrors.js';
 import { LISTED_WITH_SCHEDULE } from '../sync/fetchedCustomer.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
-import { isTooMany, Stopped, type Threats } from './reconcileGuard.js';
+import { isTooMany, ReconcileStopped, type Threats } from './reconcileGuard.js';
 
-/** What a page of a comparison with Stripe came to. */
+/** The result of comparing one page with Stripe. */
 export interface Page {
   seen: number;
   /** null: that was the last page. */
   cursor: string | null;
   done: number;
-  /** What the run has counted up to now. */
+  /** The run's counts so far. */
   counted?: Threats;
 }
 
-/** Compares a page of a phase, and repairs what differs unless it is a dry run. @throws Stopped */
+/** Each phase compares one page, and repairs what is out of sync unless it is a dry run. @throws ReconcileStopped */
 export type ReconcilePhases = Record<ReconcilePhase, (run: ReconcileRunDoc) => Promise<Page>>;
 
 const PAGE = 100;
 const EVENTS_MS = 30 * 86_400_000;
-/** Types that one list of Stripe's events can name. */
+/** The most types by which Stripe filters one list of events. */
 const MAX_TYPES = 20;
-const MAX_MENDED = 1_000;
+const MAX_REPAIRS = 1_000;
 
 export function createReconcilePhases(deps: {
   models: Models;
@@ -52,26 +52,26 @@ export function createReconcilePhases(deps: {
     email: string | null;
   }>(models.billingCustomers.collection.name);
 
-  /** Noted before it is done, and once: a crash in between leaves no mend untold. @throws Stopped */
-  async function note(run: ReconcileRunDoc, mend: Repair, ends = false): Promise<void> {
+  /** Records each repair once, before it is made, so that a crash loses no record. @throws ReconcileStopped */
+  async function note(run: ReconcileRunDoc, repair: Repair, ends = false): Promise<void> {
     const { _id } = run;
-    log.warn({ ...mend, run: _id }, 'reconcile.found');
+    log.warn({ ...repair, run: _id, dryRun: run.dryRun }, 'reconcile.out_of_sync');
     const noted = await runs
       .findOneAndUpdate(
-        { _id, mended: { $ne: mend } },
+        { _id, mended: { $ne: repair } },
         {
-          $push: { mended: { $each: [mend], $slice: MAX_MENDED } },
+          $push: { mended: { $each: [repair], $slice: MAX_REPAIRS } },
           $inc: { mendedCount: 1, endedCount: ends ? 1 : 0 },
         },
         { returnDocument: 'after' },
       )
       .lean<ReconcileRunDoc>();
-    // Counted before as well, but Stripe may say something else since, or to another key.
+    // The earlier phases counted too, but Stripe's state or the key may have changed since.
     if (noted && !run.dryRun && !run.force && isTooMany(noted, { ends: noted.endedCount, unseen: 0 }))
-      throw new Stopped(noted, { ends: noted.endedCount, unseen: noted.unseen });
+      throw new ReconcileStopped(noted, { ends: noted.endedCount, unseen: noted.unseen });
   }
 
-  /** Adds what threatens subscriptions that give a tier; ends as soon as they are too many. */
+  /** Counts subscriptions that grant a tier and would end or are not shown. It stops as soon as they are too many. */
   async function count(
     run: ReconcileRunDoc,
     counted: Threats,
@@ -81,14 +81,14 @@ export function createReconcilePhases(deps: {
     const found = { ends, unseen };
     for (const customerId of new Set(customerIds)) {
       if (isTooMany(run, found)) break;
-      const threat = (await comparing(() => sync.diff(customerId)))?.threat;
+      const threat = (await orNull(() => sync.diff(customerId)))?.threat;
       if (threat) found[threat] += 1;
     }
     return found;
   }
 
-  /** What cannot be compared is noted when it is its turn. */
-  async function comparing<T>(compare: () => Promise<T>): Promise<T | null> {
+  /** An object that cannot be compared is recorded in a later phase. */
+  async function orNull<T>(compare: () => Promise<T>): Promise<T | null> {
     try {
       return await compare();
     } catch (error) {
@@ -97,18 +97,18 @@ export function createReconcilePhases(deps: {
     }
   }
 
-  async function look(run: ReconcileRunDoc, customerIds: Iterable<string>): Promise<void> {
+  async function repairAll(run: ReconcileRunDoc, customerIds: Iterable<string>): Promise<void> {
     for (const customerId of new Set(customerIds)) {
       try {
-        const difference = await sync.diff(customerId);
-        if (!difference) continue;
-        const { threat, ...mend } = difference;
-        await note(run, mend, threat === 'ends');
-        if (!run.dryRun && !difference.unseen) await sync.sync(customerId);
+        const diff = await sync.diff(customerId);
+        if (!diff) continue;
+        const { threat, ...repair } = diff;
+        await note(run, repair, threat === 'ends');
+        if (!run.dryRun && !diff.unseen) await sync.sync(customerId);
       } catch (error) {
-        const isOther = error instanceof Stripe.errors.StripeError || error instanceof Stopped;
-        if (isOther || isDatabaseAway(error)) throw error;
-        // One that a person has to look at keeps no other from being mended.
+        const isFatal = error instanceof Stripe.errors.StripeError || error instanceof ReconcileStopped;
+        if (isFatal || isDatabaseAway(error)) throw error;
+        // One object that needs a person's attention does not stop the repair of others.
         const found = `it cannot be compared: ${describeFailure(error)}`;
         await note(run, { kind: 'customer', object: customerId, tenantId: null, found });
       }
@@ -121,16 +121,16 @@ export function createReconcilePhases(deps: {
     async endings(run) {
       const page = await stripe.subscriptions.list({ status: 'all', limit: PAGE, ...after(run.cursor) });
       const ids = page.data.map(({ id }) => id);
-      const gone = page.data.filter(({ status }) => !GRANTING.some((giving) => giving === status));
-      const lost = await subscriptions
-        .find({ stripeSubscriptionId: { $in: gone.map(({ id }) => id) }, status: { $in: [...GRANTING] } })
+      const ended = page.data.filter(({ status }) => !GRANTING.some((granting) => granting === status));
+      const missed = await subscriptions
+        .find({ stripeSubscriptionId: { $in: ended.map(({ id }) => id) }, status: { $in: [...GRANTING] } })
         .toArray();
       const counted = await count(
         run,
         run,
-        lost.map(({ stripeCustomerId }) => stripeCustomerId),
+        missed.map(({ stripeCustomerId }) => stripeCustomerId),
       );
-      // For the next phase, which looks for those that Stripe did not list.
+      // The next phase looks for stored objects that Stripe did not list.
       await subscriptions.updateMany(
         { stripeSubscriptionId: { $in: ids } },
         { $set: { seenInRun: run._id } },
@@ -165,7 +165,7 @@ export function createReconcilePhases(deps: {
       const page = await expanding([], LISTED_WITH_SCHEDULE, (expand) =>
         stripe.subscriptions.list({ status: 'all', limit: PAGE, expand, ...after(run.cursor) }),
       );
-      await look(run, await sync.outOfSync(page.data));
+      await repairAll(run, await sync.outOfSync(page.data));
       const seen = seenIn(run) + page.data.length;
       return pageOf(page, seen, seen / (await models.billingSubscriptions.estimatedDocumentCount()));
     },
@@ -175,14 +175,14 @@ export function createReconcilePhases(deps: {
       const ids = page.data.map(({ id }) => id);
       const known = await customers.find(ofCustomers(...ids)).toArray();
       const emailOf = new Map(known.map(({ stripeCustomerId, email }) => [stripeCustomerId, email]));
-      const odd = page.data.filter(({ id, email, metadata }) =>
+      const outOfSync = page.data.filter(({ id, email, metadata }) =>
         emailOf.has(id) ? emailOf.get(id) !== email : metadata.tenant_id,
       );
-      await look(
+      await repairAll(
         run,
-        odd.map(({ id }) => id),
+        outOfSync.map(({ id }) => id),
       );
-      // For the next phase, which looks for those that Stripe did not list.
+      // The next phase looks for stored objects that Stripe did not list.
       await customers.updateMany(ofCustomers(...ids), { $set: { seenInRun: run._id } });
       const seen = seenIn(run) + ids.length;
       return pageOf(page, seen, seen / (await models.billingCustomers.estimatedDocumentCount()));
@@ -199,7 +199,7 @@ export function createReconcilePhases(deps: {
         .sort({ _id: 1 })
         .limit(PAGE)
         .toArray();
-      await look(
+      await repairAll(
         run,
         unseen.map(({ stripeCustomerId }) => stripeCustomerId),
       );
