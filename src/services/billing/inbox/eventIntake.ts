@@ -57,7 +57,7 @@ export function createEventIntake(deps: {
 
   async function commit(batch: Waiting[]): Promise<void> {
     for (const { bytes } of batch) waitingBytes -= bytes;
-    // Of several events with one id the first is stored; the others find it.
+    // If a batch has several events with one id, the first is stored and the others find it.
     const first = new Map<string, Waiting>();
     for (const one of batch) if (!first.has(one.doc._id)) first.set(one.doc._id, one);
     try {

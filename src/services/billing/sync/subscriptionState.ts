@@ -59,7 +59,7 @@ interface Bought {
   outside: boolean;
 }
 
-/** Of several subscriptions the one with the lowest rank is primary. */
+/** The subscription with the lowest rank is primary. */
 const RANK: Record<SubscriptionStatus, number> = {
   active: 0,
   trialing: 0,

@@ -82,13 +82,13 @@ export function createSubscriptionSync(deps: {
             { $setOnInsert: state },
             { upsert: true },
           );
-      const landed = stored ? result.matchedCount === 1 : result.upsertedCount === 1;
-      if (landed) changed(tenantId);
-      if (landed && state.outsideCatalogue) {
+      const isWritten = stored ? result.matchedCount === 1 : result.upsertedCount === 1;
+      if (isWritten) changed(tenantId);
+      if (isWritten && state.outsideCatalogue) {
         const { stripeSubscriptionId, priceId, tier } = state;
         log.warn({ tenantId, stripeSubscriptionId, priceId, tier }, 'subscription.outside_catalogue');
       }
-      return landed;
+      return isWritten;
     } catch (error) {
       if (isDuplicateKey(error)) return false;
       throw error;
