@@ -129,7 +129,7 @@ describe('create-checkout-session', () => {
     expect(away.status).toBe(502);
     expect(away.body.error).toEqual({
       code: 'PAYMENT_PROVIDER_ERROR',
-      message: 'The payment provider does not respond; try again shortly',
+      message: 'The payment provider does not answer; try again shortly',
       stripeCode: null,
       stripeRequestId: expect.stringMatching(/^req_/),
     });

@@ -67,7 +67,7 @@ describe('a request that Stripe denies to the key', () => {
     const { key } = await server.createTenant();
     const { errors } = await askCheckout(server, key);
     expect(errors[0]?.extensions).toMatchObject({ code: 'PAYMENT_PROVIDER_ERROR', endpoint, permission });
-    expect(errors[0]?.message).toContain(`${endpoint}; the operator has to permit ${permission}`);
+    expect(errors[0]?.message).toContain(`${endpoint}; the operator must add the permission ${permission}`);
     const logged = JSON.parse(lines.find((line) => line.includes('stripe.rejected')) ?? '{}');
     expect(logged).toMatchObject({ endpoint, statusCode: 403, stripeRequestId: 'req_denied' });
     expect(logged.reason).toContain(`${endpoint} needs the permission ${permission}`);

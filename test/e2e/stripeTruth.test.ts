@@ -155,7 +155,7 @@ describe('a price outside the catalogue', () => {
 describe('what nobody heard of is found when Stripe rejects a request, and written', () => {
   const TIER = '{ subscription { status tier { name } stripeSubscriptionId } }';
   const PORTAL = 'mutation { createPortalSession(input: { returnUrl: "https://shop.example" }) { id } }';
-  const noCustomer = { code: 'BAD_USER_INPUT', problem: expect.stringContaining('no customer in Stripe') };
+  const noCustomer = { code: 'BAD_USER_INPUT', problem: expect.stringContaining('no customer at Stripe') };
   const noSubscription = {
     code: 'BAD_USER_INPUT',
     problem: expect.stringMatching(/no paid subscription|has ended/),

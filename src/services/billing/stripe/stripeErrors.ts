@@ -88,7 +88,7 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   const rejected = `The payment provider rejected the request${state ? `: ${state}` : ''}`;
   return new BillingError(
     ErrorCode.PAYMENT_PROVIDER_ERROR,
-    isAway ? 'The payment provider does not respond; try again shortly' : rejected,
+    isAway ? 'The payment provider does not answer; try again shortly' : rejected,
     details,
   );
 }
