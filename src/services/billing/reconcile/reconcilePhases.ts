@@ -97,6 +97,7 @@ export function createReconcilePhases(deps: {
     }
   }
 
+  /** Compares customers in full, and repairs those that are out of sync unless it is a dry run. */
   async function repairAll(run: ReconcileRunDoc, customerIds: Iterable<string>): Promise<void> {
     for (const customerId of new Set(customerIds)) {
       try {
@@ -109,7 +110,7 @@ export function createReconcilePhases(deps: {
         const isFatal = error instanceof Stripe.errors.StripeError || error instanceof ReconcileStopped;
         if (isFatal || isDatabaseAway(error)) throw error;
         // One object that needs a person's attention does not stop the repair of others.
-        const found = `it cannot be compared: ${describeFailure(error)}`;
+        const found = `the customer cannot be compared: ${describeFailure(error)}`;
         await note(run, { kind: 'customer', object: customerId, tenantId: null, found });
       }
     }
