@@ -65,7 +65,7 @@ webhookEventSchema.index({ state: 1, _id: 1 }, { partialFilterExpression: { unan
 webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });
 
-/** Events whose twin is one of these. MongoDB uses the index above only for a filter that says it looks for strings. */
-export const withTwin = (eventIds: readonly string[]) => ({
+/** Finds thin events by their snapshot event. MongoDB uses the index above only for a filter that says it looks for strings. */
+export const inOtherFormat = (eventIds: readonly string[]) => ({
   twinId: { $in: eventIds, $type: 'string' as const },
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
-import { type WebhookEventDoc, WebhookEventStatus, withTwin } from '../../../models/webhookEvent.js';
+import { inOtherFormat, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { createLease } from '../../infrastructure/lease.js';
 
 /**
@@ -110,7 +110,7 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
         const copies = await events
           .find(
             // `state` is checked below: an index that begins with it would hold every event ever applied.
-            { $or: [{ _id: { $in: twinIds } }, withTwin(sameIds)] },
+            { $or: [{ _id: { $in: twinIds } }, inOtherFormat(sameIds)] },
             { projection: { twinId: 1, state: 1 } },
           )
           .limit(2 * MAX_DUPLICATES)

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
-import { type WebhookEventDoc, WebhookEventStatus, withTwin } from '../../../models/webhookEvent.js';
+import { inOtherFormat, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, pendingAgain } from './eventIntake.js';
@@ -69,7 +69,7 @@ export function createInbox(deps: {
       const stored = await events.findById(eventId, { payload: 1 }).lean<Pick<WebhookEventDoc, 'payload'>>();
       if (!stored) throw notFound(`Webhook event ${eventId}`);
       // The other format of the event no longer counts as its duplicate.
-      await events.updateMany(withTwin([eventId]), { $set: { twinId: null } });
+      await events.updateMany(inOtherFormat([eventId]), { $set: { twinId: null } });
       // A newer version may apply types that had no effect when the event was received.
       const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
       const again =

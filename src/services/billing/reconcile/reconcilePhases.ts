@@ -4,7 +4,7 @@ import { ofCustomers } from '../../../models/billingCustomer.js';
 import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { ReconcilePhase, ReconcileRunDoc, Repair } from '../../../models/reconcileRun.js';
-import { withTwin } from '../../../models/webhookEvent.js';
+import { inOtherFormat } from '../../../models/webhookEvent.js';
 import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
 import { EFFECTIVE_TYPES } from '../inbox/eventTarget.js';
 import type { Inbox } from '../inbox/inbox.js';
@@ -217,7 +217,7 @@ export function createReconcilePhases(deps: {
       const page = await stripe.events.list({ types, created, limit: PAGE, ...after(from) });
       const ids = page.data.map(({ id }) => id);
       const stored = await models.webhookEvents
-        .find({ $or: [{ _id: { $in: ids } }, withTwin(ids)] }, { twinId: 1 })
+        .find({ $or: [{ _id: { $in: ids } }, inOtherFormat(ids)] }, { twinId: 1 })
         .lean<{ _id: string; twinId: string | null }[]>();
       const known = new Set(stored.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
       for (const event of page.data.filter(({ id }) => !known.has(id))) {
