@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { getIntrospectionQuery } from 'graphql';
 import type { Models } from '../src/models/models.js';
-import { generateKey } from '../src/services/accounts/newKey.js';
+import { generateKey } from '../src/services/accounts/keySecret.js';
 import { encodeEndpoint } from '../src/services/limits/calls/endpointNames.js';
 import { packEmbedding } from '../src/services/memories/embedding.js';
 import type { LoadRequest } from './load/load.js';

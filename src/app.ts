@@ -47,8 +47,8 @@ import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
-import { apiKeyOf } from './services/accounts/caller.js';
 import { createGatewayCheck } from './services/accounts/gatewaySecret.js';
+import { apiKeyOf } from './services/accounts/principal.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { createGate } from './services/infrastructure/gate.js';
 

@@ -80,7 +80,7 @@ export const createShared = (models: Models): RunningAdmission => createAdmissio
 export async function startAlone(models: Models): Promise<RunningAdmission> {
   const alone = createShared(models);
   await alone.start();
-  if (!alone.isSole()) throw new Error('the admission does not work alone');
+  if (!alone.isSingleWriter()) throw new Error('the admission does not work alone');
   return alone;
 }
 

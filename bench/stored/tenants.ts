@@ -1,7 +1,6 @@
 import { ALL_SCOPES } from '@continuum-billing/limits/core';
 import type { Models } from '../../src/models/models.js';
-import { hashSecret, type SecretHash } from '../../src/services/accounts/keyHash.js';
-import { generateKey } from '../../src/services/accounts/newKey.js';
+import { generateKey, hashSecret, type SecretHash } from '../../src/services/accounts/keySecret.js';
 import type { LoadRequest } from '../load/load.js';
 
 /** A tenant that makes calls: it has a key, a contract with limits of its own, and one stored memory. */

@@ -11,8 +11,8 @@ import {
 } from 'graphql';
 import { Extensions } from 'type-graphql';
 import { forbidden } from '../common/errors.js';
-import { requirePrincipal } from '../services/accounts/caller.js';
 import type { Principal } from '../services/accounts/principal.js';
+import { requirePrincipal } from '../services/accounts/principal.js';
 
 /** Checks the arguments of a root field after their constraints, before anything is charged. */
 export const Checked = (check: ArgumentCheck) => Extensions({ check });

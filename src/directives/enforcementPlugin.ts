@@ -26,7 +26,7 @@ import { type Grant, isRefusal, type TenantLimits } from '../services/limits/ten
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
 import { expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
-import { type Claims, claimKeys, releaseKeys, returnable, withClaims } from './keyedFields.js';
+import { acquireKeys, type KeyStates, releaseKeys, returnable, withKeyStates } from './keyedFields.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
 
 /** The part of the request context that the plugin reads, and fills in for the resolvers. */
@@ -43,7 +43,7 @@ export interface EnforcedContext extends BoundedContext {
   /** Items that were removed from the variables. */
   badItems: BadItems | null;
   /** null if no field has an idempotency key. */
-  claims: Claims | null;
+  claims: KeyStates | null;
 }
 
 /** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
@@ -125,8 +125,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       context.whenOver(await workGate.enter(callerOf(context), plan.work.cost));
     const { principal } = context;
     if (principal?.kind === 'tenant')
-      context.claims = await claimKeys(idempotencyKeys, plan, principal.tenantId);
-    await take(withClaims(plan, context.claims), context);
+      context.claims = await acquireKeys(idempotencyKeys, plan, principal.tenantId);
+    await take(withKeyStates(plan, context.claims), context);
   }
 
   /** Only variables that graphql-js rejects are checked item by item, so that valid ones cost nothing extra. */
@@ -187,7 +187,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   }
 
   /** A key is released last: if the server crashes before that, the next attempt finds out whether calls were charged. */
-  async function endGrant(grant: Grant, outcome: Outcome, claims: Claims | null): Promise<void> {
+  async function endGrant(grant: Grant, outcome: Outcome, claims: KeyStates | null): Promise<void> {
     if (!claims) return grant.end(outcome);
     let returned: Outcome['returned'] = [];
     try {

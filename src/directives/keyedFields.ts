@@ -1,9 +1,14 @@
 import { type Charge, type OperationPlan, type PlannedField } from '@continuum-billing/limits/core';
 import { badInput, serviceUnavailable } from '../common/errors.js';
-import type { Answer, Claim, IdempotencyKeys, OpenClaim } from '../services/idempotency/idempotencyKeys.js';
+import type {
+  Answer,
+  IdempotencyKeys,
+  KeyState,
+  RequestLease,
+} from '../services/idempotency/idempotencyKeys.js';
 
-/** The claims of the root fields that have an idempotency key, by the field's name in the response. */
-export type Claims = ReadonlyMap<string, Claim>;
+/** The states of the idempotency keys of root fields, by the field's name in the response. */
+export type KeyStates = ReadonlyMap<string, KeyState>;
 
 interface Keyed {
   rootKey: string;
@@ -40,17 +45,17 @@ const contentOf = ({ content, embedding, metadata }: Record<string, unknown>) =>
 ];
 
 /**
- * Claims the idempotency keys of an operation, before anything is charged.
- * @throws BAD_USER_INPUT, SERVICE_UNAVAILABLE; in both cases nothing stays claimed
+ * KeyStates the idempotency keys of an operation, before anything is charged.
+ * @throws BAD_USER_INPUT, SERVICE_UNAVAILABLE; in both cases nothing stays leased
  */
-export async function claimKeys(
+export async function acquireKeys(
   keys: IdempotencyKeys,
   plan: OperationPlan,
   tenantId: string,
-): Promise<Claims | null> {
+): Promise<KeyStates | null> {
   const keyed = keyedFields(plan);
   if (keyed.length === 0) return null;
-  const claims = new Map<string, Claim>();
+  const claims = new Map<string, KeyState>();
   const contents = new Map<string, string>();
   try {
     // Always in the same order, so that two operations cannot wait for each other.
@@ -67,7 +72,7 @@ export async function claimKeys(
       claims.set(
         rootKey,
         same === undefined
-          ? await keys.claim({ tenantId, ...request })
+          ? await keys.acquire({ tenantId, ...request })
           : { kind: 'REPEATED', id: `${tenantId}:${name}` },
       );
       contents.set(name, content);
@@ -81,28 +86,28 @@ export async function claimKeys(
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-export const openClaims = (claims: Claims | null): OpenClaim[] =>
+export const openLeases = (claims: KeyStates | null): RequestLease[] =>
   [...(claims?.values() ?? [])].flatMap((claim) =>
     claim.kind === 'OPEN' && !claim.isAnswered ? [claim] : [],
   );
 
-export async function releaseKeys(keys: IdempotencyKeys, claims: Claims | null): Promise<void> {
-  for (const claim of openClaims(claims)) await keys.release(claim);
+export async function releaseKeys(keys: IdempotencyKeys, claims: KeyStates | null): Promise<void> {
+  for (const claim of openLeases(claims)) await keys.release(claim);
 }
 
 /** @returns the charges that may be returned: all but those that another attempt relies on */
 export async function returnable(
   keys: IdempotencyKeys,
-  claims: Claims | null,
+  claims: KeyStates | null,
   charges: readonly Charge[],
 ): Promise<readonly Charge[]> {
   const kept = new Set<string>();
-  for (const claim of openClaims(claims)) if (!(await keys.mayReturnCalls(claim))) kept.add(claim.attempt);
+  for (const claim of openLeases(claims)) if (!(await keys.mayReturnCalls(claim))) kept.add(claim.attempt);
   return kept.size === 0 ? charges : charges.filter(({ mark }) => mark === undefined || !kept.has(mark));
 }
 
 /** The plan given the claims: a repeated field costs and stores nothing, and new charges carry the marks of their attempts. */
-export function withClaims(plan: OperationPlan, claims: Claims | null): OperationPlan {
+export function withKeyStates(plan: OperationPlan, claims: KeyStates | null): OperationPlan {
   if (!claims) return plan;
   const fields = plan.fields.flatMap((field): PlannedField[] => {
     const claim = claims.get(field.rootKey);
@@ -114,7 +119,10 @@ export function withClaims(plan: OperationPlan, claims: Claims | null): Operatio
 }
 
 /** @throws SERVICE_UNAVAILABLE if the field with the same key failed */
-export async function answerOf(keys: IdempotencyKeys, claim: Exclude<Claim, OpenClaim>): Promise<Answer> {
+export async function answerOf(
+  keys: IdempotencyKeys,
+  claim: Exclude<KeyState, RequestLease>,
+): Promise<Answer> {
   const answer = claim.kind === 'ANSWERED' ? claim.answer : await keys.answerOf(claim.id);
   if (!answer)
     throw serviceUnavailable(

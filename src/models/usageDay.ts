@@ -41,7 +41,7 @@ export interface UsageDayDoc {
 export interface DayOverage {
   /** Calls beyond the quota that applied when they were made. */
   used: number;
-  /** `used`, by the span in which the calls are billed (see services/tiers/overageSpans.ts). */
+  /** `used`, by the span in which the calls are billed (see services/tiers/overage.ts). */
   spans?: Record<string, number>;
   /** The price of a call, by the span in which the day was opened. */
   prices?: Record<string, { priceCents: number; perCalls: number }>;

@@ -25,7 +25,7 @@ export interface UsageReportDoc {
   tenantId: string;
   kind: UsageReportKind;
   quantity: number;
-  /** For overage: the span in which it is billed (see services/tiers/overageSpans.ts). */
+  /** For overage: the span in which it is billed (see services/tiers/overage.ts). */
   span?: string;
   status: UsageReportStatus;
   /** When the usage happened. It is the timestamp of the meter event in every attempt. */

@@ -4,8 +4,8 @@ import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, R
 import { forbidden } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
-import { type NewKey, needFuture } from '../services/accounts/apiKeys.js';
-import { ownTenantId, requirePrincipal } from '../services/accounts/caller.js';
+import { type NewKey, requireFuture } from '../services/accounts/apiKeys.js';
+import { ownTenantId, requirePrincipal } from '../services/accounts/principal.js';
 import type { Context } from './context.js';
 import { toApiKey } from './mappers.js';
 
@@ -46,7 +46,7 @@ export class ApiKeyResolver {
   @Mutation(() => NewApiKey)
   @RequiresScope(ApiKeyScope.KEYS)
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
-  @Checked(({ input }, nowMs) => needFuture(input.expiresAt, nowMs))
+  @Checked(({ input }, nowMs) => requireFuture(input.expiresAt, nowMs))
   async createApiKey(@Arg('input') input: CreateApiKeyInput, @Ctx() context: Context): Promise<NewApiKey> {
     const { services } = context;
     const principal = requirePrincipal(context.principal);

@@ -8,7 +8,7 @@ import {
   PortalSession,
 } from '../schema/billingAccount.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toInvoice, toPaymentMethod } from './mappers.js';
 

@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { badInput, forbidden } from '../common/errors.js';
 import type { BadItems } from '../directives/badItems.js';
-import type { Claims } from '../directives/keyedFields.js';
-import { apiKeyOf, ownTenantId } from '../services/accounts/caller.js';
-import type { Principal } from '../services/accounts/principal.js';
+import type { KeyStates } from '../directives/keyedFields.js';
+import { apiKeyOf, ownTenantId, type Principal } from '../services/accounts/principal.js';
 import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
@@ -31,7 +30,7 @@ export interface Context {
   principal: Principal | null;
   grant: Grant | null;
   badItems: BadItems | null;
-  claims: Claims | null;
+  claims: KeyStates | null;
 }
 
 export function createContext(

@@ -1,6 +1,6 @@
 import { forbidden, notFound } from '../common/errors.js';
 import type { Entity } from '../schema/subgraph.js';
-import { ownTenantId, requirePrincipal } from '../services/accounts/caller.js';
+import { ownTenantId, requirePrincipal } from '../services/accounts/principal.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import { LARGE_FIELDS } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';

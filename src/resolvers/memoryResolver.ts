@@ -18,7 +18,7 @@ import {
   IDEMPOTENCY_KEY_PROBLEM,
   isIdempotencyKey,
 } from '../schema/validators.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/principal.js';
 import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
 import type { Context } from './context.js';

@@ -10,7 +10,7 @@ import {
 } from '../schema/subscription.js';
 import { TierName } from '../schema/tier.js';
 import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/principal.js';
 import type { Context } from './context.js';
 import { readSubscription } from './mappers.js';
 import { overridesOf } from './resources.js';

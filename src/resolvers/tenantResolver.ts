@@ -14,7 +14,7 @@ import {
 } from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/principal.js';
 import { UsagePeriod } from '../services/usage/usage.js';
 import type { Context } from './context.js';
 import { readSubscription, toEntitledTier, toStorageUsage, toTenant } from './mappers.js';

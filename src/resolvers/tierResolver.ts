@@ -2,7 +2,7 @@ import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Ctx, Query, Resolver } from 'type-graphql';
 import { PublicAccess, RequiresScope } from '../directives/access.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/principal.js';
 import type { Context } from './context.js';
 import { toTier } from './mappers.js';
 

@@ -30,7 +30,7 @@ import {
   UsageReportType,
   UsageType,
 } from '../schema/usage.js';
-import { ownTenantId } from '../services/accounts/caller.js';
+import { ownTenantId } from '../services/accounts/principal.js';
 import {
   reportIdOf,
   reportKeyOf,

@@ -1,8 +1,7 @@
 import { ApiKeyScope, needGoodValue, type Rules } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { forbidden } from '../common/errors.js';
-import { ownTenantId, requirePrincipal } from '../services/accounts/caller.js';
-import { type Principal } from '../services/accounts/principal.js';
+import { ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Caller } from '../../src/services/limits/callerSlots.js';
+import type { RequestSender } from '../../src/services/limits/callerSlots.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const USAGE = '{ usage { apiCalls } }';
@@ -18,10 +18,10 @@ afterAll(() => server.stop());
 
 const MAX_OF_TENANT = 50;
 
-const take = (caller: Caller, count: number) =>
+const take = (caller: RequestSender, count: number) =>
   Promise.all(Array.from({ length: count }, () => server.app.services.callerSlots.take(caller, false)));
 
-const callerOf = ({ id, keyId }: TestTenant): Caller => ({
+const callerOf = ({ id, keyId }: TestTenant): RequestSender => ({
   principal: { kind: 'tenant', tenantId: id, keyId, scopes: new Set(), expiresAt: null },
   address: '127.0.0.1',
 });

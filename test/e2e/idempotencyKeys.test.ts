@@ -199,7 +199,7 @@ describe('a request with an idempotency key', () => {
 type Keys = TestServer['app']['services']['idempotencyKeys'];
 
 /** The first attempt of `server` stops there until it is let on. */
-function stallAt(step: 'claim' | 'complete'): { reached: Promise<void>; letOn: () => void } {
+function stallAt(step: 'acquire' | 'complete'): { reached: Promise<void>; letOn: () => void } {
   const keys = server.app.services.idempotencyKeys;
   const reached = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
@@ -207,12 +207,12 @@ function stallAt(step: 'claim' | 'complete'): { reached: Promise<void>; letOn: (
     reached.resolve();
     await gate.promise;
   };
-  const { claim, complete } = { claim: keys.claim, complete: keys.complete };
-  if (step === 'claim')
-    vi.spyOn(keys, 'claim').mockImplementationOnce(async (...args: Parameters<Keys['claim']>) => {
-      const claimed = await claim(...args);
+  const { acquire, complete } = { acquire: keys.acquire, complete: keys.complete };
+  if (step === 'acquire')
+    vi.spyOn(keys, 'acquire').mockImplementationOnce(async (...args: Parameters<Keys['acquire']>) => {
+      const acquired = await acquire(...args);
       await stalled();
-      return claimed;
+      return acquired;
     });
   else
     vi.spyOn(keys, 'complete').mockImplementationOnce(async (...args: Parameters<Keys['complete']>) => {
@@ -224,9 +224,9 @@ function stallAt(step: 'claim' | 'complete'): { reached: Promise<void>; letOn: (
 
 describe('an attempt that stalls for longer than its lease', () => {
   it.each([
-    ['consume', 'before its charge', 'claim', () => consume],
+    ['consume', 'before its charge', 'acquire', () => consume],
     ['consume', 'after its charge', 'complete', () => consume],
-    ['storeMemory', 'before its charge', 'claim', () => store],
+    ['storeMemory', 'before its charge', 'acquire', () => store],
     ['storeMemory', 'in its transaction', 'complete', () => store],
   ] as const)('of %s, %s, does nothing beside the one that took over', async (_, _where, step, sendOf) => {
     const input = sendOf() === store ? { content: 'x' } : { endpoint: 'jobs' };

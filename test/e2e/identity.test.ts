@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { randomText } from '../../src/common/randomText.js';
-import { secretMatches } from '../../src/services/accounts/keyHash.js';
-import { generateKey } from '../../src/services/accounts/newKey.js';
+import { generateKey, secretMatches } from '../../src/services/accounts/keySecret.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   expectNothing,
@@ -15,7 +14,7 @@ import {
 } from '../support/server.js';
 
 // Watched only: they do what they do.
-vi.mock('../../src/services/accounts/keyHash.js', { spy: true });
+vi.mock('../../src/services/accounts/keySecret.js', { spy: true });
 
 const OWN = '{ tenant { id } }';
 const METERED = '{ memories { pageInfo { hasNextPage } } }';

@@ -43,7 +43,7 @@ async function alone(clock: FakeClock): Promise<Admission[]> {
   const admission = createAdmission({ models, clock, log });
   running.push(admission);
   await admission.start();
-  expect(admission.isSole()).toBe(true);
+  expect(admission.isSingleWriter()).toBe(true);
   return [admission];
 }
 

@@ -199,7 +199,7 @@ describe('a comparison with Stripe', () => {
 
   it('is made by one server at a time', async () => {
     const other = createLease({ models, name: 'reconcile', ttlMs: 60_000 });
-    await other.hold();
+    await other.acquire();
     await expect(server().run({ dryRun: false })).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await other.release();
   });

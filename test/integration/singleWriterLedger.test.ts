@@ -6,7 +6,10 @@ import { createAdmission, type RunningAdmission } from '../../src/services/limit
 import { createJournal } from '../../src/services/limits/calls/journal.js';
 import type { WaitingCall } from '../../src/services/limits/calls/ledger.js';
 import { createOverageDays } from '../../src/services/limits/calls/overageDays.js';
-import { createSoleLedger, type SoleLedger } from '../../src/services/limits/calls/singleWriterLedger.js';
+import {
+  createSingleWriterLedger,
+  type SingleWriterLedger,
+} from '../../src/services/limits/calls/singleWriterLedger.js';
 import { createTakeover } from '../../src/services/limits/calls/takeover.js';
 import type { CallLimits } from '../../src/services/tiers/entitlements.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
@@ -35,7 +38,7 @@ afterAll(async () => {
   await database.dropAndClose();
 });
 
-const newTenant = () => `ten_sole${++count}`;
+const newTenant = () => `ten_single${++count}`;
 const limits = (day: number, minute = UNLIMITED): CallLimits => ({
   apiCallsPerDay: day,
   apiCallsPerMinute: minute,
@@ -54,20 +57,20 @@ async function start(clock = createFakeClock(NOON)): Promise<RunningAdmission> {
 }
 
 /** A ledger without the server around it: to be left, paused and looked into. */
-async function openLedger(epoch: number): Promise<{
-  ledger: SoleLedger;
+async function openLedger(generation: number): Promise<{
+  ledger: SingleWriterLedger;
   call(tenantId: string, calls: number, day?: number): Promise<Decision | 'undecided'>;
 }> {
-  const journal = createJournal({ models, clock: createFakeClock(NOON), instance: `i${epoch}` });
+  const journal = createJournal({ models, clock: createFakeClock(NOON), instance: `i${generation}` });
   const takeover = createTakeover({ models, journal, log });
-  await journal.append(epoch, 0, []);
-  const ledger = createSoleLedger({
+  await journal.append(generation, 0, []);
+  const ledger = createSingleWriterLedger({
     models,
     clock: createFakeClock(NOON),
     journal,
     takeover,
     overageDays: createOverageDays({ models, takeover }),
-    epoch,
+    generation,
   });
   return {
     ledger,
@@ -97,7 +100,7 @@ const takeoverBy = (instance: string) => {
 describe('an instance that is alone', () => {
   it('admits exactly the limit of thousands of concurrent calls with mixed costs, and shows it to readers', async () => {
     const admission = await start();
-    expect(admission.isSole()).toBe(true);
+    expect(admission.isSingleWriter()).toBe(true);
     const tenantId = newTenant();
     const sizes = Array.from({ length: 3_000 }, (_, i) => (i % 7) + 1);
     const decisions = await Promise.all(
@@ -198,7 +201,7 @@ describe('the hand-over', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     loading = false;
     await Promise.all(loads);
-    expect(first.isSole()).toBe(false);
+    expect(first.isSingleWriter()).toBe(false);
     for (const tenantId of tenants) {
       const rest = await Promise.all(
         Array.from(
@@ -215,10 +218,10 @@ describe('the hand-over', () => {
   it('works alone again when the others have gone', async () => {
     const first = await start();
     const second = await start();
-    await vi.waitFor(() => expect(first.isSole() || second.isSole()).toBe(false), 5_000);
+    await vi.waitFor(() => expect(first.isSingleWriter() || second.isSingleWriter()).toBe(false), 5_000);
     await second.stop();
     running.pop();
-    await vi.waitFor(() => expect(first.isSole()).toBe(true), 5_000);
+    await vi.waitFor(() => expect(first.isSingleWriter()).toBe(true), 5_000);
   });
 
   it('settles what an instance that died had acknowledged, each call once, before it serves', async () => {
@@ -257,7 +260,7 @@ describe('the hand-over', () => {
     expect((await dayOf(tenantId))?.calls).toBe(5);
   });
 
-  it('does not serve from memory after a pause: its epoch is sealed', async () => {
+  it('does not serve from memory after a pause: its generation is fenced', async () => {
     const tenantId = newTenant();
     const { ledger, call } = await openLedger(1_003);
     expect(await call(tenantId, 1, 10)).toMatchObject({ admitted: true });
@@ -268,19 +271,19 @@ describe('the hand-over', () => {
     );
     expect(admitted(taken)).toBe(9);
     expect(await call(tenantId, 1, 10)).toBe('undecided');
-    expect(ledger.sealed()).toBe(true);
+    expect(ledger.isFenced()).toBe(true);
     await ledger.settleAll();
     expect((await dayOf(tenantId))?.calls).toBe(10);
-    // The seal stays although the journal is settled and trimmed.
+    // The fence stays although the journal is settled and trimmed.
     expect(await call(tenantId, 1, 10)).toBe('undecided');
   });
 
-  it('gives the calls of a sealed instance to the shared ledger, in the same batch', async () => {
+  it('passes the calls of a fenced instance to the multi-writer ledger, in the same batch', async () => {
     const admission = await start();
     const tenantId = newTenant();
     await admission.admit(tenantId, limits(5), costs(1));
-    const epoch = (await dayOf(tenantId))?.claim?.epoch as number;
-    await takeoverBy('other')(epoch);
+    const generation = (await dayOf(tenantId))?.claim?.epoch as number;
+    await takeoverBy('other')(generation);
     const decisions = await Promise.all(
       Array.from({ length: 10 }, () => admission.admit(tenantId, limits(5), costs(1))),
     );

@@ -1,7 +1,7 @@
 import { parseKey } from '@continuum-billing/limits/core';
 import { describe, expect, it } from 'vitest';
 import { randomText } from '../../src/common/randomText.js';
-import { generateKey } from '../../src/services/accounts/newKey.js';
+import { generateKey } from '../../src/services/accounts/keySecret.js';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 

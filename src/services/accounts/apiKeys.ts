@@ -4,8 +4,7 @@ import { badInput, forbidden, notFound } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
 import type { Authenticator } from './authenticator.js';
-import { hashSecret } from './keyHash.js';
-import { generateKey } from './newKey.js';
+import { generateKey, hashSecret } from './keySecret.js';
 import { type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 
@@ -50,7 +49,7 @@ const MAX_ENDED_KEYS = 200;
  * A service's key decides operations of all tenants, and does nothing else; a tenant's key does all but that.
  * @throws BAD_USER_INPUT
  */
-function refuseMixture(owner: string | null, scopes: readonly string[]): void {
+function rejectMixedScopes(owner: string | null, scopes: readonly string[]): void {
   const enforces = scopes.includes(ApiKeyScope.ENFORCE);
   if (owner === null ? !enforces || scopes.length > 1 : enforces)
     throw badInput(
@@ -62,7 +61,7 @@ function refuseMixture(owner: string | null, scopes: readonly string[]): void {
 }
 
 /** @throws BAD_USER_INPUT */
-export function needFuture(expiresAt: Date | null | undefined, nowMs: number): void {
+export function requireFuture(expiresAt: Date | null | undefined, nowMs: number): void {
   if (expiresAt && expiresAt.getTime() <= nowMs) throw badInput('input.expiresAt', 'must be in the future');
 }
 
@@ -116,7 +115,7 @@ export function createApiKeys(deps: {
     if (tooMany.length > 0) await models.apiKeys.deleteMany({ _id: { $in: tooMany.map(({ _id }) => _id) } });
   }
 
-  async function refuseTooMany(tenantId: string | null): Promise<void> {
+  async function rejectTooMany(tenantId: string | null): Promise<void> {
     const count = await models.apiKeys.countDocuments({ tenantId, ...usable(new Date(clock.now())) });
     if (count >= MAX_KEYS_PER_TENANT) {
       throw badInput(
@@ -127,7 +126,7 @@ export function createApiKeys(deps: {
   }
 
   /** @throws FORBIDDEN for a key with scopes that the caller lacks */
-  function needScopes(verb: string, scopes: readonly string[], caller: Principal): void {
+  function requireScopes(verb: string, scopes: readonly string[], caller: Principal): void {
     const excess = scopes.filter((scope) => caller.kind === 'tenant' && !caller.scopes.has(scope));
     if (excess.length > 0) {
       throw forbidden(
@@ -137,7 +136,7 @@ export function createApiKeys(deps: {
   }
 
   /** @throws FORBIDDEN for a key that works longer than the caller's */
-  function needLife(verb: string, expiresAt: Date | null, caller: Principal): void {
+  function requireLifetime(verb: string, expiresAt: Date | null, caller: Principal): void {
     if (caller.kind !== 'tenant' || caller.expiresAt === null) return;
     if (expiresAt !== null && expiresAt <= caller.expiresAt) return;
     throw forbidden(
@@ -163,12 +162,12 @@ export function createApiKeys(deps: {
     async create(tenantId, input, creator) {
       const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
       if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
-      refuseMixture(tenantId, scopes);
-      needScopes('create', scopes, creator);
+      rejectMixedScopes(tenantId, scopes);
+      requireScopes('create', scopes, creator);
       const expiresAt = input.expiresAt ?? (creator.kind === 'tenant' ? creator.expiresAt : null);
-      needLife('create', expiresAt, creator);
-      needFuture(expiresAt, clock.now());
-      await refuseTooMany(tenantId);
+      requireLifetime('create', expiresAt, creator);
+      requireFuture(expiresAt, clock.now());
+      await rejectTooMany(tenantId);
       return make(tenantId, { name: input.name, scopes, expiresAt });
     },
 
@@ -176,14 +175,14 @@ export function createApiKeys(deps: {
 
     async rotate(tenantId, keyId, overlapS, caller) {
       const old = await find(tenantId, keyId);
-      needScopes('rotate', old.scopes, caller);
-      needLife('rotate', old.expiresAt, caller);
+      requireScopes('rotate', old.scopes, caller);
+      requireLifetime('rotate', old.expiresAt, caller);
       const now = clock.now();
       if (old.revokedAt || (old.expiresAt && old.expiresAt.getTime() <= now)) {
         throw badInput('id', 'the key is revoked or expired; create a new one instead');
       }
       if (old.rotatedTo) throw badInput('id', `the key was rotated already, to ${old.rotatedTo}`);
-      await refuseTooMany(tenantId);
+      await rejectTooMany(tenantId);
       const next = await make(tenantId, { name: old.name, scopes: old.scopes, expiresAt: old.expiresAt });
       const overlapEnd = new Date(now + overlapS * 1000);
       const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
@@ -200,7 +199,7 @@ export function createApiKeys(deps: {
 
     async revoke(tenantId, keyId, caller) {
       const { scopes } = await find(tenantId, keyId);
-      needScopes('revoke', scopes, caller);
+      requireScopes('revoke', scopes, caller);
       await models.apiKeys.updateOne(
         { _id: keyId, revokedAt: null },
         { $set: { revokedAt: new Date(clock.now()) } },

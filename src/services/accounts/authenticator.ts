@@ -7,8 +7,8 @@ import { unauthenticated } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
 import type { GuessLimit } from './guessLimit.js';
-import { type SecretHash, secretMatches, tagMatches } from './keyHash.js';
 import { createKeyReader } from './keyReader.js';
+import { type SecretHash, secretMatches, tagMatches } from './keySecret.js';
 import { type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 

@@ -1,8 +1,8 @@
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import { BillingError, ErrorCode } from '../../common/errors.js';
 import { clientNetwork } from '../../common/network.js';
-import { createFailureLimit } from './failureLimit.js';
 
 /** Who tried what. */
 export interface Guess {
@@ -33,7 +33,7 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
 
   const clientOf = ({ address }: Guess) => (address === null ? null : clientNetwork(address));
 
-  function tell(guess: Guess): void {
+  function logGuesses(guess: Guess): void {
     if (clock.now() < quietUntilMs) return;
     quietUntilMs = clock.now() + QUIET_MS;
     log.warn(
@@ -50,7 +50,7 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
         client === null ? 0 : clients.retryAfterS(client),
       );
       if (waitS > 0) {
-        tell(guess);
+        logGuesses(guess);
         throw new BillingError(
           ErrorCode.RATE_LIMITED,
           `Too many failed tries with a wrong key or secret; wait ${waitS} s, or send one that is right`,
@@ -60,6 +60,36 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
       }
       if (guess.keyId !== null) keys.add(guess.keyId);
       if (client !== null) clients.add(client);
+    },
+  };
+}
+
+/** Counts failures by name in windows of a minute, in memory: it slows a guesser down, it guards no quota. */
+interface FailureLimit {
+  /** Seconds until another try is welcome; 0: now. */
+  retryAfterS(name: string): number;
+  add(name: string): void;
+}
+
+const WINDOW_MS = 60_000;
+const MAX_NAMES = 10_000;
+
+function createFailureLimit(clock: Clock, maxPerMinute: number): FailureLimit {
+  const windows = new LRUCache<string, { failures: number; endsAtMs: number }>({ max: MAX_NAMES });
+  const current = (name: string) => {
+    const window = windows.get(name);
+    return window && window.endsAtMs > clock.now() ? window : undefined;
+  };
+  return {
+    retryAfterS(name) {
+      const window = current(name);
+      if (!window || window.failures < maxPerMinute) return 0;
+      return Math.ceil((window.endsAtMs - clock.now()) / 1000);
+    },
+    add(name) {
+      const window = current(name);
+      if (window) window.failures++;
+      else windows.set(name, { failures: 1, endsAtMs: clock.now() + WINDOW_MS });
     },
   };
 }

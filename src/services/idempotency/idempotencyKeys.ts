@@ -25,7 +25,7 @@ export interface KeyedRequest {
 export type Answer = Record<string, unknown>;
 
 /** The right to execute a request, until it is answered or released. */
-export interface OpenClaim {
+export interface RequestLease {
   kind: 'OPEN';
   id: string;
   tenantId: string;
@@ -37,10 +37,10 @@ export interface OpenClaim {
   isAnswered: boolean;
 }
 
-export type Held = OpenClaim | { kind: 'ANSWERED'; id: string; answer: Answer };
+export type AcquiredKey = RequestLease | { kind: 'ANSWERED'; id: string; answer: Answer };
 
-export type Claim =
-  | Held
+export type KeyState =
+  | AcquiredKey
   /** An earlier field of the same operation has it. */
   | { kind: 'REPEATED'; id: string };
 
@@ -53,7 +53,7 @@ export interface IdempotencyKeys {
    * Waits while the same request is under way elsewhere.
    * @throws BAD_USER_INPUT when the key was used for something else; SERVICE_UNAVAILABLE when it takes too long
    */
-  claim(request: KeyedRequest): Promise<Held>;
+  acquire(request: KeyedRequest): Promise<AcquiredKey>;
   /** The answer of a request; null: it has none. */
   answerOf(id: string): Promise<Answer | null>;
   /**
@@ -61,16 +61,16 @@ export interface IdempotencyKeys {
    * @param session of the transaction that makes the change
    * @throws SERVICE_UNAVAILABLE when another attempt has taken over: the change must not be made
    */
-  complete(claim: OpenClaim, answer: Answer, session?: ClientSession): Promise<void>;
+  complete(claim: RequestLease, answer: Answer, session?: ClientSession): Promise<void>;
   /** To be called when what `complete` wrote is committed. */
-  completed(claim: OpenClaim): void;
+  completed(claim: RequestLease): void;
   /**
    * After a failure, before calls are returned.
    * @returns false when the charge pays for another attempt, or for one that was completed although it looked failed
    */
-  mayReturnCalls(claim: OpenClaim): Promise<boolean>;
+  mayReturnCalls(claim: RequestLease): Promise<boolean>;
   /** Lets the next attempt be a first one. To be called when nothing of this one is charged any more. */
-  release(claim: OpenClaim): Promise<void>;
+  release(claim: RequestLease): Promise<void>;
   start(): void;
   stop(): Promise<void>;
 }
@@ -97,21 +97,27 @@ export function createIdempotencyKeys(deps: {
   const marks = createMarkCleanup(deps);
   const waiting = new Map<string, number>();
 
-  function newClaim(id: string, tenantId: string): OpenClaim {
+  function newLease(id: string, tenantId: string): RequestLease {
     const attempt = `a${randomBytes(9).toString('hex')}`;
     const startedAtMs = clock.now();
     return { kind: 'OPEN', id, tenantId, attempt, startedAtMs, isCharged: false, isAnswered: false };
   }
 
-  const leaseOf = ({ attempt, startedAtMs }: OpenClaim) => ({
+  const leaseFields = ({ attempt, startedAtMs }: RequestLease) => ({
     attempt,
     startedAt: new Date(startedAtMs),
     leaseUntil: new Date(startedAtMs + LEASE_MS),
     expiresAt: new Date(startedAtMs + LIFE_MS),
   });
 
-  async function insert(claim: OpenClaim, hash: string): Promise<boolean> {
-    const doc: IdempotencyKeyDoc = { _id: claim.id, hash, ...leaseOf(claim), chargedBy: null, answer: null };
+  async function insert(claim: RequestLease, hash: string): Promise<boolean> {
+    const doc: IdempotencyKeyDoc = {
+      _id: claim.id,
+      hash,
+      ...leaseFields(claim),
+      chargedBy: null,
+      answer: null,
+    };
     try {
       await keys.collection.insertOne(doc as never);
       return true;
@@ -130,21 +136,21 @@ export function createIdempotencyKeys(deps: {
   }
 
   /** Of an attempt whose lease has ended. @returns null: another one was faster */
-  async function takeOver(record: IdempotencyKeyDoc, tenantId: string): Promise<OpenClaim | null> {
+  async function takeOver(record: IdempotencyKeyDoc, tenantId: string): Promise<RequestLease | null> {
     const { _id, attempt, leaseUntil } = record;
     const chargedBy = record.chargedBy ?? ((await isCharged(tenantId, record)) ? attempt : null);
-    const claim = { ...newClaim(_id, tenantId), isCharged: chargedBy !== null };
+    const claim = { ...newLease(_id, tenantId), isCharged: chargedBy !== null };
     const taken = await keys.updateOne(
       { _id, attempt, leaseUntil, answer: null },
-      { $set: { ...leaseOf(claim), chargedBy } },
+      { $set: { ...leaseFields(claim), chargedBy } },
     );
     return taken.modifiedCount === 1 ? claim : null;
   }
 
-  async function tryClaim(request: KeyedRequest, id: string, hash: string): Promise<Held | 'BUSY'> {
+  async function tryAcquire(request: KeyedRequest, id: string, hash: string): Promise<AcquiredKey | 'BUSY'> {
     const { tenantId, argument } = request;
     for (;;) {
-      const claim = newClaim(id, tenantId);
+      const claim = newLease(id, tenantId);
       if (await insert(claim, hash)) return claim;
       const record = await keys.findById(id).lean<IdempotencyKeyDoc>();
       if (!record) continue;
@@ -162,7 +168,7 @@ export function createIdempotencyKeys(deps: {
     }
   }
 
-  async function waitForTurn(request: KeyedRequest, id: string, hash: string): Promise<Held> {
+  async function waitForOther(request: KeyedRequest, id: string, hash: string): Promise<AcquiredKey> {
     const untilMs = performance.now() + MAX_WAIT_MS;
     for (
       let pollMs = FIRST_POLL_MS;
@@ -170,24 +176,24 @@ export function createIdempotencyKeys(deps: {
       pollMs = Math.min(2 * pollMs, MAX_POLL_MS)
     ) {
       await sleep(pollMs);
-      const claim = await tryClaim(request, id, hash);
+      const claim = await tryAcquire(request, id, hash);
       if (claim !== 'BUSY') return claim;
     }
     throw busy();
   }
 
   return {
-    async claim(request) {
+    async acquire(request) {
       const { tenantId, field, key, content } = request;
       const id = `${tenantId}:${field}:${key}`;
       const hash = createHash('sha256').update(JSON.stringify(content)).digest('base64');
-      const claim = await tryClaim(request, id, hash);
+      const claim = await tryAcquire(request, id, hash);
       if (claim !== 'BUSY') return claim;
       const others = waiting.get(tenantId) ?? 0;
       if (others >= MAX_WAITING) throw busy();
       waiting.set(tenantId, others + 1);
       try {
-        return await waitForTurn(request, id, hash);
+        return await waitForOther(request, id, hash);
       } finally {
         const left = (waiting.get(tenantId) ?? 1) - 1;
         if (left > 0) waiting.set(tenantId, left);

@@ -4,7 +4,7 @@ import type { Admission } from '../limits/calls/admission.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 
 /** A charge that carried a mark. */
-export interface Marked {
+export interface MarkedCharge {
   tenantId: string;
   attempt: string;
   startedAtMs: number;
@@ -12,7 +12,7 @@ export interface Marked {
 
 /** Removes the marks of requests that are answered from the usage days, which would grow with each of them. */
 export interface MarkCleanup {
-  forget(marked: Marked): void;
+  forget(marked: MarkedCharge): void;
   start(): void;
   stop(): Promise<void>;
 }
@@ -26,7 +26,7 @@ const CHUNK = 1_000;
 
 export function createMarkCleanup(deps: { models: Models; log: Logger; admission: Admission }): MarkCleanup {
   const { models, log, admission } = deps;
-  let pending: Marked[] = [];
+  let pending: MarkedCharge[] = [];
   let timer: NodeJS.Timeout | undefined;
   let cleaning: Promise<void> = Promise.resolve();
 
@@ -41,7 +41,7 @@ export function createMarkCleanup(deps: { models: Models; log: Logger; admission
     }
   }
 
-  async function remove(marked: readonly Marked[]): Promise<void> {
+  async function remove(marked: readonly MarkedCharge[]): Promise<void> {
     const byDay = new Map<string, string[]>();
     for (const { tenantId, attempt, startedAtMs } of marked) {
       // The charge is in one of two days when it was made around midnight.

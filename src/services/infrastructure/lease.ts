@@ -5,7 +5,7 @@ import type { Models } from '../../models/models.js';
 /** Keeps other servers from doing the same work at the same time. */
 export interface Lease {
   /** Takes it, or keeps it. @returns false when another server has it */
-  hold(): Promise<boolean>;
+  acquire(): Promise<boolean>;
   /** Lets others have it at once. */
   release(): Promise<void>;
 }
@@ -19,7 +19,7 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
   const leases = models.connection.collection<LeaseDoc>(models.leases.collection.name);
   const holder = randomUUID();
   return {
-    async hold() {
+    async acquire() {
       try {
         const free = {
           $or: [

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 export interface Redis {
   /**
    * Runs a Lua script in one atomic step.
-   * @throws RedisAway at once while Redis is away, else within 250 ms: decide without it
+   * @throws RedisUnavailable at once while Redis is away, else within 250 ms: decide without it
    */
   run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
   /** What the listener runs each time Redis has come (back), Redis does before anything else. */
@@ -15,8 +15,8 @@ export interface Redis {
   stop(): Promise<void>;
 }
 
-export class RedisAway extends Error {
-  override name = 'RedisAway';
+export class RedisUnavailable extends Error {
+  override name = 'RedisUnavailable';
 }
 
 const COMMAND_TIMEOUT_MS = 250;
@@ -98,12 +98,12 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
   return {
     async run(script, keys, args) {
       const asked = client;
-      if (!asked) throw new RedisAway('Redis is away');
+      if (!asked) throw new RedisUnavailable('Redis is away');
       try {
         return await within(COMMAND_TIMEOUT_MS, evaluate(asked, script, keys, args));
       } catch (error) {
         lose(asked, error as Error);
-        throw new RedisAway('Redis has failed', { cause: error });
+        throw new RedisUnavailable('Redis has failed', { cause: error });
       }
     },
     onConnected(listener) {

@@ -5,7 +5,7 @@ import type { Principal } from '../accounts/principal.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
 /** Who sent a request. */
-export interface Caller {
+export interface RequestSender {
   principal: Principal | null;
   /** By which callers without a key are counted. */
   address: string;
@@ -22,7 +22,7 @@ export interface CallerSlots {
    * @returns frees the slot; to be called once
    * @throws RATE_LIMITED
    */
-  take(caller: Caller, paying: boolean): Promise<() => void>;
+  take(caller: RequestSender, paying: boolean): Promise<() => void>;
 }
 
 /** At once. */
@@ -31,7 +31,7 @@ const MAX_UNDER_WAY = { anonymous: 20, tenant: 50, paying: 5, operator: 100, ser
 const MAX_WAITING = { anonymous: 50, tenant: 500, paying: 50, operator: 500, service: 500 };
 const MAX_WAIT_MS = 1_000;
 
-interface Lane {
+interface Queue {
   underWay: number;
   waiting: Set<() => void>;
 }
@@ -42,21 +42,21 @@ export function createCallerSlots(deps: {
   upgradeUrl: () => string;
 }): CallerSlots {
   /** Only of callers with something under way. */
-  const lanes = new Map<string, Lane>();
+  const queues = new Map<string, Queue>();
 
-  function free(name: string, lane: Lane): void {
+  function free(name: string, lane: Queue): void {
     const [next] = lane.waiting;
     if (next) {
       // The slot goes from one to the other.
       lane.waiting.delete(next);
       next();
     } else if (--lane.underWay === 0) {
-      lanes.delete(name);
+      queues.delete(name);
     }
   }
 
   /** @returns whether there was a slot in time */
-  function wait({ waiting }: Lane, maxWaiting: number): Promise<boolean> {
+  function wait({ waiting }: Queue, maxWaiting: number): Promise<boolean> {
     if (waiting.size >= maxWaiting) return Promise.resolve(false);
     return new Promise((resolve) => {
       const begin = () => {
@@ -71,7 +71,7 @@ export function createCallerSlots(deps: {
     });
   }
 
-  async function rejected({ principal }: Caller, limit: number): Promise<BillingError> {
+  async function rejected({ principal }: RequestSender, limit: number): Promise<BillingError> {
     const known = principal?.kind === 'tenant' ? await deps.entitlements.get(principal.tenantId) : null;
     const resetsAt = new Date(deps.clock.now() + MAX_WAIT_MS);
     return rateLimited(
@@ -94,10 +94,10 @@ export function createCallerSlots(deps: {
       const group = paying && kind === 'tenant' ? 'paying' : kind;
       const name = `${group} ${nameOf(caller)}`;
       const limit = MAX_UNDER_WAY[group];
-      const lane = lanes.get(name) ?? { underWay: 0, waiting: new Set() };
+      const lane = queues.get(name) ?? { underWay: 0, waiting: new Set() };
       if (lane.underWay < limit) {
         lane.underWay++;
-        lanes.set(name, lane);
+        queues.set(name, lane);
       } else if (!(await wait(lane, MAX_WAITING[group]))) {
         throw await rejected(caller, limit);
       }
@@ -111,7 +111,7 @@ export function createCallerSlots(deps: {
   };
 }
 
-function nameOf({ principal, address }: Caller): string {
+function nameOf({ principal, address }: RequestSender): string {
   switch (principal?.kind) {
     case undefined:
       return clientNetwork(address);

@@ -5,7 +5,7 @@ import { badInput, notFound } from '../../common/errors.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
-import type { Answer, IdempotencyKeys, OpenClaim } from '../idempotency/idempotencyKeys.js';
+import type { Answer, IdempotencyKeys, RequestLease } from '../idempotency/idempotencyKeys.js';
 import { createGate } from '../infrastructure/gate.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 import type { Storage } from '../limits/storage/storage.js';
@@ -38,7 +38,7 @@ export interface Memories {
     tenantId: string,
     inputs: readonly Storable[],
     reservationId: string,
-    claim?: OpenClaim | null,
+    claim?: RequestLease | null,
   ): Promise<MemoryDoc[]>;
   /** The memories that an earlier request stored, from its recorded answer. */
   restore(tenantId: string, inputs: readonly Storable[], answer: Answer): MemoryDoc[];

@@ -14,7 +14,7 @@ import type { Tenants } from '../accounts/tenants.js';
 import type { Billing, StripeStandIn } from '../billing/billing.js';
 import type { Inbox } from '../billing/inbox/inbox.js';
 import { METER_EVENT_NAMES } from '../billing/usageReports/meter.js';
-import { callPriceOf } from '../tiers/overagePrice.js';
+import { callPriceOf } from '../tiers/overage.js';
 import type { Tiers } from '../tiers/tiers.js';
 import { createTenantTrigger, type TenantTrigger } from './tenantTrigger.js';
 

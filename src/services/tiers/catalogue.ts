@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TierLimits } from '../../models/tierLimits.js';
-import { catalogueFaults, type Fault } from './catalogueErrors.js';
-import { inherited, lineOf } from './inheritance.js';
+import { type CatalogueError, catalogueErrors } from './catalogueErrors.js';
+import { ancestryOf, inherited } from './inheritance.js';
 
 /** Largest count that a JSON number and a BSON double both hold exactly. */
 const count = z.int().min(0);
@@ -139,14 +139,14 @@ const TERM_NAMES = Object.keys(terms.shape);
  */
 export function parseCatalogue(json: unknown): Catalogue {
   const file = fileSchema.safeParse(json);
-  const malformed: Fault[] = file.error?.issues ?? [];
+  const malformed: CatalogueError[] = file.error?.issues ?? [];
   const faults = [
     ...malformed,
-    ...catalogueFaults(json, { terms: TERM_NAMES, limits: LIMIT_NAMES }, malformed),
+    ...catalogueErrors(json, { terms: TERM_NAMES, limits: LIMIT_NAMES }, malformed),
   ];
   if (!file.success || faults.length > 0) throw new Error(faults.map(textOf).join('\n'));
   const { $schema: _, tiers, ...rest } = file.data;
-  return { ...rest, tiers: tiers.map((tier) => tierSchema.parse(inherited(lineOf(tier, tiers)))) };
+  return { ...rest, tiers: tiers.map((tier) => tierSchema.parse(inherited(ancestryOf(tier, tiers)))) };
 }
 
 /** The JSON Schema of a catalogue's file (draft 2020-12). */
@@ -156,5 +156,5 @@ export const catalogueJsonSchema = (): object => ({
 });
 
 /** Of a key that is wrong it is said why. */
-const textOf = ({ path, message, issues = [] }: Fault): string =>
+const textOf = ({ path, message, issues = [] }: CatalogueError): string =>
   `${path.join('.') || 'catalogue'}: ${issues.map((issue) => issue.message).join('; ') || message}`;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { inherited, LineFault, lineOf } from './inheritance.js';
-import { callPriceOf } from './overagePrice.js';
+import { ancestryOf, InheritanceError, inherited } from './inheritance.js';
+import { callPriceOf } from './overage.js';
 
-export interface Fault {
+export interface CatalogueError {
   /** Where in the file. */
   path: readonly PropertyKey[];
   message: string;
@@ -59,17 +59,21 @@ const readable = z.object({
 type Readable = z.infer<typeof readable>;
 type ReadableTier = z.infer<typeof tier>;
 type ReadableFormer = z.infer<typeof former>;
-type Tell = (message: string, ...path: PropertyKey[]) => void;
+type Report = (message: string, ...path: PropertyKey[]) => void;
 
 /**
  * What each part of a catalogue says well, and all together wrongly.
  * @param malformed faults of form that are known: what lies inside of one is not told again
  */
-export function catalogueFaults(json: unknown, required: Required, malformed: readonly Fault[]): Fault[] {
+export function catalogueErrors(
+  json: unknown,
+  required: Required,
+  malformed: readonly CatalogueError[],
+): CatalogueError[] {
   const file = readable.safeParse(json);
   if (!file.success) return [];
-  const faults: Fault[] = [];
-  const tell: Tell = (message, ...path) => {
+  const faults: CatalogueError[] = [];
+  const tell: Report = (message, ...path) => {
     if (!malformed.some((fault) => isAround(fault, path))) faults.push({ path, message });
   };
   const whole = file.data.tiers.map((one, i) => completed(one, i, file.data, required, tell));
@@ -85,27 +89,27 @@ export function catalogueFaults(json: unknown, required: Required, malformed: re
 }
 
 /** A word that nobody knows spoils nothing beside it. */
-const isAround = ({ path, code }: Fault, inner: readonly PropertyKey[]): boolean =>
+const isAround = ({ path, code }: CatalogueError, inner: readonly PropertyKey[]): boolean =>
   code !== 'unrecognized_keys' && path.every((key, i) => inner[i] === key);
 
 /** @returns null when what it extends cannot be told */
-function completed(one: ReadableTier, i: number, { tiers }: Readable, required: Required, tell: Tell) {
+function completed(one: ReadableTier, i: number, { tiers }: Readable, required: Required, tell: Report) {
   try {
-    const whole = inherited(lineOf(one, tiers));
+    const whole = inherited(ancestryOf(one, tiers));
     const hole = one.extends ? 'is said neither here nor in what it extends' : 'is missing';
     for (const term of required.terms) if (!(term in whole)) tell(hole, 'tiers', i, term);
     for (const limit of required.limits)
       if (!(limit in whole.limits)) tell(hole, 'tiers', i, 'limits', limit);
     return whole as typeof whole & ReadableTier & { limits: { stored: Record<string, unknown> } };
   } catch (error) {
-    if (!(error instanceof LineFault)) throw error;
+    if (!(error instanceof InheritanceError)) throw error;
     tell(error.message, 'tiers', i, 'extends');
     return null;
   }
 }
 type WholeTier = NonNullable<ReturnType<typeof completed>>;
 
-function checkNames({ tiers, defaultTier }: Readable, tell: Tell): void {
+function checkNames({ tiers, defaultTier }: Readable, tell: Report): void {
   const names = tiers.map(({ name }) => name);
   if (defaultTier && !names.includes(defaultTier)) tell('names no tier of this catalogue', 'defaultTier');
   for (const [i, name] of names.entries()) {
@@ -117,7 +121,7 @@ function checkTier(
   one: WholeTier,
   i: number,
   { tiers, features, resources = [] }: Readable,
-  tell: Tell,
+  tell: Report,
 ): void {
   const { name, checkout, monthlyPriceCents } = one;
   const { stored } = one.limits;
@@ -148,7 +152,7 @@ function checkFormer(
   { version, features: had, limits: allowed, stripePriceIds = [] }: ReadableFormer,
   [i, j]: readonly [number, number],
   { tiers, features, resources = [] }: Readable,
-  tell: Tell,
+  tell: Report,
 ): void {
   const path = ['tiers', i, 'former', j];
   const { version: present = 1, former: others = [] } = tiers[i] as ReadableTier;
@@ -182,7 +186,7 @@ function checkFeatures(
 function checkFeaturesHad(
   { tiers, features = [] }: Readable,
   whole: readonly (WholeTier | null)[],
-  tell: Tell,
+  tell: Report,
 ): void {
   const former = tiers.flatMap((one) => one.former ?? []);
   const had = new Set([...whole, ...tiers, ...former].flatMap((one) => one?.features ?? []));

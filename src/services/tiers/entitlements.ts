@@ -5,8 +5,7 @@ import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import { createLoadingCache } from '../infrastructure/loadingCache.js';
 import type { TierLimits } from './catalogue.js';
-import { callsFor, type OveragePrice } from './overagePrice.js';
-import type { OverageTerms } from './overageSpans.js';
+import { callsFor, type OveragePrice, type OverageTerms } from './overage.js';
 import type { Tiers } from './tiers.js';
 
 /** What limits a tenant's calls. */

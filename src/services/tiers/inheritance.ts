@@ -8,19 +8,19 @@ export interface WrittenTier {
 }
 
 /** Where no tier of a line says anything. */
-const UNSAID = { trialDays: 0, promotionCodes: true };
+const DEFAULTS = { trialDays: 0, promotionCodes: true };
 
 /**
  * @returns the tier, what it extends, and so on
  * @throws LineFault where that leads nowhere, or in a circle
  */
-export function lineOf<T extends WrittenTier>(tier: T, written: readonly T[]): T[] {
+export function ancestryOf<T extends WrittenTier>(tier: T, written: readonly T[]): T[] {
   const line = [tier];
   for (let next = tier.extends; next !== undefined; ) {
     const found = written.find(({ name }) => name === next);
-    if (!found) throw new LineFault(`names ${next}, which is no tier of this catalogue`);
+    if (!found) throw new InheritanceError(`names ${next}, which is no tier of this catalogue`);
     const names = [...line, found].map(({ name }) => name);
-    if (line.includes(found)) throw new LineFault(`is a loop: ${names.join(', ')}`);
+    if (line.includes(found)) throw new InheritanceError(`is a loop: ${names.join(', ')}`);
     line.push(found);
     next = found.extends;
   }
@@ -28,13 +28,13 @@ export function lineOf<T extends WrittenTier>(tier: T, written: readonly T[]): T
 }
 
 /** What a tier extends cannot be told. */
-export class LineFault extends Error {}
+export class InheritanceError extends Error {}
 
 /** The first tier of a line with all that it takes over, limit by limit. Each counts its versions for itself. */
 export function inherited<T extends WrittenTier>([tier, ...above]: readonly T[]) {
   const { name, version = 1, former = [] } = tier as T;
   const limits = { stored: {} };
-  const whole = { ...UNSAID };
+  const whole = { ...DEFAULTS };
   for (const { extends: _, version: __, former: ___, ...said } of [tier as T, ...above].reverse()) {
     const stored = { ...limits.stored, ...said.limits?.stored };
     Object.assign(limits, said.limits, { stored });

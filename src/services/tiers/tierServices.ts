@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
+import { ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import type { Catalogue } from './catalogue.js';
+import type { Catalogue, TierDefinition } from './catalogue.js';
 import { createEntitlements, type Entitlements } from './entitlements.js';
-import { warnOfLostVersions } from './lostVersions.js';
 import { createTiers, type Tiers } from './tiers.js';
 
 /** What is for sale, and what each tenant may do. */
@@ -36,7 +36,28 @@ export function createTierServices(deps: {
         if (!overage || tiers.getOverage(name)) continue;
         log.warn({ tier: name, unset: `STRIPE_PRICE_${name}_OVERAGE` }, 'tiers.overage_not_sold');
       }
-      await warnOfLostVersions({ models, tiers, log });
+      await warnOfMissingVersions({ models, tiers, log });
     },
   };
+}
+
+/** Says how many subscriptions hold a version that the catalogue does not have any more: they have the present one. */
+async function warnOfMissingVersions(deps: { models: Models; tiers: Tiers; log: Logger }): Promise<void> {
+  const { models, tiers, log } = deps;
+  const lost = await models.billingSubscriptions.aggregate<{ _id: string; subscriptions: number }>([
+    { $match: { status: { $nin: ENDED }, $or: tiers.all().map(lostOf) } },
+    { $group: { _id: '$tier', subscriptions: { $sum: 1 } } },
+  ]);
+  for (const { _id: tier, subscriptions } of lost) {
+    const { version } = tiers.get(tier);
+    log.warn(
+      { tier, subscriptions },
+      `subscriptions hold a version of ${tier} that the catalogue lacks, and have version ${version} now; put theirs into its \`former\` to give it back`,
+    );
+  }
+}
+
+function lostOf({ name, version, former }: TierDefinition) {
+  const kept = [version, ...former.map((one) => one.version)];
+  return { tier: name, tierVersion: { $nin: kept } };
 }

@@ -48,7 +48,7 @@ export function createHistoryExpiry(deps: {
   async function pass(): Promise<number> {
     const before = dayOf(clock.now() - KEEP_DAYS * DAY_MS);
     let deleted = 0;
-    for (let after = ''; !stopping && (await lease.hold()); ) {
+    for (let after = ''; !stopping && (await lease.acquire()); ) {
       const page = await models.tenants
         .find({ _id: { $gt: after } }, { _id: 1 })
         .sort({ _id: 1 })

@@ -19,7 +19,7 @@ import {
   usageDayId,
 } from '../limits/calls/windows.js';
 import type { Entitlement } from '../tiers/entitlements.js';
-import { costOfOverage } from '../tiers/overageCost.js';
+import { costOfOverage } from '../tiers/overage.js';
 
 export enum UsagePeriod {
   MINUTE = 'MINUTE',

@@ -34,7 +34,7 @@ export function createOutgoingWebhooks(deps: {
   async function publishAll(): Promise<void> {
     do {
       again = false;
-      while (!stopping && (await lease.hold()) && (await relay.publish()) > 0);
+      while (!stopping && (await lease.acquire()) && (await relay.publish()) > 0);
       for (const endpointId of await deliveries.dueEndpoints()) sendTo(endpointId);
     } while (again && !stopping);
   }

@@ -170,9 +170,9 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
 
     async lease(queue) {
       const lease = createLease({ models, name: `${LEASE_PREFIX}${queue}`, ttlMs: LEASE_MS });
-      if (!(await lease.hold())) return null;
+      if (!(await lease.acquire())) return null;
       // Losing the lease does no harm: the subscription's revision rejects a write based on an older state.
-      const renewal = setInterval(() => void lease.hold().catch(() => undefined), RENEW_MS).unref();
+      const renewal = setInterval(() => void lease.acquire().catch(() => undefined), RENEW_MS).unref();
       const release = async () => {
         clearInterval(renewal);
         await lease.release();

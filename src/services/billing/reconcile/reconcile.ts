@@ -146,7 +146,7 @@ export function createReconcile(deps: {
   async function finish(started: ReconcileRunDoc, onProgress?: (progress: ReconcileProgress) => void) {
     let current = started;
     while (current.finishedAt === null) {
-      if (isStopped || !(await lease.hold()))
+      if (isStopped || !(await lease.acquire()))
         throw serviceUnavailable('The reconcile was interrupted; the next run resumes it');
       const { phase } = current;
       const advanced = await advance(current);
@@ -166,7 +166,7 @@ export function createReconcile(deps: {
   const run: Reconcile['run'] = (options) => forBackground(() => compare(options));
 
   const compare: Reconcile['run'] = async ({ dryRun, force = false, onProgress }) => {
-    if (!(await lease.hold()))
+    if (!(await lease.acquire()))
       throw serviceUnavailable('Another server is running a reconcile; try again later');
     try {
       const started = await open(dryRun, force);
@@ -187,7 +187,7 @@ export function createReconcile(deps: {
       { $setOnInsert: { at: new Date(now) } },
       { upsert: true, returnDocument: 'after' },
     )) ?? { at: new Date(now) };
-    if (at.getTime() > now - EVERY_MS || !(await lease.hold())) return;
+    if (at.getTime() > now - EVERY_MS || !(await lease.acquire())) return;
     await run({ dryRun: false });
     await schedule.updateOne({ _id: 'reconcile' }, { $set: { at: new Date(now) } });
   }

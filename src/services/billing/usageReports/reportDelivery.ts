@@ -5,7 +5,7 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import type { Models } from '../../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
 import { minuteOf } from '../../limits/calls/windows.js';
-import { startOfSpan } from '../../tiers/overageSpans.js';
+import { startOfSpan } from '../../tiers/overage.js';
 import { billableTime } from '../../usage/overage/billableTime.js';
 import type { Customers } from '../customers/customers.js';
 import { describeFailure } from '../stripe/stripeErrors.js';

@@ -38,7 +38,7 @@ export function createUsageReporter(deps: {
   let writtenHour = Number.NaN;
 
   async function pass(): Promise<void> {
-    if (!(await lease.hold())) return;
+    if (!(await lease.acquire())) return;
     const hour = Math.floor(clock.now() / HOUR_MS);
     if (hour !== writtenHour) {
       const count = await ledger.write();
@@ -53,7 +53,7 @@ export function createUsageReporter(deps: {
   async function deliver(): Promise<void> {
     for (let i = 0; i < MAX_PAGES && !stopping; i++) {
       const delivered = await delivery.deliverDue(PAGE);
-      if (delivered < PAGE || !(await lease.hold())) return;
+      if (delivered < PAGE || !(await lease.acquire())) return;
     }
   }
 

@@ -8,12 +8,12 @@ import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import { type Admission, type Decision, type WindowUse } from './admission.js';
 import { createJournal } from './journal.js';
-import type { Waiting } from './ledger.js';
+import type { WaitingItem } from './ledger.js';
 import { createMembership } from './membership.js';
-import { createSharedLedger } from './multiWriterLedger.js';
+import { createMultiWriterLedger } from './multiWriterLedger.js';
 import { createOverageDays } from './overageDays.js';
 import { createReturnedCalls } from './returnedCalls.js';
-import { createSoleLedger, type SoleLedger } from './singleWriterLedger.js';
+import { createSingleWriterLedger, type SingleWriterLedger } from './singleWriterLedger.js';
 import { createTakeover } from './takeover.js';
 import { useOf, viewOf } from './usageView.js';
 import { dayOf, usageDayId } from './windows.js';
@@ -21,7 +21,7 @@ import { dayOf, usageDayId } from './windows.js';
 /** Admission, with the choice of its ledger. Until it is started it shares. */
 export interface RunningAdmission extends Admission {
   /** Whether it works alone now. */
-  isSole(): boolean;
+  isSingleWriter(): boolean;
   /** Settles what others left, then works alone whenever no other server runs. */
   start(): Promise<void>;
   /** Decides what was begun, and leaves nothing for others to settle. */
@@ -43,28 +43,28 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   const membership = createMembership({ models, instance });
   const returnedCalls = createReturnedCalls({ models, log, instance });
   const overageDays = createOverageDays({ models, takeover });
-  const shared = createSharedLedger({ ...deps, instance, takeover, returnedCalls, overageDays });
-  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
-  let sole: SoleLedger | null = null;
+  const multiWriter = createMultiWriterLedger({ ...deps, instance, takeover, returnedCalls, overageDays });
+  const queue = createGroupCommit<WaitingItem>(commit, MAX_WAITING);
+  let singleWriter: SingleWriterLedger | null = null;
   let unsettled: number | null = null;
   /** Batches and changes of the ledger come one after the other. */
-  let turn: Promise<unknown> = Promise.resolve();
+  let previous: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> | null = null;
   let stopping = false;
 
   function exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const next = turn.then(work);
-    turn = next.catch(() => undefined);
+    const next = previous.then(work);
+    previous = next.catch(() => undefined);
     return next;
   }
 
-  async function commit(batch: Waiting[]): Promise<void> {
+  async function commit(batch: WaitingItem[]): Promise<void> {
     try {
       await exclusively(async () => {
-        const rest = sole ? await sole.commit(batch) : batch;
-        if (sole?.sealed()) await leaveSole(sole);
-        if (rest.length > 0) await shared.commit(rest);
+        const rest = singleWriter ? await singleWriter.commit(batch) : batch;
+        if (singleWriter?.isFenced()) await stopBeingSingleWriter(singleWriter);
+        if (rest.length > 0) await multiWriter.commit(rest);
       });
     } catch (error) {
       log.error({ err: error }, 'a batch of admissions failed');
@@ -76,24 +76,24 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     }
   }
 
-  async function enterSole(): Promise<void> {
-    const epoch = await membership.nextEpoch();
+  async function becomeSingleWriter(): Promise<void> {
+    const generation = await membership.nextGeneration();
     // First it is known, then it begins: whoever finds us dead knows what to settle.
-    await membership.beat(epoch);
-    if (!(await journal.append(epoch, 0, []))) return;
-    sole = createSoleLedger({ ...deps, journal, takeover, overageDays, epoch });
-    log.debug({ epoch }, 'admission works alone');
+    await membership.beat(generation);
+    if (!(await journal.append(generation, 0, []))) return;
+    singleWriter = createSingleWriterLedger({ ...deps, journal, takeover, overageDays, generation });
+    log.debug({ generation }, 'admission works alone');
   }
 
-  async function leaveSole(ledger: SoleLedger): Promise<void> {
-    sole = null;
-    unsettled = ledger.epoch;
-    await settleLeft();
-    log.debug({ epoch: ledger.epoch }, 'admission shares');
+  async function stopBeingSingleWriter(ledger: SingleWriterLedger): Promise<void> {
+    singleWriter = null;
+    unsettled = ledger.generation;
+    await settleGeneration();
+    log.debug({ generation: ledger.generation }, 'admission shares');
   }
 
-  /** The epoch that was left is shown until it is settled: if we die over it, others do it. */
-  async function settleLeft(): Promise<void> {
+  /** The generation that was left is shown until it is settled: if we die over it, others do it. */
+  async function settleGeneration(): Promise<void> {
     if (unsettled === null) return;
     await takeover(unsettled);
     unsettled = null;
@@ -101,20 +101,22 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   }
 
   async function beat(): Promise<void> {
-    await membership.beat(sole?.epoch ?? unsettled);
-    await settleLeft();
+    await membership.beat(singleWriter?.generation ?? unsettled);
+    await settleGeneration();
     const others = await membership.others();
-    for (const { alive, epoch, instance: other } of others) {
+    for (const { alive, generation, instance: other } of others) {
       if (alive) continue;
-      if (epoch !== null) await takeover(epoch);
+      if (generation !== null) await takeover(generation);
       await membership.remove(other);
     }
     const alone = !others.some(({ alive }) => alive);
-    if (alone && !sole) await exclusively(async () => (sole ? undefined : enterSole()));
-    if (!alone && sole) await exclusively(async () => (sole ? leaveSole(sole) : undefined));
+    if (alone && !singleWriter)
+      await exclusively(async () => (singleWriter ? undefined : becomeSingleWriter()));
+    if (!alone && singleWriter)
+      await exclusively(async () => (singleWriter ? stopBeingSingleWriter(singleWriter) : undefined));
     // A batch whose answer was lost does not wait for the next call.
-    if (sole) await commit([]);
-    await sole?.settleAll();
+    if (singleWriter) await commit([]);
+    await singleWriter?.settleAll();
   }
 
   /** Operations fail mostly while the database is away, so this retries until it is back. It rejects if nothing was returned. */
@@ -145,26 +147,27 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   }
 
   return {
-    isSole: () => sole !== null,
+    isSingleWriter: () => singleWriter !== null,
     admit(tenantId, limits, charges) {
       return new Promise<Decision>((resolve, reject) => {
         queue.submit({ kind: 'call', tenantId, limits, charges, calls: sumOf(charges), resolve, reject });
       });
     },
     async look(tenantId) {
-      const known = (sole ?? shared).peek(tenantId);
+      const known = (singleWriter ?? multiWriter).peek(tenantId);
       if (known) return known;
       const nowMs = clock.now();
       const day = await models.usageDays.findById(usageDayId(tenantId, dayOf(nowMs))).lean<UsageDayDoc>();
       return useOf(viewOf(day ?? undefined, nowMs), nowMs);
     },
     returnCalls,
-    recorded: (ids) => (sole ?? shared).recorded(ids),
-    settle: (ids) => (sole ?? shared).settle(ids),
+    recorded: (ids) => (singleWriter ?? multiWriter).recorded(ids),
+    settle: (ids) => (singleWriter ?? multiWriter).settle(ids),
     async start() {
       await membership.beat(null);
       // Also of servers that run: they learn it from the seal, and share from then on.
-      for (const { epoch } of await membership.others()) if (epoch !== null) await takeover(epoch);
+      for (const { generation } of await membership.others())
+        if (generation !== null) await takeover(generation);
       await beat();
       timer = setInterval(beatOnce, BEAT_MS).unref();
     },
@@ -174,7 +177,8 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
       await beating;
       await queue.idle();
       await returnedCalls.idle();
-      if (sole) await exclusively(async () => (sole ? leaveSole(sole) : undefined));
+      if (singleWriter)
+        await exclusively(async () => (singleWriter ? stopBeingSingleWriter(singleWriter) : undefined));
       await membership.remove(instance);
     },
   };

@@ -16,7 +16,7 @@ export interface Increment {
   instance: string;
   batch: number;
   /** Set when some of the calls are past the quota: the turn by which the day is open for them. */
-  overageTurn: number | null;
+  overageGeneration: number | null;
   /** In which such calls are billed. */
   overageSpan: string;
 }
@@ -57,11 +57,14 @@ export function chargeStatement(increment: Increment): ChargeStatement {
 
 /** What is not there, as all of a new document, compares as less than null and any number, and counts as nothing. */
 function hasRoom(increment: Increment): object {
-  const { limits, calls, minute, instance, batch, overageTurn } = increment;
+  const { limits, calls, minute, instance, batch, overageGeneration } = increment;
   const day =
-    overageTurn === null
+    overageGeneration === null
       ? [{ $lte: ['$calls', limits.apiCallsPerDay - calls] }]
-      : [{ $eq: ['$overage.turn', overageTurn] }, { $lte: [overageThen(increment), '$overage.allotted'] }];
+      : [
+          { $eq: ['$overage.turn', overageGeneration] },
+          { $lte: [overageThen(increment), '$overage.allotted'] },
+        ];
   return {
     $and: [
       { $lte: ['$claim', null] },
@@ -74,7 +77,7 @@ function hasRoom(increment: Increment): object {
 }
 
 function chargedFields(increment: Increment): Record<string, unknown> {
-  const { calls, charges, minute, hour, instance, batch, overageTurn, overageSpan } = increment;
+  const { calls, charges, minute, hour, instance, batch, overageGeneration, overageSpan } = increment;
   const plus = (path: string, add: number) => ({ $sum: [`$${path}`, add] });
   const fields: Record<string, unknown> = {
     calls: plus('calls', calls),
@@ -88,7 +91,7 @@ function chargedFields(increment: Increment): Record<string, unknown> {
     else groups.set(group, { ...groups.get(group), [name]: plus(path, add) });
   }
   for (const [group, counts] of groups) fields[group] = { $mergeObjects: [`$${group}`, counts] };
-  if (overageTurn !== null) {
+  if (overageGeneration !== null) {
     const inSpan = { $sum: [`$overage.spans.${overageSpan}`, pastQuota(increment)] };
     const spans = { $mergeObjects: ['$overage.spans', { [overageSpan]: inSpan }] };
     fields.overage = { $mergeObjects: ['$overage', { used: overageThen(increment), spans }] };

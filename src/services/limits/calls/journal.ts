@@ -4,22 +4,22 @@ import type { Models } from '../../../models/models.js';
 
 export type { JournalEntry };
 
-/** The journal of one epoch: batches without a gap, and at last a seal. */
+/** The journal of one generation: batches without a gap, and at last a seal. */
 export interface Journal {
   /** @returns false when the place is taken by a seal. Repeating an insert whose answer was lost changes nothing. */
-  append(epoch: number, sequence: number, entries: readonly JournalEntry[]): Promise<boolean>;
-  /** Ends the epoch: whatever its instance inserts next collides. Sealing twice changes nothing. */
-  seal(epoch: number): Promise<void>;
-  /** The batches of an epoch, in order. */
-  read(epoch: number): Promise<{ sequence: number; entries: JournalEntry[] }[]>;
+  append(generation: number, sequence: number, entries: readonly JournalEntry[]): Promise<boolean>;
+  /** Ends the generation: whatever its instance inserts next collides. Sealing twice changes nothing. */
+  fence(generation: number): Promise<void>;
+  /** The batches of an generation, in order. */
+  read(generation: number): Promise<{ sequence: number; entries: JournalEntry[] }[]>;
   /** Drops batches before the given one; the last batch and the seal stay, for they tell which number is next. */
-  trim(epoch: number, before: number): Promise<void>;
+  trim(generation: number, before: number): Promise<void>;
 }
 
 const DUPLICATE_KEY = 11_000;
 
-const idOf = (epoch: number, sequence: number): string =>
-  `${String(epoch).padStart(10, '0')}:${String(sequence).padStart(15, '0')}`;
+const idOf = (generation: number, sequence: number): string =>
+  `${String(generation).padStart(10, '0')}:${String(sequence).padStart(15, '0')}`;
 
 const sequenceOf = (id: string): number => Number(id.slice(11));
 
@@ -27,7 +27,8 @@ const sequenceOf = (id: string): number => Number(id.slice(11));
 export function createJournal(deps: { models: Models; clock: Clock; instance: string }): Journal {
   const { models, clock, instance } = deps;
   const journal = models.admissionJournal.collection;
-  const range = (epoch: number) => ({ $gte: idOf(epoch, 0), $lt: idOf(epoch + 1, 0) }) as never;
+  const range = (generation: number) =>
+    ({ $gte: idOf(generation, 0), $lt: idOf(generation + 1, 0) }) as never;
 
   async function insert(doc: AdmissionJournalDoc): Promise<boolean> {
     try {
@@ -40,8 +41,8 @@ export function createJournal(deps: { models: Models; clock: Clock; instance: st
   }
 
   return {
-    async append(epoch, sequence, entries) {
-      const _id = idOf(epoch, sequence);
+    async append(generation, sequence, entries) {
+      const _id = idOf(generation, sequence);
       if (await insert({ _id, instance, entries: [...entries] })) return true;
       const there = await journal.findOne(
         { _id: _id as never },
@@ -50,24 +51,31 @@ export function createJournal(deps: { models: Models; clock: Clock; instance: st
       return there?.instance === instance && there.sealedAt === undefined;
     },
 
-    async seal(epoch) {
+    async fence(generation) {
       for (;;) {
         const [last] = await journal
-          .find({ _id: range(epoch) })
+          .find({ _id: range(generation) })
           .sort({ _id: -1 })
           .limit(1)
           .toArray();
         if (last?.sealedAt) return;
         const next = last ? sequenceOf(String(last._id)) + 1 : 0;
         // Lost against a batch of the instance: the place after it is tried.
-        if (await insert({ _id: idOf(epoch, next), instance, entries: [], sealedAt: new Date(clock.now()) }))
+        if (
+          await insert({
+            _id: idOf(generation, next),
+            instance,
+            entries: [],
+            sealedAt: new Date(clock.now()),
+          })
+        )
           return;
       }
     },
 
-    async read(epoch) {
+    async read(generation) {
       const docs = await journal
-        .find({ _id: range(epoch), sealedAt: { $exists: false } })
+        .find({ _id: range(generation), sealedAt: { $exists: false } })
         .sort({ _id: 1 })
         .toArray();
       return docs.map((doc) => ({
@@ -76,9 +84,9 @@ export function createJournal(deps: { models: Models; clock: Clock; instance: st
       }));
     },
 
-    async trim(epoch, before) {
+    async trim(generation, before) {
       await journal.deleteMany({
-        _id: { $gte: idOf(epoch, 0), $lt: idOf(epoch, before) } as never,
+        _id: { $gte: idOf(generation, 0), $lt: idOf(generation, before) } as never,
         sealedAt: { $exists: false },
       });
     },

@@ -23,7 +23,7 @@ export interface WaitingReturn {
   reject(error: Error): void;
 }
 
-export type Waiting = WaitingCall | WaitingReturn;
+export type WaitingItem = WaitingCall | WaitingReturn;
 
 /** One of the ways to commit a batch. Batches come one after the other. */
 export interface Ledger {
@@ -32,7 +32,7 @@ export interface Ledger {
    * @returns what it could not decide, untouched: another ledger has to
    * @throws when the database failed: nothing was answered
    */
-  commit(batch: readonly Waiting[]): Promise<readonly Waiting[]>;
+  commit(batch: readonly WaitingItem[]): Promise<readonly WaitingItem[]>;
   /** What the tenant has used as far as this instance knows. */
   peek(tenantId: string): WindowUse | null;
   /** Something else added calls to these usage days. */

@@ -3,13 +3,13 @@ import type { ServerInstanceDoc } from '../../../models/serverInstance.js';
 
 /** The servers that share a database, as their heartbeats show them. */
 export interface Membership {
-  /** Shows this server as running. @param epoch in which it works alone; null: it shares */
-  beat(epoch: number | null): Promise<void>;
+  /** Shows this server as running. @param generation in which it works alone; null: it shares */
+  beat(generation: number | null): Promise<void>;
   /** @returns the other servers; `alive` by the database's clock */
-  others(): Promise<{ instance: string; alive: boolean; epoch: number | null }[]>;
-  /** A number that no epoch had before. */
-  nextEpoch(): Promise<number>;
-  /** Removes a server that is gone and whose epoch is settled. */
+  others(): Promise<{ instance: string; alive: boolean; generation: number | null }[]>;
+  /** A number that no generation had before. */
+  nextGeneration(): Promise<number>;
+  /** Removes a server that is gone and whose generation is settled. */
   remove(instance: string): Promise<void>;
 }
 
@@ -20,10 +20,14 @@ export function createMembership({ models, instance }: { models: Models; instanc
   const instances = models.serverInstances.collection;
 
   return {
-    async beat(epoch) {
-      await instances.updateOne({ _id: instance as never }, [{ $set: { seenAt: '$$NOW', epoch } }], {
-        upsert: true,
-      });
+    async beat(generation) {
+      await instances.updateOne(
+        { _id: instance as never },
+        [{ $set: { seenAt: '$$NOW', epoch: generation } }],
+        {
+          upsert: true,
+        },
+      );
     },
     async others() {
       const found = await instances
@@ -32,9 +36,9 @@ export function createMembership({ models, instance }: { models: Models; instanc
           { $addFields: { alive: { $gt: ['$seenAt', { $subtract: ['$$NOW', ALIVE_MS] }] } } },
         ])
         .toArray();
-      return found.map(({ _id, alive, epoch }) => ({ instance: _id, alive, epoch: epoch ?? null }));
+      return found.map(({ _id, alive, epoch }) => ({ instance: _id, alive, generation: epoch ?? null }));
     },
-    async nextEpoch() {
+    async nextGeneration() {
       const counter = await models.connection
         .collection<{ _id: string; value: number }>('settings')
         .findOneAndUpdate(
@@ -42,7 +46,7 @@ export function createMembership({ models, instance }: { models: Models; instanc
           { $inc: { value: 1 } },
           { upsert: true, returnDocument: 'after' },
         );
-      if (!counter) throw new Error('No epoch was given out');
+      if (!counter) throw new Error('No generation was given out');
       return counter.value;
     },
     async remove(other) {

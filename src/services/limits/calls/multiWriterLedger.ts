@@ -6,7 +6,7 @@ import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
-import { spanOf } from '../../tiers/overageSpans.js';
+import { spanOf } from '../../tiers/overage.js';
 import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
@@ -42,7 +42,7 @@ interface Attempt {
 
 const MAX_VIEWS = 100_000;
 /** A tenant is refused from memory for so long before the database is asked again. */
-const REFUSE_FROM_MEMORY_MS = 1_000;
+const REJECT_FROM_MEMORY_MS = 1_000;
 /** Other instances charge too: for the headers a view is read anew this often. */
 const REFRESH_MS = 2_000;
 /** Past it the caller is told that the database is away. */
@@ -57,7 +57,7 @@ const DURABLE = { w: 'majority', j: true };
  * tenant. If fewer charged than were sent, the documents tell which, and what room is left is granted in order of
  * arrival.
  */
-export function createSharedLedger(deps: {
+export function createMultiWriterLedger(deps: {
   models: Models;
   clock: Clock;
   /** Of this server: the name under which a document remembers its batches. */
@@ -105,7 +105,7 @@ export function createSharedLedger(deps: {
   /** @returns the groups that are not decided yet */
   async function round(groups: Group[]): Promise<Group[]> {
     const nowMs = clock.now();
-    await readViews(groups.filter((group) => mayBeRefused(group, nowMs)).map(({ id }) => id));
+    await readViews(groups.filter((group) => mayBeRejected(group, nowMs)).map(({ id }) => id));
     await openDays(groups);
     const batch = ++lastBatch;
     const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
@@ -116,7 +116,7 @@ export function createSharedLedger(deps: {
     ]);
     const all = charged === attempts.length;
     const docs = all ? stale : await readDays(attempts.map(({ group }) => group.id));
-    await endForeignEpochs(docs.values());
+    await endOtherGenerations(docs.values());
     return attempts.flatMap((tried) => {
       const doc = docs.get(tried.group.id);
       const counted = doc?.batches?.[instance] === batch;
@@ -132,9 +132,9 @@ export function createSharedLedger(deps: {
   }
 
   /** An instance that worked alone still has days that we charge: it is told so by a seal, and they are settled. */
-  async function endForeignEpochs(docs: Iterable<UsageDayDoc>): Promise<void> {
-    const epochs = new Set([...docs].flatMap(({ claim }) => (claim ? [claim.epoch] : [])));
-    for (const epoch of epochs) await takeover(epoch);
+  async function endOtherGenerations(docs: Iterable<UsageDayDoc>): Promise<void> {
+    const generations = new Set([...docs].flatMap(({ claim }) => (claim ? [claim.epoch] : [])));
+    for (const generation of generations) await takeover(generation);
   }
 
   const viewFor = (id: string): UsageView => views.get(id) ?? emptyView();
@@ -150,9 +150,9 @@ export function createSharedLedger(deps: {
   }
 
   /** Whether something of the group has no room by a view that is too old to refuse by. */
-  function mayBeRefused(group: Group, nowMs: number): boolean {
+  function mayBeRejected(group: Group, nowMs: number): boolean {
     const view = viewFor(group.id);
-    if (nowMs - view.readAtMs < REFUSE_FROM_MEMORY_MS) return false;
+    if (nowMs - view.readAtMs < REJECT_FROM_MEMORY_MS) return false;
     return fullWindow(view, group.limits, sumOfCalls(group.waiting), minuteToCharge(view, nowMs)) !== null;
   }
 
@@ -183,7 +183,7 @@ export function createSharedLedger(deps: {
       hour: hourOf(nowMs),
       instance,
       batch,
-      overageTurn: pastQuota ? (view.overage?.turn ?? null) : null,
+      overageGeneration: pastQuota ? (view.overage?.turn ?? null) : null,
       overageSpan: spanOf(group.limits.overageTerms ?? null, nowMs),
     };
     return { group, granted, increment };

@@ -3,7 +3,7 @@ import type { Models } from '../../../models/models.js';
 import type { OverageMonthDoc } from '../../../models/overageMonth.js';
 import { type DayOverage, EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
-import { spanKey } from '../../tiers/overageSpans.js';
+import { spanKey } from '../../tiers/overage.js';
 import type { Takeover } from './takeover.js';
 import { monthOf } from './windows.js';
 
@@ -15,17 +15,17 @@ export interface OverageDays {
   /**
    * Opens a day: the month's other days are closed at what they have used. Opening it again is safe.
    * @param limits with the month's allowance, and what a call costs
-   * @param epoch in which the caller works alone and has claimed days; null: it shares
+   * @param writerGeneration in which the caller works alone and has claimed days; null: it shares
    */
-  open(usageDayId: string, limits: CallLimits, epoch: number | null): Promise<DayOverage>;
+  open(usageDayId: string, limits: CallLimits, writerGeneration: number | null): Promise<DayOverage>;
 }
 
 const MAX_TRIES = 20;
 const TIMEOUT_MS = 1_800;
 
 /**
- * Safe without a lock or a clock. Each opening takes a turn. A charge names the turn by which its day is open, so none
- * lands on a day that was closed since; and a day takes an allotment only of a later turn than it has seen, so of two
+ * Safe without a lock or a clock. Each opening takes a generation. A charge names the generation by which its day is open, so none
+ * lands on a day that was closed since; and a day takes an allotment only of a later generation than it has seen, so of two
  * that open at once the earlier finds its day closed, and begins anew.
  */
 export function createOverageDays(deps: { models: Models; takeover: Takeover }): OverageDays {
@@ -33,17 +33,17 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
   const days = models.usageDays.collection;
   const months = models.connection.collection<OverageMonthDoc>(models.overageMonths.collection.name);
 
-  async function nextTurn(month: string): Promise<number> {
+  async function nextGeneration(month: string): Promise<number> {
     const doc = await months.findOneAndUpdate(
       { _id: month },
       { $inc: { turn: 1 } },
       { upsert: true, returnDocument: 'after', timeoutMS: TIMEOUT_MS },
     );
-    if (!doc) throw new Error(`The month ${month} gave no turn`);
+    if (!doc) throw new Error(`The month ${month} gave no generation`);
     return doc.turn;
   }
 
-  /** The day must have a turn before it takes one, so that a later one can close it. */
+  /** The day must have a generation before it takes one, so that a later one can close it. */
   async function prepare(id: string): Promise<void> {
     const makeDay = {
       updateOne: { filter: { _id: id }, update: { $setOnInsert: EMPTY_USAGE_DAY }, upsert: true },
@@ -59,16 +59,25 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
     await days.bulkWrite([makeDay, makeOverage] as never, { ordered: true, timeoutMS: TIMEOUT_MS });
   }
 
-  /** @returns what the month's other days have used, which does not rise any more in this turn */
-  async function closeOthers(id: string, month: string, turn: number, unclaimed: object): Promise<number> {
+  /** @returns what the month's other days have used, which does not rise any more in this generation */
+  async function closeOthers(
+    id: string,
+    month: string,
+    generation: number,
+    unclaimed: object,
+  ): Promise<number> {
     const ofMonth = { _id: { $gte: `${month}-`, $lt: `${month}.` } };
     for (;;) {
       await days.updateMany(
         {
           $and: [ofMonth, { _id: { $ne: id } }, unclaimed] as never[],
-          'overage.turn': { $lt: turn },
+          'overage.turn': { $lt: generation },
         },
-        [{ $set: { 'overage.allotted': '$overage.used', 'overage.allowance': 0, 'overage.turn': turn } }],
+        [
+          {
+            $set: { 'overage.allotted': '$overage.used', 'overage.allowance': 0, 'overage.turn': generation },
+          },
+        ],
         { timeoutMS: TIMEOUT_MS },
       );
       const found = (await days
@@ -78,7 +87,7 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
         })
         .toArray()) as unknown as (UsageDayDoc & { overage: DayOverage })[];
       const others = found.filter(({ _id }) => _id !== id);
-      const open = others.filter(({ overage }) => overage.turn < turn);
+      const open = others.filter(({ overage }) => overage.turn < generation);
       if (open.length === 0) return others.reduce((sum, { overage }) => sum + overage.used, 0);
       // Another instance worked alone on them.
       for (const { claim } of open) if (claim) await takeover(claim.epoch);
@@ -86,24 +95,28 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
   }
 
   return {
-    async open(id, { overageCallsPerMonth: allowance, overageTerms: terms }, epoch) {
+    async open(id, { overageCallsPerMonth: allowance, overageTerms: terms }, writerGeneration) {
       const month = monthOf(id);
       const prices = terms ? { prices: { [spanKey(terms.billedFromMs)]: terms.price } } : {};
       const unclaimed =
-        epoch === null
+        writerGeneration === null
           ? { claim: { $exists: false } }
-          : { $or: [{ claim: { $exists: false } }, { 'claim.epoch': epoch }] };
+          : { $or: [{ claim: { $exists: false } }, { 'claim.epoch': writerGeneration }] };
       for (let tries = 1; tries <= MAX_TRIES; tries++) {
         await prepare(id);
-        const turn = await nextTurn(month);
-        const usedByOthers = await closeOthers(id, month, turn, unclaimed);
+        const generation = await nextGeneration(month);
+        const usedByOthers = await closeOthers(id, month, generation, unclaimed);
         const allotted = Math.max(0, allowance - usedByOthers);
         const opened = (await days.findOneAndUpdate(
           {
             $and: [{ _id: id }, unclaimed] as never[],
-            'overage.turn': { $lt: turn },
+            'overage.turn': { $lt: generation },
           },
-          [{ $set: { overage: { used: '$overage.used', allotted, allowance, turn, ...prices } } }],
+          [
+            {
+              $set: { overage: { used: '$overage.used', allotted, allowance, turn: generation, ...prices } },
+            },
+          ],
           { returnDocument: 'after', projection: { overage: 1 }, timeoutMS: TIMEOUT_MS },
         )) as unknown as { overage: DayOverage } | null;
         if (opened) return opened.overage;
@@ -111,7 +124,7 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
           { _id: id as never },
           { projection: { claim: 1 } },
         )) as unknown as UsageDayDoc | null;
-        if (day?.claim && day.claim.epoch !== epoch) await takeover(day.claim.epoch);
+        if (day?.claim && day.claim.epoch !== writerGeneration) await takeover(day.claim.epoch);
       }
       throw serviceUnavailable('Too many servers decide on overage at once; try again shortly');
     },

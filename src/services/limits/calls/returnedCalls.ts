@@ -1,7 +1,7 @@
 import { type Charge, sumOf } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Models } from '../../../models/models.js';
-import { spanKey } from '../../tiers/overageSpans.js';
+import { spanKey } from '../../tiers/overage.js';
 import { callPaths } from './increments.js';
 import { hourOf, minuteOf } from './windows.js';
 
@@ -51,7 +51,7 @@ export function createReturnedCalls(deps: { models: Models; log: Logger; instanc
   const { models, log, instance } = deps;
   const running = new Set<Promise<void>>();
   /** Returns of one day are applied in turn, so that its last number shows whether one whose answer was lost was applied. */
-  const turns = new Map<string, Promise<void>>();
+  const lastOfDay = new Map<string, Promise<void>>();
   let last = 0;
   let stopping = false;
 
@@ -103,15 +103,15 @@ export function createReturnedCalls(deps: { models: Models; log: Logger; instanc
 
   return {
     async apply(dayId, charges, atMs) {
-      const before = turns.get(dayId) ?? Promise.resolve();
+      const before = lastOfDay.get(dayId) ?? Promise.resolve();
       const one = before.then(() => applyUntilDone(dayId, charges, atMs));
-      turns.set(dayId, one);
+      lastOfDay.set(dayId, one);
       running.add(one);
       // The answer to the client does not wait for a database that is away.
       await Promise.race([
         one.finally(() => {
           running.delete(one);
-          if (turns.get(dayId) === one) turns.delete(dayId);
+          if (lastOfDay.get(dayId) === one) lastOfDay.delete(dayId);
         }),
         new Promise((resolve) => setTimeout(resolve, 500).unref()),
       ]);

@@ -4,10 +4,10 @@ import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
-import { spanOf } from '../../tiers/overageSpans.js';
+import { spanOf } from '../../tiers/overage.js';
 import { callPaths } from './increments.js';
 import type { Journal, JournalEntry } from './journal.js';
-import type { Ledger, Waiting, WaitingCall, WaitingReturn } from './ledger.js';
+import type { Ledger, WaitingCall, WaitingItem, WaitingReturn } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
 import type { Takeover } from './takeover.js';
 import {
@@ -38,11 +38,11 @@ interface Account {
   settledSequence: number;
 }
 
-/** The ledger of an instance that works alone. It begins with an epoch, and ends for good when that is sealed. */
-export interface SoleLedger extends Ledger {
-  readonly epoch: number;
-  /** Whether somebody sealed the epoch: nothing can be committed any more. */
-  sealed(): boolean;
+/** The ledger of an instance that works alone. It begins with an generation, and ends for good when that is sealed. */
+export interface SingleWriterLedger extends Ledger {
+  readonly generation: number;
+  /** Whether somebody sealed the generation: nothing can be committed any more. */
+  isFenced(): boolean;
   /** Brings all that is decided into the documents, and trims the journal. */
   settleAll(): Promise<void>;
 }
@@ -68,22 +68,22 @@ const CHUNK = 1_000;
 
 /**
  * Decisions are taken in memory; a batch is one insert into a journal, whatever the number of tenants. Nobody else
- * charges a day that is claimed, and the insert fails once the epoch is sealed, so memory is the truth for as long as
+ * charges a day that is claimed, and the insert fails once the generation is sealed, so memory is the truth for as long as
  * an answer is given.
  */
-export function createSoleLedger(deps: {
+export function createSingleWriterLedger(deps: {
   models: Models;
   clock: Clock;
   journal: Journal;
   takeover: Takeover;
   overageDays: OverageDays;
-  epoch: number;
-}): SoleLedger {
-  const { models, clock, journal, takeover, overageDays, epoch } = deps;
+  generation: number;
+}): SingleWriterLedger {
+  const { models, clock, journal, takeover, overageDays, generation } = deps;
   const days = models.usageDays.collection;
   const accounts = new Map<string, Account>();
   let sequence = 0;
-  let isSealed = false;
+  let isFenced = false;
   /** A batch whose insert got no answer: until it is known to be there, nothing comes after it. */
   let uncertain: Batch | null = null;
   /** Give-backs that the next batch takes with it. */
@@ -93,17 +93,17 @@ export function createSoleLedger(deps: {
   let settling: Promise<void> = Promise.resolve();
   let trimmedTo = 0;
 
-  async function commit(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
-    if (isSealed) return batch;
+  async function commit(batch: readonly WaitingItem[]): Promise<readonly WaitingItem[]> {
+    if (isFenced) return batch;
     if (uncertain) await settleUncertain(uncertain);
     const items = [...owed, ...batch];
-    if (isSealed) return items;
+    if (isFenced) return items;
     const nowMs = clock.now();
     const today = dayOf(nowMs);
-    const idOf = (item: Waiting) =>
+    const idOf = (item: WaitingItem) =>
       usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
     const ids = [...new Set(items.map(idOf))];
-    if (!(await claim(ids))) return items;
+    if (!(await leaseDays(ids))) return items;
     await refresh(ids);
     await openDays(items, idOf);
 
@@ -115,7 +115,7 @@ export function createSoleLedger(deps: {
       const id = idOf(item);
       const account = accounts.get(id) as Account;
       if (item.kind === 'return') {
-        takeBack(account, item, id, entries);
+        applyReturn(account, item, id, entries);
         returned.push(item);
         answers.push(item.resolve);
       } else {
@@ -159,11 +159,11 @@ export function createSoleLedger(deps: {
     note(entries, id, item.calls, minute, paths);
     const used = useOf(view, nowMs);
     const { tenantId, charges } = item;
-    undo.push({ kind: 'return', tenantId, charges, used, resolve: nobody, reject: nobody });
+    undo.push({ kind: 'return', tenantId, charges, used, resolve: ignore, reject: ignore });
     return () => item.resolve({ admitted: true, used });
   }
 
-  function takeBack(
+  function applyReturn(
     { view }: Account,
     item: WaitingReturn,
     id: string,
@@ -230,7 +230,7 @@ export function createSoleLedger(deps: {
   }
 
   /** For tenants whose calls are past the quota and paid for. */
-  async function openDays(items: readonly Waiting[], idOf: (item: Waiting) => string): Promise<void> {
+  async function openDays(items: readonly WaitingItem[], idOf: (item: WaitingItem) => string): Promise<void> {
     const wanted = new Map<string, { limits: CallLimits; calls: number }>();
     for (const item of items) {
       // Nearly all have no overage.
@@ -250,19 +250,19 @@ export function createSoleLedger(deps: {
   async function openDay(id: string, view: UsageView, limits: CallLimits): Promise<void> {
     const ofMonth = daysOfMonth(id).filter((day) => accounts.has(day));
     await settle(ofMonth);
-    view.overage = await overageDays.open(id, limits, epoch);
+    view.overage = await overageDays.open(id, limits, generation);
     for (const other of ofMonth) {
       const { overage } = (accounts.get(other) as Account).view;
       if (other !== id && overage) Object.assign(overage, { allotted: overage.used, allowance: 0 });
     }
   }
 
-  /** @returns false when the epoch is sealed */
+  /** @returns false when the generation is sealed */
   async function append(batch: Batch): Promise<boolean> {
     const { entries, returned } = batch;
     uncertain = batch;
     // They are taken care of, whatever comes: to ask for them again would take them twice.
-    const landed = await within(COMMIT_TIMEOUT_MS, journal.append(epoch, sequence + 1, entries)).catch(
+    const landed = await within(COMMIT_TIMEOUT_MS, journal.append(generation, sequence + 1, entries)).catch(
       (error) => {
         for (const item of returned) item.resolve();
         throw error;
@@ -273,33 +273,33 @@ export function createSoleLedger(deps: {
       sequence++;
       absorb(entries);
     } else {
-      isSealed = true;
+      isFenced = true;
     }
     return landed;
   }
 
-  /** Takes the days that are new here into memory. @returns false when the epoch is sealed */
-  async function claim(ids: readonly string[]): Promise<boolean> {
+  /** Takes the days that are new here into memory. @returns false when the generation is sealed */
+  async function leaseDays(ids: readonly string[]): Promise<boolean> {
     for (;;) {
       const unknown = ids.filter((id) => !accounts.has(id));
       if (unknown.length === 0) return true;
-      if (accounts.size + unknown.length > MAX_ACCOUNTS) await forgetAll();
+      if (accounts.size + unknown.length > MAX_ACCOUNTS) await releaseAllDays();
       const foreign = new Set<number>();
       for (let i = 0; i < unknown.length; i += CHUNK) {
-        for (const other of await claimChunk(unknown.slice(i, i + CHUNK))) foreign.add(other);
+        for (const other of await leaseChunk(unknown.slice(i, i + CHUNK))) foreign.add(other);
       }
-      // An epoch that is over left them; ours may be sealed as well, which the next insert will tell.
+      // An generation that is over left them; ours may be sealed as well, which the next insert will tell.
       for (const other of foreign) await takeover(other);
-      if (isSealed) return false;
+      if (isFenced) return false;
     }
   }
 
-  /** @returns the epochs of other instances that have some of them */
-  async function claimChunk(ids: readonly string[]): Promise<number[]> {
+  /** @returns the generations of other instances that have some of them */
+  async function leaseChunk(ids: readonly string[]): Promise<number[]> {
     const statements = ids.map((id) => ({
       updateOne: {
         filter: { _id: id, claim: { $exists: false } },
-        update: { $set: { claim: { epoch, settled: sequence } }, $setOnInsert: EMPTY_USAGE_DAY },
+        update: { $set: { claim: { epoch: generation, settled: sequence } }, $setOnInsert: EMPTY_USAGE_DAY },
         upsert: true,
       },
     }));
@@ -319,7 +319,7 @@ export function createSoleLedger(deps: {
     const foreign: number[] = [];
     for (const doc of found) {
       const day = doc as unknown as UsageDayDoc;
-      if (day.claim?.epoch === epoch) {
+      if (day.claim?.epoch === generation) {
         const view = viewOf(day, clock.now());
         const durableMinute = { ...view.minute };
         const settledSequence = day.claim.settled;
@@ -332,13 +332,13 @@ export function createSoleLedger(deps: {
   }
 
   /** Memory is bounded: past it all days are settled and let go; those that are busy come back at once. */
-  async function forgetAll(): Promise<void> {
+  async function releaseAllDays(): Promise<void> {
     await settleAll();
     const ids = [...accounts.keys()];
     for (let i = 0; i < ids.length; i += CHUNK) {
       const chunk = ids.slice(i, i + CHUNK);
       await days.updateMany(
-        { _id: { $in: chunk as never[] }, 'claim.epoch': epoch },
+        { _id: { $in: chunk as never[] }, 'claim.epoch': generation },
         { $unset: { claim: '' } },
       );
       for (const id of chunk) accounts.delete(id);
@@ -365,7 +365,7 @@ export function createSoleLedger(deps: {
       gathered.accounts.set(id, account);
       gathered.statements.push({
         updateOne: {
-          filter: { _id: id, 'claim.epoch': epoch, 'claim.settled': account.settledSequence },
+          filter: { _id: id, 'claim.epoch': generation, 'claim.settled': account.settledSequence },
           update: {
             $inc: { calls: account.unsettled.calls, ...Object.fromEntries(account.unsettled.paths) },
             $set: { minute: { ...account.durableMinute }, 'claim.settled': upTo },
@@ -389,16 +389,16 @@ export function createSoleLedger(deps: {
     const upTo = sequence;
     if (upTo === trimmedTo && !settlement) return;
     await settle(accounts.keys());
-    await journal.trim(epoch, upTo);
+    await journal.trim(generation, upTo);
     trimmedTo = upTo;
   }
 
   return {
-    epoch,
+    generation,
     commit,
     settleAll,
     settle,
-    sealed: () => isSealed,
+    isFenced: () => isFenced,
     recorded(ids) {
       for (const id of ids) {
         const account = accounts.get(id);
@@ -413,7 +413,7 @@ export function createSoleLedger(deps: {
   };
 }
 
-const nobody = (): void => undefined;
+const ignore = (): void => undefined;
 
 /** Of the usage day. */
 const OVERAGE_PATH = 'overage.used';

@@ -7,10 +7,10 @@ import type { Journal, JournalEntry } from './journal.js';
 import { addToMinute } from './usageView.js';
 
 /**
- * Ends an epoch and brings what its journal holds into the usage days that it claimed. Any instance may, at any time,
+ * Ends an generation and brings what its journal holds into the usage days that it claimed. Any instance may, at any time,
  * also several at once: the seal comes first, and a day takes each batch once.
  */
-export type Takeover = (epoch: number) => Promise<void>;
+export type Takeover = (generation: number) => Promise<void>;
 
 const CHUNK = 1_000;
 
@@ -18,9 +18,9 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
   const { models, journal, log } = deps;
   const days = models.usageDays.collection;
 
-  return async (epoch) => {
-    await journal.seal(epoch);
-    const batches = await journal.read(epoch);
+  return async (generation) => {
+    await journal.fence(generation);
+    const batches = await journal.read(generation);
     const ofDay = groupBy(
       batches.flatMap(({ sequence, entries }) => entries.map((entry) => ({ sequence, entry }))),
       ({ entry }) => entry.id,
@@ -29,7 +29,7 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
     // Until none is left: what the old instance settles at the same moment is looked at again.
     for (;;) {
       const claimed = await days
-        .find({ 'claim.epoch': epoch }, { projection: { minute: 1, claim: 1 } })
+        .find({ 'claim.epoch': generation }, { projection: { minute: 1, claim: 1 } })
         .limit(CHUNK)
         .toArray();
       if (claimed.length === 0) break;
@@ -40,8 +40,11 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
       const { modifiedCount } = await days.bulkWrite(statements as never, { ordered: false });
       settled += modifiedCount;
     }
-    await journal.trim(epoch, Number.MAX_SAFE_INTEGER);
-    log.info({ epoch, days: settled, batches: batches.length }, 'an epoch of working alone is settled');
+    await journal.trim(generation, Number.MAX_SAFE_INTEGER);
+    log.info(
+      { generation, days: settled, batches: batches.length },
+      'an generation of working alone is settled',
+    );
   };
 }
 
@@ -49,7 +52,7 @@ function releaseStatement(
   day: UsageDayDoc,
   written: readonly { sequence: number; entry: JournalEntry }[],
 ): mongo.AnyBulkWriteOperation<UsageDayDoc> {
-  const { epoch, settled } = day.claim as NonNullable<UsageDayDoc['claim']>;
+  const { epoch: generation, settled } = day.claim as NonNullable<UsageDayDoc['claim']>;
   const minute = { at: day.minute?.at ?? 0, calls: day.minute?.calls ?? 0 };
   const plus: Record<string, number> = { calls: 0 };
   for (const { sequence, entry } of written) {
@@ -60,7 +63,7 @@ function releaseStatement(
   }
   return {
     updateOne: {
-      filter: { _id: day._id, 'claim.epoch': epoch, 'claim.settled': settled },
+      filter: { _id: day._id, 'claim.epoch': generation, 'claim.settled': settled },
       update: { $inc: plus, $set: { minute }, $unset: { claim: '' } },
     },
   };

@@ -1,6 +1,6 @@
 import type { DayOverage, UsageDayDoc } from '../../../models/usageDay.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
-import { spanAt } from '../../tiers/overageSpans.js';
+import { spanAt } from '../../tiers/overage.js';
 import type { WindowUse } from './admission.js';
 import { minuteOf } from './windows.js';
 

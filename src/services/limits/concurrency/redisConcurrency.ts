@@ -11,7 +11,7 @@ const LEASE_MS = 25_000;
 const RENEWALS_PER_LEASE = 5;
 const SLOTS_PER_COMMAND = 500;
 /** Those past it come back when their leases end. */
-const MAX_OWED = 10_000;
+const MAX_UNRELEASED = 10_000;
 
 /** A tenant's slots are a sorted set, each under the instant at which its lease ends, by Redis's clock. */
 const NOW = `
@@ -34,7 +34,7 @@ for i, key in ipairs(KEYS) do
 end`;
 
 /** KEYS: the tenant's slots for each slot. ARGV: each slot. */
-const GIVE_BACK = `for i, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[i]) end`;
+const RELEASE = `for i, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[i]) end`;
 
 /**
  * Exact across the instances on one Redis. What is under way here is counted in memory too: that refuses the clear
@@ -52,26 +52,26 @@ export function createRedisConcurrency({
   /** What is under way here, by slot: the tenant's key. */
   const slots = new Map<string, string>();
   /** Ended here while Redis was away. It may have them: a command without an answer can have been carried out. */
-  const owed = new Map<string, string>();
+  const unreleased = new Map<string, string>();
   let lastSlot = 0;
 
   // All at once, in order, before any other command: a slot given back later stays given back.
   function renew(): void {
     for (const some of inParts(slots)) {
-      redis.run(RENEW, keysOf(some), [leaseMs, ...slotsOf(some)]).catch(awayIsTold);
+      redis.run(RENEW, keysOf(some), [leaseMs, ...slotsOf(some)]).catch(ignoreLoggedError);
     }
   }
 
-  function giveBack(ended: Slots): void {
-    redis.run(GIVE_BACK, keysOf(ended), slotsOf(ended)).catch(() => {
-      for (const [slot, key] of ended) if (owed.size < MAX_OWED) owed.set(slot, key);
+  function release(ended: Slots): void {
+    redis.run(RELEASE, keysOf(ended), slotsOf(ended)).catch(() => {
+      for (const [slot, key] of ended) if (unreleased.size < MAX_UNRELEASED) unreleased.set(slot, key);
     });
   }
 
   redis.onConnected(() => {
-    const parts = inParts(owed);
-    owed.clear();
-    parts.forEach(giveBack);
+    const parts = inParts(unreleased);
+    unreleased.clear();
+    parts.forEach(release);
     renew();
   });
   const renewing = setInterval(renew, leaseMs / RENEWALS_PER_LEASE).unref();
@@ -92,7 +92,7 @@ export function createRedisConcurrency({
       return () => {
         if (!slots.delete(slot)) return;
         endHere();
-        giveBack([[slot, key]]);
+        release([[slot, key]]);
       };
     },
     stop: () => clearInterval(renewing),
@@ -114,4 +114,4 @@ function inParts(slots: ReadonlyMap<string, string>): Slots[] {
 }
 
 /** The connection has logged it. */
-function awayIsTold(): void {}
+function ignoreLoggedError(): void {}

@@ -9,7 +9,7 @@ export interface CallWindows {
    */
   add(id: string, max: number, windowMs: number, calls: number): Promise<number[]>;
   /** Takes out so many calls that were added last. */
-  drop(id: string, calls: number): Promise<void>;
+  remove(id: string, calls: number): Promise<void>;
 }
 
 /** In MongoDB: exact across instances whose clocks agree. */
@@ -32,7 +32,7 @@ export function createMongoCallWindows({ models, clock }: { models: Models; cloc
       return known.filter((at) => at > now - windowMs);
     },
 
-    async drop(id, calls) {
+    async remove(id, calls) {
       const kept = { $subtract: [{ $size: '$calls' }, calls] };
       // A slice of nothing is an error.
       const first = { $cond: [{ $gt: [kept, 0] }, { $slice: ['$calls', { $max: [1, kept] }] }, []] };

@@ -47,7 +47,7 @@ export function createFieldLimitDecision(deps: {
     async take(id, wanted, who) {
       const taken: { limit: FieldLimit; calls: number }[] = [];
       const giveBack = () =>
-        Promise.all(taken.map(({ limit, calls }) => fieldLimits.giveBack(id, limit, calls)));
+        Promise.all(taken.map(({ limit, calls }) => fieldLimits.returnCalls(id, limit, calls)));
       for (const [limit, ...others] of groupBy(wanted, ({ field }) => field).values()) {
         const calls = others.length + 1;
         try {

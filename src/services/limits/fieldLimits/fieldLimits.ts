@@ -9,7 +9,7 @@ export interface FieldLimits {
    */
   take(tenantId: string, limit: FieldLimit, calls?: number): Promise<FullWindow | null>;
   /** Takes back calls that were counted and not made. */
-  giveBack(tenantId: string, limit: FieldLimit, calls: number): Promise<void>;
+  returnCalls(tenantId: string, limit: FieldLimit, calls: number): Promise<void>;
 }
 
 export interface FullWindow {
@@ -24,7 +24,7 @@ export interface FullWindow {
  */
 export function createFieldLimits({ windows }: { windows: CallWindows }): FieldLimits {
   return {
-    giveBack: (tenantId, { field }, calls) => windows.drop(idOf(tenantId, field), calls),
+    returnCalls: (tenantId, { field }, calls) => windows.remove(idOf(tenantId, field), calls),
 
     async take(tenantId, { field, max, window }, calls = 1) {
       const windowMs = parseWindow(window) ?? 0;

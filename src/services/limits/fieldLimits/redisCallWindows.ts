@@ -1,4 +1,4 @@
-import { type Redis, RedisAway } from '../../infrastructure/redis.js';
+import { type Redis, RedisUnavailable } from '../../infrastructure/redis.js';
 import type { CallWindows } from './callWindows.js';
 
 /** KEYS: the window, a list of instants by Redis's clock. ARGV: max, the window in ms, how many calls. The list as it was before. */
@@ -35,16 +35,16 @@ export function createRedisCallWindows({
         const before = await redis.run(ADD, [keyOf(id)], [max, windowMs, calls]);
         return (before as string[]).map(Number);
       } catch (error) {
-        if (error instanceof RedisAway) return fallback.add(id, max, windowMs, calls);
+        if (error instanceof RedisUnavailable) return fallback.add(id, max, windowMs, calls);
         throw error;
       }
     },
 
-    async drop(id, calls) {
+    async remove(id, calls) {
       try {
         await redis.run(DROP, [keyOf(id)], [calls]);
       } catch (error) {
-        if (error instanceof RedisAway) return fallback.drop(id, calls);
+        if (error instanceof RedisUnavailable) return fallback.remove(id, calls);
         throw error;
       }
     },

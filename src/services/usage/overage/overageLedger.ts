@@ -5,7 +5,7 @@ import type { UsageDayDoc } from '../../../models/usageDay.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
 import type { Admission } from '../../limits/calls/admission.js';
 import { dayOf, endOfDay, usageDayId } from '../../limits/calls/windows.js';
-import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overageSpans.js';
+import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overage.js';
 import { boundariesOf, INVOICE_OPEN_MS } from './billableTime.js';
 
 /**

@@ -4,9 +4,7 @@ import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import type { Admission } from '../../limits/calls/admission.js';
 import { dayOf, usageDayId } from '../../limits/calls/windows.js';
-import { costOfOverage } from '../../tiers/overageCost.js';
-import type { OveragePrice } from '../../tiers/overagePrice.js';
-import { startOfSpan } from '../../tiers/overageSpans.js';
+import { costOfOverage, type OveragePrice, startOfSpan } from '../../tiers/overage.js';
 import { boundariesOf } from './billableTime.js';
 
 /** Overage that will still be invoiced, even after the subscription or its tier has ended. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../common/clock.js';
 import { BillingError } from '../../../common/errors.js';
-import type { IdempotencyKeys, OpenClaim } from '../../idempotency/idempotencyKeys.js';
+import type { IdempotencyKeys, RequestLease } from '../../idempotency/idempotencyKeys.js';
 import type { Admission, Decision } from '../../limits/calls/admission.js';
 import type { EndpointNames } from '../../limits/calls/endpointNames.js';
 import { tooLargeExtraction } from '../../limits/calls/extractions.js';
@@ -49,7 +49,11 @@ export function createConsumption(deps: {
   }
 
   /** Charges and records the answer. If another attempt has taken over meanwhile, only its charge counts. */
-  async function chargeOnce(tenantId: string, consumed: Consumed, claim: OpenClaim): Promise<ConsumeAnswer> {
+  async function chargeOnce(
+    tenantId: string,
+    consumed: Consumed,
+    claim: RequestLease,
+  ): Promise<ConsumeAnswer> {
     const { charges, used, answer } = await charge(tenantId, consumed, claim.attempt);
     if (!answer.allowed) {
       await idempotencyKeys.release(claim);
@@ -68,7 +72,7 @@ export function createConsumption(deps: {
   }
 
   /** A crash came between the charge and the recording of its answer. */
-  async function answerCharged(tenantId: string, claim: OpenClaim): Promise<ConsumeAnswer> {
+  async function answerCharged(tenantId: string, claim: RequestLease): Promise<ConsumeAnswer> {
     const { callLimits } = await entitlements.get(tenantId);
     const answer = answerOf({ admitted: true, used: await admission.look(tenantId) }, callLimits);
     await idempotencyKeys.complete(claim, { ...answer });
@@ -85,7 +89,7 @@ export function createConsumption(deps: {
       if (key == null) return (await charge(tenantId, consumed)).answer;
       const argument = 'input.idempotencyKey';
       const request = { tenantId, field: 'consume', key, argument, content: [endpoint, cost] };
-      const claim = await idempotencyKeys.claim(request);
+      const claim = await idempotencyKeys.acquire(request);
       if (claim.kind === 'ANSWERED') return claim.answer as unknown as ConsumeAnswer;
       if (claim.isCharged) return answerCharged(tenantId, claim);
       return chargeOnce(tenantId, consumed, claim);

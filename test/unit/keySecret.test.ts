@@ -1,6 +1,6 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { hashSecret, secretMatches } from '../../src/services/accounts/keyHash.js';
+import { hashSecret, secretMatches } from '../../src/services/accounts/keySecret.js';
 
 const SECRET = 'a secret of forty characters, or about so';
 

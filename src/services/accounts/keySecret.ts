@@ -1,5 +1,7 @@
 import { createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import { formatKey, KEY_ID_LENGTH, type ParsedKey, SECRET_LENGTH } from '@continuum-billing/limits/core';
+import { randomText } from '../../common/randomText.js';
 
 const ROUNDS = 100_000;
 const BYTES = 32;
@@ -40,4 +42,10 @@ export function tagOf(secret: string, salt: Buffer): Buffer {
 /** Takes microseconds. */
 export function tagMatches(secret: string, { salt, tag }: Pick<StoredSecret, 'salt' | 'tag'>): boolean {
   return tag.length === TAG_BYTES && timingSafeEqual(tagOf(secret, salt), tag);
+}
+
+/** Draws a new API key at random. */
+export function generateKey(kind: 'live' | 'test'): ParsedKey & { key: string } {
+  const parts = { keyId: randomText(KEY_ID_LENGTH), secret: randomText(SECRET_LENGTH) };
+  return { ...parts, key: formatKey(kind, parts) };
 }

@@ -1,0 +1,104 @@
+import type { DayOverage } from '../../models/usageDay.js';
+
+/** What calls past the quota cost: cents for so many calls; null: none are sold. */
+export type OveragePrice = { priceCents: number; perCalls: number } | null;
+
+/** Stripe takes prices of a unit in cents with so many decimals. */
+const MAX_DECIMALS = 12;
+
+/** @returns how many calls the money buys, rounded down: a cap is never passed */
+export const callsFor = (cents: number, price: OveragePrice): number =>
+  price ? Math.floor((cents * price.perCalls) / price.priceCents) : 0;
+
+/** @returns cents, with fractions; the invoice has them rounded, half a cent up */
+export const costOf = (calls: number, price: OveragePrice): number =>
+  price ? (calls * price.priceCents) / price.perCalls : 0;
+
+/** @returns cents of one call, as `0.01`; null: it has no end within the decimals that Stripe takes */
+export function callPriceOf({ priceCents, perCalls }: NonNullable<OveragePrice>): string | null {
+  const scaled = BigInt(priceCents) * 10n ** BigInt(MAX_DECIMALS);
+  if (scaled % BigInt(perCalls) !== 0n) return null;
+  const digits = String(scaled / BigInt(perCalls)).padStart(MAX_DECIMALS + 1, '0');
+  const fraction = digits.slice(-MAX_DECIMALS).replace(/0+$/, '');
+  const whole = digits.slice(0, -MAX_DECIMALS);
+  return fraction ? `${whole}.${fraction}` : whole;
+}
+
+/**
+ * Overage is counted by the time in which it is billed, so that each call is on the invoice of its own period, however
+ * late it is reported. Such a span begins with a billing period, or with the subscription item that bills overage where
+ * that is younger, and lasts until the next one begins. Its key is its start, in seconds since the epoch.
+ */
+export interface OverageTerms {
+  price: NonNullable<OveragePrice>;
+  /** When the span that is known to run began; 0: no subscription bills it. */
+  billedFromMs: number;
+  /** When its period ends and the next one begins, though Stripe has not reported that yet; null: not known. */
+  billedUntilMs: number | null;
+}
+
+/** Wide enough that keys sort as their numbers do. */
+const KEY_LENGTH = 10;
+
+export const spanKey = (startMs: number): string =>
+  String(Math.floor(Math.max(0, startMs) / 1000)).padStart(KEY_LENGTH, '0');
+
+export const startOfSpan = (key: string): number => Number(key) * 1000;
+
+/** @returns the span of a call that is made now */
+export function spanOf(terms: OverageTerms | null, nowMs: number): string {
+  if (!terms) return spanKey(0);
+  const { billedFromMs, billedUntilMs } = terms;
+  const hasEnded = billedUntilMs !== null && nowMs >= billedUntilMs;
+  return spanKey(hasEnded ? billedUntilMs : billedFromMs);
+}
+
+/** @returns the span that a call of then is counted in: the last that had begun; null: there is none */
+export function spanAt(spans: Readonly<Record<string, number>> | undefined, atMs: number): string | null {
+  const begun = Object.keys(spans ?? {}).filter((key) => key <= spanKey(atMs));
+  return begun.length === 0 ? null : begun.reduce((last, key) => (key > last ? key : last));
+}
+
+/**
+ * @returns the calls of each span, as many in sum as the day has: what was returned without a span is taken off the last
+ * ones, and what was counted without one is under the key of 0
+ */
+export function callsBySpan(overage: { used: number; spans?: Record<string, number> }): Map<string, number> {
+  const calls = new Map<string, number>();
+  let left = overage.used;
+  for (const [key, counted] of Object.entries(overage.spans ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    calls.set(key, Math.min(counted, left));
+    left -= Math.min(counted, left);
+  }
+  if (left > 0) calls.set(spanKey(0), (calls.get(spanKey(0)) ?? 0) + left);
+  return calls;
+}
+
+/**
+ * @param price of calls whose own price was not kept
+ * @param counts which spans are meant; all, if absent
+ * @returns what the calls of these days cost at the prices at which they were made, with fractions
+ */
+export function costOfOverage(
+  days: readonly Pick<DayOverage, 'used' | 'spans' | 'prices'>[],
+  price: OveragePrice,
+  counts: (span: string) => boolean = () => true,
+): number {
+  // Summed up by price first: no error of rounding adds up.
+  const callsAt = new Map<string, { price: OveragePrice; calls: number }>();
+  for (const day of days) {
+    for (const [span, calls] of callsBySpan(day)) {
+      if (!counts(span)) continue;
+      const paid = priceIn(day.prices, span) ?? price;
+      const key = paid ? `${paid.priceCents}/${paid.perCalls}` : '';
+      callsAt.set(key, { price: paid, calls: calls + (callsAt.get(key)?.calls ?? 0) });
+    }
+  }
+  return [...callsAt.values()].reduce((sum, known) => sum + costOf(known.calls, known.price), 0);
+}
+
+/** The price that was noted last before the span, or in it; else the first one that was noted. */
+function priceIn(prices: DayOverage['prices'], span: string) {
+  const noted = Object.entries(prices ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return (noted.findLast(([key]) => key <= span) ?? noted[0])?.[1];
+}
