@@ -20,7 +20,7 @@ import { type BillingError, badInput, operationTooExpensive, serviceUnavailable 
 import type { Authenticator } from '../services/accounts/authenticator.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
-import { type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
+import { createGate, type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
@@ -48,14 +48,29 @@ export interface EnforcedContext extends BoundedContext {
 
 /** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
 const LARGE_COST = 5_000;
+/** Large operations of one caller that may wait. */
+const MAX_WAITING = 500;
+const MAX_WAIT_MS = 10_000;
+/** The longest pause after an operation that kept the event loop busy. */
+const MAX_PAUSE_MS = 200;
 /** Operations that may wait for their decision. With more, the database is too slow and new operations fail fast. */
 const MAX_DECIDING = 5_000;
 
 /** An operation whose access has been checked. */
-interface AdmittedOperation {
+interface CheckedOperation {
   plan: OperationPlan;
   headers: ReadonlyMap<string, string>;
 }
+
+/** Bounds the total cost of the large operations that run at the same time. All endpoints of a process share one. */
+export const createWorkGate = (maxOperationCost: number): Gate =>
+  createGate({
+    maxUnits: maxOperationCost,
+    maxWaiting: MAX_WAITING,
+    maxWaitMs: MAX_WAIT_MS,
+    maxPauseMs: MAX_PAUSE_MS,
+    busyMessage: 'Too many large operations are under way; try again shortly, or ask for less at once',
+  });
 
 /** The schema to guard, and what the plugin needs to decide its operations. */
 export interface EnforcementPluginOptions {
@@ -64,7 +79,7 @@ export interface EnforcementPluginOptions {
   costs: WorkWeights;
   /** The maximum cost of one operation, in the units of `costs`. */
   maxOperationCost: number;
-  /** Bounds the total cost of the large operations that run at the same time. */
+  /** From `createWorkGate`. */
   workGate: Gate;
   /** Bounds concurrent operations that cost no calls, which the tier's concurrency limit does not count. */
   callerSlots: CallerSlots;
@@ -92,7 +107,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
   const { authenticator, idempotencyKeys, validateArguments, clock, log, statusInBody } = deps;
-  const admittedOperations = new WeakMap<EnforcedContext, AdmittedOperation>();
+  const admittedOperations = new WeakMap<EnforcedContext, CheckedOperation>();
   let deciding = 0;
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {

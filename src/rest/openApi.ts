@@ -1,4 +1,20 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { SWAGGER_POLICY } from './securityHeaders.js';
+
 // The OpenAPI descriptions of the REST routes. Their schemas also validate the requests.
+
+/** Serves the description of routes that are added later, at `GET /docs`. */
+export async function serveOpenApi(server: FastifyInstance): Promise<void> {
+  await server.register(swagger, { openapi: DOCUMENT });
+  await server.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: SWAGGER_POLICY,
+    // Otherwise the page would send the description to Swagger's validator on the internet.
+    uiConfig: { validatorUrl: null },
+  });
+}
 
 const error = {
   type: 'object',
@@ -115,5 +131,20 @@ export const reportUsage = {
       },
     },
     ...failures,
+  },
+};
+
+const DOCUMENT = {
+  info: {
+    title: 'Continuum Billing',
+    description: 'The REST routes. The whole API is GraphQL, at `POST /graphql`.',
+    version: '1',
+  },
+  tags: [{ name: 'Billing' }, { name: 'Health' }],
+  components: {
+    securitySchemes: {
+      apiKey: { type: 'apiKey' as const, in: 'header' as const, name: 'x-api-key' },
+      bearer: { type: 'http' as const, scheme: 'bearer' },
+    },
   },
 };

@@ -151,7 +151,7 @@ describe('mock mode where others reach the server', () => {
     expect(asked.mockIsPublic).toBe(true);
     const open = await startTestServer({ uri: closed.uri, log, config: { mockIsPublic: true } });
     try {
-      expect(lines.map((line) => JSON.parse(line).event)).toContain('mock.public');
+      expect(lines.map((line) => JSON.parse(line).msg)).toContain('mock.public');
       expect(await welcome(open.app, asked)).toContain('MOCK MODE, OPEN TO OTHERS');
       expect(await welcome(open.app, { ...asked, mockIsPublic: false })).not.toContain('OPEN TO OTHERS');
       expect(await (await page(open, '/mock/checkout/none')).text()).toContain('Mock, no money moves');

@@ -1,0 +1,50 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ApolloServer, BaseContext } from '@apollo/server';
+import { fastifyApolloHandler } from '@as-integrations/fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import { badInput } from '../common/errors.js';
+import type { LargeRequests } from './largeRequests.js';
+
+/** The parameters of GraphQL over HTTP that matter before Apollo reads them. */
+interface Parameters {
+  query?: unknown;
+}
+
+/** Mounts an Apollo Server at a path. A large document waits for its turn before it is parsed. */
+export function mountGraphql<C extends BaseContext>(
+  server: FastifyInstance,
+  route: {
+    url: string;
+    method: HTTPMethods[];
+    apollo: ApolloServer<C>;
+    context: (request: FastifyRequest) => Promise<C>;
+    largeRequests: LargeRequests;
+    /** @throws OPERATION_TOO_EXPENSIVE, BAD_USER_INPUT for a document that may not even be parsed */
+    checkDocument: (text: string) => void;
+    /** Throws for a request whose body may not even be read. */
+    before?: (request: FastifyRequest, reply: FastifyReply) => void;
+  },
+): void {
+  const { url, method, apollo, context, largeRequests, checkDocument, before } = route;
+  server.route({
+    url,
+    method,
+    schema: { hide: true },
+    onRequest: async (request, reply) => {
+      // Apollo's handler builds a URL from it.
+      if (!URL.canParse(`${request.protocol}://${request.hostname}/`))
+        throw badInput('Host', 'the header is missing, or is no name of a host');
+      before?.(request, reply);
+    },
+    preHandler: async (request) => {
+      const { body, query } = request as { body: Parameters | null; query: Parameters };
+      const text = body?.query ?? query.query;
+      if (typeof text !== 'string') return;
+      const isLarge = largeRequests.isLarge(text);
+      if (isLarge) await largeRequests.waitForDocument(request);
+      checkDocument(text);
+      if (isLarge) await nextTurn();
+    },
+    handler: fastifyApolloHandler(apollo, { context }),
+  });
+}

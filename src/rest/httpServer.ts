@@ -1,0 +1,103 @@
+import cors from '@fastify/cors';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.js';
+import { clientOf, createProxyCheck, trustProxy } from './clientAddress.js';
+import { type Connections, createConnections } from './connections.js';
+import { createErrorHandler, createNotFoundHandler } from './errorHandler.js';
+import { takeJson } from './jsonBody.js';
+import { boundLargeRequests, type LargeRequests } from './largeRequests.js';
+import { answerMalformed, checkHeaders } from './malformedRequests.js';
+import { type Requests, trackRequests } from './requests.js';
+import { securityHeaders } from './securityHeaders.js';
+import { createUnreadResponses } from './unreadResponses.js';
+
+/** The HTTP server before it has any route: connections, bodies, headers and errors are bounded and in our shape. */
+export interface HttpServer {
+  server: FastifyInstance;
+  connections: Connections;
+  requests: Requests;
+  largeRequests: LargeRequests;
+}
+
+/** The body of a memory of 1 MB, and what GraphQL writes around it. */
+const MAX_BODY_BYTES = 1_048_576 + 4_096;
+
+const EXPOSED_HEADERS = [
+  'Retry-After',
+  'X-RateLimit-Limit-Day',
+  'X-RateLimit-Limit-Minute',
+  'X-RateLimit-Remaining-Day',
+  'X-RateLimit-Remaining-Minute',
+  'X-RateLimit-Reset',
+  'X-Tier',
+  'X-Request-Duration-Ms',
+  'RateLimit-Policy',
+  'RateLimit',
+];
+
+export async function createHttpServer(config: Config, log: Logger): Promise<HttpServer> {
+  const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
+  const handleError = createErrorHandler(log);
+  const connections = createConnections({
+    bounds: config.connections,
+    isProxy: createProxyCheck(config.trustedProxies),
+    log,
+  });
+  const server: FastifyInstance = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: MAX_BODY_BYTES,
+    trustProxy: trustProxy(config.trustedProxies),
+    // One logger for all requests: a child for each would cost more than parsing its query.
+    childLoggerFactory: (logger) => logger,
+    serverFactory: (handler) => {
+      const httpServer = connections.createServer(handler);
+      answerMalformed(httpServer, { connections, headers: security });
+      return httpServer;
+    },
+    // Fastify would set it on only one of several servers.
+    clientErrorHandler: () => undefined,
+    // Our own hook rejects requests while the server stops, in the error format of their path.
+    return503OnClosing: false,
+    // An error before routing is answered as every other error is.
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply.headers(security));
+    },
+    // Ajv would reject the draft 7 keywords of OpenAPI.
+    ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
+  });
+  server.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(security);
+    done();
+  });
+  const unreadResponses = createUnreadResponses({
+    maxBytes: config.connections.maxUnreadBytes,
+    clientOf,
+    log,
+  });
+  const requests = trackRequests(server, { connections, unreadResponses, log });
+  const largeRequests = boundLargeRequests(server, { maxBodyBytes: MAX_BODY_BYTES, clientOf });
+  takeJson(server, largeRequests, 'error');
+  // JSON is the only type, except on routes that add another.
+  server.removeContentTypeParser('text/plain');
+  server.setErrorHandler(handleError);
+  server.setNotFoundHandler(createNotFoundHandler(server));
+  server.addHook('onRequest', async ({ raw }) => checkHeaders(raw));
+  server.addHook('onResponse', async (request, reply) => {
+    request.log.debug(
+      { method: request.method, url: request.url, status: reply.statusCode, ms: reply.elapsedTime },
+      'request.answered',
+    );
+  });
+  if (config.corsOrigins.length > 0) {
+    await server.register(cors, {
+      origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: 600,
+      // Its error would be plain text.
+      strictPreflight: false,
+    });
+  }
+  return { server, connections, requests, largeRequests };
+}
