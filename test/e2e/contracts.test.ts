@@ -169,7 +169,7 @@ describe('a contract', () => {
       'mutation { changeTier(input: { tier: FREE }) { status } }',
     ]) {
       const { errors } = await server.gql(query, { key: tenant.key });
-      expect(errors[0]?.message).toContain('by contract');
+      expect(errors[0]?.message).toContain('is a contract');
     }
     expect((await begin(tenant, {}, tenant.key)).errors[0]?.extensions.code).toBe('FORBIDDEN');
     const { data } = await server.gql(
