@@ -230,13 +230,13 @@ describe('an event', () => {
       { id: 'sub_x', customer: 'cus_unknown' },
       'the customer belongs to no tenant',
     ],
-    ['customer.subscription.deleted', { id: 'sub_x' }, 'it names no customer'],
+    ['customer.subscription.deleted', { id: 'sub_x' }, 'the event names no customer'],
     [
       'invoice.payment_failed',
       { id: 'in_x', customer: { id: 'cus_unknown' } },
       'the customer belongs to no tenant',
     ],
-    ['invoice.payment_succeeded', { id: 'in_x', customer: null }, 'it names no customer'],
+    ['invoice.payment_succeeded', { id: 'in_x', customer: null }, 'the event names no customer'],
     ['payment_method.attached', { id: 'pm_x', customer: 'cus_unknown' }, 'the customer belongs to no tenant'],
   ])('%s of an object that nobody knows is IGNORED', async (type, object, reason) => {
     expect(await applied(eventOf(type, object))).toMatchObject({ state: 'IGNORED', reason });

@@ -124,4 +124,4 @@ export const plainTypeOf = (type: string): string => type.replace(/^v1\./, '');
 const target = (kind: QueueKind, id: string | null, object: string | null): EventTarget =>
   id
     ? { queue: `${kind}:${id}`, object, reason: null }
-    : { queue: null, object, reason: 'it names no customer' };
+    : { queue: null, object, reason: 'the event names no customer' };

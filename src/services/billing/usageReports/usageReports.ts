@@ -46,7 +46,7 @@ export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tena
 export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
 
 const MAX_ERROR_LENGTH = 500;
-/** Clients wait longer than this for an answer. */
+/** Clients wait longer than this for a response. */
 const MAX_ANSWER_MS = 10_000;
 const MAX_REPORTS_PER_DAY = 1_000;
 
