@@ -238,7 +238,7 @@ describe('a server whose key cannot see the customers', () => {
       expect(cancelled).toMatchObject({ status: 502 });
       expect(cancelled.errors[0]?.extensions.code).toBe('PAYMENT_PROVIDER_ERROR');
       const run = await reconcile.run({ dryRun: false });
-      expect(run.stopReason).toContain('wrong account');
+      expect(run.stopReason).toContain('right account');
       expect(await tierOfNextCall(wrong, key)).toBe('pro');
       expect((await wrong.gql(GRACE, { key })).data.subscription.status).toBe('ACTIVE');
     } finally {

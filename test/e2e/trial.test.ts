@@ -49,7 +49,7 @@ describe('a trial that the catalogue gives', () => {
       server.gql('mutation { setOverage(input: { monthlyCapCents: 100 }) { allowedCalls } }', { key });
     const { status, errors } = await setCap();
     expect(status).toBe(400);
-    expect(errors[0]?.message).toContain('in a trial');
+    expect(errors[0]?.message).toContain('during a trial');
     await advance(server, 15 * DAY_S);
     expect((await setCap()).data.setOverage.allowedCalls).toBe(10_000);
   });

@@ -238,7 +238,7 @@ describe('a comparison with a key that is not the right one', () => {
       expect(done).toMatchObject({ giving: before, ends: 0, endedCount: 0, finishedAt: expect.any(Date) });
       expect(done.unseen).toBeGreaterThan(5);
       if (force) expect(done.stopReason).toBeNull();
-      else expect(done.stopReason).toMatch(/wrong account.*--force/);
+      else expect(done.stopReason).toMatch(/right account.*--force/);
       expect(await active()).toBe(before);
       expect(await models.webhookEvents.countDocuments()).toBe(events);
       const idsOf = (docs: { stripeCustomerId: string | null }[]) =>
