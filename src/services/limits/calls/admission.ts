@@ -1,13 +1,13 @@
 import type { Charge } from '@continuum-billing/limits/core';
 import type { CallLimits } from '../../tiers/entitlements.js';
 
-/** What a tenant has used of its two windows. */
+/** A tenant's usage of the current day and minute. */
 export interface WindowUse {
   day: number;
   minute: number;
-  /** Overage of the month, with today's; 0 on a day that had none. */
+  /** Overage of the month, today's included; 0 on a day without overage. */
   overageOfMonth: number;
-  /** The instant for which it was decided: tells which day and minute are meant. */
+  /** The instant of the decision, which identifies the day and the minute. */
   atMs: number;
 }
 
@@ -16,24 +16,24 @@ export type Decision =
   | { admitted: false; used: WindowUse; window: 'minute' | 'day' };
 
 /**
- * Decides whether a tenant may make calls, and charges for them in the same step. A decision is given when it is on
- * disk. No number of instances and no concurrency lets one call too many through.
+ * Decides whether a tenant may make calls, and charges for them in the same step. A decision is returned once it is on
+ * disk. The limits are exact for any number of instances and concurrent calls.
  */
 export interface Admission {
   /**
-   * @param charges with at least one call in sum
-   * @throws SERVICE_UNAVAILABLE when the database is away, or too many decisions wait
+   * @param charges at least one call in total
+   * @throws SERVICE_UNAVAILABLE when the database is unreachable or too many decisions are waiting
    */
   admit(tenantId: string, limits: CallLimits, charges: readonly Charge[]): Promise<Decision>;
-  /** What the tenant has used, as far as this instance knows; the database is asked only if it knows nothing. */
+  /** The tenant's usage as this instance knows it; it reads the database only if it knows nothing. */
   look(tenantId: string): Promise<WindowUse>;
   /**
    * Returns calls whose operation failed with a server error.
    * @param charged when they were
    */
   returnCalls(tenantId: string, charges: readonly Charge[], charged: Pick<WindowUse, 'atMs'>): Promise<void>;
-  /** Something else added calls to these usage days: the next decisions see them. */
+  /** Reports that calls were added to these usage days from elsewhere, so that the next decisions see them. */
   recorded(usageDayIds: readonly string[]): void;
-  /** Brings what is decided into the documents of these usage days: to be called before they are read. */
+  /** Writes decided calls to the documents of these usage days. Call it before reading them. */
   settle(usageDayIds: readonly string[]): Promise<void>;
 }

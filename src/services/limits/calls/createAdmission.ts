@@ -18,13 +18,13 @@ import { createTakeover } from './takeover.js';
 import { useOf, viewOf } from './usageView.js';
 import { dayOf, usageDayId } from './windows.js';
 
-/** Admission, with the choice of its ledger. Until it is started it shares. */
+/** Admission that chooses its ledger: multi-writer until it is started, single-writer while no other server runs. */
 export interface RunningAdmission extends Admission {
-  /** Whether it works alone now. */
+  /** Whether this server is the single writer now. */
   isSingleWriter(): boolean;
-  /** Settles what others left, then works alone whenever no other server runs. */
+  /** Settles what other servers left, then becomes the single writer whenever no other server runs. */
   start(): Promise<void>;
-  /** Decides what was begun, and leaves nothing for others to settle. */
+  /** Finishes decisions in progress, and leaves nothing for other servers to settle. */
   stop(): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ const MAX_WAITING = 10_000;
 const BEAT_MS = 1_000;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
-/** Of a give-back: an outage of some ten minutes. */
+/** Tries to return calls: enough for an outage of about ten minutes. */
 const MAX_TRIES = 120;
 
 export function createAdmission(deps: { models: Models; clock: Clock; log: Logger }): RunningAdmission {
@@ -47,7 +47,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   const queue = createGroupCommit<WaitingItem>(commit, MAX_WAITING);
   let singleWriter: SingleWriterLedger | null = null;
   let unsettled: number | null = null;
-  /** Batches and changes of the ledger come one after the other. */
+  /** Batches and changes of ledger run one at a time. */
   let previous: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> | null = null;
@@ -67,9 +67,9 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
         if (rest.length > 0) await multiWriter.commit(rest);
       });
     } catch (error) {
-      log.error({ err: error }, 'a batch of admissions failed');
+      log.error({ err: error }, 'admission.batch_failed');
       const away = serviceUnavailable('The database does not answer; try again shortly');
-      // Those that were answered before it failed stay answered. What waits would wait as long again, for the same.
+      // Items answered before the failure stay answered. Queued items would only wait as long for the same failure.
       for (const item of [...batch, ...queue.drain()]) {
         item.reject(error instanceof BillingError ? error : away);
       }
@@ -78,21 +78,21 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
 
   async function becomeSingleWriter(): Promise<void> {
     const generation = await membership.nextGeneration();
-    // First it is known, then it begins: whoever finds us dead knows what to settle.
+    // Published before it begins, so that a server that finds this one dead knows what to settle.
     await membership.beat(generation);
     if (!(await journal.append(generation, 0, []))) return;
     singleWriter = createSingleWriterLedger({ ...deps, journal, takeover, overageDays, generation });
-    log.debug({ generation }, 'admission works alone');
+    log.debug({ generation }, 'admission.single_writer');
   }
 
   async function stopBeingSingleWriter(ledger: SingleWriterLedger): Promise<void> {
     singleWriter = null;
     unsettled = ledger.generation;
     await settleGeneration();
-    log.debug({ generation: ledger.generation }, 'admission shares');
+    log.debug({ generation: ledger.generation }, 'admission.multi_writer');
   }
 
-  /** The generation that was left is shown until it is settled: if we die over it, others do it. */
+  /** The old generation stays published until it is settled, so that another server settles it if this one dies. */
   async function settleGeneration(): Promise<void> {
     if (unsettled === null) return;
     await takeover(unsettled);
@@ -114,7 +114,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
       await exclusively(async () => (singleWriter ? undefined : becomeSingleWriter()));
     if (!alone && singleWriter)
       await exclusively(async () => (singleWriter ? stopBeingSingleWriter(singleWriter) : undefined));
-    // A batch whose answer was lost does not wait for the next call.
+    // Retries a batch whose answer was lost, without waiting for the next call.
     if (singleWriter) await commit([]);
     await singleWriter?.settleAll();
   }
@@ -140,7 +140,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
 
   function beatOnce(): void {
     beating ??= beat()
-      .catch((error: unknown) => log.warn({ err: error }, 'a heartbeat failed'))
+      .catch((error: unknown) => log.warn({ err: error }, 'admission.heartbeat_failed'))
       .finally(() => {
         beating = null;
       });
@@ -165,7 +165,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     settle: (ids) => (singleWriter ?? multiWriter).settle(ids),
     async start() {
       await membership.beat(null);
-      // Also of servers that run: they learn it from the seal, and share from then on.
+      // Running servers are fenced too: they find the fence, and are multi-writers from then on.
       for (const { generation } of await membership.others())
         if (generation !== null) await takeover(generation);
       await beat();

@@ -3,24 +3,24 @@ import { LRUCache } from 'lru-cache';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 
-/** What is counted for endpoints past the first so many of a day. */
+/** The name under which endpoints beyond the daily maximum are counted. */
 export const OTHER_ENDPOINTS = '(other)';
 
 const MAX_PER_DAY = 500;
-/** All names of a day together: each charge writes the document that has them. */
+/** Total size of a day's names: each charge rewrites the document that contains them. */
 const MAX_BYTES_PER_DAY = 32_768;
-/** Names and days together. */
+/** Number of names and days in total. */
 const MAX_REMEMBERED = 500_000;
 const PRINTABLE = new RegExp(`^[^\\p{C}\\p{Zl}\\p{Zp}]{1,${MAX_ENDPOINT_LENGTH}}$`, 'u');
 
 export const isEndpointName = (name: string): boolean => PRINTABLE.test(name) && name.trim() !== '';
 
 /**
- * Endpoint names come from outside, and each is a field of the usage day: a service that puts ids in its names would
- * fill the document. Each instance lets a bounded number of names into a day.
+ * Endpoint names are input, and each is a field of the usage day: a service that puts ids into its names would fill the
+ * document. Each instance therefore adds a bounded number of names to a day.
  */
 export interface EndpointNames {
-  /** @returns what each name is counted as: itself, or `OTHER_ENDPOINTS` */
+  /** @returns a function from a name to the name it is counted under: itself or `OTHER_ENDPOINTS` */
   admit(usageDayId: string, names: Iterable<string>): Promise<(name: string) => string>;
 }
 
@@ -34,7 +34,7 @@ export function createEndpointNames({ models }: { models: Models }): EndpointNam
     const remembered = known.get(usageDayId);
     if (remembered) return remembered;
     const day = await models.usageDays.findById(usageDayId, { endpoints: 1 }).lean<UsageDayDoc>();
-    // Another call may have read it meanwhile, and added to it.
+    // Another call may have read the day meanwhile, and added names to it.
     return known.get(usageDayId) ?? new Set(Object.keys(day?.endpoints ?? {}).map(decodeEndpoint));
   }
 
@@ -61,8 +61,8 @@ const bytesOf = (names: Iterable<string>): number => {
 };
 
 /**
- * Endpoint names are field names in MongoDB, where `.` and a leading `$` have a meaning, and an integer would move
- * to the front.
+ * Endpoint names are field names in MongoDB, where `.` and a leading `$` are special, and where integers sort before
+ * all other names.
  */
 export const encodeEndpoint = (name: string): string =>
   `_${name.replace(/[%.$\0]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}`;

@@ -1,12 +1,12 @@
 import { type Charge } from '@continuum-billing/limits/core';
 import { type BillingError, badInput } from '../../../common/errors.js';
 
-/** Calls to this endpoint are extractions: each call is an item that is extracted. */
+/** Calls to this endpoint are extractions: each call is one extracted item. */
 export const EXTRACTION_ENDPOINT = 'extraction';
 
 /**
- * @param argument the path of what says how many
- * @returns why an operation may not extract so much at once; null: it may
+ * @param argument the path of the argument that sets the number of items
+ * @returns the error if the tier does not allow an extraction of this size; null if it does
  */
 export function tooLargeExtraction(
   charges: readonly Charge[],

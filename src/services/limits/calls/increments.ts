@@ -5,7 +5,7 @@ import { EXTRACTION_ENDPOINT } from './extractions.js';
 
 /** One tenant's calls in one batch. */
 export interface Increment {
-  /** Of the usage day. */
+  /** The usage day's `_id`. */
   id: string;
   limits: CallLimits;
   calls: number;
@@ -15,13 +15,13 @@ export interface Increment {
   /** The server instance and the number of its batch. */
   instance: string;
   batch: number;
-  /** Set when some of the calls are past the quota: the turn by which the day is open for them. */
+  /** The generation in which the day is open for overage; null if none of the calls exceed the quota. */
   overageGeneration: number | null;
-  /** In which such calls are billed. */
+  /** The span in which overage is billed. */
   overageSpan: string;
 }
 
-/** One update of MongoDB's command. */
+/** One statement of MongoDB's `update` command. */
 export interface ChargeStatement {
   q: { _id: string };
   u: object[];
@@ -42,9 +42,9 @@ export function callPaths(charges: readonly Charge[], hour: number): Map<string,
 }
 
 /**
- * The statement that charges if, and only if, both windows have room; else it changes nothing, and sent again it changes
- * nothing either. The condition is in the update: with anything but `_id` in the filter MongoDB plans each statement
- * anew, which costs it as much as the update.
+ * Builds the statement that charges if, and only if, both windows have room. Repeating it changes nothing. The condition
+ * is in the update because a filter on more than `_id` makes MongoDB plan each statement, which costs as much as the
+ * update.
  */
 export function chargeStatement(increment: Increment): ChargeStatement {
   const charged = { $mergeObjects: ['$$ROOT', chargedFields(increment)] };
@@ -55,7 +55,7 @@ export function chargeStatement(increment: Increment): ChargeStatement {
   };
 }
 
-/** What is not there, as all of a new document, compares as less than null and any number, and counts as nothing. */
+/** Missing fields, as in a new document, compare as less than null and any number, and add up as 0. */
 function hasRoom(increment: Increment): object {
   const { limits, calls, minute, instance, batch, overageGeneration } = increment;
   const day =
@@ -101,7 +101,7 @@ function chargedFields(increment: Increment): Record<string, unknown> {
 
 const callsInMinute = (minute: number) => ({ $cond: [{ $eq: ['$minute.at', minute] }, '$minute.calls', 0] });
 
-/** The document tells how many of the calls are past the quota: other instances charge it too. */
+/** Computed from the document, since other instances charge it too. */
 const pastQuota = ({ limits, calls }: Increment): object => ({
   $max: [0, { $min: [calls, { $subtract: [{ $add: ['$calls', calls] }, limits.apiCallsPerDay] }] }],
 });

@@ -1,29 +1,28 @@
 import type { Clock } from '../../../common/clock.js';
 import type { AdmissionJournalDoc, JournalEntry } from '../../../models/admissionJournal.js';
 import type { Models } from '../../../models/models.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 
 export type { JournalEntry };
 
-/** The journal of one generation: batches without a gap, and at last a seal. */
+/** The journal of each generation: batches numbered without gaps, ended by a fence. */
 export interface Journal {
-  /** @returns false when the place is taken by a seal. Repeating an insert whose answer was lost changes nothing. */
+  /** @returns false if a fence has the number. Repeating an insert whose answer was lost changes nothing. */
   append(generation: number, sequence: number, entries: readonly JournalEntry[]): Promise<boolean>;
-  /** Ends the generation: whatever its instance inserts next collides. Sealing twice changes nothing. */
+  /** Ends the generation: the next insert of its instance collides with the fence. Fencing twice changes nothing. */
   fence(generation: number): Promise<void>;
-  /** The batches of an generation, in order. */
+  /** Reads the batches of a generation, in order. */
   read(generation: number): Promise<{ sequence: number; entries: JournalEntry[] }[]>;
-  /** Drops batches before the given one; the last batch and the seal stay, for they tell which number is next. */
+  /** Deletes the batches before the given one. The last batch and the fence stay, since they show the next number. */
   trim(generation: number, before: number): Promise<void>;
 }
-
-const DUPLICATE_KEY = 11_000;
 
 const idOf = (generation: number, sequence: number): string =>
   `${String(generation).padStart(10, '0')}:${String(sequence).padStart(15, '0')}`;
 
 const sequenceOf = (id: string): number => Number(id.slice(11));
 
-/** @param instance of this server */
+/** @param deps.instance the id of this server */
 export function createJournal(deps: { models: Models; clock: Clock; instance: string }): Journal {
   const { models, clock, instance } = deps;
   const journal = models.admissionJournal.collection;
@@ -35,7 +34,7 @@ export function createJournal(deps: { models: Models; clock: Clock; instance: st
       await journal.insertOne(doc as never);
       return true;
     } catch (error) {
-      if ((error as { code?: unknown }).code === DUPLICATE_KEY) return false;
+      if (isDuplicateKey(error)) return false;
       throw error;
     }
   }
@@ -60,7 +59,7 @@ export function createJournal(deps: { models: Models; clock: Clock; instance: st
           .toArray();
         if (last?.sealedAt) return;
         const next = last ? sequenceOf(String(last._id)) + 1 : 0;
-        // Lost against a batch of the instance: the place after it is tried.
+        // A batch of the instance took the number first: try the next one.
         if (
           await insert({
             _id: idOf(generation, next),

@@ -2,7 +2,7 @@ import type { Charge } from '@continuum-billing/limits/core';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import type { Decision, WindowUse } from './admission.js';
 
-/** A call that waits for its decision. */
+/** Calls that wait for their decision. */
 export interface WaitingCall {
   kind: 'call';
   tenantId: string;
@@ -25,18 +25,18 @@ export interface WaitingReturn {
 
 export type WaitingItem = WaitingCall | WaitingReturn;
 
-/** One of the ways to commit a batch. Batches come one after the other. */
+/** A way to commit batches, one at a time. */
 export interface Ledger {
   /**
-   * Decides what waits, and settles each when its decision is on disk.
-   * @returns what it could not decide, untouched: another ledger has to
-   * @throws when the database failed: nothing was answered
+   * Decides the items of a batch, and answers each once its decision is on disk.
+   * @returns the items that it could not decide, for another ledger
+   * @throws if the database failed; no item was answered then
    */
   commit(batch: readonly WaitingItem[]): Promise<readonly WaitingItem[]>;
-  /** What the tenant has used as far as this instance knows. */
+  /** The tenant's usage as this instance knows it; null if it knows nothing. */
   peek(tenantId: string): WindowUse | null;
-  /** Something else added calls to these usage days. */
+  /** Reports that calls were added to these usage days from elsewhere. */
   recorded(usageDayIds: readonly string[]): void;
-  /** Brings what is decided into the documents of these usage days, for those who read them. */
+  /** Writes decided calls to the documents of these usage days, for readers. */
   settle(usageDayIds: readonly string[]): Promise<void>;
 }

@@ -1,15 +1,15 @@
 import type { Models } from '../../../models/models.js';
 import type { ServerInstanceDoc } from '../../../models/serverInstance.js';
 
-/** The servers that share a database, as their heartbeats show them. */
+/** The servers that share a database, according to their heartbeats. */
 export interface Membership {
-  /** Shows this server as running. @param generation in which it works alone; null: it shares */
+  /** Writes a heartbeat. @param generation of the single writer; null for a multi-writer */
   beat(generation: number | null): Promise<void>;
-  /** @returns the other servers; `alive` by the database's clock */
+  /** @returns the other servers; `alive` is decided by the database's clock */
   others(): Promise<{ instance: string; alive: boolean; generation: number | null }[]>;
-  /** A number that no generation had before. */
+  /** @returns a number that no generation has had */
   nextGeneration(): Promise<number>;
-  /** Removes a server that is gone and whose generation is settled. */
+  /** Removes a server that has ended and whose generation is settled. */
   remove(instance: string): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export function createMembership({ models, instance }: { models: Models; instanc
           { $inc: { value: 1 } },
           { upsert: true, returnDocument: 'after' },
         );
-      if (!counter) throw new Error('No generation was given out');
+      if (!counter) throw new Error('MongoDB returned no generation for the single-writer ledger');
       return counter.value;
     },
     async remove(other) {

@@ -4,7 +4,7 @@ import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
-import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import { DUPLICATE_KEY, isDatabaseAway } from '../../infrastructure/databaseErrors.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overage.js';
 import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
@@ -27,7 +27,7 @@ import {
 } from './usageView.js';
 import { dayOf, hourOf, usageDayId } from './windows.js';
 
-/** What waits of one tenant, in order of arrival. */
+/** The waiting calls of one tenant, in order of arrival. */
 interface Group {
   id: string;
   limits: CallLimits;
@@ -41,26 +41,24 @@ interface Attempt {
 }
 
 const MAX_VIEWS = 100_000;
-/** A tenant is refused from memory for so long before the database is asked again. */
+/** How long a tenant is rejected from memory before the database is read again. */
 const REJECT_FROM_MEMORY_MS = 1_000;
-/** Other instances charge too: for the headers a view is read anew this often. */
+/** How often a view is read again, so that response headers include the charges of other instances. */
 const REFRESH_MS = 2_000;
-/** Past it the caller is told that the database is away. */
+/** After this time the caller gets SERVICE_UNAVAILABLE. */
 const COMMIT_TIMEOUT_MS = 1_800;
 const BULK_SIZE = 256;
 const MIN_RETRY_MS = 300;
-const DUPLICATE_KEY = 11_000;
 const DURABLE = { w: 'majority', j: true };
 
 /**
- * The ledger of any number of instances on one MongoDB: each batch is one bulk of conditional increments, one for a
- * tenant. If fewer charged than were sent, the documents tell which, and what room is left is granted in order of
- * arrival.
+ * The ledger for several instances on one MongoDB. Each batch is one bulk of conditional increments, one per tenant. If
+ * fewer were charged than sent, the documents show which, and the remaining room is granted in order of arrival.
  */
 export function createMultiWriterLedger(deps: {
   models: Models;
   clock: Clock;
-  /** Of this server: the name under which a document remembers its batches. */
+  /** The id of this server, under which a document records its last batch. */
   instance: string;
   takeover: Takeover;
   returnedCalls: ReturnedCalls;
@@ -74,10 +72,10 @@ export function createMultiWriterLedger(deps: {
   async function decide(calls: readonly WaitingCall[]): Promise<void> {
     let groups = groupByTenant(calls);
     try {
-      // Each round either ends a group or has seen another instance take what it was sent for: usage only rises.
+      // Each round either finishes a group or has seen another instance use up its room, so this ends: usage only rises.
       while (groups.length > 0) groups = await round(groups);
     } catch (error) {
-      // What was sent may be counted or not: the documents will tell.
+      // The calls may or may not be counted: read the documents again next time.
       for (const { id } of groups) views.delete(id);
       throw error;
     }
@@ -102,7 +100,7 @@ export function createMultiWriterLedger(deps: {
     return [...groups.values()];
   }
 
-  /** @returns the groups that are not decided yet */
+  /** @returns the groups that are still undecided */
   async function round(groups: Group[]): Promise<Group[]> {
     const nowMs = clock.now();
     await readViews(groups.filter((group) => mayBeRejected(group, nowMs)).map(({ id }) => id));
@@ -124,14 +122,14 @@ export function createMultiWriterLedger(deps: {
         grant(tried, doc, counted, nowMs);
         return [];
       }
-      // A day that was claimed has more in it by now.
+      // A leased day has been charged more since it was written.
       if (doc?.claim) views.delete(tried.group.id);
       else views.set(tried.group.id, viewOf(doc, nowMs));
       return [{ ...tried.group, waiting: tried.granted }];
     });
   }
 
-  /** An instance that worked alone still has days that we charge: it is told so by a seal, and they are settled. */
+  /** Fences a single writer that still leases some of the days, and settles them. */
   async function endOtherGenerations(docs: Iterable<UsageDayDoc>): Promise<void> {
     const generations = new Set([...docs].flatMap(({ claim }) => (claim ? [claim.epoch] : [])));
     for (const generation of generations) await takeover(generation);
@@ -140,7 +138,7 @@ export function createMultiWriterLedger(deps: {
   const viewFor = (id: string): UsageView => views.get(id) ?? emptyView();
   const isOld = (id: string, nowMs: number) => nowMs - viewFor(id).readAtMs >= REFRESH_MS;
 
-  /** For those whose calls are past the quota and paid for. */
+  /** Opens the days of tenants that pay for calls beyond the quota. */
   async function openDays(groups: readonly Group[]): Promise<void> {
     const closed = groups.filter(({ id, limits, waiting }) =>
       needsOpening(viewFor(id), limits, sumOfCalls(waiting)),
@@ -149,14 +147,14 @@ export function createMultiWriterLedger(deps: {
     await readViews(closed.map(({ id }) => id));
   }
 
-  /** Whether something of the group has no room by a view that is too old to refuse by. */
+  /** Whether some calls have no room according to a view that is too old for a rejection. */
   function mayBeRejected(group: Group, nowMs: number): boolean {
     const view = viewFor(group.id);
     if (nowMs - view.readAtMs < REJECT_FROM_MEMORY_MS) return false;
     return fullWindow(view, group.limits, sumOfCalls(group.waiting), minuteToCharge(view, nowMs)) !== null;
   }
 
-  /** Takes from the group what has room, in order of arrival, and refuses the rest. */
+  /** Grants the calls that have room, in order of arrival, and rejects the rest. */
   function attempt(group: Group, batch: number, nowMs: number): Attempt {
     const before = viewFor(group.id);
     const view = copyOf(before);
@@ -189,7 +187,7 @@ export function createMultiWriterLedger(deps: {
     return { group, granted, increment };
   }
 
-  /** @param doc read after or beside the increment, if it was read; `counted`: it has the increment already */
+  /** @param doc read during or after the increment, if it was read @param counted whether it includes the increment */
   function grant(
     { group, granted, increment }: Attempt,
     doc: UsageDayDoc | undefined,
@@ -198,7 +196,7 @@ export function createMultiWriterLedger(deps: {
   ): void {
     const read = doc !== undefined || isOld(group.id, nowMs);
     const view = read ? viewOf(doc, nowMs) : viewFor(group.id);
-    // The view before the batch, so that each call is told what was used up to itself.
+    // Start from the view before the batch, so that each call gets the usage up to and including itself.
     if (counted) subtractCalls(view, increment.calls, increment.minute);
     for (const item of granted) {
       addCalls(view, group.limits, item.calls, increment.minute);
@@ -207,12 +205,12 @@ export function createMultiWriterLedger(deps: {
     views.set(group.id, view);
   }
 
-  /** MongoDB works through a bulk with one thread: a large batch goes in several at once. @returns how many charged */
+  /** MongoDB executes a bulk on one thread, so a large batch is sent in several parts. @returns how many were charged */
   async function send(statements: ChargeStatement[]): Promise<number> {
     const bulks: Promise<number>[] = [];
     for (let i = 0; i < statements.length; i += BULK_SIZE)
       bulks.push(sendBulk(statements.slice(i, i + BULK_SIZE)));
-    // All have ended before the batch has failed: the next one finds nothing under way.
+    // Wait for all parts before failing, so that nothing is in progress when the next batch starts.
     const results = await Promise.allSettled(bulks);
     return results.reduce((sum, result) => {
       if (result.status === 'rejected') throw result.reason;
@@ -220,7 +218,7 @@ export function createMultiWriterLedger(deps: {
     }, 0);
   }
 
-  /** Once more after a primary that stepped down or a connection that broke: what was charged is not charged again. */
+  /** Retries once after a failover or a broken connection. Statements that charged do not charge again. */
   async function sendBulk(statements: ChargeStatement[]): Promise<number> {
     const untilMs = performance.now() + COMMIT_TIMEOUT_MS;
     try {
@@ -233,13 +231,13 @@ export function createMultiWriterLedger(deps: {
   }
 
   async function tryBulk(statements: ChargeStatement[], timeoutMS: number): Promise<number> {
-    // Not by the driver's bulk: it measures each statement before it writes it, and has MongoDB remember each for a
-    // retry, which is another write.
+    // The driver's bulkWrite would measure each statement, and make MongoDB record each for a retry, which is another
+    // write.
     const answer = (await (models.connection.db as mongo.Db).command(
       { update: days.collectionName, updates: statements, ordered: false, writeConcern: DURABLE },
       { timeoutMS },
     )) as UpdateAnswer;
-    // A day that two make at the same time may answer with a duplicate key: that means not charged.
+    // Two inserts of one day at the same time may give a duplicate key error: the statement did not charge.
     const failed = answer.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY) ?? answer.writeConcernError;
     if (failed) throw new mongo.MongoServerError({ message: failed.errmsg, code: failed.code });
     return answer.nModified + (answer.upserted?.length ?? 0);
@@ -288,7 +286,7 @@ export function createMultiWriterLedger(deps: {
       for (const id of ids) views.delete(id);
     },
     async settle() {
-      // Every batch is in the documents before it is answered.
+      // Batches are in the documents before they are answered.
     },
   };
 }

@@ -8,14 +8,14 @@ import type { Takeover } from './takeover.js';
 import { monthOf } from './windows.js';
 
 /**
- * Keeps a month's overage exact although each call is decided by its day alone: one day of the month is open, and has
- * all that the others did not use.
+ * Keeps a month's overage exact although each call is decided by its day alone: one day of the month is open at a time,
+ * and it may use what the other days left.
  */
 export interface OverageDays {
   /**
-   * Opens a day: the month's other days are closed at what they have used. Opening it again is safe.
-   * @param limits with the month's allowance, and what a call costs
-   * @param writerGeneration in which the caller works alone and has claimed days; null: it shares
+   * Opens a day, and closes the other days of the month at what they have used. Opening a day again is safe.
+   * @param limits the month's allowance and the price of a call
+   * @param writerGeneration the generation of a single writer; null for a multi-writer
    */
   open(usageDayId: string, limits: CallLimits, writerGeneration: number | null): Promise<DayOverage>;
 }
@@ -24,9 +24,9 @@ const MAX_TRIES = 20;
 const TIMEOUT_MS = 1_800;
 
 /**
- * Safe without a lock or a clock. Each opening takes a generation. A charge names the generation by which its day is open, so none
- * lands on a day that was closed since; and a day takes an allotment only of a later generation than it has seen, so of two
- * that open at once the earlier finds its day closed, and begins anew.
+ * Safe without a lock or a clock. Each opening gets a new generation, which is a fencing token: a charge names the
+ * generation in which its day is open, so it cannot land on a day that was closed since. A day accepts an allotment only
+ * from a later generation than its own, so the earlier of two concurrent openings finds its day closed, and starts again.
  */
 export function createOverageDays(deps: { models: Models; takeover: Takeover }): OverageDays {
   const { models, takeover } = deps;
@@ -39,11 +39,11 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
       { $inc: { turn: 1 } },
       { upsert: true, returnDocument: 'after', timeoutMS: TIMEOUT_MS },
     );
-    if (!doc) throw new Error(`The month ${month} gave no generation`);
+    if (!doc) throw new Error(`MongoDB returned no generation for the month ${month}`);
     return doc.turn;
   }
 
-  /** The day must have a generation before it takes one, so that a later one can close it. */
+  /** Gives the day generation 0 if it has none, so that a later generation can close it. */
   async function prepare(id: string): Promise<void> {
     const makeDay = {
       updateOne: { filter: { _id: id }, update: { $setOnInsert: EMPTY_USAGE_DAY }, upsert: true },
@@ -59,7 +59,7 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
     await days.bulkWrite([makeDay, makeOverage] as never, { ordered: true, timeoutMS: TIMEOUT_MS });
   }
 
-  /** @returns what the month's other days have used, which does not rise any more in this generation */
+  /** @returns what the other days of the month have used, which cannot rise again in this generation */
   async function closeOthers(
     id: string,
     month: string,
@@ -89,7 +89,7 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
       const others = found.filter(({ _id }) => _id !== id);
       const open = others.filter(({ overage }) => overage.turn < generation);
       if (open.length === 0) return others.reduce((sum, { overage }) => sum + overage.used, 0);
-      // Another instance worked alone on them.
+      // Another instance leases them as the single writer.
       for (const { claim } of open) if (claim) await takeover(claim.epoch);
     }
   }

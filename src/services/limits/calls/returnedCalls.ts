@@ -46,7 +46,7 @@ const lessOverage = (calls: number, atMs: number) => {
   };
 };
 
-/** @param deps.instance of this server */
+/** @param deps.instance the id of this server */
 export function createReturnedCalls(deps: { models: Models; log: Logger; instance: string }): ReturnedCalls {
   const { models, log, instance } = deps;
   const running = new Set<Promise<void>>();
@@ -66,7 +66,7 @@ export function createReturnedCalls(deps: { models: Models; log: Logger; instanc
     const paths = [...callPaths(charges, hourOf(atMs))].map(([path, take]) => [path, less(path, take)]);
     const counted = `takenBack.${instance}`;
     await models.usageDays.collection.updateOne(
-      // Another service may ask for more than was ever charged: that is not returned.
+      // A service may ask to return more calls than were charged: those are not returned.
       { _id: dayId as never, [counted]: { $not: { $gte: sequence } }, calls: { $gte: calls } },
       [
         {
@@ -107,7 +107,7 @@ export function createReturnedCalls(deps: { models: Models; log: Logger; instanc
       const one = before.then(() => applyUntilDone(dayId, charges, atMs));
       lastOfDay.set(dayId, one);
       running.add(one);
-      // The answer to the client does not wait for a database that is away.
+      // The response to the client does not wait for an unreachable database.
       await Promise.race([
         one.finally(() => {
           running.delete(one);

@@ -3,6 +3,7 @@ import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overage.js';
 import { callPaths } from './increments.js';
@@ -27,30 +28,30 @@ import { dayOf, daysOfMonth, hourOf, minuteOf, usageDayId } from './windows.js';
 
 /** A usage day that this instance keeps in memory. */
 interface Account {
-  /** With the batch that is being written. */
+  /** Includes the batch that is being written. */
   view: UsageView;
-  /** What is in the journal but not yet in the document; `minute` as it will be there. */
+  /** Calls that are in the journal but not yet in the document. */
   unsettled: { calls: number; paths: Map<string, number> } | null;
   durableMinute: { at: number; calls: number };
-  /** Something else added calls to the document. */
+  /** Calls were added to the document from elsewhere. */
   outdated: boolean;
-  /** The last batch that is counted in the document. */
+  /** The last batch that the document includes. */
   settledSequence: number;
 }
 
-/** The ledger of an instance that works alone. It begins with an generation, and ends for good when that is sealed. */
+/** The ledger of a single writer. It lasts for one generation, and ends for good when that is fenced. */
 export interface SingleWriterLedger extends Ledger {
   readonly generation: number;
-  /** Whether somebody sealed the generation: nothing can be committed any more. */
+  /** Whether another instance fenced the generation: nothing can be committed any more. */
   isFenced(): boolean;
-  /** Brings all that is decided into the documents, and trims the journal. */
+  /** Writes all decided calls to the documents, and trims the journal. */
   settleAll(): Promise<void>;
 }
 
-/** What one insert into the journal brings. */
+/** The content of one insert into the journal. */
 interface Batch {
   entries: JournalEntry[];
-  /** What takes its charges back, should nobody learn in time that it landed. */
+  /** Returns its charges, for when the insert landed but its callers got an error. */
   undo: WaitingReturn[];
   returned: WaitingReturn[];
 }
@@ -63,13 +64,12 @@ interface Settlement {
 
 const MAX_ACCOUNTS = 50_000;
 const COMMIT_TIMEOUT_MS = 1_800;
-const DUPLICATE_KEY = 11_000;
 const CHUNK = 1_000;
 
 /**
- * Decisions are taken in memory; a batch is one insert into a journal, whatever the number of tenants. Nobody else
- * charges a day that is claimed, and the insert fails once the generation is sealed, so memory is the truth for as long as
- * an answer is given.
+ * Decisions are made in memory. A batch is one insert into a journal, for any number of tenants. No other instance
+ * charges a leased day, and the insert fails once the generation is fenced, so memory is right whenever an answer is
+ * returned.
  */
 export function createSingleWriterLedger(deps: {
   models: Models;
@@ -84,9 +84,9 @@ export function createSingleWriterLedger(deps: {
   const accounts = new Map<string, Account>();
   let sequence = 0;
   let isFenced = false;
-  /** A batch whose insert got no answer: until it is known to be there, nothing comes after it. */
+  /** A batch whose insert got no answer: no other batch follows until it is known whether it landed. */
   let uncertain: Batch | null = null;
-  /** Give-backs that the next batch takes with it. */
+  /** Returns that are added to the next batch. */
   let owed: WaitingReturn[] = [];
   /** A settlement whose answer was lost is repeated as it was. */
   let settlement: Settlement | null = null;
@@ -128,7 +128,7 @@ export function createSingleWriterLedger(deps: {
     return [];
   }
 
-  /** Those who waited for it were told that it failed: if it is there, its charges are taken back. */
+  /** Its callers got an error, so if it landed, its charges are returned. */
   async function settleUncertain(batch: Batch): Promise<void> {
     owed.push(...((await append(batch)) ? batch.undo : batch.returned));
   }
@@ -172,7 +172,7 @@ export function createSingleWriterLedger(deps: {
     const { atMs } = item.used;
     const minute = minuteOf(atMs);
     const calls = sumOf(item.charges);
-    // Of another service: more than was ever charged is not given back.
+    // A service may ask to return more calls than were charged: those are not returned.
     if (calls > view.calls) return;
     const overage = subtractCalls(view, calls, minute);
     const paths = callPaths(item.charges, hourOf(atMs));
@@ -184,7 +184,7 @@ export function createSingleWriterLedger(deps: {
     note(entries, id, -calls, minute, new Map([...paths].map(([path, count]) => [path, -count])));
   }
 
-  /** Adds to the batch's entry of the day. */
+  /** Adds calls to the batch's entry for the day. */
   function note(
     entries: Map<string, JournalEntry>,
     id: string,
@@ -192,7 +192,7 @@ export function createSingleWriterLedger(deps: {
     minute: number,
     paths: ReadonlyMap<string, number>,
   ): void {
-    // Give-backs of an earlier minute are an entry of their own.
+    // Returns of an earlier minute get an entry of their own.
     const key = `${id}@${minute}`;
     const entry = entries.get(key) ?? { id, calls: 0, minute, paths: [] };
     entries.set(key, entry);
@@ -204,7 +204,7 @@ export function createSingleWriterLedger(deps: {
     }
   }
 
-  /** The batch is on disk: its days have it to settle. */
+  /** The batch is on disk: its calls are now to be settled. */
   function absorb(entries: readonly JournalEntry[]): void {
     for (const { id, calls, minute, paths } of entries) {
       const account = accounts.get(id) as Account;
@@ -217,7 +217,7 @@ export function createSingleWriterLedger(deps: {
     }
   }
 
-  /** Reads again how many calls a day has. While a batch is decided nothing else adds to what is unsettled. */
+  /** Reads the calls of outdated days again. Nothing else adds unsettled calls while a batch is being decided. */
   async function refresh(ids: readonly string[]): Promise<void> {
     const outdated = ids.filter((id) => accounts.get(id)?.outdated);
     if (outdated.length === 0) return;
@@ -229,11 +229,11 @@ export function createSingleWriterLedger(deps: {
     for (const { _id, calls } of found) (accounts.get(String(_id)) as Account).view.calls = calls;
   }
 
-  /** For tenants whose calls are past the quota and paid for. */
+  /** Opens the days of tenants that pay for calls beyond the quota. */
   async function openDays(items: readonly WaitingItem[], idOf: (item: WaitingItem) => string): Promise<void> {
     const wanted = new Map<string, { limits: CallLimits; calls: number }>();
     for (const item of items) {
-      // Nearly all have no overage.
+      // Most tenants have no overage.
       if (item.kind !== 'call' || item.limits.overageCallsPerMonth === 0) continue;
       const id = idOf(item);
       wanted.set(id, { limits: item.limits, calls: item.calls + (wanted.get(id)?.calls ?? 0) });
@@ -246,7 +246,7 @@ export function createSingleWriterLedger(deps: {
     );
   }
 
-  /** What its month's days have used must be in their documents. */
+  /** Settles the days of the month first: their documents must show what they have used. */
   async function openDay(id: string, view: UsageView, limits: CallLimits): Promise<void> {
     const ofMonth = daysOfMonth(id).filter((day) => accounts.has(day));
     await settle(ofMonth);
@@ -257,11 +257,11 @@ export function createSingleWriterLedger(deps: {
     }
   }
 
-  /** @returns false when the generation is sealed */
+  /** @returns false if the generation is fenced */
   async function append(batch: Batch): Promise<boolean> {
     const { entries, returned } = batch;
     uncertain = batch;
-    // They are taken care of, whatever comes: to ask for them again would take them twice.
+    // Answered even on failure: the batch is retried with them, and a second request would return the calls twice.
     const landed = await within(COMMIT_TIMEOUT_MS, journal.append(generation, sequence + 1, entries)).catch(
       (error) => {
         for (const item of returned) item.resolve();
@@ -278,7 +278,7 @@ export function createSingleWriterLedger(deps: {
     return landed;
   }
 
-  /** Takes the days that are new here into memory. @returns false when the generation is sealed */
+  /** Leases days that are not in memory yet. @returns false if the generation is fenced */
   async function leaseDays(ids: readonly string[]): Promise<boolean> {
     for (;;) {
       const unknown = ids.filter((id) => !accounts.has(id));
@@ -288,13 +288,13 @@ export function createSingleWriterLedger(deps: {
       for (let i = 0; i < unknown.length; i += CHUNK) {
         for (const other of await leaseChunk(unknown.slice(i, i + CHUNK))) foreign.add(other);
       }
-      // An generation that is over left them; ours may be sealed as well, which the next insert will tell.
+      // Left by an older generation. Ours may be fenced too, which the next insert finds out.
       for (const other of foreign) await takeover(other);
       if (isFenced) return false;
     }
   }
 
-  /** @returns the generations of other instances that have some of them */
+  /** @returns the generations of other instances that lease some of the days */
   async function leaseChunk(ids: readonly string[]): Promise<number[]> {
     const statements = ids.map((id) => ({
       updateOne: {
@@ -306,9 +306,9 @@ export function createSingleWriterLedger(deps: {
     try {
       await days.bulkWrite(statements as never, { ordered: false, timeoutMS: COMMIT_TIMEOUT_MS });
     } catch (error) {
-      // A day that is claimed already answers with a duplicate key.
-      const refused = error instanceof mongo.MongoBulkWriteError && error.code === DUPLICATE_KEY;
-      if (!refused) throw error;
+      // A day that is already leased gives a duplicate key error.
+      const isLeased = error instanceof mongo.MongoBulkWriteError && isDuplicateKey(error);
+      if (!isLeased) throw error;
     }
     const found = await days
       .find(
@@ -331,7 +331,7 @@ export function createSingleWriterLedger(deps: {
     return foreign;
   }
 
-  /** Memory is bounded: past it all days are settled and let go; those that are busy come back at once. */
+  /** Settles and releases all days when memory is full. Busy ones are leased again with their next call. */
   async function releaseAllDays(): Promise<void> {
     await settleAll();
     const ids = [...accounts.keys()];
@@ -345,7 +345,7 @@ export function createSingleWriterLedger(deps: {
     }
   }
 
-  /** One settlement after the other; what came in between is in the next. */
+  /** Settlements run one at a time; calls that arrive meanwhile are in the next one. */
   function settle(ids: Iterable<string>): Promise<void> {
     const next = settling.then(async () => {
       if (settlement) await finish(settlement);
@@ -415,7 +415,7 @@ export function createSingleWriterLedger(deps: {
 
 const ignore = (): void => undefined;
 
-/** Of the usage day. */
+/** Paths in the usage day. */
 const OVERAGE_PATH = 'overage.used';
 const spanPath = (span: string): string => `overage.spans.${span}`;
 

@@ -7,8 +7,8 @@ import type { Journal, JournalEntry } from './journal.js';
 import { addToMinute } from './usageView.js';
 
 /**
- * Ends an generation and brings what its journal holds into the usage days that it claimed. Any instance may, at any time,
- * also several at once: the seal comes first, and a day takes each batch once.
+ * Fences a generation, and writes the calls in its journal to the usage days that it leases. Any instance may do this at
+ * any time, several at once too: the fence comes first, and a day accepts each batch once.
  */
 export type Takeover = (generation: number) => Promise<void>;
 
@@ -26,7 +26,7 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
       ({ entry }) => entry.id,
     );
     let settled = 0;
-    // Until none is left: what the old instance settles at the same moment is looked at again.
+    // Repeat until none is left: a day that the old instance settles at the same moment is read again.
     for (;;) {
       const claimed = await days
         .find({ 'claim.epoch': generation }, { projection: { minute: 1, claim: 1 } })
@@ -41,10 +41,7 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
       settled += modifiedCount;
     }
     await journal.trim(generation, Number.MAX_SAFE_INTEGER);
-    log.info(
-      { generation, days: settled, batches: batches.length },
-      'an generation of working alone is settled',
-    );
+    log.info({ generation, days: settled, batches: batches.length }, 'admission.fenced');
   };
 }
 

@@ -5,13 +5,13 @@ import type { WindowUse } from './admission.js';
 import { minuteOf } from './windows.js';
 
 /**
- * What this instance believes that a tenant used today. Other instances only add to the truth (give-backs apart), so
- * a view allows too much rather than too little; the increment's condition in the database has the last word.
+ * A tenant's usage today as this instance knows it. Other instances only add to it, except for returned calls, so a view
+ * allows too much rather than too little. The condition of the increment in the database decides.
  */
 export interface UsageView {
   calls: number;
   minute: { at: number; calls: number };
-  /** null: the day has none. */
+  /** null if the day has none. */
   overage: DayOverage | null;
   /** When it was last read from the database, in milliseconds since the epoch. */
   readAtMs: number;
@@ -32,25 +32,25 @@ export const viewOf = (
 export const copyOf = (view: UsageView): UsageView =>
   viewOf({ ...view, overage: view.overage ?? undefined } as never, view.readAtMs);
 
-/** The minute to charge. Never an earlier one than was charged already, whatever this instance's clock says. */
+/** The minute to charge: never earlier than one that was charged, even if this instance's clock is behind. */
 export const minuteToCharge = (view: UsageView, nowMs: number): number =>
   Math.max(minuteOf(nowMs), view.minute.at);
 
 export const callsInMinute = (view: UsageView, minute: number): number =>
   view.minute.at === minute ? view.minute.calls : 0;
 
-/** How many of so many more calls would be past the day's quota. */
+/** How many of these calls would exceed the day's quota. */
 export const callsPastQuota = (view: UsageView, limits: CallLimits, calls: number): number =>
   Math.max(0, Math.min(calls, view.calls + calls - limits.apiCallsPerDay));
 
 const isOpen = ({ overage }: UsageView, limits: CallLimits): boolean =>
   overage !== null && overage.allowance === limits.overageCallsPerMonth;
 
-/** Whether the calls need overage, which the day has to be opened for. */
+/** Whether the calls need overage and the day is not open for it. */
 export const needsOpening = (view: UsageView, limits: CallLimits, calls: number): boolean =>
   limits.overageCallsPerMonth > 0 && !isOpen(view, limits) && callsPastQuota(view, limits, calls) > 0;
 
-/** The window that has no room for so many calls; null when both have. */
+/** The window that has no room for the calls; null if both have. */
 export function fullWindow(
   view: UsageView,
   limits: CallLimits,
@@ -74,12 +74,12 @@ export function addCalls(view: UsageView, limits: CallLimits, calls: number, min
   return past;
 }
 
-/** Counts overage in its span. */
+/** Adds overage to its span. */
 export function addToSpan({ overage }: UsageView, span: string, calls: number): void {
   if (overage) overage.spans = { ...overage.spans, [span]: (overage.spans?.[span] ?? 0) + calls };
 }
 
-/** Takes overage off the span of its time. @returns the span, and how many it had of them; null: it is in none */
+/** Subtracts overage from the span of its time. @returns the span and the calls subtracted; null if there is no span */
 export function takeOffSpan(
   view: UsageView,
   atMs: number,
@@ -92,7 +92,7 @@ export function takeOffSpan(
   return { span, calls: taken };
 }
 
-/** Overage is given back first: what is paid for by the call is dearer. @returns how many of them were overage */
+/** Overage is returned first, because each of its calls is paid for. @returns how many of them were overage */
 export function subtractCalls(view: UsageView, calls: number, minute: number): number {
   const past = Math.min(calls, view.overage?.used ?? 0);
   if (past > 0 && view.overage) view.overage.used -= past;
@@ -101,7 +101,7 @@ export function subtractCalls(view: UsageView, calls: number, minute: number): n
   return past;
 }
 
-/** What a minute counter becomes: it only moves forward, and give-backs of earlier minutes leave it alone. */
+/** Updates a minute counter. It only moves forward; calls returned to an earlier minute do not change it. */
 export function addToMinute(counter: { at: number; calls: number }, minute: number, calls: number): void {
   if (minute === counter.at) counter.calls = Math.max(0, counter.calls + calls);
   else if (minute > counter.at) Object.assign(counter, { at: minute, calls: Math.max(0, calls) });
@@ -111,7 +111,7 @@ export const useOf = (view: UsageView, nowMs: number): WindowUse => ({
   day: view.calls,
   minute: callsInMinute(view, minuteToCharge(view, nowMs)),
   overageOfMonth: overageOfMonth(view.overage),
-  // A clock that is behind charges the minute that another began, and tells that one.
+  // An instance whose clock is behind charges the minute that another one started, and reports that minute.
   atMs: Math.max(nowMs, view.minute.at * 60_000),
 });
 
