@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readRules } from '@continuum-billing/limits/core';
+import { catalogueJsonSchema } from '../src/catalogue/catalogue.js';
 import { readConfig } from '../src/config/config.js';
 import { entities } from '../src/resolvers/entities.js';
 import { resolvers } from '../src/resolvers/resolvers.js';
 import { buildSchema } from '../src/schema/buildSchema.js';
 import { printSchema } from '../src/schema/printSchema.js';
 import { buildSubgraph } from '../src/schema/subgraph.js';
-import { catalogueJsonSchema } from '../src/services/tiers/catalogue.js';
 
 const HELP = `Writes schema.graphql, subgraph.graphql and catalogue.schema.json from the code.
 

@@ -1,6 +1,7 @@
 import { type Limits } from '@continuum-billing/limits/core';
 import { type Logger, pino } from 'pino';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
+import { parseCatalogue } from './catalogue/catalogue.js';
 import { startAgreedClock } from './common/agreedClock.js';
 import { badInput } from './common/errors.js';
 import { connectDatabase } from './database.js';
@@ -8,7 +9,6 @@ import { createModels } from './models/models.js';
 import { createAccounts } from './services/accounts/accounts.js';
 import { createCallerLimits } from './services/limits/callerLimits.js';
 import { createLimitServices } from './services/limits/limitServices.js';
-import { parseCatalogue } from './services/tiers/catalogue.js';
 import { createTierServices } from './services/tiers/tierServices.js';
 import { createAlerts, watchAdmission } from './services/usage/alerts/alerts.js';
 

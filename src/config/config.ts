@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorList } from '@continuum-billing/limits/core';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
+import { type Catalogue, parseCatalogue } from '../catalogue/catalogue.js';
 import { isLoopbackHost, type TrustedProxies } from '../common/network.js';
-import { type Catalogue, parseCatalogue } from '../services/tiers/catalogue.js';
 import { linesOf, parseEnvironment, presentVariables, setupEnvironment } from './environment.js';
 import { readStripe, type StripeConfig } from './stripeConfig.js';
 

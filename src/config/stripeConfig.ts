@@ -1,4 +1,4 @@
-import type { Catalogue, TierDefinition } from '../services/tiers/catalogue.js';
+import type { Catalogue, TierDefinition } from '../catalogue/catalogue.js';
 import type { Environment, Variables } from './environment.js';
 
 export interface StripeConfig {

@@ -1,5 +1,6 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type Stripe from 'stripe';
+import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
 import type { ApiKeyType } from '../schema/apiKey.js';
 import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
@@ -13,7 +14,6 @@ import type { PaymentMethod } from '../services/billing/customers/billingAccount
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { memoryIdOf } from '../services/memories/memories.js';
-import type { TierDefinition, TierLimits } from '../services/tiers/catalogue.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 import type { Context } from './context.js';

@@ -1,6 +1,6 @@
+import type { LimitOverrides } from '../catalogue/catalogue.js';
 import { badInput } from '../common/errors.js';
 import type { TierLimitsInput } from '../schema/tenant.js';
-import type { LimitOverrides } from '../services/tiers/catalogue.js';
 
 /** @throws BAD_USER_INPUT for an unknown resource */
 export function needResource(argument: string, resource: string, known: readonly string[]): void {

@@ -8,7 +8,7 @@ import {
   validateSchema,
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
-import type { Catalogue } from '../services/tiers/catalogue.js';
+import type { Catalogue } from '../catalogue/catalogue.js';
 import { COST_DIRECTIVES } from './costDirectives.js';
 import { withOperationCosts } from './operationCosts.js';
 import { DateTimeScalar } from './scalars.js';

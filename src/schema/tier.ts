@@ -1,5 +1,5 @@
 import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
-import type { TierLimits } from '../services/tiers/catalogue.js';
+import type { TierLimits } from '../catalogue/catalogue.js';
 import { BigIntScalar } from './scalars.js';
 
 /** Placeholders: `buildSchema` replaces the values of both enums with those of the catalogue. */

@@ -2,13 +2,13 @@ import { pino } from 'pino';
 import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import catalogue from '../../catalogue.json' with { type: 'json' };
+import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createCustomers } from '../../src/services/billing/customers/customers.js';
 import {
   createSubscriptionSync,
   type SubscriptionSync,
 } from '../../src/services/billing/sync/subscriptionSync.js';
-import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import Stripe from 'stripe';
 import catalogue from '../../catalogue.json' with { type: 'json' };
 import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
+import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import type { Clock } from '../../src/common/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createCustomers } from '../../src/services/billing/customers/customers.js';
@@ -13,7 +14,6 @@ import {
   createSubscriptionSync,
   type SubscriptionSync,
 } from '../../src/services/billing/sync/subscriptionSync.js';
-import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 import { systemClock } from './systemClock.js';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import builtIn from '../../catalogue.json' with { type: 'json' };
-import { type Catalogue, parseCatalogue } from '../../src/services/tiers/catalogue.js';
+import { type Catalogue, parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 
 const MB = 1_048_576;

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
+import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { ConfigError, readConfig } from '../../src/config/config.js';
-import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 import { buildServer } from '../support/serverProcess.js';
 
 const LIVE = {

@@ -8,9 +8,9 @@ import {
 } from 'graphql';
 import { expect, it } from 'vitest';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
+import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { resolvers } from '../../src/resolvers/resolvers.js';
 import { buildSchema } from '../../src/schema/buildSchema.js';
-import { parseCatalogue } from '../../src/services/tiers/catalogue.js';
 
 const schema = buildSchema([...resolvers], parseCatalogue(defaultCatalogue));
 const objectTypes = Object.values(schema.getTypeMap())

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { callPriceOf, callsFor, costOf } from '../../src/services/tiers/overage.js';
+import { callPriceOf, callsFor, costOf } from '../../src/catalogue/overagePrice.js';
 
 describe('the price of a call', () => {
   it.each([

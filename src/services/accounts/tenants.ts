@@ -1,10 +1,10 @@
 import type { PipelineStage } from 'mongoose';
+import type { LimitOverrides } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
 import { badInput, notFound } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
-import type { LimitOverrides } from '../tiers/catalogue.js';
 import type { ApiKeys, NewKey } from './apiKeys.js';
 
 export type { TenantDoc };

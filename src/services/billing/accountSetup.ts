@@ -1,7 +1,7 @@
 import Stripe from 'stripe';
+import type { Catalogue, TierDefinition } from '../../catalogue/catalogue.js';
+import { callPriceOf } from '../../catalogue/overagePrice.js';
 import type { Clock } from '../../common/clock.js';
-import type { Catalogue, TierDefinition } from '../tiers/catalogue.js';
-import { callPriceOf } from '../tiers/overage.js';
 import { digest } from './customers/customers.js';
 import { EFFECTIVE_TYPES } from './inbox/eventTarget.js';
 import { isMissing } from './stripe/stripeErrors.js';

@@ -8,13 +8,13 @@ import {
 } from '@continuum-billing/mock-stripe';
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
+import { callPriceOf } from '../../catalogue/overagePrice.js';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
 import type { Billing, StripeStandIn } from '../billing/billing.js';
 import type { Inbox } from '../billing/inbox/inbox.js';
 import { METER_EVENT_NAMES } from '../billing/usageReports/meter.js';
-import { callPriceOf } from '../tiers/overage.js';
 import type { Tiers } from '../tiers/tiers.js';
 import { createTenantTrigger, type TenantTrigger } from './tenantTrigger.js';
 

@@ -1,11 +1,12 @@
+import type { TierLimits } from '../../catalogue/catalogue.js';
+import { callsFor, type OveragePrice } from '../../catalogue/overagePrice.js';
 import type { Clock } from '../../common/clock.js';
 import { notFound } from '../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import { createLoadingCache } from '../infrastructure/loadingCache.js';
-import type { TierLimits } from './catalogue.js';
-import { callsFor, type OveragePrice, type OverageTerms } from './overage.js';
+import { type OverageTerms } from './overage.js';
 import type { Tiers } from './tiers.js';
 
 /** What limits a tenant's calls. */

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
+import type { Catalogue, TierDefinition } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
 import { ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import type { Catalogue, TierDefinition } from './catalogue.js';
 import { createEntitlements, type Entitlements } from './entitlements.js';
 import { createTiers, type Tiers } from './tiers.js';
 

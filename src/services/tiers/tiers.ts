@@ -1,5 +1,5 @@
-import type { Catalogue, TierDefinition, TierLimits } from './catalogue.js';
-import type { OveragePrice } from './overage.js';
+import type { Catalogue, TierDefinition, TierLimits } from '../../catalogue/catalogue.js';
+import type { OveragePrice } from '../../catalogue/overagePrice.js';
 
 /** The tiers that are for sale: limits, features and their Stripe prices, all from the catalogue. */
 export interface Tiers {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import catalogue from '../../../catalogue.json' with { type: 'json' };
 import { type Harness, openHarness } from '../../../packages/mock-stripe/test/support/harness.js';
+import { parseCatalogue } from '../../../src/catalogue/catalogue.js';
 import { UsageReportKind } from '../../../src/models/usageReport.js';
 import { setUpAccount } from '../../../src/services/billing/accountSetup.js';
 import { findListed } from '../../../src/services/billing/stripe/stripeObjects.js';
 import { createMeter } from '../../../src/services/billing/usageReports/meter.js';
-import { parseCatalogue } from '../../../src/services/tiers/catalogue.js';
 import { systemClock } from '../../support/systemClock.js';
 
 let harness: Harness;

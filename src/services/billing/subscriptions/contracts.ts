@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import type { LimitOverrides, TierLimits } from '../../../catalogue/catalogue.js';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tenants } from '../../accounts/tenants.js';
-import type { LimitOverrides, TierLimits } from '../../tiers/catalogue.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
 import { callingStripe, isKeyReused, isMissing, isRejected } from '../stripe/stripeErrors.js';

@@ -1,7 +1,7 @@
+import { callsFor } from '../../../catalogue/overagePrice.js';
 import { type BillingError, badInput } from '../../../common/errors.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { Entitlement, Entitlements } from '../../tiers/entitlements.js';
-import { callsFor } from '../../tiers/overage.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import type { UnbilledOverage } from '../../usage/overage/unbilledOverage.js';
 import { type Usage, UsagePeriod } from '../../usage/usage.js';

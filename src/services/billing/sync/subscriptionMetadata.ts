@@ -1,4 +1,4 @@
-import { limitsSchema, type TierDefinition, type TierLimits } from '../../tiers/catalogue.js';
+import { limitsSchema, type TierDefinition, type TierLimits } from '../../../catalogue/catalogue.js';
 
 /** Terms that the operator negotiated. They are stored as the subscription's metadata, so that they begin and end with it. */
 export interface Contract {

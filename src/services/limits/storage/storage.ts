@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type StorageAmounts } from '@continuum-billing/limits/core';
 import type { ClientSession } from 'mongoose';
+import type { TierLimits } from '../../../catalogue/catalogue.js';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { StorageAccountDoc, StorageReservation } from '../../../models/storageAccount.js';
-import type { TierLimits } from '../../tiers/catalogue.js';
 
 export type { StorageAmounts, StorageReservation };
 

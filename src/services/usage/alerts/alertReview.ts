@@ -1,7 +1,7 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
+import type { TierLimits } from '../../../catalogue/catalogue.js';
 import type { Storage } from '../../limits/storage/storage.js';
-import type { TierLimits } from '../../tiers/catalogue.js';
 import type { Entitlements } from '../../tiers/entitlements.js';
 import { type Usage, UsagePeriod } from '../usage.js';
 import { AlertKind, type Alerts, type Measure } from './alerts.js';

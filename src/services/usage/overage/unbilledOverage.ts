@@ -1,10 +1,11 @@
+import { type OveragePrice } from '../../../catalogue/overagePrice.js';
 import type { Clock } from '../../../common/clock.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import type { Admission } from '../../limits/calls/admission.js';
 import { dayOf, usageDayId } from '../../limits/calls/windows.js';
-import { costOfOverage, type OveragePrice, startOfSpan } from '../../tiers/overage.js';
+import { costOfOverage, startOfSpan } from '../../tiers/overage.js';
 import { boundariesOf } from './billableTime.js';
 
 /** Overage that will still be invoiced, even after the subscription or its tier has ended. */

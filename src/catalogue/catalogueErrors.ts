@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ancestryOf, InheritanceError, inherited } from './inheritance.js';
-import { callPriceOf } from './overage.js';
+import { callPriceOf } from './overagePrice.js';
 
 export interface CatalogueError {
   /** Where in the file. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { TierLimits } from '../../models/tierLimits.js';
+import type { TierLimits } from '../models/tierLimits.js';
 import { type CatalogueError, catalogueErrors } from './catalogueErrors.js';
 import { ancestryOf, inherited } from './inheritance.js';
 
