@@ -2,7 +2,13 @@
  * A replica set of one. Transactions and change streams exist only on replica sets, and one member is enough.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mongo } from 'mongoose';
+import {
+  type Db,
+  MongoClient,
+  MongoNetworkError,
+  MongoServerError,
+  MongoServerSelectionError,
+} from 'mongodb';
 
 export const REPLICA_SET = 'rs0';
 const HOST = '127.0.0.1';
@@ -36,15 +42,14 @@ export async function becomePrimary(port: number, expectedPid: number, signal: A
     try {
       if (await isPrimary(port, expectedPid, signal)) return;
     } catch (error) {
-      if (!(error instanceof mongo.MongoNetworkError || error instanceof mongo.MongoServerSelectionError))
-        throw error;
+      if (!(error instanceof MongoNetworkError || error instanceof MongoServerSelectionError)) throw error;
     }
   }
 }
 
 /** @returns false when another MongoDB answers on the port */
 async function isPrimary(port: number, expectedPid: number, signal: AbortSignal): Promise<boolean> {
-  const client = new mongo.MongoClient(`mongodb://${HOST}:${port}/?directConnection=true`, {
+  const client = new MongoClient(`mongodb://${HOST}:${port}/?directConnection=true`, {
     serverSelectionTimeoutMS: 5_000,
   });
   try {
@@ -62,7 +67,7 @@ async function isPrimary(port: number, expectedPid: number, signal: AbortSignal)
 }
 
 /** Configures a member that has no usable configuration. Does nothing while it is still loading its own. */
-async function configure(admin: mongo.Db, host: string): Promise<void> {
+async function configure(admin: Db, host: string): Promise<void> {
   try {
     const config = await storedConfig(admin);
     if (!config) {
@@ -79,7 +84,7 @@ async function configure(admin: mongo.Db, host: string): Promise<void> {
       await admin.command({ replSetReconfig: moved, force: true });
     }
   } catch (error) {
-    if (!(error instanceof mongo.MongoServerError && NOT_YET.has(error.codeName ?? ''))) throw error;
+    if (!(error instanceof MongoServerError && NOT_YET.has(error.codeName ?? ''))) throw error;
   }
 }
 
@@ -89,7 +94,7 @@ interface StoredConfig {
 }
 
 /** Read from the database, because replSetGetConfig fails until the member has found itself in its configuration. */
-async function storedConfig(admin: mongo.Db): Promise<StoredConfig | undefined> {
+async function storedConfig(admin: Db): Promise<StoredConfig | undefined> {
   const found = await admin.client
     .db('local')
     .collection<StoredConfig>('system.replset')

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { mongo } from 'mongoose';
+import { MongoClient } from 'mongodb';
 import { z } from 'zod';
 import type { Log } from './log.js';
 import { createMockStripe } from './mockStripe.js';
@@ -139,7 +139,7 @@ async function run(): Promise<void> {
   });
 
   try {
-    const client = new mongo.MongoClient(uri ?? (mongod?.uri as string), {
+    const client = new MongoClient(uri ?? (mongod?.uri as string), {
       serverSelectionTimeoutMS: CONNECT_MS,
     });
     await client.connect();

@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type * as mongo from 'mongodb';
 import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
 import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
 import { createDelivery } from './delivery.js';

@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type * as mongo from 'mongodb';
 import type { LineTerms, UsageSpan } from '../objects/invoice.js';
 import { meterEvents, meters } from '../objects/meter.js';
 import { centsFor, isMetered } from '../objects/price.js';

@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type * as mongo from 'mongodb';
 import { z } from 'zod';
 import type { ObjectDocument } from '../storage/documents.js';
 import type { Kind, Tx } from '../storage/store.js';

@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type * as mongo from 'mongodb';
 import { z } from 'zod';
 import { noSuch } from '../http/errors.js';
 import { createdFilter, page, readPage } from '../http/pagination.js';

@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type * as mongo from 'mongodb';
 import type { EventDocument, ObjectDocument, RequestDocument, SettingDocument } from './documents.js';
 
 const KEY_LIFE_S = 24 * 3600;

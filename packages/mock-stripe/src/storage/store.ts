@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type * as mongo from 'mongodb';
 import { noSuch } from '../http/errors.js';
 import type { Collections } from './collections.js';
 import type { ObjectDocument, Refs } from './documents.js';
