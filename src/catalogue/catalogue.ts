@@ -8,7 +8,7 @@ const count = z.int().min(0);
 const smallCount = count.max(2 ** 31 - 1);
 const name = z.string().regex(/^[A-Z][A-Z0-9_]{0,39}$/, 'must be an upper-case name such as PRO');
 
-/** Fields of a storage account that are no resource of a team's own. */
+/** Fields of a storage account that cannot be the name of a resource. */
 const OWN_FIELDS = [
   'memories',
   'embeddings',
@@ -20,12 +20,12 @@ const OWN_FIELDS = [
   'at',
   'elsewhere',
 ];
-/** What each object has means something else. */
+/** Names with a meaning of their own in JavaScript, too. */
 const TAKEN_NAMES = [...OWN_FIELDS, ...Object.getOwnPropertyNames(Object.prototype)];
 const resourceName = z
   .string()
   .regex(/^[a-z][A-Za-z0-9]{0,39}$/, 'must be a name such as products')
-  // As a pattern, so that the JSON Schema has it.
+  // A pattern, so that it is in the JSON Schema too.
   .regex(new RegExp(`^(?!(?:${TAKEN_NAMES.join('|')})$)`), 'is a name that is taken');
 
 export const limitsSchema = z.strictObject({
@@ -47,7 +47,7 @@ const overage = z
   })
   .nullable();
 
-/** What a tier is, its name aside. */
+/** The terms of a tier, without its name. */
 const terms = z.strictObject({
   monthlyPriceCents: z
     .int()
@@ -68,9 +68,9 @@ const terms = z.strictObject({
   support: z.string().max(200).describe('In words, for people.'),
 });
 const version = z.int().min(1).max(1_000_000);
-/** What a version was is copied from a tier, which needs not say what it stores where the catalogue has no resources. */
+/** A former version is a copy of a tier, in which `stored` is optional if the catalogue has no resources. */
 const formerLimits = limitsSchema.extend({ stored: limitsSchema.shape.stored.default({}) });
-/** What a tier was: who bought it then keeps it. */
+/** An earlier version of a tier. Those who bought it keep it. */
 const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).extend({
   version: version.describe('Below that of the tier.'),
   limits: formerLimits.describe('In full: a former version takes nothing over.'),
@@ -87,7 +87,7 @@ const versioned = {
 };
 const tierSchema = terms.extend({ name, ...versioned });
 
-/** A tier as a file writes it: what it does not say is that of the tier that it extends. */
+/** A tier in the file. It inherits what it does not set from the tier that it extends. */
 const writtenTier = terms
   .extend(versioned)
   .partial()
@@ -116,15 +116,15 @@ const fileSchema = z.strictObject({
 });
 
 export type { TierLimits };
-/** Overrides of a contract; null clears one. */
+/** Overrides in a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = z.infer<typeof tierSchema>;
 export interface Catalogue {
   currency: string;
-  /** What a tenant has that never paid. */
+  /** The tier of a tenant that never paid. */
   defaultTier: string;
   features: string[];
-  /** What is stored and limited besides memories. */
+  /** Resources that are stored and limited, in addition to memories. */
   resources: string[];
   tiers: TierDefinition[];
 }
@@ -134,17 +134,17 @@ const TERM_NAMES = Object.keys(terms.shape);
 
 /**
  * Checks a catalogue of tiers (names, prices in cents, limits, features).
- * @returns it with each tier in full, whatever it extends
- * @throws an Error whose message lists every fault with its place
+ * @returns the catalogue, with everything that its tiers inherit
+ * @throws an Error whose message lists every error with its path
  */
 export function parseCatalogue(json: unknown): Catalogue {
   const file = fileSchema.safeParse(json);
   const malformed: CatalogueError[] = file.error?.issues ?? [];
-  const faults = [
+  const errors = [
     ...malformed,
     ...catalogueErrors(json, { terms: TERM_NAMES, limits: LIMIT_NAMES }, malformed),
   ];
-  if (!file.success || faults.length > 0) throw new Error(faults.map(textOf).join('\n'));
+  if (!file.success || errors.length > 0) throw new Error(errors.map(textOf).join('\n'));
   const { $schema: _, tiers, ...rest } = file.data;
   return { ...rest, tiers: tiers.map((tier) => tierSchema.parse(inherited(ancestryOf(tier, tiers)))) };
 }
@@ -155,6 +155,6 @@ export const catalogueJsonSchema = (): object => ({
   ...z.toJSONSchema(fileSchema, { io: 'input' }),
 });
 
-/** Of a key that is wrong it is said why. */
+/** Says why a key is wrong. */
 const textOf = ({ path, message, issues = [] }: CatalogueError): string =>
   `${path.join('.') || 'catalogue'}: ${issues.map((issue) => issue.message).join('; ') || message}`;

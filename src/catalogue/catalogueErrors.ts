@@ -6,13 +6,13 @@ export interface CatalogueError {
   /** Where in the file. */
   path: readonly PropertyKey[];
   message: string;
-  /** Of what kind, for a fault of form. */
+  /** The kind of a schema error. */
   code?: string;
-  /** What is wrong with a key. */
+  /** The reasons why a key is wrong. */
   issues?: readonly { message: string }[];
 }
 
-/** What each tier must say, or take over. */
+/** What each tier must define or inherit. */
 export interface Required {
   terms: readonly string[];
   limits: readonly string[];
@@ -46,8 +46,8 @@ const tier = z
 const overage = z.object({ priceCents: z.int().min(1), perCalls: z.int().min(1) });
 
 /**
- * A file as far as it can be read, whatever else is wrong with it: so all its faults are told at once. What is left out
- * here (`''`, not a number, undefined) is a fault of form, and told as that.
+ * The readable parts of a file, whatever else is wrong with it, so that all errors are reported at once. Values left out
+ * here (`''`, not a number, undefined) are schema errors, and are reported as such.
  */
 const readable = z.object({
   defaultTier: text,
@@ -62,8 +62,8 @@ type ReadableFormer = z.infer<typeof former>;
 type Report = (message: string, ...path: PropertyKey[]) => void;
 
 /**
- * What each part of a catalogue says well, and all together wrongly.
- * @param malformed faults of form that are known: what lies inside of one is not told again
+ * Finds the errors of a catalogue whose parts are valid one by one, but not together.
+ * @param malformed the known schema errors; errors inside of one are not reported again
  */
 export function catalogueErrors(
   json: unknown,
@@ -72,48 +72,48 @@ export function catalogueErrors(
 ): CatalogueError[] {
   const file = readable.safeParse(json);
   if (!file.success) return [];
-  const faults: CatalogueError[] = [];
-  const tell: Report = (message, ...path) => {
-    if (!malformed.some((fault) => isAround(fault, path))) faults.push({ path, message });
+  const errors: CatalogueError[] = [];
+  const report: Report = (message, ...path) => {
+    if (!malformed.some((error) => isAround(error, path))) errors.push({ path, message });
   };
-  const whole = file.data.tiers.map((one, i) => completed(one, i, file.data, required, tell));
-  checkNames(file.data, tell);
+  const whole = file.data.tiers.map((one, i) => completed(one, i, file.data, required, report));
+  checkNames(file.data, report);
   for (const [i, one] of whole.entries()) {
-    if (one) checkTier(one, i, file.data, tell);
+    if (one) checkTier(one, i, file.data, report);
   }
   for (const [i, one] of file.data.tiers.entries()) {
-    for (const [j, version] of (one.former ?? []).entries()) checkFormer(version, [i, j], file.data, tell);
+    for (const [j, version] of (one.former ?? []).entries()) checkFormer(version, [i, j], file.data, report);
   }
-  checkFeaturesHad(file.data, whole, tell);
-  return faults;
+  checkFeaturesHad(file.data, whole, report);
+  return errors;
 }
 
-/** A word that nobody knows spoils nothing beside it. */
+/** An unrecognized key does not make its neighbours wrong. */
 const isAround = ({ path, code }: CatalogueError, inner: readonly PropertyKey[]): boolean =>
   code !== 'unrecognized_keys' && path.every((key, i) => inner[i] === key);
 
-/** @returns null when what it extends cannot be told */
-function completed(one: ReadableTier, i: number, { tiers }: Readable, required: Required, tell: Report) {
+/** @returns the tier with what it inherits; null if its `extends` is wrong */
+function completed(one: ReadableTier, i: number, { tiers }: Readable, required: Required, report: Report) {
   try {
     const whole = inherited(ancestryOf(one, tiers));
-    const hole = one.extends ? 'is said neither here nor in what it extends' : 'is missing';
-    for (const term of required.terms) if (!(term in whole)) tell(hole, 'tiers', i, term);
+    const hole = one.extends ? 'is set neither here nor in the tier that it extends' : 'is missing';
+    for (const term of required.terms) if (!(term in whole)) report(hole, 'tiers', i, term);
     for (const limit of required.limits)
-      if (!(limit in whole.limits)) tell(hole, 'tiers', i, 'limits', limit);
+      if (!(limit in whole.limits)) report(hole, 'tiers', i, 'limits', limit);
     return whole as typeof whole & ReadableTier & { limits: { stored: Record<string, unknown> } };
   } catch (error) {
     if (!(error instanceof InheritanceError)) throw error;
-    tell(error.message, 'tiers', i, 'extends');
+    report(error.message, 'tiers', i, 'extends');
     return null;
   }
 }
 type WholeTier = NonNullable<ReturnType<typeof completed>>;
 
-function checkNames({ tiers, defaultTier }: Readable, tell: Report): void {
+function checkNames({ tiers, defaultTier }: Readable, report: Report): void {
   const names = tiers.map(({ name }) => name);
-  if (defaultTier && !names.includes(defaultTier)) tell('names no tier of this catalogue', 'defaultTier');
+  if (defaultTier && !names.includes(defaultTier)) report('names no tier of this catalogue', 'defaultTier');
   for (const [i, name] of names.entries()) {
-    if (name && names.indexOf(name) !== i) tell(`tier ${name} appears twice`, 'tiers', i, 'name');
+    if (name && names.indexOf(name) !== i) report(`tier ${name} appears twice`, 'tiers', i, 'name');
   }
 }
 
@@ -121,30 +121,30 @@ function checkTier(
   one: WholeTier,
   i: number,
   { tiers, features, resources = [] }: Readable,
-  tell: Report,
+  report: Report,
 ): void {
   const { name, checkout, monthlyPriceCents } = one;
   const { stored } = one.limits;
-  checkFeatures(one.features, features, (message) => tell(message, 'tiers', i, 'features'));
+  checkFeatures(one.features, features, (message) => report(message, 'tiers', i, 'features'));
   for (const resource of resources) {
-    if (!Object.hasOwn(stored, resource)) tell('is missing', 'tiers', i, 'limits', 'stored', resource);
+    if (!Object.hasOwn(stored, resource)) report('is missing', 'tiers', i, 'limits', 'stored', resource);
   }
   for (const resource of Object.keys(stored)) {
     if (!resources.includes(resource))
-      tell('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
+      report('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
   }
   if (checkout === 'SELF_SERVICE' && (monthlyPriceCents === 0 || monthlyPriceCents === null)) {
-    tell('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
+    report('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
   }
   const sold = overage.safeParse(one.overage);
   if (!sold.success) return;
   if (checkout === 'NONE')
-    tell('a tier without a subscription has no invoice for overage', 'tiers', i, 'overage');
+    report('a tier without a subscription has no invoice for overage', 'tiers', i, 'overage');
   if (callPriceOf(sold.data) === null) {
-    tell('priceCents divided by perCalls must have at most 12 decimals', 'tiers', i, 'overage');
+    report('priceCents divided by perCalls must have at most 12 decimals', 'tiers', i, 'overage');
   }
   if (tiers.some((other) => other.name === `${name}_OVERAGE`)) {
-    tell(`STRIPE_PRICE_${name}_OVERAGE would be the price of two things`, 'tiers', i, 'name');
+    report(`STRIPE_PRICE_${name}_OVERAGE would be the price of two things`, 'tiers', i, 'name');
   }
 }
 
@@ -152,45 +152,45 @@ function checkFormer(
   { version, features: had, limits: allowed, stripePriceIds = [] }: ReadableFormer,
   [i, j]: readonly [number, number],
   { tiers, features, resources = [] }: Readable,
-  tell: Report,
+  report: Report,
 ): void {
   const path = ['tiers', i, 'former', j];
   const { version: present = 1, former: others = [] } = tiers[i] as ReadableTier;
   if (version !== undefined) {
-    if (version >= present) tell(`must be below ${present}, the tier's own`, ...path, 'version');
+    if (version >= present) report(`must be below ${present}, the tier's own`, ...path, 'version');
     if (others.slice(0, j).some((other) => other.version === version))
-      tell(`version ${version} appears twice`, ...path, 'version');
+      report(`version ${version} appears twice`, ...path, 'version');
   }
-  checkFeatures(had, features, (message) => tell(message, ...path, 'features'));
+  checkFeatures(had, features, (message) => report(message, ...path, 'features'));
   for (const resource of resources) {
     if (!Object.hasOwn(allowed?.stored ?? {}, resource))
-      tell('is missing', ...path, 'limits', 'stored', resource);
+      report('is missing', ...path, 'limits', 'stored', resource);
   }
   const elsewhere = tiers.filter((_, other) => other !== i).flatMap((other) => other.former ?? []);
   for (const priceId of stripePriceIds) {
     if (elsewhere.some((other) => other.stripePriceIds?.includes(priceId)))
-      tell(`${priceId} is a price of another tier, too`, ...path, 'stripePriceIds');
+      report(`${priceId} is a price of another tier, too`, ...path, 'stripePriceIds');
   }
 }
 
 function checkFeatures(
   had: readonly string[] | undefined,
   known: readonly string[] | undefined,
-  tell: (message: string) => void,
+  report: (message: string) => void,
 ): void {
   if (!known) return;
-  for (const feature of had ?? []) if (!known.includes(feature)) tell(`unknown feature ${feature}`);
+  for (const feature of had ?? []) if (!known.includes(feature)) report(`unknown feature ${feature}`);
 }
 
-/** What new buyers cannot have any more, others may hold. */
+/** A feature that only former versions have is still in use. */
 function checkFeaturesHad(
   { tiers, features = [] }: Readable,
   whole: readonly (WholeTier | null)[],
-  tell: Report,
+  report: Report,
 ): void {
   const former = tiers.flatMap((one) => one.former ?? []);
   const had = new Set([...whole, ...tiers, ...former].flatMap((one) => one?.features ?? []));
   for (const feature of features) {
-    if (!had.has(feature)) tell(`no tier has the feature ${feature}`, 'features');
+    if (!had.has(feature)) report(`no tier has the feature ${feature}`, 'features');
   }
 }

@@ -1,4 +1,4 @@
-/** A tier as a file writes it, as far as taking over is concerned. */
+/** The parts of a tier in the catalogue file that inheritance uses. */
 export interface WrittenTier {
   name: string;
   extends?: string | undefined;
@@ -7,12 +7,12 @@ export interface WrittenTier {
   limits?: { stored?: object | undefined } | undefined;
 }
 
-/** Where no tier of a line says anything. */
+/** Values that hold if no tier in the line sets them. */
 const DEFAULTS = { trialDays: 0, promotionCodes: true };
 
 /**
- * @returns the tier, what it extends, and so on
- * @throws LineFault where that leads nowhere, or in a circle
+ * @returns the tier, the tier that it extends, and so on
+ * @throws InheritanceError if a tier in the line does not exist or the line is a loop
  */
 export function ancestryOf<T extends WrittenTier>(tier: T, written: readonly T[]): T[] {
   const line = [tier];
@@ -27,10 +27,10 @@ export function ancestryOf<T extends WrittenTier>(tier: T, written: readonly T[]
   return line;
 }
 
-/** What a tier extends cannot be told. */
+/** The `extends` of a tier is wrong. */
 export class InheritanceError extends Error {}
 
-/** The first tier of a line with all that it takes over, limit by limit. Each counts its versions for itself. */
+/** The first tier of a line with everything that it inherits, limit by limit. Versions are not inherited. */
 export function inherited<T extends WrittenTier>([tier, ...above]: readonly T[]) {
   const { name, version = 1, former = [] } = tier as T;
   const limits = { stored: {} };

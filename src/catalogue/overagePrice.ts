@@ -1,18 +1,18 @@
-/** What calls past the quota cost: cents for so many calls; null: none are sold. */
+/** The price of calls beyond the quota, in cents per number of calls; null if none are sold. */
 export type OveragePrice = { priceCents: number; perCalls: number } | null;
 
-/** Stripe takes prices of a unit in cents with so many decimals. */
+/** The decimals that Stripe accepts in the price of a unit in cents. */
 const MAX_DECIMALS = 12;
 
-/** @returns how many calls the money buys, rounded down: a cap is never passed */
+/** @returns how many calls the money buys, rounded down so that a cap is never exceeded */
 export const callsFor = (cents: number, price: OveragePrice): number =>
   price ? Math.floor((cents * price.perCalls) / price.priceCents) : 0;
 
-/** @returns cents, with fractions; the invoice has them rounded, half a cent up */
+/** @returns cents with fractions; the invoice rounds them, half a cent up */
 export const costOf = (calls: number, price: OveragePrice): number =>
   price ? (calls * price.priceCents) / price.perCalls : 0;
 
-/** @returns cents of one call, as `0.01`; null: it has no end within the decimals that Stripe takes */
+/** @returns the price of one call in cents, such as `0.01`; null if it needs more decimals than Stripe accepts */
 export function callPriceOf({ priceCents, perCalls }: NonNullable<OveragePrice>): string | null {
   const scaled = BigInt(priceCents) * 10n ** BigInt(MAX_DECIMALS);
   if (scaled % BigInt(perCalls) !== 0n) return null;

@@ -7,7 +7,7 @@ import { createGuessLimit, type GuessLimit } from './guessLimit.js';
 import { createTenants, type Tenants } from './tenants.js';
 import { createWorkQueue, KEY_HASHES } from './workQueue.js';
 
-/** Who the tenants are, and which keys identify them. */
+/** Tenants, and the API keys that identify them. */
 export interface Accounts {
   apiKeys: ApiKeys;
   authenticator: Authenticator;
@@ -20,11 +20,11 @@ export function createAccounts(deps: {
   clock: Clock;
   log: Logger;
   adminApiKeys: readonly string[];
-  /** Whether the keys created here are for money or for tests: `ctm_live_…` or `ctm_test_…`. */
+  /** The prefix of new keys: `ctm_live_…` or `ctm_test_…`. */
   keyKind: 'live' | 'test';
   /** The tier of a tenant that never paid. */
   defaultTier: string;
-  /** Drops what caches know of a tenant whose limits may have changed. */
+  /** Clears the caches of a tenant whose limits may have changed. */
   tenantChanged: (tenantId: string) => void;
 }): Accounts {
   const { models, clock, log, adminApiKeys, keyKind, defaultTier, tenantChanged } = deps;

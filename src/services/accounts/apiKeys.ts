@@ -12,7 +12,7 @@ export type { ApiKeyDoc };
 
 export interface NewKey {
   apiKey: ApiKeyDoc;
-  /** Shown this once; only its hash is kept. */
+  /** Shown only once: only its hash is stored. */
   secret: string;
 }
 
@@ -23,30 +23,30 @@ export interface NewKeyInput {
 }
 
 export interface ApiKeys {
-  /** @param owner a tenant; null: the operator, here and below */
+  /** @param owner the tenant's id, or null for the operator (here and below) */
   list(owner: string | null): Promise<ApiKeyDoc[]>;
-  /** @param creator a key makes no key that may do more than itself, or for longer */
+  /** @param creator a key cannot create a key with more scopes or a longer life than its own */
   create(owner: string | null, input: NewKeyInput, creator: Principal): Promise<NewKey>;
-  /** A key with all scopes of its owner, to be stored by the caller together with what it belongs to. */
+  /** Builds a key with all scopes of its owner, for the caller to store together with the owner. */
   build(owner: string | null, name: string): Promise<NewKey>;
   /**
-   * A new key with the same name and scopes; the old one works for `overlapS` seconds more.
-   * @param caller a key rotates no key that may do more than itself, or for longer
+   * Creates a new key with the same name and scopes. The old one works for `overlapS` more seconds.
+   * @param caller a key cannot rotate a key with more scopes or a longer life than its own
    */
   rotate(owner: string | null, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
   /**
-   * At once, on every instance. Revoking twice is no error.
-   * @param caller a key revokes no key that may do more than itself
+   * Revokes a key at once, on every instance. Revoking twice is not an error.
+   * @param caller a key cannot revoke a key with more scopes than its own
    */
   revoke(owner: string | null, keyId: string, caller: Principal): Promise<ApiKeyDoc>;
 }
 
 const MAX_KEYS_PER_TENANT = 100;
-/** Keys of one owner that no longer work: the newest are listed. They expire besides. */
+/** Ended keys that are kept per owner, the newest first. They are also deleted after 90 days. */
 const MAX_ENDED_KEYS = 200;
 
 /**
- * A service's key decides operations of all tenants, and does nothing else; a tenant's key does all but that.
+ * A service's key can only decide operations, for all tenants; a tenant's key can do everything else.
  * @throws BAD_USER_INPUT
  */
 function rejectMixedScopes(owner: string | null, scopes: readonly string[]): void {
@@ -103,7 +103,7 @@ export function createApiKeys(deps: {
     return made;
   }
 
-  /** An owner that makes and revokes keys all day keeps a bounded number of them. */
+  /** Bounds the number of ended keys of an owner that creates and revokes keys all day. */
   async function forgetEnded(tenantId: string | null): Promise<void> {
     const now = new Date(clock.now());
     const tooMany = await models.apiKeys
@@ -125,7 +125,7 @@ export function createApiKeys(deps: {
     }
   }
 
-  /** @throws FORBIDDEN for a key with scopes that the caller lacks */
+  /** @throws FORBIDDEN if the key has scopes that the caller lacks */
   function requireScopes(verb: string, scopes: readonly string[], caller: Principal): void {
     const excess = scopes.filter((scope) => caller.kind === 'tenant' && !caller.scopes.has(scope));
     if (excess.length > 0) {
@@ -135,7 +135,7 @@ export function createApiKeys(deps: {
     }
   }
 
-  /** @throws FORBIDDEN for a key that works longer than the caller's */
+  /** @throws FORBIDDEN if the key would outlive the caller's */
   function requireLifetime(verb: string, expiresAt: Date | null, caller: Principal): void {
     if (caller.kind !== 'tenant' || caller.expiresAt === null) return;
     if (expiresAt !== null && expiresAt <= caller.expiresAt) return;
@@ -186,7 +186,7 @@ export function createApiKeys(deps: {
       const next = await make(tenantId, { name: old.name, scopes: old.scopes, expiresAt: old.expiresAt });
       const overlapEnd = new Date(now + overlapS * 1000);
       const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
-      // The condition lets one of two rotations at once win; the loser's new key is taken back.
+      // The condition lets one of two concurrent rotations win; the other deletes its new key.
       const won = await models.apiKeys.updateOne(
         { _id: keyId, rotatedTo: null, revokedAt: null },
         { $set: { expiresAt, rotatedTo: next.apiKey._id } },

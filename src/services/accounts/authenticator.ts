@@ -12,24 +12,24 @@ import { type SecretHash, secretMatches, tagMatches } from './keySecret.js';
 import { type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 
-/** Tells who a key belongs to. */
+/** Finds the owner of a key. */
 export interface Authenticator {
   /**
    * @param key as the client sent it
-   * @param address of the client, by which wrong keys are limited; null: not known, they are limited by key alone
+   * @param address the client's, by which wrong keys are limited; null if unknown: they are limited by key id alone
    * @throws UNAUTHENTICATED; RATE_LIMITED for a wrong key after too many of one key id or one address, never for a
    *   right one; SERVICE_UNAVAILABLE while too many keys are being verified
    */
   authenticate(key: string, address: string | null): Promise<Principal>;
-  /** Forgets what it verified of a key, after a revocation. */
+  /** Forgets a verified key, after a revocation. */
   forget(keyId: string): void;
   forgetAll(): void;
 }
 
 interface VerifiedKey {
-  /** SHA-256 of the whole key: the key itself is never kept. */
+  /** SHA-256 of the whole key. The key itself is not kept. */
   digest: Buffer;
-  /** What its secret was found to match. */
+  /** The stored hash that its secret matched. */
   stored: SecretHash;
   principal: Principal;
   untilMs: number;
@@ -53,14 +53,14 @@ export function createAuthenticator(deps: {
   let forgets = 0;
   const verifying = new Map<string, Promise<Principal>>();
 
-  /** The tag of a wrong secret rejects it at once; only a secret whose tag matches is hashed. */
+  /** The tag rejects a wrong secret at once; only a secret whose tag matches is hashed. */
   async function matches(secret: string, stored: ApiKeyDoc, address: string | null): Promise<boolean> {
     if (tagMatches(secret, stored) && (await keyHashes.run(() => secretMatches(secret, stored)))) return true;
     guesses.count({ keyId: stored._id, address });
     return false;
   }
 
-  /** @param known what was verified of just this key before */
+  /** @param known an earlier verification of exactly this key */
   async function verify(
     { keyId, secret }: ParsedKey,
     digest: Buffer,
@@ -74,12 +74,12 @@ export function createAuthenticator(deps: {
       guesses.count({ keyId: stored && keyId, address });
       throw wrongKey();
     }
-    // The same secret matches the same hash again: another hash would cost a busy server 20 ms a key and minute.
+    // The same secret matches the same hash again. Hashing it each minute would cost a busy server 20 ms per key.
     const isKnown = known !== null && areSame(known.stored, stored);
     if (!isKnown && !(await matches(secret, stored, address))) throw wrongKey();
     const principal = principalOf(stored);
     const untilMs = Math.min(now + REMEMBER_MS, stored.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
-    // What was forgotten meanwhile may be this key: it is then verified again at the next call.
+    // This key may have been forgotten meanwhile: then the next call verifies it again.
     if (forgets === forgetsBefore) {
       const { salt, hash: keyHash } = stored;
       verified.set(keyId, { digest, stored: { salt, hash: keyHash }, principal, untilMs });
@@ -88,11 +88,11 @@ export function createAuthenticator(deps: {
     return principal;
   }
 
-  /** At most once a minute and key: a verified key is remembered that long. */
+  /** Runs at most once a minute per key, because a verified key is remembered that long. */
   function noteUse(keyId: string, now: number): void {
     models.apiKeys
       .updateOne({ _id: keyId }, { $max: { lastUsedAt: new Date(now) } })
-      .catch((error: unknown) => log.warn({ err: error, keyId }, 'could not note the use of a key'));
+      .catch((error: unknown) => log.warn({ err: error, keyId }, 'auth.last_use_not_stored'));
   }
 
   return {
@@ -104,11 +104,11 @@ export function createAuthenticator(deps: {
       if (known && known.untilMs > clock.now()) return known.principal;
       const parsed = parseKey(key);
       if (!parsed) {
-        // It may be a guess of ADMIN_API_KEY.
+        // It may be a guess at ADMIN_API_KEY.
         guesses.count({ keyId: null, address });
         throw unauthenticated('The API key is malformed: check that it was copied whole');
       }
-      // Who comes after a revocation shares no verification that began before it.
+      // A request after a revocation does not share a verification that began before it.
       const flight = `${digest.toString('base64')}:${forgets}`;
       let running = verifying.get(flight);
       if (!running) {

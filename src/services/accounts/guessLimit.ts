@@ -4,26 +4,26 @@ import type { Clock } from '../../common/clock.js';
 import { BillingError, ErrorCode } from '../../common/errors.js';
 import { clientNetwork } from '../../common/network.js';
 
-/** Who tried what. */
+/** A failed attempt to authenticate. */
 export interface Guess {
-  /** null: no key that exists, or a secret of another kind. */
+  /** null if the key does not exist, or the secret is of another kind. */
   keyId: string | null;
-  /** null: not known. */
+  /** null if it is not known. */
   address: string | null;
 }
 
-/** Counts wrong keys and wrong gateway secrets. It slows guessers down; who knows a key is never asked for a place. */
+/** Counts wrong keys and wrong gateway secrets. It slows guessing down, and never affects a right key. */
 export interface GuessLimit {
   /**
-   * Counts a guess that failed.
-   * @throws RATE_LIMITED after too many of one key or one client's network, and counts nothing then
+   * Counts a failed guess.
+   * @throws RATE_LIMITED after too many guesses of one key or from one client's network; such a guess is not counted
    */
   count(guess: Guess): void;
 }
 
 const MAX_PER_KEY = 20;
 const MAX_PER_CLIENT = 40;
-/** A guesser writes no log at will. */
+/** Guesses are logged at most this often, so that they cannot fill the log. */
 const QUIET_MS = 60_000;
 
 export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }): GuessLimit {
@@ -36,10 +36,7 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
   function logGuesses(guess: Guess): void {
     if (clock.now() < quietUntilMs) return;
     quietUntilMs = clock.now() + QUIET_MS;
-    log.warn(
-      { event: 'auth.guesses_limited', keyId: guess.keyId, client: clientOf(guess) },
-      'keys are guessed',
-    );
+    log.warn({ keyId: guess.keyId, client: clientOf(guess) }, 'auth.guesses_limited');
   }
 
   return {
@@ -53,7 +50,7 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
         logGuesses(guess);
         throw new BillingError(
           ErrorCode.RATE_LIMITED,
-          `Too many failed tries with a wrong key or secret; wait ${waitS} s, or send one that is right`,
+          `Too many attempts with a wrong key or secret; wait ${waitS} s, or send the right one`,
           { window: 'minute', remaining: 0, resetsAt: new Date(clock.now() + waitS * 1000).toISOString() },
           { 'retry-after': String(waitS) },
         );
@@ -64,9 +61,9 @@ export function createGuessLimit({ clock, log }: { clock: Clock; log: Logger }):
   };
 }
 
-/** Counts failures by name in windows of a minute, in memory: it slows a guesser down, it guards no quota. */
+/** Counts failures by name in windows of one minute, in memory. */
 interface FailureLimit {
-  /** Seconds until another try is welcome; 0: now. */
+  /** Seconds until the next attempt is allowed; 0: now. */
   retryAfterS(name: string): number;
   add(name: string): void;
 }

@@ -11,9 +11,9 @@ interface Reading {
 const MAX_WAITING = 5_000;
 
 /**
- * Reads keys: all that are asked for while one read is under way share the next, however many clients try however many
- * keys. A read begins after it was asked for.
- * @returns a function that throws SERVICE_UNAVAILABLE when too many wait
+ * Reads keys in batches: all that are requested during one read share the next. A read always starts after the request
+ * for it, so it sees earlier changes.
+ * @returns a function that throws SERVICE_UNAVAILABLE when too many requests are waiting
  */
 export function createKeyReader({
   models,
@@ -40,7 +40,7 @@ const withBuffers = ({ salt, hash, tag, ...doc }: ApiKeyDoc): ApiKeyDoc => ({
   tag: bytesOf(tag),
 });
 
-/** Lean reads give BSON binaries, not Buffers. */
+/** Lean reads return BSON binaries instead of Buffers. */
 function bytesOf(value: Buffer | { buffer: Uint8Array }): Buffer {
   return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer);
 }

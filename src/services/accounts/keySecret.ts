@@ -5,7 +5,7 @@ import { randomText } from '../../common/randomText.js';
 
 const ROUNDS = 100_000;
 const BYTES = 32;
-/** Short: it rejects all but one of four thousand million guesses, and tells next to nothing of 40 random characters. */
+/** Short: it rejects all but one in four billion guesses, and reveals next to nothing about 40 random characters. */
 const TAG_BYTES = 4;
 // The asynchronous form runs on the thread pool, off the main thread.
 const derive = promisify(pbkdf2);
@@ -15,7 +15,7 @@ export interface SecretHash {
   hash: Buffer;
 }
 
-/** What is stored of a secret. */
+/** The stored form of a secret. */
 export interface StoredSecret extends SecretHash {
   /** Rejects wrong secrets without the cost of the hash. Only the hash accepts one. */
   tag: Buffer;
@@ -34,7 +34,7 @@ export async function secretMatches(secret: string, { salt, hash }: SecretHash):
   return derived.length === hash.length && timingSafeEqual(derived, hash);
 }
 
-/** Keyed with the salt: the same secret has another tag in each record. */
+/** Keyed with the salt, so that a secret has a different tag in each record. */
 export function tagOf(secret: string, salt: Buffer): Buffer {
   return createHmac('sha256', salt).update(secret).digest().subarray(0, TAG_BYTES);
 }

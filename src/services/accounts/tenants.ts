@@ -5,6 +5,7 @@ import { badInput, notFound } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
+import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
 import type { ApiKeys, NewKey } from './apiKeys.js';
 
 export type { TenantDoc };
@@ -27,13 +28,13 @@ export interface NewTenantInput {
 }
 
 export interface Tenants {
-  /** With its first key, both or neither. */
+  /** Creates a tenant and its first key in one transaction. */
   create(input: NewTenantInput): Promise<{ tenant: TenantDoc; key: NewKey }>;
-  /** With an operator's key as well, all or nothing. */
+  /** Creates a tenant, its first key and an operator key in one transaction. */
   createWithOperator(input: NewTenantInput): Promise<{ key: NewKey; operatorKey: NewKey }>;
   get(tenantId: string): Promise<TenantDoc>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
-  /** By id, which rises with time. `search` matches the beginning of the name, or the e-mail, or the id. */
+  /** Pages through tenants by id, oldest first. `search` matches the start of the name or e-mail, or the whole id. */
   page(query: {
     first: number;
     after?: string | null | undefined;
@@ -41,24 +42,23 @@ export interface Tenants {
     tier?: string | null | undefined;
   }): Promise<TenantPage>;
   setContract(tenantId: string, change: ContractChange): Promise<TenantDoc>;
-  /** @param monthlyCapCents null: none */
+  /** @param monthlyCapCents null switches overage off */
   setOverage(tenantId: string, monthlyCapCents: number | null): Promise<void>;
 }
 
 const FIRST_KEY = 'first key';
-const DUPLICATE_KEY = 11_000;
 
 export function createTenants(deps: {
   models: Models;
   clock: Clock;
   apiKeys: ApiKeys;
   defaultTier: string;
-  /** Tells the caches that a tenant's limits may have changed. */
+  /** Called when a tenant's limits may have changed. */
   changed: (tenantId: string) => void;
 }): Tenants {
   const { models, clock, apiKeys } = deps;
 
-  /** Time first, so that ids rise; eight digits of base 36 last until the year 2059. */
+  /** Starts with the time, so that ids are in order; eight digits of base 36 last until 2059. */
   const newId = () => `ten_${clock.now().toString(36).padStart(8, '0')}${randomText(12).toLowerCase()}`;
 
   async function get(tenantId: string): Promise<TenantDoc> {
@@ -75,7 +75,7 @@ export function createTenants(deps: {
     createdAt: new Date(clock.now()),
   });
 
-  /** A tenant without a key could never sign in, and one that was made twice would be paid for twice. */
+  /** One transaction: a tenant without a key could never authenticate. */
   async function store(tenant: TenantDoc, keys: readonly NewKey[]): Promise<void> {
     try {
       await models.connection.transaction(async (session) => {
@@ -84,8 +84,8 @@ export function createTenants(deps: {
         await models.apiKeys.insertMany(docs, { session });
       });
     } catch (error) {
-      // The ids are new: they are there only if a commit whose answer was lost had landed, and was tried again.
-      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      // The ids are new, so they exist only if a commit whose answer was lost has landed and was retried.
+      if (!isDuplicateKey(error)) throw error;
     }
   }
 
@@ -156,7 +156,7 @@ export function createTenants(deps: {
     },
   };
 
-  /** Tenants of a tier: by contract, or by a subscription that no contract overrides. */
+  /** Selects the tenants of a tier, by contract or by a subscription that no contract overrides. */
   function ofTier(tier: string): PipelineStage[] {
     const giving = { status: { $in: ['active', 'trialing', 'past_due'] } };
     const bySubscription =

@@ -1,12 +1,12 @@
 import { serviceUnavailable } from '../../common/errors.js';
 
-/** Work that many ask for and few may do at once: the rest waits in line, and a full line is rejected. */
+/** Runs a limited number of jobs at once. The others wait in line, and are rejected when the line is full. */
 export interface WorkQueue {
-  /** @throws SERVICE_UNAVAILABLE when too many wait */
+  /** @throws SERVICE_UNAVAILABLE when too many jobs are waiting */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Hashes run on the four threads that the file system and DNS share: two are always left to those. */
+/** Hashes run on the thread pool of four that the file system and DNS use too: two threads are left to those. */
 export const KEY_HASHES = { atOnce: 2, maxWaiting: 256 };
 
 export function createWorkQueue({ atOnce, maxWaiting }: { atOnce: number; maxWaiting: number }): WorkQueue {
@@ -18,7 +18,7 @@ export function createWorkQueue({ atOnce, maxWaiting }: { atOnce: number; maxWai
       else {
         if (waiting.length >= maxWaiting)
           throw serviceUnavailable('Too many API keys are being verified at this moment; try again shortly');
-        // Who ends hands its place to the first in line.
+        // A job that ends passes its place to the first in line.
         await new Promise<void>((resolve) => waiting.push(resolve));
       }
       try {

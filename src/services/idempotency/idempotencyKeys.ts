@@ -6,6 +6,7 @@ import type { Clock } from '../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../common/errors.js';
 import type { IdempotencyKeyDoc } from '../../models/idempotencyKey.js';
 import type { Models } from '../../models/models.js';
+import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
 import type { Admission } from '../limits/calls/admission.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 import { createMarkCleanup } from './markCleanup.js';
@@ -16,9 +17,9 @@ export interface KeyedRequest {
   /** The root field. */
   field: string;
   key: string;
-  /** The path of the argument that holds the key. */
+  /** The path of the argument with the key, for errors. */
   argument: string;
-  /** What is asked for, without the key. */
+  /** The content of the request, without the key. */
   content: unknown;
 }
 
@@ -29,10 +30,10 @@ export interface RequestLease {
   kind: 'OPEN';
   id: string;
   tenantId: string;
-  /** Also the mark that its charge has to carry. */
+  /** Also the mark that its charge carries. */
   attempt: string;
   startedAtMs: number;
-  /** An earlier attempt, which a crash ended, has paid for it: it is not charged again. */
+  /** An earlier attempt that ended in a crash was charged, so this one is not. */
   isCharged: boolean;
   isAnswered: boolean;
 }
@@ -41,7 +42,7 @@ export type AcquiredKey = RequestLease | { kind: 'ANSWERED'; id: string; answer:
 
 export type KeyState =
   | AcquiredKey
-  /** An earlier field of the same operation has it. */
+  /** An earlier field of the same operation has the key. */
   | { kind: 'REPEATED'; id: string };
 
 /**
@@ -50,41 +51,40 @@ export type KeyState =
  */
 export interface IdempotencyKeys {
   /**
-   * Waits while the same request is under way elsewhere.
+   * Leases the key, or returns the stored answer. Waits while another attempt is running.
    * @throws BAD_USER_INPUT when the key was used for something else; SERVICE_UNAVAILABLE when it takes too long
    */
   acquire(request: KeyedRequest): Promise<AcquiredKey>;
-  /** The answer of a request; null: it has none. */
+  /** The stored answer of a request; null if it has none. */
   answerOf(id: string): Promise<Answer | null>;
   /**
-   * Notes the answer.
-   * @param session of the transaction that makes the change
-   * @throws SERVICE_UNAVAILABLE when another attempt has taken over: the change must not be made
+   * Stores the answer.
+   * @param session the transaction that makes the change
+   * @throws SERVICE_UNAVAILABLE if another attempt has taken over; the change must not be made then
    */
   complete(claim: RequestLease, answer: Answer, session?: ClientSession): Promise<void>;
-  /** To be called when what `complete` wrote is committed. */
+  /** Call this once the write of `complete` is committed. */
   completed(claim: RequestLease): void;
   /**
-   * After a failure, before calls are returned.
-   * @returns false when the charge pays for another attempt, or for one that was completed although it looked failed
+   * Call this after a failure, before calls are returned.
+   * @returns false if the charge pays for another attempt, or for one that succeeded although it seemed to fail
    */
   mayReturnCalls(claim: RequestLease): Promise<boolean>;
-  /** Lets the next attempt be a first one. To be called when nothing of this one is charged any more. */
+  /** Frees the key for a new first attempt. Call this once no calls are charged for this one. */
   release(claim: RequestLease): Promise<void>;
   start(): void;
   stop(): Promise<void>;
 }
 
-/** Longer than it takes to charge and store while the database answers. */
+/** Longer than a charge and a write take while the database answers. */
 const LEASE_MS = 5_000;
 const LIFE_MS = 86_400_000;
 const DAY_MS = 86_400_000;
 const MAX_WAIT_MS = 10_000;
 const FIRST_POLL_MS = 10;
 const MAX_POLL_MS = 200;
-/** Requests of one tenant that wait for another one with their key. */
+/** How many requests of one tenant may wait for another attempt. */
 const MAX_WAITING = 100;
-const DUPLICATE_KEY = 11_000;
 
 export function createIdempotencyKeys(deps: {
   models: Models;
@@ -122,12 +122,12 @@ export function createIdempotencyKeys(deps: {
       await keys.collection.insertOne(doc as never);
       return true;
     } catch (error) {
-      if ((error as { code?: unknown }).code === DUPLICATE_KEY) return false;
+      if (isDuplicateKey(error)) return false;
       throw error;
     }
   }
 
-  /** Whether the charge of an attempt is in one of the days in which it can have been made. */
+  /** Whether an attempt was charged, on either of the days on which that was possible. */
   async function isCharged(tenantId: string, { attempt, startedAt }: IdempotencyKeyDoc): Promise<boolean> {
     const at = startedAt.getTime();
     const ids = [at, at + DAY_MS].map((ms) => usageDayId(tenantId, dayOf(ms)));
@@ -135,7 +135,7 @@ export function createIdempotencyKeys(deps: {
     return (await models.usageDays.exists({ _id: { $in: ids }, [`marks.${attempt}`]: { $gt: 0 } })) !== null;
   }
 
-  /** Of an attempt whose lease has ended. @returns null: another one was faster */
+  /** Takes over from an attempt whose lease has expired. @returns null if another attempt was faster */
   async function takeOver(record: IdempotencyKeyDoc, tenantId: string): Promise<RequestLease | null> {
     const { _id, attempt, leaseUntil } = record;
     const chargedBy = record.chargedBy ?? ((await isCharged(tenantId, record)) ? attempt : null);
@@ -155,7 +155,7 @@ export function createIdempotencyKeys(deps: {
       const record = await keys.findById(id).lean<IdempotencyKeyDoc>();
       if (!record) continue;
       if (record.expiresAt.getTime() <= clock.now()) {
-        // MongoDB deletes what has expired within a minute.
+        // MongoDB deletes expired records only within a minute.
         await keys.deleteOne({ _id: id, attempt: record.attempt, expiresAt: record.expiresAt });
         continue;
       }
@@ -230,7 +230,7 @@ export function createIdempotencyKeys(deps: {
       const { id, attempt } = claim;
       marks.forget(claim);
       const own = { _id: id, attempt, answer: null };
-      // What was paid for stays so: the next attempt is not charged.
+      // Keep the record of the charge, so that the next attempt is not charged.
       if (claim.isCharged) await keys.updateOne(own, { $set: { leaseUntil: new Date(clock.now()) } });
       else await keys.deleteOne(own);
     },

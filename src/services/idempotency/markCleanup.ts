@@ -3,14 +3,14 @@ import type { Models } from '../../models/models.js';
 import type { Admission } from '../limits/calls/admission.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 
-/** A charge that carried a mark. */
+/** A charge with a mark. */
 export interface MarkedCharge {
   tenantId: string;
   attempt: string;
   startedAtMs: number;
 }
 
-/** Removes the marks of requests that are answered from the usage days, which would grow with each of them. */
+/** Removes the marks of answered requests from the usage days, which would otherwise grow with each request. */
 export interface MarkCleanup {
   forget(marked: MarkedCharge): void;
   start(): void;
@@ -18,9 +18,9 @@ export interface MarkCleanup {
 }
 
 const CLEAN_MS = 2_000;
-/** Between the start of a request and its charge. */
+/** Longest time between the start of a request and its charge. */
 const MAX_DELAY_MS = 60_000;
-/** Past it marks stay until their day is deleted. */
+/** Further marks stay until their day is deleted. */
 const MAX_PENDING = 100_000;
 const CHUNK = 1_000;
 
@@ -44,7 +44,7 @@ export function createMarkCleanup(deps: { models: Models; log: Logger; admission
   async function remove(marked: readonly MarkedCharge[]): Promise<void> {
     const byDay = new Map<string, string[]>();
     for (const { tenantId, attempt, startedAtMs } of marked) {
-      // The charge is in one of two days when it was made around midnight.
+      // Around midnight the charge can be on either of two days.
       for (const day of new Set([dayOf(startedAtMs), dayOf(startedAtMs + MAX_DELAY_MS)])) {
         const id = usageDayId(tenantId, day);
         byDay.set(id, [...(byDay.get(id) ?? []), attempt]);
@@ -66,7 +66,7 @@ export function createMarkCleanup(deps: { models: Models; log: Logger; admission
     if (pending.length > 0) {
       cleaning = cleaning
         .then(clean)
-        .catch((error: unknown) => log.warn({ event: 'idempotency.marks_left', err: error }));
+        .catch((error: unknown) => log.warn({ err: error }, 'idempotency.marks_left'));
     }
     return cleaning;
   }

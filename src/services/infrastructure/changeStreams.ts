@@ -2,7 +2,7 @@ import type { mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Models } from '../../models/models.js';
 
-/** Tells this instance what any instance changed: keys, contracts, subscriptions. */
+/** Notifies this instance of changes that any instance makes to keys, contracts and subscriptions. */
 export interface Changes {
   start(): void;
   stop(): Promise<void>;
@@ -11,15 +11,15 @@ export interface Changes {
 export interface ChangeListeners {
   keyChanged(keyId: string): void;
   tenantChanged(tenantId: string): void;
-  /** Changes may have been missed: forget all. */
+  /** Called when changes may have been missed, so that everything must be forgotten. */
   anythingMayHaveChanged(): void;
 }
 
 const RESTART_MS = 1_000;
 
 /**
- * Watches the collections that caches are made of. The driver resumes by itself after a lost connection; when it
- * cannot, everything is forgotten and the watch begins anew. Caches forget by themselves after a minute besides.
+ * Watches the collections behind the caches. The driver resumes the stream after a lost connection; if it cannot, all
+ * caches are cleared and a new stream is opened. Cache entries also expire after a minute.
  */
 export function createChanges({
   models,
@@ -46,7 +46,7 @@ export function createChanges({
       {
         $match: {
           'ns.coll': { $in: collections },
-          // That a key was used changes nothing of what it may do.
+          // Using a key does not change its rights.
           'updateDescription.updatedFields.lastUsedAt': { $exists: false },
         },
       },
@@ -58,7 +58,7 @@ export function createChanges({
     });
     stream.on('error', (error: Error) => {
       if (stopped) return;
-      log.warn({ err: error }, 'the watch for changes ended; it begins anew');
+      log.warn({ err: error }, 'changes.stream_restarted');
       listeners.anythingMayHaveChanged();
       const ended = stream;
       stream = null;

@@ -1,4 +1,4 @@
-/** What the driver throws while no primary can be reached, by name: the classes come from several packages. */
+/** Names of the errors that the driver throws while it reaches no primary. The classes come from several packages. */
 const AWAY = new Set([
   'MongoServerSelectionError',
   'MongooseServerSelectionError',
@@ -15,12 +15,12 @@ const AWAY = new Set([
   'MongoNotPrimaryError',
 ]);
 
-/** Codes of a server that is stepping down or shutting down. */
+/** Error codes of a server that is stepping down or shutting down. */
 const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
 
 /**
- * Of a socket that broke. The driver lets some through as Node made them: writing to a connection whose server has just
- * died is an EPIPE of its own, which no MongoError wraps.
+ * Error codes of a broken socket. The driver passes some on without a MongoError around them, such as the EPIPE of a
+ * write to a server that has just died.
  */
 const SOCKET_CODES = new Set([
   'EPIPE',
@@ -37,7 +37,7 @@ const SOCKET_CODES = new Set([
   'ERR_SOCKET_CLOSED',
 ]);
 
-/** Of transactions that broke off with the connection. */
+/** Error labels of transactions that were cut off with the connection. */
 const LABELS = ['TransientTransactionError', 'UnknownTransactionCommitResult', 'RetryableWriteError'];
 
 /** MongoDB's code for a write that a unique index rejects. */
@@ -46,11 +46,11 @@ export const DUPLICATE_KEY = 11_000;
 export const isDuplicateKey = (error: unknown): boolean =>
   (error as { code?: unknown } | null)?.code === DUPLICATE_KEY;
 
-/** Whether an error means that MongoDB does not answer now, rather than that we asked something wrong. */
+/** Whether an error means that MongoDB is unreachable now, rather than that the request was wrong. */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, cause, errorResponse } = error as Error & { code?: unknown; errorResponse?: unknown };
-  // A bulk hides what happened to it in `errorResponse`.
+  // A bulk write has the original error in `errorResponse`.
   return (
     LABELS.some((label) => (error as { hasErrorLabel?(name: string): boolean }).hasErrorLabel?.(label)) ||
     AWAY.has(error.name) ||

@@ -1,15 +1,15 @@
 import { serviceUnavailable } from '../../common/errors.js';
 
 /**
- * Bounds the work of one kind that is under way in this process, and so the memory or the time that it takes together.
- * Others wait: callers in turn, each with its work in its order.
+ * Bounds the work of one kind that runs in this process at once, and with it the memory or time that the work takes.
+ * Other work waits: callers take turns, and the work of each caller keeps its order.
  */
 export interface Gate {
   /**
-   * @param caller whose turn it is
-   * @param units of work; more than the bound has to be alone
+   * @param caller the caller whose turns the work uses
+   * @param units the size of the work; work larger than the bound runs alone
    * @returns ends the work; to be called once
-   * @throws SERVICE_UNAVAILABLE when the caller has too much that waits, or it waited too long
+   * @throws SERVICE_UNAVAILABLE if too much of the caller's work is waiting, or this waited too long
    */
   enter(caller: string, units: number): Promise<() => void>;
   /** Like `enter`, for work that ends with a promise. */
@@ -17,27 +17,27 @@ export interface Gate {
 }
 
 export interface GateOptions {
-  /** Units under way at once. */
+  /** Units that may run at once. */
   maxUnits: number;
-  /** Of them, those of one caller. Default: all. */
+  /** Units that may run at once for one caller. Default: all. */
   maxUnitsEach?: number;
-  /** Of one caller. Default: any number. */
+  /** How much work of one caller may wait. Default: no limit. */
   maxWaiting?: number;
-  /** Default: any time. */
+  /** How long work may wait. Default: no limit. */
   maxWaitMs?: number;
   /**
-   * For work that keeps the event loop busy: after it all gates of this kind stay closed for twice as long, but no longer
-   * than this, and the loop is left to others. Default: what waits begins at once.
+   * For work that blocks the event loop: afterwards all gates with this option stay closed for twice as long as it
+   * blocked, but at most for this time, so that other work gets the loop. Default: waiting work starts at once.
    */
   maxPauseMs?: number;
-  /** Of the error. */
+  /** The message of the error. */
   busyMessage?: string;
 }
 
-/** Bytes of a body, or characters of a text: to parse less takes no longer than any other step of a request. */
+/** Bytes of a body or characters of a text. Parsing less takes no longer than any other step of a request. */
 export const SMALL_TEXT = 4_096;
 
-/** After work that kept the event loop busy for no longer, one turn of it is enough for others. */
+/** After work that blocked the event loop for at most this long, one turn of the loop is enough for other work. */
 const SHORT_MS = 10;
 
 interface Waiting {
@@ -45,11 +45,11 @@ interface Waiting {
   begin: () => void;
 }
 
-/** Of all gates: they share the event loop. */
+/** Shared by all gates, since they share the event loop. */
 const pause = {
   untilMs: 0,
   isOver: true,
-  /** What is done when it is over. */
+  /** Called when the pause is over. */
   waiting: new Set<() => void>(),
 };
 
@@ -82,7 +82,7 @@ export function createGate({
   maxPauseMs = 0,
   busyMessage = 'The server is busy; try again shortly',
 }: GateOptions): Gate {
-  /** In the order of their turns. */
+  /** Waiting work by caller, in the order of their turns. */
   const queues = new Map<string, Set<Waiting>>();
   const heldBy = new Map<string, number>();
   let held = 0;
@@ -92,7 +92,7 @@ export function createGate({
     return own === 0 || own + units <= maxUnitsEach;
   };
 
-  /** @returns ends it */
+  /** @returns a function that ends the work */
   function hold(caller: string, units: number): () => void {
     held += units;
     heldBy.set(caller, (heldBy.get(caller) ?? 0) + units);
@@ -123,7 +123,7 @@ export function createGate({
       if (!next || !hasShare(caller, next.units)) continue;
       if (held > 0 && held + next.units > maxUnits) return;
       remove(caller, next);
-      // The caller's others come after those of all other callers.
+      // The caller's next turn comes after those of all other callers.
       if (queues.delete(caller)) queues.set(caller, queue);
       next.begin();
     }
@@ -153,7 +153,7 @@ export function createGate({
       timer = setTimeout(() => {
         remove(caller, waiting);
         reject(serviceUnavailable(busyMessage));
-        // What was behind it may have room.
+        // Work behind it may have room now.
         beginNext();
       }, maxWaitMs);
     });

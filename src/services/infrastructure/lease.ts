@@ -4,17 +4,17 @@ import type { Models } from '../../models/models.js';
 
 /** Keeps other servers from doing the same work at the same time. */
 export interface Lease {
-  /** Takes it, or keeps it. @returns false when another server has it */
+  /** Acquires or renews the lease. @returns false if another server has it */
   acquire(): Promise<boolean>;
-  /** Lets others have it at once. */
+  /** Releases the lease, so that another server can acquire it at once. */
   release(): Promise<void>;
 }
 
 const DUPLICATE_KEY = 11_000;
-/** What must be exact does not rely on a lease: one that is lost with its server costs work, and nobody waits for a disk. */
+/** Nothing that must be exact relies on a lease: losing one only costs work, so no write waits for a disk. */
 const QUICK = { writeConcern: { w: 1 } } as const;
 
-/** @param ttlMs after which another server may take the work of one that died: longer than the holder takes to hold it again */
+/** @param ttlMs time after which another server may acquire the lease of one that died; longer than a renewal takes */
 export function createLease({ models, name, ttlMs }: { models: Models; name: string; ttlMs: number }): Lease {
   const leases = models.connection.collection<LeaseDoc>(models.leases.collection.name);
   const holder = randomUUID();
@@ -42,7 +42,7 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
         );
         return lease?.holder === holder;
       } catch (error) {
-        // Another server made it at this moment.
+        // Another server created it at the same moment.
         if ((error as { code?: unknown }).code === DUPLICATE_KEY) return false;
         throw error;
       }

@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../common/clock.js';
 
-/** A bounded cache that loads what it lacks: one load for many that ask at once. */
+/** A bounded cache that loads missing entries. Concurrent requests for one key share a load. */
 export interface LoadingCache<V> {
   get(key: string): Promise<V>;
-  /** What is cached for the key now, without a load. */
+  /** Returns the cached value without loading it. */
   peek(key: string): V | undefined;
-  /** Drops the key; a load that is under way is not kept, since it may have read the state before the change. */
+  /** Drops the key. The result of a running load is not cached, since it may have read the state before the change. */
   forget(key: string): void;
   clear(): void;
 }
@@ -15,7 +15,7 @@ export interface LoadingCacheOptions<V> {
   clock: Clock;
   maxEntries: number;
   load(key: string): Promise<V>;
-  /** Until when a value holds, in milliseconds since the epoch; at or before now: it is not kept. */
+  /** When a value expires, in milliseconds since the Unix epoch. A value that has expired is not cached. */
   validUntil(value: V, nowMs: number): number;
 }
 

@@ -1,16 +1,16 @@
 import type { createClient } from '@redis/client';
 import type { Logger } from 'pino';
 
-/** Redis, where it is configured: what instances decide together. It may go away at any time. */
+/** Redis, if it is configured: the state that instances share. It may become unreachable at any time. */
 export interface Redis {
   /**
    * Runs a Lua script in one atomic step.
-   * @throws RedisUnavailable at once while Redis is away, else within 250 ms: decide without it
+   * @throws RedisUnavailable at once while Redis is unreachable, otherwise within 250 ms: decide without it
    */
   run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
-  /** What the listener runs each time Redis has come (back), Redis does before anything else. */
+  /** Calls the listener on each connection. The commands that it sends run before all others. */
   onConnected(listener: () => void): void;
-  /** Resolves when it is there or known to be away; it is tried again from then on. */
+  /** Resolves when Redis is connected or known to be unreachable. It reconnects from then on. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -22,27 +22,27 @@ export class RedisUnavailable extends Error {
 const COMMAND_TIMEOUT_MS = 250;
 const CONNECT_TIMEOUT_MS = 1_000;
 const RETRY_MS = 500;
-/** Past it Redis is too slow to be asked. */
+/** With more waiting commands, Redis is too slow to use. */
 const MAX_WAITING = 10_000;
-/** A Redis that is loading, full or a replica answers, but takes no writes: it counts as away. */
+/** A Redis that is loading, full or a replica answers but rejects writes: it counts as unreachable. */
 const PROBE = `return redis.call('SET', KEYS[1], '', 'PX', 1000)`;
 
 type Client = ReturnType<typeof createClient>;
 
 /**
- * One connection, made anew after every failure. While there is none nothing waits for it: a decision made late is
- * worth less than one made elsewhere.
+ * One connection, replaced after every failure. Without a connection commands fail at once instead of waiting: a late
+ * decision is worth less than one made without Redis.
  */
 export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
   const listeners: (() => void)[] = [];
-  /** null while Redis is away. */
+  /** null while Redis is unreachable. */
   let client: Client | null = null;
   let told = false;
   let stopped = false;
   let retry: NodeJS.Timeout | undefined;
 
   async function connect(): Promise<Client> {
-    // Only with REDIS_URL: it is a large library to load.
+    // Loaded only with REDIS_URL, because the library is large.
     const { createClient } = await import('@redis/client');
     const fresh: Client = createClient({
       url,
@@ -50,7 +50,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
       disableClientInfo: true,
       disableOfflineQueue: true,
       commandsQueueMaxLength: MAX_WAITING,
-      // Its own time limit ends when the command is sent; ours when it is answered.
+      // Its own time limit covers sending the command; ours covers the answer too.
       commandOptions: { timeout: 0 },
       socket: { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: false },
     });
@@ -98,7 +98,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
   return {
     async run(script, keys, args) {
       const asked = client;
-      if (!asked) throw new RedisUnavailable('Redis is away');
+      if (!asked) throw new RedisUnavailable('Redis is not connected');
       try {
         return await within(COMMAND_TIMEOUT_MS, evaluate(asked, script, keys, args));
       } catch (error) {
@@ -115,13 +115,13 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
       clearTimeout(retry);
       const last = client;
       client = null;
-      // What was ended last still gives its slot back.
+      // Let the operations that ended last release their slots.
       if (last) await within(COMMAND_TIMEOUT_MS, last.close()).catch(() => end(last));
     },
   };
 }
 
-/** The source each time, not its digest: a restarted Redis knows no digests, and asking twice would change the order. */
+/** Sends the source, not its digest: a restarted Redis knows no digests, and a second request would change the order. */
 function evaluate(
   client: Client,
   script: string,
@@ -131,7 +131,7 @@ function evaluate(
   return client.sendCommand(['EVAL', script, String(keys.length), ...keys, ...args.map(String)]);
 }
 
-/** Whatever waits for an answer is rejected. */
+/** Closes the connection, and rejects the commands that wait for an answer. */
 function end(client: Client): void {
   if (client.isOpen) client.destroy();
 }
@@ -139,7 +139,7 @@ function end(client: Client): void {
 function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = () => reject(new Error(`no answer within ${limitMs} ms`));
-    // If this process itself was busy for long, the answer may be here already: it is read before the second step.
+    // If this process was busy, the answer may have arrived already: it is read before setImmediate fires.
     const timer = setTimeout(() => setImmediate(late), limitMs);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });

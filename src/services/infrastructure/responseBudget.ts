@@ -1,24 +1,24 @@
 import { type BillingError, responseTooLarge } from '../../common/errors.js';
 
-/** What may be read into memory for one response. */
+/** Bounds what is read into memory for one response. */
 export interface ReadBudget {
-  /** @throws RESPONSE_TOO_LARGE when no response may hold so much: nothing more is to be read for it */
+  /** @throws RESPONSE_TOO_LARGE once more was read than a response may contain; stop reading then */
   read(bytes: number): void;
 }
 
-/** Bounds one response while it is being made, so that memory never holds much more than the bound. */
+/** Bounds a response while it is being built, so that memory use stays close to the bound. */
 export interface ResponseBudget extends ReadBudget {
   readonly maxBytes: number;
-  /** Set before anything runs. What a mutation did must be answered: only what may be null is left out of it. */
+  /** Set before resolvers run. The result of a mutation must be reported, so only its nullable fields are left out. */
   isMutation: boolean;
-  /** Whether something was left out. */
+  /** Whether a value was left out. */
   readonly exceeded: boolean;
   /**
    * Counts a field's value.
-   * @param sizeOf measures it, no further than it is told to
-   * @param nullable whether it may be left out alone
-   * @returns whether it is in the response; false: it is null
-   * @throws RESPONSE_TOO_LARGE the first time, and where null is not possible
+   * @param sizeOf measures the value; it may stop at `enough`
+   * @param nullable whether the field may be null
+   * @returns whether the value is in the response; if not, the field is null
+   * @throws RESPONSE_TOO_LARGE the first time, and whenever the field cannot be null
    */
   write(sizeOf: (enough: number) => number, nullable: boolean): boolean;
 }
@@ -48,7 +48,7 @@ export function createResponseBudget(maxBytes: number): ResponseBudget {
         if (nullable) return false;
         throw exceed();
       }
-      // Ids and the like of a mutation get room of their own, as the document bounds how many they are.
+      // Non-null fields of a mutation, such as ids, get extra room: the document bounds their number.
       const left = (this.isMutation && !nullable ? 2 : 1) * maxBytes - written;
       const size = sizeOf(left);
       if (size <= left) {

@@ -3,7 +3,7 @@ import { forbidden } from '../../common/errors.js';
 import type { Authenticator } from '../accounts/authenticator.js';
 import { isRefusal, type TenantLimits } from './tenantLimits.js';
 
-/** Decides on the database for whoever shows a tenant's key. */
+/** Decides operations in the database for the tenant whose key is given. */
 export function createCallerLimits(deps: {
   authenticator: Authenticator;
   limits: TenantLimits;
@@ -17,7 +17,7 @@ export function createCallerLimits(deps: {
   };
 }
 
-/** @throws UNAUTHENTICATED; FORBIDDEN for a key that is no tenant's, or lacks the scope */
+/** @throws UNAUTHENTICATED; FORBIDDEN for a key that does not belong to a tenant or lacks the scope */
 export async function authenticateTenant(
   authenticator: Authenticator,
   { apiKey, address, scope }: Caller,

@@ -7,27 +7,27 @@ import type { Entitlements } from '../tiers/entitlements.js';
 /** Who sent a request. */
 export interface RequestSender {
   principal: Principal | null;
-  /** By which callers without a key are counted. */
+  /** Identifies senders without a key. */
   address: string;
 }
 
 /**
- * Bounds how many requests each caller has under way that its tier does not bound: those that cost no calls. Callers
- * without a key are counted by address, so they take nothing from a tenant.
+ * Bounds the concurrent requests of each caller that its tier does not bound, because they cost no calls. Callers
+ * without a key are counted by address, so they use no slots of a tenant.
  */
 export interface CallerSlots {
   /**
    * Waits for at most a second.
-   * @param paying whether it changes what the tenant buys: it has slots of its own, which nothing else fills
-   * @returns frees the slot; to be called once
+   * @param paying whether the request changes what the tenant buys; such requests have slots of their own
+   * @returns a function that releases the slot
    * @throws RATE_LIMITED
    */
   take(caller: RequestSender, paying: boolean): Promise<() => void>;
 }
 
-/** At once. */
+/** Concurrent requests. */
 const MAX_UNDER_WAY = { anonymous: 20, tenant: 50, paying: 5, operator: 100, service: 200 };
-/** A waiting request without a key holds its document in memory, so fewer of them may wait. */
+/** A waiting request keeps its document in memory, so fewer requests without a key may wait. */
 const MAX_WAITING = { anonymous: 50, tenant: 500, paying: 50, operator: 500, service: 500 };
 const MAX_WAIT_MS = 1_000;
 
@@ -41,21 +41,21 @@ export function createCallerSlots(deps: {
   clock: Clock;
   upgradeUrl: () => string;
 }): CallerSlots {
-  /** Only of callers with something under way. */
+  /** Contains only callers with running requests. */
   const queues = new Map<string, Queue>();
 
-  function free(name: string, lane: Queue): void {
-    const [next] = lane.waiting;
+  function free(name: string, queue: Queue): void {
+    const [next] = queue.waiting;
     if (next) {
-      // The slot goes from one to the other.
-      lane.waiting.delete(next);
+      // The slot passes to the next request.
+      queue.waiting.delete(next);
       next();
-    } else if (--lane.underWay === 0) {
+    } else if (--queue.underWay === 0) {
       queues.delete(name);
     }
   }
 
-  /** @returns whether there was a slot in time */
+  /** @returns whether a slot became free in time */
   function wait({ waiting }: Queue, maxWaiting: number): Promise<boolean> {
     if (waiting.size >= maxWaiting) return Promise.resolve(false);
     return new Promise((resolve) => {
@@ -94,18 +94,18 @@ export function createCallerSlots(deps: {
       const group = paying && kind === 'tenant' ? 'paying' : kind;
       const name = `${group} ${nameOf(caller)}`;
       const limit = MAX_UNDER_WAY[group];
-      const lane = queues.get(name) ?? { underWay: 0, waiting: new Set() };
-      if (lane.underWay < limit) {
-        lane.underWay++;
-        queues.set(name, lane);
-      } else if (!(await wait(lane, MAX_WAITING[group]))) {
+      const queue = queues.get(name) ?? { underWay: 0, waiting: new Set() };
+      if (queue.underWay < limit) {
+        queue.underWay++;
+        queues.set(name, queue);
+      } else if (!(await wait(queue, MAX_WAITING[group]))) {
         throw await rejected(caller, limit);
       }
       let freed = false;
       return () => {
         if (freed) return;
         freed = true;
-        free(name, lane);
+        free(name, queue);
       };
     },
   };

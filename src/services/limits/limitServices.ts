@@ -17,7 +17,7 @@ import { createRedisCallWindows } from './fieldLimits/redisCallWindows.js';
 import { createStorage, type Storage } from './storage/storage.js';
 import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
-/** Decides operations: in this server, and in a team's own server that uses the same database (`directLimits`). */
+/** Decides operations, in this server and in a team's own server on the same database (`directLimits`). */
 export interface LimitServices {
   admission: RunningAdmission;
   callerSlots: CallerSlots;
@@ -35,10 +35,10 @@ export interface LimitServicesDeps {
   log: Logger;
   authenticator: Authenticator;
   tierServices: TierServices;
-  /** null: field limits are counted in MongoDB, concurrent requests by each instance alone. */
+  /** null: field limits are counted in MongoDB, and concurrent requests by each instance alone. */
   redisUrl: string | null;
   upgradeUrl: () => string;
-  /** Wraps admission, for alerts that each decision may raise. */
+  /** Wraps admission, so that each decision can raise alerts. */
   watch: (admission: RunningAdmission) => RunningAdmission;
 }
 

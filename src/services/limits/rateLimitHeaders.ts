@@ -2,14 +2,14 @@ import type { Entitlement } from '../tiers/entitlements.js';
 import type { WindowUse } from './calls/admission.js';
 import { endOfDay, endOfMinute } from './calls/windows.js';
 
-/** The headers of every metered answer: the report's, and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). */
+/** Headers of every metered response: the report's and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). */
 export function rateLimitHeaders({ tier, limits }: Entitlement, used: WindowUse): Map<string, string> {
   const day = Math.max(0, limits.apiCallsPerDay - used.day);
   const minute = Math.max(0, limits.apiCallsPerMinute - used.minute);
   const dayEnd = endOfDay(used.atMs);
   const minuteEnd = endOfMinute(used.atMs);
   const seconds = (until: Date) => Math.max(0, Math.ceil((until.getTime() - used.atMs) / 1000));
-  // The window that runs out first is the one to wait for.
+  // The reset is that of the window that runs out first.
   const reset = day === 0 || day < minute ? dayEnd : minuteEnd;
   return new Map([
     ['x-ratelimit-limit-day', String(limits.apiCallsPerDay)],

@@ -11,9 +11,9 @@ import type { Tiers } from './tiers.js';
 
 /** What limits a tenant's calls. */
 export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCallsPerMinute'> {
-  /** Calls past the days' quotas that the tenant pays for, in a UTC month; 0: none. */
+  /** How many calls beyond the daily quotas the tenant pays for in a UTC month; 0: none. */
   overageCallsPerMonth: number;
-  /** What such calls cost, and when they are billed; absent or null: none are sold. */
+  /** What such calls cost, and when they are billed; absent or null if none are sold. */
   overageTerms?: OverageTerms | null;
 }
 
@@ -21,42 +21,42 @@ export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCall
 export interface Entitlement {
   tenantId: string;
   tier: string;
-  /** Of the tier, as it was bought. */
+  /** The version of the tier that was bought. */
   tierVersion: number;
   limits: TierLimits;
-  /** What admission is given. */
+  /** The limits for admission. */
   callLimits: CallLimits;
-  /** Calls past the daily quota: what they cost, and for how much a month the tenant has opted in. */
+  /** Calls beyond the daily quota: their price, and the monthly cap that the tenant has opted into. */
   overage: { price: OveragePrice; monthlyCapCents: number | null };
   features: ReadonlySet<string>;
-  /** When it ends by itself: the end of the grace period of a failed payment. */
+  /** When it ends by itself, with the grace period of a failed payment. */
   endsAt: Date | null;
 }
 
 export interface Entitlements {
-  /** From memory, unless the tenant is new here or changed. @throws NOT_FOUND */
+  /** Reads the database only if the tenant is not cached or has changed. @throws NOT_FOUND */
   get(tenantId: string): Promise<Entitlement>;
-  /** The same rule for documents that are at hand, without a read. */
+  /** Applies the same rule to documents that are already loaded. */
   derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement;
-  /** Until when a subscription whose payment failed keeps its tier, also when that is over; null: no payment is due. */
+  /** When the grace period of a failed payment ends or ended; null if no payment is overdue. */
   graceEndsAt(subscription: BillingSubscriptionDoc | null): Date | null;
-  /** The tenant's contract or subscription changed. */
+  /** Call this when the tenant's contract or subscription has changed. */
   forget(tenantId: string): void;
   forgetAll(): void;
 }
 
 interface Bought {
   tier: string;
-  /** Without: the present one. */
+  /** Absent: the current version. */
   version?: number;
-  /** Of a contract that comes with the subscription. */
+  /** Overrides of a contract in the subscription's metadata. */
   limits: Partial<TierLimits>;
   endsAt: Date | null;
-  /** Nothing of it is billed yet. */
+  /** Whether nothing is billed yet. */
   onTrial: boolean;
 }
 
-/** The span of time in which calls past the quota are billed now. */
+/** The span in which overage is billed now. */
 function billedSpan(subscription: BillingSubscriptionDoc | null) {
   const { currentPeriodStart, currentPeriodEnd, overageItems } = subscription ?? {};
   const since = Math.min(...(overageItems ?? []).map((item) => item.since.getTime()));
@@ -84,7 +84,7 @@ export function createEntitlements(deps: {
     return since && new Date(since.getTime() + graceDays * DAY_MS);
   }
 
-  /** active and trialing give the tier; past_due keeps it for the grace period; the rest is the default tier. */
+  /** active and trialing grant the tier; past_due keeps it for the grace period; other states grant the default tier. */
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
     const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
@@ -110,7 +110,7 @@ export function createEntitlements(deps: {
   }
 
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
-    // Of an empty object MongoDB keeps nothing.
+    // MongoDB does not store an empty object.
     const { tier: contractTier, limits = {} } = tenant.contract;
     const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);

@@ -2,19 +2,19 @@ import { costOf, type OveragePrice } from '../../catalogue/overagePrice.js';
 import type { DayOverage } from '../../models/usageDay.js';
 
 /**
- * Overage is counted by the time in which it is billed, so that each call is on the invoice of its own period, however
- * late it is reported. Such a span begins with a billing period, or with the subscription item that bills overage where
- * that is younger, and lasts until the next one begins. Its key is its start, in seconds since the epoch.
+ * Overage is counted by the span in which it is billed, so that each call is on the invoice of its own period however
+ * late it is reported. A span starts with a billing period, or with the subscription item that bills overage if that is
+ * younger, and lasts until the next one starts. Its key is its start in seconds since the Unix epoch.
  */
 export interface OverageTerms {
   price: NonNullable<OveragePrice>;
-  /** When the span that is known to run began; 0: no subscription bills it. */
+  /** When the current span started; 0 if no subscription bills overage. */
   billedFromMs: number;
-  /** When its period ends and the next one begins, though Stripe has not reported that yet; null: not known. */
+  /** When its period ends and the next one starts, whether Stripe has reported that yet or not; null if unknown. */
   billedUntilMs: number | null;
 }
 
-/** Wide enough that keys sort as their numbers do. */
+/** Wide enough that keys sort like their numbers. */
 const KEY_LENGTH = 10;
 
 export const spanKey = (startMs: number): string =>
@@ -22,7 +22,7 @@ export const spanKey = (startMs: number): string =>
 
 export const startOfSpan = (key: string): number => Number(key) * 1000;
 
-/** @returns the span of a call that is made now */
+/** @returns the span of a call made now */
 export function spanOf(terms: OverageTerms | null, nowMs: number): string {
   if (!terms) return spanKey(0);
   const { billedFromMs, billedUntilMs } = terms;
@@ -30,15 +30,15 @@ export function spanOf(terms: OverageTerms | null, nowMs: number): string {
   return spanKey(hasEnded ? billedUntilMs : billedFromMs);
 }
 
-/** @returns the span that a call of then is counted in: the last that had begun; null: there is none */
+/** @returns the span in which a call of that time is counted, the last that had started; null if there is none */
 export function spanAt(spans: Readonly<Record<string, number>> | undefined, atMs: number): string | null {
   const begun = Object.keys(spans ?? {}).filter((key) => key <= spanKey(atMs));
   return begun.length === 0 ? null : begun.reduce((last, key) => (key > last ? key : last));
 }
 
 /**
- * @returns the calls of each span, as many in sum as the day has: what was returned without a span is taken off the last
- * ones, and what was counted without one is under the key of 0
+ * @returns the calls of each span, which add up to those of the day: calls returned without a span are taken off the last
+ * ones, and calls counted without a span are under the key of 0
  */
 export function callsBySpan(overage: { used: number; spans?: Record<string, number> }): Map<string, number> {
   const calls = new Map<string, number>();
@@ -52,16 +52,16 @@ export function callsBySpan(overage: { used: number; spans?: Record<string, numb
 }
 
 /**
- * @param price of calls whose own price was not kept
- * @param counts which spans are meant; all, if absent
- * @returns what the calls of these days cost at the prices at which they were made, with fractions
+ * @param price for calls whose own price was not stored
+ * @param counts selects the spans; default: all
+ * @returns the cost of the calls of these days at the prices at which they were made, with fractions
  */
 export function costOfOverage(
   days: readonly Pick<DayOverage, 'used' | 'spans' | 'prices'>[],
   price: OveragePrice,
   counts: (span: string) => boolean = () => true,
 ): number {
-  // Summed up by price first: no error of rounding adds up.
+  // Summed by price first, so that rounding errors do not add up.
   const callsAt = new Map<string, { price: OveragePrice; calls: number }>();
   for (const day of days) {
     for (const [span, calls] of callsBySpan(day)) {
@@ -74,7 +74,7 @@ export function costOfOverage(
   return [...callsAt.values()].reduce((sum, known) => sum + costOf(known.calls, known.price), 0);
 }
 
-/** The price that was noted last before the span, or in it; else the first one that was noted. */
+/** The last price stored in or before the span, otherwise the first one stored. */
 function priceIn(prices: DayOverage['prices'], span: string) {
   const noted = Object.entries(prices ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return (noted.findLast(([key]) => key <= span) ?? noted[0])?.[1];

@@ -6,11 +6,11 @@ import type { Models } from '../../models/models.js';
 import { createEntitlements, type Entitlements } from './entitlements.js';
 import { createTiers, type Tiers } from './tiers.js';
 
-/** What is for sale, and what each tenant may do. */
+/** The tiers for sale, and the entitlements of tenants. */
 export interface TierServices {
   tiers: Tiers;
   entitlements: Entitlements;
-  /** Logs what the catalogue sells only in part, and versions that tenants bought and the catalogue has lost. */
+  /** Logs tiers whose overage is not sold, and versions that subscriptions have and the catalogue lacks. */
   start(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export function createTierServices(deps: {
   };
 }
 
-/** Says how many subscriptions hold a version that the catalogue does not have any more: they have the present one. */
+/** Logs how many subscriptions have a version that the catalogue lacks. They get the current version. */
 async function warnOfMissingVersions(deps: { models: Models; tiers: Tiers; log: Logger }): Promise<void> {
   const { models, tiers, log } = deps;
   const lost = await models.billingSubscriptions.aggregate<{ _id: string; subscriptions: number }>([

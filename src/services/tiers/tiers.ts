@@ -1,44 +1,44 @@
 import type { Catalogue, TierDefinition, TierLimits } from '../../catalogue/catalogue.js';
 import type { OveragePrice } from '../../catalogue/overagePrice.js';
 
-/** The tiers that are for sale: limits, features and their Stripe prices, all from the catalogue. */
+/** The tiers for sale: limits, features and their Stripe prices, as the catalogue defines them. */
 export interface Tiers {
   readonly catalogue: Catalogue;
   readonly defaultTier: TierDefinition;
   all(): readonly TierDefinition[];
   /**
-   * @param version that was bought; one that the catalogue does not have any more is the present one
-   * @throws Error for a name that the catalogue does not have
+   * @param version the version that was bought; if the catalogue lacks it, the current one is returned
+   * @throws Error if the catalogue has no tier of that name
    */
   get(name: string, version?: number): TierDefinition;
-  /** The version that a subscription has of a tier. @returns one that was noted, whether the catalogue has it or not */
+  /** The version of a tier that a subscription has. The catalogue may lack it. */
   versionOf(name: string, bought: BoughtVersion): number;
   has(name: string): boolean;
   getTierLimits(name: string): TierLimits;
-  /** What calls past the quota cost; null: none are sold, or there is no Stripe price that would bill them. */
+  /** The price of calls beyond the quota; null if none are sold, or no Stripe price bills them. */
   getOverage(name: string): OveragePrice;
-  /** The tier that a Stripe price buys; null for a price that is none of ours. */
+  /** The tier that a Stripe price buys; null for a price that is not in the catalogue. */
   getTierFromPriceId(priceId: string): TierDefinition | null;
-  /** The Stripe price of a tier; null when it has none. */
+  /** The Stripe price of a tier; null if it has none. */
   getStripePriceId(name: string): string | null;
-  /** The metered Stripe price of a tier's overage; null when none is sold. */
+  /** The metered Stripe price of a tier's overage; null if none is sold. */
   getOveragePriceId(name: string): string | null;
   isOveragePriceId(priceId: string): boolean;
 }
 
-/** What is known of when a subscription's tier was bought. */
+/** What is known about the purchase of a subscription's tier. */
 export interface BoughtVersion {
   priceId: string;
-  /** With the subscription, at Stripe. */
+  /** The version in the subscription's metadata at Stripe. */
   noted: number | null;
-  /** What was read of the same subscription and tier before. */
+  /** The version stored earlier for the same subscription and tier. */
   known: number | null;
 }
 
 /** Stripe price ids by tier name. */
 export type PriceIds = Readonly<Record<string, string>>;
 
-/** @param overagePriceIds of the tiers whose overage is sold; null: another process bills it, as the catalogue says */
+/** @param overagePriceIds of the tiers whose overage is sold; null: another process bills it, per the catalogue */
 export function createTiers(
   catalogue: Catalogue,
   priceIds: PriceIds,
@@ -73,7 +73,7 @@ export function createTiers(
       const sales = salesOf.get(name) ?? [];
       const bought = noted ?? known ?? present;
       const sold = sales.filter(({ priceIds }) => priceIds.includes(priceId)).map(({ version }) => version);
-      // At a contract's own price any version may have been bought.
+      // At a price made for one contract, any version may have been bought.
       if (sold.length === 0 || sold.includes(bought)) return bought;
       const isLost = sales.every(({ version }) => version !== bought);
       return isLost && sold.includes(present) ? bought : (sold[0] ?? present);
@@ -90,11 +90,11 @@ export function createTiers(
 
 interface Sale {
   version: number;
-  /** Stripe prices that buy it. */
+  /** The Stripe prices that buy this version. */
   priceIds: readonly string[];
 }
 
-/** @returns newest first; a former version that names no prices was sold at those of the next one */
+/** @returns the newest first; a former version without prices was sold at those of the next version */
 function salesIn({ version, former }: TierDefinition, priceId: string | undefined): Sale[] {
   const sales: Sale[] = [{ version, priceIds: priceId ? [priceId] : [] }];
   for (const { version, stripePriceIds } of former.toSorted((a, b) => b.version - a.version)) {
@@ -104,7 +104,7 @@ function salesIn({ version, former }: TierDefinition, priceId: string | undefine
   return sales;
 }
 
-/** A tier in an earlier version; overage is sold as it is now. */
+/** An earlier version of a tier, with today's overage. */
 function asOf(tier: TierDefinition, version: number): TierDefinition {
   const former = tier.former.find((one) => one.version === version);
   if (!former) return tier;

@@ -6,14 +6,14 @@ export interface RedisConcurrency extends Concurrency {
   stop(): void;
 }
 
-/** A dead instance's slots are free after so long: less than the 30 s that are promised. */
+/** After this time the slots of a dead instance are free: less than the 30 s that are documented. */
 const LEASE_MS = 25_000;
 const RENEWALS_PER_LEASE = 5;
 const SLOTS_PER_COMMAND = 500;
-/** Those past it come back when their leases end. */
+/** Further slots become free when their leases expire. */
 const MAX_UNRELEASED = 10_000;
 
-/** A tenant's slots are a sorted set, each under the instant at which its lease ends, by Redis's clock. */
+/** A tenant's slots are a sorted set, scored by the end of their leases on Redis's clock. */
 const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
@@ -26,7 +26,7 @@ redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`;
 
-/** KEYS: the tenant's slots for each slot. ARGV: the lease in ms, then each slot. Those that were lost are made anew. */
+/** KEYS: the tenant's slots for each slot. ARGV: the lease in ms, then each slot. Lost ones are created again. */
 const RENEW = `${NOW}
 for i, key in ipairs(KEYS) do
   redis.call('ZADD', key, now + ARGV[1], ARGV[i + 1])
@@ -37,8 +37,8 @@ end`;
 const RELEASE = `for i, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[i]) end`;
 
 /**
- * Exact across the instances on one Redis. What is under way here is counted in memory too: that refuses the clear
- * cases without asking, takes over while Redis is away, and is told to Redis again when it is back.
+ * Exact across all instances on one Redis. Operations of this instance are also counted in memory: that count rejects
+ * clear cases without a request, decides alone while Redis is unreachable, and is sent to Redis when it is back.
  */
 export function createRedisConcurrency({
   redis,
@@ -49,13 +49,13 @@ export function createRedisConcurrency({
 }): RedisConcurrency {
   const here = createConcurrency();
   const instance = randomUUID().slice(0, 8);
-  /** What is under way here, by slot: the tenant's key. */
+  /** The running operations of this instance: the tenant's key by slot. */
   const slots = new Map<string, string>();
-  /** Ended here while Redis was away. It may have them: a command without an answer can have been carried out. */
+  /** Slots whose release failed. Redis may still have them, since a command without an answer may have run. */
   const unreleased = new Map<string, string>();
   let lastSlot = 0;
 
-  // All at once, in order, before any other command: a slot given back later stays given back.
+  // Sent at once and in order, before any other command, so that a slot released later stays released.
   function renew(): void {
     for (const some of inParts(slots)) {
       redis.run(RENEW, keysOf(some), [leaseMs, ...slotsOf(some)]).catch(ignoreLoggedError);
@@ -82,7 +82,7 @@ export function createRedisConcurrency({
       if (!endHere) return null;
       const key = `continuum:slots:${tenantId}`;
       const slot = `${instance}:${++lastSlot}`;
-      // While Redis is away, what this instance counts decides alone.
+      // While Redis is unreachable, the count of this instance decides alone.
       const taken = await redis.run(TAKE, [key], [slot, limit, leaseMs]).catch(() => 1);
       if (taken !== 1) {
         endHere();
@@ -113,5 +113,5 @@ function inParts(slots: ReadonlyMap<string, string>): Slots[] {
   return starts.map((start) => all.slice(start, start + SLOTS_PER_COMMAND));
 }
 
-/** The connection has logged it. */
+/** The connection logs its errors. */
 function ignoreLoggedError(): void {}

@@ -1,18 +1,18 @@
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 
-/** The calls of sliding windows, by an id of the caller's choice. */
+/** The calls in sliding windows, by an id that the caller chooses. */
 export interface CallWindows {
   /**
-   * Adds so many calls to the window if there is room for all of them within `max`: one atomic step.
-   * @returns when the calls in it were made, oldest first, as they were before
+   * Adds the calls to the window if there is room for all of them within `max`, in one atomic step.
+   * @returns the times of the calls that were in it before, oldest first
    */
   add(id: string, max: number, windowMs: number, calls: number): Promise<number[]>;
-  /** Takes out so many calls that were added last. */
+  /** Removes the calls that were added last. */
   remove(id: string, calls: number): Promise<void>;
 }
 
-/** In MongoDB: exact across instances whose clocks agree. */
+/** Windows in MongoDB: exact across all instances whose clocks agree. */
 export function createMongoCallWindows({ models, clock }: { models: Models; clock: Clock }): CallWindows {
   return {
     async add(id, max, windowMs, calls) {
@@ -34,7 +34,7 @@ export function createMongoCallWindows({ models, clock }: { models: Models; cloc
 
     async remove(id, calls) {
       const kept = { $subtract: [{ $size: '$calls' }, calls] };
-      // A slice of nothing is an error.
+      // MongoDB rejects a slice of length 0.
       const first = { $cond: [{ $gt: [kept, 0] }, { $slice: ['$calls', { $max: [1, kept] }] }, []] };
       await models.fieldWindows.collection.updateOne({ _id: id as never }, [{ $set: { calls: first } }]);
     },

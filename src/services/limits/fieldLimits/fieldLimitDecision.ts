@@ -5,12 +5,12 @@ import { type BillingError, rateLimited } from '../../../common/errors.js';
 import { groupBy } from '../../../common/groups.js';
 import type { FieldLimits, FullWindow } from './fieldLimits.js';
 
-/** Decides the limits that fields have of their own, for all fields of an operation at once. */
+/** Applies the limits of single fields, to all fields of an operation at once. */
 export interface FieldLimitDecision {
   /**
-   * All or none. Each entry is one call.
-   * @param id whose windows they are: a tenant, or the operator
-   * @param who goes into the error's details
+   * Counts all calls or none. Each entry is one call.
+   * @param id the owner of the windows: a tenant or the operator
+   * @param who added to the error's extensions
    * @returns the error with which the operation is rejected, or null
    */
   take(
@@ -46,19 +46,19 @@ export function createFieldLimitDecision(deps: {
   return {
     async take(id, wanted, who) {
       const taken: { limit: FieldLimit; calls: number }[] = [];
-      const giveBack = () =>
+      const returnTaken = () =>
         Promise.all(taken.map(({ limit, calls }) => fieldLimits.returnCalls(id, limit, calls)));
       for (const [limit, ...others] of groupBy(wanted, ({ field }) => field).values()) {
         const calls = others.length + 1;
         try {
           const full = await fieldLimits.take(id, limit, calls);
           if (full) {
-            await giveBack();
+            await returnTaken();
             return rejection(limit, full, calls, who);
           }
           taken.push({ limit, calls });
         } catch (error) {
-          giveBack().catch(() => undefined);
+          returnTaken().catch(() => undefined);
           throw error;
         }
       }

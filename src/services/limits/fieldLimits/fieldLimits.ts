@@ -4,23 +4,23 @@ import type { CallWindows } from './callWindows.js';
 
 export interface FieldLimits {
   /**
-   * Counts so many calls to the field if the sliding window has room for all of them. Default: one.
-   * @returns null when it had; otherwise for how many it has, and when it has for more
+   * Counts the calls to the field (default: one) if the sliding window has room for all of them.
+   * @returns null if it had; otherwise how many it has room for, and when it has room for all
    */
   take(tenantId: string, limit: FieldLimit, calls?: number): Promise<FullWindow | null>;
-  /** Takes back calls that were counted and not made. */
+  /** Returns calls that were counted but not made. */
   returnCalls(tenantId: string, limit: FieldLimit, calls: number): Promise<void>;
 }
 
 export interface FullWindow {
   remaining: number;
-  /** When enough calls have left it; null: it never has room for so many at once. */
+  /** When enough calls have left the window; null if it can never have room for so many at once. */
   resetsAt: Date | null;
 }
 
 /**
- * Field limits through graphql-rate-limit. Its stores read, decide and write in three steps, so that many at once all
- * pass; ours adds the calls in the reading step, and has nothing left to set.
+ * Field limits through graphql-rate-limit. Its own stores read, decide and write in three steps, so concurrent calls all
+ * pass. This store adds the calls in the read step, and its write step does nothing.
  */
 export function createFieldLimits({ windows }: { windows: CallWindows }): FieldLimits {
   return {
@@ -45,9 +45,9 @@ export function createFieldLimits({ windows }: { windows: CallWindows }): FieldL
 
 const idOf = (tenantId: string, field: string) => `${tenantId}:${field}`;
 
-/** Serves the calls of one operation to one field. */
+/** A store for the calls of one operation to one field. */
 class AddingStore extends Store {
-  /** The calls of the window, as they were. */
+  /** The times of the calls that were in the window before. */
   before: number[] = [];
 
   constructor(
@@ -59,8 +59,8 @@ class AddingStore extends Store {
 
   async getForIdentity(): Promise<number[]> {
     this.before = await this.add();
-    // The limiter counts one call more than these. It looks at the window again, by a later clock: a call that has left
-    // it since would let one through that was not added. So none leaves.
+    // The limiter counts one call more than these, and filters the window again with a later time: a call that has
+    // left it since would admit a call that was not added. Infinite times never leave.
     return Array.from({ length: this.before.length + this.calls - 1 }, () => Number.POSITIVE_INFINITY);
   }
 

@@ -21,7 +21,7 @@ return before`;
 const DROP = `
 for _ = 1, ARGV[1] do redis.call('RPOP', KEYS[1]) end`;
 
-/** In Redis, by its clock; while it is away, in `fallback`, whose windows begin empty. */
+/** Windows in Redis, by its clock. While it is unreachable, `fallback` is used, whose windows start empty. */
 export function createRedisCallWindows({
   redis,
   fallback,
