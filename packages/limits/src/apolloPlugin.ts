@@ -7,8 +7,7 @@ import type {
 import { coercedVariables } from './analysis/variables.js';
 import { type Enforced, enforcedOf } from './enforceLimits.js';
 import { BillingError } from './errors.js';
-import { apiKeyOfHeaders } from './request.js';
-import { isSubgraph } from './subgraphs.js';
+import { apiKeyOfHeaders, isSubgraph } from './request.js';
 
 /**
  * The plugin for Apollo Server with a schema from `enforceLimits`. It decides before the execution, so that a rejection has its

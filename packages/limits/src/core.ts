@@ -25,7 +25,7 @@ export {
 } from './bounds.js';
 export { type Concurrency, createConcurrency } from './concurrency.js';
 // Tools.
-export { errorList } from './errorList.js';
+export { errorList } from './errors.js';
 export { type FieldLimit, parseWindow } from './fieldLimit.js';
 export { createGroupCommit } from './groupCommit.js';
 export { MAX_JSON_DEPTH, needGoodValue, valueProblem } from './inputValues.js';

@@ -123,3 +123,7 @@ export const rateLimited = (message: string, details: RateLimitDetails, retryAft
 
 export const serviceUnavailable = (message: string, retryAfterS = 2, details: Record<string, unknown> = {}) =>
   new BillingError(ErrorCode.SERVICE_UNAVAILABLE, message, details, { 'retry-after': String(retryAfterS) });
+
+/** The message of an error that lists all errors found at once, one on each line. */
+export const errorList = (what: string, errors: readonly string[]): string =>
+  `${what} ${errors.length} error${errors.length === 1 ? '' : 's'}:\n${errors.map((error) => `  - ${error}`).join('\n')}`;

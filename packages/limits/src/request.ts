@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders } from 'node:http';
+import type { GraphQLSchema } from 'graphql';
 
 /** The headers of a request, as Node, Fetch or Apollo represent them. */
 export type AnyHeaders = IncomingHttpHeaders | { get(name: string): string | null | undefined };
@@ -34,3 +35,7 @@ export function apiKeyOfContext(context: unknown): string | null {
   }
   return null;
 }
+
+/** Whether the schema is a subgraph. Its client is a gateway, which takes a status other than 200 for a broken subgraph. */
+export const isSubgraph = (schema: GraphQLSchema): boolean =>
+  schema.getQueryType()?.getFields()._service !== undefined;

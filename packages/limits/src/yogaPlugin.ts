@@ -9,7 +9,7 @@ import { coercedVariables } from './analysis/variables.js';
 import { type Enforced, enforcedOf } from './enforceLimits.js';
 import { BillingError } from './errors.js';
 import type { AdmittedOperation } from './guard.js';
-import { isSubgraph } from './subgraphs.js';
+import { isSubgraph } from './request.js';
 
 /** A result that serializes itself. */
 interface SerializedResult extends ExecutionResult {

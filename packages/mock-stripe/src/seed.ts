@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { buildMeter, meters } from './objects/meter.js';
 import { buildPrice, prices } from './objects/price.js';
 import { buildProduct, products } from './objects/product.js';
-import { isDuplicateKey } from './storage/duplicateKey.js';
 import type { Store, Tx } from './storage/store.js';
+import { isDuplicateKey } from './storage/store.js';
 
 /** A price that exists from the start, with its product. */
 export const seededPrice = z.strictObject({

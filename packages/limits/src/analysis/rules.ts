@@ -11,7 +11,7 @@ import {
 } from 'graphql';
 import type { ApiKeyScope } from '../apiKeyScope.js';
 import { MAX_COST, MAX_ENDPOINT_LENGTH } from '../bounds.js';
-import { errorList } from '../errorList.js';
+import { errorList } from '../errors.js';
 import { type FieldLimit, parseWindow } from '../fieldLimit.js';
 import { directiveDefinitions } from './definitions.js';
 

@@ -1,4 +1,4 @@
-import { errorList } from '../errorList.js';
+import { errorList } from '../errors.js';
 import { parseKey } from '../keyFormat.js';
 
 export interface RemoteLimitsOptions {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { StoredAnswer } from '../storage/documents.js';
-import { isDuplicateKey } from '../storage/duplicateKey.js';
 import type { Store, Tx } from '../storage/store.js';
+import { isDuplicateKey } from '../storage/store.js';
 import { idempotencyMismatch } from './errors.js';
 
 export interface Idempotency {

@@ -2,7 +2,6 @@ import type * as mongo from 'mongodb';
 import { noSuch } from '../http/errors.js';
 import type { Collections } from './collections.js';
 import type { ObjectDocument, Refs } from './documents.js';
-import { createSequence } from './sequence.js';
 
 /** What a kind of object is called in the database and in messages, and the prefix of its ids. */
 export interface Kind<Body, Hidden = null> {
@@ -124,3 +123,21 @@ function createTx(
     },
   };
 }
+
+/**
+ * Numbers that rise in order of creation: microseconds of the wall clock, never the same twice in a process.
+ * A counter in the database would make every two transactions conflict.
+ */
+function createSequence(): () => number {
+  let last = 0;
+  return () => {
+    last = Math.max(last + 1, Date.now() * 1000);
+    return last;
+  };
+}
+
+const DUPLICATE_KEY = 11_000;
+
+/** Whether MongoDB rejected a write because a document with this key exists. */
+export const isDuplicateKey = (error: unknown): boolean =>
+  (error as { code?: unknown } | null)?.code === DUPLICATE_KEY;
