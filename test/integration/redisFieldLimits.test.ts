@@ -65,7 +65,7 @@ async function takeMany(instances: Instance[], times: number, limit = LIMIT): Pr
 const stored = async () =>
   (await models.fieldWindows.findById(`${tenant}:Query.narrow`).lean())?.calls.length;
 
-const told = (instance: Instance, words: string) =>
+const isLogged = (instance: Instance, words: string) =>
   vi.waitFor(() => expect(instance.logged.join('\n')).toContain(words), { timeout: 5_000, interval: 20 });
 
 describe('a field limit kept in Redis', () => {
@@ -104,10 +104,10 @@ describe('when Redis is away', () => {
     await server.kill();
     expect(await takeMany(instances, 120)).toBe(7);
     expect(await stored()).toBe(7);
-    for (const { logged } of instances) expect(logged).toEqual([expect.stringContaining('Redis is away')]);
+    for (const { logged } of instances) expect(logged).toEqual(['redis.unavailable']);
 
     await server.start();
-    for (const instance of instances) await told(instance, 'Redis is back');
+    for (const instance of instances) await isLogged(instance, 'redis.available');
     expect(await takeMany(instances, 120)).toBe(7);
     for (const { logged } of instances) expect(logged).toHaveLength(2);
   });
@@ -127,7 +127,7 @@ describe('when Redis is away', () => {
     } finally {
       server.resume();
     }
-    await told(one, 'Redis is back');
+    await isLogged(one, 'redis.available');
   });
 });
 

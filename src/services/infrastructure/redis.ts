@@ -37,7 +37,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
   const listeners: (() => void)[] = [];
   /** null while Redis is unreachable. */
   let client: Client | null = null;
-  let told = false;
+  let logged = false;
   let stopped = false;
   let retry: NodeJS.Timeout | undefined;
 
@@ -70,8 +70,8 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
     try {
       client = await connect();
       for (const listener of listeners) listener();
-      if (told) log.info('Redis is back');
-      told = false;
+      if (logged) log.info('redis.available');
+      logged = false;
     } catch (error) {
       tryAgainAfter(error as Error);
     }
@@ -86,12 +86,11 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
 
   function tryAgainAfter({ message, code }: Error & { code?: string }): void {
     if (stopped) return;
-    if (!told) {
-      log.warn(
-        `Redis is away (${message || code}): limits of fields are kept in MongoDB, concurrent requests counted by this instance alone`,
-      );
+    if (!logged) {
+      // Field limits are now kept in MongoDB, and concurrent requests counted by this instance alone.
+      log.warn({ reason: message || code }, 'redis.unavailable');
     }
-    told = true;
+    logged = true;
     retry = setTimeout(tryToConnect, RETRY_MS).unref();
   }
 

@@ -50,10 +50,8 @@ async function warnOfMissingVersions(deps: { models: Models; tiers: Tiers; log: 
   ]);
   for (const { _id: tier, subscriptions } of lost) {
     const { version } = tiers.get(tier);
-    log.warn(
-      { tier, subscriptions },
-      `subscriptions hold a version of ${tier} that the catalogue lacks, and have version ${version} now; put theirs into its \`former\` to give it back`,
-    );
+    // An entry in the tier's `former` gives them their own version again.
+    log.warn({ tier, subscriptions, version }, 'tiers.version_missing');
   }
 }
 
