@@ -88,7 +88,7 @@ export interface EnforcementPluginOptions {
   limits: TenantLimits;
   authenticator: Authenticator;
   idempotencyKeys: IdempotencyKeys;
-  validateArguments: (coordinate: string, args: Record<string, unknown>) => Promise<BillingError | null>;
+  validateArguments: (coordinate: string, args: Record<string, unknown>) => BillingError | null;
   clock: Clock;
   log: Logger;
   /**
@@ -132,7 +132,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
       // Constraints come first, because a check may rely on them.
-      const invalid = await validateArguments(rule.coordinate, args);
+      const invalid = validateArguments(rule.coordinate, args);
       if (invalid) throw invalid;
       rule.check?.(args, clock.now());
     }

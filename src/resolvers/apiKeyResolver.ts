@@ -1,9 +1,9 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Max, Min } from 'class-validator';
 import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
 import { forbidden } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
+import { Max, Min } from '../schema/constraints.js';
 import { type NewKey, requireFuture } from '../services/accounts/apiKeys.js';
 import { ownTenantId, requirePrincipal } from '../services/accounts/principal.js';
 import type { Context } from './context.js';
@@ -20,8 +20,8 @@ class RotateApiKeyArgs {
     defaultValue: DAY_S,
     description: 'How long the old key keeps working, 0 to 30 days.',
   })
-  @Min(0, { message: 'must be at least 0' })
-  @Max(30 * DAY_S, { message: 'must be at most 2592000' })
+  @Min(0)
+  @Max(30 * DAY_S)
   overlapSeconds: number = DAY_S;
 }
 

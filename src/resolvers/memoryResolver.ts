@@ -5,6 +5,11 @@ import { badInput } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { answerOf } from '../directives/keyedFields.js';
 import {
+  IDEMPOTENCY_KEY_DESCRIPTION,
+  IDEMPOTENCY_KEY_PROBLEM,
+  isIdempotencyKey,
+} from '../schema/constraints.js';
+import {
   DEFAULT_MATCHES,
   MemoryConnection,
   MemoryMatchType,
@@ -13,11 +18,6 @@ import {
   StoreMemoryInput,
 } from '../schema/memory.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import {
-  IDEMPOTENCY_KEY_DESCRIPTION,
-  IDEMPOTENCY_KEY_PROBLEM,
-  isIdempotencyKey,
-} from '../schema/validators.js';
 import { ownTenantId } from '../services/accounts/principal.js';
 import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';

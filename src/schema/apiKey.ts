@@ -1,8 +1,7 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { ArrayMaxSize, ArrayMinSize, IsOptional, MaxLength } from 'class-validator';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { IsFilled, MaxItems, MaxLength, MinItems } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
-import { IsFilled } from './validators.js';
 
 registerEnumType(ApiKeyScope, {
   name: 'ApiKeyScope',
@@ -67,9 +66,8 @@ export class CreateApiKeyInput {
     nullable: true,
     description: 'Default: the scopes of the key that creates it.',
   })
-  @IsOptional()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(20)
+  @MinItems(1)
+  @MaxItems(20)
   scopes?: string[] | null;
 
   @Field(() => DateTimeScalar, { nullable: true })
@@ -80,7 +78,6 @@ export class CreateApiKeyInput {
     description:
       'The tenant that gets the key; operator only. Without it, the operator creates a key that belongs to no tenant and has the scope ENFORCE.',
   })
-  @IsOptional()
   @MaxLength(100)
   tenantId?: string | null;
 }

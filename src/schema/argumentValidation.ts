@@ -1,16 +1,14 @@
 import { valueProblem } from '@continuum-billing/limits/core';
-import { type ValidationError, validate } from 'class-validator';
 import { GraphQLID } from 'graphql';
 import { getMetadataStorage } from 'type-graphql';
+import type { z } from 'zod';
 import { type BillingError, badInput } from '../common/errors.js';
+import { constraintsOf } from './constraints.js';
 
 type Class = new () => object;
 
-/** Checks the arguments of a root field with the constraints of their classes. */
-export type ArgumentValidation = (
-  coordinate: string,
-  args: Record<string, unknown>,
-) => Promise<BillingError | null>;
+/** Checks the arguments of a root field with the constraints of their classes (`constraints.ts`). */
+export type ArgumentValidation = (coordinate: string, args: Record<string, unknown>) => BillingError | null;
 
 /** Items in one list argument. */
 const MAX_ITEMS = 1_000;
@@ -24,14 +22,31 @@ interface Argument {
   type: Class;
 }
 
+/** What is checked of one property of a class. */
+interface Property {
+  name: string;
+  constraints: readonly z.ZodType[];
+  /** The input class of its value, or of its items. */
+  type: Class | null;
+}
+
 /**
- * type-graphql validates arguments when a resolver runs. By then the operation has been charged, and earlier fields of
- * a mutation have run. This runs the same checks first, so that an operation with bad input is rejected as a whole.
+ * type-graphql could validate arguments when a resolver runs. By then the operation has been charged, and earlier fields
+ * of a mutation have run. These checks run first, so that an operation with bad input is rejected as a whole.
  * Arguments with `validate: false` are left to the service, which rejects their items one by one.
  */
 export function createArgumentValidation(): ArgumentValidation {
-  const { queries, mutations, inputTypes } = getMetadataStorage();
+  const { queries, mutations, inputTypes, fieldResolvers } = getMetadataStorage();
   const inputClasses = new Set<unknown>(inputTypes.map(({ target }) => target));
+  // Their arguments are not checked here, so a constraint of theirs would be without effect.
+  for (const { schemaName, params = [] } of fieldResolvers) {
+    if (
+      params.some(
+        (param) => param.kind === 'args' || (param.kind === 'arg' && inputClasses.has(param.getType())),
+      )
+    )
+      throw new Error(`${schemaName} is below the root: it may only take arguments without an input class`);
+  }
   const byCoordinate = new Map<string, Argument[]>();
   /** The names of arguments that are ids. */
   const ids = new Map<string, string[]>();
@@ -61,17 +76,52 @@ export function createArgumentValidation(): ArgumentValidation {
     }
   }
 
-  /** Turns the plain objects of a document into instances of the classes that carry the constraints. */
-  function instance(type: Class, plain: unknown): unknown {
-    if (Array.isArray(plain)) return plain.map((item) => instance(type, item));
-    if (plain === null || typeof plain !== 'object') return plain;
-    const made = Object.assign(new type(), plain) as Record<string, unknown>;
-    const fields = inputTypes.find(({ target }) => target === type)?.fields ?? [];
-    for (const field of fields) {
-      const fieldType = field.getType() as Class;
-      if (inputClasses.has(fieldType)) made[field.name] = instance(fieldType, made[field.name]);
+  const properties = new Map<Class, Property[]>();
+
+  function propertiesOf(type: Class): Property[] {
+    const known = properties.get(type);
+    if (known) return known;
+    const constraints = constraintsOf(type);
+    const nested = new Map<string, Class>();
+    for (let one = type; one?.prototype; one = Object.getPrototypeOf(one)) {
+      for (const field of inputTypes.find(({ target }) => target === one)?.fields ?? []) {
+        const fieldType = field.getType() as Class;
+        if (inputClasses.has(fieldType)) nested.set(field.name, fieldType);
+      }
     }
+    const names = new Set([...constraints.keys(), ...nested.keys()]);
+    const made = [...names].map((name) => ({
+      name,
+      constraints: constraints.get(name) ?? [],
+      type: nested.get(name) ?? null,
+    }));
+    properties.set(type, made);
     return made;
+  }
+
+  /** @returns the first problem of an object, or of one in it */
+  function problemIn(type: Class, object: object, path: readonly string[]): BillingError | null {
+    for (const { name, constraints, type: inner } of propertiesOf(type)) {
+      const value = (object as Record<string, unknown>)[name];
+      if (value == null) continue;
+      for (const constraint of constraints) {
+        const { error } = constraint.safeParse(value);
+        const issue = error?.issues[0];
+        if (issue) return badInput([...path, name, ...issue.path].join('.'), issue.message);
+      }
+      const problem = inner && problemInEach(inner, value, [...path, name]);
+      if (problem) return problem;
+    }
+    return null;
+  }
+
+  function problemInEach(type: Class, value: unknown, path: readonly string[]): BillingError | null {
+    for (const [index, item] of [value].flat().entries()) {
+      if (item === null || typeof item !== 'object') continue;
+      const problem = problemIn(type, item, Array.isArray(value) ? [...path, String(index)] : path);
+      if (problem) return problem;
+    }
+    return null;
   }
 
   /** The rules for all strings, numbers and ids, which no constraint has to repeat. */
@@ -85,37 +135,17 @@ export function createArgumentValidation(): ArgumentValidation {
     return tooLong ? badInput(tooLong, `must have at most ${MAX_ID_LENGTH} characters`) : null;
   }
 
-  return async (coordinate, args) => {
+  return (coordinate, args) => {
     const wrongValue = valueError(coordinate, args);
     if (wrongValue) return wrongValue;
     for (const { name, type } of byCoordinate.get(coordinate) ?? []) {
-      const value = instance(type, name === null ? args : args[name]);
+      const value = name === null ? args : args[name];
       if (Array.isArray(value) && (value.length === 0 || value.length > MAX_ITEMS)) {
         return badInput(name ?? 'input', `must have 1 to ${MAX_ITEMS} items, not ${value.length}`);
       }
-      const items = Array.isArray(value) ? value : [value];
-      for (const [index, item] of items.entries()) {
-        if (item === null || typeof item !== 'object') continue;
-        const [error] = await validate(item, { forbidUnknownValues: false, stopAtFirstError: true });
-        if (error) return clientError(error, [name, Array.isArray(value) ? String(index) : null]);
-      }
+      const problem = problemInEach(type, value, name === null ? [] : [name]);
+      if (problem) return problem;
     }
     return null;
   };
-}
-
-/** The first constraint that failed, with the path of its argument. */
-function clientError(error: ValidationError, prefix: readonly (string | null)[]): BillingError {
-  const path = [...prefix, error.property];
-  let innermost = error;
-  while (innermost.children?.[0]) {
-    innermost = innermost.children[0];
-    path.push(innermost.property);
-  }
-  const problem = Object.values(innermost.constraints ?? {})[0] ?? 'is not valid';
-  // class-validator's own messages begin with the name of the property.
-  const words = problem.startsWith(`${innermost.property} `)
-    ? problem.slice(innermost.property.length + 1)
-    : problem;
-  return badInput(path.filter((part) => part !== null).join('.'), words);
 }

@@ -1,7 +1,7 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { IsHttpUrl } from './constraints.js';
 import { connectionOf } from './pagination.js';
 import { DateTimeScalar } from './scalars.js';
-import { IsHttpUrl } from './validators.js';
 
 export enum InvoiceStatus {
   DRAFT = 'draft',

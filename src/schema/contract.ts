@@ -1,8 +1,7 @@
-import { IsOptional, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int } from 'type-graphql';
+import { IsCount, Max, MaxLength, Min } from './constraints.js';
 import { TierLimitsInput } from './tenant.js';
 import { TierName } from './tier.js';
-import { IsCount } from './validators.js';
 
 const MAX_PRICE_CENTS = 99_999_999;
 const MAX_TERM_MONTHS = 120;
@@ -28,13 +27,11 @@ export class CreateEnterpriseSubscriptionInput {
     nullable: true,
     description: "Limits that replace the tier's own while the subscription grants the tier.",
   })
-  @IsOptional()
-  @ValidateNested()
   limits?: TierLimitsInput | null;
 
   @Field(() => Int, { description: `Months until the contract ends, 1 to ${MAX_TERM_MONTHS}.` })
-  @Min(1, { message: 'must be at least 1' })
-  @Max(MAX_TERM_MONTHS, { message: `must be at most ${MAX_TERM_MONTHS}` })
+  @Min(1)
+  @Max(MAX_TERM_MONTHS)
   termMonths!: number;
 
   @Field(() => Int, {
@@ -42,8 +39,7 @@ export class CreateEnterpriseSubscriptionInput {
     defaultValue: 30,
     description: `Days until an invoice is due, 1 to ${MAX_DAYS_UNTIL_DUE}. With null, the card on file is charged.`,
   })
-  @IsOptional()
-  @Min(1, { message: 'must be at least 1' })
-  @Max(MAX_DAYS_UNTIL_DUE, { message: `must be at most ${MAX_DAYS_UNTIL_DUE}` })
+  @Min(1)
+  @Max(MAX_DAYS_UNTIL_DUE)
   daysUntilDue?: number | null;
 }

@@ -1,9 +1,8 @@
 import { ApiKeyScope, MAX_NAME_LENGTH, MAX_PARTS, MAX_RECEIPT_LENGTH } from '@continuum-billing/limits/core';
-import { ArrayMaxSize, IsInt, Max, MaxLength, Min, ValidateNested } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { IsCount, IsInt, Max, MaxItems, MaxLength, MaxLengthEach, Min } from './constraints.js';
 import { ChargeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
-import { IsCount } from './validators.js';
 
 @InputType({ description: 'The limit of a single field, as in `@rateLimited(max, window)`.' })
 export class FieldLimitInput {
@@ -43,8 +42,7 @@ export class StoreInput {
   rootField!: string;
 
   @Field(() => [StoredAmountInput])
-  @ArrayMaxSize(MAX_PARTS)
-  @ValidateNested({ each: true })
+  @MaxItems(MAX_PARTS)
   amounts!: StoredAmountInput[];
 }
 
@@ -66,23 +64,20 @@ export class OperationInput {
   scope!: ApiKeyScope;
 
   @Field(() => [ChargeInput])
-  @ArrayMaxSize(MAX_PARTS)
-  @ValidateNested({ each: true })
+  @MaxItems(MAX_PARTS)
   charges!: ChargeInput[];
 
   @Field(() => [String])
-  @ArrayMaxSize(MAX_PARTS)
-  @MaxLength(MAX_NAME_LENGTH, { each: true })
+  @MaxItems(MAX_PARTS)
+  @MaxLengthEach(MAX_NAME_LENGTH)
   features!: string[];
 
   @Field(() => [FieldLimitInput])
-  @ArrayMaxSize(MAX_PARTS)
-  @ValidateNested({ each: true })
+  @MaxItems(MAX_PARTS)
   fieldLimits!: FieldLimitInput[];
 
   @Field(() => [StoreInput])
-  @ArrayMaxSize(MAX_PARTS)
-  @ValidateNested({ each: true })
+  @MaxItems(MAX_PARTS)
   stores!: StoreInput[];
 }
 
@@ -147,20 +142,19 @@ export class EndedOperationInput {
     description:
       'Calls to return because they failed through no fault of the caller; at most what was charged for each endpoint.',
   })
-  @ArrayMaxSize(MAX_PARTS)
-  @ValidateNested({ each: true })
+  @MaxItems(MAX_PARTS)
   unearned!: ChargeInput[];
 
   @Field(() => [ID], {
     description: 'Reservations to commit: their root fields stored what they had reserved.',
   })
-  @ArrayMaxSize(MAX_PARTS)
-  @MaxLength(MAX_NAME_LENGTH, { each: true })
+  @MaxItems(MAX_PARTS)
+  @MaxLengthEach(MAX_NAME_LENGTH)
   keptHolds!: string[];
 
   @Field(() => [ID], { description: 'Reservations to release: their root fields stored nothing.' })
-  @ArrayMaxSize(MAX_PARTS)
-  @MaxLength(MAX_NAME_LENGTH, { each: true })
+  @MaxItems(MAX_PARTS)
+  @MaxLengthEach(MAX_NAME_LENGTH)
   releasedHolds!: string[];
 }
 
@@ -171,8 +165,7 @@ export class FreeStorageInput {
   tenantId!: string;
 
   @Field(() => [StoredAmountInput])
-  @ArrayMaxSize(MAX_PARTS)
-  @ValidateNested({ each: true })
+  @MaxItems(MAX_PARTS)
   amounts!: StoredAmountInput[];
 }
 

@@ -1,15 +1,19 @@
-import { ArrayMaxSize, ArrayMinSize, IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { connectionOf } from './pagination.js';
-import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 import {
   IDEMPOTENCY_KEY_DESCRIPTION,
   IsFilled,
   IsFiniteNumbers,
   IsIdempotencyKey,
+  Max,
   MaxBytes,
+  MaxItems,
   MaxJsonBytes,
-} from './validators.js';
+  MaxLength,
+  Min,
+  MinItems,
+} from './constraints.js';
+import { connectionOf } from './pagination.js';
+import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 
 export const MAX_CONTENT_BYTES = 1_048_576;
 const MAX_METADATA_BYTES = 65_536;
@@ -64,14 +68,12 @@ export class StoreMemoryInput {
   content!: string;
 
   @Field(() => [Float], { nullable: true, description: 'All embeddings of a tenant have the same length.' })
-  @IsOptional()
   @IsFiniteNumbers()
-  @ArrayMinSize(1, { message: 'must have at least 1 number' })
-  @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
+  @MinItems(1, 'number')
+  @MaxItems(MAX_DIMENSIONS, 'numbers')
   embedding?: number[] | null;
 
   @Field(() => JsonObjectScalar, { nullable: true })
-  @IsOptional()
   @MaxJsonBytes(MAX_METADATA_BYTES)
   metadata?: object | null;
 
@@ -85,16 +87,14 @@ export const DEFAULT_MATCHES = 10;
 @InputType({ description: 'Either a text or an embedding to search for.' })
 export class SearchMemoriesInput {
   @Field(() => String, { nullable: true })
-  @IsOptional()
   @IsFilled()
   @MaxLength(1_000)
   query?: string | null;
 
   @Field(() => [Float], { nullable: true })
-  @IsOptional()
   @IsFiniteNumbers()
-  @ArrayMinSize(1, { message: 'must have at least 1 number' })
-  @ArrayMaxSize(MAX_DIMENSIONS, { message: `must have at most ${MAX_DIMENSIONS} numbers` })
+  @MinItems(1, 'number')
+  @MaxItems(MAX_DIMENSIONS, 'numbers')
   embedding?: number[] | null;
 
   @Field(() => Int, {
@@ -102,8 +102,7 @@ export class SearchMemoriesInput {
     defaultValue: DEFAULT_MATCHES,
     description: 'Maximum number of matches, 1 to 100.',
   })
-  @IsOptional()
-  @Min(1, { message: 'must be at least 1' })
-  @Max(100, { message: 'must be at most 100' })
+  @Min(1)
+  @Max(100)
   first?: number | null;
 }

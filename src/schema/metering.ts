@@ -1,20 +1,16 @@
 import { MAX_COST } from '@continuum-billing/limits/core';
-import { IsInt, Max, Min, ValidateBy } from 'class-validator';
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { isEndpointName } from '../services/limits/calls/endpointNames.js';
 import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
 import { type UsageEventOutcome, UsageEventStatus } from '../services/usage/recording/usageEvents.js';
+import { IDEMPOTENCY_KEY_DESCRIPTION, IsIdempotencyKey, IsInt, Max, Min, Satisfies } from './constraints.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
-import { IDEMPOTENCY_KEY_DESCRIPTION, IsIdempotencyKey } from './validators.js';
 
 const IsEndpointName = () =>
-  ValidateBy({
-    name: 'isEndpointName',
-    validator: {
-      validate: (value) => typeof value === 'string' && isEndpointName(value),
-      defaultMessage: () => 'must have 1 to 100 printable characters',
-    },
-  });
+  Satisfies(
+    (value) => typeof value === 'string' && isEndpointName(value),
+    'must have 1 to 100 printable characters',
+  );
 
 @InputType({ description: 'Calls to charge or to return.' })
 export class ChargeInput {
@@ -27,8 +23,8 @@ export class ChargeInput {
 
   @Field(() => Int, { defaultValue: 1, description: 'Number of calls, 1 to 1000000.' })
   @IsInt()
-  @Min(1, { message: 'must be at least 1' })
-  @Max(MAX_COST, { message: `must be at most ${MAX_COST}` })
+  @Min(1)
+  @Max(MAX_COST)
   cost: number = 1;
 }
 
@@ -54,7 +50,7 @@ export class ConsumeResult implements ConsumeAnswer {
   resetsAt!: Date;
 }
 
-// No constraints here: the service rejects a bad event by itself, where class-validator would reject the whole request.
+// No constraints here: the service rejects a bad event by itself, where a constraint would reject the whole request.
 @InputType({ description: 'Usage that happened in another system.' })
 export class UsageEventInput {
   @Field(() => ID, {

@@ -1,6 +1,6 @@
-import { IsInt, IsOptional, Max, Min } from 'class-validator';
 import { Field, Float, InputType, Int, ObjectType } from 'type-graphql';
 import type { OverageState } from '../services/billing/subscriptions/overage.js';
+import { IsInt, Max, Min } from './constraints.js';
 import { BigIntScalar } from './scalars.js';
 
 const MAX_CAP_CENTS = 100_000_000;
@@ -55,9 +55,8 @@ export class SetOverageInput {
     nullable: true,
     description: 'The most that overage may cost in a UTC month. null turns overage off.',
   })
-  @IsOptional()
   @IsInt()
-  @Min(1, { message: 'must be at least 1, or null for no overage' })
-  @Max(MAX_CAP_CENTS, { message: `must be at most ${MAX_CAP_CENTS}` })
+  @Min(1, 'must be at least 1, or null for no overage')
+  @Max(MAX_CAP_CENTS)
   monthlyCapCents?: number | null;
 }

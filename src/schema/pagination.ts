@@ -1,6 +1,6 @@
-import { IsOptional, Max, MaxLength, Min } from 'class-validator';
 import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { badInput } from '../common/errors.js';
+import { Max, MaxLength, Min } from './constraints.js';
 
 export const MAX_PAGE = 100;
 export const DEFAULT_PAGE = 20;
@@ -27,13 +27,11 @@ export class PageArgs {
     defaultValue: DEFAULT_PAGE,
     description: `Maximum number of items, 1 to ${MAX_PAGE}.`,
   })
-  @IsOptional()
-  @Min(1, { message: 'must be at least 1' })
-  @Max(MAX_PAGE, { message: `must be at most ${MAX_PAGE}` })
+  @Min(1)
+  @Max(MAX_PAGE)
   first?: number | null;
 
   @Field(() => String, { nullable: true, description: 'The cursor of the last item of the previous page.' })
-  @IsOptional()
   @MaxLength(200)
   after?: string | null;
 }

@@ -1,8 +1,7 @@
-import { IsEmail, IsOptional, MaxLength } from 'class-validator';
 import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { IsEmail, IsHttpUrl, MaxLength } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
 import { TierName, TierType } from './tier.js';
-import { IsHttpUrl } from './validators.js';
 
 export enum SubscriptionStatus {
   INCOMPLETE = 'incomplete',
@@ -104,9 +103,8 @@ export class CreateCheckoutSessionInput {
   cancelUrl!: string;
 
   @Field(() => String, { nullable: true })
-  @IsOptional()
   @MaxLength(320)
-  @IsEmail({}, { message: 'must be an e-mail address' })
+  @IsEmail()
   customerEmail?: string | null;
 }
 

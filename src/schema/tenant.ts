@@ -1,10 +1,8 @@
-import { ArrayMaxSize, IsEmail, IsOptional, MaxLength, ValidateNested } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-
+import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar } from './scalars.js';
 import { TierName } from './tier.js';
-import { IsCount, IsFilled } from './validators.js';
 
 @ObjectType('Tenant', { description: 'A customer of the operator.' })
 export class TenantType {
@@ -26,7 +24,6 @@ export class TenantsArgs extends PageArgs {
     nullable: true,
     description: 'An id, or the beginning of a name or e-mail address.',
   })
-  @IsOptional()
   @MaxLength(100)
   search?: string | null;
 
@@ -63,9 +60,8 @@ export class CreateTenantInput {
   name!: string;
 
   @Field(() => String, { nullable: true })
-  @IsOptional()
   @MaxLength(320)
-  @IsEmail({}, { message: 'must be an e-mail address' })
+  @IsEmail()
   email?: string | null;
 }
 
@@ -85,42 +81,34 @@ export class StoredLimitInput {
 @InputType({ description: 'Overrides of limits. null removes an override.' })
 export class TierLimitsInput {
   @Field(() => BigIntScalar, { nullable: true })
-  @IsOptional()
   @IsCount()
   apiCallsPerDay?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @IsOptional()
   @IsCount(MAX_INT)
   apiCallsPerMinute?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @IsOptional()
   @IsCount(MAX_INT)
   concurrentRequests?: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
-  @IsOptional()
   @IsCount()
   maxMemories?: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
-  @IsOptional()
   @IsCount()
   maxEmbeddings?: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })
-  @IsOptional()
   @IsCount()
   maxStorageBytes?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @IsOptional()
   @IsCount(MAX_INT)
   maxExtractionBatchSize?: number | null;
 
   @Field(() => Int, { nullable: true })
-  @IsOptional()
   @IsCount(MAX_INT)
   federationPriority?: number | null;
 
@@ -129,9 +117,7 @@ export class TierLimitsInput {
     description:
       'Limits of the other resources in the catalogue. The list replaces all earlier overrides: a resource that is not listed has the limit of its tier.',
   })
-  @IsOptional()
-  @ArrayMaxSize(50)
-  @ValidateNested()
+  @MaxItems(50)
   stored?: StoredLimitInput[] | null;
 }
 
@@ -148,7 +134,5 @@ export class SetTenantLimitsInput {
   tier?: string | null;
 
   @Field(() => TierLimitsInput, { nullable: true, description: 'null removes all overrides.' })
-  @IsOptional()
-  @ValidateNested()
   limits?: TierLimitsInput | null;
 }

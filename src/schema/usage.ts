@@ -1,7 +1,7 @@
-import { IsInt, IsOptional, Matches, Max, Min } from 'class-validator';
 import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { UsageReportKind, UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage/usage.js';
+import { IsInt, Matches, Max, Min } from './constraints.js';
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { StoredLimit, TierLimitsType } from './tier.js';
@@ -94,16 +94,15 @@ export class StorageUsage {
 export class ReportUsageInput {
   @Field(() => Int)
   @IsInt()
-  @Min(1, { message: 'must be at least 1' })
-  @Max(1_000_000_000, { message: 'must be at most 1000000000' })
+  @Min(1)
+  @Max(1_000_000_000)
   quantity!: number;
 
   @Field(() => String, {
     nullable: true,
     description: 'A request with a key that was used before reports nothing.',
   })
-  @IsOptional()
-  @Matches(/^[\w:.-]{1,60}$/, { message: 'must have 1 to 60 letters, digits or _ : . -' })
+  @Matches(/^[\w:.-]{1,60}$/, 'must have 1 to 60 letters, digits or _ : . -')
   idempotencyKey?: string | null;
 }
 

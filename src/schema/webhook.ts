@@ -1,10 +1,9 @@
-import { ArrayMaxSize, IsOptional, MaxLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { DeliveryStatus } from '../services/webhooks/webhookDeliveries.js';
 import { OutgoingEventType, WebhookEndpointStatus } from '../services/webhooks/webhookEndpoints.js';
+import { IsHttpUrl, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { DateTimeScalar } from './scalars.js';
-import { IsHttpUrl } from './validators.js';
 
 registerEnumType(OutgoingEventType, {
   name: 'OutgoingEventType',
@@ -81,8 +80,7 @@ export class CreateWebhookEndpointInput {
   url!: string;
 
   @Field(() => [OutgoingEventType], { nullable: true, description: 'Default: all events.' })
-  @IsOptional()
-  @ArrayMaxSize(50)
+  @MaxItems(50)
   events?: OutgoingEventType[] | null;
 }
 
@@ -127,7 +125,6 @@ export const WebhookDeliveryConnection = connectionOf('WebhookDelivery', () => W
 @ArgsType()
 export class WebhookDeliveriesArgs extends PageArgs {
   @Field(() => ID, { nullable: true })
-  @IsOptional()
   @MaxLength(100)
   endpointId?: string | null;
 
