@@ -41,8 +41,9 @@ const SOCKET_CODES = new Set([
 const LABELS = ['TransientTransactionError', 'UnknownTransactionCommitResult', 'RetryableWriteError'];
 
 /** MongoDB's code for a write that a unique index rejects. */
-export const DUPLICATE_KEY = 11_000;
+const DUPLICATE_KEY = 11_000;
 
+/** Whether a write, or one write of a batch, was rejected because a document with this key exists. */
 export const isDuplicateKey = (error: unknown): boolean =>
   (error as { code?: unknown } | null)?.code === DUPLICATE_KEY;
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LeaseDoc } from '../../models/lease.js';
 import type { Models } from '../../models/models.js';
+import { isDuplicateKey } from './databaseErrors.js';
 
 /** Keeps other servers from doing the same work at the same time. */
 export interface Lease {
@@ -10,7 +11,6 @@ export interface Lease {
   release(): Promise<void>;
 }
 
-const DUPLICATE_KEY = 11_000;
 /** Nothing that must be exact relies on a lease: losing one only costs work, so no write waits for a disk. */
 const QUICK = { writeConcern: { w: 1 } } as const;
 
@@ -43,7 +43,7 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
         return lease?.holder === holder;
       } catch (error) {
         // Another server created it at the same moment.
-        if ((error as { code?: unknown }).code === DUPLICATE_KEY) return false;
+        if (isDuplicateKey(error)) return false;
         throw error;
       }
     },

@@ -1,5 +1,6 @@
 import type { createClient } from '@redis/client';
 import type { Logger } from 'pino';
+import { within } from './within.js';
 
 /** Redis, if it is configured: the state that instances share. It may become unreachable at any time. */
 export interface Redis {
@@ -133,13 +134,4 @@ function evaluate(
 /** Closes the connection, and rejects the commands that wait for an answer. */
 function end(client: Client): void {
   if (client.isOpen) client.destroy();
-}
-
-function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`no answer within ${limitMs} ms`));
-    // If this process was busy, the answer may have arrived already: it is read before setImmediate fires.
-    const timer = setTimeout(() => setImmediate(late), limitMs);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

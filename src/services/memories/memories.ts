@@ -6,6 +6,7 @@ import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import type { Answer, IdempotencyKeys, RequestLease } from '../idempotency/idempotencyKeys.js';
+import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
 import { createGate } from '../infrastructure/gate.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 import type { Storage } from '../limits/storage/storage.js';
@@ -66,7 +67,6 @@ const MAX_SCAN_BATCH = 500;
 /** Concurrent batches: one is read while another is compared. */
 const SCANS_AT_ONCE = 2;
 const MAX_SCAN_PAUSE_MS = 100;
-const DUPLICATE_KEY = 11_000;
 
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
   doc._id.slice(doc.tenantId.length + 1);
@@ -187,7 +187,7 @@ export function createMemories(deps: {
         deps.stored(tenantId, amounts);
       } catch (error) {
         // The ids are new, so a duplicate means that a commit succeeded, its answer was lost, and it was retried.
-        if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+        if (!isDuplicateKey(error)) throw error;
       }
       if (claim) idempotencyKeys.completed(claim);
       return docs;

@@ -5,7 +5,7 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
-import { DUPLICATE_KEY } from '../../infrastructure/databaseErrors.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
 import { isForwarded } from './forwardedEvents.js';
 import type { ReceivedEvent } from './receivedEvent.js';
@@ -103,11 +103,10 @@ export function createEventIntake(deps: {
       await events.insertMany(docs as never[], { ordered: false, timeoutMS: STATEMENT_TIMEOUT_MS });
       return [];
     } catch (error) {
-      if (!(error instanceof mongo.MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
+      if (!(error instanceof mongo.MongoBulkWriteError) || !isDuplicateKey(error)) throw error;
       const writeErrors = [error.writeErrors].flat();
       // All others must be on disk on a majority.
-      if (writeErrors.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
-        throw error;
+      if (!writeErrors.every(isDuplicateKey) || error.result.getWriteConcernError()) throw error;
       return writeErrors.map(({ index }) => docs[index] as WebhookEventDoc);
     }
   }

@@ -4,7 +4,7 @@ import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
-import { DUPLICATE_KEY, isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import { isDatabaseAway, isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overage.js';
 import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
@@ -238,7 +238,7 @@ export function createMultiWriterLedger(deps: {
       { timeoutMS },
     )) as UpdateAnswer;
     // Two inserts of one day at the same time may give a duplicate key error: the statement did not charge.
-    const failed = answer.writeErrors?.find(({ code }) => code !== DUPLICATE_KEY) ?? answer.writeConcernError;
+    const failed = answer.writeErrors?.find((error) => !isDuplicateKey(error)) ?? answer.writeConcernError;
     if (failed) throw new mongo.MongoServerError({ message: failed.errmsg, code: failed.code });
     return answer.nModified + (answer.upserted?.length ?? 0);
   }

@@ -4,6 +4,7 @@ import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
+import { within } from '../../infrastructure/within.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overage.js';
 import { callPaths } from './increments.js';
@@ -418,15 +419,3 @@ const ignore = (): void => undefined;
 /** Paths in the usage day. */
 const OVERAGE_PATH = 'overage.used';
 const spanPath = (span: string): string => `overage.spans.${span}`;
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`MongoDB did not answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 
 /** What receipts are signed with: one key for all instances on a database, replaced every 30 days. */
 export interface ReceiptKeys {
@@ -32,7 +33,6 @@ const REPLACE_AFTER_MS = 30 * 86_400_000;
 const RELOAD_MS = 60_000;
 /** Between two looks for a key that is not known: made-up ids must not cost a read each. */
 const LOOK_AGAIN_MS = 1_000;
-const DUPLICATE_KEY = 11_000;
 
 export function createReceiptKeys(deps: { connection: Connection; clock: Clock; log: Logger }): ReceiptKeys {
   const { connection, clock, log } = deps;
@@ -63,7 +63,7 @@ export function createReceiptKeys(deps: { connection: Connection; clock: Clock; 
         { upsert: !old },
       );
     } catch (error) {
-      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
     }
     const stored = await settings.findOne({ _id: ID });
     if (!stored) throw new Error('The keys of receipts were not stored');

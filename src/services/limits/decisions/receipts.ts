@@ -4,6 +4,7 @@ import { mongo } from 'mongoose';
 import { z } from 'zod';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { ReceiptKey, ReceiptKeys } from './receiptKeys.js';
 
 /** What a decision took of a tenant's limits, for the service that it was given to. */
@@ -33,7 +34,6 @@ export interface Receipts {
 /** Longer than an operation of a service takes. */
 const LIFE_MS = 15 * 60_000;
 const FORM = /^v1\.([\w-]{1,20})\.([\w-]+)\.([\w-]{43})$/;
-const DUPLICATE_KEY = 11_000;
 
 /** Short names: a receipt travels twice. */
 const content = z.object({
@@ -105,8 +105,7 @@ export function createReceipts(deps: { models: Models; clock: Clock; keys: Recei
       } catch (error) {
         if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
         const errors = [error.writeErrors].flat();
-        if (errors.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
-          throw error;
+        if (!errors.every(isDuplicateKey) || error.result.getWriteConcernError()) throw error;
         const used = new Set(errors.map(({ index }) => index));
         return receipts.filter((_, i) => !used.has(i));
       }

@@ -3,6 +3,7 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { Admission } from '../../limits/calls/admission.js';
 import { dayOf, endOfDay, usageDayId } from '../../limits/calls/windows.js';
 import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overage.js';
@@ -34,7 +35,6 @@ const KEEP_OPEN_MS = 20 * HOUR_MS;
 const GIVE_UP_MS = 3 * 24 * HOUR_MS;
 /** In these states a report's calls belong in another report. */
 const NOT_COUNTED = [UsageReportStatus.CANCELED, UsageReportStatus.FAILED];
-const DUPLICATE_KEY = 11_000;
 
 export function createOverageLedger(deps: {
   models: Models;
@@ -102,7 +102,7 @@ export function createOverageLedger(deps: {
       await reports.create(report);
       return true;
     } catch (error) {
-      if ((error as { code?: unknown }).code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
       return false;
     }
   }

@@ -7,6 +7,7 @@ import type { Clock } from '../../../common/clock.js';
 import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../../models/usageEventBatch.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { DayCounts } from './dayCounts.js';
 
 /** Stores usage events durably and has them counted, each id of a tenant once. */
@@ -52,7 +53,6 @@ const MAX_TRIES = 100;
 const RETRY_MS = 5;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const LEFTOVERS_PER_READ = 100;
-const DUPLICATE_KEY = 11_000;
 
 /**
  * Each round stores one document for each waiting tenant and then counts all of them in one bulk write; calls that arrive
@@ -144,12 +144,11 @@ export function createEventJournal(deps: {
       await batches.insertMany(docs as never[], { ordered: false, timeoutMS: STATEMENT_TIMEOUT_MS });
       return new Set();
     } catch (error) {
-      if (!(error instanceof mongo.MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
-      const faults = [error.writeErrors].flat();
+      if (!(error instanceof mongo.MongoBulkWriteError) || !isDuplicateKey(error)) throw error;
+      const errors = [error.writeErrors].flat();
       // The other documents must be on disk on a majority.
-      if (faults.some(({ code }) => code !== DUPLICATE_KEY) || error.result.getWriteConcernError())
-        throw error;
-      return new Set(faults.map(({ index }) => index));
+      if (!errors.every(isDuplicateKey) || error.result.getWriteConcernError()) throw error;
+      return new Set(errors.map(({ index }) => index));
     }
   }
 
