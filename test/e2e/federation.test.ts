@@ -39,7 +39,7 @@ const log = pino(
   {
     write(line: string) {
       const { msg, url } = JSON.parse(line);
-      if (msg === 'request' && url === '/subgraph') requests++;
+      if (msg === 'request.answered' && url === '/subgraph') requests++;
     },
   },
 );

@@ -272,15 +272,15 @@ describe('a field’s own window', () => {
   });
 });
 
-describe('options that make no sense', () => {
-  it('are told at the start, all at once', async () => {
+describe('invalid options', () => {
+  it('are all reported at the start', async () => {
     const options = { url: 'billing', serviceKey: 'a\nb', whenAway: 'maybe' as never, timeoutMs: -1 };
     await expect(remoteLimits(options)).rejects.toThrow(
-      /4 fault.*\n.*url must.*\n.*serviceKey must.*\n.*whenAway must.*\n.*timeoutMs must/,
+      /4 errors:.*\n.*url must.*\n.*serviceKey must.*\n.*whenAway must.*\n.*timeoutMs must/,
     );
   });
 
-  it('are told when nothing answers GraphQL there: the server is not away', async () => {
+  it('include a URL where nothing answers GraphQL, which does not count as an outage', async () => {
     const options = { url: `${billing.url}/elsewhere`, serviceKey, whenAway: 'allow' as const };
     await expect(remoteLimits(options)).rejects.toThrow('The billing server answered 404');
   });
