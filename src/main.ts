@@ -2,7 +2,6 @@ import { pino } from 'pino';
 import type { App } from './app.js';
 import { ConfigError, readConfig } from './config/config.js';
 import { startEmbeddedMongodb } from './embeddedMongodb.js';
-import { giveBackStartUpMemory } from './startUpMemory.js';
 import { welcome } from './welcome.js';
 
 const HELP = `Continuum Billing: a GraphQL billing server.
@@ -55,7 +54,6 @@ async function run(): Promise<void> {
   try {
     running.app = await startApp({ ...config, mongodbUri }, { log });
     const text = await welcome(running.app, config);
-    giveBackStartUpMemory();
     process.stdout.write(text);
   } catch (error) {
     await mongod?.stop();
