@@ -1,8 +1,7 @@
 import type { GraphQLResponse } from '@apollo/server';
 import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
-import { ArgumentValidationError } from 'type-graphql';
-import { BillingError, badInput, bounded, ErrorCode, serviceUnavailable } from '../common/errors.js';
+import { BillingError, bounded, ErrorCode, serviceUnavailable } from '../common/errors.js';
 import { isDatabaseAway } from '../services/infrastructure/databaseErrors.js';
 
 /** The error that was thrown first. graphql and Apollo wrap errors, some of them twice. */
@@ -17,7 +16,6 @@ function innermost(thrown: unknown): unknown {
 export function expectedFailure(thrown: unknown): BillingError | null {
   const error = innermost(thrown);
   if (error instanceof BillingError) return error;
-  if (error instanceof ArgumentValidationError) return badInput('input', 'is not valid');
   if (isDatabaseAway(error)) return serviceUnavailable('The database does not answer; try again shortly');
   return null;
 }

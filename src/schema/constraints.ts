@@ -56,7 +56,12 @@ export const MaxItems = (max: number, items = 'items') =>
 
 export const Matches = (pattern: RegExp, message: string) => Constraint(z.string().regex(pattern, message));
 
-export const IsEmail = () => Constraint(z.email('must be an e-mail address'));
+/** Letters of any alphabet, plus-addresses, and subdomains; no quoted names and no bare host names. */
+const EMAIL =
+  /^(?=[^@]{1,64}@)[^\s@<>()[\]\\,;:".]+(?:\.[^\s@<>()[\]\\,;:".]+)*@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+(?:\p{L}{2,}|xn--[a-z\d-]+)$/iu;
+
+/** zod's own pattern knows ASCII only. */
+export const IsEmail = () => Constraint(z.email({ pattern: EMAIL, error: 'must be an e-mail address' }));
 
 const MAX_URL_LENGTH = 2048;
 

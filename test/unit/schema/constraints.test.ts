@@ -77,6 +77,9 @@ describe('constraints of an input class', () => {
       'must be an absolute http or https URL of at most 2048 characters',
     ],
     ['email', 'nobody', 'must be an e-mail address'],
+    ['email', 'a@host', 'must be an e-mail address'],
+    ['email', 'a..b@c.example', 'must be an e-mail address'],
+    ['email', `${'x'.repeat(65)}@b.example`, 'must be an e-mail address'],
     ['count', 10, 'must be a whole number from 0 to 9'],
     ['count', -1, 'must be a whole number from 0 to 9'],
     ['text', 'ééé', 'must have at most 4 bytes of UTF-8'],
@@ -90,6 +93,8 @@ describe('constraints of an input class', () => {
     ['tags', ['abc', 'b']],
     ['url', 'http://localhost:3000/done?id={CHECKOUT_SESSION_ID}'],
     ['email', 'some.one+billing@mail.example.co.uk'],
+    ['email', 'é@bücher.example'],
+    ['email', 'a!#$%&*/=?b@c.xn--p1ai'],
     ['count', 0],
     ['text', 'éé'],
   ] as const)('accept %s: %j', (property, value) => {
