@@ -108,7 +108,7 @@ describe('the outcome of an operation', () => {
             expect(all.every((path) => !path)).toBe(true);
             return;
           }
-          const failedRoots = new Set(all.map((path) => path?.[0]));
+          const failedRoots = new Set<unknown>(all.map((path) => path?.[0]));
           const first = ROOTS.findIndex((key) => failedRoots.has(key));
           for (const key of notStored) {
             const failedItself = all.some((path) => path?.length === 1 && path[0] === key);
