@@ -153,7 +153,7 @@ describe('a tenant', () => {
     );
     const { status, errors } = await report('one-more');
     expect(status).toBe(400);
-    expect(errors[0]?.message).toMatch(/1000 reports.*quantity/);
+    expect(errors[0]?.message).toMatch(/report number 1001 .*combine quantities/);
     expect((await report('report-7')).errors).toEqual([]);
   });
 });
