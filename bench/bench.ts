@@ -9,7 +9,7 @@ export interface Bench {
   mongod: BenchMongod;
   load: LoadProcess;
   quick: boolean;
-  /** Of one round. */
+  /** How long one round takes. */
   seconds: number;
   rounds: number;
   /** The tenants that make calls; made once, for their keys take time. */

@@ -17,7 +17,7 @@ export interface BenchMongod {
   remove(): Promise<void>;
 }
 
-/** Of WiredTiger. A million tenants and what they used do not fit into the embedded default. */
+/** WiredTiger's cache. A million tenants and their usage do not fit into the embedded default. */
 const CACHE_GB = 1;
 
 const silent = () => undefined;

@@ -20,7 +20,7 @@ export interface Options {
   sections: SectionName[];
   quick: boolean;
   rounds: number;
-  /** Of one round. */
+  /** How long one round takes. */
   seconds: number;
   /** Tenants that make calls. */
   busyTenants: number;

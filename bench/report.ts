@@ -9,7 +9,7 @@ export interface Row {
   p99Ms?: number;
   /** The server's processor time for one of them. */
   cpuMs?: number;
-  /** Of one answer. */
+  /** The size of one answer. */
   bytes?: number;
   /** Calls admitted past the limit. */
   overshoot?: number;
@@ -51,8 +51,8 @@ export const ratioTarget = (what: string, wanted: number, measured: number): Tar
 const TO_BARE_INSERT = 2;
 
 /**
- * Of an answer that waits for a disk: no answer comes before MongoDB's own insert at the same pace has ended, and on a
- * machine where that takes longer than is wanted, it is what counts.
+ * The wanted latency of an answer that waits for a disk. No answer can come before MongoDB's own insert at the same pace
+ * has ended, so on a machine where that takes longer than wanted, it is the target.
  */
 export function durableTarget(what: string, wantedMs: number, measuredMs: number, insertMs: number): Target {
   const ms = (value: number) => `${value.toFixed(1)} ms`;

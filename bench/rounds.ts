@@ -18,12 +18,12 @@ export interface Measured {
 
 export interface Standing extends Measured {
   name: string;
-  /** Of the throughputs of the same round: a drift of the machine meets both. */
+  /** The ratio of throughputs in the same round, so that a drift of the machine affects both. */
   ratio: number;
 }
 
 /**
- * Everybody in turn, again and again (A B C A B C); what is told is the median of the rounds.
+ * Runs all contestants in turn, round after round (A B C A B C), and reports the median of the rounds.
  * @param contestants ratios are to the first
  */
 export async function compete(

@@ -4,7 +4,7 @@ import { spawnServer } from '../test/support/serverProcess.js';
 /** A process that answers GraphQL. */
 export interface BenchServer {
   pid: number;
-  /** Of GraphQL. */
+  /** The GraphQL endpoint. */
   url: string;
   /** Sends the signal, and waits for the end. */
   end(signal: NodeJS.Signals): Promise<void>;

@@ -10,7 +10,7 @@ import type { Progress } from './progress.js';
 
 /** A mock of Stripe in the benchmark's own process, with customers that have a subscription each. */
 export interface StripeAccount {
-  /** Of a server in live mode that takes this for Stripe. */
+  /** The environment of a server in live mode that uses this as its Stripe. */
   env: Record<string, string>;
   subscriptions: Stripe.Subscription[];
   /** Signed deliveries of events that nobody had before, of all subscriptions in turn. */

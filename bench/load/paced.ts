@@ -4,7 +4,7 @@ import type { LoadRequest, LoadResult, PacedPlan } from './load.js';
 import { atPace } from './pace.js';
 
 const TIMEOUT_MS = 30_000;
-/** More would be refused by the system, and tried again by it a second later, before the server saw them. */
+/** The system would reject more, and retry them a second later, before the server saw them. */
 const CONNECTIONS = 100;
 
 /** What is due is sent, whatever became of what was sent before. */

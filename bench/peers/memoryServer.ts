@@ -53,7 +53,7 @@ export interface Enforced {
   plugins: ApolloServerPlugin<PeerContext>[];
 }
 
-/** Comes before the resolver. @throws when the call is refused */
+/** Comes before the resolver. @throws when the call is rejected */
 export type Guard = (args: object, context: PeerContext, info: GraphQLResolveInfo) => Promise<void>;
 
 export interface PeerSettings {
@@ -66,7 +66,7 @@ const log = pino({ level: 'silent' });
 const clock = { now: Date.now };
 const UNBOUNDED = { fields: LARGE_FIELDS, budget: { read: () => undefined } };
 
-/** Serves, and tells its parent where. The parent gives the settings as the one argument, in JSON. */
+/** Serves, and sends its parent the address. The parent gives the settings as the one argument, in JSON. */
 export async function serveMemories(
   createGuard?: (connection: Connection, settings: PeerSettings) => Guard,
   enforce?: (schema: GraphQLSchema, settings: PeerSettings) => Promise<Enforced>,

@@ -1,7 +1,7 @@
 /** Apollo with rate-limiter-flexible on the same MongoDB, with the same write concern. */
 import { RateLimiterMongo, RateLimiterRes } from 'rate-limiter-flexible';
 import { serveMemories } from './memoryServer.js';
-import { refusal } from './refusal.js';
+import { rejection } from './rejection.js';
 
 const WINDOW_S = 86_400;
 
@@ -17,7 +17,7 @@ await serveMemories((connection, { limit }) => {
     try {
       await limiter.consume(tenantId);
     } catch (reason) {
-      throw reason instanceof RateLimiterRes ? refusal('Rate limit exceeded') : reason;
+      throw reason instanceof RateLimiterRes ? rejection('Rate limit exceeded') : reason;
     }
   };
 });

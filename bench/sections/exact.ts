@@ -78,7 +78,7 @@ async function kill(bench: Bench, contender: Contender): Promise<number> {
   let acknowledged = 0;
   for (let i = 0; i < sizeOf(bench).kills; i++)
     acknowledged += await loadUntilKilled(bench, await start(), readMemory(tenants));
-  // Whoever starts next settles what the killed process left.
+  // The next start settles what the killed process left.
   await (await start()).end('SIGTERM');
   await other?.end('SIGTERM');
   return Math.max(0, acknowledged - (await contender.stored(models)));

@@ -139,7 +139,7 @@ async function makeServiceKey(url: string): Promise<string> {
   return data.createApiKey.secret;
 }
 
-/** @returns a function that asks for one call of some tenant, by turns, and tells how long that took */
+/** @returns a function that asks for one call of each tenant in turn, and returns how long that took */
 function createDecider(limits: Limits, tenants: readonly BusyTenant[]): () => Promise<number> {
   let asked = 0;
   return async () => {

@@ -25,7 +25,7 @@ const APPLY_MS = 300_000;
 
 const { PENDING, APPLIED } = WebhookEventStatus;
 
-/** What Stripe tells: on disk before it is answered, then applied within what Stripe lets us ask. */
+/** Stripe's events: on disk before they are answered, then applied within Stripe's rate limits. */
 export async function webhooks(bench: Bench): Promise<Findings> {
   const { mongod, quick, progress } = bench;
   const subscriptions = SUBSCRIPTIONS[quick ? 'quick' : 'whole'];

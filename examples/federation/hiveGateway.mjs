@@ -13,7 +13,7 @@ const gateway = createGatewayRuntime({
     fromClientToSubgraphs: ({ request, subgraphName }) =>
       headersTo(subgraphName, request.headers.get('x-api-key')),
     fromSubgraphsToClient: ({ response }) => limitHeadersOf(response.headers),
-    // Of several answers the last one's.
+    // With several answers, the last one's headers are kept.
     deduplicateHeaders: true,
   },
 });

@@ -28,7 +28,7 @@ const resolvers = {
   Subscription: {
     productAdded: { subscribe: () => events.subscribe('added'), resolve: (product) => product },
   },
-  // Of another subgraph's entity a reference is enough: its key, which the gateway resolves there.
+  // A reference is enough for another subgraph's entity: its key, which the gateway resolves there.
   Product: {
     __resolveReference: ({ id }) => products.find((product) => product.id === id) ?? null,
     owner: ({ ownerId }) => ({ id: ownerId }),

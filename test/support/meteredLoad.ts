@@ -158,7 +158,7 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
     } else if (answer && (answer.status === 429 || answer.status === 507)) {
       await sleep(PAUSE_MS);
     } else {
-      // Of a mutation the fields that did not fail did run, and cost what they cost.
+      // The fields of a mutation that did not fail have run, and are charged.
       const ran = stores
         ? Object.values(answer?.body.data ?? {}).filter((stored) => stored !== null).length
         : 0;

@@ -157,7 +157,7 @@ export async function startApollo(schema: GraphQLSchema): Promise<TeamServer> {
 /** Not known to the compiler: its types would add the browser's, and its own to graphql's errors, in all files. */
 const YOGA: string = 'graphql-yoga';
 
-/** Of the package, what tests ask for. */
+/** The parts of the package that tests use. */
 interface YogaPackage {
   useExecutionCancellation(): object;
 }

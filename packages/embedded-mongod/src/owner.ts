@@ -2,7 +2,7 @@
  * Which processes use a data directory, and on which port: one small JSON file beside the data.
  *
  * mongod's own lock keeps two of them apart. This file only turns "locked" into an error that a person can act on, and
- * tells a live owner (fail at once) from one that was killed (its MongoDB is shutting down, so wait).
+ * distinguishes a live owner (fail at once) from one that was killed (its MongoDB is shutting down, so wait).
  */
 import { execFile } from 'node:child_process';
 import { readFile, rename, writeFile } from 'node:fs/promises';

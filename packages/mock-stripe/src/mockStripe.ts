@@ -25,7 +25,7 @@ const CATCH_UP_MS = 30_000;
 const IDLE_POLL_MS = 10;
 
 export interface MockStripeDeps {
-  /** Of a client that is connected to a replica set: the mock needs transactions. Its collections begin with `mock_stripe_`. */
+  /** A database of a client that is connected to a replica set: the mock needs transactions. Its collections begin with `mock_stripe_`. */
   db: mongo.Db;
   /** The machine's unless given. */
   clock?: Clock;

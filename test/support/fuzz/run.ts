@@ -13,7 +13,7 @@ import {
 import { KnownStrings } from './values.js';
 
 export interface FuzzOptions {
-  /** Of the server, without a path. */
+  /** The server's address, without a path. */
   url: string;
   operatorKey: string;
   seed: number;
@@ -203,7 +203,7 @@ function problemsOfError(error: unknown, fields: unknown, codes: Record<string, 
   return problems;
 }
 
-/** Of a new tenant with plenty of room, of one without a subscription, and of a service. */
+/** The keys of a new tenant with plenty of room, of one without a subscription, and of a service. */
 async function createKeys(url: string, operatorKey: string): Promise<Keys> {
   const asOperator = (query: string) => graphql(url, operatorKey, query, GRAPHQL);
   const createTenant = async () =>

@@ -76,7 +76,7 @@ function limitOf(limits: StorageLimits, resource: string): number {
   return Object.hasOwn(stored, resource) ? (stored[resource] as number) : 0;
 }
 
-/** @param resources of the catalogue, besides our own */
+/** @param resources those of the catalogue, in addition to our own */
 export function createStorage(deps: {
   models: Models;
   clock: Clock;

@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql';
 
-/** Told as a status, so that the load sees it. */
-export const refusal = (message: string): GraphQLError =>
+/** The rejection has a status of its own, so that the load sees it. */
+export const rejection = (message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', http: { status: 429 } } });
