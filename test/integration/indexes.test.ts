@@ -89,6 +89,8 @@ async function fillThroughServices(): Promise<void> {
   );
   expect(errors).toEqual([]);
   await server.app.services.reconcile.run({ dryRun: true });
+  // Otherwise some documents would still be pending in the outbox when the server stops.
+  await server.app.services.outgoingWebhooks.run();
 }
 
 /** Many documents with nothing to do in every collection, and one in each that periodic work has to find. */
