@@ -52,7 +52,7 @@ export interface Services {
   usageReports: UsageReports;
   webhookDeliveries: WebhookDeliveries;
   webhookEndpoints: WebhookEndpoints;
-  /** Requests to the webhook that were refused. */
+  /** Requests to the webhook that were rejected. */
   webhookRejections: Pick<Rejections, 'totals'>;
   /** The mock's page for a checkout; null in live mode. */
   localCheckoutUrl(sessionId: string): string | null;

@@ -35,7 +35,7 @@ export interface AdmittedOperation {
   headers: ReadonlyMap<string, string>;
   /** The number of root fields that it selects. */
   rootFields: number;
-  /** Returns calls that ended in a server error. Must be called whatever happened; only the first call has an effect. */
+  /** Returns the calls of root fields that failed with a server error or BAD_USER_INPUT. Must be called whatever happened; only the first call has an effect. */
   end(result: Omit<OperationResult, 'kind'>): Promise<void>;
 }
 

@@ -29,7 +29,7 @@ export interface Admission {
   look(tenantId: string): Promise<WindowUse>;
   /**
    * Returns calls whose operation failed with a server error.
-   * @param charged when they were
+   * @param charged when the calls were charged
    */
   returnCalls(tenantId: string, charges: readonly Charge[], charged: Pick<WindowUse, 'atMs'>): Promise<void>;
   /** Reports that calls were added to these usage days from elsewhere, so that the next decisions see them. */

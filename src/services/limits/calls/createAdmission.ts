@@ -119,7 +119,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     await singleWriter?.settleAll();
   }
 
-  /** Operations fail mostly while the database is away, so this retries until it is back. It rejects if nothing was returned. */
+  /** Operations fail mostly while the database is away, so this retries for about ten minutes. It rejects if the calls could not be returned. */
   async function returnCalls(
     tenantId: string,
     charges: readonly Charge[],

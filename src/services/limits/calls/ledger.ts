@@ -30,7 +30,7 @@ export interface Ledger {
   /**
    * Decides the items of a batch, and answers each once its decision is on disk.
    * @returns the items that it could not decide, for another ledger
-   * @throws if the database failed; no item was answered then
+   * @throws if the database failed; some items may have been answered before that
    */
   commit(batch: readonly WaitingItem[]): Promise<readonly WaitingItem[]>;
   /** The tenant's usage as this instance knows it; null if it knows nothing. */

@@ -31,7 +31,7 @@ interface KeysDoc {
 const ID = 'receiptKeys';
 const REPLACE_AFTER_MS = 30 * 86_400_000;
 const RELOAD_MS = 60_000;
-/** Between two looks for a key that is not known: made-up ids must not cost a read each. */
+/** Minimum time between two reads for an unknown key id, so that forged ids do not cost one read each. */
 const LOOK_AGAIN_MS = 1_000;
 
 export function createReceiptKeys(deps: { connection: Connection; clock: Clock; log: Logger }): ReceiptKeys {

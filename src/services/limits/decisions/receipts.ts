@@ -14,10 +14,10 @@ export interface Receipt {
   service: string;
   chargedAtMs: number | null;
   charges: readonly Charge[];
-  /** By endpoint, what its calls were counted as where that is another name. */
+  /** For each endpoint that was counted under another name: that name. */
   countedAs: Readonly<Record<string, string>>;
   reservationIds: readonly string[];
-  /** Tells it from others of the same tenant. */
+  /** Unique among the tenant's receipts. */
   number: string;
   expiresAtMs: number;
 }

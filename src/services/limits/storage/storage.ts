@@ -97,7 +97,7 @@ export function createStorage(deps: {
       ]),
     );
 
-  /** Only a resource that is asked for can be short: a tenant that went down a tier may still store what is not full. */
+  /** Only a resource that is asked for can be short: after a downgrade, only writes to a resource that is over its limit are rejected. */
   const askedOf = (amounts: StorageAmounts) =>
     Object.entries(amounts).filter(([, amount]) => amount > 0) as [string, number][];
 
