@@ -14,7 +14,7 @@ import { createRandom, seedOfRun } from '../support/random.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
 
 /** Rounds of each kind; `npm run faults` asks for more. */
-const ROUNDS = Number(process.env.ROUNDS ?? 2);
+const ROUNDS = Number(process.env.ROUNDS ?? 1);
 const CLIENTS = 24;
 const TENANTS = 24;
 const READY_MS = 15_000;
