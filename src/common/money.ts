@@ -1,6 +1,7 @@
 /**
  * Amounts are in the smallest unit that Stripe uses for a currency (docs.stripe.com/currencies). It differs from ISO 4217
- * and `Intl`: Stripe counts ISK and UGX, which have no fraction, in hundredths, and HUF and TWD as well.
+ * and `Intl`: Stripe counts ISK and UGX, which have no fraction, in hundredths, and HUF and TWD as well. `packages/mock-stripe` has its own copy, because it depends on
+ * nothing of the server.
  */
 const WITHOUT_FRACTION = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '));
 const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
@@ -8,7 +9,7 @@ const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
 const MAX_DECIMALS = 15;
 
 /** @returns the number of decimals that the smallest unit has in the currency */
-export function fractionDigits(currency: string): number {
+function fractionDigits(currency: string): number {
   const code = currency.toLowerCase();
   if (WITHOUT_FRACTION.has(code)) return 0;
   return IN_THOUSANDTHS.has(code) ? 3 : 2;

@@ -12,7 +12,10 @@ import { type Requests, trackRequests } from './requests.js';
 import { securityHeaders } from './securityHeaders.js';
 import { createUnreadResponses } from './unreadResponses.js';
 
-/** The HTTP server before it has any route: connections, bodies, headers and errors are bounded and in our shape. */
+/**
+ * The HTTP server without its routes. Connections and bodies are already bounded, security headers are set, and errors have
+ * the API's format.
+ */
 export interface HttpServer {
   server: FastifyInstance;
   connections: Connections;

@@ -139,8 +139,7 @@ export class EndedOperationInput {
   receipt!: string;
 
   @Field(() => [ChargeInput], {
-    description:
-      'Calls to return because they failed through no fault of the caller; at most what was charged for each endpoint.',
+    description: 'Calls to return because they failed; at most what was charged for each endpoint.',
   })
   @MaxItems(MAX_PARTS)
   unearned!: ChargeInput[];

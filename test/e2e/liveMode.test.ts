@@ -69,7 +69,7 @@ it('never loads the mock of Stripe', async () => {
   expect(ofTheMock(live)).toEqual([]);
 }, 60_000);
 
-it('is told from mock mode by what is loaded', async () => {
+it('differs from mock mode in what is loaded', async () => {
   const mock = await modulesOf('mock', { STRIPE_MOCK_MODE: 'true' });
   expect(ofTheMock(mock).length).toBeGreaterThan(50);
 }, 60_000);

@@ -9,7 +9,7 @@ const DIRECTORY = 'packages/mock-stripe';
 const MAX_PACKED_BYTES = 150_000;
 
 let packed: { size: number; files: { path: string }[] };
-// biome-ignore lint/suspicious/noExplicitAny: what package.json has is what is looked into
+// biome-ignore lint/suspicious/noExplicitAny: the test reads fields of any package.json
 let manifest: any;
 
 beforeAll(async () => {

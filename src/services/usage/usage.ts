@@ -99,7 +99,7 @@ interface HistoryDay {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MAX_HISTORY_DAYS = 400;
-/** Bytes of a day with the most endpoints that are told apart. */
+/** Bytes of a day with the maximum number of endpoint names. */
 const DAY_BYTES = 32_768;
 const ENDPOINT_BYTES = 60;
 /** Bytes of days with endpoints that all operations of this process may be reading. */

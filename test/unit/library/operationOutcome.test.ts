@@ -6,7 +6,7 @@ import type { OperationPlan } from '../../../packages/limits/src/analysis/plan.j
 
 const ROOTS = ['a', 'b', 'c'];
 
-/** Root fields a, b and c, each of which costs one call of its own endpoint. */
+/** Root fields a, b and c, each of which costs one call of its own endpoint. The cast leaves out what no outcome depends on. */
 const PLAN = {
   roots: ROOTS.map((key) => ({ key, rule: null, args: {} })),
   fields: ROOTS.map((key) => ({ rootKey: key, endpoint: key, calls: 1 })),

@@ -45,7 +45,7 @@ class Child extends Parent {
   text!: string;
 }
 
-/** The first problem of a property's value, as a client is told it. */
+/** The message that a client gets for a property's value; undefined if the value is valid. */
 function problemOf(property: keyof Child, value: unknown): string | undefined {
   for (const constraint of constraintsOf(Child).get(property) ?? []) {
     const issue = constraint.safeParse(value).error?.issues[0];

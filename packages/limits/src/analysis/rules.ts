@@ -26,7 +26,7 @@ export type Access =
  * A check of arguments that the constraints of their classes cannot say, made before anything is charged or run.
  * @throws BAD_USER_INPUT
  */
-// biome-ignore lint/suspicious/noExplicitAny: each field's arguments have a type of their own
+// biome-ignore lint/suspicious/noExplicitAny: each field's check names the type of its own arguments, which no common type could
 export type ArgumentCheck = (args: any, nowMs: number) => void;
 
 /** What the directives and the access decorator of a field require. */

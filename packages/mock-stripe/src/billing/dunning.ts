@@ -5,7 +5,7 @@ import { type StoredSubscription, subscriptions } from '../objects/subscription.
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { cancelNow } from './cancellation.js';
-import { announcePayment, type Charged, collectAgain, finalize } from './invoicing.js';
+import { type Charged, collectAgain, emitPaymentOutcome, finalize } from './invoicing.js';
 
 const DAY_S = 86_400;
 /** Days between one failed try and the next, as in Stripe's usual schedule; after the last the subscription ends. */
@@ -58,7 +58,7 @@ export async function finalizeDraft(change: Change, invoice: StoredInvoice): Pro
   await tx.save(subscriptions, stored);
   const changed = changedFields(before, stored.body);
   if (Object.keys(changed).length > 0) await emit('customer.subscription.updated', stored.body, changed);
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
 }
 
 /** The day by which a sent invoice was to be paid has come. */
@@ -89,7 +89,7 @@ export async function retryPayment(change: Change, stored: StoredSubscription): 
   }
   if (await collectAgain(change, invoice, stored)) {
     await recover(change, stored);
-    await announcePayment(change, invoice);
+    await emitPaymentOutcome(change, invoice);
     return;
   }
   hidden.retries += 1;
@@ -97,7 +97,7 @@ export async function retryPayment(change: Change, stored: StoredSubscription): 
   hidden.retryAtS = days === undefined ? null : nowS + days * DAY_S;
   invoice.body.next_payment_attempt = hidden.retryAtS;
   await tx.save(invoices, invoice);
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
   if (days === undefined) {
     const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
     if (customer.body.metadata.mock_dunning !== 'unpaid') return cancelNow(change, stored, 'payment_failed');

@@ -91,7 +91,7 @@ export interface Charged {
 type ChargeTerms = Draft['terms'];
 
 /**
- * Writes an invoice and tries to collect it. Says nothing yet: see `announcePayment`.
+ * Writes an invoice and tries to collect it. It emits no event: see `emitPaymentOutcome`.
  * @returns whether it is paid; what costs nothing always is
  */
 export async function charge(
@@ -235,8 +235,8 @@ export async function collectAgain(
   return collect(tx, invoice, customer, subscription, nowS, outOfBand);
 }
 
-/** Tells how the last try to collect an invoice ended. */
-export async function announcePayment({ tx, emit }: Change, { body }: StoredInvoice): Promise<void> {
+/** Emits the events of how the last attempt to collect an invoice ended. */
+export async function emitPaymentOutcome({ tx, emit }: Change, { body }: StoredInvoice): Promise<void> {
   if (body.status === 'draft') return;
   if (body.status !== 'paid' && !body.attempted) {
     await emit('invoice.sent', body);

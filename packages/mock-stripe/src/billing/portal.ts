@@ -20,7 +20,7 @@ import {
 } from '../wire.js';
 import { attachCard } from './cards.js';
 import { recover } from './dunning.js';
-import { announcePayment, collectAgain } from './invoicing.js';
+import { collectAgain, emitPaymentOutcome } from './invoicing.js';
 import { productName } from './lineText.js';
 import { releaseSchedule } from './phases.js';
 import { updateSubscription } from './update.js';
@@ -136,7 +136,7 @@ async function payLatest(change: Change, held: StoredSubscription): Promise<void
   const invoice = await change.tx.get(invoices, idOf(held.body.latest_invoice) ?? '');
   if (!(await collectAgain(change, invoice, held))) throw cardDeclined();
   if (held.body.status !== 'active') await recover(change, held);
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
 }
 
 /** The new card pays for everything from now on. */

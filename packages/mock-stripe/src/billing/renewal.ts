@@ -4,7 +4,7 @@ import { periodOf, type StoredSubscription, subscriptions } from '../objects/sub
 import type { Change } from '../operation.js';
 import { idOf } from '../wire.js';
 import { cancelNow } from './cancellation.js';
-import { announcePayment, fundsOf } from './invoicing.js';
+import { emitPaymentOutcome, fundsOf } from './invoicing.js';
 import { beginPeriod } from './period.js';
 import { enterPhase } from './phases.js';
 import { spansOf } from './usage.js';
@@ -20,7 +20,7 @@ export async function renew(change: Change, stored: StoredSubscription): Promise
   const { invoice } = await beginPeriod(change, stored, endS, 'subscription_cycle', spans);
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
 }
 
 export async function sayTrialEnds({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
@@ -47,7 +47,7 @@ export async function endTrial(change: Change, stored: StoredSubscription): Prom
   const { invoice } = await beginPeriod(change, stored, nowS, 'subscription_cycle');
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
 }
 
 export async function pause({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
@@ -67,5 +67,5 @@ export async function resume(change: Change, stored: StoredSubscription): Promis
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.resumed', body);
   await emit('customer.subscription.updated', body, changedFields(before, body));
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
 }

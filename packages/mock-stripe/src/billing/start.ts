@@ -15,7 +15,7 @@ import {
 import type { Change } from '../operation.js';
 import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { type Ending, planEnding } from './ending.js';
-import { announcePayment, charge, fundsOf, periodLines } from './invoicing.js';
+import { charge, emitPaymentOutcome, fundsOf, periodLines } from './invoicing.js';
 import { sayTrialEnds } from './renewal.js';
 
 export interface StartTerms extends Omit<SubscriptionTerms, 'currency'> {
@@ -66,7 +66,7 @@ export async function startSubscription(
   await tx.save(subscriptions, subscription);
   await emit('customer.subscription.created', body);
   if ((noticeOf(body) ?? nowS + 1) <= nowS) await sayTrialEnds(change, subscription);
-  await announcePayment(change, invoice);
+  await emitPaymentOutcome(change, invoice);
   return { subscription, invoice };
 }
 

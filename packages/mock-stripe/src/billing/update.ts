@@ -16,7 +16,7 @@ import { attachCard } from './cards.js';
 import { type DiscountTerms, setDiscounts } from './discounts.js';
 import { noteOutcome } from './dunning.js';
 import { type Ending, planEnding } from './ending.js';
-import { announcePayment, type Charged, charge, waitingLines } from './invoicing.js';
+import { type Charged, charge, emitPaymentOutcome, waitingLines } from './invoicing.js';
 import { changeItems, type ItemChange } from './items.js';
 import { beginPeriod } from './period.js';
 import { endTrial } from './renewal.js';
@@ -64,7 +64,7 @@ export async function updateSubscription(
   await tx.save(subscriptions, stored);
   if (update.trial_end === 'now' && body.status === 'trialing') return endTrial(change, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
-  if (invoice) await announcePayment(change, invoice);
+  if (invoice) await emitPaymentOutcome(change, invoice);
 }
 
 function requireChangeable(status: string, update: SubscriptionUpdate): void {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { recover } from '../billing/dunning.js';
-import { announcePayment, collectAgain } from '../billing/invoicing.js';
+import { collectAgain, emitPaymentOutcome } from '../billing/invoicing.js';
 import { previewInvoice } from '../billing/preview.js';
 import { cardDeclined, invalidRequest, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
@@ -94,7 +94,7 @@ export const invoiceOperations = [
       if (!(await collectAgain(call, invoice, subscription, params.paid_out_of_band))) throw cardDeclined();
       const waiting = ['past_due', 'unpaid', 'incomplete'].includes(subscription.body.status);
       if (waiting && subscription.body.latest_invoice === call.id) await recover(call, subscription);
-      await announcePayment(call, invoice);
+      await emitPaymentOutcome(call, invoice);
       return invoice.body;
     },
   ),
