@@ -43,7 +43,7 @@ export interface EnforcedContext extends BoundedContext {
   /** Items that were removed from the variables. */
   badItems: BadItems | null;
   /** null if no field has an idempotency key. */
-  claims: KeyStates | null;
+  keyStates: KeyStates | null;
 }
 
 /** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
@@ -140,8 +140,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       context.whenOver(await workGate.enter(callerOf(context), plan.work.cost));
     const { principal } = context;
     if (principal?.kind === 'tenant')
-      context.claims = await acquireKeys(idempotencyKeys, plan, principal.tenantId);
-    await take(withKeyStates(plan, context.claims), context);
+      context.keyStates = await acquireKeys(idempotencyKeys, plan, principal.tenantId);
+    await take(withKeyStates(plan, context.keyStates), context);
   }
 
   /** Only variables that graphql-js rejects are checked item by item, so that valid ones cost nothing extra. */
@@ -180,7 +180,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const outcome = await limits.take(cost, context.principal.tenantId).finally(() => deciding--);
     admittedOperations.set(context, { plan, headers: outcome.headers });
     if (isRefusal(outcome)) {
-      await releaseKeys(idempotencyKeys, context.claims);
+      await releaseKeys(idempotencyKeys, context.keyStates);
       throw outcome.error;
     }
     context.grant = outcome;
@@ -194,7 +194,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     context.grant = null;
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
     const outcome = outcomeOf(admitted.plan, result, { isServerError, isReturnable });
-    const ended = endGrant(grant, outcome, context.claims).catch((error: unknown) => {
+    const ended = endGrant(grant, outcome, context.keyStates).catch((error: unknown) => {
       log.error({ event: 'operation.not_ended', err: error }, 'operation.not_ended');
     });
     // The response does not wait for a database that is unavailable.
@@ -202,16 +202,16 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   }
 
   /** A key is released last: if the server crashes before that, the next attempt finds out whether calls were charged. */
-  async function endGrant(grant: Grant, outcome: Outcome, claims: KeyStates | null): Promise<void> {
-    if (!claims) return grant.end(outcome);
+  async function endGrant(grant: Grant, outcome: Outcome, keyStates: KeyStates | null): Promise<void> {
+    if (!keyStates) return grant.end(outcome);
     let returned: Outcome['returned'] = [];
     try {
-      returned = await returnable(idempotencyKeys, claims, outcome.returned);
+      returned = await returnable(idempotencyKeys, keyStates, outcome.returned);
     } finally {
       // If that is not known, the calls stay counted, and the next attempt finds that they are already charged.
       await grant.end({ ...outcome, returned });
     }
-    await releaseKeys(idempotencyKeys, claims);
+    await releaseKeys(idempotencyKeys, keyStates);
   }
 
   /** Adds rate limit headers for metered operations that were rejected before their calls were decided. */

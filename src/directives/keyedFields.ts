@@ -18,7 +18,7 @@ interface Keyed {
   content: unknown;
 }
 
-/** Root fields that store memories and have a key. Fields such as `consume`, which charge by themselves, also claim it themselves. */
+/** Root fields that store memories and have a key. Fields such as `consume`, which charge by themselves, also acquire their keys themselves. */
 function keyedFields({ fields, roots }: OperationPlan): Keyed[] {
   const storing = new Map(
     fields.flatMap((field) =>
@@ -45,7 +45,7 @@ const contentOf = ({ content, embedding, metadata }: Record<string, unknown>) =>
 ];
 
 /**
- * KeyStates the idempotency keys of an operation, before anything is charged.
+ * Acquires the idempotency keys of an operation, before anything is charged.
  * @throws BAD_USER_INPUT, SERVICE_UNAVAILABLE; in both cases nothing stays leased
  */
 export async function acquireKeys(
@@ -55,7 +55,7 @@ export async function acquireKeys(
 ): Promise<KeyStates | null> {
   const keyed = keyedFields(plan);
   if (keyed.length === 0) return null;
-  const claims = new Map<string, KeyState>();
+  const keyStates = new Map<string, KeyState>();
   const contents = new Map<string, string>();
   try {
     // Always in the same order, so that two operations cannot wait for each other.
@@ -69,7 +69,7 @@ export async function acquireKeys(
           'is used twice in the operation with different content; use one key per content',
         );
       // A second field with the same key and content gets the result of the first.
-      claims.set(
+      keyStates.set(
         rootKey,
         same === undefined
           ? await keys.acquire({ tenantId, ...request })
@@ -77,43 +77,43 @@ export async function acquireKeys(
       );
       contents.set(name, content);
     }
-    return claims;
+    return keyStates;
   } catch (error) {
-    await releaseKeys(keys, claims).catch(() => undefined);
+    await releaseKeys(keys, keyStates).catch(() => undefined);
     throw error;
   }
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-export const openLeases = (claims: KeyStates | null): RequestLease[] =>
-  [...(claims?.values() ?? [])].flatMap((claim) =>
-    claim.kind === 'OPEN' && !claim.isAnswered ? [claim] : [],
+export const openLeases = (keyStates: KeyStates | null): RequestLease[] =>
+  [...(keyStates?.values() ?? [])].flatMap((state) =>
+    state.kind === 'OPEN' && !state.isAnswered ? [state] : [],
   );
 
-export async function releaseKeys(keys: IdempotencyKeys, claims: KeyStates | null): Promise<void> {
-  for (const claim of openLeases(claims)) await keys.release(claim);
+export async function releaseKeys(keys: IdempotencyKeys, keyStates: KeyStates | null): Promise<void> {
+  for (const lease of openLeases(keyStates)) await keys.release(lease);
 }
 
 /** @returns the charges that may be returned: all but those that another attempt relies on */
 export async function returnable(
   keys: IdempotencyKeys,
-  claims: KeyStates | null,
+  keyStates: KeyStates | null,
   charges: readonly Charge[],
 ): Promise<readonly Charge[]> {
   const kept = new Set<string>();
-  for (const claim of openLeases(claims)) if (!(await keys.mayReturnCalls(claim))) kept.add(claim.attempt);
+  for (const lease of openLeases(keyStates)) if (!(await keys.mayReturnCalls(lease))) kept.add(lease.attempt);
   return kept.size === 0 ? charges : charges.filter(({ mark }) => mark === undefined || !kept.has(mark));
 }
 
-/** The plan given the claims: a repeated field costs and stores nothing, and new charges carry the marks of their attempts. */
-export function withKeyStates(plan: OperationPlan, claims: KeyStates | null): OperationPlan {
-  if (!claims) return plan;
+/** The plan given the states of its keys: a repeated field costs and stores nothing, and new charges carry the marks of their attempts. */
+export function withKeyStates(plan: OperationPlan, keyStates: KeyStates | null): OperationPlan {
+  if (!keyStates) return plan;
   const fields = plan.fields.flatMap((field): PlannedField[] => {
-    const claim = claims.get(field.rootKey);
-    if (!claim || field.rule.storageArg === null) return [field];
-    if (claim.kind !== 'OPEN') return [{ ...field, calls: 0, rule: { ...field.rule, storageArg: null } }];
-    return [claim.isCharged ? { ...field, calls: 0 } : { ...field, mark: claim.attempt }];
+    const state = keyStates.get(field.rootKey);
+    if (!state || field.rule.storageArg === null) return [field];
+    if (state.kind !== 'OPEN') return [{ ...field, calls: 0, rule: { ...field.rule, storageArg: null } }];
+    return [state.isCharged ? { ...field, calls: 0 } : { ...field, mark: state.attempt }];
   });
   return { ...plan, fields };
 }
@@ -121,9 +121,9 @@ export function withKeyStates(plan: OperationPlan, claims: KeyStates | null): Op
 /** @throws SERVICE_UNAVAILABLE if the field with the same key failed */
 export async function answerOf(
   keys: IdempotencyKeys,
-  claim: Exclude<KeyState, RequestLease>,
+  state: Exclude<KeyState, RequestLease>,
 ): Promise<Answer> {
-  const answer = claim.kind === 'ANSWERED' ? claim.answer : await keys.answerOf(claim.id);
+  const answer = state.kind === 'ANSWERED' ? state.answer : await keys.answerOf(state.id);
   if (!answer)
     throw serviceUnavailable(
       'The field with the same idempotency key failed; send the request again with the same key',

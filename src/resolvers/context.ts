@@ -30,7 +30,7 @@ export interface Context {
   principal: Principal | null;
   grant: Grant | null;
   badItems: BadItems | null;
-  claims: KeyStates | null;
+  keyStates: KeyStates | null;
 }
 
 export function createContext(
@@ -61,7 +61,7 @@ export function createContext(
     principal: null,
     grant: null,
     badItems: null,
-    claims: null,
+    keyStates: null,
   };
 }
 

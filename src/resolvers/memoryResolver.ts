@@ -34,10 +34,10 @@ function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading
 async function stored(input: StoreMemoryInput[], context: Context, info: GraphQLResolveInfo) {
   const { memories, idempotencyKeys } = context.services;
   const tenantId = ownTenantId(context);
-  const claim = context.claims?.get(String(info.path.key)) ?? null;
-  if (claim && claim.kind !== 'OPEN')
-    return memories.restore(tenantId, input, await answerOf(idempotencyKeys, claim));
-  return memories.store(tenantId, input, reservationIdOf(context, info), claim);
+  const keyState = context.keyStates?.get(String(info.path.key)) ?? null;
+  if (keyState && keyState.kind !== 'OPEN')
+    return memories.restore(tenantId, input, await answerOf(idempotencyKeys, keyState));
+  return memories.store(tenantId, input, reservationIdOf(context, info), keyState);
 }
 
 /** @throws BAD_USER_INPUT */

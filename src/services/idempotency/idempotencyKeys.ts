@@ -62,16 +62,16 @@ export interface IdempotencyKeys {
    * @param session the transaction that makes the change
    * @throws SERVICE_UNAVAILABLE if another attempt has taken over; the change must not be made then
    */
-  complete(claim: RequestLease, answer: Answer, session?: ClientSession): Promise<void>;
+  complete(lease: RequestLease, answer: Answer, session?: ClientSession): Promise<void>;
   /** Call this once the write of `complete` is committed. */
-  completed(claim: RequestLease): void;
+  completed(lease: RequestLease): void;
   /**
    * Call this after a failure, before calls are returned.
    * @returns false if the charge pays for another attempt, or for one that succeeded although it seemed to fail
    */
-  mayReturnCalls(claim: RequestLease): Promise<boolean>;
-  /** Frees the key for a new first attempt. Call this once no calls are charged for this one. */
-  release(claim: RequestLease): Promise<void>;
+  mayReturnCalls(lease: RequestLease): Promise<boolean>;
+  /** Releases the key for a new first attempt. Call this once no calls are charged for this one. */
+  release(lease: RequestLease): Promise<void>;
   start(): void;
   stop(): Promise<void>;
 }
@@ -110,11 +110,11 @@ export function createIdempotencyKeys(deps: {
     expiresAt: new Date(startedAtMs + LIFE_MS),
   });
 
-  async function insert(claim: RequestLease, hash: string): Promise<boolean> {
+  async function insert(lease: RequestLease, hash: string): Promise<boolean> {
     const doc: IdempotencyKeyDoc = {
-      _id: claim.id,
+      _id: lease.id,
       hash,
-      ...leaseFields(claim),
+      ...leaseFields(lease),
       chargedBy: null,
       answer: null,
     };
@@ -139,19 +139,19 @@ export function createIdempotencyKeys(deps: {
   async function takeOver(record: IdempotencyKeyDoc, tenantId: string): Promise<RequestLease | null> {
     const { _id, attempt, leaseUntil } = record;
     const chargedBy = record.chargedBy ?? ((await isCharged(tenantId, record)) ? attempt : null);
-    const claim = { ...newLease(_id, tenantId), isCharged: chargedBy !== null };
+    const lease = { ...newLease(_id, tenantId), isCharged: chargedBy !== null };
     const taken = await keys.updateOne(
       { _id, attempt, leaseUntil, answer: null },
-      { $set: { ...leaseFields(claim), chargedBy } },
+      { $set: { ...leaseFields(lease), chargedBy } },
     );
-    return taken.modifiedCount === 1 ? claim : null;
+    return taken.modifiedCount === 1 ? lease : null;
   }
 
   async function tryAcquire(request: KeyedRequest, id: string, hash: string): Promise<AcquiredKey | 'BUSY'> {
     const { tenantId, argument } = request;
     for (;;) {
-      const claim = newLease(id, tenantId);
-      if (await insert(claim, hash)) return claim;
+      const lease = newLease(id, tenantId);
+      if (await insert(lease, hash)) return lease;
       const record = await keys.findById(id).lean<IdempotencyKeyDoc>();
       if (!record) continue;
       if (record.expiresAt.getTime() <= clock.now()) {
@@ -176,8 +176,8 @@ export function createIdempotencyKeys(deps: {
       pollMs = Math.min(2 * pollMs, MAX_POLL_MS)
     ) {
       await sleep(pollMs);
-      const claim = await tryAcquire(request, id, hash);
-      if (claim !== 'BUSY') return claim;
+      const acquired = await tryAcquire(request, id, hash);
+      if (acquired !== 'BUSY') return acquired;
     }
     throw busy();
   }
@@ -187,8 +187,8 @@ export function createIdempotencyKeys(deps: {
       const { tenantId, field, key, content } = request;
       const id = `${tenantId}:${field}:${key}`;
       const hash = createHash('sha256').update(JSON.stringify(content)).digest('base64');
-      const claim = await tryAcquire(request, id, hash);
-      if (claim !== 'BUSY') return claim;
+      const acquired = await tryAcquire(request, id, hash);
+      if (acquired !== 'BUSY') return acquired;
       const others = waiting.get(tenantId) ?? 0;
       if (others >= MAX_WAITING) throw busy();
       waiting.set(tenantId, others + 1);
@@ -214,24 +214,24 @@ export function createIdempotencyKeys(deps: {
       if (noted.matchedCount === 0) throw busy();
     },
 
-    completed(claim) {
-      claim.isAnswered = true;
-      marks.forget(claim);
+    completed(lease) {
+      lease.isAnswered = true;
+      marks.forget(lease);
     },
 
     async mayReturnCalls({ id, attempt }) {
-      const lease = { leaseUntil: new Date(clock.now() + LEASE_MS) };
-      const own = await keys.updateOne({ _id: id, attempt, answer: null }, { $set: lease });
+      const renewed = { leaseUntil: new Date(clock.now() + LEASE_MS) };
+      const own = await keys.updateOne({ _id: id, attempt, answer: null }, { $set: renewed });
       if (own.matchedCount === 1) return true;
       return (await keys.exists({ _id: id, $or: [{ attempt }, { chargedBy: attempt }] })) === null;
     },
 
-    async release(claim) {
-      const { id, attempt } = claim;
-      marks.forget(claim);
+    async release(lease) {
+      const { id, attempt } = lease;
+      marks.forget(lease);
       const own = { _id: id, attempt, answer: null };
       // Keep the record of the charge, so that the next attempt is not charged.
-      if (claim.isCharged) await keys.updateOne(own, { $set: { leaseUntil: new Date(clock.now()) } });
+      if (lease.isCharged) await keys.updateOne(own, { $set: { leaseUntil: new Date(clock.now()) } });
       else await keys.deleteOne(own);
     },
 

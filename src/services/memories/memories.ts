@@ -33,13 +33,13 @@ export interface MemoryMatch {
 export interface Memories {
   /**
    * @param reservationId the storage reservation for exactly these memories
-   * @param claim the request's idempotency key, if it has one
+   * @param lease the lease of the request's idempotency key, if it has one
    */
   store(
     tenantId: string,
     inputs: readonly Storable[],
     reservationId: string,
-    claim?: RequestLease | null,
+    lease?: RequestLease | null,
   ): Promise<MemoryDoc[]>;
   /** The memories that an earlier request stored, from its recorded answer. */
   restore(tenantId: string, inputs: readonly Storable[], answer: Answer): MemoryDoc[];
@@ -174,14 +174,14 @@ export function createMemories(deps: {
   }
 
   return {
-    async store(tenantId, inputs, reservationId, claim = null) {
+    async store(tenantId, inputs, reservationId, lease = null) {
       const dimensions = ofOneLength(inputs);
       const docs = inputs.map((input) => documentOf(tenantId, input));
       const answer = { ids: docs.map(memoryIdOf), createdAt: docs.map(({ createdAt }) => createdAt) };
       try {
         const amounts = await models.connection.transaction(async (session) => {
           await models.memories.collection.insertMany(docs as never[], { session });
-          if (claim) await idempotencyKeys.complete(claim, answer, session);
+          if (lease) await idempotencyKeys.complete(lease, answer, session);
           return storage.commit(tenantId, reservationId, dimensions, session);
         });
         deps.stored(tenantId, amounts);
@@ -189,7 +189,7 @@ export function createMemories(deps: {
         // The ids are new, so a duplicate means that a commit succeeded, its answer was lost, and it was retried.
         if (!isDuplicateKey(error)) throw error;
       }
-      if (claim) idempotencyKeys.completed(claim);
+      if (lease) idempotencyKeys.completed(lease);
       return docs;
     },
 

@@ -52,31 +52,31 @@ export function createConsumption(deps: {
   async function chargeOnce(
     tenantId: string,
     consumed: Consumed,
-    claim: RequestLease,
+    lease: RequestLease,
   ): Promise<ConsumeAnswer> {
-    const { charges, used, answer } = await charge(tenantId, consumed, claim.attempt);
+    const { charges, used, answer } = await charge(tenantId, consumed, lease.attempt);
     if (!answer.allowed) {
-      await idempotencyKeys.release(claim);
+      await idempotencyKeys.release(lease);
       return answer;
     }
     try {
-      await idempotencyKeys.complete(claim, { ...answer });
+      await idempotencyKeys.complete(lease, { ...answer });
     } catch (error) {
       const isOvertaken = error instanceof BillingError;
-      if (isOvertaken && (await idempotencyKeys.mayReturnCalls(claim)))
+      if (isOvertaken && (await idempotencyKeys.mayReturnCalls(lease)))
         await admission.returnCalls(tenantId, charges, used);
       throw error;
     }
-    idempotencyKeys.completed(claim);
+    idempotencyKeys.completed(lease);
     return answer;
   }
 
   /** A crash came between the charge and the recording of its answer. */
-  async function answerCharged(tenantId: string, claim: RequestLease): Promise<ConsumeAnswer> {
+  async function answerCharged(tenantId: string, lease: RequestLease): Promise<ConsumeAnswer> {
     const { callLimits } = await entitlements.get(tenantId);
     const answer = answerOf({ admitted: true, used: await admission.look(tenantId) }, callLimits);
-    await idempotencyKeys.complete(claim, { ...answer });
-    idempotencyKeys.completed(claim);
+    await idempotencyKeys.complete(lease, { ...answer });
+    idempotencyKeys.completed(lease);
     return answer;
   }
 
@@ -89,10 +89,10 @@ export function createConsumption(deps: {
       if (key == null) return (await charge(tenantId, consumed)).answer;
       const argument = 'input.idempotencyKey';
       const request = { tenantId, field: 'consume', key, argument, content: [endpoint, cost] };
-      const claim = await idempotencyKeys.acquire(request);
-      if (claim.kind === 'ANSWERED') return claim.answer as unknown as ConsumeAnswer;
-      if (claim.isCharged) return answerCharged(tenantId, claim);
-      return chargeOnce(tenantId, consumed, claim);
+      const acquired = await idempotencyKeys.acquire(request);
+      if (acquired.kind === 'ANSWERED') return acquired.answer as unknown as ConsumeAnswer;
+      if (acquired.isCharged) return answerCharged(tenantId, acquired);
+      return chargeOnce(tenantId, consumed, acquired);
     },
   };
 }
