@@ -2,7 +2,7 @@ import type { GraphQLResponse } from '@apollo/server';
 import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
 import type { Logger } from 'pino';
 import { BillingError, bounded, ErrorCode, serviceUnavailable } from '../common/errors.js';
-import { isDatabaseAway } from '../services/infrastructure/databaseErrors.js';
+import { isDatabaseUnavailable } from '../services/infrastructure/databaseErrors.js';
 
 /** The error that was thrown first. graphql and Apollo wrap errors, some of them twice. */
 function innermost(thrown: unknown): unknown {
@@ -16,7 +16,8 @@ function innermost(thrown: unknown): unknown {
 export function expectedFailure(thrown: unknown): BillingError | null {
   const error = innermost(thrown);
   if (error instanceof BillingError) return error;
-  if (isDatabaseAway(error)) return serviceUnavailable('The database does not answer; try again shortly');
+  if (isDatabaseUnavailable(error))
+    return serviceUnavailable('The database does not answer; try again shortly');
   return null;
 }
 

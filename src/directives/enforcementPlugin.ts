@@ -22,7 +22,7 @@ import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
 import { createGate, type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
-import { type Grant, isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
+import { type Grant, isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
 import { expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
@@ -179,7 +179,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     deciding++;
     const outcome = await limits.take(cost, context.principal.tenantId).finally(() => deciding--);
     admittedOperations.set(context, { plan, headers: outcome.headers });
-    if (isRefusal(outcome)) {
+    if (isRejection(outcome)) {
       await releaseKeys(idempotencyKeys, context.keyStates);
       throw outcome.error;
     }

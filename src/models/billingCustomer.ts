@@ -8,7 +8,7 @@ export interface BillingCustomerDoc {
   stripeCustomerId: string | null;
   email: string | null;
   paymentMethodAttachedAt: Date | null;
-  /** Counts the requests to Stripe. The number is part of the idempotency key of the next one. */
+  /** Counts the attempts at requests to Stripe. The number is part of the idempotency key of the next one. */
   intents: number;
   /** The checkout that has not been paid yet. */
   openCheckout: { sessionId: string; url: string; tier: string; requestHash: string; expiresAt: Date } | null;

@@ -5,7 +5,7 @@ import { ownTenantId, type Principal, requirePrincipal } from '../services/accou
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
-import { isRefusal, type TenantLimits } from '../services/limits/tenantLimits.js';
+import { isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import { takeJson } from './jsonBody.js';
 import type { LargeRequests } from './largeRequests.js';
@@ -42,7 +42,7 @@ export function billingRoutes(deps: {
     const cost = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
     return async ({ tenantId }: FastifyRequest) => {
       const outcome = await limits.take(cost, tenantId);
-      if (isRefusal(outcome)) throw outcome.error;
+      if (isRejection(outcome)) throw outcome.error;
     };
   };
 

@@ -229,7 +229,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
   });
 
   describe('a refusal keeps its code, its details and its status', () => {
-    interface Refusal {
+    interface Rejection {
       query: string;
       variables?: object;
       code: string;
@@ -239,7 +239,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     }
     const poor = async (limits: object) => (await newTenant(limits)).key;
 
-    it.each<Refusal>([
+    it.each<Rejection>([
       { query: '{ tenant { id } }', key: async () => null, code: 'UNAUTHENTICATED', status: 401 },
       { query: '{ tenant { id } }', key: async () => 'ctm_test_no', code: 'UNAUTHENTICATED', status: 401 },
       { query: '{ tenants { edges { cursor } } }', code: 'FORBIDDEN', status: 403 },

@@ -1,5 +1,5 @@
 /** Names of the errors that the driver throws while it reaches no primary. The classes come from several packages. */
-const AWAY = new Set([
+const UNAVAILABLE = new Set([
   'MongoServerSelectionError',
   'MongooseServerSelectionError',
   'MongoNetworkError',
@@ -16,7 +16,7 @@ const AWAY = new Set([
 ]);
 
 /** Error codes of a server that is stepping down or shutting down. */
-const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
+const UNAVAILABLE_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
 
 /**
  * Error codes of a broken socket. The driver passes some on without a MongoError around them, such as the EPIPE of a
@@ -48,15 +48,15 @@ export const isDuplicateKey = (error: unknown): boolean =>
   (error as { code?: unknown } | null)?.code === DUPLICATE_KEY;
 
 /** Whether an error means that MongoDB is unreachable now, rather than that the request was wrong. */
-export function isDatabaseAway(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, cause, errorResponse } = error as Error & { code?: unknown; errorResponse?: unknown };
   // A bulk write has the original error in `errorResponse`.
   return (
     LABELS.some((label) => (error as { hasErrorLabel?(name: string): boolean }).hasErrorLabel?.(label)) ||
-    AWAY.has(error.name) ||
-    AWAY_CODES.has(code as number) ||
+    UNAVAILABLE.has(error.name) ||
+    UNAVAILABLE_CODES.has(code as number) ||
     SOCKET_CODES.has(code as string) ||
-    [cause, errorResponse].some((inner) => inner !== error && isDatabaseAway(inner))
+    [cause, errorResponse].some((inner) => inner !== error && isDatabaseUnavailable(inner))
   );
 }

@@ -1,7 +1,7 @@
 import { type Caller, type Limits } from '@continuum-billing/limits/core';
 import { forbidden } from '../../common/errors.js';
 import type { Authenticator } from '../accounts/authenticator.js';
-import { isRefusal, type TenantLimits } from './tenantLimits.js';
+import { isRejection, type TenantLimits } from './tenantLimits.js';
 
 /** Decides operations in the database for the tenant whose key is given. */
 export function createCallerLimits(deps: {
@@ -11,7 +11,7 @@ export function createCallerLimits(deps: {
   return async (caller, cost) => {
     const tenantId = await authenticateTenant(deps.authenticator, caller);
     const outcome = await deps.limits.take(cost, tenantId);
-    if (isRefusal(outcome)) return { kind: 'refused', ...outcome };
+    if (isRejection(outcome)) return { kind: 'refused', ...outcome };
     const { tier, headers, end } = outcome;
     return { kind: 'granted', tenantId, tier, headers, end };
   };

@@ -36,7 +36,7 @@ export interface Grant {
 }
 
 /** A rejected operation, with the rate limit headers of its answer. */
-export interface Refusal {
+export interface Rejection {
   error: BillingError;
   headers: ReadonlyMap<string, string>;
 }
@@ -46,12 +46,13 @@ export interface TenantLimits {
   /** The rate limit headers of a metered answer for which nothing was taken. */
   headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
   /** Checks features, concurrency, storage, calls and field limits, in this order. A rejected operation takes nothing. */
-  take(cost: OperationCost, tenantId: string): Promise<Grant | Refusal>;
+  take(cost: OperationCost, tenantId: string): Promise<Grant | Rejection>;
   /** Checks the fields' own limits, which all keys of operators share. @returns the error, or null */
   takeAsOperator(fieldLimits: readonly FieldLimit[]): Promise<BillingError | null>;
 }
 
-export const isRefusal = <G>(outcome: G | Refusal): outcome is Refusal => 'error' in (outcome as object);
+export const isRejection = <G>(outcome: G | Rejection): outcome is Rejection =>
+  'error' in (outcome as object);
 
 /** No tenant has this id. */
 const OPERATOR = 'operator';
@@ -67,11 +68,11 @@ export function createTenantLimits(deps: {
 }): TenantLimits {
   const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
 
-  function callsRefused(
+  function callsRejection(
     entitlement: Entitlement,
     decision: Decision & { admitted: false },
     wanted: number,
-  ): Refusal {
+  ): Rejection {
     const { tier, limits } = entitlement;
     const { window, used } = decision;
     const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
@@ -89,7 +90,7 @@ export function createTenantLimits(deps: {
     return { error, headers: rateLimitHeaders(entitlement, used) };
   }
 
-  async function concurrencyRefused(entitlement: Entitlement): Promise<Refusal> {
+  async function concurrencyRejection(entitlement: Entitlement): Promise<Rejection> {
     const { tier, limits } = entitlement;
     const limit = limits.concurrentRequests;
     const error = rateLimited(
@@ -158,7 +159,7 @@ export function createTenantLimits(deps: {
   async function takeCallsAndStorage(
     cost: OperationCost,
     entitlement: Entitlement,
-  ): Promise<Grant | Refusal> {
+  ): Promise<Grant | Rejection> {
     const { tenantId, tier } = entitlement;
     const { charges } = cost;
     const reservations = await reserveStorage(cost, entitlement);
@@ -170,19 +171,19 @@ export function createTenantLimits(deps: {
         const decision = await admission.admit(tenantId, entitlement.callLimits, charges);
         if (!decision.admitted) {
           await releaseAll(tenantId, reservations);
-          return callsRefused(entitlement, decision, sumOf(charges));
+          return callsRejection(entitlement, decision, sumOf(charges));
         }
         used = decision.used;
       }
-      const who = { tier, upgradeUrl: upgradeUrl() };
-      const full = await fieldLimits.take(tenantId, cost.fieldLimits, who);
-      if (full) {
+      const details = { tier, upgradeUrl: upgradeUrl() };
+      const fieldError = await fieldLimits.take(tenantId, cost.fieldLimits, details);
+      if (fieldError) {
         await releaseAll(tenantId, reservations);
         if (used) await admission.returnCalls(tenantId, charges, used);
-        return { error: full, headers: await knownHeaders(entitlement) };
+        return { error: fieldError, headers: await knownHeaders(entitlement) };
       }
     } catch (error) {
-      // Not awaited: while the database is away, the caller gets the error at once.
+      // Not awaited: while the database is unavailable, the caller gets the error at once.
       if (used) admission.returnCalls(tenantId, charges, used).catch(() => undefined);
       releaseAll(tenantId, reservations).catch(() => undefined);
       throw error;
@@ -196,8 +197,8 @@ export function createTenantLimits(deps: {
       async end({ failed, returned, notStored }) {
         await Promise.all([
           used && returned.length > 0 && admission.returnCalls(tenantId, returned, used),
-          ...[...reservations].map(([rootKey, { id, elsewhere }]) => {
-            if (elsewhere && notStored !== 'all' && !notStored.has(rootKey))
+          ...[...reservations].map(([rootKey, { id, elsewhere: isExternal }]) => {
+            if (isExternal && notStored !== 'all' && !notStored.has(rootKey))
               return storage.commitExternal(tenantId, id);
             // Releasing a reservation that was committed does nothing.
             return failed && storage.release(tenantId, id);
@@ -227,10 +228,10 @@ export function createTenantLimits(deps: {
       }
       if (!cost.concurrent) return takeCallsAndStorage(cost, entitlement);
       const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
-      if (!endConcurrency) return concurrencyRefused(entitlement);
+      if (!endConcurrency) return concurrencyRejection(entitlement);
       try {
         const outcome = await takeCallsAndStorage(cost, entitlement);
-        if (isRefusal(outcome)) {
+        if (isRejection(outcome)) {
           endConcurrency();
           return outcome;
         }

@@ -18,7 +18,7 @@ import type { TenantDoc } from '../../models/tenant.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEvent.js';
 import { toForwardedEvent } from '../billing/inbox/forwardedEvents.js';
-import { isDatabaseAway } from '../infrastructure/databaseErrors.js';
+import { isDatabaseUnavailable } from '../infrastructure/databaseErrors.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 
 /**
@@ -71,7 +71,7 @@ export function createOutboxRelay(deps: {
       return true;
     } catch (error) {
       // An error of the database is not this document's fault.
-      if (isDatabaseAway(error)) throw error;
+      if (isDatabaseUnavailable(error)) throw error;
       log.error({ err: error, kind, id }, 'webhook.publish_failed');
       await Promise.all(documents.map((collection) => retryLater(collection, id, error as Error)));
       return false;

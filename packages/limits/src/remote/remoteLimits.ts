@@ -37,7 +37,7 @@ const AWAY_MS = 1_000;
 const MAX_REMEMBERED = 50_000;
 /** Decisions that count nothing may be a little stale. Counted calls always ask the server. */
 const FEATURES_MS = 10_000;
-const REFUSED_MS = 250;
+const REJECTED_MS = 250;
 const UNKNOWN_KEY_MS = 5_000;
 
 /**
@@ -137,7 +137,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
       if (code === ErrorCode.UNAUTHENTICATED) keep('key', UNKNOWN_KEY_MS);
       // A field's own limit says nothing about other fields.
       const ofTenant = details.window === 'day' || details.window === 'minute';
-      if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REFUSED_MS);
+      if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REJECTED_MS);
       return;
     }
     const { tenantId, tier, concurrentRequests } = decision;

@@ -91,9 +91,9 @@ export function createBillingAccount(deps: {
           }),
         };
         const minute = Math.floor(clock.now() / SESSION_SHARED_MS);
-        const { id, url } = await customers.attempt(customer, (intent) =>
+        const { id, url } = await customers.attempt(customer, (attemptKey) =>
           stripe.billingPortal.sessions.create(params, {
-            idempotencyKey: `portal:${intent}:${minute}:${digest(params)}`,
+            idempotencyKey: `portal:${attemptKey}:${minute}:${digest(params)}`,
           }),
         );
         return { id, url };

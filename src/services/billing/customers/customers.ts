@@ -30,12 +30,12 @@ export interface Customers {
   /** @returns whether the customer is linked to a tenant */
   notePaymentMethod(stripeCustomerId: string): Promise<boolean>;
   /**
-   * Makes a call whose idempotency key contains the tenant's count of intents. For a day Stripe repeats the response to
-   * a key, failures included, so after such a failure the count is raised and the next attempt has another key.
+   * Makes a call whose idempotency key contains the tenant's count of attempts. For a day Stripe repeats the response to
+   * a key, failures included, so after such a failure the attempt is counted and the next one has another key.
    */
-  attempt<T>(customer: BillingCustomerDoc, call: (intent: string) => Promise<T>): Promise<T>;
-  /** The attempt succeeded: the next call is another intent. */
-  nextIntent(customer: BillingCustomerDoc): Promise<void>;
+  attempt<T>(customer: BillingCustomerDoc, call: (attemptKey: string) => Promise<T>): Promise<T>;
+  /** Counts an attempt that succeeded, so that the next call has another key. */
+  countAttempt(customer: Pick<BillingCustomerDoc, '_id' | 'intents'>): Promise<void>;
 }
 
 export function createCustomers(deps: { models: Models; stripe: Stripe; clock: Clock }): Customers {
@@ -53,60 +53,64 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
     return stored as Customer;
   }
 
-  const attempt: Customers['attempt'] = async ({ _id, intents }, call) => {
+  const countAttempt: Customers['countAttempt'] = async ({ _id, intents: attempts }) => {
+    await customers.updateOne({ _id, intents: attempts }, { $inc: { intents: 1 } });
+  };
+
+  const attempt: Customers['attempt'] = async ({ _id, intents: attempts }, call) => {
     try {
-      return await call(`${_id}:${intents}`);
+      return await call(`${_id}:${attempts}`);
     } catch (error) {
-      if (isRemembered(error)) await customers.updateOne({ _id, intents }, { $inc: { intents: 1 } });
+      if (isRemembered(error)) await countAttempt({ _id, intents: attempts });
       throw error;
     }
   };
 
   /** The request contains only the tenant's id, so that concurrent calls send the same one. */
-  async function create(intended: BillingCustomerDoc): Promise<Customer> {
-    const { _id, intents } = intended;
-    const created = await attempt(intended, (intent) =>
-      stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${intent}` }),
+  async function create(unlinked: BillingCustomerDoc): Promise<Customer> {
+    const { _id, intents: attempts } = unlinked;
+    const created = await attempt(unlinked, (attemptKey) =>
+      stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${attemptKey}` }),
     );
     await customers.updateOne(
-      { _id, intents, stripeCustomerId: null },
+      { _id, intents: attempts, stripeCustomerId: null },
       { $set: { stripeCustomerId: created.id } },
     );
     return needCustomer(_id);
   }
 
-  /** Each change is an intent of its own, because a change back to a previous email is not a repetition. */
+  /** Each change is counted as an attempt, because a change back to a previous email is not a repetition. */
   async function setEmail(customer: Customer, email: string): Promise<Customer> {
-    const { _id, stripeCustomerId, intents } = customer;
-    await attempt(customer, (intent) =>
+    const { _id, stripeCustomerId, intents: attempts } = customer;
+    await attempt(customer, (attemptKey) =>
       stripe.customers.update(
         stripeCustomerId,
         { email },
-        { idempotencyKey: `customer-email:${intent}:${digest(email)}` },
+        { idempotencyKey: `customer-email:${attemptKey}:${digest(email)}` },
       ),
     );
-    await customers.updateOne({ _id, stripeCustomerId, intents }, { $set: { email }, $inc: { intents: 1 } });
+    await customers.updateOne(
+      { _id, stripeCustomerId, intents: attempts },
+      { $set: { email }, $inc: { intents: 1 } },
+    );
     return needCustomer(_id);
   }
 
   return {
     find,
     attempt,
-
-    async nextIntent({ _id, intents }) {
-      await customers.updateOne({ _id, intents }, { $inc: { intents: 1 } });
-    },
+    countAttempt,
 
     async ensure(tenantId, email) {
-      const intended = await customers
+      const stored = await customers
         .findOneAndUpdate(
           { _id: tenantId },
           { $setOnInsert: { email: null, stripeCustomerId: null, intents: 0, openCheckout: null } },
           { upsert: true, returnDocument: 'after' },
         )
         .lean<BillingCustomerDoc>();
-      if (!intended) throw new Error(`The customer of ${tenantId} was not stored`);
-      const customer = intended.stripeCustomerId ? (intended as Customer) : await create(intended);
+      if (!stored) throw new Error(`The customer of ${tenantId} was not stored`);
+      const customer = stored.stripeCustomerId ? (stored as Customer) : await create(stored);
       return email && email !== customer.email ? setEmail(customer, email) : customer;
     },
 

@@ -157,18 +157,19 @@ function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'ty
   return !one.object || !other.object || one.object === other.object;
 }
 
+/** The stored fields `lane` and `twinId` are the event's queue and the id of its snapshot. */
 export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean | null): WebhookEventDoc {
-  const { queue: lane, object, reason } = targetOf(event, isLive);
-  const { id, type, payload, snapshotId: twinId } = event;
+  const { queue, object, reason } = targetOf(event, isLive);
+  const { id, type, payload, snapshotId } = event;
   const now = new Date(nowMs);
   const outcome =
-    lane === null
+    queue === null
       ? { state: WebhookEventStatus.IGNORED, endedAt: now }
       : { state: WebhookEventStatus.PENDING, endedAt: null };
-  const target = { lane, object, reason };
-  const outbox = lane !== null && isForwarded(type) ? { unannounced: true as const } : {};
+  const target = { lane: queue, object, reason };
+  const outbox = queue !== null && isForwarded(type) ? { unannounced: true as const } : {};
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
-  return { _id: id, type, payload, twinId, ...target, ...waiting, ...outcome, ...outbox };
+  return { _id: id, type, payload, twinId: snapshotId, ...target, ...waiting, ...outcome, ...outbox };
 }
 
 /** The fields that make a finished event pending again, as if it had just been received. */

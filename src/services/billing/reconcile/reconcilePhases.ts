@@ -5,7 +5,7 @@ import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSu
 import type { Models } from '../../../models/models.js';
 import type { ReconcilePhase, ReconcileRunDoc, Repair } from '../../../models/reconcileRun.js';
 import { inOtherFormat } from '../../../models/webhookEvent.js';
-import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import { isDatabaseUnavailable } from '../../infrastructure/databaseErrors.js';
 import { EFFECTIVE_TYPES } from '../inbox/eventTarget.js';
 import type { Inbox } from '../inbox/inbox.js';
 import { readEvent } from '../inbox/receivedEvent.js';
@@ -92,7 +92,7 @@ export function createReconcilePhases(deps: {
     try {
       return await compare();
     } catch (error) {
-      if (error instanceof Stripe.errors.StripeError || isDatabaseAway(error)) throw error;
+      if (error instanceof Stripe.errors.StripeError || isDatabaseUnavailable(error)) throw error;
       return null;
     }
   }
@@ -108,7 +108,7 @@ export function createReconcilePhases(deps: {
         if (!run.dryRun && !diff.unseen) await sync.sync(customerId);
       } catch (error) {
         const isFatal = error instanceof Stripe.errors.StripeError || error instanceof ReconcileStopped;
-        if (isFatal || isDatabaseAway(error)) throw error;
+        if (isFatal || isDatabaseUnavailable(error)) throw error;
         // One object that needs a person's attention does not stop the repair of others.
         const found = `the customer cannot be compared: ${describeFailure(error)}`;
         await note(run, { kind: 'customer', object: customerId, tenantId: null, found });

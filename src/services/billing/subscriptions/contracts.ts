@@ -143,10 +143,10 @@ export function createContracts(deps: {
     const items = [item, ...(overagePriceId ? [{ price: overagePriceId }] : [])];
     const params = { ...rest, customer: stripeCustomerId, items, ...UNPAID_IS_AN_ERROR };
     try {
-      await customers.attempt(customer, (intent) =>
-        stripe.subscriptions.create(params, { idempotencyKey: `contract:${intent}` }),
+      await customers.attempt(customer, (attemptKey) =>
+        stripe.subscriptions.create(params, { idempotencyKey: `contract:${attemptKey}` }),
       );
-      await customers.nextIntent(customer);
+      await customers.countAttempt(customer);
     } catch (error) {
       if (!isKeyReused(error)) throw error;
     }

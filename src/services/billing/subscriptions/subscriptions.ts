@@ -134,16 +134,16 @@ export function createSubscriptions(deps: {
 
   /** @returns null if another checkout was started at the same time: only one may be open, so this one was closed */
   async function begin(customer: Customer, { tier, params, hash }: Purchase): Promise<Checkout | null> {
-    const { _id, intents } = customer;
-    // The count of intents is in the key: two clicks are one request, the next checkout is another.
-    const session = await customers.attempt(customer, (intent) =>
-      stripe.checkout.sessions.create(params, { idempotencyKey: `checkout:${intent}:${hash}` }),
+    const { _id, intents: attempts } = customer;
+    // The count of attempts is in the key: two clicks are one request, the next checkout is another.
+    const session = await customers.attempt(customer, (attemptKey) =>
+      stripe.checkout.sessions.create(params, { idempotencyKey: `checkout:${attemptKey}:${hash}` }),
     );
     const checkout = { id: session.id, url: session.url ?? '' };
     const expiresAt = new Date(session.expires_at * 1000);
     const openCheckout = { sessionId: session.id, url: checkout.url, tier, requestHash: hash, expiresAt };
     const stored = await models.billingCustomers.updateOne(
-      { _id, intents },
+      { _id, intents: attempts },
       { $set: { openCheckout }, $inc: { intents: 1 } },
     );
     if (stored.matchedCount === 1) return checkout;

@@ -90,19 +90,19 @@ export function createUsageReports(deps: {
         tries: 0,
         nextTryAt: now,
       };
-      const intent = await reports
+      const report = await reports
         .findOneAndUpdate({ _id }, { $setOnInsert: fresh }, { upsert: true, returnDocument: 'after' })
         .lean<UsageReportDoc>();
-      if (!intent) throw new Error(`The usage report ${_id} was not stored`);
-      if (intent.quantity !== quantity) {
+      if (!report) throw new Error(`The usage report ${_id} was not stored`);
+      if (report.quantity !== quantity) {
         throw badInput(
           'input.idempotencyKey',
-          `was used before with the quantity ${intent.quantity}; use another key`,
+          `was used before with the quantity ${report.quantity}; use another key`,
         );
       }
-      if (intent.status !== UsageReportStatus.PENDING) return intent;
+      if (report.status !== UsageReportStatus.PENDING) return report;
       // A failure is only logged and retried in the background: an error would invite the caller to report twice.
-      const sent = callingStripe(log, tenantId, () => delivery.deliver(intent)).catch((error: unknown) => {
+      const sent = callingStripe(log, tenantId, () => delivery.deliver(report)).catch((error: unknown) => {
         log.warn({ tenantId, report: _id, reason: describeFailure(error) }, 'usage_report.pending');
       });
       await Promise.race([sent, sleep(MAX_ANSWER_MS, undefined, { ref: false })]);
@@ -110,7 +110,7 @@ export function createUsageReports(deps: {
         .findById(_id)
         .lean<UsageReportDoc>()
         .catch(() => null);
-      return stored ?? intent;
+      return stored ?? report;
     },
 
     async noteMeterErrors(errors) {

@@ -4,7 +4,7 @@ import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
-import { isDatabaseAway, isDuplicateKey } from '../../infrastructure/databaseErrors.js';
+import { isDatabaseUnavailable, isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overage.js';
 import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
@@ -225,7 +225,7 @@ export function createMultiWriterLedger(deps: {
       return await tryBulk(statements, COMMIT_TIMEOUT_MS);
     } catch (error) {
       const leftMs = Math.floor(untilMs - performance.now());
-      if (!isDatabaseAway(error) || leftMs < MIN_RETRY_MS) throw error;
+      if (!isDatabaseUnavailable(error) || leftMs < MIN_RETRY_MS) throw error;
       return tryBulk(statements, leftMs);
     }
   }

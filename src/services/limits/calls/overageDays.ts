@@ -64,13 +64,13 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
     id: string,
     month: string,
     generation: number,
-    unclaimed: object,
+    notLeasedByOthers: object,
   ): Promise<number> {
     const ofMonth = { _id: { $gte: `${month}-`, $lt: `${month}.` } };
     for (;;) {
       await days.updateMany(
         {
-          $and: [ofMonth, { _id: { $ne: id } }, unclaimed] as never[],
+          $and: [ofMonth, { _id: { $ne: id } }, notLeasedByOthers] as never[],
           'overage.turn': { $lt: generation },
         },
         [
@@ -98,18 +98,18 @@ export function createOverageDays(deps: { models: Models; takeover: Takeover }):
     async open(id, { overageCallsPerMonth: allowance, overageTerms: terms }, writerGeneration) {
       const month = monthOf(id);
       const prices = terms ? { prices: { [spanKey(terms.billedFromMs)]: terms.price } } : {};
-      const unclaimed =
+      const notLeasedByOthers =
         writerGeneration === null
           ? { claim: { $exists: false } }
           : { $or: [{ claim: { $exists: false } }, { 'claim.epoch': writerGeneration }] };
       for (let tries = 1; tries <= MAX_TRIES; tries++) {
         await prepare(id);
         const generation = await nextGeneration(month);
-        const usedByOthers = await closeOthers(id, month, generation, unclaimed);
+        const usedByOthers = await closeOthers(id, month, generation, notLeasedByOthers);
         const allotted = Math.max(0, allowance - usedByOthers);
         const opened = (await days.findOneAndUpdate(
           {
-            $and: [{ _id: id }, unclaimed] as never[],
+            $and: [{ _id: id }, notLeasedByOthers] as never[],
             'overage.turn': { $lt: generation },
           },
           [

@@ -28,12 +28,12 @@ export function createTakeover(deps: { models: Models; journal: Journal; log: Lo
     let settled = 0;
     // Repeat until none is left: a day that the old instance settles at the same moment is read again.
     for (;;) {
-      const claimed = await days
+      const leased = await days
         .find({ 'claim.epoch': generation }, { projection: { minute: 1, claim: 1 } })
         .limit(CHUNK)
         .toArray();
-      if (claimed.length === 0) break;
-      const statements = claimed.map((doc) => {
+      if (leased.length === 0) break;
+      const statements = leased.map((doc) => {
         const day = doc as unknown as UsageDayDoc;
         return releaseStatement(day, ofDay.get(day._id) ?? []);
       });

@@ -8,13 +8,13 @@ import {
 import type { Clock } from '../../../common/clock.js';
 import { BillingError, badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Authenticator } from '../../accounts/authenticator.js';
-import { isDatabaseAway } from '../../infrastructure/databaseErrors.js';
+import { isDatabaseUnavailable } from '../../infrastructure/databaseErrors.js';
 import { authenticateTenant } from '../callerLimits.js';
 import { type Admission } from '../calls/admission.js';
 import type { EndpointNames } from '../calls/endpointNames.js';
 import { dayOf, usageDayId } from '../calls/windows.js';
 import type { Storage } from '../storage/storage.js';
-import { isRefusal, type TenantLimits } from '../tenantLimits.js';
+import { isRejection, type TenantLimits } from '../tenantLimits.js';
 import type { Receipt, Receipts } from './receipts.js';
 
 /** Decides operations for services without access to the database. They keep what they were granted as signed receipts. */
@@ -49,7 +49,7 @@ export function createRemoteDecisions(deps: {
       const tenantId = await authenticateTenant(authenticator, caller);
       const { charges, countedAs } = await boundNames(tenantId, cost.charges);
       const outcome = await limits.take({ ...cost, charges, concurrent: false }, tenantId);
-      if (isRefusal(outcome)) return { allowed: false, ...outcome };
+      if (isRejection(outcome)) return { allowed: false, ...outcome };
       const { tier, concurrentRequests, chargedAtMs, headers, reservations } = outcome;
       const reservationIds = new Map([...reservations].map(([rootField, { id }]) => [rootField, id]));
       const isFree = chargedAtMs === null && reservationIds.size === 0;
@@ -160,6 +160,7 @@ function checkEnd(
 
 function expected(thrown: unknown): BillingError {
   if (thrown instanceof BillingError) return thrown;
-  if (isDatabaseAway(thrown)) return serviceUnavailable('The database does not answer; try again shortly');
+  if (isDatabaseUnavailable(thrown))
+    return serviceUnavailable('The database does not answer; try again shortly');
   throw thrown;
 }

@@ -10,13 +10,13 @@ export interface FieldLimitDecision {
   /**
    * Counts all calls or none. Each entry is one call.
    * @param id the owner of the windows: a tenant or the operator
-   * @param who added to the error's extensions
+   * @param details added to the error's extensions
    * @returns the error with which the operation is rejected, or null
    */
   take(
     id: string,
     wanted: readonly FieldLimit[],
-    who: { tier?: string; upgradeUrl?: string },
+    details: { tier?: string; upgradeUrl?: string },
   ): Promise<BillingError | null>;
 }
 
@@ -30,7 +30,7 @@ export function createFieldLimitDecision(deps: {
     { field, max, window }: FieldLimit,
     { remaining, resetsAt }: FullWindow,
     requested: number,
-    who: object,
+    details: object,
   ) {
     const at = resetsAt ?? new Date(clock.now());
     const hint = resetsAt
@@ -38,23 +38,23 @@ export function createFieldLimitDecision(deps: {
       : 'One operation selects more than that: split it';
     return rateLimited(
       `Rate limit exceeded (${amountText(max, 'calls')} of ${field} in ${window}; this operation makes ${requested}). ${hint}`,
-      { limit: max, window, remaining, requested, resetsAt: at, ...who },
+      { limit: max, window, remaining, requested, resetsAt: at, ...details },
       (at.getTime() - clock.now()) / 1000,
     );
   }
 
   return {
-    async take(id, wanted, who) {
+    async take(id, wanted, details) {
       const taken: { limit: FieldLimit; calls: number }[] = [];
       const returnTaken = () =>
         Promise.all(taken.map(({ limit, calls }) => fieldLimits.returnCalls(id, limit, calls)));
       for (const [limit, ...others] of groupBy(wanted, ({ field }) => field).values()) {
         const calls = others.length + 1;
         try {
-          const full = await fieldLimits.take(id, limit, calls);
-          if (full) {
+          const fullWindow = await fieldLimits.take(id, limit, calls);
+          if (fullWindow) {
             await returnTaken();
-            return rejection(limit, full, calls, who);
+            return rejection(limit, fullWindow, calls, details);
           }
           taken.push({ limit, calls });
         } catch (error) {

@@ -30,11 +30,11 @@ export function createFieldLimits({ windows }: { windows: CallWindows }): FieldL
       const windowMs = parseWindow(window) ?? 0;
       const store = new AddingStore(() => windows.add(idOf(tenantId, field), max, windowMs, calls), calls);
       const limiter = getGraphQLRateLimiter({ identifyContext: () => tenantId, store });
-      const refusal = await limiter(
+      const rejection = await limiter(
         { parent: null, args: {}, context: {}, info: { fieldName: field } as never },
         { max, window },
       );
-      if (refusal === undefined) return null;
+      if (rejection === undefined) return null;
       const { before } = store;
       const lastToLeave = before[before.length + calls - max - 1];
       const resetsAt = lastToLeave === undefined ? null : new Date(lastToLeave + windowMs);

@@ -114,9 +114,9 @@ export function createEventJournal(deps: {
       // The unique index rejects what another instance stored before a majority has it, and so before it can be read.
       if (tries > 2) await sleep(RETRY_MS);
       const docs = open.map(documentOf);
-      const refused = await insert(docs);
-      stored.push(...docs.filter((_, i) => !refused.has(i)));
-      open = open.filter((_, i) => refused.has(i));
+      const rejected = await insert(docs);
+      stored.push(...docs.filter((_, i) => !rejected.has(i)));
+      open = open.filter((_, i) => rejected.has(i));
       await Promise.all(open.map(separateFound));
       open = open.filter(({ fresh }) => fresh.size > 0);
     }
