@@ -1,6 +1,6 @@
 /** A request to Stripe as it went over the wire, and requests that are a little other than it. */
 import type { z } from 'zod';
-import { StripeFault } from '../../packages/mock-stripe/src/http/errors.js';
+import { MockStripeError } from '../../packages/mock-stripe/src/http/errors.js';
 import { decodeForm } from '../../packages/mock-stripe/src/http/form.js';
 import { parseParams } from '../../packages/mock-stripe/src/http/params.js';
 import { createRouter } from '../../packages/mock-stripe/src/http/router.js';
@@ -96,7 +96,7 @@ export function refusedByOurs(request: StripeRequest): string | null {
     parseParams(operation.params, decodeForm(encoded(request)));
     return null;
   } catch (error) {
-    if (error instanceof StripeFault) return error.message;
+    if (error instanceof MockStripeError) return error.message;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { cardDeclined, rateLimit, type StripeFault, serverError } from './http/errors.js';
+import { cardDeclined, type MockStripeError, rateLimit, serverError } from './http/errors.js';
 
 /** A failure to come, for tests. */
 export interface InjectedFailure {
@@ -52,7 +52,9 @@ export function connectionLost(phase: 'before' | 'after'): TypeError {
   return Object.assign(new TypeError('fetch failed'), { code });
 }
 
-export function faultOf(kind: Exclude<InjectedFailure['kind'], 'connection' | 'slow'>): StripeFault {
+export function injectedError(
+  kind: Exclude<InjectedFailure['kind'], 'connection' | 'slow'>,
+): MockStripeError {
   switch (kind) {
     case 'card_declined':
       return cardDeclined();

@@ -1,6 +1,6 @@
 export type { Disorder } from './disorder.js';
 export type { InjectedFailure } from './failures.js';
-export { StripeFault } from './http/errors.js';
+export { MockStripeError } from './http/errors.js';
 export type { Log } from './log.js';
 export { createMockStripe, type MockStripe, type MockStripeDeps } from './mockStripe.js';
 export type { PageResponse } from './pages/html.js';

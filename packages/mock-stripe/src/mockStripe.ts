@@ -54,15 +54,15 @@ export interface MockStripe {
   checkout: {
     /** @returns the session with its line items; null when there is none */
     find(sessionId: string): Promise<SessionBody | null>;
-    /** The person pays. Doing it again changes nothing. @throws StripeFault unless the session is open or complete */
+    /** The person pays. Doing it again changes nothing. @throws MockStripeError unless the session is open or complete */
     complete(sessionId: string, promotionCode?: string | null): Promise<{ redirectUrl: string }>;
-    /** The person turns back; the session stays open. @throws StripeFault unless it is */
+    /** The person turns back; the session stays open. @throws MockStripeError unless it is */
     decline(sessionId: string): Promise<{ redirectUrl: string }>;
   };
   portal: {
     /** @returns null without such a session */
     find(sessionId: string): Promise<PortalView | null>;
-    /** @throws StripeFault for what cannot be done */
+    /** @throws MockStripeError for what cannot be done */
     act(sessionId: string, action: PortalAction): Promise<void>;
   };
   trigger: Trigger;

@@ -16,7 +16,7 @@ export interface Trigger {
   /**
    * Makes an event happen, with its webhooks, by calling the API that leads to it. A subscription that the event needs is
    * created.
-   * @throws StripeFault for an unknown event; otherwise what the SDK throws
+   * @throws MockStripeError for an unknown event; otherwise what the SDK throws
    */
   run(event: string, subject: TriggerSubject): Promise<void>;
 }

@@ -49,7 +49,12 @@ describe('the packed package', () => {
   it('exports what its README names', async () => {
     const program = `console.log(JSON.stringify(Object.keys(await import('${manifest.name}'))))`;
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program]);
-    expect(JSON.parse(stdout)).toEqual(['StripeFault', 'createMockStripe', 'pageRoutes', 'serveMockStripe']);
+    expect(JSON.parse(stdout)).toEqual([
+      'MockStripeError',
+      'createMockStripe',
+      'pageRoutes',
+      'serveMockStripe',
+    ]);
     const readme = await readFile(`${DIRECTORY}/README.md`, 'utf8');
     for (const name of JSON.parse(stdout)) expect(readme).toContain(`\`${name}\``);
   });

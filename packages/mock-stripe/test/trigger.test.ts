@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { StripeFault } from '../src/index.js';
+import { MockStripeError } from '../src/index.js';
 import { type Harness, openHarness } from './support/harness.js';
 
 let harness: Harness;
@@ -48,7 +48,7 @@ describe('a trigger', () => {
     for (const event of ['invoice.eaten', 'constructor']) {
       const outcome = trigger.run(event, { customer: 'cus_any', items });
       await expect(outcome).rejects.toThrow(/invoice\.payment_failed/);
-      await expect(outcome).rejects.toBeInstanceOf(StripeFault);
+      await expect(outcome).rejects.toBeInstanceOf(MockStripeError);
     }
   });
 });

@@ -13,7 +13,7 @@ const TEST_CARDS: Readonly<Record<string, { last4: string; fails: boolean }>> = 
 /**
  * Gives a customer a card.
  * @param method one of Stripe's test cards, or a payment method that the customer has already
- * @throws StripeFault when there is no such payment method, or it is another customer's
+ * @throws MockStripeError when there is no such payment method, or it is another customer's
  */
 export async function attachCard(
   { tx, nowS, emit }: Change,

@@ -21,7 +21,7 @@ export function withLineItems(stored: StoredSession): SessionBody {
  * Doing it again changes nothing.
  * @param code a promotion code that the person typed in
  * @returns where the person goes next
- * @throws StripeFault for a session that is unknown or has expired
+ * @throws MockStripeError for a session that is unknown or has expired
  */
 export async function completeSession(change: Change, id: string, code: string | null): Promise<string> {
   const { tx, nowS, emit } = change;
@@ -83,7 +83,7 @@ async function payer(
 /**
  * The person turns back: the session stays open.
  * @returns where the person goes next
- * @throws StripeFault for a session that is unknown, has expired, or is complete
+ * @throws MockStripeError for a session that is unknown, has expired, or is complete
  */
 export async function declineSession(change: Change, id: string): Promise<string> {
   const { body } = await change.tx.get(checkoutSessions, id);

@@ -21,7 +21,7 @@ export interface DiscountAmount {
   amountCents: number;
 }
 
-/** @throws StripeFault for a code that nobody can use any more */
+/** @throws MockStripeError for a code that nobody can use any more */
 export async function findByCode(
   tx: Tx,
   code: string,
@@ -59,7 +59,7 @@ function isUsable(
 
 /**
  * Gives a subscription these discounts, and no others. Saves the coupons, not the subscription.
- * @throws StripeFault for a coupon or code that does not exist or cannot be used
+ * @throws MockStripeError for a coupon or code that does not exist or cannot be used
  */
 export async function setDiscounts(
   change: Change,

@@ -8,7 +8,7 @@ export interface Ending {
   cancel_at_period_end?: boolean | undefined;
 }
 
-/** @throws StripeFault for contradictions and moments in the past */
+/** @throws MockStripeError for contradictions and moments in the past */
 export function planEnding(body: SubscriptionBody, ending: Ending, nowS: number): void {
   const { cancel_at: at, cancel_at_period_end: atPeriodEnd } = ending;
   if (at === undefined && atPeriodEnd === undefined) return;

@@ -26,7 +26,7 @@ export interface ItemChange {
 /**
  * Changes, adds and removes items.
  * @returns what that costs for the rest of the period
- * @throws StripeFault for an item or price that does not exist, or when no item is left
+ * @throws MockStripeError for an item or price that does not exist, or when no item is left
  */
 export async function changeItems(
   change: Change,

@@ -14,7 +14,7 @@ import { idOf, type PhaseBody, type SubscriptionItemBody } from '../wire.js';
 import { setDiscounts } from './discounts.js';
 import { takeSettings } from './settings.js';
 
-/** @throws StripeFault: a schedule that is over can be changed no more */
+/** @throws MockStripeError for a schedule that has ended, which can no longer be changed */
 export function requireRunning({ body }: StoredSchedule, what: string): void {
   if (body.status === 'active' || body.status === 'not_started') return;
   throw invalidRequest(

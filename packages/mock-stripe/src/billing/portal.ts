@@ -97,7 +97,7 @@ async function subscriptionOf(tx: Tx, customer: string): Promise<StoredSubscript
 
 /**
  * Does what the person asks for.
- * @throws StripeFault for an unknown session, without a subscription, for a card that is declined
+ * @throws MockStripeError for an unknown session, without a subscription, for a card that is declined
  */
 export async function actAtPortal(change: Change, sessionId: string, action: PortalAction): Promise<void> {
   const { tx } = change;

@@ -28,7 +28,7 @@ export interface StartTerms extends Omit<SubscriptionTerms, 'currency'> {
 
 /**
  * Starts a subscription with its first invoice; a trial's costs nothing.
- * @throws StripeFault when there is nothing to charge, or the charge fails and that is to be an error
+ * @throws MockStripeError when there is nothing to charge, or the charge fails and that is to be an error
  */
 export async function startSubscription(
   change: Change,

@@ -41,7 +41,7 @@ export interface SubscriptionUpdate extends Ending {
 
 /**
  * Changes a subscription, bills what the change costs now, and sends the event with the changed fields.
- * @throws StripeFault for a change that a subscription in this state cannot have
+ * @throws MockStripeError for a change that a subscription in this state cannot have
  */
 export async function updateSubscription(
   change: Change,

@@ -8,7 +8,7 @@ type Json = Record<string, unknown>;
  * Replaces ids by the objects that they name, as `expand[]` asks: `latest_invoice`, `data.customer`,
  * `items.data.price`.
  * @returns a copy
- * @throws StripeFault (400) for a path that leads nowhere
+ * @throws MockStripeError (400) for a path that leads nowhere
  */
 export async function expandPaths(tx: Tx, answer: unknown, paths: readonly string[]): Promise<unknown> {
   const copy = structuredClone(answer) as Json;

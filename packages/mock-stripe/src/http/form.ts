@@ -12,7 +12,7 @@ const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
  * Decodes Stripe's bracketed form encoding, `items[0][price]=x`; `expand[]=x` counts up.
- * @throws StripeFault (400) for a form that is too large, too deep, or contradicts itself.
+ * @throws MockStripeError (400) for a form that is too large, too deep, or contradicts itself.
  */
 export function decodeForm(text: string): FormObject {
   const root: FormObject = Object.create(null);

@@ -8,7 +8,7 @@ export interface Idempotency {
   /**
    * Runs `work` once for a key. Its answer is written in the work's own transaction, so that either both are there
    * or neither; later requests with the key get that answer.
-   * @throws StripeFault (400) when the key was used for another request
+   * @throws MockStripeError (400) when the key was used for another request
    */
   once(key: string, fingerprint: string, work: (tx: Tx) => Promise<StoredAnswer>): Promise<StoredAnswer>;
   /** Keeps a failure, which has no transaction, under its key. */

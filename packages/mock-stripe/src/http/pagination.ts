@@ -31,7 +31,7 @@ export type Fetch<Document> = (
   limit: number,
 ) => Promise<Document[]>;
 
-/** Reads one page, newest first. @throws StripeFault for a cursor or limit that is not one */
+/** Reads one page, newest first. @throws MockStripeError for a cursor or limit that is not one */
 export async function readPage<Document extends Place>(
   { limit = DEFAULT_LIMIT, starting_after: after, ending_before: before }: Page,
   place: (cursor: string, param: string) => Promise<Place>,

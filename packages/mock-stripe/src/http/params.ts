@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isWebUrl } from '../webUrl.js';
-import { invalidRequest, missingParameter, type StripeFault, unknownParameter } from './errors.js';
+import { invalidRequest, type MockStripeError, missingParameter, unknownParameter } from './errors.js';
 import type { FormObject } from './form.js';
 
 const WHOLE_NUMBER = /^-?\d{1,15}$/;
@@ -97,12 +97,12 @@ export const webUrl = text.refine((value) => isWebUrl(value), 'url');
 
 /**
  * @returns the parameters, typed
- * @throws StripeFault (400) that names the first invalid parameter, as Stripe would
+ * @throws MockStripeError (400) that names the first invalid parameter, as Stripe would
  */
 export function parseParams<Schema extends z.ZodType>(schema: Schema, form: FormObject): z.infer<Schema> {
   const parsed = schema.safeParse(form);
   if (parsed.success) return parsed.data;
-  throw faultOf(firstIssue(parsed.error.issues), form);
+  throw parameterError(firstIssue(parsed.error.issues), form);
 }
 
 /** Unknown names first: what else is wrong often follows from them. */
@@ -112,7 +112,7 @@ function firstIssue(issues: z.core.$ZodIssue[]): z.core.$ZodIssue {
   return issue;
 }
 
-function faultOf(issue: z.core.$ZodIssue, form: FormObject): StripeFault {
+function parameterError(issue: z.core.$ZodIssue, form: FormObject): MockStripeError {
   const param = bracketed(issue.path);
   if (issue.code === 'unrecognized_keys')
     return unknownParameter(bracketed([...issue.path, issue.keys[0] ?? '']));

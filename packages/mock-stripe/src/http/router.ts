@@ -6,7 +6,7 @@ export interface Match {
   id: string;
 }
 
-/** @returns a finder of the operation for a method and path; it throws StripeFault (404) where there is none */
+/** @returns a finder of the operation for a method and path; it throws MockStripeError (404) where there is none */
 export function createRouter(operations: readonly Operation[]): (method: string, path: string) => Match {
   const routes = operations.map((operation) => ({ operation, segments: operation.path.split('/') }));
   return (method, path) => {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Stripe from 'stripe';
 import { eventWriter } from '../events.js';
-import { connectionLost, type Failures, faultOf } from '../failures.js';
+import { connectionLost, type Failures, injectedError } from '../failures.js';
 import { requestId } from '../ids.js';
 import type { Log } from '../log.js';
 import type { Call, Operation } from '../operation.js';
 import type { MockClock } from '../storage/clock.js';
 import type { StoredAnswer } from '../storage/documents.js';
 import type { Store, Tx } from '../storage/store.js';
-import { invalidRequest, StripeFault, serverError, unauthorized } from './errors.js';
+import { invalidRequest, MockStripeError, serverError, unauthorized } from './errors.js';
 import { expandPaths } from './expand.js';
 import { decodeForm } from './form.js';
 import { fingerprintOf, type Idempotency } from './idempotency.js';
@@ -76,7 +76,7 @@ export function createServer(deps: ServerDeps): typeof fetch {
     return changed;
   }
 
-  async function answerOrFault(exchange: Exchange, apiKey: string | null): Promise<StoredAnswer> {
+  async function answerOrError(exchange: Exchange, apiKey: string | null): Promise<StoredAnswer> {
     const { key, method, path, encoded } = exchange;
     const injected = deps.failures.take(method, path);
     try {
@@ -94,16 +94,16 @@ export function createServer(deps: ServerDeps): typeof fetch {
         throw connectionLost(injected.phase ?? 'before');
       }
       if (injected?.phase === 'after') await answer(exchange);
-      if (injected) throw faultOf(injected.kind);
+      if (injected) throw injectedError(injected.kind);
       return await answer(exchange);
     } catch (error) {
       if (isConnectionLoss(error)) throw error;
-      const fault = error instanceof StripeFault ? error : serverError();
-      if (fault !== error)
+      const stripeError = error instanceof MockStripeError ? error : serverError();
+      if (stripeError !== error)
         deps.log.error({ event: 'mock.request.failed', err: error }, `[MOCK] ${method} ${path} failed`);
-      const failed = faultAnswer(fault, exchange.id);
-      const keep = injected ? injected.remembered === true : REMEMBERED.has(fault.status);
-      if (key && keep && fault === error) {
+      const failed = errorAnswer(stripeError, exchange.id);
+      const keep = injected ? injected.remembered === true : REMEMBERED.has(stripeError.status);
+      if (key && keep && stripeError === error) {
         await deps.idempotency.remember(key, fingerprintOf(method, path, encoded), failed);
       }
       return failed;
@@ -122,7 +122,7 @@ export function createServer(deps: ServerDeps): typeof fetch {
     };
     deps.asked(`${exchange.method} ${exchange.path}`);
     const startedMs = performance.now();
-    const { status, body, headers } = await answerOrFault(exchange, apiKeyOf(request));
+    const { status, body, headers } = await answerOrError(exchange, apiKeyOf(request));
     const tookMs = Math.round(performance.now() - startedMs);
     deps.log.info(
       { event: 'mock.request', requestId: exchange.id, tookMs },
@@ -149,7 +149,7 @@ function apiKeyOf(request: Request): string | null {
   return null;
 }
 
-/** @throws StripeFault (401) unless the key is one for test mode */
+/** @throws MockStripeError (401) unless the key is one for test mode */
 function authenticate(apiKey: string | null): void {
   if (!apiKey) {
     throw unauthorized('You did not provide an API key. Use the Authorization header with a Bearer key.');
@@ -160,7 +160,7 @@ function authenticate(apiKey: string | null): void {
 
 const isConnectionLoss = (error: unknown): boolean => error instanceof TypeError && 'code' in error;
 
-function faultAnswer({ status, body, headers }: StripeFault, id: string): StoredAnswer {
+function errorAnswer({ status, body, headers }: MockStripeError, id: string): StoredAnswer {
   const retry: Record<string, string> = status === 400 ? { 'Stripe-Should-Retry': 'false' } : {};
   const log = { request_log_url: `https://dashboard.stripe.com/test/logs/${id}` };
   return {

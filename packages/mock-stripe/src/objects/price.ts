@@ -72,7 +72,7 @@ export function centsFor({ unit_amount_decimal: unitAmount }: PriceBody, quantit
   return Number((2n * scaled + scale) / (2n * scale));
 }
 
-/** @throws StripeFault: of what a meter counts nobody sets the quantity */
+/** @throws MockStripeError for a metered price with a quantity, because its meter counts it */
 export function rejectQuantity(price: PriceBody, quantity: number | undefined, param: string): void {
   if (quantity === undefined || !isMetered(price)) return;
   throw invalidRequest(
@@ -81,7 +81,7 @@ export function rejectQuantity(price: PriceBody, quantity: number | undefined, p
   );
 }
 
-/** @throws StripeFault when there is no such price, or it cannot be subscribed to */
+/** @throws MockStripeError when there is no such price, or it cannot be subscribed to */
 export async function subscribablePrice(tx: Tx, id: string, param: string): Promise<PriceBody> {
   const { body } = await tx.get(prices, id, param);
   if (!body.active) throw invalidRequest(`The price specified is inactive: '${id}'.`, { param });

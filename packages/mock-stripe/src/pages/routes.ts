@@ -1,5 +1,5 @@
 import type { PortalAction } from '../billing/portal.js';
-import { StripeFault } from '../http/errors.js';
+import { MockStripeError } from '../http/errors.js';
 import type { MockStripe } from '../mockStripe.js';
 import { isWebUrl } from '../webUrl.js';
 import { checkoutPage } from './checkoutPage.js';
@@ -42,7 +42,7 @@ export function pageRoutes({ checkout, portal }: Pick<MockStripe, 'checkout' | '
         ? redirect(redirectUrl)
         : message(400, 'This checkout leads nowhere safe.');
     } catch (error) {
-      if (!(error instanceof StripeFault)) throw error;
+      if (!(error instanceof MockStripeError)) throw error;
       return error.status === 404 ? message(404, NO_CHECKOUT) : message(409, error.message);
     }
   }
@@ -56,7 +56,7 @@ export function pageRoutes({ checkout, portal }: Pick<MockStripe, 'checkout' | '
     try {
       await portal.act(sessionId, action);
     } catch (error) {
-      if (!(error instanceof StripeFault)) throw error;
+      if (!(error instanceof MockStripeError)) throw error;
       if (error.status === 404) return message(404, NO_PORTAL);
       return showPortal(sessionId, error.status === 402 ? 402 : 409, error.message);
     }

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { invalidRequest, StripeFault, serverError } from '../http/errors.js';
+import { invalidRequest, MockStripeError, serverError } from '../http/errors.js';
 import type { Log } from '../log.js';
 import type { MockStripe } from '../mockStripe.js';
 import { pageRoutes } from '../pages/routes.js';
@@ -71,11 +71,11 @@ export async function serveMockStripe(
       };
     } catch (error) {
       if (isConnectionLoss(error)) throw error;
-      const fault = faultOf(error);
-      if (fault.status === 500)
+      const failure = asMockStripeError(error);
+      if (failure.status === 500)
         log.error({ event: 'mock.request.failed', err: error }, '[MOCK] request failed');
       const headers = { 'content-type': 'application/json' };
-      return { status: fault.status, headers, body: JSON.stringify({ error: fault.body }) };
+      return { status: failure.status, headers, body: JSON.stringify({ error: failure.body }) };
     }
   }
 
@@ -117,8 +117,8 @@ const isConnectionLoss = (error: unknown): boolean =>
   error instanceof TypeError && 'code' in error && error.message === 'fetch failed';
 
 /** Errors of the SDK, which the trigger uses, say what the API answered. */
-function faultOf(error: unknown): StripeFault {
-  if (error instanceof StripeFault) return error;
+function asMockStripeError(error: unknown): MockStripeError {
+  if (error instanceof MockStripeError) return error;
   if (error instanceof URIError || (error as { code?: unknown }).code === 'ERR_INVALID_URL')
     return invalidRequest('The request has a malformed URL.');
   const { statusCode, message } = error as { statusCode?: number; message: string };

@@ -21,7 +21,7 @@ export interface Tx {
   collections: Collections;
   /** @returns null when there is none, or when it was deleted */
   find<Body, Hidden>(kind: Kind<Body, Hidden>, id: string): Promise<Stored<Body, Hidden> | null>;
-  /** @throws StripeFault when there is no such object; `param` says which parameter named it */
+  /** @throws MockStripeError when there is no such object; `param` says which parameter named it */
   get<Body, Hidden>(kind: Kind<Body, Hidden>, id: string, param?: string): Promise<Stored<Body, Hidden>>;
   insert<Body extends { created: number }, Hidden>(
     kind: Kind<Body, Hidden>,
