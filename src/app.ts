@@ -9,6 +9,7 @@ import type { Config } from './config/config.js';
 import { connectDatabase, databaseProblem } from './database.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { createWorkGate, enforcementPlugin } from './directives/enforcementPlugin.js';
+import { createErrorLog } from './directives/errorLog.js';
 import { completeQueriesInSlices } from './directives/largeResults.js';
 import { boundResponses } from './directives/responseBounds.js';
 import { createApollo, MAX_TOKENS } from './graphql/apolloServer.js';
@@ -74,6 +75,7 @@ export async function startApp(
   completeQueriesInSlices(schema);
   const rules = readRules(schema);
   const { authenticator, callerSlots, idempotencyKeys, limits } = services;
+  const errorLog = createErrorLog(log);
   const enforcement = {
     limits,
     authenticator,
@@ -84,11 +86,13 @@ export async function startApp(
     callerSlots,
     clock,
     log,
+    errorLog,
   };
   const apollo = createApollo({
     schema,
     introspection,
     log,
+    errorLog,
     plugins: [
       sandbox
         ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
@@ -105,6 +109,7 @@ export async function startApp(
       schema: subgraph.schema,
       introspection,
       log,
+      errorLog,
       plugins: [
         ApolloServerPluginLandingPageDisabled(),
         enforcementPlugin({ ...subgraph, ...enforcement, statusInBody: true }),
@@ -137,6 +142,7 @@ export async function startApp(
     checkDocument: createDocumentBounds(MAX_TOKENS),
     context: async (request: FastifyRequest) =>
       createContext(services, {
+        id: request.id,
         headers: request.headers,
         address: clientAddress(request),
         maxResponseBytes: config.maxResponseBytes,

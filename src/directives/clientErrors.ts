@@ -1,11 +1,10 @@
 import type { GraphQLResponse } from '@apollo/server';
 import { GraphQLError, type GraphQLErrorExtensions, type GraphQLFormattedError } from 'graphql';
-import type { Logger } from 'pino';
 import { BillingError, bounded, ErrorCode, serviceUnavailable } from '../common/errors.js';
 import { isDatabaseUnavailable } from '../services/infrastructure/databaseErrors.js';
 
 /** The error that was thrown first. graphql and Apollo wrap errors, some of them twice. */
-function innermost(thrown: unknown): unknown {
+export function innermost(thrown: unknown): unknown {
   return thrown instanceof GraphQLError && thrown.originalError ? innermost(thrown.originalError) : thrown;
 }
 
@@ -51,22 +50,19 @@ export function isReturnable(thrown: unknown): boolean {
   return isServerError(thrown) || expectedFailure(thrown)?.code === ErrorCode.BAD_USER_INPUT;
 }
 
-/** Apollo's `formatError`: expected failures are returned as they are, all others are masked and logged. */
-export function createErrorFormatter(log: Logger) {
-  return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
-    const expected = expectedFailure(thrown);
-    if (expected) {
-      const { code, status, details, message } = expected;
-      return { ...formatted, message, extensions: { ...details, code, http: { status } } };
-    }
-    if (!isServerError(thrown)) return clientError(formatted, thrown);
-    log.error({ event: 'operation.failed', err: thrown }, 'operation.failed');
-    return {
-      message: 'Internal server error',
-      ...(formatted.path && { path: formatted.path }),
-      ...(formatted.locations && { locations: formatted.locations }),
-      extensions: { code: ErrorCode.INTERNAL_SERVER_ERROR, http: { status: 500 } },
-    };
+/** Apollo's `formatError`: expected failures are returned as they are, all others are masked. */
+export function formatError(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
+  const expected = expectedFailure(thrown);
+  if (expected) {
+    const { code, status, details, message } = expected;
+    return { ...formatted, message, extensions: { ...details, code, http: { status } } };
+  }
+  if (!isServerError(thrown)) return clientError(formatted, thrown);
+  return {
+    message: 'Internal server error',
+    ...(formatted.path && { path: formatted.path }),
+    ...(formatted.locations && { locations: formatted.locations }),
+    extensions: { code: ErrorCode.INTERNAL_SERVER_ERROR, http: { status: 500 } },
   };
 }
 

@@ -26,11 +26,13 @@ import { type Grant, isRejection, type TenantLimits } from '../services/limits/t
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
 import { expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
+import type { ErrorLog, LoggedOperation } from './errorLog.js';
 import { acquireKeys, type KeyStates, releaseKeys, returnable, withKeyStates } from './keyedFields.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
 
 /** The part of the request context that the plugin reads, and fills in for the resolvers. */
 export interface EnforcedContext extends BoundedContext {
+  readonly requestId: string;
   readonly startedAtMs: number;
   readonly apiKey: string | null;
   readonly address: string;
@@ -91,6 +93,7 @@ export interface EnforcementPluginOptions {
   validateArguments: (coordinate: string, args: Record<string, unknown>) => BillingError | null;
   clock: Clock;
   log: Logger;
+  errorLog: ErrorLog;
   /**
    * Sends every response with status 200 and the actual status only in the errors. Gateways treat any other status as a
    * broken subgraph: Apollo's then drops the codes of the errors, and partial data.
@@ -106,7 +109,7 @@ export interface EnforcementPluginOptions {
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
-  const { authenticator, idempotencyKeys, validateArguments, clock, log, statusInBody } = deps;
+  const { authenticator, idempotencyKeys, validateArguments, clock, log, errorLog, statusInBody } = deps;
   const admittedOperations = new WeakMap<EnforcedContext, CheckedOperation>();
   let deciding = 0;
 
@@ -195,7 +198,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
     const outcome = outcomeOf(admitted.plan, result, { isServerError, isReturnable });
     const ended = endGrant(grant, outcome, context.keyStates).catch((error: unknown) => {
-      log.error({ event: 'operation.not_ended', err: error }, 'operation.not_ended');
+      log.error({ ...logged(request), err: error }, 'operation.not_ended');
     });
     // The response does not wait for a database that is unavailable.
     if (!errors.filter(isServerError).some(expectedFailure)) await ended;
@@ -224,6 +227,9 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   return {
     async requestDidStart() {
       return {
+        async didEncounterErrors(request) {
+          for (const error of request.errors) errorLog(error, logged(request));
+        },
         // Parsing and validating a large document take about equally long, so other requests run in between.
         async validationDidStart({ source }) {
           if (source.length > SMALL_TEXT) await nextTurn();
@@ -252,7 +258,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
         },
       };
     },
-    async unexpectedErrorProcessingRequest({ requestContext }) {
+    async unexpectedErrorProcessingRequest({ requestContext, error }) {
+      errorLog(error, logged(requestContext));
       await end(requestContext, true);
     },
   };
@@ -268,6 +275,14 @@ const isBilling = (access: Access | null | undefined): boolean =>
 function callerOf({ principal, address }: EnforcedContext): string {
   if (!principal) return `address ${address}`;
   return principal.kind === 'tenant' ? `tenant ${principal.tenantId}` : principal.kind;
+}
+
+/** What the log says about the operation that an error belongs to. */
+function logged(request: GraphQLRequestContext<EnforcedContext>): LoggedOperation {
+  const { contextValue: context, operationName } = request;
+  const { requestId, principal } = context;
+  const tenantId = principal?.kind === 'tenant' ? principal.tenantId : undefined;
+  return { requestId, tenantId, operation: operationName ?? undefined };
 }
 
 const hasData = ({ response }: GraphQLRequestContext<EnforcedContext>): boolean =>

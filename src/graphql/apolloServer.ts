@@ -2,7 +2,8 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
-import { createErrorFormatter, withoutSuggestions } from '../directives/clientErrors.js';
+import { formatError, withoutSuggestions } from '../directives/clientErrors.js';
+import type { ErrorLog } from '../directives/errorLog.js';
 import { stringifyResult } from '../directives/largeResults.js';
 import type { Context } from '../resolvers/context.js';
 import { createDocumentStore } from './documentStore.js';
@@ -19,16 +20,18 @@ export function createApollo(deps: {
   plugins: ApolloServerPlugin<Context>[];
   introspection: boolean;
   log: Logger;
+  errorLog: ErrorLog;
 }): ApolloServer<Context> {
-  const { schema, plugins, introspection, log } = deps;
-  const format = createErrorFormatter(log);
+  const { schema, plugins, introspection, log, errorLog } = deps;
   return new ApolloServer<Context>({
     schema,
     // Apollo's cache hints would wrap every resolver, although no response may be cached.
     plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
-    formatError: introspection
-      ? format
-      : (formatted, thrown) => withoutSuggestions(format(formatted, thrown)),
+    formatError(formatted, thrown) {
+      errorLog(thrown);
+      const error = formatError(formatted, thrown);
+      return introspection ? error : withoutSuggestions(error);
+    },
     includeStacktraceInErrorResponses: false,
     introspection,
     parseOptions: { maxTokens: MAX_TOKENS },

@@ -10,6 +10,8 @@ import { createLoaders, type Loaders } from './loaders.js';
 
 /** One request: its caller, what the limits granted it, and loaders that read each document once. */
 export interface Context {
+  /** In the logs, the audit log and the response header `x-request-id`. */
+  readonly requestId: string;
   readonly services: Services;
   readonly loaders: Loaders;
   readonly startedAtMs: number;
@@ -36,6 +38,7 @@ export interface Context {
 export function createContext(
   services: Services,
   request: {
+    id: string;
     headers: IncomingHttpHeaders;
     address: string;
     maxResponseBytes: number;
@@ -43,9 +46,10 @@ export function createContext(
     whenOver(then: () => void): void;
   },
 ): Context {
-  const { headers, address, maxResponseBytes, documentRead, whenOver } = request;
+  const { id, headers, address, maxResponseBytes, documentRead, whenOver } = request;
   let loaders: Loaders | undefined;
   return {
+    requestId: id,
     services,
     // Many requests need no loaders.
     get loaders() {

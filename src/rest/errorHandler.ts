@@ -93,7 +93,7 @@ function describe(
       body: { code: ErrorCode.BAD_USER_INPUT, message: message.slice(0, MAX_MESSAGE_LENGTH), details: {} },
     };
   }
-  log.error({ event: 'request.failed', err: thrown }, 'request.failed');
+  log.error({ err: thrown, requestId: request.id }, 'request.failed');
   const body = { code: ErrorCode.INTERNAL_SERVER_ERROR, message: 'Internal server error', details: {} };
   return { status: 500, headers: {}, body };
 }

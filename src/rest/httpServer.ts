@@ -8,6 +8,7 @@ import { createErrorHandler, createNotFoundHandler } from './errorHandler.js';
 import { takeJson } from './jsonBody.js';
 import { boundLargeRequests, type LargeRequests } from './largeRequests.js';
 import { answerMalformed, checkHeaders } from './malformedRequests.js';
+import { REQUEST_ID_HEADER, requestIdOf } from './requestIds.js';
 import { type Requests, trackRequests } from './requests.js';
 import { securityHeaders } from './securityHeaders.js';
 import { createUnreadResponses } from './unreadResponses.js';
@@ -28,6 +29,7 @@ const MAX_BODY_BYTES = 1_048_576 + 4_096;
 
 const EXPOSED_HEADERS = [
   'Retry-After',
+  'X-Request-Id',
   'X-RateLimit-Limit-Day',
   'X-RateLimit-Limit-Minute',
   'X-RateLimit-Remaining-Day',
@@ -52,6 +54,7 @@ export async function createHttpServer(config: Config, log: Logger): Promise<Htt
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     trustProxy: trustProxy(config.trustedProxies),
+    genReqId: requestIdOf,
     // One logger for all requests: a child for each would cost more than parsing its query.
     childLoggerFactory: (logger) => logger,
     serverFactory: (handler) => {
@@ -65,13 +68,13 @@ export async function createHttpServer(config: Config, log: Logger): Promise<Htt
     return503OnClosing: false,
     // An error before routing is answered as every other error is.
     frameworkErrors: (error, request, reply) => {
-      handleError(error, request, reply.headers(security));
+      handleError(error, request, reply.headers(security).header(REQUEST_ID_HEADER, request.id));
     },
     // Ajv would reject the draft 7 keywords of OpenAPI.
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
   });
-  server.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(security);
+  server.addHook('onRequest', (request, reply, done) => {
+    reply.headers(security).header(REQUEST_ID_HEADER, request.id);
     done();
   });
   const unreadResponses = createUnreadResponses({

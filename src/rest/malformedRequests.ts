@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { badInput, ErrorCode } from '../common/errors.js';
 import type { Connections, TrackedRequest } from './connections.js';
+import { REQUEST_ID_HEADER, requestIdOf } from './requestIds.js';
 
 /** Responses to what Node rejects before there is a request, by the code of its error. */
 const PROBLEMS: Readonly<Record<string, [status: number, message: string]>> = {
@@ -44,9 +45,9 @@ export function answerMalformed(
     }
     const [status, message] = PROBLEMS[error.code ?? ''] ?? [400, 'The request is not valid HTTP'];
     const body = bodyOf(message);
-    const lines = Object.entries({ ...own, 'content-length': Buffer.byteLength(body) }).map(
-      ([name, value]) => `${name}: ${value}`,
-    );
+    const id = requestIdOf({ headers: {} });
+    const all = { ...own, [REQUEST_ID_HEADER]: id, 'content-length': Buffer.byteLength(body) };
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
     socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
     (socket as Socket).destroySoon();
   }
@@ -69,8 +70,13 @@ export function answerMalformed(
   // Node would close the connection without an answer.
   server.on('connect', (_request, socket) => answerInTurn({ code: 'CONNECT' }, socket));
   // By default, Node would answer without a body.
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const body = bodyOf('The header Expect must be 100-continue');
-    response.writeHead(417, { ...own, 'content-length': Buffer.byteLength(body) }).end(body);
+    const all = {
+      ...own,
+      [REQUEST_ID_HEADER]: requestIdOf(request),
+      'content-length': Buffer.byteLength(body),
+    };
+    response.writeHead(417, all).end(body);
   });
 }

@@ -115,6 +115,7 @@ describe("whatever is the caller's mistake is a 4xx with the body of every other
     expect(answer).toMatchObject({ status, body });
     expect(answer.headers).toContain('content-type: application/json; charset=utf-8');
     expect(answer.headers).toContain("content-security-policy: default-src 'none'");
+    expect(answer.headers).toMatch(/\r\nx-request-id: [0-9a-f-]{36}(\r\n|$)/);
     expect(JSON.stringify(answer.body).length).toBeLessThan(1_000);
   });
 
