@@ -3,6 +3,9 @@ import { Schema } from 'mongoose';
 /**
  * What a tenant used on one UTC day. The same document enforces the limits (conditional increments on `calls` and
  * `minute`) and records usage, so the two cannot disagree.
+ *
+ * Some stored names differ from the words of the code: `claim` is a single writer's lease, `epoch` and `turn` are
+ * generations, and `takenBack` is about returned calls.
  */
 export interface UsageDayDoc {
   /** `<tenantId>:<YYYY-MM-DD>`, so that a tenant's history is a range. */
@@ -18,7 +21,7 @@ export interface UsageDayDoc {
   batches: Record<string, number>;
   /** The last batch of usage events that is counted here, by writer. */
   recorded?: Record<string, number>;
-  /** The last give-back of each server instance that is counted here. */
+  /** The last return of calls by each server instance that is counted here. */
   takenBack?: Record<string, number>;
   /** Number of usage events that are counted here; absent if there are none. */
   recordedEvents?: number;
@@ -32,7 +35,7 @@ export interface UsageDayDoc {
   overageLedger?: 'OPEN';
   /**
    * Set while the single-writer ledger of one instance has the day in memory, and no other instance may charge it.
-   * `settled` is the last batch of that epoch's journal that is counted here.
+   * `settled` is the last batch of that generation's journal that is counted here.
    */
   claim?: { epoch: number; settled: number };
 }

@@ -62,7 +62,7 @@ export function mockRoutes({
   };
 }
 
-/** Forms, scripts and curl post with different types or none, and mostly nothing inside: bodies are read as text. */
+/** Forms, scripts and curl send different content types or none, mostly without a body, so every body is read as text. */
 function takeText(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {

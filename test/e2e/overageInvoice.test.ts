@@ -171,7 +171,7 @@ describe('what was used past the quota', () => {
     expect(await linesOf(tenant)).toEqual([BASE, overage(800, 8)]);
   });
 
-  it('less what was given back', async () => {
+  it('less the calls that were returned', async () => {
     const tenant = await subscriber();
     await until(clock.now() + 20 * HOUR_MS);
     await use(tenant, QUOTA + 900);

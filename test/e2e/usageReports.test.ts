@@ -142,7 +142,7 @@ describe('overage is reported to Stripe', () => {
     expect(await meteredOf(tenant)).toBe(40);
   });
 
-  it('less what was given back afterwards: the report is taken back, and the rest reported anew', async () => {
+  it('less the calls that were returned afterwards: the report is canceled, and the rest reported in a new one', async () => {
     const tenant = await overageTenant();
     await use(tenant, 40);
     const used = await server.app.services.admission.look(tenant.id);

@@ -114,7 +114,7 @@ async function until(condition: () => Promise<boolean>, maxMs: number): Promise<
   return performance.now() - startedMs;
 }
 
-/** Every call that was answered is stored, and of the others none: all that failed were given back. */
+/** Every call that was answered is stored, and of the others none: all that failed were returned. */
 async function expectExact(): Promise<void> {
   const told = Object.fromEntries(load.tenants.map(({ id, calls }) => [id, calls]));
   await vi.waitFor(
@@ -166,7 +166,7 @@ async function outage({ begin, end }: (typeof OUTAGES)[0], context: string): Pro
 }
 
 describe.each(OUTAGES)('MongoDB is $name', (kind) => {
-  it(`one server answers 503 in time, serves again by itself, and gives back all that failed (${seed})`, async () => {
+  it(`one server answers 503 in time, serves again by itself, and returns all calls that failed (${seed})`, async () => {
     await outage(kind, `${seed}, ${kind.name}, one server`);
     await expectExact();
   }, 60_000);

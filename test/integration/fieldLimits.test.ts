@@ -32,7 +32,7 @@ describe('a field limit', () => {
     expect(await instances[0]?.take('ten_a', { ...limit, field: 'Query.other' })).toBeNull();
   });
 
-  it('slides: room comes back when the oldest call leaves the window, refused calls use none', async () => {
+  it('slides: room comes back when the oldest call leaves the window, rejected calls use none', async () => {
     const clock = createFakeClock('2026-11-22T12:00:00Z');
     const limits = createFieldLimits({ windows: createMongoCallWindows({ models, clock }) });
     const limit = { field: 'Query.sliding', max: 2, window: '400ms' };

@@ -126,7 +126,7 @@ describe('limits', () => {
     ]);
   });
 
-  it('tells each call what was used up to itself, on an instance that comes later too', async () => {
+  it('returns to each call what was used up to it, also on an instance that starts later', async () => {
     const tenantId = newTenant();
     const first = instance().admission;
     await first.admit(tenantId, limits(100), costs(5));
@@ -148,7 +148,7 @@ describe('cost', () => {
     expect(times).toBe(2);
   });
 
-  it('refuses a tenant that has used its window up from memory', async () => {
+  it('rejects a tenant that has used up its window, from memory', async () => {
     const tenantId = newTenant();
     const { clock, admission } = instance();
     await admission.admit(tenantId, limits(1), costs(1));
@@ -168,8 +168,8 @@ describe('cost', () => {
   });
 });
 
-describe('give-backs', () => {
-  it('lets exactly what was given back through again', async () => {
+describe('returned calls', () => {
+  it('can be charged again, and no more than were returned', async () => {
     const tenantId = newTenant();
     const { admission } = instance();
     const { used } = await admission.admit(tenantId, limits(10, 10), costs(10));
@@ -186,7 +186,7 @@ describe('give-backs', () => {
     });
   });
 
-  it('are applied once each, although the first answer was lost and a hundred more came meanwhile', async () => {
+  it('are applied once each, although the first response was lost and a hundred more came meanwhile', async () => {
     const tenantId = newTenant();
     const { admission } = instance();
     const { used } = await admission.admit(tenantId, limits(1_000), costs(1_000));

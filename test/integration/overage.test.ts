@@ -38,7 +38,7 @@ const limits = (overageCallsPerMonth = ALLOWANCE, apiCallsPerDay = QUOTA): CallL
 });
 const charge = (calls: number) => [{ endpoint: 'memory', calls }];
 
-/** One admission that works alone, and moves its clock. */
+/** One admission that is the single writer, with a clock that can be moved. */
 async function alone(clock: FakeClock): Promise<Admission[]> {
   const admission = createAdmission({ models, clock, log });
   running.push(admission);
@@ -114,7 +114,7 @@ describe.each([
     ]);
   });
 
-  it('comes back with calls that are given back', async () => {
+  it('is available again when calls are returned', async () => {
     const tenantId = newTenant();
     const instances = await start(createFakeClock(NOON));
     const [admission] = instances as [Admission];

@@ -80,7 +80,7 @@ describe('a field limit kept in Redis', () => {
     expect(inMs).toBeLessThanOrEqual(60_000);
   });
 
-  it('slides: room comes back when the oldest call leaves the window, refused calls use none', async () => {
+  it('slides: room comes back when the oldest call leaves the window, rejected calls use none', async () => {
     const [one] = (await startMany(1)) as [Instance];
     const limit = { field: 'Query.sliding', max: 2, window: '1500ms' };
     expect(await takeMany([one], 2, limit)).toBe(2);

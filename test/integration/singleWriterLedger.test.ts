@@ -131,7 +131,7 @@ describe('an instance that is alone', () => {
     expect(duringBatch).toBeLessThanOrEqual(1);
   });
 
-  it('holds minute and day together across their edges, and takes give-backs', async () => {
+  it('holds minute and day together across their edges, and accepts returned calls', async () => {
     const clock = createFakeClock('2026-11-22T23:59:00Z');
     const admission = await start(clock);
     const tenantId = newTenant();
@@ -215,7 +215,7 @@ describe('the hand-over', () => {
     }
   });
 
-  it('works alone again when the others have gone', async () => {
+  it('is the single writer again when the others have gone', async () => {
     const first = await start();
     const second = await start();
     await vi.waitFor(() => expect(first.isSingleWriter() || second.isSingleWriter()).toBe(false), 5_000);
@@ -293,7 +293,7 @@ describe('the hand-over', () => {
 });
 
 describe('lost answers', () => {
-  it('of the journal: what nobody was told of is taken back, once, and never lets one too many through', async () => {
+  it('of the journal: calls that were charged without an answer are returned once, and the limit stays exact', async () => {
     const tenantId = newTenant();
     const { ledger, call } = await openLedger(1_004);
     await call(tenantId, 1, 3);
@@ -314,7 +314,7 @@ describe('lost answers', () => {
     expect((await dayOf(tenantId))?.calls).toBe(3);
   });
 
-  it('of the journal: calls that were given back in that batch are given back once', async () => {
+  it('of the journal: calls that were returned in that batch are returned once', async () => {
     const tenantId = newTenant();
     const admission = await start();
     const { used } = await admission.admit(tenantId, limits(10), costs(10));
@@ -338,7 +338,7 @@ describe('lost answers', () => {
     expect((await dayOf(tenantId))?.calls).toBe(10);
   });
 
-  it('before the journal: calls are given back once the database answers again', async () => {
+  it('before the journal: calls are returned as soon as the database answers again', async () => {
     const tenantId = newTenant();
     const admission = await start();
     const { used } = await admission.admit(tenantId, limits(10), costs(10));

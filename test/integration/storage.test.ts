@@ -79,7 +79,7 @@ describe('what another service holds', () => {
     expect(await lampsOf(tenant)).toBe(2);
   });
 
-  it('is given back once, however often that is said', async () => {
+  it('is released once, however often release is called', async () => {
     const tenant = newTenant();
     await storage.commitExternal(tenant, await reserved(tenant, { lamps: 1 }, true));
     const reservation = await reserved(tenant, { lamps: 2 }, true);

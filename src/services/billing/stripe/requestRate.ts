@@ -8,8 +8,8 @@ import { tooMany } from './tenantShares.js';
 /** Keeps the requests of all instances together within Stripe's rate limit for each endpoint. */
 export interface RequestRate {
   /**
-   * Resolves when the request's slot begins. A quarter of the rate is reserved for the webhook worker, which may also use
-   * the rest when that is free sooner. Background work waits until nobody else does, at most 10 s.
+   * Resolves when the request's slot begins. A quarter of the rate is reserved for the webhook worker, which also takes
+   * one of the other slots if that comes sooner. Background work waits until no other request does, at most 10 s.
    * @param endpoint method and path, without ids
    * @throws SERVICE_UNAVAILABLE when the wait would be too long
    */

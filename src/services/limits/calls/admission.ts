@@ -32,7 +32,7 @@ export interface Admission {
    * @param charged when the calls were charged
    */
   returnCalls(tenantId: string, charges: readonly Charge[], charged: Pick<WindowUse, 'atMs'>): Promise<void>;
-  /** Reports that calls were added to these usage days from elsewhere, so that the next decisions see them. */
+  /** Reports that calls were added to these usage days outside the ledgers, so that the next decisions see them. */
   recorded(usageDayIds: readonly string[]): void;
   /** Writes decided calls to the documents of these usage days. Call it before reading them. */
   settle(usageDayIds: readonly string[]): Promise<void>;

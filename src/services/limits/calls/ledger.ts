@@ -35,7 +35,7 @@ export interface Ledger {
   commit(batch: readonly WaitingItem[]): Promise<readonly WaitingItem[]>;
   /** The tenant's usage as this instance knows it; null if it knows nothing. */
   peek(tenantId: string): WindowUse | null;
-  /** Reports that calls were added to these usage days from elsewhere. */
+  /** Reports that calls were added to these usage days outside the ledgers. */
   recorded(usageDayIds: readonly string[]): void;
   /** Writes decided calls to the documents of these usage days, for readers. */
   settle(usageDayIds: readonly string[]): Promise<void>;

@@ -20,7 +20,7 @@ export interface ReturnedCalls {
 
 const notBelow0 = (value: object) => ({ $max: [0, value] });
 
-/** Overage is returned first, in the span of its time; a day without any stays without. */
+/** Returned calls are taken off the overage first, in the billing span of their charge. A day without overage gets none. */
 const lessOverage = (calls: number, atMs: number) => {
   const begun = {
     $filter: { input: '$$spans', as: 'span', cond: { $lte: ['$$span.k', spanKey(atMs)] } },

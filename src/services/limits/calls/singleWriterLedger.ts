@@ -34,7 +34,7 @@ interface Account {
   /** Calls that are in the journal but not yet in the document. */
   unsettled: { calls: number; paths: Map<string, number> } | null;
   durableMinute: { at: number; calls: number };
-  /** Calls were added to the document from elsewhere. */
+  /** Calls were added to the document outside this ledger, so the view must be read again. */
   outdated: boolean;
   /** The last batch that the document includes. */
   settledSequence: number;
@@ -52,7 +52,7 @@ export interface SingleWriterLedger extends Ledger {
 /** The content of one insert into the journal. */
 interface Batch {
   entries: JournalEntry[];
-  /** Returns its charges, for when the insert landed but its callers got an error. */
+  /** Returns the batch's charges, in case its insert landed although its callers got an error. */
   undo: WaitingReturn[];
   returned: WaitingReturn[];
 }
@@ -89,7 +89,7 @@ export function createSingleWriterLedger(deps: {
   let uncertain: Batch | null = null;
   /** Returns that are added to the next batch. */
   let owed: WaitingReturn[] = [];
-  /** A settlement whose answer was lost is repeated as it was. */
+  /** The settlement under way. If its response is lost, the same statements are sent again. */
   let settlement: Settlement | null = null;
   let settling: Promise<void> = Promise.resolve();
   let trimmedTo = 0;
@@ -129,7 +129,7 @@ export function createSingleWriterLedger(deps: {
     return [];
   }
 
-  /** Its callers got an error, so if it landed, its charges are returned. */
+  /** Writes the batch again. Its callers got an error, so if it landed, its charges are returned. */
   async function settleUncertain(batch: Batch): Promise<void> {
     owed.push(...((await append(batch)) ? batch.undo : batch.returned));
   }
@@ -218,7 +218,7 @@ export function createSingleWriterLedger(deps: {
     }
   }
 
-  /** Reads the calls of outdated days again. Nothing else adds unsettled calls while a batch is being decided. */
+  /** Settles outdated days and reads their calls again. Batches are decided one at a time, so none adds calls meanwhile. */
   async function refresh(ids: readonly string[]): Promise<void> {
     const outdated = ids.filter((id) => accounts.get(id)?.outdated);
     if (outdated.length === 0) return;
