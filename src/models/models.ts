@@ -1,6 +1,14 @@
 import type { Connection, Model, Schema } from 'mongoose';
 import { type AdmissionJournalDoc, admissionJournalSchema } from './admissionJournal.js';
 import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
+import {
+  type AuditChainDoc,
+  type AuditEntryDoc,
+  type AuditPersonalValuesDoc,
+  auditChainSchema,
+  auditEntrySchema,
+  auditPersonalValuesSchema,
+} from './auditLog.js';
 import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustomer.js';
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type EndedReceiptDoc, endedReceiptSchema } from './endedReceipt.js';
@@ -54,6 +62,9 @@ export interface Models {
   publishedStates: Model<PublishedStateDoc>;
   endedReceipts: Model<EndedReceiptDoc>;
   idempotencyKeys: Model<IdempotencyKeyDoc>;
+  auditChains: Model<AuditChainDoc>;
+  auditEntries: Model<AuditEntryDoc>;
+  auditPersonalValues: Model<AuditPersonalValuesDoc>;
 }
 
 /** Creates the models. `createCollections` then creates their collections and indexes. */
@@ -85,6 +96,9 @@ export function createModels(connection: Connection): Models {
     publishedStates: model('AnnouncedState', publishedStateSchema),
     endedReceipts: model('EndedReceipt', endedReceiptSchema),
     idempotencyKeys: model('IdempotencyKey', idempotencyKeySchema),
+    auditChains: model('AuditChain', auditChainSchema),
+    auditEntries: model('AuditEntry', auditEntrySchema),
+    auditPersonalValues: model('AuditPersonalValues', auditPersonalValuesSchema),
   };
 }
 

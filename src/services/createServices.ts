@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import type { Config } from '../config/config.js';
 import type { Models } from '../models/models.js';
 import { type Accounts, createAccounts } from './accounts/accounts.js';
+import { createAuditLog } from './audit/auditLog.js';
 import { type Billing, createBilling } from './billing/billing.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
 import { createDecisionServices } from './limits/decisions/decisionServices.js';
@@ -48,7 +49,7 @@ export interface ServicesDeps {
 /** Wires the domains, each of which uses those above it, and starts and stops what runs beside the requests. */
 export async function createServices(deps: ServicesDeps): Promise<RunningServices> {
   const { config, models, clock, log, publicUrl } = deps;
-  const base = { models, clock, log };
+  const base = { models, clock, log, auditLog: createAuditLog({ models, clock }) };
   const upgradeUrl = () => `${publicUrl()}/upgrade`;
   const isMock = config.stripe.mode === 'mock';
 

@@ -6,6 +6,7 @@ import { OutgoingEventType } from '../../src/models/outgoingWebhook.js';
 import { EMPTY_USAGE_DAY } from '../../src/models/usageDay.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
+import { createAuditLog } from '../../src/services/audit/auditLog.js';
 import { dayOf, monthOf, usageDayId } from '../../src/services/limits/calls/windows.js';
 import { settled, subscribe } from '../support/billing.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
@@ -38,6 +39,9 @@ const USED_BY_REQUESTS = [
   'stripe_rates',
   'ended_receipts',
   'idempotency_keys',
+  'audit_chains',
+  'audit_entries',
+  'audit_personal_values',
 ];
 
 const clock = createFakeClock(NOW);
@@ -89,6 +93,9 @@ async function fillThroughServices(): Promise<void> {
   );
   expect(errors).toEqual([]);
   await server.app.services.reconcile.run({ dryRun: true });
+  await createAuditLog({ models, clock }).change({ actor: 'system:test', requestId: null }, async (_, note) =>
+    note({ tenantId: null, action: 'thing.made', before: null, after: { name: 'a' }, personal: ['name'] }),
+  );
   // Otherwise some documents would still be pending in the outbox when the server stops.
   await server.app.services.outgoingWebhooks.run();
 }

@@ -1,0 +1,138 @@
+import type { ClientSession } from 'mongoose';
+import type { Clock } from '../../common/clock.js';
+import { serviceUnavailable } from '../../common/errors.js';
+import type { AuditChainDoc, AuditEntryDoc, AuditPersonalValuesDoc } from '../../models/auditLog.js';
+import type { Models } from '../../models/models.js';
+import { chainOf, entryIdOf, FIRST_HASH, hashOf, idsOfChain } from './auditChain.js';
+import { type AuditedFields, sealFields } from './auditedFields.js';
+import type { Author } from './author.js';
+
+/** A change, as the service that makes it describes it. */
+export interface Change {
+  /** The tenant in whose chain it is written; null: the operators' chain. */
+  tenantId: string | null;
+  /** `noun.verb` in the past, for example `key.revoked`. */
+  action: `${string}.${string}`;
+  /** null if there was nothing before. Only fields that a reader needs. Never a secret. */
+  before: AuditedFields | null;
+  /** null if nothing is left. */
+  after: AuditedFields | null;
+  /** Names of fields with personal data, which can be erased later. */
+  personal?: readonly string[];
+}
+
+export type AuthoredChange = Change & { author: Author };
+
+/** Writes entries in the transaction of the change, so that neither exists without the other. */
+export interface AuditLog {
+  /**
+   * Appends entries to their chains. Call it last in the transaction: others that write to the same chain meanwhile
+   * make one of the transactions start again. A change whose two states are the same is not written.
+   * @param session of a transaction that is retried as a whole, like `change` does
+   */
+  append(session: ClientSession, changes: AuthoredChange | readonly AuthoredChange[]): Promise<void>;
+  /**
+   * Runs a change and writes what it notes, in one transaction.
+   * @param work may run several times, so it must not do anything outside the transaction. `note` writes an entry when
+   *   `work` is done.
+   * @returns what the run of `work` that was committed returned
+   */
+  change<T>(
+    author: Author,
+    work: (session: ClientSession, note: (change: Change) => void) => Promise<T>,
+  ): Promise<T>;
+  /** Deletes the values of personal fields. The entries stay, and show `[erased]`. */
+  erasePersonalValues(tenantId: string): Promise<void>;
+}
+
+/** Conflicts of parallel changes are retried this long. */
+const MAX_RETRY_MS = 20_000;
+
+export function createAuditLog({ models, clock }: { models: Models; clock: Clock }): AuditLog {
+  const collection = <T extends { _id: string }>(name: string) => models.connection.collection<T>(name);
+  const chains = collection<AuditChainDoc>(models.auditChains.collection.name);
+  const entries = collection<AuditEntryDoc>(models.auditEntries.collection.name);
+  const personalValues = collection<AuditPersonalValuesDoc>(models.auditPersonalValues.collection.name);
+
+  /** Ends when the change does that conflicted last. */
+  let conflicted: Promise<void> = Promise.resolve();
+
+  async function appendTo(
+    chain: string,
+    changes: readonly AuthoredChange[],
+    session: ClientSession,
+  ): Promise<void> {
+    const head = await chains.findOne({ _id: chain }, { session });
+    // Clocks of instances differ a little. Times that never decrease let a range of times be found by index.
+    const at = new Date(Math.max(clock.now(), head?.at.getTime() ?? 0));
+    let { sequence, hash } = head ?? { sequence: 0, hash: FIRST_HASH };
+    const docs: AuditEntryDoc[] = [];
+    const personal: AuditPersonalValuesDoc[] = [];
+    for (const change of changes) {
+      sequence += 1;
+      const before = sealFields(change.before, 'before', change.personal ?? []);
+      const after = sealFields(change.after, 'after', change.personal ?? []);
+      const { actor, requestId } = change.author;
+      const _id = entryIdOf(chain, sequence);
+      const { action } = change;
+      const doc = { _id, chain, at, actor, action, before: before.text, after: after.text, requestId };
+      hash = hashOf(doc, hash);
+      docs.push({ ...doc, hash });
+      const values = [...before.values, ...after.values];
+      if (values.length > 0) personal.push({ _id, values });
+    }
+    if (head) await chains.updateOne({ _id: chain }, { $set: { sequence, hash, at } }, { session });
+    else
+      await chains.insertOne({ _id: chain, sequence, hash, at, oldestAt: at, checkpoint: null }, { session });
+    await entries.insertMany(docs, { session });
+    if (personal.length > 0) await personalValues.insertMany(personal, { session });
+  }
+
+  const append: AuditLog['append'] = async (session, changes) => {
+    const byChain = new Map<string, AuthoredChange[]>();
+    for (const change of [changes].flat()) {
+      if (isNoChange(change)) continue;
+      const chain = chainOf(change.tenantId);
+      byChain.set(chain, [...(byChain.get(chain) ?? []), change]);
+    }
+    for (const [chain, ofChain] of byChain) await appendTo(chain, ofChain, session);
+  };
+
+  return {
+    append,
+
+    async change(author, work) {
+      const deadline = performance.now() + MAX_RETRY_MS;
+      let runs = 0;
+      let done: () => void = () => undefined;
+      try {
+        return await models.connection.transaction(async (session) => {
+          runs += 1;
+          // Changes of this instance that conflicted go on one by one: each would only make the others start again.
+          if (runs === 2) {
+            const before = conflicted;
+            conflicted = new Promise((resolve) => {
+              done = resolve;
+            });
+            await before;
+          }
+          if (performance.now() > deadline)
+            throw serviceUnavailable('Too many changes were made at the same time; try again shortly');
+          const noted: AuthoredChange[] = [];
+          const result = await work(session, (change) => noted.push({ ...change, author }));
+          await append(session, noted);
+          return result;
+        });
+      } finally {
+        done();
+      }
+    },
+
+    async erasePersonalValues(tenantId) {
+      await personalValues.deleteMany({ _id: idsOfChain(chainOf(tenantId)) });
+    },
+  };
+}
+
+const isNoChange = ({ before, after }: Change): boolean =>
+  before !== null && JSON.stringify(before) === JSON.stringify(after);
