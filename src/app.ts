@@ -31,7 +31,7 @@ import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
 import { createGatewayCheck } from './services/accounts/gatewaySecret.js';
-import { apiKeyOf } from './services/accounts/principal.js';
+import { apiKeyOf, OperatorRole } from './services/accounts/principal.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 
 /** A server that is listening. */
@@ -134,7 +134,10 @@ export async function startApp(
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
   await server.register(webhookRoute(services));
   if (services.mock) {
-    const isOperator = async (request: FastifyRequest) => (await authenticate(request))?.kind === 'operator';
+    const isOperator = async (request: FastifyRequest) => {
+      const principal = await authenticate(request);
+      return principal?.kind === 'operator' && principal.role === OperatorRole.OWNER;
+    };
     await server.register(mockRoutes({ ...services.mock, isOperator }));
   }
   const graphql = {

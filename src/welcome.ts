@@ -24,11 +24,7 @@ export async function welcome(
   const isFirst = mongodbUri === null && (await models.tenants.exists({})) === null;
   if (!isFirst) return where;
   const input = { name: 'Demo', email: 'demo@example.com' };
-  const { tenants } = services;
-  const { key, operatorKey } =
-    adminApiKeys.length > 0
-      ? { ...(await tenants.create(input)), operatorKey: null }
-      : await tenants.createWithOperator(input);
+  const { key, operatorKey } = await services.tenants.createFirst(input, adminApiKeys.length === 0);
   const keys = [
     `  demo tenant's key   ${key.secret}`,
     `  operator's key      ${operatorKey?.secret ?? 'as set in ADMIN_API_KEY'}`,

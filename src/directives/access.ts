@@ -11,8 +11,12 @@ import {
 } from 'graphql';
 import { Extensions } from 'type-graphql';
 import { forbidden } from '../common/errors.js';
-import type { Principal } from '../services/accounts/principal.js';
-import { requirePrincipal } from '../services/accounts/principal.js';
+import {
+  type OperatorPrincipal,
+  OperatorRole,
+  type Principal,
+  requirePrincipal,
+} from '../services/accounts/principal.js';
 
 /** Checks the arguments of a root field after their constraints, before anything is charged. */
 export const Checked = (check: ArgumentCheck) => Extensions({ check });
@@ -23,15 +27,45 @@ export const OneByOne = (argument: string) => Extensions({ oneByOne: argument })
 /** Anyone may select the field, even without a key. */
 export const PublicAccess = () => Extensions({ access: { kind: 'public' } satisfies Access });
 
-/** A tenant's key with the scope, or the operator's key. */
-export const RequiresScope = (scope: ApiKeyScope) =>
-  Extensions({ access: { kind: 'scope', scope } satisfies Access });
+/** The role that an operator needs where a tenant needs the scope. Other scopes need an OWNER. */
+const ROLE_FOR_SCOPE: Partial<Record<ApiKeyScope, OperatorRole>> = {
+  [ApiKeyScope.READ]: OperatorRole.READ,
+  [ApiKeyScope.KEYS]: OperatorRole.PROVISION,
+};
 
-/** The key of a service that enforces limits, or the operator's key. */
+/**
+ * A tenant's key with the scope, or an operator's key with the role.
+ * @param options.service whether a key with the scope ENFORCE is enough too
+ */
+export const RequiresScope = (
+  scope: ApiKeyScope,
+  {
+    role = ROLE_FOR_SCOPE[scope] ?? OperatorRole.OWNER,
+    service,
+  }: { role?: OperatorRole; service?: true } = {},
+) => Extensions({ access: { kind: 'scope', scope, role, ...(service && { service }) } satisfies Access });
+
+/** The key of a service that enforces limits, or an OWNER's key. */
 export const ServiceOnly = () => Extensions({ access: { kind: 'service' } satisfies Access });
 
-/** The operator's key. */
-export const OperatorOnly = () => Extensions({ access: { kind: 'operator' } satisfies Access });
+/** An operator's key with the role, or with one that includes it. */
+export const RequiresRole = (role: OperatorRole) =>
+  Extensions({ access: { kind: 'role', role } satisfies Access });
+
+/** The roles that may do what a role may do. */
+const INCLUDED_IN: Record<OperatorRole, readonly OperatorRole[]> = {
+  [OperatorRole.OWNER]: [OperatorRole.OWNER],
+  [OperatorRole.SUPPORT]: [OperatorRole.OWNER, OperatorRole.SUPPORT],
+  [OperatorRole.PROVISION]: [OperatorRole.OWNER, OperatorRole.PROVISION],
+  [OperatorRole.READ]: [OperatorRole.OWNER, OperatorRole.SUPPORT, OperatorRole.READ],
+};
+
+/** @throws FORBIDDEN if the operator's key has another role */
+export function requireRole({ role }: OperatorPrincipal, needed: OperatorRole): void {
+  const roles = INCLUDED_IN[needed];
+  if (!roles.includes(role))
+    throw forbidden(`This operator key has the role ${role}; this needs ${roles.toReversed().join(' or ')}`);
+}
 
 /**
  * The access rules of an operation, as far as they follow from its document, before its variables are coerced.
@@ -91,12 +125,16 @@ export function checkAccess(accesses: readonly Access[], caller: Principal | nul
   for (const access of accesses) {
     if (access.kind === 'public') continue;
     const principal = requirePrincipal(caller);
-    if (principal.kind === 'operator') continue;
-    if (access.kind === 'operator') throw forbidden("Only the operator may do this; use the operator's key");
+    if (principal.kind === 'operator') {
+      requireRole(principal, access.kind === 'service' ? OperatorRole.OWNER : (access.role as OperatorRole));
+      continue;
+    }
+    if (access.kind === 'role') throw forbidden("Only the operator may do this; use the operator's key");
     if (access.kind === 'service') {
       if (principal.kind === 'service') continue;
       throw forbidden(`Only a key with the scope ${ApiKeyScope.ENFORCE} may do this`);
     }
+    if (principal.kind === 'service' && access.service) continue;
     if (principal.kind === 'service')
       throw forbidden(
         `A key with the scope ${ApiKeyScope.ENFORCE} can only decide operations; use another key for this`,

@@ -5,6 +5,8 @@ export interface ApiKeyDoc {
   _id: string;
   /** null for the operator's keys. */
   tenantId: string | null;
+  /** What an operator's key may do. null for the keys of tenants, and of services that enforce limits. */
+  role: string | null;
   name: string;
   scopes: string[];
   salt: Buffer;
@@ -24,6 +26,7 @@ export const apiKeySchema = new Schema<ApiKeyDoc>(
   {
     _id: String,
     tenantId: { type: String, default: null },
+    role: { type: String, default: null },
     name: { type: String, required: true },
     scopes: { type: [String], required: true },
     salt: { type: Buffer, required: true },

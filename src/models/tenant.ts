@@ -5,6 +5,8 @@ import type { TierLimits } from './tierLimits.js';
 /** A customer of the operator, with its keys, memories, usage and at most one subscription. */
 export interface TenantDoc extends OutboxSource {
   _id: string;
+  /** The operator's own id of the tenant. Unique; absent if it has none. */
+  externalId?: string;
   name: string;
   email: string | null;
   /** Overrides of a contract. They take precedence over the subscription's tier and the tier's limits. */
@@ -17,6 +19,7 @@ export interface TenantDoc extends OutboxSource {
 export const tenantSchema = new Schema<TenantDoc>(
   {
     _id: String,
+    externalId: { type: String, default: undefined },
     name: { type: String, required: true },
     email: { type: String, default: null },
     contract: {
@@ -27,5 +30,9 @@ export const tenantSchema = new Schema<TenantDoc>(
     createdAt: { type: Date, required: true },
   },
   { collection: 'tenants', minimize: false, versionKey: false },
+);
+tenantSchema.index(
+  { externalId: 1 },
+  { unique: true, partialFilterExpression: { externalId: { $type: 'string' } } },
 );
 markWritesPending(tenantSchema);

@@ -1,8 +1,9 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Args, Ctx, ID, Query, Resolver } from 'type-graphql';
+import { Args, Ctx, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { UsageAlertConnection, UsageAlertType } from '../schema/alert.js';
-import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
+import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
+import { TenantPageArgs } from '../schema/tenantRef.js';
 import { alertKeyOf, type UsageAlertDoc } from '../services/usage/alerts/alerts.js';
 import { type Context, requestedTenantId } from './context.js';
 
@@ -14,13 +15,8 @@ export class AlertResolver {
   })
   @RequiresScope(ApiKeyScope.READ)
   @Checked(({ after }) => decodeCursor(after))
-  async alerts(
-    @Args() { first, after }: PageArgs,
-    @Arg('tenantId', () => ID, { nullable: true, description: "Required with the operator's key." })
-    id: string | null,
-    @Ctx() context: Context,
-  ) {
-    const tenantId = await requestedTenantId(context, id);
+  async alerts(@Args() { first, after, ...named }: TenantPageArgs, @Ctx() context: Context) {
+    const tenantId = await requestedTenantId(context, named);
     const { alerts, alertReview } = context.services;
     await alertReview.review(tenantId);
     const page = await alerts.page(tenantId, { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) });

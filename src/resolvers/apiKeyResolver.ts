@@ -1,33 +1,28 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Args, ArgsType, Ctx, Directive, Field, ID, Int, Mutation, Query, Resolver } from 'type-graphql';
-import { forbidden } from '../common/errors.js';
-import { Checked, RequiresScope } from '../directives/access.js';
-import { ApiKeyType, CreateApiKeyInput, NewApiKey } from '../schema/apiKey.js';
-import { Max, Min } from '../schema/constraints.js';
-import { type NewKey, requireFuture } from '../services/accounts/apiKeys.js';
-import { ownTenantId, requirePrincipal } from '../services/accounts/principal.js';
-import type { Context } from './context.js';
+import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Checked, RequiresScope, requireRole } from '../directives/access.js';
+import { ApiKeyType, CreateApiKeyInput, NewApiKey, RotateKeyArgs } from '../schema/apiKey.js';
+import { TenantArgs, type TenantRef } from '../schema/tenantRef.js';
+import { type KeyOwner, type NewKey, requireFuture } from '../services/accounts/apiKeys.js';
+import { OperatorRole, requirePrincipal } from '../services/accounts/principal.js';
+import { type Context, requestedTenantId } from './context.js';
 import { toApiKey } from './mappers.js';
 
-const DAY_S = 86_400;
-
-@ArgsType()
-class RotateApiKeyArgs {
-  @Field(() => ID)
-  id!: string;
-
-  @Field(() => Int, {
-    defaultValue: DAY_S,
-    description: 'How long the old key keeps working, 0 to 30 days.',
-  })
-  @Min(0)
-  @Max(30 * DAY_S)
-  overlapSeconds: number = DAY_S;
+/**
+ * The owner of the keys: the caller's tenant; for the operator the tenant that it names, or else its own services.
+ * @param roleForServices what it takes to act on the keys of services, which may decide for all tenants
+ */
+async function ownerOf(
+  context: Context,
+  named: TenantRef,
+  roleForServices = OperatorRole.READ,
+): Promise<KeyOwner> {
+  const { principal } = context;
+  const isForServices = principal?.kind === 'operator' && !named.tenantId && !named.externalId;
+  if (!isForServices) return { tenantId: await requestedTenantId(context, named) };
+  requireRole(principal, roleForServices);
+  return 'services';
 }
-
-/** The owner of the keys: the caller's tenant, or null for the operator, whose keys belong to no tenant. */
-const ownerOf = (context: Context): string | null =>
-  context.principal?.kind === 'operator' ? null : ownTenantId(context);
 
 const toNewApiKey = ({ apiKey, secret }: NewKey): NewApiKey => ({ apiKey: toApiKey(apiKey), secret });
 
@@ -35,11 +30,11 @@ const toNewApiKey = ({ apiKey, secret }: NewKey): NewApiKey => ({ apiKey: toApiK
 export class ApiKeyResolver {
   @Query(() => [ApiKeyType], {
     description:
-      "Newest first, including revoked keys. With the operator's key: the keys that belong to no tenant.",
+      "Newest first, including revoked keys. With an operator's key: those of the tenant that it names, or else of services that enforce limits.",
   })
-  @RequiresScope(ApiKeyScope.KEYS)
-  async apiKeys(@Ctx() context: Context): Promise<ApiKeyType[]> {
-    return (await context.services.apiKeys.list(ownerOf(context))).map(toApiKey);
+  @RequiresScope(ApiKeyScope.KEYS, { role: OperatorRole.READ })
+  async apiKeys(@Args() named: TenantArgs, @Ctx() context: Context): Promise<ApiKeyType[]> {
+    return (await context.services.apiKeys.list(await ownerOf(context, named))).map(toApiKey);
   }
 
   // A new key costs 100,000 rounds of a hash, so its number is limited, but it is never charged as a call.
@@ -49,12 +44,9 @@ export class ApiKeyResolver {
   @Checked(({ input }, nowMs) => requireFuture(input.expiresAt, nowMs))
   async createApiKey(@Arg('input') input: CreateApiKeyInput, @Ctx() context: Context): Promise<NewApiKey> {
     const { services } = context;
-    const principal = requirePrincipal(context.principal);
-    if (principal.kind === 'operator' && input.tenantId) await services.tenants.get(input.tenantId);
-    const owner = principal.kind === 'operator' ? (input.tenantId ?? null) : ownTenantId(context);
-    if (input.tenantId && input.tenantId !== owner)
-      throw forbidden("Only the operator can create keys for other tenants; use the operator's key");
-    return toNewApiKey(await services.apiKeys.create(owner, input, principal));
+    const owner = await ownerOf(context, input, OperatorRole.OWNER);
+    const creator = requirePrincipal(context.principal);
+    return toNewApiKey(await services.apiKeys.create(owner, input, creator));
   }
 
   @Mutation(() => NewApiKey, {
@@ -63,19 +55,25 @@ export class ApiKeyResolver {
   @RequiresScope(ApiKeyScope.KEYS)
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
   async rotateApiKey(
-    @Args() { id, overlapSeconds }: RotateApiKeyArgs,
+    @Args() { id, overlapSeconds }: RotateKeyArgs,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<NewApiKey> {
     const { services } = context;
-    const principal = requirePrincipal(context.principal);
-    return toNewApiKey(await services.apiKeys.rotate(ownerOf(context), id, overlapSeconds, principal));
+    const owner = await ownerOf(context, named, OperatorRole.OWNER);
+    const caller = requirePrincipal(context.principal);
+    return toNewApiKey(await services.apiKeys.rotate(owner, id, overlapSeconds, caller));
   }
 
   @Mutation(() => ApiKeyType, { description: 'The key stops working immediately.' })
   @RequiresScope(ApiKeyScope.KEYS)
-  async revokeApiKey(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<ApiKeyType> {
-    const { services } = context;
-    const principal = requirePrincipal(context.principal);
-    return toApiKey(await services.apiKeys.revoke(ownerOf(context), id, principal));
+  async revokeApiKey(
+    @Arg('id', () => ID) id: string,
+    @Args() named: TenantArgs,
+    @Ctx() context: Context,
+  ): Promise<ApiKeyType> {
+    const owner = await ownerOf(context, named, OperatorRole.OWNER);
+    const caller = requirePrincipal(context.principal);
+    return toApiKey(await context.services.apiKeys.revoke(owner, id, caller));
   }
 }

@@ -1,5 +1,5 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
 import { Checked, RequiresScope } from '../directives/access.js';
 import {
   CreatePortalSessionInput,
@@ -7,12 +7,11 @@ import {
   PaymentMethodType,
   PortalSession,
 } from '../schema/billingAccount.js';
-import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
-import { ownTenantId } from '../services/accounts/principal.js';
+import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
+import { TenantArgs, TenantPageArgs } from '../schema/tenantRef.js';
+import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toInvoice, toPaymentMethod } from './mappers.js';
-
-const TENANT = { nullable: true, description: "Required with the operator's key." };
 
 @Resolver()
 export class BillingAccountResolver {
@@ -32,15 +31,11 @@ export class BillingAccountResolver {
   }
 
   @Query(() => InvoiceConnection, { description: 'Invoices at Stripe, newest first.' })
-  @RequiresScope(ApiKeyScope.BILLING)
+  @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   @Checked(({ after }) => decodeCursor(after))
-  async invoices(
-    @Args() { first, after }: PageArgs,
-    @Arg('tenantId', () => ID, TENANT) id: string | null,
-    @Ctx() context: Context,
-  ) {
-    const tenantId = await requestedTenantId(context, id);
+  async invoices(@Args() { first, after, ...named }: TenantPageArgs, @Ctx() context: Context) {
+    const tenantId = await requestedTenantId(context, named);
     const wanted = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
     const page = await context.services.billingAccount.invoices(tenantId, wanted);
     return connect(page.invoices, page.hasNextPage, after, (invoice) => invoice.id, toInvoice);
@@ -49,13 +44,10 @@ export class BillingAccountResolver {
   @Query(() => [PaymentMethodType], {
     description: 'Payment methods at Stripe: the newest 100, and always the default one.',
   })
-  @RequiresScope(ApiKeyScope.BILLING)
+  @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
-  async paymentMethods(
-    @Arg('tenantId', () => ID, TENANT) id: string | null,
-    @Ctx() context: Context,
-  ): Promise<PaymentMethodType[]> {
-    const tenantId = await requestedTenantId(context, id);
+  async paymentMethods(@Args() named: TenantArgs, @Ctx() context: Context): Promise<PaymentMethodType[]> {
+    const tenantId = await requestedTenantId(context, named);
     return (await context.services.billingAccount.paymentMethods(tenantId)).map(toPaymentMethod);
   }
 }

@@ -1,8 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { badInput, forbidden } from '../common/errors.js';
+import { forbidden } from '../common/errors.js';
 import type { BadItems } from '../directives/badItems.js';
 import type { KeyStates } from '../directives/keyedFields.js';
-import { apiKeyOf, ownTenantId, type Principal } from '../services/accounts/principal.js';
+import type { TenantRef } from '../schema/tenantRef.js';
+import {
+  apiKeyOf,
+  authorOf,
+  ownTenantId,
+  type Principal,
+  requirePrincipal,
+} from '../services/accounts/principal.js';
+import type { Author } from '../services/audit/author.js';
 import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
@@ -19,6 +27,8 @@ export interface Context {
   readonly budget: ResponseBudget;
   /** The key, as the client sent it; null if it sent none. */
   readonly apiKey: string | null;
+  /** The caller as the audit log names it. @throws UNAUTHENTICATED without a key */
+  author(): Author;
   /** The client's IP address, as far as it can be trusted. Clients are counted by the `clientNetwork` of it. */
   readonly address: string;
   /** Must be called once the document has been parsed and validated. */
@@ -59,6 +69,9 @@ export function createContext(
     startedAtMs: performance.now(),
     budget: createResponseBudget(maxResponseBytes),
     apiKey: apiKeyOf(headers),
+    author() {
+      return authorOf(requirePrincipal(this.principal), id);
+    },
     address,
     documentRead,
     whenOver,
@@ -70,19 +83,18 @@ export function createContext(
 }
 
 /**
- * The tenant that a field is about: the tenant of the caller's key, or the one that the operator names.
+ * The tenant that a field is about: the tenant of the caller's key, or the one that the operator or its service names.
  * @throws FORBIDDEN for another tenant's id; BAD_USER_INPUT if the operator names none; NOT_FOUND
  */
-export async function requestedTenantId(
-  context: Context,
-  tenantId: string | null | undefined,
-): Promise<string> {
-  if (context.principal?.kind === 'operator') {
-    if (!tenantId) throw badInput('tenantId', "is required with the operator's key");
-    return (await context.services.tenants.get(tenantId))._id;
-  }
+export async function requestedTenantId(context: Context, named: TenantRef): Promise<string> {
+  const { principal, loaders, services } = context;
+  if (principal && principal.kind !== 'tenant') return services.tenants.idOf(named);
   const own = ownTenantId(context);
-  if (tenantId && tenantId !== own)
-    throw forbidden("A tenant's key can only name its own tenant; leave tenantId out");
+  const { tenantId, externalId } = named;
+  const isOther =
+    (tenantId && tenantId !== own) ||
+    (externalId && (await loaders.tenant.load(own))?.externalId !== externalId);
+  if (isOther)
+    throw forbidden("A tenant's key can only name its own tenant; leave tenantId and externalId out");
   return own;
 }

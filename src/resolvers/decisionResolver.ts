@@ -17,7 +17,7 @@ import {
   type StoredAmountInput,
 } from '../schema/decision.js';
 import type { ChargeInput } from '../schema/metering.js';
-import type { Context } from './context.js';
+import { type Context, requestedTenantId } from './context.js';
 import { needOnce, needResource, needResources } from './resources.js';
 
 /** @throws BAD_USER_INPUT */
@@ -157,11 +157,11 @@ export class DecisionResolver {
   })
   @ServiceOnly()
   async freeStorage(
-    @Arg('input') { tenantId, amounts }: FreeStorageInput,
+    @Arg('input') { amounts, ...named }: FreeStorageInput,
     @Ctx() context: Context,
   ): Promise<boolean> {
     needResources('input.amounts', amounts, resourcesIn(context));
-    await context.services.storage.freeExternal(tenantId, amountsOf(amounts));
+    await context.services.storage.freeExternal(await requestedTenantId(context, named), amountsOf(amounts));
     return true;
   }
 
@@ -171,12 +171,12 @@ export class DecisionResolver {
   })
   @ServiceOnly()
   async setStored(
-    @Arg('input') { tenantId, ...stored }: SetStoredInput,
+    @Arg('input') { resource, amount, ...named }: SetStoredInput,
     @Ctx() context: Context,
   ): Promise<boolean> {
-    needResource('input.resource', stored.resource, resourcesIn(context));
-    await context.services.tenants.get(tenantId);
-    await context.services.storage.setExternal(tenantId, stored.resource, stored.amount);
+    needResource('input.resource', resource, resourcesIn(context));
+    const tenantId = await requestedTenantId(context, named);
+    await context.services.storage.setExternal(tenantId, resource, amount);
     return true;
   }
 }

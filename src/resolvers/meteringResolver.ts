@@ -1,8 +1,9 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { GraphQLResolveInfo } from 'graphql';
-import { Arg, Ctx, ID, Info, Mutation, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Info, Mutation, Resolver } from 'type-graphql';
 import { OneByOne, RequiresScope } from '../directives/access.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
+import { TenantArgs } from '../schema/tenantRef.js';
 import { ownTenantId } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { allItems } from './resolveInfo.js';
@@ -26,12 +27,11 @@ export class MeteringResolver {
   @OneByOne('events')
   async recordUsage(
     @Arg('events', () => [UsageEventInput], { validate: false }) events: UsageEventInput[],
-    @Arg('tenantId', () => ID, { nullable: true, description: "Required with the operator's key." })
-    tenantId: string | null,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<UsageEventResult[]> {
     const given = allItems(context, info, 'events', events);
-    return context.services.usageEvents.record(await requestedTenantId(context, tenantId), given);
+    return context.services.usageEvents.record(await requestedTenantId(context, named), given);
   }
 }

@@ -6,6 +6,7 @@ import { BillingAccountResolver } from './billingAccountResolver.js';
 import { DecisionResolver } from './decisionResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
+import { OperatorKeyResolver } from './operatorKeyResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
@@ -24,6 +25,7 @@ export const resolvers = [
   MeteringResolver,
   DecisionResolver,
   ApiKeyResolver,
+  OperatorKeyResolver,
   MemoryResolver,
   WebhookResolver,
   WebhookEventResolver,

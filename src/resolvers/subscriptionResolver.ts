@@ -1,6 +1,6 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
-import { OperatorOnly, RequiresScope } from '../directives/access.js';
+import { RequiresRole, RequiresScope } from '../directives/access.js';
 import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
   CancelSubscriptionInput,
@@ -10,8 +10,8 @@ import {
 } from '../schema/subscription.js';
 import { TierName } from '../schema/tier.js';
 import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
-import { ownTenantId } from '../services/accounts/principal.js';
-import type { Context } from './context.js';
+import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
+import { type Context, requestedTenantId } from './context.js';
 import { readSubscription } from './mappers.js';
 import { overridesOf } from './resources.js';
 
@@ -50,7 +50,7 @@ export class SubscriptionResolver {
   }
 
   @Query(() => TierChangePreview, { description: 'What `changeTier` would do and cost. Changes nothing.' })
-  @RequiresScope(ApiKeyScope.BILLING)
+  @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   previewTierChange(
     @Arg('tier', () => TierName) tier: string,
@@ -75,12 +75,14 @@ export class SubscriptionResolver {
     description:
       'Moves a tenant to a tier that is priced by contract. Repeating the request with the same terms changes nothing.',
   })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.OWNER)
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
   async createEnterpriseSubscription(
-    @Arg('input') { tenantId, tier, limits, daysUntilDue, ...terms }: CreateEnterpriseSubscriptionInput,
+    @Arg('input') input: CreateEnterpriseSubscriptionInput,
     @Ctx() context: Context,
   ): Promise<SubscriptionType> {
+    const { tenantId: _, externalId: __, tier, limits, daysUntilDue, ...terms } = input;
+    const tenantId = await requestedTenantId(context, input);
     await context.services.contracts.begin(tenantId, {
       ...terms,
       tier: tier ?? null,

@@ -1,7 +1,6 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
-import { forbidden } from '../common/errors.js';
-import { Checked, OperatorOnly, RequiresScope } from '../directives/access.js';
+import { Checked, RequiresRole, RequiresScope } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
 import {
@@ -14,9 +13,9 @@ import {
 } from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
-import { ownTenantId } from '../services/accounts/principal.js';
+import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
 import { UsagePeriod } from '../services/usage/usage.js';
-import type { Context } from './context.js';
+import { type Context, requestedTenantId } from './context.js';
 import { readSubscription, toEntitledTier, toStorageUsage, toTenant } from './mappers.js';
 import { overridesOf } from './resources.js';
 
@@ -28,16 +27,19 @@ export class TenantResolver {
   @RequiresScope(ApiKeyScope.READ)
   async tenant(
     @Arg('id', () => ID, { nullable: true }) id: string | null,
+    @Arg('externalId', () => ID, { nullable: true }) externalId: string | null,
     @Ctx() context: Context,
   ): Promise<TenantType> {
-    if (context.principal?.kind === 'operator' && id) return toTenant(await context.services.tenants.get(id));
-    const own = ownTenantId(context);
-    if (id && id !== own) throw forbidden("Only the operator's key can read another tenant");
-    return toTenant(await context.services.tenants.get(own));
+    // An operator that names no tenant is told that it has none of its own.
+    const tenantId =
+      id || externalId
+        ? await requestedTenantId(context, { tenantId: id, externalId })
+        : ownTenantId(context);
+    return toTenant(await context.services.tenants.get(tenantId));
   }
 
   @Query(() => TenantConnection, { description: 'Oldest first.' })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.READ)
   @Checked(({ after }) => decodeCursor(after))
   async tenants(@Args() { first, after, search, tier }: TenantsArgs, @Ctx() { services, loaders }: Context) {
     const page = await services.tenants.page({
@@ -51,24 +53,26 @@ export class TenantResolver {
   }
 
   @Mutation(() => NewTenant)
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.PROVISION)
   async createTenant(
     @Arg('input') input: CreateTenantInput,
     @Ctx() { services }: Context,
   ): Promise<NewTenant> {
     const { tenant, key } = await services.tenants.create(input);
-    return { tenant: toTenant(tenant), apiKey: { id: key.apiKey._id, secret: key.secret } };
+    return { tenant: toTenant(tenant), apiKey: key && { id: key.apiKey._id, secret: key.secret } };
   }
 
   @Mutation(() => TenantType, {
     description: 'Sets the overrides of a contract. Arguments that are left out change nothing.',
   })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.OWNER)
   async setTenantLimits(
     @Arg('input') input: SetTenantLimitsInput,
-    @Ctx() { services }: Context,
+    @Ctx() context: Context,
   ): Promise<TenantType> {
-    const { tenantId, tier, limits } = input;
+    const { services } = context;
+    const { tier, limits } = input;
+    const tenantId = await requestedTenantId(context, input);
     const overrides = limits && overridesOf(limits, services.tiers.catalogue.resources);
     return toTenant(await services.tenants.setContract(tenantId, { tier, limits: overrides }));
   }

@@ -6,7 +6,6 @@ import {
   Ctx,
   Directive,
   FieldResolver,
-  ID,
   Info,
   Int,
   Mutation,
@@ -18,8 +17,9 @@ import { badInput } from '../common/errors.js';
 import { Checked, RequiresScope } from '../directives/access.js';
 import { inSlices } from '../directives/largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
-import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
+import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
+import { TenantPageArgs } from '../schema/tenantRef.js';
 import {
   DEFAULT_ENDPOINTS,
   EndpointUsage,
@@ -131,14 +131,9 @@ export class UsageResolver {
   @Query(() => UsageReportConnection, { description: 'Usage that was reported to Stripe, newest first.' })
   @RequiresScope(ApiKeyScope.READ)
   @Checked(({ after }) => decodeCursor(after))
-  async usageReports(
-    @Args() { first, after }: PageArgs,
-    @Arg('tenantId', () => ID, { nullable: true, description: "Required with the operator's key." })
-    id: string | null,
-    @Ctx() context: Context,
-  ) {
+  async usageReports(@Args() { first, after, ...named }: TenantPageArgs, @Ctx() context: Context) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
-    const page = await context.services.usageReports.page(await requestedTenantId(context, id), query);
+    const page = await context.services.usageReports.page(await requestedTenantId(context, named), query);
     return connect(page.reports, page.hasNextPage, after, reportKeyOf, (report) =>
       toUsageReport(report, context),
     );

@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
-import { Checked, OperatorOnly } from '../directives/access.js';
+import { Checked, RequiresRole } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import {
   WebhookEvent,
@@ -7,6 +7,7 @@ import {
   WebhookEventsArgs,
   WebhookRefusal,
 } from '../schema/webhookEvent.js';
+import { OperatorRole } from '../services/accounts/principal.js';
 import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/billing/inbox/inbox.js';
 import { REJECTIONS } from '../services/billing/inbox/rejections.js';
 import type { Context } from './context.js';
@@ -14,7 +15,7 @@ import type { Context } from './context.js';
 @Resolver(() => WebhookEvent)
 export class WebhookEventResolver {
   @Query(() => WebhookEventConnection, { description: 'Events from Stripe, newest first.' })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.READ)
   @Checked(({ after }) => decodeCursor(after))
   async webhookEvents(@Args() { first, after, status }: WebhookEventsArgs, @Ctx() { services }: Context) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status };
@@ -25,14 +26,14 @@ export class WebhookEventResolver {
   @Query(() => [WebhookRefusal], {
     description: 'The number of webhook requests that this server process has rejected, by reason.',
   })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.READ)
   webhookRefusals(@Ctx() { services }: Context): WebhookRefusal[] {
     const totals = services.webhookRejections.totals();
     return REJECTIONS.map((reason) => ({ reason, count: totals[reason] }));
   }
 
   @Mutation(() => WebhookEvent, { description: 'Applies an event again, whatever its status.' })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.SUPPORT)
   @Directive('@rateLimited(cost: 0, max: 100, window: "10s")')
   async replayWebhookEvent(
     @Arg('id', () => ID) id: string,

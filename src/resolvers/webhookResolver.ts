@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
-import { Checked, OperatorOnly } from '../directives/access.js';
+import { Checked, RequiresRole } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import {
   CreateWebhookEndpointInput,
@@ -9,6 +9,7 @@ import {
   WebhookDeliveryConnection,
   WebhookEndpoint,
 } from '../schema/webhook.js';
+import { OperatorRole } from '../services/accounts/principal.js';
 import type { WebhookDeliveryDoc } from '../services/webhooks/webhookDeliveries.js';
 import { type WebhookEndpointDoc, WebhookEndpointStatus } from '../services/webhooks/webhookEndpoints.js';
 import type { Context } from './context.js';
@@ -16,13 +17,13 @@ import type { Context } from './context.js';
 @Resolver()
 export class WebhookResolver {
   @Query(() => [WebhookEndpoint])
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.READ)
   async webhookEndpoints(@Ctx() { services }: Context): Promise<WebhookEndpoint[]> {
     return (await services.webhookEndpoints.list()).map(toEndpoint);
   }
 
   @Query(() => WebhookDeliveryConnection, { description: 'Newest first.' })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.READ)
   @Checked(({ after }) => decodeCursor(after))
   async webhookDeliveries(
     @Args() { first, after, ...filter }: WebhookDeliveriesArgs,
@@ -34,7 +35,7 @@ export class WebhookResolver {
   }
 
   @Mutation(() => NewWebhookEndpoint)
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.OWNER)
   async createWebhookEndpoint(
     @Arg('input') { url, events }: CreateWebhookEndpointInput,
     @Ctx() { services }: Context,
@@ -47,7 +48,7 @@ export class WebhookResolver {
     description:
       'Enables an endpoint that was paused or disabled. Events that wait for it are sent immediately.',
   })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.OWNER)
   async enableWebhookEndpoint(
     @Arg('id', () => ID) id: string,
     @Ctx() { services }: Context,
@@ -58,13 +59,13 @@ export class WebhookResolver {
   }
 
   @Mutation(() => Boolean, { description: 'Events that wait for the endpoint are not sent any more.' })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.OWNER)
   deleteWebhookEndpoint(@Arg('id', () => ID) id: string, @Ctx() { services }: Context): Promise<boolean> {
     return services.webhookEndpoints.remove(id);
   }
 
   @Mutation(() => WebhookDelivery, { description: 'Sends a delivery again, whatever its status.' })
-  @OperatorOnly()
+  @RequiresRole(OperatorRole.SUPPORT)
   async resendWebhookDelivery(
     @Arg('id', () => ID) id: string,
     @Ctx() { services }: Context,

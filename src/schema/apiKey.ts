@@ -1,7 +1,8 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
-import { IsFilled, MaxItems, MaxLength, MinItems } from './constraints.js';
+import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { IsFilled, Max, MaxItems, MaxLength, Min, MinItems } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
+import { IsExternalId } from './tenantRef.js';
 
 registerEnumType(ApiKeyScope, {
   name: 'ApiKeyScope',
@@ -55,6 +56,22 @@ export class NewApiKey {
   secret!: string;
 }
 
+const DAY_S = 86_400;
+
+@ArgsType()
+export class RotateKeyArgs {
+  @Field(() => ID)
+  id!: string;
+
+  @Field(() => Int, {
+    defaultValue: DAY_S,
+    description: 'How long the old key keeps working, 0 to 30 days.',
+  })
+  @Min(0)
+  @Max(30 * DAY_S)
+  overlapSeconds: number = DAY_S;
+}
+
 @InputType()
 export class CreateApiKeyInput {
   @Field()
@@ -80,4 +97,8 @@ export class CreateApiKeyInput {
   })
   @MaxLength(100)
   tenantId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' })
+  @IsExternalId()
+  externalId?: string | null;
 }

@@ -1,6 +1,7 @@
-import { Field, ID, InputType, Int } from 'type-graphql';
-import { IsCount, Max, MaxLength, Min } from './constraints.js';
+import { Field, InputType, Int } from 'type-graphql';
+import { IsCount, Max, Min } from './constraints.js';
 import { TierLimitsInput } from './tenant.js';
+import { TenantInput } from './tenantRef.js';
 import { TierName } from './tier.js';
 
 const MAX_PRICE_CENTS = 99_999_999;
@@ -8,11 +9,7 @@ const MAX_TERM_MONTHS = 120;
 const MAX_DAYS_UNTIL_DUE = 90;
 
 @InputType({ description: 'The terms agreed with a tenant.' })
-export class CreateEnterpriseSubscriptionInput {
-  @Field(() => ID)
-  @MaxLength(100)
-  tenantId!: string;
-
+export class CreateEnterpriseSubscriptionInput extends TenantInput {
   @Field(() => TierName, {
     nullable: true,
     description: 'A tier that is priced by contract. Default: the first one in the catalogue.',

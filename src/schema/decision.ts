@@ -3,6 +3,7 @@ import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { IsCount, IsInt, Max, MaxItems, MaxLength, MaxLengthEach, Min } from './constraints.js';
 import { ChargeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
+import { TenantInput } from './tenantRef.js';
 
 @InputType({ description: 'The limit of a single field, as in `@rateLimited(max, window)`.' })
 export class FieldLimitInput {
@@ -21,12 +22,14 @@ export class FieldLimitInput {
   window!: string;
 }
 
+const RESOURCE = {
+  description:
+    'A resource of the catalogue, or `bytes` for what services store themselves. The bytes of memories are counted separately.',
+};
+
 @InputType()
 export class StoredAmountInput {
-  @Field({
-    description:
-      'A resource of the catalogue, or `bytes` for what services store themselves. The bytes of memories are counted separately.',
-  })
+  @Field(RESOURCE)
   @MaxLength(MAX_NAME_LENGTH)
   resource!: string;
 
@@ -158,19 +161,19 @@ export class EndedOperationInput {
 }
 
 @InputType()
-export class FreeStorageInput {
-  @Field(() => ID)
-  @MaxLength(MAX_NAME_LENGTH)
-  tenantId!: string;
-
+export class FreeStorageInput extends TenantInput {
   @Field(() => [StoredAmountInput])
   @MaxItems(MAX_PARTS)
   amounts!: StoredAmountInput[];
 }
 
 @InputType()
-export class SetStoredInput extends StoredAmountInput {
-  @Field(() => ID)
+export class SetStoredInput extends TenantInput {
+  @Field(RESOURCE)
   @MaxLength(MAX_NAME_LENGTH)
-  tenantId!: string;
+  resource!: string;
+
+  @Field(() => BigIntScalar)
+  @IsCount()
+  amount!: number;
 }

@@ -2,12 +2,16 @@ import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar } from './scalars.js';
+import { IsExternalId, TenantInput } from './tenantRef.js';
 import { TierName } from './tier.js';
 
 @ObjectType('Tenant', { description: 'A customer of the operator.' })
 export class TenantType {
   @Field(() => ID)
   id!: string;
+
+  @Field(() => ID, { nullable: true, description: "The operator's own id of the tenant." })
+  externalId!: string | null;
 
   @Field()
   name!: string;
@@ -48,8 +52,8 @@ export class NewTenant {
   })
   tenant!: TenantType;
 
-  @Field(() => NewTenantKey)
-  apiKey!: NewTenantKey;
+  @Field(() => NewTenantKey, { nullable: true, description: 'null if the tenant existed already.' })
+  apiKey!: NewTenantKey | null;
 }
 
 @InputType()
@@ -63,6 +67,13 @@ export class CreateTenantInput {
   @MaxLength(320)
   @IsEmail()
   email?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'Your own id of the tenant. If a tenant has it already, that tenant is returned, unchanged.',
+  })
+  @IsExternalId()
+  externalId?: string | null;
 }
 
 const MAX_INT = 2 ** 31 - 1;
@@ -122,11 +133,7 @@ export class TierLimitsInput {
 }
 
 @InputType()
-export class SetTenantLimitsInput {
-  @Field(() => ID)
-  @MaxLength(100)
-  tenantId!: string;
-
+export class SetTenantLimitsInput extends TenantInput {
   @Field(() => TierName, {
     nullable: true,
     description: 'The tier that the tenant has regardless of what it pays for. null removes the override.',

@@ -22,7 +22,7 @@ const take = (caller: RequestSender, count: number) =>
   Promise.all(Array.from({ length: count }, () => server.app.services.callerSlots.take(caller, false)));
 
 const callerOf = ({ id, keyId }: TestTenant): RequestSender => ({
-  principal: { kind: 'tenant', tenantId: id, keyId, scopes: new Set(), expiresAt: null },
+  principal: { kind: 'tenant', credential: 'key', tenantId: id, keyId, scopes: new Set(), expiresAt: null },
   address: '127.0.0.1',
 });
 

@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { randomText } from '../../src/common/randomText.js';
 import { generateKey, secretMatches } from '../../src/services/accounts/keySecret.js';
+import { OperatorRole } from '../../src/services/accounts/principal.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   expectNothing,
@@ -169,8 +170,9 @@ describe('who calls', () => {
 
   it('may be an operator whose key is stored, as the first start makes one', async () => {
     const { tenants } = server.app.services;
-    const { secret } = (await tenants.createWithOperator({ name: 'second operator' })).operatorKey;
-    expect((await server.gql('{ tenants { edges { node { id } } } }', { key: secret })).errors).toEqual([]);
+    const { operatorKey } = await tenants.createFirst({ name: 'second operator' }, true);
+    const key = operatorKey?.secret as string;
+    expect((await server.gql('{ tenants { edges { node { id } } } }', { key })).errors).toEqual([]);
     expect((await list(tenant.key)).map(({ name }) => name)).not.toContain('operator');
   });
 });
@@ -433,7 +435,11 @@ describe('revocation', () => {
       const made = await createKey(tenant.key);
       // Its record is read as valid; the revocation is done before 100,000 rounds of the hash are.
       const verifying = authenticator.authenticate(made.secret, '127.0.0.1').catch(() => null);
-      await apiKeys.revoke(tenant.id, made.id, { kind: 'operator' });
+      await apiKeys.revoke({ tenantId: tenant.id }, made.id, {
+        kind: 'operator',
+        role: OperatorRole.OWNER,
+        keyId: null,
+      });
       // Who comes after the revocation does not share a verification that began before it.
       await expect(authenticator.authenticate(made.secret, '127.0.0.1')).rejects.toThrow();
       await verifying;
@@ -588,17 +594,17 @@ describe('a key may not touch a key that may do more than itself', () => {
   });
 
   it('nor of the operator: its keys and those of its services do not exist for a tenant', async () => {
-    const { operatorKey } = await server.app.services.tenants.createWithOperator({ name: 'x' });
+    const { operatorKey } = await server.app.services.tenants.createFirst({ name: 'x' }, true);
     const { data } = await server.gql(
       'mutation { createApiKey(input: { name: "s", scopes: [ENFORCE] }) { secret apiKey { id } } }',
     );
     const { secret, apiKey } = data.createApiKey;
-    for (const id of [operatorKey.apiKey._id, apiKey.id]) {
+    for (const id of [operatorKey?.apiKey._id, apiKey.id]) {
       expect((await revoke(tenant.key, id)).status).toBe(404);
       expect((await rotate(tenant.key, id)).status).toBe(404);
     }
     for (const query of [
-      `mutation { revokeApiKey(id: "${operatorKey.apiKey._id}") { id } }`,
+      `mutation { revokeApiKey(id: "${operatorKey?.apiKey._id}") { id } }`,
       '{ apiKeys { id } }',
     ])
       expect((await server.gql(query, { key: secret })).status).toBe(403);
@@ -647,7 +653,7 @@ describe('a tenant is made with its first key, or not at all', () => {
     const { tenants } = server.app.services;
     const failing = vi.spyOn(server.app.models.apiKeys.collection, 'insertMany');
     failing.mockRejectedValue(new Error('the disk is full'));
-    await expect(tenants.createWithOperator({ name: 'half' })).rejects.toThrow('the disk is full');
+    await expect(tenants.createFirst({ name: 'half' }, true)).rejects.toThrow('the disk is full');
     failing.mockRestore();
     expect(await halves()).toBe(0);
   });

@@ -138,6 +138,7 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'webhookEvents { edges { node { id object } } }',
     expect: 'FORBIDDEN',
   },
+  operatorKeys: { who: 'operator', field: () => 'operatorKeys { id name role }', expect: 'FORBIDDEN' },
   webhookRefusals: { who: 'operator', field: () => 'webhookRefusals { reason count }', expect: 'FORBIDDEN' },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
   webhookDeliveries: {
@@ -276,6 +277,21 @@ const MUTATIONS: Record<string, Attempt> = {
   enableWebhookEndpoint: {
     who: 'operator',
     field: () => 'enableWebhookEndpoint(id: "we_x") { id }',
+    expect: 'FORBIDDEN',
+  },
+  createOperatorKey: {
+    who: 'operator',
+    field: () => 'createOperatorKey(input: { name: "mine", role: OWNER }) { secret }',
+    expect: 'FORBIDDEN',
+  },
+  rotateOperatorKey: {
+    who: 'operator',
+    field: () => 'rotateOperatorKey(id: "x") { secret }',
+    expect: 'FORBIDDEN',
+  },
+  revokeOperatorKey: {
+    who: 'operator',
+    field: () => 'revokeOperatorKey(id: "x") { id }',
     expect: 'FORBIDDEN',
   },
   replayWebhookEvent: {

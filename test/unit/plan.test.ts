@@ -288,7 +288,11 @@ describe('entities that a gateway fetches', () => {
   };
   // The names of the plain schema, as a subgraph has them.
   const memoryRule: FieldRule = { ...nothing, coordinate: 'Query.memory', cost: 1, features: ['FEDERATION'] };
-  const tenantRule: FieldRule = { ...nothing, coordinate: 'Query.tenant', access: { kind: 'operator' } };
+  const tenantRule: FieldRule = {
+    ...nothing,
+    coordinate: 'Query.tenant',
+    access: { kind: 'role', role: 'READ' },
+  };
   const subgraphRules: Rules = new Map([
     ['Query.memory', memoryRule],
     ['Query.tenant', tenantRule],
@@ -322,7 +326,7 @@ describe('entities that a gateway fetches', () => {
     const { features, access, metered } = planOf(fetching('__typename'), memory('a'), tenant('a'));
     expect({ features, access, metered }).toEqual({
       features: ['FEDERATION'],
-      access: [{ kind: 'operator' }],
+      access: [{ kind: 'role', role: 'READ' }],
       metered: true,
     });
     expect(planOf(fetching('__typename'))).toMatchObject({ calls: 0, metered: false, access: [] });

@@ -32,7 +32,13 @@ export function createAccounts(deps: {
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
   const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });
-  const apiKeys = createApiKeys({ ...base, authenticator, keyHashes, kind: keyKind });
+  const apiKeys = createApiKeys({
+    ...base,
+    authenticator,
+    keyHashes,
+    kind: keyKind,
+    hasAdminKey: adminApiKeys.length > 0,
+  });
   const tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
   return { apiKeys, authenticator, guesses, tenants };
 }

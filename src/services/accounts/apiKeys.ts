@@ -5,7 +5,7 @@ import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
 import type { Authenticator } from './authenticator.js';
 import { generateKey, hashSecret } from './keySecret.js';
-import { type Principal } from './principal.js';
+import { OperatorRole, type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 
 export type { ApiKeyDoc };
@@ -18,27 +18,34 @@ export interface NewKey {
 
 export interface NewKeyInput {
   name: string;
+  /** Default: the creator's. Not for operators' keys. */
   scopes?: string[] | null | undefined;
+  /** Only for operators' keys. */
+  role?: OperatorRole;
   expiresAt?: Date | null | undefined;
 }
 
+/** Whose keys: a tenant's, those of services that enforce limits, or those of the operator's people and programs. */
+export type KeyOwner = { tenantId: string } | 'services' | 'operators';
+
 export interface ApiKeys {
-  /** @param owner the tenant's id, or null for the operator (here and below) */
-  list(owner: string | null): Promise<ApiKeyDoc[]>;
+  /** Newest first, including revoked keys. */
+  list(owner: KeyOwner): Promise<ApiKeyDoc[]>;
   /** @param creator a key cannot create a key with more scopes or a longer life than its own */
-  create(owner: string | null, input: NewKeyInput, creator: Principal): Promise<NewKey>;
-  /** Builds a key with all scopes of its owner, for the caller to store together with the owner. */
-  build(owner: string | null, name: string): Promise<NewKey>;
+  create(owner: KeyOwner, input: NewKeyInput, creator: Principal): Promise<NewKey>;
+  /** Builds a key with all scopes of a tenant, or of an OWNER, for the caller to store together with the tenant. */
+  build(owner: { tenantId: string } | 'operators', name: string): Promise<NewKey>;
   /**
    * Creates a new key with the same name and scopes. The old one works for `overlapS` more seconds.
    * @param caller a key cannot rotate a key with more scopes or a longer life than its own
    */
-  rotate(owner: string | null, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
+  rotate(owner: KeyOwner, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
   /**
    * Revokes a key at once, on every instance. Revoking twice is not an error.
    * @param caller a key cannot revoke a key with more scopes than its own
+   * @throws BAD_USER_INPUT for the last OWNER's key, if there is no ADMIN_API_KEY: nobody could act any more
    */
-  revoke(owner: string | null, keyId: string, caller: Principal): Promise<ApiKeyDoc>;
+  revoke(owner: KeyOwner, keyId: string, caller: Principal): Promise<ApiKeyDoc>;
 }
 
 const MAX_KEYS_PER_TENANT = 100;
@@ -49,12 +56,13 @@ const MAX_ENDED_KEYS = 200;
  * A service's key can only decide operations, for all tenants; a tenant's key can do everything else.
  * @throws BAD_USER_INPUT
  */
-function rejectMixedScopes(owner: string | null, scopes: readonly string[]): void {
+function rejectMixedScopes(owner: KeyOwner, scopes: readonly string[]): void {
+  if (owner === 'operators') return;
   const enforces = scopes.includes(ApiKeyScope.ENFORCE);
-  if (owner === null ? !enforces || scopes.length > 1 : enforces)
+  if (owner === 'services' ? !enforces || scopes.length > 1 : enforces)
     throw badInput(
       'input.scopes',
-      owner === null
+      owner === 'services'
         ? `must be [${ApiKeyScope.ENFORCE}] for a key without a tenantId; pass tenantId to create a tenant's key`
         : `${ApiKeyScope.ENFORCE} is for keys of the operator's own services, made without a tenantId`,
     );
@@ -71,21 +79,23 @@ export function createApiKeys(deps: {
   authenticator: Authenticator;
   keyHashes: WorkQueue;
   kind: 'live' | 'test';
+  /** Whether ADMIN_API_KEY is set. */
+  hasAdminKey: boolean;
 }): ApiKeys {
-  const { models, clock, authenticator, keyHashes, kind } = deps;
+  const { models, clock, authenticator, keyHashes, kind, hasAdminKey } = deps;
   const usable = (now: Date) => ({
     revokedAt: null,
     $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }],
   });
 
   async function build(
-    tenantId: string | null,
-    input: { name: string; scopes: string[]; expiresAt: Date | null },
+    owner: KeyOwner,
+    input: { name: string; scopes: string[]; role: string | null; expiresAt: Date | null },
   ): Promise<NewKey> {
     const { key, keyId, secret } = generateKey(kind);
     const doc: ApiKeyDoc = {
       _id: keyId,
-      tenantId,
+      tenantId: typeof owner === 'string' ? null : owner.tenantId,
       ...input,
       ...(await keyHashes.run(() => hashSecret(secret))),
       createdAt: new Date(clock.now()),
@@ -99,15 +109,18 @@ export function createApiKeys(deps: {
   async function make(...key: Parameters<typeof build>): Promise<NewKey> {
     const made = await build(...key);
     await models.apiKeys.create(made.apiKey);
-    await forgetEnded(made.apiKey.tenantId);
+    await forgetEnded(key[0]);
     return made;
   }
 
   /** Bounds the number of ended keys of an owner that creates and revokes keys all day. */
-  async function forgetEnded(tenantId: string | null): Promise<void> {
+  async function forgetEnded(owner: KeyOwner): Promise<void> {
     const now = new Date(clock.now());
     const tooMany = await models.apiKeys
-      .find({ tenantId, $or: [{ revokedAt: { $ne: null } }, { expiresAt: { $lte: now } }] }, { _id: 1 })
+      .find(
+        { ...keysOf(owner), $or: [{ revokedAt: { $ne: null } }, { expiresAt: { $lte: now } }] },
+        { _id: 1 },
+      )
       .sort({ createdAt: -1 })
       .skip(MAX_ENDED_KEYS)
       .limit(MAX_ENDED_KEYS)
@@ -115,8 +128,8 @@ export function createApiKeys(deps: {
     if (tooMany.length > 0) await models.apiKeys.deleteMany({ _id: { $in: tooMany.map(({ _id }) => _id) } });
   }
 
-  async function rejectTooMany(tenantId: string | null): Promise<void> {
-    const count = await models.apiKeys.countDocuments({ tenantId, ...usable(new Date(clock.now())) });
+  async function rejectTooMany(owner: KeyOwner): Promise<void> {
+    const count = await models.apiKeys.countDocuments({ ...keysOf(owner), ...usable(new Date(clock.now())) });
     if (count >= MAX_KEYS_PER_TENANT) {
       throw badInput(
         'input',
@@ -144,37 +157,56 @@ export function createApiKeys(deps: {
     );
   }
 
-  async function find(tenantId: string | null, keyId: string): Promise<ApiKeyDoc> {
-    const doc = await models.apiKeys.findOne({ _id: keyId, tenantId }).lean<ApiKeyDoc>();
+  async function find(owner: KeyOwner, keyId: string): Promise<ApiKeyDoc> {
+    const doc = await models.apiKeys.findOne({ _id: keyId, ...keysOf(owner) }).lean<ApiKeyDoc>();
     if (!doc) throw notFound(`API key ${keyId}`);
     return doc;
   }
 
+  /** @throws BAD_USER_INPUT if no other OWNER's key would be left */
+  async function rejectLastOwner({ _id, role }: ApiKeyDoc): Promise<void> {
+    if (hasAdminKey || role !== OperatorRole.OWNER) return;
+    const others = { _id: { $ne: _id }, tenantId: null, role, ...usable(new Date(clock.now())) };
+    if (!(await models.apiKeys.exists(others)))
+      throw badInput('id', "is the last OWNER's key; create another one first, or set ADMIN_API_KEY");
+  }
+
   return {
-    async list(tenantId) {
+    async list(owner) {
       return models.apiKeys
-        .find({ tenantId })
+        .find(keysOf(owner))
         .sort({ createdAt: -1 })
         .limit(MAX_KEYS_PER_TENANT + MAX_ENDED_KEYS)
         .lean<ApiKeyDoc[]>();
     },
 
-    async create(tenantId, input, creator) {
-      const scopes = [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
-      if (scopes.length === 0) throw badInput('input.scopes', 'must name at least one scope');
-      rejectMixedScopes(tenantId, scopes);
+    async create(owner, input, creator) {
+      const scopes =
+        owner === 'operators'
+          ? []
+          : [...new Set(input.scopes ?? (creator.kind === 'tenant' ? creator.scopes : ALL_SCOPES))];
+      if (owner !== 'operators' && scopes.length === 0)
+        throw badInput('input.scopes', 'must name at least one scope');
+      rejectMixedScopes(owner, scopes);
       requireScopes('create', scopes, creator);
       const expiresAt = input.expiresAt ?? (creator.kind === 'tenant' ? creator.expiresAt : null);
       requireLifetime('create', expiresAt, creator);
       requireFuture(expiresAt, clock.now());
-      await rejectTooMany(tenantId);
-      return make(tenantId, { name: input.name, scopes, expiresAt });
+      await rejectTooMany(owner);
+      return make(owner, { name: input.name, scopes, role: input.role ?? null, expiresAt });
     },
 
-    build: (owner, name) => build(owner, { name, scopes: owner === null ? [] : ALL_SCOPES, expiresAt: null }),
+    build: (owner, name) =>
+      build(owner, {
+        name,
+        ...(owner === 'operators'
+          ? { scopes: [], role: OperatorRole.OWNER }
+          : { scopes: ALL_SCOPES, role: null }),
+        expiresAt: null,
+      }),
 
-    async rotate(tenantId, keyId, overlapS, caller) {
-      const old = await find(tenantId, keyId);
+    async rotate(owner, keyId, overlapS, caller) {
+      const old = await find(owner, keyId);
       requireScopes('rotate', old.scopes, caller);
       requireLifetime('rotate', old.expiresAt, caller);
       const now = clock.now();
@@ -182,8 +214,9 @@ export function createApiKeys(deps: {
         throw badInput('id', 'the key is revoked or expired; create a new one instead');
       }
       if (old.rotatedTo) throw badInput('id', `the key was rotated already, to ${old.rotatedTo}`);
-      await rejectTooMany(tenantId);
-      const next = await make(tenantId, { name: old.name, scopes: old.scopes, expiresAt: old.expiresAt });
+      await rejectTooMany(owner);
+      const { name, scopes, role, expiresAt: oldExpiry } = old;
+      const next = await make(owner, { name, scopes, role, expiresAt: oldExpiry });
       const overlapEnd = new Date(now + overlapS * 1000);
       const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
       // The condition lets one of two concurrent rotations win; the other deletes its new key.
@@ -197,15 +230,22 @@ export function createApiKeys(deps: {
       throw badInput('id', 'the key was rotated or revoked at the same moment');
     },
 
-    async revoke(tenantId, keyId, caller) {
-      const { scopes } = await find(tenantId, keyId);
-      requireScopes('revoke', scopes, caller);
+    async revoke(owner, keyId, caller) {
+      const key = await find(owner, keyId);
+      requireScopes('revoke', key.scopes, caller);
+      await rejectLastOwner(key);
       await models.apiKeys.updateOne(
         { _id: keyId, revokedAt: null },
         { $set: { revokedAt: new Date(clock.now()) } },
       );
       authenticator.forget(keyId);
-      return find(tenantId, keyId);
+      return find(owner, keyId);
     },
   };
+}
+
+/** The filter that selects the keys of an owner. */
+function keysOf(owner: KeyOwner) {
+  if (owner === 'services') return { tenantId: null, role: null };
+  return owner === 'operators' ? { tenantId: null, role: { $ne: null } } : { tenantId: owner.tenantId };
 }

@@ -9,7 +9,7 @@ import type { Models } from '../../models/models.js';
 import type { GuessLimit } from './guessLimit.js';
 import { createKeyReader } from './keyReader.js';
 import { type SecretHash, secretMatches, tagMatches } from './keySecret.js';
-import { type Principal } from './principal.js';
+import { type OperatorPrincipal, OperatorRole, type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 
 /** Finds the owner of a key. */
@@ -98,7 +98,7 @@ export function createAuthenticator(deps: {
   return {
     async authenticate(key, address) {
       const digest = digestOf(key);
-      if (adminDigests.some((admin) => timingSafeEqual(digest, admin))) return { kind: 'operator' };
+      if (adminDigests.some((admin) => timingSafeEqual(digest, admin))) return OWNER;
       const remembered = verified.get(keyIdOf(key));
       const known = remembered && timingSafeEqual(remembered.digest, digest) ? remembered : null;
       if (known && known.untilMs > clock.now()) return known.principal;
@@ -128,6 +128,9 @@ export function createAuthenticator(deps: {
   };
 }
 
+/** ADMIN_API_KEY is the first OWNER. */
+const OWNER: OperatorPrincipal = { kind: 'operator', role: OperatorRole.OWNER, keyId: null };
+
 const wrongKey = () => unauthenticated('The API key is wrong, expired or revoked');
 
 function digestOf(key: string): Buffer {
@@ -136,7 +139,13 @@ function digestOf(key: string): Buffer {
 
 const areSame = (a: SecretHash, b: SecretHash): boolean => a.salt.equals(b.salt) && a.hash.equals(b.hash);
 
-function principalOf({ _id: keyId, tenantId, scopes, expiresAt }: ApiKeyDoc): Principal {
-  if (tenantId !== null) return { kind: 'tenant', tenantId, keyId, scopes: new Set(scopes), expiresAt };
-  return scopes.includes(ApiKeyScope.ENFORCE) ? { kind: 'service', keyId } : { kind: 'operator' };
+/** @throws UNAUTHENTICATED for a key that belongs to nobody */
+function principalOf({ _id: keyId, tenantId, role, scopes, expiresAt }: ApiKeyDoc): Principal {
+  if (tenantId !== null)
+    return { kind: 'tenant', tenantId, credential: 'key', keyId, scopes: new Set(scopes), expiresAt };
+  if (role) return { kind: 'operator', role: role as OperatorRole, keyId };
+  if (scopes.includes(ApiKeyScope.ENFORCE)) return { kind: 'service', keyId };
+  throw unauthenticated(
+    `The API key belongs to no tenant and has neither a role nor the scope ${ApiKeyScope.ENFORCE}; create another one`,
+  );
 }

@@ -1,19 +1,45 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { forbidden, unauthenticated } from '../../common/errors.js';
+import type { Author } from '../audit/author.js';
 
-/** Who sent a request, as its key identifies them. */
+/** What the operator's people and programs may do. An OWNER may do everything. */
+export enum OperatorRole {
+  OWNER = 'OWNER',
+  /** Read everything; replay events, resend webhooks. */
+  SUPPORT = 'SUPPORT',
+  /** Create tenants, and keys and tokens of tenants: for sign-up. */
+  PROVISION = 'PROVISION',
+  /** Read everything. */
+  READ = 'READ',
+}
+
+/** A caller that acts as one tenant. */
+export interface TenantPrincipal {
+  kind: 'tenant';
+  tenantId: string;
+  /** How it showed who it is: an API key, a short-lived token of this server, or a JWT of the identity provider. */
+  credential: 'key' | 'token' | 'jwt';
+  /** The key's or the token's id; the tenant's id for a JWT. */
+  keyId: string;
+  scopes: ReadonlySet<string>;
+  /** When the credential ends; null: never. */
+  expiresAt: Date | null;
+}
+
+/** A caller with one of the operator's keys. */
+export interface OperatorPrincipal {
+  kind: 'operator';
+  role: OperatorRole;
+  /** null: ADMIN_API_KEY. */
+  keyId: string | null;
+}
+
+/** Who sent a request, as its key or token identifies them. */
 export type Principal =
-  | {
-      kind: 'tenant';
-      tenantId: string;
-      keyId: string;
-      scopes: ReadonlySet<string>;
-      /** When the key ends; null: never. */
-      expiresAt: Date | null;
-    }
+  | TenantPrincipal
   /** A service of the operator that enforces limits and does nothing else. */
   | { kind: 'service'; keyId: string }
-  | { kind: 'operator' };
+  | OperatorPrincipal;
 
 /** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null when there is none */
 export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
@@ -37,4 +63,20 @@ export function ownTenantId(context: { principal: Principal | null }): string {
   if (principal.kind !== 'tenant')
     throw forbidden(`The ${principal.kind} has no tenant of its own; use a tenant's key`);
   return principal.tenantId;
+}
+
+/** The caller as the audit log names it. */
+export function authorOf(principal: Principal, requestId: string | null): Author {
+  return { actor: actorOf(principal), requestId };
+}
+
+function actorOf(principal: Principal): string {
+  switch (principal.kind) {
+    case 'tenant':
+      return `${principal.credential}:${principal.keyId}`;
+    case 'service':
+      return `service:${principal.keyId}`;
+    case 'operator':
+      return `operator:${principal.keyId ?? 'ADMIN_API_KEY'}`;
+  }
 }

@@ -23,16 +23,31 @@ export interface ContractChange {
 }
 
 export interface NewTenantInput {
+  externalId?: string | null | undefined;
   name: string;
   email?: string | null | undefined;
 }
 
 export interface Tenants {
-  /** Creates a tenant and its first key in one transaction. */
-  create(input: NewTenantInput): Promise<{ tenant: TenantDoc; key: NewKey }>;
-  /** Creates a tenant, its first key and an operator key in one transaction. */
-  createWithOperator(input: NewTenantInput): Promise<{ key: NewKey; operatorKey: NewKey }>;
+  /**
+   * Creates a tenant and its first key in one transaction.
+   * @returns the tenant that has the external id already, unchanged and without a key; of concurrent requests one creates
+   */
+  create(input: NewTenantInput): Promise<{ tenant: TenantDoc; key: NewKey | null }>;
+  /** Creates a new tenant, its first key and, if asked to, an OWNER's key in one transaction. */
+  createFirst(
+    input: NewTenantInput,
+    withOperatorKey: boolean,
+  ): Promise<{ key: NewKey; operatorKey: NewKey | null }>;
   get(tenantId: string): Promise<TenantDoc>;
+  /**
+   * The id of the tenant with one of the ids.
+   * @throws BAD_USER_INPUT unless exactly one is given; NOT_FOUND
+   */
+  idOf(named: {
+    tenantId?: string | null | undefined;
+    externalId?: string | null | undefined;
+  }): Promise<string>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
   /** Pages through tenants by id, oldest first. `search` matches the start of the name or e-mail, or the whole id. */
   page(query: {
@@ -67,43 +82,64 @@ export function createTenants(deps: {
     return tenant;
   }
 
-  const build = ({ name, email }: NewTenantInput): TenantDoc => ({
+  const findByExternalId = (externalId: string) => models.tenants.findOne({ externalId }).lean<TenantDoc>();
+
+  const build = ({ externalId, name, email }: NewTenantInput): TenantDoc => ({
     _id: newId(),
+    ...(externalId != null && { externalId }),
     name,
     email: email ?? null,
     contract: { tier: null, limits: {} },
     createdAt: new Date(clock.now()),
   });
 
-  /** One transaction: a tenant without a key could never authenticate. */
-  async function store(tenant: TenantDoc, keys: readonly NewKey[]): Promise<void> {
+  /**
+   * One transaction: a tenant without a key could never authenticate.
+   * @returns the tenant that is stored: another one if that has the external id
+   */
+  async function store(tenant: TenantDoc, keys: readonly NewKey[]): Promise<TenantDoc> {
     try {
       await models.connection.transaction(async (session) => {
         await models.tenants.create([tenant], { session });
         const docs = keys.map(({ apiKey }) => apiKey);
         await models.apiKeys.insertMany(docs, { session });
       });
+      return tenant;
     } catch (error) {
-      // The ids are new, so they exist only if a commit whose answer was lost has landed and was retried.
       if (!isDuplicateKey(error)) throw error;
+      // The ids are new, so they exist only if a commit whose answer was lost has landed and was retried.
+      return (tenant.externalId && (await findByExternalId(tenant.externalId))) || tenant;
     }
   }
 
   return {
     get,
 
-    async create(input) {
-      const tenant = build(input);
-      const key = await apiKeys.build(tenant._id, FIRST_KEY);
-      await store(tenant, [key]);
-      return { tenant, key };
+    async idOf({ tenantId, externalId }) {
+      if (!tenantId === !externalId)
+        throw badInput('tenantId', 'name one tenant, by tenantId or by externalId');
+      if (tenantId) return (await get(tenantId))._id;
+      const tenant = await models.tenants
+        .findOne({ externalId: externalId as string }, { _id: 1 })
+        .lean<TenantDoc>();
+      if (!tenant) throw notFound(`The tenant with the externalId ${externalId}`);
+      return tenant._id;
     },
 
-    async createWithOperator(input) {
+    async create(input) {
+      const known = input.externalId == null ? null : await findByExternalId(input.externalId);
+      if (known) return { tenant: known, key: null };
       const tenant = build(input);
-      const key = await apiKeys.build(tenant._id, FIRST_KEY);
-      const operatorKey = await apiKeys.build(null, 'operator');
-      await store(tenant, [key, operatorKey]);
+      const key = await apiKeys.build({ tenantId: tenant._id }, FIRST_KEY);
+      const stored = await store(tenant, [key]);
+      return { tenant: stored, key: stored._id === tenant._id ? key : null };
+    },
+
+    async createFirst(input, withOperatorKey) {
+      const tenant = build(input);
+      const key = await apiKeys.build({ tenantId: tenant._id }, FIRST_KEY);
+      const operatorKey = withOperatorKey ? await apiKeys.build('operators', 'operator') : null;
+      await store(tenant, operatorKey ? [key, operatorKey] : [key]);
       return { key, operatorKey };
     },
 

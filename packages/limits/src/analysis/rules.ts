@@ -18,9 +18,10 @@ import { directiveDefinitions } from './definitions.js';
 /** Who may select a root field. */
 export type Access =
   | { kind: 'public' }
-  | { kind: 'scope'; scope: ApiKeyScope }
+  /** A tenant's key with the scope, or an operator's key with the role; with `service`, also a service's key. */
+  | { kind: 'scope'; scope: ApiKeyScope; role: string; service?: true }
   | { kind: 'service' }
-  | { kind: 'operator' };
+  | { kind: 'role'; role: string };
 
 /**
  * A check of arguments that the constraints of their classes cannot say, made before anything is charged or run.
@@ -214,7 +215,7 @@ function readField(read: FieldToRead): FieldRule | null {
   const access = (field.extensions.access as Access | undefined) ?? null;
   if (read.needAccess && isRoot && access === null)
     errors.push(
-      `${coordinate} has no access decorator: add @PublicAccess, @RequiresScope(…), @ServiceOnly or @OperatorOnly`,
+      `${coordinate} has no access decorator: add @PublicAccess, @RequiresScope(…), @RequiresRole(…) or @ServiceOnly`,
     );
   const asksNothing = cost === null && features.length === 0 && storageArg === null && access === null;
   const check = (field.extensions.check as ArgumentCheck | undefined) ?? null;

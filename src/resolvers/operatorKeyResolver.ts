@@ -1,0 +1,62 @@
+import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Checked, RequiresRole } from '../directives/access.js';
+import { RotateKeyArgs } from '../schema/apiKey.js';
+import { CreateOperatorKeyInput, NewOperatorKey, OperatorKeyType } from '../schema/operatorKey.js';
+import { type ApiKeyDoc, requireFuture } from '../services/accounts/apiKeys.js';
+import { OperatorRole, requirePrincipal } from '../services/accounts/principal.js';
+import type { Context } from './context.js';
+
+@Resolver(() => OperatorKeyType)
+export class OperatorKeyResolver {
+  @Query(() => [OperatorKeyType], { description: 'Newest first, including revoked keys.' })
+  @RequiresRole(OperatorRole.OWNER)
+  async operatorKeys(@Ctx() { services }: Context): Promise<OperatorKeyType[]> {
+    return (await services.apiKeys.list('operators')).map(toOperatorKey);
+  }
+
+  @Mutation(() => NewOperatorKey)
+  @RequiresRole(OperatorRole.OWNER)
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  @Checked(({ input }, nowMs) => requireFuture(input.expiresAt, nowMs))
+  async createOperatorKey(
+    @Arg('input') input: CreateOperatorKeyInput,
+    @Ctx() { services, principal }: Context,
+  ): Promise<NewOperatorKey> {
+    const made = await services.apiKeys.create('operators', input, requirePrincipal(principal));
+    return { operatorKey: toOperatorKey(made.apiKey), secret: made.secret };
+  }
+
+  @Mutation(() => NewOperatorKey, {
+    description: 'Creates a key with the name and role of the old one, which keeps working for a while.',
+  })
+  @RequiresRole(OperatorRole.OWNER)
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  async rotateOperatorKey(
+    @Args() { id, overlapSeconds }: RotateKeyArgs,
+    @Ctx() { services, principal }: Context,
+  ): Promise<NewOperatorKey> {
+    const caller = requirePrincipal(principal);
+    const made = await services.apiKeys.rotate('operators', id, overlapSeconds, caller);
+    return { operatorKey: toOperatorKey(made.apiKey), secret: made.secret };
+  }
+
+  @Mutation(() => OperatorKeyType, { description: 'The key stops working immediately.' })
+  @RequiresRole(OperatorRole.OWNER)
+  async revokeOperatorKey(
+    @Arg('id', () => ID) id: string,
+    @Ctx() { services, principal }: Context,
+  ): Promise<OperatorKeyType> {
+    return toOperatorKey(await services.apiKeys.revoke('operators', id, requirePrincipal(principal)));
+  }
+}
+
+const toOperatorKey = ({ _id, name, role, createdAt, expiresAt, revokedAt, ...doc }: ApiKeyDoc) => ({
+  id: _id,
+  name,
+  role: role as OperatorRole,
+  createdAt,
+  expiresAt,
+  revokedAt,
+  lastUsedAt: doc.lastUsedAt,
+  rotatedTo: doc.rotatedTo,
+});

@@ -1,0 +1,67 @@
+import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { OperatorRole } from '../services/accounts/principal.js';
+import { IsFilled, MaxLength } from './constraints.js';
+import { DateTimeScalar } from './scalars.js';
+
+registerEnumType(OperatorRole, {
+  name: 'OperatorRole',
+  description: "What an operator's key may do.",
+  valuesConfig: {
+    OWNER: { description: 'Everything. ADMIN_API_KEY is an OWNER.' },
+    SUPPORT: { description: 'Read everything, replay events of Stripe, and resend webhooks.' },
+    PROVISION: {
+      description: 'Create tenants, and keys and tokens of tenants. For the server that signs customers up.',
+    },
+    READ: { description: 'Read everything.' },
+  },
+});
+
+@ObjectType('OperatorKey', { description: 'A key of the operator, without its secret.' })
+export class OperatorKeyType {
+  @Field(() => ID)
+  id!: string;
+
+  @Field()
+  name!: string;
+
+  @Field(() => OperatorRole)
+  role!: OperatorRole;
+
+  @Field(() => DateTimeScalar)
+  createdAt!: Date;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  expiresAt!: Date | null;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  revokedAt!: Date | null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'Accurate to the minute.' })
+  lastUsedAt!: Date | null;
+
+  @Field(() => ID, { nullable: true, description: 'The key that replaced this one.' })
+  rotatedTo!: string | null;
+}
+
+@ObjectType()
+export class NewOperatorKey {
+  @Field(() => OperatorKeyType)
+  operatorKey!: OperatorKeyType;
+
+  @Field({ description: 'The complete key. It is shown only once.' })
+  secret!: string;
+}
+
+@InputType()
+export class CreateOperatorKeyInput {
+  @Field()
+  @IsFilled()
+  @MaxLength(100)
+  name!: string;
+
+  @Field(() => OperatorRole)
+  role!: OperatorRole;
+
+  @Field(() => DateTimeScalar, { nullable: true })
+  expiresAt?: Date | null;
+}

@@ -1,0 +1,61 @@
+import { ArgsType, Field, ID, InputType } from 'type-graphql';
+import { MaxLength, Satisfies } from './constraints.js';
+import { PageArgs } from './pagination.js';
+
+/** The tenant that an operator's request is about, by one of its ids. */
+export interface TenantRef {
+  tenantId?: string | null | undefined;
+  externalId?: string | null | undefined;
+}
+
+const MAX_ID_LENGTH = 100;
+const MAX_EXTERNAL_ID_LENGTH = 200;
+
+/** Printable characters, with none of the white space at its ends that copying adds. */
+export const IsExternalId = () =>
+  Satisfies(
+    (value) =>
+      typeof value === 'string' &&
+      value.length <= MAX_EXTERNAL_ID_LENGTH &&
+      /^[^\s\p{C}](?:[^\p{C}]*[^\s\p{C}])?$/u.test(value),
+    `must have 1 to ${MAX_EXTERNAL_ID_LENGTH} printable characters, without white space at its ends`,
+  );
+
+const TENANT_ID = {
+  nullable: true,
+  description: "With an operator's key, this or `externalId` is required.",
+};
+const EXTERNAL_ID = { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' };
+
+@ArgsType()
+export class TenantArgs implements TenantRef {
+  @Field(() => ID, TENANT_ID)
+  @MaxLength(MAX_ID_LENGTH)
+  tenantId?: string | null;
+
+  @Field(() => ID, EXTERNAL_ID)
+  @IsExternalId()
+  externalId?: string | null;
+}
+
+@ArgsType()
+export class TenantPageArgs extends PageArgs implements TenantRef {
+  @Field(() => ID, TENANT_ID)
+  @MaxLength(MAX_ID_LENGTH)
+  tenantId?: string | null;
+
+  @Field(() => ID, EXTERNAL_ID)
+  @IsExternalId()
+  externalId?: string | null;
+}
+
+@InputType()
+export class TenantInput implements TenantRef {
+  @Field(() => ID, { nullable: true, description: 'This or `externalId` is required.' })
+  @MaxLength(MAX_ID_LENGTH)
+  tenantId?: string | null;
+
+  @Field(() => ID, EXTERNAL_ID)
+  @IsExternalId()
+  externalId?: string | null;
+}
