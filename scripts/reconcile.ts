@@ -8,6 +8,7 @@ import { createCollections, createModels } from '../src/models/models.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 import { createServices } from '../src/services/createServices.js';
+import { noMetrics } from '../src/services/infrastructure/metrics.js';
 
 const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and repairs what is out of sync.
 
@@ -58,6 +59,7 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
         models,
         clock,
         log,
+        metrics: noMetrics,
         ownUrl: () => undefined,
         publicUrl,
       });

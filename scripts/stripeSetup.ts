@@ -4,6 +4,7 @@ import { ConfigError, readStripeSetupConfig } from '../src/config/config.js';
 import { setUpAccount } from '../src/services/billing/accountSetup.js';
 import { createStripeClient } from '../src/services/billing/stripe/stripeClient.js';
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
+import { noMetrics } from '../src/services/infrastructure/metrics.js';
 
 const HELP = `Creates what the server needs at Stripe, unless it exists: products and monthly prices for the catalogue's tiers and
 their overage, the usage meters, the billing portal's configuration and the webhook endpoint. It is safe to run again.
@@ -16,7 +17,7 @@ Environment: STRIPE_SECRET_KEY (required), PUBLIC_URL (https, for the webhook en
 
 async function run(): Promise<void> {
   const { catalogue, publicUrl, stripe: config } = readStripeSetupConfig();
-  const stripe = createStripeClient(config, null, null);
+  const stripe = createStripeClient(config, null, null, noMetrics);
   const { environment, steps } = await setUpAccount({
     stripe,
     catalogue,

@@ -7,6 +7,7 @@ import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
 import type { Clock } from './common/clock.js';
 import type { Config } from './config/config.js';
 import { connectDatabase, databaseProblem } from './database.js';
+import { checkAccess } from './directives/access.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { createWorkGate, enforcementPlugin } from './directives/enforcementPlugin.js';
 import { createErrorLog } from './directives/errorLog.js';
@@ -21,7 +22,8 @@ import { billingRoutes } from './rest/billingRoutes.js';
 import { clientAddress } from './rest/clientAddress.js';
 import { mountGraphql } from './rest/graphqlRoute.js';
 import { health } from './rest/health.js';
-import { createHttpServer } from './rest/httpServer.js';
+import { createHttpServer, urlOf } from './rest/httpServer.js';
+import { metricsRoute, startMetricsServer } from './rest/metricsRoute.js';
 import { mockRoutes } from './rest/mockRoutes.js';
 import { serveOpenApi } from './rest/openApi.js';
 import { SANDBOX_POLICY } from './rest/securityHeaders.js';
@@ -33,6 +35,12 @@ import { buildSubgraph } from './schema/subgraph.js';
 import { createGatewayCheck } from './services/accounts/gatewaySecret.js';
 import { apiKeyOf, OperatorRole } from './services/accounts/principal.js';
 import { createServices, type RunningServices } from './services/createServices.js';
+import { addGauges } from './services/gauges.js';
+import { noMetrics } from './services/infrastructure/metrics.js';
+import { createMongodbMetrics } from './services/infrastructure/mongodbMetrics.js';
+import { createServerMetrics } from './services/infrastructure/prometheus.js';
+
+const METRICS_ACCESS = { kind: 'role', role: OperatorRole.READ } as const;
 
 /** A server that is listening. */
 export interface App {
@@ -40,6 +48,8 @@ export interface App {
   readonly models: Models;
   /** Where it listens, e.g. `http://127.0.0.1:4000`. */
   readonly url: string;
+  /** Where Prometheus reads; null if nothing is measured. */
+  readonly metricsUrl: string | null;
   stop(): Promise<void>;
 }
 
@@ -52,7 +62,11 @@ export async function startApp(
   deps: { log: Logger; clock?: Clock },
 ): Promise<App> {
   const { log } = deps;
-  const connection = await connectDatabase(config.mongodbUri, log);
+  const measured =
+    config.metrics && createServerMetrics({ version: config.version, mode: config.stripe.mode });
+  const metrics = measured ?? noMetrics;
+  const watch = measured ? createMongodbMetrics(measured.registry) : undefined;
+  const connection = await connectDatabase(config.mongodbUri, log, watch);
   const agreedClock = deps.clock ? null : await startAgreedClock(connection, log);
   const clock = deps.clock ?? (agreedClock as AgreedClock);
   const models = createModels(connection);
@@ -64,9 +78,11 @@ export async function startApp(
     models,
     clock,
     log,
+    metrics,
     ownUrl: () => url || undefined,
     publicUrl: () => config.publicUrl ?? url.replace('0.0.0.0', 'localhost'),
   });
+  if (measured) addGauges(measured.registry, { models, clock, ...services });
 
   // GraphQL: one schema at /graphql, and with prefixed types at /subgraph, for a gateway.
   const { sandbox, introspection, maxOperationCost } = config;
@@ -87,6 +103,7 @@ export async function startApp(
     clock,
     log,
     errorLog,
+    metrics,
   };
   const apollo = createApollo({
     schema,
@@ -119,7 +136,7 @@ export async function startApp(
   await subgraphApollo?.start();
 
   // HTTP: hooks first, because they run for the routes that are added after them.
-  const { server, connections, requests, largeRequests } = await createHttpServer(config, log);
+  const { server, connections, requests, largeRequests } = await createHttpServer(config, log, metrics);
   const authenticate = async (request: FastifyRequest) => {
     const key = apiKeyOf(request.headers);
     return key === null ? null : authenticator.authenticate(key, clientAddress(request));
@@ -130,6 +147,13 @@ export async function startApp(
       ready: async () => (requests.isDraining() ? 'the server is stopping' : databaseProblem(connection)),
     }),
   );
+  const metricsPort = config.metrics?.port ?? null;
+  if (measured && metricsPort === null) {
+    const authorize = async (request: FastifyRequest) => {
+      if (config.production) checkAccess([METRICS_ACCESS], await authenticate(request));
+    };
+    await server.register(metricsRoute({ registry: measured.registry, authorize }));
+  }
   await server.register(upgradePage(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
   await server.register(webhookRoute(services));
@@ -176,9 +200,11 @@ export async function startApp(
 
   await services.start();
   await server.listen({ port: config.port, host: config.host });
-  const address = server.server.address();
-  const port = typeof address === 'object' && address ? address.port : config.port;
-  url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  url = urlOf(server, config.host);
+  const metricsServer =
+    measured && metricsPort !== null
+      ? await startMetricsServer(measured.registry, { host: config.host, port: metricsPort })
+      : null;
   log.info({ url }, `Listening on ${url}`);
   // Anyone who reaches the server can buy any tier for nothing.
   if (config.mockIsPublic) log.warn({ host: config.host }, 'mock.public');
@@ -187,6 +213,7 @@ export async function startApp(
     services,
     models,
     url,
+    metricsUrl: measured && `${metricsServer ? urlOf(metricsServer, config.host) : url}/metrics`,
     async stop() {
       await requests.drain(config.shutdown.noticeMs, config.shutdown.drainMs);
       const closed = server.close();
@@ -194,6 +221,7 @@ export async function startApp(
       await closed;
       await apollo.stop();
       await subgraphApollo?.stop();
+      await metricsServer?.close();
       await services.stop();
       agreedClock?.stop();
       await connection.close();

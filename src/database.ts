@@ -1,4 +1,4 @@
-import mongoose, { type Connection } from 'mongoose';
+import mongoose, { type Connection, type mongo } from 'mongoose';
 import type { Logger } from 'pino';
 
 /**
@@ -14,9 +14,14 @@ const PING_MS = 1_000;
 
 /**
  * Connects to the database, and waits up to 30 s for one that is still starting.
+ * @param watch gets each client before it connects
  * @throws if there is no answer within 30 s, or the server is not a replica set, which transactions and change streams need
  */
-export async function connectDatabase(uri: string, log: Logger): Promise<Connection> {
+export async function connectDatabase(
+  uri: string,
+  log: Logger,
+  watch: (client: mongo.MongoClient) => void = () => undefined,
+): Promise<Connection> {
   const deadline = Date.now() + FIRST_CONNECT_MS;
   for (;;) {
     const connection = mongoose.createConnection(uri, {
@@ -30,6 +35,7 @@ export async function connectDatabase(uri: string, log: Logger): Promise<Connect
       autoIndex: false,
       bufferCommands: false,
     });
+    watch(connection.getClient());
     try {
       await connection.asPromise();
       await needReplicaSet(connection);

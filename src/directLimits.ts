@@ -7,6 +7,7 @@ import { badInput } from './common/errors.js';
 import { connectDatabase } from './database.js';
 import { createModels } from './models/models.js';
 import { createAccounts } from './services/accounts/accounts.js';
+import { noMetrics } from './services/infrastructure/metrics.js';
 import { createCallerLimits } from './services/limits/callerLimits.js';
 import { createLimitServices } from './services/limits/limitServices.js';
 import { createTierServices } from './services/tiers/tierServices.js';
@@ -58,6 +59,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   const alerts = createAlerts(base);
   const services = createLimitServices({
     ...base,
+    metrics: noMetrics,
     authenticator,
     tierServices,
     redisUrl,

@@ -3,6 +3,7 @@ import { getGraphQLRateLimiter } from 'graphql-rate-limit';
 import { pino } from 'pino';
 import { RateLimiterMongo } from 'rate-limiter-flexible';
 import type { Models } from '../../src/models/models.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import { createAdmission, type RunningAdmission } from '../../src/services/limits/calls/createAdmission.js';
 import type { Bench } from '../bench.js';
 import { quantile } from '../median.js';
@@ -75,7 +76,8 @@ export async function admission(bench: Bench): Promise<Findings> {
 }
 
 /** Until it is started it shares. */
-export const createShared = (models: Models): RunningAdmission => createAdmission({ models, clock, log });
+export const createShared = (models: Models): RunningAdmission =>
+  createAdmission({ models, clock, log, metrics: noMetrics });
 
 export async function startAlone(models: Models): Promise<RunningAdmission> {
   const alone = createShared(models);

@@ -5,6 +5,7 @@ import { createEventIntake, documentOf } from '../../src/services/billing/inbox/
 import { readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
 import { createRejections } from '../../src/services/billing/inbox/rejections.js';
 import { REQUESTS_PER_SECOND } from '../../src/services/billing/stripe/requestRate.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import type { Bench } from '../bench.js';
 import type { LoadRequest, LoadResult } from '../load/load.js';
 import { bareInserts, bareInsertsAtPace } from '../peers/bareInserts.js';
@@ -177,8 +178,14 @@ async function storeTenants(models: Models, { subscriptions }: StripeAccount): P
 
 /** As a server without a worker would have. */
 async function storeWaiting(models: Models, { subscriptions }: StripeAccount): Promise<void> {
-  const base = { models, clock: { now: Date.now }, rejections: createRejections(), isLive: null };
-  const intake = createEventIntake({ ...base, stored: () => undefined });
+  const intake = createEventIntake({
+    models,
+    clock: { now: Date.now },
+    metrics: noMetrics,
+    rejections: createRejections(),
+    isLive: null,
+    stored: () => undefined,
+  });
   for (let i = 0; i < WAITING_EACH; i++) {
     await Promise.all(
       subscriptions.map((subscription) => intake.receive(readEvent(JSON.stringify(eventOf(subscription))))),

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { errorList } from '@continuum-billing/limits/core';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
@@ -16,7 +17,14 @@ export interface SubgraphConfig {
   fieldPrefix: string;
 }
 
+export interface MetricsConfig {
+  /** 0 for any free port; null for `/metrics` beside the API, where it needs an operator's key in production. */
+  port: number | null;
+}
+
 export interface Config {
+  /** Of this package. */
+  version: string;
   production: boolean;
   /** 0 for any free port. */
   port: number;
@@ -34,6 +42,8 @@ export interface Config {
   /** Whether mock mode is reachable from other machines, where anyone can buy any tier for free. */
   mockIsPublic: boolean;
   corsOrigins: string[];
+  /** null: nothing is measured. */
+  metrics: MetricsConfig | null;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   subgraph: SubgraphConfig;
   /** Maximum size of one GraphQL response. */
@@ -78,6 +88,9 @@ export interface ConnectionConfig {
   maxUnreadBytes: number;
 }
 
+/** The package reads its own description, which is beside the sources and beside what is built from them. */
+const { version } = createRequire(import.meta.url)('continuum-billing/package.json') as { version: string };
+
 /** All errors of the configuration at once, one per line. */
 export class ConfigError extends Error {
   constructor(readonly errors: string[]) {
@@ -100,9 +113,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const host = vars.HOST ?? (vars.MONGODB_URI ? '0.0.0.0' : '127.0.0.1');
   const mockIsPublic = stripe.mode === 'mock' && !isLoopbackHost(host);
   if (mockIsPublic && !present.STRIPE_MOCK_MODE) errors.push(needsMockMode(host));
+  if (vars.METRICS_PORT && vars.METRICS_PORT === vars.PORT)
+    errors.push('METRICS_PORT: must be another port than PORT; leave it out to serve /metrics there');
   const corsOrigins = readOrigins(vars.CONTINUUM_CORS_ORIGINS, errors);
   if (errors.length > 0 || !catalogue) throw new ConfigError(errors);
   return {
+    version,
     production,
     port: vars.PORT,
     host,
@@ -120,6 +136,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       typePrefix: vars.SUBGRAPH_TYPE_PREFIX,
       fieldPrefix: vars.SUBGRAPH_FIELD_PREFIX,
     },
+    metrics: vars.METRICS ? { port: vars.METRICS_PORT ?? null } : null,
     logLevel: vars.LOG_LEVEL,
     sandbox: vars.APOLLO_SANDBOX ?? !production,
     introspection: vars.INTROSPECTION ?? !production,

@@ -87,6 +87,8 @@ const environment = z.object({
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
   CONTINUUM_CORS_ORIGINS: z.string().default(''),
+  METRICS: flag.default(true),
+  METRICS_PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   APOLLO_SANDBOX: flag.optional(),
   INTROSPECTION: flag.optional(),

@@ -104,6 +104,13 @@ export function withoutSuggestions({
   };
 }
 
+/** The code of a response's first error; `OK` without one. */
+export function resultOf(body: GraphQLResponse['body']): string {
+  const [first] = (body.kind === 'single' && body.singleResult.errors) || [];
+  // The error formatter has set a code on every error.
+  return first ? (first.extensions as { code: string }).code : 'OK';
+}
+
 /**
  * The HTTP status of a response with errors. It is 200 if any root field is non-null, because changes that were made must
  * not look failed; otherwise it is the status of the first error. A document that was rejected before execution has no

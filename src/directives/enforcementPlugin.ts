@@ -16,16 +16,23 @@ import {
 import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../common/clock.js';
-import { type BillingError, badInput, operationTooExpensive, serviceUnavailable } from '../common/errors.js';
+import {
+  type BillingError,
+  badInput,
+  ErrorCode,
+  operationTooExpensive,
+  serviceUnavailable,
+} from '../common/errors.js';
 import type { Authenticator } from '../services/accounts/authenticator.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
 import { createGate, type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
+import type { Metrics } from '../services/infrastructure/metrics.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
-import { expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
+import { expectedFailure, isReturnable, isServerError, resultOf, statusOf } from './clientErrors.js';
 import type { ErrorLog, LoggedOperation } from './errorLog.js';
 import { acquireKeys, type KeyStates, releaseKeys, returnable, withKeyStates } from './keyedFields.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
@@ -62,6 +69,8 @@ const MAX_DECIDING = 5_000;
 interface CheckedOperation {
   plan: OperationPlan;
   headers: ReadonlyMap<string, string>;
+  /** null: it was not needed, or is not known. */
+  tier: string | null;
 }
 
 /** Bounds the total cost of the large operations that run at the same time. All endpoints of a process share one. */
@@ -94,6 +103,7 @@ export interface EnforcementPluginOptions {
   clock: Clock;
   log: Logger;
   errorLog: ErrorLog;
+  metrics: Metrics;
   /**
    * Sends every response with status 200 and the actual status only in the errors. Gateways treat any other status as a
    * broken subgraph: Apollo's then drops the codes of the errors, and partial data.
@@ -109,7 +119,8 @@ export interface EnforcementPluginOptions {
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
-  const { authenticator, idempotencyKeys, validateArguments, clock, log, errorLog, statusInBody } = deps;
+  const { authenticator, idempotencyKeys, validateArguments, clock } = deps;
+  const { log, errorLog, metrics, statusInBody } = deps;
   const admittedOperations = new WeakMap<EnforcedContext, CheckedOperation>();
   let deciding = 0;
 
@@ -127,7 +138,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
     const variables = coerce(request, operation, given);
     const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
-    admittedOperations.set(context, { plan, headers: new Map() });
+    admittedOperations.set(context, { plan, headers: new Map(), tier: null });
     checkAccess(plan.access, context.principal);
     checkTenant(plan, context.principal);
     checkWork(plan);
@@ -181,7 +192,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;
     const outcome = await limits.take(cost, context.principal.tenantId).finally(() => deciding--);
-    admittedOperations.set(context, { plan, headers: outcome.headers });
+    admittedOperations.set(context, { plan, headers: outcome.headers, tier: outcome.tier });
     if (isRejection(outcome)) {
       await releaseKeys(idempotencyKeys, context.keyStates);
       throw outcome.error;
@@ -255,12 +266,14 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
             response.http.headers.set(name, value);
           const status = statusInBody ? 200 : statusOf(response.body);
           if (status !== null) response.http.status = status;
+          metrics.operationAnswered(resultOf(response.body), admitted?.tier ?? null);
         },
       };
     },
     async unexpectedErrorProcessingRequest({ requestContext, error }) {
       errorLog(error, logged(requestContext));
       await end(requestContext, true);
+      metrics.operationAnswered(ErrorCode.INTERNAL_SERVER_ERROR, null);
     },
   };
 }

@@ -1,7 +1,9 @@
+import type { AddressInfo } from 'node:net';
 import cors from '@fastify/cors';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
+import type { Metrics } from '../services/infrastructure/metrics.js';
 import { clientOf, createProxyCheck, trustProxy } from './clientAddress.js';
 import { type Connections, createConnections } from './connections.js';
 import { createErrorHandler, createNotFoundHandler } from './errorHandler.js';
@@ -41,7 +43,13 @@ const EXPOSED_HEADERS = [
   'RateLimit',
 ];
 
-export async function createHttpServer(config: Config, log: Logger): Promise<HttpServer> {
+/** Where a server listens, e.g. `http://127.0.0.1:4000`. @param host as it was configured */
+export function urlOf({ server }: FastifyInstance, host: string): string {
+  const { port } = server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+export async function createHttpServer(config: Config, log: Logger, metrics: Metrics): Promise<HttpServer> {
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
   const handleError = createErrorHandler(log);
   const connections = createConnections({
@@ -91,6 +99,7 @@ export async function createHttpServer(config: Config, log: Logger): Promise<Htt
   server.setNotFoundHandler(createNotFoundHandler(server));
   server.addHook('onRequest', async ({ raw }) => checkHeaders(raw));
   server.addHook('onResponse', async (request, reply) => {
+    metrics.httpAnswered(request.routeOptions.url, reply.statusCode);
     request.log.debug(
       { method: request.method, url: request.url, status: reply.statusCode, ms: reply.elapsedTime },
       'request.answered',

@@ -6,6 +6,7 @@ import { type Accounts, createAccounts } from './accounts/accounts.js';
 import { createAuditLog } from './audit/auditLog.js';
 import { type Billing, createBilling } from './billing/billing.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
+import type { Metrics } from './infrastructure/metrics.js';
 import { createDecisionServices } from './limits/decisions/decisionServices.js';
 import { createLimitServices, type LimitServices } from './limits/limitServices.js';
 import { createMemories } from './memories/memories.js';
@@ -41,6 +42,7 @@ export interface ServicesDeps {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   /** Where this server listens; undefined until it does. */
   ownUrl: () => string | undefined;
   publicUrl: () => string;
@@ -48,8 +50,8 @@ export interface ServicesDeps {
 
 /** Wires the domains, each of which uses those above it, and starts and stops what runs beside the requests. */
 export async function createServices(deps: ServicesDeps): Promise<RunningServices> {
-  const { config, models, clock, log, publicUrl } = deps;
-  const base = { models, clock, log, auditLog: createAuditLog({ models, clock }) };
+  const { config, models, clock, log, metrics, publicUrl } = deps;
+  const base = { models, clock, log, metrics, auditLog: createAuditLog({ models, clock }) };
   const upgradeUrl = () => `${publicUrl()}/upgrade`;
   const isMock = config.stripe.mode === 'mock';
 

@@ -10,6 +10,7 @@ import { readStripeSetupConfig } from '../../src/config/config.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { setUpAccount } from '../../src/services/billing/accountSetup.js';
 import { createStripeClient } from '../../src/services/billing/stripe/stripeClient.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import { askCheckout } from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
@@ -27,7 +28,7 @@ export async function setUp(
   env: Record<string, string> = {},
 ): Promise<Record<string, string>> {
   const config = readStripeSetupConfig({ STRIPE_SECRET_KEY: KEY, STRIPE_API_BASE: apiBase, ...env });
-  const stripe = createStripeClient(config.stripe, null, null);
+  const stripe = createStripeClient(config.stripe, null, null, noMetrics);
   const { environment } = await setUpAccount({ ...config, stripe, clock: { now: Date.now } });
   return environment;
 }

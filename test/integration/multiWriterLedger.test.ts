@@ -2,6 +2,7 @@ import { mongo } from 'mongoose';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import type { Admission, Decision } from '../../src/services/limits/calls/admission.js';
 import { createAdmission } from '../../src/services/limits/calls/createAdmission.js';
 import type { CallLimits } from '../../src/services/tiers/entitlements.js';
@@ -40,7 +41,7 @@ const limits = (day: number, minute = UNLIMITED): CallLimits => ({
 });
 const instance = (instant = NOON) => {
   const clock = createFakeClock(instant);
-  return { clock, admission: createAdmission({ models, clock, log }) };
+  return { clock, admission: createAdmission({ models, clock, log, metrics: noMetrics }) };
 };
 const costs = (calls: number) => [{ endpoint: 'memory', calls }];
 const dayOf = async (tenantId: string, day = '2026-11-22') =>

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import type { Admission } from '../../src/services/limits/calls/admission.js';
 import { createAdmission, type RunningAdmission } from '../../src/services/limits/calls/createAdmission.js';
 import type { CallLimits } from '../../src/services/tiers/entitlements.js';
@@ -40,7 +41,7 @@ const charge = (calls: number) => [{ endpoint: 'memory', calls }];
 
 /** One admission that is the single writer, with a clock that can be moved. */
 async function alone(clock: FakeClock): Promise<Admission[]> {
-  const admission = createAdmission({ models, clock, log });
+  const admission = createAdmission({ models, clock, log, metrics: noMetrics });
   running.push(admission);
   await admission.start();
   expect(admission.isSingleWriter()).toBe(true);
@@ -49,7 +50,7 @@ async function alone(clock: FakeClock): Promise<Admission[]> {
 
 /** Four that share. */
 const sharing = async (clock: FakeClock): Promise<Admission[]> =>
-  Array.from({ length: 4 }, () => createAdmission({ models, clock, log }));
+  Array.from({ length: 4 }, () => createAdmission({ models, clock, log, metrics: noMetrics }));
 
 /** @returns how many calls were admitted */
 async function spend(

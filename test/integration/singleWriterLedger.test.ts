@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import type { Decision } from '../../src/services/limits/calls/admission.js';
 import { createAdmission, type RunningAdmission } from '../../src/services/limits/calls/createAdmission.js';
 import { createJournal } from '../../src/services/limits/calls/journal.js';
@@ -50,7 +51,7 @@ const dayOf = (tenantId: string, day = '2026-11-22') =>
   models.usageDays.findById(`${tenantId}:${day}`).lean();
 
 async function start(clock = createFakeClock(NOON)): Promise<RunningAdmission> {
-  const admission = createAdmission({ models, clock, log });
+  const admission = createAdmission({ models, clock, log, metrics: noMetrics });
   running.push(admission);
   await admission.start();
   return admission;
@@ -265,7 +266,7 @@ describe('the hand-over', () => {
     const { ledger, call } = await openLedger(1_003);
     expect(await call(tenantId, 1, 10)).toMatchObject({ admitted: true });
     // It is paused; another instance takes the day, and uses all that is left.
-    const other = createAdmission({ models, clock: createFakeClock(NOON), log });
+    const other = createAdmission({ models, clock: createFakeClock(NOON), log, metrics: noMetrics });
     const taken = await Promise.all(
       Array.from({ length: 20 }, () => other.admit(tenantId, limits(10), costs(1))),
     );

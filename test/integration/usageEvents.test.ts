@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import { createAdmission } from '../../src/services/limits/calls/createAdmission.js';
 import { createEndpointNames } from '../../src/services/limits/calls/endpointNames.js';
 import { createDayCounts } from '../../src/services/usage/recording/dayCounts.js';
@@ -40,7 +41,7 @@ function instance() {
     endpointNames: createEndpointNames({ models }),
     admission: { recorded: () => undefined },
   });
-  const journal = createEventJournal({ models, clock, log, dayCounts });
+  const journal = createEventJournal({ models, clock, log, metrics: noMetrics, dayCounts });
   return {
     clock,
     dayCounts,
@@ -155,7 +156,7 @@ describe('recordUsage', () => {
     const tenantId = newTenant();
     const { clock, events } = instance();
     const limits = { apiCallsPerDay: 10, apiCallsPerMinute: 10, overageCallsPerMonth: 0 };
-    const admission = createAdmission({ models, clock, log });
+    const admission = createAdmission({ models, clock, log, metrics: noMetrics });
     const charge = [{ endpoint: 'memory', calls: 1 }];
     expect((await admission.admit(tenantId, limits, charge)).admitted).toBe(true);
     expect(accepted(await events.record(tenantId, [event('a', { quantity: 8 })]))).toBe(1);

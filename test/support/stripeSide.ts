@@ -14,6 +14,7 @@ import {
   createSubscriptionSync,
   type SubscriptionSync,
 } from '../../src/services/billing/sync/subscriptionSync.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 import { systemClock } from './systemClock.js';
 
@@ -66,7 +67,7 @@ export async function openStripeSide(): Promise<StripeSide> {
         sync,
         onMeterErrors: async () => undefined,
       });
-      return { sync, inbox: createInbox({ ...base, effect }) };
+      return { sync, inbox: createInbox({ ...base, metrics: noMetrics, effect }) };
     },
     async addTenant(tenantId) {
       await models.tenants.collection.insertOne({ _id: tenantId } as never);

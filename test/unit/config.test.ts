@@ -308,6 +308,13 @@ describe('faults', () => {
     expect(new ConfigError(faults).message.split('\n')).toHaveLength(faults.length + 1);
   });
 
+  it('name a port of the metrics that is the port of the API', () => {
+    const errors = errorsOf({ PORT: '4000', METRICS_PORT: '4000' });
+    expect(errors).toEqual([expect.stringMatching(/^METRICS_PORT: must be another port than PORT/)]);
+    expect(readConfig({ PORT: '0', METRICS_PORT: '0' }).metrics).toEqual({ port: 0 });
+    expect(readConfig({ METRICS: 'false' }).metrics).toBeNull();
+  });
+
   it('never repeat a secret', () => {
     const env = {
       STRIPE_SECRET_KEY: 'hunter2',

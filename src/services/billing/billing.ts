@@ -5,6 +5,7 @@ import type { StripeConfig } from '../../config/stripeConfig.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
 import { createLease } from '../infrastructure/lease.js';
+import type { Metrics } from '../infrastructure/metrics.js';
 import type { LimitServices } from '../limits/limitServices.js';
 import type { TierServices } from '../tiers/tierServices.js';
 import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
@@ -67,6 +68,7 @@ export function createBilling(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   config: StripeConfig;
   /** null in live mode. */
   standIn: StripeStandIn | null;
@@ -76,13 +78,13 @@ export function createBilling(deps: {
   usageServices: UsageServices;
   upgradeUrl: () => string;
 }): Billing {
-  const { models, clock, log, config, standIn, tenants, upgradeUrl } = deps;
+  const { models, clock, log, metrics, config, standIn, tenants, upgradeUrl } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const { admission } = deps.limitServices;
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log };
 
-  const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestSlots(base));
+  const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestSlots(base), metrics);
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
   const currentSubscriptions = createCurrentSubscriptions({ models, sync });
@@ -116,6 +118,7 @@ export function createBilling(deps: {
   const webhookRejections = createRejections();
   const inbox = createInbox({
     ...base,
+    metrics,
     effect: createEventEffect({
       models,
       stripe,

@@ -4,6 +4,7 @@ import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { Authenticator } from '../accounts/authenticator.js';
 import { createChanges } from '../infrastructure/changeStreams.js';
+import type { Metrics } from '../infrastructure/metrics.js';
 import { createRedis } from '../infrastructure/redis.js';
 import type { TierServices } from '../tiers/tierServices.js';
 import { type CallerSlots, createCallerSlots } from './callerSlots.js';
@@ -14,6 +15,7 @@ import { createMongoCallWindows } from './fieldLimits/callWindows.js';
 import { createFieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
 import { createFieldLimits, type FieldLimits } from './fieldLimits/fieldLimits.js';
 import { createRedisCallWindows } from './fieldLimits/redisCallWindows.js';
+import { measureDecisions } from './measuredLimits.js';
 import { createStorage, type Storage } from './storage/storage.js';
 import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
@@ -33,6 +35,7 @@ export interface LimitServicesDeps {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   authenticator: Authenticator;
   tierServices: TierServices;
   /** null: field limits are counted in MongoDB, and concurrent requests by each instance alone. */
@@ -45,10 +48,10 @@ export interface LimitServicesDeps {
 const SWEEP_MS = 30_000;
 
 export function createLimitServices(deps: LimitServicesDeps): LimitServices {
-  const { models, clock, log, authenticator, redisUrl, upgradeUrl, watch } = deps;
+  const { models, clock, log, metrics, authenticator, redisUrl, upgradeUrl, watch } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const base = { models, clock, log };
-  const admission = watch(createAdmission(base));
+  const admission = watch(createAdmission({ ...base, metrics }));
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
   const redisConcurrency = redis && createRedisConcurrency({ redis });
@@ -67,21 +70,22 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
       },
     },
   });
+  const tenantLimits = createTenantLimits({
+    admission,
+    concurrency,
+    storage,
+    entitlements,
+    fieldLimits: createFieldLimitDecision({ fieldLimits, clock }),
+    clock,
+    upgradeUrl,
+  });
   let sweeping: NodeJS.Timeout | undefined;
   return {
     admission,
     concurrency,
     callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl }),
     endpointNames: createEndpointNames(base),
-    limits: createTenantLimits({
-      admission,
-      concurrency,
-      storage,
-      entitlements,
-      fieldLimits: createFieldLimitDecision({ fieldLimits, clock }),
-      clock,
-      upgradeUrl,
-    }),
+    limits: measureDecisions(tenantLimits, metrics),
     storage,
     async start() {
       changes.start();

@@ -38,6 +38,7 @@ export interface Grant {
 /** A rejected operation, with the rate limit headers of its answer. */
 export interface Rejection {
   error: BillingError;
+  tier: string;
   headers: ReadonlyMap<string, string>;
 }
 
@@ -87,7 +88,7 @@ export function createTenantLimits(deps: {
       { limit, window, remaining, requested: wanted, resetsAt, tier, upgradeUrl: upgradeUrl() },
       (resetsAt.getTime() - clock.now()) / 1000,
     );
-    return { error, headers: rateLimitHeaders(entitlement, used) };
+    return { error, tier, headers: rateLimitHeaders(entitlement, used) };
   }
 
   async function concurrencyRejection(entitlement: Entitlement): Promise<Rejection> {
@@ -106,10 +107,14 @@ export function createTenantLimits(deps: {
       },
       1,
     );
-    return { error, headers: await knownHeaders(entitlement) };
+    return reject(entitlement, error);
   }
 
-  /** The headers of an operation that was rejected before its calls were counted. */
+  /** Rejects an operation before its calls were counted. */
+  async function reject(entitlement: Entitlement, error: BillingError): Promise<Rejection> {
+    return { error, tier: entitlement.tier, headers: await knownHeaders(entitlement) };
+  }
+
   async function knownHeaders(entitlement: Entitlement): Promise<ReadonlyMap<string, string>> {
     return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
   }
@@ -163,8 +168,7 @@ export function createTenantLimits(deps: {
     const { tenantId, tier } = entitlement;
     const { charges } = cost;
     const reservations = await reserveStorage(cost, entitlement);
-    if (reservations instanceof Error)
-      return { error: reservations, headers: await knownHeaders(entitlement) };
+    if (reservations instanceof Error) return reject(entitlement, reservations);
     let used: WindowUse | null = null;
     try {
       if (charges.length > 0) {
@@ -180,7 +184,7 @@ export function createTenantLimits(deps: {
       if (fieldError) {
         await releaseAll(tenantId, reservations);
         if (used) await admission.returnCalls(tenantId, charges, used);
-        return { error: fieldError, headers: await knownHeaders(entitlement) };
+        return await reject(entitlement, fieldError);
       }
     } catch (error) {
       // Not awaited: while the database is unavailable, the caller gets the error at once.
@@ -218,14 +222,9 @@ export function createTenantLimits(deps: {
     async take(cost, tenantId) {
       const entitlement = await entitlements.get(tenantId);
       const tooLarge = tooLargeExtraction(cost.charges, entitlement, 'operation');
-      if (tooLarge) return { error: tooLarge, headers: await knownHeaders(entitlement) };
+      if (tooLarge) return reject(entitlement, tooLarge);
       const missing = cost.features.find((feature) => !entitlement.features.has(feature));
-      if (missing) {
-        return {
-          error: featureNotAvailable(missing, entitlement.tier, upgradeUrl()),
-          headers: await knownHeaders(entitlement),
-        };
-      }
+      if (missing) return reject(entitlement, featureNotAvailable(missing, entitlement.tier, upgradeUrl()));
       if (!cost.concurrent) return takeCallsAndStorage(cost, entitlement);
       const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
       if (!endConcurrency) return concurrencyRejection(entitlement);

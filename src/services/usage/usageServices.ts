@@ -3,6 +3,7 @@ import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { IdempotencyKeys } from '../idempotency/idempotencyKeys.js';
 import { createLease } from '../infrastructure/lease.js';
+import type { Metrics } from '../infrastructure/metrics.js';
 import type { LimitServices } from '../limits/limitServices.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import { type AlertReview, createAlertReview } from './alerts/alertReview.js';
@@ -35,6 +36,7 @@ export function createUsageServices(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   limitServices: LimitServices;
   entitlements: Entitlements;
   idempotencyKeys: IdempotencyKeys;
@@ -42,9 +44,9 @@ export function createUsageServices(deps: {
   /** The most usage events stored for one tenant and day. */
   maxEventsPerDay: number;
 }): UsageServices {
-  const { models, clock, log, entitlements, idempotencyKeys, alerts, maxEventsPerDay } = deps;
+  const { models, clock, log, metrics, entitlements, idempotencyKeys, alerts, maxEventsPerDay } = deps;
   const { admission, endpointNames, storage } = deps.limitServices;
-  const base = { models, clock, log };
+  const base = { models, clock, log, metrics };
   const usage = createUsage({ ...base, admission });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
   const dayCounts = createDayCounts({ ...base, endpointNames, admission });

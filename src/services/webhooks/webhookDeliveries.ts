@@ -9,6 +9,7 @@ import {
   type WebhookEndpointDoc,
   WebhookEndpointStatus,
 } from '../../models/outgoingWebhook.js';
+import type { Metrics } from '../infrastructure/metrics.js';
 import { type EndpointHealth, statusOf, takesNothing } from './endpointHealth.js';
 import type { SendWebhook, WebhookResponse } from './webhookRequest.js';
 import { retryAfterMs } from './webhookRequest.js';
@@ -55,10 +56,11 @@ export function createWebhookDeliveries(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   health: EndpointHealth;
   send: SendWebhook;
 }): WebhookDeliveries {
-  const { models, clock, log, health, send } = deps;
+  const { models, clock, log, metrics, health, send } = deps;
   const deliveries = models.webhookDeliveries;
 
   async function post(
@@ -88,6 +90,7 @@ export function createWebhookDeliveries(deps: {
     const { status: responseStatus } = response;
     if (responseStatus !== null && responseStatus >= 200 && responseStatus < 300) {
       const deliveredAt = new Date(clock.now());
+      metrics.deliveryEnded('delivered');
       await end(delivery, { status: DeliveryStatus.DELIVERED, responseStatus, error: null, deliveredAt });
       return health.succeeded(endpoint);
     }
@@ -103,6 +106,7 @@ export function createWebhookDeliveries(deps: {
   ): Promise<void> {
     const { _id, endpointId, tries } = delivery;
     const scheduledMs = RETRIES_MS[tries - 1];
+    metrics.deliveryEnded(scheduledMs === undefined ? 'failed' : 'retried');
     if (scheduledMs === undefined) {
       log.warn({ delivery: _id, endpoint: endpointId, tries, reason: error }, 'webhook.delivery_failed');
       return end(delivery, { status: DeliveryStatus.FAILED, responseStatus, error });

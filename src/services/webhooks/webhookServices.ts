@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import { createLease } from '../infrastructure/lease.js';
+import type { Metrics } from '../infrastructure/metrics.js';
 import type { TierServices } from '../tiers/tierServices.js';
 import { createEndpointHealth } from './endpointHealth.js';
 import { createOutboxRelay } from './outboxRelay.js';
@@ -26,17 +27,19 @@ export function createWebhookServices(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   tierServices: TierServices;
   /** Networks (CIDR) that webhooks may reach although they are not public. */
   allowedNetworks: readonly string[];
   requireHttps: boolean;
 }): WebhookServices {
-  const { models, clock, log, allowedNetworks, requireHttps } = deps;
+  const { models, clock, log, metrics, allowedNetworks, requireHttps } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const base = { models, clock, log };
   const targets = createWebhookTargets({ allowedNetworks, requireHttps });
   const webhookDeliveries = createWebhookDeliveries({
     ...base,
+    metrics,
     health: createEndpointHealth(base),
     send: createSendWebhook({ targets }),
   });

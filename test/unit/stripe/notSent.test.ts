@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { serviceUnavailable } from '../../../src/common/errors.js';
 import { createStripeClient } from '../../../src/services/billing/stripe/stripeClient.js';
 import { callingStripe } from '../../../src/services/billing/stripe/stripeErrors.js';
+import { noMetrics } from '../../../src/services/infrastructure/metrics.js';
 
 const log = pino({ level: 'silent' });
 
@@ -19,7 +20,7 @@ it.each([
   };
   // Nobody listens there: a request that went out would be a lost connection.
   const config = { secretKey: 'sk_test_1', apiBase: new URL('http://127.0.0.1:9') };
-  const stripe = createStripeClient(config, null, turns);
+  const stripe = createStripeClient(config, null, turns, noMetrics);
   const params = { email: 'ann@example.com' };
   await expect(callingStripe(log, 'ten_a', () => stripe.customers.create(params))).rejects.toBe(cause);
   expect(asked).toBe(1);

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
 import type { CustomerQueues, LeasedQueue } from '../../../src/services/billing/inbox/customerQueues.js';
 import { createQueueWorker } from '../../../src/services/billing/inbox/queueWorker.js';
+import { noMetrics } from '../../../src/services/infrastructure/metrics.js';
 
 const done = async () => undefined;
 const LEASED: LeasedQueue = {
@@ -27,7 +28,10 @@ function workerWith(count: number, isBusy: () => boolean) {
     },
   };
   const effect = async () => ({ kind: 'applied' as const, note: null });
-  return { worker: createQueueWorker({ queues, effect, log: pino({ level: 'silent' }), isBusy }), begunMs };
+  return {
+    worker: createQueueWorker({ queues, effect, log: pino({ level: 'silent' }), metrics: noMetrics, isBusy }),
+    begunMs,
+  };
 }
 
 it('starts queues slowly while events wait to be stored, and at full speed after that', async () => {
@@ -84,7 +88,13 @@ it('finds an event that arrives for a queue that finishes during a search that e
     await ended;
     return { kind: 'applied' as const, note: null };
   };
-  const worker = createQueueWorker({ queues, effect, log: pino({ level: 'silent' }), isBusy: () => false });
+  const worker = createQueueWorker({
+    queues,
+    effect,
+    log: pino({ level: 'silent' }),
+    metrics: noMetrics,
+    isBusy: () => false,
+  });
   worker.wake();
   await vi.waitFor(() => expect(waiting).toBe(0));
   worker.wake();

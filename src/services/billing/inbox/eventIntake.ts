@@ -6,6 +6,7 @@ import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
+import type { Metrics } from '../../infrastructure/metrics.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
 import { isForwarded } from './forwardedEvents.js';
 import type { ReceivedEvent } from './receivedEvent.js';
@@ -44,12 +45,13 @@ const RETRY_MS = 5;
 export function createEventIntake(deps: {
   models: Models;
   clock: Clock;
+  metrics: Metrics;
   rejections: Rejections;
   /** Whether the server's key belongs to Stripe's live mode; null: unknown. */
   isLive: boolean | null;
   stored: () => void;
 }): EventIntake {
-  const { models, clock, rejections, isLive } = deps;
+  const { models, clock, metrics, rejections, isLive } = deps;
   const events = models.webhookEvents.collection;
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
   let waitingBytes = 0;
@@ -64,6 +66,7 @@ export function createEventIntake(deps: {
       const known = await storeAll([...first.values()].map(({ doc }) => doc));
       await revive([...known.values()].filter(({ state }) => state === WebhookEventStatus.FAILED));
       for (const one of batch) settle(one, first.get(one.doc._id) as Waiting, known);
+      metrics.batchCommitted('webhook_events', batch.length);
       if (batch.some(({ doc }) => doc.lane !== null)) deps.stored();
     } catch (error) {
       for (const { reject } of batch) reject(error);
@@ -78,7 +81,11 @@ export function createEventIntake(deps: {
     if (!isSameEvent(before ?? first.doc, waiting.doc)) {
       rejections.count('conflict');
       waiting.reject(badInput('body', `another event with the id ${_id} was received before`));
-    } else waiting.resolve(before || waiting !== first ? 'known' : 'stored');
+      return;
+    }
+    const outcome = before || waiting !== first ? 'known' : 'stored';
+    metrics.eventsHandled(outcome, 1);
+    waiting.resolve(outcome);
   }
 
   /** @returns the events that were stored before, by id; all others are stored now */

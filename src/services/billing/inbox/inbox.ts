@@ -3,6 +3,7 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { inOtherFormat, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import type { Metrics } from '../../infrastructure/metrics.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, pendingAgain } from './eventIntake.js';
@@ -51,16 +52,18 @@ export function createInbox(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   effect: EventEffect;
   rejections?: Rejections;
   /** Whether the server's key belongs to Stripe's live mode; null, the default: unknown. */
   isLive?: boolean | null;
 }): Inbox {
-  const { models, clock, log, effect, rejections = createRejections(), isLive = null } = deps;
+  const { models, clock, log, metrics, effect, rejections = createRejections(), isLive = null } = deps;
   const events = models.webhookEvents;
   const isBusy = () => intake.waiting() > MANY_WAITING;
-  const worker = createQueueWorker({ queues: createCustomerQueues({ models, clock }), effect, log, isBusy });
-  const intake = createEventIntake({ models, clock, rejections, isLive, stored: worker.wake });
+  const queues = createCustomerQueues({ models, clock });
+  const worker = createQueueWorker({ queues, effect, log, metrics, isBusy });
+  const intake = createEventIntake({ models, clock, metrics, rejections, isLive, stored: worker.wake });
 
   return {
     receive: intake.receive,

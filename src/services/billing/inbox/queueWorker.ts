@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Metrics } from '../../infrastructure/metrics.js';
 import { forWorker } from '../stripe/requester.js';
 import { describeFailure } from '../stripe/stripeErrors.js';
 import type { CustomerQueues } from './customerQueues.js';
@@ -27,10 +28,11 @@ export function createQueueWorker(deps: {
   queues: CustomerQueues;
   effect: EventEffect;
   log: Logger;
+  metrics: Metrics;
   /** Whether so many events arrive now that applying them would delay the responses to Stripe. */
   isBusy: () => boolean;
 }): QueueWorker {
-  const { queues, effect, log, isBusy } = deps;
+  const { queues, effect, log, metrics, isBusy } = deps;
   const active = new Map<string, Promise<void>>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
@@ -58,8 +60,10 @@ export function createQueueWorker(deps: {
           await leased.moved(outcome.to);
           break;
       }
+      metrics.eventsHandled(kind, count);
       log.info({ queue, events: count, ...details }, `webhook.${kind}`);
     } catch (error) {
+      metrics.eventsHandled('retried', count);
       log.error({ err: error, queue, events: count }, 'webhook.retry');
       await leased.failed(describeFailure(error));
     } finally {

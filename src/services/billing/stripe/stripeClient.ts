@@ -1,5 +1,7 @@
 import Stripe from 'stripe';
 import type { StripeConfig } from '../../../config/stripeConfig.js';
+import type { Metrics, StripeResult } from '../../infrastructure/metrics.js';
+import { permissionFor } from './permissions.js';
 import { notSent, withEndpoint } from './requestNotes.js';
 import { endpointOf } from './requestRate.js';
 import type { RequestSlots } from './requestSlots.js';
@@ -19,17 +21,18 @@ export function createStripeClient(
   config: Pick<StripeConfig, 'secretKey' | 'apiBase'>,
   mockFetch: typeof fetch | null,
   slots: RequestSlots | null,
+  metrics: Metrics,
 ): Stripe {
   const shared = { timeout: TIMEOUT_MS, maxNetworkRetries: MAX_RETRIES, telemetry: false };
   if (mockFetch) {
-    const httpClient = withSlots(Stripe.createFetchHttpClient(mockFetch), null);
+    const httpClient = withSlots(Stripe.createFetchHttpClient(mockFetch), null, metrics);
     return new Stripe(MOCK_KEY, { ...shared, httpClient });
   }
   if (!config.secretKey) throw new Error('Live mode needs STRIPE_SECRET_KEY');
   const { apiBase } = config;
   return new Stripe(config.secretKey, {
     ...shared,
-    httpClient: withSlots(Stripe.createNodeHttpClient(), slots),
+    httpClient: withSlots(Stripe.createNodeHttpClient(), slots, metrics),
     ...(apiBase && {
       host: apiBase.hostname,
       port: apiBase.port || (apiBase.protocol === 'https:' ? 443 : 80),
@@ -42,24 +45,43 @@ export function createStripeClient(
  * Each request waits for a slot, the SDK's retries included. The wait is not part of the request's timeout. If there is
  * no slot, the SDK gets a response that says so: see `notSent`.
  */
-function withSlots(client: Stripe.HttpClient, slots: RequestSlots | null): Stripe.HttpClient {
+function withSlots(
+  client: Stripe.HttpClient,
+  slots: RequestSlots | null,
+  metrics: Metrics,
+): Stripe.HttpClient {
   return {
     getClientName: () => client.getClientName(),
     async makeRequest(host, port, path, method, ...rest) {
       const endpoint = endpointOf(method, path);
+      // A listed endpoint is never an id.
+      const label = permissionFor(endpoint) === null ? 'other' : endpoint;
       let end: (() => void) | undefined;
       try {
         end = await slots?.take(endpoint);
       } catch (error) {
+        metrics.stripeAnswered(label, 'not_sent', performance.now());
         return notSent(error as Error);
       }
+      const startedAtMs = performance.now();
       try {
-        return withEndpoint(await client.makeRequest(host, port, path, method, ...rest), endpoint);
+        const response = await client.makeRequest(host, port, path, method, ...rest);
+        metrics.stripeAnswered(label, resultOf(response.getStatusCode()), startedAtMs);
+        return withEndpoint(response, endpoint);
+      } catch (error) {
+        metrics.stripeAnswered(label, 'no_response', startedAtMs);
+        throw error;
       } finally {
         end?.();
       }
     },
   };
+}
+
+function resultOf(status: number): StripeResult {
+  if (status < 400) return 'ok';
+  if (status === 429) return 'rate_limited';
+  return status < 500 ? 'rejected' : 'failed';
 }
 
 const MODE = /^[a-z]+_(test|live)_/;

@@ -6,6 +6,7 @@ import type { Clock } from '../../../common/clock.js';
 import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
+import type { Metrics } from '../../infrastructure/metrics.js';
 import { type Admission, type Decision, type WindowUse } from './admission.js';
 import { createJournal } from './journal.js';
 import type { WaitingItem } from './ledger.js';
@@ -22,6 +23,8 @@ import { dayOf, usageDayId } from './windows.js';
 export interface RunningAdmission extends Admission {
   /** Whether this server is the single writer now. */
   isSingleWriter(): boolean;
+  /** For how long decided calls have not been written to the documents of their days; about a second while all is well. */
+  journalLagMs(): number;
   /** Settles what other servers left, then becomes the single writer whenever no other server runs. */
   start(): Promise<void>;
   /** Finishes decisions in progress, and leaves nothing for other servers to settle. */
@@ -35,8 +38,13 @@ const MAX_RETRY_MS = 5_000;
 /** Tries to return calls: enough for an outage of about ten minutes. */
 const MAX_TRIES = 120;
 
-export function createAdmission(deps: { models: Models; clock: Clock; log: Logger }): RunningAdmission {
-  const { models, clock, log } = deps;
+export function createAdmission(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  metrics: Metrics;
+}): RunningAdmission {
+  const { models, clock, log, metrics } = deps;
   const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   const journal = createJournal({ ...deps, instance });
   const takeover = createTakeover({ models, journal, log });
@@ -47,6 +55,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
   const queue = createGroupCommit<WaitingItem>(commit, MAX_WAITING);
   let singleWriter: SingleWriterLedger | null = null;
   let unsettled: number | null = null;
+  let settledAtMs = performance.now();
   /** Batches and changes of ledger run one at a time. */
   let previous: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -66,6 +75,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
         if (singleWriter?.isFenced()) await stopBeingSingleWriter(singleWriter);
         if (rest.length > 0) await multiWriter.commit(rest);
       });
+      if (batch.length > 0) metrics.batchCommitted('calls', batch.length);
     } catch (error) {
       log.error({ err: error }, 'admission.batch_failed');
       const away = serviceUnavailable('The database does not answer; try again shortly');
@@ -117,6 +127,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
     // Retries a batch whose answer was lost, without waiting for the next call.
     if (singleWriter) await commit([]);
     await singleWriter?.settleAll();
+    settledAtMs = performance.now();
   }
 
   /** Operations fail mostly while the database is away, so this retries for about ten minutes. It rejects if the calls could not be returned. */
@@ -148,6 +159,7 @@ export function createAdmission(deps: { models: Models; clock: Clock; log: Logge
 
   return {
     isSingleWriter: () => singleWriter !== null,
+    journalLagMs: () => performance.now() - settledAtMs,
     admit(tenantId, limits, charges) {
       return new Promise<Decision>((resolve, reject) => {
         queue.submit({ kind: 'call', tenantId, limits, charges, calls: sumOf(charges), resolve, reject });

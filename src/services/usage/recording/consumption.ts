@@ -1,6 +1,7 @@
 import type { Clock } from '../../../common/clock.js';
 import { BillingError } from '../../../common/errors.js';
 import type { IdempotencyKeys, RequestLease } from '../../idempotency/idempotencyKeys.js';
+import type { Metrics } from '../../infrastructure/metrics.js';
 import type { Admission, Decision } from '../../limits/calls/admission.js';
 import type { EndpointNames } from '../../limits/calls/endpointNames.js';
 import { tooLargeExtraction } from '../../limits/calls/extractions.js';
@@ -37,14 +38,17 @@ export function createConsumption(deps: {
   endpointNames: EndpointNames;
   idempotencyKeys: IdempotencyKeys;
   clock: Clock;
+  metrics: Metrics;
 }): Consumption {
-  const { admission, entitlements, endpointNames, idempotencyKeys, clock } = deps;
+  const { admission, entitlements, endpointNames, idempotencyKeys, clock, metrics } = deps;
 
   async function charge(tenantId: string, { endpoint, cost }: Consumed, mark?: string) {
-    const { callLimits } = await entitlements.get(tenantId);
+    const startedAtMs = performance.now();
+    const { callLimits, tier } = await entitlements.get(tenantId);
     const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
     const charges = [{ endpoint: countedAs(endpoint), calls: cost, ...(mark !== undefined && { mark }) }];
     const decision = await admission.admit(tenantId, callLimits, charges);
+    metrics.decided(startedAtMs, decision.admitted ? 'accepted' : decision.window, tier);
     return { charges, used: decision.used, answer: answerOf(decision, callLimits) };
   }
 

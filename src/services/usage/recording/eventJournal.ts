@@ -8,6 +8,7 @@ import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../../models/usageEventBatch.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
+import type { Metrics } from '../../infrastructure/metrics.js';
 import type { DayCounts } from './dayCounts.js';
 
 /** Stores usage events durably and has them counted, each id of a tenant once. */
@@ -66,9 +67,10 @@ export function createEventJournal(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  metrics: Metrics;
   dayCounts: DayCounts;
 }): EventJournal {
-  const { models, clock, log, dayCounts } = deps;
+  const { models, clock, log, metrics, dayCounts } = deps;
   const batches = models.usageEventBatches.collection;
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING_CALLS);
   let writer = newWriter();
@@ -90,6 +92,10 @@ export function createEventJournal(deps: {
     try {
       const stored = await storeAll(groups);
       await dayCounts.count(stored);
+      metrics.batchCommitted(
+        'usage_events',
+        groups.reduce((sum, { fresh }) => sum + fresh.size, 0),
+      );
       mark(stored);
       for (const group of groups) {
         for (const call of group.calls) call.resolve(recordedBefore(group, call));
