@@ -1,9 +1,10 @@
+import { MAX_RECEIPT_LENGTH } from '@continuum-billing/limits/core';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { Authenticator } from '../../accounts/authenticator.js';
+import { createSigner } from '../../infrastructure/signer.js';
 import type { LimitServices } from '../limitServices.js';
-import { createReceiptKeys } from './receiptKeys.js';
 import { createReceipts } from './receipts.js';
 import { createRemoteDecisions, type RemoteDecisions } from './remoteDecisions.js';
 
@@ -22,11 +23,17 @@ export function createDecisionServices(deps: {
   limitServices: LimitServices;
 }): DecisionServices {
   const { models, clock, log, authenticator, limitServices } = deps;
-  const keys = createReceiptKeys({ connection: models.connection, clock, log });
-  const receipts = createReceipts({ models, clock, keys });
+  const signer = createSigner({
+    connection: models.connection,
+    clock,
+    log,
+    purpose: 'receiptKeys',
+    maxLength: MAX_RECEIPT_LENGTH,
+  });
+  const receipts = createReceipts({ models, clock, signer });
   return {
     remoteDecisions: createRemoteDecisions({ ...limitServices, authenticator, receipts, clock }),
-    start: keys.start,
-    stop: keys.stop,
+    start: signer.start,
+    stop: signer.stop,
   };
 }
