@@ -325,6 +325,7 @@ describe('secrets', () => {
       'lastUsedAt',
       'name',
       'revokedAt',
+      'role',
       'rotatedTo',
       'salt',
       'scopes',

@@ -117,7 +117,7 @@ async function fillThroughModels(): Promise<void> {
       email: null,
       contract: { tier: null, limits: {} },
       createdAt: PAST,
-      ...(id === due && { unannounced: true }),
+      ...(id === due && { unannounced: true, externalId: 'customer-1' }),
     })),
   );
   await insert(

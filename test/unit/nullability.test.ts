@@ -53,6 +53,7 @@ it('nothing that can fail is selected beside a secret, unless it may be null', (
   );
   expect(withSecrets.map(({ name }) => name).sort()).toEqual([
     'NewApiKey',
+    'NewOperatorKey',
     'NewTenantKey',
     'NewWebhookEndpoint',
   ]);
