@@ -187,7 +187,7 @@ it('is exact while instances decide on both sides of midnight', async () => {
   }
 });
 
-it('survives the instance that worked alone and died, and is exact when another opens the next day', async () => {
+it('survives the death of a single writer, and is exact when another instance opens the next day', async () => {
   const tenantId = newTenant();
   const [first] = (await alone(createFakeClock(NOON))) as [Admission];
   expect(await spend([first], tenantId, ones(QUOTA + 40))).toBe(QUOTA + 40);
