@@ -10,8 +10,8 @@ import { connectDatabase, databaseProblem } from './database.js';
 import { checkAccess } from './directives/access.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { createWorkGate, enforcementPlugin } from './directives/enforcementPlugin.js';
-import { createErrorLog } from './directives/errorLog.js';
 import { completeQueriesInSlices } from './directives/largeResults.js';
+import { createErrorLog, nameCaller } from './directives/loggedRequest.js';
 import { boundResponses } from './directives/responseBounds.js';
 import { createApollo, MAX_TOKENS } from './graphql/apolloServer.js';
 import { createCollections, createModels, type Models } from './models/models.js';
@@ -139,7 +139,10 @@ export async function startApp(
   const { server, connections, requests, largeRequests } = await createHttpServer(config, log, metrics);
   const authenticate = async (request: FastifyRequest) => {
     const key = apiKeyOf(request.headers);
-    return key === null ? null : authenticator.authenticate(key, clientAddress(request));
+    if (key === null) return null;
+    const principal = await authenticator.authenticate(key, clientAddress(request));
+    nameCaller(request.logged, principal);
+    return principal;
   };
   if (config.openApiDocs) await serveOpenApi(server);
   await server.register(
@@ -169,7 +172,7 @@ export async function startApp(
     checkDocument: createDocumentBounds(MAX_TOKENS),
     context: async (request: FastifyRequest) =>
       createContext(services, {
-        id: request.id,
+        logged: request.logged,
         headers: request.headers,
         address: clientAddress(request),
         maxResponseBytes: config.maxResponseBytes,

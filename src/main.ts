@@ -1,7 +1,7 @@
-import { pino } from 'pino';
 import type { App } from './app.js';
 import { ConfigError, readConfig } from './config/config.js';
 import { startEmbeddedMongodb } from './embeddedMongodb.js';
+import { createLog, flushLog } from './log.js';
 import { welcome } from './welcome.js';
 
 const HELP = `Continuum Billing: a GraphQL billing server.
@@ -19,7 +19,7 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 
 async function run(): Promise<void> {
   const config = readConfig();
-  const log = pino({ level: config.logLevel, redact: REDACTED });
+  const log = createLog(config.logLevel);
   // MongoDB takes a second to start, and so does loading the server: they do it at the same time.
   const [mongod, { startApp }] = await Promise.all([
     config.mongodbUri ? null : startEmbeddedMongodb(config.dataDir, say),
@@ -42,6 +42,7 @@ async function run(): Promise<void> {
       process.exitCode = 1;
     }
     await mongod?.stop();
+    await flushLog(log);
     process.exit();
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
@@ -54,23 +55,13 @@ async function run(): Promise<void> {
   try {
     running.app = await startApp({ ...config, mongodbUri }, { log });
     const text = await welcome(running.app, config);
+    await flushLog(log);
     process.stdout.write(text);
   } catch (error) {
     await mongod?.stop();
     throw error;
   }
 }
-
-/** Log fields with secrets. */
-const REDACTED = [
-  'req.headers.authorization',
-  'req.headers["x-api-key"]',
-  'req.headers["x-gateway-secret"]',
-  'req.headers["stripe-signature"]',
-  'req.headers.cookie',
-  '*.secret',
-  '*.apiKey',
-];
 
 if (process.argv.includes('--help')) {
   process.stdout.write(HELP);

@@ -44,6 +44,8 @@ export interface Config {
   corsOrigins: string[];
   /** null: nothing is measured. */
   metrics: MetricsConfig | null;
+  /** The share of requests that are logged, 0 to 1. Those that failed with a 5xx always are. */
+  accessLogSample: number;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   subgraph: SubgraphConfig;
   /** Maximum size of one GraphQL response. */
@@ -138,6 +140,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     },
     metrics: vars.METRICS ? { port: vars.METRICS_PORT ?? null } : null,
     logLevel: vars.LOG_LEVEL,
+    accessLogSample: vars.ACCESS_LOG_SAMPLE,
     sandbox: vars.APOLLO_SANDBOX ?? !production,
     introspection: vars.INTROSPECTION ?? !production,
     openApiDocs: vars.OPENAPI_DOCS ?? !production,

@@ -90,6 +90,11 @@ const environment = z.object({
   METRICS: flag.default(true),
   METRICS_PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  ACCESS_LOG_SAMPLE: z.coerce
+    .number({ error: 'must be a number from 0 to 1' })
+    .min(0, 'must be a number from 0 to 1')
+    .max(1, 'must be a number from 0 to 1')
+    .default(1),
   APOLLO_SANDBOX: flag.optional(),
   INTROSPECTION: flag.optional(),
   OPENAPI_DOCS: flag.optional(),

@@ -104,11 +104,11 @@ export function withoutSuggestions({
   };
 }
 
-/** The code of a response's first error; `OK` without one. */
-export function resultOf(body: GraphQLResponse['body']): string {
+/** The code of the first error of a response; undefined without one. */
+export function codeOf(body: GraphQLResponse['body']): string | undefined {
   const [first] = (body.kind === 'single' && body.singleResult.errors) || [];
   // The error formatter has set a code on every error.
-  return first ? (first.extensions as { code: string }).code : 'OK';
+  return first?.extensions?.code as string | undefined;
 }
 
 /**

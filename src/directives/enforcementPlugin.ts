@@ -32,14 +32,15 @@ import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
-import { expectedFailure, isReturnable, isServerError, resultOf, statusOf } from './clientErrors.js';
-import type { ErrorLog, LoggedOperation } from './errorLog.js';
+import { codeOf, expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
 import { acquireKeys, type KeyStates, releaseKeys, returnable, withKeyStates } from './keyedFields.js';
+import { boundedName, type ErrorLog, errorFields, type LoggedRequest, nameCaller } from './loggedRequest.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
 
 /** The part of the request context that the plugin reads, and fills in for the resolvers. */
 export interface EnforcedContext extends BoundedContext {
-  readonly requestId: string;
+  /** Filled in for the logs. */
+  readonly logged: LoggedRequest;
   readonly startedAtMs: number;
   readonly apiKey: string | null;
   readonly address: string;
@@ -126,10 +127,14 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
     const { contextValue: context, document, operation } = request;
+    const { logged } = context;
+    logged.operation = boundedName(operation?.name?.value);
+    logged.operationType = operation?.operation;
     await context.documentRead();
     context.budget.isMutation = operation?.operation === OperationTypeNode.MUTATION;
     if (context.apiKey !== null)
       context.principal = await authenticator.authenticate(context.apiKey, context.address);
+    nameCaller(logged, context.principal);
     if (operation && !schema.getRootType(operation.operation))
       throw badInput('query', `is a ${operation.operation}, and this API has none`);
     if (!document || !operation) return;
@@ -139,6 +144,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const variables = coerce(request, operation, given);
     const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
     admittedOperations.set(context, { plan, headers: new Map(), tier: null });
+    logged.cost = plan.fields.reduce((sum, { calls }) => sum + calls, 0);
     checkAccess(plan.access, context.principal);
     checkTenant(plan, context.principal);
     checkWork(plan);
@@ -209,7 +215,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
     const outcome = outcomeOf(admitted.plan, result, { isServerError, isReturnable });
     const ended = endGrant(grant, outcome, context.keyStates).catch((error: unknown) => {
-      log.error({ ...logged(request), err: error }, 'operation.not_ended');
+      log.error({ ...errorFields(context.logged), err: error }, 'operation.not_ended');
     });
     // The response does not wait for a database that is unavailable.
     if (!errors.filter(isServerError).some(expectedFailure)) await ended;
@@ -239,7 +245,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     async requestDidStart() {
       return {
         async didEncounterErrors(request) {
-          for (const error of request.errors) errorLog(error, logged(request));
+          for (const error of request.errors) errorLog(error, request.contextValue.logged);
         },
         // Parsing and validating a large document take about equally long, so other requests run in between.
         async validationDidStart({ source }) {
@@ -264,14 +270,15 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           const errorHeaders = serverError && expectedFailure(serverError)?.headers;
           for (const [name, value] of Object.entries(errorHeaders ?? {}))
             response.http.headers.set(name, value);
+          context.logged.code = codeOf(response.body);
           const status = statusInBody ? 200 : statusOf(response.body);
           if (status !== null) response.http.status = status;
-          metrics.operationAnswered(resultOf(response.body), admitted?.tier ?? null);
+          metrics.operationAnswered(context.logged.code ?? 'OK', admitted?.tier ?? null);
         },
       };
     },
     async unexpectedErrorProcessingRequest({ requestContext, error }) {
-      errorLog(error, logged(requestContext));
+      errorLog(error, requestContext.contextValue.logged);
       await end(requestContext, true);
       metrics.operationAnswered(ErrorCode.INTERNAL_SERVER_ERROR, null);
     },
@@ -288,14 +295,6 @@ const isBilling = (access: Access | null | undefined): boolean =>
 function callerOf({ principal, address }: EnforcedContext): string {
   if (!principal) return `address ${address}`;
   return principal.kind === 'tenant' ? `tenant ${principal.tenantId}` : principal.kind;
-}
-
-/** What the log says about the operation that an error belongs to. */
-function logged(request: GraphQLRequestContext<EnforcedContext>): LoggedOperation {
-  const { contextValue: context, operationName } = request;
-  const { requestId, principal } = context;
-  const tenantId = principal?.kind === 'tenant' ? principal.tenantId : undefined;
-  return { requestId, tenantId, operation: operationName ?? undefined };
 }
 
 const hasData = ({ response }: GraphQLRequestContext<EnforcedContext>): boolean =>

@@ -3,8 +3,8 @@ import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/di
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import { formatError, withoutSuggestions } from '../directives/clientErrors.js';
-import type { ErrorLog } from '../directives/errorLog.js';
 import { stringifyResult } from '../directives/largeResults.js';
+import type { ErrorLog } from '../directives/loggedRequest.js';
 import type { Context } from '../resolvers/context.js';
 import { createDocumentStore } from './documentStore.js';
 

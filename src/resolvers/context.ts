@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { forbidden } from '../common/errors.js';
 import type { BadItems } from '../directives/badItems.js';
 import type { KeyStates } from '../directives/keyedFields.js';
+import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { TenantRef } from '../schema/tenantRef.js';
 import {
   apiKeyOf,
@@ -20,6 +21,7 @@ import { createLoaders, type Loaders } from './loaders.js';
 export interface Context {
   /** In the logs, the audit log and the response header `x-request-id`. */
   readonly requestId: string;
+  readonly logged: LoggedRequest;
   readonly services: Services;
   readonly loaders: Loaders;
   readonly startedAtMs: number;
@@ -48,7 +50,7 @@ export interface Context {
 export function createContext(
   services: Services,
   request: {
-    id: string;
+    logged: LoggedRequest;
     headers: IncomingHttpHeaders;
     address: string;
     maxResponseBytes: number;
@@ -56,10 +58,11 @@ export function createContext(
     whenOver(then: () => void): void;
   },
 ): Context {
-  const { id, headers, address, maxResponseBytes, documentRead, whenOver } = request;
+  const { logged, headers, address, maxResponseBytes, documentRead, whenOver } = request;
   let loaders: Loaders | undefined;
   return {
-    requestId: id,
+    requestId: logged.requestId,
+    logged,
     services,
     // Many requests need no loaders.
     get loaders() {
@@ -70,7 +73,7 @@ export function createContext(
     budget: createResponseBudget(maxResponseBytes),
     apiKey: apiKeyOf(headers),
     author() {
-      return authorOf(requirePrincipal(this.principal), id);
+      return authorOf(requirePrincipal(this.principal), logged.requestId);
     },
     address,
     documentRead,

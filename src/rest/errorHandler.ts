@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { Logger } from 'pino';
 import { type BillingError, ErrorCode, payloadTooLarge, unsupportedMediaType } from '../common/errors.js';
 import { expectedFailure } from '../directives/clientErrors.js';
+import { errorFields } from '../directives/loggedRequest.js';
 import { afterBody } from './requests.js';
 
 /** Maximum lengths of what an error message quotes. */
@@ -20,6 +21,7 @@ interface ErrorBody {
 export function createErrorHandler(log: Logger) {
   return (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
     const { status, headers, body } = describe(thrown, request, log);
+    request.logged.code = body.code;
     const send = () =>
       reply
         .status(status)
@@ -93,7 +95,7 @@ function describe(
       body: { code: ErrorCode.BAD_USER_INPUT, message: message.slice(0, MAX_MESSAGE_LENGTH), details: {} },
     };
   }
-  log.error({ err: thrown, requestId: request.id }, 'request.failed');
+  log.error({ ...errorFields(request.logged), err: thrown }, 'request.failed');
   const body = { code: ErrorCode.INTERNAL_SERVER_ERROR, message: 'Internal server error', details: {} };
   return { status: 500, headers: {}, body };
 }

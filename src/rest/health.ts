@@ -3,12 +3,14 @@ import type { FastifyPluginAsync } from 'fastify';
 /** Liveness: the process answers. Readiness: it can serve requests; not while it is stopping or the database is unavailable. */
 export function health({ ready }: { ready: () => Promise<string | null> }): FastifyPluginAsync {
   return async (app) => {
-    app.get('/health/live', { schema: { tags: ['Health'], summary: 'The process answers' } }, async () => ({
-      status: 'ok',
-    }));
+    app.get(
+      '/health/live',
+      { logLevel: 'debug', schema: { tags: ['Health'], summary: 'The process answers' } },
+      async () => ({ status: 'ok' }),
+    );
     app.get(
       '/health/ready',
-      { schema: { tags: ['Health'], summary: 'The server can serve' } },
+      { logLevel: 'debug', schema: { tags: ['Health'], summary: 'The server can serve' } },
       async (_request, reply) => {
         const problem = await ready();
         if (problem === null) return { status: 'ok' };

@@ -3,7 +3,9 @@ import cors from '@fastify/cors';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
+import { loggedRequest } from '../directives/loggedRequest.js';
 import type { Metrics } from '../services/infrastructure/metrics.js';
+import { createAccessLog } from './accessLog.js';
 import { clientOf, createProxyCheck, trustProxy } from './clientAddress.js';
 import { type Connections, createConnections } from './connections.js';
 import { createErrorHandler, createNotFoundHandler } from './errorHandler.js';
@@ -51,6 +53,7 @@ export function urlOf({ server }: FastifyInstance, host: string): string {
 
 export async function createHttpServer(config: Config, log: Logger, metrics: Metrics): Promise<HttpServer> {
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
+  const accessLog = createAccessLog({ log, metrics, sample: config.accessLogSample });
   const handleError = createErrorHandler(log);
   const connections = createConnections({
     bounds: config.connections,
@@ -67,16 +70,18 @@ export async function createHttpServer(config: Config, log: Logger, metrics: Met
     childLoggerFactory: (logger) => logger,
     serverFactory: (handler) => {
       const httpServer = connections.createServer(handler);
-      answerMalformed(httpServer, { connections, headers: security });
+      answerMalformed(httpServer, { connections, headers: security, accessLog });
       return httpServer;
     },
     // Fastify would set it on only one of several servers.
     clientErrorHandler: () => undefined,
     // Our own hook rejects requests while the server stops, in the error format of their path.
     return503OnClosing: false,
-    // An error before routing is answered as every other error is.
+    // An error before routing is answered and logged as every other error is. No hook has run for the request.
     frameworkErrors: (error, request, reply) => {
+      request.logged = loggedRequest(request.id);
       handleError(error, request, reply.headers(security).header(REQUEST_ID_HEADER, request.id));
+      accessLog.answered(request, reply, reply.statusCode);
     },
     // Ajv would reject the draft 7 keywords of OpenAPI.
     ajv: { customOptions: { strict: false, removeAdditional: false, coerceTypes: false } },
@@ -90,7 +95,7 @@ export async function createHttpServer(config: Config, log: Logger, metrics: Met
     clientOf,
     log,
   });
-  const requests = trackRequests(server, { connections, unreadResponses, log });
+  const requests = trackRequests(server, { connections, unreadResponses, accessLog, log });
   const largeRequests = boundLargeRequests(server, { maxBodyBytes: MAX_BODY_BYTES, clientOf });
   takeJson(server, largeRequests, 'error');
   // JSON is the only type, except on routes that add another.
@@ -98,13 +103,6 @@ export async function createHttpServer(config: Config, log: Logger, metrics: Met
   server.setErrorHandler(handleError);
   server.setNotFoundHandler(createNotFoundHandler(server));
   server.addHook('onRequest', async ({ raw }) => checkHeaders(raw));
-  server.addHook('onResponse', async (request, reply) => {
-    metrics.httpAnswered(request.routeOptions.url, reply.statusCode);
-    request.log.debug(
-      { method: request.method, url: request.url, status: reply.statusCode, ms: reply.elapsedTime },
-      'request.answered',
-    );
-  });
   if (config.corsOrigins.length > 0) {
     await server.register(cors, {
       origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,

@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { badInput, ErrorCode } from '../common/errors.js';
+import type { AccessLog } from './accessLog.js';
 import type { Connections, TrackedRequest } from './connections.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './requestIds.js';
 
@@ -34,8 +35,9 @@ const isOwed = ({ phase, message }: TrackedRequest) => phase === 'running' || me
 /** Answers invalid HTTP in the format of all other client errors, and closes the connection. */
 export function answerMalformed(
   server: Server,
-  { connections, headers }: { connections: Connections; headers: Readonly<Record<string, string>> },
+  deps: { connections: Connections; headers: Readonly<Record<string, string>>; accessLog: AccessLog },
 ): void {
+  const { connections, headers, accessLog } = deps;
   const own = { ...headers, 'content-type': JSON_TYPE, connection: 'close' };
 
   function answer(error: { code?: string }, socket: Duplex): void {
@@ -50,6 +52,7 @@ export function answerMalformed(
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
     socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
     (socket as Socket).destroySoon();
+    accessLog.malformed(id, status);
   }
 
   /** Answers earlier requests on the connection first, because the client would mistake this response for one of theirs. */
@@ -72,11 +75,9 @@ export function answerMalformed(
   // By default, Node would answer without a body.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const body = bodyOf('The header Expect must be 100-continue');
-    const all = {
-      ...own,
-      [REQUEST_ID_HEADER]: requestIdOf(request),
-      'content-length': Buffer.byteLength(body),
-    };
+    const id = requestIdOf(request);
+    const all = { ...own, [REQUEST_ID_HEADER]: id, 'content-length': Buffer.byteLength(body) };
     response.writeHead(417, all).end(body);
+    accessLog.malformed(id, 417);
   });
 }

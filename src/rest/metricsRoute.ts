@@ -18,7 +18,7 @@ export function metricsRoute(deps: {
   }
 
   return async (app) => {
-    app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
+    app.get('/metrics', { logLevel: 'debug', schema: { hide: true } }, async (request, reply) => {
       await authorize(request);
       return reply
         .type(registry.contentType)

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type BillingError, serviceUnavailable } from '../common/errors.js';
+import { type LoggedRequest, loggedRequest } from '../directives/loggedRequest.js';
+import type { AccessLog } from './accessLog.js';
 import type { Connection, Connections, TrackedRequest } from './connections.js';
 import type { UnreadResponses } from './unreadResponses.js';
 
@@ -26,15 +28,17 @@ export interface Requests {
 /** Time for responses that are still being sent, and for bodies of rejected requests that are still arriving. */
 const MAX_LINGER_MS = 3_000;
 const POLL_MS = 10;
+/** What proxies log as the status if a client disconnects before its request runs. */
+const DISCONNECTED = 499;
 /** Unanswered requests on one connection. Few clients pipeline at all, and those wait for responses. */
 const MAX_PIPELINED = 100;
 
 /** Adds hooks to the app. They run before those of all routes that are added later. */
 export function trackRequests(
   app: FastifyInstance,
-  deps: { connections: Connections; unreadResponses: UnreadResponses; log: Logger },
+  deps: { connections: Connections; unreadResponses: UnreadResponses; accessLog: AccessLog; log: Logger },
 ): Requests {
-  const { connections, unreadResponses, log } = deps;
+  const { connections, unreadResponses, accessLog, log } = deps;
   /** Requests stay here until they are answered, even if their clients have disconnected, because they may be writing. */
   const open = new Set<TrackedRequest>();
   let state: 'serving' | 'notice' | 'rejecting' = 'serving';
@@ -83,13 +87,18 @@ export function trackRequests(
   const isRejected = (request: FastifyRequest) =>
     state === 'rejecting' && !request.routeOptions.url?.startsWith('/health/');
 
-  // Fastify requires the property from the start; the first hook sets it before it is read.
+  // Fastify requires the properties from the start; the first hook sets them before they are read.
   app.decorateRequest('tracked', null as unknown as TrackedRequest);
+  app.decorateRequest('logged', null as unknown as LoggedRequest);
 
   app.addHook('onRequest', (request, reply, done) => {
     const connection = connections.of(request.raw.socket);
     const tracked = track(request.raw, connection);
     request.tracked = tracked;
+    request.logged = loggedRequest(request.id);
+    tracked.whenOver(() =>
+      accessLog.answered(request, reply, tracked.sent ? reply.statusCode : DISCONNECTED),
+    );
     reply.raw.once('close', tracked.onClosed);
     const error = isRejected(request)
       ? stopping()

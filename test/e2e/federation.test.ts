@@ -35,11 +35,11 @@ const gateways = new Map<string, ExampleProcess>();
 let requests = 0;
 
 const log = pino(
-  { level: 'debug' },
+  { level: 'info' },
   {
     write(line: string) {
-      const { msg, url } = JSON.parse(line);
-      if (msg === 'request.answered' && url === '/subgraph') requests++;
+      const { msg, route } = JSON.parse(line);
+      if (msg === 'request.answered' && route === '/subgraph') requests++;
     },
   },
 );

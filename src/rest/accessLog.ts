@@ -1,0 +1,44 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { LoggedRequest } from '../directives/loggedRequest.js';
+import type { Metrics } from '../services/infrastructure/metrics.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    logged: LoggedRequest;
+  }
+}
+
+/** One line for each request. */
+export interface AccessLog {
+  answered(request: FastifyRequest, reply: FastifyReply, status: number): void;
+  /** A request was answered that Node rejected before the app could see it. */
+  malformed(requestId: string, status: number): void;
+}
+
+/**
+ * Counts and logs requests.
+ * @param deps.sample the share of requests that are logged, 0 to 1; those that failed with a 5xx always are
+ */
+export function createAccessLog(deps: { log: Logger; metrics: Metrics; sample: number }): AccessLog {
+  const { metrics, sample } = deps;
+  // These lines have no field that could hold a secret, and redaction would cost more than all the rest of a line.
+  const log = deps.log.child({}, { redact: [] });
+  const isLogged = (status: number) => status >= 500 || Math.random() < sample;
+
+  return {
+    answered(request, reply, status) {
+      const { url: route, logLevel } = request.routeOptions;
+      metrics.httpAnswered(route, status);
+      if (!isLogged(status)) return;
+      // Probes arrive every few seconds and say nothing, unless they fail.
+      const level = logLevel === 'debug' && status < 500 ? 'debug' : 'info';
+      if (!log.isLevelEnabled(level)) return;
+      const ms = Math.round(reply.elapsedTime * 100) / 100;
+      log[level]({ method: request.method, route, ...request.logged, status, ms }, 'request.answered');
+    },
+    malformed(requestId, status) {
+      if (isLogged(status)) log.info({ requestId, status }, 'request.malformed');
+    },
+  };
+}
