@@ -5,6 +5,7 @@ import { growth } from './growth.js';
 import { hostile } from './hostile.js';
 import { http } from './http.js';
 import { library } from './library.js';
+import { observability } from './observability.js';
 import { usageEvents } from './usageEvents.js';
 import { webhooks } from './webhooks.js';
 
@@ -18,6 +19,7 @@ export const SECTIONS = {
   webhooks,
   growth,
   hostile,
+  observability,
 } satisfies Record<string, Section>;
 
 export type SectionName = keyof typeof SECTIONS;

@@ -11,6 +11,7 @@ import type { RunningAdmission } from './limits/calls/createAdmission.js';
 
 /** What the database says about work that waits or has failed. All instances see the same. */
 interface Backlog {
+  pingS: number;
   pendingEvents: number;
   failedEvents: number;
   eventLagS: number;
@@ -92,6 +93,7 @@ export function addGauges(
     });
   }
 
+  stored('continuum_mongodb_ping_seconds', 'How long MongoDB took to answer a ping.', ({ pingS }) => pingS);
   stored(
     'continuum_webhook_inbox_pending',
     `Events from Stripe that are not applied yet; counted up to ${MAX_COUNT}.`,
@@ -169,6 +171,9 @@ function createBacklogReader(deps: { models: Models; clock: Clock }): () => Prom
 
 /** Every query is bounded by an index and a limit. */
 async function readBacklog({ models, clock }: { models: Models; clock: Clock }): Promise<Backlog> {
+  const pingedAtMs = performance.now();
+  await models.connection.db?.command({ ping: 1 }, { timeoutMS: TIMEOUT_MS });
+  const pingS = (performance.now() - pingedAtMs) / 1000;
   const limit = MAX_COUNT;
   const bounded = { limit, maxTimeMS: TIMEOUT_MS };
   const { PENDING, FAILED } = WebhookEventStatus;
@@ -211,6 +216,7 @@ async function readBacklog({ models, clock }: { models: Models; clock: Clock }):
   const inStatus = (wanted: WebhookEndpointStatus) =>
     endpoints.filter(({ status = WebhookEndpointStatus.ENABLED }) => status === wanted).length;
   return {
+    pingS,
     pendingEvents,
     failedEvents,
     eventLagS: ageS(oldest?.receivedAt),

@@ -43,6 +43,8 @@ describe('operations', () => {
     expect(rose('continuum_rejections_total')).toBe(0);
     expect(rose('continuum_batch_size_count', { queue: 'calls' })).toBe(1);
     expect(rose('continuum_batch_size_sum', { queue: 'calls' })).toBe(1);
+    expect(rose('continuum_batch_duration_seconds_count', { queue: 'calls' })).toBe(1);
+    expect(rose('continuum_batch_duration_seconds_sum', { queue: 'calls' })).toBeGreaterThan(0);
     expect(rose('continuum_http_requests_total', { route: '/graphql', status: '2xx' })).toBe(1);
   });
 
@@ -173,6 +175,7 @@ describe('gauges', () => {
     const pool = value('continuum_mongodb_pool_connections');
     expect(pool).toBeGreaterThan(0);
     expect(pool).toBeLessThanOrEqual(50);
+    expect(value('continuum_mongodb_ping_seconds')).toBeGreaterThan(0);
     expect(value('continuum_mongodb_pool_waiting')).toBeGreaterThanOrEqual(0);
     expect(value('process_resident_memory_bytes')).toBeGreaterThan(10_000_000);
     expect(value('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);

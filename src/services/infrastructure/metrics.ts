@@ -47,7 +47,7 @@ export interface Metrics {
   operationAnswered(result: string, tier: string | null): void;
   /** The limits decided an operation, or calls of a service. `failed` means that there was no decision. */
   decided(startedAtMs: number, outcome: 'accepted' | 'failed' | RejectionReason, tier: string | null): void;
-  batchCommitted(queue: BatchQueue, size: number): void;
+  batchCommitted(queue: BatchQueue, size: number, startedAtMs: number): void;
   eventsHandled(outcome: EventOutcome, count: number): void;
   /** @param endpoint method and path, without ids */
   stripeAnswered(endpoint: string, result: StripeResult, startedAtMs: number): void;

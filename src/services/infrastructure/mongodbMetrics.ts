@@ -8,7 +8,8 @@ interface Pool {
 }
 
 /**
- * Measures the driver's pool of connections.
+ * Measures the driver's pool of connections. It does not turn on the driver's command events, which would tell how long
+ * each command took: they cost about 80 µs of processor time for each command, a fifth of a metered operation.
  * @returns a function that follows a client from before it connects; it replaces the one that could not connect
  */
 export function createMongodbMetrics(registry: Registry): (client: mongo.MongoClient) => void {

@@ -12,7 +12,7 @@ export interface ServerMetrics extends Metrics {
   readonly registry: Registry;
 }
 
-const DECISION_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const WRITE_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const STRIPE_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000];
 const NO_TIER = 'none';
@@ -48,7 +48,7 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
     name: 'continuum_decision_duration_seconds',
     help: 'How long it took to check and charge an operation against the limits; failed: there was no decision.',
     labelNames: ['outcome'],
-    buckets: DECISION_BUCKETS_S,
+    buckets: WRITE_BUCKETS_S,
     registers,
   });
   const rejections = new Counter({
@@ -62,6 +62,13 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
     help: 'What one statement committed together, by queue.',
     labelNames: ['queue'],
     buckets: BATCH_BUCKETS,
+    registers,
+  });
+  const batchDuration = new Histogram({
+    name: 'continuum_batch_duration_seconds',
+    help: 'How long it took until a batch was on disk, by queue.',
+    labelNames: ['queue'],
+    buckets: WRITE_BUCKETS_S,
     registers,
   });
   const events = new Counter({
@@ -92,7 +99,10 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
   // Series that are there from the start show their first increase.
   for (const outcome of ['accepted', 'rejected', 'failed']) decisions.zero({ outcome });
   for (const reason of REJECTION_REASONS) rejections.inc({ reason, tier: NO_TIER }, 0);
-  for (const queue of BATCH_QUEUES) batches.zero({ queue });
+  for (const queue of BATCH_QUEUES) {
+    batches.zero({ queue });
+    batchDuration.zero({ queue });
+  }
   for (const outcome of EVENT_OUTCOMES) events.inc({ outcome }, 0);
   for (const result of DELIVERY_RESULTS) deliveries.inc({ result }, 0);
 
@@ -104,7 +114,10 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
       decisions.observe({ outcome: isRejected ? 'rejected' : outcome }, secondsSince(startedAtMs));
       if (isRejected) rejections.inc({ reason: outcome, tier: tier ?? NO_TIER });
     },
-    batchCommitted: (queue, size) => batches.observe({ queue }, size),
+    batchCommitted(queue, size, startedAtMs) {
+      batches.observe({ queue }, size);
+      batchDuration.observe({ queue }, secondsSince(startedAtMs));
+    },
     eventsHandled: (outcome, count) => events.inc({ outcome }, count),
     stripeAnswered(endpoint, result, startedAtMs) {
       stripeRequests.inc({ endpoint, result });

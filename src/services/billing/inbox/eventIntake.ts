@@ -58,6 +58,7 @@ export function createEventIntake(deps: {
   let waiting = 0;
 
   async function commit(batch: Waiting[]): Promise<void> {
+    const startedAtMs = performance.now();
     for (const { bytes } of batch) waitingBytes -= bytes;
     // If a batch has several events with one id, the first is stored and the others find it.
     const first = new Map<string, Waiting>();
@@ -66,7 +67,7 @@ export function createEventIntake(deps: {
       const known = await storeAll([...first.values()].map(({ doc }) => doc));
       await revive([...known.values()].filter(({ state }) => state === WebhookEventStatus.FAILED));
       for (const one of batch) settle(one, first.get(one.doc._id) as Waiting, known);
-      metrics.batchCommitted('webhook_events', batch.length);
+      metrics.batchCommitted('webhook_events', batch.length, startedAtMs);
       if (batch.some(({ doc }) => doc.lane !== null)) deps.stored();
     } catch (error) {
       for (const { reject } of batch) reject(error);

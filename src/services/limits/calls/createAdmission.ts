@@ -69,13 +69,14 @@ export function createAdmission(deps: {
   }
 
   async function commit(batch: WaitingItem[]): Promise<void> {
+    const startedAtMs = performance.now();
     try {
       await exclusively(async () => {
         const rest = singleWriter ? await singleWriter.commit(batch) : batch;
         if (singleWriter?.isFenced()) await stopBeingSingleWriter(singleWriter);
         if (rest.length > 0) await multiWriter.commit(rest);
       });
-      if (batch.length > 0) metrics.batchCommitted('calls', batch.length);
+      if (batch.length > 0) metrics.batchCommitted('calls', batch.length, startedAtMs);
     } catch (error) {
       log.error({ err: error }, 'admission.batch_failed');
       const away = serviceUnavailable('The database does not answer; try again shortly');

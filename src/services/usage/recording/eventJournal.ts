@@ -89,13 +89,12 @@ export function createEventJournal(deps: {
   }
 
   async function commitGroups(groups: Group[]): Promise<void> {
+    const startedAtMs = performance.now();
     try {
       const stored = await storeAll(groups);
       await dayCounts.count(stored);
-      metrics.batchCommitted(
-        'usage_events',
-        groups.reduce((sum, { fresh }) => sum + fresh.size, 0),
-      );
+      const count = groups.reduce((sum, { fresh }) => sum + fresh.size, 0);
+      metrics.batchCommitted('usage_events', count, startedAtMs);
       mark(stored);
       for (const group of groups) {
         for (const call of group.calls) call.resolve(recordedBefore(group, call));
