@@ -7,6 +7,7 @@ import { badInput } from './common/errors.js';
 import { connectDatabase } from './database.js';
 import { createModels } from './models/models.js';
 import { createAccounts } from './services/accounts/accounts.js';
+import { createAuditLog } from './services/audit/auditLog.js';
 import { noMetrics } from './services/infrastructure/metrics.js';
 import { createCallerLimits } from './services/limits/callerLimits.js';
 import { createLimitServices } from './services/limits/limitServices.js';
@@ -40,7 +41,8 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   const catalogue = parseCatalogue(options.catalogue ?? defaultCatalogue);
   const connection = await connectDatabase(mongodbUri, log);
   const clock = await startAgreedClock(connection, log);
-  const base = { models: createModels(connection), clock, log };
+  const models = createModels(connection);
+  const base = { models, clock, log };
   const tierServices = createTierServices({
     ...base,
     catalogue,
@@ -51,6 +53,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   const { tiers, entitlements } = tierServices;
   const { authenticator } = createAccounts({
     ...base,
+    auditLog: createAuditLog({ models, clock }),
     adminApiKeys: [],
     keyKind: 'live',
     defaultTier: tiers.defaultTier.name,

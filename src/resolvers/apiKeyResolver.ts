@@ -46,7 +46,7 @@ export class ApiKeyResolver {
     const { services } = context;
     const owner = await ownerOf(context, input, OperatorRole.OWNER);
     const creator = requirePrincipal(context.principal);
-    return toNewApiKey(await services.apiKeys.create(owner, input, creator));
+    return toNewApiKey(await services.apiKeys.create(owner, input, creator, context.author()));
   }
 
   @Mutation(() => NewApiKey, {
@@ -62,7 +62,7 @@ export class ApiKeyResolver {
     const { services } = context;
     const owner = await ownerOf(context, named, OperatorRole.OWNER);
     const caller = requirePrincipal(context.principal);
-    return toNewApiKey(await services.apiKeys.rotate(owner, id, overlapSeconds, caller));
+    return toNewApiKey(await services.apiKeys.rotate(owner, id, overlapSeconds, caller, context.author()));
   }
 
   @Mutation(() => ApiKeyType, { description: 'The key stops working immediately.' })
@@ -74,6 +74,6 @@ export class ApiKeyResolver {
   ): Promise<ApiKeyType> {
     const owner = await ownerOf(context, named, OperatorRole.OWNER);
     const caller = requirePrincipal(context.principal);
-    return toApiKey(await context.services.apiKeys.revoke(owner, id, caller));
+    return toApiKey(await context.services.apiKeys.revoke(owner, id, caller, context.author()));
   }
 }

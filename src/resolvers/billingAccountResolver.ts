@@ -26,7 +26,7 @@ export class BillingAccountResolver {
     @Ctx() context: Context,
   ): Promise<PortalSession> {
     const { billingAccount, localPortalUrl } = context.services;
-    const session = await billingAccount.portal(ownTenantId(context), returnUrl);
+    const session = await billingAccount.portal(ownTenantId(context), returnUrl, context.author());
     return { ...session, localUrl: localPortalUrl(session.id) };
   }
 

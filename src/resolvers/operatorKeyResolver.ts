@@ -20,9 +20,10 @@ export class OperatorKeyResolver {
   @Checked(({ input }, nowMs) => requireFuture(input.expiresAt, nowMs))
   async createOperatorKey(
     @Arg('input') input: CreateOperatorKeyInput,
-    @Ctx() { services, principal }: Context,
+    @Ctx() context: Context,
   ): Promise<NewOperatorKey> {
-    const made = await services.apiKeys.create('operators', input, requirePrincipal(principal));
+    const creator = requirePrincipal(context.principal);
+    const made = await context.services.apiKeys.create('operators', input, creator, context.author());
     return { operatorKey: toOperatorKey(made.apiKey), secret: made.secret };
   }
 
@@ -33,10 +34,11 @@ export class OperatorKeyResolver {
   @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
   async rotateOperatorKey(
     @Args() { id, overlapSeconds }: RotateKeyArgs,
-    @Ctx() { services, principal }: Context,
+    @Ctx() context: Context,
   ): Promise<NewOperatorKey> {
-    const caller = requirePrincipal(principal);
-    const made = await services.apiKeys.rotate('operators', id, overlapSeconds, caller);
+    const { services } = context;
+    const caller = requirePrincipal(context.principal);
+    const made = await services.apiKeys.rotate('operators', id, overlapSeconds, caller, context.author());
     return { operatorKey: toOperatorKey(made.apiKey), secret: made.secret };
   }
 
@@ -44,9 +46,10 @@ export class OperatorKeyResolver {
   @RequiresRole(OperatorRole.OWNER)
   async revokeOperatorKey(
     @Arg('id', () => ID) id: string,
-    @Ctx() { services, principal }: Context,
+    @Ctx() context: Context,
   ): Promise<OperatorKeyType> {
-    return toOperatorKey(await services.apiKeys.revoke('operators', id, requirePrincipal(principal)));
+    const caller = requirePrincipal(context.principal);
+    return toOperatorKey(await context.services.apiKeys.revoke('operators', id, caller, context.author()));
   }
 }
 

@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';
+import { AuditResolver } from './auditResolver.js';
 import { BillingAccountResolver } from './billingAccountResolver.js';
 import { DecisionResolver } from './decisionResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
@@ -25,6 +26,7 @@ export const resolvers = [
   MeteringResolver,
   DecisionResolver,
   ApiKeyResolver,
+  AuditResolver,
   OperatorKeyResolver,
   MemoryResolver,
   WebhookResolver,

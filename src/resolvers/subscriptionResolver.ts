@@ -33,7 +33,7 @@ export class SubscriptionResolver {
     @Ctx() context: Context,
   ): Promise<CheckoutSession> {
     const { subscriptions, localCheckoutUrl } = context.services;
-    const checkout = await subscriptions.checkout(ownTenantId(context), input);
+    const checkout = await subscriptions.checkout(ownTenantId(context), input, context.author());
     return { ...checkout, localUrl: localCheckoutUrl(checkout.id) };
   }
 
@@ -45,7 +45,11 @@ export class SubscriptionResolver {
     input: CancelSubscriptionInput | null,
     @Ctx() context: Context,
   ): Promise<SubscriptionType> {
-    await context.services.subscriptions.cancel(ownTenantId(context), input?.atPeriodEnd ?? true);
+    await context.services.subscriptions.cancel(
+      ownTenantId(context),
+      input?.atPeriodEnd ?? true,
+      context.author(),
+    );
     return currentSubscription(context);
   }
 
@@ -67,7 +71,7 @@ export class SubscriptionResolver {
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
     const { tierChanges } = context.services;
-    await tierChanges.change(ownTenantId(context), input.tier, input.immediately ?? false);
+    await tierChanges.change(ownTenantId(context), input.tier, input.immediately ?? false, context.author());
     return currentSubscription(context);
   }
 
@@ -83,12 +87,16 @@ export class SubscriptionResolver {
   ): Promise<SubscriptionType> {
     const { tenantId: _, externalId: __, tier, limits, daysUntilDue, ...terms } = input;
     const tenantId = await requestedTenantId(context, input);
-    await context.services.contracts.begin(tenantId, {
-      ...terms,
-      tier: tier ?? null,
-      limits: overridesOf(limits ?? {}, context.services.tiers.catalogue.resources),
-      daysUntilDue: daysUntilDue ?? null,
-    });
+    await context.services.contracts.begin(
+      tenantId,
+      {
+        ...terms,
+        tier: tier ?? null,
+        limits: overridesOf(limits ?? {}, context.services.tiers.catalogue.resources),
+        daysUntilDue: daysUntilDue ?? null,
+      },
+      context.author(),
+    );
     return currentSubscription(context, tenantId);
   }
 
@@ -98,7 +106,7 @@ export class SubscriptionResolver {
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
-    await context.services.subscriptions.resume(ownTenantId(context));
+    await context.services.subscriptions.resume(ownTenantId(context), context.author());
     return currentSubscription(context);
   }
 }

@@ -54,11 +54,8 @@ export class TenantResolver {
 
   @Mutation(() => NewTenant)
   @RequiresRole(OperatorRole.PROVISION)
-  async createTenant(
-    @Arg('input') input: CreateTenantInput,
-    @Ctx() { services }: Context,
-  ): Promise<NewTenant> {
-    const { tenant, key } = await services.tenants.create(input);
+  async createTenant(@Arg('input') input: CreateTenantInput, @Ctx() context: Context): Promise<NewTenant> {
+    const { tenant, key } = await context.services.tenants.create(input, context.author());
     return { tenant: toTenant(tenant), apiKey: key && { id: key.apiKey._id, secret: key.secret } };
   }
 
@@ -74,7 +71,8 @@ export class TenantResolver {
     const { tier, limits } = input;
     const tenantId = await requestedTenantId(context, input);
     const overrides = limits && overridesOf(limits, services.tiers.catalogue.resources);
-    return toTenant(await services.tenants.setContract(tenantId, { tier, limits: overrides }));
+    const change = { tier, limits: overrides };
+    return toTenant(await services.tenants.setContract(tenantId, change, context.author()));
   }
 
   @FieldResolver(() => TierType)

@@ -114,7 +114,7 @@ export class UsageResolver {
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   setOverage(@Arg('input') { monthlyCapCents }: SetOverageInput, @Ctx() context: Context): Promise<Overage> {
-    return context.services.overage.set(ownTenantId(context), monthlyCapCents ?? null);
+    return context.services.overage.set(ownTenantId(context), monthlyCapCents ?? null, context.author());
   }
 
   @Mutation(() => UsageReportType, { description: "Reports usage to Stripe's meter." })
@@ -125,7 +125,10 @@ export class UsageResolver {
     @Ctx() context: Context,
   ): Promise<UsageReportType> {
     const { usageReports } = context.services;
-    return toUsageReport(await usageReports.report(ownTenantId(context), quantity, idempotencyKey), context);
+    return toUsageReport(
+      await usageReports.report(ownTenantId(context), quantity, idempotencyKey, context.author()),
+      context,
+    );
   }
 
   @Query(() => UsageReportConnection, { description: 'Usage that was reported to Stripe, newest first.' })

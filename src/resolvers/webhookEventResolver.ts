@@ -35,11 +35,8 @@ export class WebhookEventResolver {
   @Mutation(() => WebhookEvent, { description: 'Applies an event again, whatever its status.' })
   @RequiresRole(OperatorRole.SUPPORT)
   @Directive('@rateLimited(cost: 0, max: 100, window: "10s")')
-  async replayWebhookEvent(
-    @Arg('id', () => ID) id: string,
-    @Ctx() { services }: Context,
-  ): Promise<WebhookEvent> {
-    return toWebhookEvent(await services.inbox.replay(id));
+  async replayWebhookEvent(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<WebhookEvent> {
+    return toWebhookEvent(await context.services.inbox.replay(id, context.author()));
   }
 }
 

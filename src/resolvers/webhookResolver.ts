@@ -38,9 +38,10 @@ export class WebhookResolver {
   @RequiresRole(OperatorRole.OWNER)
   async createWebhookEndpoint(
     @Arg('input') { url, events }: CreateWebhookEndpointInput,
-    @Ctx() { services }: Context,
+    @Ctx() context: Context,
   ): Promise<NewWebhookEndpoint> {
-    const endpoint = await services.webhookEndpoints.create(url, events ?? []);
+    const { webhookEndpoints } = context.services;
+    const endpoint = await webhookEndpoints.create(url, events ?? [], context.author());
     return { endpoint: toEndpoint(endpoint), secret: endpoint.secret };
   }
 
@@ -51,26 +52,28 @@ export class WebhookResolver {
   @RequiresRole(OperatorRole.OWNER)
   async enableWebhookEndpoint(
     @Arg('id', () => ID) id: string,
-    @Ctx() { services }: Context,
+    @Ctx() context: Context,
   ): Promise<WebhookEndpoint> {
-    const endpoint = await services.webhookEndpoints.enable(id);
+    const { services } = context;
+    const endpoint = await services.webhookEndpoints.enable(id, context.author());
     services.outgoingWebhooks.wake();
     return toEndpoint(endpoint);
   }
 
   @Mutation(() => Boolean, { description: 'Events that wait for the endpoint are not sent any more.' })
   @RequiresRole(OperatorRole.OWNER)
-  deleteWebhookEndpoint(@Arg('id', () => ID) id: string, @Ctx() { services }: Context): Promise<boolean> {
-    return services.webhookEndpoints.remove(id);
+  deleteWebhookEndpoint(@Arg('id', () => ID) id: string, @Ctx() context: Context): Promise<boolean> {
+    return context.services.webhookEndpoints.remove(id, context.author());
   }
 
   @Mutation(() => WebhookDelivery, { description: 'Sends a delivery again, whatever its status.' })
   @RequiresRole(OperatorRole.SUPPORT)
   async resendWebhookDelivery(
     @Arg('id', () => ID) id: string,
-    @Ctx() { services }: Context,
+    @Ctx() context: Context,
   ): Promise<WebhookDelivery> {
-    const delivery = await services.webhookDeliveries.resend(id);
+    const { services } = context;
+    const delivery = await services.webhookDeliveries.resend(id, context.author());
     services.outgoingWebhooks.wake();
     return toDelivery(delivery);
   }

@@ -1,7 +1,8 @@
 import { ApiKeyScope, needGoodValue, type Rules } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { forbidden } from '../common/errors.js';
-import { ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
+import { authorOf, ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
+import type { Author } from '../services/audit/author.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
@@ -15,6 +16,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The tenant of the key. On the billing routes, it is set before the body is read. */
     tenantId: string;
+    author: Author;
   }
 }
 
@@ -54,6 +56,7 @@ export function billingRoutes(deps: {
     const caller = { principal, address: request.ip };
     request.tracked.whenOver(await callerSlots.take(caller, scope === ApiKeyScope.BILLING));
     request.tenantId = tenantId;
+    request.author = authorOf(principal, request.id);
   };
 
   async function stateOf(tenantId: string, doc: BillingSubscriptionDoc | null) {
@@ -71,6 +74,7 @@ export function billingRoutes(deps: {
 
   return async (app) => {
     app.decorateRequest('tenantId', '');
+    app.decorateRequest('author');
     // Some clients send the content type JSON even without a body.
     takeJson(app, largeRequests, 'null');
     app.addHook('preValidation', async ({ body }) => needGoodValue('body', body));
@@ -83,10 +87,10 @@ export function billingRoutes(deps: {
         onRequest: onlyFor(ApiKeyScope.BILLING),
         preHandler: limitedAs('createCheckoutSession'),
       },
-      async ({ tenantId, body }) => {
+      async ({ tenantId, author, body }) => {
         const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
         const wanted = { tier: tier.toUpperCase(), successUrl, cancelUrl, customerEmail };
-        const { id, url } = await services.subscriptions.checkout(tenantId, wanted);
+        const { id, url } = await services.subscriptions.checkout(tenantId, wanted, author);
         return { session_id: id, url, local_url: services.localCheckoutUrl(id) };
       },
     );
@@ -107,8 +111,8 @@ export function billingRoutes(deps: {
         onRequest: onlyFor(ApiKeyScope.BILLING),
         preHandler: limitedAs('cancelSubscription'),
       },
-      async ({ tenantId, body }) =>
-        stateOf(tenantId, await services.subscriptions.cancel(tenantId, body?.at_period_end ?? true)),
+      async ({ tenantId, author, body }) =>
+        stateOf(tenantId, await services.subscriptions.cancel(tenantId, body?.at_period_end ?? true, author)),
     );
 
     app.post<{ Body: { quantity: number; idempotency_key?: string } }>(
@@ -118,9 +122,9 @@ export function billingRoutes(deps: {
         onRequest: onlyFor(ApiKeyScope.USAGE),
         preHandler: limitedAs('reportUsage'),
       },
-      async ({ tenantId, body }) => {
+      async ({ tenantId, author, body }) => {
         const { quantity, idempotency_key: key } = body;
-        const report = await services.usageReports.report(tenantId, quantity, key);
+        const report = await services.usageReports.report(tenantId, quantity, key, author);
         const status = report.status === UsageReportStatus.PENDING ? 'pending' : 'success';
         return { status, quantity, tenant_id: tenantId };
       },

@@ -66,6 +66,9 @@ function searchWeight({ input }: Record<string, unknown>): number {
 const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.alerts': connection(),
   'Query.apiKeys': { weight: READ, assumedSize: 50 },
+  'AuditEntry.before': { weight: 10 },
+  'AuditEntry.after': { weight: 10 },
+  'Query.auditLog': connection(2 * READ),
   'Query.entitlement': { weight: READ },
   'Query.invoices': connection(STRIPE_REQUEST),
   'Query.memories': connection(),

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import type { Models } from '../models/models.js';
 import { type Accounts, createAccounts } from './accounts/accounts.js';
 import { createAuditLog } from './audit/auditLog.js';
+import { createAuditReader } from './audit/auditReader.js';
 import { type Billing, createBilling } from './billing/billing.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
 import type { Metrics } from './infrastructure/metrics.js';
@@ -133,6 +134,8 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ...billing,
     ...webhookServices,
     alerts,
+    auditLog: base.auditLog,
+    auditReader: createAuditReader(base),
     idempotencyKeys,
     memories,
     mock: mockMode?.controlsOf(billing, tenants) ?? null,

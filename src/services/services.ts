@@ -1,6 +1,8 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
 import type { Tenants } from './accounts/tenants.js';
+import type { AuditLog } from './audit/auditLog.js';
+import type { AuditReader } from './audit/auditReader.js';
 import type { BillingAccount } from './billing/customers/billingAccount.js';
 import type { Inbox } from './billing/inbox/inbox.js';
 import type { Rejections } from './billing/inbox/rejections.js';
@@ -31,6 +33,8 @@ export interface Services {
   alertReview: AlertReview;
   alerts: Alerts;
   apiKeys: ApiKeys;
+  auditLog: AuditLog;
+  auditReader: AuditReader;
   authenticator: Authenticator;
   billingAccount: BillingAccount;
   consumption: Consumption;

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { randomText } from '../../src/common/randomText.js';
 import { generateKey, secretMatches } from '../../src/services/accounts/keySecret.js';
-import { OperatorRole } from '../../src/services/accounts/principal.js';
+import { authorOf, OperatorRole } from '../../src/services/accounts/principal.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   expectNothing,
@@ -436,11 +436,8 @@ describe('revocation', () => {
       const made = await createKey(tenant.key);
       // Its record is read as valid; the revocation is done before 100,000 rounds of the hash are.
       const verifying = authenticator.authenticate(made.secret, '127.0.0.1').catch(() => null);
-      await apiKeys.revoke({ tenantId: tenant.id }, made.id, {
-        kind: 'operator',
-        role: OperatorRole.OWNER,
-        keyId: null,
-      });
+      const operator = { kind: 'operator', role: OperatorRole.OWNER, keyId: null } as const;
+      await apiKeys.revoke({ tenantId: tenant.id }, made.id, operator, authorOf(operator, null));
       // Who comes after the revocation does not share a verification that began before it.
       await expect(authenticator.authenticate(made.secret, '127.0.0.1')).rejects.toThrow();
       await verifying;

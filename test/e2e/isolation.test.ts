@@ -114,6 +114,11 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'apiKeys { id name }',
     expect: (data, { keyId }) => expect(data).toContainEqual({ id: keyId, name: 'first key' }),
   },
+  auditLog: {
+    who: 'tenant',
+    field: ({ id }) => `auditLog(tenantId: "${id}") { edges { node { id actor after } } }`,
+    expect: 'FORBIDDEN',
+  },
   memory: {
     who: 'tenant',
     field: ({ memoryId }) => `memory(id: "${memoryId}") { id content metadata embedding }`,

@@ -1,6 +1,7 @@
 import Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WebhookDeliveryDoc } from '../../src/models/outgoingWebhook.js';
+import { systemAuthor } from '../../src/services/audit/author.js';
 import { readEvent } from '../../src/services/billing/inbox/receivedEvent.js';
 import {
   advance,
@@ -90,7 +91,7 @@ describe.each([
     // Delivered again, and applied again, it is not passed on again.
     for (const { _id, payload } of applied) {
       await server.app.services.inbox.receive(readEvent(payload));
-      await server.app.services.inbox.replay(_id);
+      await server.app.services.inbox.replay(_id, systemAuthor('test'));
     }
     await settled(server);
     expect(await toldOf(id)).toHaveLength((await toldOf(id)).length);

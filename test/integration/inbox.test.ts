@@ -1,6 +1,7 @@
 import type Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
+import { systemAuthor } from '../../src/services/audit/author.js';
 import type { Inbox } from '../../src/services/billing/inbox/inbox.js';
 import { openStripeSide, received, type StripeSide, snapshotOf, thinOf } from '../support/stripeSide.js';
 
@@ -246,7 +247,9 @@ describe('a thin event', () => {
         { state: 'IGNORED', reason: 'already applied: the event also arrived in the other format' },
       ]);
       // An operator's wish comes first.
-      expect(await inbox.replay(other.id)).toMatchObject({ state: WebhookEventStatus.PENDING });
+      expect(await inbox.replay(other.id, systemAuthor('test'))).toMatchObject({
+        state: WebhookEventStatus.PENDING,
+      });
       await inbox.idle(10_000);
       expect(await eventsWith({ _id: other.id })).toMatchObject([{ state: 'APPLIED' }]);
       await inbox.stop();

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import catalogue from '../../catalogue.json' with { type: 'json' };
 import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { createAuditLog } from '../../src/services/audit/auditLog.js';
+import { stripeAuthor } from '../../src/services/audit/author.js';
 import { createCustomers } from '../../src/services/billing/customers/customers.js';
 import {
   createSubscriptionSync,
@@ -14,6 +16,7 @@ import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 
 const TENANT = 'ten_1';
+const AUTHOR = stripeAuthor('evt_1');
 const CUSTOMER = 'cus_1';
 
 let database: TestDatabase;
@@ -96,9 +99,19 @@ beforeAll(async () => {
     { PRO: 'price_pro_overage' },
   );
   const clock = createFakeClock('2026-11-22T12:00:00Z');
-  const customers = createCustomers({ models, stripe, clock });
+  const auditLog = createAuditLog({ models, clock });
+  const customers = createCustomers({ models, stripe, clock, auditLog });
   const log = pino({ level: 'silent' });
-  sync = createSubscriptionSync({ models, stripe, tiers, customers, clock, log, changed: () => undefined });
+  sync = createSubscriptionSync({
+    models,
+    stripe,
+    tiers,
+    customers,
+    clock,
+    log,
+    auditLog,
+    changed: () => undefined,
+  });
   await models.tenants.collection.insertOne({ _id: TENANT } as never);
 });
 afterAll(() => database.dropAndClose());
@@ -143,7 +156,7 @@ describe('of several parts', () => {
         },
       }),
     ];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({
       tier: 'PRO',
       priceId: 'price_pro',
@@ -161,16 +174,16 @@ describe('of several parts', () => {
     listed = [
       { ...first, items: { data: [overage, subscription('', '', 'price_own').items.data[0]] } } as never,
     ];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({ tier: 'PRO', priceId: 'price_own' });
   });
 
   it('one that bills overage is known by its mark at a price that is no longer ours; another’s is not ours', async () => {
     listed = [inParts(metered('price_before', { overage: 'true' }))];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect((await stored())?.overageItems).toMatchObject([{ priceId: 'price_before' }]);
     listed = [inParts(metered('price_of_another_system'))];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect((await stored())?.overageItems).toBeNull();
   });
 });
@@ -181,14 +194,14 @@ describe('an answer of Stripe that is overtaken by a newer one', () => {
     listed = [subscription('sub_1', 'active')];
     onTheWay = async () => {
       listed = [subscription('sub_1', 'canceled')];
-      await sync.sync(CUSTOMER);
+      await sync.sync(CUSTOMER, AUTHOR);
     };
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
   }
 
   it('is not written over it, when the subscription is known', async () => {
     listed = [subscription('sub_1', 'active')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     await overtaken();
     expect((await stored())?.status).toBe('canceled');
   });
@@ -200,7 +213,7 @@ describe('an answer of Stripe that is overtaken by a newer one', () => {
 
   it('is not written over it, when it is of a subscription that is new to us', async () => {
     listed = [subscription('sub_0', 'canceled')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     await overtaken();
     expect(await stored()).toMatchObject({ stripeSubscriptionId: 'sub_1', status: 'canceled' });
   });
@@ -215,13 +228,13 @@ describe('an answer of Stripe that is overtaken by a newer one', () => {
 describe('a fetch that brings nothing new', () => {
   beforeEach(async () => {
     listed = [subscription('sub_1', 'active')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     await models.billingSubscriptions.collection.updateOne({}, { $unset: { unannounced: '' } });
   });
 
   it('changes nothing and has nothing announced', async () => {
     const before = await stored();
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect({ ...(await stored()), revision: 0 }).toEqual({ ...before, revision: 0 });
   });
 
@@ -229,9 +242,9 @@ describe('a fetch that brings nothing new', () => {
     listed = [subscription('sub_1', 'past_due')];
     onTheWay = async () => {
       listed = [subscription('sub_1', 'active')];
-      await sync.sync(CUSTOMER);
+      await sync.sync(CUSTOMER, AUTHOR);
     };
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect((await stored())?.status).toBe('active');
   });
 });
@@ -279,10 +292,10 @@ describe('of several subscriptions of a customer', () => {
       await models.billingSubscriptions.deleteMany({});
       if (before) {
         listed = [before];
-        await sync.sync(CUSTOMER);
+        await sync.sync(CUSTOMER, AUTHOR);
       }
       listed = found;
-      await sync.sync(CUSTOMER);
+      await sync.sync(CUSTOMER, AUTHOR);
       expect((await stored())?.stripeSubscriptionId).toBe(expected);
     }
   });
@@ -290,7 +303,7 @@ describe('of several subscriptions of a customer', () => {
   it('that is one with several prices the largest tier counts', async () => {
     const [small, large] = [subscription('sub_1', 'active'), subscription('', '', 'price_enterprise')];
     listed = [{ ...small, items: { data: [...small.items.data, ...large.items.data] } } as never];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({ tier: 'ENTERPRISE', priceId: 'price_enterprise' });
   });
 });
@@ -301,7 +314,7 @@ describe('a price outside the catalogue', () => {
 
   it('of a new subscription buys no tier, and is named in the event and to the operator', async () => {
     listed = [subscription('sub_1', 'active', BOOK)];
-    expect(await sync.sync(CUSTOMER)).toEqual(outside);
+    expect(await sync.sync(CUSTOMER, AUTHOR)).toEqual(outside);
     expect(await stored()).toMatchObject({
       tier: 'FREE',
       status: 'active',
@@ -314,10 +327,10 @@ describe('a price outside the catalogue', () => {
 
   it('keeps the tier that was bought before, and whatever else changes is written', async () => {
     listed = [subscription('sub_1', 'active')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     const moved = { cancel_at_period_end: true, cancel_at: 60 };
     listed = [{ ...subscription('sub_1', 'trialing', BOOK), ...moved } as never];
-    expect(await sync.sync(CUSTOMER)).toEqual(outside);
+    expect(await sync.sync(CUSTOMER, AUTHOR)).toEqual(outside);
     expect(await stored()).toMatchObject({
       tier: 'PRO',
       status: 'trialing',
@@ -328,7 +341,7 @@ describe('a price outside the catalogue', () => {
       outsideCatalogue: true,
     });
     listed = [subscription('sub_1', 'canceled', BOOK)];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect((await stored())?.status).toBe('canceled');
   });
 
@@ -346,7 +359,7 @@ describe('a price outside the catalogue', () => {
     prepare();
     const one = subscription('sub_1', 'active');
     listed = [one];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     const [item] = one.items.data;
     const moved = { ...item, price: { id: BOOK, product: `prod_of_${BOOK}`, ...price } };
     // Products are remembered for a while.
@@ -356,7 +369,7 @@ describe('a price outside the catalogue', () => {
       moved.price.product = `prod_of_${id}`;
     }
     listed = [{ ...one, items: { data: [moved] } } as never];
-    expect(await sync.sync(CUSTOMER)).toEqual({ kind: 'written', note: null });
+    expect(await sync.sync(CUSTOMER, AUTHOR)).toEqual({ kind: 'written', note: null });
     expect(await stored()).toMatchObject({ tier: 'ENTERPRISE', priceId: BOOK, outsideCatalogue: null });
   });
 
@@ -365,15 +378,15 @@ describe('a price outside the catalogue', () => {
     const [item] = metered.items.data;
     const price = { id: BOOK, product: 'prod_of_price_pro', recurring: { usage_type: 'metered' } };
     listed = [{ ...metered, items: { data: [{ ...item, price }] } } as never];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({ tier: 'FREE', outsideCatalogue: true });
   });
 
   it('that the catalogue names again is inside it', async () => {
     listed = [subscription('sub_1', 'active', BOOK)];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     listed = [subscription('sub_1', 'active')];
-    expect(await sync.sync(CUSTOMER)).toEqual({ kind: 'written', note: null });
+    expect(await sync.sync(CUSTOMER, AUTHOR)).toEqual({ kind: 'written', note: null });
     expect(await stored()).toMatchObject({ tier: 'PRO', outsideCatalogue: null });
   });
 });
@@ -396,7 +409,7 @@ describe('a Stripe of an older API version', () => {
         items: { data: [older] },
       } as never,
     ];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({
       tier: 'PRO',
       status: 'active',
@@ -411,7 +424,7 @@ describe('a Stripe of an older API version', () => {
 describe('what Stripe does not show', () => {
   beforeEach(async () => {
     listed = [subscription('sub_1', 'active')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
   });
   const unseen = { name: 'NotVisibleError' };
   const kept = async () => {
@@ -426,7 +439,7 @@ describe('what Stripe does not show', () => {
     customer = () => {
       throw missing();
     };
-    await expect(sync.sync(CUSTOMER)).rejects.toMatchObject(unseen);
+    await expect(sync.sync(CUSTOMER, AUTHOR)).rejects.toMatchObject(unseen);
     expect(await sync.diff(CUSTOMER)).toMatchObject({ threat: 'unseen', unseen: true });
     await sync.syncTenant(TENANT);
     await kept();
@@ -438,14 +451,14 @@ describe('what Stripe does not show', () => {
     ['subscriptions of others', [{ ...subscription('sub_2', 'active'), customer: 'cus_2' } as never]],
   ])('beside %s ends no subscription', async (_which, found) => {
     listed = found;
-    await expect(sync.sync(CUSTOMER)).rejects.toMatchObject(unseen);
+    await expect(sync.sync(CUSTOMER, AUTHOR)).rejects.toMatchObject(unseen);
     expect(await sync.diff(CUSTOMER)).toMatchObject({ threat: 'unseen' });
     await kept();
   });
 
   it('gives way to another subscription that gives a tier', async () => {
     listed = [subscription('sub_2', 'active', 'price_enterprise')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({ stripeSubscriptionId: 'sub_2', tier: 'ENTERPRISE' });
   });
 
@@ -453,7 +466,7 @@ describe('what Stripe does not show', () => {
     listed = [];
     customer = () => ({ id: CUSTOMER, deleted: true });
     expect(await sync.diff(CUSTOMER)).toMatchObject({ threat: 'ends' });
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({ status: 'canceled' });
     expect(await models.billingCustomers.findById(TENANT).lean()).toMatchObject({ stripeCustomerId: null });
   });
@@ -462,7 +475,7 @@ describe('what Stripe does not show', () => {
     const known = await stored();
     if (!known) throw new Error('nothing is stored');
     const error = missing();
-    await expect(sync.change(known, () => Promise.reject(error))).rejects.toBe(error);
+    await expect(sync.change(known, () => Promise.reject(error), AUTHOR)).rejects.toBe(error);
     await kept();
   });
 });
@@ -480,7 +493,7 @@ describe('grace', () => {
   });
   const since = async () => {
     listed = [subscription('sub_1', 'past_due')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     return (await stored())?.pastDueSince;
   };
 
@@ -537,7 +550,7 @@ describe('grace', () => {
     openInvoices = [invoice('in_1')];
     await since();
     listed = [subscription('sub_1', 'active')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect((await stored())?.pastDueSince).toBeNull();
   });
 });
@@ -545,24 +558,24 @@ describe('grace', () => {
 describe('a subscription', () => {
   it('keeps its tier when its price is no longer for sale, and its end is written', async () => {
     listed = [subscription('sub_1', 'active')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     await models.billingSubscriptions.updateOne({ _id: TENANT }, { $set: { priceId: 'price_of_2025' } });
     listed = [subscription('sub_1', 'past_due', 'price_of_2025')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({ tier: 'PRO', status: 'past_due' });
     listed = [subscription('sub_1', 'canceled', 'price_of_2025')];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect((await stored())?.status).toBe('canceled');
   });
 
   it('by contract keeps its limits when Stripe has some that cannot be read, and the rest is written', async () => {
     const contract = { contract: 'c', tier: 'pro', contract_limits: '{"apiCallsPerDay":7}' };
     listed = [{ ...subscription('sub_1', 'active'), metadata: contract } as never];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     listed = [
       { ...subscription('sub_1', 'past_due'), metadata: { ...contract, contract_limits: '{' } } as never,
     ];
-    await sync.sync(CUSTOMER);
+    await sync.sync(CUSTOMER, AUTHOR);
     expect(await stored()).toMatchObject({
       status: 'past_due',
       contract: 'c',
@@ -572,7 +585,7 @@ describe('a subscription', () => {
 
   it('with a status that is unknown here is an error, and changes nothing', async () => {
     listed = [subscription('sub_1', 'hibernating')];
-    await expect(sync.sync(CUSTOMER)).rejects.toThrow('hibernating');
+    await expect(sync.sync(CUSTOMER, AUTHOR)).rejects.toThrow('hibernating');
     expect(await stored()).toBeNull();
   });
 });

@@ -6,6 +6,7 @@ import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/te
 import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import type { Clock } from '../../src/common/clock.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
+import { createAuditLog } from '../../src/services/audit/auditLog.js';
 import { createCustomers } from '../../src/services/billing/customers/customers.js';
 import { createEventEffect } from '../../src/services/billing/inbox/eventEffects.js';
 import { createInbox, type Inbox } from '../../src/services/billing/inbox/inbox.js';
@@ -56,10 +57,18 @@ export async function openStripeSide(): Promise<StripeSide> {
     requests,
     instance(changes = {}) {
       const base = { models, clock: systemClock, log, ...changes };
+      const auditLog = createAuditLog(base);
       const httpClient = Stripe.createFetchHttpClient(changes.fetch ?? counted);
       const stripe = new Stripe('sk_test_mock', { httpClient, maxNetworkRetries: 0, telemetry: false });
-      const customers = createCustomers({ ...base, stripe });
-      const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: () => undefined });
+      const customers = createCustomers({ ...base, auditLog, stripe });
+      const sync = createSubscriptionSync({
+        ...base,
+        auditLog,
+        stripe,
+        tiers,
+        customers,
+        changed: () => undefined,
+      });
       const effect = createEventEffect({
         models: base.models,
         stripe,
@@ -67,7 +76,7 @@ export async function openStripeSide(): Promise<StripeSide> {
         sync,
         onMeterErrors: async () => undefined,
       });
-      return { sync, inbox: createInbox({ ...base, metrics: noMetrics, effect }) };
+      return { sync, inbox: createInbox({ ...base, auditLog, metrics: noMetrics, effect }) };
     },
     async addTenant(tenantId) {
       await models.tenants.collection.insertOne({ _id: tenantId } as never);

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
+import type { AuditLog } from '../audit/auditLog.js';
 import { type ApiKeys, createApiKeys } from './apiKeys.js';
 import { type Authenticator, createAuthenticator } from './authenticator.js';
 import { createGuessLimit, type GuessLimit } from './guessLimit.js';
@@ -19,6 +20,7 @@ export function createAccounts(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
+  auditLog: AuditLog;
   adminApiKeys: readonly string[];
   /** The prefix of new keys: `ctm_live_…` or `ctm_test_…`. */
   keyKind: 'live' | 'test';
@@ -27,8 +29,8 @@ export function createAccounts(deps: {
   /** Clears the caches of a tenant whose limits may have changed. */
   tenantChanged: (tenantId: string) => void;
 }): Accounts {
-  const { models, clock, log, adminApiKeys, keyKind, defaultTier, tenantChanged } = deps;
-  const base = { models, clock, log };
+  const { models, clock, log, auditLog, adminApiKeys, keyKind, defaultTier, tenantChanged } = deps;
+  const base = { models, clock, log, auditLog };
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
   const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });

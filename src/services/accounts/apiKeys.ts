@@ -3,6 +3,8 @@ import type { Clock } from '../../common/clock.js';
 import { badInput, forbidden, notFound } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
+import type { AuditLog, Change } from '../audit/auditLog.js';
+import type { Author } from '../audit/author.js';
 import type { Authenticator } from './authenticator.js';
 import { generateKey, hashSecret } from './keySecret.js';
 import { OperatorRole, type Principal } from './principal.js';
@@ -32,20 +34,26 @@ export interface ApiKeys {
   /** Newest first, including revoked keys. */
   list(owner: KeyOwner): Promise<ApiKeyDoc[]>;
   /** @param creator a key cannot create a key with more scopes or a longer life than its own */
-  create(owner: KeyOwner, input: NewKeyInput, creator: Principal): Promise<NewKey>;
+  create(owner: KeyOwner, input: NewKeyInput, creator: Principal, author: Author): Promise<NewKey>;
   /** Builds a key with all scopes of a tenant, or of an OWNER, for the caller to store together with the tenant. */
   build(owner: { tenantId: string } | 'operators', name: string): Promise<NewKey>;
   /**
    * Creates a new key with the same name and scopes. The old one works for `overlapS` more seconds.
    * @param caller a key cannot rotate a key with more scopes or a longer life than its own
    */
-  rotate(owner: KeyOwner, keyId: string, overlapS: number, caller: Principal): Promise<NewKey>;
+  rotate(
+    owner: KeyOwner,
+    keyId: string,
+    overlapS: number,
+    caller: Principal,
+    author: Author,
+  ): Promise<NewKey>;
   /**
    * Revokes a key at once, on every instance. Revoking twice is not an error.
    * @param caller a key cannot revoke a key with more scopes than its own
    * @throws BAD_USER_INPUT for the last OWNER's key, if there is no ADMIN_API_KEY: nobody could act any more
    */
-  revoke(owner: KeyOwner, keyId: string, caller: Principal): Promise<ApiKeyDoc>;
+  revoke(owner: KeyOwner, keyId: string, caller: Principal, author: Author): Promise<ApiKeyDoc>;
 }
 
 const MAX_KEYS_PER_TENANT = 100;
@@ -76,13 +84,14 @@ export function requireFuture(expiresAt: Date | null | undefined, nowMs: number)
 export function createApiKeys(deps: {
   models: Models;
   clock: Clock;
+  auditLog: AuditLog;
   authenticator: Authenticator;
   keyHashes: WorkQueue;
   kind: 'live' | 'test';
   /** Whether ADMIN_API_KEY is set. */
   hasAdminKey: boolean;
 }): ApiKeys {
-  const { models, clock, authenticator, keyHashes, kind, hasAdminKey } = deps;
+  const { models, clock, auditLog, authenticator, keyHashes, kind, hasAdminKey } = deps;
   const usable = (now: Date) => ({
     revokedAt: null,
     $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }],
@@ -104,13 +113,6 @@ export function createApiKeys(deps: {
       rotatedTo: null,
     };
     return { apiKey: doc, secret: key };
-  }
-
-  async function make(...key: Parameters<typeof build>): Promise<NewKey> {
-    const made = await build(...key);
-    await models.apiKeys.create(made.apiKey);
-    await forgetEnded(key[0]);
-    return made;
   }
 
   /** Bounds the number of ended keys of an owner that creates and revokes keys all day. */
@@ -180,7 +182,7 @@ export function createApiKeys(deps: {
         .lean<ApiKeyDoc[]>();
     },
 
-    async create(owner, input, creator) {
+    async create(owner, input, creator, author) {
       const scopes =
         owner === 'operators'
           ? []
@@ -193,7 +195,13 @@ export function createApiKeys(deps: {
       requireLifetime('create', expiresAt, creator);
       requireFuture(expiresAt, clock.now());
       await rejectTooMany(owner);
-      return make(owner, { name: input.name, scopes, role: input.role ?? null, expiresAt });
+      const made = await build(owner, { name: input.name, scopes, role: input.role ?? null, expiresAt });
+      await auditLog.change(author, async (session, note) => {
+        await models.apiKeys.create([made.apiKey], { session });
+        note(keyCreated(made.apiKey));
+      });
+      await forgetEnded(owner);
+      return made;
     },
 
     build: (owner, name) =>
@@ -205,7 +213,7 @@ export function createApiKeys(deps: {
         expiresAt: null,
       }),
 
-    async rotate(owner, keyId, overlapS, caller) {
+    async rotate(owner, keyId, overlapS, caller, author) {
       const old = await find(owner, keyId);
       requireScopes('rotate', old.scopes, caller);
       requireLifetime('rotate', old.expiresAt, caller);
@@ -216,28 +224,46 @@ export function createApiKeys(deps: {
       if (old.rotatedTo) throw badInput('id', `the key was rotated already, to ${old.rotatedTo}`);
       await rejectTooMany(owner);
       const { name, scopes, role, expiresAt: oldExpiry } = old;
-      const next = await make(owner, { name, scopes, role, expiresAt: oldExpiry });
+      const next = await build(owner, { name, scopes, role, expiresAt: oldExpiry });
       const overlapEnd = new Date(now + overlapS * 1000);
       const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
-      // The condition lets one of two concurrent rotations win; the other deletes its new key.
-      const won = await models.apiKeys.updateOne(
-        { _id: keyId, rotatedTo: null, revokedAt: null },
-        { $set: { expiresAt, rotatedTo: next.apiKey._id } },
-      );
+      await auditLog.change(author, async (session, note) => {
+        // The condition lets one of two concurrent rotations win.
+        const won = await models.apiKeys.updateOne(
+          { _id: keyId, rotatedTo: null, revokedAt: null },
+          { $set: { expiresAt, rotatedTo: next.apiKey._id } },
+          { session },
+        );
+        if (won.modifiedCount === 0)
+          throw badInput('id', 'the key was rotated or revoked at the same moment');
+        await models.apiKeys.create([next.apiKey], { session });
+        note({
+          tenantId: old.tenantId,
+          action: 'key.rotated',
+          before: auditedKey(old),
+          after: { ...auditedKey(next.apiKey), oldKeyExpiresAt: expiresAt },
+          personal: ['name'],
+        });
+      });
       authenticator.forget(keyId);
-      if (won.modifiedCount === 1) return next;
-      await models.apiKeys.deleteOne({ _id: next.apiKey._id });
-      throw badInput('id', 'the key was rotated or revoked at the same moment');
+      await forgetEnded(owner);
+      return next;
     },
 
-    async revoke(owner, keyId, caller) {
+    async revoke(owner, keyId, caller, author) {
       const key = await find(owner, keyId);
       requireScopes('revoke', key.scopes, caller);
       await rejectLastOwner(key);
-      await models.apiKeys.updateOne(
-        { _id: keyId, revokedAt: null },
-        { $set: { revokedAt: new Date(clock.now()) } },
-      );
+      await auditLog.change(author, async (session, note) => {
+        const { modifiedCount } = await models.apiKeys.updateOne(
+          { _id: keyId, revokedAt: null },
+          { $set: { revokedAt: new Date(clock.now()) } },
+          { session },
+        );
+        if (modifiedCount === 0) return;
+        const { tenantId } = key;
+        note({ tenantId, action: 'key.revoked', before: auditedKey(key), after: null, personal: ['name'] });
+      });
       authenticator.forget(keyId);
       return find(owner, keyId);
     },
@@ -249,3 +275,19 @@ function keysOf(owner: KeyOwner) {
   if (owner === 'services') return { tenantId: null, role: null };
   return owner === 'operators' ? { tenantId: null, role: { $ne: null } } : { tenantId: owner.tenantId };
 }
+
+/** What the audit log says of a key. */
+const auditedKey = ({ _id, name, scopes, role, expiresAt }: ApiKeyDoc) => ({
+  id: _id,
+  name,
+  ...(role === null ? { scopes } : { role }),
+  expiresAt,
+});
+
+export const keyCreated = (key: ApiKeyDoc): Change => ({
+  tenantId: key.tenantId,
+  action: 'key.created',
+  before: null,
+  after: auditedKey(key),
+  personal: ['name'],
+});

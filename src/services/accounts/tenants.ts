@@ -5,8 +5,10 @@ import { badInput, notFound } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import { type Author, systemAuthor } from '../audit/author.js';
 import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
-import type { ApiKeys, NewKey } from './apiKeys.js';
+import { type ApiKeys, keyCreated, type NewKey } from './apiKeys.js';
 
 export type { TenantDoc };
 
@@ -33,7 +35,7 @@ export interface Tenants {
    * Creates a tenant and its first key in one transaction.
    * @returns the tenant that has the external id already, unchanged and without a key; of concurrent requests one creates
    */
-  create(input: NewTenantInput): Promise<{ tenant: TenantDoc; key: NewKey | null }>;
+  create(input: NewTenantInput, author: Author): Promise<{ tenant: TenantDoc; key: NewKey | null }>;
   /** Creates a new tenant, its first key and, if asked to, an OWNER's key in one transaction. */
   createFirst(
     input: NewTenantInput,
@@ -56,9 +58,9 @@ export interface Tenants {
     search?: string | null | undefined;
     tier?: string | null | undefined;
   }): Promise<TenantPage>;
-  setContract(tenantId: string, change: ContractChange): Promise<TenantDoc>;
+  setContract(tenantId: string, change: ContractChange, author: Author): Promise<TenantDoc>;
   /** @param monthlyCapCents null switches overage off */
-  setOverage(tenantId: string, monthlyCapCents: number | null): Promise<void>;
+  setOverage(tenantId: string, monthlyCapCents: number | null, author: Author): Promise<void>;
 }
 
 const FIRST_KEY = 'first key';
@@ -66,12 +68,13 @@ const FIRST_KEY = 'first key';
 export function createTenants(deps: {
   models: Models;
   clock: Clock;
+  auditLog: AuditLog;
   apiKeys: ApiKeys;
   defaultTier: string;
   /** Called when a tenant's limits may have changed. */
   changed: (tenantId: string) => void;
 }): Tenants {
-  const { models, clock, apiKeys } = deps;
+  const { models, clock, auditLog, apiKeys } = deps;
 
   /** Starts with the time, so that ids are in order; eight digits of base 36 last until 2059. */
   const newId = () => `ten_${clock.now().toString(36).padStart(8, '0')}${randomText(12).toLowerCase()}`;
@@ -97,12 +100,26 @@ export function createTenants(deps: {
    * One transaction: a tenant without a key could never authenticate.
    * @returns the tenant that is stored: another one if that has the external id
    */
-  async function store(tenant: TenantDoc, keys: readonly NewKey[]): Promise<TenantDoc> {
+  async function store(tenant: TenantDoc, keys: readonly NewKey[], author: Author): Promise<TenantDoc> {
+    const { _id, externalId = null, name, email } = tenant;
+    const docs = keys.map(({ apiKey }) => apiKey);
     try {
-      await models.connection.transaction(async (session) => {
+      await auditLog.change(author, async (session, note) => {
         await models.tenants.create([tenant], { session });
-        const docs = keys.map(({ apiKey }) => apiKey);
         await models.apiKeys.insertMany(docs, { session });
+        note({
+          tenantId: _id,
+          action: 'tenant.created',
+          before: null,
+          after: {
+            externalId,
+            name,
+            email,
+            keyIds: docs.filter((key) => key.tenantId).map((key) => key._id),
+          },
+          personal: ['externalId', 'name', 'email'],
+        });
+        for (const key of docs) if (key.tenantId === null) note(keyCreated(key));
       });
       return tenant;
     } catch (error) {
@@ -126,12 +143,12 @@ export function createTenants(deps: {
       return tenant._id;
     },
 
-    async create(input) {
+    async create(input, author) {
       const known = input.externalId == null ? null : await findByExternalId(input.externalId);
       if (known) return { tenant: known, key: null };
       const tenant = build(input);
       const key = await apiKeys.build({ tenantId: tenant._id }, FIRST_KEY);
-      const stored = await store(tenant, [key]);
+      const stored = await store(tenant, [key], author);
       return { tenant: stored, key: stored._id === tenant._id ? key : null };
     },
 
@@ -139,7 +156,7 @@ export function createTenants(deps: {
       const tenant = build(input);
       const key = await apiKeys.build({ tenantId: tenant._id }, FIRST_KEY);
       const operatorKey = withOperatorKey ? await apiKeys.build('operators', 'operator') : null;
-      await store(tenant, operatorKey ? [key, operatorKey] : [key]);
+      await store(tenant, operatorKey ? [key, operatorKey] : [key], systemAuthor('first start'));
       return { key, operatorKey };
     },
 
@@ -165,7 +182,7 @@ export function createTenants(deps: {
       return { tenants: found.slice(0, first), hasNextPage: found.length > first };
     },
 
-    async setContract(tenantId, { tier, limits }) {
+    async setContract(tenantId, { tier, limits }, author) {
       const set: Record<string, unknown> = {};
       const unset: Record<string, ''> = {};
       if (tier !== undefined) set['contract.tier'] = tier;
@@ -176,18 +193,43 @@ export function createTenants(deps: {
       }
       const nothing = Object.keys(set).length === 0 && Object.keys(unset).length === 0;
       if (nothing) throw badInput('input', 'names neither a tier nor a limit');
-      const updated = await models.tenants
-        .findOneAndUpdate({ _id: tenantId }, { $set: set, $unset: unset }, { returnDocument: 'after' })
-        .lean<TenantDoc>();
-      if (!updated) throw notFound(`Tenant ${tenantId}`);
+      const updated = await auditLog.change(author, async (session, note) => {
+        const before = await models.tenants.findById(tenantId, null, { session }).lean<TenantDoc>();
+        const after = await models.tenants
+          .findOneAndUpdate(
+            { _id: tenantId },
+            { $set: set, $unset: unset },
+            { returnDocument: 'after', session },
+          )
+          .lean<TenantDoc>();
+        if (!before || !after) throw notFound(`Tenant ${tenantId}`);
+        note({
+          tenantId,
+          action: 'limits.changed',
+          before: auditedContract(before),
+          after: auditedContract(after),
+        });
+        return after;
+      });
       deps.changed(tenantId);
       return updated;
     },
 
-    async setOverage(tenantId, monthlyCapCents) {
+    async setOverage(tenantId, monthlyCapCents, author) {
       const overage = monthlyCapCents === null ? null : { monthlyCapCents };
-      const { matchedCount } = await models.tenants.updateOne({ _id: tenantId }, { $set: { overage } });
-      if (matchedCount === 0) throw notFound(`Tenant ${tenantId}`);
+      await auditLog.change(author, async (session, note) => {
+        const before = await models.tenants
+          .findOneAndUpdate({ _id: tenantId }, { $set: { overage } }, { session })
+          .lean<TenantDoc>();
+        if (!before) throw notFound(`Tenant ${tenantId}`);
+        const previous = before.overage?.monthlyCapCents ?? null;
+        note({
+          tenantId,
+          action: 'overage.changed',
+          before: { monthlyCapCents: previous },
+          after: { monthlyCapCents },
+        });
+      });
       deps.changed(tenantId);
     },
   };
@@ -213,3 +255,6 @@ export function createTenants(deps: {
     ];
   }
 }
+
+/** MongoDB has no empty `limits`. */
+const auditedContract = ({ contract: { tier, limits } }: TenantDoc) => ({ tier, limits: limits ?? {} });

@@ -11,3 +11,6 @@ export interface Author {
 
 /** The author of what the server does by itself. @param what for example `reconcile` */
 export const systemAuthor = (what: string): Author => ({ actor: `system:${what}`, requestId: null });
+
+/** The author of what follows from an event of Stripe's. */
+export const stripeAuthor = (eventId: string): Author => ({ actor: `stripe:${eventId}`, requestId: null });

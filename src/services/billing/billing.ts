@@ -4,6 +4,8 @@ import { featureNotAvailable } from '../../common/errors.js';
 import type { StripeConfig } from '../../config/stripeConfig.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import { systemAuthor } from '../audit/author.js';
 import { createLease } from '../infrastructure/lease.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import type { LimitServices } from '../limits/limitServices.js';
@@ -69,6 +71,7 @@ export function createBilling(deps: {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  auditLog: AuditLog;
   config: StripeConfig;
   /** null in live mode. */
   standIn: StripeStandIn | null;
@@ -78,11 +81,11 @@ export function createBilling(deps: {
   usageServices: UsageServices;
   upgradeUrl: () => string;
 }): Billing {
-  const { models, clock, log, metrics, config, standIn, tenants, upgradeUrl } = deps;
+  const { models, clock, log, auditLog, metrics, config, standIn, tenants, upgradeUrl } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const { admission } = deps.limitServices;
   const { overageLedger, usage } = deps.usageServices;
-  const base = { models, clock, log };
+  const base = { models, clock, log, auditLog };
 
   const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestSlots(base), metrics);
   const customers = createCustomers({ ...base, stripe });
@@ -94,7 +97,7 @@ export function createBilling(deps: {
     ...base,
     meter: createMeter({ stripe }),
     customers,
-    ensureBilled: overageItems.ensure,
+    ensureBilled: (tenantId) => overageItems.ensure(tenantId, systemAuthor('usage reports')),
   });
   const usageReports = createUsageReports({ ...base, delivery });
   const usageReporter = createUsageReporter({

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import { type WebhookEndpointDoc, WebhookEndpointStatus } from '../../models/outgoingWebhook.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import { systemAuthor } from '../audit/author.js';
 
 /** Pauses endpoints that keep failing, and disables those that are gone. */
 export interface EndpointHealth {
@@ -44,8 +46,13 @@ export const takesNothing = (endpoint: WebhookEndpointDoc, now: Date): boolean =
 const pauseMs = (failures: number): number =>
   Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failures - PAUSE_AFTER, 10), MAX_PAUSE_MS);
 
-export function createEndpointHealth(deps: { models: Models; clock: Clock; log: Logger }): EndpointHealth {
-  const { models, clock, log } = deps;
+export function createEndpointHealth(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  auditLog: AuditLog;
+}): EndpointHealth {
+  const { models, clock, log, auditLog } = deps;
   const endpoints = models.webhookEndpoints;
 
   async function change(
@@ -55,10 +62,27 @@ export function createEndpointHealth(deps: { models: Models; clock: Clock; log: 
     waitUntil: Date | null,
   ): Promise<void> {
     const pausedAt = endpoint.pausedAt ?? new Date(clock.now());
-    await endpoints.updateOne(
-      { _id: endpoint._id, status: { $ne: WebhookEndpointStatus.DISABLED } },
-      { $set: { status, statusReason, pausedAt, waitUntil } },
-    );
+    await auditLog.change(systemAuthor('webhooks'), async (session, note) => {
+      const { _id } = endpoint;
+      const before = await endpoints
+        .findOneAndUpdate(
+          { _id, status: { $ne: WebhookEndpointStatus.DISABLED } },
+          { $set: { status, statusReason, pausedAt, waitUntil } },
+          { session },
+        )
+        .lean<WebhookEndpointDoc>();
+      // A longer pause is no news.
+      if (before && statusOf(before) !== status)
+        note({
+          tenantId: null,
+          action:
+            status === WebhookEndpointStatus.DISABLED
+              ? 'webhook_endpoint.disabled'
+              : 'webhook_endpoint.paused',
+          before: { id: _id, status: statusOf(before) },
+          after: { id: _id, status, reason: statusReason },
+        });
+    });
     log.warn({ endpoint: endpoint._id, status, reason: statusReason }, 'webhook.endpoint_status');
   }
 

@@ -9,6 +9,8 @@ import {
   type WebhookEndpointDoc,
   WebhookEndpointStatus,
 } from '../../models/outgoingWebhook.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import type { Author } from '../audit/author.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import { type EndpointHealth, statusOf, takesNothing } from './endpointHealth.js';
 import type { SendWebhook, WebhookResponse } from './webhookRequest.js';
@@ -32,7 +34,7 @@ export interface WebhookDeliveries {
   /** The newest first. */
   page(query: DeliveryQuery): Promise<{ deliveries: WebhookDeliveryDoc[]; hasNextPage: boolean }>;
   /** Sends it again, whatever its status. @throws NOT_FOUND; BAD_USER_INPUT while its endpoint is disabled */
-  resend(id: string): Promise<WebhookDeliveryDoc>;
+  resend(id: string, author: Author): Promise<WebhookDeliveryDoc>;
 }
 
 const SECOND_MS = 1_000;
@@ -57,10 +59,11 @@ export function createWebhookDeliveries(deps: {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  auditLog: AuditLog;
   health: EndpointHealth;
   send: SendWebhook;
 }): WebhookDeliveries {
-  const { models, clock, log, metrics, health, send } = deps;
+  const { models, clock, log, auditLog, metrics, health, send } = deps;
   const deliveries = models.webhookDeliveries;
 
   async function post(
@@ -165,7 +168,7 @@ export function createWebhookDeliveries(deps: {
       return { deliveries: found.slice(0, first), hasNextPage: found.length > first };
     },
 
-    async resend(id) {
+    async resend(id, author) {
       const known = await deliveries.findById(id).lean<WebhookDeliveryDoc>();
       const endpoint =
         known && (await models.webhookEndpoints.findById(known.endpointId).lean<WebhookEndpointDoc>());
@@ -176,17 +179,29 @@ export function createWebhookDeliveries(deps: {
           'id',
           `its endpoint is disabled; call enableWebhookEndpoint(id: "${endpoint._id}") first`,
         );
-      // A paused endpoint is tried at once.
-      await models.webhookEndpoints.updateOne({ _id: endpoint._id }, { $set: { waitUntil: null } });
-      const delivery = await deliveries
-        .findOneAndUpdate(
-          { _id: id },
-          { $set: { status: DeliveryStatus.PENDING, tries: 0, nextTryAt: new Date(clock.now()) } },
-          { returnDocument: 'after' },
-        )
-        .lean<WebhookDeliveryDoc>();
-      if (!delivery) throw notFound(`Delivery ${id}`);
-      return delivery;
+      return auditLog.change(author, async (session, note) => {
+        // A paused endpoint is tried at once.
+        await models.webhookEndpoints.updateOne(
+          { _id: endpoint._id },
+          { $set: { waitUntil: null } },
+          { session },
+        );
+        const delivery = await deliveries
+          .findOneAndUpdate(
+            { _id: id },
+            { $set: { status: DeliveryStatus.PENDING, tries: 0, nextTryAt: new Date(clock.now()) } },
+            { returnDocument: 'after', session },
+          )
+          .lean<WebhookDeliveryDoc>();
+        if (!delivery) throw notFound(`Delivery ${id}`);
+        note({
+          tenantId: null,
+          action: 'webhook_delivery.resent',
+          before: { id, status: known.status },
+          after: { id, status: delivery.status, type: delivery.type, endpointId: delivery.endpointId },
+        });
+        return delivery;
+      });
     },
   };
 }

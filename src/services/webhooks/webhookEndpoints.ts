@@ -8,7 +8,9 @@ import {
   type WebhookEndpointDoc,
   WebhookEndpointStatus,
 } from '../../models/outgoingWebhook.js';
-import { HEALTHY } from './endpointHealth.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import type { Author } from '../audit/author.js';
+import { HEALTHY, statusOf } from './endpointHealth.js';
 import type { WebhookTargets } from './webhookTargets.js';
 
 export { OutgoingEventType, type WebhookEndpointDoc, WebhookEndpointStatus };
@@ -20,11 +22,11 @@ export interface WebhookEndpoints {
    * @param events empty: all
    * @throws BAD_USER_INPUT when there are too many, when the url has an endpoint already, or may not be reached
    */
-  create(url: string, events: readonly OutgoingEventType[]): Promise<WebhookEndpointDoc>;
+  create(url: string, events: readonly OutgoingEventType[], author: Author): Promise<WebhookEndpointDoc>;
   /** Ends a pause: pending deliveries are sent at once. @throws NOT_FOUND */
-  enable(id: string): Promise<WebhookEndpointDoc>;
+  enable(id: string, author: Author): Promise<WebhookEndpointDoc>;
   /** Its pending deliveries are dropped. @returns false when there is no such endpoint */
-  remove(id: string): Promise<boolean>;
+  remove(id: string, author: Author): Promise<boolean>;
 }
 
 const MAX_ENDPOINTS = 20;
@@ -33,9 +35,10 @@ const SECRET_BYTES = 32;
 export function createWebhookEndpoints(deps: {
   models: Models;
   clock: Clock;
+  auditLog: AuditLog;
   targets: WebhookTargets;
 }): WebhookEndpoints {
-  const { models, clock, targets } = deps;
+  const { models, clock, auditLog, targets } = deps;
   const endpoints = models.webhookEndpoints;
   const list = () => endpoints.find().sort({ _id: 1 }).lean<WebhookEndpointDoc[]>();
 
@@ -47,9 +50,18 @@ export function createWebhookEndpoints(deps: {
       throw badInput('input', `there are ${MAX_ENDPOINTS} endpoints already; delete one first`);
   }
 
+  async function remove(id: string, author: Author): Promise<boolean> {
+    return auditLog.change(author, async (session, note) => {
+      const removed = await endpoints.findOneAndDelete({ _id: id }, { session }).lean<WebhookEndpointDoc>();
+      if (!removed) return false;
+      note({ tenantId: null, action: 'webhook_endpoint.deleted', before: audited(removed), after: null });
+      return true;
+    });
+  }
+
   return {
     list,
-    async create(url, events) {
+    async create(url, events, author) {
       const problem = targets.errorOf(new URL(url));
       if (problem) throw badInput('input.url', problem);
       check(url, await list());
@@ -61,7 +73,10 @@ export function createWebhookEndpoints(deps: {
         createdAt: new Date(clock.now()),
         ...HEALTHY,
       };
-      await endpoints.create(endpoint);
+      await auditLog.change(author, async (session, note) => {
+        await endpoints.create([endpoint], { session });
+        note({ tenantId: null, action: 'webhook_endpoint.created', before: null, after: audited(endpoint) });
+      });
       try {
         // Another request may have created one meanwhile: at most one of the two stays.
         check(
@@ -69,21 +84,31 @@ export function createWebhookEndpoints(deps: {
           (await list()).filter(({ _id }) => _id !== endpoint._id),
         );
       } catch (error) {
-        await endpoints.deleteOne({ _id: endpoint._id });
+        await remove(endpoint._id, author);
         throw error;
       }
       return endpoint;
     },
-    async enable(id) {
-      const enabled = await endpoints
-        .findOneAndUpdate({ _id: id }, { $set: HEALTHY }, { returnDocument: 'after' })
-        .lean<WebhookEndpointDoc>();
-      if (!enabled) throw notFound(`Webhook endpoint ${id}`);
-      return enabled;
+    async enable(id, author) {
+      return auditLog.change(author, async (session, note) => {
+        const before = await endpoints
+          .findOneAndUpdate({ _id: id }, { $set: HEALTHY }, { session })
+          .lean<WebhookEndpointDoc>();
+        if (!before) throw notFound(`Webhook endpoint ${id}`);
+        const after = { ...before, ...HEALTHY };
+        const action = 'webhook_endpoint.enabled';
+        note({ tenantId: null, action, before: audited(before), after: audited(after) });
+        return after;
+      });
     },
-    async remove(id) {
-      const { deletedCount } = await endpoints.deleteOne({ _id: id });
-      return deletedCount === 1;
-    },
+    remove,
   };
 }
+
+/** The path and the query of a URL may contain a secret of the receiver's. */
+export const audited = (endpoint: WebhookEndpointDoc) => ({
+  id: endpoint._id,
+  origin: new URL(endpoint.url).origin,
+  events: endpoint.events,
+  status: statusOf(endpoint),
+});

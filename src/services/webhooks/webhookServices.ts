@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
+import type { AuditLog } from '../audit/auditLog.js';
 import { createLease } from '../infrastructure/lease.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import type { TierServices } from '../tiers/tierServices.js';
@@ -28,14 +29,15 @@ export function createWebhookServices(deps: {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  auditLog: AuditLog;
   tierServices: TierServices;
   /** Networks (CIDR) that webhooks may reach although they are not public. */
   allowedNetworks: readonly string[];
   requireHttps: boolean;
 }): WebhookServices {
-  const { models, clock, log, metrics, allowedNetworks, requireHttps } = deps;
+  const { models, clock, log, auditLog, metrics, allowedNetworks, requireHttps } = deps;
   const { tiers, entitlements } = deps.tierServices;
-  const base = { models, clock, log };
+  const base = { models, clock, log, auditLog };
   const targets = createWebhookTargets({ allowedNetworks, requireHttps });
   const webhookDeliveries = createWebhookDeliveries({
     ...base,

@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import { expect, it } from 'vitest';
+import { systemAuthor } from '../../../src/services/audit/author.js';
 import { createEventEffect } from '../../../src/services/billing/inbox/eventEffects.js';
 import { targetOf } from '../../../src/services/billing/inbox/eventTarget.js';
 import { readEvent } from '../../../src/services/billing/inbox/receivedEvent.js';
@@ -63,7 +64,7 @@ it("Stripe's report of usage that it could not count is fetched, and reported on
     sync: null as never,
     onMeterErrors: async (reported) => void errors.push(...reported),
   });
-  expect(await effect(target.queue ?? '')).toEqual({ kind: 'applied', note: null });
+  expect(await effect(target.queue ?? '', systemAuthor('test'))).toEqual({ kind: 'applied', note: null });
   expect(asked).toEqual(['/v2/core/events/evt_test_meter_1']);
   const code = 'meter_event_customer_not_found';
   expect(errors).toEqual([

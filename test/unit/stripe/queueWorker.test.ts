@@ -7,7 +7,7 @@ import { noMetrics } from '../../../src/services/infrastructure/metrics.js';
 const done = async () => undefined;
 const LEASED: LeasedQueue = {
   count: 1,
-  ignoreDuplicates: async () => true,
+  ignoreDuplicates: async () => 'evt_1',
   applied: done,
   ignored: done,
   moved: done,

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
+import type { AuditLog } from '../../audit/auditLog.js';
+import type { Author } from '../../audit/author.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { idOf } from '../stripe/stripeObjects.js';
 import type { CurrentSubscriptions } from '../subscriptions/currentSubscriptions.js';
@@ -30,7 +32,7 @@ export interface BillingAccount {
    * A page at Stripe where a person manages the subscription.
    * @throws BAD_USER_INPUT for a tenant that has no customer at Stripe
    */
-  portal(tenantId: string, returnUrl: string): Promise<PortalSession>;
+  portal(tenantId: string, returnUrl: string, author: Author): Promise<PortalSession>;
   /** @param after the id of the last invoice seen */
   invoices(tenantId: string, page: { first: number; after: string | null }): Promise<InvoicePage>;
   /** The newest 100, and the default one, however old it is. */
@@ -47,10 +49,11 @@ export function createBillingAccount(deps: {
   currentSubscriptions: CurrentSubscriptions;
   /** null: the default configuration in Stripe's dashboard. */
   portalConfiguration: string | null;
+  auditLog: AuditLog;
   clock: Clock;
   log: Logger;
 }): BillingAccount {
-  const { stripe, customers, currentSubscriptions, portalConfiguration, clock, log } = deps;
+  const { stripe, customers, currentSubscriptions, portalConfiguration, auditLog, clock, log } = deps;
 
   const call = <T>(tenantId: string, request: () => Promise<T>): Promise<T> =>
     callingStripe(log, tenantId, () => currentSubscriptions.retryAfterSync(tenantId, request));
@@ -71,7 +74,7 @@ export function createBillingAccount(deps: {
   }
 
   return {
-    portal(tenantId, returnUrl) {
+    portal(tenantId, returnUrl, author) {
       return call(tenantId, async () => {
         const customer = await customers.find(tenantId);
         const stripeCustomerId = customer?.stripeCustomerId;
@@ -95,6 +98,9 @@ export function createBillingAccount(deps: {
           stripe.billingPortal.sessions.create(params, {
             idempotencyKey: `portal:${attemptKey}:${minute}:${digest(params)}`,
           }),
+        );
+        await auditLog.change(author, async (_session, note) =>
+          note({ tenantId, action: 'portal_session.created', before: null, after: { sessionId: id } }),
         );
         return { id, url };
       });

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { ClientSession } from 'mongoose';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { serviceUnavailable } from '../../../common/errors.js';
 import { type BillingCustomerDoc, ofCustomers } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
+import type { AuditLog } from '../../audit/auditLog.js';
+import type { Author } from '../../audit/author.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import { isRemembered } from '../stripe/stripeErrors.js';
 
@@ -23,10 +26,13 @@ export interface Customers {
    * Links a customer to a tenant that has none: it was created by hand, or its creation was interrupted.
    * @returns whether it is linked
    */
-  link(tenantId: string, stripeCustomerId: string): Promise<boolean>;
-  /** The customer was deleted at Stripe: the tenant's next checkout creates another. */
-  forget(stripeCustomerId: string): Promise<void>;
-  noteEmail(stripeCustomerId: string, email: string | null): Promise<void>;
+  link(tenantId: string, stripeCustomerId: string, author: Author): Promise<boolean>;
+  /**
+   * The customer was deleted at Stripe: the tenant's next checkout creates another.
+   * @returns whether it was linked to a tenant
+   */
+  forget(stripeCustomerId: string, session: ClientSession): Promise<boolean>;
+  noteEmail(stripeCustomerId: string, email: string | null, author: Author): Promise<void>;
   /** @returns whether the customer is linked to a tenant */
   notePaymentMethod(stripeCustomerId: string): Promise<boolean>;
   /**
@@ -38,8 +44,13 @@ export interface Customers {
   countAttempt(customer: Pick<BillingCustomerDoc, '_id' | 'intents'>): Promise<void>;
 }
 
-export function createCustomers(deps: { models: Models; stripe: Stripe; clock: Clock }): Customers {
-  const { models, stripe, clock } = deps;
+export function createCustomers(deps: {
+  models: Models;
+  stripe: Stripe;
+  clock: Clock;
+  auditLog: AuditLog;
+}): Customers {
+  const { models, stripe, clock, auditLog } = deps;
   const customers = models.billingCustomers;
 
   async function find(tenantId: string): Promise<BillingCustomerDoc | null> {
@@ -121,13 +132,16 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
       return doc && { tenantId: doc._id, email: doc.email };
     },
 
-    async link(tenantId, stripeCustomerId) {
+    async link(tenantId, stripeCustomerId, author) {
       try {
-        await customers.updateOne(
-          { _id: tenantId, stripeCustomerId: null },
-          { $set: { stripeCustomerId } },
-          { upsert: true },
-        );
+        await auditLog.change(author, async (session, note) => {
+          await customers.updateOne(
+            { _id: tenantId, stripeCustomerId: null },
+            { $set: { stripeCustomerId } },
+            { upsert: true, session },
+          );
+          note({ tenantId, action: 'customer.linked', before: null, after: { stripeCustomerId } });
+        });
         return true;
       } catch (error) {
         // The tenant has another customer, or the customer another tenant.
@@ -136,18 +150,35 @@ export function createCustomers(deps: { models: Models; stripe: Stripe; clock: C
       }
     },
 
-    async forget(stripeCustomerId) {
+    async forget(stripeCustomerId, session) {
       const nothing = {
         stripeCustomerId: null,
         email: null,
         openCheckout: null,
         paymentMethodAttachedAt: null,
       };
-      await customers.updateOne(ofCustomers(stripeCustomerId), { $set: nothing, $inc: { intents: 1 } });
+      const forgotten = await customers.updateOne(
+        ofCustomers(stripeCustomerId),
+        { $set: nothing, $inc: { intents: 1 } },
+        { session },
+      );
+      return forgotten.matchedCount === 1;
     },
 
-    async noteEmail(stripeCustomerId, email) {
-      await customers.updateOne(ofCustomers(stripeCustomerId), { $set: { email } });
+    async noteEmail(stripeCustomerId, email, author) {
+      await auditLog.change(author, async (session, note) => {
+        const before = await customers
+          .findOneAndUpdate(ofCustomers(stripeCustomerId), { $set: { email } }, { session })
+          .lean<BillingCustomerDoc>();
+        if (!before) return;
+        note({
+          tenantId: before._id,
+          action: 'customer.changed',
+          before: { email: before.email },
+          after: { email },
+          personal: ['email'],
+        });
+      });
     },
 
     async notePaymentMethod(stripeCustomerId) {

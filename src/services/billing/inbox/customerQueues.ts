@@ -22,8 +22,11 @@ export interface CustomerQueues {
 /** Records the outcome of the events that were pending when the lease began. Later events wait for the next lease. */
 export interface LeasedQueue {
   readonly count: number;
-  /** Ignores events that were already applied in the other format. @returns whether any event is left */
-  ignoreDuplicates(): Promise<boolean>;
+  /**
+   * Ignores events that were already applied in the other format.
+   * @returns the id of the newest event that is left; null: none
+   */
+  ignoreDuplicates(): Promise<string | null>;
   /** @param note what an operator should know about it */
   applied(note: string | null): Promise<void>;
   ignored(reason: string): Promise<void>;
@@ -102,7 +105,7 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
 
       async ignoreDuplicates() {
         const found = await events
-          .find(mine, { projection: { twinId: 1 } })
+          .find(mine, { projection: { twinId: 1, receivedAt: 1 } })
           .limit(MAX_DUPLICATES)
           .toArray();
         const twinIds = found.flatMap(({ twinId }) => twinId ?? []);
@@ -116,13 +119,13 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
           .limit(2 * MAX_DUPLICATES)
           .toArray();
         const applied = copies.filter(({ state }) => state === APPLIED);
-        if (applied.length === 0) return true;
+        if (applied.length === 0) return newestOf(found);
         const done = new Set(applied.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
         const duplicates = found.filter(({ _id, twinId }) => done.has(twinId ?? _id)).map(({ _id }) => _id);
         await end(IGNORED, 'already applied: the event also arrived in the other format', {
           _id: { $in: duplicates },
         });
-        return duplicates.length < count;
+        return newestOf(found.filter(({ _id }) => !duplicates.includes(_id)));
       },
 
       async moved(to) {
@@ -191,3 +194,6 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
     },
   };
 }
+
+const newestOf = (events: readonly Pick<WebhookEventDoc, '_id' | 'receivedAt'>[]): string | null =>
+  events.toSorted((a, b) => b.receivedAt.getTime() - a.receivedAt.getTime())[0]?._id ?? null;

@@ -1,5 +1,6 @@
 import type Stripe from 'stripe';
 import type { Models } from '../../../models/models.js';
+import type { Author } from '../../audit/author.js';
 import type { Customers } from '../customers/customers.js';
 import { isMissing } from '../stripe/stripeErrors.js';
 import { idOf } from '../stripe/stripeObjects.js';
@@ -13,8 +14,11 @@ export type EventOutcome =
   | { kind: 'ignored'; reason: string }
   | { kind: 'moved'; to: string };
 
-/** Applies the pending events of a queue by fetching the current state of its object. */
-export type EventEffect = (queue: string) => Promise<EventOutcome>;
+/**
+ * Applies the pending events of a queue by fetching the current state of its object.
+ * @param author the newest of the events, for the audit log
+ */
+export type EventEffect = (queue: string, author: Author) => Promise<EventOutcome>;
 
 /** A Stripe object that belongs to a customer. */
 type Owned = { customer?: unknown };
@@ -45,9 +49,9 @@ export function createEventEffect(deps: {
 
   const customerOf = async (object: Promise<Owned>) => (await object).customer ?? null;
 
-  const effects: Record<QueueKind, (id: string) => Promise<EventOutcome>> = {
-    async customer(id) {
-      const outcome = await sync.sync(id);
+  const effects: Record<QueueKind, (id: string, author: Author) => Promise<EventOutcome>> = {
+    async customer(id, author) {
+      const outcome = await sync.sync(id, author);
       return outcome.kind === 'written' ? { kind: 'applied', note: outcome.note } : outcome;
     },
     async card(id) {
@@ -93,11 +97,11 @@ export function createEventEffect(deps: {
     return APPLIED;
   }
 
-  return async (queue) => {
+  return async (queue, author) => {
     const colon = queue.indexOf(':');
     const kind = queue.slice(0, colon) as QueueKind;
     if (!Object.hasOwn(effects, kind)) throw new Error(`Unknown kind of webhook queue: ${queue}`);
-    return effects[kind](queue.slice(colon + 1));
+    return effects[kind](queue.slice(colon + 1), author);
   };
 }
 

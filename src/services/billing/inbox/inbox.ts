@@ -3,6 +3,8 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { inOtherFormat, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import type { AuditLog } from '../../audit/auditLog.js';
+import type { Author } from '../../audit/author.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
@@ -21,7 +23,7 @@ export interface Inbox {
    */
   receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
   /** Applies an event again, whatever its state. @throws NOT_FOUND */
-  replay(eventId: string): Promise<WebhookEventDoc>;
+  replay(eventId: string, author: Author): Promise<WebhookEventDoc>;
   /** The newest first. */
   page(query: EventQuery): Promise<EventPage>;
   start(): void;
@@ -53,12 +55,22 @@ export function createInbox(deps: {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  auditLog: AuditLog;
   effect: EventEffect;
   rejections?: Rejections;
   /** Whether the server's key belongs to Stripe's live mode; null, the default: unknown. */
   isLive?: boolean | null;
 }): Inbox {
-  const { models, clock, log, metrics, effect, rejections = createRejections(), isLive = null } = deps;
+  const {
+    models,
+    clock,
+    log,
+    auditLog,
+    metrics,
+    effect,
+    rejections = createRejections(),
+    isLive = null,
+  } = deps;
   const events = models.webhookEvents;
   const isBusy = () => intake.waiting() > MANY_WAITING;
   const queues = createCustomerQueues({ models, clock });
@@ -68,19 +80,28 @@ export function createInbox(deps: {
   return {
     receive: intake.receive,
 
-    async replay(eventId) {
-      const stored = await events.findById(eventId, { payload: 1 }).lean<Pick<WebhookEventDoc, 'payload'>>();
-      if (!stored) throw notFound(`Webhook event ${eventId}`);
-      // The other format of the event no longer counts as its duplicate.
-      await events.updateMany(inOtherFormat([eventId]), { $set: { twinId: null } });
-      // A newer version may apply types that had no effect when the event was received.
-      const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
-      const again =
-        lane === null ? {} : { ...pendingAgain(clock.now()), lane, object, twinId: null, claim: null };
-      const replayed = await events
-        .findByIdAndUpdate(eventId, { $set: again }, { returnDocument: 'after' })
-        .lean<WebhookEventDoc>();
-      if (!replayed) throw notFound(`Webhook event ${eventId}`);
+    async replay(eventId, author) {
+      const replayed = await auditLog.change(author, async (session, note) => {
+        const stored = await events.findById(eventId, null, { session }).lean<WebhookEventDoc>();
+        if (!stored) throw notFound(`Webhook event ${eventId}`);
+        // The other format of the event no longer counts as its duplicate.
+        await events.updateMany(inOtherFormat([eventId]), { $set: { twinId: null } }, { session });
+        // A newer version may apply types that had no effect when the event was received.
+        const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
+        const again =
+          lane === null ? {} : { ...pendingAgain(clock.now()), lane, object, twinId: null, claim: null };
+        const after = await events
+          .findByIdAndUpdate(eventId, { $set: again }, { returnDocument: 'after', session })
+          .lean<WebhookEventDoc>();
+        if (!after) throw notFound(`Webhook event ${eventId}`);
+        note({
+          tenantId: null,
+          action: 'webhook_event.replayed',
+          before: { id: eventId, status: stored.state },
+          after: { id: eventId, status: after.state, type: after.type },
+        });
+        return after;
+      });
       worker.wake();
       return replayed;
     },

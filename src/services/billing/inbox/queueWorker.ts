@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { stripeAuthor } from '../../audit/author.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import { forWorker } from '../stripe/requester.js';
 import { describeFailure } from '../stripe/stripeErrors.js';
@@ -46,8 +47,9 @@ export function createQueueWorker(deps: {
     if (!leased) return;
     const { count } = leased;
     try {
-      if (!(await leased.ignoreDuplicates())) return;
-      const outcome = await forWorker(() => effect(queue));
+      const newest = await leased.ignoreDuplicates();
+      if (newest === null) return;
+      const outcome = await forWorker(() => effect(queue, stripeAuthor(newest)));
       const { kind, ...details } = outcome;
       switch (outcome.kind) {
         case 'applied':

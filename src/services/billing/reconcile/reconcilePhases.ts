@@ -5,6 +5,7 @@ import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSu
 import type { Models } from '../../../models/models.js';
 import type { ReconcilePhase, ReconcileRunDoc, Repair } from '../../../models/reconcileRun.js';
 import { inOtherFormat } from '../../../models/webhookEvent.js';
+import { systemAuthor } from '../../audit/author.js';
 import { isDatabaseUnavailable } from '../../infrastructure/databaseErrors.js';
 import { EFFECTIVE_TYPES } from '../inbox/eventTarget.js';
 import type { Inbox } from '../inbox/inbox.js';
@@ -105,7 +106,7 @@ export function createReconcilePhases(deps: {
         if (!diff) continue;
         const { threat, ...repair } = diff;
         await note(run, repair, threat === 'ends');
-        if (!run.dryRun && !diff.unseen) await sync.sync(customerId);
+        if (!run.dryRun && !diff.unseen) await sync.sync(customerId, systemAuthor('reconcile'));
       } catch (error) {
         const isFatal = error instanceof Stripe.errors.StripeError || error instanceof ReconcileStopped;
         if (isFatal || isDatabaseUnavailable(error)) throw error;

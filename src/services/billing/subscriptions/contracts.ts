@@ -5,6 +5,8 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tenants } from '../../accounts/tenants.js';
+import type { AuditLog } from '../../audit/auditLog.js';
+import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
 import { callingStripe, isKeyReused, isMissing, isRejected } from '../stripe/stripeErrors.js';
@@ -36,7 +38,7 @@ export interface Contracts {
    * Starts a contract: converts the tenant's subscription, or creates one. The same terms again change nothing.
    * @throws NOT_FOUND; BAD_USER_INPUT for a tier that is not priced by contract, or if there is a contract with other terms
    */
-  begin(tenantId: string, terms: ContractTerms): Promise<BillingSubscriptionDoc>;
+  begin(tenantId: string, terms: ContractTerms, author: Author): Promise<BillingSubscriptionDoc>;
 }
 
 const MAX_TRIES = 3;
@@ -51,6 +53,7 @@ export function createContracts(deps: {
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
   sync: SubscriptionSync;
+  auditLog: AuditLog;
   clock: Clock;
   log: Logger;
 }): Contracts {
@@ -63,6 +66,7 @@ export function createContracts(deps: {
     currentSubscriptions,
     changes,
     sync,
+    auditLog,
     clock,
     log,
   } = deps;
@@ -111,23 +115,28 @@ export function createContracts(deps: {
     subscription: BillingSubscriptionDoc,
     { item, overagePriceId, rest }: Params,
     contract: string,
+    author: Author,
   ) =>
-    sync.change(subscription, async () => {
-      await changes.prepare(subscription);
-      return stripe.subscriptions.update(
-        subscription.stripeSubscriptionId,
-        {
-          ...rest,
-          items: [{ ...item, id: subscription.itemId }, ...overageSwap(subscription, overagePriceId)],
-          proration_behavior: 'always_invoice',
-          billing_cycle_anchor: { type: 'now' },
-          ...UNPAID_IS_AN_ERROR,
-        },
-        {
-          idempotencyKey: `contract:${subscription.stripeSubscriptionId}:${subscription.revision}:${contract}`,
-        },
-      );
-    });
+    sync.change(
+      subscription,
+      async () => {
+        await changes.prepare(subscription);
+        return stripe.subscriptions.update(
+          subscription.stripeSubscriptionId,
+          {
+            ...rest,
+            items: [{ ...item, id: subscription.itemId }, ...overageSwap(subscription, overagePriceId)],
+            proration_behavior: 'always_invoice',
+            billing_cycle_anchor: { type: 'now' },
+            ...UNPAID_IS_AN_ERROR,
+          },
+          {
+            idempotencyKey: `contract:${subscription.stripeSubscriptionId}:${subscription.revision}:${contract}`,
+          },
+        );
+      },
+      author,
+    );
 
   /** Stripe only reports that something is missing. @throws BAD_USER_INPUT when that is a payment method */
   async function checkPayable({ stripeCustomerId }: Customer): Promise<void> {
@@ -152,8 +161,14 @@ export function createContracts(deps: {
     }
   }
 
+  /** The subscription's own entry has neither the price nor the term. */
+  const noteBegun = (tenantId: string, contract: string, terms: AgreedTerms, author: Author) =>
+    auditLog.change(author, async (_session, note) =>
+      note({ tenantId, action: 'contract.begun', before: null, after: { contract, ...terms } }),
+    );
+
   return {
-    async begin(tenantId, wanted) {
+    async begin(tenantId, wanted, author) {
       const tenant = await tenants.get(tenantId);
       const tier = wanted.tier ?? tiers.all().find(({ checkout }) => checkout === 'CONTACT_SALES')?.name;
       if (!tier)
@@ -165,8 +180,11 @@ export function createContracts(deps: {
         const contract = contractIdOf(terms);
         let wasRejected = false;
         for (let tries = 0; tries < MAX_TRIES; tries++) {
-          const current = await currentSubscriptions.fetch(tenantId);
-          if (current?.contract === contract) return current;
+          const current = await currentSubscriptions.fetch(tenantId, tries > 0 ? author : undefined);
+          if (current?.contract === contract) {
+            if (tries > 0) await noteBegun(tenantId, contract, terms, author);
+            return current;
+          }
           if (current?.contract) {
             throw badInput('input.tenantId', 'has a contract with other terms; end it at Stripe first');
           }
@@ -176,7 +194,11 @@ export function createContracts(deps: {
           const endsAt = addMonths(new Date(clock.now()), terms.termMonths);
           const params = paramsOf(tenantId, terms, product, endsAt);
           try {
-            if (current) return await convert(current, params, contract);
+            if (current) {
+              const converted = await convert(current, params, contract, author);
+              await noteBegun(tenantId, contract, terms, author);
+              return converted;
+            }
             await create(customer, params);
           } catch (error) {
             if (isMissing(error) && terms.daysUntilDue === null) await checkPayable(customer);

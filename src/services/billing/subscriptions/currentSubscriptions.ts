@@ -2,6 +2,7 @@ import Stripe from 'stripe';
 import { BillingError, badInput } from '../../../common/errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
+import type { Author } from '../../audit/author.js';
 import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';
 import { isOutOfDate, isRejected } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
@@ -22,8 +23,12 @@ export interface WantedChange {
 
 /** The tenants' current subscriptions, without those that have ended. */
 export interface CurrentSubscriptions {
-  /** Fetches the subscription from Stripe, because a webhook may not have arrived yet. @returns null: none, or ended */
-  fetch(tenantId: string): Promise<BillingSubscriptionDoc | null>;
+  /**
+   * Fetches the subscription from Stripe, because a webhook may not have arrived yet.
+   * @param author of what has changed there, if it is known
+   * @returns null: none, or ended
+   */
+  fetch(tenantId: string, author?: Author): Promise<BillingSubscriptionDoc | null>;
   /** Reads the stored subscription, without a request to Stripe. */
   stored(tenantId: string): Promise<BillingSubscriptionDoc | null>;
   /**
@@ -34,7 +39,7 @@ export interface CurrentSubscriptions {
    * @returns what is stored afterwards
    * @throws BAD_USER_INPUT without a subscription
    */
-  change(tenantId: string, wanted: WantedChange): Promise<BillingSubscriptionDoc>;
+  change(tenantId: string, wanted: WantedChange, author: Author): Promise<BillingSubscriptionDoc>;
   /**
    * Makes a request about a tenant's customer or subscription. If Stripe rejects it, the stored state may be out of
    * date: it is synced, and the request is made once more.
@@ -54,14 +59,14 @@ export function createCurrentSubscriptions(deps: {
     return doc && !ENDED.includes(doc.status) ? doc : null;
   }
 
-  async function fetch(tenantId: string): Promise<BillingSubscriptionDoc | null> {
-    await sync.syncTenant(tenantId);
+  async function fetch(tenantId: string, author?: Author): Promise<BillingSubscriptionDoc | null> {
+    await sync.syncTenant(tenantId, author);
     return stored(tenantId);
   }
 
   /** The subscription as it is now, even if it has ended; if another has replaced it, that one. */
-  async function latestOf({ _id, stripeSubscriptionId }: BillingSubscriptionDoc) {
-    const current = await fetch(_id);
+  async function latestOf({ _id, stripeSubscriptionId }: BillingSubscriptionDoc, author?: Author) {
+    const current = await fetch(_id, author);
     return (
       current ??
       models.billingSubscriptions.findOne({ _id, stripeSubscriptionId }).lean<BillingSubscriptionDoc>()
@@ -86,23 +91,29 @@ export function createCurrentSubscriptions(deps: {
   async function afterFailure(
     known: BillingSubscriptionDoc,
     wanted: WantedChange,
+    author: Author,
     error: unknown,
   ): Promise<BillingSubscriptionDoc> {
     if (!(error instanceof Stripe.errors.StripeError) || causeOfNotSending(error)) throw error;
-    const current = await latestOf(known).catch(() => null);
+    // Stripe may have made the caller's change.
+    const current = await latestOf(known, author).catch(() => null);
     if (!current) throw error;
     if (isRejected(error)) {
       const change = planned(current, wanted, true);
-      return change ? changeAgain(current, change) : current;
+      return change ? changeAgain(current, change, author) : current;
     }
     if (leftToDo(current, wanted)) throw error;
     return current;
   }
 
   /** The stored state is fresh now, so if Stripe rejects the change again, the error says what that state is. */
-  async function changeAgain(current: BillingSubscriptionDoc, change: NonNullable<PlannedChange>) {
+  async function changeAgain(
+    current: BillingSubscriptionDoc,
+    change: NonNullable<PlannedChange>,
+    author: Author,
+  ) {
     try {
-      return await sync.change(current, change);
+      return await sync.change(current, change, author);
     } catch (error) {
       if (isRejected(error)) noteState(error, stateText(current));
       throw error;
@@ -121,11 +132,12 @@ export function createCurrentSubscriptions(deps: {
     subscription: BillingSubscriptionDoc,
     change: NonNullable<PlannedChange>,
     wanted: WantedChange,
+    author: Author,
   ): Promise<BillingSubscriptionDoc> {
     try {
-      return await sync.change(subscription, change);
+      return await sync.change(subscription, change, author);
     } catch (error) {
-      return afterFailure(subscription, wanted, error);
+      return afterFailure(subscription, wanted, author, error);
     }
   }
 
@@ -143,16 +155,16 @@ export function createCurrentSubscriptions(deps: {
       }
     },
 
-    async change(tenantId, wanted) {
+    async change(tenantId, wanted, author) {
       const known = await stored(tenantId);
       const first = known && plannedFromStored(known, wanted);
-      if (known && first) return attempt(known, first, wanted);
+      if (known && first) return attempt(known, first, wanted, author);
       const subscription = known ? await latestOf(known) : await fetch(tenantId);
       if (!subscription) {
         throw badInput('subscription', 'there is no paid subscription; start one with createCheckoutSession');
       }
       const change = planned(subscription, wanted, false);
-      return change ? attempt(subscription, change, wanted) : subscription;
+      return change ? attempt(subscription, change, wanted, author) : subscription;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { callsFor } from '../../../catalogue/overagePrice.js';
 import { type BillingError, badInput } from '../../../common/errors.js';
 import type { Tenants } from '../../accounts/tenants.js';
+import type { Author } from '../../audit/author.js';
 import type { Entitlement, Entitlements } from '../../tiers/entitlements.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import type { UnbilledOverage } from '../../usage/overage/unbilledOverage.js';
@@ -30,7 +31,7 @@ export interface Overage {
    * @param monthlyCapCents null: opt out
    * @throws FEATURE_NOT_AVAILABLE when the tenant's tier sells no overage; BAD_USER_INPUT when it cannot be billed now
    */
-  set(tenantId: string, monthlyCapCents: number | null): Promise<OverageState>;
+  set(tenantId: string, monthlyCapCents: number | null, author: Author): Promise<OverageState>;
 }
 
 export function createOverage(deps: {
@@ -74,15 +75,15 @@ export function createOverage(deps: {
   return {
     get: async (tenantId) => stateOf(tenantId, await entitlements.get(tenantId)),
 
-    async set(tenantId, monthlyCapCents) {
+    async set(tenantId, monthlyCapCents, author) {
       const { tier, overage } = await entitlements.get(tenantId);
       // Opting out is always possible.
       if (monthlyCapCents !== null) {
         if (!overage.price) throw rejectionOf(tier);
         // Stripe bills only usage after the item exists, so this comes first: a cap without it would give calls away.
-        await items.ensure(tenantId);
+        await items.ensure(tenantId, author);
       }
-      await tenants.setOverage(tenantId, monthlyCapCents);
+      await tenants.setOverage(tenantId, monthlyCapCents, author);
       return stateOf(tenantId, await entitlements.get(tenantId));
     },
   };

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { digest } from '../customers/customers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
@@ -13,7 +14,7 @@ export interface OverageItems {
    * Ensures that the tenant's subscription bills overage at the current price. It makes one request to Stripe if it does
    * not yet, and none if it does or if there is no subscription. Repeating it changes nothing.
    */
-  ensure(tenantId: string): Promise<void>;
+  ensure(tenantId: string, author: Author): Promise<void>;
 }
 
 /**
@@ -45,19 +46,23 @@ export function createOverageItems(deps: {
   }
 
   return {
-    async ensure(tenantId) {
+    async ensure(tenantId, author) {
       const subscription = await currentSubscriptions.stored(tenantId);
       if (!subscription || missingIn(subscription).length === 0) return;
       await callingStripe(log, tenantId, () =>
-        currentSubscriptions.change(tenantId, {
-          isEnd: false,
-          plan(current) {
-            const items = missingIn(current);
-            if (items.length === 0) return null;
-            const terms = { items, proration_behavior: 'create_prorations' } as const;
-            return () => updateSubscription(stripe, `items:${digest(items)}`, current, terms);
+        currentSubscriptions.change(
+          tenantId,
+          {
+            isEnd: false,
+            plan(current) {
+              const items = missingIn(current);
+              if (items.length === 0) return null;
+              const terms = { items, proration_behavior: 'create_prorations' } as const;
+              return () => updateSubscription(stripe, `items:${digest(items)}`, current, terms);
+            },
           },
-        }),
+          author,
+        ),
       );
     },
   };

@@ -3,6 +3,8 @@ import type Stripe from 'stripe';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
+import type { AuditLog } from '../../audit/auditLog.js';
+import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
@@ -29,12 +31,12 @@ export interface Checkout {
 export interface Subscriptions {
   findMany(tenantIds: readonly string[]): Promise<(BillingSubscriptionDoc | null)[]>;
   /** Starts a checkout. The same request again returns the same checkout while it is unpaid. */
-  checkout(tenantId: string, request: CheckoutRequest): Promise<Checkout>;
+  checkout(tenantId: string, request: CheckoutRequest, author: Author): Promise<Checkout>;
   /** Closes an open checkout page. @returns whether there was one, which may have been paid */
   closeCheckout(customer: Customer): Promise<boolean>;
-  cancel(tenantId: string, atPeriodEnd: boolean): Promise<BillingSubscriptionDoc>;
+  cancel(tenantId: string, atPeriodEnd: boolean, author: Author): Promise<BillingSubscriptionDoc>;
   /** Undoes a scheduled cancellation or change of tier, or resumes a paused subscription. */
-  resume(tenantId: string): Promise<BillingSubscriptionDoc>;
+  resume(tenantId: string, author: Author): Promise<BillingSubscriptionDoc>;
 }
 
 /** An attempt fails when another checkout or a payment happens at the same time. */
@@ -47,9 +49,10 @@ export function createSubscriptions(deps: {
   customers: Customers;
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
+  auditLog: AuditLog;
   log: Logger;
 }): Subscriptions {
-  const { models, stripe, tiers, customers, currentSubscriptions, changes, log } = deps;
+  const { models, stripe, tiers, customers, currentSubscriptions, changes, auditLog, log } = deps;
 
   async function rejectSecond(tenantId: string): Promise<void> {
     const paid = await currentSubscriptions.fetch(tenantId);
@@ -95,7 +98,7 @@ export function createSubscriptions(deps: {
       allow_promotion_codes: tiers.get(request.tier).promotionCodes,
       billing_address_collection: 'auto',
     };
-    return { tier: request.tier, params, hash: digest(params) };
+    return { request, params, hash: digest(params) };
   }
   type Purchase = ReturnType<typeof purchase>;
 
@@ -133,7 +136,12 @@ export function createSubscriptions(deps: {
   }
 
   /** @returns null if another checkout was started at the same time: only one may be open, so this one was closed */
-  async function begin(customer: Customer, { tier, params, hash }: Purchase): Promise<Checkout | null> {
+  async function begin(
+    customer: Customer,
+    { request, params, hash }: Purchase,
+    author: Author,
+  ): Promise<Checkout | null> {
+    const { tier, customerEmail = null } = request;
     const { _id, intents: attempts } = customer;
     // The count of attempts is in the key: two clicks are one request, the next checkout is another.
     const session = await customers.attempt(customer, (attemptKey) =>
@@ -142,11 +150,23 @@ export function createSubscriptions(deps: {
     const checkout = { id: session.id, url: session.url ?? '' };
     const expiresAt = new Date(session.expires_at * 1000);
     const openCheckout = { sessionId: session.id, url: checkout.url, tier, requestHash: hash, expiresAt };
-    const stored = await models.billingCustomers.updateOne(
-      { _id, intents: attempts },
-      { $set: { openCheckout }, $inc: { intents: 1 } },
-    );
-    if (stored.matchedCount === 1) return checkout;
+    const isStored = await auditLog.change(author, async (session, note) => {
+      const stored = await models.billingCustomers.updateOne(
+        { _id, intents: attempts },
+        { $set: { openCheckout }, $inc: { intents: 1 } },
+        { session },
+      );
+      if (stored.matchedCount === 0) return false;
+      note({
+        tenantId: _id,
+        action: 'checkout.created',
+        before: null,
+        after: { sessionId: checkout.id, tier, customerEmail, expiresAt },
+        personal: ['customerEmail'],
+      });
+      return true;
+    });
+    if (isStored) return checkout;
     const latest = await customers.find(_id);
     if (latest?.openCheckout?.sessionId === session.id) return checkout;
     await close(session.id);
@@ -162,7 +182,7 @@ export function createSubscriptions(deps: {
       return tenantIds.map((id) => byId.get(id) ?? null);
     },
 
-    async checkout(tenantId, request) {
+    async checkout(tenantId, request, author) {
       const priceId = priceForSale(tiers, request.tier, 'input.tier');
       return callingStripe(log, tenantId, async () => {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -175,7 +195,7 @@ export function createSubscriptions(deps: {
             // It may have been paid before it was closed, so check again before another one opens.
             continue;
           }
-          const checkout = await begin(customer, wanted);
+          const checkout = await begin(customer, wanted, author);
           if (checkout) return checkout;
         }
         throw serviceUnavailable('Other checkouts were started at the same time; try again');
@@ -187,35 +207,43 @@ export function createSubscriptions(deps: {
       return openCheckout !== null;
     },
 
-    cancel(tenantId, atPeriodEnd) {
+    cancel(tenantId, atPeriodEnd, author) {
       return callingStripe(log, tenantId, () =>
-        currentSubscriptions.change(tenantId, {
-          isEnd: true,
-          plan(subscription) {
-            rejectContract(subscription);
-            if (!atPeriodEnd) return () => changes.cancelNow(subscription);
-            return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+        currentSubscriptions.change(
+          tenantId,
+          {
+            isEnd: true,
+            plan(subscription) {
+              rejectContract(subscription);
+              if (!atPeriodEnd) return () => changes.cancelNow(subscription);
+              return endsWithPeriod(subscription) ? null : () => changes.cancelAtPeriodEnd(subscription);
+            },
           },
-        }),
+          author,
+        ),
       );
     },
 
-    resume(tenantId) {
+    resume(tenantId, author) {
       return callingStripe(log, tenantId, () =>
-        currentSubscriptions.change(tenantId, {
-          isEnd: false,
-          plan(subscription, isRetry) {
-            rejectContract(subscription);
-            if (subscription.status === 'paused') return () => changes.unpause(subscription);
-            if (isEnding(subscription) || subscription.scheduledTier)
-              return () => changes.undoScheduled(subscription);
-            if (isRetry) return null;
-            throw badInput(
-              'subscription',
-              'has no scheduled cancellation or change; there is nothing to resume',
-            );
+        currentSubscriptions.change(
+          tenantId,
+          {
+            isEnd: false,
+            plan(subscription, isRetry) {
+              rejectContract(subscription);
+              if (subscription.status === 'paused') return () => changes.unpause(subscription);
+              if (isEnding(subscription) || subscription.scheduledTier)
+                return () => changes.undoScheduled(subscription);
+              if (isRetry) return null;
+              throw badInput(
+                'subscription',
+                'has no scheduled cancellation or change; there is nothing to resume',
+              );
+            },
           },
-        }),
+          author,
+        ),
       );
     },
   };

@@ -3,6 +3,7 @@ import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
@@ -34,7 +35,12 @@ export interface TierChanges {
    * scheduled change; if there is none and the catalogue has a newer version of the tier, it switches to that at once.
    * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
    */
-  change(tenantId: string, tier: string, immediately: boolean): Promise<BillingSubscriptionDoc>;
+  change(
+    tenantId: string,
+    tier: string,
+    immediately: boolean,
+    author: Author,
+  ): Promise<BillingSubscriptionDoc>;
   /** Computes what `change` would do, without changing anything. */
   preview(tenantId: string, tier: string, immediately: boolean): Promise<TierChangePreview>;
 }
@@ -180,13 +186,17 @@ export function createTierChanges(deps: {
   }
 
   return {
-    change(tenantId, tier, immediately) {
+    change(tenantId, tier, immediately, author) {
       const wanted = { tier, immediately, argument: 'input.tier' };
       return callingStripe(log, tenantId, () =>
-        currentSubscriptions.change(tenantId, {
-          isEnd: tier === tiers.defaultTier.name,
-          plan: (subscription) => plan(subscription, wanted),
-        }),
+        currentSubscriptions.change(
+          tenantId,
+          {
+            isEnd: tier === tiers.defaultTier.name,
+            plan: (subscription) => plan(subscription, wanted),
+          },
+          author,
+        ),
       );
     },
 

@@ -5,6 +5,9 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
+import type { AuditLog } from '../../audit/auditLog.js';
+import type { Author } from '../../audit/author.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import { startOfDay } from '../../limits/calls/windows.js';
 import { callingStripe, describeFailure } from '../stripe/stripeErrors.js';
 import type { ReportDelivery } from './reportDelivery.js';
@@ -31,7 +34,12 @@ export interface UsageReports {
    *   the caller must not report it again
    * @throws BAD_USER_INPUT when the idempotency key was used with another quantity, and past 1,000 reports a day
    */
-  report(tenantId: string, quantity: number, idempotencyKey?: string | null): Promise<UsageReportDoc>;
+  report(
+    tenantId: string,
+    quantity: number,
+    idempotencyKey: string | null | undefined,
+    author: Author,
+  ): Promise<UsageReportDoc>;
   /** Marks reports as failed that Stripe accepted but could not count. Overage of a day that is still open is reported again. */
   noteMeterErrors(errors: readonly MeterError[]): Promise<void>;
   /** Newest first. @param after the key of the last report seen */
@@ -53,10 +61,11 @@ const MAX_REPORTS_PER_DAY = 1_000;
 export function createUsageReports(deps: {
   models: Models;
   delivery: ReportDelivery;
+  auditLog: AuditLog;
   clock: Clock;
   log: Logger;
 }): UsageReports {
-  const { models, delivery, clock, log } = deps;
+  const { models, delivery, auditLog, clock, log } = deps;
   const reports = models.usageReports;
 
   /**
@@ -73,12 +82,33 @@ export function createUsageReports(deps: {
     );
   }
 
+  /** @returns the stored report: another one if a request with the same key was faster */
+  async function store(report: UsageReportDoc, author: Author): Promise<UsageReportDoc> {
+    const { _id, tenantId, quantity } = report;
+    try {
+      await auditLog.change(author, async (session, note) => {
+        await reports.create([report], { session });
+        note({
+          tenantId,
+          action: 'usage.reported',
+          before: null,
+          after: { id: reportIdOf(report), quantity },
+        });
+      });
+      return report;
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error;
+      return (await reports.findById(_id).lean<UsageReportDoc>()) ?? report;
+    }
+  }
+
   return {
-    async report(tenantId, quantity, idempotencyKey) {
+    async report(tenantId, quantity, idempotencyKey, author) {
       const _id = `${tenantId}:${idempotencyKey ?? randomUUID()}`;
       const now = new Date(clock.now());
       await needRoom(tenantId, _id, now);
-      const fresh: Omit<UsageReportDoc, '_id'> = {
+      const fresh: UsageReportDoc = {
+        _id,
         tenantId,
         kind: UsageReportKind.MANUAL,
         quantity,
@@ -90,10 +120,8 @@ export function createUsageReports(deps: {
         tries: 0,
         nextTryAt: now,
       };
-      const report = await reports
-        .findOneAndUpdate({ _id }, { $setOnInsert: fresh }, { upsert: true, returnDocument: 'after' })
-        .lean<UsageReportDoc>();
-      if (!report) throw new Error(`The usage report ${_id} was not stored`);
+      const known = await reports.findById(_id).lean<UsageReportDoc>();
+      const report = known ?? (await store(fresh, author));
       if (report.quantity !== quantity) {
         throw badInput(
           'input.idempotencyKey',

@@ -1,0 +1,531 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSchema } from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebhookEndpointStatus } from '../../src/models/outgoingWebhook.js';
+import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
+import { createAuditVerification } from '../../src/services/audit/auditVerification.js';
+import { advance, press, settled, subscribe } from '../support/billing.js';
+import { createFakeClock } from '../support/fakeClock.js';
+import {
+  LOOPBACK_WEBHOOKS,
+  OPERATOR_KEY,
+  startTestServer,
+  type TestServer,
+  type TestTenant,
+} from '../support/server.js';
+
+interface Entry {
+  id: string;
+  at: string;
+  actor: string;
+  action: string;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+  requestId: string | null;
+}
+
+type Expected = Pick<Entry, 'action' | 'before' | 'after'>;
+
+/** What the mutations make, for later ones to change. */
+interface Made {
+  tenant: TestTenant;
+  /** Has no subscription. */
+  other: TestTenant;
+  secrets: string[];
+  keyId: string;
+  operatorKeyId: string;
+  endpointId: string;
+}
+
+interface Audited {
+  by: 'tenant' | 'operator';
+  field: (made: Made) => string | Promise<string>;
+  /** Keeps what the response says. */
+  // biome-ignore lint/suspicious/noExplicitAny: responses are what the tests look into
+  keep?: (made: Made, data: any) => unknown;
+  /** The entries of the request, in the tenant's chain and in the operators'. */
+  tenant?: (made: Made) => Expected[];
+  operators?: (made: Made) => Expected[];
+}
+
+const URLS = 'successUrl: "http://localhost/ok", cancelUrl: "http://localhost/no"';
+const any = expect.anything();
+const objectContaining = (fields: object) => expect.objectContaining(fields);
+
+/** Mutations of money, keys, limits, access and tenants, in the order in which the test runs them. */
+const AUDITED: Record<string, Audited> = {
+  createTenant: {
+    by: 'operator',
+    field: () =>
+      'createTenant(input: { name: "Ada", email: "ada@example.com" }) { tenant { id } apiKey { id secret } }',
+    keep(made, { tenant, apiKey }) {
+      made.tenant = { id: tenant.id, key: apiKey.secret, keyId: apiKey.id };
+      made.secrets.push(apiKey.secret);
+    },
+    tenant: ({ tenant }) => [
+      {
+        action: 'tenant.created',
+        before: null,
+        after: { externalId: null, name: 'Ada', email: 'ada@example.com', keyIds: [tenant.keyId] },
+      },
+    ],
+  },
+  setTenantLimits: {
+    by: 'operator',
+    field: ({ tenant }) =>
+      `setTenantLimits(input: { tenantId: "${tenant.id}", tier: PRO, limits: { concurrentRequests: 50 } }) { id }`,
+    tenant: () => [
+      {
+        action: 'limits.changed',
+        before: { tier: null, limits: {} },
+        after: { tier: 'PRO', limits: { concurrentRequests: 50 } },
+      },
+    ],
+  },
+  createApiKey: {
+    by: 'tenant',
+    field: () => 'createApiKey(input: { name: "laptop", scopes: [READ] }) { secret apiKey { id } }',
+    keep(made, { secret, apiKey }) {
+      made.secrets.push(secret);
+      made.keyId = apiKey.id;
+    },
+    tenant: ({ keyId }) => [
+      {
+        action: 'key.created',
+        before: null,
+        after: { id: keyId, name: 'laptop', scopes: ['READ'], expiresAt: null },
+      },
+    ],
+  },
+  rotateApiKey: {
+    by: 'tenant',
+    field: ({ keyId }) => `rotateApiKey(id: "${keyId}", overlapSeconds: 60) { secret apiKey { id } }`,
+    keep(made, { secret, apiKey }) {
+      made.secrets.push(secret);
+      made.keyId = apiKey.id;
+    },
+    tenant: ({ keyId }) => [
+      {
+        action: 'key.rotated',
+        before: objectContaining({ name: 'laptop', expiresAt: null }),
+        after: objectContaining({ id: keyId, name: 'laptop', oldKeyExpiresAt: any }),
+      },
+    ],
+  },
+  revokeApiKey: {
+    by: 'tenant',
+    field: ({ keyId }) => `revokeApiKey(id: "${keyId}") { id }`,
+    tenant: ({ keyId }) => [
+      { action: 'key.revoked', before: objectContaining({ id: keyId, scopes: ['READ'] }), after: null },
+    ],
+  },
+  createOperatorKey: {
+    by: 'operator',
+    field: () => 'createOperatorKey(input: { name: "Grace", role: SUPPORT }) { secret operatorKey { id } }',
+    keep(made, { secret, operatorKey }) {
+      made.secrets.push(secret);
+      made.operatorKeyId = operatorKey.id;
+    },
+    operators: ({ operatorKeyId }) => [
+      {
+        action: 'key.created',
+        before: null,
+        after: { id: operatorKeyId, name: 'Grace', role: 'SUPPORT', expiresAt: null },
+      },
+    ],
+  },
+  rotateOperatorKey: {
+    by: 'operator',
+    field: ({ operatorKeyId }) =>
+      `rotateOperatorKey(id: "${operatorKeyId}", overlapSeconds: 0) { secret operatorKey { id } }`,
+    keep(made, { secret, operatorKey }) {
+      made.secrets.push(secret);
+      made.operatorKeyId = operatorKey.id;
+    },
+    operators: ({ operatorKeyId }) => [
+      {
+        action: 'key.rotated',
+        before: objectContaining({ role: 'SUPPORT' }),
+        after: objectContaining({ id: operatorKeyId, role: 'SUPPORT' }),
+      },
+    ],
+  },
+  revokeOperatorKey: {
+    by: 'operator',
+    field: ({ operatorKeyId }) => `revokeOperatorKey(id: "${operatorKeyId}") { id }`,
+    operators: ({ operatorKeyId }) => [
+      { action: 'key.revoked', before: objectContaining({ id: operatorKeyId }), after: null },
+    ],
+  },
+  createCheckoutSession: {
+    by: 'tenant',
+    field: () =>
+      `createCheckoutSession(input: { tier: PRO, ${URLS}, customerEmail: "pays@example.com" }) { id url localUrl }`,
+    async keep(_made, checkout) {
+      expect((await press(checkout, 'complete')).status).toBe(303);
+      await settled(server);
+    },
+    tenant: () => [
+      {
+        action: 'checkout.created',
+        before: null,
+        after: { sessionId: any, tier: 'PRO', customerEmail: 'pays@example.com', expiresAt: any },
+      },
+    ],
+  },
+  createPortalSession: {
+    by: 'tenant',
+    field: () => 'createPortalSession(input: { returnUrl: "http://localhost/back" }) { id url }',
+    tenant: () => [
+      {
+        action: 'portal_session.created',
+        before: null,
+        after: { sessionId: expect.stringMatching(/^bps_/) },
+      },
+    ],
+  },
+  cancelSubscription: {
+    by: 'tenant',
+    field: () => 'cancelSubscription { id }',
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ cancelAtPeriodEnd: false }),
+        after: objectContaining({ cancelAtPeriodEnd: true }),
+      },
+    ],
+  },
+  resumeSubscription: {
+    by: 'tenant',
+    field: () => 'resumeSubscription { id }',
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ cancelAtPeriodEnd: true }),
+        after: objectContaining({ cancelAtPeriodEnd: false }),
+      },
+    ],
+  },
+  setOverage: {
+    by: 'tenant',
+    field: () => 'setOverage(input: { monthlyCapCents: 700 }) { monthlyCapCents }',
+    tenant: () => [
+      { action: 'overage.changed', before: { monthlyCapCents: null }, after: { monthlyCapCents: 700 } },
+    ],
+  },
+  changeTier: {
+    by: 'tenant',
+    field: () => 'changeTier(input: { tier: FREE, immediately: true }) { id }',
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ status: 'active' }),
+        after: objectContaining({ status: 'canceled' }),
+      },
+    ],
+  },
+  reportUsage: {
+    by: 'tenant',
+    field: () => 'reportUsage(input: { quantity: 5, idempotencyKey: "once" }) { id }',
+    tenant: () => [{ action: 'usage.reported', before: null, after: { id: 'once', quantity: 5 } }],
+  },
+  createEnterpriseSubscription: {
+    by: 'operator',
+    field: ({ tenant }) =>
+      `createEnterpriseSubscription(input: {
+        tenantId: "${tenant.id}", monthlyPriceCents: 90000, termMonths: 12, daysUntilDue: 30
+      }) { id }`,
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ tier: 'PRO' }),
+        after: objectContaining({ tier: 'ENTERPRISE', status: 'active' }),
+      },
+      {
+        action: 'contract.begun',
+        before: null,
+        after: objectContaining({ tier: 'ENTERPRISE', monthlyPriceCents: 90000, termMonths: 12 }),
+      },
+    ],
+  },
+  createWebhookEndpoint: {
+    by: 'operator',
+    field: () =>
+      'createWebhookEndpoint(input: { url: "http://127.0.0.1:8099/hook?token=t0p" }) { secret endpoint { id } }',
+    async keep(made, { secret, endpoint }) {
+      made.secrets.push(secret, 't0p');
+      made.endpointId = endpoint.id;
+      const paused = { status: WebhookEndpointStatus.PAUSED };
+      await server.app.models.webhookEndpoints.updateOne({ _id: endpoint.id }, paused);
+    },
+    operators: ({ endpointId }) => [
+      {
+        action: 'webhook_endpoint.created',
+        before: null,
+        after: { id: endpointId, origin: 'http://127.0.0.1:8099', events: any, status: 'ENABLED' },
+      },
+    ],
+  },
+  enableWebhookEndpoint: {
+    by: 'operator',
+    field: ({ endpointId }) => `enableWebhookEndpoint(id: "${endpointId}") { id }`,
+    operators: ({ endpointId }) => [
+      {
+        action: 'webhook_endpoint.enabled',
+        before: objectContaining({ id: endpointId, status: 'PAUSED' }),
+        after: objectContaining({ id: endpointId, status: 'ENABLED' }),
+      },
+    ],
+  },
+  resendWebhookDelivery: {
+    by: 'operator',
+    async field({ tenant, endpointId }) {
+      await server.setLimits(tenant.id, null, 'FREE');
+      await server.app.services.outgoingWebhooks.run();
+      const delivery = await server.app.models.webhookDeliveries.findOne({ endpointId }).lean();
+      return `resendWebhookDelivery(id: "${delivery?._id}") { id }`;
+    },
+    operators: ({ endpointId }) => [
+      {
+        action: 'webhook_delivery.resent',
+        before: objectContaining({ status: 'PENDING' }),
+        after: objectContaining({ status: 'PENDING', endpointId }),
+      },
+    ],
+  },
+  replayWebhookEvent: {
+    by: 'operator',
+    async field() {
+      const event = await server.app.models.webhookEvents
+        .findOne({ state: WebhookEventStatus.APPLIED })
+        .lean();
+      return `replayWebhookEvent(id: "${event?._id}") { id }`;
+    },
+    operators: () => [
+      {
+        action: 'webhook_event.replayed',
+        before: { id: any, status: 'APPLIED' },
+        after: { id: any, status: 'PENDING', type: any },
+      },
+    ],
+  },
+  deleteWebhookEndpoint: {
+    by: 'operator',
+    field: ({ endpointId }) => `deleteWebhookEndpoint(id: "${endpointId}")`,
+    operators: ({ endpointId }) => [
+      { action: 'webhook_endpoint.deleted', before: objectContaining({ id: endpointId }), after: null },
+    ],
+  },
+};
+
+/** Mutations that need no entry, and why. */
+const UNAUDITED: Record<string, string> = {
+  consume: 'a call: usage has its own record',
+  decideOperations: 'calls',
+  endOperations: 'calls',
+  recordUsage: 'usage',
+  setStored: 'usage of storage',
+  freeStorage: 'usage of storage',
+  storeMemory: "the tenant's content",
+  storeMemories: "the tenant's content",
+  shareMemory: "the tenant's content",
+  deleteMemory: "the tenant's content",
+};
+
+const clock = createFakeClock('2026-03-02T10:00:00Z');
+let server: TestServer;
+const made: Made = {
+  tenant: { id: '', key: '', keyId: '' },
+  other: { id: '', key: '', keyId: '' },
+  secrets: [OPERATOR_KEY],
+  keyId: '',
+  operatorKeyId: '',
+  endpointId: '',
+};
+
+beforeAll(async () => {
+  server = await startTestServer({ clock, env: LOOPBACK_WEBHOOKS });
+  made.other = await server.createTenant('Another');
+});
+afterAll(() => server?.stop());
+
+async function logOf(tenantId: string | null, key = OPERATOR_KEY, args = ''): Promise<Entry[]> {
+  const named = tenantId ? `tenantId: "${tenantId}", ` : '';
+  const { data, errors } = await server.gql(
+    `{ auditLog(${named} first: 100 ${args}) { edges { node { id at actor action before after requestId } } } }`,
+    { key },
+  );
+  expect(errors).toEqual([]);
+  return data.auditLog.edges.map(({ node }: { node: Entry }) => node);
+}
+
+/** Oldest first. */
+async function ofRequest(tenantId: string | null, requestId: string): Promise<Entry[]> {
+  return (await logOf(tenantId)).filter((entry) => entry.requestId === requestId).toReversed();
+}
+
+describe('every mutation', () => {
+  it('is audited, or says why it need not be', () => {
+    const schema = buildSchema(readFileSync(join(import.meta.dirname, '../../schema.graphql'), 'utf8'));
+    const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {});
+    expect([...Object.keys(AUDITED), ...Object.keys(UNAUDITED)].toSorted()).toEqual(mutations.toSorted());
+  });
+
+  it.each(Object.entries(AUDITED))('%s leaves exactly its entries', async (name, audited) => {
+    const { by, field, keep, tenant, operators } = audited;
+    const requestId = `req-${name}`;
+    const { data, errors } = await server.gql(`mutation { made: ${await field(made)} }`, {
+      key: by === 'operator' ? OPERATOR_KEY : made.tenant.key,
+      headers: { 'x-request-id': requestId },
+    });
+    expect(errors).toEqual([]);
+    await keep?.(made, data.made);
+    const actor = by === 'operator' ? 'operator:ADMIN_API_KEY' : `key:${made.tenant.keyId}`;
+    const of = (expected: Expected[] | undefined) =>
+      (expected ?? []).map((entry) => objectContaining({ ...entry, actor, requestId }));
+    expect(await ofRequest(made.tenant.id, requestId)).toEqual(of(tenant?.(made)));
+    expect(await ofRequest(null, requestId)).toEqual(of(operators?.(made)));
+  });
+
+  it('that changes nothing leaves nothing', async () => {
+    const before = await logOf(made.tenant.id);
+    const { errors } = await server.gql(
+      `mutation {
+        reportUsage(input: { quantity: 5, idempotencyKey: "once" }) { id }
+        revokeApiKey(id: "${made.keyId}") { id }
+        setOverage(input: { monthlyCapCents: null }) { monthlyCapCents }
+        again: setOverage(input: { monthlyCapCents: null }) { monthlyCapCents }
+      }`,
+      { key: made.tenant.key },
+    );
+    expect(errors).toEqual([]);
+    const added = (await logOf(made.tenant.id)).slice(0, -before.length);
+    expect(added.map(({ action }) => action)).toEqual(['overage.changed']);
+  });
+});
+
+describe('what happens at Stripe', () => {
+  it('is written with the event that brought it, once', async () => {
+    const tenant = await server.createTenant('Of Stripe');
+    await subscribe(server, tenant.key);
+    await settled(server);
+    const bought = (await logOf(tenant.id)).filter(({ actor }) => actor.startsWith('stripe:evt_'));
+    expect(bought.map(({ action }) => action)).toContain('subscription.created');
+    const created = bought.filter(({ action }) => action === 'subscription.created');
+    expect(created).toMatchObject([
+      { before: null, after: { tier: 'PRO', status: 'active' }, requestId: null },
+    ]);
+
+    // Applied again, the same state is no change.
+    const count = (await logOf(tenant.id)).length;
+    for (const { _id } of await server.app.models.webhookEvents
+      .find({ state: WebhookEventStatus.APPLIED })
+      .lean())
+      await server.app.services.inbox.replay(_id, { actor: 'system:test', requestId: null });
+    await settled(server);
+    expect(await logOf(tenant.id)).toHaveLength(count);
+
+    await advance(server, 32 * 86_400);
+    const renewed = (await logOf(tenant.id)).slice(0, -count);
+    expect(renewed.filter(({ actor }) => !actor.startsWith('stripe:'))).toEqual([]);
+    expect(renewed.at(-1)).toMatchObject({ action: 'subscription.changed' });
+    expect(renewed.at(-1)?.after).toHaveProperty('currentPeriodEnd');
+  });
+});
+
+describe('the log', () => {
+  it('is read by its tenant without the operator’s key ids, and by no other tenant', async () => {
+    const own = await logOf(null, made.tenant.key);
+    const all = await logOf(made.tenant.id);
+    expect(own.map(({ id }) => id)).toEqual(all.map(({ id }) => id));
+    expect(own.at(-1)).toMatchObject({ action: 'tenant.created', actor: 'operator' });
+    expect(all.at(-1)).toMatchObject({ action: 'tenant.created', actor: 'operator:ADMIN_API_KEY' });
+    expect((await logOf(null, made.other.key)).map(({ action }) => action)).toEqual(['tenant.created']);
+  });
+
+  it('needs the scope KEYS of a tenant and a reading role of an operator', async () => {
+    const operatorKey = async (role: string) => {
+      const { data } = await server.gql(
+        `mutation { createOperatorKey(input: { name: "k", role: ${role} }) { secret } }`,
+      );
+      return data.createOperatorKey.secret as string;
+    };
+    const { data } = await server.gql(
+      'mutation { createApiKey(input: { name: "reads", scopes: [READ] }) { secret } }',
+      { key: made.tenant.key },
+    );
+    const codeFor = async (key: string, args = '') =>
+      (await server.gql(`{ auditLog${args} { edges { node { id } } } }`, { key })).errors[0]?.extensions.code;
+    expect(await codeFor(data.createApiKey.secret)).toBe('FORBIDDEN');
+    for (const role of ['OWNER', 'SUPPORT', 'READ']) {
+      const key = await operatorKey(role);
+      expect([await codeFor(key), await codeFor(key, `(tenantId: "${made.tenant.id}")`)]).toEqual([
+        undefined,
+        undefined,
+      ]);
+    }
+    expect(await codeFor(await operatorKey('PROVISION'))).toBe('FORBIDDEN');
+  });
+
+  it('is paged, and filtered by action and time', async () => {
+    const all = await logOf(made.tenant.id);
+    const pages: string[] = [];
+    for (let after: string | null = null; ; ) {
+      const { data } = await server.gql(
+        `query ($id: ID, $after: String) { auditLog(tenantId: $id, first: 4, after: $after) {
+          edges { node { id } } pageInfo { endCursor hasNextPage } } }`,
+        { variables: { id: made.tenant.id, after } },
+      );
+      pages.push(...data.auditLog.edges.map(({ node }: { node: Entry }) => node.id));
+      if (!data.auditLog.pageInfo.hasNextPage) break;
+      after = data.auditLog.pageInfo.endCursor;
+    }
+    expect(pages).toEqual(all.map(({ id }) => id));
+    const revoked = all.filter(({ action }) => action === 'key.revoked');
+    expect(await logOf(made.tenant.id, OPERATOR_KEY, 'action: "key.revoked"')).toEqual(revoked);
+
+    clock.advance(3_600_000);
+    const from = new Date(clock.now()).toISOString();
+    await server.setLimits(made.tenant.id, { concurrentRequests: 7 });
+    clock.advance(1_000);
+    const to = new Date(clock.now()).toISOString();
+    await server.setLimits(made.tenant.id, { concurrentRequests: 8 });
+    const within = await logOf(made.tenant.id, OPERATOR_KEY, `from: "${from}", to: "${to}"`);
+    expect(within).toMatchObject([{ at: from, after: { limits: { concurrentRequests: 7 } } }]);
+    expect(await logOf(made.tenant.id, OPERATOR_KEY, `to: "${from}"`)).toHaveLength(all.length);
+    expect(await logOf(made.tenant.id, OPERATOR_KEY, `from: "${to}"`)).toHaveLength(1);
+  });
+
+  it('holds no secret, and no personal value in its entries', async () => {
+    const { auditEntries, auditPersonalValues } = server.app.models;
+    const entries = JSON.stringify(await auditEntries.find().lean());
+    const values = JSON.stringify(await auditPersonalValues.find().lean());
+    expect(made.secrets.length).toBeGreaterThan(5);
+    for (const secret of made.secrets) expect(entries + values).not.toContain(secret);
+    for (const { hash } of await server.app.models.apiKeys.find())
+      for (const encoding of ['base64', 'base64url', 'hex'] as const)
+        expect(entries + values).not.toContain(hash.toString(encoding));
+    for (const personal of ['Ada', 'ada@example.com', 'pays@example.com', 'laptop', 'Grace']) {
+      expect(values).toContain(personal);
+      expect(entries).not.toContain(personal);
+    }
+  });
+
+  it('stays verifiable and says [erased] when personal values are erased', async () => {
+    const { models } = server.app;
+    await server.app.services.auditLog.erasePersonalValues(made.tenant.id);
+    expect((await logOf(made.tenant.id)).at(-1)?.after).toMatchObject({
+      name: '[erased]',
+      email: '[erased]',
+    });
+    expect((await logOf(made.other.id)).at(-1)?.after).toMatchObject({ name: 'Another' });
+    const verification = createAuditVerification(models);
+    let chains = 0;
+    for await (const chain of verification.chains()) {
+      expect(await verification.verify(chain)).toMatchObject({ problems: [] });
+      chains += 1;
+    }
+    expect(chains).toBe(4);
+  });
+});
