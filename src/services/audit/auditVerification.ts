@@ -21,7 +21,8 @@ export interface ChainReport extends ChainHead {
 export interface AuditVerification {
   /** All chains in order, also those of which only entries are left. */
   chains(): AsyncIterable<string>;
-  verify(chain: string): Promise<ChainReport>;
+  /** @param onPage receives how many entries were compared so far */
+  verify(chain: string, onPage?: (verified: number) => void): Promise<ChainReport>;
   /** @returns what is wrong about a chain whose end was kept; null if nothing is */
   compare(expected: ChainHead): Promise<string | null>;
 }
@@ -48,7 +49,11 @@ export function createAuditVerification(models: Models): AuditVerification {
     }
   }
 
-  async function verifyOnce(chain: string, head: AuditChainDoc | null): Promise<ChainReport> {
+  async function verifyOnce(
+    chain: string,
+    head: AuditChainDoc | null,
+    onPage: (verified: number) => void,
+  ): Promise<ChainReport> {
     const { sequence = 0, hash = FIRST_HASH, checkpoint = null } = head ?? {};
     const report: ChainReport = { chain, sequence, hash, verified: 0, problems: [] };
     const found = (entry: string, problem: string) => {
@@ -82,6 +87,7 @@ export function createAuditVerification(models: Models): AuditVerification {
         const changed = kept.find((value) => !matchesDigest(entry, value));
         if (changed) found(_id, `changed: the personal value of ${changed.side}.${changed.field}`);
       }
+      onPage(report.verified);
       if (known.length < PAGE) break;
     }
     if (head && last.sequence < sequence)
@@ -104,10 +110,10 @@ export function createAuditVerification(models: Models): AuditVerification {
   return {
     chains,
 
-    async verify(chain) {
+    async verify(chain, onPage = () => undefined) {
       for (;;) {
         const head = await headOf(chain);
-        const report = await verifyOnce(chain, head);
+        const report = await verifyOnce(chain, head, onPage);
         // Retention may have deleted entries while they were read.
         const now = await headOf(chain);
         const isSame = now?.checkpoint?.sequence === head?.checkpoint?.sequence;
