@@ -1,17 +1,29 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import dashboard from '../../deploy/grafana/continuum-billing.json' with { type: 'json' };
 import { askCheckout, customerIdOf, mockOf, settled, subscribe } from '../support/billing.js';
+import { selectorsOf } from '../support/promql.js';
 import { type Scrape, scrape } from '../support/scrape.js';
 import { LOOPBACK_WEBHOOKS, OPERATOR_KEY, startTestServer, type TestServer } from '../support/server.js';
 
 const METERED = '{ memories { pageInfo { hasNextPage } } }';
 
+const past = new Date(Date.now() - 600_000);
 let server: TestServer;
 let receiver: Server;
 let isReceiverWell = true;
 beforeAll(async () => {
   server = await startTestServer({ env: LOOPBACK_WEBHOOKS });
+  await server.app.models.reconcileRuns.collection.insertOne({
+    _id: 'rec_1',
+    dryRun: false,
+    startedAt: past,
+    mendedCount: 3,
+    stopReason: 'too many',
+  } as never);
   receiver = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(isReceiverWell ? 200 : 500).end());
   }).listen(0, '127.0.0.1');
@@ -162,6 +174,7 @@ describe('outgoing webhooks', () => {
     await server.gql('mutation ($id: ID!) { deleteWebhookEndpoint(id: $id) }', {
       variables: { id: data.createWebhookEndpoint.endpoint.id },
     });
+    await server.app.services.outgoingWebhooks.run();
   });
 });
 
@@ -184,7 +197,6 @@ describe('gauges', () => {
   it('tell what is stored and waits, and are as old as five seconds', async () => {
     const { models } = server.app;
     await settled(server);
-    const past = new Date(Date.now() - 600_000);
     const later = new Date(Date.now() + 3_600_000);
     await models.webhookEvents.collection.insertMany([
       waitingEvent('evt_waits', 'PENDING', past, later),
@@ -210,13 +222,6 @@ describe('gauges', () => {
       endpointId: 'we_1',
       status: 'PENDING',
       nextTryAt: later,
-    } as never);
-    await models.reconcileRuns.collection.insertOne({
-      _id: 'rec_1',
-      dryRun: false,
-      startedAt: past,
-      mendedCount: 3,
-      stopReason: 'too many',
     } as never);
     // Another server on the same database has not read it yet.
     const other = await startTestServer({ uri: server.uri });
@@ -272,6 +277,74 @@ function waitingEvent(_id: string, state: string, receivedAt: Date, nextAttemptA
     nextAttemptAt,
   };
 }
+
+interface AlertRule {
+  alert: string;
+  expr: string;
+  for: string;
+  labels: { severity: string };
+  annotations: { summary: string; action: string };
+}
+
+const file = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const rules: AlertRule[] = parseYaml(file('deploy/prometheus/alerts.yml')).groups.flatMap(
+  (group: { rules: AlertRule[] }) => group.rules,
+);
+
+/** Labels that Prometheus itself adds, and the metric that it makes of each scrape. */
+const PROMETHEUS_LABELS = ['job', 'instance'];
+const PROMETHEUS_METRICS = ['up'];
+
+describe('the files in deploy/', () => {
+  it('read only metrics and labels that the server above has', async () => {
+    const { samples } = await read();
+    const expressions = [
+      ...rules.map(({ expr }) => expr),
+      ...dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
+    ].map((expr) => expr.replaceAll('$__rate_interval', '5m'));
+    expect(expressions.length).toBeGreaterThan(50);
+    for (const { metric, labels } of expressions.flatMap(selectorsOf)) {
+      if (PROMETHEUS_METRICS.includes(metric)) continue;
+      const series = samples.filter(({ name }) => name === metric);
+      expect(series.length, metric).toBeGreaterThan(0);
+      for (const label of labels.filter((name) => !PROMETHEUS_LABELS.includes(name)))
+        expect(
+          series.every((sample) => label in sample.labels),
+          `${label} of ${metric}`,
+        ).toBe(true);
+    }
+  });
+
+  it('have every metric of this server in the dashboard or in the alerts', async () => {
+    const { samples } = await read();
+    const deployed = JSON.stringify(dashboard) + JSON.stringify(rules);
+    const own = new Set(samples.map(({ name }) => name).filter((name) => name.startsWith('continuum_')));
+    const unused = [...own].filter((name) => !deployed.includes(name.replace(/_(bucket|sum|count)$/, '')));
+    expect(unused).toEqual([]);
+  });
+
+  it('say of each alert how grave it is, for how long it must last, and what to do; so do the documents', () => {
+    const documented = file('docs/operations.md');
+    for (const { alert, labels, annotations, ...rule } of rules) {
+      expect(labels.severity, alert).toMatch(/^(critical|warning)$/);
+      expect(rule.for, alert).toMatch(/^\d+[mh]$/);
+      expect(annotations.summary, alert).not.toBe('');
+      expect(annotations.action, alert).toMatch(/\.$/);
+      expect(documented, alert).toContain(`\`${alert}\``);
+    }
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
+    const [scraped] = parseYaml(file('deploy/prometheus/prometheus.yml')).scrape_configs;
+    expect(rules.map(({ expr }) => expr).join()).toContain(`job="${scraped.job_name}"`);
+  });
+
+  it('and the documents name every metric of this server', async () => {
+    const documented = file('docs/operations.md');
+    const { text } = await read();
+    const names = [...text.matchAll(/^# TYPE (continuum_\w+)/gm)].map(([, name]) => name as string);
+    expect(names.length).toBeGreaterThan(25);
+    expect(names.filter((name) => !documented.includes(`\`${name}\``))).toEqual([]);
+  });
+});
 
 async function operatorKey(role: string): Promise<string> {
   const { data } = await server.gql(

@@ -11,6 +11,7 @@ import {
   type MeteredLoad,
 } from '../support/meteredLoad.js';
 import { createRandom, seedOfRun } from '../support/random.js';
+import { scrape } from '../support/scrape.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
 
 /** The promise is two seconds; the rest is for a test machine with other work. */
@@ -97,6 +98,13 @@ async function expectAway(server: ServerProcess): Promise<void> {
   });
   expect(tiers.status).toBe(200);
   expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
+  const { result: metrics, tookMs } = await timed(scrape(`${server.url}/metrics`));
+  expect(metrics.status).toBe(200);
+  expect(tookMs).toBeLessThan(ANSWER_MS);
+  const known = metrics.samples.map(({ name }) => name);
+  expect(known).toContain('continuum_database_up');
+  expect(metrics.value('continuum_database_up')).toBe(0);
+  expect(known).not.toContain('continuum_webhook_inbox_pending');
 }
 
 async function status(url: string): Promise<number> {
