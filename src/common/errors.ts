@@ -7,6 +7,13 @@ export const forbidden = (message: string) => new BillingError(ErrorCode.FORBIDD
 
 export const notFound = (what: string) => new BillingError(ErrorCode.NOT_FOUND, `${what} does not exist`);
 
+export const tenantSuspended = (since: Date) =>
+  new BillingError(
+    ErrorCode.TENANT_SUSPENDED,
+    `This tenant has been suspended since ${since.toISOString()}. Reading and paying still work; ask the operator to reinstate it`,
+    { suspendedAt: since.toISOString() },
+  );
+
 export const featureNotAvailable = (feature: string, tier: string, upgradeUrl: string) =>
   new BillingError(
     ErrorCode.FEATURE_NOT_AVAILABLE,

@@ -2,6 +2,8 @@ import { Schema } from 'mongoose';
 
 export enum OutgoingEventType {
   TIER_CHANGED = 'tier.changed',
+  TENANT_SUSPENDED = 'tenant.suspended',
+  TENANT_REINSTATED = 'tenant.reinstated',
   SUBSCRIPTION_UPDATED = 'subscription.updated',
   USAGE_ALERT = 'usage.alert',
   PAYMENT_SUCCEEDED = 'payment.succeeded',
@@ -129,9 +131,11 @@ export interface PublishedStateDoc {
   tier: string;
   /** The data of the last `subscription.updated` as JSON; `null` without a subscription. Absent if none was published. */
   subscription?: string;
+  /** Absent: the tenant was not suspended. */
+  suspendedAt?: Date;
 }
 
 export const publishedStateSchema = new Schema<PublishedStateDoc>(
-  { _id: String, tier: String, subscription: String },
+  { _id: String, tier: String, subscription: String, suspendedAt: Date },
   { collection: 'announced_states', versionKey: false },
 );

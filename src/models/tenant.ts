@@ -13,6 +13,10 @@ export interface TenantDoc extends OutboxSource {
   contract: { tier: string | null; limits: Partial<TierLimits> };
   /** The overage that the tenant opted into, with its monthly cap. Absent or null: none. */
   overage?: { monthlyCapCents: number } | null;
+  /** Present while the tenant is suspended, and always together with the reason. */
+  suspendedAt?: Date;
+  /** For operators only. */
+  suspendedReason?: string | null;
   createdAt: Date;
 }
 
@@ -27,6 +31,8 @@ export const tenantSchema = new Schema<TenantDoc>(
       required: true,
     },
     overage: { type: new Schema({ monthlyCapCents: Number }, { _id: false }), default: undefined },
+    suspendedAt: { type: Date, default: undefined },
+    suspendedReason: { type: String, default: undefined },
     createdAt: { type: Date, required: true },
   },
   { collection: 'tenants', minimize: false, versionKey: false },

@@ -9,7 +9,7 @@ import {
 } from '../schema/billingAccount.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { TenantArgs, TenantPageArgs } from '../schema/tenantRef.js';
-import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
+import { OperatorRole } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toInvoice, toPaymentMethod } from './mappers.js';
 
@@ -23,10 +23,15 @@ export class BillingAccountResolver {
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async createPortalSession(
     @Arg('input') { returnUrl }: CreatePortalSessionInput,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<PortalSession> {
     const { billingAccount, localPortalUrl } = context.services;
-    const session = await billingAccount.portal(ownTenantId(context), returnUrl, context.author());
+    const session = await billingAccount.portal(
+      await requestedTenantId(context, named),
+      returnUrl,
+      context.author(),
+    );
     return { ...session, localUrl: localPortalUrl(session.id) };
   }
 

@@ -53,11 +53,12 @@ export function toStorageUsage(stored: StorageAmounts, limits: TierLimits): Stor
 export const toEntitledTier = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
   toTier(tiers, tiers.get(tier, tierVersion), limits);
 
-export const toTenant = ({ _id, externalId, name, email }: TenantDoc): TenantType => ({
+export const toTenant = ({ _id, externalId, name, email, suspendedAt }: TenantDoc): TenantType => ({
   id: _id,
   externalId: externalId ?? null,
   name,
   email,
+  suspendedAt: suspendedAt ?? null,
 });
 
 /** Reads a tenant's subscription, its tier and the end of its grace period. */

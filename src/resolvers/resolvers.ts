@@ -9,6 +9,7 @@ import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { OperatorKeyResolver } from './operatorKeyResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
+import { TenantLifecycleResolver } from './tenantLifecycleResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
 import { UsageResolver } from './usageResolver.js';
@@ -19,6 +20,7 @@ import { WebhookResolver } from './webhookResolver.js';
 export const resolvers = [
   TierResolver,
   TenantResolver,
+  TenantLifecycleResolver,
   SubscriptionResolver,
   BillingAccountResolver,
   UsageResolver,

@@ -1,5 +1,5 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
 import { RequiresRole, RequiresScope } from '../directives/access.js';
 import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
@@ -8,9 +8,10 @@ import {
   CreateCheckoutSessionInput,
   SubscriptionType,
 } from '../schema/subscription.js';
+import { TenantArgs } from '../schema/tenantRef.js';
 import { TierName } from '../schema/tier.js';
 import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
-import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
+import { OperatorRole } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { readSubscription } from './mappers.js';
 import { overridesOf } from './resources.js';
@@ -19,8 +20,8 @@ import { overridesOf } from './resources.js';
 export class SubscriptionResolver {
   @Query(() => SubscriptionType)
   @RequiresScope(ApiKeyScope.READ)
-  subscription(@Ctx() context: Context): Promise<SubscriptionType> {
-    return currentSubscription(context);
+  async subscription(@Args() named: TenantArgs, @Ctx() context: Context): Promise<SubscriptionType> {
+    return currentSubscription(context, await requestedTenantId(context, named));
   }
 
   @Mutation(() => CheckoutSession, {
@@ -30,10 +31,15 @@ export class SubscriptionResolver {
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
   async createCheckoutSession(
     @Arg('input') input: CreateCheckoutSessionInput,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<CheckoutSession> {
     const { subscriptions, localCheckoutUrl } = context.services;
-    const checkout = await subscriptions.checkout(ownTenantId(context), input, context.author());
+    const checkout = await subscriptions.checkout(
+      await requestedTenantId(context, named),
+      input,
+      context.author(),
+    );
     return { ...checkout, localUrl: localCheckoutUrl(checkout.id) };
   }
 
@@ -43,25 +49,25 @@ export class SubscriptionResolver {
   async cancelSubscription(
     @Arg('input', () => CancelSubscriptionInput, { nullable: true, defaultValue: {} })
     input: CancelSubscriptionInput | null,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<SubscriptionType> {
-    await context.services.subscriptions.cancel(
-      ownTenantId(context),
-      input?.atPeriodEnd ?? true,
-      context.author(),
-    );
-    return currentSubscription(context);
+    const tenantId = await requestedTenantId(context, named);
+    await context.services.subscriptions.cancel(tenantId, input?.atPeriodEnd ?? true, context.author());
+    return currentSubscription(context, tenantId);
   }
 
   @Query(() => TierChangePreview, { description: 'What `changeTier` would do and cost. Changes nothing.' })
   @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
-  previewTierChange(
+  async previewTierChange(
     @Arg('tier', () => TierName) tier: string,
     @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<TierChangePreview> {
-    return context.services.tierChanges.preview(ownTenantId(context), tier, immediately);
+    const tenantId = await requestedTenantId(context, named);
+    return context.services.tierChanges.preview(tenantId, tier, immediately);
   }
 
   @Mutation(() => SubscriptionType, {
@@ -69,10 +75,19 @@ export class SubscriptionResolver {
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
-  async changeTier(@Arg('input') input: ChangeTierInput, @Ctx() context: Context): Promise<SubscriptionType> {
-    const { tierChanges } = context.services;
-    await tierChanges.change(ownTenantId(context), input.tier, input.immediately ?? false, context.author());
-    return currentSubscription(context);
+  async changeTier(
+    @Arg('input') input: ChangeTierInput,
+    @Args() named: TenantArgs,
+    @Ctx() context: Context,
+  ): Promise<SubscriptionType> {
+    const tenantId = await requestedTenantId(context, named);
+    await context.services.tierChanges.change(
+      tenantId,
+      input.tier,
+      input.immediately ?? false,
+      context.author(),
+    );
+    return currentSubscription(context, tenantId);
   }
 
   @Mutation(() => SubscriptionType, {
@@ -105,17 +120,15 @@ export class SubscriptionResolver {
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
-  async resumeSubscription(@Ctx() context: Context): Promise<SubscriptionType> {
-    await context.services.subscriptions.resume(ownTenantId(context), context.author());
-    return currentSubscription(context);
+  async resumeSubscription(@Args() named: TenantArgs, @Ctx() context: Context): Promise<SubscriptionType> {
+    const tenantId = await requestedTenantId(context, named);
+    await context.services.subscriptions.resume(tenantId, context.author());
+    return currentSubscription(context, tenantId);
   }
 }
 
 /** Reads the subscription again, so that the response shows a change of the same operation. */
-async function currentSubscription(
-  context: Context,
-  tenantId = ownTenantId(context),
-): Promise<SubscriptionType> {
+async function currentSubscription(context: Context, tenantId: string): Promise<SubscriptionType> {
   context.loaders.subscription.clear(tenantId);
   return readSubscription(tenantId, context);
 }

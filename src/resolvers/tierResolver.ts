@@ -1,9 +1,9 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Ctx, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Query, Resolver } from 'type-graphql';
 import { PublicAccess, RequiresScope } from '../directives/access.js';
+import { TenantArgs } from '../schema/tenantRef.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
-import { ownTenantId } from '../services/accounts/principal.js';
-import type { Context } from './context.js';
+import { type Context, requestedTenantId } from './context.js';
 import { toTier } from './mappers.js';
 
 @Resolver()
@@ -24,8 +24,10 @@ export class TierResolver {
   @RequiresScope(ApiKeyScope.READ)
   async entitlement(
     @Arg('feature', () => Feature) feature: string,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<boolean> {
-    return (await context.loaders.entitlement(ownTenantId(context))).features.has(feature);
+    const tenantId = await requestedTenantId(context, named);
+    return (await context.loaders.entitlement(tenantId)).features.has(feature);
   }
 }

@@ -19,7 +19,7 @@ import { inSlices } from '../directives/largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
-import { TenantPageArgs } from '../schema/tenantRef.js';
+import { TenantArgs, TenantPageArgs } from '../schema/tenantRef.js';
 import {
   DEFAULT_ENDPOINTS,
   EndpointUsage,
@@ -30,7 +30,6 @@ import {
   UsageReportType,
   UsageType,
 } from '../schema/usage.js';
-import { ownTenantId } from '../services/accounts/principal.js';
 import {
   reportIdOf,
   reportKeyOf,
@@ -45,11 +44,12 @@ import { selectedBelow } from './resolveInfo.js';
 export class UsageResolver {
   @Query(() => UsageType)
   @RequiresScope(ApiKeyScope.READ)
-  usage(
+  async usage(
     @Arg('period', () => UsagePeriod, { defaultValue: UsagePeriod.DAY }) period: UsagePeriod,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<UsageType> {
-    return context.loaders.usage(ownTenantId(context), period);
+    return context.loaders.usage(await requestedTenantId(context, named), period);
   }
 
   @Query(() => [UsageType], {
@@ -62,10 +62,11 @@ export class UsageResolver {
     @Arg('to', () => DateTimeScalar) to: Date,
     @Arg('granularity', () => UsageGranularity, { defaultValue: UsageGranularity.DAY })
     granularity: UsageGranularity,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
     @Info() info: GraphQLResolveInfo,
   ): Promise<(UsageType | Promise<UsageType>)[]> {
-    const tenantId = ownTenantId(context);
+    const tenantId = await requestedTenantId(context, named);
     const terms = await context.loaders.entitlement(tenantId);
     const reading = { endpoints: selectedBelow(info).has('byEndpoint'), budget: context.budget };
     const query = { from, to, granularity, terms };
@@ -91,8 +92,8 @@ export class UsageResolver {
 
   @Query(() => StorageUsage)
   @RequiresScope(ApiKeyScope.READ)
-  async storage(@Ctx() context: Context): Promise<StorageUsage> {
-    const tenantId = ownTenantId(context);
+  async storage(@Args() named: TenantArgs, @Ctx() context: Context): Promise<StorageUsage> {
+    const tenantId = await requestedTenantId(context, named);
     const { loaders } = context;
     const [stored, { limits }] = await Promise.all([
       loaders.stored.load(tenantId),
@@ -103,8 +104,8 @@ export class UsageResolver {
 
   @Query(() => Overage)
   @RequiresScope(ApiKeyScope.READ)
-  overage(@Ctx() context: Context): Promise<Overage> {
-    return context.services.overage.get(ownTenantId(context));
+  async overage(@Args() named: TenantArgs, @Ctx() context: Context): Promise<Overage> {
+    return context.services.overage.get(await requestedTenantId(context, named));
   }
 
   @Mutation(() => Overage, {
@@ -113,8 +114,16 @@ export class UsageResolver {
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
-  setOverage(@Arg('input') { monthlyCapCents }: SetOverageInput, @Ctx() context: Context): Promise<Overage> {
-    return context.services.overage.set(ownTenantId(context), monthlyCapCents ?? null, context.author());
+  async setOverage(
+    @Arg('input') { monthlyCapCents }: SetOverageInput,
+    @Args() named: TenantArgs,
+    @Ctx() context: Context,
+  ): Promise<Overage> {
+    return context.services.overage.set(
+      await requestedTenantId(context, named),
+      monthlyCapCents ?? null,
+      context.author(),
+    );
   }
 
   @Mutation(() => UsageReportType, { description: "Reports usage to Stripe's meter." })
@@ -122,11 +131,13 @@ export class UsageResolver {
   @Directive('@rateLimited(cost: 0, max: 100, window: "10s")')
   async reportUsage(
     @Arg('input') { quantity, idempotencyKey }: ReportUsageInput,
+    @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<UsageReportType> {
     const { usageReports } = context.services;
+    const tenantId = await requestedTenantId(context, named);
     return toUsageReport(
-      await usageReports.report(ownTenantId(context), quantity, idempotencyKey, context.author()),
+      await usageReports.report(tenantId, quantity, idempotencyKey, context.author()),
       context,
     );
   }

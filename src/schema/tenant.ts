@@ -1,8 +1,8 @@
 import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
-import { BigIntScalar } from './scalars.js';
-import { IsExternalId, TenantInput } from './tenantRef.js';
+import { BigIntScalar, DateTimeScalar } from './scalars.js';
+import { IsExternalId, TenantArgs, TenantInput } from './tenantRef.js';
 import { TierName } from './tier.js';
 
 @ObjectType('Tenant', { description: 'A customer of the operator.' })
@@ -18,6 +18,12 @@ export class TenantType {
 
   @Field(() => String, { nullable: true })
   email!: string | null;
+
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: 'Since when metered operations are rejected with `TENANT_SUSPENDED`; null if they are not.',
+  })
+  suspendedAt!: Date | null;
 }
 
 export const TenantConnection = connectionOf('Tenant', () => TenantType);
@@ -74,6 +80,37 @@ export class CreateTenantInput {
   })
   @IsExternalId()
   externalId?: string | null;
+}
+
+@InputType({ description: 'What is left out stays as it is.' })
+export class UpdateTenantInput {
+  @Field(() => String, { nullable: true })
+  @IsFilled()
+  @MaxLength(200)
+  name?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Also becomes the address of the customer at Stripe, if there is one. null removes it only here.',
+  })
+  @MaxLength(320)
+  @IsEmail()
+  email?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: "The operator's own id of the tenant, which only the operator can change. null removes it.",
+  })
+  @IsExternalId()
+  externalId?: string | null;
+}
+
+@ArgsType()
+export class SuspendTenantArgs extends TenantArgs {
+  @Field(() => String, { nullable: true, description: 'For operators: the tenant does not see it.' })
+  @MaxLength(500)
+  reason?: string | null;
 }
 
 const MAX_INT = 2 ** 31 - 1;

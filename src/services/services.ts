@@ -1,5 +1,6 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
+import type { TenantLifecycle } from './accounts/tenantLifecycle.js';
 import type { Tenants } from './accounts/tenants.js';
 import type { AuditLog } from './audit/auditLog.js';
 import type { AuditReader } from './audit/auditReader.js';
@@ -48,6 +49,7 @@ export interface Services {
   remoteDecisions: RemoteDecisions;
   storage: Storage;
   subscriptions: Subscriptions;
+  tenantLifecycle: TenantLifecycle;
   tenants: Tenants;
   tierChanges: TierChanges;
   tiers: Tiers;

@@ -314,6 +314,21 @@ const MUTATIONS: Record<string, Attempt> = {
     field: () => 'createTenant(input: { name: "a third" }) { apiKey { secret } }',
     expect: 'FORBIDDEN',
   },
+  updateTenant: {
+    who: 'tenant',
+    field: ({ id }) => `updateTenant(tenantId: "${id}", input: { name: "mine" }) { id name email }`,
+    expect: 'FORBIDDEN',
+  },
+  suspendTenant: {
+    who: 'operator',
+    field: ({ id }) => `suspendTenant(tenantId: "${id}", reason: "mine") { id name }`,
+    expect: 'FORBIDDEN',
+  },
+  reinstateTenant: {
+    who: 'operator',
+    field: ({ id }) => `reinstateTenant(tenantId: "${id}") { id name }`,
+    expect: 'FORBIDDEN',
+  },
   setTenantLimits: {
     who: 'operator',
     field: ({ id }) => `setTenantLimits(input: { tenantId: "${id}", tier: FREE }) { id name }`,

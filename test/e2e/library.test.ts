@@ -1,7 +1,7 @@
 import { enforceLimits, limitDirectivesSdl, remoteLimits } from '@continuum-billing/limits';
 import type { Limits } from '@continuum-billing/limits/core';
 import { buildSchema } from 'graphql';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { directLimits } from '../../src/directLimits.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
@@ -104,6 +104,22 @@ describe.each([
       });
       if (hasHttp) expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
       expect(await callsOf(tenant)).toBe(20);
+    });
+
+    it('rejects a suspended tenant, and what costs nothing still runs', async () => {
+      const tenant = await tenantWith(5);
+      expect((await team.ask('{ lamp }', tenant.key)).status).toBe(200);
+      const { errors } = await billing.gql(`mutation { suspendTenant(tenantId: "${tenant.id}") { id } }`);
+      expect(errors).toEqual([]);
+      await vi.waitFor(async () => {
+        const answer = await team.ask('{ lamp }', tenant.key);
+        expect(answer.errors[0]?.extensions.code).toBe('TENANT_SUSPENDED');
+        if (hasHttp) expect(answer.status).toBe(403);
+      });
+      runs.lamp = 0;
+      expect((await team.ask('{ free }', tenant.key)).errors).toEqual([]);
+      await team.ask('{ lamp }', tenant.key);
+      expect(runs).toEqual({ lamp: 0, free: 1 });
     });
 
     it('refuses an operation whole, before any of it runs', async () => {

@@ -58,6 +58,24 @@ describe("an operator's role", () => {
       ['OWNER'],
     ],
     [
+      'suspends',
+      () =>
+        `mutation { suspendTenant(tenantId: "${tenant.id}") { id } reinstateTenant(tenantId: "${tenant.id}") { id } }`,
+      ['OWNER'],
+    ],
+    [
+      'renames',
+      () => `mutation { updateTenant(tenantId: "${tenant.id}", input: { name: "n" }) { id } }`,
+      ['OWNER'],
+    ],
+    ['reads usage', () => `{ usage(tenantId: "${tenant.id}") { apiCalls } }`, ['OWNER', 'SUPPORT', 'READ']],
+    [
+      'previews a change of tier',
+      () => `{ previewTierChange(tenantId: "${tenant.id}", tier: PRO) { tier } }`,
+      ['OWNER', 'SUPPORT', 'READ'],
+    ],
+    ['cancels', () => `mutation { cancelSubscription(tenantId: "${tenant.id}") { id } }`, ['OWNER']],
+    [
       'records usage',
       () =>
         `mutation { recordUsage(tenantId: "${tenant.id}", events: [{ id: "e", endpoint: "x", quantity: 1 }]) { status } }`,

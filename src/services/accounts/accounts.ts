@@ -5,6 +5,7 @@ import type { AuditLog } from '../audit/auditLog.js';
 import { type ApiKeys, createApiKeys } from './apiKeys.js';
 import { type Authenticator, createAuthenticator } from './authenticator.js';
 import { createGuessLimit, type GuessLimit } from './guessLimit.js';
+import { createTenantLifecycle, type TenantLifecycle } from './tenantLifecycle.js';
 import { createTenants, type Tenants } from './tenants.js';
 import { createWorkQueue, KEY_HASHES } from './workQueue.js';
 
@@ -13,6 +14,7 @@ export interface Accounts {
   apiKeys: ApiKeys;
   authenticator: Authenticator;
   guesses: GuessLimit;
+  tenantLifecycle: TenantLifecycle;
   tenants: Tenants;
 }
 
@@ -42,5 +44,6 @@ export function createAccounts(deps: {
     hasAdminKey: adminApiKeys.length > 0,
   });
   const tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
-  return { apiKeys, authenticator, guesses, tenants };
+  const tenantLifecycle = createTenantLifecycle({ ...base, changed: tenantChanged });
+  return { apiKeys, authenticator, guesses, tenantLifecycle, tenants };
 }

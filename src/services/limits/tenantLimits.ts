@@ -12,6 +12,7 @@ import {
   featureNotAvailable,
   rateLimited,
   storageQuotaExceeded,
+  tenantSuspended,
 } from '../../common/errors.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
 import { type Admission, type Decision, type WindowUse } from './calls/admission.js';
@@ -46,7 +47,10 @@ export interface Rejection {
 export interface TenantLimits {
   /** The rate limit headers of a metered answer for which nothing was taken. */
   headers(tenantId: string): Promise<ReadonlyMap<string, string>>;
-  /** Checks features, concurrency, storage, calls and field limits, in this order. A rejected operation takes nothing. */
+  /**
+   * Checks for a suspension, then features, concurrency, storage, calls and field limits, in this order. A rejected
+   * operation takes nothing.
+   */
   take(cost: OperationCost, tenantId: string): Promise<Grant | Rejection>;
   /** Checks the fields' own limits, which all keys of operators share. @returns the error, or null */
   takeAsOperator(fieldLimits: readonly FieldLimit[]): Promise<BillingError | null>;
@@ -221,6 +225,8 @@ export function createTenantLimits(deps: {
 
     async take(cost, tenantId) {
       const entitlement = await entitlements.get(tenantId);
+      if (entitlement.suspendedAt && !isFree(cost))
+        return { error: tenantSuspended(entitlement.suspendedAt), headers: await knownHeaders(entitlement) };
       const tooLarge = tooLargeExtraction(cost.charges, entitlement, 'operation');
       if (tooLarge) return reject(entitlement, tooLarge);
       const missing = cost.features.find((feature) => !entitlement.features.has(feature));
@@ -249,6 +255,10 @@ export function createTenantLimits(deps: {
     },
   };
 }
+
+/** Whether only fields' own limits apply, as they do to what a suspended tenant pays with. */
+const isFree = ({ charges, features, stores, concurrent }: OperationCost): boolean =>
+  !concurrent && charges.length === 0 && features.length === 0 && stores.size === 0;
 
 /** Past the day's quota a tenant can buy overage, or has used up what it allowed. */
 function overageHint({ overage, callLimits }: Entitlement): string {

@@ -31,6 +31,8 @@ export interface Entitlement {
   features: ReadonlySet<string>;
   /** When it ends by itself, with the grace period of a failed payment. */
   endsAt: Date | null;
+  /** null: the tenant is not suspended. */
+  suspendedAt: Date | null;
 }
 
 export interface Entitlements {
@@ -136,6 +138,7 @@ export function createEntitlements(deps: {
       overage: { price, monthlyCapCents },
       features: new Set(definition.features),
       endsAt,
+      suspendedAt: tenant.suspendedAt ?? null,
     };
   }
 

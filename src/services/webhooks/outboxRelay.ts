@@ -168,10 +168,15 @@ export function createOutboxRelay(deps: {
           events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
         if (tier !== from)
           events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
+        events.push(...suspensionEvents(tenant, published));
         await queue(events, session);
+        const { suspendedAt } = tenant;
         await models.publishedStates.updateOne(
           { _id: tenantId },
-          { $set: { tier, subscription: text } },
+          {
+            $set: { tier, subscription: text, ...(suspendedAt && { suspendedAt }) },
+            ...(!suspendedAt && { $unset: { suspendedAt: '' } }),
+          },
           { upsert: true, session },
         );
       }
@@ -295,6 +300,16 @@ export function createOutboxRelay(deps: {
       return tenantIds.size + alerts.length + events.length;
     },
   };
+}
+
+/** A tenant that was reinstated and suspended again meanwhile has another time. */
+function suspensionEvents(tenant: TenantDoc, published: PublishedStateDoc | null): OutgoingEvent[] {
+  const { _id: tenantId, externalId, suspendedAt, suspendedReason } = tenant;
+  if (suspendedAt?.getTime() === published?.suspendedAt?.getTime()) return [];
+  const ids = { tenantId, externalId: externalId ?? null };
+  if (!suspendedAt) return [{ type: OutgoingEventType.TENANT_REINSTATED, data: ids }];
+  const data = { ...ids, suspendedAt, reason: suspendedReason ?? null };
+  return [{ type: OutgoingEventType.TENANT_SUSPENDED, data }];
 }
 
 const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, unknown> => {

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
-import { badInput } from '../../../common/errors.js';
+import { badInput, serviceUnavailable } from '../../../common/errors.js';
+import type { Models } from '../../../models/models.js';
 import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
@@ -37,13 +38,18 @@ export interface BillingAccount {
   invoices(tenantId: string, page: { first: number; after: string | null }): Promise<InvoicePage>;
   /** The newest 100, and the default one, however old it is. */
   paymentMethods(tenantId: string): Promise<PaymentMethod[]>;
+  /** Makes the tenant's e-mail address that of its customer, if it has both. Repeating it changes nothing. */
+  pushEmail(tenantId: string): Promise<void>;
 }
 
 const MAX_METHODS = 100;
+/** Each time another request changed the address meanwhile. */
+const MAX_EMAIL_TRIES = 5;
 /** Stripe's portal sessions expire soon, so only requests within this time share one. */
 const SESSION_SHARED_MS = 60_000;
 
 export function createBillingAccount(deps: {
+  models: Models;
   stripe: Stripe;
   customers: Customers;
   currentSubscriptions: CurrentSubscriptions;
@@ -53,7 +59,7 @@ export function createBillingAccount(deps: {
   clock: Clock;
   log: Logger;
 }): BillingAccount {
-  const { stripe, customers, currentSubscriptions, portalConfiguration, auditLog, clock, log } = deps;
+  const { models, stripe, customers, currentSubscriptions, portalConfiguration, auditLog, clock, log } = deps;
 
   const call = <T>(tenantId: string, request: () => Promise<T>): Promise<T> =>
     callingStripe(log, tenantId, () => currentSubscriptions.retryAfterSync(tenantId, request));
@@ -130,6 +136,21 @@ export function createBillingAccount(deps: {
         const isUnlisted = typeof pays === 'object' && pays && !data.some(({ id }) => id === pays.id);
         const methods = isUnlisted ? [...data, pays] : data;
         return methods.map((method) => ({ method, isDefault: method.id === idOf(pays) }));
+      });
+    },
+
+    pushEmail(tenantId) {
+      return call(tenantId, async () => {
+        for (let tries = 0; tries < MAX_EMAIL_TRIES; tries++) {
+          const [tenant, customer] = await Promise.all([
+            models.tenants.findById(tenantId, { email: 1 }).lean<{ email: string | null }>(),
+            customers.find(tenantId),
+          ]);
+          const email = tenant?.email;
+          if (!email || !customer?.stripeCustomerId || customer.email === email) return;
+          await customers.ensure(tenantId, email);
+        }
+        throw serviceUnavailable('Other requests changed the customer at the same time; try again');
       });
     },
   };

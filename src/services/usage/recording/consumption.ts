@@ -1,5 +1,5 @@
 import type { Clock } from '../../../common/clock.js';
-import { BillingError } from '../../../common/errors.js';
+import { BillingError, tenantSuspended } from '../../../common/errors.js';
 import type { IdempotencyKeys, RequestLease } from '../../idempotency/idempotencyKeys.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import type { Admission, Decision } from '../../limits/calls/admission.js';
@@ -27,7 +27,7 @@ export interface Consumed {
 export interface Consumption {
   /**
    * A call limit is an answer, not an error.
-   * @throws SERVICE_UNAVAILABLE when the database is down; BAD_USER_INPUT for a larger extraction than the tier allows
+   * @throws TENANT_SUSPENDED; SERVICE_UNAVAILABLE when the database is down; BAD_USER_INPUT for a larger extraction than the tier allows
    */
   consume(tenantId: string, consumed: Consumed): Promise<ConsumeAnswer>;
 }
@@ -88,7 +88,9 @@ export function createConsumption(deps: {
     async consume(tenantId, consumed) {
       const { endpoint, cost, idempotencyKey: key } = consumed;
       const charges = [{ endpoint, calls: cost }];
-      const tooLarge = tooLargeExtraction(charges, await entitlements.get(tenantId), 'input.cost');
+      const entitlement = await entitlements.get(tenantId);
+      if (entitlement.suspendedAt) throw tenantSuspended(entitlement.suspendedAt);
+      const tooLarge = tooLargeExtraction(charges, entitlement, 'input.cost');
       if (tooLarge) throw tooLarge;
       if (key == null) return (await charge(tenantId, consumed)).answer;
       const argument = 'input.idempotencyKey';

@@ -1,0 +1,72 @@
+import { ApiKeyScope } from '@continuum-billing/limits/core';
+import { Arg, Args, Ctx, Directive, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { forbidden } from '../common/errors.js';
+import { RequiresRole, RequiresScope } from '../directives/access.js';
+import { SuspendTenantArgs, TenantType, UpdateTenantInput } from '../schema/tenant.js';
+import { TenantArgs } from '../schema/tenantRef.js';
+import { OperatorRole } from '../services/accounts/principal.js';
+import type { TenantDoc } from '../services/accounts/tenants.js';
+import { type Context, requestedTenantId } from './context.js';
+import { toTenant } from './mappers.js';
+
+@Resolver(() => TenantType)
+export class TenantLifecycleResolver {
+  @Mutation(() => TenantType, {
+    description:
+      'Changes a name, an e-mail address or your own id of a tenant. Repeating it changes nothing.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
+  async updateTenant(
+    @Args() named: TenantArgs,
+    @Arg('input') input: UpdateTenantInput,
+    @Ctx() context: Context,
+  ): Promise<TenantType> {
+    const { services, principal } = context;
+    const tenantId = await requestedTenantId(context, named);
+    if (input.externalId !== undefined && principal?.kind === 'tenant')
+      throw forbidden('Only the operator may change the externalId; leave it out');
+    const updated = await services.tenantLifecycle.update(tenantId, input, context.author());
+    if (input.email) await services.billingAccount.pushEmail(tenantId);
+    return changed(updated, context);
+  }
+
+  @Mutation(() => TenantType, {
+    description:
+      'Rejects metered operations of a tenant with `TENANT_SUSPENDED`, at once on every instance. Reading and paying still work, and its subscription goes on.',
+  })
+  @RequiresRole(OperatorRole.OWNER)
+  async suspendTenant(
+    @Args() { reason, ...named }: SuspendTenantArgs,
+    @Ctx() context: Context,
+  ): Promise<TenantType> {
+    const { tenantLifecycle } = context.services;
+    const tenantId = await requestedTenantId(context, named);
+    return changed(await tenantLifecycle.suspend(tenantId, reason, context.author()), context);
+  }
+
+  @Mutation(() => TenantType, { description: 'Ends a suspension.' })
+  @RequiresRole(OperatorRole.OWNER)
+  async reinstateTenant(@Args() named: TenantArgs, @Ctx() context: Context): Promise<TenantType> {
+    const tenantId = await requestedTenantId(context, named);
+    return changed(await context.services.tenantLifecycle.reinstate(tenantId, context.author()), context);
+  }
+
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: 'Why it is suspended. null for tenants: only the operator sees it.',
+  })
+  async suspendedReason(
+    @Root() { id }: TenantType,
+    @Ctx() { loaders, principal }: Context,
+  ): Promise<string | null> {
+    if (principal?.kind !== 'operator') return null;
+    return (await loaders.tenant.load(id))?.suspendedReason ?? null;
+  }
+}
+
+/** The tenant as it is now, also for what is read after it in the same operation. */
+function changed(tenant: TenantDoc, { loaders }: Context): TenantType {
+  loaders.tenant.clear(tenant._id).prime(tenant._id, tenant);
+  return toTenant(tenant);
+}
