@@ -7,6 +7,7 @@ export const REJECTION_REASONS = [
   'feature',
   'storage',
   'extraction',
+  'suspended',
   'other',
 ] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];

@@ -26,6 +26,8 @@ function reasonOf({ code, details }: BillingError): RejectionReason {
   switch (code) {
     case ErrorCode.RATE_LIMITED:
       return windowReasonOf(details.window);
+    case ErrorCode.TENANT_SUSPENDED:
+      return 'suspended';
     case ErrorCode.FEATURE_NOT_AVAILABLE:
       return 'feature';
     case ErrorCode.STORAGE_QUOTA_EXCEEDED:

@@ -226,7 +226,7 @@ export function createTenantLimits(deps: {
     async take(cost, tenantId) {
       const entitlement = await entitlements.get(tenantId);
       if (entitlement.suspendedAt && !isFree(cost))
-        return { error: tenantSuspended(entitlement.suspendedAt), headers: await knownHeaders(entitlement) };
+        return reject(entitlement, tenantSuspended(entitlement.suspendedAt));
       const tooLarge = tooLargeExtraction(cost.charges, entitlement, 'operation');
       if (tooLarge) return reject(entitlement, tooLarge);
       const missing = cost.features.find((feature) => !entitlement.features.has(feature));
