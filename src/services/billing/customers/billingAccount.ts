@@ -8,7 +8,7 @@ import type { Author } from '../../audit/author.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { idOf } from '../stripe/stripeObjects.js';
 import type { CurrentSubscriptions } from '../subscriptions/currentSubscriptions.js';
-import { type Customers, digest } from './customers.js';
+import { type Customer, type Customers, digest } from './customers.js';
 
 export interface PortalSession {
   id: string;
@@ -147,8 +147,10 @@ export function createBillingAccount(deps: {
             customers.find(tenantId),
           ]);
           const email = tenant?.email;
-          if (!email || !customer?.stripeCustomerId || customer.email === email) return;
-          await customers.ensure(tenantId, email);
+          if (!email || !customer?.stripeCustomerId) return;
+          // After the first try, the stored email may not be the one that Stripe has.
+          if (tries === 0 && customer.email === email) return;
+          if (await customers.setEmail(customer as Customer, email)) return;
         }
         throw serviceUnavailable('Other requests changed the customer at the same time; try again');
       });

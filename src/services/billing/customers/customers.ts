@@ -32,6 +32,11 @@ export interface Customers {
    * @returns whether it was linked to a tenant
    */
   forget(stripeCustomerId: string, session: ClientSession): Promise<boolean>;
+  /**
+   * Changes the email at Stripe.
+   * @returns false if another request changed the customer meanwhile: which email Stripe has now is unknown
+   */
+  setEmail(customer: Customer, email: string): Promise<boolean>;
   noteEmail(stripeCustomerId: string, email: string | null, author: Author): Promise<void>;
   /** @returns whether the customer is linked to a tenant */
   notePaymentMethod(stripeCustomerId: string): Promise<boolean>;
@@ -91,7 +96,7 @@ export function createCustomers(deps: {
   }
 
   /** Each change is counted as an attempt, because a change back to a previous email is not a repetition. */
-  async function setEmail(customer: Customer, email: string): Promise<Customer> {
+  const setEmail: Customers['setEmail'] = async (customer, email) => {
     const { _id, stripeCustomerId, intents: attempts } = customer;
     await attempt(customer, (attemptKey) =>
       stripe.customers.update(
@@ -100,15 +105,16 @@ export function createCustomers(deps: {
         { idempotencyKey: `customer-email:${attemptKey}:${digest(email)}` },
       ),
     );
-    await customers.updateOne(
+    const { matchedCount } = await customers.updateOne(
       { _id, stripeCustomerId, intents: attempts },
       { $set: { email }, $inc: { intents: 1 } },
     );
-    return needCustomer(_id);
-  }
+    return matchedCount === 1;
+  };
 
   return {
     find,
+    setEmail,
     attempt,
     countAttempt,
 
@@ -122,7 +128,9 @@ export function createCustomers(deps: {
         .lean<BillingCustomerDoc>();
       if (!stored) throw new Error(`The customer of ${tenantId} was not stored`);
       const customer = stored.stripeCustomerId ? (stored as Customer) : await create(stored);
-      return email && email !== customer.email ? setEmail(customer, email) : customer;
+      if (!email || email === customer.email) return customer;
+      await setEmail(customer, email);
+      return needCustomer(tenantId);
     },
 
     async tenantOfCustomer(stripeCustomerId) {
