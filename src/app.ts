@@ -1,6 +1,6 @@
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
-import { readRules, readWorkWeights } from '@continuum-billing/limits/core';
+import { apiKeyOfHeaders, readRules, readWorkWeights } from '@continuum-billing/limits/core';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
@@ -33,7 +33,7 @@ import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
 import { createGatewayCheck } from './services/accounts/gatewaySecret.js';
-import { apiKeyOf, OperatorRole } from './services/accounts/principal.js';
+import { OperatorRole } from './services/accounts/principal.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { addGauges } from './services/gauges.js';
 import { noMetrics } from './services/infrastructure/metrics.js';
@@ -138,7 +138,7 @@ export async function startApp(
   // HTTP: hooks first, because they run for the routes that are added after them.
   const { server, connections, requests, largeRequests } = await createHttpServer(config, log, metrics);
   const authenticate = async (request: FastifyRequest) => {
-    const key = apiKeyOf(request.headers);
+    const key = apiKeyOfHeaders(request.headers);
     if (key === null) return null;
     const principal = await authenticator.authenticate(key, clientAddress(request));
     nameCaller(request.logged, principal);

@@ -1,9 +1,11 @@
-import { type Limits } from '@continuum-billing/limits/core';
+import { errorList, type Limits } from '@continuum-billing/limits/core';
 import { type Logger, pino } from 'pino';
 import defaultCatalogue from '../catalogue.json' with { type: 'json' };
 import { parseCatalogue } from './catalogue/catalogue.js';
 import { startAgreedClock } from './common/agreedClock.js';
 import { badInput } from './common/errors.js';
+import { isProduction } from './config/config.js';
+import { type JwtConfig, type JwtSettings, readJwt } from './config/jwtConfig.js';
 import { connectDatabase } from './database.js';
 import { createModels } from './models/models.js';
 import { createAccounts } from './services/accounts/accounts.js';
@@ -23,6 +25,16 @@ export interface DirectLimitsOptions {
   graceDays?: number;
   /** The same as the billing server's `REDIS_URL`. With it, concurrent requests are counted over all instances. Default: none. */
   redisUrl?: string;
+  /**
+   * The same as the billing server's `JWT_ISSUER`, `JWT_AUDIENCE`, `JWT_JWKS_URL`, `JWT_TENANT_CLAIM`, `JWT_SCOPES_CLAIM`
+   * and `JWT_CREATE_TENANTS`. Default: JWTs are not accepted.
+   */
+  jwtIssuer?: string;
+  jwtAudience?: string;
+  jwtJwksUrl?: string;
+  jwtTenantClaim?: string;
+  jwtScopesClaim?: string;
+  jwtCreateTenants?: boolean;
   /** The page where a person upgrades. Limit errors contain it. */
   upgradeUrl: string;
   /** Default: warnings and errors to standard output. */
@@ -33,12 +45,13 @@ const DEFAULT_GRACE_DAYS = 14;
 
 /**
  * Decides operations directly on the billing server's database, like one more instance of the server, without HTTP.
- * @throws an Error that lists everything wrong with the catalogue, or if the database does not answer within 30 s
+ * @throws an Error that lists everything wrong with the catalogue or the options, or if the database does not answer within 30 s
  */
 export async function directLimits(options: DirectLimitsOptions): Promise<Limits> {
   const { mongodbUri, graceDays = DEFAULT_GRACE_DAYS, redisUrl = null, upgradeUrl } = options;
   const log = options.log ?? pino({ level: 'warn' });
   const catalogue = parseCatalogue(options.catalogue ?? defaultCatalogue);
+  const jwt = readJwtOptions(options);
   const connection = await connectDatabase(mongodbUri, log);
   const clock = await startAgreedClock(connection, log);
   const models = createModels(connection);
@@ -51,10 +64,11 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     graceDays,
   });
   const { tiers, entitlements } = tierServices;
-  const { authenticator } = createAccounts({
+  const { authenticator, tenantDirectory } = createAccounts({
     ...base,
     auditLog: createAuditLog({ models, clock }),
     adminApiKeys: [],
+    jwt,
     keyKind: 'live',
     defaultTier: tiers.defaultTier.name,
     tenantChanged: entitlements.forget,
@@ -64,6 +78,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     ...base,
     metrics: noMetrics,
     authenticator,
+    tenantDirectory,
     tierServices,
     redisUrl,
     upgradeUrl: () => upgradeUrl,
@@ -85,6 +100,23 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
       await connection.close();
     },
   };
+}
+
+/** @throws an Error that lists everything wrong with the options */
+function readJwtOptions(options: DirectLimitsOptions): JwtConfig | null {
+  const settings: JwtSettings = {
+    issuer: options.jwtIssuer,
+    audience: options.jwtAudience,
+    jwksUrl: options.jwtJwksUrl,
+    tenantClaim: options.jwtTenantClaim,
+    scopesClaim: options.jwtScopesClaim,
+    createTenants: options.jwtCreateTenants,
+  };
+  const optionOf = (setting: string) => `jwt${setting[0]?.toUpperCase()}${setting.slice(1)}`;
+  const errors: string[] = [];
+  const jwt = readJwt(settings, optionOf, isProduction(), errors);
+  if (errors.length > 0) throw new Error(errorList('directLimits has', errors));
+  return jwt;
 }
 
 /** As the billing server's API does. @throws BAD_USER_INPUT */

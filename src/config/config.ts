@@ -5,7 +5,14 @@ import { errorList } from '@continuum-billing/limits/core';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { type Catalogue, parseCatalogue } from '../catalogue/catalogue.js';
 import { isLoopbackHost, type TrustedProxies } from '../common/network.js';
-import { linesOf, parseEnvironment, presentVariables, setupEnvironment } from './environment.js';
+import {
+  type Environment,
+  linesOf,
+  parseEnvironment,
+  presentVariables,
+  setupEnvironment,
+} from './environment.js';
+import { type JwtConfig, type JwtSettings, readJwt } from './jwtConfig.js';
 import { readStripe, type StripeConfig } from './stripeConfig.js';
 
 export interface SubgraphConfig {
@@ -38,6 +45,8 @@ export interface Config {
   redisUrl: string | null;
   /** The operator's key; two during a rotation. */
   adminApiKeys: readonly string[];
+  /** null if no JWTs are accepted. */
+  jwt: JwtConfig | null;
   stripe: StripeConfig;
   /** Whether mock mode is reachable from other machines, where anyone can buy any tier for free. */
   mockIsPublic: boolean;
@@ -101,6 +110,9 @@ export class ConfigError extends Error {
   }
 }
 
+/** For what runs in a team's own server, which has its own configuration. */
+export const isProduction = (env: NodeJS.ProcessEnv = process.env): boolean => env.NODE_ENV === 'production';
+
 /**
  * Reads the configuration. Nothing else reads the environment.
  * @throws ConfigError that lists all errors
@@ -118,6 +130,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (vars.METRICS_PORT && vars.METRICS_PORT === vars.PORT)
     errors.push('METRICS_PORT: must be another port than PORT; leave it out to serve /metrics there');
   const corsOrigins = readOrigins(vars.CONTINUUM_CORS_ORIGINS, errors);
+  const jwt = readJwt(jwtSettingsOf(vars), (setting) => JWT_VARIABLES[setting], production, errors);
   if (errors.length > 0 || !catalogue) throw new ConfigError(errors);
   return {
     version,
@@ -129,6 +142,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     dataDir: resolve(vars.DATA_DIR),
     redisUrl: vars.REDIS_URL ?? null,
     adminApiKeys: vars.ADMIN_API_KEY ?? [],
+    jwt,
     stripe,
     mockIsPublic,
     corsOrigins,
@@ -185,6 +199,20 @@ export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): Str
     publicUrl: publicUrl ?? null,
     stripe: { secretKey, apiBase: apiBase ?? null },
   };
+}
+
+const JWT_VARIABLES = {
+  issuer: 'JWT_ISSUER',
+  audience: 'JWT_AUDIENCE',
+  jwksUrl: 'JWT_JWKS_URL',
+  tenantClaim: 'JWT_TENANT_CLAIM',
+  scopesClaim: 'JWT_SCOPES_CLAIM',
+  createTenants: 'JWT_CREATE_TENANTS',
+} as const satisfies Record<keyof JwtSettings, keyof Environment>;
+
+function jwtSettingsOf(vars: Environment): JwtSettings {
+  const settings = Object.entries(JWT_VARIABLES).map(([setting, name]) => [setting, vars[name]]);
+  return Object.fromEntries(settings) as JwtSettings;
 }
 
 const needsMockMode = (host: string) =>

@@ -60,6 +60,12 @@ const environment = z.object({
     .optional(),
   ADMIN_API_KEY: rotatedSecrets.optional(),
   GATEWAY_SECRET: rotatedSecrets.optional(),
+  JWT_ISSUER: z.string().optional(),
+  JWT_AUDIENCE: z.string().optional(),
+  JWT_JWKS_URL: z.string().optional(),
+  JWT_TENANT_CLAIM: z.string().optional(),
+  JWT_SCOPES_CLAIM: z.string().optional(),
+  JWT_CREATE_TENANTS: flag.optional(),
   MAX_RESPONSE_BYTES: z.coerce
     .number({ error: 'must be a number of bytes' })
     .int()

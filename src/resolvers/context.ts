@@ -1,16 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { apiKeyOfHeaders } from '@continuum-billing/limits/core';
 import { forbidden } from '../common/errors.js';
 import type { BadItems } from '../directives/badItems.js';
 import type { KeyStates } from '../directives/keyedFields.js';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { TenantRef } from '../schema/tenantRef.js';
-import {
-  apiKeyOf,
-  authorOf,
-  ownTenantId,
-  type Principal,
-  requirePrincipal,
-} from '../services/accounts/principal.js';
+import { authorOf, ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import type { Author } from '../services/audit/author.js';
 import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
@@ -27,7 +22,7 @@ export interface Context {
   readonly startedAtMs: number;
   /** Bounds the size of the response. */
   readonly budget: ResponseBudget;
-  /** The key, as the client sent it; null if it sent none. */
+  /** The key or token, as the client sent it; null if it sent none. */
   readonly apiKey: string | null;
   /** The caller as the audit log names it. @throws UNAUTHENTICATED without a key */
   author(): Author;
@@ -71,7 +66,7 @@ export function createContext(
     },
     startedAtMs: performance.now(),
     budget: createResponseBudget(maxResponseBytes),
-    apiKey: apiKeyOf(headers),
+    apiKey: apiKeyOfHeaders(headers),
     author() {
       return authorOf(requirePrincipal(this.principal), logged.requestId);
     },

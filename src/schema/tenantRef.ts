@@ -1,4 +1,5 @@
 import { ArgsType, Field, ID, InputType } from 'type-graphql';
+import { isExternalId, MAX_EXTERNAL_ID_LENGTH } from '../services/accounts/tenantDirectory.js';
 import { MaxLength, Satisfies } from './constraints.js';
 import { PageArgs } from './pagination.js';
 
@@ -9,15 +10,9 @@ export interface TenantRef {
 }
 
 const MAX_ID_LENGTH = 100;
-const MAX_EXTERNAL_ID_LENGTH = 200;
-
-/** Printable characters, with none of the white space at its ends that copying adds. */
 export const IsExternalId = () =>
   Satisfies(
-    (value) =>
-      typeof value === 'string' &&
-      value.length <= MAX_EXTERNAL_ID_LENGTH &&
-      /^[^\s\p{C}](?:[^\p{C}]*[^\s\p{C}])?$/u.test(value),
+    isExternalId,
     `must have 1 to ${MAX_EXTERNAL_ID_LENGTH} printable characters, without white space at its ends`,
   );
 

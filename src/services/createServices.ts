@@ -62,16 +62,18 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
   const accounts = createAccounts({
     ...base,
     adminApiKeys: config.adminApiKeys,
+    jwt: config.jwt,
     keyKind: isMock ? 'test' : 'live',
     defaultTier: tiers.defaultTier.name,
     tenantChanged: entitlements.forget,
   });
-  const { authenticator, tenants } = accounts;
+  const { authenticator, tenantDirectory, tenants } = accounts;
 
   const alerts = createAlerts(base);
   const limitServices = createLimitServices({
     ...base,
     authenticator,
+    tenantDirectory,
     tierServices,
     redisUrl: config.redisUrl,
     upgradeUrl,

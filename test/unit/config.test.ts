@@ -124,6 +124,39 @@ describe('what the variables say', () => {
     },
   );
 
+  describe('JWTs', () => {
+    const JWT = {
+      JWT_ISSUER: 'https://id.example/',
+      JWT_AUDIENCE: 'billing, shop',
+      JWT_JWKS_URL: 'https://id.example/keys',
+      JWT_TENANT_CLAIM: 'https://app.example/tenant',
+    };
+
+    it('need an issuer, an audience, keys and the claim of the tenant', () => {
+      expect(readConfig(JWT).jwt).toEqual({
+        issuer: 'https://id.example/',
+        audience: ['billing', 'shop'],
+        jwksUrl: new URL('https://id.example/keys'),
+        tenantClaim: 'https://app.example/tenant',
+        scopesClaim: null,
+        createTenants: false,
+      });
+      const missing = errorsOf({ JWT_CREATE_TENANTS: 'true' });
+      expect(missing.map((line) => line.split(':')[0])).toEqual(Object.keys(JWT));
+    });
+
+    it('have their keys at an https URL in production, except on this machine', () => {
+      const errorsAt = (JWT_JWKS_URL: string, NODE_ENV = 'production') =>
+        errorsOf({ ...JWT, JWT_JWKS_URL, NODE_ENV, STRIPE_MOCK_MODE: 'true', HOST: '127.0.0.1' });
+      expect(errorsAt('http://id.example/keys')).toHaveLength(1);
+      expect(errorsAt('http://id.example/keys', 'development')).toEqual([]);
+      for (const url of ['http://127.0.0.1:80/keys', 'http://[::1]/keys', 'https://id.example/keys'])
+        expect(errorsAt(url)).toEqual([]);
+      for (const url of ['keys', 'file:///keys', 'https://user:pass@id.example/keys'])
+        expect(errorsAt(url)).toEqual([expect.stringMatching(/^JWT_JWKS_URL: must/)]);
+    });
+  });
+
   it.each([
     ['APOLLO_SANDBOX', 'sandbox'],
     ['INTROSPECTION', 'introspection'],

@@ -32,8 +32,10 @@ export { MAX_JSON_DEPTH, needGoodValue, valueProblem } from './inputValues.js';
 export {
   BASE62,
   formatKey,
+  isJwt,
   KEY_ID_LENGTH,
   keyIdOf,
+  MAX_TOKEN_LENGTH,
   type ParsedKey,
   parseKey,
   SECRET_LENGTH,
@@ -48,4 +50,5 @@ export {
   sumOf,
 } from './limits.js';
 export type { EndedOperation, RemoteDecision, RemoteOperation } from './remote/wire.js';
+export { apiKeyOfHeaders } from './request.js';
 export { type Storable, sizeOf } from './storageSize.js';

@@ -32,6 +32,17 @@ export function parseKey(key: string): ParsedKey | null {
   return checksum(body) === sum ? { keyId, secret } : null;
 }
 
+/** Longer tokens are rejected unread. */
+export const MAX_TOKEN_LENGTH = 8_192;
+const JWT_PATTERN = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
+
+/** Whether the text has the shape of a JWT: three parts, the first of which is an encoded JSON object. */
+export const isJwt = (text: string): boolean => text.startsWith('eyJ') && JWT_PATTERN.test(text);
+
+/** Whether the text may identify a caller: it is a whole key, or has the shape of a JWT. */
+export const isCredential = (text: string): boolean =>
+  text.length <= MAX_TOKEN_LENGTH && (parseKey(text) !== null || isJwt(text));
+
 function checksum(body: string): string {
   let rest = crc32(body);
   let text = '';

@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders } from 'node:http';
 import type { GraphQLSchema } from 'graphql';
+import { isJwt } from './keyFormat.js';
 
 /** The headers of a request, as Node, Fetch or Apollo represent them. */
 export type AnyHeaders = IncomingHttpHeaders | { get(name: string): string | null | undefined };
@@ -10,10 +11,13 @@ function headerOf(headers: AnyHeaders, name: string): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null if there is none */
+/** Is not a key, so that it is rejected like every other text that is not one. */
+const NO_KEY = 'a JWT in the header x-api-key';
+
+/** `x-api-key: <key>` or `Authorization: Bearer <key or JWT>`. @returns null if there is none */
 export function apiKeyOfHeaders(headers: AnyHeaders): string | null {
   const own = headerOf(headers, 'x-api-key');
-  if (own !== null) return own;
+  if (own !== null) return isJwt(own) ? NO_KEY : own;
   return /^Bearer\s+(.+)$/i.exec(headerOf(headers, 'authorization') ?? '')?.[1]?.trim() ?? null;
 }
 
@@ -24,7 +28,7 @@ interface UsualContext {
   request?: { headers?: AnyHeaders };
 }
 
-/** Looks where servers usually put it: `context.apiKey`, or the headers of `context`, `context.req` or `context.request`. */
+/** The caller's key or JWT. Looks where servers usually put it: `context.apiKey`, or the headers of `context`, `context.req` or `context.request`. */
 export function apiKeyOfContext(context: unknown): string | null {
   if (context === null || typeof context !== 'object') return null;
   const { apiKey, headers, req, request } = context as UsualContext;

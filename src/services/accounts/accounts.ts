@@ -1,19 +1,23 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
+import type { JwtConfig } from '../../config/jwtConfig.js';
 import type { Models } from '../../models/models.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import { type ApiKeys, createApiKeys } from './apiKeys.js';
 import { type Authenticator, createAuthenticator } from './authenticator.js';
 import { createGuessLimit, type GuessLimit } from './guessLimit.js';
+import { createJwtAuthenticator } from './jwt.js';
+import { createTenantDirectory, type TenantDirectory } from './tenantDirectory.js';
 import { createTenantLifecycle, type TenantLifecycle } from './tenantLifecycle.js';
 import { createTenants, type Tenants } from './tenants.js';
 import { createWorkQueue, KEY_HASHES } from './workQueue.js';
 
-/** Tenants, and the API keys that identify them. */
+/** Tenants, and the API keys and JWTs that identify them. */
 export interface Accounts {
   apiKeys: ApiKeys;
   authenticator: Authenticator;
   guesses: GuessLimit;
+  tenantDirectory: TenantDirectory;
   tenantLifecycle: TenantLifecycle;
   tenants: Tenants;
 }
@@ -24,6 +28,8 @@ export function createAccounts(deps: {
   log: Logger;
   auditLog: AuditLog;
   adminApiKeys: readonly string[];
+  /** null if no JWTs are accepted. */
+  jwt: JwtConfig | null;
   /** The prefix of new keys: `ctm_live_…` or `ctm_test_…`. */
   keyKind: 'live' | 'test';
   /** The tier of a tenant that never paid. */
@@ -35,7 +41,18 @@ export function createAccounts(deps: {
   const base = { models, clock, log, auditLog };
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
-  const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes });
+  const tenantDirectory = createTenantDirectory(base);
+  const jwt =
+    deps.jwt &&
+    createJwtAuthenticator({
+      ...base,
+      config: deps.jwt,
+      guesses,
+      tenantDirectory,
+      createTenant: (tenant) => tenants.ensure(tenant),
+    });
+  jwt?.preload();
+  const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes, jwt });
   const apiKeys = createApiKeys({
     ...base,
     authenticator,
@@ -43,7 +60,7 @@ export function createAccounts(deps: {
     kind: keyKind,
     hasAdminKey: adminApiKeys.length > 0,
   });
-  const tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
+  const tenants: Tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
   const tenantLifecycle = createTenantLifecycle({ ...base, changed: tenantChanged });
-  return { apiKeys, authenticator, guesses, tenantLifecycle, tenants };
+  return { apiKeys, authenticator, guesses, tenantDirectory, tenantLifecycle, tenants };
 }

@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { ApiKeyScope, keyIdOf, type ParsedKey, parseKey } from '@continuum-billing/limits/core';
+import { ApiKeyScope, isJwt, keyIdOf, type ParsedKey, parseKey } from '@continuum-billing/limits/core';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
@@ -7,20 +7,21 @@ import { unauthenticated } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
 import type { GuessLimit } from './guessLimit.js';
+import type { JwtAuthenticator } from './jwt.js';
 import { createKeyReader } from './keyReader.js';
 import { type SecretHash, secretMatches, tagMatches } from './keySecret.js';
 import { type OperatorPrincipal, OperatorRole, type Principal } from './principal.js';
 import type { WorkQueue } from './workQueue.js';
 
-/** Finds the owner of a key. */
+/** Finds out who a caller is, by its API key or JWT. */
 export interface Authenticator {
   /**
-   * @param key as the client sent it
-   * @param address the client's, by which wrong keys are limited; null if unknown: they are limited by key id alone
-   * @throws UNAUTHENTICATED; RATE_LIMITED for a wrong key after too many of one key id or one address, never for a
+   * @param credential as the client sent it
+   * @param address the client's, by which wrong credentials are limited; null if unknown: keys are limited by key id alone
+   * @throws UNAUTHENTICATED; RATE_LIMITED for a wrong one after too many of one key id or one address, never for a
    *   right one; SERVICE_UNAVAILABLE while too many keys are being verified
    */
-  authenticate(key: string, address: string | null): Promise<Principal>;
+  authenticate(credential: string, address: string | null): Promise<Principal>;
   /** Forgets a verified key, after a revocation. */
   forget(keyId: string): void;
   forgetAll(): void;
@@ -45,8 +46,10 @@ export function createAuthenticator(deps: {
   adminApiKeys: readonly string[];
   guesses: GuessLimit;
   keyHashes: WorkQueue;
+  /** null if no JWTs are accepted. */
+  jwt: JwtAuthenticator | null;
 }): Authenticator {
-  const { models, clock, log, guesses, keyHashes } = deps;
+  const { models, clock, log, guesses, keyHashes, jwt } = deps;
   const adminDigests = deps.adminApiKeys.map(digestOf);
   const readKey = createKeyReader(deps);
   const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
@@ -96,13 +99,14 @@ export function createAuthenticator(deps: {
   }
 
   return {
-    async authenticate(key, address) {
-      const digest = digestOf(key);
+    async authenticate(credential, address) {
+      const digest = digestOf(credential);
       if (adminDigests.some((admin) => timingSafeEqual(digest, admin))) return OWNER;
-      const remembered = verified.get(keyIdOf(key));
+      const remembered = verified.get(keyIdOf(credential));
       const known = remembered && timingSafeEqual(remembered.digest, digest) ? remembered : null;
       if (known && known.untilMs > clock.now()) return known.principal;
-      const parsed = parseKey(key);
+      if (jwt && isJwt(credential)) return jwt.authenticate(credential, digest, address);
+      const parsed = parseKey(credential);
       if (!parsed) {
         // It may be a guess at ADMIN_API_KEY.
         guesses.count({ keyId: null, address });

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { forbidden, unauthenticated } from '../../common/errors.js';
 import type { Author } from '../audit/author.js';
 
@@ -40,14 +39,6 @@ export type Principal =
   /** A service of the operator that enforces limits and does nothing else. */
   | { kind: 'service'; keyId: string }
   | OperatorPrincipal;
-
-/** `x-api-key: <key>` or `Authorization: Bearer <key>`. @returns null when there is none */
-export function apiKeyOf(headers: IncomingHttpHeaders): string | null {
-  const own = headers['x-api-key'];
-  if (typeof own === 'string' && own) return own;
-  const bearer = /^Bearer\s+(.+)$/i.exec(headers.authorization ?? '');
-  return bearer?.[1]?.trim() ?? null;
-}
 
 /** The sender of a request. @throws UNAUTHENTICATED without a key */
 export function requirePrincipal(principal: Principal | null): Principal {

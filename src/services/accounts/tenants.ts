@@ -36,6 +36,11 @@ export interface Tenants {
    * @returns the tenant that has the external id already, unchanged and without a key; of concurrent requests one creates
    */
   create(input: NewTenantInput, author: Author): Promise<{ tenant: TenantDoc; key: NewKey | null }>;
+  /**
+   * Creates a tenant without a key, for callers that its identity provider identifies.
+   * @returns the id of the tenant that has the external id, whether it is new or not
+   */
+  ensure(input: NewTenantInput & { externalId: string }): Promise<string>;
   /** Creates a new tenant, its first key and, if asked to, an OWNER's key in one transaction. */
   createFirst(
     input: NewTenantInput,
@@ -97,7 +102,7 @@ export function createTenants(deps: {
   });
 
   /**
-   * One transaction: a tenant without a key could never authenticate.
+   * One transaction: a tenant without its first key could not authenticate.
    * @returns the tenant that is stored: another one if that has the external id
    */
   async function store(tenant: TenantDoc, keys: readonly NewKey[], author: Author): Promise<TenantDoc> {
@@ -106,7 +111,7 @@ export function createTenants(deps: {
     try {
       await auditLog.change(author, async (session, note) => {
         await models.tenants.create([tenant], { session });
-        await models.apiKeys.insertMany(docs, { session });
+        if (docs.length > 0) await models.apiKeys.insertMany(docs, { session });
         note({
           tenantId: _id,
           action: 'tenant.created',
@@ -150,6 +155,14 @@ export function createTenants(deps: {
       const key = await apiKeys.build({ tenantId: tenant._id }, FIRST_KEY);
       const stored = await store(tenant, [key], author);
       return { tenant: stored, key: stored._id === tenant._id ? key : null };
+    },
+
+    async ensure(input) {
+      const known = await findByExternalId(input.externalId);
+      if (known) return known._id;
+      const tenant = build(input);
+      // A token of the identity provider asked for it.
+      return (await store(tenant, [], { actor: `jwt:${tenant._id}`, requestId: null }))._id;
     },
 
     async createFirst(input, withOperatorKey) {

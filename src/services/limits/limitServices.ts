@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { Authenticator } from '../accounts/authenticator.js';
+import type { TenantDirectory } from '../accounts/tenantDirectory.js';
 import { createChanges } from '../infrastructure/changeStreams.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import { createRedis } from '../infrastructure/redis.js';
@@ -37,6 +38,7 @@ export interface LimitServicesDeps {
   log: Logger;
   metrics: Metrics;
   authenticator: Authenticator;
+  tenantDirectory: TenantDirectory;
   tierServices: TierServices;
   /** null: field limits are counted in MongoDB, and concurrent requests by each instance alone. */
   redisUrl: string | null;
@@ -48,7 +50,7 @@ export interface LimitServicesDeps {
 const SWEEP_MS = 30_000;
 
 export function createLimitServices(deps: LimitServicesDeps): LimitServices {
-  const { models, clock, log, metrics, authenticator, redisUrl, upgradeUrl, watch } = deps;
+  const { models, clock, log, metrics, authenticator, tenantDirectory, redisUrl, upgradeUrl, watch } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const base = { models, clock, log };
   const admission = watch(createAdmission({ ...base, metrics }));
@@ -63,9 +65,13 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     ...base,
     listeners: {
       keyChanged: authenticator.forget,
-      tenantChanged: entitlements.forget,
+      tenantChanged(tenantId) {
+        tenantDirectory.forget(tenantId);
+        entitlements.forget(tenantId);
+      },
       anythingMayHaveChanged() {
         authenticator.forgetAll();
+        tenantDirectory.forgetAll();
         entitlements.forgetAll();
       },
     },

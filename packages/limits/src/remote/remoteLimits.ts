@@ -11,7 +11,7 @@ import {
   unauthenticated,
 } from '../errors.js';
 import { createGroupCommit } from '../groupCommit.js';
-import { parseKey } from '../keyFormat.js';
+import { isCredential } from '../keyFormat.js';
 import type { Caller, CallerGrant, CallerRefusal, Limits, OperationCost, Outcome } from '../limits.js';
 import { halvesOf, inBatches } from './batches.js';
 import { createBillingClient, ServerRejection } from './billingClient.js';
@@ -39,6 +39,7 @@ const MAX_REMEMBERED = 50_000;
 const FEATURES_MS = 10_000;
 const REJECTED_MS = 250;
 const UNKNOWN_KEY_MS = 5_000;
+const CHARACTERS_PER_PART = 400;
 
 /**
  * Decides by asking a billing server. Operations that arrive during a request share the next one.
@@ -179,7 +180,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   }
 
   async function take(caller: Caller, cost: OperationCost): Promise<CallerGrant | CallerRefusal> {
-    if (!parseKey(caller.apiKey))
+    if (!isCredential(caller.apiKey))
       throw unauthenticated('The API key is malformed: check that it was copied whole');
     checkBounds(cost);
     // The key itself is not kept.
@@ -262,8 +263,9 @@ function checkBounds(cost: OperationCost): void {
     throw badInput('query', `has an alias of more than ${MAX_NAME_LENGTH} characters`);
 }
 
-const partsDecided = ({ operation }: WaitingOperation): number =>
-  partsOf(operation.cost).reduce((sum, count) => sum + count, 0);
+/** A JWT is as long as several entries of a list. */
+const partsDecided = ({ operation: { apiKey, cost } }: WaitingOperation): number =>
+  partsOf(cost).reduce((sum, count) => sum + count, Math.ceil(apiKey.length / CHARACTERS_PER_PART));
 
 const partsEnded = ({ ended: { returned, committedIds, releasedIds } }: WaitingEnd): number =>
   returned.length + committedIds.length + releasedIds.length;
