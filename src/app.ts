@@ -20,6 +20,7 @@ import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { clientAddress } from './rest/clientAddress.js';
+import { exportRoute } from './rest/exportRoute.js';
 import { mountGraphql } from './rest/graphqlRoute.js';
 import { health } from './rest/health.js';
 import { createHttpServer, urlOf } from './rest/httpServer.js';
@@ -160,6 +161,7 @@ export async function startApp(
   await server.register(upgradePage(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
   await server.register(webhookRoute(services));
+  await server.register(exportRoute(services));
   if (services.mock) {
     const isOperator = async (request: FastifyRequest) => {
       const principal = await authenticate(request);

@@ -6,6 +6,8 @@ export interface BillingCustomerDoc {
   _id: string;
   /** null while the customer is being created, and after it was deleted. */
   stripeCustomerId: string | null;
+  /** Customers that were deleted at Stripe, the newest last. Absent if there are none. */
+  formerStripeIds?: string[];
   email: string | null;
   paymentMethodAttachedAt: Date | null;
   /** Counts the attempts at requests to Stripe. The number is part of the idempotency key of the next one. */
@@ -20,6 +22,7 @@ export const billingCustomerSchema = new Schema<BillingCustomerDoc>(
   {
     _id: String,
     stripeCustomerId: { type: String, default: null },
+    formerStripeIds: { type: [String], default: undefined },
     email: { type: String, default: null },
     paymentMethodAttachedAt: { type: Date, default: null },
     intents: { type: Number, default: 0 },

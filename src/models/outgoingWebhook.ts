@@ -85,6 +85,8 @@ export interface WebhookDeliveryDoc {
   /** The receiver's id for the event, which is the same in every attempt. */
   eventId: string;
   type: OutgoingEventType;
+  /** The tenant that the event is about. Absent from deliveries of older versions. */
+  tenantId?: string;
   /** The body that is signed and sent. */
   body: string;
   status: DeliveryStatus;
@@ -105,6 +107,7 @@ export const webhookDeliverySchema = new Schema<WebhookDeliveryDoc>(
     endpointId: String,
     eventId: String,
     type: String,
+    tenantId: String,
     body: String,
     status: String,
     tries: Number,
@@ -122,6 +125,7 @@ webhookDeliverySchema.index(
   { partialFilterExpression: { nextTryAt: { $exists: true } } },
 );
 webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
+webhookDeliverySchema.index({ tenantId: 1, _id: 1 });
 webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
 
 /** The state of a tenant that was published last. Differences from it are published next. */

@@ -18,6 +18,8 @@ export interface WebhookEventDoc extends OutboxSource {
   twinId: string | null;
   /** Stripe's id for the object that the event is about. */
   object: string | null;
+  /** Stripe's id for the customer that it concerns; null or absent if that is not known. */
+  customer?: string | null;
   /** The customer's queue. Its events are applied together, by one server at a time. null if the event has no effect. */
   lane: string | null;
   state: WebhookEventStatus;
@@ -39,6 +41,7 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
     payload: { type: String, required: true },
     twinId: { type: String, default: null },
     object: { type: String, default: null },
+    customer: { type: String, default: null },
     lane: { type: String, default: null },
     state: { type: String, required: true },
     reason: { type: String, default: null },
@@ -61,6 +64,8 @@ webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 });
 webhookEventSchema.index({ state: 1, _id: 1 }, { partialFilterExpression: { unannounced: true } });
+// Finds the events of a tenant, newest first.
+webhookEventSchema.index({ customer: 1, receivedAt: -1, _id: -1 });
 // Finds failed payments for the grace period.
 webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });

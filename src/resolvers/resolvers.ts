@@ -9,6 +9,7 @@ import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { OperatorKeyResolver } from './operatorKeyResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
+import { TenantDataResolver } from './tenantDataResolver.js';
 import { TenantLifecycleResolver } from './tenantLifecycleResolver.js';
 import { TenantResolver } from './tenantResolver.js';
 import { TierResolver } from './tierResolver.js';
@@ -21,6 +22,7 @@ export const resolvers = [
   TierResolver,
   TenantResolver,
   TenantLifecycleResolver,
+  TenantDataResolver,
   SubscriptionResolver,
   BillingAccountResolver,
   UsageResolver,

@@ -31,6 +31,8 @@ export interface HttpServer {
 /** The body of a memory of 1 MB, and what GraphQL writes around it. */
 const MAX_BODY_BYTES = 1_048_576 + 4_096;
 
+const MAX_PARAMETER_LENGTH = 300;
+
 const EXPOSED_HEADERS = [
   'Retry-After',
   'X-Request-Id',
@@ -64,6 +66,8 @@ export async function createHttpServer(config: Config, log: Logger, metrics: Met
     loggerInstance: log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
+    // The token of an export is longer than Fastify expects of a parameter.
+    routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     trustProxy: trustProxy(config.trustedProxies),
     genReqId: requestIdOf,
     // One logger for all requests: a child for each would cost more than parsing its query.

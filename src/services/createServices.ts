@@ -13,6 +13,7 @@ import { createLimitServices, type LimitServices } from './limits/limitServices.
 import { createMemories } from './memories/memories.js';
 import type { MockControls } from './mockMode/mockMode.js';
 import type { Services } from './services.js';
+import { createTenantDataServices } from './tenantData/tenantDataServices.js';
 import { createTierServices } from './tiers/tierServices.js';
 import { createAlerts, watchAdmission } from './usage/alerts/alerts.js';
 import { createUsageServices, type UsageServices } from './usage/usageServices.js';
@@ -127,6 +128,8 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     requireHttps: config.production,
   });
 
+  const tenantData = createTenantDataServices({ ...base, tenants, admission, publicUrl });
+
   return {
     ...tierServices,
     ...accounts,
@@ -135,6 +138,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ...usageServices,
     ...billing,
     ...webhookServices,
+    ...tenantData,
     alerts,
     auditLog: base.auditLog,
     auditReader: createAuditReader(base),
@@ -152,9 +156,11 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
       billing.start();
       webhookServices.start();
       usageServices.start();
+      await tenantData.start();
     },
     async stop() {
       await mockMode?.stop();
+      await tenantData.stop();
       await billing.stop();
       await webhookServices.stop();
       await usageServices.stop();

@@ -17,6 +17,7 @@ import type { Admission } from './limits/calls/admission.js';
 import type { RemoteDecisions } from './limits/decisions/remoteDecisions.js';
 import type { Storage } from './limits/storage/storage.js';
 import type { Memories } from './memories/memories.js';
+import type { TenantExports } from './tenantData/tenantExports.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { AlertReview } from './usage/alerts/alertReview.js';
@@ -50,6 +51,7 @@ export interface Services {
   storage: Storage;
   subscriptions: Subscriptions;
   tenantLifecycle: TenantLifecycle;
+  tenantExports: TenantExports;
   tenants: Tenants;
   tierChanges: TierChanges;
   tiers: Tiers;

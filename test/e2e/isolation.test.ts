@@ -329,6 +329,11 @@ const MUTATIONS: Record<string, Attempt> = {
     field: ({ id }) => `reinstateTenant(tenantId: "${id}") { id name }`,
     expect: 'FORBIDDEN',
   },
+  exportTenant: {
+    who: 'tenant',
+    field: ({ id }) => `exportTenant(tenantId: "${id}") { url }`,
+    expect: 'FORBIDDEN',
+  },
   setTenantLimits: {
     who: 'operator',
     field: ({ id }) => `setTenantLimits(input: { tenantId: "${id}", tier: FREE }) { id name }`,

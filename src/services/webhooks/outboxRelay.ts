@@ -33,7 +33,7 @@ export interface OutboxRelay {
 
 interface OutgoingEvent {
   type: OutgoingEventType;
-  data: Record<string, unknown>;
+  data: { tenantId: string } & Record<string, unknown>;
 }
 
 const PAGE = 100;
@@ -131,6 +131,7 @@ export function createOutboxRelay(deps: {
             endpointId: endpoint._id,
             eventId,
             type,
+            tenantId: data.tenantId,
             body,
             status: DeliveryStatus.PENDING,
             tries: 0,
@@ -312,7 +313,7 @@ function suspensionEvents(tenant: TenantDoc, published: PublishedStateDoc | null
   return [{ type: OutgoingEventType.TENANT_SUSPENDED, data }];
 }
 
-const subscriptionData = (subscription: BillingSubscriptionDoc): Record<string, unknown> => {
+const subscriptionData = (subscription: BillingSubscriptionDoc) => {
   const { _id, tier, status, currentPeriodStart, currentPeriodEnd, cancelAtPeriodEnd, cancelAt, trialEnd } =
     subscription;
   const { scheduledTier = null, scheduledAt = null, outsideCatalogue, stripeSubscriptionId } = subscription;

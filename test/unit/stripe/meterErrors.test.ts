@@ -49,7 +49,7 @@ const EVENT = {
 
 it("Stripe's report of usage that it could not count is fetched, and reported one by one", async () => {
   const target = targetOf(readEvent(JSON.stringify(NOTIFICATION)));
-  expect(target).toEqual({ queue: 'meterErrors:evt_test_meter_1', object: 'mtr_1', reason: null });
+  expect(target).toMatchObject({ queue: 'meterErrors:evt_test_meter_1', object: 'mtr_1', reason: null });
 
   const asked: string[] = [];
   const answer: typeof fetch = async (input) => {

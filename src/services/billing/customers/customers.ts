@@ -49,6 +49,9 @@ export interface Customers {
   countAttempt(customer: Pick<BillingCustomerDoc, '_id' | 'intents'>): Promise<void>;
 }
 
+/** Events of older customers expired long ago. */
+const MAX_FORMER = 100;
+
 export function createCustomers(deps: {
   models: Models;
   stripe: Stripe;
@@ -167,7 +170,11 @@ export function createCustomers(deps: {
       };
       const forgotten = await customers.updateOne(
         ofCustomers(stripeCustomerId),
-        { $set: nothing, $inc: { intents: 1 } },
+        {
+          $set: nothing,
+          $inc: { intents: 1 },
+          $push: { formerStripeIds: { $each: [stripeCustomerId], $slice: -MAX_FORMER } },
+        },
         { session },
       );
       return forgotten.matchedCount === 1;

@@ -30,6 +30,7 @@ export interface LeasedQueue {
   /** @param note what an operator should know about it */
   applied(note: string | null): Promise<void>;
   ignored(reason: string): Promise<void>;
+  /** @param queue of the customer, which the events did not name */
   moved(queue: string): Promise<void>;
   /** Events that were due wait for a retry, or become FAILED after the last one. */
   failed(error: string): Promise<void>;
@@ -130,7 +131,8 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
 
       async moved(to) {
         const attempts = { $subtract: ['$attempts', { $cond: [isDue, 1, 0] }] };
-        await events.updateMany(mine, [{ $set: { lane: to, claim: null, attempts } }], QUICK);
+        const customer = to.slice(to.indexOf(':') + 1);
+        await events.updateMany(mine, [{ $set: { lane: to, customer, claim: null, attempts } }], QUICK);
       },
 
       async failed(error) {

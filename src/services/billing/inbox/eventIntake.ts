@@ -167,14 +167,14 @@ function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'ty
 
 /** The stored fields `lane` and `twinId` are the event's queue and the id of its snapshot. */
 export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean | null): WebhookEventDoc {
-  const { queue, object, reason } = targetOf(event, isLive);
+  const { queue, object, customer, reason } = targetOf(event, isLive);
   const { id, type, payload, snapshotId } = event;
   const now = new Date(nowMs);
   const outcome =
     queue === null
       ? { state: WebhookEventStatus.IGNORED, endedAt: now }
       : { state: WebhookEventStatus.PENDING, endedAt: null };
-  const target = { lane: queue, object, reason };
+  const target = { lane: queue, object, customer, reason };
   const outbox = queue !== null && isForwarded(type) ? { unannounced: true as const } : {};
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
   return { _id: id, type, payload, twinId: snapshotId, ...target, ...waiting, ...outcome, ...outbox };

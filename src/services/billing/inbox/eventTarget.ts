@@ -10,6 +10,8 @@ export interface EventTarget {
   queue: string | null;
   /** Stripe's id of the event's object. */
   object: string | null;
+  /** Stripe's id for the customer, if the event names it. */
+  customer: string | null;
   /** Why the event has no effect. */
   reason: string | null;
 }
@@ -95,18 +97,27 @@ export const METER_ERRORS = 'v1.billing.meter.error_report_triggered';
 export function targetOf(event: ReceivedEvent, isLive: boolean | null = null): EventTarget {
   const { id: eventId, type, subject, isThin } = event;
   const id = idOf(subject);
-  if (isOfOtherMode(event, isLive)) return { queue: null, object: id, reason: otherMode(event) };
-  if (type === METER_ERRORS) return { queue: `meterErrors:${eventId}`, object: id, reason: null };
+  const customer = subject.object === 'customer' ? id : idOf(subject.customer);
+  const target = (queue: string | null, reason: string | null = null): EventTarget => ({
+    queue,
+    object: id,
+    customer,
+    reason,
+  });
+  const targetIn = (kind: QueueKind, queueId: string | null): EventTarget =>
+    queueId ? target(`${kind}:${queueId}`) : target(null, 'the event names no customer');
+  if (isOfOtherMode(event, isLive)) return target(null, otherMode(event));
+  if (type === METER_ERRORS) return target(`meterErrors:${eventId}`);
   const plainType = plainTypeOf(type);
   const rule = RULES.find(
     ({ types, prefix }) => types.includes(plainType) || (prefix && plainType.startsWith(prefix)),
   );
-  if (!rule) return { queue: null, object: id, reason: `events of type ${type} have no effect` };
-  if (rule.via === 'customer') return target('customer', id, id);
-  if (isThin) return target(rule.via, id, id);
+  if (!rule) return target(null, `events of type ${type} have no effect`);
+  if (rule.via === 'customer') return targetIn('customer', id);
+  if (isThin) return targetIn(rule.via, id);
   // A dispute names its charge, and no customer.
-  if (rule.via === 'dispute') return target('charge', idOf(subject.charge), id);
-  return target(rule.queue, idOf(subject.customer), id);
+  if (rule.via === 'dispute') return targetIn('charge', idOf(subject.charge));
+  return targetIn(rule.queue, customer);
 }
 
 /** Whether a test-mode event meets a live key, or the other way round. */
@@ -120,8 +131,3 @@ const otherMode = ({ livemode }: ReceivedEvent): string =>
 
 /** Thin events have the types of snapshot events, prefixed with a version. */
 export const plainTypeOf = (type: string): string => type.replace(/^v1\./, '');
-
-const target = (kind: QueueKind, id: string | null, object: string | null): EventTarget =>
-  id
-    ? { queue: `${kind}:${id}`, object, reason: null }
-    : { queue: null, object, reason: 'the event names no customer' };

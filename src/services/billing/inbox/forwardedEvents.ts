@@ -6,7 +6,7 @@ import { plainTypeOf } from './eventTarget.js';
 /** An event for the operator's own systems, when a Stripe event says more than a subscription's new state. */
 export interface ForwardedEvent {
   type: OutgoingEventType;
-  data: Record<string, unknown>;
+  data: { tenantId: string } & Record<string, unknown>;
 }
 
 type StripeObject = Readonly<Record<string, unknown>>;

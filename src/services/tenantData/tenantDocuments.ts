@@ -1,0 +1,213 @@
+import type { mongo } from 'mongoose';
+import type { ApiKeyDoc } from '../../models/apiKey.js';
+import type { AuditEntryDoc, AuditPersonalValuesDoc } from '../../models/auditLog.js';
+import type { BillingCustomerDoc } from '../../models/billingCustomer.js';
+import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { MemoryDoc } from '../../models/memory.js';
+import type { Models } from '../../models/models.js';
+import type { StorageAccountDoc } from '../../models/storageAccount.js';
+import type { TenantDoc } from '../../models/tenant.js';
+import type { UsageAlertDoc } from '../../models/usageAlert.js';
+import type { UsageDayDoc } from '../../models/usageDay.js';
+import type { UsageEventBatchDoc } from '../../models/usageEventBatch.js';
+import type { UsageReportDoc } from '../../models/usageReport.js';
+import type { WebhookEventDoc } from '../../models/webhookEvent.js';
+import { openFields } from '../audit/auditedFields.js';
+import { decodeEndpoint } from '../limits/calls/endpointNames.js';
+import { unpackEmbedding } from '../memories/embedding.js';
+
+/** Whose documents are meant. */
+export interface DataSubject {
+  tenantId: string;
+  /** Its customers at Stripe, earlier ones included. */
+  customerIds: readonly string[];
+}
+
+/** Where a collection has documents of tenants, and what the archive has of them. */
+export interface TenantDocuments {
+  /** Selects the documents of one tenant by an index. */
+  of(subject: DataSubject): object;
+  /** Further stages of the query, for what the record needs of other collections. */
+  stages?: readonly mongo.Document[];
+  /** A record of the archive; or why the archive has none. */
+  exported: { as: string; record(doc: mongo.Document): object } | { not: string };
+}
+
+export type CollectionName = Exclude<keyof Models, 'connection'>;
+
+const byId = ({ tenantId }: DataSubject) => ({ _id: tenantId });
+const byIdPrefix = ({ tenantId }: DataSubject) => ({ _id: { $gte: `${tenantId}:`, $lt: `${tenantId};` } });
+const byTenant = ({ tenantId }: DataSubject) => ({ tenantId });
+
+/** The part of an id after the tenant's. */
+const ownPart = (id: string): string => id.slice(id.indexOf(':') + 1);
+
+const exported = <T>(as: string, record: (doc: T) => object) => ({
+  as,
+  record: record as (doc: mongo.Document) => object,
+});
+
+/**
+ * Every collection, so that a new one does not compile before it is decided what happens to its documents of a tenant.
+ * A text says why a collection has none. Records name each field or leave out the internal ones; they never have a
+ * secret, nor a hash of one.
+ */
+export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments | string>> = {
+  tenants: {
+    of: byId,
+    exported: exported<TenantDoc>(
+      'tenant',
+      ({ _id, externalId, name, email, contract, overage, createdAt }) => ({
+        id: _id,
+        externalId,
+        name,
+        email,
+        contract,
+        overage,
+        createdAt,
+      }),
+    ),
+  },
+  apiKeys: {
+    of: byTenant,
+    exported: exported<ApiKeyDoc>('apiKey', ({ _id, name, scopes, createdAt, ...key }) => ({
+      id: _id,
+      name,
+      scopes,
+      createdAt,
+      expiresAt: key.expiresAt,
+      revokedAt: key.revokedAt,
+      lastUsedAt: key.lastUsedAt,
+      rotatedTo: key.rotatedTo,
+    })),
+  },
+  billingCustomers: {
+    of: byId,
+    exported: exported<BillingCustomerDoc>('customer', ({ stripeCustomerId, email, ...customer }) => ({
+      stripeCustomerId,
+      email,
+      paymentMethodAttachedAt: customer.paymentMethodAttachedAt,
+      createdAt: customer.createdAt,
+      updatedAt: customer.updatedAt,
+    })),
+  },
+  billingSubscriptions: {
+    of: byId,
+    exported: exported<BillingSubscriptionDoc>(
+      'subscription',
+      ({ _id, revision: _revision, unannounced: _unannounced, announceRetry: _retry, ...subscription }) =>
+        subscription,
+    ),
+  },
+  usageDays: {
+    of: byIdPrefix,
+    exported: exported<UsageDayDoc>('usageDay', ({ _id, calls, endpoints, hours, ...day }) => ({
+      day: ownPart(_id),
+      calls,
+      endpoints: Object.fromEntries(
+        Object.entries(endpoints).map(([name, count]) => [decodeEndpoint(name), count]),
+      ),
+      hours,
+      federationShares: day.federationShares,
+      extractions: day.extractions,
+      recordedEvents: day.recordedEvents,
+      overage: day.overage,
+    })),
+  },
+  usageEventBatches: {
+    of: byTenant,
+    exported: exported<UsageEventBatchDoc>('usageEvents', ({ recordedAt, events }) => ({
+      recordedAt,
+      events,
+    })),
+  },
+  usageReports: {
+    of: byIdPrefix,
+    exported: exported<UsageReportDoc>('usageReport', ({ _id, kind, quantity, status, at, reportedAt }) => ({
+      id: ownPart(_id),
+      kind,
+      quantity,
+      status,
+      at,
+      reportedAt,
+    })),
+  },
+  usageAlerts: {
+    of: byIdPrefix,
+    exported: exported<UsageAlertDoc>('alert', ({ kind, level, window, used, limit, at }) => ({
+      kind,
+      level,
+      window,
+      used,
+      limit,
+      at,
+    })),
+  },
+  storageAccounts: {
+    of: byId,
+    exported: exported<StorageAccountDoc>('storage', ({ _id, holds: _holds, ...totals }) => totals),
+  },
+  memories: {
+    of: byIdPrefix,
+    exported: exported<MemoryDoc>('memory', ({ _id, content, embedding, metadata, ...memory }) => ({
+      id: ownPart(_id),
+      content,
+      embedding: embedding && [...unpackEmbedding(embedding)],
+      metadata: metadata && JSON.parse(metadata),
+      bytes: memory.bytes,
+      sharedAt: memory.sharedAt,
+      createdAt: memory.createdAt,
+    })),
+  },
+  webhookEvents: {
+    of: ({ customerIds }) => ({ customer: { $in: [...customerIds] } }),
+    exported: exported<WebhookEventDoc>('webhookEvent', ({ _id, type, state, payload, receivedAt }) => {
+      // The request is the operator's own, by which the event came about.
+      const { request: _request, ...event } = JSON.parse(payload) as Record<string, unknown>;
+      return { id: _id, type, status: state, receivedAt, event };
+    }),
+  },
+  auditEntries: {
+    of: byIdPrefix,
+    stages: [
+      { $lookup: { from: 'audit_personal_values', localField: '_id', foreignField: '_id', as: 'personal' } },
+    ],
+    exported: exported<AuditEntryDoc & { personal: AuditPersonalValuesDoc[] }>(
+      'auditEntry',
+      ({ _id, at, actor, action, before, after, requestId, hash, personal: [personal] }) => ({
+        id: _id,
+        at,
+        actor,
+        action,
+        before: openFields(before, 'before', personal?.values ?? []),
+        after: openFields(after, 'after', personal?.values ?? []),
+        requestId,
+        hash,
+      }),
+    ),
+  },
+  auditChains: { of: byId, exported: { not: 'the entries say the same' } },
+  auditPersonalValues: { of: byIdPrefix, exported: { not: 'the audit entries contain them' } },
+  overageMonths: { of: byIdPrefix, exported: { not: 'it numbers days for the server’s own use' } },
+  fieldWindows: { of: byIdPrefix, exported: { not: 'the times of calls in the last minutes' } },
+  idempotencyKeys: {
+    of: byIdPrefix,
+    exported: { not: 'copies of responses for a day; what they are about is exported itself' },
+  },
+  endedReceipts: { of: byIdPrefix, exported: { not: 'numbers without any content' } },
+  publishedStates: { of: byId, exported: { not: 'a copy of the subscription’s state' } },
+  webhookDeliveries: { of: byTenant, exported: { not: 'messages to the operator’s own systems' } },
+  admissionJournal: 'batches of a second, which end up in the usage days; an export waits for that',
+  serverInstances: 'heartbeats of servers',
+  leases: 'names of work, and of customers at Stripe for as long as it takes to apply their events',
+  stripeRates: 'endpoints of Stripe',
+  reconcileRuns: 'differences from Stripe by its ids',
+  webhookEndpoints: 'the operator’s own systems',
+};
+
+/** The tenant's customers at Stripe. */
+export async function subjectOf(models: Models, tenantId: string): Promise<DataSubject> {
+  const customer = await models.billingCustomers.findById(tenantId).lean<BillingCustomerDoc>();
+  const ids = [customer?.stripeCustomerId ?? [], customer?.formerStripeIds ?? []].flat();
+  return { tenantId, customerIds: ids };
+}

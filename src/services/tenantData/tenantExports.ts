@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { Clock } from '../../common/clock.js';
+import { BillingError, ErrorCode, serviceUnavailable } from '../../common/errors.js';
+import type { Models } from '../../models/models.js';
+import type { Tenants } from '../accounts/tenants.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import type { Author } from '../audit/author.js';
+import type { Signer } from '../infrastructure/signer.js';
+import type { Admission } from '../limits/calls/admission.js';
+import { dayOf, usageDayId } from '../limits/calls/windows.js';
+import {
+  type CollectionName,
+  type DataSubject,
+  subjectOf,
+  TENANT_DOCUMENTS,
+  type TenantDocuments,
+} from './tenantDocuments.js';
+
+/** A link ends with its token. */
+export const EXPORT_PATH = '/v1/tenants/export';
+
+export interface ExportLink {
+  url: string;
+  expiresAt: Date;
+}
+
+export interface OpenedArchive {
+  tenantId: string;
+  /** Lines of JSON. Destroying it ends the export. */
+  archive: Readable;
+}
+
+/** Everything that is stored of a tenant, as an archive to download. docs/operations.md has its format. */
+export interface TenantExports {
+  link(tenantId: string, author: Author): Promise<ExportLink>;
+  /**
+   * Begins an archive. A link may be used again until it expires.
+   * @throws NOT_FOUND for a link that is not valid or has expired; SERVICE_UNAVAILABLE while the tenant's archive or
+   *   too many others are being sent
+   */
+  open(token: string): Promise<OpenedArchive>;
+}
+
+/** Time to begin the download, which may take longer. */
+const LINK_MS = 15 * 60_000;
+/** Archives that one server sends at once. */
+const MAX_AT_ONCE = 4;
+/** A batch is in memory as a whole, and a memory may have a megabyte. */
+const BATCH = 50;
+const CHUNK_CHARS = 65_536;
+const FORMAT = { format: 'continuum-tenant-export', version: 1 };
+
+export function createTenantExports(deps: {
+  models: Models;
+  clock: Clock;
+  tenants: Pick<Tenants, 'get'>;
+  admission: Pick<Admission, 'settle'>;
+  auditLog: AuditLog;
+  signer: Signer;
+  publicUrl: () => string;
+}): TenantExports {
+  const { models, clock, tenants, admission, auditLog, signer, publicUrl } = deps;
+  const running = new Set<string>();
+
+  /** Documents as they are when they are read. Each is read once, because what selects it never changes. */
+  function read(name: CollectionName, { of, stages = [] }: TenantDocuments, subject: DataSubject) {
+    const { collection } = models[name];
+    return collection.aggregate([{ $match: of(subject) }, ...stages], { batchSize: BATCH });
+  }
+
+  async function* archiveOf(tenantId: string): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    const counts: Record<string, number> = {};
+    const hashed = (text: string): Buffer => {
+      const bytes = Buffer.from(text);
+      hash.update(bytes);
+      return bytes;
+    };
+    const lineOf = (collection: string, record: object) => `${JSON.stringify({ collection, record })}\n`;
+
+    yield hashed(lineOf('archive', { ...FORMAT, tenantId, startedAt: new Date(clock.now()) }));
+    // A single instance has the last second in memory.
+    await admission.settle([usageDayId(tenantId, dayOf(clock.now()))]);
+    const subject = await subjectOf(models, tenantId);
+    for (const [name, documents] of Object.entries(TENANT_DOCUMENTS)) {
+      if (typeof documents === 'string' || 'not' in documents.exported) continue;
+      const { as, record } = documents.exported;
+      counts[as] = 0;
+      let text = '';
+      for await (const doc of read(name as CollectionName, documents, subject)) {
+        text += lineOf(as, record(doc));
+        counts[as] += 1;
+        if (text.length < CHUNK_CHARS) continue;
+        yield hashed(text);
+        text = '';
+      }
+      if (text) yield hashed(text);
+    }
+    // A tenant that was erased meanwhile has no complete archive.
+    await tenants.get(tenantId);
+    yield Buffer.from(lineOf('end', { counts, sha256: hash.digest('hex') }));
+  }
+
+  return {
+    async link(tenantId, author) {
+      const expiresAt = new Date(clock.now() + LINK_MS);
+      await auditLog.change(author, async (_session, note) =>
+        note({ tenantId, action: 'tenant.exported', before: null, after: { linkExpiresAt: expiresAt } }),
+      );
+      const token = signer.sign([tenantId, expiresAt.getTime()]);
+      return { url: `${publicUrl()}${EXPORT_PATH}/${token}`, expiresAt };
+    },
+
+    async open(token) {
+      const [tenantId, expiresAtMs] = ((await signer.read(token)) ?? ['', 0]) as [string, number];
+      if (expiresAtMs <= clock.now())
+        throw new BillingError(
+          ErrorCode.NOT_FOUND,
+          'The link is wrong or has expired; call exportTenant again',
+        );
+      await tenants.get(tenantId);
+      if (running.has(tenantId) || running.size >= MAX_AT_ONCE)
+        throw serviceUnavailable('This archive or several others are being sent; try again shortly');
+      running.add(tenantId);
+      const archive = Readable.from(archiveOf(tenantId), { objectMode: false, highWaterMark: CHUNK_CHARS });
+      archive.once('close', () => running.delete(tenantId));
+      return { tenantId, archive };
+    },
+  };
+}
