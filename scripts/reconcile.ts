@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { startAgreedClock } from '../src/common/agreedClock.js';
 import { ConfigError, readConfig } from '../src/config/config.js';
 import { connectDatabase } from '../src/database.js';
+import { checkDatabaseIdentity } from '../src/databaseIdentity.js';
 import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
 import { createCollections, createModels } from '../src/models/models.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
@@ -51,6 +52,7 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
     const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
     const clock = await startAgreedClock(connection, log);
     try {
+      await checkDatabaseIdentity({ connection, stripe: config.stripe, log });
       const models = createModels(connection);
       await createCollections(models);
       const publicUrl = () => config.publicUrl ?? 'http://127.0.0.1';
@@ -63,6 +65,7 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
         ownUrl: () => undefined,
         publicUrl,
       });
+      await services.checkCatalogue();
       report(await services.reconcile.run({ dryRun, force, onProgress: showProgress }));
       // Missed events are applied here, because no server may be running.
       if (!dryRun) services.inbox.start();

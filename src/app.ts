@@ -7,6 +7,7 @@ import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
 import type { Clock } from './common/clock.js';
 import type { Config } from './config/config.js';
 import { connectDatabase, databaseProblem } from './database.js';
+import { checkDatabaseIdentity } from './databaseIdentity.js';
 import { checkAccess } from './directives/access.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { createWorkGate, enforcementPlugin } from './directives/enforcementPlugin.js';
@@ -68,6 +69,7 @@ export async function startApp(
   const metrics = measured ?? noMetrics;
   const watch = measured ? createMongodbMetrics(measured.registry) : undefined;
   const connection = await connectDatabase(config.mongodbUri, log, watch);
+  await checkDatabaseIdentity({ connection, stripe: config.stripe, log });
   const agreedClock = deps.clock ? null : await startAgreedClock(connection, log);
   const clock = deps.clock ?? (agreedClock as AgreedClock);
   const models = createModels(connection);

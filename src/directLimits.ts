@@ -13,6 +13,7 @@ import { createAuditLog } from './services/audit/auditLog.js';
 import { noMetrics } from './services/infrastructure/metrics.js';
 import { createCallerLimits } from './services/limits/callerLimits.js';
 import { createLimitServices } from './services/limits/limitServices.js';
+import { ServerInstanceKind } from './services/tiers/serverInstances.js';
 import { createTierServices } from './services/tiers/tierServices.js';
 import { createAlerts, watchAdmission } from './services/usage/alerts/alerts.js';
 
@@ -45,7 +46,8 @@ const DEFAULT_GRACE_DAYS = 14;
 
 /**
  * Decides operations directly on the billing server's database, like one more instance of the server, without HTTP.
- * @throws an Error that lists everything wrong with the catalogue or the options, or if the database does not answer within 30 s
+ * @throws an Error that lists everything wrong with the catalogue or the options, or what tenants have and the catalogue
+ *   lacks; or if the database does not answer within 30 s
  */
 export async function directLimits(options: DirectLimitsOptions): Promise<Limits> {
   const { mongodbUri, graceDays = DEFAULT_GRACE_DAYS, redisUrl = null, upgradeUrl } = options;
@@ -62,6 +64,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     priceIds: {},
     overagePriceIds: null,
     graceDays,
+    instanceKind: ServerInstanceKind.DIRECT,
   });
   const { tiers, entitlements } = tierServices;
   const { authenticator, tenantDirectory } = createAccounts({
@@ -84,6 +87,16 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     upgradeUrl: () => upgradeUrl,
     watch: (admission) => watchAdmission(admission, alerts),
   });
+  const disconnect = async () => {
+    clock.stop();
+    await connection.close();
+  };
+  try {
+    await tierServices.checkCatalogue();
+  } catch (error) {
+    await disconnect();
+    throw error;
+  }
   await services.start();
   return {
     features: new Set(catalogue.features),
@@ -96,8 +109,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     async close() {
       await services.stop();
       await alerts.idle();
-      clock.stop();
-      await connection.close();
+      await disconnect();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { TierLimits } from '../models/tierLimits.js';
 import { type CatalogueError, catalogueErrors } from './catalogueErrors.js';
@@ -105,6 +106,11 @@ const fileSchema = z.strictObject({
     .describe('ISO 4217, lower case.'),
   defaultTier: name.describe('The tier of a tenant that never paid.'),
   features: z.array(name).min(1).max(100).describe('All features; each belongs to a tier.'),
+  retiredFeatures: z
+    .array(name)
+    .max(100)
+    .default([])
+    .describe('Features that are no longer sold: tenants who have one lose it.'),
   resources: z
     .array(resourceName)
     .max(50)
@@ -124,6 +130,8 @@ export interface Catalogue {
   /** The tier of a tenant that never paid. */
   defaultTier: string;
   features: string[];
+  /** Features that were removed deliberately, although tenants had them. */
+  retiredFeatures: string[];
   /** Resources that are stored and limited, in addition to memories. */
   resources: string[];
   tiers: TierDefinition[];
@@ -154,6 +162,15 @@ export const catalogueJsonSchema = (): object => ({
   title: 'A catalogue of tiers of Continuum Billing',
   ...z.toJSONSchema(fileSchema, { io: 'input' }),
 });
+
+/** @returns 16 hexadecimal digits, the same for catalogues that mean the same, in whatever order a file lists its keys */
+export const catalogueDigest = (catalogue: Catalogue): string =>
+  createHash('sha256').update(JSON.stringify(catalogue, keysInOrder)).digest('hex').slice(0, 16);
+
+const keysInOrder = (_key: string, value: unknown): unknown =>
+  value && typeof value === 'object' && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value;
 
 /** Says why a key is wrong. */
 const textOf = ({ path, message, issues = [] }: CatalogueError): string =>

@@ -52,6 +52,7 @@ const overage = z.object({ priceCents: z.int().min(1), perCalls: z.int().min(1) 
 const readable = z.object({
   defaultTier: text,
   features: texts.optional().catch(undefined),
+  retiredFeatures: texts.optional().catch(undefined),
   resources: texts.optional().catch(undefined),
   tiers: z.array(tier).catch([]),
 });
@@ -184,7 +185,7 @@ function checkFeatures(
 
 /** A feature that only former versions have is still in use. */
 function checkFeaturesHad(
-  { tiers, features = [] }: Readable,
+  { tiers, features = [], retiredFeatures = [] }: Readable,
   whole: readonly (WholeTier | null)[],
   report: Report,
 ): void {
@@ -192,5 +193,8 @@ function checkFeaturesHad(
   const had = new Set([...whole, ...tiers, ...former].flatMap((one) => one?.features ?? []));
   for (const feature of features) {
     if (!had.has(feature)) report(`no tier has the feature ${feature}`, 'features');
+  }
+  for (const feature of retiredFeatures) {
+    if (features.includes(feature)) report(`${feature} is a feature, too`, 'retiredFeatures');
   }
 }

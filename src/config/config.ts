@@ -100,7 +100,9 @@ export interface ConnectionConfig {
 }
 
 /** The package reads its own description, which is beside the sources and beside what is built from them. */
-const { version } = createRequire(import.meta.url)('continuum-billing/package.json') as { version: string };
+export const { version: VERSION } = createRequire(import.meta.url)('continuum-billing/package.json') as {
+  version: string;
+};
 
 /** All errors of the configuration at once, one per line. */
 export class ConfigError extends Error {
@@ -133,7 +135,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const jwt = readJwt(jwtSettingsOf(vars), (setting) => JWT_VARIABLES[setting], production, errors);
   if (errors.length > 0 || !catalogue) throw new ConfigError(errors);
   return {
-    version,
+    version: VERSION,
     production,
     port: vars.PORT,
     host,

@@ -17,6 +17,11 @@ export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 /** Final statuses: a subscription never leaves them. */
 export const ENDED: readonly SubscriptionStatus[] = ['canceled', 'incomplete_expired'];
 
+/** A subscription in one of these statuses grants its tier, or may do so again. */
+export const NOT_ENDED: readonly SubscriptionStatus[] = SUBSCRIPTION_STATUSES.filter(
+  (status) => !ENDED.includes(status),
+);
+
 /** A subscription grants its tier in these statuses; in `past_due` only during the grace period. */
 export const GRANTING: readonly SubscriptionStatus[] = ['active', 'trialing', 'past_due'];
 
@@ -110,4 +115,10 @@ billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
 billingSubscriptionSchema.index({ endedAt: 1 });
 // Finds grace periods, which end without a write, and counts the subscriptions that grant a tier.
 billingSubscriptionSchema.index({ status: 1, _id: 1 }, { name: 'status' });
+// Finds the tiers and versions that a catalogue must have, and counts their subscriptions.
+billingSubscriptionSchema.index({ tier: 1, tierVersion: 1, status: 1 }, { name: 'tier' });
+billingSubscriptionSchema.index(
+  { scheduledTier: 1, status: 1 },
+  { name: 'scheduled_tier', partialFilterExpression: { scheduledTier: { $gt: '' } } },
+);
 markWritesPending(billingSubscriptionSchema);

@@ -1,5 +1,12 @@
 import { Schema } from 'mongoose';
 
+export enum ServerInstanceKind {
+  /** A billing server. */
+  SERVER = 'SERVER',
+  /** A team's own server that decides on the database (`directLimits`). */
+  DIRECT = 'DIRECT',
+}
+
 /** A running server. Heartbeats only suggest when to try the single-writer ledger; the journal decides. */
 export interface ServerInstanceDoc {
   _id: string;
@@ -7,10 +14,23 @@ export interface ServerInstanceDoc {
   seenAt: Date;
   /** The epoch in which it is the single writer; null in the multi-writer ledger. */
   epoch: number | null;
+  kind?: ServerInstanceKind;
+  version?: string;
+  startedAt?: Date;
+  /** Of the catalogue that it enforces, which all instances must have in common. */
+  catalogueDigest?: string;
 }
 
 export const serverInstanceSchema = new Schema<ServerInstanceDoc>(
-  { _id: String, seenAt: Date, epoch: Number },
+  {
+    _id: String,
+    seenAt: Date,
+    epoch: Number,
+    kind: String,
+    version: String,
+    startedAt: Date,
+    catalogueDigest: String,
+  },
   { collection: 'server_instances', versionKey: false },
 );
 serverInstanceSchema.index({ seenAt: 1 }, { expireAfterSeconds: 86_400 });

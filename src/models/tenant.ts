@@ -41,4 +41,9 @@ tenantSchema.index(
   { externalId: 1 },
   { unique: true, partialFilterExpression: { externalId: { $type: 'string' } } },
 );
+// Finds the tiers that a catalogue must have, and counts their contracts.
+tenantSchema.index(
+  { 'contract.tier': 1 },
+  { name: 'contract_tier', partialFilterExpression: { 'contract.tier': { $gt: '' } } },
+);
 markWritesPending(tenantSchema);

@@ -1,8 +1,10 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, Query, Resolver } from 'type-graphql';
-import { PublicAccess, RequiresScope } from '../directives/access.js';
+import { PublicAccess, RequiresRole, RequiresScope } from '../directives/access.js';
+import { ServerInstance } from '../schema/serverInstance.js';
 import { TenantArgs } from '../schema/tenantRef.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
+import { OperatorRole } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toTier } from './mappers.js';
 
@@ -29,5 +31,14 @@ export class TierResolver {
   ): Promise<boolean> {
     const tenantId = await requestedTenantId(context, named);
     return (await context.loaders.entitlement(tenantId)).features.has(feature);
+  }
+
+  @Query(() => [ServerInstance], {
+    description:
+      'The instances that run on this database, oldest first, at most 1000. Their catalogues must be the same.',
+  })
+  @RequiresRole(OperatorRole.READ)
+  serverInstances(@Ctx() { services }: Context): Promise<ServerInstance[]> {
+    return services.serverInstances.list();
   }
 }

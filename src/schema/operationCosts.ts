@@ -102,6 +102,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.webhookEndpoints': { weight: READ, assumedSize: 20 },
   'Query.webhookEvents': connection(),
   'Query.webhookRefusals': { assumedSize: 10 },
+  'Query.serverInstances': { assumedSize: 10 },
 
   'Mutation.cancelSubscription': { weight: 3 * STRIPE_REQUEST },
   'Mutation.changeTier': { weight: 4 * STRIPE_REQUEST },

@@ -14,7 +14,7 @@ import { createMemories } from './memories/memories.js';
 import type { MockControls } from './mockMode/mockMode.js';
 import type { Services } from './services.js';
 import { createTenantDataServices } from './tenantData/tenantDataServices.js';
-import { createTierServices } from './tiers/tierServices.js';
+import { createTierServices, type TierServices } from './tiers/tierServices.js';
 import { createAlerts, watchAdmission } from './usage/alerts/alerts.js';
 import { createUsageServices, type UsageServices } from './usage/usageServices.js';
 import { createWebhookServices, type WebhookServices } from './webhooks/webhookServices.js';
@@ -23,6 +23,7 @@ import { createWebhookServices, type WebhookServices } from './webhooks/webhookS
 export interface RunningServices extends Services {
   admission: LimitServices['admission'];
   callerSlots: LimitServices['callerSlots'];
+  checkCatalogue: TierServices['checkCatalogue'];
   concurrency: LimitServices['concurrency'];
   guesses: Accounts['guesses'];
   historyExpiry: UsageServices['historyExpiry'];

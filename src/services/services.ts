@@ -19,6 +19,7 @@ import type { Storage } from './limits/storage/storage.js';
 import type { Memories } from './memories/memories.js';
 import type { TenantExports } from './tenantData/tenantExports.js';
 import type { Entitlements } from './tiers/entitlements.js';
+import type { ServerInstances } from './tiers/serverInstances.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { AlertReview } from './usage/alerts/alertReview.js';
 import type { Alerts } from './usage/alerts/alerts.js';
@@ -48,6 +49,7 @@ export interface Services {
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
   remoteDecisions: RemoteDecisions;
+  serverInstances: Pick<ServerInstances, 'list'>;
   storage: Storage;
   subscriptions: Subscriptions;
   tenantLifecycle: TenantLifecycle;

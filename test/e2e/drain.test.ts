@@ -13,8 +13,10 @@ const DRAIN_MS = 1_000;
 /** Of what a tenant does to pay. */
 const MAX_PAYING = 5;
 
-/** A Stripe that takes requests and answers none. */
-const stripe = createServer(() => undefined);
+/** A Stripe that takes requests and answers none, except for the one that the start waits for. */
+const stripe = createServer((request, response) => {
+  if (request.url === '/v1/account') response.writeHead(404).end();
+});
 const collected = collectLog();
 let server: TestServer;
 let tenant: TestTenant;

@@ -144,6 +144,7 @@ const QUERIES: Record<string, Attempt> = {
     expect: 'FORBIDDEN',
   },
   operatorKeys: { who: 'operator', field: () => 'operatorKeys { id name role }', expect: 'FORBIDDEN' },
+  serverInstances: { who: 'operator', field: () => 'serverInstances { id }', expect: 'FORBIDDEN' },
   webhookRefusals: { who: 'operator', field: () => 'webhookRefusals { reason count }', expect: 'FORBIDDEN' },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
   webhookDeliveries: {

@@ -3,27 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
-import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { connectTestDatabase } from '../support/database.js';
 import { buildServer, spawnServer } from '../support/serverProcess.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
 
 const OPERATOR_KEY = 'operator-key-of-the-live-mode-tests-01';
 let stripe: Harness;
 let bridge: Awaited<ReturnType<typeof openStripeBridge>>;
-let database: TestDatabase;
 let directory: string;
 
 beforeAll(async () => {
   await buildServer();
   directory = await mkdtemp(join(tmpdir(), 'modules-'));
-  database = await connectTestDatabase();
   stripe = await openHarness({ webhookUrl: () => undefined });
   bridge = await openStripeBridge(stripe.mock.fetch);
 }, 150_000);
 afterAll(async () => {
   await bridge?.close();
   await stripe?.close();
-  await database?.dropAndClose();
   if (directory) await rm(directory, { recursive: true });
 });
 
@@ -31,6 +28,7 @@ afterAll(async () => {
 async function modulesOf(mode: string, env: Record<string, string>): Promise<string[]> {
   // V8 reports every script that ran, with its URL.
   const coverage = join(directory, mode);
+  const database = await connectTestDatabase();
   const server = await spawnServer({
     MONGODB_URI: database.uri,
     HOST: '127.0.0.1',
@@ -49,6 +47,7 @@ async function modulesOf(mode: string, env: Record<string, string>): Promise<str
   );
   expect(checkout.body.data.createCheckoutSession.url).toMatch(/cs_mock_/);
   expect(await server.end('SIGTERM')).toBe(0);
+  await database.dropAndClose();
   const reports = await Promise.all(
     (await readdir(coverage)).map(async (file) => JSON.parse(await readFile(join(coverage, file), 'utf8'))),
   );

@@ -10,6 +10,7 @@ import {
   subscriptionOf,
   tierOfNextCall,
 } from '../support/billing.js';
+import { moveToLiveMode } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
@@ -206,6 +207,7 @@ describe('a server whose key cannot see the customers', () => {
     // Another account: the same API, and none of the objects.
     const other = await startTestServer({ clock });
     const bridge = await openStripeBridge(mockOf(other).fetch);
+    await moveToLiveMode(server.app.models.connection);
     const wrong = await startTestServer({
       clock,
       uri: server.uri,
@@ -254,6 +256,7 @@ it('a checkout that the key cannot see is not forgotten: no second one is begun 
   const { data } = await askCheckout(server, key);
   const other = await startTestServer({ clock });
   const bridge = await openStripeBridge(mockOf(other).fetch);
+  await moveToLiveMode(server.app.models.connection);
   const wrong = await startTestServer({
     clock,
     uri: server.uri,

@@ -14,6 +14,7 @@ import {
   subscriptionOf,
   tierOfNextCall,
 } from '../support/billing.js';
+import { moveToLiveMode } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
@@ -760,6 +761,7 @@ describe('an event of the other mode than the key', () => {
       const { key: tenantKey, id } = await server.createTenant();
       await subscribe(server, tenantKey);
       const customer = await customerIdOf(server, id);
+      await moveToLiveMode(server.app.models.connection);
       const live = await startTestServer({
         clock,
         uri: server.uri,

@@ -26,3 +26,10 @@ export async function connectTestDatabase(): Promise<TestDatabase> {
     },
   };
 }
+
+/** Moves a database of mock mode to any account and mode of Stripe, as docs/operations.md describes. */
+export async function moveToLiveMode(connection: mongoose.Connection): Promise<void> {
+  await connection
+    .collection<{ _id: string }>('settings')
+    .updateOne({ _id: 'database' }, { $set: { mode: 'live', stripeMode: null, stripeAccount: null } });
+}

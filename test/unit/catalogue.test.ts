@@ -126,6 +126,11 @@ describe('a faulty catalogue', () => {
     ['a tier twice', ({ tiers: [, t] }) => (t.name = 'FREE'), 'tiers.1.name'],
     ['a default tier that is not there', (c) => (c.defaultTier = 'BASIC'), 'defaultTier'],
     ['a feature that is not listed', ({ tiers: [t] }) => t.features.push('TELEPATHY'), 'tiers.0.features'],
+    [
+      'a feature that is retired and sold',
+      (c) => (c.retiredFeatures = ['FEDERATION', 'TELEPATHY']),
+      'retiredFeatures: FEDERATION',
+    ],
     ['a feature that no tier has', (c) => c.features.push('TELEPATHY'), 'features'],
     [
       'a tier sold by checkout without a price',

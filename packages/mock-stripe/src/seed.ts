@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { buildMeter, meters } from './objects/meter.js';
 import { buildPrice, prices } from './objects/price.js';
 import { buildProduct, products } from './objects/product.js';
+import { putAccount } from './resources/account.js';
 import type { Store, Tx } from './storage/store.js';
 import { isDuplicateKey } from './storage/store.js';
 
@@ -26,13 +27,14 @@ export const seededPrice = z.strictObject({
 });
 export type SeededPrice = z.input<typeof seededPrice>;
 
-/** Creates the meters and prices, or brings the prices up to date. @throws ZodError for a price that is malformed */
+/** Creates the account, the meters and prices, or brings the prices up to date. @throws ZodError for a price that is malformed */
 export async function seed(
   store: Store,
   wanted: { prices: readonly SeededPrice[]; meterEventNames: readonly string[] },
   nowS: number,
 ): Promise<void> {
   const parsed = z.array(seededPrice).parse(wanted.prices);
+  await unlessExists(() => store.transaction((tx) => putAccount(tx, nowS)));
   const metered = parsed.flatMap(({ meterEventName }) => meterEventName ?? []);
   for (const eventName of new Set([...wanted.meterEventNames, ...metered]))
     await unlessExists(() => store.transaction((tx) => putMeter(tx, eventName, nowS)));

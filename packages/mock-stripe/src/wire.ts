@@ -30,6 +30,13 @@ export type WebhookEndpointBody = Wire<Stripe.WebhookEndpoint>;
 export type CouponBody = Wire<Stripe.Coupon>;
 export type PromotionCodeBody = Wire<Stripe.PromotionCode>;
 export type DiscountBody = Wire<Stripe.Discount>;
+/** The part of an account that is stored. */
+export type AccountBody = Pick<
+  Wire<Stripe.Account>,
+  'id' | 'object' | 'charges_enabled' | 'details_submitted' | 'payouts_enabled' | 'type'
+> & {
+  created: number;
+};
 /** The part of a charge that is stored. */
 export type ChargeBody = Pick<
   Wire<Stripe.Charge>,

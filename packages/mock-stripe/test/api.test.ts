@@ -28,6 +28,19 @@ describe('a request', () => {
     });
   });
 
+  it('for the account is answered with the same one at every start, and with another one on another database', async () => {
+    const accountOf = async ({ mock }: Harness) => (await clientOf(mock).accounts.retrieveCurrent()).id;
+    const id = await accountOf(harness);
+    expect(id).toMatch(/^acct_/);
+    const again = harness.another();
+    await again.start();
+    expect((await clientOf(again).accounts.retrieveCurrent()).id).toBe(id);
+    await again.stop();
+    const other = await openHarness();
+    expect(await accountOf(other)).not.toBe(id);
+    await other.close();
+  });
+
   it('carries an id in its answer, good or bad', async () => {
     const { stripe } = harness;
     const customer = await stripe.customers.create({ email: 'a@example.com' });

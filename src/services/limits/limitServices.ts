@@ -51,9 +51,9 @@ const SWEEP_MS = 30_000;
 
 export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const { models, clock, log, metrics, authenticator, tenantDirectory, redisUrl, upgradeUrl, watch } = deps;
-  const { tiers, entitlements } = deps.tierServices;
+  const { tiers, entitlements, serverInstances } = deps.tierServices;
   const base = { models, clock, log };
-  const admission = watch(createAdmission({ ...base, metrics }));
+  const admission = watch(createAdmission({ ...base, metrics, instances: serverInstances }));
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
   const redisConcurrency = redis && createRedisConcurrency({ redis });

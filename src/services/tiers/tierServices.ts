@@ -1,16 +1,20 @@
 import type { Logger } from 'pino';
-import type { Catalogue, TierDefinition } from '../../catalogue/catalogue.js';
+import type { Catalogue } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
-import { ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
+import { type CatalogueGuard, createCatalogueGuard } from './catalogueGuard.js';
 import { createEntitlements, type Entitlements } from './entitlements.js';
+import { createServerInstances, ServerInstanceKind, type ServerInstances } from './serverInstances.js';
 import { createTiers, type Tiers } from './tiers.js';
 
 /** The tiers for sale, and the entitlements of tenants. */
 export interface TierServices {
   tiers: Tiers;
   entitlements: Entitlements;
-  /** Logs tiers whose overage is not sold, and versions that subscriptions have and the catalogue lacks. */
+  serverInstances: ServerInstances;
+  /** @throws Error that lists what tenants have and the catalogue lacks */
+  checkCatalogue: CatalogueGuard['check'];
+  /** Checks the catalogue, records it, and logs tiers whose overage is not sold. @throws like `checkCatalogue` */
   start(): Promise<void>;
 }
 
@@ -25,37 +29,25 @@ export function createTierServices(deps: {
   overagePriceIds: Readonly<Record<string, string>> | null;
   /** Days for which a tenant whose payment failed keeps its tier. */
   graceDays: number;
+  /** Default: a billing server. */
+  instanceKind?: ServerInstanceKind;
 }): TierServices {
   const { models, clock, log, catalogue, priceIds, overagePriceIds, graceDays } = deps;
+  const { instanceKind = ServerInstanceKind.SERVER } = deps;
   const tiers = createTiers(catalogue, priceIds, overagePriceIds);
+  const guard = createCatalogueGuard({ models, catalogue, log });
   return {
     tiers,
     entitlements: createEntitlements({ models, clock, tiers, graceDays }),
+    serverInstances: createServerInstances({ models, catalogue, kind: instanceKind, log }),
+    checkCatalogue: guard.check,
     async start() {
+      await guard.check();
+      await guard.record();
       for (const { name, overage } of tiers.all()) {
         if (!overage || tiers.getOverage(name)) continue;
         log.warn({ tier: name, unset: `STRIPE_PRICE_${name}_OVERAGE` }, 'tiers.overage_not_sold');
       }
-      await warnOfMissingVersions({ models, tiers, log });
     },
   };
-}
-
-/** Logs how many subscriptions have a version that the catalogue lacks. They get the current version. */
-async function warnOfMissingVersions(deps: { models: Models; tiers: Tiers; log: Logger }): Promise<void> {
-  const { models, tiers, log } = deps;
-  const lost = await models.billingSubscriptions.aggregate<{ _id: string; subscriptions: number }>([
-    { $match: { status: { $nin: ENDED }, $or: tiers.all().map(lostOf) } },
-    { $group: { _id: '$tier', subscriptions: { $sum: 1 } } },
-  ]);
-  for (const { _id: tier, subscriptions } of lost) {
-    const { version } = tiers.get(tier);
-    // An entry in the tier's `former` gives them their own version again.
-    log.warn({ tier, subscriptions, version }, 'tiers.version_missing');
-  }
-}
-
-function lostOf({ name, version, former }: TierDefinition) {
-  const kept = [version, ...former.map((one) => one.version)];
-  return { tier: name, tierVersion: { $nin: kept } };
 }

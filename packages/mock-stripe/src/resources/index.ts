@@ -1,4 +1,5 @@
 import type { Operation } from '../operation.js';
+import { accountOperations } from './account.js';
 import { chargeOperations } from './charges.js';
 import { checkoutSessionOperations } from './checkoutSessions.js';
 import { couponOperations } from './coupons.js';
@@ -19,6 +20,7 @@ import { webhookEndpointOperations } from './webhookEndpoints.js';
 
 /** Everything that the mock can be asked; of two paths that fit, the first counts. */
 export const operations: readonly Operation[] = [
+  ...accountOperations,
   ...customerOperations,
   ...productOperations,
   ...priceOperations,

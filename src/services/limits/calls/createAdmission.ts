@@ -7,6 +7,7 @@ import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
+import type { ServerInstances } from '../../tiers/serverInstances.js';
 import { type Admission, type Decision, type WindowUse } from './admission.js';
 import { createJournal } from './journal.js';
 import type { WaitingItem } from './ledger.js';
@@ -43,12 +44,13 @@ export function createAdmission(deps: {
   clock: Clock;
   log: Logger;
   metrics: Metrics;
+  instances?: ServerInstances;
 }): RunningAdmission {
-  const { models, clock, log, metrics } = deps;
+  const { models, clock, log, metrics, instances } = deps;
   const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
   const journal = createJournal({ ...deps, instance });
   const takeover = createTakeover({ models, journal, log });
-  const membership = createMembership({ models, instance });
+  const membership = createMembership({ models, instance, presence: instances?.presence });
   const returnedCalls = createReturnedCalls({ models, log, instance });
   const overageDays = createOverageDays({ models, takeover });
   const multiWriter = createMultiWriterLedger({ ...deps, instance, takeover, returnedCalls, overageDays });
@@ -115,6 +117,7 @@ export function createAdmission(deps: {
     await membership.beat(singleWriter?.generation ?? unsettled);
     await settleGeneration();
     const others = await membership.others();
+    instances?.compare(instance, others);
     for (const { alive, generation, instance: other } of others) {
       if (alive) continue;
       if (generation !== null) await takeover(generation);

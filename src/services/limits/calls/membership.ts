@@ -1,29 +1,32 @@
 import type { Models } from '../../../models/models.js';
 import type { ServerInstanceDoc } from '../../../models/serverInstance.js';
+import { ALIVE_MS, type OtherInstance, type Presence } from '../../tiers/serverInstances.js';
 
 /** The servers that share a database, according to their heartbeats. */
 export interface Membership {
   /** Writes a heartbeat. @param generation of the single writer; null for a multi-writer */
   beat(generation: number | null): Promise<void>;
   /** @returns the other servers; `alive` is decided by the database's clock */
-  others(): Promise<{ instance: string; alive: boolean; generation: number | null }[]>;
+  others(): Promise<(OtherInstance & { generation: number | null })[]>;
   /** @returns a number that no generation has had */
   nextGeneration(): Promise<number>;
   /** Removes a server that has ended and whose generation is settled. */
   remove(instance: string): Promise<void>;
 }
 
-/** Several missed heartbeats. */
-const ALIVE_MS = 5_000;
-
-export function createMembership({ models, instance }: { models: Models; instance: string }): Membership {
+export function createMembership(deps: {
+  models: Models;
+  instance: string;
+  presence: Presence | undefined;
+}): Membership {
+  const { models, instance, presence } = deps;
   const instances = models.serverInstances.collection;
 
   return {
     async beat(generation) {
       await instances.updateOne(
         { _id: instance as never },
-        [{ $set: { seenAt: '$$NOW', epoch: generation } }],
+        [{ $set: { ...presence, seenAt: '$$NOW', epoch: generation } }],
         {
           upsert: true,
         },
@@ -36,7 +39,11 @@ export function createMembership({ models, instance }: { models: Models; instanc
           { $addFields: { alive: { $gt: ['$seenAt', { $subtract: ['$$NOW', ALIVE_MS] }] } } },
         ])
         .toArray();
-      return found.map(({ _id, alive, epoch }) => ({ instance: _id, alive, generation: epoch ?? null }));
+      return found.map(({ _id, epoch, ...other }) => ({
+        ...other,
+        instance: _id,
+        generation: epoch ?? null,
+      }));
     },
     async nextGeneration() {
       const counter = await models.connection
