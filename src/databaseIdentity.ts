@@ -15,7 +15,7 @@ export interface DatabaseIdentity {
   stripeAccount: string | null;
 }
 
-type Stored = DatabaseIdentity & { _id: 'database'; since: Date };
+type Stored = DatabaseIdentity & { _id: 'database' };
 
 const settingsOf = (connection: Connection) => connection.collection<Stored>('settings');
 
@@ -47,7 +47,7 @@ export async function checkDatabaseIdentity(deps: {
 
 /** @returns what the database remembers; null if no server has started on it */
 export const readDatabaseIdentity = (connection: Connection): Promise<DatabaseIdentity | null> =>
-  settingsOf(connection).findOne({ _id: 'database' }, { projection: { _id: 0, since: 0 } });
+  settingsOf(connection).findOne({ _id: 'database' }, { projection: { _id: 0 } });
 
 export function stripeModeOf({ secretKey }: StripeConfig): DatabaseIdentity['stripeMode'] {
   const isLive = isLiveKey(secretKey ?? '');
@@ -59,7 +59,7 @@ async function remember(connection: Connection, configured: StripeConfig['mode']
   const mode = (await modeOfData(connection)) ?? configured;
   const stored = await settingsOf(connection).findOneAndUpdate(
     { _id: 'database' },
-    { $setOnInsert: { mode, stripeMode: null, stripeAccount: null, since: new Date() } },
+    { $setOnInsert: { mode, stripeMode: null, stripeAccount: null } },
     { upsert: true, returnDocument: 'after' },
   );
   if (!stored) throw new Error('The mode of the database was not stored');

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type Catalogue, catalogueDigest } from '../../catalogue/catalogue.js';
+import type { Clock } from '../../common/clock.js';
 import { VERSION } from '../../config/config.js';
 import type { Models } from '../../models/models.js';
 import { type ServerInstanceDoc, ServerInstanceKind } from '../../models/serverInstance.js';
@@ -42,15 +43,16 @@ const MAX_REPORTED = 1_000;
 
 export function createServerInstances(deps: {
   models: Models;
+  clock: Clock;
   catalogue: Catalogue;
   kind: ServerInstanceKind;
   log: Logger;
 }): ServerInstances {
-  const { models, catalogue, kind, log } = deps;
+  const { models, clock, catalogue, kind, log } = deps;
   const presence: Presence = {
     kind,
     version: VERSION,
-    startedAt: new Date(),
+    startedAt: new Date(clock.now()),
     catalogueDigest: catalogueDigest(catalogue),
   };
   const reported = new Set<string>();

@@ -39,7 +39,7 @@ export function createTierServices(deps: {
   return {
     tiers,
     entitlements: createEntitlements({ models, clock, tiers, graceDays }),
-    serverInstances: createServerInstances({ models, catalogue, kind: instanceKind, log }),
+    serverInstances: createServerInstances({ models, clock, catalogue, kind: instanceKind, log }),
     checkCatalogue: guard.check,
     async start() {
       await guard.check();
