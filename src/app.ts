@@ -16,7 +16,7 @@ import { createErrorLog, nameCaller } from './directives/loggedRequest.js';
 import { boundResponses } from './directives/responseBounds.js';
 import { createApollo, MAX_TOKENS } from './graphql/apolloServer.js';
 import { createCollections, createModels, type Models } from './models/models.js';
-import { createContext } from './resolvers/context.js';
+import { Context } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { billingRoutes } from './rest/billingRoutes.js';
@@ -175,7 +175,7 @@ export async function startApp(
     largeRequests,
     checkDocument: createDocumentBounds(MAX_TOKENS),
     context: async (request: FastifyRequest) =>
-      createContext(services, {
+      new Context(services, {
         logged: request.logged,
         headers: request.headers,
         address: clientAddress(request),

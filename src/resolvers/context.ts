@@ -12,72 +12,65 @@ import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';
 
+/** What the HTTP layer knows of a request. */
+interface ReceivedRequest {
+  logged: LoggedRequest;
+  headers: IncomingHttpHeaders;
+  address: string;
+  maxResponseBytes: number;
+  documentRead: () => Promise<void> | undefined;
+  whenOver(then: () => void): void;
+}
+
 /** One request: its caller, what the limits granted it, and loaders that read each document once. */
-export interface Context {
+export class Context {
   /** In the logs, the audit log and the response header `x-request-id`. */
   readonly requestId: string;
   readonly logged: LoggedRequest;
-  readonly services: Services;
-  readonly loaders: Loaders;
-  readonly startedAtMs: number;
+  readonly startedAtMs = performance.now();
   /** Bounds the size of the response. */
   readonly budget: ResponseBudget;
   /** The key or token, as the client sent it; null if it sent none. */
   readonly apiKey: string | null;
-  /** The caller as the audit log names it. @throws UNAUTHENTICATED without a key */
-  author(): Author;
   /** The client's IP address, as far as it can be trusted. Clients are counted by the `clientNetwork` of it. */
   readonly address: string;
   /** Must be called once the document has been parsed and validated. */
-  documentRead(): Promise<void> | undefined;
+  readonly documentRead: () => Promise<void> | undefined;
   /**
    * Calls the function when the response is handed over for sending, even if the client has disconnected; immediately if
    * that has already happened.
    */
-  whenOver(then: () => void): void;
+  readonly whenOver: (then: () => void) => void;
   /** Set before any resolver runs, like the fields below. */
-  principal: Principal | null;
-  grant: Grant | null;
-  badItems: BadItems | null;
-  keyStates: KeyStates | null;
-}
+  principal: Principal | null = null;
+  grant: Grant | null = null;
+  badItems: BadItems | null = null;
+  keyStates: KeyStates | null = null;
+  private createdLoaders: Loaders | null = null;
 
-export function createContext(
-  services: Services,
-  request: {
-    logged: LoggedRequest;
-    headers: IncomingHttpHeaders;
-    address: string;
-    maxResponseBytes: number;
-    documentRead: () => Promise<void> | undefined;
-    whenOver(then: () => void): void;
-  },
-): Context {
-  const { logged, headers, address, maxResponseBytes, documentRead, whenOver } = request;
-  let loaders: Loaders | undefined;
-  return {
-    requestId: logged.requestId,
-    logged,
-    services,
-    // Many requests need no loaders.
-    get loaders() {
-      loaders ??= createLoaders(services);
-      return loaders;
-    },
-    startedAtMs: performance.now(),
-    budget: createResponseBudget(maxResponseBytes),
-    apiKey: apiKeyOfHeaders(headers),
-    author() {
-      return authorOf(requirePrincipal(this.principal), logged.requestId);
-    },
-    address,
-    documentRead,
-    whenOver,
-    principal: null,
-    grant: null,
-    badItems: null,
-    keyStates: null,
-  };
+  constructor(
+    readonly services: Services,
+    request: ReceivedRequest,
+  ) {
+    this.requestId = request.logged.requestId;
+    this.logged = request.logged;
+    this.budget = createResponseBudget(request.maxResponseBytes);
+    this.apiKey = apiKeyOfHeaders(request.headers);
+    this.address = request.address;
+    this.documentRead = request.documentRead;
+    this.whenOver = request.whenOver;
+  }
+
+  /** Created when they are first used, because many requests need none. */
+  get loaders(): Loaders {
+    this.createdLoaders ??= createLoaders(this.services);
+    return this.createdLoaders;
+  }
+
+  /** The caller as the audit log names it. @throws UNAUTHENTICATED without a key */
+  author(): Author {
+    return authorOf(requirePrincipal(this.principal), this.requestId);
+  }
 }
 
 /**
