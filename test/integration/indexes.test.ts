@@ -11,6 +11,7 @@ import { dayOf, monthOf, usageDayId } from '../../src/services/limits/calls/wind
 import { settled, subscribe } from '../support/billing.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
+import { scrape } from '../support/scrape.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 
 // The real time, by which MongoDB expires documents. It stands still.
@@ -303,6 +304,7 @@ async function profilePeriodicWork(): Promise<void> {
   server = await startTestServer({ clock, uri: database.uri });
   const { usageReporter, historyExpiry, reconcile, outgoingWebhooks, inbox } = server.app.services;
   for (const run of periodic) run();
+  expect((await scrape(`${server.url}/metrics`)).value('continuum_database_up')).toBe(1);
   // The first pass of an hour looks for open days, later ones for periods that have ended.
   await usageReporter.run();
   await usageReporter.run();
