@@ -4,6 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import dashboard from '../../deploy/grafana/continuum-billing.json' with { type: 'json' };
+import { REJECTIONS } from '../../src/services/billing/inbox/rejections.js';
+import {
+  BATCH_QUEUES,
+  DELIVERY_RESULTS,
+  EVENT_OUTCOMES,
+  REJECTION_REASONS,
+  STRIPE_RESULTS,
+} from '../../src/services/infrastructure/metrics.js';
 import { askCheckout, customerIdOf, mockOf, settled, subscribe } from '../support/billing.js';
 import { selectorsOf } from '../support/promql.js';
 import { type Scrape, scrape } from '../support/scrape.js';
@@ -337,12 +345,21 @@ describe('the files in deploy/', () => {
     expect(rules.map(({ expr }) => expr).join()).toContain(`job="${scraped.job_name}"`);
   });
 
-  it('and the documents name every metric of this server', async () => {
+  it('and the documents name every metric of this server, and the values of its labels', async () => {
     const documented = file('docs/operations.md');
     const { text } = await read();
     const names = [...text.matchAll(/^# TYPE (continuum_\w+)/gm)].map(([, name]) => name as string);
     expect(names.length).toBeGreaterThan(25);
     expect(names.filter((name) => !documented.includes(`\`${name}\``))).toEqual([]);
+    const labels = [
+      REJECTION_REASONS,
+      BATCH_QUEUES,
+      EVENT_OUTCOMES,
+      STRIPE_RESULTS,
+      DELIVERY_RESULTS,
+      REJECTIONS,
+    ];
+    for (const values of labels) expect(documented).toContain(`\`${values.join(' ')}\``);
   });
 });
 

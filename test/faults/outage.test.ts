@@ -104,6 +104,9 @@ async function expectAway(server: ServerProcess): Promise<void> {
   const known = metrics.samples.map(({ name }) => name);
   expect(known).toContain('continuum_database_up');
   expect(metrics.value('continuum_database_up')).toBe(0);
+  expect(metrics.value('continuum_decision_duration_seconds_count', { outcome: 'failed' })).toBeGreaterThan(
+    0,
+  );
   expect(known).not.toContain('continuum_webhook_inbox_pending');
 }
 

@@ -1,5 +1,4 @@
-import type { BillingError } from '../../common/errors.js';
-import { ErrorCode } from '../../common/errors.js';
+import { BillingError, ErrorCode } from '../../common/errors.js';
 import type { Metrics, RejectionReason } from '../infrastructure/metrics.js';
 import { isRejection, type TenantLimits } from './tenantLimits.js';
 
@@ -15,12 +14,16 @@ export function measureDecisions(limits: TenantLimits, metrics: Metrics): Tenant
         metrics.decided(startedAtMs, reason, outcome.tier);
         return outcome;
       } catch (error) {
-        metrics.decided(startedAtMs, 'failed', null);
+        metrics.decided(startedAtMs, isRejectionItself(error) ? 'other' : 'failed', null);
         throw error;
       }
     },
   };
 }
+
+/** For example, the tenant does not exist any more. */
+const isRejectionItself = (error: unknown): boolean =>
+  error instanceof BillingError && error.code !== ErrorCode.SERVICE_UNAVAILABLE;
 
 function reasonOf({ code, details }: BillingError): RejectionReason {
   switch (code) {

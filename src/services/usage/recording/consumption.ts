@@ -47,7 +47,10 @@ export function createConsumption(deps: {
     const { callLimits, tier } = await entitlements.get(tenantId);
     const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
     const charges = [{ endpoint: countedAs(endpoint), calls: cost, ...(mark !== undefined && { mark }) }];
-    const decision = await admission.admit(tenantId, callLimits, charges);
+    const decision = await admission.admit(tenantId, callLimits, charges).catch((error: unknown) => {
+      metrics.decided(startedAtMs, 'failed', tier);
+      throw error;
+    });
     metrics.decided(startedAtMs, decision.admitted ? 'accepted' : decision.window, tier);
     return { charges, used: decision.used, answer: answerOf(decision, callLimits) };
   }
