@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import { ConfigError, readConfig } from '../src/config/config.js';
+import { ConfigError, readDatabaseConfig } from '../src/config/config.js';
 import { connectDatabase } from '../src/database.js';
 import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
 import { createModels } from '../src/models/models.js';
@@ -26,7 +26,7 @@ An entry that was changed, removed or moved breaks its chain, and is named. Some
 off the newest entries together with the end of the chain, or write a whole chain again. Only --expect finds that: keep the
 output of --json where nobody who can write to the database can change it. Entries that retention deleted are not missing.
 
-The environment variables are those of the server. Exit code: 0 when nothing was found; 1 otherwise.
+Environment: MONGODB_URI, or DATA_DIR for the embedded database. Exit code: 0 when nothing was found; 1 otherwise.
 `;
 
 const PROGRESS_MS = 1_000;
@@ -98,9 +98,9 @@ function startProgress(): (text: string) => void {
 }
 
 async function run(options: Options): Promise<void> {
-  const config = readConfig();
-  const found = config.mongodbUri ?? (await runningMongodb(config.dataDir));
-  const mongod = found ? null : await startEmbeddedMongodb(config.dataDir, printError);
+  const { mongodbUri, dataDir } = readDatabaseConfig();
+  const found = mongodbUri ?? (await runningMongodb(dataDir));
+  const mongod = found ? null : await startEmbeddedMongodb(dataDir, printError);
   try {
     const uri = found ?? (mongod?.uri as string);
     const connection = await connectDatabase(uri, pino({ level: 'silent' }));

@@ -19,6 +19,7 @@ import { createCollections, createModels, type Models } from './models/models.js
 import { Context } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
+import { auditExport } from './rest/auditExport.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { clientAddress } from './rest/clientAddress.js';
 import { exportRoute } from './rest/exportRoute.js';
@@ -162,6 +163,7 @@ export async function startApp(
   }
   await server.register(upgradePage(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
+  await server.register(auditExport({ services, callerSlots, authenticate }));
   await server.register(webhookRoute(services));
   await server.register(exportRoute(services));
   if (services.mock) {

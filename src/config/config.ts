@@ -6,6 +6,7 @@ import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { type Catalogue, parseCatalogue } from '../catalogue/catalogue.js';
 import { isLoopbackHost, type TrustedProxies } from '../common/network.js';
 import {
+  databaseEnvironment,
   type Environment,
   linesOf,
   parseEnvironment,
@@ -67,6 +68,8 @@ export interface Config {
   openApiDocs: boolean;
   /** Days for which a tenant keeps its tier after a failed payment. */
   graceDays: number;
+  /** Days after which entries of the audit log are deleted; null: never. */
+  auditRetentionDays: number | null;
   catalogue: Catalogue;
   /** The proxies whose X-Forwarded-For is trusted. */
   trustedProxies: TrustedProxies;
@@ -161,6 +164,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     introspection: vars.INTROSPECTION ?? !production,
     openApiDocs: vars.OPENAPI_DOCS ?? !production,
     graceDays: vars.GRACE_DAYS,
+    auditRetentionDays: vars.AUDIT_RETENTION_DAYS ?? null,
     trustedProxies: vars.TRUST_PROXY ?? null,
     webhookAllowedNetworks: vars.WEBHOOK_ALLOWED_NETWORKS,
     maxUsageEventsPerDay: vars.MAX_USAGE_EVENTS_PER_DAY,
@@ -215,6 +219,18 @@ const JWT_VARIABLES = {
 function jwtSettingsOf(vars: Environment): JwtSettings {
   const settings = Object.entries(JWT_VARIABLES).map(([setting, name]) => [setting, vars[name]]);
   return Object.fromEntries(settings) as JwtSettings;
+}
+
+/**
+ * Where the database is, for scripts that need nothing else.
+ * @throws ConfigError that lists all errors
+ */
+export function readDatabaseConfig(
+  env: NodeJS.ProcessEnv = process.env,
+): Pick<Config, 'mongodbUri' | 'dataDir'> {
+  const parsed = databaseEnvironment.safeParse(presentVariables(env));
+  if (!parsed.success) throw new ConfigError(linesOf(parsed.error));
+  return { mongodbUri: parsed.data.MONGODB_URI ?? null, dataDir: resolve(parsed.data.DATA_DIR) };
 }
 
 const needsMockMode = (host: string) =>

@@ -105,6 +105,7 @@ const environment = z.object({
   INTROSPECTION: flag.optional(),
   OPENAPI_DOCS: flag.optional(),
   GRACE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(0).max(365).default(14),
+  AUDIT_RETENTION_DAYS: wholeNumber(30, 36_500).optional(),
   CATALOG_FILE: z.string().optional(),
   TRUST_PROXY: z
     .string()
@@ -136,6 +137,9 @@ const environment = z.object({
   SHUTDOWN_NOTICE_SECONDS: wholeNumber(0, 300).default(1),
   SHUTDOWN_DRAIN_SECONDS: wholeNumber(1, 300).default(12),
 });
+
+/** The variables that say where the database is. */
+export const databaseEnvironment = environment.pick({ MONGODB_URI: true, DATA_DIR: true });
 
 /** The variables that `npm run stripe:setup` reads. */
 export const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({

@@ -134,13 +134,39 @@ export const reportUsage = {
   },
 };
 
+const time = { type: 'string', format: 'date-time' };
+
+export const exportAuditLog = {
+  tags: ['Audit log'],
+  security: [{ apiKey: [] }, { bearer: [] }],
+  summary: 'Export the audit log of a tenant, or of the operators',
+  description:
+    "Oldest first. A tenant's key needs the scope KEYS and exports its own tenant; an operator's key exports the tenant that it names, or else the operators' own log.",
+  produces: ['application/jsonl', 'text/csv'],
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      tenantId: { type: 'string', maxLength: 100 },
+      externalId: { type: 'string', maxLength: 200, description: 'Your own id of the tenant' },
+      format: { type: 'string', enum: ['jsonl', 'csv'], default: 'jsonl' },
+      from: { ...time, description: 'The earliest time' },
+      to: { ...time, description: 'The end of the time range, not included' },
+    },
+  },
+  response: {
+    200: { description: 'One entry a line', type: 'string' },
+    ...failures,
+  },
+};
+
 const DOCUMENT = {
   info: {
     title: 'Continuum Billing',
     description: 'The REST routes. The whole API is GraphQL, at `POST /graphql`.',
     version: '1',
   },
-  tags: [{ name: 'Billing' }, { name: 'Health' }],
+  tags: [{ name: 'Billing' }, { name: 'Audit log' }, { name: 'Health' }],
   components: {
     securitySchemes: {
       apiKey: { type: 'apiKey' as const, in: 'header' as const, name: 'x-api-key' },

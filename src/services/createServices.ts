@@ -3,8 +3,7 @@ import type { Clock } from '../common/clock.js';
 import type { Config } from '../config/config.js';
 import type { Models } from '../models/models.js';
 import { type Accounts, createAccounts } from './accounts/accounts.js';
-import { createAuditLog } from './audit/auditLog.js';
-import { createAuditReader } from './audit/auditReader.js';
+import { type AuditServices, createAuditServices } from './audit/auditServices.js';
 import { type Billing, createBilling } from './billing/billing.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
 import type { Metrics } from './infrastructure/metrics.js';
@@ -22,6 +21,7 @@ import { createWebhookServices, type WebhookServices } from './webhooks/webhookS
 /** Everything that runs: what resolvers and routes use, and what the server itself and its tests reach for. */
 export interface RunningServices extends Services {
   admission: LimitServices['admission'];
+  auditRetention: AuditServices['auditRetention'];
   callerSlots: LimitServices['callerSlots'];
   checkCatalogue: TierServices['checkCatalogue'];
   concurrency: LimitServices['concurrency'];
@@ -54,7 +54,9 @@ export interface ServicesDeps {
 /** Wires the domains, each of which uses those above it, and starts and stops what runs beside the requests. */
 export async function createServices(deps: ServicesDeps): Promise<RunningServices> {
   const { config, models, clock, log, metrics, publicUrl } = deps;
-  const base = { models, clock, log, metrics, auditLog: createAuditLog({ models, clock }) };
+  const auditServices = createAuditServices({ ...config, models, clock, log });
+  const { auditLog, auditRetention } = auditServices;
+  const base = { models, clock, log, metrics, auditLog };
   const upgradeUrl = () => `${publicUrl()}/upgrade`;
   const isMock = config.stripe.mode === 'mock';
 
@@ -132,6 +134,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
   const tenantData = createTenantDataServices({ ...base, tenants, admission, publicUrl });
 
   return {
+    ...auditServices,
     ...tierServices,
     ...accounts,
     ...limitServices,
@@ -141,14 +144,13 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ...webhookServices,
     ...tenantData,
     alerts,
-    auditLog: base.auditLog,
-    auditReader: createAuditReader(base),
     idempotencyKeys,
     memories,
     mock: mockMode?.controlsOf(billing, tenants) ?? null,
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     localPortalUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/portal/${sessionId}` : null),
     async start() {
+      auditRetention.start();
       await tierServices.start();
       await limitServices.start();
       idempotencyKeys.start();
@@ -169,6 +171,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
       await idempotencyKeys.stop();
       await limitServices.stop();
       await alerts.idle();
+      await auditRetention.stop();
     },
   };
 }

@@ -359,10 +359,12 @@ describe('the documentation', () => {
         'post /mock/portal/{sessionId}/switch',
         'post /mock/clock',
         'post /mock/trigger',
+        'get /v1/audit-log',
         `get ${SUBSCRIPTION}`,
         `post ${CANCEL}`,
         `post ${CHECKOUT}`,
         `post ${REPORT}`,
+        'get /v1/tenants/export/{token}',
         'post /v1/billing/webhook',
       ].sort(),
     );

@@ -1,12 +1,15 @@
 import type { mongo } from 'mongoose';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditEntryDoc } from '../../src/models/auditLog.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { type AuditLog, type Change, createAuditLog } from '../../src/services/audit/auditLog.js';
+import { type AuditRetention, createAuditRetention } from '../../src/services/audit/auditRetention.js';
 import {
   type AuditVerification,
   createAuditVerification,
 } from '../../src/services/audit/auditVerification.js';
+import { createLease } from '../../src/services/infrastructure/lease.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { createRandom, seedOfRun } from '../support/random.js';
@@ -49,6 +52,17 @@ const entriesOf = (tenantId: string) =>
 
 const problemsOf = async (tenantId: string) =>
   (await verification.verify(tenantId)).problems.map(({ entry, problem }) => `${entry} ${problem}`);
+
+/** A chain of five entries, with a personal value in each. */
+async function chainOfFive(): Promise<string> {
+  const tenantId = newTenant();
+  const numbered = (n: number) =>
+    change(tenantId, { n, name: `Ada ${n}` }, { before: { n: n - 1 }, personal: ['name'] });
+  await write(...[1, 2, 3, 4, 5].map(numbered));
+  expect(await problemsOf(tenantId)).toEqual([]);
+  return tenantId;
+}
+const third = (tenantId: string) => `${tenantId}:000000000003`;
 
 describe('a chain', () => {
   it('holds who changed what, from what to what, when and in which request', async () => {
@@ -176,16 +190,6 @@ describe('personal values', () => {
 });
 
 describe('verification', () => {
-  /** A chain of five entries, with a personal value in each. */
-  async function chainOfFive(): Promise<string> {
-    const tenantId = newTenant();
-    const numbered = (n: number) =>
-      change(tenantId, { n, name: `Ada ${n}` }, { before: { n: n - 1 }, personal: ['name'] });
-    await write(...[1, 2, 3, 4, 5].map(numbered));
-    expect(await problemsOf(tenantId)).toEqual([]);
-    return tenantId;
-  }
-  const third = (tenantId: string) => `${tenantId}:000000000003`;
   const edit = (tenantId: string, $set: object) =>
     models.auditEntries.collection.updateOne({ _id: third(tenantId) as never }, { $set });
 
@@ -304,6 +308,73 @@ describe('verification', () => {
       await models.auditEntries.collection.replaceOne({ _id: entry._id as never }, entry as mongo.Document);
     }
     expect(await problemsOf(tenantId)).toEqual([]);
+  });
+});
+
+describe('retention', () => {
+  const DAY_MS = 86_400_000;
+  const withDays = (days: number | null) =>
+    createAuditRetention({
+      models,
+      clock,
+      log: pino({ level: 'silent' }),
+      lease: createLease({ models, name: 'audit retention', ttlMs: 60_000 }),
+      retentionDays: days,
+    });
+
+  let retention: AuditRetention;
+  beforeAll(() => {
+    retention = withDays(30);
+  });
+
+  it('deletes old entries with their personal values, and what is left can be verified', async () => {
+    const tenantId = newTenant();
+    const whole = newTenant();
+    const named = (n: number) => change(tenantId, { n, name: `Ada ${n}` }, { personal: ['name'] });
+    await write(named(1), named(2), change(whole, { n: 1 }));
+    const kept = await verification.verify(tenantId);
+    clock.advance(40 * DAY_MS);
+    await write(named(3));
+    expect(await withDays(null).run()).toBe(0);
+    expect(await retention.run()).toBeGreaterThanOrEqual(3);
+
+    expect((await entriesOf(tenantId)).map(({ _id }) => _id)).toEqual([third(tenantId)]);
+    expect(await models.auditPersonalValues.countDocuments({ _id: { $regex: `^${tenantId}:` } })).toBe(1);
+    expect(await verification.verify(tenantId)).toMatchObject({ problems: [], verified: 1, sequence: 3 });
+    expect(await verification.compare(kept)).toBeNull();
+    expect(await verification.verify(whole)).toMatchObject({ problems: [], verified: 0, sequence: 1 });
+    // Nothing is found again until there is something to delete.
+    expect(await retention.run()).toBe(0);
+
+    await write(change(whole, { n: 2 }));
+    expect(await problemsOf(whole)).toEqual([]);
+    clock.advance(40 * DAY_MS);
+    await retention.run();
+    expect(await entriesOf(whole)).toEqual([]);
+    expect(await problemsOf(whole)).toEqual([]);
+    await write(change(whole, { n: 3 }));
+    expect(await entriesOf(whole)).toMatchObject([{ _id: third(whole) }]);
+  });
+
+  it('that died after its checkpoint is finished by the next pass, and the chain is intact meanwhile', async () => {
+    const tenantId = await chainOfFive();
+    const [, , three] = await entriesOf(tenantId);
+    const checkpoint = { sequence: 3, hash: three?.hash };
+    await models.auditChains.updateOne({ _id: tenantId }, { checkpoint });
+    expect(await problemsOf(tenantId)).toEqual([]);
+    await models.auditEntries.deleteOne({ _id: `${tenantId}:000000000001` });
+    expect(await problemsOf(tenantId)).toEqual([]);
+    clock.advance(40 * DAY_MS);
+    await retention.run();
+    expect(await entriesOf(tenantId)).toEqual([]);
+    expect(await verification.verify(tenantId)).toMatchObject({ problems: [], sequence: 5 });
+  });
+
+  it('cannot be forged to hide an entry that is younger than the checkpoint says', async () => {
+    const tenantId = await chainOfFive();
+    const [, , three] = await entriesOf(tenantId);
+    await models.auditChains.updateOne({ _id: tenantId }, { checkpoint: { sequence: 4, hash: three?.hash } });
+    expect(await problemsOf(tenantId)).toEqual([`${tenantId}:000000000005 changed: its hash does not match`]);
   });
 });
 

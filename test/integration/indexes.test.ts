@@ -6,7 +6,7 @@ import { OutgoingEventType } from '../../src/models/outgoingWebhook.js';
 import { EMPTY_USAGE_DAY } from '../../src/models/usageDay.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
-import { createAuditLog } from '../../src/services/audit/auditLog.js';
+import { entryIdOf } from '../../src/services/audit/auditChain.js';
 import { dayOf, monthOf, usageDayId } from '../../src/services/limits/calls/windows.js';
 import { settled, subscribe } from '../support/billing.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
@@ -40,9 +40,6 @@ const USED_BY_REQUESTS = [
   'stripe_rates',
   'ended_receipts',
   'idempotency_keys',
-  'audit_chains',
-  'audit_entries',
-  'audit_personal_values',
 ];
 
 const clock = createFakeClock(NOW);
@@ -94,9 +91,6 @@ async function fillThroughServices(): Promise<void> {
   );
   expect(errors).toEqual([]);
   await server.app.services.reconcile.run({ dryRun: true });
-  await createAuditLog({ models, clock }).change({ actor: 'system:test', requestId: null }, async (_, note) =>
-    note({ tenantId: null, action: 'thing.made', before: null, after: { name: 'a' }, personal: ['name'] }),
-  );
   // Otherwise some documents would still be pending in the outbox when the server stops.
   await server.app.services.outgoingWebhooks.run();
 }
@@ -224,6 +218,34 @@ async function fillThroughModels(): Promise<void> {
       dimensions: null,
     })),
   );
+  const audited = {
+    actor: 'system:test',
+    action: 'thing.changed',
+    before: null,
+    after: null,
+    requestId: null,
+  };
+  // Older than retention keeps.
+  const atOf = (id: string) => (id === due ? new Date(LONG_AGO.getTime() - 86_400_000) : NOW);
+  await insert(
+    models.auditChains,
+    all.map((id) => ({
+      _id: id,
+      sequence: 1,
+      hash: 'a',
+      at: atOf(id),
+      oldestAt: atOf(id),
+      checkpoint: null,
+    })),
+  );
+  await insert(
+    models.auditEntries,
+    all.map((id) => ({ ...audited, _id: entryIdOf(id, 1), chain: id, at: atOf(id), hash: 'a' })),
+  );
+  await insert(
+    models.auditPersonalValues,
+    all.map((id) => ({ _id: entryIdOf(id, 1), values: [] })),
+  );
   const endpointId = 'we_1';
   await insert(models.webhookEndpoints, [
     {
@@ -301,14 +323,17 @@ async function profilePeriodicWork(): Promise<void> {
   await database.db.createCollection('system.profile', { capped: true, size: 32 * 1_048_576 });
   await database.db.command({ profile: 2 });
   periodic.length = 0;
-  server = await startTestServer({ clock, uri: database.uri });
-  const { usageReporter, historyExpiry, reconcile, outgoingWebhooks, inbox } = server.app.services;
+  const env = { AUDIT_RETENTION_DAYS: '30' };
+  server = await startTestServer({ clock, uri: database.uri, env });
+  const { auditRetention, usageReporter, historyExpiry, reconcile, outgoingWebhooks, inbox } =
+    server.app.services;
   for (const run of periodic) run();
   expect((await scrape(`${server.url}/metrics`)).value('continuum_database_up')).toBe(1);
   // The first pass of an hour looks for open days, later ones for periods that have ended.
   await usageReporter.run();
   await usageReporter.run();
   await historyExpiry.run();
+  await auditRetention.run();
   await reconcile.run({ dryRun: false, force: true });
   await outgoingWebhooks.run();
   await inbox.idle(10_000);

@@ -7,6 +7,9 @@ const OPERATORS = 'operators';
 /** What the first entry of a chain continues. */
 export const FIRST_HASH = '0'.repeat(64);
 
+/** `oldestAt` of a chain whose entries were all deleted: the latest time there is. */
+export const NO_ENTRIES = new Date(8.64e15);
+
 /** Enough for an entry each millisecond for thirty years. */
 const SEQUENCE_DIGITS = 12;
 

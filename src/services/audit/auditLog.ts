@@ -81,7 +81,9 @@ export function createAuditLog({ models, clock }: { models: Models; clock: Clock
       const values = [...before.values, ...after.values];
       if (values.length > 0) personal.push({ _id, values });
     }
-    if (head) await chains.updateOne({ _id: chain }, { $set: { sequence, hash, at } }, { session });
+    // `$min` changes the oldest time only if retention had deleted all entries.
+    const added = { $set: { sequence, hash, at }, $min: { oldestAt: at } };
+    if (head) await chains.updateOne({ _id: chain }, added, { session });
     else
       await chains.insertOne({ _id: chain, sequence, hash, at, oldestAt: at, checkpoint: null }, { session });
     await entries.insertMany(docs, { session });

@@ -104,8 +104,16 @@ export function createAuditReader({ models }: { models: Models }): AuditReader {
   };
 }
 
-/** What a tenant reads of an entry. Which of the operator's people or keys acted is the operator's own business. */
+/** Fields that the operator writes for its own people. */
+const FOR_OPERATORS = ['reason'];
+
+/** What a tenant reads of an entry: not which of the operator's people or keys acted, nor why. */
 export const forTenant = (change: AuditedChange): AuditedChange => ({
   ...change,
   actor: change.actor.startsWith('operator:') ? 'operator' : change.actor,
+  before: shownFields(change.before),
+  after: shownFields(change.after),
 });
+
+const shownFields = (fields: AuditedChange['before']): AuditedChange['before'] =>
+  fields && Object.fromEntries(Object.entries(fields).filter(([name]) => !FOR_OPERATORS.includes(name)));

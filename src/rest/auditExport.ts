@@ -1,0 +1,122 @@
+import { Readable } from 'node:stream';
+import type { Access } from '@continuum-billing/limits/core';
+import { ApiKeyScope } from '@continuum-billing/limits/core';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { badInput, forbidden, serviceUnavailable } from '../common/errors.js';
+import { checkAccess } from '../directives/access.js';
+import { OperatorRole, type Principal, requirePrincipal } from '../services/accounts/principal.js';
+import { type AuditedChange, type AuditRange, forTenant } from '../services/audit/auditReader.js';
+import type { CallerSlots } from '../services/limits/callerSlots.js';
+import type { Services } from '../services/services.js';
+import { clientAddress } from './clientAddress.js';
+import * as openApi from './openApi.js';
+
+interface ExportQuery {
+  tenantId?: string;
+  externalId?: string;
+  format?: 'jsonl' | 'csv';
+  from?: string;
+  to?: string;
+}
+
+/** The same as for the field `auditLog`. */
+const ACCESS: Access = { kind: 'scope', scope: ApiKeyScope.KEYS, role: OperatorRole.READ };
+
+/** Exports of this server at the same time. Each reads a page while the client reads the one before. */
+const MAX_EXPORTS = 4;
+
+const COLUMNS = ['id', 'at', 'actor', 'action', 'requestId', 'before', 'after'] as const;
+
+/** The audit log as a file, oldest first. */
+export function auditExport(deps: {
+  services: Pick<Services, 'auditReader' | 'tenants'>;
+  callerSlots: CallerSlots;
+  authenticate: (request: FastifyRequest) => Promise<Principal | null>;
+}): FastifyPluginAsync {
+  const { auditReader, tenants } = deps.services;
+  let running = 0;
+
+  /** @returns null for the operators' own */
+  async function tenantOf(
+    principal: Principal,
+    { tenantId, externalId }: ExportQuery,
+  ): Promise<string | null> {
+    const isNamed = Boolean(tenantId || externalId);
+    if (principal.kind !== 'tenant') return isNamed ? tenants.idOf({ tenantId, externalId }) : null;
+    const isOther =
+      (tenantId && tenantId !== principal.tenantId) ||
+      (externalId && (await tenants.get(principal.tenantId)).externalId !== externalId);
+    if (isOther)
+      throw forbidden("A tenant's key can only name its own tenant; leave tenantId and externalId out");
+    return principal.tenantId;
+  }
+
+  return async (app) => {
+    app.get<{ Querystring: ExportQuery }>(
+      '/v1/audit-log',
+      { schema: openApi.exportAuditLog },
+      async (request, reply) => {
+        const principal = requirePrincipal(await deps.authenticate(request));
+        checkAccess([ACCESS], principal);
+        const slot = await deps.callerSlots.take({ principal, address: clientAddress(request) }, false);
+        request.tracked.whenOver(slot);
+        const { format = 'jsonl', from, to } = request.query;
+        const range = { from: timeOf('from', from), to: timeOf('to', to) };
+        const tenantId = await tenantOf(principal, request.query);
+        if (running >= MAX_EXPORTS)
+          throw serviceUnavailable('Other exports of the audit log are running; try again shortly');
+        running += 1;
+        const shown = principal.kind === 'operator' ? (change: AuditedChange) => change : forTenant;
+        const chunks = Readable.from(textOf(tenantId, range, format === 'csv' ? toCsv : toJsonl, shown), {
+          // Each chunk is a whole page, so the next page is read when the client has taken this one.
+          highWaterMark: 1,
+        });
+        chunks.once('close', () => {
+          running -= 1;
+        });
+        return reply
+          .type(format === 'csv' ? 'text/csv; charset=utf-8' : 'application/jsonl; charset=utf-8')
+          .header('content-disposition', `attachment; filename="audit-log.${format}"`)
+          .send(chunks);
+      },
+    );
+  };
+
+  async function* textOf(
+    tenantId: string | null,
+    range: AuditRange,
+    format: (changes: readonly AuditedChange[]) => string,
+    shown: (change: AuditedChange) => AuditedChange,
+  ): AsyncIterable<string> {
+    if (format === toCsv) yield `${COLUMNS.join(',')}\r\n`;
+    for await (const page of auditReader.pages(tenantId, range)) yield format(page.map(shown));
+  }
+}
+
+const toJsonl = (changes: readonly AuditedChange[]): string =>
+  changes.map((change) => `${JSON.stringify(change)}\n`).join('');
+
+const toCsv = (changes: readonly AuditedChange[]): string =>
+  changes
+    .map(({ at, before, after, ...texts }) => {
+      const cells = {
+        ...texts,
+        at: at.toISOString(),
+        before: before && JSON.stringify(before),
+        after: after && JSON.stringify(after),
+      };
+      return `${COLUMNS.map((column) => cellOf(cells[column])).join(',')}\r\n`;
+    })
+    .join('');
+
+/** A spreadsheet would run a text that begins like a formula. */
+const cellOf = (text: string | null): string =>
+  `"${(text ?? '').replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
+
+/** @throws BAD_USER_INPUT */
+function timeOf(name: string, text: string | undefined): Date | null {
+  if (text === undefined) return null;
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) throw badInput(name, 'must be a time such as 2026-03-01T12:00:00Z');
+  return time;
+}
