@@ -1,14 +1,15 @@
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
 import { startAgreedClock } from '../src/common/agreedClock.js';
 import { ConfigError, readConfig } from '../src/config/config.js';
 import { connectDatabase } from '../src/database.js';
 import { checkDatabaseIdentity } from '../src/databaseIdentity.js';
 import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
+import { silentLog } from '../src/log.js';
 import { createCollections, createModels } from '../src/models/models.js';
 import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 import { createServices } from '../src/services/createServices.js';
+import { createErrorReports } from '../src/services/infrastructure/errorReports.js';
 import { noMetrics } from '../src/services/infrastructure/metrics.js';
 
 const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and repairs what is out of sync.
@@ -45,10 +46,11 @@ function read(): Options {
 
 async function reconcile({ dryRun, force }: Options): Promise<void> {
   const config = readConfig();
+  const reports = config.sentry && (await createErrorReports(config.sentry));
+  const log = silentLog(reports);
   const found = config.mongodbUri ?? (await runningMongodb(config.dataDir));
   const mongod = found ? null : await startEmbeddedMongodb(config.dataDir, printError);
   try {
-    const log = pino({ level: 'silent' });
     const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
     const clock = await startAgreedClock(connection, log);
     try {
@@ -75,7 +77,11 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
       clock.stop();
       await connection.close();
     }
+  } catch (error) {
+    log.error({ err: error }, 'reconcile.failed');
+    throw error;
   } finally {
+    await reports?.flush();
     await mongod?.stop();
   }
 }

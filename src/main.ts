@@ -2,6 +2,7 @@ import type { App } from './app.js';
 import { ConfigError, readConfig } from './config/config.js';
 import { startEmbeddedMongodb } from './embeddedMongodb.js';
 import { createLog, flushLog } from './log.js';
+import { createErrorReports } from './services/infrastructure/errorReports.js';
 import { welcome } from './welcome.js';
 
 const HELP = `Continuum Billing: a GraphQL billing server.
@@ -19,15 +20,28 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 
 async function run(): Promise<void> {
   const config = readConfig();
-  const log = createLog(config.logLevel);
+  const running = { app: null as App | null, stopping: false, failed: false };
+  const reports = config.sentry && (await createErrorReports(config.sentry));
+  const log = createLog(config.logLevel, reports);
+  const flush = async () => {
+    await reports?.flush();
+    await flushLog(log);
+  };
+  // A process in an unknown state must not go on. Node's own handler would not wait for the report.
+  process.on('uncaughtException', async (err) => {
+    if (running.failed) return;
+    running.failed = true;
+    log.fatal({ err }, 'process.crashed');
+    say(String(err.stack ?? err));
+    await flush();
+    process.exit(1);
+  });
   // MongoDB takes a second to start, and so does loading the server: they do it at the same time.
   const [mongod, { startApp }] = await Promise.all([
     config.mongodbUri ? null : startEmbeddedMongodb(config.dataDir, say),
     import('./app.js'),
   ]);
   const mongodbUri = config.mongodbUri ?? (mongod?.uri as string);
-
-  const running: { app: App | null; stopping: boolean } = { app: null, stopping: false };
 
   async function stop(): Promise<void> {
     if (running.stopping) return;
@@ -37,12 +51,13 @@ async function run(): Promise<void> {
     try {
       await running.app?.stop();
     } catch (error) {
+      log.error({ err: error }, 'server.not_stopped');
       // The next start settles what this one could not. Nothing that was acknowledged is lost.
       say(`The server could not stop cleanly: ${(error as Error).message}`);
       process.exitCode = 1;
     }
     await mongod?.stop();
-    await flushLog(log);
+    await flush();
     process.exit();
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
@@ -58,7 +73,11 @@ async function run(): Promise<void> {
     await flushLog(log);
     process.stdout.write(text);
   } catch (error) {
+    // What fails beside it is its consequence.
+    running.failed = true;
+    log.fatal({ err: error }, 'server.not_started');
     await mongod?.stop();
+    await flush();
     throw error;
   }
 }

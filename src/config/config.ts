@@ -16,6 +16,13 @@ import {
 import { type JwtConfig, type JwtSettings, readJwt } from './jwtConfig.js';
 import { readStripe, type StripeConfig } from './stripeConfig.js';
 
+export interface SentryConfig {
+  dsn: string;
+  environment: string;
+  /** The package and its version. */
+  release: string;
+}
+
 export interface SubgraphConfig {
   /** A gateway sends one of them; two during a rotation. Without any, `POST /subgraph` does not exist. */
   gatewaySecrets: readonly string[];
@@ -56,6 +63,8 @@ export interface Config {
   metrics: MetricsConfig | null;
   /** The share of requests that are logged, 0 to 1. Those that failed with a 5xx always are. */
   accessLogSample: number;
+  /** null: errors are only logged. */
+  sentry: SentryConfig | null;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   subgraph: SubgraphConfig;
   /** Maximum size of one GraphQL response. */
@@ -158,6 +167,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       fieldPrefix: vars.SUBGRAPH_FIELD_PREFIX,
     },
     metrics: vars.METRICS ? { port: vars.METRICS_PORT ?? null } : null,
+    sentry: vars.SENTRY_DSN
+      ? {
+          dsn: vars.SENTRY_DSN,
+          environment: vars.SENTRY_ENVIRONMENT ?? vars.NODE_ENV,
+          release: `continuum-billing@${VERSION}`,
+        }
+      : null,
     logLevel: vars.LOG_LEVEL,
     accessLogSample: vars.ACCESS_LOG_SAMPLE,
     sandbox: vars.APOLLO_SANDBOX ?? !production,

@@ -23,6 +23,12 @@ function isRedisUrl(text: string): boolean {
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
 }
 
+function isSentryDsn(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, pathname } = new URL(text);
+  return /^https?:$/.test(protocol) && username !== '' && /\/\d+$/.test(pathname);
+}
+
 const networkList = z
   .string()
   .transform((list) => list.split(',').map((network) => network.trim()))
@@ -101,6 +107,11 @@ const environment = z.object({
     .min(0, 'must be a number from 0 to 1')
     .max(1, 'must be a number from 0 to 1')
     .default(1),
+  SENTRY_DSN: z
+    .string()
+    .refine(isSentryDsn, 'must be a DSN of Sentry: https://<key>@<host>/<project>')
+    .optional(),
+  SENTRY_ENVIRONMENT: z.string().max(64).optional(),
   APOLLO_SANDBOX: flag.optional(),
   INTROSPECTION: flag.optional(),
   OPENAPI_DOCS: flag.optional(),
