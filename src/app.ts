@@ -151,6 +151,7 @@ export async function startApp(
   if (config.openApiDocs) await serveOpenApi(server);
   await server.register(
     health({
+      instance: services.admission.instance,
       ready: async () => (requests.isDraining() ? 'the server is stopping' : databaseProblem(connection)),
     }),
   );

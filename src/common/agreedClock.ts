@@ -23,10 +23,10 @@ interface Sample {
  * no window. The offset changes only if a measurement proves it wrong, so that slow responses do not cause jitter.
  */
 export async function startAgreedClock(connection: Connection, log: Logger): Promise<AgreedClock> {
-  let offsetMs = (await measure(connection)).offsetMs;
+  let offsetMs = (await measureClock(connection)).offsetMs;
 
   async function follow(): Promise<void> {
-    const sample = await measure(connection);
+    const sample = await measureClock(connection);
     const wrongByMs = sample.offsetMs - offsetMs;
     if (Math.abs(wrongByMs) <= sample.errorMs) return;
     offsetMs = sample.offsetMs;
@@ -45,7 +45,7 @@ export async function startAgreedClock(connection: Connection, log: Logger): Pro
 }
 
 /** @returns the sample with the shortest round trip */
-async function measure(connection: Connection): Promise<Sample> {
+export async function measureClock(connection: Connection): Promise<Sample> {
   const samples: Sample[] = [];
   for (let i = 0; i < SAMPLES; i++) {
     const askedMs = performance.now();

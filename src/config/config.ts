@@ -132,6 +132,16 @@ export const isProduction = (env: NodeJS.ProcessEnv = process.env): boolean => e
  * @throws ConfigError that lists all errors
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const { catalogue, errors, ...config } = inspectConfig(env);
+  if (errors.length > 0 || !catalogue) throw new ConfigError(errors);
+  return { ...config, catalogue };
+}
+
+/** The configuration as far as it can be read, with defaults for the rest, and all its errors. */
+export type InspectedConfig = Omit<Config, 'catalogue'> & { catalogue: Catalogue | null; errors: string[] };
+
+/** Reads a configuration that may be wrong, for `npm run doctor`. */
+export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedConfig {
   const present = presentVariables(env);
   const errors: string[] = [];
   const vars = parseEnvironment(present, errors);
@@ -145,8 +155,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     errors.push('METRICS_PORT: must be another port than PORT; leave it out to serve /metrics there');
   const corsOrigins = readOrigins(vars.CONTINUUM_CORS_ORIGINS, errors);
   const jwt = readJwt(jwtSettingsOf(vars), (setting) => JWT_VARIABLES[setting], production, errors);
-  if (errors.length > 0 || !catalogue) throw new ConfigError(errors);
   return {
+    errors,
     version: VERSION,
     production,
     port: vars.PORT,

@@ -1,12 +1,22 @@
 import type { FastifyPluginAsync } from 'fastify';
 
-/** Liveness: the process answers. Readiness: it can serve requests; not while it is stopping or the database is unavailable. */
-export function health({ ready }: { ready: () => Promise<string | null> }): FastifyPluginAsync {
+/** By this header `npm run doctor` knows which instance has answered. The id is random, and no secret. */
+export const INSTANCE_HEADER = 'x-continuum-instance';
+
+/**
+ * Liveness: the process answers. Readiness: it can serve requests; not while it is stopping or the database is unavailable.
+ * @param deps.instance the id of this instance in `server_instances`
+ */
+export function health(deps: { ready: () => Promise<string | null>; instance: string }): FastifyPluginAsync {
+  const { ready, instance } = deps;
   return async (app) => {
     app.get(
       '/health/live',
       { logLevel: 'debug', schema: { tags: ['Health'], summary: 'The process answers' } },
-      async () => ({ status: 'ok' }),
+      async (_request, reply) => {
+        reply.header(INSTANCE_HEADER, instance);
+        return { status: 'ok' };
+      },
     );
     app.get(
       '/health/ready',

@@ -8,6 +8,7 @@ import { type WebhookEventDoc, WebhookEventStatus } from '../models/webhookEvent
 import type { Rejections } from './billing/inbox/rejections.js';
 import { within } from './infrastructure/within.js';
 import type { RunningAdmission } from './limits/calls/createAdmission.js';
+import type { ServerInstances } from './tiers/serverInstances.js';
 
 /** What the database says about work that waits or has failed. All instances see the same. */
 interface Backlog {
@@ -37,9 +38,10 @@ export function addGauges(
     clock: Clock;
     admission: Pick<RunningAdmission, 'isSingleWriter' | 'journalLagMs'>;
     webhookRejections: Pick<Rejections, 'totals'>;
+    serverInstances: Pick<ServerInstances, 'differing'>;
   },
 ): void {
-  const { admission, webhookRejections } = deps;
+  const { admission, webhookRejections, serverInstances } = deps;
   const registers = [registry];
   const readBacklog = createBacklogReader(deps);
 
@@ -57,6 +59,14 @@ export function addGauges(
     registers,
     collect() {
       this.set(admission.journalLagMs() / 1000);
+    },
+  });
+  new Gauge({
+    name: 'continuum_catalogue_differs',
+    help: 'Other instances of the database whose catalogue is not that of this one; there should be none.',
+    registers,
+    collect() {
+      this.set(serverInstances.differing());
     },
   });
   new Counter({

@@ -49,7 +49,7 @@ export interface Services {
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
   remoteDecisions: RemoteDecisions;
-  serverInstances: Pick<ServerInstances, 'list'>;
+  serverInstances: Pick<ServerInstances, 'list' | 'differing'>;
   storage: Storage;
   subscriptions: Subscriptions;
   tenantLifecycle: TenantLifecycle;

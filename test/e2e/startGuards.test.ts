@@ -216,6 +216,8 @@ describe('a catalogue', () => {
             ],
       );
     }
+    const gauges = await fetch(`${first.url}/metrics`);
+    expect(await gauges.text()).toMatch(/^continuum_catalogue_differs 1$/m);
     await direct.close();
     await stopAll();
   }, 30_000);

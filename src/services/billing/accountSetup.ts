@@ -18,7 +18,7 @@ export interface AccountSetup {
 
 type EnabledEvent = Stripe.WebhookEndpointCreateParams.EnabledEvent;
 
-const WEBHOOK_PATH = '/v1/billing/webhook';
+export const WEBHOOK_PATH = '/v1/billing/webhook';
 /** Concurrent runs share idempotency keys; an object that was deleted at Stripe can be created again a minute later. */
 const SHARED_MS = 60_000;
 const CREATED_HERE = { continuum: 'true' };

@@ -20,6 +20,8 @@ export interface ServerInstances {
    * @param own the id of this instance
    */
   compare(own: string, others: readonly OtherInstance[]): void;
+  /** @returns how many other instances had another catalogue at the last heartbeat */
+  differing(): number;
   /** @returns the instances with a recent heartbeat, oldest first */
   list(): Promise<ListedInstance[]>;
 }
@@ -56,13 +58,18 @@ export function createServerInstances(deps: {
     catalogueDigest: catalogueDigest(catalogue),
   };
   const reported = new Set<string>();
+  let differing = 0;
 
   return {
     presence,
     compare(own, others) {
-      for (const { instance, alive, catalogueDigest: digest, kind: otherKind, version } of others) {
+      const different = others.filter(
+        ({ alive, catalogueDigest: digest }) => alive && digest && digest !== presence.catalogueDigest,
+      );
+      differing = different.length;
+      for (const { instance, catalogueDigest: digest, kind: otherKind, version } of different) {
         const report = `${instance}:${digest}`;
-        if (!alive || !digest || digest === presence.catalogueDigest || reported.has(report)) continue;
+        if (reported.has(report)) continue;
         if (reported.size >= MAX_REPORTED) reported.clear();
         reported.add(report);
         log.warn(
@@ -75,6 +82,7 @@ export function createServerInstances(deps: {
         );
       }
     },
+    differing: () => differing,
     async list() {
       const found = await models.serverInstances.collection
         .aggregate<ServerInstanceDoc & Presence>([

@@ -22,6 +22,8 @@ import { dayOf, usageDayId } from './windows.js';
 
 /** Admission that chooses its ledger: multi-writer until it is started, single-writer while no other server runs. */
 export interface RunningAdmission extends Admission {
+  /** The id of this server in `server_instances`. */
+  readonly instance: string;
   /** Whether this server is the single writer now. */
   isSingleWriter(): boolean;
   /** For how long decided calls have not been written to the documents of their days; about a second while all is well. */
@@ -162,6 +164,7 @@ export function createAdmission(deps: {
   }
 
   return {
+    instance,
     isSingleWriter: () => singleWriter !== null,
     journalLagMs: () => performance.now() - settledAtMs,
     admit(tenantId, limits, charges) {
