@@ -67,7 +67,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     instanceKind: ServerInstanceKind.DIRECT,
   });
   const { tiers, entitlements } = tierServices;
-  const { authenticator, tenantDirectory } = createAccounts({
+  const { authenticator, tenantDirectory, tenantTokens } = createAccounts({
     ...base,
     auditLog: createAuditLog({ models, clock }),
     adminApiKeys: [],
@@ -93,6 +93,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   };
   try {
     await tierServices.checkCatalogue();
+    await tenantTokens.start();
   } catch (error) {
     await disconnect();
     throw error;
@@ -107,6 +108,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
       await services.storage.freeExternal(tenantId, amounts);
     },
     async close() {
+      tenantTokens.stop();
       await services.stop();
       await alerts.idle();
       await disconnect();

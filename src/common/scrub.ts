@@ -6,7 +6,8 @@ const SECRETS: readonly [pattern: RegExp, replacement: string][] = [
   // API keys, tokens, Stripe's keys and the secrets of webhooks: a prefix that is kept, and random characters.
   [/\b((?:ctm|sk|rk|whsec)_(?:live_|test_)?)[A-Za-z0-9_+/=-]{6,}/g, '$1[redacted]'],
   [/\bBearer\s+\S+/gi, 'Bearer [redacted]'],
-  // Web tokens.
+  // Tenants' short-lived tokens, and web tokens.
+  [/\b(ctt_)[\w.-]{6,}/g, '$1[redacted]'],
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]'],
   // The user and the password of a connection string.
   [/(\w:\/\/)[^\s/@]+@/g, '$1[redacted]@'],

@@ -12,6 +12,7 @@ import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantDataResolver } from './tenantDataResolver.js';
 import { TenantLifecycleResolver } from './tenantLifecycleResolver.js';
 import { TenantResolver } from './tenantResolver.js';
+import { TenantTokenResolver } from './tenantTokenResolver.js';
 import { TierResolver } from './tierResolver.js';
 import { UsageResolver } from './usageResolver.js';
 import { WebhookEventResolver } from './webhookEventResolver.js';
@@ -30,6 +31,7 @@ export const resolvers = [
   MeteringResolver,
   DecisionResolver,
   ApiKeyResolver,
+  TenantTokenResolver,
   AuditResolver,
   OperatorKeyResolver,
   MemoryResolver,

@@ -1,15 +1,17 @@
 import { ArgsType, Field, ID, InputType } from 'type-graphql';
-import { isExternalId, MAX_EXTERNAL_ID_LENGTH } from '../services/accounts/tenantDirectory.js';
+import {
+  isExternalId,
+  MAX_EXTERNAL_ID_LENGTH,
+  type TenantIds,
+} from '../services/accounts/tenantDirectory.js';
 import { MaxLength, Satisfies } from './constraints.js';
 import { PageArgs } from './pagination.js';
 
 /** The tenant that an operator's request is about, by one of its ids. */
-export interface TenantRef {
-  tenantId?: string | null | undefined;
-  externalId?: string | null | undefined;
-}
+export type TenantRef = TenantIds;
 
 const MAX_ID_LENGTH = 100;
+
 export const IsExternalId = () =>
   Satisfies(
     isExternalId,
@@ -36,6 +38,21 @@ export class TenantArgs implements TenantRef {
 @ArgsType()
 export class TenantPageArgs extends PageArgs implements TenantRef {
   @Field(() => ID, TENANT_ID)
+  @MaxLength(MAX_ID_LENGTH)
+  tenantId?: string | null;
+
+  @Field(() => ID, EXTERNAL_ID)
+  @IsExternalId()
+  externalId?: string | null;
+}
+
+/** For fields that tenants select too. */
+@InputType()
+export class OptionalTenantInput implements TenantRef {
+  @Field(() => ID, {
+    nullable: true,
+    description: 'With the key of an operator or a service, this or `externalId` is required.',
+  })
   @MaxLength(MAX_ID_LENGTH)
   tenantId?: string | null;
 

@@ -152,6 +152,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     async start() {
       auditRetention.start();
       await tierServices.start();
+      await accounts.tenantTokens.start();
       await limitServices.start();
       idempotencyKeys.start();
       await decisionServices.start();
@@ -168,6 +169,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
       await webhookServices.stop();
       await usageServices.stop();
       decisionServices.stop();
+      accounts.tenantTokens.stop();
       await idempotencyKeys.stop();
       await limitServices.stop();
       await alerts.idle();

@@ -1,7 +1,9 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
+import type { TenantDirectory } from './accounts/tenantDirectory.js';
 import type { TenantLifecycle } from './accounts/tenantLifecycle.js';
 import type { Tenants } from './accounts/tenants.js';
+import type { TenantTokens } from './accounts/tenantTokens.js';
 import type { AuditLog } from './audit/auditLog.js';
 import type { AuditReader } from './audit/auditReader.js';
 import type { BillingAccount } from './billing/customers/billingAccount.js';
@@ -52,9 +54,11 @@ export interface Services {
   serverInstances: Pick<ServerInstances, 'list' | 'differing'>;
   storage: Storage;
   subscriptions: Subscriptions;
+  tenantDirectory: TenantDirectory;
   tenantLifecycle: TenantLifecycle;
   tenantExports: TenantExports;
   tenants: Tenants;
+  tenantTokens: TenantTokens;
   tierChanges: TierChanges;
   tiers: Tiers;
   usage: Usage;

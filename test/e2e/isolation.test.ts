@@ -226,6 +226,11 @@ const MUTATIONS: Record<string, Attempt> = {
     field: ({ keyId }) => `revokeApiKey(id: "${keyId}") { id name }`,
     expect: 'NOT_FOUND',
   },
+  createTenantToken: {
+    who: 'tenant',
+    field: ({ id }) => `createTenantToken(input: { tenantId: "${id}" }) { token }`,
+    expect: 'FORBIDDEN',
+  },
   storeMemory: {
     who: 'tenant',
     // Of another length than the first tenant's embeddings: each tenant has a length of its own.

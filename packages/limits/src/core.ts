@@ -33,12 +33,14 @@ export {
   BASE62,
   formatKey,
   isJwt,
+  isTenantToken,
   KEY_ID_LENGTH,
   keyIdOf,
   MAX_TOKEN_LENGTH,
   type ParsedKey,
   parseKey,
   SECRET_LENGTH,
+  TENANT_TOKEN_PREFIX,
 } from './keyFormat.js';
 export {
   type Caller,

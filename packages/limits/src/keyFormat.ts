@@ -39,9 +39,14 @@ const JWT_PATTERN = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 /** Whether the text has the shape of a JWT: three parts, the first of which is an encoded JSON object. */
 export const isJwt = (text: string): boolean => text.startsWith('eyJ') && JWT_PATTERN.test(text);
 
-/** Whether the text may identify a caller: it is a whole key, or has the shape of a JWT. */
+export const TENANT_TOKEN_PREFIX = 'ctt_';
+
+/** Whether the text has the shape of a tenant's short-lived token. */
+export const isTenantToken = (text: string): boolean => text.startsWith(TENANT_TOKEN_PREFIX);
+
+/** Whether the text may identify a caller: it is a whole key, or has the shape of a token. */
 export const isCredential = (text: string): boolean =>
-  text.length <= MAX_TOKEN_LENGTH && (parseKey(text) !== null || isJwt(text));
+  text.length <= MAX_TOKEN_LENGTH && (parseKey(text) !== null || isTenantToken(text) || isJwt(text));
 
 function checksum(body: string): string {
   let rest = crc32(body);

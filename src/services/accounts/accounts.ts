@@ -10,9 +10,10 @@ import { createJwtAuthenticator } from './jwt.js';
 import { createTenantDirectory, type TenantDirectory } from './tenantDirectory.js';
 import { createTenantLifecycle, type TenantLifecycle } from './tenantLifecycle.js';
 import { createTenants, type Tenants } from './tenants.js';
+import { createTenantTokens, type TenantTokens } from './tenantTokens.js';
 import { createWorkQueue, KEY_HASHES } from './workQueue.js';
 
-/** Tenants, and the API keys and JWTs that identify them. */
+/** Tenants, and the API keys and tokens that identify them. */
 export interface Accounts {
   apiKeys: ApiKeys;
   authenticator: Authenticator;
@@ -20,6 +21,7 @@ export interface Accounts {
   tenantDirectory: TenantDirectory;
   tenantLifecycle: TenantLifecycle;
   tenants: Tenants;
+  tenantTokens: TenantTokens;
 }
 
 export function createAccounts(deps: {
@@ -52,7 +54,16 @@ export function createAccounts(deps: {
       createTenant: (tenant) => tenants.ensure(tenant),
     });
   jwt?.preload();
-  const authenticator = createAuthenticator({ ...base, adminApiKeys, guesses, keyHashes, jwt });
+  const tenantTokens = createTenantTokens({ ...base, connection: models.connection });
+  const authenticator = createAuthenticator({
+    ...base,
+    adminApiKeys,
+    guesses,
+    keyHashes,
+    jwt,
+    tenantDirectory,
+    tenantTokens,
+  });
   const apiKeys = createApiKeys({
     ...base,
     authenticator,
@@ -62,5 +73,5 @@ export function createAccounts(deps: {
   });
   const tenants: Tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
   const tenantLifecycle = createTenantLifecycle({ ...base, changed: tenantChanged });
-  return { apiKeys, authenticator, guesses, tenantDirectory, tenantLifecycle, tenants };
+  return { apiKeys, authenticator, guesses, tenantDirectory, tenantLifecycle, tenants, tenantTokens };
 }

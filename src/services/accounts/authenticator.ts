@@ -1,19 +1,29 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { ApiKeyScope, isJwt, keyIdOf, type ParsedKey, parseKey } from '@continuum-billing/limits/core';
+import {
+  ApiKeyScope,
+  isJwt,
+  isTenantToken,
+  keyIdOf,
+  type ParsedKey,
+  parseKey,
+} from '@continuum-billing/limits/core';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
 import { unauthenticated } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { Models } from '../../models/models.js';
+import { createLoadingCache } from '../infrastructure/loadingCache.js';
 import type { GuessLimit } from './guessLimit.js';
 import type { JwtAuthenticator } from './jwt.js';
 import { createKeyReader } from './keyReader.js';
 import { type SecretHash, secretMatches, tagMatches } from './keySecret.js';
 import { type OperatorPrincipal, OperatorRole, type Principal } from './principal.js';
+import type { TenantDirectory } from './tenantDirectory.js';
+import type { TenantTokens } from './tenantTokens.js';
 import type { WorkQueue } from './workQueue.js';
 
-/** Finds out who a caller is, by its API key or JWT. */
+/** Finds out who a caller is, by its API key or token. */
 export interface Authenticator {
   /**
    * @param credential as the client sent it
@@ -48,11 +58,23 @@ export function createAuthenticator(deps: {
   keyHashes: WorkQueue;
   /** null if no JWTs are accepted. */
   jwt: JwtAuthenticator | null;
+  tenantDirectory: TenantDirectory;
+  tenantTokens: TenantTokens;
 }): Authenticator {
-  const { models, clock, log, guesses, keyHashes, jwt } = deps;
+  const { models, clock, log, guesses, keyHashes, jwt, tenantDirectory, tenantTokens } = deps;
   const adminDigests = deps.adminApiKeys.map(digestOf);
   const readKey = createKeyReader(deps);
   const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
+  /** When keys end that have created tokens, in milliseconds since the Unix epoch; 0: they are revoked or deleted. */
+  const ends = createLoadingCache<number>({
+    clock,
+    maxEntries: MAX_REMEMBERED,
+    async load(keyId) {
+      const key = await readKey(keyId);
+      return !key || key.revokedAt ? 0 : (key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
+    },
+    validUntil: (_, now) => now + REMEMBER_MS,
+  });
   let forgets = 0;
   const verifying = new Map<string, Promise<Principal>>();
 
@@ -91,6 +113,23 @@ export function createAuthenticator(deps: {
     return principal;
   }
 
+  async function authenticateToken(token: string, address: string | null): Promise<Principal> {
+    const content = await tenantTokens.read(token);
+    if (!content) {
+      guesses.count({ keyId: null, address });
+      throw unauthenticated('The token is malformed or altered');
+    }
+    const { id, tenantId, scopes, expiresAtMs, creatorKeyId } = content;
+    const now = clock.now();
+    if (expiresAtMs <= now) throw unauthenticated('The token has expired');
+    if (creatorKeyId !== null && (await ends.get(creatorKeyId)) <= now)
+      throw unauthenticated('The key that created the token does not work any more');
+    if ((await tenantDirectory.find({ tenantId })) === null)
+      throw unauthenticated('The tenant of the token does not exist any more');
+    const expiresAt = new Date(expiresAtMs);
+    return { kind: 'tenant', tenantId, credential: 'token', keyId: id, scopes: new Set(scopes), expiresAt };
+  }
+
   /** Runs at most once a minute per key, because a verified key is remembered that long. */
   function noteUse(keyId: string, now: number): void {
     models.apiKeys
@@ -106,6 +145,7 @@ export function createAuthenticator(deps: {
       const known = remembered && timingSafeEqual(remembered.digest, digest) ? remembered : null;
       if (known && known.untilMs > clock.now()) return known.principal;
       if (jwt && isJwt(credential)) return jwt.authenticate(credential, digest, address);
+      if (isTenantToken(credential)) return authenticateToken(credential, address);
       const parsed = parseKey(credential);
       if (!parsed) {
         // It may be a guess at ADMIN_API_KEY.
@@ -124,10 +164,12 @@ export function createAuthenticator(deps: {
     forget(keyId) {
       forgets++;
       verified.delete(keyId);
+      ends.forget(keyId);
     },
     forgetAll() {
       forgets++;
       verified.clear();
+      ends.clear();
     },
   };
 }

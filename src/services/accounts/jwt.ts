@@ -114,9 +114,9 @@ export function createJwtAuthenticator(deps: {
     return result;
   }
 
-  /** The tenant may have been erased, so it is looked up each time, mostly in memory. */
+  /** The tenant may have been erased, so it is looked up each time, usually in memory. */
   async function tenantIdOf({ externalId, name }: VerifiedToken): Promise<string> {
-    const tenantId = await tenantDirectory.find(externalId);
+    const tenantId = await tenantDirectory.find({ externalId });
     if (tenantId !== null) return tenantId;
     if (config.createTenants) return createTenant({ externalId, name });
     throw unauthenticated(`No tenant has the external id ${externalId}; create it with createTenant`);
@@ -135,7 +135,7 @@ export function createJwtAuthenticator(deps: {
         }
         known = await running;
       }
-      const tenantId = tenantDirectory.peek(known.externalId) ?? (await tenantIdOf(known));
+      const tenantId = await tenantIdOf(known);
       if (known.principal?.tenantId !== tenantId) {
         const { scopes, expiresAt } = known;
         known.principal = {

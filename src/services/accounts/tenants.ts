@@ -9,6 +9,7 @@ import type { AuditLog } from '../audit/auditLog.js';
 import { type Author, systemAuthor } from '../audit/author.js';
 import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
 import { type ApiKeys, keyCreated, type NewKey } from './apiKeys.js';
+import { namedTenant, noSuchTenant, type TenantIds } from './tenantDirectory.js';
 
 export type { TenantDoc };
 
@@ -51,10 +52,7 @@ export interface Tenants {
    * The id of the tenant with one of the ids.
    * @throws BAD_USER_INPUT unless exactly one is given; NOT_FOUND
    */
-  idOf(named: {
-    tenantId?: string | null | undefined;
-    externalId?: string | null | undefined;
-  }): Promise<string>;
+  idOf(ids: TenantIds): Promise<string>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
   /** Pages through tenants by id, oldest first. `search` matches the start of the name or e-mail, or the whole id. */
   page(query: {
@@ -137,14 +135,11 @@ export function createTenants(deps: {
   return {
     get,
 
-    async idOf({ tenantId, externalId }) {
-      if (!tenantId === !externalId)
-        throw badInput('tenantId', 'name one tenant, by tenantId or by externalId');
-      if (tenantId) return (await get(tenantId))._id;
-      const tenant = await models.tenants
-        .findOne({ externalId: externalId as string }, { _id: 1 })
-        .lean<TenantDoc>();
-      if (!tenant) throw notFound(`The tenant with the externalId ${externalId}`);
+    async idOf(ids) {
+      const named = namedTenant(ids);
+      const filter = 'tenantId' in named ? { _id: named.tenantId } : named;
+      const tenant = await models.tenants.findOne(filter, { _id: 1 }).lean<TenantDoc>();
+      if (!tenant) throw noSuchTenant(named);
       return tenant._id;
     },
 
