@@ -215,6 +215,8 @@ export async function startApp(
     measured && metricsPort !== null
       ? await startMetricsServer(measured.registry, { host: config.host, port: metricsPort })
       : null;
+  const metricsUrl = measured && `${metricsServer ? urlOf(metricsServer, config.host) : url}/metrics`;
+  if (metricsServer) log.info({ url: metricsUrl }, 'metrics.listening');
   log.info({ url }, `Listening on ${url}`);
   // Anyone who reaches the server can buy any tier for nothing.
   if (config.mockIsPublic) log.warn({ host: config.host }, 'mock.public');
@@ -223,7 +225,7 @@ export async function startApp(
     services,
     models,
     url,
-    metricsUrl: measured && `${metricsServer ? urlOf(metricsServer, config.host) : url}/metrics`,
+    metricsUrl,
     async stop() {
       await requests.drain(config.shutdown.noticeMs, config.shutdown.drainMs);
       const closed = server.close();
