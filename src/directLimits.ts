@@ -66,14 +66,13 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     graceDays,
     instanceKind: ServerInstanceKind.DIRECT,
   });
-  const { tiers, entitlements } = tierServices;
+  const { entitlements } = tierServices;
   const { authenticator, tenantDirectory, tenantTokens } = createAccounts({
     ...base,
     auditLog: createAuditLog({ models, clock }),
     adminApiKeys: [],
     jwt,
     keyKind: 'live',
-    defaultTier: tiers.defaultTier.name,
     tenantChanged: entitlements.forget,
   });
   const alerts = createAlerts(base);

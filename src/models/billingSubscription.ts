@@ -121,4 +121,6 @@ billingSubscriptionSchema.index(
   { scheduledTier: 1, status: 1 },
   { name: 'scheduled_tier', partialFilterExpression: { scheduledTier: { $gt: '' } } },
 );
+// Lists the tenants of a tier.
+billingSubscriptionSchema.index({ tier: 1, status: 1, _id: 1 });
 markWritesPending(billingSubscriptionSchema);

@@ -2,6 +2,29 @@ import { Schema } from 'mongoose';
 import { markWritesPending, type OutboxSource } from './outbox.js';
 import type { TierLimits } from './tierLimits.js';
 
+const MAX_TERM_LENGTH = 100;
+
+/** A text as searches compare it: capitals and forms of characters make no difference. */
+export const searchTermOf = (text: string): string =>
+  [...text.normalize('NFKC').toLowerCase()].slice(0, MAX_TERM_LENGTH).join('');
+
+/** What a tenant is found by. Whatever changes one of these fields must store this with it. */
+export const searchTermsOf = (tenant: {
+  name: string;
+  email: string | null;
+  externalId?: string | null | undefined;
+}): string[] => [
+  ...new Set(
+    [tenant.name, tenant.email, tenant.externalId].flatMap((text) => (text ? searchTermOf(text) : [])),
+  ),
+];
+
+/** @returns the first in MongoDB's order of the terms that begin with the prefix */
+export const firstMatchOf = (terms: readonly string[], prefix: string): string | undefined =>
+  terms
+    .filter((term) => term.startsWith(prefix))
+    .toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))[0];
+
 /** A customer of the operator, with its keys, memories, usage and at most one subscription. */
 export interface TenantDoc extends OutboxSource {
   _id: string;
@@ -17,6 +40,8 @@ export interface TenantDoc extends OutboxSource {
   suspendedAt?: Date;
   /** For operators only. */
   suspendedReason?: string | null;
+  /** From `searchTermsOf`. Absent on documents of earlier versions until the next start. */
+  searchTerms?: string[];
   createdAt: Date;
 }
 
@@ -33,6 +58,7 @@ export const tenantSchema = new Schema<TenantDoc>(
     overage: { type: new Schema({ monthlyCapCents: Number }, { _id: false }), default: undefined },
     suspendedAt: { type: Date, default: undefined },
     suspendedReason: { type: String, default: undefined },
+    searchTerms: { type: [String], default: undefined },
     createdAt: { type: Date, required: true },
   },
   { collection: 'tenants', minimize: false, versionKey: false },
@@ -41,9 +67,16 @@ tenantSchema.index(
   { externalId: 1 },
   { unique: true, partialFilterExpression: { externalId: { $type: 'string' } } },
 );
-// Finds the tiers that a catalogue must have, and counts their contracts.
+export const SEARCH_INDEX = 'search';
+tenantSchema.index({ searchTerms: 1, _id: 1 }, { name: SEARCH_INDEX });
+export const SUSPENDED_INDEX = 'suspended';
 tenantSchema.index(
-  { 'contract.tier': 1 },
-  { name: 'contract_tier', partialFilterExpression: { 'contract.tier': { $gt: '' } } },
+  { _id: 1, suspendedAt: 1 },
+  { name: SUSPENDED_INDEX, partialFilterExpression: { suspendedAt: { $type: 'date' } } },
+);
+// Finds the tiers that a catalogue must have, and counts and lists their contracts.
+tenantSchema.index(
+  { 'contract.tier': 1, _id: 1 },
+  { name: 'contract_tier_id', partialFilterExpression: { 'contract.tier': { $gt: '' } } },
 );
 markWritesPending(tenantSchema);

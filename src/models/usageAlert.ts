@@ -42,3 +42,5 @@ export const usageAlertSchema = new Schema<UsageAlertDoc>(
 );
 usageAlertSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
 usageAlertSchema.index({ unannounced: 1 }, { sparse: true });
+// Lists the tenants that have reached a level in a window.
+usageAlertSchema.index({ level: 1, window: 1, _id: 1 });

@@ -1,7 +1,7 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Checked, RequiresRole, RequiresScope } from '../directives/access.js';
-import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
+import { connect, DEFAULT_PAGE, decodeCursor, encodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
 import {
   CreateTenantInput,
@@ -38,18 +38,31 @@ export class TenantResolver {
     return toTenant(await context.services.tenants.get(tenantId));
   }
 
-  @Query(() => TenantConnection, { description: 'Oldest first.' })
+  @Query(() => TenantConnection, {
+    description:
+      'Oldest first; those of a search in the order of what matched. A page examines at most 2,000 tenants: with filters it may have fewer than asked for, or none, and yet `hasNextPage`.',
+  })
   @RequiresRole(OperatorRole.READ)
   @Checked(({ after }) => decodeCursor(after))
-  async tenants(@Args() { first, after, search, tier }: TenantsArgs, @Ctx() { services, loaders }: Context) {
-    const page = await services.tenants.page({
+  async tenants(@Args() { first, after, search, tier, state }: TenantsArgs, @Ctx() context: Context) {
+    const { services, loaders } = context;
+    const page = await services.tenantDirectory.page({
       first: first ?? DEFAULT_PAGE,
       after: decodeCursor(after),
-      search,
-      tier,
+      search: search || null,
+      tier: tier ?? null,
+      state: state ?? null,
     });
-    for (const tenant of page.tenants) loaders.tenant.prime(tenant._id, tenant);
-    return connect(page.tenants, page.hasNextPage, after, ({ _id }) => _id, toTenant);
+    for (const { tenant } of page.tenants) loaders.tenant.prime(tenant._id, tenant);
+    const connection = connect(
+      page.tenants,
+      page.hasNextPage,
+      after,
+      ({ key }) => key,
+      ({ tenant }) => toTenant(tenant),
+    );
+    if (page.endKey !== null) connection.pageInfo.endCursor = encodeCursor(page.endKey);
+    return connection;
   }
 
   @Mutation(() => NewTenant)

@@ -91,7 +91,7 @@ export function connect<D, T>(
   };
 }
 
-const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');
+export const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');
 
 /** @throws BAD_USER_INPUT for a text that this server did not issue as a cursor */
 export function decodeCursor(after: string | null | undefined): string | null {

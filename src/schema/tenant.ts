@@ -1,4 +1,5 @@
-import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { TenantState } from '../services/billing/directory/tenantDirectory.js';
 import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
@@ -28,17 +29,33 @@ export class TenantType {
 
 export const TenantConnection = connectionOf('Tenant', () => TenantType);
 
+registerEnumType(TenantState, {
+  name: 'TenantState',
+  valuesConfig: {
+    PAST_DUE: { description: 'A payment of its subscription failed and is still due.' },
+    OVER_LIMIT: {
+      description:
+        "Has used 100 % of a limit: of today's calls, or in this month of its storage or its overage. A limit that was raised since still counts.",
+    },
+    NEAR_LIMIT: { description: 'Has used at least 80 % of such a limit, and 100 % of none.' },
+  },
+});
+
 @ArgsType()
 export class TenantsArgs extends PageArgs {
   @Field(() => String, {
     nullable: true,
-    description: 'An id, or the beginning of a name or e-mail address.',
+    description:
+      'The beginning of a name, an e-mail address or your own id of a tenant; or the whole id of a tenant, or of a customer or subscription at Stripe.',
   })
   @MaxLength(100)
   search?: string | null;
 
   @Field(() => TierName, { nullable: true })
   tier?: string | null;
+
+  @Field(() => TenantState, { nullable: true })
+  state?: TenantState | null;
 }
 
 @ObjectType()

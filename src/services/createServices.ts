@@ -68,7 +68,6 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     adminApiKeys: config.adminApiKeys,
     jwt: config.jwt,
     keyKind: isMock ? 'test' : 'live',
-    defaultTier: tiers.defaultTier.name,
     tenantChanged: entitlements.forget,
   });
   const { authenticator, tenantDirectory, tenants } = accounts;
@@ -118,6 +117,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     config: config.stripe,
     standIn: mockMode?.standIn ?? null,
     tierServices,
+    alerts,
     tenants,
     limitServices,
     usageServices,

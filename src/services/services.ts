@@ -7,6 +7,7 @@ import type { TenantTokens } from './accounts/tenantTokens.js';
 import type { AuditLog } from './audit/auditLog.js';
 import type { AuditReader } from './audit/auditReader.js';
 import type { BillingAccount } from './billing/customers/billingAccount.js';
+import type { TenantDirectory } from './billing/directory/tenantDirectory.js';
 import type { Inbox } from './billing/inbox/inbox.js';
 import type { Rejections } from './billing/inbox/rejections.js';
 import type { Contracts } from './billing/subscriptions/contracts.js';

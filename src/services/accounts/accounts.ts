@@ -34,12 +34,10 @@ export function createAccounts(deps: {
   jwt: JwtConfig | null;
   /** The prefix of new keys: `ctm_live_…` or `ctm_test_…`. */
   keyKind: 'live' | 'test';
-  /** The tier of a tenant that never paid. */
-  defaultTier: string;
   /** Clears the caches of a tenant whose limits may have changed. */
   tenantChanged: (tenantId: string) => void;
 }): Accounts {
-  const { models, clock, log, auditLog, adminApiKeys, keyKind, defaultTier, tenantChanged } = deps;
+  const { models, clock, log, auditLog, adminApiKeys, keyKind, tenantChanged } = deps;
   const base = { models, clock, log, auditLog };
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
@@ -71,7 +69,7 @@ export function createAccounts(deps: {
     kind: keyKind,
     hasAdminKey: adminApiKeys.length > 0,
   });
-  const tenants: Tenants = createTenants({ ...base, apiKeys, defaultTier, changed: tenantChanged });
+  const tenants: Tenants = createTenants({ ...base, apiKeys, changed: tenantChanged });
   const tenantLifecycle = createTenantLifecycle({ ...base, changed: tenantChanged });
   return { apiKeys, authenticator, guesses, tenantDirectory, tenantLifecycle, tenants, tenantTokens };
 }

@@ -2,7 +2,7 @@ import type { ClientSession } from 'mongoose';
 import type { Clock } from '../../common/clock.js';
 import { badInput, notFound } from '../../common/errors.js';
 import type { Models } from '../../models/models.js';
-import type { TenantDoc } from '../../models/tenant.js';
+import { searchTermsOf, type TenantDoc } from '../../models/tenant.js';
 import type { AuditedFields } from '../audit/auditedFields.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
@@ -91,7 +91,13 @@ export function createTenantLifecycle(deps: {
           tenantId,
           author,
           'tenant.updated',
-          () => ({ $set: set, $unset: unset }),
+          (tenant) => ({
+            $set: {
+              ...set,
+              searchTerms: searchTermsOf({ ...tenant, ...set, ...(externalId === null && { externalId }) }),
+            },
+            $unset: unset,
+          }),
           (tenant) => ({ name: tenant.name, email: tenant.email, externalId: tenant.externalId ?? null }),
         );
       } catch (error) {

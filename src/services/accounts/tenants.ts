@@ -1,10 +1,9 @@
-import type { PipelineStage } from 'mongoose';
 import type { LimitOverrides } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
 import { badInput, notFound } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
-import type { TenantDoc } from '../../models/tenant.js';
+import { searchTermsOf, type TenantDoc } from '../../models/tenant.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import { type Author, systemAuthor } from '../audit/author.js';
 import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
@@ -12,11 +11,6 @@ import { type ApiKeys, keyCreated, type NewKey } from './apiKeys.js';
 import { namedTenant, noSuchTenant, type TenantIds } from './tenantDirectory.js';
 
 export type { TenantDoc };
-
-export interface TenantPage {
-  tenants: TenantDoc[];
-  hasNextPage: boolean;
-}
 
 export interface ContractChange {
   /** null clears the override; undefined leaves it. */
@@ -54,13 +48,8 @@ export interface Tenants {
    */
   idOf(ids: TenantIds): Promise<string>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
-  /** Pages through tenants by id, oldest first. `search` matches the start of the name or e-mail, or the whole id. */
-  page(query: {
-    first: number;
-    after?: string | null | undefined;
-    search?: string | null | undefined;
-    tier?: string | null | undefined;
-  }): Promise<TenantPage>;
+  /** null: there is none yet. */
+  oldest(): Promise<TenantDoc | null>;
   setContract(tenantId: string, change: ContractChange, author: Author): Promise<TenantDoc>;
   /** @param monthlyCapCents null switches overage off */
   setOverage(tenantId: string, monthlyCapCents: number | null, author: Author): Promise<void>;
@@ -73,7 +62,6 @@ export function createTenants(deps: {
   clock: Clock;
   auditLog: AuditLog;
   apiKeys: ApiKeys;
-  defaultTier: string;
   /** Called when a tenant's limits may have changed. */
   changed: (tenantId: string) => void;
 }): Tenants {
@@ -95,6 +83,7 @@ export function createTenants(deps: {
     ...(externalId != null && { externalId }),
     name,
     email: email ?? null,
+    searchTerms: searchTermsOf({ externalId, name, email: email ?? null }),
     contract: { tier: null, limits: {} },
     createdAt: new Date(clock.now()),
   });
@@ -174,21 +163,7 @@ export function createTenants(deps: {
       return tenantIds.map((id) => byId.get(id) ?? null);
     },
 
-    async page({ first, after, search, tier }) {
-      const filter: Record<string, unknown> = {};
-      if (after) filter._id = { $gt: after };
-      if (search) {
-        const start = new RegExp(`^${search.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`, 'i');
-        filter.$or = [{ _id: search }, { name: start }, { email: start }];
-      }
-      const found = await models.tenants.aggregate<TenantDoc>([
-        { $match: filter },
-        { $sort: { _id: 1 } },
-        ...(tier ? ofTier(tier) : []),
-        { $limit: first + 1 },
-      ]);
-      return { tenants: found.slice(0, first), hasNextPage: found.length > first };
-    },
+    oldest: () => models.tenants.findOne().sort({ _id: 1 }).lean<TenantDoc>(),
 
     async setContract(tenantId, { tier, limits }, author) {
       const set: Record<string, unknown> = {};
@@ -241,27 +216,6 @@ export function createTenants(deps: {
       deps.changed(tenantId);
     },
   };
-
-  /** Selects the tenants of a tier, by contract or by a subscription that no contract overrides. */
-  function ofTier(tier: string): PipelineStage[] {
-    const giving = { status: { $in: ['active', 'trialing', 'past_due'] } };
-    const bySubscription =
-      tier === deps.defaultTier
-        ? { subscriptions: { $not: { $elemMatch: { ...giving, tier: { $ne: tier } } } } }
-        : { subscriptions: { $elemMatch: { ...giving, tier } } };
-    return [
-      {
-        $lookup: {
-          from: models.billingSubscriptions.collection.name,
-          localField: '_id',
-          foreignField: '_id',
-          as: 'subscriptions',
-        },
-      },
-      { $match: { $or: [{ 'contract.tier': tier }, { 'contract.tier': null, ...bySubscription }] } },
-      { $project: { subscriptions: 0 } },
-    ];
-  }
 }
 
 /** MongoDB has no empty `limits`. */

@@ -10,10 +10,13 @@ import { createLease } from '../infrastructure/lease.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import type { LimitServices } from '../limits/limitServices.js';
 import type { TierServices } from '../tiers/tierServices.js';
+import type { Alerts } from '../usage/alerts/alerts.js';
 import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
 import type { UsageServices } from '../usage/usageServices.js';
 import { type BillingAccount, createBillingAccount } from './customers/billingAccount.js';
 import { type Customers, createCustomers } from './customers/customers.js';
+import { createTenantDirectory, type TenantDirectory } from './directory/tenantDirectory.js';
+import { createTermBackfill } from './directory/termBackfill.js';
 import { createEventEffect } from './inbox/eventEffects.js';
 import { createInbox, type Inbox } from './inbox/inbox.js';
 import { createRejections, type Rejections } from './inbox/rejections.js';
@@ -43,6 +46,7 @@ export interface Billing {
   overage: Overage;
   reconcile: Reconcile;
   subscriptions: Subscriptions;
+  tenantDirectory: TenantDirectory;
   tierChanges: TierChanges;
   usageReporter: UsageReporter;
   usageReports: UsageReports;
@@ -65,6 +69,7 @@ export interface StripeStandIn {
 /** Longer than one page of reports takes, Stripe's retries included. */
 const REPORTER_LEASE_MS = 600_000;
 const RECONCILE_LEASE_MS = 120_000;
+const BACKFILL_LEASE_MS = 60_000;
 
 export function createBilling(deps: {
   models: Models;
@@ -76,12 +81,13 @@ export function createBilling(deps: {
   /** null in live mode. */
   standIn: StripeStandIn | null;
   tierServices: TierServices;
+  alerts: Alerts;
   tenants: Tenants;
   limitServices: LimitServices;
   usageServices: UsageServices;
   upgradeUrl: () => string;
 }): Billing {
-  const { models, clock, log, auditLog, metrics, config, standIn, tenants, upgradeUrl } = deps;
+  const { models, clock, log, auditLog, metrics, config, standIn, alerts, tenants, upgradeUrl } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const { admission } = deps.limitServices;
   const { overageLedger, usage } = deps.usageServices;
@@ -140,6 +146,12 @@ export function createBilling(deps: {
     lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
   });
 
+  const termBackfill = createTermBackfill({
+    models,
+    log,
+    lease: createLease({ models, name: 'search terms', ttlMs: BACKFILL_LEASE_MS }),
+  });
+
   return {
     billingAccount: createBillingAccount({
       ...base,
@@ -167,6 +179,12 @@ export function createBilling(deps: {
     }),
     reconcile,
     subscriptions,
+    tenantDirectory: createTenantDirectory({
+      models,
+      entitlements,
+      alerts,
+      defaultTier: tiers.defaultTier.name,
+    }),
     tierChanges: createTierChanges(subscriptionDeps),
     usageReporter,
     usageReports,
@@ -181,11 +199,13 @@ export function createBilling(deps: {
       inbox.start();
       reconcile.start();
       usageReporter.start();
+      termBackfill.start();
     },
     async stop() {
       await reconcile.stop();
       await inbox.stop();
       await usageReporter.stop();
+      await termBackfill.stop();
     },
   };
 }

@@ -38,7 +38,7 @@ export function createTenantTrigger(deps: {
 
   async function tenantFor(tenantId: string | null): Promise<string> {
     if (tenantId) return (await tenants.get(tenantId))._id;
-    const [oldest] = (await tenants.page({ first: 1 })).tenants;
+    const oldest = await tenants.oldest();
     if (!oldest) throw badInput('tenantId', 'is needed: there is no tenant yet');
     return oldest._id;
   }

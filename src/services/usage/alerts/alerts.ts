@@ -24,6 +24,17 @@ export interface Alerts {
   record(tenantId: string, measures: readonly Measure[]): Promise<void>;
   /** Newest window first. @param after the key of the last alert seen */
   page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<AlertPage>;
+  /**
+   * The tenants with an alert of a level in a current window, by id.
+   * @param after the last tenant seen
+   */
+  tenantsAt(
+    level: number,
+    after: string | null,
+    count: number,
+  ): Promise<{ tenantIds: string[]; isLast: boolean }>;
+  /** The highest level that tenants have reached in a current window: the lowest, or 100; absent below. */
+  levelsOf(tenantIds: readonly string[]): Promise<Map<string, number>>;
   /** Resolves when everything raised so far is stored. */
   idle(): Promise<void>;
 }
@@ -34,7 +45,7 @@ export interface AlertPage {
 }
 
 export const ALERT_LEVELS = [80, 90, 100] as const;
-const LOWEST = ALERT_LEVELS[0];
+const [LOWEST, , HIGHEST] = ALERT_LEVELS;
 const KEEP_MS = 400 * 86_400_000;
 const MAX_REMEMBERED = 100_000;
 
@@ -118,11 +129,41 @@ export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }
       return { alerts: found.slice(0, first), hasNextPage: found.length > first };
     },
 
+    async tenantsAt(level, after, count) {
+      const windows = [...new Set(Object.values(AlertKind).map((kind) => windowOf(kind, clock.now())))];
+      const found = await models.usageAlerts
+        .find(
+          { level, window: { $in: windows }, ...(after !== null && { _id: { $gt: `${after};` } }) },
+          { _id: 1 },
+        )
+        .sort({ _id: 1 })
+        .limit(count)
+        .lean<Pick<UsageAlertDoc, '_id'>[]>();
+      const tenantIds = [...new Set(found.map(({ _id }) => tenantOf(_id)))];
+      return { tenantIds, isLast: found.length < count };
+    },
+
+    async levelsOf(tenantIds) {
+      const keys = Object.values(AlertKind).flatMap((kind) =>
+        [LOWEST, HIGHEST].map((level) => alertKeyOf({ window: windowOf(kind, clock.now()), kind, level })),
+      );
+      const ids = tenantIds.flatMap((tenantId) => keys.map((key) => `${tenantId}:${key}`));
+      const found = await models.usageAlerts
+        .find({ _id: { $in: ids } }, { level: 1 })
+        .lean<Pick<UsageAlertDoc, '_id' | 'level'>[]>();
+      const levels = new Map<string, number>();
+      for (const { _id, level } of found)
+        levels.set(tenantOf(_id), Math.max(level, levels.get(tenantOf(_id)) ?? 0));
+      return levels;
+    },
+
     async idle() {
       await Promise.all(storing);
     },
   };
 }
+
+const tenantOf = (alertId: string): string => alertId.slice(0, alertId.indexOf(':'));
 
 /** Storage has no window: a tenant that stays at a level gets the alert again next month. */
 function windowOf(kind: AlertKind, nowMs: number): string {
