@@ -73,7 +73,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     adminApiKeys: [],
     jwt,
     keyKind: 'live',
-    tenantChanged: entitlements.forget,
+    entitlements,
   });
   const alerts = createAlerts(base);
   const services = createLimitServices({

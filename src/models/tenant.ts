@@ -2,6 +2,21 @@ import { Schema } from 'mongoose';
 import { markWritesPending, type OutboxSource } from './outbox.js';
 import type { TierLimits } from './tierLimits.js';
 
+/** Overrides of a contract. They take precedence over the subscription's tier and the tier's limits. */
+export interface TenantContract {
+  tier: string | null;
+  /** MongoDB does not store an empty object. */
+  limits?: Partial<TierLimits>;
+  /** Why, who set them last, and when. Absent if they were set by an earlier version. */
+  reason?: string | null;
+  author?: string;
+  setAt?: Date;
+  /** When they stop being in force, without any further write. Absent or null: never. */
+  until?: Date | null;
+  /** The end is still to be published. */
+  endUnannounced?: true;
+}
+
 const MAX_TERM_LENGTH = 100;
 
 /** A text as searches compare it: capitals and forms of characters make no difference. */
@@ -32,8 +47,7 @@ export interface TenantDoc extends OutboxSource {
   externalId?: string;
   name: string;
   email: string | null;
-  /** Overrides of a contract. They take precedence over the subscription's tier and the tier's limits. */
-  contract: { tier: string | null; limits: Partial<TierLimits> };
+  contract: TenantContract;
   /** The overage that the tenant opted into, with its monthly cap. Absent or null: none. */
   overage?: { monthlyCapCents: number } | null;
   /** Present while the tenant is suspended, and always together with the reason. */
@@ -52,7 +66,18 @@ export const tenantSchema = new Schema<TenantDoc>(
     name: { type: String, required: true },
     email: { type: String, default: null },
     contract: {
-      type: new Schema({ tier: String, limits: Schema.Types.Mixed }, { _id: false }),
+      type: new Schema(
+        {
+          tier: String,
+          limits: Schema.Types.Mixed,
+          reason: String,
+          author: String,
+          setAt: Date,
+          until: Date,
+          endUnannounced: Boolean,
+        },
+        { _id: false },
+      ),
       required: true,
     },
     overage: { type: new Schema({ monthlyCapCents: Number }, { _id: false }), default: undefined },
@@ -79,4 +104,6 @@ tenantSchema.index(
   { 'contract.tier': 1, _id: 1 },
   { name: 'contract_tier_id', partialFilterExpression: { 'contract.tier': { $gt: '' } } },
 );
+// Finds overrides that end, which they do without a write.
+tenantSchema.index({ 'contract.until': 1 }, { partialFilterExpression: { 'contract.endUnannounced': true } });
 markWritesPending(tenantSchema);

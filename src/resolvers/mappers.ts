@@ -5,15 +5,16 @@ import type { ApiKeyType } from '../schema/apiKey.js';
 import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
 import type { SubscriptionType } from '../schema/subscription.js';
-import type { TenantType } from '../schema/tenant.js';
+import type { LimitOverrides, TenantType } from '../schema/tenant.js';
 import type { TierLimitsType, TierType } from '../schema/tier.js';
 import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
-import type { TenantDoc } from '../services/accounts/tenants.js';
+import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { memoryIdOf } from '../services/memories/memories.js';
+import type { Services } from '../services/services.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 import type { Context } from './context.js';
@@ -30,9 +31,12 @@ export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = 
   limits: toTierLimits(limits),
 });
 
+const toStoredLimits = (stored: TierLimits['stored']) =>
+  Object.entries(stored).map(([resource, limit]) => ({ resource, limit }));
+
 const toTierLimits = ({ stored, ...limits }: TierLimits): TierLimitsType => ({
   ...limits,
-  stored: Object.entries(stored).map(([resource, limit]) => ({ resource, limit })),
+  stored: toStoredLimits(stored),
 });
 
 export function toStorageUsage(stored: StorageAmounts, limits: TierLimits): StorageUsage {
@@ -60,6 +64,27 @@ export const toTenant = ({ _id, externalId, name, email, suspendedAt }: TenantDo
   email,
   suspendedAt: suspendedAt ?? null,
 });
+
+/** @returns null if the contract overrides nothing */
+export function toLimitOverrides(
+  contract: TenantContract,
+  { tiers, entitlements }: Pick<Services, 'tiers' | 'entitlements'>,
+  forOperator: boolean,
+): LimitOverrides | null {
+  const { tier, limits = {}, reason, author, until, setAt } = contract;
+  if (tier === null && Object.keys(limits).length === 0) return null;
+  const { stored, ...others } = limits;
+  return {
+    // The catalogue may have lost it since.
+    tier: tier !== null && tiers.has(tier) ? tier : null,
+    limits: { ...others, stored: stored ? toStoredLimits(stored) : null },
+    inForce: entitlements.isInForce(contract),
+    until: until ?? null,
+    reason: (forOperator && reason) || null,
+    author: (forOperator && author) || null,
+    setAt: setAt ?? null,
+  };
+}
 
 /** Reads a tenant's subscription, its tier and the end of its grace period. */
 export async function readSubscription(

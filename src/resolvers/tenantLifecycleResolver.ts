@@ -2,12 +2,19 @@ import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, Directive, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { forbidden } from '../common/errors.js';
 import { RequiresRole, RequiresScope } from '../directives/access.js';
-import { SuspendTenantArgs, TenantType, UpdateTenantInput } from '../schema/tenant.js';
+import {
+  LimitOverrides,
+  SetTenantLimitsInput,
+  SuspendTenantArgs,
+  TenantType,
+  UpdateTenantInput,
+} from '../schema/tenant.js';
 import { TenantArgs } from '../schema/tenantRef.js';
 import { OperatorRole } from '../services/accounts/principal.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import { type Context, requestedTenantId } from './context.js';
-import { toTenant } from './mappers.js';
+import { toLimitOverrides, toTenant } from './mappers.js';
+import { overridesOf } from './resources.js';
 
 @Resolver(() => TenantType)
 export class TenantLifecycleResolver {
@@ -50,6 +57,37 @@ export class TenantLifecycleResolver {
   async reinstateTenant(@Args() named: TenantArgs, @Ctx() context: Context): Promise<TenantType> {
     const tenantId = await requestedTenantId(context, named);
     return changed(await context.services.tenantLifecycle.reinstate(tenantId, context.author()), context);
+  }
+
+  @Mutation(() => TenantType, {
+    description:
+      'Sets the overrides of a contract. Arguments that are left out change nothing; overrides that have ended are replaced as a whole.',
+  })
+  @RequiresRole(OperatorRole.OWNER)
+  async setTenantLimits(
+    @Arg('input') input: SetTenantLimitsInput,
+    @Ctx() context: Context,
+  ): Promise<TenantType> {
+    const { tiers, limitOverrides, alertReview } = context.services;
+    const { tier, limits, reason, until } = input;
+    const tenantId = await requestedTenantId(context, input);
+    const change = { tier, reason, until, limits: limits && overridesOf(limits, tiers.catalogue.resources) };
+    const updated = await limitOverrides.set(tenantId, change, context.author());
+    // Lower limits may already be used up.
+    alertReview.reviewSoon(tenantId);
+    return changed(updated, context);
+  }
+
+  @FieldResolver(() => LimitOverrides, {
+    nullable: true,
+    description: 'null if nothing is overridden. Overrides that have ended can still be read.',
+  })
+  async limitOverrides(
+    @Root() { id }: TenantType,
+    @Ctx() { loaders, principal, services }: Context,
+  ): Promise<LimitOverrides | null> {
+    const tenant = await loaders.tenant.load(id);
+    return tenant && toLimitOverrides(tenant.contract, services, principal?.kind === 'operator');
   }
 
   @FieldResolver(() => String, {

@@ -3,21 +3,13 @@ import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } fr
 import { Checked, RequiresRole, RequiresScope } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor, encodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
-import {
-  CreateTenantInput,
-  NewTenant,
-  SetTenantLimitsInput,
-  TenantConnection,
-  TenantsArgs,
-  TenantType,
-} from '../schema/tenant.js';
+import { CreateTenantInput, NewTenant, TenantConnection, TenantsArgs, TenantType } from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
 import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
 import { UsagePeriod } from '../services/usage/usage.js';
 import { type Context, requestedTenantId } from './context.js';
 import { readSubscription, toEntitledTier, toStorageUsage, toTenant } from './mappers.js';
-import { overridesOf } from './resources.js';
 
 @Resolver(() => TenantType)
 export class TenantResolver {
@@ -70,22 +62,6 @@ export class TenantResolver {
   async createTenant(@Arg('input') input: CreateTenantInput, @Ctx() context: Context): Promise<NewTenant> {
     const { tenant, key } = await context.services.tenants.create(input, context.author());
     return { tenant: toTenant(tenant), apiKey: key && { id: key.apiKey._id, secret: key.secret } };
-  }
-
-  @Mutation(() => TenantType, {
-    description: 'Sets the overrides of a contract. Arguments that are left out change nothing.',
-  })
-  @RequiresRole(OperatorRole.OWNER)
-  async setTenantLimits(
-    @Arg('input') input: SetTenantLimitsInput,
-    @Ctx() context: Context,
-  ): Promise<TenantType> {
-    const { services } = context;
-    const { tier, limits } = input;
-    const tenantId = await requestedTenantId(context, input);
-    const overrides = limits && overridesOf(limits, services.tiers.catalogue.resources);
-    const change = { tier, limits: overrides };
-    return toTenant(await services.tenants.setContract(tenantId, change, context.author()));
   }
 
   @FieldResolver(() => TierType)

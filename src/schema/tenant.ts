@@ -4,7 +4,7 @@ import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.j
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { IsExternalId, TenantArgs, TenantInput } from './tenantRef.js';
-import { TierName } from './tier.js';
+import { StoredLimit, TierName } from './tier.js';
 
 @ObjectType('Tenant', { description: 'A customer of the operator.' })
 export class TenantType {
@@ -25,6 +25,63 @@ export class TenantType {
     description: 'Since when metered operations are rejected with `TENANT_SUSPENDED`; null if they are not.',
   })
   suspendedAt!: Date | null;
+}
+
+@ObjectType({ description: 'Limits that a contract sets in place of the tier’s. null: the tier’s applies.' })
+export class OverriddenLimits {
+  @Field(() => BigIntScalar, { nullable: true })
+  apiCallsPerDay?: number;
+
+  @Field(() => Int, { nullable: true })
+  apiCallsPerMinute?: number;
+
+  @Field(() => Int, { nullable: true })
+  concurrentRequests?: number;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  maxMemories?: number;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  maxEmbeddings?: number;
+
+  @Field(() => BigIntScalar, { nullable: true })
+  maxStorageBytes?: number;
+
+  @Field(() => Int, { nullable: true })
+  maxExtractionBatchSize?: number;
+
+  @Field(() => Int, { nullable: true })
+  federationPriority?: number;
+
+  @Field(() => [StoredLimit], { nullable: true })
+  stored!: StoredLimit[] | null;
+}
+
+@ObjectType({ description: 'What `setTenantLimits` has set for a tenant.' })
+export class LimitOverrides {
+  @Field(() => TierName, { nullable: true, description: 'null: the tier follows from the subscription.' })
+  tier!: string | null;
+
+  @Field(() => OverriddenLimits)
+  limits!: OverriddenLimits;
+
+  @Field({ description: 'Whether they apply now: `until` has not passed.' })
+  inForce!: boolean;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'null: they do not end by themselves.' })
+  until!: Date | null;
+
+  @Field(() => String, { nullable: true, description: 'Only the operator sees it.' })
+  reason!: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Who set them last, as in the audit log: `operator:<key id>`. Only the operator sees it.',
+  })
+  author!: string | null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'null if an earlier version set them.' })
+  setAt!: Date | null;
 }
 
 export const TenantConnection = connectionOf('Tenant', () => TenantType);
@@ -196,4 +253,14 @@ export class SetTenantLimitsInput extends TenantInput {
 
   @Field(() => TierLimitsInput, { nullable: true, description: 'null removes all overrides.' })
   limits?: TierLimitsInput | null;
+
+  @Field(() => String, { nullable: true, description: 'Why, for operators.' })
+  @MaxLength(500)
+  reason?: string | null;
+
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: 'When all overrides of the tenant end. null: they do not end by themselves.',
+  })
+  until?: Date | null;
 }

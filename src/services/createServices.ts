@@ -68,7 +68,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     adminApiKeys: config.adminApiKeys,
     jwt: config.jwt,
     keyKind: isMock ? 'test' : 'live',
-    tenantChanged: entitlements.forget,
+    entitlements,
   });
   const { authenticator, tenantDirectory, tenants } = accounts;
 

@@ -1,5 +1,6 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
+import type { LimitOverrides } from './accounts/limitOverrides.js';
 import type { TenantDirectory } from './accounts/tenantDirectory.js';
 import type { TenantLifecycle } from './accounts/tenantLifecycle.js';
 import type { Tenants } from './accounts/tenants.js';
@@ -47,6 +48,7 @@ export interface Services {
   contracts: Contracts;
   entitlements: Entitlements;
   idempotencyKeys: IdempotencyKeys;
+  limitOverrides: LimitOverrides;
   inbox: Pick<Inbox, 'page' | 'replay'>;
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;

@@ -3,10 +3,12 @@ import type { Clock } from '../../common/clock.js';
 import type { JwtConfig } from '../../config/jwtConfig.js';
 import type { Models } from '../../models/models.js';
 import type { AuditLog } from '../audit/auditLog.js';
+import type { Entitlements } from '../tiers/entitlements.js';
 import { type ApiKeys, createApiKeys } from './apiKeys.js';
 import { type Authenticator, createAuthenticator } from './authenticator.js';
 import { createGuessLimit, type GuessLimit } from './guessLimit.js';
 import { createJwtAuthenticator } from './jwt.js';
+import { createLimitOverrides, type LimitOverrides } from './limitOverrides.js';
 import { createTenantDirectory, type TenantDirectory } from './tenantDirectory.js';
 import { createTenantLifecycle, type TenantLifecycle } from './tenantLifecycle.js';
 import { createTenants, type Tenants } from './tenants.js';
@@ -19,6 +21,7 @@ export interface Accounts {
   authenticator: Authenticator;
   guesses: GuessLimit;
   tenantDirectory: TenantDirectory;
+  limitOverrides: LimitOverrides;
   tenantLifecycle: TenantLifecycle;
   tenants: Tenants;
   tenantTokens: TenantTokens;
@@ -34,11 +37,11 @@ export function createAccounts(deps: {
   jwt: JwtConfig | null;
   /** The prefix of new keys: `ctm_live_…` or `ctm_test_…`. */
   keyKind: 'live' | 'test';
-  /** Clears the caches of a tenant whose limits may have changed. */
-  tenantChanged: (tenantId: string) => void;
+  entitlements: Pick<Entitlements, 'forget' | 'isInForce'>;
 }): Accounts {
-  const { models, clock, log, auditLog, adminApiKeys, keyKind, tenantChanged } = deps;
+  const { models, clock, log, auditLog, adminApiKeys, keyKind, entitlements } = deps;
   const base = { models, clock, log, auditLog };
+  const changed = entitlements.forget;
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
   const tenantDirectory = createTenantDirectory(base);
@@ -69,7 +72,8 @@ export function createAccounts(deps: {
     kind: keyKind,
     hasAdminKey: adminApiKeys.length > 0,
   });
-  const tenants: Tenants = createTenants({ ...base, apiKeys, changed: tenantChanged });
-  const tenantLifecycle = createTenantLifecycle({ ...base, changed: tenantChanged });
-  return { apiKeys, authenticator, guesses, tenantDirectory, tenantLifecycle, tenants, tenantTokens };
+  const tenants: Tenants = createTenants({ ...base, apiKeys, changed });
+  const tenantLifecycle = createTenantLifecycle({ ...base, changed });
+  const limitOverrides = createLimitOverrides({ ...base, changed, isInForce: entitlements.isInForce });
+  return { apiKeys, authenticator, guesses, limitOverrides, tenantDirectory, tenantLifecycle, tenants, tenantTokens };
 }

@@ -1,23 +1,15 @@
-import type { LimitOverrides } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
 import { badInput, notFound } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
-import { searchTermsOf, type TenantDoc } from '../../models/tenant.js';
+import { searchTermsOf, type TenantContract, type TenantDoc } from '../../models/tenant.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import { type Author, systemAuthor } from '../audit/author.js';
 import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
 import { type ApiKeys, keyCreated, type NewKey } from './apiKeys.js';
 import { namedTenant, noSuchTenant, type TenantIds } from './tenantDirectory.js';
 
-export type { TenantDoc };
-
-export interface ContractChange {
-  /** null clears the override; undefined leaves it. */
-  tier?: string | null | undefined;
-  /** null clears all overrides; a limit that is null clears that one. */
-  limits?: LimitOverrides | null | undefined;
-}
+export type { TenantContract, TenantDoc };
 
 export interface NewTenantInput {
   externalId?: string | null | undefined;
@@ -50,7 +42,6 @@ export interface Tenants {
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
   /** null: there is none yet. */
   oldest(): Promise<TenantDoc | null>;
-  setContract(tenantId: string, change: ContractChange, author: Author): Promise<TenantDoc>;
   /** @param monthlyCapCents null switches overage off */
   setOverage(tenantId: string, monthlyCapCents: number | null, author: Author): Promise<void>;
 }
@@ -165,39 +156,6 @@ export function createTenants(deps: {
 
     oldest: () => models.tenants.findOne().sort({ _id: 1 }).lean<TenantDoc>(),
 
-    async setContract(tenantId, { tier, limits }, author) {
-      const set: Record<string, unknown> = {};
-      const unset: Record<string, ''> = {};
-      if (tier !== undefined) set['contract.tier'] = tier;
-      if (limits === null) set['contract.limits'] = {};
-      for (const [name, value] of Object.entries(limits ?? {})) {
-        if (value === null) unset[`contract.limits.${name}`] = '';
-        else if (value !== undefined) set[`contract.limits.${name}`] = value;
-      }
-      const nothing = Object.keys(set).length === 0 && Object.keys(unset).length === 0;
-      if (nothing) throw badInput('input', 'names neither a tier nor a limit');
-      const updated = await auditLog.change(author, async (session, note) => {
-        const before = await models.tenants.findById(tenantId, null, { session }).lean<TenantDoc>();
-        const after = await models.tenants
-          .findOneAndUpdate(
-            { _id: tenantId },
-            { $set: set, $unset: unset },
-            { returnDocument: 'after', session },
-          )
-          .lean<TenantDoc>();
-        if (!before || !after) throw notFound(`Tenant ${tenantId}`);
-        note({
-          tenantId,
-          action: 'limits.changed',
-          before: auditedContract(before),
-          after: auditedContract(after),
-        });
-        return after;
-      });
-      deps.changed(tenantId);
-      return updated;
-    },
-
     async setOverage(tenantId, monthlyCapCents, author) {
       const overage = monthlyCapCents === null ? null : { monthlyCapCents };
       await auditLog.change(author, async (session, note) => {
@@ -217,6 +175,3 @@ export function createTenants(deps: {
     },
   };
 }
-
-/** MongoDB has no empty `limits`. */
-const auditedContract = ({ contract: { tier, limits } }: TenantDoc) => ({ tier, limits: limits ?? {} });

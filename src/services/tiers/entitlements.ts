@@ -4,7 +4,7 @@ import type { Clock } from '../../common/clock.js';
 import { notFound } from '../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
-import type { TenantDoc } from '../../models/tenant.js';
+import type { TenantContract, TenantDoc } from '../../models/tenant.js';
 import { createLoadingCache } from '../infrastructure/loadingCache.js';
 import { type OverageTerms } from './overage.js';
 import type { Tiers } from './tiers.js';
@@ -29,7 +29,7 @@ export interface Entitlement {
   /** Calls beyond the daily quota: their price, and the monthly cap that the tenant has opted into. */
   overage: { price: OveragePrice; monthlyCapCents: number | null };
   features: ReadonlySet<string>;
-  /** When it ends by itself, with the grace period of a failed payment. */
+  /** When it ends by itself, with the grace period of a failed payment or the overrides of a contract. */
   endsAt: Date | null;
   /** null: the tenant is not suspended. */
   suspendedAt: Date | null;
@@ -40,6 +40,8 @@ export interface Entitlements {
   get(tenantId: string): Promise<Entitlement>;
   /** Applies the same rule to documents that are already loaded. */
   derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement;
+  /** Whether the overrides of a contract apply now. */
+  isInForce(contract: TenantContract): boolean;
   /** When the grace period of a failed payment ends or ended; null if no payment is overdue. */
   graceEndsAt(subscription: BillingSubscriptionDoc | null): Date | null;
   /** Call this when the tenant's contract or subscription has changed. */
@@ -69,6 +71,7 @@ function billedSpan(subscription: BillingSubscriptionDoc | null) {
   };
 }
 
+const NO_CONTRACT: TenantContract = { tier: null };
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const DAY_MS = 86_400_000;
@@ -111,9 +114,11 @@ export function createEntitlements(deps: {
     }
   }
 
+  const isInForce = ({ until }: TenantContract): boolean => !until || until.getTime() > clock.now();
+
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
-    // MongoDB does not store an empty object.
-    const { tier: contractTier, limits = {} } = tenant.contract;
+    const contract = isInForce(tenant.contract) ? tenant.contract : NO_CONTRACT;
+    const { tier: contractTier, limits = {}, until = null } = contract;
     const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);
     const { tier, version, limits: boughtLimits, endsAt, onTrial } = held;
@@ -137,7 +142,7 @@ export function createEntitlements(deps: {
       },
       overage: { price, monthlyCapCents },
       features: new Set(definition.features),
-      endsAt,
+      endsAt: earlierOf(endsAt, until),
       suspendedAt: tenant.suspendedAt ?? null,
     };
   }
@@ -159,5 +164,7 @@ export function createEntitlements(deps: {
       Math.min(now + REMEMBER_MS, endsAt?.getTime() ?? Number.POSITIVE_INFINITY),
   });
 
-  return { get: cache.get, derive, graceEndsAt, forget: cache.forget, forgetAll: cache.clear };
+  return { get: cache.get, derive, isInForce, graceEndsAt, forget: cache.forget, forgetAll: cache.clear };
 }
+
+const earlierOf = (a: Date | null, b: Date | null): Date | null => (a && b ? (a < b ? a : b) : (a ?? b));

@@ -48,7 +48,7 @@ const PENDING = { unannounced: true } as const;
 export function createOutboxRelay(deps: {
   models: Models;
   clock: Clock;
-  entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt'>;
+  entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt' | 'isInForce'>;
   defaultTier: string;
   log: Logger;
 }): OutboxRelay {
@@ -181,11 +181,12 @@ export function createOutboxRelay(deps: {
           { upsert: true, session },
         );
       }
+      const ended = tenant && !entitlements.isInForce(tenant.contract);
       // Bypasses mongoose, whose hook would restore the mark. A write in between restarts the transaction.
       for (const { collection } of [models.tenants, models.billingSubscriptions]) {
         await collection.updateOne(
           { _id: tenantId as never },
-          { $unset: { unannounced: '', announceRetry: '' } },
+          { $unset: { unannounced: '', announceRetry: '', ...(ended && { 'contract.endUnannounced': '' }) } },
           { session },
         );
       }
@@ -234,11 +235,18 @@ export function createOutboxRelay(deps: {
       .limit(PAGE)
       .lean<{ _id: string }[]>();
 
-  /** A grace period ends without a write, so tenants in one are checked each time. */
+  /** The overrides of a contract end without a write. So does a grace period: tenants in one are checked each time. */
   async function changedTenants(): Promise<Set<string>> {
-    const [tenants, subscriptions, inGrace] = await Promise.all([
+    const [tenants, ended, subscriptions, inGrace] = await Promise.all([
       models.tenants
         .find({ ...PENDING, ...due() }, { _id: 1 })
+        .limit(PAGE)
+        .lean<TenantDoc[]>(),
+      models.tenants
+        .find(
+          { 'contract.endUnannounced': true, 'contract.until': { $lte: new Date(clock.now()) }, ...due() },
+          { _id: 1 },
+        )
         .limit(PAGE)
         .lean<TenantDoc[]>(),
       models.billingSubscriptions
@@ -247,7 +255,8 @@ export function createOutboxRelay(deps: {
         .lean<BillingSubscriptionDoc[]>(),
       endedGraces(),
     ]);
-    return new Set([...tenants.map(({ _id }) => _id), ...subscriptions.map(({ _id }) => _id), ...inGrace]);
+    const changed = [tenants, ended, subscriptions].flatMap((docs) => docs.map(({ _id }) => _id));
+    return new Set([...changed, ...inGrace]);
   }
 
   /** One page a pass, so that any number of tenants is checked without reading all at once. */
