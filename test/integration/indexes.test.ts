@@ -112,7 +112,13 @@ async function fillThroughModels(): Promise<void> {
       email: null,
       contract: { tier: id === due ? 'PRO' : null, limits: {} },
       createdAt: PAST,
-      ...(id === due && { unannounced: true, externalId: 'customer-1' }),
+      searchTerms: [id],
+      ...(id === due && {
+        unannounced: true,
+        externalId: 'customer-1',
+        suspendedAt: PAST,
+        contract: { tier: 'PRO', limits: {}, until: PAST, endUnannounced: true },
+      }),
     })),
   );
   await insert(
