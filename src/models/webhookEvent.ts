@@ -62,7 +62,11 @@ webhookEventSchema.index({ endedAt: 1 }, { expireAfterSeconds: 90 * 86_400 });
 const WAITING = { partialFilterExpression: { state: WebhookEventStatus.PENDING } };
 webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
-webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 });
+export const STATE_INDEX = 'state_1_receivedAt_-1__id_-1';
+webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 }, { name: STATE_INDEX });
+// Lists the events of a tenant.
+export const QUEUE_INDEX = 'queue';
+webhookEventSchema.index({ lane: 1, receivedAt: -1, _id: -1 }, { name: QUEUE_INDEX });
 webhookEventSchema.index({ state: 1, _id: 1 }, { partialFilterExpression: { unannounced: true } });
 // Finds the events of a tenant, newest first.
 webhookEventSchema.index({ customer: 1, receivedAt: -1, _id: -1 });

@@ -7,10 +7,12 @@ import type { MemoryType } from '../schema/memory.js';
 import type { SubscriptionType } from '../schema/subscription.js';
 import type { LimitOverrides, TenantType } from '../schema/tenant.js';
 import type { TierLimitsType, TierType } from '../schema/tier.js';
+import type { TierExplanation } from '../schema/tierExplanation.js';
 import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
 import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
+import type { TierExplanation as ExplainedTier } from '../services/billing/directory/tierExplanation.js';
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { memoryIdOf } from '../services/memories/memories.js';
@@ -64,6 +66,28 @@ export const toTenant = ({ _id, externalId, name, email, suspendedAt }: TenantDo
   email,
   suspendedAt: suspendedAt ?? null,
 });
+
+export const toTierExplanation = (tiers: Tiers, explained: ExplainedTier): TierExplanation => {
+  const { entitlement, since, until, unapplied, subscription, lastEvent, summary } = explained;
+  return {
+    tier: toEntitledTier(tiers, entitlement),
+    source: entitlement.source,
+    since,
+    until,
+    unapplied,
+    stripe: subscription && {
+      customerId: subscription.stripeCustomerId,
+      subscriptionId: subscription.stripeSubscriptionId,
+      status: subscription.status,
+      tier: subscription.tier,
+      changedAt: subscription.updatedAt,
+      lastEventId: lastEvent?._id ?? null,
+      lastEventType: lastEvent?.type ?? null,
+      lastEventReceivedAt: lastEvent?.receivedAt ?? null,
+    },
+    summary,
+  };
+};
 
 /** @returns null if the contract overrides nothing */
 export function toLimitOverrides(

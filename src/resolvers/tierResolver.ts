@@ -4,9 +4,10 @@ import { PublicAccess, RequiresRole, RequiresScope } from '../directives/access.
 import { ServerInstance } from '../schema/serverInstance.js';
 import { TenantArgs } from '../schema/tenantRef.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
+import { TierExplanation } from '../schema/tierExplanation.js';
 import { OperatorRole } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
-import { toTier } from './mappers.js';
+import { toTier, toTierExplanation } from './mappers.js';
 
 @Resolver()
 export class TierResolver {
@@ -20,6 +21,16 @@ export class TierResolver {
   @PublicAccess()
   tier(@Arg('name', () => TierName) name: string, @Ctx() { services: { tiers } }: Context): TierType {
     return toTier(tiers, tiers.get(name));
+  }
+
+  @Query(() => TierExplanation, {
+    description:
+      'Which record gives a tenant its tier, since when and until when, and why the others do not.',
+  })
+  @RequiresScope(ApiKeyScope.READ)
+  async explainTier(@Args() named: TenantArgs, @Ctx() context: Context): Promise<TierExplanation> {
+    const { tiers, tierExplanations } = context.services;
+    return toTierExplanation(tiers, await tierExplanations.explain(await requestedTenantId(context, named)));
   }
 
   @Query(() => Boolean, { description: 'Whether the tenant currently has the feature.' })

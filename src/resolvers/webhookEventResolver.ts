@@ -10,16 +10,24 @@ import {
 import { OperatorRole } from '../services/accounts/principal.js';
 import { eventKeyOf, type WebhookEventDoc, WebhookEventStatus } from '../services/billing/inbox/inbox.js';
 import { REJECTIONS } from '../services/billing/inbox/rejections.js';
-import type { Context } from './context.js';
+import { type Context, requestedTenantId } from './context.js';
 
 @Resolver(() => WebhookEvent)
 export class WebhookEventResolver {
-  @Query(() => WebhookEventConnection, { description: 'Events from Stripe, newest first.' })
+  @Query(() => WebhookEventConnection, {
+    description:
+      'Events from Stripe, newest first: all, or those about the customer of the tenant that is named.',
+  })
   @RequiresRole(OperatorRole.READ)
   @Checked(({ after }) => decodeCursor(after))
-  async webhookEvents(@Args() { first, after, status }: WebhookEventsArgs, @Ctx() { services }: Context) {
-    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status };
-    const page = await services.inbox.page(query);
+  async webhookEvents(
+    @Args() { first, after, status, ...named }: WebhookEventsArgs,
+    @Ctx() context: Context,
+  ) {
+    const isOfOne = named.tenantId || named.externalId;
+    const tenantId = isOfOne ? await requestedTenantId(context, named) : null;
+    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status, tenantId };
+    const page = await context.services.inbox.page(query);
     return connect(page.events, page.hasNextPage, after, eventKeyOf, toWebhookEvent);
   }
 

@@ -10,7 +10,7 @@ import { PageArgs } from './pagination.js';
 /** The tenant that an operator's request is about, by one of its ids. */
 export type TenantRef = TenantIds;
 
-const MAX_ID_LENGTH = 100;
+export const MAX_ID_LENGTH = 100;
 
 export const IsExternalId = () =>
   Satisfies(

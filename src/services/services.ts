@@ -9,6 +9,7 @@ import type { AuditLog } from './audit/auditLog.js';
 import type { AuditReader } from './audit/auditReader.js';
 import type { BillingAccount } from './billing/customers/billingAccount.js';
 import type { TenantDirectory } from './billing/directory/tenantDirectory.js';
+import type { TierExplanations } from './billing/directory/tierExplanation.js';
 import type { Inbox } from './billing/inbox/inbox.js';
 import type { Rejections } from './billing/inbox/rejections.js';
 import type { Contracts } from './billing/subscriptions/contracts.js';
@@ -63,6 +64,7 @@ export interface Services {
   tenants: Tenants;
   tenantTokens: TenantTokens;
   tierChanges: TierChanges;
+  tierExplanations: TierExplanations;
   tiers: Tiers;
   usage: Usage;
   usageEvents: UsageEvents;

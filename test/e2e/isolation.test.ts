@@ -109,6 +109,11 @@ const QUERIES: Record<string, Attempt> = {
     expect: own({ embeddings: 0, limits: { maxMemories: 100_000 } }),
   },
   entitlement: { who: 'tenant', field: () => 'entitlement(feature: FEDERATION)', expect: own(true) },
+  explainTier: {
+    who: 'tenant',
+    field: ({ id }) => `explainTier(tenantId: "${id}") { summary stripe { subscriptionId } }`,
+    expect: 'FORBIDDEN',
+  },
   apiKeys: {
     who: 'tenant',
     field: () => 'apiKeys { id name }',

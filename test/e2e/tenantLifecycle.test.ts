@@ -105,7 +105,7 @@ describe('a suspended tenant', () => {
   });
 
   it('is announced to the operator’s systems, and so is the end of it', async () => {
-    const url = 'https://hooks.example.com/lifecycle';
+    const url = 'https://hooks.invalid/lifecycle';
     await server.gql(
       'mutation ($url: String!) { createWebhookEndpoint(input: { url: $url, events: [TENANT_SUSPENDED, TENANT_REINSTATED] }) { secret } }',
       { variables: { url } },

@@ -17,6 +17,7 @@ import { type BillingAccount, createBillingAccount } from './customers/billingAc
 import { type Customers, createCustomers } from './customers/customers.js';
 import { createTenantDirectory, type TenantDirectory } from './directory/tenantDirectory.js';
 import { createTermBackfill } from './directory/termBackfill.js';
+import { createTierExplanations, type TierExplanations } from './directory/tierExplanation.js';
 import { createEventEffect } from './inbox/eventEffects.js';
 import { createInbox, type Inbox } from './inbox/inbox.js';
 import { createRejections, type Rejections } from './inbox/rejections.js';
@@ -48,6 +49,7 @@ export interface Billing {
   subscriptions: Subscriptions;
   tenantDirectory: TenantDirectory;
   tierChanges: TierChanges;
+  tierExplanations: TierExplanations;
   usageReporter: UsageReporter;
   usageReports: UsageReports;
   verify: WebhookVerifier;
@@ -186,6 +188,14 @@ export function createBilling(deps: {
       defaultTier: tiers.defaultTier.name,
     }),
     tierChanges: createTierChanges(subscriptionDeps),
+    tierExplanations: createTierExplanations({
+      models,
+      clock,
+      tiers,
+      entitlements,
+      inbox,
+      getTenant: tenants.get,
+    }),
     usageReporter,
     usageReports,
     verify: createWebhookVerifier({

@@ -17,10 +17,19 @@ export interface CallLimits extends Pick<TierLimits, 'apiCallsPerDay' | 'apiCall
   overageTerms?: OverageTerms | null;
 }
 
+/** What gives a tenant its tier. */
+export enum TierSource {
+  CONTRACT = 'CONTRACT',
+  SUBSCRIPTION = 'SUBSCRIPTION',
+  GRACE_PERIOD = 'GRACE_PERIOD',
+  DEFAULT = 'DEFAULT',
+}
+
 /** What a tenant may do now. */
 export interface Entitlement {
   tenantId: string;
   tier: string;
+  source: TierSource;
   /** The version of the tier that was bought. */
   tierVersion: number;
   limits: TierLimits;
@@ -31,6 +40,8 @@ export interface Entitlement {
   features: ReadonlySet<string>;
   /** When it ends by itself, with the grace period of a failed payment or the overrides of a contract. */
   endsAt: Date | null;
+  /** When its tier ends by itself. */
+  tierEndsAt: Date | null;
   /** null: the tenant is not suspended. */
   suspendedAt: Date | null;
 }
@@ -51,6 +62,7 @@ export interface Entitlements {
 
 interface Bought {
   tier: string;
+  source: TierSource;
   /** Absent: the current version. */
   version?: number;
   /** Overrides of a contract in the subscription's metadata. */
@@ -91,18 +103,31 @@ export function createEntitlements(deps: {
 
   /** active and trialing grant the tier; past_due keeps it for the grace period; other states grant the default tier. */
   function bought(subscription: BillingSubscriptionDoc | null): Bought {
-    const nothing: Bought = { tier: tiers.defaultTier.name, limits: {}, endsAt: null, onTrial: false };
+    const nothing: Bought = {
+      tier: tiers.defaultTier.name,
+      source: TierSource.DEFAULT,
+      limits: {},
+      endsAt: null,
+      onTrial: false,
+    };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
     const { tier, status, tierVersion: version } = subscription;
     const limits = subscription.limits ?? {};
     switch (status) {
       case 'active':
       case 'trialing':
-        return { tier, version, limits, endsAt: null, onTrial: status === 'trialing' };
+        return {
+          tier,
+          source: TierSource.SUBSCRIPTION,
+          version,
+          limits,
+          endsAt: null,
+          onTrial: status === 'trialing',
+        };
       case 'past_due': {
         const endsAt = graceEndsAt(subscription);
         return endsAt && endsAt.getTime() > clock.now()
-          ? { tier, version, limits, endsAt, onTrial: false }
+          ? { tier, source: TierSource.GRACE_PERIOD, version, limits, endsAt, onTrial: false }
           : nothing;
       }
       case 'incomplete':
@@ -119,9 +144,15 @@ export function createEntitlements(deps: {
   function derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement {
     const contract = isInForce(tenant.contract) ? tenant.contract : NO_CONTRACT;
     const { tier: contractTier, limits = {}, until = null } = contract;
-    const granted: Bought = { tier: contractTier ?? '', limits: {}, endsAt: null, onTrial: false };
+    const granted: Bought = {
+      tier: contractTier ?? '',
+      source: TierSource.CONTRACT,
+      limits: {},
+      endsAt: null,
+      onTrial: false,
+    };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);
-    const { tier, version, limits: boughtLimits, endsAt, onTrial } = held;
+    const { tier, source, version, limits: boughtLimits, endsAt, onTrial } = held;
     const definition = tiers.get(tier, version);
     const stored = { ...definition.limits.stored, ...boughtLimits.stored, ...limits.stored };
     const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
@@ -132,6 +163,7 @@ export function createEntitlements(deps: {
     return {
       tenantId: tenant._id,
       tier,
+      source,
       tierVersion: definition.version,
       limits: ownLimits,
       callLimits: {
@@ -143,6 +175,7 @@ export function createEntitlements(deps: {
       overage: { price, monthlyCapCents },
       features: new Set(definition.features),
       endsAt: earlierOf(endsAt, until),
+      tierEndsAt: source === TierSource.CONTRACT ? until : endsAt,
       suspendedAt: tenant.suspendedAt ?? null,
     };
   }

@@ -2,13 +2,20 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
-import { inOtherFormat, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import {
+  inOtherFormat,
+  QUEUE_INDEX,
+  STATE_INDEX,
+  type WebhookEventDoc,
+  WebhookEventStatus,
+} from '../../../models/webhookEvent.js';
 import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, pendingAgain } from './eventIntake.js';
+import type { QueueKind } from './eventTarget.js';
 import { createQueueWorker } from './queueWorker.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
 import { createRejections, type Rejections } from './rejections.js';
@@ -37,6 +44,8 @@ export interface EventQuery {
   /** The key of the last event seen. */
   after?: string | null | undefined;
   status?: WebhookEventStatus | null | undefined;
+  /** Only events about this tenant's customer. */
+  tenantId?: string | null | undefined;
 }
 
 export interface EventPage {
@@ -49,6 +58,13 @@ const MANY_WAITING = 3;
 
 /** An event's position in the list. */
 export const eventKeyOf = ({ receivedAt, _id }: WebhookEventDoc): string => `${receivedAt.getTime()}:${_id}`;
+
+/** The queues in which a customer's events end. */
+const CUSTOMER_QUEUES: readonly QueueKind[] = ['customer', 'card'];
+
+interface CustomerRef {
+  stripeCustomerId: string | null;
+}
 
 export function createInbox(deps: {
   models: Models;
@@ -76,6 +92,16 @@ export function createInbox(deps: {
   const queues = createCustomerQueues({ models, clock });
   const worker = createQueueWorker({ queues, effect, log, metrics, isBusy });
   const intake = createEventIntake({ models, clock, metrics, rejections, isLive, stored: worker.wake });
+
+  /** The queues of a tenant's customers: the present one, and the one of its last subscription if that was deleted. */
+  async function queuesOf(tenantId: string): Promise<string[]> {
+    const [customer, subscription] = await Promise.all([
+      models.billingCustomers.findById(tenantId, { stripeCustomerId: 1 }).lean<CustomerRef>(),
+      models.billingSubscriptions.findById(tenantId, { stripeCustomerId: 1 }).lean<CustomerRef>(),
+    ]);
+    const ids = new Set([customer, subscription].flatMap((doc) => doc?.stripeCustomerId ?? []));
+    return [...ids].flatMap((id) => CUSTOMER_QUEUES.map((kind) => `${kind}:${id}`));
+  }
 
   return {
     receive: intake.receive,
@@ -106,11 +132,13 @@ export function createInbox(deps: {
       return replayed;
     },
 
-    async page({ first, after, status }) {
+    async page({ first, after, status, tenantId }) {
       const states = status ? [status] : Object.values(WebhookEventStatus);
+      const ofTenant = tenantId && { lane: { $in: await queuesOf(tenantId) } };
       const found = await events
-        .find({ state: { $in: states }, ...before(after) }, { payload: 0 })
+        .find({ state: { $in: states }, ...ofTenant, ...before(after) }, { payload: 0 })
         .sort({ receivedAt: -1, _id: -1 })
+        .hint(ofTenant ? QUEUE_INDEX : STATE_INDEX)
         .limit(first + 1)
         .lean<WebhookEventDoc[]>();
       return { events: found.slice(0, first), hasNextPage: found.length > first };
