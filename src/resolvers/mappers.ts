@@ -12,7 +12,7 @@ import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
 import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
-import type { TierExplanation as ExplainedTier } from '../services/billing/directory/tierExplanation.js';
+import type { TierExplanation as ExplainedTier } from '../services/billing/tierExplanation.js';
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { memoryIdOf } from '../services/memories/memories.js';

@@ -38,7 +38,7 @@ export class TenantResolver {
   @Checked(({ after }) => decodeCursor(after))
   async tenants(@Args() { first, after, search, tier, state }: TenantsArgs, @Ctx() context: Context) {
     const { services, loaders } = context;
-    const page = await services.tenantDirectory.page({
+    const page = await services.tenantSearch.page({
       first: first ?? DEFAULT_PAGE,
       after: decodeCursor(after),
       search: search || null,

@@ -1,5 +1,5 @@
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { TenantState } from '../services/billing/directory/tenantDirectory.js';
+import { TenantState } from '../services/billing/tenantSearch/tenantSearch.js';
 import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';

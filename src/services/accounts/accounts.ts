@@ -41,10 +41,13 @@ export function createAccounts(deps: {
 }): Accounts {
   const { models, clock, log, auditLog, adminApiKeys, keyKind, entitlements } = deps;
   const base = { models, clock, log, auditLog };
-  const changed = entitlements.forget;
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
   const tenantDirectory = createTenantDirectory(base);
+  const changed = (tenantId: string) => {
+    entitlements.forget(tenantId);
+    tenantDirectory.forget(tenantId);
+  };
   const jwt =
     deps.jwt &&
     createJwtAuthenticator({

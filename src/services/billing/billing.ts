@@ -15,9 +15,6 @@ import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
 import type { UsageServices } from '../usage/usageServices.js';
 import { type BillingAccount, createBillingAccount } from './customers/billingAccount.js';
 import { type Customers, createCustomers } from './customers/customers.js';
-import { createTenantDirectory, type TenantDirectory } from './directory/tenantDirectory.js';
-import { createTermBackfill } from './directory/termBackfill.js';
-import { createTierExplanations, type TierExplanations } from './directory/tierExplanation.js';
 import { createEventEffect } from './inbox/eventEffects.js';
 import { createInbox, type Inbox } from './inbox/inbox.js';
 import { createRejections, type Rejections } from './inbox/rejections.js';
@@ -33,6 +30,9 @@ import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.j
 import { createSubscriptions, type Subscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges, type TierChanges } from './subscriptions/tierChanges.js';
 import { createSubscriptionSync } from './sync/subscriptionSync.js';
+import { createTenantSearch, type TenantSearch } from './tenantSearch/tenantSearch.js';
+import { createTermBackfill } from './tenantSearch/termBackfill.js';
+import { createTierExplanations, type TierExplanations } from './tierExplanation.js';
 import { createMeter } from './usageReports/meter.js';
 import { createReportDelivery } from './usageReports/reportDelivery.js';
 import { createUsageReporter, type UsageReporter } from './usageReports/usageReporter.js';
@@ -47,7 +47,7 @@ export interface Billing {
   overage: Overage;
   reconcile: Reconcile;
   subscriptions: Subscriptions;
-  tenantDirectory: TenantDirectory;
+  tenantSearch: TenantSearch;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
   usageReporter: UsageReporter;
@@ -181,7 +181,7 @@ export function createBilling(deps: {
     }),
     reconcile,
     subscriptions,
-    tenantDirectory: createTenantDirectory({
+    tenantSearch: createTenantSearch({
       models,
       entitlements,
       alerts,

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type Catalogue, catalogueDigest } from '../../catalogue/catalogue.js';
+import type { Clock } from '../../common/clock.js';
 import { NOT_ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 
@@ -50,10 +51,11 @@ const ADVICE =
 
 export function createCatalogueGuard(deps: {
   models: Models;
+  clock: Clock;
   catalogue: Catalogue;
   log: Logger;
 }): CatalogueGuard {
-  const { models, catalogue, log } = deps;
+  const { models, clock, catalogue, log } = deps;
   const settings = models.connection.collection<RecordedCatalogue>('settings');
   const subscriptions = models.billingSubscriptions.collection;
   const tenants = models.tenants.collection;
@@ -61,8 +63,13 @@ export function createCatalogueGuard(deps: {
 
   const subscriptionsOf = (filter: object) =>
     subscriptions.countDocuments({ ...filter, status: { $in: [...NOT_ENDED] } }, { limit: MAX_COUNTED });
-  const contractsOf = (tier: string) =>
-    tenants.countDocuments({ 'contract.tier': tier }, { limit: MAX_COUNTED });
+  const contractsOf = (tier: string) => {
+    // Overrides that have ended give nothing.
+    const isInForce = {
+      $or: [{ 'contract.until': null }, { 'contract.until': { $gt: new Date(clock.now()) } }],
+    };
+    return tenants.countDocuments({ 'contract.tier': tier, ...isInForce }, { limit: MAX_COUNTED });
+  };
 
   /** @returns one line for each tier */
   async function lackingTiers(): Promise<string[]> {

@@ -35,7 +35,7 @@ export function createTierServices(deps: {
   const { models, clock, log, catalogue, priceIds, overagePriceIds, graceDays } = deps;
   const { instanceKind = ServerInstanceKind.SERVER } = deps;
   const tiers = createTiers(catalogue, priceIds, overagePriceIds);
-  const guard = createCatalogueGuard({ models, catalogue, log });
+  const guard = createCatalogueGuard({ models, clock, catalogue, log });
   return {
     tiers,
     entitlements: createEntitlements({ models, clock, tiers, graceDays }),

@@ -1,12 +1,12 @@
-import type { Clock } from '../../../common/clock.js';
-import type { AuditEntryDoc } from '../../../models/auditLog.js';
-import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSubscription.js';
-import type { Models } from '../../../models/models.js';
-import type { TenantDoc } from '../../../models/tenant.js';
-import type { WebhookEventDoc } from '../../../models/webhookEvent.js';
-import { type Entitlement, type Entitlements, TierSource } from '../../tiers/entitlements.js';
-import type { Tiers } from '../../tiers/tiers.js';
-import type { Inbox } from '../inbox/inbox.js';
+import type { Clock } from '../../common/clock.js';
+import type { AuditEntryDoc } from '../../models/auditLog.js';
+import { type BillingSubscriptionDoc, GRANTING } from '../../models/billingSubscription.js';
+import type { Models } from '../../models/models.js';
+import type { TenantDoc } from '../../models/tenant.js';
+import type { WebhookEventDoc } from '../../models/webhookEvent.js';
+import { type Entitlement, type Entitlements, TierSource } from '../tiers/entitlements.js';
+import type { Tiers } from '../tiers/tiers.js';
+import type { Inbox } from './inbox/inbox.js';
 
 /** Why a tenant has its tier. */
 export interface TierExplanation {

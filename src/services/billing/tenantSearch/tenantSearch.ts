@@ -25,7 +25,7 @@ export interface TenantPage {
 }
 
 /** Finds tenants for operators. */
-export interface TenantDirectory {
+export interface TenantSearch {
   /**
    * Reads candidates from an index and checks the other filters on them. A page ends after 2,000 candidates, so it may
    * have fewer tenants than asked for, or none, and yet a next page.
@@ -36,12 +36,12 @@ export interface TenantDirectory {
 const BATCH = 200;
 const MAX_EXAMINED = 2_000;
 
-export function createTenantDirectory(deps: {
+export function createTenantSearch(deps: {
   models: Models;
   entitlements: Entitlements;
   alerts: Alerts;
   defaultTier: string;
-}): TenantDirectory {
+}): TenantSearch {
   const { models, entitlements, alerts } = deps;
   const candidatesFor = createCandidates(deps);
 
