@@ -99,11 +99,11 @@ tenantSchema.index(
   { _id: 1, suspendedAt: 1 },
   { name: SUSPENDED_INDEX, partialFilterExpression: { suspendedAt: { $type: 'date' } } },
 );
-// Finds the tiers that a catalogue must have, and counts and lists their contracts.
-tenantSchema.index(
-  { 'contract.tier': 1, _id: 1 },
-  { name: 'contract_tier_id', partialFilterExpression: { 'contract.tier': { $gt: '' } } },
-);
+const WITH_TIER = { partialFilterExpression: { 'contract.tier': { $gt: '' } } };
+// Finds the tiers that a catalogue must have, and counts their contracts.
+tenantSchema.index({ 'contract.tier': 1, 'contract.until': 1 }, WITH_TIER);
+// Lists the tenants of a tier.
+tenantSchema.index({ 'contract.tier': 1, _id: 1 }, WITH_TIER);
 // Finds overrides that end, which they do without a write.
 tenantSchema.index({ 'contract.until': 1 }, { partialFilterExpression: { 'contract.endUnannounced': true } });
 markWritesPending(tenantSchema);

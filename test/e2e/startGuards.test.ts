@@ -222,10 +222,12 @@ describe('a catalogue', () => {
     await stopAll();
   }, 30_000);
 
-  it('that lost the tier of a subscription that has ended starts', async () => {
+  it('that lost the tier of a subscription and of an override that have ended starts', async () => {
     const held = database.connection.collection('billing_subscriptions');
     await held.updateMany({}, { $set: { status: 'canceled' } });
-    await database.connection.collection('tenants').updateMany({}, { $set: { 'contract.tier': null } });
+    await database.connection
+      .collection('tenants')
+      .updateMany({}, { $set: { 'contract.until': new Date(Date.now() - 1) } });
     await start(builtIn);
     await stopAll();
   });

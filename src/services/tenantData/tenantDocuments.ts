@@ -57,13 +57,20 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     of: byId,
     exported: exported<TenantDoc>(
       'tenant',
-      ({ _id, externalId, name, email, contract, overage, createdAt }) => ({
+      ({ _id, externalId, name, email, contract, overage, suspendedAt, createdAt }) => ({
         id: _id,
         externalId,
         name,
         email,
-        contract,
+        // Reasons and authors are the operator's own notes, as the API has it.
+        contract: {
+          tier: contract.tier,
+          limits: contract.limits,
+          until: contract.until,
+          setAt: contract.setAt,
+        },
         overage,
+        suspendedAt,
         createdAt,
       }),
     ),

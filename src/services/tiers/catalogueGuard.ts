@@ -63,13 +63,16 @@ export function createCatalogueGuard(deps: {
 
   const subscriptionsOf = (filter: object) =>
     subscriptions.countDocuments({ ...filter, status: { $in: [...NOT_ENDED] } }, { limit: MAX_COUNTED });
-  const contractsOf = (tier: string) => {
-    // Overrides that have ended give nothing.
-    const isInForce = {
-      $or: [{ 'contract.until': null }, { 'contract.until': { $gt: new Date(clock.now()) } }],
-    };
-    return tenants.countDocuments({ 'contract.tier': tier, ...isInForce }, { limit: MAX_COUNTED });
-  };
+  /** Overrides that have ended give nothing. */
+  async function contractsOf(tier: string): Promise<number> {
+    const ended = { 'contract.until': { $lte: new Date(clock.now()) } };
+    const [all, over] = await Promise.all(
+      [{}, ended].map((filter) =>
+        tenants.countDocuments({ 'contract.tier': tier, ...filter }, { limit: MAX_COUNTED }),
+      ),
+    );
+    return (all ?? 0) - (over ?? 0);
+  }
 
   /** @returns one line for each tier */
   async function lackingTiers(): Promise<string[]> {
