@@ -165,7 +165,7 @@ async function checkIdentity({ stripe }: InspectedConfig, connection: Connection
 async function checkCatalogue({ catalogue }: InspectedConfig, models: Models) {
   if (!catalogue) return skipped('the catalogue has errors');
   const log = pino({ level: 'silent' });
-  const problem = await createCatalogueGuard({ models, catalogue, log })
+  const problem = await createCatalogueGuard({ models, clock: { now: Date.now }, catalogue, log })
     .check()
     .then(
       () => null,

@@ -78,5 +78,14 @@ export function createAccounts(deps: {
   const tenants: Tenants = createTenants({ ...base, apiKeys, changed });
   const tenantLifecycle = createTenantLifecycle({ ...base, changed });
   const limitOverrides = createLimitOverrides({ ...base, changed, isInForce: entitlements.isInForce });
-  return { apiKeys, authenticator, guesses, limitOverrides, tenantDirectory, tenantLifecycle, tenants, tenantTokens };
+  return {
+    apiKeys,
+    authenticator,
+    guesses,
+    limitOverrides,
+    tenantDirectory,
+    tenantLifecycle,
+    tenants,
+    tenantTokens,
+  };
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../common/clock.js';
-import { badInput, notFound } from '../../common/errors.js';
+import { notFound } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
 import { searchTermsOf, type TenantContract, type TenantDoc } from '../../models/tenant.js';
