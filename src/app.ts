@@ -42,6 +42,7 @@ import { addGauges } from './services/gauges.js';
 import { noMetrics } from './services/infrastructure/metrics.js';
 import { createMongodbMetrics } from './services/infrastructure/mongodbMetrics.js';
 import { createServerMetrics } from './services/infrastructure/prometheus.js';
+import { createTracing } from './services/infrastructure/tracing.js';
 
 const METRICS_ACCESS = { kind: 'role', role: OperatorRole.READ } as const;
 
@@ -67,9 +68,16 @@ export async function startApp(
   const { log } = deps;
   const measured =
     config.metrics && createServerMetrics({ version: config.version, mode: config.stripe.mode });
-  const metrics = measured ?? noMetrics;
-  const watch = measured ? createMongodbMetrics(measured.registry) : undefined;
-  const connection = await connectDatabase(config.mongodbUri, log, watch);
+  const tracing = config.tracing && (await createTracing(config.tracing));
+  const metrics = tracing ? tracing.measured(measured ?? noMetrics) : (measured ?? noMetrics);
+  const measurePool = measured && createMongodbMetrics(measured.registry);
+  const connection = await connectDatabase(config.mongodbUri, log, {
+    monitorCommands: tracing !== null,
+    watch(client) {
+      measurePool?.(client);
+      tracing?.watchDatabase(client);
+    },
+  });
   await checkDatabaseIdentity({ connection, stripe: config.stripe, log });
   const agreedClock = deps.clock ? null : await startAgreedClock(connection, log);
   const clock = deps.clock ?? (agreedClock as AgreedClock);
@@ -140,7 +148,12 @@ export async function startApp(
   await subgraphApollo?.start();
 
   // HTTP: hooks first, because they run for the routes that are added after them.
-  const { server, connections, requests, largeRequests } = await createHttpServer(config, log, metrics);
+  const { server, connections, requests, largeRequests } = await createHttpServer(
+    config,
+    log,
+    metrics,
+    tracing,
+  );
   const authenticate = async (request: FastifyRequest) => {
     const key = apiKeyOfHeaders(request.headers);
     if (key === null) return null;
@@ -175,6 +188,7 @@ export async function startApp(
     await server.register(mockRoutes({ ...services.mock, isOperator }));
   }
   const graphql = {
+    tracing,
     largeRequests,
     checkDocument: createDocumentBounds(MAX_TOKENS),
     context: async (request: FastifyRequest) =>
@@ -237,6 +251,7 @@ export async function startApp(
       await services.stop();
       agreedClock?.stop();
       await connection.close();
+      await tracing?.stop();
     },
   };
 }

@@ -14,13 +14,17 @@ const PING_MS = 1_000;
 
 /**
  * Connects to the database, and waits up to 30 s for one that is still starting.
- * @param watch gets each client before it connects
+ * @param options.watch gets each client before it connects
+ * @param options.monitorCommands whether clients have events for commands, which cost a fifth of an operation
  * @throws if there is no answer within 30 s, or the server is not a replica set, which transactions and change streams need
  */
 export async function connectDatabase(
   uri: string,
   log: Logger,
-  watch: (client: mongo.MongoClient) => void = () => undefined,
+  {
+    watch = () => undefined,
+    monitorCommands = false,
+  }: { watch?: (client: mongo.MongoClient) => void; monitorCommands?: boolean } = {},
 ): Promise<Connection> {
   const deadline = Date.now() + FIRST_CONNECT_MS;
   for (;;) {
@@ -34,6 +38,7 @@ export async function connectDatabase(
       autoCreate: false,
       autoIndex: false,
       bufferCommands: false,
+      monitorCommands,
     });
     watch(connection.getClient());
     try {

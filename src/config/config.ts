@@ -23,6 +23,13 @@ export interface SentryConfig {
   release: string;
 }
 
+export interface TracingConfig {
+  /** The collector, e.g. `http://localhost:4318`. */
+  endpoint: string;
+  serviceName: string;
+  version: string;
+}
+
 export interface SubgraphConfig {
   /** A gateway sends one of them; two during a rotation. Without any, `POST /subgraph` does not exist. */
   gatewaySecrets: readonly string[];
@@ -65,6 +72,8 @@ export interface Config {
   accessLogSample: number;
   /** null: errors are only logged. */
   sentry: SentryConfig | null;
+  /** null: nothing is traced. */
+  tracing: TracingConfig | null;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   subgraph: SubgraphConfig;
   /** Maximum size of one GraphQL response. */
@@ -183,6 +192,9 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
           environment: vars.SENTRY_ENVIRONMENT ?? vars.NODE_ENV,
           release: `continuum-billing@${VERSION}`,
         }
+      : null,
+    tracing: vars.OTEL_EXPORTER_OTLP_ENDPOINT
+      ? { endpoint: vars.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: vars.OTEL_SERVICE_NAME, version: VERSION }
       : null,
     logLevel: vars.LOG_LEVEL,
     accessLogSample: vars.ACCESS_LOG_SAMPLE,

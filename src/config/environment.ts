@@ -112,6 +112,8 @@ const environment = z.object({
     .refine(isSentryDsn, 'must be a DSN of Sentry: https://<key>@<host>/<project>')
     .optional(),
   SENTRY_ENVIRONMENT: z.string().max(64).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.transform((url) => url.replace(/\/+$/, '')).optional(),
+  OTEL_SERVICE_NAME: z.string().max(200).default('continuum-billing'),
   APOLLO_SANDBOX: flag.optional(),
   INTROSPECTION: flag.optional(),
   OPENAPI_DOCS: flag.optional(),

@@ -6,6 +6,8 @@ import { expectedFailure, innermost, isServerError } from './clientErrors.js';
 /** What is logged about a request: its access line, and its errors. Filled in while the request runs; no secrets, no input. */
 export interface LoggedRequest {
   readonly requestId: string;
+  /** undefined: nothing is traced. */
+  readonly traceId: string | undefined;
   tenantId: string | undefined;
   keyId: string | undefined;
   /** The name that the document gives its operation. */
@@ -19,8 +21,9 @@ export interface LoggedRequest {
 
 const MAX_NAME_LENGTH = 100;
 
-export const loggedRequest = (requestId: string): LoggedRequest => ({
+export const loggedRequest = (requestId: string, traceId?: string): LoggedRequest => ({
   requestId,
+  traceId,
   tenantId: undefined,
   keyId: undefined,
   operation: undefined,

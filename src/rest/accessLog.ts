@@ -1,11 +1,14 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { Metrics } from '../services/infrastructure/metrics.js';
+import type { TracedRequest, Tracing } from '../services/infrastructure/tracing.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     logged: LoggedRequest;
+    /** null: nothing is traced. */
+    trace: TracedRequest | null;
   }
 }
 
@@ -30,6 +33,7 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; sample: n
     answered(request, reply, status) {
       const { url: route, logLevel } = request.routeOptions;
       metrics.httpAnswered(route, status);
+      request.trace?.end({ method: request.method, route, status, tenantId: request.logged.tenantId });
       if (!isLogged(status)) return;
       // Probes arrive every few seconds and say nothing, unless they fail.
       const level = logLevel === 'debug' && status < 500 ? 'debug' : 'info';
@@ -41,4 +45,16 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; sample: n
       if (isLogged(status)) log.info({ requestId, status }, 'request.malformed');
     },
   };
+}
+
+/** Starts the trace of each request. The hooks run before those that are added later. */
+export function traceRequests(server: FastifyInstance, tracing: Tracing | null): void {
+  server.decorateRequest('trace', null);
+  if (!tracing) return;
+  server.addHook('onRequest', (request, _reply, done) => {
+    request.trace = tracing.startRequest(request.headers);
+    request.trace.run(done);
+  });
+  // The body arrives in events of the connection, which do not belong to the request.
+  server.addHook('preHandler', (request, _reply, done) => request.trace?.run(done));
 }

@@ -3,6 +3,7 @@ import type { ApolloServer, BaseContext } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import { badInput } from '../common/errors.js';
+import type { Tracing } from '../services/infrastructure/tracing.js';
 import type { LargeRequests } from './largeRequests.js';
 
 /** The parameters of GraphQL over HTTP that matter before Apollo reads them. */
@@ -19,13 +20,15 @@ export function mountGraphql<C extends BaseContext>(
     apollo: ApolloServer<C>;
     context: (request: FastifyRequest) => Promise<C>;
     largeRequests: LargeRequests;
+    tracing: Tracing | null;
     /** @throws OPERATION_TOO_EXPENSIVE, BAD_USER_INPUT for a document that may not even be parsed */
     checkDocument: (text: string) => void;
     /** Throws for a request whose body may not even be read. */
     before?: (request: FastifyRequest, reply: FastifyReply) => void;
   },
 ): void {
-  const { url, method, apollo, context, largeRequests, checkDocument, before } = route;
+  const { url, method, apollo, context, largeRequests, tracing, checkDocument, before } = route;
+  const handler = fastifyApolloHandler(apollo, { context });
   server.route({
     url,
     method,
@@ -45,6 +48,9 @@ export function mountGraphql<C extends BaseContext>(
       checkDocument(text);
       if (isLarge) await nextTurn();
     },
-    handler: fastifyApolloHandler(apollo, { context }),
+    handler: tracing
+      ? (request, reply) =>
+          tracing.operation(async () => handler.call(server, request, reply), request.logged)
+      : handler,
   });
 }

@@ -5,7 +5,8 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import { loggedRequest } from '../directives/loggedRequest.js';
 import type { Metrics } from '../services/infrastructure/metrics.js';
-import { createAccessLog } from './accessLog.js';
+import type { Tracing } from '../services/infrastructure/tracing.js';
+import { createAccessLog, traceRequests } from './accessLog.js';
 import { clientOf, createProxyCheck, trustProxy } from './clientAddress.js';
 import { type Connections, createConnections } from './connections.js';
 import { createErrorHandler, createNotFoundHandler } from './errorHandler.js';
@@ -53,7 +54,12 @@ export function urlOf({ server }: FastifyInstance, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-export async function createHttpServer(config: Config, log: Logger, metrics: Metrics): Promise<HttpServer> {
+export async function createHttpServer(
+  config: Config,
+  log: Logger,
+  metrics: Metrics,
+  tracing: Tracing | null,
+): Promise<HttpServer> {
   const security = securityHeaders({ https: config.publicUrl?.startsWith('https:') ?? false });
   const accessLog = createAccessLog({ log, metrics, sample: config.accessLogSample });
   const handleError = createErrorHandler(log);
@@ -94,6 +100,7 @@ export async function createHttpServer(config: Config, log: Logger, metrics: Met
     reply.headers(security).header(REQUEST_ID_HEADER, request.id);
     done();
   });
+  traceRequests(server, tracing);
   const unreadResponses = createUnreadResponses({
     maxBytes: config.connections.maxUnreadBytes,
     clientOf,

@@ -95,7 +95,7 @@ export function trackRequests(
     const connection = connections.of(request.raw.socket);
     const tracked = track(request.raw, connection);
     request.tracked = tracked;
-    request.logged = loggedRequest(request.id);
+    request.logged = loggedRequest(request.id, request.trace?.traceId);
     tracked.whenOver(() =>
       accessLog.answered(request, reply, tracked.sent ? reply.statusCode : DISCONNECTED),
     );

@@ -15,7 +15,7 @@ import { importOptional } from '../../src/services/infrastructure/optionalPackag
 import { subscribe } from '../support/billing.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { collectLog } from '../support/log.js';
-import { type SentryReceiver, startSentryReceiver } from '../support/sentryReceiver.js';
+import { type SentryReceiver, startSentryReceiver } from '../support/receivers.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { buildServer, spawnServer } from '../support/serverProcess.js';
 
@@ -155,9 +155,9 @@ describe('reports', () => {
   });
 
   it('that need a package which is not installed stop the start, and say how to install it', async () => {
-    const missing = importOptional('@sentry/none', 'SENTRY_DSN');
+    const missing = importOptional(['@sentry/none/server'], 'SENTRY_DSN');
     await expect(missing).rejects.toThrow(
-      /^SENTRY_DSN needs the package @sentry\/none.*npm install --no-save/,
+      /^SENTRY_DSN needs packages.*npm install --no-save --omit=dev @sentry\/none@/,
     );
   });
 });

@@ -56,10 +56,10 @@ export interface SentryServer {
  * can be among it.
  */
 export async function createErrorReports({ dsn, environment, release }: SentryConfig): Promise<ErrorReports> {
-  const [core, server] = await Promise.all([
-    importOptional<SentryCore>('@sentry/core', 'SENTRY_DSN'),
-    importOptional<SentryServer>('@sentry/core/server', 'SENTRY_DSN'),
-  ]);
+  const [core, server] = await importOptional<[SentryCore, SentryServer]>(
+    ['@sentry/core', '@sentry/core/server'],
+    'SENTRY_DSN',
+  );
   const parseStack = core.createStackParser(server.nodeStackLineParser());
   const client = new server.ServerRuntimeClient({
     dsn,
