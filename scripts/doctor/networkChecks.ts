@@ -64,10 +64,11 @@ export const jwtCheck = ({ jwt }: InspectedConfig): Promise<Check> =>
   check('jwt.keys', 'Check JWT_JWKS_URL with your identity provider', async () => {
     if (!jwt) return skipped('JWT_ISSUER is not set: only keys of this server identify a tenant');
     const answer = await fetch(jwt.jwksUrl, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const where = `${jwt.jwksUrl.origin}${jwt.jwksUrl.pathname}`;
     const { keys } = (await answer.json()) as { keys?: unknown[] };
     return Array.isArray(keys) && keys.length > 0
-      ? ok(`${jwt.jwksUrl} has ${keys.length} keys`)
-      : failed(`${jwt.jwksUrl} has no keys`, 'It must be the JWKS document of the issuer');
+      ? ok(`${where} has ${keys.length} keys`)
+      : failed(`${where} has no keys`, 'It must be the JWKS document of the issuer');
   });
 
 interface Live {

@@ -13,7 +13,7 @@ import { setUp } from '../contract/course.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { makeDataDirectory } from '../support/dataDirectory.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { buildServer } from '../support/serverProcess.js';
+import { buildServer, spawnServer } from '../support/serverProcess.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
 
 interface Report {
@@ -187,10 +187,15 @@ describe('npm run doctor', () => {
   }, 60_000);
 
   it('names the mode that does not fit the database, and leaves Stripe out in mock mode', async () => {
-    const report = await examine({ ...env, STRIPE_SECRET_KEY: '', STRIPE_MOCK_MODE: 'true' });
+    const mock = { ...env, STRIPE_SECRET_KEY: '', STRIPE_MOCK_MODE: 'true' };
+    const report = await examine(mock);
     expect(checkOf(report, 'mongodb.identity')?.found).toContain('belongs to live mode');
     expect(checkOf(report, 'stripe.mode')).toMatchObject({ status: 'skipped' });
     expect(report.checks.filter(({ name }) => name.startsWith('stripe.'))).toHaveLength(1);
+    // The server itself says the same, and ends.
+    await expect(spawnServer({ ...mock, PORT: '0' })).rejects.toThrow(
+      /ended with 1:[\s\S]*The server could not start: The database belongs to live mode/,
+    );
   }, 60_000);
 
   it('names a standalone MongoDB, and a Stripe key that is not accepted', async () => {
