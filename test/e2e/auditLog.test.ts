@@ -447,6 +447,22 @@ describe('every mutation', () => {
     expect(await ofRequest(null, requestId)).toEqual(of(operators?.(made)));
   });
 
+  it('has the author and the request id by REST too', async () => {
+    const response = await fetch(`${server.url}/v1/billing/report-usage`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-api-key': made.tenant.key,
+        'x-request-id': 'req-by-rest',
+      },
+      body: JSON.stringify({ quantity: 3, idempotency_key: 'by-rest' }),
+    });
+    expect(response.status).toBe(200);
+    expect(await ofRequest(made.tenant.id, 'req-by-rest')).toMatchObject([
+      { actor: `key:${made.tenant.keyId}`, action: 'usage.reported', after: { id: 'by-rest', quantity: 3 } },
+    ]);
+  });
+
   it('that changes nothing leaves nothing', async () => {
     const before = await logOf(made.tenant.id);
     const { errors } = await server.gql(

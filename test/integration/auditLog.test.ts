@@ -1,6 +1,6 @@
-import type { mongo } from 'mongoose';
+import { mongo } from 'mongoose';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AuditEntryDoc } from '../../src/models/auditLog.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { type AuditLog, type Change, createAuditLog } from '../../src/services/audit/auditLog.js';
@@ -145,6 +145,31 @@ describe('a chain', () => {
       '{"by":"another"}',
       '{"by":"run 2"}',
     ]);
+  });
+
+  it.each([
+    ['whose answer was lost', mongo.MongoErrorLabel.UnknownTransactionCommitResult, 1],
+    ['that did not happen', mongo.MongoErrorLabel.TransientTransactionError, 2],
+  ] as const)('gets a change once after a commit %s', async (_, label, expectedRuns) => {
+    const tenantId = newTenant();
+    const { commitTransaction, abortTransaction } = mongo.ClientSession.prototype;
+    const lost = new mongo.MongoNetworkError('the connection was lost');
+    lost.addErrorLabel(label);
+    const isCommitted = label === mongo.MongoErrorLabel.UnknownTransactionCommitResult;
+    const commit = vi.spyOn(mongo.ClientSession.prototype, 'commitTransaction');
+    commit.mockImplementationOnce(async function fail(this: mongo.ClientSession) {
+      await (isCommitted ? commitTransaction : abortTransaction).call(this);
+      throw lost;
+    });
+    let runs = 0;
+    await auditLog.change(AUTHOR, async (_session, note) => {
+      runs += 1;
+      note(change(tenantId, { runs }));
+    });
+    expect([runs, commit.mock.calls.length]).toEqual([expectedRuns, 2]);
+    commit.mockRestore();
+    expect(await entriesOf(tenantId)).toMatchObject([{ after: `{"runs":${expectedRuns}}` }]);
+    expect(await problemsOf(tenantId)).toEqual([]);
   });
 
   it('bounds what an entry stores', async () => {

@@ -67,6 +67,15 @@ const storedOf = (tenantId: string) => models.billingSubscriptions.findById(tena
 const withoutEvents = ({ mended }: { mended: { kind: string }[] }) =>
   mended.filter(({ kind }) => kind !== 'event');
 
+/** The entries of a customer and its subscription that a comparison brings. */
+const FOUND = ['customer.linked', 'subscription.created'];
+
+/** The actions that an author's entries of a tenant name, oldest first. */
+const auditedBy = async (actor: string, tenantId: string) =>
+  (await models.auditEntries.find({ chain: tenantId, actor }).sort({ _id: 1 }).lean()).map(
+    ({ action }) => action,
+  );
+
 describe('a comparison with Stripe', () => {
   it('that finds everything as Stripe has it mends nothing', async () => {
     await known();
@@ -93,6 +102,7 @@ describe('a comparison with Stripe', () => {
     expect(withoutEvents(await run())).toEqual([{ kind: 'subscription', object: id, tenantId, found }]);
     expect(await storedOf(tenantId)).toMatchObject({ status: 'canceled' });
     expect(withoutEvents(await run())).toEqual([]);
+    expect(await auditedBy('system:reconcile', tenantId)).toEqual([...FOUND, 'subscription.changed']);
   });
 
   it('ends what belongs to a customer that Stripe does not have any more', async () => {
@@ -101,6 +111,8 @@ describe('a comparison with Stripe', () => {
     await run();
     expect(await storedOf(tenantId)).toMatchObject({ status: 'canceled' });
     expect(await models.billingCustomers.findById(tenantId).lean()).toMatchObject({ stripeCustomerId: null });
+    const ended = [...FOUND, 'subscription.changed', 'customer.deleted'];
+    expect(await auditedBy('system:reconcile', tenantId)).toEqual(ended);
   });
 
   it('brings the e-mail of a customer', async () => {
@@ -110,6 +122,7 @@ describe('a comparison with Stripe', () => {
     expect(await models.billingCustomers.findById(tenantId).lean()).toMatchObject({
       email: 'new@example.com',
     });
+    expect(await auditedBy('system:reconcile', tenantId)).toEqual([...FOUND, 'customer.changed']);
   });
 
   it('puts events that were never received into the inbox, where they are applied', async () => {
