@@ -8,6 +8,8 @@ export interface BillingCustomerDoc {
   stripeCustomerId: string | null;
   /** Customers that were deleted at Stripe, the newest last. Absent if there are none. */
   formerStripeIds?: string[];
+  /** Set when the tenant was erased. The ids stay, because invoices name them. */
+  erasedAt?: Date;
   email: string | null;
   paymentMethodAttachedAt: Date | null;
   /** Counts the attempts at requests to Stripe. The number is part of the idempotency key of the next one. */
@@ -23,6 +25,7 @@ export const billingCustomerSchema = new Schema<BillingCustomerDoc>(
     _id: String,
     stripeCustomerId: { type: String, default: null },
     formerStripeIds: { type: [String], default: undefined },
+    erasedAt: { type: Date, default: undefined },
     email: { type: String, default: null },
     paymentMethodAttachedAt: { type: Date, default: null },
     intents: { type: Number, default: 0 },
@@ -34,6 +37,18 @@ billingCustomerSchema.index(
   { stripeCustomerId: 1 },
   { unique: true, partialFilterExpression: { stripeCustomerId: { $type: 'string' } } },
 );
+
+// Contains only customers of erased tenants, so that the content of their late events is not stored.
+billingCustomerSchema.index(
+  { formerStripeIds: 1 },
+  { partialFilterExpression: { erasedAt: { $exists: true } } },
+);
+
+/** A filter by customer ids at Stripe, for those of erased tenants. */
+export const erasedAmong = (stripeCustomerIds: readonly string[]) => ({
+  formerStripeIds: { $in: [...stripeCustomerIds] },
+  erasedAt: { $exists: true },
+});
 
 /**
  * A filter by customer ids at Stripe. The index above contains only strings, and MongoDB uses it only for a filter that

@@ -4,6 +4,7 @@ export enum OutgoingEventType {
   TIER_CHANGED = 'tier.changed',
   TENANT_SUSPENDED = 'tenant.suspended',
   TENANT_REINSTATED = 'tenant.reinstated',
+  TENANT_ERASED = 'tenant.erased',
   SUBSCRIPTION_UPDATED = 'subscription.updated',
   USAGE_ALERT = 'usage.alert',
   PAYMENT_SUCCEEDED = 'payment.succeeded',
@@ -137,9 +138,11 @@ export interface PublishedStateDoc {
   subscription?: string;
   /** Absent: the tenant was not suspended. */
   suspendedAt?: Date;
+  /** Absent: the tenant was not erased. */
+  erasedAt?: Date;
 }
 
 export const publishedStateSchema = new Schema<PublishedStateDoc>(
-  { _id: String, tier: String, subscription: String, suspendedAt: Date },
+  { _id: String, tier: String, subscription: String, suspendedAt: Date, erasedAt: Date },
   { collection: 'announced_states', versionKey: false },
 );

@@ -57,6 +57,24 @@ export interface TenantDoc extends OutboxSource {
   /** From `searchTermsOf`. Absent on documents of earlier versions until the next start. */
   searchTerms?: string[];
   createdAt: Date;
+  /** Present once the tenant is to be erased. All personal fields are then gone from this document. */
+  erasure?: Erasure;
+}
+
+/** How far the erasure of a tenant is. Its steps may be repeated at any time. */
+export interface Erasure {
+  startedAt: Date;
+  /** When all steps were done once. They are done again when nothing can be running that began before the start. */
+  doneOnceAt: Date | null;
+  completedAt: Date | null;
+  /** Absent once it is complete. */
+  nextTryAt?: Date;
+  /** Failures since the last success. */
+  tries: number;
+  /** Why it waits. */
+  error: string | null;
+  /** E-mail addresses to look for in events that do not name a customer. Absent once it is complete. */
+  emails?: string[];
 }
 
 export const tenantSchema = new Schema<TenantDoc>(
@@ -85,6 +103,7 @@ export const tenantSchema = new Schema<TenantDoc>(
     suspendedReason: { type: String, default: undefined },
     searchTerms: { type: [String], default: undefined },
     createdAt: { type: Date, required: true },
+    erasure: { type: Schema.Types.Mixed, default: undefined },
   },
   { collection: 'tenants', minimize: false, versionKey: false },
 );
@@ -106,4 +125,11 @@ tenantSchema.index({ 'contract.tier': 1, 'contract.until': 1 }, WITH_TIER);
 tenantSchema.index({ 'contract.tier': 1, _id: 1 }, WITH_TIER);
 // Finds overrides that end, which they do without a write.
 tenantSchema.index({ 'contract.until': 1 }, { partialFilterExpression: { 'contract.endUnannounced': true } });
+export const ERASED_INDEX = 'erased';
+tenantSchema.index(
+  { _id: 1, 'erasure.startedAt': 1 },
+  { name: ERASED_INDEX, partialFilterExpression: { 'erasure.startedAt': { $type: 'date' } } },
+);
+// Contains only tenants that are being erased.
+tenantSchema.index({ 'erasure.nextTryAt': 1 }, { sparse: true });
 markWritesPending(tenantSchema);

@@ -74,6 +74,9 @@ webhookEventSchema.index({ customer: 1, receivedAt: -1, _id: -1 });
 webhookEventSchema.index({ object: 1 }, { partialFilterExpression: { type: 'invoice.payment_failed' } });
 webhookEventSchema.index({ twinId: 1 }, { partialFilterExpression: { twinId: { $type: 'string' } } });
 
+/** The payload of an event that was erased with its tenant. */
+export const ERASED_PAYLOAD = '{}';
+
 /** Finds thin events by their snapshot event. MongoDB uses the index above only for a filter that says it looks for strings. */
 export const inOtherFormat = (eventIds: readonly string[]) => ({
   twinId: { $in: eventIds, $type: 'string' as const },

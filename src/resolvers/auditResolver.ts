@@ -22,7 +22,7 @@ export class AuditResolver {
   ) {
     const isOperator = context.principal?.kind === 'operator';
     const isOperators = isOperator && !named.tenantId && !named.externalId;
-    const tenantId = isOperators ? null : await requestedTenantId(context, named);
+    const tenantId = isOperators ? null : await requestedTenantId(context, named, { orErased: true });
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), action, from, to };
     const { entries, hasNextPage } = await context.services.auditReader.page(tenantId, query);
     const shown = isOperator ? entries : entries.map(forTenant);

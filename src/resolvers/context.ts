@@ -75,11 +75,16 @@ export class Context {
 
 /**
  * The tenant that a field is about: the tenant of the caller's key, or the one that the operator or its service names.
+ * @param options.orErased whether the operator may name a tenant that was erased
  * @throws FORBIDDEN for another tenant's id; BAD_USER_INPUT if the operator names none; NOT_FOUND
  */
-export async function requestedTenantId(context: Context, named: TenantRef): Promise<string> {
+export async function requestedTenantId(
+  context: Context,
+  named: TenantRef,
+  { orErased = false }: { orErased?: boolean } = {},
+): Promise<string> {
   const { principal, loaders, services } = context;
-  if (principal && principal.kind !== 'tenant') return services.tenants.idOf(named);
+  if (principal && principal.kind !== 'tenant') return services.tenants.idOf(named, orErased);
   const own = ownTenantId(context);
   const { tenantId, externalId } = named;
   const isOther =

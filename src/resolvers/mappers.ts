@@ -6,6 +6,7 @@ import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js
 import type { MemoryType } from '../schema/memory.js';
 import type { SubscriptionType } from '../schema/subscription.js';
 import type { LimitOverrides, TenantType } from '../schema/tenant.js';
+import type { TenantErasure } from '../schema/tenantData.js';
 import type { TierLimitsType, TierType } from '../schema/tier.js';
 import type { TierExplanation } from '../schema/tierExplanation.js';
 import type { StorageUsage } from '../schema/usage.js';
@@ -17,6 +18,7 @@ import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
 import { memoryIdOf } from '../services/memories/memories.js';
 import type { Services } from '../services/services.js';
+import { statusOf } from '../services/tenantData/erasures.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 import type { Context } from './context.js';
@@ -59,11 +61,12 @@ export function toStorageUsage(stored: StorageAmounts, limits: TierLimits): Stor
 export const toEntitledTier = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
   toTier(tiers, tiers.get(tier, tierVersion), limits);
 
-export const toTenant = ({ _id, externalId, name, email, suspendedAt }: TenantDoc): TenantType => ({
+export const toTenant = ({ _id, externalId, name, email, suspendedAt, erasure }: TenantDoc): TenantType => ({
   id: _id,
   externalId: externalId ?? null,
   name,
   email,
+  erasure: erasure ? toErasure(_id, erasure) : null,
   suspendedAt: suspendedAt ?? null,
 });
 
@@ -109,6 +112,15 @@ export function toLimitOverrides(
     setAt: setAt ?? null,
   };
 }
+
+export const toErasure = (tenantId: string, erasure: NonNullable<TenantDoc['erasure']>): TenantErasure => ({
+  tenantId,
+  status: statusOf(erasure),
+  startedAt: erasure.startedAt,
+  completedAt: erasure.completedAt,
+  error: erasure.error,
+  nextTryAt: erasure.nextTryAt ?? null,
+});
 
 /** Reads a tenant's subscription, its tier and the end of its grace period. */
 export async function readSubscription(

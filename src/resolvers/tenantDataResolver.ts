@@ -1,11 +1,12 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Args, Ctx, Directive, Mutation, Resolver } from 'type-graphql';
 import { forbidden } from '../common/errors.js';
-import { RequiresScope } from '../directives/access.js';
-import { TenantExport } from '../schema/tenantData.js';
+import { RequiresRole, RequiresScope } from '../directives/access.js';
+import { TenantErasure, TenantExport } from '../schema/tenantData.js';
 import { TenantArgs } from '../schema/tenantRef.js';
 import { OperatorRole, type Principal } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
+import { toErasure } from './mappers.js';
 
 @Resolver()
 export class TenantDataResolver {
@@ -19,6 +20,18 @@ export class TenantDataResolver {
     requireScopes(context.principal, [ApiKeyScope.READ, ApiKeyScope.BILLING]);
     const tenantId = await requestedTenantId(context, named);
     return context.services.tenantExports.link(tenantId, context.author());
+  }
+
+  @Mutation(() => TenantErasure, {
+    description:
+      'Erases a tenant: its keys stop working at once, its subscription is canceled, and all personal data is deleted, here and at Stripe. Calling it again returns how far that is.',
+  })
+  @RequiresRole(OperatorRole.OWNER)
+  async eraseTenant(@Args() named: TenantArgs, @Ctx() context: Context): Promise<TenantErasure> {
+    const tenantId = await requestedTenantId(context, named, { orErased: true });
+    const { _id, erasure } = await context.services.erasures.begin(tenantId, context.author());
+    if (!erasure) throw new Error(`The erasure of ${tenantId} was not stored`);
+    return toErasure(_id, erasure);
   }
 }
 

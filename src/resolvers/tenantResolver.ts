@@ -25,7 +25,7 @@ export class TenantResolver {
     // An operator that names no tenant is told that it has none of its own.
     const tenantId =
       id || externalId
-        ? await requestedTenantId(context, { tenantId: id, externalId })
+        ? await requestedTenantId(context, { tenantId: id, externalId }, { orErased: true })
         : ownTenantId(context);
     return toTenant(await context.services.tenants.get(tenantId));
   }

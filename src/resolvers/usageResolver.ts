@@ -147,7 +147,10 @@ export class UsageResolver {
   @Checked(({ after }) => decodeCursor(after))
   async usageReports(@Args() { first, after, ...named }: TenantPageArgs, @Ctx() context: Context) {
     const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
-    const page = await context.services.usageReports.page(await requestedTenantId(context, named), query);
+    const page = await context.services.usageReports.page(
+      await requestedTenantId(context, named, { orErased: true }),
+      query,
+    );
     return connect(page.reports, page.hasNextPage, after, reportKeyOf, (report) =>
       toUsageReport(report, context),
     );

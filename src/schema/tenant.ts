@@ -3,6 +3,7 @@ import { TenantState } from '../services/billing/tenantSearch/tenantSearch.js';
 import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
+import { TenantErasure } from './tenantData.js';
 import { IsExternalId, TenantArgs, TenantInput } from './tenantRef.js';
 import { StoredLimit, TierName } from './tier.js';
 
@@ -25,6 +26,12 @@ export class TenantType {
     description: 'Since when metered operations are rejected with `TENANT_SUSPENDED`; null if they are not.',
   })
   suspendedAt!: Date | null;
+
+  @Field(() => TenantErasure, {
+    nullable: true,
+    description: 'Of a tenant that is being erased or was: the other fields are then empty.',
+  })
+  erasure!: TenantErasure | null;
 }
 
 @ObjectType({ description: 'Limits that a contract sets in place of the tier’s. null: the tier’s applies.' })
@@ -95,6 +102,9 @@ registerEnumType(TenantState, {
         "Has used 100 % of a limit: of today's calls, or in this month of its storage or its overage. A limit that was raised since still counts.",
     },
     NEAR_LIMIT: { description: 'Has used at least 80 % of such a limit, and 100 % of none.' },
+    ERASED: {
+      description: 'Is being erased or was. Such tenants are not listed otherwise, except by their id.',
+    },
   },
 });
 

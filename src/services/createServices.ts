@@ -12,7 +12,7 @@ import { createLimitServices, type LimitServices } from './limits/limitServices.
 import { createMemories } from './memories/memories.js';
 import type { MockControls } from './mockMode/mockMode.js';
 import type { Services } from './services.js';
-import { createTenantDataServices } from './tenantData/tenantDataServices.js';
+import { createTenantDataServices, type TenantDataServices } from './tenantData/tenantDataServices.js';
 import { createTierServices, type TierServices } from './tiers/tierServices.js';
 import { createAlerts, watchAdmission } from './usage/alerts/alerts.js';
 import { createUsageServices, type UsageServices } from './usage/usageServices.js';
@@ -25,6 +25,8 @@ export interface RunningServices extends Services {
   callerSlots: LimitServices['callerSlots'];
   checkCatalogue: TierServices['checkCatalogue'];
   concurrency: LimitServices['concurrency'];
+  customerErasure: Billing['customerErasure'];
+  erasures: TenantDataServices['erasures'];
   guesses: Accounts['guesses'];
   historyExpiry: UsageServices['historyExpiry'];
   inbox: Billing['inbox'];
@@ -131,7 +133,18 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     requireHttps: config.production,
   });
 
-  const tenantData = createTenantDataServices({ ...base, tenants, admission, publicUrl });
+  const tenantData = createTenantDataServices({
+    ...base,
+    authenticator,
+    tenants,
+    admission,
+    customerErasure: billing.customerErasure,
+    publicUrl,
+    tenantChanged(tenantId) {
+      accounts.tenantDirectory.forget(tenantId);
+      entitlements.forget(tenantId);
+    },
+  });
 
   return {
     ...auditServices,

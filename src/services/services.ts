@@ -22,6 +22,7 @@ import type { Admission } from './limits/calls/admission.js';
 import type { RemoteDecisions } from './limits/decisions/remoteDecisions.js';
 import type { Storage } from './limits/storage/storage.js';
 import type { Memories } from './memories/memories.js';
+import type { Erasures } from './tenantData/erasures.js';
 import type { TenantExports } from './tenantData/tenantExports.js';
 import type { Entitlements } from './tiers/entitlements.js';
 import type { ServerInstances } from './tiers/serverInstances.js';
@@ -48,6 +49,7 @@ export interface Services {
   consumption: Consumption;
   contracts: Contracts;
   entitlements: Entitlements;
+  erasures: Pick<Erasures, 'begin'>;
   idempotencyKeys: IdempotencyKeys;
   limitOverrides: LimitOverrides;
   inbox: Pick<Inbox, 'page' | 'replay'>;

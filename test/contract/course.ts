@@ -69,6 +69,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     await failedPayment(course);
     await unlisted(course);
     await thinEvents(course);
+    await erasure(course);
     await reconcile(course);
     return requests;
   } finally {
@@ -306,6 +307,21 @@ async function thinEvents(course: Course): Promise<void> {
   const dispute = events[0]?.data.object as Stripe.Dispute | undefined;
   await about('charge.dispute.created', 'dispute', dispute?.id);
   await about('billing.meter.error_report_triggered', 'billing.meter', 'mtr_1');
+  await settled(course);
+}
+
+/** The response to the deletion is lost, so that the customer is gone when it is asked for again. */
+async function erasure(course: Course): Promise<void> {
+  const tenant = await subscriber(course, 'PRO');
+  course.harness.mock.failNext({
+    kind: 'connection',
+    method: 'DELETE',
+    path: '/v1/customers',
+    phase: 'after',
+  });
+  await course.server.app.services.customerErasure.erase(tenant.id, false);
+  const other = await subscriber(course, 'PRO');
+  await course.server.app.services.customerErasure.erase(other.id, true).catch(() => undefined);
   await settled(course);
 }
 

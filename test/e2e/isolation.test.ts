@@ -340,6 +340,11 @@ const MUTATIONS: Record<string, Attempt> = {
     field: ({ id }) => `reinstateTenant(tenantId: "${id}") { id name }`,
     expect: 'FORBIDDEN',
   },
+  eraseTenant: {
+    who: 'operator',
+    field: ({ id }) => `eraseTenant(tenantId: "${id}") { status }`,
+    expect: 'FORBIDDEN',
+  },
   exportTenant: {
     who: 'tenant',
     field: ({ id }) => `exportTenant(tenantId: "${id}") { url }`,

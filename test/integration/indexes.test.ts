@@ -118,6 +118,14 @@ async function fillThroughModels(): Promise<void> {
         externalId: 'customer-1',
         suspendedAt: PAST,
         contract: { tier: 'PRO', limits: {}, until: PAST, endUnannounced: true },
+        erasure: {
+          startedAt: PAST,
+          doneOnceAt: PAST,
+          completedAt: null,
+          nextTryAt: FUTURE,
+          tries: 0,
+          error: null,
+        },
       }),
     })),
   );
@@ -133,7 +141,15 @@ async function fillThroughModels(): Promise<void> {
   );
   await insert(
     models.billingCustomers,
-    all.map((id) => ({ _id: id, stripeCustomerId: null, email: null, intents: 0, openCheckout: null })),
+    all.map((id) => ({
+      _id: id,
+      stripeCustomerId: null,
+      email: null,
+      intents: 0,
+      openCheckout: null,
+      formerStripeIds: [`cus_former_${id}`],
+      ...(id === due && { erasedAt: PAST }),
+    })),
   );
   await insert(
     models.billingSubscriptions,

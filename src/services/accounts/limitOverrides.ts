@@ -71,11 +71,18 @@ export function createLimitOverrides(deps: {
       if (until && until.getTime() <= clock.now()) throw badInput('input.until', 'must be in the future');
       const stored = await auditLog.change(author, async (session, note) => {
         const before = await models.tenants.findById(tenantId, null, { session }).lean<TenantDoc>();
-        if (!before) throw notFound(`Tenant ${tenantId}`);
+        if (!before || before.erasure) throw notFound(`Tenant ${tenantId}`);
         const contract = next(before.contract, change, author);
         if (contract === before.contract) return before;
         await models.tenants.updateOne({ _id: tenantId }, { $set: { contract } }, { session });
-        note({ tenantId, action: 'limits.changed', before: shown(before.contract), after: shown(contract) });
+        note({
+          tenantId,
+          action: 'limits.changed',
+          before: shown(before.contract),
+          after: shown(contract),
+          // It may name people.
+          personal: ['reason'],
+        });
         return { ...before, contract };
       });
       changed(tenantId);

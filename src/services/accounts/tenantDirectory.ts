@@ -67,7 +67,9 @@ export function createTenantDirectory(deps: { models: Models; clock: Clock }): T
     filter: { _id: string } | { externalId: string },
   ): Promise<string | null> {
     const changesBefore = changes;
-    const tenant = await models.tenants.findOne(filter, { _id: 1 }).lean<Pick<TenantDoc, '_id'>>();
+    const tenant = await models.tenants
+      .findOne({ ...filter, erasure: null }, { _id: 1 })
+      .lean<Pick<TenantDoc, '_id'>>();
     if (!tenant) return null;
     // An unknown id is not remembered, so that a tenant is found as soon as it exists.
     if (changes === changesBefore) {

@@ -29,7 +29,8 @@ export interface TenantLifecycle {
   reinstate(tenantId: string, author: Author): Promise<TenantDoc>;
 }
 
-const PERSONAL = ['name', 'email', 'externalId'] as const;
+/** A reason may name people. */
+const PERSONAL = ['name', 'email', 'externalId', 'reason'] as const;
 
 export function createTenantLifecycle(deps: {
   models: Models;
@@ -42,7 +43,7 @@ export function createTenantLifecycle(deps: {
 
   async function read(tenantId: string, session: ClientSession): Promise<TenantDoc> {
     const tenant = await models.tenants.findById(tenantId, null, { session }).lean<TenantDoc>();
-    if (!tenant) throw notFound(`Tenant ${tenantId}`);
+    if (!tenant || tenant.erasure) throw notFound(`Tenant ${tenantId}`);
     return tenant;
   }
 

@@ -33,12 +33,14 @@ export interface Tenants {
     input: NewTenantInput,
     withOperatorKey: boolean,
   ): Promise<{ key: NewKey; operatorKey: NewKey | null }>;
+  /** The tenant, even if it was erased. */
   get(tenantId: string): Promise<TenantDoc>;
   /**
    * The id of the tenant with one of the ids.
+   * @param orErased whether a tenant that was erased may be named, by its tenantId
    * @throws BAD_USER_INPUT unless exactly one is given; NOT_FOUND
    */
-  idOf(ids: TenantIds): Promise<string>;
+  idOf(ids: TenantIds, orErased?: boolean): Promise<string>;
   findMany(tenantIds: readonly string[]): Promise<(TenantDoc | null)[]>;
   /** null: there is none yet. */
   oldest(): Promise<TenantDoc | null>;
@@ -115,10 +117,12 @@ export function createTenants(deps: {
   return {
     get,
 
-    async idOf(ids) {
+    async idOf(ids, orErased = false) {
       const named = namedTenant(ids);
       const filter = 'tenantId' in named ? { _id: named.tenantId } : named;
-      const tenant = await models.tenants.findOne(filter, { _id: 1 }).lean<TenantDoc>();
+      const tenant = await models.tenants
+        .findOne({ ...filter, ...(!orErased && { erasure: null }) }, { _id: 1 })
+        .lean<TenantDoc>();
       if (!tenant) throw noSuchTenant(named);
       return tenant._id;
     },
@@ -154,13 +158,13 @@ export function createTenants(deps: {
       return tenantIds.map((id) => byId.get(id) ?? null);
     },
 
-    oldest: () => models.tenants.findOne().sort({ _id: 1 }).lean<TenantDoc>(),
+    oldest: () => models.tenants.findOne({ erasure: null }).sort({ _id: 1 }).lean<TenantDoc>(),
 
     async setOverage(tenantId, monthlyCapCents, author) {
       const overage = monthlyCapCents === null ? null : { monthlyCapCents };
       await auditLog.change(author, async (session, note) => {
         const before = await models.tenants
-          .findOneAndUpdate({ _id: tenantId }, { $set: { overage } }, { session })
+          .findOneAndUpdate({ _id: tenantId, erasure: null }, { $set: { overage } }, { session })
           .lean<TenantDoc>();
         if (!before) throw notFound(`Tenant ${tenantId}`);
         const previous = before.overage?.monthlyCapCents ?? null;

@@ -14,6 +14,7 @@ import type { Alerts } from '../usage/alerts/alerts.js';
 import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
 import type { UsageServices } from '../usage/usageServices.js';
 import { type BillingAccount, createBillingAccount } from './customers/billingAccount.js';
+import { type CustomerErasure, createCustomerErasure } from './customers/customerErasure.js';
 import { type Customers, createCustomers } from './customers/customers.js';
 import { createEventEffect } from './inbox/eventEffects.js';
 import { createInbox, type Inbox } from './inbox/inbox.js';
@@ -42,6 +43,7 @@ import { createUsageReports, type UsageReports } from './usageReports/usageRepor
 export interface Billing {
   billingAccount: BillingAccount;
   contracts: Contracts;
+  customerErasure: CustomerErasure;
   customers: Customers;
   inbox: Inbox;
   overage: Overage;
@@ -163,6 +165,7 @@ export function createBilling(deps: {
       portalConfiguration: config.portalConfiguration,
     }),
     contracts: createContracts({ ...subscriptionDeps, tenants, subscriptions, sync }),
+    customerErasure: createCustomerErasure({ ...subscriptionDeps, subscriptions, sync }),
     customers,
     inbox,
     overage: createOverage({

@@ -31,6 +31,8 @@ export interface TenantDocuments {
   stages?: readonly mongo.Document[];
   /** A record of the archive; or why the archive has none. */
   exported: { as: string; record(doc: mongo.Document): object } | { not: string };
+  /** What becomes of them when the tenant is erased: see `erasedDocuments.ts`. */
+  erased: 'DELETED' | { changed: string } | { kept: string };
 }
 
 export type CollectionName = Exclude<keyof Models, 'connection'>;
@@ -74,6 +76,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
         createdAt,
       }),
     ),
+    erased: { changed: 'its ids and times stay' },
   },
   apiKeys: {
     of: byTenant,
@@ -87,6 +90,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       lastUsedAt: key.lastUsedAt,
       rotatedTo: key.rotatedTo,
     })),
+    erased: 'DELETED',
   },
   billingCustomers: {
     of: byId,
@@ -97,6 +101,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       createdAt: customer.createdAt,
       updatedAt: customer.updatedAt,
     })),
+    erased: { changed: 'the ids at Stripe stay, because invoices name them' },
   },
   billingSubscriptions: {
     of: byId,
@@ -105,6 +110,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       ({ _id, revision: _revision, unannounced: _unannounced, announceRetry: _retry, ...subscription }) =>
         subscription,
     ),
+    erased: { kept: 'ids at Stripe, tier, status and dates, which accounting needs' },
   },
   usageDays: {
     of: byIdPrefix,
@@ -120,6 +126,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       recordedEvents: day.recordedEvents,
       overage: day.overage,
     })),
+    erased: { kept: 'numbers of calls, from which bills were made; the history expires' },
   },
   usageEventBatches: {
     of: byTenant,
@@ -127,6 +134,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       recordedAt,
       events,
     })),
+    erased: { changed: 'deleted as soon as the usage days count them' },
   },
   usageReports: {
     of: byIdPrefix,
@@ -138,6 +146,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       at,
       reportedAt,
     })),
+    erased: { changed: 'what Stripe has stays; what it does not have is ended' },
   },
   usageAlerts: {
     of: byIdPrefix,
@@ -149,10 +158,12 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       limit,
       at,
     })),
+    erased: 'DELETED',
   },
   storageAccounts: {
     of: byId,
     exported: exported<StorageAccountDoc>('storage', ({ _id, holds: _holds, ...totals }) => totals),
+    erased: 'DELETED',
   },
   memories: {
     of: byIdPrefix,
@@ -165,6 +176,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       sharedAt: memory.sharedAt,
       createdAt: memory.createdAt,
     })),
+    erased: 'DELETED',
   },
   webhookEvents: {
     of: ({ customerIds }) => ({ customer: { $in: [...customerIds] } }),
@@ -173,6 +185,7 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       const { request: _request, ...event } = JSON.parse(payload) as Record<string, unknown>;
       return { id: _id, type, status: state, receivedAt, event };
     }),
+    erased: { changed: 'the ids stay; the content goes' },
   },
   auditEntries: {
     of: byIdPrefix,
@@ -192,18 +205,44 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
         hash,
       }),
     ),
+    erased: { kept: 'the chain of hashes covers them; personal values are stored apart' },
   },
-  auditChains: { of: byId, exported: { not: 'the entries say the same' } },
-  auditPersonalValues: { of: byIdPrefix, exported: { not: 'the audit entries contain them' } },
-  overageMonths: { of: byIdPrefix, exported: { not: 'it numbers days for the server’s own use' } },
-  fieldWindows: { of: byIdPrefix, exported: { not: 'the times of calls in the last minutes' } },
+  auditChains: { of: byId, exported: { not: 'the entries say the same' }, erased: { kept: 'hashes' } },
+  auditPersonalValues: {
+    of: byIdPrefix,
+    exported: { not: 'the audit entries contain them' },
+    erased: { changed: 'the audit log erases them' },
+  },
+  overageMonths: {
+    of: byIdPrefix,
+    exported: { not: 'it numbers days for the server’s own use' },
+    erased: { kept: 'numbers that usage days refer to' },
+  },
+  fieldWindows: {
+    of: byIdPrefix,
+    exported: { not: 'the times of calls in the last minutes' },
+    erased: 'DELETED',
+  },
   idempotencyKeys: {
     of: byIdPrefix,
     exported: { not: 'copies of responses for a day; what they are about is exported itself' },
+    erased: 'DELETED',
   },
-  endedReceipts: { of: byIdPrefix, exported: { not: 'numbers without any content' } },
-  publishedStates: { of: byId, exported: { not: 'a copy of the subscription’s state' } },
-  webhookDeliveries: { of: byTenant, exported: { not: 'messages to the operator’s own systems' } },
+  endedReceipts: {
+    of: byIdPrefix,
+    exported: { not: 'numbers without any content' },
+    erased: { kept: 'numbers, for minutes' },
+  },
+  publishedStates: {
+    of: byId,
+    exported: { not: 'a copy of the subscription’s state' },
+    erased: { kept: 'the tier and the subscription’s ids, status and dates' },
+  },
+  webhookDeliveries: {
+    of: byTenant,
+    exported: { not: 'messages to the operator’s own systems' },
+    erased: { changed: 'deleted, but for those that say how the tenant ended' },
+  },
   admissionJournal: 'batches of a second, which end up in the usage days; an export waits for that',
   serverInstances: 'heartbeats of servers',
   leases: 'names of work, and of customers at Stripe for as long as it takes to apply their events',

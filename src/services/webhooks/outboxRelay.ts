@@ -169,13 +169,19 @@ export function createOutboxRelay(deps: {
           events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
         if (tier !== from)
           events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
-        events.push(...suspensionEvents(tenant, published));
+        events.push(...suspensionEvents(tenant, published), ...erasureEvents(tenant, published));
         await queue(events, session);
         const { suspendedAt } = tenant;
+        const erasedAt = tenant.erasure?.completedAt;
         await models.publishedStates.updateOne(
           { _id: tenantId },
           {
-            $set: { tier, subscription: text, ...(suspendedAt && { suspendedAt }) },
+            $set: {
+              tier,
+              subscription: text,
+              ...(suspendedAt && { suspendedAt }),
+              ...(erasedAt && { erasedAt }),
+            },
             ...(!suspendedAt && { $unset: { suspendedAt: '' } }),
           },
           { upsert: true, session },
@@ -314,12 +320,20 @@ export function createOutboxRelay(deps: {
 
 /** A tenant that was reinstated and suspended again meanwhile has another time. */
 function suspensionEvents(tenant: TenantDoc, published: PublishedStateDoc | null): OutgoingEvent[] {
-  const { _id: tenantId, externalId, suspendedAt, suspendedReason } = tenant;
+  const { _id: tenantId, externalId, suspendedAt, suspendedReason, erasure } = tenant;
+  if (erasure) return [];
   if (suspendedAt?.getTime() === published?.suspendedAt?.getTime()) return [];
   const ids = { tenantId, externalId: externalId ?? null };
   if (!suspendedAt) return [{ type: OutgoingEventType.TENANT_REINSTATED, data: ids }];
   const data = { ...ids, suspendedAt, reason: suspendedReason ?? null };
   return [{ type: OutgoingEventType.TENANT_SUSPENDED, data }];
+}
+
+/** The event has the tenant's id alone, because nothing else is left. */
+function erasureEvents({ _id: tenantId, erasure }: TenantDoc, published: PublishedStateDoc | null) {
+  const erasedAt = erasure?.completedAt;
+  if (!erasedAt || published?.erasedAt) return [];
+  return [{ type: OutgoingEventType.TENANT_ERASED, data: { tenantId, erasedAt } }];
 }
 
 const subscriptionData = (subscription: BillingSubscriptionDoc) => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ClientSession } from 'mongoose';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
-import { serviceUnavailable } from '../../../common/errors.js';
+import { notFound, serviceUnavailable } from '../../../common/errors.js';
 import { type BillingCustomerDoc, ofCustomers } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
 import type { AuditLog } from '../../audit/auditLog.js';
@@ -88,6 +88,8 @@ export function createCustomers(deps: {
   /** The request contains only the tenant's id, so that concurrent calls send the same one. */
   async function create(unlinked: BillingCustomerDoc): Promise<Customer> {
     const { _id, intents: attempts } = unlinked;
+    // Usage that is still to be reported must not create a customer again.
+    if (!(await models.tenants.exists({ _id, erasure: null }))) throw notFound(`Tenant ${_id}`);
     const created = await attempt(unlinked, (attemptKey) =>
       stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${attemptKey}` }),
     );

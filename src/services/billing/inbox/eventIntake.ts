@@ -3,8 +3,9 @@ import { createGroupCommit } from '@continuum-billing/limits/core';
 import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
+import { type BillingCustomerDoc, erasedAmong } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
-import { type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import { ERASED_PAYLOAD, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
@@ -64,7 +65,7 @@ export function createEventIntake(deps: {
     const first = new Map<string, Waiting>();
     for (const one of batch) if (!first.has(one.doc._id)) first.set(one.doc._id, one);
     try {
-      const known = await storeAll([...first.values()].map(({ doc }) => doc));
+      const known = await storeAll(await withoutErased([...first.values()].map(({ doc }) => doc)));
       await revive([...known.values()].filter(({ state }) => state === WebhookEventStatus.FAILED));
       for (const one of batch) settle(one, first.get(one.doc._id) as Waiting, known);
       metrics.batchCommitted('webhook_events', batch.length, startedAtMs);
@@ -87,6 +88,17 @@ export function createEventIntake(deps: {
     const outcome = before || waiting !== first ? 'known' : 'stored';
     metrics.eventsHandled(outcome, 1);
     waiting.resolve(outcome);
+  }
+
+  /** Stripe may send events long after a tenant was erased, and they contain its name and e-mail address. */
+  async function withoutErased(docs: WebhookEventDoc[]): Promise<WebhookEventDoc[]> {
+    const ids = docs.flatMap(({ customer }) => customer ?? []);
+    if (ids.length === 0) return docs;
+    const erased = await models.billingCustomers
+      .find(erasedAmong(ids), { formerStripeIds: 1 })
+      .lean<BillingCustomerDoc[]>();
+    const erasedIds = new Set(erased.flatMap(({ formerStripeIds = [] }) => formerStripeIds));
+    return docs.map((doc) => (doc.customer && erasedIds.has(doc.customer) ? contentless(doc) : doc));
   }
 
   /** @returns the events that were stored before, by id; all others are stored now */
@@ -179,6 +191,15 @@ export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean 
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
   return { _id: id, type, payload, twinId: snapshotId, ...target, ...waiting, ...outcome, ...outbox };
 }
+
+const contentless = ({ unannounced: _, ...doc }: WebhookEventDoc): WebhookEventDoc => ({
+  ...doc,
+  payload: ERASED_PAYLOAD,
+  lane: null,
+  state: WebhookEventStatus.IGNORED,
+  reason: 'its tenant was erased',
+  endedAt: doc.receivedAt,
+});
 
 /** The fields that make a finished event pending again, as if it had just been received. */
 export const pendingAgain = (nowMs: number) => ({

@@ -3,6 +3,7 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import {
+  ERASED_PAYLOAD,
   inOtherFormat,
   QUEUE_INDEX,
   STATE_INDEX,
@@ -110,6 +111,8 @@ export function createInbox(deps: {
       const replayed = await auditLog.change(author, async (session, note) => {
         const stored = await events.findById(eventId, null, { session }).lean<WebhookEventDoc>();
         if (!stored) throw notFound(`Webhook event ${eventId}`);
+        if (stored.payload === ERASED_PAYLOAD)
+          throw badInput('id', 'its content was erased together with its tenant');
         // The other format of the event no longer counts as its duplicate.
         await events.updateMany(inOtherFormat([eventId]), { $set: { twinId: null } }, { session });
         // A newer version may apply types that had no effect when the event was received.

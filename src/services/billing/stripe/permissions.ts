@@ -22,7 +22,13 @@ export const RESOURCES: readonly Resource[] = [
   {
     label: 'Customers',
     name: 'customer',
-    server: ['GET /v1/customers', 'GET /v1/customers/:id', 'POST /v1/customers', 'POST /v1/customers/:id'],
+    server: [
+      'GET /v1/customers',
+      'GET /v1/customers/:id',
+      'POST /v1/customers',
+      'POST /v1/customers/:id',
+      'DELETE /v1/customers/:id',
+    ],
   },
   { label: 'Disputes', name: 'dispute', server: ['GET /v1/disputes/:id'] },
   { label: 'Events', name: 'event', server: ['GET /v1/events', 'GET /v2/core/events/:id'] },

@@ -88,7 +88,8 @@ export function createSubscriptionDiff(deps: {
   async function unlinked(fetched: FetchedCustomer): Promise<Diff | null> {
     const customer = fetched.kind === 'found' ? fetched.customer : null;
     const tenantId = customer?.metadata.tenant_id;
-    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId }))) return null;
+    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId, erasure: null })))
+      return null;
     if ((await customers.find(tenantId))?.stripeCustomerId) return null;
     const found = 'the customer is not linked to its tenant';
     return { kind: 'customer', object: customer.id, tenantId, found, threat: null };

@@ -147,7 +147,7 @@ export function createSubscriptionSync(deps: {
   async function link(fetched: FetchedCustomer, author: Author): Promise<{ tenantId: string } | string> {
     const customer = fetched.kind === 'found' ? fetched.customer : null;
     const tenantId = customer?.metadata.tenant_id;
-    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId })))
+    if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId, erasure: null })))
       return 'the customer belongs to no tenant';
     const isLinked = await customers.link(tenantId, customer.id, author);
     return isLinked ? { tenantId } : 'the tenant has another customer';

@@ -3,6 +3,7 @@ import { ofCustomers } from '../../../models/billingCustomer.js';
 import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import {
+  ERASED_INDEX,
   firstMatchOf,
   SEARCH_INDEX,
   SUSPENDED_INDEX,
@@ -33,6 +34,7 @@ export enum TenantState {
   PAST_DUE = 'PAST_DUE',
   OVER_LIMIT = 'OVER_LIMIT',
   NEAR_LIMIT = 'NEAR_LIMIT',
+  ERASED = 'ERASED',
 }
 
 /** The levels of usage alerts that a state is about; at the lowest of them, a tenant has the state. */
@@ -59,6 +61,19 @@ export function createCandidates(deps: { models: Models; alerts: Alerts; default
     const found = await models.tenants
       .find(later(after), { _id: 1 })
       .sort({ _id: 1 })
+      .limit(count)
+      .lean<TenantDoc[]>();
+    return byId(
+      found.map(({ _id }) => _id),
+      count,
+    );
+  };
+
+  const erased: Candidates = async (after, count) => {
+    const found = await models.tenants
+      .find({ ...later(after), 'erasure.startedAt': { $type: 'date' } }, { _id: 1 })
+      .sort({ _id: 1 })
+      .hint(ERASED_INDEX)
       .limit(count)
       .lean<TenantDoc[]>();
     return byId(
@@ -178,6 +193,8 @@ export function createCandidates(deps: { models: Models; alerts: Alerts; default
     switch (state) {
       case TenantState.SUSPENDED:
         return suspended;
+      case TenantState.ERASED:
+        return erased;
       case TenantState.PAST_DUE:
         return pastDue;
       case TenantState.OVER_LIMIT:

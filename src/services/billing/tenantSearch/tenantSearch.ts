@@ -53,7 +53,10 @@ export function createTenantSearch(deps: {
   }
 
   /** @returns those of the tenants that have the tier and the state now */
-  async function matching(ids: readonly string[], { tier, state }: TenantQuery): Promise<TenantDoc[]> {
+  async function matching(
+    ids: readonly string[],
+    { search, tier, state }: TenantQuery,
+  ): Promise<TenantDoc[]> {
     const isAboutLimits = state === TenantState.OVER_LIMIT || state === TenantState.NEAR_LIMIT;
     const [tenants, subscriptions, levels] = await Promise.all([
       models.tenants.find({ _id: { $in: ids } }).lean<TenantDoc[]>(),
@@ -63,7 +66,10 @@ export function createTenantSearch(deps: {
     const hasState = (tenant: TenantDoc): boolean => {
       switch (state) {
         case null:
-          return true;
+          // Nothing but its id finds one.
+          return search !== null || !tenant.erasure;
+        case TenantState.ERASED:
+          return tenant.erasure !== undefined;
         case TenantState.SUSPENDED:
           return tenant.suspendedAt !== undefined;
         case TenantState.PAST_DUE:
