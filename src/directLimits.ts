@@ -101,7 +101,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
   return {
     features: new Set(catalogue.features),
     resources: new Set(catalogue.resources),
-    take: createCallerLimits({ authenticator, limits: services.limits }),
+    take: createCallerLimits({ authenticator, tenantDirectory, limits: services.limits }),
     async free(tenantId, amounts) {
       checkAmounts(amounts, ['bytes', ...catalogue.resources]);
       await services.storage.freeExternal(tenantId, amounts);

@@ -84,7 +84,9 @@ export async function requestedTenantId(
   { orErased = false }: { orErased?: boolean } = {},
 ): Promise<string> {
   const { principal, loaders, services } = context;
-  if (principal && principal.kind !== 'tenant') return services.tenants.idOf(named, orErased);
+  // Services ask for each of their requests. Operators rarely ask, and act on what is true at this moment.
+  if (principal?.kind === 'service') return services.tenantDirectory.idOf(named);
+  if (principal?.kind === 'operator') return services.tenants.idOf(named, orErased);
   const own = ownTenantId(context);
   const { tenantId, externalId } = named;
   const isOther =

@@ -1,4 +1,5 @@
 import {
+  type CallerIdentity,
   MAX_NAME_LENGTH,
   MAX_OPERATIONS,
   parseWindow,
@@ -38,7 +39,9 @@ const resourcesIn = ({ services }: Context): string[] => ['bytes', ...services.t
 /** @throws BAD_USER_INPUT */
 function checkOperations({ operations }: { operations: OperationInput[] }): void {
   checkLength('operations', operations);
-  for (const [i, { fieldLimits, stores }] of operations.entries()) {
+  for (const [i, { apiKey, tenantId, externalId, fieldLimits, stores }] of operations.entries()) {
+    if ([apiKey, tenantId, externalId].filter((name) => name != null).length !== 1)
+      throw badInput(`operations.${i}`, 'name the caller by one of apiKey, tenantId and externalId');
     needOnce(
       `operations.${i}.stores`,
       stores.map(({ rootField }) => rootField),
@@ -59,14 +62,19 @@ const serviceOf = ({ principal }: Context): string =>
 const chargesOf = (charges: readonly ChargeInput[]) =>
   charges.map(({ endpoint, cost }) => ({ endpoint, calls: cost }));
 
-function operationOf({ apiKey, address, scope, stores, ...cost }: OperationInput): RemoteOperation {
-  const { features, fieldLimits } = cost;
+function callerOf({ apiKey, tenantId, externalId }: OperationInput): CallerIdentity {
+  if (apiKey != null) return { apiKey };
+  return tenantId != null ? { tenantId } : { externalId: externalId as string };
+}
+
+function operationOf(input: OperationInput): RemoteOperation {
+  const { address, scope, stores, features, fieldLimits, charges } = input;
   return {
-    apiKey,
+    ...callerOf(input),
     address: address?.slice(0, MAX_NAME_LENGTH) ?? null,
     scope,
     cost: {
-      charges: chargesOf(cost.charges),
+      charges: chargesOf(charges),
       features,
       fieldLimits,
       stores: new Map(

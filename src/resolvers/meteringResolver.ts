@@ -4,7 +4,6 @@ import { Arg, Args, Ctx, Info, Mutation, Resolver } from 'type-graphql';
 import { OneByOne, RequiresScope } from '../directives/access.js';
 import { ConsumeInput, ConsumeResult, UsageEventInput, UsageEventResult } from '../schema/metering.js';
 import { TenantArgs } from '../schema/tenantRef.js';
-import { ownTenantId } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { allItems } from './resolveInfo.js';
 
@@ -14,9 +13,9 @@ export class MeteringResolver {
     description:
       'Charges calls in one atomic step if the limits allow them. A reached limit is not an error: `allowed` is false.',
   })
-  @RequiresScope(ApiKeyScope.USAGE)
-  consume(@Arg('input') input: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
-    return context.services.consumption.consume(ownTenantId(context), input);
+  @RequiresScope(ApiKeyScope.USAGE, { service: true })
+  async consume(@Arg('input') input: ConsumeInput, @Ctx() context: Context): Promise<ConsumeResult> {
+    return context.services.consumption.consume(await requestedTenantId(context, input), input);
   }
 
   @Mutation(() => [UsageEventResult], {

@@ -3,7 +3,7 @@ import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { IsCount, IsInt, Max, MaxItems, MaxLength, MaxLengthEach, Min } from './constraints.js';
 import { ChargeInput } from './metering.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
-import { TenantInput } from './tenantRef.js';
+import { EXTERNAL_ID, TenantInput } from './tenantRef.js';
 
 @InputType({ description: 'The limit of a single field, as in `@rateLimited(max, window)`.' })
 export class FieldLimitInput {
@@ -53,9 +53,21 @@ export class StoreInput {
   description: 'The cost of another service’s operation, to be decided against the limits of its caller.',
 })
 export class OperationInput {
-  // No maximum length for these two: a value that a caller made up must reject that caller's operation alone, not the batch.
-  @Field({ description: 'The key, as the caller sent it.' })
-  apiKey!: string;
+  // No maximum length for these four: a value that a caller made up must reject that caller's operation alone, not the batch.
+  @Field(() => String, {
+    nullable: true,
+    description: 'The key or token, as the caller sent it. This, `tenantId` or `externalId` is required.',
+  })
+  apiKey?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The tenant, if the service has identified the caller itself.',
+  })
+  tenantId?: string | null;
+
+  @Field(() => ID, EXTERNAL_ID)
+  externalId?: string | null;
 
   @Field(() => String, {
     nullable: true,
@@ -63,7 +75,7 @@ export class OperationInput {
   })
   address?: string | null;
 
-  @Field(() => ApiKeyScope, { description: 'The scope that the key must have.' })
+  @Field(() => ApiKeyScope, { description: 'The scope that a key or token must have.' })
   scope!: ApiKeyScope;
 
   @Field(() => [ChargeInput])

@@ -5,6 +5,7 @@ import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
 import { type UsageEventOutcome, UsageEventStatus } from '../services/usage/recording/usageEvents.js';
 import { IDEMPOTENCY_KEY_DESCRIPTION, IsIdempotencyKey, IsInt, Max, Min, Satisfies } from './constraints.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
+import { EXTERNAL_ID, IsExternalId, IsTenantId, OPTIONAL_TENANT_ID } from './tenantRef.js';
 
 const IsEndpointName = () =>
   Satisfies(
@@ -30,6 +31,14 @@ export class ChargeInput {
 
 @InputType()
 export class ConsumeInput extends ChargeInput {
+  @Field(() => ID, OPTIONAL_TENANT_ID)
+  @IsTenantId()
+  tenantId?: string | null;
+
+  @Field(() => ID, EXTERNAL_ID)
+  @IsExternalId()
+  externalId?: string | null;
+
   @Field(() => String, { nullable: true, description: IDEMPOTENCY_KEY_DESCRIPTION })
   @IsIdempotencyKey()
   idempotencyKey?: string | null;

@@ -12,6 +12,8 @@ export type TenantRef = TenantIds;
 
 export const MAX_ID_LENGTH = 100;
 
+export const IsTenantId = () => MaxLength(MAX_ID_LENGTH);
+
 export const IsExternalId = () =>
   Satisfies(
     isExternalId,
@@ -22,12 +24,20 @@ const TENANT_ID = {
   nullable: true,
   description: "With an operator's key, this or `externalId` is required.",
 };
-const EXTERNAL_ID = { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' };
+/** For fields that tenants and services select too. */
+export const OPTIONAL_TENANT_ID = {
+  nullable: true,
+  description: 'With the key of an operator or a service, this or `externalId` is required.',
+};
+export const EXTERNAL_ID = {
+  nullable: true,
+  description: 'Your own id of the tenant, instead of `tenantId`.',
+};
 
 @ArgsType()
 export class TenantArgs implements TenantRef {
   @Field(() => ID, TENANT_ID)
-  @MaxLength(MAX_ID_LENGTH)
+  @IsTenantId()
   tenantId?: string | null;
 
   @Field(() => ID, EXTERNAL_ID)
@@ -38,7 +48,7 @@ export class TenantArgs implements TenantRef {
 @ArgsType()
 export class TenantPageArgs extends PageArgs implements TenantRef {
   @Field(() => ID, TENANT_ID)
-  @MaxLength(MAX_ID_LENGTH)
+  @IsTenantId()
   tenantId?: string | null;
 
   @Field(() => ID, EXTERNAL_ID)
@@ -46,14 +56,10 @@ export class TenantPageArgs extends PageArgs implements TenantRef {
   externalId?: string | null;
 }
 
-/** For fields that tenants select too. */
 @InputType()
 export class OptionalTenantInput implements TenantRef {
-  @Field(() => ID, {
-    nullable: true,
-    description: 'With the key of an operator or a service, this or `externalId` is required.',
-  })
-  @MaxLength(MAX_ID_LENGTH)
+  @Field(() => ID, OPTIONAL_TENANT_ID)
+  @IsTenantId()
   tenantId?: string | null;
 
   @Field(() => ID, EXTERNAL_ID)
@@ -64,7 +70,7 @@ export class OptionalTenantInput implements TenantRef {
 @InputType()
 export class TenantInput implements TenantRef {
   @Field(() => ID, { nullable: true, description: 'This or `externalId` is required.' })
-  @MaxLength(MAX_ID_LENGTH)
+  @IsTenantId()
   tenantId?: string | null;
 
   @Field(() => ID, EXTERNAL_ID)

@@ -85,7 +85,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     watch: (admission) => watchAdmission(admission, alerts),
   });
   const { admission, storage } = limitServices;
-  const decisionServices = createDecisionServices({ ...base, authenticator, limitServices });
+  const decisionServices = createDecisionServices({ ...base, authenticator, tenantDirectory, limitServices });
   const idempotencyKeys = createIdempotencyKeys({ ...base, admission });
 
   const usageServices = createUsageServices({

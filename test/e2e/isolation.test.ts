@@ -202,8 +202,8 @@ const MUTATIONS: Record<string, Attempt> = {
   },
   consume: {
     who: 'tenant',
-    field: () => 'consume(input: { endpoint: "zebra", cost: 3 }) { allowed }',
-    expect: own({ allowed: true }),
+    field: ({ id }) => `consume(input: { tenantId: "${id}", endpoint: "zebra", cost: 3 }) { allowed }`,
+    expect: 'FORBIDDEN',
   },
   setOverage: {
     who: 'tenant',

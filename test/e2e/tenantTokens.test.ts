@@ -133,7 +133,8 @@ describe('a token of a tenant', () => {
   it('ends with its tenant', async () => {
     const token = await tokenOf(OPERATOR_KEY, { tenantId: tenant.id });
     expect(await codeOf(token)).toBe(200);
-    await server.app.models.tenants.deleteOne({ _id: tenant.id });
+    const erased = await server.gql(`mutation { eraseTenant(tenantId: "${tenant.id}") { tenantId } }`);
+    expect(erased.errors).toEqual([]);
     await expect.poll(() => codeOf(token)).toBe('401 UNAUTHENTICATED');
   });
 

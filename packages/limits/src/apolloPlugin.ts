@@ -7,7 +7,7 @@ import type {
 import { coercedVariables } from './analysis/variables.js';
 import { type Enforced, enforcedOf } from './enforceLimits.js';
 import { BillingError } from './errors.js';
-import { apiKeyOfHeaders, isSubgraph } from './request.js';
+import { isSubgraph } from './request.js';
 
 /**
  * The plugin for Apollo Server with a schema from `enforceLimits`. It decides before the execution, so that a rejection has its
@@ -37,10 +37,9 @@ export function apolloLimits<C extends BaseContext>(): ApolloServerPlugin<C> {
         async didResolveOperation({ schema, document, operation, request, contextValue }) {
           const variables = operation && coercedVariables(schema, operation, request.variables);
           if (!operation || !variables) return;
-          const headers = request.http?.headers;
-          const apiKey = enforced.apiKey(contextValue) ?? (headers ? apiKeyOfHeaders(headers) : null);
+          const caller = await enforced.callerOf(contextValue, request.http?.headers);
           const address = enforced.address(contextValue);
-          const admitted = await enforced.guard.begin({ document, operation, variables, apiKey, address });
+          const admitted = await enforced.guard.begin({ document, operation, variables, caller, address });
           enforced.admit(contextValue, { operation }, admitted);
         },
         async willSendResponse(request) {

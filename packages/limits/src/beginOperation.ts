@@ -24,13 +24,13 @@ export async function beginOperation(
   request: OperationRequest,
 ): Promise<AdmittedOperation> {
   const { document, operationName, variables: given, context } = request;
-  const { guard, apiKey, address, admit } = enforcedOf(schema);
+  const { guard, callerOf, address, admit } = enforcedOf(schema);
   const operation = getOperationAST(document, operationName);
   if (!operation) throw badInput('operationName', 'names no operation of the document');
   const variables = coercedVariables(schema, operation, given);
   if (!variables) throw badInput('variables', 'do not fit the operation');
-  const caller = { apiKey: apiKey(context), address: address(context) };
-  const admitted = await guard.begin({ document, operation, variables, ...caller });
+  const caller = await callerOf(context);
+  const admitted = await guard.begin({ document, operation, variables, caller, address: address(context) });
   admit(context, { operation }, admitted);
   return admitted;
 }

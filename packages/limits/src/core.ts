@@ -44,6 +44,7 @@ export {
 } from './keyFormat.js';
 export {
   type Caller,
+  type CallerIdentity,
   type Charge,
   type Limits,
   type OperationCost,

@@ -8,8 +8,15 @@ import {
   Kind,
 } from 'graphql';
 import { type AdmittedOperation, createGuard, type Guard } from './guard.js';
-import type { Limits } from './limits.js';
-import { apiKeyOfContext } from './request.js';
+import type { CallerIdentity, Limits } from './limits.js';
+import { type AnyHeaders, apiKeyOfContext, apiKeyOfHeaders } from './request.js';
+
+/** Exactly one of them; none is a caller that is not known, such as a visitor who has not signed in. */
+export interface IdentifiedCaller {
+  apiKey?: string | null | undefined;
+  tenantId?: string | null | undefined;
+  externalId?: string | null | undefined;
+}
 
 export interface EnforceOptions {
   limits: Limits;
@@ -17,15 +24,21 @@ export interface EnforceOptions {
    * Returns the caller's key. Default: `context.apiKey`, or the headers `x-api-key` and `Authorization: Bearer` of
    * `context`, `context.req` or `context.request`.
    */
-  apiKey?: (context: unknown) => string | null;
+  apiKey?(context: unknown): string | null;
+  /**
+   * Returns the tenant that your server has identified, by its id or by your own id of it, or a key; null: nobody. Then keys
+   * in the request count for nothing, and `tenantOf` knows the tenant of operations without limits too.
+   */
+  identify?(context: unknown): IdentifiedCaller | null | Promise<IdentifiedCaller | null>;
   /** Returns the client's address, by which guesses of keys are limited. Default: unknown. */
-  address?: (context: unknown) => string | null;
+  address?(context: unknown): string | null;
 }
 
 /** What `enforceLimits` leaves in a schema, for the plugins. */
 export interface Enforced {
   guard: Guard;
-  apiKey: (context: unknown) => string | null;
+  /** @param headers of the request, if the server knows them */
+  callerOf(context: unknown, headers?: AnyHeaders): Promise<CallerIdentity | null>;
   address: (context: unknown) => string | null;
   /** Registers an operation that was admitted before its execution, so that its resolvers run. */
   admit(context: object, info: Pick<GraphQLResolveInfo, 'operation'>, admitted: AdmittedOperation): void;
@@ -33,37 +46,60 @@ export interface Enforced {
 }
 
 const EXTENSION = 'continuumLimits';
+const KEY_NEEDED = 'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>';
+const CALLER_NEEDED = 'This operation is limited by tenant, and the request names none';
+const IDENTITIES = ['apiKey', 'tenantId', 'externalId'] as const;
+
+/** @throws an Error for anything else than one identity or none */
+function checkedIdentity(returned: IdentifiedCaller | null): CallerIdentity | null {
+  const [name, ...others] = IDENTITIES.filter((identity) => returned?.[identity] != null);
+  if (name === undefined) return null;
+  const value: unknown = returned?.[name];
+  if (others.length > 0 || typeof value !== 'string' || value === '')
+    throw new Error(`identify must return null or one text of ${IDENTITIES.join(', ')}`);
+  return { [name]: value } as CallerIdentity;
+}
 
 /**
  * Changes a schema so that each operation is accepted or rejected as a whole, before any of its resolvers runs, by the
- * limits of the tenant whose key the request carries. This works in every server. With the plugin for your server,
+ * limits of the tenant whose key the request carries, or that `identify` returns. This works in every server. With the plugin for your server,
  * rejections also have their HTTP status, and responses the rate limit headers.
  *
  * @returns the same schema
- * @throws an Error that lists every directive with invalid arguments
+ * @throws an Error that lists every directive with invalid arguments; an Error for both `apiKey` and `identify`
  */
 export function enforceLimits(schema: GraphQLSchema, options: EnforceOptions): GraphQLSchema {
   if (schema.extensions[EXTENSION]) throw new Error('The limits of this schema are enforced already');
-  const { limits, apiKey = apiKeyOfContext, address = () => null } = options;
-  const guard = createGuard(schema, limits);
+  const { limits, apiKey = apiKeyOfContext, identify, address = () => null } = options;
+  if (identify && options.apiKey)
+    throw new Error('enforceLimits takes apiKey or identify, not both: identify may return { apiKey }');
+  const guard = createGuard(schema, limits, identify ? CALLER_NEEDED : KEY_NEEDED);
   /** Operations that were admitted before their execution, by its context. */
   const begun = new WeakMap<object, object>();
   const admittedOperations = new WeakMap<object, AdmittedOperation>();
   /** Operations that no plugin admitted. The variables' object identifies an execution. */
   const ownOperations = new WeakMap<object, OwnOperation>();
 
+  async function callerOf(context: unknown, headers?: AnyHeaders): Promise<CallerIdentity | null> {
+    if (identify) return checkedIdentity(await identify(context));
+    const key = apiKey(context) ?? (headers ? apiKeyOfHeaders(headers) : null);
+    return key === null ? null : { apiKey: key };
+  }
+
   function ownOperation(context: unknown, info: GraphQLResolveInfo): OwnOperation {
     const known = ownOperations.get(info.variableValues);
     if (known) return known;
     const { operation, fragments, variableValues } = info;
-    const admitted = guard
-      .begin({
-        document: { kind: Kind.DOCUMENT, definitions: [operation, ...Object.values(fragments)] },
-        operation,
-        variables: variableValues,
-        apiKey: apiKey(context),
-        address: address(context),
-      })
+    const admitted = callerOf(context)
+      .then((caller) =>
+        guard.begin({
+          document: { kind: Kind.DOCUMENT, definitions: [operation, ...Object.values(fragments)] },
+          operation,
+          variables: variableValues,
+          caller,
+          address: address(context),
+        }),
+      )
       .then((admitted) => {
         if (isObject(context)) admittedOperations.set(context, admitted);
         return admitted;
@@ -84,7 +120,7 @@ export function enforceLimits(schema: GraphQLSchema, options: EnforceOptions): G
 
   const enforced: Enforced = {
     guard,
-    apiKey,
+    callerOf,
     address,
     admit(context, { operation }, admitted) {
       begun.set(context, operation);

@@ -12,7 +12,7 @@ import { planOperation } from './analysis/plan.js';
 import { readRules } from './analysis/rules.js';
 import { ApiKeyScope } from './apiKeyScope.js';
 import { BillingError, ErrorCode, unauthenticated } from './errors.js';
-import type { Limits } from './limits.js';
+import type { CallerIdentity, Limits, OperationCost, Outcome } from './limits.js';
 
 /** An operation that has not begun to run. */
 export interface Operation {
@@ -20,15 +20,15 @@ export interface Operation {
   operation: OperationDefinitionNode;
   /** The variables as graphql coerced them. */
   variables: Record<string, unknown>;
-  /** null if the client sent none. */
-  apiKey: string | null;
+  /** null if it is not known. */
+  caller: CallerIdentity | null;
   /** The client's address; null if unknown. */
   address: string | null;
 }
 
 /** An operation that was accepted. */
 export interface AdmittedOperation {
-  /** null if no limit applies to the operation: the caller is unknown then. */
+  /** null if no limit applies to the operation, unless `identify` names its tenant. */
   tenantId: string | null;
   tier: string | null;
   /** Rate limit headers to send with the response. */
@@ -65,24 +65,43 @@ const FREE: AdmittedOperation = {
   end: async () => {},
 };
 
-/** @throws an Error that lists every directive with invalid arguments */
-export function createGuard(schema: GraphQLSchema, limits: Limits): Guard {
+const NO_COST: OperationCost = {
+  charges: [],
+  features: [],
+  fieldLimits: [],
+  stores: new Map(),
+  concurrent: false,
+};
+const NOTHING_RETURNED: Outcome = { failed: false, notStored: new Set(), returned: [] };
+
+/**
+ * @param callerNeeded the message for operations that limits apply to, without a caller
+ * @throws an Error that lists every directive with invalid arguments
+ */
+export function createGuard(schema: GraphQLSchema, limits: Limits, callerNeeded: string): Guard {
   const { features, resources } = limits;
   const rules = readRules(schema, { features, resources, storesMemories: false, needAccess: false });
   const entities = entitiesOf(schema);
+
+  /** No limit applies to the operation, so it runs even if its tenant cannot be found. Limits remember tenants. */
+  async function withoutLimits(caller: CallerIdentity | null): Promise<AdmittedOperation> {
+    if (caller === null || 'apiKey' in caller) return FREE;
+    const asked = { ...caller, address: null, scope: ApiKeyScope.READ };
+    const taken = await limits.take(asked, NO_COST).catch(() => null);
+    if (taken?.kind !== 'granted') return FREE;
+    await taken.end(NOTHING_RETURNED);
+    return { ...FREE, tenantId: taken.tenantId, tier: taken.tier };
+  }
+
   return {
-    async begin({ document, operation, variables, apiKey, address }) {
+    async begin({ document, operation, variables, caller, address }) {
       const plan = planOperation(schema, rules, document, operation, variables, entities);
       const cost = operationCostOf(plan);
-      if (!cost) return FREE;
-      if (apiKey === null) {
-        throw unauthenticated(
-          'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>',
-        );
-      }
+      if (!cost) return withoutLimits(caller);
+      if (caller === null) throw unauthenticated(callerNeeded);
       const kind = operation.operation;
       const scope = kind === 'mutation' ? ApiKeyScope.WRITE : ApiKeyScope.READ;
-      const taken = await limits.take({ apiKey, address, scope }, cost);
+      const taken = await limits.take({ ...caller, address, scope }, cost);
       if (taken.kind === 'refused') throw withHeaders(taken.error, taken.headers);
       const { tenantId, tier, headers } = taken;
       let ended = false;

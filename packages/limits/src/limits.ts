@@ -45,15 +45,22 @@ export interface Outcome {
   returned: readonly Charge[];
 }
 
-/** The caller, as far as the request identifies it. */
-export interface Caller {
-  /** The key as the client sent it. */
-  apiKey: string;
+/** Who asks: the key or token that the client sent, or the tenant that the service itself has identified. */
+export type CallerIdentity = { apiKey: string } | { tenantId: string } | { externalId: string };
+
+/** What names the caller, and how. */
+export function identityOf(caller: CallerIdentity): [kind: string, text: string] {
+  if ('apiKey' in caller) return ['apiKey', caller.apiKey];
+  return 'tenantId' in caller ? ['tenantId', caller.tenantId] : ['externalId', caller.externalId];
+}
+
+/** The caller of an operation. */
+export type Caller = CallerIdentity & {
   /** The client's address, for the limit on guesses of keys; null if unknown. */
   address: string | null;
-  /** The scope that the key must have. */
+  /** The scope that a key or token must have. */
   scope: ApiKeyScope;
-}
+};
 
 /** An accepted operation and its tenant. */
 export interface CallerGrant {
@@ -73,7 +80,7 @@ export interface CallerRefusal {
   headers: ReadonlyMap<string, string>;
 }
 
-/** Accepts or rejects operations of anyone who sends a key: on the database, or by asking a billing server. */
+/** Accepts or rejects operations of tenants: on the database, or by asking a billing server. */
 export interface Limits {
   /** Every feature that a tier may have; null if unknown. */
   readonly features: ReadonlySet<string> | null;
@@ -81,7 +88,8 @@ export interface Limits {
   readonly resources: ReadonlySet<string> | null;
   /**
    * Accepts or rejects a whole operation in one atomic step.
-   * @throws UNAUTHENTICATED, FORBIDDEN for a key without the scope; SERVICE_UNAVAILABLE
+   * @throws UNAUTHENTICATED, FORBIDDEN for a key without the scope, NOT_FOUND for a tenant that does not exist;
+   *   SERVICE_UNAVAILABLE
    */
   take(caller: Caller, cost: OperationCost): Promise<CallerGrant | CallerRefusal>;
   /**

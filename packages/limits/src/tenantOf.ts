@@ -1,7 +1,10 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { enforcedOf } from './enforceLimits.js';
 
-/** The tenant of the running operation, for resolvers. null if no limit applies to it: the caller is unknown then. */
+/**
+ * The tenant of the running operation, for resolvers. With `identify`, null only if it named no tenant that the limits could
+ * find. Otherwise also null if no limit applies to the operation, because nobody looked at its key then.
+ */
 export function tenantOf(
   context: object,
   { schema }: Pick<GraphQLResolveInfo, 'schema'>,

@@ -61,9 +61,9 @@ export function yogaLimits(): YogaLimitsPlugin {
     if (!operation || !variables) return null;
     const { request } = contextValue as { request?: object };
     try {
-      const apiKey = enforced.apiKey(contextValue);
+      const caller = await enforced.callerOf(contextValue);
       const address = enforced.address(contextValue);
-      const admitted = await enforced.guard.begin({ document, operation, variables, apiKey, address });
+      const admitted = await enforced.guard.begin({ document, operation, variables, caller, address });
       enforced.admit(contextValue as object, { operation }, admitted);
       if (request) {
         headersOf.set(request, admitted.headers);

@@ -15,7 +15,7 @@ export interface TenantIds {
 
 /** Finds tenants by their ids or the operator's own ids. For every request, so it rarely reads the database. */
 export interface TenantDirectory {
-  /** @returns the tenant's id, or null if there is no such tenant */
+  /** @returns the tenant's id, or null if there is no such tenant, or it was erased */
   find(named: NamedTenant): Promise<string | null>;
   /**
    * The same for what a caller names.

@@ -1,4 +1,5 @@
 import { BillingError, type ErrorCode } from '../errors.js';
+import { identityOf } from '../limits.js';
 import { createHttpConnection } from './httpConnection.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
 
@@ -149,10 +150,11 @@ function parse(body: string): object | null {
 const chargeInputs = (charges: RemoteOperation['cost']['charges']) =>
   charges.map(({ endpoint, calls }) => ({ endpoint, cost: calls }));
 
-function operationInput({ apiKey, address, scope, cost }: RemoteOperation) {
+function operationInput({ address, scope, cost, ...identity }: RemoteOperation) {
+  const [kind, text] = identityOf(identity);
   const { charges, features, fieldLimits, stores } = cost;
   return {
-    apiKey,
+    [kind]: text,
     address,
     scope,
     charges: chargeInputs(charges),

@@ -12,7 +12,16 @@ import {
 } from '../errors.js';
 import { createGroupCommit } from '../groupCommit.js';
 import { isCredential } from '../keyFormat.js';
-import type { Caller, CallerGrant, CallerRefusal, Limits, OperationCost, Outcome } from '../limits.js';
+import {
+  type Caller,
+  type CallerGrant,
+  type CallerIdentity,
+  type CallerRefusal,
+  identityOf,
+  type Limits,
+  type OperationCost,
+  type Outcome,
+} from '../limits.js';
 import { halvesOf, inBatches } from './batches.js';
 import { createBillingClient, ServerRejection } from './billingClient.js';
 import { checkOptions, DEFAULT_TIMEOUT_MS, type RemoteLimitsOptions } from './remoteOptions.js';
@@ -55,7 +64,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   const concurrency = createConcurrency();
   /** Decisions that counted nothing, and rejections that would be repeated. */
   const remembered = new LRUCache<string, RemoteDecision>({ max: MAX_REMEMBERED });
-  /** The tenant of each key, and how many concurrent requests it may have. */
+  /** The tenant of each caller, and how many concurrent requests it may have. */
   const known = new LRUCache<string, Pick<Taken, 'tenantId' | 'tier' | 'concurrentRequests'>>({
     max: MAX_REMEMBERED,
   });
@@ -121,7 +130,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
 
   /** @returns a remembered decision, or null */
   function recall(digest: string, cost: OperationCost): RemoteDecision | null {
-    const kinds = ['key'];
+    const kinds = ['caller'];
     if (!isCounted(cost)) kinds.push(featuresKey(cost));
     if (cost.charges.length > 0) kinds.push('full');
     for (const kind of kinds) {
@@ -135,7 +144,8 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     const keep = (kind: string, ttl: number) => remembered.set(`${digest}:${kind}`, decision, { ttl });
     if (!decision.allowed) {
       const { code, details } = decision.error;
-      if (code === ErrorCode.UNAUTHENTICATED) keep('key', UNKNOWN_KEY_MS);
+      if (code === ErrorCode.UNAUTHENTICATED) keep('caller', UNKNOWN_KEY_MS);
+      if (code === ErrorCode.NOT_FOUND) keep('caller', REJECTED_MS);
       // A field's own limit says nothing about other fields.
       const ofTenant = details.window === 'day' || details.window === 'minute';
       if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REJECTED_MS);
@@ -180,11 +190,10 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   }
 
   async function take(caller: Caller, cost: OperationCost): Promise<CallerGrant | CallerRefusal> {
-    if (!isCredential(caller.apiKey))
-      throw unauthenticated('The API key is malformed: check that it was copied whole');
+    checkIdentity(caller);
     checkBounds(cost);
-    // The key itself is not kept.
-    const digest = `${hash('sha256', caller.apiKey, 'base64')}:${caller.scope}`;
+    // A key itself is not kept.
+    const digest = `${hash('sha256', identityOf(caller).join(), 'base64')}:${caller.scope}`;
     const endSlot = cost.concurrent ? await takeSlot(digest) : () => {};
     if (!endSlot) return tooMany(digest);
     try {
@@ -264,8 +273,21 @@ function checkBounds(cost: OperationCost): void {
 }
 
 /** A JWT is as long as several entries of a list. */
-const partsDecided = ({ operation: { apiKey, cost } }: WaitingOperation): number =>
-  partsOf(cost).reduce((sum, count) => sum + count, Math.ceil(apiKey.length / CHARACTERS_PER_PART));
+const partsDecided = ({ operation }: WaitingOperation): number =>
+  partsOf(operation.cost).reduce(
+    (sum, count) => sum + count,
+    Math.ceil(identityOf(operation)[1].length / CHARACTERS_PER_PART),
+  );
+
+/** @throws UNAUTHENTICATED for what no caller can be, without a request */
+function checkIdentity(caller: CallerIdentity): void {
+  if ('apiKey' in caller) {
+    if (!isCredential(caller.apiKey))
+      throw unauthenticated('The API key is malformed: check that it was copied whole');
+  } else if (identityOf(caller)[1].length > MAX_NAME_LENGTH) {
+    throw unauthenticated(`A tenant's id has at most ${MAX_NAME_LENGTH} characters`);
+  }
+}
 
 const partsEnded = ({ ended: { returned, committedIds, releasedIds } }: WaitingEnd): number =>
   returned.length + committedIds.length + releasedIds.length;

@@ -2,10 +2,10 @@ import type { BillingError } from '../errors.js';
 import type { Caller, Charge, OperationCost } from '../limits.js';
 
 /** An operation that another service asks the billing server to decide. */
-export interface RemoteOperation extends Caller {
+export type RemoteOperation = Caller & {
   /** The service counts concurrent requests itself. */
   cost: Omit<OperationCost, 'concurrent'>;
-}
+};
 
 export type RemoteDecision =
   | {

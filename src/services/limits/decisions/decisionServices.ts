@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { Authenticator } from '../../accounts/authenticator.js';
+import type { TenantDirectory } from '../../accounts/tenantDirectory.js';
 import { createSigner } from '../../infrastructure/signer.js';
 import type { LimitServices } from '../limitServices.js';
 import { createReceipts } from './receipts.js';
@@ -20,9 +21,10 @@ export function createDecisionServices(deps: {
   clock: Clock;
   log: Logger;
   authenticator: Authenticator;
+  tenantDirectory: TenantDirectory;
   limitServices: LimitServices;
 }): DecisionServices {
-  const { models, clock, log, authenticator, limitServices } = deps;
+  const { models, clock, log, authenticator, tenantDirectory, limitServices } = deps;
   const signer = createSigner({
     connection: models.connection,
     clock,
@@ -32,7 +34,13 @@ export function createDecisionServices(deps: {
   });
   const receipts = createReceipts({ models, clock, signer });
   return {
-    remoteDecisions: createRemoteDecisions({ ...limitServices, authenticator, receipts, clock }),
+    remoteDecisions: createRemoteDecisions({
+      ...limitServices,
+      authenticator,
+      tenantDirectory,
+      receipts,
+      clock,
+    }),
     start: signer.start,
     stop: signer.stop,
   };

@@ -8,8 +8,9 @@ import {
 import type { Clock } from '../../../common/clock.js';
 import { BillingError, badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Authenticator } from '../../accounts/authenticator.js';
+import type { TenantDirectory } from '../../accounts/tenantDirectory.js';
 import { isDatabaseUnavailable } from '../../infrastructure/databaseErrors.js';
-import { authenticateTenant } from '../callerLimits.js';
+import { tenantIdOf } from '../callerLimits.js';
 import { type Admission } from '../calls/admission.js';
 import type { EndpointNames } from '../calls/endpointNames.js';
 import { dayOf, usageDayId } from '../calls/windows.js';
@@ -35,6 +36,7 @@ export interface RemoteDecisions {
 
 export function createRemoteDecisions(deps: {
   authenticator: Authenticator;
+  tenantDirectory: TenantDirectory;
   limits: TenantLimits;
   admission: Admission;
   storage: Storage;
@@ -42,11 +44,11 @@ export function createRemoteDecisions(deps: {
   endpointNames: EndpointNames;
   clock: Clock;
 }): RemoteDecisions {
-  const { authenticator, limits, admission, storage, receipts, endpointNames, clock } = deps;
+  const { limits, admission, storage, receipts, endpointNames, clock } = deps;
 
   async function decideOne({ cost, ...caller }: RemoteOperation, service: string): Promise<RemoteDecision> {
     try {
-      const tenantId = await authenticateTenant(authenticator, caller);
+      const tenantId = await tenantIdOf(deps, caller);
       const { charges, countedAs } = await boundNames(tenantId, cost.charges);
       const outcome = await limits.take({ ...cost, charges, concurrent: false }, tenantId);
       if (isRejection(outcome)) return { allowed: false, ...outcome };
