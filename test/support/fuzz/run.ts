@@ -165,7 +165,8 @@ function problemsOf(
   // 507 is the documented answer to a full storage.
   if (status >= 500 && status !== 507) problems.push(`status ${status}`);
   if (text.length > MAX_RESPONSE_BYTES) problems.push(`a response of ${text.length} characters`);
-  if (!type.includes('json')) {
+  // Lines of JSON are not one document.
+  if (!/[/+]json\b/.test(type)) {
     const mayBe = status < 400 || isPage;
     return mayBe ? problems : [...problems, `an error as ${type || 'nothing'}`];
   }
