@@ -37,6 +37,7 @@ interface Made {
   tenant: TestTenant;
   /** Has no subscription. */
   other: TestTenant;
+  toErase: TestTenant;
   secrets: string[];
   keyId: string;
   operatorKeyId: string;
@@ -45,6 +46,8 @@ interface Made {
 
 interface Audited {
   by: 'tenant' | 'operator';
+  /** The tenant that it changes, if it is another one. */
+  whose?: (made: Made) => TestTenant;
   field: (made: Made) => string | Promise<string>;
   /** Keeps what the response says. */
   // biome-ignore lint/suspicious/noExplicitAny: responses are what the tests look into
@@ -83,8 +86,8 @@ const AUDITED: Record<string, Audited> = {
     tenant: () => [
       {
         action: 'limits.changed',
-        before: { tier: null, limits: {} },
-        after: { tier: 'PRO', limits: { concurrentRequests: 50 } },
+        before: { tier: null, limits: {}, reason: null, until: null },
+        after: { tier: 'PRO', limits: { concurrentRequests: 50 }, reason: null, until: null },
       },
     ],
   },
@@ -162,6 +165,14 @@ const AUDITED: Record<string, Audited> = {
     field: ({ keyId }) => `revokeApiKey(id: "${keyId}") { id }`,
     tenant: ({ keyId }) => [
       { action: 'key.revoked', before: objectContaining({ id: keyId, scopes: ['READ'] }), after: null },
+    ],
+  },
+  createTenantToken: {
+    by: 'tenant',
+    field: () => 'createTenantToken(input: { scopes: [READ], ttlSeconds: 60 }) { token }',
+    keep: (made, { token }) => made.secrets.push(token),
+    tenant: () => [
+      { action: 'token.created', before: null, after: { id: any, scopes: ['READ'], expiresAt: any } },
     ],
   },
   createOperatorKey: {
@@ -361,6 +372,12 @@ const AUDITED: Record<string, Audited> = {
       { action: 'webhook_endpoint.deleted', before: objectContaining({ id: endpointId }), after: null },
     ],
   },
+  eraseTenant: {
+    by: 'operator',
+    whose: ({ toErase }) => toErase,
+    field: ({ toErase }) => `eraseTenant(tenantId: "${toErase.id}") { __typename }`,
+    tenant: ({ toErase }) => [{ action: 'tenant.erased', before: { keyIds: [toErase.keyId] }, after: null }],
+  },
 };
 
 /** Mutations that need no entry, and why. */
@@ -382,6 +399,7 @@ let server: TestServer;
 const made: Made = {
   tenant: { id: '', key: '', keyId: '' },
   other: { id: '', key: '', keyId: '' },
+  toErase: { id: '', key: '', keyId: '' },
   secrets: [OPERATOR_KEY],
   keyId: '',
   operatorKeyId: '',
@@ -391,6 +409,7 @@ const made: Made = {
 beforeAll(async () => {
   server = await startTestServer({ clock, env: LOOPBACK_WEBHOOKS });
   made.other = await server.createTenant('Another');
+  made.toErase = await server.createTenant('To erase');
 });
 afterAll(() => server?.stop());
 
@@ -432,7 +451,7 @@ describe('every mutation', () => {
   });
 
   it.each(Object.entries(AUDITED))('%s leaves exactly its entries', async (name, audited) => {
-    const { by, field, keep, tenant, operators } = audited;
+    const { by, field, keep, whose, tenant, operators } = audited;
     const requestId = `req-${name}`;
     const { data, errors } = await server.gql(`mutation { made: ${await field(made)} }`, {
       key: by === 'operator' ? OPERATOR_KEY : made.tenant.key,
@@ -443,7 +462,8 @@ describe('every mutation', () => {
     const actor = by === 'operator' ? 'operator:ADMIN_API_KEY' : `key:${made.tenant.keyId}`;
     const of = (expected: Expected[] | undefined) =>
       (expected ?? []).map((entry) => objectContaining({ ...entry, actor, requestId }));
-    expect(await ofRequest(made.tenant.id, requestId)).toEqual(of(tenant?.(made)));
+    const { id } = whose?.(made) ?? made.tenant;
+    expect(await ofRequest(id, requestId)).toEqual(of(tenant?.(made)));
     expect(await ofRequest(null, requestId)).toEqual(of(operators?.(made)));
   });
 
@@ -686,6 +706,6 @@ describe('the log', () => {
       expect(await verification.verify(chain)).toMatchObject({ problems: [] });
       chains += 1;
     }
-    expect(chains).toBe(3);
+    expect(chains).toBe(4);
   });
 });
