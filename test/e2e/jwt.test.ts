@@ -10,7 +10,13 @@ import {
   startIdentityProvider,
   TENANT_CLAIM,
 } from '../support/identityProvider.js';
-import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import {
+  ask as askAt,
+  OPERATOR_KEY,
+  startTestServer,
+  type TestServer,
+  type TestTenant,
+} from '../support/server.js';
 
 const OWN = '{ tenant { id } }';
 const METERED = '{ memories { pageInfo { hasNextPage } } }';
@@ -23,10 +29,11 @@ let server: TestServer;
 let creating: TestServer;
 let tenant: TestTenant;
 const EXTERNAL_ID = 'team-1';
+const GATEWAY_SECRET = 'gateway-secret-of-the-tests-of-jwts-1';
 
 beforeAll(async () => {
   provider = await startIdentityProvider(clock);
-  server = await startTestServer({ clock, env: jwtVariables(provider) });
+  server = await startTestServer({ clock, env: { ...jwtVariables(provider), GATEWAY_SECRET } });
   creating = await startTestServer({
     clock,
     uri: server.uri,
@@ -71,13 +78,16 @@ const codeOf = async (token: string, query = OWN, on = server) => {
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 describe('a token of the identity provider', () => {
-  it('identifies its tenant for GraphQL and REST, and reads', async () => {
+  it('identifies its tenant for GraphQL, a gateway and REST, and reads', async () => {
     const token = await tokenOf();
     expect((await ask(token)).data.tenant.id).toBe(tenant.id);
     const rest = await fetch(`${server.url}/v1/billing/subscription`, {
       headers: { authorization: `Bearer ${token}` },
     });
     expect(rest.status).toBe(200);
+    const headers = { authorization: `Bearer ${token}`, 'x-gateway-secret': GATEWAY_SECRET };
+    const subgraph = await askAt(`${server.url}/subgraph`, OWN, { key: null, headers });
+    expect(subgraph.data.tenant.id).toBe(tenant.id);
     expect(await codeOf(token, METERED)).toBe(200);
     expect(await codeOf(token, 'mutation { storeMemory(input: { content: "x" }) { id } }')).toBe(
       '403 FORBIDDEN',
@@ -352,6 +362,12 @@ describe('with JWT_CREATE_TENANTS', () => {
     expect(new Set(tenants.map(({ id }) => id)).size).toBe(1);
     expect(await creating.app.models.tenants.countDocuments({ externalId: 'team-new' })).toBe(1);
     expect(await creating.app.models.apiKeys.countDocuments({ tenantId: tenants[0].id })).toBe(0);
+    const log = await server.gql(
+      'query ($id: ID) { auditLog(tenantId: $id) { edges { node { actor action } } } }',
+      { variables: { id: tenants[0].id } },
+    );
+    const actor = `jwt:${tenants[0].id}`;
+    expect(log.data.auditLog.edges).toEqual([{ node: { actor, action: 'tenant.created' } }]);
   });
 
   it('a tenant without a name is called like its id, and an existing one is left as it is', async () => {
