@@ -1,9 +1,11 @@
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { expect } from 'vitest';
 import { type App, startApp } from '../../src/app.js';
 import type { Clock } from '../../src/common/clock.js';
 import { type Config, readConfig } from '../../src/config/config.js';
 import { connectTestDatabase } from './database.js';
+import { searchedLog } from './log.js';
+import { expectNoLeaks, noteSecrets, searchForSecrets } from './secrets.js';
 
 export const OPERATOR_KEY = 'operator-key-of-the-tests-0123456789';
 
@@ -70,7 +72,10 @@ export async function ask(
     headers: { 'content-type': 'application/json', ...(key !== null && { 'x-api-key': key }), ...headers },
     body: JSON.stringify({ query, variables }),
   });
-  const body = (await response.json()) as Partial<GraphQLAnswer>;
+  const text = await response.text();
+  noteSecrets(text);
+  const body = JSON.parse(text) as Partial<GraphQLAnswer>;
+  if (body.errors) searchForSecrets(JSON.stringify(body.errors));
   return { status: response.status, headers: response.headers, data: body.data, errors: body.errors ?? [] };
 }
 
@@ -85,7 +90,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     SHUTDOWN_NOTICE_SECONDS: '0',
   };
   const config = readConfig({ ...own, ...options.env });
-  const log = options.log ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
+  const log = options.log ?? searchedLog();
   const clock = options.clock && { clock: options.clock };
   const app = await startApp({ ...config, ...options.config, mongodbUri: uri }, { log, ...clock });
 
@@ -114,6 +119,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     async stop() {
       await app.stop();
+      expectNoLeaks();
       await database?.dropAndClose();
     },
   };
