@@ -245,7 +245,9 @@ describe('a tenant that is being erased', () => {
       const usage = await other.gql('{ usage { apiCalls } }', { key: credential });
       expect(usage.errors).toEqual([]);
     }
+    const { exportTenant } = await ask(`mutation { exportTenant(tenantId: "${id}") { url } }`);
     await erase({ externalId: MARKS.externalId });
+    expect((await fetch(exportTenant.url)).status).toBe(404);
     const codeAt = async (at: TestServer, credential: string) =>
       (await at.gql('{ usage { apiCalls } }', { key: credential })).errors[0]?.extensions.code;
     for (const credential of [key, token]) {

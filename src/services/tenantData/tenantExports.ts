@@ -54,7 +54,7 @@ const FORMAT = { format: 'continuum-tenant-export', version: 1 };
 export function createTenantExports(deps: {
   models: Models;
   clock: Clock;
-  tenants: Pick<Tenants, 'get'>;
+  tenants: Pick<Tenants, 'idOf'>;
   admission: Pick<Admission, 'settle'>;
   auditLog: AuditLog;
   signer: Signer;
@@ -98,7 +98,7 @@ export function createTenantExports(deps: {
       if (text) yield hashed(text);
     }
     // A tenant that was erased meanwhile has no complete archive.
-    await tenants.get(tenantId);
+    await tenants.idOf({ tenantId });
     yield Buffer.from(lineOf('end', { counts, sha256: hash.digest('hex') }));
   }
 
@@ -119,7 +119,7 @@ export function createTenantExports(deps: {
           ErrorCode.NOT_FOUND,
           'The link is wrong or has expired; call exportTenant again',
         );
-      await tenants.get(tenantId);
+      await tenants.idOf({ tenantId });
       if (running.has(tenantId) || running.size >= MAX_AT_ONCE)
         throw serviceUnavailable('This archive or several others are being sent; try again shortly');
       running.add(tenantId);
