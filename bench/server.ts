@@ -25,8 +25,8 @@ export async function startOurServer(
   const server = await spawnServer({
     NODE_OPTIONS: nodeOptions.join(' '),
     NODE_ENV: 'production',
-    ...settings,
     LOG_LEVEL: 'warn',
+    ...settings,
     HOST: '127.0.0.1',
     ADMIN_API_KEY: OPERATOR_KEY,
     MONGODB_URI: mongodbUri,
