@@ -60,11 +60,14 @@ const INCLUDED_IN: Record<OperatorRole, readonly OperatorRole[]> = {
   [OperatorRole.READ]: [OperatorRole.OWNER, OperatorRole.SUPPORT, OperatorRole.READ],
 };
 
+export const hasRole = ({ role }: OperatorPrincipal, needed: OperatorRole): boolean =>
+  INCLUDED_IN[needed].includes(role);
+
 /** @throws FORBIDDEN if the operator's key has another role */
-export function requireRole({ role }: OperatorPrincipal, needed: OperatorRole): void {
-  const roles = INCLUDED_IN[needed];
-  if (!roles.includes(role))
-    throw forbidden(`This operator key has the role ${role}; this needs ${roles.toReversed().join(' or ')}`);
+export function requireRole(principal: OperatorPrincipal, needed: OperatorRole): void {
+  if (hasRole(principal, needed)) return;
+  const roles = INCLUDED_IN[needed].toReversed().join(' or ');
+  throw forbidden(`This operator key has the role ${principal.role}; this needs ${roles}`);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, Directive, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { forbidden } from '../common/errors.js';
-import { RequiresRole, RequiresScope } from '../directives/access.js';
+import { hasRole, RequiresRole, RequiresScope } from '../directives/access.js';
 import {
   LimitOverrides,
   SetTenantLimitsInput,
@@ -10,7 +10,7 @@ import {
   UpdateTenantInput,
 } from '../schema/tenant.js';
 import { TenantArgs } from '../schema/tenantRef.js';
-import { OperatorRole } from '../services/accounts/principal.js';
+import { OperatorRole, type Principal } from '../services/accounts/principal.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toLimitOverrides, toTenant } from './mappers.js';
@@ -87,7 +87,7 @@ export class TenantLifecycleResolver {
     @Ctx() { loaders, principal, services }: Context,
   ): Promise<LimitOverrides | null> {
     const tenant = await loaders.tenant.load(id);
-    return tenant && toLimitOverrides(tenant.contract, services, principal?.kind === 'operator');
+    return tenant && toLimitOverrides(tenant.contract, services, readsNotes(principal));
   }
 
   @FieldResolver(() => String, {
@@ -98,10 +98,14 @@ export class TenantLifecycleResolver {
     @Root() { id }: TenantType,
     @Ctx() { loaders, principal }: Context,
   ): Promise<string | null> {
-    if (principal?.kind !== 'operator') return null;
+    if (!readsNotes(principal)) return null;
     return (await loaders.tenant.load(id))?.suspendedReason ?? null;
   }
 }
+
+/** Whether the caller reads what operators note about a tenant. PROVISION selects tenants that it creates, and no more. */
+const readsNotes = (principal: Principal | null): boolean =>
+  principal?.kind === 'operator' && hasRole(principal, OperatorRole.READ);
 
 /** The tenant as it is now, also for what is read after it in the same operation. */
 function changed(tenant: TenantDoc, { loaders }: Context): TenantType {

@@ -9,9 +9,9 @@ import { type Context, requestedTenantId } from './context.js';
 export class TenantTokenResolver {
   @Mutation(() => TenantToken, {
     description:
-      'Creates a token that works for a short time, so that a browser can act for a tenant without its key. It ends early with its tenant, and with the key that created it. For operators, services with the scope `ENFORCE`, and the tenant itself.',
+      'Creates a token that works for a short time, so that a browser can act for a tenant without its key. It ends early with its tenant, and with the key that created it. For operators, and the tenant itself.',
   })
-  @RequiresScope(ApiKeyScope.KEYS, { service: true })
+  @RequiresScope(ApiKeyScope.KEYS)
   @Directive('@rateLimited(cost: 0, max: 600, window: "1m")')
   async createTenantToken(
     @Arg('input') input: CreateTenantTokenInput,

@@ -147,8 +147,8 @@ export const exportAuditLog = {
     type: 'object',
     additionalProperties: false,
     properties: {
-      tenantId: { type: 'string', maxLength: 100 },
-      externalId: { type: 'string', maxLength: 200, description: 'Your own id of the tenant' },
+      tenantId: { type: 'string', minLength: 1, maxLength: 100 },
+      externalId: { type: 'string', minLength: 1, maxLength: 200, description: 'Your own id of the tenant' },
       format: { type: 'string', enum: ['jsonl', 'csv'], default: 'jsonl' },
       from: { ...time, description: 'The earliest time' },
       to: { ...time, description: 'The end of the time range, not included' },

@@ -2,7 +2,7 @@ import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { IsFilled, Max, MaxItems, MaxLength, Min, MinItems } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
-import { IsExternalId } from './tenantRef.js';
+import { IsExternalId, IsTenantId } from './tenantRef.js';
 
 registerEnumType(ApiKeyScope, {
   name: 'ApiKeyScope',
@@ -95,7 +95,7 @@ export class CreateApiKeyInput {
     description:
       'The tenant that gets the key; operator only. Without it, the operator creates a key that belongs to no tenant and has the scope ENFORCE.',
   })
-  @MaxLength(100)
+  @IsTenantId()
   tenantId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' })

@@ -4,15 +4,20 @@ import {
   MAX_EXTERNAL_ID_LENGTH,
   type TenantIds,
 } from '../services/accounts/tenantDirectory.js';
-import { MaxLength, Satisfies } from './constraints.js';
+import { Satisfies } from './constraints.js';
 import { PageArgs } from './pagination.js';
 
 /** The tenant that an operator's request is about, by one of its ids. */
 export type TenantRef = TenantIds;
 
-export const MAX_ID_LENGTH = 100;
+const MAX_ID_LENGTH = 100;
 
-export const IsTenantId = () => MaxLength(MAX_ID_LENGTH);
+/** An empty one would count as none, and a request of the operator would be about something else. */
+export const IsTenantId = () =>
+  Satisfies(
+    (value) => typeof value === 'string' && value.length > 0 && value.length <= MAX_ID_LENGTH,
+    `must have 1 to ${MAX_ID_LENGTH} characters`,
+  );
 
 export const IsExternalId = () =>
   Satisfies(

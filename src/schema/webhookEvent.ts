@@ -1,10 +1,9 @@
 import { ArgsType, Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { WebhookEventStatus } from '../services/billing/inbox/inbox.js';
 import { REJECTIONS, type Rejection } from '../services/billing/inbox/rejections.js';
-import { MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
-import { IsExternalId, MAX_ID_LENGTH, type TenantRef } from './tenantRef.js';
+import { IsExternalId, IsTenantId, type TenantRef } from './tenantRef.js';
 
 registerEnumType(WebhookEventStatus, {
   name: 'WebhookEventStatus',
@@ -57,7 +56,7 @@ export const WebhookEventConnection = connectionOf('WebhookEvent', () => Webhook
 @ArgsType()
 export class WebhookEventsArgs extends PageArgs implements TenantRef {
   @Field(() => ID, { nullable: true, description: "Only events about this tenant's customer." })
-  @MaxLength(MAX_ID_LENGTH)
+  @IsTenantId()
   tenantId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' })

@@ -373,6 +373,11 @@ describe('with JWT_CREATE_TENANTS', () => {
   it('a tenant without a name is called like its id, and an existing one is left as it is', async () => {
     const { data } = await ask(await sign('team-nameless'), '{ tenant { name } }', creating);
     expect(data.tenant.name).toBe('team-nameless');
+    // A user can edit the name at many providers.
+    const hostile = await sign('team-hostile', { name: 'evil\u0000\n\u001b[31m\u202eteam' });
+    const shown = (await ask(hostile, '{ tenant { name } }', creating)).data.tenant.name;
+    expect(shown).not.toMatch(/\p{C}/u);
+    expect(shown).toContain('team');
     const token = await sign(EXTERNAL_ID, { name: 'Renamed' });
     const existing = await ask(token, '{ tenant { id name } }', creating);
     expect(existing.data.tenant).toEqual({ id: tenant.id, name: 'A team' });

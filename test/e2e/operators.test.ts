@@ -103,6 +103,33 @@ describe("an operator's role", () => {
     }
   });
 
+  it("hides operators' notes from PROVISION, which gets a tenant that exists back from createTenant", async () => {
+    const made =
+      'mutation { createTenant(input: { name: "n", externalId: "noted" }) { tenant { id suspendedReason limitOverrides { reason author } } } }';
+    const { id } = (await server.gql(made)).data.createTenant.tenant;
+    await server.gql(`mutation {
+      setTenantLimits(input: { tenantId: "${id}", tier: PRO, reason: "a note" }) { id }
+      suspendTenant(tenantId: "${id}", reason: "a suspicion") { id }
+    }`);
+    const read = async (key: string) => (await server.gql(made, { key })).data.createTenant.tenant;
+    expect(await read(secrets.get('PROVISION') as string)).toEqual({
+      id,
+      suspendedReason: null,
+      limitOverrides: { reason: null, author: null },
+    });
+    expect((await read(secrets.get('OWNER') as string)).suspendedReason).toBe('a suspicion');
+  });
+
+  it('is not guessed: an empty id of a tenant is an error, not the lack of one', async () => {
+    for (const query of [
+      '{ auditLog(tenantId: "") { edges { cursor } } }',
+      '{ apiKeys(tenantId: "") { id } }',
+      'mutation { revokeApiKey(tenantId: "", id: "x") { id } }',
+      'mutation { createApiKey(input: { tenantId: "", name: "k", scopes: [ENFORCE] }) { secret } }',
+    ])
+      expect(await codeOf(query, secrets.get('OWNER') as string), query).toBe('BAD_USER_INPUT');
+  });
+
   it('says in the error which roles would be enough', async () => {
     const key = secrets.get('READ') as string;
     const { errors } = await server.gql('mutation { replayWebhookEvent(id: "evt_none") { id } }', { key });

@@ -52,6 +52,8 @@ const CLOCK_TOLERANCE_S = 30;
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const MAX_NAME_LENGTH = 200;
+/** The last instant that a Date can be. */
+const MAX_DATE_MS = 8.64e15;
 
 export function createJwtAuthenticator(deps: {
   config: JwtConfig;
@@ -101,7 +103,7 @@ export function createJwtAuthenticator(deps: {
     const externalId = Number.isSafeInteger(claimed) ? String(claimed) : claimed;
     if (!isExternalId(externalId))
       throw unauthenticated(`The token's claim ${config.tenantClaim} does not name a tenant`);
-    const expiresAtMs = (payload.exp as number) * 1000;
+    const expiresAtMs = Math.min((payload.exp as number) * 1000, MAX_DATE_MS);
     const result: VerifiedToken = {
       externalId,
       name: nameOf(payload) ?? externalId,
@@ -186,6 +188,8 @@ function scopesOf(claim: unknown): ReadonlySet<string> {
 }
 
 function nameOf({ name }: JWTPayload): string | null {
-  const text = typeof name === 'string' ? name.trim().slice(0, MAX_NAME_LENGTH) : '';
+  if (typeof name !== 'string') return null;
+  // Users can edit it at many providers: control characters and the like would reach the tools of operators.
+  const text = [...name.replace(/\p{C}/gu, ' ').trim()].slice(0, MAX_NAME_LENGTH).join('').trim();
   return text === '' ? null : text;
 }
