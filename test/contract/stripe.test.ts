@@ -93,7 +93,7 @@ describe('every call to Stripe', () => {
     expect([...used].sort()).toEqual(listed.sort());
   });
 
-  it.each(NEWER)('$endpoint $param is still refused by stripe-mock: $reason', async (newer) => {
+  it.each(NEWER)('$endpoint $param is still rejected by stripe-mock: $reason', async (newer) => {
     const request = kinds().find((one) => endpointOf(one) === newer.endpoint) as StripeRequest;
     const judged = known(request);
     const fields = newer.field ? [...(judged ?? request).fields, newer.field] : request.fields;
@@ -103,7 +103,7 @@ describe('every call to Stripe', () => {
 });
 
 describe('our mock', () => {
-  it('refuses of all that it takes what stripe-mock refuses, and no more', async () => {
+  it('rejects of all that it takes what stripe-mock rejects, and no more', async () => {
     const disagreements: Disagreement[] = [];
     for (const request of kinds().flatMap((one) => known(one) ?? [])) {
       const endpoint = endpointOf(request);

@@ -317,7 +317,7 @@ describe.each([
   ['keys', keys],
 ])('%s', (_, cases) => {
   it.each(cases)(
-    '%s is refused, named, and neither changes nor costs anything',
+    '%s is rejected, named, and neither changes nor costs anything',
     async (_what, query, variables, argument) => {
       const before = await state();
       expectBadInput(await server.gql(query, { key: tenant.key, variables }), argument);
@@ -328,7 +328,7 @@ describe.each([
 
 describe("the operator's fields", () => {
   it.each(operator)(
-    '%s is refused, named, and changes nothing',
+    '%s is rejected, named, and changes nothing',
     async (_what, query, variables, argument) => {
       const before = await state();
       const aimed = JSON.parse(JSON.stringify(variables).replaceAll('ten_1', tenant.id));
@@ -390,14 +390,14 @@ describe('good input at the very edge is taken', () => {
   });
 });
 
-it('a subscription is refused as the client’s mistake: this API has none', async () => {
+it('a subscription is rejected as the client’s mistake: this API has none', async () => {
   const { status, errors } = await server.gql('subscription { usage }', { key: tenant.key });
   expect(status).toBe(400);
   expect(errors[0]?.extensions.code).toMatch(/^(BAD_USER_INPUT|GRAPHQL_VALIDATION_FAILED)$/);
 });
 
 describe('numbers that JSON cannot hold', () => {
-  it('an embedding with an infinite number is refused: no answer could ever show it', async () => {
+  it('an embedding with an infinite number is rejected: no answer could ever show it', async () => {
     const before = await state();
     for (const number of ['1e999', '-1e999', `1${'0'.repeat(400)}`]) {
       const answer = await server.gql(
@@ -413,7 +413,7 @@ describe('numbers that JSON cannot hold', () => {
     ).toEqual([]);
   });
 
-  it('a limit past 2^53 is refused as a literal, too', async () => {
+  it('a limit past 2^53 is rejected as a literal, too', async () => {
     const answer = await server.gql(
       `mutation { setTenantLimits(input: { tenantId: "${tenant.id}", limits: { maxMemories: 9007199254740993 } }) { id } }`,
     );
@@ -423,7 +423,7 @@ describe('numbers that JSON cannot hold', () => {
 });
 
 describe('an embedding of another length than the stored ones', () => {
-  it('is refused, named, and stores nothing', async () => {
+  it('is rejected, named, and stores nothing', async () => {
     await server.gql(STORE, { key: tenant.key, variables: { input: { content: 'x', embedding: [1, 2] } } });
     for (const [query, input] of [
       [STORE, { content: 'y', embedding: [1, 2, 3] }],
@@ -476,7 +476,7 @@ describe('a mutation with a good field and a bad one runs neither', () => {
     expect(await state()).toEqual(before);
   });
 
-  it('but a bad field that @skip leaves out is no fault', async () => {
+  it('but a bad field that @skip leaves out is no error', async () => {
     const { errors } = await server.gql(
       'mutation { good: storeMemory(input: { content: "good" }) { id } bad: storeMemory(input: { content: "" }) @skip(if: true) { id } }',
       { key: tenant.key },
@@ -601,7 +601,7 @@ describe('over HTTP', () => {
     expect(JSON.parse(answer.text).error.code).toBe('NOT_FOUND');
   });
 
-  it('a GET query from a plain page is refused (CSRF), one of an API client answers', async () => {
+  it('a GET query from a plain page is rejected (CSRF), one of an API client answers', async () => {
     const path = `/graphql?query=${encodeURIComponent('{ tiers { name } }')}`;
     for (const type of [
       {},
@@ -617,7 +617,7 @@ describe('over HTTP', () => {
     expect(JSON.parse(answered.text).data.tiers).toHaveLength(3);
   });
 
-  it('a mutation by GET is refused', async () => {
+  it('a mutation by GET is rejected', async () => {
     const query = encodeURIComponent('mutation { storeMemory(input: { content: "x" }) { id } }');
     const answer = await ask(
       { headers: { 'apollo-require-preflight': 'true', 'x-api-key': tenant.key } },
@@ -657,7 +657,7 @@ describe('the Sandbox', () => {
   });
 });
 
-describe('a fault of ours', () => {
+describe('a server error', () => {
   const SECRET = 'password=hunter2 in /srv/secret.ts';
   const boom = () => Promise.reject(new Error(SECRET));
 
@@ -668,7 +668,7 @@ describe('a fault of ours', () => {
     expect(JSON.stringify(errors)).not.toMatch(/hunter2|secret\.ts|stack/);
   }
 
-  it('while reading is masked, 500, and the call is given back', async () => {
+  it('while reading is masked, 500, and the call is returned', async () => {
     vi.spyOn(server.app.services.memories, 'page').mockImplementation(boom);
     expectMasked(await server.gql(MEMORIES, { key: tenant.key }));
     expect(await state()).toMatchObject({ usage: { apiCalls: 0 } });
@@ -690,7 +690,7 @@ describe('a fault of ours', () => {
     expect(await state()).toMatchObject({ usage: { apiCalls: 0 }, storage: nothing, held: 0 });
   });
 
-  it('gives back what its own field cost, and keeps what the others did', async () => {
+  it('returns what its own field cost, and keeps what the others did', async () => {
     vi.spyOn(server.app.services.memories, 'share').mockImplementation(boom);
     const answer = await server.gql(
       'mutation { good: storeMemory(input: { content: "kept" }) { id } bad: shareMemory(id: "mem_1") { id } }',

@@ -132,7 +132,7 @@ describe('the portal', () => {
     expect((await openPortal(key)).id).not.toBe(one.id);
   });
 
-  it('is refused where there is nothing to look after, and for what is no web address', async () => {
+  it('is rejected where there is nothing to look after, and for what is no web address', async () => {
     const { key } = await server.createTenant();
     const none = await askPortal(key);
     expect(none.status).toBe(400);
@@ -206,7 +206,7 @@ describe('invoices', () => {
     expect(data.invoices.edges[0].node.id).toBe(theirs[0].node.id);
   });
 
-  it('of a tenant that never paid are none, and a cursor that is none is refused', async () => {
+  it('of a tenant that never paid are none, and a cursor that is none is rejected', async () => {
     const { key } = await server.createTenant();
     expect((await invoicesOf(key)).data.invoices.edges).toEqual([]);
     for (const after of ['x', Buffer.from('in_nothing').toString('base64url')]) {

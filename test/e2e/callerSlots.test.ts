@@ -66,7 +66,7 @@ describe('operations that cost no calls', () => {
     for (const free of await waiting) free();
   });
 
-  it('give back their places, also when their clients have gone away', async () => {
+  it('return their places, also when their clients have gone away', async () => {
     const gone = new AbortController();
     const requests = Array.from({ length: MAX_OF_TENANT }, () =>
       fetch(`${server.url}/graphql`, {

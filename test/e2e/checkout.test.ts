@@ -99,7 +99,7 @@ describe('a checkout', () => {
   it.each([
     ['FREE', 'does not require checkout'],
     ['ENTERPRISE', 'custom pricing, contact sales'],
-  ])('of %s is refused: it %s', async (tier, words) => {
+  ])('of %s is rejected: it %s', async (tier, words) => {
     const { id, key } = await server.createTenant();
     const { status, errors } = await askCheckout(server, key, { tier });
     expect(status).toBe(400);
@@ -108,7 +108,7 @@ describe('a checkout', () => {
     expect(await server.app.models.billingCustomers.findById(id)).toBeNull();
   });
 
-  it('is refused while a subscription is there, and points to changeTier', async () => {
+  it('is rejected while a subscription is there, and points to changeTier', async () => {
     const { key } = await server.createTenant();
     await subscribe(server, key);
     const { status, errors } = await askCheckout(server, key);
@@ -117,7 +117,7 @@ describe('a checkout', () => {
     expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  it('is the same one for whoever asks again before it is paid', async () => {
+  it('is the same one for anyone who asks again before it is paid', async () => {
     const { key } = await server.createTenant();
     const first = await beginCheckout(server, key);
     expect(await beginCheckout(server, key)).toEqual(first);
@@ -175,7 +175,7 @@ describe('a checkout', () => {
     expect(await openSessionsOf(id)).toHaveLength(1);
   });
 
-  it('that was paid is known before its webhook has come: a second one is refused, and cancelling works', async () => {
+  it('that was paid is known before its webhook has come: a second one is rejected, and cancelling works', async () => {
     const { id, key } = await server.createTenant();
     await subscribe(server, key);
     // As if no event had come yet.
@@ -291,7 +291,7 @@ describe('cancelling', () => {
     expect((await subscriptionsAtStripe(id))[0]?.cancel_at).toBeNull();
   });
 
-  it('and resuming are refused where there is nothing to cancel or resume', async () => {
+  it('and resuming are rejected where there is nothing to cancel or resume', async () => {
     const { key } = await server.createTenant();
     for (const query of [CANCEL_NOW, CANCEL_LATER, RESUME]) {
       const { status, errors } = await server.gql(query, { key });
@@ -307,7 +307,7 @@ describe('cancelling', () => {
     expect((await server.gql(CANCEL_NOW, { key })).status).toBe(400);
   });
 
-  it('done by five at once ends one subscription, and all of them are told so', async () => {
+  it('done by five at once ends one subscription, and each gets that answer', async () => {
     const { id, key } = await server.createTenant();
     await subscribe(server, key);
     const answers = await Promise.all(Array.from({ length: 5 }, () => server.gql(CANCEL_NOW, { key })));
@@ -498,7 +498,7 @@ describe('usage reports', () => {
       },
     );
 
-  it('repeat nothing under one idempotency key, and refuse it for another quantity', async () => {
+  it('repeat nothing under one idempotency key, and reject it for another quantity', async () => {
     const { id, key } = await server.createTenant();
     const first = await report(key, 5, 'hour-1');
     expect(first.data.reportUsage).toEqual({ id: 'hour-1', quantity: 5, status: 'REPORTED', tenantId: id });

@@ -189,7 +189,7 @@ describe('a contract', () => {
     [{ monthlyPriceCents: -1 }, 'input.monthlyPriceCents'],
     [{ daysUntilDue: 0 }, 'input.daysUntilDue'],
     [{ limits: { apiCallsPerDay: -5 } }, 'input.limits.apiCallsPerDay'],
-  ])('with %j is refused', async (terms, argument) => {
+  ])('with %j is rejected', async (terms, argument) => {
     const tenant = await server.createTenant();
     const { status, errors } = await begin(tenant, terms);
     expect(status).toBe(400);

@@ -212,7 +212,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
       expect(headers.get('x-tier')).toBe('free');
     });
 
-    it('of which one is refused keeps what the others brought, and what they cost', async () => {
+    it('of which one is rejected keeps what the others brought, and what they cost', async () => {
       // Room for the root field, not for both entities.
       await billing.setLimits(owner.id, { apiCallsPerDay: (await callsOf(owner)) + 2 });
       const before = await callsOf(owner);
@@ -228,7 +228,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     });
   });
 
-  describe('a refusal keeps its code, its details and its status', () => {
+  describe('a rejection keeps its code, its details and its status', () => {
     interface Rejection {
       query: string;
       variables?: object;
@@ -322,7 +322,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     expect(errors.map(({ extensions }) => extensions.code).sort()).toEqual(['FORBIDDEN', 'NOT_FOUND']);
   });
 
-  it('tenants who ask the same at once are each told of themselves', async () => {
+  it('tenants who ask the same at once each get their own data', async () => {
     const tenants = await Promise.all(Array.from({ length: 5 }, () => newTenant()));
     const asked = Array.from({ length: 8 }, () => tenants).flat();
     const answers = await Promise.all(asked.map(({ key }) => ask(url, '{ tenant { id } }', { key })));

@@ -118,7 +118,7 @@ describe('who calls', () => {
     return { status: response.status, body: (await response.json()) as Partial<GraphQLAnswer> };
   };
 
-  it('is told by x-api-key, and by Authorization: Bearer', async () => {
+  it('is identified by x-api-key, and by Authorization: Bearer', async () => {
     const expected = { status: 200, body: { data: { tenant: { id: tenant.id } } } };
     expect(await post({ 'x-api-key': tenant.key })).toMatchObject(expected);
     expect(await post({ authorization: `Bearer ${tenant.key}` })).toMatchObject(expected);
@@ -132,7 +132,7 @@ describe('who calls', () => {
     expect((await post({ authorization: 'Basic dXNlcjpwYXNz' })).status).toBe(401);
   });
 
-  it('is refused with any bad key, for public fields too', async () => {
+  it('is rejected with any bad key, for public fields too', async () => {
     const unknown = generateKey('test').key;
     const bad = {
       malformed: 'not-a-key',
@@ -153,7 +153,7 @@ describe('who calls', () => {
     }
   });
 
-  it('is refused with a header that names a key but is malformed: it is a bad key, not none', async () => {
+  it('is rejected with a header that names a key but is malformed: it is a bad key, not none', async () => {
     const two = `${tenant.key}, ${tenant.key}`;
     expect((await post({ 'x-api-key': two }, PUBLIC)).status).toBe(401);
     expect((await post({ authorization: `Bearer ${two}` }, PUBLIC)).status).toBe(401);
@@ -289,7 +289,7 @@ describe('a verified key', () => {
     reads.mockRestore();
   });
 
-  it('is hashed again when its stored hash is another one, and refused', async () => {
+  it('is hashed again when its stored hash is another one, and rejected', async () => {
     const { key, keyId } = await knownTenant();
     const otherTenant = await knownTenant();
     expect(await statusOf(key)).toBe(200);
@@ -366,7 +366,7 @@ describe('rotation', () => {
     expect([await statusOf(next.secret), await statusOf(next.secret, other)]).toEqual([200, 200]);
   });
 
-  it('overlaps a day unless told otherwise, and not at all with 0', async () => {
+  it('overlaps a day by default, and not at all with 0', async () => {
     const one = await createKey(tenant.key);
     await rotate(tenant.key, one.id);
     const listed = (await list(tenant.key)).find(({ id }) => id === one.id);
@@ -385,7 +385,7 @@ describe('rotation', () => {
     expect((await list(tenant.key)).find(({ id }) => id === made.id)?.expiresAt).toBe(expiresAt);
   });
 
-  it('is refused a second time, and for a revoked or expired key', async () => {
+  it('is rejected a second time, and for a revoked or expired key', async () => {
     const twice = await createKey(tenant.key);
     expect((await rotate(tenant.key, twice.id)).status).toBe(200);
     const revoked = await createKey(tenant.key);

@@ -254,7 +254,7 @@ describe('a wrong token', () => {
     expect(await codeOf(tenant.key)).toBe(200);
   });
 
-  it('is told that JWTs are not accepted where they are not', async () => {
+  it('gets an error that says so where JWTs are not accepted', async () => {
     const plain = await startTestServer({ clock, uri: server.uri });
     expect(await codeOf(await tokenOf(), OWN, plain)).toBe('401 UNAUTHENTICATED');
     await plain.stop();

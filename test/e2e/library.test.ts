@@ -122,7 +122,7 @@ describe.each([
       expect(runs).toEqual({ lamp: 0, free: 1 });
     });
 
-    it('refuses an operation whole, before any of it runs', async () => {
+    it('rejects an operation whole, before any of it runs', async () => {
       const tenant = await tenantWith(5);
       const refused = await team.ask('{ free lamps(ids: [1, 2, 3]) }', tenant.key);
       expect(refused.errors[0]?.extensions.code).toBe('RATE_LIMITED');
@@ -140,14 +140,14 @@ describe.each([
       [null, 'UNAUTHENTICATED', 401],
       ['nonsense', 'UNAUTHENTICATED', 401],
       [`ctm_test_${'a'.repeat(16)}_${'b'.repeat(40)}012345`, 'UNAUTHENTICATED', 401],
-    ])('refuses the key %s', async (key, code, status) => {
+    ])('rejects the key %s', async (key, code, status) => {
       const { errors, ...answer } = await team.ask('{ lamp }', key);
       expect(answer.status).toBe(status);
       expect(errors[0]?.extensions.code).toBe(code);
       expect(runs).toEqual({});
     });
 
-    it("refuses a feature that the tenant's tier lacks, and grants it after the upgrade", async () => {
+    it("rejects a feature that the tenant's tier lacks, and grants it after the upgrade", async () => {
       const tenant = await tenantWith(5);
       const refused = await team.ask('{ federated }', tenant.key);
       expect(refused).toMatchObject({ status: 403 });
@@ -170,7 +170,7 @@ describe.each([
       expect(await callsOf(tenant)).toBe(0);
     });
 
-    it('gives back what failed by a fault of ours', async () => {
+    it('returns what failed by a server error', async () => {
       const tenant = await tenantWith(50);
       expect((await team.ask('{ broken lamp }', tenant.key)).data).toEqual({ broken: null, lamp: 1 });
       await expect.poll(() => callsOf(tenant)).toBe(1);
@@ -232,7 +232,7 @@ describe.each([
       expect((await team.ask(two, key)).status).toBe(507);
     });
 
-    it('gives back room for what was certainly not stored, and keeps it when that is not known', async () => {
+    it('returns room for what was certainly not stored, and keeps it when that is not known', async () => {
       const tenant = await tenantWith(50);
       const { key } = tenant;
       await team.ask('mutation { keepBroken(lamp: { name: "one" }) }', key);
@@ -274,7 +274,7 @@ describe.each([
     expect(await callsOf(tenant)).toBe(30);
   });
 
-  it('refuse a key of the operator, and one that lacks the scope', async () => {
+  it('reject a key of the operator, and one that lacks the scope', async () => {
     const team = await startPlain(teamSchema(limits));
     const tenant = await tenantWith(5);
     const { data } = await billing.gql(
@@ -289,7 +289,7 @@ describe.each([
     expect((await team.ask('{ lamp }', serviceKey)).errors[0]?.extensions.code).toBe('FORBIDDEN');
   });
 
-  it('tell all faults of a schema at once, a feature that no tier has too', () => {
+  it('report all errors of a schema at once, a feature that no tier has too', () => {
     const schema = buildSchema(`${limitDirectivesSdl}
       type Query {
         a: Int @rateLimited(cost: -1)
@@ -337,7 +337,7 @@ describe("a service's key", () => {
     }
   });
 
-  it('is told what is wrong with an operation, and nothing of the request is decided', async () => {
+  it('gets an error that names what is wrong with an operation, and nothing of the request is decided', async () => {
     const { key, ...tenant } = await billing.createTenant();
     const good = { apiKey: key, scope: 'READ', charges: [], features: [], fieldLimits: [], stores: [] };
     const charged = { ...good, charges: [{ endpoint: 'lamp', cost: 1 }] };
@@ -404,7 +404,7 @@ describe("a service's key", () => {
 describe('while the billing server is away', () => {
   const url = 'http://127.0.0.1:9';
 
-  it('refuses or allows, as was said', async () => {
+  it('rejects or allows, as was said', async () => {
     const seen: Error[] = [];
     const onAway = (error: Error) => void seen.push(error);
     for (const [whenAway, status] of [
@@ -423,7 +423,7 @@ describe('while the billing server is away', () => {
     expect(seen.length).toBeGreaterThan(0);
   });
 
-  it('a key that may not decide is told at the start', async () => {
+  it('a key that may not decide is reported at the start', async () => {
     const { key } = await billing.createTenant();
     await expect(remoteLimits({ url: billing.url, serviceKey: key, whenAway: 'allow' })).rejects.toThrow(
       '403',

@@ -61,7 +61,7 @@ describe.each([
   const codeOf = async (query: string, { key }: TestTenant) =>
     (await team.ask(query, key)).errors[0]?.extensions.code;
 
-  it('a thousand aliases of a root field are refused, and nothing is charged', async () => {
+  it('a thousand aliases of a root field are rejected, and nothing is charged', async () => {
     const tenant = await tenantWith(10_000);
     const { errors } = await team.ask(`{ ${times(1_000, (i) => `a${i}: lamp`).join(' ')} }`, tenant.key);
     expect(errors[0]?.message).toMatch(/selects more than 500 root fields; split it$/);
@@ -112,7 +112,7 @@ describe.each([
   it.each([
     ['an alias longer than names are', `mutation { ${'a'.repeat(300)}: keep(lamp: { name: "x" }) }`],
     ['hundreds of own limits', `{ ${times(450, (i) => `a${i}: seldom`).join(' ')} }`],
-  ])("%s is one operation's fault, and not that of those beside it", async (_, query) => {
+  ])("%s is one operation's error, and not that of those beside it", async (_, query) => {
     const [hostile, honest] = await Promise.all([tenantWith(50), tenantWith(50)]);
     const before = away.length;
     const [refused, ...served] = await Promise.all([
@@ -248,7 +248,7 @@ describe('subscriptions', () => {
 });
 
 describe('a field’s own window', () => {
-  it('is not used up by an operation that is refused: it takes all or nothing', async () => {
+  it('is not used up by an operation that is rejected: it takes all or nothing', async () => {
     const tenant = await tenantWith(50);
     const team = await startPlain(teamSchema(limits));
     const ask = async (query: string) => (await team.ask(query, tenant.key)).errors[0]?.extensions;
@@ -286,7 +286,7 @@ describe('invalid options', () => {
   });
 });
 
-describe('an operation that Yoga never tells as done', () => {
+describe('an operation that Yoga never reports as done', () => {
   let isThrowing = true;
   const throwing = () => [
     {
@@ -333,7 +333,7 @@ describe('an operation that Yoga never tells as done', () => {
 });
 
 describe('an operation that the billing server takes not', () => {
-  it('is refused alone, whatever shares its request', async () => {
+  it('is rejected alone, whatever shares its request', async () => {
     const tenant = await tenantWith(1_000);
     const caller = { apiKey: tenant.key, address: null, scope: ApiKeyScope.READ };
     const before = away.length;
@@ -355,7 +355,7 @@ describe('an operation that the billing server takes not', () => {
     expect(away.length).toBe(before);
   });
 
-  it('gives back what failed, however much that is, whatever else ends with it', async () => {
+  it('returns what failed, however much that is, whatever else ends with it', async () => {
     const tenant = await tenantWith(1_000_000);
     const failing = times(100, (i) => `a${i}: broken`).join(' ');
     const team = await startPlain(teamSchema(limits));

@@ -107,7 +107,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     expect(headers.get('x-ratelimit-limit-minute')).toBe('1000');
   });
 
-  it('the limit lets exactly what is left through, and refuses whole: code, details, status and headers', async () => {
+  it('the limit lets exactly what is left through, and rejects whole: code, details, status and headers', async () => {
     const tenant = await newTenant({ apiCallsPerDay: 5 });
     // Mutations: Hive makes one request of queries that are alike and come at once.
     const query = `mutation { addProduct(name: "lamp", ownerId: "${tenant.id}") { id } }`;
@@ -134,7 +134,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     expect(data.tenant.products).toHaveLength(5);
   });
 
-  it('a limit that products’ calls used up refuses billing’s own fields, and the other way round', async () => {
+  it('a limit that products’ calls used up rejects billing’s own fields, and the other way round', async () => {
     const tenant = await newTenant({ apiCallsPerDay: 2 });
     await ask(url, PRODUCTS, { key: tenant.key });
     await ask(url, '{ memories { edges { cursor } } }', { key: tenant.key });
@@ -152,7 +152,7 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
     expect(status).toBe(401);
   });
 
-  it('a feature that the tier lacks is refused, and bought is granted', async () => {
+  it('a feature that the tier lacks is rejected, and bought is granted', async () => {
     const tenant = await newTenant();
     const query = '{ productsOfTier(tier: ENTERPRISE) { name } }';
     const refused = await ask(url, query, { key: tenant.key });
@@ -226,7 +226,7 @@ describe('entities that are asked of products as a gateway asks', () => {
     expect((await usageOf(tenant)).apiCalls).toBe(2);
   });
 
-  it('are at most 1,000 a request: more are refused before anything is charged or run', async () => {
+  it('are at most 1,000 a request: more are rejected before anything is charged or run', async () => {
     const tenant = await newTenant({ apiCallsPerDay: 100_000, apiCallsPerMinute: 100_000 });
     const ids = Array.from({ length: 10_000 }, (_, i) => `mem_${i}`);
     const { data, errors } = await entities(ids, tenant.key);
@@ -240,7 +240,7 @@ describe('entities that are asked of products as a gateway asks', () => {
     expect((await usageOf(tenant)).apiCalls).toBe(1_000);
   });
 
-  it('of a type that is no entity here are refused', async () => {
+  it('of a type that is no entity here are rejected', async () => {
     const tenant = await newTenant();
     const { errors } = await ask(
       products.url,

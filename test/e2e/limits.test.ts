@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 describe('@rateLimited', () => {
-  it('lets ten calls of a FREE minute through and refuses the eleventh with its headers', async () => {
+  it('lets ten calls of a FREE minute through and rejects the eleventh with its headers', async () => {
     const { key } = await server.createTenant();
     for (let i = 1; i <= 10; i++) {
       const answer = await server.gql(STORE, { key });
@@ -72,7 +72,7 @@ describe('@rateLimited', () => {
     expect(data.storage.memories).toBe(20);
   });
 
-  it('counts aliases and list arguments, and refuses the whole operation', async () => {
+  it('counts aliases and list arguments, and rejects the whole operation', async () => {
     const { id, key } = await server.createTenant();
     await server.setLimits(id, { ...WIDE, apiCallsPerDay: 6 });
     const three = `mutation { a: ${field('x')} b: ${field('y')} many: storeMemories(input: [{ content: "1" }, { content: "2" }]) { id } }`;
@@ -105,7 +105,7 @@ describe('@rateLimited', () => {
     expect(free.headers.get('x-ratelimit-limit-day')).toBeNull();
   });
 
-  it('begins anew with the minute and with the UTC day', async () => {
+  it('begins again with the minute and with the UTC day', async () => {
     const { id, key } = await server.createTenant();
     await server.setLimits(id, { apiCallsPerDay: 3, apiCallsPerMinute: 2, concurrentRequests: 10 });
     const status = async () => (await server.gql(READ, { key })).status;
@@ -122,7 +122,7 @@ describe('@rateLimited', () => {
     expect(data.usageHistory.map(({ apiCalls }: { apiCalls: number }) => apiCalls)).toEqual([3, 2]);
   });
 
-  it('refuses more concurrent requests than the tier has', async () => {
+  it('rejects more concurrent requests than the tier has', async () => {
     const { id, key } = await server.createTenant();
     await server.setLimits(id, { apiCallsPerDay: 1_000, apiCallsPerMinute: 1_000, concurrentRequests: 1 });
     const answers = await Promise.all(Array.from({ length: 20 }, () => server.gql(STORE, { key })));
@@ -148,7 +148,7 @@ describe('@rateLimited', () => {
 });
 
 describe('@requiresFeature', () => {
-  it('refuses a feature that the tier lacks, before anything runs and at no cost', async () => {
+  it('rejects a feature that the tier lacks, before anything runs and at no cost', async () => {
     const { key } = await server.createTenant();
     const answer = await server.gql(`mutation { ${field('x')} shareMemory(id: "mem_1") { id } }`, { key });
     expect(answer.status).toBe(403);

@@ -71,7 +71,7 @@ describe('storing', () => {
     });
   });
 
-  it("refuses an embedding of another length than the tenant's, until the last of them is deleted", async () => {
+  it("rejects an embedding of another length than the tenant's, until the last of them is deleted", async () => {
     await fresh();
     const [first] = await store({ content: 'a', embedding: [1, 2] });
     const other = () =>
@@ -166,7 +166,7 @@ describe('searching', () => {
     expect(searchMemories[0].score).toBeCloseTo(3 / Math.sqrt(10), 12);
   });
 
-  it('refuses an embedding of another length, and neither or both of text and embedding', async () => {
+  it('rejects an embedding of another length, and neither or both of text and embedding', async () => {
     await fresh();
     await store({ content: 'a', embedding: [1, 0] });
     for (const input of ['{ embedding: [1, 2, 3] }', '{}', '{ query: "a", embedding: [1, 0] }']) {
@@ -189,7 +189,7 @@ describe('sharing', () => {
     expect(usage.byEndpoint).toContainEqual({ endpoint: 'shareMemory', calls: 2 });
   });
 
-  it('is told that a memory does not exist, as somebody else’s does not', async () => {
+  it('gets NOT_FOUND for a memory that does not exist, and for another tenant’s', async () => {
     await fresh();
     const [memory] = await store({ content: 'a' });
     await fresh();

@@ -32,7 +32,7 @@ async function keyWithScopes({ key }: TestTenant, scopes: string): Promise<strin
 }
 
 describe('consume', () => {
-  it('charges until the tighter window is used up, and tells what is left and when it begins anew', async () => {
+  it('charges until the tighter window is used up, and returns what is left and when it resets', async () => {
     const { key } = await limited(100, 3);
     const take = async (cost: number) =>
       (await server.gql(CONSUME, { key, variables: { cost } })).data.consume;
@@ -45,7 +45,7 @@ describe('consume', () => {
     expect(data.usage).toEqual({ apiCalls: 3, byEndpoint: [{ endpoint: 'jobs', calls: 3 }] });
   });
 
-  it('tells the day when the day refuses, and answers without an error', async () => {
+  it('names the day when the day rejects, and answers without an error', async () => {
     const { key } = await limited(5, 100);
     const answer = await server.gql(CONSUME, { key, variables: { cost: 6 } });
     expect(answer).toMatchObject({ status: 200, errors: [] });
@@ -71,7 +71,7 @@ describe('consume', () => {
     expect((await server.gql('{ memories { edges { cursor } } }', { key })).status).toBe(429);
   });
 
-  it('costs one call unless told, and counts the endpoint extraction as extractions', async () => {
+  it('costs one call by default, and counts the endpoint extraction as extractions', async () => {
     const { key } = await limited(100, 100);
     await server.gql('mutation { consume(input: { endpoint: "jobs" }) { allowed } }', { key });
     await server.gql(CONSUME, { key, variables: { endpoint: 'extraction', cost: 4 } });
@@ -88,7 +88,7 @@ describe('consume', () => {
     ['endpoint', { endpoint: '   ' }],
     ['endpoint', { endpoint: 'line\nbreak' }],
     ['endpoint', { endpoint: 'x'.repeat(101) }],
-  ])('refuses the %s of %j as BAD_USER_INPUT', async (argument, variables) => {
+  ])('rejects the %s of %j as BAD_USER_INPUT', async (argument, variables) => {
     const { key } = await limited(10, 10);
     const answer = await server.gql(CONSUME, { key, variables });
     expect(answer.status).toBe(400);
@@ -184,7 +184,7 @@ describe('recordUsage', () => {
     expect((await server.gql(RECORD, { key, variables: many })).status).toBe(400);
   });
 
-  it('records for a tenant over its limit, which is then refused by limits', async () => {
+  it('records for a tenant over its limit, which is then rejected by limits', async () => {
     const { key } = await limited(1, 100);
     const events = [{ id: 'a', endpoint: 'jobs', quantity: 50 }];
     expect((await server.gql(RECORD, { key, variables: { events } })).data.recordUsage[0].status).toBe(
@@ -196,7 +196,7 @@ describe('recordUsage', () => {
     expect((await server.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls).toBe(100);
   });
 
-  it('takes 1,000 events and refuses 1,001 whole', async () => {
+  it('takes 1,000 events and rejects 1,001 whole', async () => {
     const { key } = await limited(1, 1);
     const events = (count: number) =>
       Array.from({ length: count }, (_, i) => ({ id: `e${i}`, endpoint: 'jobs', quantity: 1 }));

@@ -187,7 +187,7 @@ describe('outgoing webhooks', () => {
 });
 
 describe('gauges', () => {
-  it('tell of this instance: its ledger, its journal, its connections, its process', async () => {
+  it('describe this instance: its ledger, its journal, its connections, its process', async () => {
     const { value, contentType } = await read();
     expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(value('continuum_build_info', { version: '0.1.0', mode: 'mock' })).toBe(1);
@@ -202,7 +202,7 @@ describe('gauges', () => {
     expect(value('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
   });
 
-  it('tell what is stored and waits, and are as old as five seconds', async () => {
+  it('show what is stored and waits, and are at most five seconds old', async () => {
     const { models } = server.app;
     await settled(server);
     const later = new Date(Date.now() + 3_600_000);

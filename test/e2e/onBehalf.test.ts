@@ -82,7 +82,7 @@ describe('a service charges for a tenant that it names', () => {
     expect(await callsOf(tenant)).toBe(5);
   });
 
-  it("once for each of the tenant's idempotency keys, whoever sends it", async () => {
+  it("once for each of the tenant's idempotency keys, no matter who sends it", async () => {
     const idempotencyKey = 'order-1';
     await consume({ externalId: tenant.externalId, cost: 2, idempotencyKey });
     await consume({ tenantId: tenant.id, cost: 2, idempotencyKey });

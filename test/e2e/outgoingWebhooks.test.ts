@@ -74,7 +74,7 @@ async function deliveries(filter = ''): Promise<{ id: string; status: string; tr
   return data.webhookDeliveries.edges.map(({ node }: { node: object }) => node);
 }
 
-describe('the operator’s systems are told', () => {
+describe('the operator’s systems receive events', () => {
   it('of a tier that changed and a subscription that was updated, signed as Standard Webhooks says', async () => {
     const { secret } = await endpoint();
     const { id, key } = await server.createTenant();
@@ -91,7 +91,7 @@ describe('the operator’s systems are told', () => {
     }
   });
 
-  it('of a change that is scheduled, and of nothing when a write changes nothing of what it told', async () => {
+  it('of a change that is scheduled, and of nothing when a write changes nothing that was published', async () => {
     const { id, key } = await server.createTenant();
     await subscribe(server, key);
     await run();

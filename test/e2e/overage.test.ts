@@ -86,7 +86,7 @@ describe('overage', () => {
     expect(await consume(tenant, 1)).toBe(false);
   });
 
-  it.each(['FREE', 'ENTERPRISE'])('is not sold on %s: refused with a way out', async (tier) => {
+  it.each(['FREE', 'ENTERPRISE'])('is not sold on %s: rejected with a way out', async (tier) => {
     const tenant = await onTier(tier);
     const { status, errors } = await setOverage(tenant, 100);
     expect(status).toBe(403);
@@ -151,7 +151,7 @@ describe('alerts', () => {
     ]);
   });
 
-  it("tell the overage's cap and each storage quota too", async () => {
+  it("cover the overage's cap and each storage quota too", async () => {
     const tenant = await onTier('PRO', { maxMemories: 2, maxEmbeddings: 10, maxStorageBytes: 100 });
     await setOverage(tenant, 1);
     await consume(tenant, QUOTA + 85);
@@ -195,7 +195,7 @@ describe('alerts', () => {
     await other.stop();
   });
 
-  it('are paged, told anew the next day, and shown to the operator by tenant', async () => {
+  it('are paged, raised again the next day, and shown to the operator by tenant', async () => {
     const tenant = await onTier('FREE');
     await consume(tenant, QUOTA);
     clock.advance(86_400_000);

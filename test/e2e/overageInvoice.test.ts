@@ -146,7 +146,7 @@ describe('what was used past the quota', () => {
     expect(previewTierChange.nextInvoiceCents).toBe(PRO_CENTS + 30);
   });
 
-  it('is at most the cap, and the call past it is refused', async () => {
+  it('is at most the cap, and the call past it is rejected', async () => {
     const tenant = await subscriber(10);
     expect(await use(tenant, QUOTA + 1_000)).toBe(true);
     expect(await use(tenant, 1)).toBe(false);
@@ -502,7 +502,7 @@ describe('a subscription that was bought before overage was billed', () => {
 });
 
 describe('without a price at Stripe', () => {
-  it('overage is not sold: a cap is refused with what the operator has to set, and calls end at the quota', async () => {
+  it('overage is not sold: a cap is rejected with what the operator has to set, and calls end at the quota', async () => {
     const stripe = { ...readConfig(env).stripe, overagePriceIds: {} };
     const unsold = await startTestServer({
       clock,

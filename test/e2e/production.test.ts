@@ -118,7 +118,7 @@ describe('security headers', () => {
     }
   });
 
-  it('tell browsers to insist on https only where the public URL is https', async () => {
+  it('make browsers insist on https only where the public URL is https', async () => {
     expect((await page(closed, '/upgrade')).headers.get('strict-transport-security')).toContain('max-age=');
     expect((await page(opened, '/upgrade')).headers.get('strict-transport-security')).toBeNull();
   });

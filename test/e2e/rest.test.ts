@@ -225,7 +225,7 @@ describe('report-usage', () => {
     expect(body).toEqual({ status: 'success', quantity: 12, tenant_id: tenant.id });
   });
 
-  it('reports once under one idempotency key, and refuses it for another quantity', async () => {
+  it('reports once under one idempotency key, and rejects it for another quantity', async () => {
     const body = { quantity: 3, idempotency_key: 'job-7' };
     expect((await call('POST', REPORT, { body })).status).toBe(200);
     expect((await call('POST', REPORT, { body })).status).toBe(200);
@@ -438,7 +438,7 @@ describe('CORS', () => {
       },
     });
 
-  it('lets no other origin in unless it is told to', async () => {
+  it('lets no other origin in unless it is configured to', async () => {
     const response = await preflight(server, 'https://app.example');
     expect(response.headers.get('access-control-allow-origin')).toBeNull();
     const read = await fetch(`${server.url}/health/live`, { headers: { origin: 'https://app.example' } });

@@ -49,7 +49,7 @@ describe('a service', () => {
     ['a resource nobody knows', 'suns', 1],
     ['a name of objects', 'constructor', 1],
     ['less than nothing', 'lamps', -1],
-  ])('is refused %s, and nothing changes', async (_, resource, amount) => {
+  ])('is rejected %s, and nothing changes', async (_, resource, amount) => {
     const { status, errors } = await setStored(resource, amount);
     expect(status).toBe(400);
     expect(errors[0]?.extensions?.code).toBe('BAD_USER_INPUT');
@@ -65,7 +65,7 @@ describe('a service', () => {
         { rootField: 'a', amounts: [lamps(2)] },
       ],
     ],
-  ])('that names %s twice is refused whole, and nothing is held', async (_, stores) => {
+  ])('that names %s twice is rejected whole, and nothing is held', async (_, stores) => {
     const operation = {
       apiKey: tenant.key,
       scope: 'WRITE',
@@ -117,7 +117,7 @@ describe('a contract', () => {
         { resource: 'lamps', limit: 2 },
       ],
     ],
-  ])('is refused for %s', async (_, stored) => {
+  ])('is rejected for %s', async (_, stored) => {
     const { status, errors } = await setLimits(stored);
     expect(status).toBe(400);
     expect(errors[0]?.extensions?.code).toBe('BAD_USER_INPUT');

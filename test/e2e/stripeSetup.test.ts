@@ -112,7 +112,7 @@ describe('npm run stripe:setup', () => {
     expect(events).toEqual(expect.arrayContaining(['charge.refunded', 'customer.subscription.updated']));
   });
 
-  it('lists every fault of its environment, and tells what Stripe refuses without the key', async () => {
+  it('lists every error of its environment, and reports what Stripe rejects without the key', async () => {
     const faulty = await run({ STRIPE_SECRET_KEY: '', STRIPE_API_BASE: 'nowhere' });
     expect(faulty.code).toBe(1);
     expect(faulty.stderr).toContain('STRIPE_SECRET_KEY: is missing');

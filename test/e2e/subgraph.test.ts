@@ -101,7 +101,7 @@ describe('only a gateway that shows GATEWAY_SECRET is let in', () => {
     }
   });
 
-  it('the caller’s own key still tells who calls', async () => {
+  it('the caller’s own key still identifies the caller', async () => {
     expect((await viaGateway('{ tenant { id } }')).data.tenant.id).toBe(tenant.id);
     const without = await viaGateway('{ tenant { id } }', { key: null });
     expect(refusal(without)).toEqual({ data: null, code: 'UNAUTHENTICATED', status: 401 });
@@ -266,7 +266,7 @@ describe('a tenant never sees the entities of another', () => {
     expect(data._entities).toEqual([{ id: tenant.id, name: 'Mine' }]);
   });
 
-  it('the operator sees any tenant, is told which does not exist, and has no memories', async () => {
+  it('the operator sees any tenant, gets NOT_FOUND for one that does not exist, and has no memories', async () => {
     const query = `${ENTITIES} { _entities(representations: $of) { ... on BillingTenant { name } ... on BillingSubscription { status } } }`;
     const { data, errors } = await viaGateway(query, {
       key: OPERATOR_KEY,
@@ -285,7 +285,7 @@ describe('a tenant never sees the entities of another', () => {
     expect(refusal(memory)).toEqual({ data: null, code: 'FORBIDDEN', status: 403 });
   });
 
-  it('a key without the scope READ, or no key, is refused whole', async () => {
+  it('a key without the scope READ, or no key, is rejected whole', async () => {
     const { data } = await server.gql(
       'mutation { createApiKey(input: { name: "writer", scopes: [WRITE] }) { secret } }',
       { key: tenant.key },
@@ -331,7 +331,7 @@ describe('what an operation costs', () => {
     expect(await charged(() => viaGateway(query, { of }))).toEqual({});
   });
 
-  it('an operation without room for all of it is refused whole, is charged nothing, and tells so', async () => {
+  it('an operation without room for all of it is rejected whole, with the reason, and is charged nothing', async () => {
     const poor = await server.createTenant('Poor');
     const ids = [await storeMemory(poor.key, 'x'), await storeMemory(poor.key, 'y')];
     await server.setLimits(poor.id, { apiCallsPerDay: 3, apiCallsPerMinute: 1_000 });
@@ -356,7 +356,7 @@ describe('what an operation costs', () => {
     expect(fits.headers.get('x-ratelimit-remaining-day')).toBe('0');
   });
 
-  it('a fault of ours is told with 200 as well, and is given back', async () => {
+  it('a server error is answered with 200 as well, and its calls are returned', async () => {
     const { memories } = server.app.services;
     const { find } = memories;
     memories.find = async () => {
@@ -387,7 +387,7 @@ describe('what an operation costs', () => {
   });
 });
 
-describe('representations that are none are refused whole, named, and cost nothing', () => {
+describe('representations that are none are rejected whole, named, and cost nothing', () => {
   const QUERY = `${ENTITIES} { _entities(representations: $of) { __typename } }`;
   const good = { __typename: 'BillingMemory', id: 'mem_1' };
 
@@ -436,7 +436,7 @@ describe('representations that are none are refused whole, named, and cost nothi
     expect((await viaGateway(QUERY, { of: many(1_000) })).data._entities).toHaveLength(1_000);
   });
 
-  it('what graphql itself refuses tells its status as well: a gateway knows nothing of our scalars', async () => {
+  it('what graphql itself rejects carries its status as well: a gateway knows nothing of our scalars', async () => {
     for (const query of ['{ usageHistory(from: "never", to: "ever") { apiCalls } }', '{ nothing }', '{']) {
       const answer = await viaGateway(query);
       expect(answer.status).toBe(200);

@@ -265,7 +265,7 @@ describe('a change to FREE', () => {
   });
 });
 
-describe('a change of tier is refused', () => {
+describe('a change of tier is rejected', () => {
   it('without a subscription, and points to createCheckoutSession', async () => {
     const { key } = await server.createTenant();
     const { status, errors } = await changeTier(key, 'PRO');

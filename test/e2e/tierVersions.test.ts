@@ -78,7 +78,7 @@ describe('a tier that has a new version', () => {
     expect(data.tier.version).toBe(2);
   });
 
-  it('stays through a renewal, and when what we know is made anew from Stripe', async () => {
+  it('stays through a renewal, and when what we know is made again from Stripe', async () => {
     await advance(server, MONTH_S);
     expect(await tierOf(old)).toMatchObject(FIRST);
     const { models } = server.app;
@@ -111,7 +111,7 @@ describe('a tier that has a new version', () => {
     expect(subscription?.metadata).toMatchObject({ tier: 'pro', tier_version: '2' });
   });
 
-  it('that the catalogue has lost is the present one, and is told at the start; one that has ended is not', async () => {
+  it('that the catalogue has lost is the current one, and is reported at the start; one that has ended is not', async () => {
     const { billingSubscriptions } = server.app.models;
     await billingSubscriptions.updateMany({}, { $set: { tierVersion: 9 } });
     await billingSubscriptions.updateOne({ _id: old.id }, { $set: { status: 'canceled' } });

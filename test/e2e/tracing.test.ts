@@ -132,7 +132,7 @@ describe('a trace', () => {
     `00-${'0'.repeat(32)}-${'b'.repeat(16)}-01`,
     `ff-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
     `00-${'A'.repeat(32)}-${'b'.repeat(16)}-01`,
-  ])('begins anew if the header is %s', async (traceparent) => {
+  ])('begins again if the header is %s', async (traceparent) => {
     const headers = { traceparent, 'x-request-id': `invalid-${traceparent.slice(0, 4)}` };
     await server.gql('{ tiers { name } }', { headers });
     const line = lines.map((one) => JSON.parse(one)).find((one) => one.requestId === headers['x-request-id']);

@@ -55,7 +55,7 @@ const calls = (readings: Reading[]) => readings.map(({ apiCalls }) => apiCalls);
 const sum = (readings: Reading[]) => calls(readings).reduce((a, b) => a + b, 0);
 
 describe('usageHistory', () => {
-  it('tells days unless told, those without a call too', async () => {
+  it('returns days by default, those without a call too', async () => {
     const days = await history('2126-10-30T00:00:00Z', '2126-11-02T00:00:00Z');
     expect(calls(days)).toEqual([1, 2, 4]);
     expect(days[0]).toMatchObject({
@@ -66,7 +66,7 @@ describe('usageHistory', () => {
     });
   });
 
-  it('tells the hours that the range touches, up to the one under way, with calls only', async () => {
+  it('returns the hours that the range touches, up to the current one, with calls only', async () => {
     const hours = await history('2126-11-22T10:59:59Z', '2126-11-22T23:00:00Z', 'HOUR');
     expect(hours.map(({ from, apiCalls }) => [from.slice(11, 16), apiCalls])).toEqual([
       ['10:00', 0],
@@ -85,7 +85,7 @@ describe('usageHistory', () => {
     expect(calls(exact)).toEqual([8]);
   });
 
-  it('tells months of the days that the range touches', async () => {
+  it('returns months of the days that the range touches', async () => {
     const months = await history('2126-10-31T12:00:00Z', '2126-12-24T00:00:00Z', 'MONTH');
     expect(months.map(({ period, from, to, apiCalls }) => [period, from, to, apiCalls])).toEqual([
       ['MONTH', '2126-10-31T00:00:00.000Z', '2126-11-01T00:00:00.000Z', 2],
@@ -113,13 +113,13 @@ describe('usageHistory', () => {
     ['MONTH', '2126-11-22T00:00:00Z', '2126-11-21T00:00:00Z', 'to'],
     ['HOUR', '2125-10-18T00:00:00Z', '2126-11-23T00:00:00Z', 'from'],
     ['MONTH', '1970-01-01T00:00:00Z', '9999-01-01T00:00:00Z', 'from'],
-  ])('refuses a range by %s from %s to %s as BAD_USER_INPUT', async (granularity, from, to, argument) => {
+  ])('rejects a range by %s from %s to %s as BAD_USER_INPUT', async (granularity, from, to, argument) => {
     const { errors } = await ask(from, to, granularity);
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument });
   });
 });
 
-it('usage of the HOUR is told like the other periods, for a tenant and by the operator', async () => {
+it('usage of the HOUR is read like the other periods, for a tenant and by the operator', async () => {
   const expected = {
     period: 'HOUR',
     from: '2126-11-22T12:00:00.000Z',

@@ -181,7 +181,7 @@ describe('overage is reported to Stripe', () => {
     ]);
   });
 
-  it('until Stripe would refuse it for its age: then it is told as failed', async () => {
+  it('until Stripe would reject it for its age: then it is reported as failed', async () => {
     const tenant = await overageTenant();
     await use(tenant, 40);
     nextHour();

@@ -158,7 +158,7 @@ describe('an endpoint that keeps failing', () => {
     clock.advance(-15 * DAY_MS - MINUTE_MS);
   });
 
-  it('keeps no other waiting, whether it refuses, hangs, trickles or never ends its response', async () => {
+  it('keeps no other waiting, whether it rejects, hangs, trickles or never ends its response', async () => {
     const hanging: ServerResponse[] = [];
     const trickling: NodeJS.Timeout[] = [];
     responders.set('/refuses', status(500));

@@ -98,7 +98,7 @@ describe('a signature', () => {
     ],
     ['without a timestamp', (payload: string) => signatureOf(payload).replace(/^t=\d+,/, '')],
     ['that is no signature', () => 'nonsense'],
-  ])('%s is refused with 400, and the event is stored nowhere', async (_what, sign) => {
+  ])('%s is rejected with 400, and the event is stored nowhere', async (_what, sign) => {
     const event = eventOf('charge.succeeded');
     const payload = JSON.stringify(event);
     const answer = await post(payload, { signature: sign(payload) });
@@ -153,7 +153,7 @@ describe('a body', () => {
     ['without a type', '{"id":"evt_1","data":{"object":{}}}'],
     ['without an object', '{"id":"evt_1","type":"charge.succeeded","data":{}}'],
     ['whose object is a list', '{"id":"evt_1","type":"charge.succeeded","data":{"object":[]}}'],
-  ])('%s is refused with 400, signed or not', async (_what, payload) => {
+  ])('%s is rejected with 400, signed or not', async (_what, payload) => {
     const before = await server.app.models.webhookEvents.countDocuments();
     for (const answer of [await signed(payload), await post(payload)]) {
       expect(answer.status).toBe(400);
@@ -162,11 +162,11 @@ describe('a body', () => {
     expect(await server.app.models.webhookEvents.countDocuments()).toBe(before);
   });
 
-  it('that is empty is refused with 400', async () => {
+  it('that is empty is rejected with 400', async () => {
     expect((await post('')).status).toBe(400);
   });
 
-  it('over 1 MB is refused with 413, and one just below it is taken', async () => {
+  it('over 1 MB is rejected with 413, and one just below it is taken', async () => {
     const sized = (bytes: number) => {
       const event = eventOf('charge.succeeded', { filling: '' });
       const room = bytes - JSON.stringify(event).length;
@@ -196,7 +196,7 @@ describe('a body', () => {
 });
 
 describe('an event', () => {
-  it('that comes twice is stored once, and both are told 200', async () => {
+  it('that comes twice is stored once, and both are answered with 200', async () => {
     const event = eventOf('charge.succeeded');
     expect((await deliver(event)).body.message).toBe(`Event ${event.id} is stored`);
     expect(await deliver(event)).toMatchObject({
@@ -580,7 +580,7 @@ describe('the operator', () => {
     expect(all.edges[0].node.id).toBe(ignored[2]);
   });
 
-  it('sees what failed and why, without secrets, and applies it anew', async () => {
+  it('sees what failed and why, without secrets, and applies it again', async () => {
     const { id, key } = await server.createTenant();
     await subscribe(server, key);
     const customer = await customerIdOf(server, id);
@@ -603,7 +603,7 @@ describe('the operator', () => {
     expect(await subscriptionOf(server, key)).toMatchObject({ tier: { name: 'PRO' } });
   });
 
-  it('is told of an event that does not exist, and of a cursor that is none', async () => {
+  it('gets an error for an event that does not exist, and for a cursor that is none', async () => {
     const unknown = await server.gql('mutation { replayWebhookEvent(id: "evt_unknown") { id } }');
     expect(unknown.errors[0]?.extensions.code).toBe('NOT_FOUND');
     for (const after of ['nonsense', Buffer.from('x:y').toString('base64url')]) {
@@ -622,7 +622,7 @@ describe('the operator', () => {
   });
 });
 
-describe('a request that is refused', () => {
+describe('a request that is rejected', () => {
   const rejections = () => server.app.services.webhookRejections.totals();
   const countEvents = () => server.app.models.webhookEvents.countDocuments();
 

@@ -69,12 +69,12 @@ describe('a field limit', () => {
     expect((await models.fieldWindows.findById('t:Query.small').lean())?.calls).toHaveLength(3);
   });
 
-  it.each(['', 'soon', '-1s', '0s', '40d', '1 fortnight', 'NaN'])('refuses the window "%s"', (window) => {
+  it.each(['', 'soon', '-1s', '0s', '40d', '1 fortnight', 'NaN'])('rejects the window "%s"', (window) => {
     expect(parseWindow(window)).toBeNull();
   });
 });
 
-it('a field of the schema with max and window is refused with 429, names its window, and costs no call', async () => {
+it('a field of the schema with max and window is rejected with 429, names its window, and costs no call', async () => {
   const server = await startTestServer();
   try {
     const { key } = await server.createTenant();

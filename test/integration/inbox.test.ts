@@ -271,7 +271,7 @@ describe('an id that comes again', () => {
     await inbox.stop();
   });
 
-  it('with other content is refused, one after the other or at once, and the first stays', async () => {
+  it('with other content is rejected, one after the other or at once, and the first stays', async () => {
     const { inbox } = side.instance();
     const id = newId('evt');
     const one = snapshotOf(id, 'charge.succeeded', { id: 'ch_1' });

@@ -88,7 +88,7 @@ describe('the clock', () => {
     [{ advanceSeconds: '60' }],
     [{ advanceSeconds: 400 * 86_400 + 1 }],
     ['x'],
-  ])('refuses %j', async (body) => {
+  ])('rejects %j', async (body) => {
     const { statusCode, json } = await move(body);
     expect(statusCode).toBe(400);
     expect(json().message).toMatch(/advanceSeconds|JSON/);

@@ -225,7 +225,7 @@ describe('returned calls', () => {
   });
 });
 
-describe('faults', () => {
+describe('errors', () => {
   it('answers SERVICE_UNAVAILABLE, and admits again, when the database failed once', async () => {
     const tenantId = newTenant();
     const { admission } = instance();

@@ -75,7 +75,7 @@ const isLogged = (instance: Instance, words: string) =>
   vi.waitFor(() => expect(instance.logged.join('\n')).toContain(words), { timeout: 5_000, interval: 20 });
 
 describe('concurrent requests on four instances with one Redis', () => {
-  it.each([1, 7, 100])('are let through to exactly %d, whoever asks', async (limit) => {
+  it.each([1, 7, 100])('are let through to exactly %d, no matter who asks', async (limit) => {
     const instances = await startMany(4);
     expect(await beginMany(instances, limit * 4 + 40, limit)).toHaveLength(limit);
     expect(await beginMany(instances, 8, limit)).toEqual([]);
@@ -167,7 +167,7 @@ describe('when Redis is killed', () => {
 });
 
 describe('when Redis is back', () => {
-  it('empty, it is told what is under way before anything else: the limit is exact again', async () => {
+  it('when empty, it learns what is under way before anything else: the limit is exact again', async () => {
     const [one, two] = (await startMany(2)) as [Instance, Instance];
     const ends = await beginMany([one], 3, 5);
     await server.kill();

@@ -143,7 +143,7 @@ describe('recordUsage', () => {
     ]);
   });
 
-  it('refuses more than 1,000 events whole, and takes 1,000 and none', async () => {
+  it('rejects more than 1,000 events whole, and takes 1,000 and none', async () => {
     const tenantId = newTenant();
     const { events } = instance();
     await expect(events.record(tenantId, many(1_001))).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
@@ -152,7 +152,7 @@ describe('recordUsage', () => {
     expect(await events.record(tenantId, [])).toEqual([]);
   });
 
-  it('is never refused by a limit, and limits see it', async () => {
+  it('is never rejected by a limit, and limits see it', async () => {
     const tenantId = newTenant();
     const { clock, events } = instance();
     const limits = { apiCallsPerDay: 10, apiCallsPerMinute: 10, overageCallsPerMonth: 0 };
@@ -271,7 +271,7 @@ describe('cost', () => {
     expect(await Promise.all(ids.map(async (id) => (await dayOf(id))?.calls))).toEqual(ids.map(() => 11));
   });
 
-  it('is bounded: past 100,000 waiting events a call is told to come again, and nothing of the others is lost', async () => {
+  it('is bounded: past 100,000 waiting events a call is rejected until later, and nothing of the others is lost', async () => {
     const tenantId = newTenant();
     const { events } = instance();
     // The instance knows the day: nothing is read between the calls.
@@ -284,7 +284,7 @@ describe('cost', () => {
   });
 });
 
-describe('faults', () => {
+describe('errors', () => {
   const unavailable = { code: 'SERVICE_UNAVAILABLE' };
 
   it.each([
@@ -365,7 +365,7 @@ describe('faults', () => {
     expect(accepted(await events.record(tenantId, many(10)))).toBe(0);
   });
 
-  it('a late document whose events were sent again meanwhile is refused by the index', async () => {
+  it('a late document whose events were sent again meanwhile is rejected by the index', async () => {
     const tenantId = newTenant();
     const { events, journal } = instance();
     const collection = models.usageEventBatches.collection;

@@ -24,7 +24,7 @@ it('measures admission and every peer of it in one run', async () => {
   expect(stdout).toMatch(/^\| Continuum, single-writer: p99 of one idle call .* ms \| +(met|missed) \|$/m);
 }, 120_000);
 
-it('tells a person what is wrong with the arguments, and measures nothing', async () => {
+it('says what is wrong with the arguments, and measures nothing', async () => {
   const failed = (...args: string[]) => run(...args).catch((error) => error);
   expect(await failed('--only', 'htpp')).toMatchObject({
     code: 1,

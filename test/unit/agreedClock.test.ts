@@ -27,7 +27,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("tells the database's time, whatever the machine's clock says", async () => {
+it("returns the database's time, whatever the machine's clock says", async () => {
   const { connection, database } = createDatabase();
   database.aheadMs = 30 * 365 * 24 * HOUR_MS;
   vi.spyOn(Date, 'now').mockReturnValue(0);

@@ -154,12 +154,12 @@ describe('a faulty catalogue', () => {
       'tiers.1.name',
     ],
     ['no tier at all', (c) => c.tiers.splice(0), 'tiers'],
-  ])('is refused for %s, with its place', (_, spoil, place) => {
+  ])('is rejected for %s, with its place', (_, spoil, place) => {
     const faults = faultsOf(spoil);
     expect(faults.some((fault) => fault.startsWith(place))).toBe(true);
   });
 
-  it('is told with all its faults at once', () => {
+  it('is rejected with all its errors at once', () => {
     const faults = faultsOf((c) => {
       c.currency = 'dollars';
       c.tiers[0].limits.maxMemories = -1;
@@ -172,7 +172,7 @@ describe('a faulty catalogue', () => {
     ]);
   });
 
-  it('is told with faults of form, of what tiers take over and of what does not fit together at once', () => {
+  it('is rejected with errors of form, of inheritance and of what does not fit together at once', () => {
     const { tiers, ...rest } = structuredClone(builtIn);
     const [free, pro, enterprise] = tiers as [object, object, object];
     const faulty = {
@@ -211,7 +211,7 @@ describe('a faulty catalogue', () => {
     expect(faultsIn(faulty)).toEqual(faults);
   });
 
-  it.each([[null], [[]], ['text'], [{}]])('is refused when it is %j', (nothing) => {
+  it.each([[null], [[]], ['text'], [{}]])('is rejected when it is %j', (nothing) => {
     expect(() => parseCatalogue(nothing)).toThrow();
   });
 });
@@ -240,7 +240,7 @@ describe('a tier that extends another', () => {
     expect(of('CLUB')).toEqual({ ...of('TEAM'), name: 'CLUB', trialDays: 7, overage: null });
   });
 
-  it('is refused in a loop, from nowhere and with a hole: all of it told at once', () => {
+  it('is rejected in a loop, from nowhere and with a hole: all of it reported at once', () => {
     const faults = faultsIn(
       extending(
         { name: 'HEN', extends: 'EGG' },
@@ -296,7 +296,7 @@ describe('catalogue.schema.json', () => {
     ['a negative limit', { ...builtIn, tiers: [{ name: 'FREE', limits: { apiCallsPerDay: -1 } }] }],
     ['a lower-case name', { ...builtIn, defaultTier: 'free' }],
     ['no tiers', { ...builtIn, tiers: [] }],
-  ])('refuses %s', (_, catalogue) => {
+  ])('rejects %s', (_, catalogue) => {
     expect(validate(catalogue)).toBe(false);
   });
 
@@ -330,7 +330,7 @@ describe('versions of a tier', () => {
     expect(tiersNow.get('PRO', 2)).toMatchObject({ version: 3, monthlyPriceCents: 2_900 });
   });
 
-  it('are told by a price of their own, by the note at Stripe, and by what was known', () => {
+  it('are recognised by a price of their own, by the metadata at Stripe, and by what was known', () => {
     const shared = tiersOf(former);
     const own = tiersOf({ ...former, stripePriceIds: ['price_old'] });
     const bought = { priceId: 'price_p', noted: null, known: null };
@@ -379,7 +379,7 @@ describe('versions of a tier', () => {
       'tiers.1.former.0.features: unknown',
     ],
     ['with a hole', { ...former, limits: {} }, 'tiers.1.former.0.limits.apiCallsPerDay'],
-  ])('are refused %s', (_, one, fault) => {
+  ])('are rejected %s', (_, one, fault) => {
     expect(() => parseCatalogue(versioned(one))).toThrow(fault);
   });
 });

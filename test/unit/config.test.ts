@@ -307,7 +307,7 @@ describe('Stripe', () => {
     expect(readConfig({ ...LIVE, STRIPE_MOCK_MODE: '1' }).stripe.mode).toBe('mock');
   });
 
-  it('two tiers with one price are refused: a payment could not tell what was bought', () => {
+  it('two tiers with one price are rejected: a payment could not show what was bought', () => {
     expect(errorsOf({ ...LIVE, STRIPE_PRICE_ENTERPRISE: LIVE.STRIPE_PRICE_PRO })).toEqual([
       expect.stringMatching(/^STRIPE_PRICE_\*: /),
     ]);
@@ -326,15 +326,15 @@ describe('Stripe', () => {
   });
 });
 
-describe('faults', () => {
-  it.each(Object.entries(ALL_BAD))('%s=%s is one fault that names the variable', (name, value) => {
+describe('errors', () => {
+  it.each(Object.entries(ALL_BAD))('%s=%s is one error that names the variable', (name, value) => {
     // Mock mode, where it is not the variable at hand: live mode would add faults of its own.
     const faults = errorsOf({ STRIPE_MOCK_MODE: 'true', [name]: value });
     expect(faults).toHaveLength(1);
     expect(faults[0]?.startsWith(name)).toBe(true);
   });
 
-  it('are told all at once, each on a line of its own', () => {
+  it('are listed all at once, each on a line of its own', () => {
     const faults = errorsOf(ALL_BAD);
     for (const name of Object.keys(ALL_BAD))
       expect(faults.filter((fault) => fault.startsWith(name))).toHaveLength(1);
@@ -371,7 +371,7 @@ describe('faults', () => {
     expect(faults[1]).toContain(file);
   });
 
-  it('a catalogue file that is no JSON, or is not there, is a fault like any other', () => {
+  it('a catalogue file that is no JSON, or is not there, is an error like any other', () => {
     expect(errorsOf({ CATALOG_FILE: catalogueFile('{ tiers: [') })).toHaveLength(1);
     expect(errorsOf({ CATALOG_FILE: join(directory, 'none.json') })[0]).toContain('no such file');
   });
@@ -388,7 +388,7 @@ describe('faults', () => {
 describe('the process', () => {
   beforeAll(buildServer, 120_000);
 
-  it('ends with 1 and tells every fault on stderr, without starting anything', () => {
+  it('ends with 1 and lists every error on stderr, without starting anything', () => {
     const { PATH = '', HOME = '' } = process.env;
     const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/src/main.js'], {
       env: { PATH, HOME, NODE_ENV: 'production', ...ALL_BAD },

@@ -10,13 +10,13 @@ describe('an error of a database that is away', () => {
     (code) => expect(isDatabaseUnavailable(systemError(code))).toBe(true),
   );
 
-  it('is told inside a bulk, and as a cause', () => {
+  it('is recognised inside a bulk, and as a cause', () => {
     const network = new mongo.MongoNetworkError('connection 7 closed');
     expect(isDatabaseUnavailable(new Error('failed', { cause: network }))).toBe(true);
     expect(isDatabaseUnavailable(Object.assign(new Error('bulk'), { errorResponse: network }))).toBe(true);
   });
 
-  it('is told by the code of a server that steps down', () => {
+  it('is recognised by the code of a server that steps down', () => {
     expect(isDatabaseUnavailable(new mongo.MongoServerError({ message: 'not primary', code: 10_107 }))).toBe(
       true,
     );

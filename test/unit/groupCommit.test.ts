@@ -19,7 +19,7 @@ it('serves all that arrived while a batch was committed by the next one', async 
   ]);
 });
 
-it('refuses at once with SERVICE_UNAVAILABLE past its bound, and takes more when there is room again', async () => {
+it('rejects at once with SERVICE_UNAVAILABLE past its bound, and takes more when there is room again', async () => {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   const committed: number[] = [];
   const queue = createGroupCommit<number>(async (batch) => {

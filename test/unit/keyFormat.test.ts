@@ -36,7 +36,7 @@ describe('random text', () => {
 });
 
 describe('the checksum', () => {
-  it('refuses a key with any single character altered', () => {
+  it('rejects a key with any single character altered', () => {
     const { key } = generateKey('live');
     for (let at = 0; at < key.length; at++) {
       for (const char of `${ALPHABET}_- `) {
@@ -46,7 +46,7 @@ describe('the checksum', () => {
     }
   });
 
-  it('refuses a key with two neighbours swapped', () => {
+  it('rejects a key with two neighbours swapped', () => {
     const { key } = generateKey('live');
     for (let at = 0; at + 1 < key.length; at++) {
       const swapped = key.slice(0, at) + key[at + 1] + key[at] + key.slice(at + 2);
@@ -72,7 +72,7 @@ describe('what was never a key of ours', () => {
     ['another issuer', key.replace('ctm_', 'sk_')],
     ['letters of another alphabet', key.replace(/.{6}$/, 'ÄÖÜäöü')],
     ['a very long text', 'ctm_live_'.repeat(20_000)],
-  ])('is refused: %s', (_, text) => {
+  ])('is rejected: %s', (_, text) => {
     expect(parseKey(text)).toBeNull();
   });
 });

@@ -15,7 +15,7 @@ describe('the price of a call', () => {
     expect(callPriceOf({ priceCents, perCalls })).toBe(decimal);
   });
 
-  it('is that by which usage tells the cost, and the cap its calls', () => {
+  it('is the one by which usage shows the cost, and the cap its calls', () => {
     for (const [priceCents, perCalls] of [
       [10, 1_000],
       [7, 8],

@@ -157,7 +157,7 @@ describe('list arguments', () => {
   });
 });
 
-describe('what the plan tells besides', () => {
+describe('what else the plan says', () => {
   it('the arguments of each root field, with defaults and variables filled in', () => {
     const { roots } = plan('query ($id: ID = "7") { free x: one(id: $id) node { child { id } } }');
     expect(roots.map(({ rule, ...root }) => ({ ...root, coordinate: rule?.coordinate }))).toEqual([
@@ -201,7 +201,7 @@ describe('what the plan tells besides', () => {
   });
 });
 
-describe('an operation that selects too much is refused before it costs anything', () => {
+describe('an operation that selects too much is rejected before it costs anything', () => {
   const aliases = (count: number) => Array.from({ length: count }, (_, i) => `a${i}: free`).join(' ');
 
   function refusal(text: string): { message: string; ms: number } {
@@ -220,7 +220,7 @@ describe('an operation that selects too much is refused before it costs anything
     expect(refusal(`{ ${aliases(501)} }`).message).toContain('more than 500 root fields');
   });
 
-  it('refuses more than 5,000 fields, nested ones counted', () => {
+  it('rejects more than 5,000 fields, nested ones counted', () => {
     const wide = Array.from({ length: 100 }, (_, i) => `n${i}: id`).join(' ');
     const query = (count: number) =>
       `{ ${Array.from({ length: count }, (_, i) => `r${i}: node { ${wide} }`).join(' ')} }`;
@@ -358,7 +358,7 @@ describe('entities that a gateway fetches', () => {
     ]);
   });
 
-  it('tell fields of two types under one name apart', () => {
+  it('keep fields of two types under one name apart', () => {
     const text = fetching('... on Memory { x: similar } ... on Tenant { x: audit }');
     expect(chargesOf(text, memory('a'), tenant('b'))).toEqual([
       { memory: 1, rootKey: '_entities' },

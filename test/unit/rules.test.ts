@@ -156,7 +156,7 @@ describe('a directive that makes no sense stops the start', () => {
     ]);
   });
 
-  it('and all faults of all types are told at once, each with its field', () => {
+  it('and all errors of all types are listed at once, each with its field', () => {
     const faults = faultsOf(
       `type Query {
         a: A @rateLimited(cost: -1)

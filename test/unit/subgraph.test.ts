@@ -134,7 +134,7 @@ describe('the supergraph', () => {
     expect(supergraph).not.toMatch(/type Subscription\b|subscription:\s*\w+\s*\n\}/);
   });
 
-  it('is composed as well of the SDL that _service tells', async () => {
+  it('is composed as well of the SDL that _service returns', async () => {
     const { data } = await graphql({ schema: subgraph.schema, source: '{ _service { sdl } }' });
     expect(compose((data as { _service: { sdl: string } })._service.sdl)).toContain('type BillingTenant');
   });

@@ -19,7 +19,7 @@ async function connectionTo(listener: RequestListener, timeoutMs = 10_000) {
   return createHttpConnection(url, { headers: { 'x-api-key': 'secret' }, timeoutMs });
 }
 
-it('posts JSON with its headers, and tells status and text', async () => {
+it('posts JSON with its headers, and returns status and text', async () => {
   const connection = await connectionTo(async (request, response) => {
     const sent = (await request.toArray()).join('');
     const { method, url, headers } = request;
