@@ -298,6 +298,37 @@ describe('a tenant that is being erased', () => {
   });
 });
 
+describe('an event that names no customer', () => {
+  it('is emptied for a whole address, not for the end of another one, and not before it was applied', async () => {
+    const { createTenant } = await ask(
+      'mutation { createTenant(input: { name: "Short", email: "e@short.example" }) { tenant { id } } }',
+    );
+    const { id } = createTenant.tenant;
+    const post = (email: string) =>
+      postEvent('charge.dispute.updated', { id: 'dp_2', evidence: { customer_email_address: email } });
+    const own = await post('e@Short.example');
+    const foreign = await post('alice@short.example');
+    const { webhookEvents } = server.app.models;
+    const pending = `${own}_pending`;
+    await webhookEvents.collection.insertOne({
+      ...(await webhookEvents.findById(own).lean()),
+      _id: pending,
+      state: 'PENDING',
+      endedAt: null,
+      nextAttemptAt: new Date('2100-01-01'),
+    } as never);
+    const emptied = async () => {
+      const found = await webhookEvents.find({ _id: { $in: [own, foreign, pending] }, payload: '{}' }).lean();
+      return found.map(({ _id }) => _id).toSorted();
+    };
+    await erase({ tenantId: id });
+    await server.app.services.erasures.run();
+    expect(await emptied()).toEqual([own]);
+    await eraseWhole(id);
+    expect(await emptied()).toEqual([own, pending]);
+  });
+});
+
 describe('what is written late', () => {
   it('by operations that began before the erasure is erased too', async () => {
     const { id, keyId } = await createRich();

@@ -1,7 +1,7 @@
 import type { Models } from '../../models/models.js';
 import { OutgoingEventType } from '../../models/outgoingWebhook.js';
 import { UsageReportStatus } from '../../models/usageReport.js';
-import { ERASED_PAYLOAD } from '../../models/webhookEvent.js';
+import { ERASED_PAYLOAD, WebhookEventStatus } from '../../models/webhookEvent.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import { type CollectionName, type DataSubject, subjectOf, TENANT_DOCUMENTS } from './tenantDocuments.js';
 
@@ -12,6 +12,8 @@ interface ErasureOf {
   startedAt: Date;
   /** E-mail addresses to look for. */
   emails: readonly string[];
+  /** Whether everything was done once before. */
+  isLast: boolean;
   now: () => Date;
   /** Called before each batch. It throws if the erasure is not to go on here. */
   proceed: () => Promise<void>;
@@ -31,7 +33,7 @@ const IMPERSONAL_EVENTS = [
  * @throws Error while something still has to be counted
  */
 export async function eraseDocuments(erasure: ErasureOf): Promise<void> {
-  const { models, auditLog, tenantId, startedAt, emails, now, proceed } = erasure;
+  const { models, auditLog, tenantId, startedAt, emails, isLast, now, proceed } = erasure;
   const subject = await subjectOf(models, tenantId);
   const byPrefix = { _id: { $gte: `${tenantId}:`, $lt: `${tenantId};` } };
 
@@ -62,11 +64,16 @@ export async function eraseDocuments(erasure: ErasureOf): Promise<void> {
       { $set: { payload: ERASED_PAYLOAD, lastError: null }, $unset: { unannounced: '', announceRetry: '' } },
     );
 
-  /** A dispute, for example, contains an e-mail address and names no customer. */
+  /**
+   * A dispute, for example, contains an e-mail address and names no customer. Only a whole text is an address: that of
+   * another tenant may end with it. What is still to be applied keeps its content until the last time.
+   */
   async function blankUnassigned({ customerIds }: DataSubject): Promise<void> {
-    const wanted = [tenantId, ...customerIds, ...emails].map((text) => text.replace(/[^\w\s]/g, '\\$&'));
+    const quoted = emails.map((email) => JSON.stringify(email));
+    const wanted = [tenantId, ...customerIds, ...quoted].map((text) => text.replace(/[^\w\s]/gu, '\\$&'));
     const payload = { $regex: wanted.join('|'), $options: 'i' };
-    await inBatches('webhookEvents', { customer: null, payload }, blank);
+    const state = isLast ? {} : { state: { $ne: WebhookEventStatus.PENDING } };
+    await inBatches('webhookEvents', { customer: null, payload, ...state }, blank);
   }
 
   /** Events that a crash left uncounted are counted within a minute. */

@@ -91,7 +91,7 @@ export function createErasures(deps: {
 
   /** Every step may be repeated. What is written meanwhile by operations that began before is erased the next time. */
   async function erase({ _id: tenantId, erasure }: Erased): Promise<void> {
-    const { startedAt, emails = [] } = erasure;
+    const { startedAt, doneOnceAt, emails = [] } = erasure;
     await customerErasure.erase(tenantId, clock.now() < startedAt.getTime() + MAX_INVOICE_WAIT_MS);
     await eraseDocuments({
       models,
@@ -99,6 +99,7 @@ export function createErasures(deps: {
       tenantId,
       startedAt,
       emails,
+      isLast: doneOnceAt !== null,
       now: () => new Date(clock.now()),
       async proceed() {
         if (stopping || !(await lease.acquire()))
