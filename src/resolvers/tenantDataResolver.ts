@@ -4,7 +4,7 @@ import { forbidden } from '../common/errors.js';
 import { RequiresRole, RequiresScope } from '../directives/access.js';
 import { TenantErasure, TenantExport } from '../schema/tenantData.js';
 import { TenantArgs } from '../schema/tenantRef.js';
-import { OperatorRole, type Principal } from '../services/accounts/principal.js';
+import { OperatorRole, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toErasure } from './mappers.js';
 
@@ -17,9 +17,10 @@ export class TenantDataResolver {
   @RequiresScope(ApiKeyScope.KEYS, { role: OperatorRole.OWNER })
   @Directive('@rateLimited(cost: 0, max: 10, window: "1m")')
   async exportTenant(@Args() named: TenantArgs, @Ctx() context: Context): Promise<TenantExport> {
-    requireScopes(context.principal, [ApiKeyScope.READ, ApiKeyScope.BILLING]);
+    const creator = requirePrincipal(context.principal);
+    requireScopes(creator, [ApiKeyScope.READ, ApiKeyScope.BILLING]);
     const tenantId = await requestedTenantId(context, named);
-    return context.services.tenantExports.link(tenantId, context.author());
+    return context.services.tenantExports.link(tenantId, creator, context.author());
   }
 
   @Mutation(() => TenantErasure, {
@@ -36,9 +37,9 @@ export class TenantDataResolver {
 }
 
 /** The archive contains what each of the scopes reads. @throws FORBIDDEN */
-function requireScopes(principal: Principal | null, scopes: readonly ApiKeyScope[]): void {
+function requireScopes(principal: Principal, scopes: readonly ApiKeyScope[]): void {
   for (const scope of scopes) {
-    if (principal?.kind === 'tenant' && !principal.scopes.has(scope))
+    if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}; create one that has it`);
   }
 }

@@ -36,6 +36,15 @@ async function linkOf({ id }: TestTenant): Promise<string> {
   return data.exportTenant.url;
 }
 
+async function createOperatorKey(): Promise<{ id: string; secret: string }> {
+  const { data, errors } = await server.gql(
+    'mutation { createOperatorKey(input: { name: "k", role: OWNER }) { secret operatorKey { id } } }',
+  );
+  expect(errors).toEqual([]);
+  const { secret, operatorKey } = data.createOperatorKey;
+  return { id: operatorKey.id, secret };
+}
+
 async function download(url: string): Promise<{ text: string; lines: Line[] }> {
   const response = await fetch(url);
   expect(response.status).toBe(200);
@@ -123,6 +132,28 @@ describe('the archive of a tenant', () => {
     expect(end.sha256).toBe(createHash('sha256').update(before).digest('hex'));
   });
 
+  it("has neither the operator's notes nor the ids of its keys", async () => {
+    const { id, secret } = await createOperatorKey();
+    for (const field of [
+      `suspendTenant(tenantId: "${tenant.id}", reason: "an ocelot") { id }`,
+      `reinstateTenant(tenantId: "${tenant.id}") { id }`,
+      `setTenantLimits(input: { tenantId: "${tenant.id}", limits: { maxMemories: 9 }, reason: "an ocelot" }) { id }`,
+    ]) {
+      const { errors } = await server.gql(`mutation { ${field} }`, { key: secret });
+      expect(errors).toEqual([]);
+    }
+    const { data } = await server.gql(EXPORT, { key: tenant.key });
+    const { text, lines } = await download(data.exportTenant.url);
+    expect(recordsOf(lines, 'auditEntry')).toContainEqual(
+      expect.objectContaining({
+        actor: 'operator',
+        action: 'limits.changed',
+        after: { tier: null, limits: { maxMemories: 9 }, until: null },
+      }),
+    );
+    expect(['ocelot', 'operator:', id].filter((hidden) => text.includes(hidden))).toEqual([]);
+  });
+
   it('has nothing of another tenant', async () => {
     const other = await server.createTenant('Zanzibar Ltd');
     await useEverything(other);
@@ -140,6 +171,23 @@ describe('a link', () => {
     clock.advance(16 * 60_000);
     const late = await fetch(url);
     expect([late.status, await late.json()]).toMatchObject([404, { error: { code: 'NOT_FOUND' } }]);
+  });
+
+  it('ends with the key that made it, as if it had expired', async () => {
+    const operatorKey = await createOperatorKey();
+    const expired = await (await fetch(`${server.url}/v1/tenants/export/x`)).json();
+    for (const { key, revoke } of [
+      { key: tenant.key, revoke: `revokeApiKey(tenantId: "${tenant.id}", id: "${tenant.keyId}") { id }` },
+      { key: operatorKey.secret, revoke: `revokeOperatorKey(id: "${operatorKey.id}") { id }` },
+    ]) {
+      const { data } = await server.gql(EXPORT, { key, variables: { id: tenant.id } });
+      const { url } = data.exportTenant;
+      await download(url);
+      expect((await server.gql(`mutation { ${revoke} }`)).errors).toEqual([]);
+      const ended = await fetch(url);
+      expect([ended.status, await ended.json()]).toEqual([404, expired]);
+    }
+    await download(await linkOf(tenant));
   });
 
   it('that was altered, or signed for something else, is not accepted', async () => {

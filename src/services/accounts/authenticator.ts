@@ -32,6 +32,11 @@ export interface Authenticator {
    *   right one; SERVICE_UNAVAILABLE while too many keys are being verified
    */
   authenticate(credential: string, address: string | null): Promise<Principal>;
+  /**
+   * When a stored key ends, with which everything ends that was made with it: in milliseconds since the Unix epoch; 0 if
+   * the key is revoked or deleted. Remembered for a minute.
+   */
+  endOf(keyId: string): Promise<number>;
   /** Forgets a verified key, after a revocation. */
   forget(keyId: string): void;
   forgetAll(): void;
@@ -65,7 +70,6 @@ export function createAuthenticator(deps: {
   const adminDigests = deps.adminApiKeys.map(digestOf);
   const readKey = createKeyReader(deps);
   const verified = new LRUCache<string, VerifiedKey>({ max: MAX_REMEMBERED });
-  /** When keys end that have created tokens, in milliseconds since the Unix epoch; 0: they are revoked or deleted. */
   const ends = createLoadingCache<number>({
     clock,
     maxEntries: MAX_REMEMBERED,
@@ -161,6 +165,7 @@ export function createAuthenticator(deps: {
       }
       return running;
     },
+    endOf: ends.get,
     forget(keyId) {
       forgets++;
       verified.delete(keyId);

@@ -56,6 +56,10 @@ export function ownTenantId(context: { principal: Principal | null }): string {
   return principal.tenantId;
 }
 
+/** The stored key of the caller; null for another credential. */
+export const storedKeyOf = (caller: Principal): string | null =>
+  caller.kind === 'tenant' && caller.credential !== 'key' ? null : caller.keyId;
+
 /** The caller as the audit log names it. */
 export function authorOf(principal: Principal, requestId: string | null): Author {
   return { actor: actorOf(principal), requestId };

@@ -7,7 +7,7 @@ import { randomText } from '../../common/randomText.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
 import { createSigner } from '../infrastructure/signer.js';
-import type { Principal } from './principal.js';
+import { type Principal, storedKeyOf } from './principal.js';
 
 /** What a token says. */
 export interface TenantToken {
@@ -98,6 +98,3 @@ export function createTenantTokens(deps: {
     stop: signer.stop,
   };
 }
-
-const storedKeyOf = (creator: Principal): string | null =>
-  creator.kind === 'tenant' && creator.credential !== 'key' ? null : creator.keyId;

@@ -13,6 +13,7 @@ import type { UsageEventBatchDoc } from '../../models/usageEventBatch.js';
 import type { UsageReportDoc } from '../../models/usageReport.js';
 import type { WebhookEventDoc } from '../../models/webhookEvent.js';
 import { openFields } from '../audit/auditedFields.js';
+import { forTenant } from '../audit/auditReader.js';
 import { decodeEndpoint } from '../limits/calls/endpointNames.js';
 import { unpackEmbedding } from '../memories/embedding.js';
 
@@ -194,16 +195,17 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     ],
     exported: exported<AuditEntryDoc & { personal: AuditPersonalValuesDoc[] }>(
       'auditEntry',
-      ({ _id, at, actor, action, before, after, requestId, hash, personal: [personal] }) => ({
-        id: _id,
-        at,
-        actor,
-        action,
-        before: openFields(before, 'before', personal?.values ?? []),
-        after: openFields(after, 'after', personal?.values ?? []),
-        requestId,
-        hash,
-      }),
+      // Without the hash, which covers what is hidden from tenants, too.
+      ({ _id, at, actor, action, before, after, requestId, personal: [personal] }) =>
+        forTenant({
+          id: _id,
+          at,
+          actor,
+          action,
+          before: openFields(before, 'before', personal?.values ?? []),
+          after: openFields(after, 'after', personal?.values ?? []),
+          requestId,
+        }),
     ),
     erased: { kept: 'the chain of hashes covers them; personal values are stored apart' },
   },

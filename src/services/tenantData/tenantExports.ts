@@ -3,6 +3,8 @@ import { Readable } from 'node:stream';
 import type { Clock } from '../../common/clock.js';
 import { BillingError, ErrorCode, serviceUnavailable } from '../../common/errors.js';
 import type { Models } from '../../models/models.js';
+import type { Authenticator } from '../accounts/authenticator.js';
+import { type Principal, storedKeyOf } from '../accounts/principal.js';
 import type { Tenants } from '../accounts/tenants.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
@@ -33,14 +35,18 @@ export interface OpenedArchive {
 
 /** Everything that is stored of a tenant, as an archive to download. docs/operations.md has its format. */
 export interface TenantExports {
-  link(tenantId: string, author: Author): Promise<ExportLink>;
+  /** @param creator the link ends with its key */
+  link(tenantId: string, creator: Principal, author: Author): Promise<ExportLink>;
   /**
    * Begins an archive. A link may be used again until it expires.
-   * @throws NOT_FOUND for a link that is not valid or has expired; SERVICE_UNAVAILABLE while the tenant's archive or
+   * @throws NOT_FOUND for a link that is not valid or has ended; SERVICE_UNAVAILABLE while the tenant's archive or
    *   too many others are being sent
    */
   open(token: string): Promise<OpenedArchive>;
 }
+
+/** The tenant's id, the end in milliseconds since the Unix epoch, and the stored key that made the link, if one did. */
+type LinkContent = [tenantId: string, expiresAtMs: number, keyId: string | null];
 
 /** Time to begin the download, which may take longer. */
 const LINK_MS = 15 * 60_000;
@@ -57,10 +63,11 @@ export function createTenantExports(deps: {
   tenants: Pick<Tenants, 'idOf'>;
   admission: Pick<Admission, 'settle'>;
   auditLog: AuditLog;
+  authenticator: Pick<Authenticator, 'endOf'>;
   signer: Signer;
   publicUrl: () => string;
 }): TenantExports {
-  const { models, clock, tenants, admission, auditLog, signer, publicUrl } = deps;
+  const { models, clock, tenants, admission, auditLog, authenticator, signer, publicUrl } = deps;
   const running = new Set<string>();
 
   /** Documents as they are when they are read. Each is read once, because what selects it never changes. */
@@ -103,18 +110,19 @@ export function createTenantExports(deps: {
   }
 
   return {
-    async link(tenantId, author) {
+    async link(tenantId, creator, author) {
       const expiresAt = new Date(clock.now() + LINK_MS);
       await auditLog.change(author, async (_session, note) =>
         note({ tenantId, action: 'tenant.exported', before: null, after: { linkExpiresAt: expiresAt } }),
       );
-      const token = signer.sign([tenantId, expiresAt.getTime()]);
+      const token = signer.sign([tenantId, expiresAt.getTime(), storedKeyOf(creator)]);
       return { url: `${publicUrl()}${EXPORT_PATH}/${token}`, expiresAt };
     },
 
     async open(token) {
-      const [tenantId, expiresAtMs] = ((await signer.read(token)) ?? ['', 0]) as [string, number];
-      if (expiresAtMs <= clock.now())
+      const [tenantId, expiresAtMs, keyId] = ((await signer.read(token)) ?? ['', 0, null]) as LinkContent;
+      const keyEndMs = keyId === null ? Number.POSITIVE_INFINITY : await authenticator.endOf(keyId);
+      if (Math.min(expiresAtMs, keyEndMs) <= clock.now())
         throw new BillingError(
           ErrorCode.NOT_FOUND,
           'The link is wrong or has expired; call exportTenant again',
