@@ -177,7 +177,7 @@ export async function startApp(
   }
   await server.register(upgradePage(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
-  await server.register(auditExport({ services, callerSlots, authenticate }));
+  await server.register(auditExport({ services, callerSlots, clock, authenticate }));
   await server.register(webhookRoute(services));
   await server.register(exportRoute(services));
   if (services.mock) {

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import type { Access } from '@continuum-billing/limits/core';
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { badInput, forbidden, serviceUnavailable } from '../common/errors.js';
+import type { Clock } from '../common/clock.js';
+import { badInput, forbidden, rateLimited, serviceUnavailable } from '../common/errors.js';
 import { checkAccess } from '../directives/access.js';
 import { OperatorRole, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import { type AuditedChange, type AuditRange, forTenant } from '../services/audit/auditReader.js';
@@ -24,6 +25,9 @@ const ACCESS: Access = { kind: 'scope', scope: ApiKeyScope.KEYS, role: OperatorR
 
 /** Exports of this server at the same time. Each reads a page while the client reads the one before. */
 const MAX_EXPORTS = 4;
+/** Fewer, so that tenants never keep the operator from reading. */
+const MAX_EXPORTS_OF_TENANTS = 3;
+const RETRY_S = 2;
 
 const COLUMNS = ['id', 'at', 'actor', 'action', 'requestId', 'before', 'after'] as const;
 
@@ -31,10 +35,39 @@ const COLUMNS = ['id', 'at', 'actor', 'action', 'requestId', 'before', 'after'] 
 export function auditExport(deps: {
   services: Pick<Services, 'auditReader' | 'tenants'>;
   callerSlots: CallerSlots;
+  clock: Clock;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
 }): FastifyPluginAsync {
   const { auditReader, tenants } = deps.services;
-  let running = 0;
+  /** Who reads an export now: ids of tenants, and of the operator's keys. */
+  const running = { tenants: new Set<string>(), operators: new Set<string>() };
+
+  /**
+   * A client that stops reading loses its connection, and with it its place (`STALL_TIMEOUT_SECONDS`).
+   * @returns a function that gives the place back
+   * @throws RATE_LIMITED, SERVICE_UNAVAILABLE
+   */
+  function takePlace(principal: Principal): () => void {
+    const [own, caller] =
+      principal.kind === 'tenant'
+        ? [running.tenants, principal.tenantId]
+        : [running.operators, principal.keyId ?? 'ADMIN_API_KEY'];
+    if (own.has(caller)) {
+      const resetsAt = new Date(deps.clock.now() + RETRY_S * 1000);
+      throw rateLimited(
+        'Another export of yours is running: one runs at a time. Wait for it to end, or end it',
+        { limit: 1, window: 'concurrent', remaining: 0, resetsAt },
+        RETRY_S,
+      );
+    }
+    const isFull =
+      running.tenants.size + running.operators.size >= MAX_EXPORTS ||
+      (own === running.tenants && own.size >= MAX_EXPORTS_OF_TENANTS);
+    if (isFull)
+      throw serviceUnavailable('Other exports of the audit log are running; try again shortly', RETRY_S);
+    own.add(caller);
+    return () => own.delete(caller);
+  }
 
   /** @returns null for the operators' own */
   async function tenantOf(
@@ -54,7 +87,8 @@ export function auditExport(deps: {
   return async (app) => {
     app.get<{ Querystring: ExportQuery }>(
       '/v1/audit-log',
-      { schema: openApi.exportAuditLog },
+      // A HEAD would read the whole log and send nothing.
+      { schema: openApi.exportAuditLog, exposeHeadRoute: false },
       async (request, reply) => {
         const principal = requirePrincipal(await deps.authenticate(request));
         checkAccess([ACCESS], principal);
@@ -63,17 +97,13 @@ export function auditExport(deps: {
         const { format = 'jsonl', from, to } = request.query;
         const range = { from: timeOf('from', from), to: timeOf('to', to) };
         const tenantId = await tenantOf(principal, request.query);
-        if (running >= MAX_EXPORTS)
-          throw serviceUnavailable('Other exports of the audit log are running; try again shortly');
-        running += 1;
+        const leave = takePlace(principal);
         const shown = principal.kind === 'operator' ? (change: AuditedChange) => change : forTenant;
         const chunks = Readable.from(textOf(tenantId, range, format === 'csv' ? toCsv : toJsonl, shown), {
           // Each chunk is a whole page, so the next page is read when the client has taken this one.
           highWaterMark: 1,
         });
-        chunks.once('close', () => {
-          running -= 1;
-        });
+        chunks.once('close', leave);
         return reply
           .type(format === 'csv' ? 'text/csv; charset=utf-8' : 'application/jsonl; charset=utf-8')
           .header('content-disposition', `attachment; filename="audit-log.${format}"`)

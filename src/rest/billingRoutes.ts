@@ -8,6 +8,7 @@ import { UsageReportStatus } from '../services/billing/usageReports/usageReports
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
+import { clientAddress } from './clientAddress.js';
 import { takeJson } from './jsonBody.js';
 import type { LargeRequests } from './largeRequests.js';
 import * as openApi from './openApi.js';
@@ -53,7 +54,7 @@ export function billingRoutes(deps: {
     const tenantId = ownTenantId({ principal });
     if (principal.kind === 'tenant' && !principal.scopes.has(scope))
       throw forbidden(`This key lacks the scope ${scope}`);
-    const caller = { principal, address: request.ip };
+    const caller = { principal, address: clientAddress(request) };
     request.tracked.whenOver(await callerSlots.take(caller, scope === ApiKeyScope.BILLING));
     request.tenantId = tenantId;
     request.author = authorOf(principal, request.id);

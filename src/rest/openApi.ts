@@ -156,6 +156,7 @@ export const exportAuditLog = {
   },
   response: {
     200: { description: 'One entry a line', type: 'string' },
+    429: { description: 'RATE_LIMITED: another export of the caller is running', ...error },
     ...failures,
   },
 };

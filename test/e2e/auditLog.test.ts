@@ -168,8 +168,9 @@ const AUDITED: Record<string, Audited> = {
     ],
   },
   createTenantToken: {
-    by: 'tenant',
-    field: () => 'createTenantToken(input: { scopes: [READ], ttlSeconds: 60 }) { token }',
+    by: 'operator',
+    field: ({ tenant }) =>
+      `createTenantToken(input: { tenantId: "${tenant.id}", scopes: [READ], ttlSeconds: 60 }) { token }`,
     keep: (made, { token }) => made.secrets.push(token),
     tenant: () => [
       { action: 'token.created', before: null, after: { id: any, scopes: ['READ'], expiresAt: any } },
@@ -653,6 +654,11 @@ describe('the log', () => {
     expect(await status('?externalId=another', made.other.key)).toBe(403);
     expect(await status('?tenantId=ten_none', OPERATOR_KEY)).toBe(404);
     expect(await status('?from=yesterday', OPERATOR_KEY)).toBe(400);
+    const head = await fetch(`${server.url}/v1/audit-log`, {
+      method: 'HEAD',
+      headers: { 'x-api-key': OPERATOR_KEY },
+    });
+    expect(head.status).toBe(405);
     const operators = await exported('');
     expect(operators.text).toContain('webhook_endpoint.created');
     expect(operators.text).not.toContain(made.tenant.id);

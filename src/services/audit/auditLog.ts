@@ -54,8 +54,23 @@ export function createAuditLog({ models, clock }: { models: Models; clock: Clock
   const entries = collection<AuditEntryDoc>(models.auditEntries.collection.name);
   const personalValues = collection<AuditPersonalValuesDoc>(models.auditPersonalValues.collection.name);
 
-  /** Ends when the change does that conflicted last. */
-  let conflicted: Promise<void> = Promise.resolve();
+  /** For each chain on which changes conflicted: ends when the last of them does. Has only chains of changes under way. */
+  const conflicted = new Map<string, Promise<void>>();
+
+  /** Queues a change that conflicted on all its chains at once, so that no two changes wait for each other. */
+  function queue(chains: readonly string[]): { turn: Promise<unknown>; end: () => void } {
+    const turn = Promise.all(chains.map((chain) => conflicted.get(chain)));
+    let resolve: () => void = () => undefined;
+    const own = new Promise<void>((ended) => {
+      resolve = ended;
+    });
+    for (const chain of chains) conflicted.set(chain, own);
+    const end = () => {
+      resolve();
+      for (const chain of chains) if (conflicted.get(chain) === own) conflicted.delete(chain);
+    };
+    return { turn, end };
+  }
 
   async function appendTo(
     chain: string,
@@ -105,28 +120,28 @@ export function createAuditLog({ models, clock }: { models: Models; clock: Clock
 
     async change(author, work) {
       const deadline = performance.now() + MAX_RETRY_MS;
-      let runs = 0;
-      let done: () => void = () => undefined;
+      let noted: AuthoredChange[] = [];
+      let isQueued = false;
+      let end: () => void = () => undefined;
       try {
         return await models.connection.transaction(async (session) => {
-          runs += 1;
-          // Changes of this instance that conflicted go on one by one: each would only make the others start again.
-          if (runs === 2) {
-            const before = conflicted;
-            conflicted = new Promise((resolve) => {
-              done = resolve;
-            });
-            await before;
+          // A run that failed says by its notes on which chains it may have conflicted. Changes of this instance that did
+          // so on the same chain go on one by one: each would only make the others start again.
+          if (noted.length > 0 && !isQueued) {
+            const queued = queue([...new Set(noted.map(({ tenantId }) => chainOf(tenantId)))]);
+            isQueued = true;
+            end = queued.end;
+            await queued.turn;
           }
           if (performance.now() > deadline)
             throw serviceUnavailable('Too many changes were made at the same time; try again shortly');
-          const noted: AuthoredChange[] = [];
+          noted = [];
           const result = await work(session, (change) => noted.push({ ...change, author }));
           await append(session, noted);
           return result;
         });
       } finally {
-        done();
+        end();
       }
     },
 
