@@ -10,16 +10,20 @@ import { toApiKey } from './mappers.js';
 
 /**
  * The owner of the keys: the caller's tenant; for the operator the tenant that it names, or else its own services.
- * @param roleForServices what it takes to act on the keys of services, which may decide for all tenants
+ * @param options.roleForServices what it takes to act on the keys of services, which may decide for all tenants
+ * @param options.orErased whether the operator may name a tenant that was erased
  */
 async function ownerOf(
   context: Context,
   named: TenantRef,
-  roleForServices = OperatorRole.READ,
+  {
+    roleForServices = OperatorRole.OWNER,
+    orErased = false,
+  }: { roleForServices?: OperatorRole; orErased?: boolean } = {},
 ): Promise<KeyOwner> {
   const { principal } = context;
   const isForServices = principal?.kind === 'operator' && !named.tenantId && !named.externalId;
-  if (!isForServices) return { tenantId: await requestedTenantId(context, named) };
+  if (!isForServices) return { tenantId: await requestedTenantId(context, named, { orErased }) };
   requireRole(principal, roleForServices);
   return 'services';
 }
@@ -34,7 +38,8 @@ export class ApiKeyResolver {
   })
   @RequiresScope(ApiKeyScope.KEYS, { role: OperatorRole.READ })
   async apiKeys(@Args() named: TenantArgs, @Ctx() context: Context): Promise<ApiKeyType[]> {
-    return (await context.services.apiKeys.list(await ownerOf(context, named))).map(toApiKey);
+    const owner = await ownerOf(context, named, { roleForServices: OperatorRole.READ, orErased: true });
+    return (await context.services.apiKeys.list(owner)).map(toApiKey);
   }
 
   // A new key costs 100,000 rounds of a hash, so its number is limited, but it is never charged as a call.
@@ -44,7 +49,7 @@ export class ApiKeyResolver {
   @Checked(({ input }, nowMs) => requireFuture(input.expiresAt, nowMs))
   async createApiKey(@Arg('input') input: CreateApiKeyInput, @Ctx() context: Context): Promise<NewApiKey> {
     const { services } = context;
-    const owner = await ownerOf(context, input, OperatorRole.OWNER);
+    const owner = await ownerOf(context, input);
     const creator = requirePrincipal(context.principal);
     return toNewApiKey(await services.apiKeys.create(owner, input, creator, context.author()));
   }
@@ -60,7 +65,7 @@ export class ApiKeyResolver {
     @Ctx() context: Context,
   ): Promise<NewApiKey> {
     const { services } = context;
-    const owner = await ownerOf(context, named, OperatorRole.OWNER);
+    const owner = await ownerOf(context, named);
     const caller = requirePrincipal(context.principal);
     return toNewApiKey(await services.apiKeys.rotate(owner, id, overlapSeconds, caller, context.author()));
   }
@@ -72,7 +77,7 @@ export class ApiKeyResolver {
     @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<ApiKeyType> {
-    const owner = await ownerOf(context, named, OperatorRole.OWNER);
+    const owner = await ownerOf(context, named, { orErased: true });
     const caller = requirePrincipal(context.principal);
     return toApiKey(await context.services.apiKeys.revoke(owner, id, caller, context.author()));
   }

@@ -243,6 +243,28 @@ describe('a key', () => {
     });
   });
 
+  it('is one of at most 100 usable ones, whether they are made at once or one by one', async () => {
+    const { id } = await server.createTenant();
+    const { models } = server.app;
+    const stored = await models.apiKeys.findOne({ tenantId: id }).lean();
+    await models.apiKeys.insertMany(
+      Array.from({ length: 98 }, (_, i) => ({
+        ...stored,
+        _id: `${stored?._id}${i}`,
+        salt: Buffer.alloc(16, i),
+      })),
+    );
+    const make = async () => {
+      const { errors } = await server.gql(
+        `mutation { createApiKey(input: { name: "more", tenantId: "${id}" }) { secret } }`,
+      );
+      return errors[0]?.extensions.code ?? 'OK';
+    };
+    const codes = await Promise.all([make(), make(), make()]);
+    expect(codes.toSorted()).toEqual(['BAD_USER_INPUT', 'BAD_USER_INPUT', 'OK']);
+    expect(await models.apiKeys.countDocuments({ tenantId: id })).toBe(100);
+  });
+
   it('remembers when it was last used, to the minute', async () => {
     const made = await createKey(tenant.key);
     expect((await list(tenant.key))[0]).toMatchObject({ id: made.id, lastUsedAt: null });
@@ -436,7 +458,7 @@ describe('revocation', () => {
       const made = await createKey(tenant.key);
       // Its record is read as valid; the revocation is done before 100,000 rounds of the hash are.
       const verifying = authenticator.authenticate(made.secret, '127.0.0.1').catch(() => null);
-      const operator = { kind: 'operator', role: OperatorRole.OWNER, keyId: null } as const;
+      const operator = { kind: 'operator', role: OperatorRole.OWNER, keyId: null, expiresAt: null } as const;
       await apiKeys.revoke({ tenantId: tenant.id }, made.id, operator, authorOf(operator, null));
       // Who comes after the revocation does not share a verification that began before it.
       await expect(authenticator.authenticate(made.secret, '127.0.0.1')).rejects.toThrow();

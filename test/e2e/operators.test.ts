@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { authorOf, OperatorRole } from '../../src/services/accounts/principal.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 let server: TestServer;
@@ -169,22 +170,92 @@ describe("an operator's key", () => {
     expect(errors[0]?.message).toContain('neither a role nor the scope ENFORCE');
   });
 
-  it('of the last OWNER cannot be revoked where there is no ADMIN_API_KEY', async () => {
-    const bare = await startTestServer({ config: { adminApiKeys: [] } });
-    try {
-      const { operatorKey: first } = await bare.app.services.tenants.createFirst({ name: 'Demo' }, true);
-      const key = first?.secret as string;
-      const revoke = (id: string) => bare.gql(`mutation { revokeOperatorKey(id: "${id}") { id } }`, { key });
-      expect((await revoke(first?.apiKey._id as string)).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
-      const { data } = await bare.gql(
-        'mutation { createOperatorKey(input: { name: "second", role: OWNER }) { operatorKey { id } } }',
-        { key },
+  it('that expires makes no key of operators or services that works longer, but lasting ones of tenants', async () => {
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    const make = async (input: object, key?: string) => {
+      const { data, errors } = await server.gql(
+        'mutation ($input: CreateOperatorKeyInput!) { createOperatorKey(input: $input) { secret operatorKey { id expiresAt } } }',
+        { variables: { input: { name: 'k', role: 'OWNER', ...input } }, ...(key && { key }) },
       );
-      expect(data.createOperatorKey.operatorKey.id).toBeTruthy();
-      expect((await revoke(first?.apiKey._id as string)).errors).toEqual([]);
-    } finally {
-      await bare.stop();
-    }
+      return errors[0]?.extensions.code ?? data.createOperatorKey;
+    };
+    const { secret: key } = await make({ expiresAt });
+    expect(await make({}, key)).toMatchObject({ operatorKey: { expiresAt } });
+    expect(await make({ expiresAt: new Date(Date.now() + 3_700_000) }, key)).toBe('FORBIDDEN');
+    const { id } = await operatorKey('READ');
+    const rotate = `mutation { rotateOperatorKey(id: "${id}", overlapSeconds: 0) { secret } }`;
+    expect(await codeOf(rotate, key)).toBe('FORBIDDEN');
+    const { data } = await server.gql(
+      `mutation {
+        forService: createApiKey(input: { name: "k", scopes: [ENFORCE] }) { apiKey { expiresAt } }
+        forTenant: createApiKey(input: { name: "k", tenantId: "${tenant.id}" }) { apiKey { expiresAt } }
+      }`,
+      { key },
+    );
+    expect(data).toEqual({
+      forService: { apiKey: { expiresAt } },
+      forTenant: { apiKey: { expiresAt: null } },
+    });
+  });
+});
+
+describe("where there is no ADMIN_API_KEY, the last OWNER's key that never expires", () => {
+  let bare: TestServer;
+  let last: { id: string; secret: string };
+
+  beforeAll(async () => {
+    bare = await startTestServer({ config: { adminApiKeys: [] } });
+    const { operatorKey: first } = await bare.app.services.tenants.createFirst({ name: 'Demo' }, true);
+    last = { id: first?.apiKey._id as string, secret: first?.secret as string };
+  });
+  afterAll(() => bare.stop());
+
+  async function ask(field: string) {
+    const { data, errors } = await bare.gql(`mutation { made: ${field} }`, { key: last.secret });
+    expect(errors).toEqual([]);
+    return { id: data.made.operatorKey.id, secret: data.made.secret };
+  }
+  const create = (expiry = '') =>
+    ask(`createOperatorKey(input: { name: "another", role: OWNER ${expiry} }) { secret operatorKey { id } }`);
+  const revoke = async (id: string) => {
+    const { errors } = await bare.gql(`mutation { revokeOperatorKey(id: "${id}") { id } }`, {
+      key: last.secret,
+    });
+    return errors[0]?.extensions.code ?? 'OK';
+  };
+
+  it('cannot be revoked until there is another one', async () => {
+    expect(await revoke(last.id)).toBe('BAD_USER_INPUT');
+    const next = await create();
+    expect(await revoke(last.id)).toBe('OK');
+    last = next;
+  });
+
+  it('cannot be revoked if the other one expires', async () => {
+    const brief = await create(`expiresAt: "${new Date(Date.now() + 3_600_000).toISOString()}"`);
+    expect(await revoke(last.id)).toBe('BAD_USER_INPUT');
+    expect(await revoke(brief.id)).toBe('OK');
+  });
+
+  it('cannot be revoked while the key that it replaces still works', async () => {
+    const old = last;
+    last = await ask(
+      `rotateOperatorKey(id: "${old.id}", overlapSeconds: 3600) { secret operatorKey { id } }`,
+    );
+    expect(await revoke(last.id)).toBe('BAD_USER_INPUT');
+    expect(await revoke(old.id)).toBe('OK');
+  });
+
+  it('is one of two that are revoked at the same moment', async () => {
+    const other = await create();
+    const { apiKeys } = bare.app.services;
+    const owner = { kind: 'operator', role: OperatorRole.OWNER, keyId: null, expiresAt: null } as const;
+    const results = await Promise.allSettled(
+      [last, other].map(({ id }) => apiKeys.revoke('operators', id, owner, authorOf(owner, null))),
+    );
+    expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const rejected = results.find((result) => result.status === 'rejected');
+    expect(rejected?.reason).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
   });
 });
 

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TENANT_DOCUMENTS } from '../../src/services/tenantData/tenantDocuments.js';
 import {
   advance,
@@ -350,6 +350,44 @@ describe('what is written late', () => {
     await eraseWhole(id);
     expect(await whereMarksAre()).toEqual(nowhere);
     expect(await models.apiKeys.countDocuments({ tenantId: id })).toBe(0);
+  });
+
+  it('by the creation of a key that began before is undone: the tenant does not exist any more', async () => {
+    const { id } = await server.createTenant();
+    const { apiKeys } = server.app.models;
+    const create = apiKeys.create.bind(apiKeys) as (...args: unknown[]) => Promise<never>;
+    // The transaction has seen the tenant when the erasure is committed.
+    const held = vi.spyOn(apiKeys, 'create').mockImplementationOnce((async (...args: unknown[]) => {
+      await erase({ tenantId: id });
+      return create(...args);
+    }) as never);
+    const { errors } = await server.gql(
+      `mutation { createApiKey(input: { tenantId: "${id}", name: "late" }) { secret } }`,
+    );
+    expect(held).toHaveBeenCalledOnce();
+    held.mockRestore();
+    expect(errors[0]?.extensions.code).toBe('NOT_FOUND');
+    expect(await apiKeys.countDocuments({ tenantId: id })).toBe(0);
+  });
+
+  it('as a key does not work, and operators can list and revoke it', async () => {
+    const { id, key, keyId } = await server.createTenant();
+    const { models, services } = server.app;
+    const stored = await models.apiKeys.collection.findOne({ _id: keyId as never });
+    await erase({ tenantId: id });
+    await services.erasures.run();
+    await models.apiKeys.collection.insertOne(stored as never);
+    const { errors } = await server.gql('{ tiers { name } }', { key });
+    expect(errors[0]).toMatchObject({
+      message: 'The tenant of the API key does not exist any more',
+      extensions: { code: 'UNAUTHENTICATED' },
+    });
+    await expect(services.entitlements.get(id)).rejects.toMatchObject({ extensions: { code: 'NOT_FOUND' } });
+    expect((await ask(`{ apiKeys(tenantId: "${id}") { id } }`)).apiKeys).toEqual([{ id: keyId }]);
+    const { revokeApiKey } = await ask(
+      `mutation { revokeApiKey(tenantId: "${id}", id: "${keyId}") { revokedAt } }`,
+    );
+    expect(revokeApiKey.revokedAt).not.toBeNull();
   });
 
   it('by Stripe, even long afterwards, is stored without its content, and creates nothing', async () => {

@@ -1,4 +1,5 @@
 import { ALL_SCOPES, ApiKeyScope } from '@continuum-billing/limits/core';
+import type { ClientSession } from 'mongoose';
 import type { Clock } from '../../common/clock.js';
 import { badInput, forbidden, notFound } from '../../common/errors.js';
 import type { ApiKeyDoc } from '../../models/apiKey.js';
@@ -33,7 +34,11 @@ export type KeyOwner = { tenantId: string } | 'services' | 'operators';
 export interface ApiKeys {
   /** Newest first, including revoked keys. */
   list(owner: KeyOwner): Promise<ApiKeyDoc[]>;
-  /** @param creator a key cannot create a key with more scopes or a longer life than its own */
+  /**
+   * @param creator a key cannot create a key with more scopes or a longer life than its own. Tenants' keys may outlive
+   *   the operator's key that creates them
+   * @throws NOT_FOUND if the tenant was erased
+   */
   create(owner: KeyOwner, input: NewKeyInput, creator: Principal, author: Author): Promise<NewKey>;
   /** Builds a key with all scopes of a tenant, or of an OWNER, for the caller to store together with the tenant. */
   build(owner: { tenantId: string } | 'operators', name: string): Promise<NewKey>;
@@ -51,7 +56,8 @@ export interface ApiKeys {
   /**
    * Revokes a key at once, on every instance. Revoking twice is not an error.
    * @param caller a key cannot revoke a key with more scopes than its own
-   * @throws BAD_USER_INPUT for the last OWNER's key, if there is no ADMIN_API_KEY: nobody could act any more
+   * @throws BAD_USER_INPUT if no OWNER's key would be left that never expires, and there is no ADMIN_API_KEY: nobody
+   *   could act any more
    */
   revoke(owner: KeyOwner, keyId: string, caller: Principal, author: Author): Promise<ApiKeyDoc>;
 }
@@ -130,8 +136,10 @@ export function createApiKeys(deps: {
     if (tooMany.length > 0) await models.apiKeys.deleteMany({ _id: { $in: tooMany.map(({ _id }) => _id) } });
   }
 
-  async function rejectTooMany(owner: KeyOwner): Promise<void> {
-    const count = await models.apiKeys.countDocuments({ ...keysOf(owner), ...usable(new Date(clock.now())) });
+  /** In the transaction of the change, so that parallel ones cannot pass the limit together. */
+  async function rejectTooMany(owner: KeyOwner, session: ClientSession): Promise<void> {
+    const usableKeys = { ...keysOf(owner), ...usable(new Date(clock.now())) };
+    const count = await models.apiKeys.countDocuments(usableKeys, { session });
     if (count >= MAX_KEYS_PER_TENANT) {
       throw badInput(
         'input',
@@ -150,13 +158,26 @@ export function createApiKeys(deps: {
     }
   }
 
-  /** @throws FORBIDDEN if the key would outlive the caller's */
-  function requireLifetime(verb: string, expiresAt: Date | null, caller: Principal): void {
-    if (caller.kind !== 'tenant' || caller.expiresAt === null) return;
-    if (expiresAt !== null && expiresAt <= caller.expiresAt) return;
+  /**
+   * @param latest of `latestEndOf`
+   * @throws FORBIDDEN if the key would outlive the caller's
+   */
+  function requireLifetime(verb: string, expiresAt: Date | null, latest: Date | null): void {
+    if (latest === null || (expiresAt !== null && expiresAt <= latest)) return;
     throw forbidden(
-      `This key expires at ${caller.expiresAt.toISOString()}: it may not ${verb} a key that works longer`,
+      `This key expires at ${latest.toISOString()}: it may not ${verb} a key that works longer`,
     );
+  }
+
+  /**
+   * Erasing a tenant writes to the same chain of the audit log. Of the two transactions the later one starts again, and
+   * sees what the other has done.
+   */
+  async function requireTenant(owner: KeyOwner, session: ClientSession): Promise<void> {
+    if (typeof owner === 'string') return;
+    const { tenantId } = owner;
+    if (!(await models.tenants.exists({ _id: tenantId, erasure: null }).session(session)))
+      throw notFound(`Tenant ${tenantId}`);
   }
 
   async function find(owner: KeyOwner, keyId: string): Promise<ApiKeyDoc> {
@@ -165,12 +186,20 @@ export function createApiKeys(deps: {
     return doc;
   }
 
-  /** @throws BAD_USER_INPUT if no other OWNER's key would be left */
-  async function rejectLastOwner({ _id, role }: ApiKeyDoc): Promise<void> {
-    if (hasAdminKey || role !== OperatorRole.OWNER) return;
-    const others = { _id: { $ne: _id }, tenantId: null, role, ...usable(new Date(clock.now())) };
-    if (!(await models.apiKeys.exists(others)))
-      throw badInput('id', "is the last OWNER's key; create another one first, or set ADMIN_API_KEY");
+  /**
+   * Call it in the transaction that revoked an OWNER's key. A key that expires, as a rotated one does, does not count:
+   * it only postpones the moment when nobody can act any more.
+   * @throws BAD_USER_INPUT if no OWNER's key is left
+   */
+  async function requireOwner(session: ClientSession): Promise<void> {
+    if (hasAdminKey) return;
+    const lasting = { tenantId: null, role: OperatorRole.OWNER, revokedAt: null, expiresAt: null };
+    if (!(await models.apiKeys.exists(lasting).session(session))) {
+      throw badInput(
+        'id',
+        "no OWNER's key that never expires would be left; create another one first, or set ADMIN_API_KEY",
+      );
+    }
   }
 
   return {
@@ -191,12 +220,14 @@ export function createApiKeys(deps: {
         throw badInput('input.scopes', 'must name at least one scope');
       rejectMixedScopes(owner, scopes);
       requireScopes('create', scopes, creator);
-      const expiresAt = input.expiresAt ?? (creator.kind === 'tenant' ? creator.expiresAt : null);
-      requireLifetime('create', expiresAt, creator);
+      const latest = latestEndOf(owner, creator);
+      const expiresAt = input.expiresAt ?? latest;
+      requireLifetime('create', expiresAt, latest);
       requireFuture(expiresAt, clock.now());
-      await rejectTooMany(owner);
       const made = await build(owner, { name: input.name, scopes, role: input.role ?? null, expiresAt });
       await auditLog.change(author, async (session, note) => {
+        await requireTenant(owner, session);
+        await rejectTooMany(owner, session);
         await models.apiKeys.create([made.apiKey], { session });
         note(keyCreated(made.apiKey));
       });
@@ -216,18 +247,18 @@ export function createApiKeys(deps: {
     async rotate(owner, keyId, overlapS, caller, author) {
       const old = await find(owner, keyId);
       requireScopes('rotate', old.scopes, caller);
-      requireLifetime('rotate', old.expiresAt, caller);
+      requireLifetime('rotate', old.expiresAt, latestEndOf(owner, caller));
       const now = clock.now();
       if (old.revokedAt || (old.expiresAt && old.expiresAt.getTime() <= now)) {
         throw badInput('id', 'the key is revoked or expired; create a new one instead');
       }
       if (old.rotatedTo) throw badInput('id', `the key was rotated already, to ${old.rotatedTo}`);
-      await rejectTooMany(owner);
       const { name, scopes, role, expiresAt: oldExpiry } = old;
       const next = await build(owner, { name, scopes, role, expiresAt: oldExpiry });
       const overlapEnd = new Date(now + overlapS * 1000);
       const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
       await auditLog.change(author, async (session, note) => {
+        await rejectTooMany(owner, session);
         // The condition lets one of two concurrent rotations win.
         const won = await models.apiKeys.updateOne(
           { _id: keyId, rotatedTo: null, revokedAt: null },
@@ -253,7 +284,6 @@ export function createApiKeys(deps: {
     async revoke(owner, keyId, caller, author) {
       const key = await find(owner, keyId);
       requireScopes('revoke', key.scopes, caller);
-      await rejectLastOwner(key);
       await auditLog.change(author, async (session, note) => {
         const { modifiedCount } = await models.apiKeys.updateOne(
           { _id: keyId, revokedAt: null },
@@ -261,7 +291,8 @@ export function createApiKeys(deps: {
           { session },
         );
         if (modifiedCount === 0) return;
-        const { tenantId } = key;
+        const { tenantId, role } = key;
+        if (role === OperatorRole.OWNER) await requireOwner(session);
         note({ tenantId, action: 'key.revoked', before: auditedKey(key), after: null, personal: ['name'] });
       });
       authenticator.forget(keyId);
@@ -274,6 +305,15 @@ export function createApiKeys(deps: {
 function keysOf(owner: KeyOwner) {
   if (owner === 'services') return { tenantId: null, role: null };
   return owner === 'operators' ? { tenantId: null, role: { $ne: null } } : { tenantId: owner.tenantId };
+}
+
+/**
+ * The latest end that a caller may give to a key; null: any. A tenant's key that an operator makes is the tenant's, so
+ * it does not end with the operator's.
+ */
+function latestEndOf(owner: KeyOwner, caller: Principal): Date | null {
+  if (caller.kind === 'service' || (caller.kind === 'operator' && typeof owner !== 'string')) return null;
+  return caller.expiresAt;
 }
 
 /** What the audit log says of a key. */

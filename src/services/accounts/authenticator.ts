@@ -106,6 +106,8 @@ export function createAuthenticator(deps: {
     // The same secret matches the same hash again. Hashing it each minute would cost a busy server 20 ms per key.
     const isKnown = known !== null && areSame(known.stored, stored);
     if (!isKnown && !(await matches(secret, stored, address))) throw wrongKey();
+    if (stored.tenantId !== null && (await tenantDirectory.find({ tenantId: stored.tenantId })) === null)
+      throw unauthenticated('The tenant of the API key does not exist any more');
     const principal = principalOf(stored);
     const untilMs = Math.min(now + REMEMBER_MS, stored.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
     // This key may have been forgotten meanwhile: then the next call verifies it again.
@@ -180,7 +182,7 @@ export function createAuthenticator(deps: {
 }
 
 /** ADMIN_API_KEY is the first OWNER. */
-const OWNER: OperatorPrincipal = { kind: 'operator', role: OperatorRole.OWNER, keyId: null };
+const OWNER: OperatorPrincipal = { kind: 'operator', role: OperatorRole.OWNER, keyId: null, expiresAt: null };
 
 const wrongKey = () => unauthenticated('The API key is wrong, expired or revoked');
 
@@ -194,7 +196,7 @@ const areSame = (a: SecretHash, b: SecretHash): boolean => a.salt.equals(b.salt)
 function principalOf({ _id: keyId, tenantId, role, scopes, expiresAt }: ApiKeyDoc): Principal {
   if (tenantId !== null)
     return { kind: 'tenant', tenantId, credential: 'key', keyId, scopes: new Set(scopes), expiresAt };
-  if (role) return { kind: 'operator', role: role as OperatorRole, keyId };
+  if (role) return { kind: 'operator', role: role as OperatorRole, keyId, expiresAt };
   if (scopes.includes(ApiKeyScope.ENFORCE)) return { kind: 'service', keyId };
   throw unauthenticated(
     `The API key belongs to no tenant and has neither a role nor the scope ${ApiKeyScope.ENFORCE}; create another one`,

@@ -31,6 +31,8 @@ export interface OperatorPrincipal {
   role: OperatorRole;
   /** null: ADMIN_API_KEY. */
   keyId: string | null;
+  /** When the key ends; null: never. */
+  expiresAt: Date | null;
 }
 
 /** Who sent a request, as its key or token identifies them. */

@@ -47,7 +47,7 @@ export interface Entitlement {
 }
 
 export interface Entitlements {
-  /** Reads the database only if the tenant is not cached or has changed. @throws NOT_FOUND */
+  /** Reads the database only if the tenant is not cached or has changed. @throws NOT_FOUND, also for an erased tenant */
   get(tenantId: string): Promise<Entitlement>;
   /** Applies the same rule to documents that are already loaded. */
   derive(tenant: TenantDoc, subscription: BillingSubscriptionDoc | null): Entitlement;
@@ -185,7 +185,7 @@ export function createEntitlements(deps: {
       models.tenants.findById(tenantId).lean<TenantDoc>(),
       models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>(),
     ]);
-    if (!tenant) throw notFound(`Tenant ${tenantId}`);
+    if (!tenant || tenant.erasure) throw notFound(`Tenant ${tenantId}`);
     return derive(tenant, subscription);
   }
 
