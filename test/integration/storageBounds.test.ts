@@ -15,6 +15,9 @@ const BOUNDED_OTHERWISE = new Map([
   ['usage_days', '432 days'],
   ['overage_months', '432 days'],
   ['webhook_endpoints', '20'],
+  ['audit_entries', 'AUDIT_RETENTION_DAYS'],
+  ['audit_personal_values', 'AUDIT_RETENTION_DAYS'],
+  ['audit_chains', 'one, and one of the operators'],
 ]);
 const DAY_MS = 86_400_000;
 

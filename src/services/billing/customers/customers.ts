@@ -157,9 +157,9 @@ export function createCustomers(deps: {
         });
         return true;
       } catch (error) {
-        // The tenant has another customer, or the customer another tenant.
-        if (isDuplicateKey(error)) return false;
-        throw error;
+        if (!isDuplicateKey(error)) throw error;
+        // Another instance has linked the two meanwhile, or the tenant has another customer, or the customer another tenant.
+        return (await customers.exists({ _id: tenantId, stripeCustomerId })) !== null;
       }
     },
 
