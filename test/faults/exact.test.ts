@@ -187,7 +187,7 @@ describe('four servers', () => {
       await setLimits(tenant, `apiCallsPerMinute: ${perMinute[i]}`);
     const msToEdge = MINUTE_MS - (servedNow() % MINUTE_MS);
     await sleep(Math.max(0, msToEdge - 2_000));
-    const until = Date.now() + Math.min(msToEdge, 2_000) + 2_000;
+    const until = Date.now() + Math.min(msToEdge, 2_000) + 5_000;
     await Promise.all(
       tenants.map(async (tenant, i) => {
         const limit = perMinute[i] as number;
