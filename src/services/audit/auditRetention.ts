@@ -3,15 +3,11 @@ import type { Clock } from '../../common/clock.js';
 import type { AuditChainDoc, AuditEntryDoc, AuditPersonalValuesDoc } from '../../models/auditLog.js';
 import type { Models } from '../../models/models.js';
 import type { Lease } from '../infrastructure/lease.js';
+import { createLeasedPasses, type LeasedPasses } from '../infrastructure/leasedPasses.js';
 import { idsOfChain, NO_ENTRIES, sequenceOf } from './auditChain.js';
 
-/** Deletes old entries. One instance at a time does it, once an hour. */
-export interface AuditRetention {
-  start(): void;
-  /** @returns how many entries were deleted */
-  run(): Promise<number>;
-  stop(): Promise<void>;
-}
+/** Deletes old entries, once an hour. A pass returns how many it deleted. */
+export type AuditRetention = LeasedPasses<number>;
 
 const DAY_MS = 86_400_000;
 const EVERY_MS = 3_600_000;
@@ -31,9 +27,13 @@ export function createAuditRetention(deps: {
   const chains = collection<AuditChainDoc>(models.auditChains.collection.name);
   const entries = collection<AuditEntryDoc>(models.auditEntries.collection.name);
   const personalValues = collection<AuditPersonalValuesDoc>(models.auditPersonalValues.collection.name);
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<number> | null = null;
-  let stopping = false;
+  const passes = createLeasedPasses({
+    lease,
+    everyMs: EVERY_MS,
+    log,
+    failedEvent: 'audit.expiry_failed',
+    pass,
+  });
 
   /**
    * Deletes one page of a chain's oldest entries. The checkpoint comes first: the chain can be verified whatever is
@@ -72,38 +72,18 @@ export function createAuditRetention(deps: {
     if (retentionDays === null) return 0;
     const before = new Date(clock.now() - retentionDays * DAY_MS);
     let deleted = 0;
-    while (!stopping && (await lease.acquire())) {
+    while (await passes.mayGoOn()) {
       const due = await chains
         .find({ oldestAt: { $lt: before } })
         .sort({ oldestAt: 1 })
         .limit(CHAINS_PAGE)
         .toArray();
-      for (const chain of due) if (!stopping) deleted += await trim(chain, before);
+      for (const chain of due) if (!passes.isStopping()) deleted += await trim(chain, before);
       if (due.length === 0) break;
     }
     if (deleted > 0) log.info({ deleted, before }, 'audit.expired');
     return deleted;
   }
 
-  async function run(): Promise<number> {
-    running ??= pass().finally(() => {
-      running = null;
-    });
-    return running;
-  }
-
-  return {
-    run,
-    start() {
-      timer = setInterval(() => {
-        run().catch((error: unknown) => log.warn({ err: error }, 'audit.expiry_failed'));
-      }, EVERY_MS).unref();
-    },
-    async stop() {
-      stopping = true;
-      clearInterval(timer);
-      await running?.catch(() => undefined);
-      await lease.release();
-    },
-  };
+  return passes;
 }

@@ -12,6 +12,7 @@ import type { Author } from '../audit/author.js';
 import type { CustomerErasure } from '../billing/customers/customerErasure.js';
 import { describeFailure } from '../billing/stripe/stripeErrors.js';
 import type { Lease } from '../infrastructure/lease.js';
+import { createLeasedPasses } from '../infrastructure/leasedPasses.js';
 import { eraseDocuments } from './erasedDocuments.js';
 
 export enum TenantErasureStatus {
@@ -60,9 +61,13 @@ export function createErasures(deps: {
 }): Erasures {
   const { models, clock, log, auditLog, authenticator, customerErasure, lease, tenantChanged } = deps;
   const tenants = models.connection.collection<TenantDoc>(models.tenants.collection.name);
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | null = null;
-  let stopping = false;
+  const passes = createLeasedPasses({
+    lease,
+    everyMs: RUN_MS,
+    log,
+    failedEvent: 'erasure.pass_failed',
+    pass,
+  });
 
   async function close(
     tenant: TenantDoc,
@@ -102,8 +107,7 @@ export function createErasures(deps: {
       isLast: doneOnceAt !== null,
       now: () => new Date(clock.now()),
       async proceed() {
-        if (stopping || !(await lease.acquire()))
-          throw new Error('Another instance goes on with the erasure');
+        if (!(await passes.mayGoOn())) throw new Error('Another instance goes on with the erasure');
       },
     });
   }
@@ -137,7 +141,7 @@ export function createErasures(deps: {
       await erase(tenant);
       await (erasure.doneOnceAt === null ? doneOnce(tenant) : complete(tenant));
     } catch (error) {
-      if (stopping || !(await lease.acquire())) return;
+      if (!(await passes.mayGoOn())) return;
       const tries = erasure.tries + 1;
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 20), MAX_RETRY_MS);
       log.warn({ err: error, tenantId, tries }, 'erasure.retry');
@@ -150,27 +154,16 @@ export function createErasures(deps: {
   }
 
   async function pass(): Promise<void> {
-    while (!stopping && (await lease.acquire())) {
+    while (await passes.mayGoOn()) {
       const due = await models.tenants
         .find({ 'erasure.nextTryAt': { $lte: new Date(clock.now()) } })
         .sort({ 'erasure.nextTryAt': 1 })
         .limit(PAGE)
         .lean<Erased[]>();
-      for (const tenant of due) if (!stopping) await workOn(tenant);
+      for (const tenant of due) if (!passes.isStopping()) await workOn(tenant);
       if (due.length === 0) return;
     }
   }
-
-  async function run(): Promise<void> {
-    running ??= pass().finally(() => {
-      running = null;
-    });
-    await running;
-  }
-
-  const wake = () => {
-    run().catch((error: unknown) => log.warn({ err: error }, 'erasure.pass_failed'));
-  };
 
   return {
     async begin(tenantId, author) {
@@ -184,19 +177,12 @@ export function createErasures(deps: {
       });
       for (const keyId of closed.keyIds) authenticator.forget(keyId);
       tenantChanged(tenantId);
-      wake();
+      passes.wake();
       return closed.tombstone;
     },
-    run,
-    start() {
-      timer = setInterval(wake, RUN_MS).unref();
-    },
-    async stop() {
-      stopping = true;
-      clearInterval(timer);
-      await running?.catch(() => undefined);
-      await lease.release();
-    },
+    run: passes.run,
+    start: passes.start,
+    stop: passes.stop,
   };
 }
 

@@ -3,15 +3,11 @@ import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import type { Lease } from '../infrastructure/lease.js';
+import { createLeasedPasses, type LeasedPasses } from '../infrastructure/leasedPasses.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 
-/** Deletes usage that is too old for any history. One instance at a time does it, once a day. */
-export interface HistoryExpiry {
-  start(): void;
-  /** @returns how many documents were deleted */
-  run(): Promise<number>;
-  stop(): Promise<void>;
-}
+/** Deletes usage that is too old for any history, once a day. A pass returns how many documents it deleted. */
+export type HistoryExpiry = LeasedPasses<number>;
 
 const DAY_MS = 86_400_000;
 const LOOK_MS = 3_600_000;
@@ -26,11 +22,17 @@ export function createHistoryExpiry(deps: {
   lease: Lease;
 }): HistoryExpiry {
   const { models, clock, log, lease } = deps;
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<number> | null = null;
-  let stopping = false;
   /** The day for which this instance has finished. */
   let doneFor = '';
+  const oldestKept = () => dayOf(clock.now() - KEEP_DAYS * DAY_MS);
+  const passes = createLeasedPasses({
+    lease,
+    everyMs: LOOK_MS,
+    log,
+    failedEvent: 'history.expiry_failed',
+    isDone: () => doneFor === oldestKept(),
+    pass,
+  });
 
   async function deleteOf(tenantIds: readonly string[], before: string): Promise<number> {
     const older = (until: string) =>
@@ -46,9 +48,9 @@ export function createHistoryExpiry(deps: {
   }
 
   async function pass(): Promise<number> {
-    const before = dayOf(clock.now() - KEEP_DAYS * DAY_MS);
+    const before = oldestKept();
     let deleted = 0;
-    for (let after = ''; !stopping && (await lease.acquire()); ) {
+    for (let after = ''; await passes.mayGoOn(); ) {
       const page = await models.tenants
         .find({ _id: { $gt: after } }, { _id: 1 })
         .sort({ _id: 1 })
@@ -66,26 +68,5 @@ export function createHistoryExpiry(deps: {
     return deleted;
   }
 
-  async function run(): Promise<number> {
-    running ??= pass().finally(() => {
-      running = null;
-    });
-    return running;
-  }
-
-  return {
-    run,
-    start() {
-      timer = setInterval(() => {
-        if (doneFor === dayOf(clock.now() - KEEP_DAYS * DAY_MS)) return;
-        run().catch((error: unknown) => log.warn({ err: error }, 'history.expiry_failed'));
-      }, LOOK_MS).unref();
-    },
-    async stop() {
-      stopping = true;
-      clearInterval(timer);
-      await running?.catch(() => undefined);
-      await lease.release();
-    },
-  };
+  return passes;
 }

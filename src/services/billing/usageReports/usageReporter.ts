@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import type { Lease } from '../../infrastructure/lease.js';
+import { createLeasedPasses } from '../../infrastructure/leasedPasses.js';
 import type { OverageLedger } from '../../usage/overage/overageLedger.js';
 import { forBackground } from '../stripe/requester.js';
 import type { ReportDelivery } from './reportDelivery.js';
@@ -31,9 +32,13 @@ export function createUsageReporter(deps: {
   log: Logger;
 }): UsageReporter {
   const { ledger, delivery, lease, clock, log } = deps;
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | null = null;
-  let stopping = false;
+  const passes = createLeasedPasses({
+    lease,
+    everyMs: RUN_MS,
+    log,
+    failedEvent: 'usage_report.pass_failed',
+    pass: () => forBackground(pass),
+  });
   /** The last hour for which this server wrote the ledger; after a start it writes once more. */
   let writtenHour = Number.NaN;
 
@@ -51,35 +56,19 @@ export function createUsageReporter(deps: {
   }
 
   async function deliver(): Promise<void> {
-    for (let i = 0; i < MAX_PAGES && !stopping; i++) {
+    for (let i = 0; i < MAX_PAGES && !passes.isStopping(); i++) {
       const delivered = await delivery.deliverDue(PAGE);
       if (delivered < PAGE || !(await lease.acquire())) return;
     }
   }
 
-  async function run(): Promise<void> {
-    running ??= forBackground(pass).finally(() => {
-      running = null;
-    });
-    await running;
-  }
-
   return {
-    run,
+    run: passes.run,
     async flush() {
       await ledger.writeAll();
       await deliver();
     },
-    start() {
-      timer = setInterval(() => {
-        run().catch((error: unknown) => log.warn({ err: error }, 'usage_report.pass_failed'));
-      }, RUN_MS).unref();
-    },
-    async stop() {
-      stopping = true;
-      clearInterval(timer);
-      await running?.catch(() => undefined);
-      await lease.release();
-    },
+    start: passes.start,
+    stop: passes.stop,
   };
 }
