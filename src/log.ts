@@ -14,8 +14,7 @@ const REPORTED_LEVELS: Readonly<Record<number, ReportLevel>> = { 40: 'warning', 
 /**
  * A log that writes to a stream.
  *
- * Every line at `warn` or above that has an error in `err` is reported. So whoever logs an error reports it, and nobody can
- * forget to.
+ * Every line at `warn` or above that has an error in `err` is reported, so that nobody can forget to report it.
  * @param reports null: errors are only logged
  */
 export function logTo(stream: DestinationStream, level: string, reports: ErrorReports | null): Logger {

@@ -57,7 +57,7 @@ export function readJwt(
   };
 }
 
-/** Whoever can change the keys on their way can sign tokens of every tenant. */
+/** Anyone who can change the keys on their way can sign tokens of every tenant. */
 function errorOfUrl(text: string, production: boolean): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !/^https?:$/.test(url.protocol)) return 'must be an https URL';

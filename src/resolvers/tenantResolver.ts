@@ -22,7 +22,7 @@ export class TenantResolver {
     @Arg('externalId', () => ID, { nullable: true }) externalId: string | null,
     @Ctx() context: Context,
   ): Promise<TenantType> {
-    // An operator that names no tenant is told that it has none of its own.
+    // An operator that names no tenant gets an error that says that it has none of its own.
     const tenantId =
       id || externalId
         ? await requestedTenantId(context, { tenantId: id, externalId }, { orErased: true })

@@ -3,7 +3,7 @@ import { createGzip } from 'node:zlib';
 import type { FastifyPluginAsync } from 'fastify';
 import { EXPORT_PATH, type TenantExports } from '../services/tenantData/tenantExports.js';
 
-/** Sends the archive of a tenant to whoever has its link. */
+/** Sends the archive of a tenant to anyone who has its link. */
 export function exportRoute({ tenantExports }: { tenantExports: TenantExports }): FastifyPluginAsync {
   return async (app) => {
     app.get<{ Params: { token: string } }>(

@@ -230,7 +230,7 @@ describe('a link', () => {
 describe('a large archive', () => {
   const MEMORIES = 400;
 
-  /** A client that reads only when it is told to. */
+  /** A client that reads only on request. */
   async function openSlowly(url: string): Promise<IncomingMessage> {
     const [response] = (await once(get(url), 'response')) as [IncomingMessage];
     expect(response.statusCode).toBe(200);
