@@ -1,11 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { apiKeyOfHeaders } from '@continuum-billing/limits/core';
-import { forbidden } from '../common/errors.js';
 import type { BadItems } from '../directives/badItems.js';
 import type { KeyStates } from '../directives/keyedFields.js';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { TenantRef } from '../schema/tenantRef.js';
-import { authorOf, ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
+import {
+  authorOf,
+  type Principal,
+  requireOwnTenant,
+  requirePrincipal,
+} from '../services/accounts/principal.js';
 import type { Author } from '../services/audit/author.js';
 import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
@@ -83,16 +87,10 @@ export async function requestedTenantId(
   named: TenantRef,
   { orErased = false }: { orErased?: boolean } = {},
 ): Promise<string> {
-  const { principal, loaders, services } = context;
+  const { loaders, services } = context;
+  const principal = requirePrincipal(context.principal);
   // Services ask for each of their requests. Operators rarely ask, and act on what is true at this moment.
-  if (principal?.kind === 'service') return services.tenantDirectory.idOf(named);
-  if (principal?.kind === 'operator') return services.tenants.idOf(named, orErased);
-  const own = ownTenantId(context);
-  const { tenantId, externalId } = named;
-  const isOther =
-    (tenantId && tenantId !== own) ||
-    (externalId && (await loaders.tenant.load(own))?.externalId !== externalId);
-  if (isOther)
-    throw forbidden("A tenant's key can only name its own tenant; leave tenantId and externalId out");
-  return own;
+  if (principal.kind === 'service') return services.tenantDirectory.idOf(named);
+  if (principal.kind === 'operator') return services.tenants.idOf(named, orErased);
+  return requireOwnTenant(principal, named, async (own) => (await loaders.tenant.load(own))?.externalId);
 }

@@ -1,9 +1,10 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type Stripe from 'stripe';
 import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
-import type { ApiKeyType } from '../schema/apiKey.js';
+import type { ApiKeyType, StoredKey } from '../schema/apiKey.js';
 import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
+import type { OperatorKeyType } from '../schema/operatorKey.js';
 import type { SubscriptionType } from '../schema/subscription.js';
 import type { LimitOverrides, TenantType } from '../schema/tenant.js';
 import type { TenantErasure } from '../schema/tenantData.js';
@@ -11,6 +12,7 @@ import type { TierLimitsType, TierType } from '../schema/tier.js';
 import type { TierExplanation } from '../schema/tierExplanation.js';
 import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
+import type { OperatorRole } from '../services/accounts/principal.js';
 import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
 import type { TierExplanation as ExplainedTier } from '../services/billing/tierExplanation.js';
@@ -173,10 +175,16 @@ export const toPaymentMethod = ({ method, isDefault }: PaymentMethod): PaymentMe
   isDefault,
 });
 
-export const toApiKey = (doc: ApiKeyDoc): ApiKeyType => ({
+export const toApiKey = (doc: ApiKeyDoc): ApiKeyType => ({ ...toStoredKey(doc), scopes: doc.scopes });
+
+export const toOperatorKey = (doc: ApiKeyDoc): OperatorKeyType => ({
+  ...toStoredKey(doc),
+  role: doc.role as OperatorRole,
+});
+
+const toStoredKey = (doc: ApiKeyDoc): StoredKey => ({
   id: doc._id,
   name: doc.name,
-  scopes: doc.scopes,
   createdAt: doc.createdAt,
   expiresAt: doc.expiresAt,
   revokedAt: doc.revokedAt,

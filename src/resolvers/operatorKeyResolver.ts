@@ -2,9 +2,10 @@ import { Arg, Args, Ctx, Directive, ID, Mutation, Query, Resolver } from 'type-g
 import { Checked, RequiresRole } from '../directives/access.js';
 import { RotateKeyArgs } from '../schema/apiKey.js';
 import { CreateOperatorKeyInput, NewOperatorKey, OperatorKeyType } from '../schema/operatorKey.js';
-import { type ApiKeyDoc, requireFuture } from '../services/accounts/apiKeys.js';
+import { requireFuture } from '../services/accounts/apiKeys.js';
 import { OperatorRole, requirePrincipal } from '../services/accounts/principal.js';
 import type { Context } from './context.js';
+import { toOperatorKey } from './mappers.js';
 
 @Resolver(() => OperatorKeyType)
 export class OperatorKeyResolver {
@@ -52,14 +53,3 @@ export class OperatorKeyResolver {
     return toOperatorKey(await context.services.apiKeys.revoke('operators', id, caller, context.author()));
   }
 }
-
-const toOperatorKey = ({ _id, name, role, createdAt, expiresAt, revokedAt, ...doc }: ApiKeyDoc) => ({
-  id: _id,
-  name,
-  role: role as OperatorRole,
-  createdAt,
-  expiresAt,
-  revokedAt,
-  lastUsedAt: doc.lastUsedAt,
-  rotatedTo: doc.rotatedTo,
-});

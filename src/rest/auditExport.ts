@@ -3,9 +3,14 @@ import type { Access } from '@continuum-billing/limits/core';
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Clock } from '../common/clock.js';
-import { badInput, forbidden, rateLimited, serviceUnavailable } from '../common/errors.js';
+import { badInput, rateLimited, serviceUnavailable } from '../common/errors.js';
 import { checkAccess } from '../directives/access.js';
-import { OperatorRole, type Principal, requirePrincipal } from '../services/accounts/principal.js';
+import {
+  OperatorRole,
+  type Principal,
+  requireOwnTenant,
+  requirePrincipal,
+} from '../services/accounts/principal.js';
 import { type AuditedChange, type AuditRange, forTenant } from '../services/audit/auditReader.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import type { Services } from '../services/services.js';
@@ -44,7 +49,7 @@ export function auditExport(deps: {
 
   /**
    * A client that stops reading loses its connection, and with it its place (`STALL_TIMEOUT_SECONDS`).
-   * @returns a function that gives the place back
+   * @returns a function that frees the place
    * @throws RATE_LIMITED, SERVICE_UNAVAILABLE
    */
   function takePlace(principal: Principal): () => void {
@@ -74,14 +79,10 @@ export function auditExport(deps: {
     principal: Principal,
     { tenantId, externalId }: ExportQuery,
   ): Promise<string | null> {
-    const isNamed = Boolean(tenantId || externalId);
-    if (principal.kind !== 'tenant') return isNamed ? tenants.idOf({ tenantId, externalId }) : null;
-    const isOther =
-      (tenantId && tenantId !== principal.tenantId) ||
-      (externalId && (await tenants.get(principal.tenantId)).externalId !== externalId);
-    if (isOther)
-      throw forbidden("A tenant's key can only name its own tenant; leave tenantId and externalId out");
-    return principal.tenantId;
+    const named = { tenantId, externalId };
+    if (principal.kind === 'tenant')
+      return requireOwnTenant(principal, named, async (own) => (await tenants.get(own)).externalId);
+    return tenantId || externalId ? tenants.idOf(named) : null;
   }
 
   return async (app) => {

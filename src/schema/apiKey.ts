@@ -20,16 +20,14 @@ registerEnumType(ApiKeyScope, {
   },
 });
 
-@ObjectType('ApiKey', { description: 'An API key without its secret.' })
-export class ApiKeyType {
+/** What tenants' keys and operators' keys have in common. */
+@ObjectType()
+export abstract class StoredKey {
   @Field(() => ID)
   id!: string;
 
   @Field()
   name!: string;
-
-  @Field(() => [ApiKeyScope])
-  scopes!: string[];
 
   @Field(() => DateTimeScalar)
   createdAt!: Date;
@@ -45,6 +43,12 @@ export class ApiKeyType {
 
   @Field(() => ID, { nullable: true, description: 'The key that replaced this one.' })
   rotatedTo!: string | null;
+}
+
+@ObjectType('ApiKey', { description: 'An API key without its secret.' })
+export class ApiKeyType extends StoredKey {
+  @Field(() => [ApiKeyScope])
+  scopes!: string[];
 }
 
 @ObjectType()

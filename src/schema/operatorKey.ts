@@ -1,5 +1,6 @@
-import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import { OperatorRole } from '../services/accounts/principal.js';
+import { StoredKey } from './apiKey.js';
 import { IsFilled, MaxLength } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
 
@@ -17,30 +18,9 @@ registerEnumType(OperatorRole, {
 });
 
 @ObjectType('OperatorKey', { description: 'A key of the operator, without its secret.' })
-export class OperatorKeyType {
-  @Field(() => ID)
-  id!: string;
-
-  @Field()
-  name!: string;
-
+export class OperatorKeyType extends StoredKey {
   @Field(() => OperatorRole)
   role!: OperatorRole;
-
-  @Field(() => DateTimeScalar)
-  createdAt!: Date;
-
-  @Field(() => DateTimeScalar, { nullable: true })
-  expiresAt!: Date | null;
-
-  @Field(() => DateTimeScalar, { nullable: true })
-  revokedAt!: Date | null;
-
-  @Field(() => DateTimeScalar, { nullable: true, description: 'Accurate to the minute.' })
-  lastUsedAt!: Date | null;
-
-  @Field(() => ID, { nullable: true, description: 'The key that replaced this one.' })
-  rotatedTo!: string | null;
 }
 
 @ObjectType()

@@ -1,5 +1,6 @@
 import { forbidden, unauthenticated } from '../../common/errors.js';
 import type { Author } from '../audit/author.js';
+import type { TenantIds } from './tenantDirectory.js';
 
 /** What the operator's people and programs may do. An OWNER may do everything. */
 export enum OperatorRole {
@@ -61,6 +62,22 @@ export function ownTenantId(context: { principal: Principal | null }): string {
 /** The stored key of the caller; null for another credential. */
 export const storedKeyOf = (caller: Principal): string | null =>
   caller.kind === 'tenant' && caller.credential !== 'key' ? null : caller.keyId;
+
+/**
+ * The caller's own tenant, whatever it names.
+ * @param externalIdOf reads the tenant's external id, if the caller names one
+ * @throws FORBIDDEN for another tenant's id
+ */
+export async function requireOwnTenant(
+  { tenantId: own }: TenantPrincipal,
+  { tenantId, externalId }: TenantIds,
+  externalIdOf: (tenantId: string) => Promise<string | undefined>,
+): Promise<string> {
+  const isOther = (tenantId && tenantId !== own) || (externalId && (await externalIdOf(own)) !== externalId);
+  if (isOther)
+    throw forbidden("A tenant's key can only name its own tenant; leave tenantId and externalId out");
+  return own;
+}
 
 /** The caller as the audit log names it. */
 export function authorOf(principal: Principal, requestId: string | null): Author {
