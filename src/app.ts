@@ -1,6 +1,6 @@
 import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { ApolloServerPluginLandingPageLocalDefault } from '@apollo/server/plugin/landingPage/default';
-import { apiKeyOfHeaders, readRules, readWorkWeights } from '@continuum-billing/limits/core';
+import { readRules, readWorkWeights } from '@continuum-billing/limits/core';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type AgreedClock, startAgreedClock } from './common/agreedClock.js';
@@ -22,6 +22,7 @@ import { resolvers } from './resolvers/resolvers.js';
 import { auditExport } from './rest/auditExport.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { clientAddress } from './rest/clientAddress.js';
+import { credentialOf } from './rest/credentials.js';
 import { exportRoute } from './rest/exportRoute.js';
 import { mountGraphql } from './rest/graphqlRoute.js';
 import { health } from './rest/health.js';
@@ -29,7 +30,9 @@ import { createHttpServer, urlOf } from './rest/httpServer.js';
 import { metricsRoute, startMetricsServer } from './rest/metricsRoute.js';
 import { mockRoutes } from './rest/mockRoutes.js';
 import { serveOpenApi } from './rest/openApi.js';
+import { pages } from './rest/pages.js';
 import { SANDBOX_POLICY } from './rest/securityHeaders.js';
+import { sessionRoutes } from './rest/sessionRoutes.js';
 import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -37,6 +40,7 @@ import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
 import { createGatewayCheck } from './services/accounts/gatewaySecret.js';
 import { OperatorRole } from './services/accounts/principal.js';
+import { serverMode } from './services/billing/stripe/stripeClient.js';
 import { createServices, type RunningServices } from './services/createServices.js';
 import { addGauges } from './services/gauges.js';
 import { noMetrics } from './services/infrastructure/metrics.js';
@@ -102,11 +106,11 @@ export async function startApp(
   boundResponses(schema);
   completeQueriesInSlices(schema);
   const rules = readRules(schema);
-  const { authenticator, callerSlots, idempotencyKeys, limits } = services;
+  const { callers, callerSlots, idempotencyKeys, limits } = services;
   const errorLog = createErrorLog(log);
   const enforcement = {
     limits,
-    authenticator,
+    callers,
     idempotencyKeys,
     validateArguments: createArgumentValidation(),
     maxOperationCost,
@@ -154,10 +158,10 @@ export async function startApp(
     metrics,
     tracing,
   );
+  const credential = ({ headers, host }: FastifyRequest) =>
+    credentialOf({ headers, host, publicUrl: config.publicUrl });
   const authenticate = async (request: FastifyRequest) => {
-    const key = apiKeyOfHeaders(request.headers);
-    if (key === null) return null;
-    const principal = await authenticator.authenticate(key, clientAddress(request));
+    const principal = await callers.identify(credential(request), clientAddress(request));
     nameCaller(request.logged, principal);
     return principal;
   };
@@ -175,6 +179,14 @@ export async function startApp(
     };
     await server.register(metricsRoute({ registry: measured.registry, authorize }));
   }
+  await server.register(
+    sessionRoutes({
+      sessions: services.sessions,
+      publicUrl: config.publicUrl,
+      facts: { mode: serverMode(config.stripe), version: config.version },
+    }),
+  );
+  await server.register(pages());
   await server.register(upgradePage(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
   await server.register(auditExport({ services, callerSlots, clock, authenticate }));
@@ -194,7 +206,7 @@ export async function startApp(
     context: async (request: FastifyRequest) =>
       new Context(services, {
         logged: request.logged,
-        headers: request.headers,
+        credential: credential(request),
         address: clientAddress(request),
         maxResponseBytes: config.maxResponseBytes,
         documentRead: request.documentRead,

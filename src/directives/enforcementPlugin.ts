@@ -23,7 +23,7 @@ import {
   operationTooExpensive,
   serviceUnavailable,
 } from '../common/errors.js';
-import type { Authenticator } from '../services/accounts/authenticator.js';
+import type { Callers, Credential } from '../services/accounts/callers.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
 import { createGate, type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
@@ -42,7 +42,8 @@ export interface EnforcedContext extends BoundedContext {
   /** Filled in for the logs. */
   readonly logged: LoggedRequest;
   readonly startedAtMs: number;
-  readonly apiKey: string | null;
+  /** null if the client sent none. */
+  readonly credential: Credential | null;
   readonly address: string;
   /** Must be called once the document has been parsed and validated. */
   documentRead(): Promise<void> | undefined;
@@ -98,7 +99,7 @@ export interface EnforcementPluginOptions {
   /** The entities that `_entities` can fetch, if the schema is a subgraph. */
   entities?: EntityRules;
   limits: TenantLimits;
-  authenticator: Authenticator;
+  callers: Callers;
   idempotencyKeys: IdempotencyKeys;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => BillingError | null;
   clock: Clock;
@@ -120,7 +121,7 @@ export interface EnforcementPluginOptions {
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
-  const { authenticator, idempotencyKeys, validateArguments, clock } = deps;
+  const { callers, idempotencyKeys, validateArguments, clock } = deps;
   const { log, errorLog, metrics, statusInBody } = deps;
   const admittedOperations = new WeakMap<EnforcedContext, CheckedOperation>();
   let deciding = 0;
@@ -132,8 +133,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     logged.operationType = operation?.operation;
     await context.documentRead();
     context.budget.isMutation = operation?.operation === OperationTypeNode.MUTATION;
-    if (context.apiKey !== null)
-      context.principal = await authenticator.authenticate(context.apiKey, context.address);
+    context.principal = await callers.identify(context.credential, context.address);
     nameCaller(logged, context.principal);
     if (operation && !schema.getRootType(operation.operation))
       throw badInput('query', `is a ${operation.operation}, and this API has none`);

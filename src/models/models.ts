@@ -27,6 +27,7 @@ import {
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ReconcileRunDoc, reconcileRunSchema } from './reconcileRun.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
+import { type SessionDoc, sessionSchema } from './session.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type StripeRateDoc, stripeRateSchema } from './stripeRate.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
@@ -65,6 +66,7 @@ export interface Models {
   auditChains: Model<AuditChainDoc>;
   auditEntries: Model<AuditEntryDoc>;
   auditPersonalValues: Model<AuditPersonalValuesDoc>;
+  sessions: Model<SessionDoc>;
 }
 
 /** Creates the models. `createCollections` then creates their collections and indexes. */
@@ -99,6 +101,7 @@ export function createModels(connection: Connection): Models {
     auditChains: model('AuditChain', auditChainSchema),
     auditEntries: model('AuditEntry', auditEntrySchema),
     auditPersonalValues: model('AuditPersonalValues', auditPersonalValuesSchema),
+    sessions: model('Session', sessionSchema),
   };
 }
 

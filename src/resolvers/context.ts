@@ -1,9 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { apiKeyOfHeaders } from '@continuum-billing/limits/core';
 import type { BadItems } from '../directives/badItems.js';
 import type { KeyStates } from '../directives/keyedFields.js';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { TenantRef } from '../schema/tenantRef.js';
+import type { Credential } from '../services/accounts/callers.js';
 import {
   authorOf,
   type Principal,
@@ -19,7 +18,8 @@ import { createLoaders, type Loaders } from './loaders.js';
 /** What the HTTP layer knows of a request. */
 interface ReceivedRequest {
   logged: LoggedRequest;
-  headers: IncomingHttpHeaders;
+  /** null if it sent none. */
+  credential: Credential | null;
   address: string;
   maxResponseBytes: number;
   documentRead: () => Promise<void> | undefined;
@@ -34,8 +34,8 @@ export class Context {
   readonly startedAtMs = performance.now();
   /** Bounds the size of the response. */
   readonly budget: ResponseBudget;
-  /** The key or token, as the client sent it; null if it sent none. */
-  readonly apiKey: string | null;
+  /** null if the client sent none. */
+  readonly credential: Credential | null;
   /** The client's IP address, as far as it can be trusted. Clients are counted by the `clientNetwork` of it. */
   readonly address: string;
   /** Must be called once the document has been parsed and validated. */
@@ -59,7 +59,7 @@ export class Context {
     this.requestId = request.logged.requestId;
     this.logged = request.logged;
     this.budget = createResponseBudget(request.maxResponseBytes);
-    this.apiKey = apiKeyOfHeaders(request.headers);
+    this.credential = request.credential;
     this.address = request.address;
     this.documentRead = request.documentRead;
     this.whenOver = request.whenOver;

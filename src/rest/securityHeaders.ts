@@ -23,6 +23,16 @@ export const SANDBOX_POLICY = policy({
   'connect-src': ["'self'", 'https://*.apollographql.com'],
 });
 
+/** For the dashboard and the pages for customers, which load what they need from this server alone. */
+export const PAGE_POLICY = policy({
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'"],
+  'img-src': ["'self'", 'data:'],
+  'font-src': ["'self'"],
+  'connect-src': ["'self'"],
+});
+
 export const SWAGGER_POLICY = policy({
   'default-src': ["'none'"],
   'script-src': ["'self'"],

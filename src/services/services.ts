@@ -1,6 +1,8 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
+import type { Callers } from './accounts/callers.js';
 import type { LimitOverrides } from './accounts/limitOverrides.js';
+import type { Sessions } from './accounts/sessions.js';
 import type { TenantDirectory } from './accounts/tenantDirectory.js';
 import type { TenantLifecycle } from './accounts/tenantLifecycle.js';
 import type { Tenants } from './accounts/tenants.js';
@@ -46,6 +48,7 @@ export interface Services {
   auditReader: AuditReader;
   authenticator: Authenticator;
   billingAccount: BillingAccount;
+  callers: Callers;
   consumption: Consumption;
   contracts: Contracts;
   entitlements: Entitlements;
@@ -57,6 +60,7 @@ export interface Services {
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
   remoteDecisions: RemoteDecisions;
+  sessions: Sessions;
   serverInstances: Pick<ServerInstances, 'list' | 'differing'>;
   storage: Storage;
   subscriptions: Subscriptions;

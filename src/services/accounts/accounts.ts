@@ -6,9 +6,11 @@ import type { AuditLog } from '../audit/auditLog.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import { type ApiKeys, createApiKeys } from './apiKeys.js';
 import { type Authenticator, createAuthenticator } from './authenticator.js';
+import { type Callers, createCallers } from './callers.js';
 import { createGuessLimit, type GuessLimit } from './guessLimit.js';
 import { createJwtAuthenticator } from './jwt.js';
 import { createLimitOverrides, type LimitOverrides } from './limitOverrides.js';
+import { createSessions, type Sessions } from './sessions.js';
 import { createTenantDirectory, type TenantDirectory } from './tenantDirectory.js';
 import { createTenantLifecycle, type TenantLifecycle } from './tenantLifecycle.js';
 import { createTenants, type Tenants } from './tenants.js';
@@ -19,7 +21,9 @@ import { createWorkQueue, KEY_HASHES } from './workQueue.js';
 export interface Accounts {
   apiKeys: ApiKeys;
   authenticator: Authenticator;
+  callers: Callers;
   guesses: GuessLimit;
+  sessions: Sessions;
   tenantDirectory: TenantDirectory;
   limitOverrides: LimitOverrides;
   tenantLifecycle: TenantLifecycle;
@@ -68,6 +72,7 @@ export function createAccounts(deps: {
     tenantDirectory,
     tenantTokens,
   });
+  const sessions = createSessions({ ...base, adminApiKeys, authenticator, tenantDirectory });
   const apiKeys = createApiKeys({
     ...base,
     authenticator,
@@ -81,7 +86,9 @@ export function createAccounts(deps: {
   return {
     apiKeys,
     authenticator,
+    callers: createCallers({ authenticator, sessions }),
     guesses,
+    sessions,
     limitOverrides,
     tenantDirectory,
     tenantLifecycle,

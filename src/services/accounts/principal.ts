@@ -17,9 +17,9 @@ export enum OperatorRole {
 export interface TenantPrincipal {
   kind: 'tenant';
   tenantId: string;
-  /** How it showed who it is: an API key, a short-lived token of this server, or a JWT of the identity provider. */
-  credential: 'key' | 'token' | 'jwt';
-  /** The key's or the token's id; the tenant's id for a JWT. */
+  /** How it showed who it is: an API key, a short-lived token, a JWT of the identity provider, or a page's session. */
+  credential: 'key' | 'token' | 'jwt' | 'session';
+  /** The key's, the token's or the session's id; the tenant's id for a JWT. */
   keyId: string;
   scopes: ReadonlySet<string>;
   /** When the credential ends; null: never. */

@@ -240,6 +240,11 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     exported: { not: 'a copy of the subscription’s state' },
     erased: { kept: 'the tier and the subscription’s ids, status and dates' },
   },
+  sessions: {
+    of: byTenant,
+    exported: { not: 'browsers that are signed in, for hours' },
+    erased: 'DELETED',
+  },
   webhookDeliveries: {
     of: byTenant,
     exported: { not: 'messages to the operator’s own systems' },

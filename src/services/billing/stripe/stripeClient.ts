@@ -94,3 +94,12 @@ export function isLiveKey(secretKey: string): boolean | null {
   const mode = MODE.exec(secretKey)?.[1];
   return mode === undefined ? null : mode === 'live';
 }
+
+/** Which Stripe a server talks to. */
+export type ServerMode = 'mock' | 'test' | 'live';
+
+/** A key that does not show its mode is taken for one of live mode, where more care is needed. */
+export function serverMode({ mode, secretKey }: Pick<StripeConfig, 'mode' | 'secretKey'>): ServerMode {
+  if (mode === 'mock') return 'mock';
+  return isLiveKey(secretKey ?? '') === false ? 'test' : 'live';
+}

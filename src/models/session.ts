@@ -1,0 +1,47 @@
+import { Schema } from 'mongoose';
+
+/** A person in a browser: signed in to one of this server's pages, or holding a link that signs in once. */
+export interface SessionDoc {
+  /** SHA-256 of the cookie or of the link's token, which themselves are stored nowhere. */
+  _id: string;
+  kind: 'operator' | 'tenant' | 'link';
+  /** Whose it is, to bound how many there are: `operator:<key>` or `tenant:<tenant>`, links apart. */
+  owner: string;
+  tenantId: string | null;
+  /** The stored key that signed in or that created the link, with which it ends; null: another credential did. */
+  keyId: string | null;
+  /** For sessions of ADMIN_API_KEY: proves which key signed in, so that the session ends when the key is replaced. */
+  adminKeyProof: string | null;
+  /** For operators. */
+  role: string | null;
+  /** For tenants and links: where the page leads back to, and its language. */
+  returnUrl: string | null;
+  locale: string | null;
+  createdAt: Date;
+  expiresAt: Date;
+  /** For links: when it was exchanged for a session. */
+  usedAt: Date | null;
+}
+
+const text = { type: String, default: null };
+
+export const sessionSchema = new Schema<SessionDoc>(
+  {
+    _id: String,
+    kind: String,
+    owner: String,
+    tenantId: text,
+    keyId: text,
+    adminKeyProof: text,
+    role: text,
+    returnUrl: text,
+    locale: text,
+    createdAt: Date,
+    expiresAt: Date,
+    usedAt: { type: Date, default: null },
+  },
+  { collection: 'sessions', versionKey: false },
+);
+sessionSchema.index({ owner: 1, createdAt: -1 });
+sessionSchema.index({ tenantId: 1 }, { partialFilterExpression: { tenantId: { $type: 'string' } } });
+sessionSchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });

@@ -1,0 +1,264 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { ApiKeyScope } from '@continuum-billing/limits/core';
+import type { Clock } from '../../common/clock.js';
+import { BillingError, ErrorCode, forbidden, unauthenticated } from '../../common/errors.js';
+import type { Models } from '../../models/models.js';
+import type { SessionDoc } from '../../models/session.js';
+import type { AuditLog } from '../audit/auditLog.js';
+import type { Author } from '../audit/author.js';
+import type { Authenticator } from './authenticator.js';
+import { type OperatorRole, type Principal, storedKeyOf } from './principal.js';
+import type { TenantDirectory } from './tenantDirectory.js';
+
+/** A new session or link. Its token is shown only to the browser: its hash is stored. */
+export interface NewSession {
+  token: string;
+  expiresAt: Date;
+}
+
+/** What a page may know of its own session. */
+export interface SessionView {
+  principal: Principal;
+  expiresAt: Date;
+  /** For a tenant's page. */
+  returnUrl: string | null;
+  locale: string | null;
+}
+
+/** Why a link does not open the page. */
+export type LinkProblem = 'EXPIRED' | 'USED' | 'UNKNOWN';
+
+/** People who use this server's own pages in a browser. Each request reads its session, so that it ends at once everywhere. */
+export interface Sessions {
+  /**
+   * Signs an operator in.
+   * @throws UNAUTHENTICATED, RATE_LIMITED like any request with the key; FORBIDDEN for a key of anyone else
+   */
+  signIn(key: string, address: string): Promise<NewSession>;
+  /** Creates a link by which a person of the tenant signs in once, within 30 minutes. */
+  createLink(
+    input: { tenantId: string; returnUrl: string | null; locale: string | null },
+    creator: Principal,
+    author: Author,
+  ): Promise<NewSession>;
+  /** Exchanges a link for a session. Of two requests at once, one succeeds. @throws UNAUTHENTICATED with the reason */
+  exchange(link: string): Promise<NewSession>;
+  /** @throws UNAUTHENTICATED if it has ended, or if what signed in does not work any more */
+  read(token: string): Promise<SessionView>;
+  /** Signing out twice is not an error. */
+  end(token: string): Promise<void>;
+}
+
+const OPERATOR_SESSION_MS = 12 * 3_600_000;
+const TENANT_SESSION_MS = 2 * 3_600_000;
+const LINK_MS = 30 * 60_000;
+const TOKEN_BYTES = 32;
+/** The form of a token, so that other text costs no read. */
+const TOKEN = /^[\w-]{43}$/;
+/** The oldest sessions of an owner beyond this number end. */
+const MAX_PER_OWNER = 100;
+
+/** A page's session reads and pays for its tenant, and never makes keys. */
+const TENANT_SCOPES: ReadonlySet<string> = new Set([ApiKeyScope.READ, ApiKeyScope.BILLING]);
+
+export function createSessions(deps: {
+  models: Models;
+  clock: Clock;
+  auditLog: AuditLog;
+  adminApiKeys: readonly string[];
+  authenticator: Authenticator;
+  tenantDirectory: TenantDirectory;
+}): Sessions {
+  const { models, clock, auditLog, adminApiKeys, authenticator, tenantDirectory } = deps;
+  const { sessions } = models;
+
+  type Content = Pick<SessionDoc, 'kind' | 'owner'> & Partial<SessionDoc>;
+
+  function build(token: string, content: Content, lastsMs: number): SessionDoc {
+    const now = clock.now();
+    return {
+      tenantId: null,
+      keyId: null,
+      adminKeyProof: null,
+      role: null,
+      returnUrl: null,
+      locale: null,
+      usedAt: null,
+      ...content,
+      _id: idOf(token),
+      createdAt: new Date(now),
+      expiresAt: new Date(now + lastsMs),
+    };
+  }
+
+  /** Bounds how many sessions someone has who signs in all day. */
+  async function endOldest(owner: string): Promise<void> {
+    const tooMany = await sessions
+      .find({ owner }, { _id: 1 })
+      .sort({ createdAt: -1 })
+      .skip(MAX_PER_OWNER)
+      .limit(MAX_PER_OWNER)
+      .lean<{ _id: string }[]>();
+    if (tooMany.length > 0) await sessions.deleteMany({ _id: { $in: tooMany.map(({ _id }) => _id) } });
+  }
+
+  async function find(token: string, kinds: readonly SessionDoc['kind'][]): Promise<SessionDoc | null> {
+    if (!TOKEN.test(token)) return null;
+    return sessions.findOne({ _id: idOf(token), kind: { $in: kinds } }).lean<SessionDoc>();
+  }
+
+  /** @returns when the key ends that signed in or created the link: milliseconds since the Unix epoch */
+  async function keyEndOf({ keyId }: SessionDoc): Promise<number> {
+    return keyId === null ? Number.POSITIVE_INFINITY : authenticator.endOf(keyId);
+  }
+
+  async function requireUsable(doc: SessionDoc): Promise<number> {
+    const now = clock.now();
+    const keyEndMs = await keyEndOf(doc);
+    if (keyEndMs <= now) throw ended('The key that it began with does not work any more; sign in again');
+    if (doc.tenantId !== null && (await tenantDirectory.find({ tenantId: doc.tenantId })) === null)
+      throw ended('The tenant does not exist any more');
+    return keyEndMs;
+  }
+
+  function principalOf(doc: SessionDoc, token: string, keyEndMs: number): Principal {
+    if (doc.tenantId !== null) {
+      const { _id, tenantId, expiresAt } = doc;
+      return {
+        kind: 'tenant',
+        tenantId,
+        credential: 'session',
+        keyId: _id.slice(0, 16),
+        scopes: TENANT_SCOPES,
+        expiresAt,
+      };
+    }
+    if (doc.keyId === null && !adminApiKeys.some((key) => areEqual(proofOf(key, token), doc.adminKeyProof)))
+      throw ended('ADMIN_API_KEY was replaced; sign in with the new one');
+    return {
+      kind: 'operator',
+      role: doc.role as OperatorRole,
+      keyId: doc.keyId,
+      // Not the session's: what an operator creates may outlive the session, but not the key.
+      expiresAt: Number.isFinite(keyEndMs) ? new Date(keyEndMs) : null,
+    };
+  }
+
+  return {
+    async signIn(key, address) {
+      const principal = await authenticator.authenticate(key, address);
+      if (principal.kind !== 'operator')
+        throw forbidden("This key is not an operator's; sign in with an operator's key");
+      const { keyId, role } = principal;
+      const token = newToken();
+      const adminKey =
+        keyId === null ? adminApiKeys.find((one) => areEqual(digestOf(one), digestOf(key))) : null;
+      const doc = build(
+        token,
+        {
+          kind: 'operator',
+          owner: `operator:${keyId ?? 'ADMIN_API_KEY'}`,
+          keyId,
+          role,
+          adminKeyProof: adminKey ? proofOf(adminKey, token) : null,
+        },
+        OPERATOR_SESSION_MS,
+      );
+      await sessions.create([doc]);
+      await endOldest(doc.owner);
+      return { token, expiresAt: doc.expiresAt };
+    },
+
+    async createLink({ tenantId, returnUrl, locale }, creator, author) {
+      const token = newToken();
+      const doc = build(
+        token,
+        {
+          kind: 'link',
+          owner: `tenant:${tenantId}:links`,
+          tenantId,
+          keyId: storedKeyOf(creator),
+          returnUrl,
+          locale,
+        },
+        LINK_MS,
+      );
+      const { expiresAt } = doc;
+      // A tenant's own links are as many as its app asks for, and they can do no more than the key that made them.
+      if (creator.kind === 'tenant') await sessions.create([doc]);
+      else
+        await auditLog.change(author, async (session, note) => {
+          await sessions.create([doc], { session });
+          note({
+            tenantId,
+            action: 'billingPage.linkCreated',
+            before: null,
+            after: { id: doc._id.slice(0, 16), expiresAt },
+          });
+        });
+      await endOldest(doc.owner);
+      return { token, expiresAt };
+    },
+
+    async exchange(link) {
+      const found = await find(link, ['link']);
+      if (!found) throw unusable('UNKNOWN');
+      if (found.expiresAt.getTime() <= clock.now()) throw unusable('EXPIRED');
+      if (found.usedAt) throw unusable('USED');
+      await requireUsable(found);
+      const { tenantId, keyId, returnUrl, locale } = found;
+      const token = newToken();
+      const doc = build(
+        token,
+        { kind: 'tenant', owner: `tenant:${tenantId}`, tenantId, keyId, returnUrl, locale },
+        TENANT_SESSION_MS,
+      );
+      await models.connection.transaction(async (session) => {
+        const { modifiedCount } = await sessions.updateOne(
+          { _id: found._id, usedAt: null },
+          { $set: { usedAt: doc.createdAt } },
+          { session },
+        );
+        if (modifiedCount === 0) throw unusable('USED');
+        await sessions.create([doc], { session });
+      });
+      await endOldest(doc.owner);
+      return { token, expiresAt: doc.expiresAt };
+    },
+
+    async read(token) {
+      const doc = await find(token, ['operator', 'tenant']);
+      if (!doc || doc.expiresAt.getTime() <= clock.now()) throw ended('The session has ended; sign in again');
+      const principal = principalOf(doc, token, await requireUsable(doc));
+      const { expiresAt, returnUrl, locale } = doc;
+      return { principal, expiresAt, returnUrl, locale };
+    },
+
+    async end(token) {
+      if (TOKEN.test(token)) await sessions.deleteOne({ _id: idOf(token), kind: { $ne: 'link' } });
+    },
+  };
+}
+
+const LINK_PROBLEMS: Record<LinkProblem, string> = {
+  EXPIRED: 'This link has expired: it works for 30 minutes. Ask for a new one',
+  USED: 'This link was used already: it works once. Ask for a new one',
+  UNKNOWN: 'This link is not complete, or has expired. Ask for a new one',
+};
+
+const unusable = (reason: LinkProblem) =>
+  new BillingError(ErrorCode.UNAUTHENTICATED, LINK_PROBLEMS[reason], { reason });
+
+const ended = (message: string) => unauthenticated(message);
+
+const newToken = () => randomBytes(TOKEN_BYTES).toString('base64url');
+const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
+const idOf = digestOf;
+
+/** Without the token, which is not stored, nobody can try keys against it. */
+const proofOf = (adminKey: string, token: string) =>
+  createHmac('sha256', adminKey).update(token).digest('hex');
+
+function areEqual(a: string, b: string | null): boolean {
+  return b !== null && a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+}
