@@ -30,7 +30,13 @@ beforeAll(async () => {
   server = await startTestServer({ clock, env });
 });
 afterAll(() => server?.stop());
-afterEach(() => mockOf(server).clearFailures());
+afterEach(async () => {
+  mockOf(server).clearFailures();
+  // Each test moves the clock by a month or two: the subscriptions of earlier ones would be renewed in every later one.
+  const { data } = await stripeOf(server).subscriptions.list({ status: 'active' });
+  for (const { id } of data) await stripeOf(server).subscriptions.cancel(id);
+  await settled(server);
+});
 
 const gql = async ({ key }: TestTenant, query: string) => {
   const { data, errors } = await server.gql(query, { key });
