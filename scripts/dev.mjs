@@ -1,7 +1,8 @@
 // Rebuilds and restarts on change. Plain JavaScript, since it runs before the first build.
 import { spawn, spawnSync } from 'node:child_process';
 
-const HELP = `Builds, starts the server, and does both again whenever a source file changes.
+const HELP = `Builds, starts the server, and does both again whenever a source file changes. The dashboard has a server of
+its own (Vite), which shows each change at once and passes everything else on to the server.
 
   npm run dev             the server is configured as for npm start, and outgoing webhooks may reach this machine
                           (WEBHOOK_ALLOWED_NETWORKS=127.0.0.0/8,::1/128 unless it is set)
@@ -33,6 +34,9 @@ const children = [
       stdio: ['ignore', 'inherit', 'inherit'],
     },
   ),
+  spawn(process.execPath, ['node_modules/vite/bin/vite.js', 'dashboard', '--logLevel', 'warn'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  }),
 ];
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {

@@ -1,0 +1,104 @@
+import { LogOut, Menu as MenuIcon, Monitor, Moon, Sun, X } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router';
+import { explain } from '../api/errors.js';
+import { Badge, cx, formatEnum, IconButton, Menu, setTheme, toast, useTheme } from '../design/index.js';
+import { NAVIGATION } from './navigation.js';
+import styles from './Shell.module.css';
+import { useOperator, useSession } from './session.js';
+
+/** What surrounds each page: where one can go, and who is signed in. */
+export function Shell() {
+  const operator = useOperator();
+  const { pathname } = useLocation();
+  const loading = useNavigation().state === 'loading';
+  const [open, setOpen] = useState(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a change of page closes the menu
+  useEffect(() => setOpen(false), [pathname]);
+  return (
+    <div className={styles.shell}>
+      <a href="#content" className={styles.skip}>
+        Skip to content
+      </a>
+      <header className={styles.side}>
+        <div className={styles.brand}>
+          <span className={styles.mark} aria-hidden="true" />
+          <span className={styles.name}>Continuum Billing</span>
+          {operator.isMock && <Badge tone="warning">Mock mode</Badge>}
+          <IconButton
+            className={styles.toggle ?? ''}
+            label={open ? 'Close menu' : 'Open menu'}
+            aria-expanded={open}
+            aria-controls="navigation"
+            icon={open ? <X size={18} aria-hidden="true" /> : <MenuIcon size={18} aria-hidden="true" />}
+            onClick={() => setOpen(!open)}
+          />
+        </div>
+        <div id="navigation" className={cx(styles.menu, open && styles.open)}>
+          <nav aria-label="Pages">
+            <ul>
+              {NAVIGATION.filter(({ mockOnly }) => !mockOnly || operator.isMock).map(
+                ({ to, label, icon: Icon }) => (
+                  <li key={to}>
+                    <NavLink to={to} end={to === '/'} className={styles.link ?? ''}>
+                      <Icon size={16} aria-hidden="true" />
+                      {label}
+                    </NavLink>
+                  </li>
+                ),
+              )}
+            </ul>
+          </nav>
+          <Account />
+        </div>
+      </header>
+      <main id="content" tabIndex={-1} className={cx(styles.main, loading && styles.loading)}>
+        <div className={styles.page}>
+          <Outlet />
+        </div>
+      </main>
+      <ScrollRestoration />
+    </div>
+  );
+}
+
+function Account() {
+  const { role, keyId, version } = useOperator();
+  const { signOut } = useSession();
+  const theme = useTheme();
+  async function leave(): Promise<void> {
+    try {
+      await signOut();
+    } catch (error) {
+      const { message, advice } = explain(error);
+      toast({ tone: 'danger', title: 'You are still signed in', text: `${message} ${advice}` });
+    }
+  }
+  const Icon = theme === 'dark' ? Moon : theme === 'light' ? Sun : Monitor;
+  return (
+    <div className={styles.account}>
+      <div className={styles.who}>
+        <span className={styles.role}>{formatEnum(role)}</span>
+        <span className={styles.key} title={keyId ?? undefined}>
+          {keyId === null ? 'ADMIN_API_KEY' : `Key ${keyId}`}
+        </span>
+        <span className={styles.key}>Version {version}</span>
+      </div>
+      <div className={styles.accountActions}>
+        <Menu
+          trigger={<IconButton label="Theme" icon={<Icon size={16} aria-hidden="true" />} />}
+          items={[
+            {
+              label: 'As the system',
+              icon: <Monitor size={15} aria-hidden="true" />,
+              onSelect: () => setTheme('system'),
+            },
+            { label: 'Light', icon: <Sun size={15} aria-hidden="true" />, onSelect: () => setTheme('light') },
+            { label: 'Dark', icon: <Moon size={15} aria-hidden="true" />, onSelect: () => setTheme('dark') },
+          ]}
+        />
+        <IconButton label="Sign out" icon={<LogOut size={16} aria-hidden="true" />} onClick={leave} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,36 @@
+import { ApolloClient, ApolloLink, HttpLink } from '@apollo/client';
+import { ErrorLink } from '@apollo/client/link/error';
+import { createCache } from './cache.js';
+import { codeOf } from './errors.js';
+
+/** Which of the two session cookies the page means. */
+export type SessionKind = 'operator' | 'billing';
+
+const TIMEOUT_MS = 60_000;
+
+/** @param options.onSignedOut the session has ended: called for each operation that says so */
+export function createClient(options: {
+  session: SessionKind;
+  onSignedOut(message: string): void;
+}): ApolloClient {
+  const http = new HttpLink({
+    uri: '/graphql',
+    credentials: 'same-origin',
+    // JSON requests are never "simple", so that Apollo Server's CSRF prevention needs no header of its own.
+    headers: { 'x-session': options.session },
+    fetch: (uri, init = {}) => {
+      const timeout = AbortSignal.timeout(TIMEOUT_MS);
+      return fetch(uri, { ...init, signal: init.signal ? AbortSignal.any([init.signal, timeout]) : timeout });
+    },
+  });
+  const signedOut = new ErrorLink(({ error }) => {
+    if (codeOf(error) === 'UNAUTHENTICATED') options.onSignedOut(error.message);
+  });
+  return new ApolloClient({
+    link: ApolloLink.from([signedOut, http]),
+    cache: createCache(),
+    // A page shows at once what is known and reads it again. What a mutation changed is then never stale for long.
+    defaultOptions: { watchQuery: { fetchPolicy: 'cache-and-network', notifyOnNetworkStatusChange: true } },
+    devtools: { enabled: import.meta.env.DEV },
+  });
+}

@@ -1,0 +1,53 @@
+import { RouteError } from './errors.js';
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Calls one of the server's own routes, such as /admin/session.
+ * @returns the JSON of the answer, null if it has none
+ * @throws RouteError with the server's code and message; TypeError if the server cannot be reached
+ */
+export async function callRoute<Result = unknown>(
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: unknown,
+): Promise<Result> {
+  const response = await fetch(path, {
+    method,
+    headers: {
+      accept: 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+    credentials: 'same-origin',
+    cache: 'no-store',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  const json = await response.json().catch(() => null);
+  if (response.ok) return json as Result;
+  const error = json?.error;
+  const retryAfter = Number(response.headers.get('retry-after'));
+  throw new RouteError(
+    response.status,
+    typeof error?.code === 'string' ? error.code : codeOfStatus(response.status),
+    typeof error?.message === 'string' ? error.message : `The server answered with status ${response.status}`,
+    retryAfter > 0 ? retryAfter : null,
+  );
+}
+
+function codeOfStatus(status: number): string {
+  switch (status) {
+    case 401:
+      return 'UNAUTHENTICATED';
+    case 403:
+      return 'FORBIDDEN';
+    case 404:
+      return 'NOT_FOUND';
+    case 429:
+      return 'RATE_LIMITED';
+    case 503:
+      return 'SERVICE_UNAVAILABLE';
+    default:
+      return 'INTERNAL_SERVER_ERROR';
+  }
+}

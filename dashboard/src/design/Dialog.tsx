@@ -1,0 +1,219 @@
+import { AlertDialog } from '@base-ui/react/alert-dialog';
+import { Dialog as BaseDialog } from '@base-ui/react/dialog';
+import { X } from 'lucide-react';
+import { type FormEvent, type ReactNode, useId, useState } from 'react';
+import { explain } from '../api/errors.js';
+import { Button, IconButton } from './Button.js';
+import { Callout } from './Callout.js';
+import { cx } from './cx.js';
+import styles from './Dialog.module.css';
+import { TextField } from './Field.js';
+
+export interface DialogProps {
+  open: boolean;
+  onClose(): void;
+  title: string;
+  /** At the bottom, on the right. */
+  actions?: ReactNode;
+  wide?: boolean | undefined;
+  children: ReactNode;
+}
+
+/** Something to read or fill in above the page. The focus stays inside, Escape closes it. */
+export function Dialog({ open, onClose, title, actions, wide, children }: DialogProps) {
+  return (
+    <BaseDialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
+      <BaseDialog.Portal>
+        <BaseDialog.Backdrop className={styles.backdrop} />
+        <BaseDialog.Popup className={cx(styles.popup, wide && styles.wide)}>
+          <div className={styles.head}>
+            <BaseDialog.Title className={styles.title}>{title}</BaseDialog.Title>
+            <BaseDialog.Close
+              render={<IconButton label="Close" size="small" icon={<X size={16} aria-hidden="true" />} />}
+            />
+          </div>
+          <div className={styles.body}>{children}</div>
+          {actions && <div className={styles.actions}>{actions}</div>}
+        </BaseDialog.Popup>
+      </BaseDialog.Portal>
+    </BaseDialog.Root>
+  );
+}
+
+/** A dialog with fields. Enter sends it; while it is sent nothing can be sent again; an error stays in view. */
+export function FormDialog({
+  open,
+  onClose,
+  title,
+  submit,
+  danger,
+  wide,
+  onSubmit,
+  children,
+}: {
+  open: boolean;
+  onClose(): void;
+  title: string;
+  /** What the button says: a verb. */
+  submit: string;
+  danger?: boolean | undefined;
+  wide?: boolean | undefined;
+  /** What it throws is shown in the dialog, which stays open; otherwise the dialog closes. */
+  onSubmit(): Promise<unknown>;
+  children: ReactNode;
+}) {
+  const form = useId();
+  const action = useAction(onSubmit, onClose);
+  return (
+    <Dialog
+      open={open}
+      onClose={action.close}
+      title={title}
+      wide={wide}
+      actions={
+        <>
+          <Button onClick={action.close}>Cancel</Button>
+          <Button type="submit" form={form} variant={danger ? 'danger' : 'primary'} pending={action.pending}>
+            {submit}
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className={styles.stack}
+        onSubmit={(event: FormEvent) => {
+          event.preventDefault();
+          void action.run();
+        }}
+      >
+        {children}
+        {action.error !== null && <ActionError error={action.error} />}
+      </form>
+    </Dialog>
+  );
+}
+
+/** Runs an action once at a time and remembers its error. */
+function useAction(perform: () => Promise<unknown>, onClose: () => void) {
+  const [pending, setPending] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  return {
+    pending,
+    error,
+    close() {
+      // What runs is not interrupted; closing would hide how it ends.
+      if (pending) return;
+      setError(null);
+      onClose();
+    },
+    async run() {
+      if (pending) return;
+      setPending(true);
+      setError(null);
+      try {
+        await perform();
+        onClose();
+      } catch (cause) {
+        setError(cause);
+      } finally {
+        setPending(false);
+      }
+    },
+  };
+}
+
+function ActionError({ error }: { error: unknown }) {
+  const { title, message, advice } = explain(error);
+  return (
+    <Callout tone="danger" title={title}>
+      {message} {advice}
+    </Callout>
+  );
+}
+
+export interface ConfirmDialogProps {
+  open: boolean;
+  onClose(): void;
+  /** A question or the action: "Revoke this key?" */
+  title: string;
+  /** What will happen, to whom, and whether it can be undone. */
+  children: ReactNode;
+  /** What the button says: the same verb as the title. */
+  confirm: string;
+  /** For what takes something away. */
+  danger?: boolean | undefined;
+  /** The button works only after this text was typed, for what cannot be undone. */
+  typed?: string | undefined;
+  /** False while something that the text needs is loading or missing. */
+  ready?: boolean | undefined;
+  /** What it throws is shown in the dialog, which stays open; otherwise the dialog closes. */
+  onConfirm(): Promise<unknown>;
+}
+
+/** Asks before an action and says what it will do. */
+export function ConfirmDialog({
+  open,
+  onClose,
+  title,
+  children,
+  confirm,
+  danger,
+  typed,
+  ready = true,
+  onConfirm,
+}: ConfirmDialogProps) {
+  const [text, setText] = useState('');
+  const form = useId();
+  const action = useAction(onConfirm, () => {
+    setText('');
+    onClose();
+  });
+  const allowed = ready && (typed === undefined || text.trim() === typed);
+  return (
+    <AlertDialog.Root open={open} onOpenChange={(next) => !next && action.close()}>
+      <AlertDialog.Portal>
+        <AlertDialog.Backdrop className={styles.backdrop} />
+        <AlertDialog.Popup className={styles.popup}>
+          <div className={styles.head}>
+            <AlertDialog.Title className={styles.title}>{title}</AlertDialog.Title>
+          </div>
+          <form
+            id={form}
+            className={cx(styles.body, styles.stack)}
+            onSubmit={(event) => {
+              event.preventDefault();
+              if (allowed) void action.run();
+            }}
+          >
+            <AlertDialog.Description render={<div className={styles.stack} />}>
+              {children}
+            </AlertDialog.Description>
+            {typed !== undefined && (
+              <TextField
+                label={`Type ${typed} to confirm`}
+                value={text}
+                onChange={setText}
+                autoComplete="off"
+                spellCheck={false}
+              />
+            )}
+            {action.error !== null && <ActionError error={action.error} />}
+          </form>
+          <div className={styles.actions}>
+            <Button onClick={action.close}>Cancel</Button>
+            <Button
+              type="submit"
+              form={form}
+              variant={danger ? 'danger' : 'primary'}
+              disabled={!allowed}
+              pending={action.pending}
+            >
+              {confirm}
+            </Button>
+          </div>
+        </AlertDialog.Popup>
+      </AlertDialog.Portal>
+    </AlertDialog.Root>
+  );
+}

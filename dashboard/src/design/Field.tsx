@@ -1,0 +1,268 @@
+import { Checkbox as BaseCheckbox } from '@base-ui/react/checkbox';
+import { Select as BaseSelect } from '@base-ui/react/select';
+import { Check, ChevronDown } from 'lucide-react';
+import { type ComponentProps, type ReactNode, useId } from 'react';
+import { cx } from './cx.js';
+import styles from './Field.module.css';
+import popup from './Popup.module.css';
+import { VisuallyHidden } from './VisuallyHidden.js';
+
+export interface FieldProps {
+  label: string;
+  /** For a field whose place says what it is, such as a search. The label is still read out. */
+  hideLabel?: boolean | undefined;
+  /** What is expected, before something is wrong. */
+  hint?: ReactNode;
+  /** What is wrong and how to put it right. */
+  error?: ReactNode;
+}
+
+function Field({
+  id,
+  label,
+  hideLabel,
+  hint,
+  error,
+  children,
+}: FieldProps & { id: string; children: ReactNode }) {
+  return (
+    <div className={styles.field}>
+      <label htmlFor={id} className={styles.label}>
+        {hideLabel ? <VisuallyHidden>{label}</VisuallyHidden> : label}
+      </label>
+      {children}
+      {hint && (
+        <span id={`${id}-hint`} className={styles.hint}>
+          {hint}
+        </span>
+      )}
+      {error && (
+        <span id={`${id}-error`} className={styles.error} role="alert">
+          {error}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function described(id: string, { hint, error }: FieldProps) {
+  const ids = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
+  return { id, 'aria-describedby': ids || undefined, 'aria-invalid': error ? true : undefined };
+}
+
+type Native<Tag extends 'input' | 'textarea'> = Omit<
+  ComponentProps<Tag>,
+  'value' | 'onChange' | 'id' | 'className'
+>;
+
+export interface TextFieldProps extends FieldProps, Native<'input'> {
+  value: string;
+  onChange(value: string): void;
+}
+
+export function TextField({ label, hideLabel, hint, error, value, onChange, ...rest }: TextFieldProps) {
+  const id = useId();
+  return (
+    <Field id={id} label={label} hideLabel={hideLabel} hint={hint} error={error}>
+      <input
+        type="text"
+        {...rest}
+        {...described(id, { label, hint, error })}
+        className={styles.control}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+    </Field>
+  );
+}
+
+export interface NumberFieldProps extends FieldProps, Omit<Native<'input'>, 'type'> {
+  /** As typed: the page checks it with parseWhole, so that nonsense gets a message instead of vanishing. */
+  value: string;
+  onChange(value: string): void;
+  /** On the right of the field: "calls", "days", "USD". */
+  unit?: string | undefined;
+}
+
+export function NumberField({
+  label,
+  hideLabel,
+  hint,
+  error,
+  value,
+  onChange,
+  unit,
+  ...rest
+}: NumberFieldProps) {
+  const id = useId();
+  return (
+    <Field
+      id={id}
+      label={unit ? `${label} (${unit})` : label}
+      hideLabel={hideLabel}
+      hint={hint}
+      error={error}
+    >
+      <input
+        inputMode="decimal"
+        autoComplete="off"
+        {...rest}
+        {...described(id, { label, hint, error })}
+        className={cx(styles.control, styles.number)}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+    </Field>
+  );
+}
+
+/**
+ * Reads a whole number as a person types it: `10 000`, `10,000`.
+ * @returns null for an empty text, undefined for anything that is not such a number or outside of the bounds
+ */
+export function parseWhole(
+  text: string,
+  { min = 0, max = Number.MAX_SAFE_INTEGER }: { min?: number; max?: number } = {},
+): number | null | undefined {
+  const digits = text.replace(/[\s,_]/g, '');
+  if (digits === '') return null;
+  const value = /^-?\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
+  return Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined;
+}
+
+export function Textarea({
+  label,
+  hideLabel,
+  hint,
+  error,
+  value,
+  onChange,
+  ...rest
+}: FieldProps & Native<'textarea'> & { value: string; onChange(value: string): void }) {
+  const id = useId();
+  return (
+    <Field id={id} label={label} hideLabel={hideLabel} hint={hint} error={error}>
+      <textarea
+        rows={3}
+        {...rest}
+        {...described(id, { label, hint, error })}
+        className={cx(styles.control, styles.area)}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
+    </Field>
+  );
+}
+
+export interface SelectOption {
+  value: string;
+  label: string;
+}
+
+export function Select({
+  label,
+  hideLabel,
+  hint,
+  error,
+  value,
+  onChange,
+  options,
+  disabled,
+}: FieldProps & {
+  value: string;
+  onChange(value: string): void;
+  options: readonly SelectOption[];
+  disabled?: boolean | undefined;
+}) {
+  const id = useId();
+  return (
+    <BaseSelect.Root
+      items={options}
+      value={value}
+      disabled={disabled ?? false}
+      modal={false}
+      onValueChange={(next) => next !== null && onChange(next)}
+    >
+      <div className={styles.field}>
+        <BaseSelect.Label className={styles.label}>
+          {hideLabel ? <VisuallyHidden>{label}</VisuallyHidden> : label}
+        </BaseSelect.Label>
+        <BaseSelect.Trigger
+          className={cx(styles.control, styles.select)}
+          aria-describedby={described(id, { label, hint, error })['aria-describedby']}
+        >
+          <BaseSelect.Value />
+          <BaseSelect.Icon>
+            <ChevronDown size={16} aria-hidden="true" />
+          </BaseSelect.Icon>
+        </BaseSelect.Trigger>
+        {hint && (
+          <span id={`${id}-hint`} className={styles.hint}>
+            {hint}
+          </span>
+        )}
+        {error && (
+          <span id={`${id}-error`} className={styles.error} role="alert">
+            {error}
+          </span>
+        )}
+      </div>
+      <BaseSelect.Portal>
+        <BaseSelect.Positioner className={popup.positioner} sideOffset={4} alignItemWithTrigger={false}>
+          <BaseSelect.Popup className={popup.popup}>
+            {options.map((option) => (
+              <BaseSelect.Item key={option.value} value={option.value} className={popup.item}>
+                <BaseSelect.ItemText>{option.label}</BaseSelect.ItemText>
+                <span className={popup.check}>
+                  <BaseSelect.ItemIndicator>
+                    <Check size={14} aria-hidden="true" />
+                  </BaseSelect.ItemIndicator>
+                </span>
+              </BaseSelect.Item>
+            ))}
+          </BaseSelect.Popup>
+        </BaseSelect.Positioner>
+      </BaseSelect.Portal>
+    </BaseSelect.Root>
+  );
+}
+
+export function Checkbox({
+  label,
+  hint,
+  checked,
+  onChange,
+  disabled,
+}: {
+  label: string;
+  hint?: ReactNode;
+  checked: boolean;
+  onChange(checked: boolean): void;
+  disabled?: boolean | undefined;
+}) {
+  const id = useId();
+  return (
+    <div className={styles.check}>
+      <BaseCheckbox.Root
+        id={id}
+        className={styles.box}
+        checked={checked}
+        disabled={disabled ?? false}
+        onCheckedChange={onChange}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+      >
+        <BaseCheckbox.Indicator className={styles.indicator}>
+          <Check size={14} aria-hidden="true" />
+        </BaseCheckbox.Indicator>
+      </BaseCheckbox.Root>
+      <div>
+        <label htmlFor={id}>{label}</label>
+        {hint && (
+          <div id={`${id}-hint`} className={styles.hint}>
+            {hint}
+          </div>
+        )}
+      </div>
+    </div>
+  );
+}

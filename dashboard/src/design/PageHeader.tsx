@@ -1,0 +1,55 @@
+import { ArrowLeft } from 'lucide-react';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { Link } from './Link.js';
+import styles from './PageHeader.module.css';
+
+/** What the tab of the browser says after the page's own title. */
+let product = 'Continuum Billing';
+
+export function setProductName(name: string): void {
+  product = name;
+}
+
+/** Each page begins with one. It names the browser's tab, and takes the focus after a change of page. */
+export function PageHeader({
+  title,
+  badges,
+  description,
+  back,
+  actions,
+}: {
+  title: string;
+  badges?: ReactNode;
+  description?: ReactNode;
+  /** The list that the page belongs to. */
+  back?: { to: string; label: string } | undefined;
+  actions?: ReactNode;
+}) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    document.title = `${title} · ${product}`;
+  }, [title]);
+  useEffect(() => {
+    // After a click on a link, screen readers begin here. On the first load the browser decides.
+    if (document.activeElement?.closest('main, nav')) heading.current?.focus({ preventScroll: true });
+  }, []);
+  return (
+    <header className={styles.header}>
+      <div className={styles.titles}>
+        {back && (
+          <Link to={back.to} className={styles.back ?? ''}>
+            <ArrowLeft size={13} aria-hidden="true" /> {back.label}
+          </Link>
+        )}
+        <div className={styles.title}>
+          <h1 ref={heading} tabIndex={-1}>
+            {title}
+          </h1>
+          {badges}
+        </div>
+        {description && <p className={styles.description}>{description}</p>}
+      </div>
+      {actions && <div className={styles.actions}>{actions}</div>}
+    </header>
+  );
+}

@@ -1,0 +1,122 @@
+import {
+  Bar,
+  BarChart,
+  CartesianGrid,
+  Line,
+  LineChart,
+  ResponsiveContainer,
+  Tooltip,
+  XAxis,
+  YAxis,
+} from 'recharts';
+import styles from './Chart.module.css';
+import { formatCompact, formatNumber } from './format.js';
+import { type ChartProps, seriesColor } from './series.js';
+
+interface Point {
+  key: string;
+  tick: string;
+  full: string;
+  [series: string]: string | number | null;
+}
+
+/** The picture of a Chart. Only Chart loads it. */
+export default function Plot<Data extends object>({
+  kind,
+  data,
+  x,
+  series,
+  format = formatNumber,
+  formatAxis = formatCompact,
+}: ChartProps<Data>) {
+  const points = data.map((row): Point => {
+    const point: Point = { key: x.key(row), tick: x.tick(row), full: x.full(row) };
+    for (const { id, value } of series) point[`s.${id}`] = value(row);
+    return point;
+  });
+  const axes = (
+    <>
+      <CartesianGrid vertical={false} stroke="var(--chart-grid)" />
+      <XAxis
+        dataKey="key"
+        tickFormatter={(_key, index) => points[index]?.tick ?? ''}
+        tickLine={false}
+        axisLine={{ stroke: 'var(--border-strong)' }}
+        minTickGap={24}
+        height={22}
+      />
+      <YAxis
+        tickFormatter={(value: number) => formatAxis(value)}
+        tickLine={false}
+        axisLine={false}
+        width={44}
+        allowDecimals={false}
+      />
+      <Tooltip
+        cursor={{ fill: 'var(--hover)', stroke: 'var(--border-strong)' }}
+        isAnimationActive={false}
+        content={({ active, label }) => {
+          const point = active ? points.find(({ key }) => key === label) : undefined;
+          if (!point) return null;
+          return (
+            <div className={styles.tooltip}>
+              <strong>{point.full}</strong>
+              {series.map((item, index) => {
+                const value = point[`s.${item.id}`];
+                return (
+                  <div key={item.id}>
+                    <span className={styles.swatch} style={{ background: seriesColor(item, index) }} />
+                    <span>{item.label}</span>
+                    <span>{typeof value === 'number' ? format(value) : '—'}</span>
+                  </div>
+                );
+              })}
+            </div>
+          );
+        }}
+      />
+    </>
+  );
+  const shared = {
+    data: points,
+    accessibilityLayer: false,
+    margin: { top: 8, right: 4, bottom: 0, left: 0 },
+  };
+  return (
+    <ResponsiveContainer width="100%" height="100%">
+      {kind === 'bar' ? (
+        <BarChart {...shared} barCategoryGap="24%" barGap={2}>
+          {axes}
+          {series.map((item, index) => (
+            <Bar
+              key={item.id}
+              dataKey={(point: Point) => point[`s.${item.id}`]}
+              {...(item.stack ? { stackId: item.stack } : {})}
+              fill={seriesColor(item, index)}
+              maxBarSize={36}
+              radius={item.stack ? 0 : [2, 2, 0, 0]}
+              isAnimationActive={false}
+            />
+          ))}
+        </BarChart>
+      ) : (
+        <LineChart {...shared}>
+          {axes}
+          {series.map((item, index) => (
+            <Line
+              key={item.id}
+              dataKey={(point: Point) => point[`s.${item.id}`]}
+              type="monotone"
+              stroke={seriesColor(item, index)}
+              strokeWidth={2}
+              dot={false}
+              activeDot={{ r: 3 }}
+              isAnimationActive={false}
+              connectNulls={false}
+            />
+          ))}
+        </LineChart>
+      )}
+    </ResponsiveContainer>
+  );
+}

@@ -1,0 +1,37 @@
+/** The design system. Pages use these components and no styles of their own; see dashboard/README.md. */
+export { Badge, Status, type Tone } from './Badge.js';
+export { Button, ButtonLink, type ButtonProps, IconButton, TextButton } from './Button.js';
+export { Callout, EmptyState, ErrorState } from './Callout.js';
+export { Card, Grid, KeyValue, Row, Stack, Stat, Stats } from './Card.js';
+export { Chart } from './Chart.js';
+export { CodeBlock, CopyButton, Id, JsonView, SecretOnce } from './Code.js';
+export { downloadCsv, toCsv } from './csv.js';
+export { cx } from './cx.js';
+export { type CellValue, type Column, DataTable, type DataTableProps, useSorting } from './DataTable.js';
+export { DesignProvider } from './DesignProvider.js';
+export { ConfirmDialog, type ConfirmDialogProps, Dialog, FormDialog } from './Dialog.js';
+export {
+  Checkbox,
+  NumberField,
+  parseWhole,
+  Select,
+  type SelectOption,
+  Textarea,
+  TextField,
+} from './Field.js';
+export * from './format.js';
+export { isWebAddress, Link, LinkOut } from './Link.js';
+export { Menu, type MenuItem } from './Menu.js';
+export { PageHeader, setProductName } from './PageHeader.js';
+export { Pagination } from './Pagination.js';
+export { Skeleton, SkeletonText } from './Skeleton.js';
+export type { ChartProps, Series } from './series.js';
+export { type TabItem, Tabs } from './Tabs.js';
+export { Time } from './Time.js';
+export { toast } from './Toast.js';
+export { FilterBar, type FilterField, SearchField } from './Toolbar.js';
+export { Tooltip } from './Tooltip.js';
+export { setTheme, startTheme, type Theme, useTheme } from './theme.js';
+export { UsageBar } from './UsageBar.js';
+export { type Filters, useFilters } from './useFilters.js';
+export { VisuallyHidden } from './VisuallyHidden.js';
