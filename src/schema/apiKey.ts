@@ -1,6 +1,6 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { IsFilled, Max, MaxItems, MaxLength, Min, MinItems } from './constraints.js';
+import { IsName, Max, MaxItems, Min, MinItems } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
 import { IsExternalId, IsTenantId } from './tenantRef.js';
 
@@ -79,8 +79,7 @@ export class RotateKeyArgs {
 @InputType()
 export class CreateApiKeyInput {
   @Field()
-  @IsFilled()
-  @MaxLength(100)
+  @IsName(100)
   name!: string;
 
   @Field(() => [ApiKeyScope], {

@@ -107,6 +107,22 @@ export const MaxJsonBytes = (max: number) =>
 export const IsFilled = () =>
   Satisfies((value) => typeof value === 'string' && value.trim().length > 0, 'must not be empty');
 
+/** Line breaks and other control characters, and those that turn the direction of what follows them. */
+const UNSHOWN = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
+/** A name that a page or a log shows in one line, as it is. */
+export const IsName = (maxLength: number) =>
+  Constraint(
+    z
+      .string()
+      .max(maxLength, `must have at most ${maxLength} characters`)
+      .refine((text) => text.trim().length > 0, 'must not be empty')
+      .refine(
+        (text) => !UNSHOWN.test(text),
+        'must have no line breaks, control characters or marks of direction',
+      ),
+  );
+
 export const IDEMPOTENCY_KEY_DESCRIPTION =
   'Idempotency key, 1 to 100 printable ASCII characters without spaces. If the same request is repeated with the same key within 24 hours, it gets the first response again, and nothing is charged or changed.';
 export const IDEMPOTENCY_KEY_PROBLEM = 'must have 1 to 100 printable ASCII characters without spaces';

@@ -1,7 +1,7 @@
 import { Field, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import { OperatorRole } from '../services/accounts/principal.js';
 import { StoredKey } from './apiKey.js';
-import { IsFilled, MaxLength } from './constraints.js';
+import { IsName } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
 
 registerEnumType(OperatorRole, {
@@ -35,8 +35,7 @@ export class NewOperatorKey {
 @InputType()
 export class CreateOperatorKeyInput {
   @Field()
-  @IsFilled()
-  @MaxLength(100)
+  @IsName(100)
   name!: string;
 
   @Field(() => OperatorRole)

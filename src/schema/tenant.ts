@@ -1,6 +1,6 @@
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { TenantState } from '../services/billing/tenantSearch/tenantSearch.js';
-import { IsCount, IsEmail, IsFilled, MaxItems, MaxLength } from './constraints.js';
+import { IsCount, IsEmail, IsName, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { TenantErasure } from './tenantData.js';
@@ -149,8 +149,7 @@ export class NewTenant {
 @InputType()
 export class CreateTenantInput {
   @Field()
-  @IsFilled()
-  @MaxLength(200)
+  @IsName(200)
   name!: string;
 
   @Field(() => String, { nullable: true })
@@ -169,8 +168,7 @@ export class CreateTenantInput {
 @InputType({ description: 'What is left out stays as it is.' })
 export class UpdateTenantInput {
   @Field(() => String, { nullable: true })
-  @IsFilled()
-  @MaxLength(200)
+  @IsName(200)
   name?: string | null;
 
   @Field(() => String, {

@@ -562,3 +562,19 @@ it('a rejection says how much was asked for', async () => {
     extensions: { window: 'minute', limit: 5, requested: 6 },
   });
 });
+
+it.each([
+  ['a line break', 'a\nb'],
+  ['an escape', 'a\u001b[31mb'],
+  ['a mark that turns the direction', 'a\u202eb'],
+])('a name with %s is rejected, and one in any alphabet is not', async (_, name) => {
+  const CREATE = 'mutation ($name: String!) { createTenant(input: { name: $name }) { tenant { name } } }';
+  const RENAME = 'mutation ($name: String!) { updateTenant(input: { name: $name }) { name } }';
+  const CREATE_KEY = 'mutation ($name: String!) { createApiKey(input: { name: $name }) { secret } }';
+  const words = /name: must have no line breaks, control characters or marks of direction/;
+  expect((await run(CREATE, { name }, OPERATOR_KEY)).errors[0]?.message).toMatch(words);
+  expect((await run(RENAME, { name })).errors[0]?.message).toMatch(words);
+  expect((await run(CREATE_KEY, { name })).errors[0]?.message).toMatch(words);
+  const { data } = await run(CREATE, { name: 'Śnieżka 株式会社 שלום 👩‍👩‍👧' }, OPERATOR_KEY);
+  expect(data.createTenant.tenant.name).toBe('Śnieżka 株式会社 שלום 👩‍👩‍👧');
+});
