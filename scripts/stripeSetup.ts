@@ -12,15 +12,17 @@ their overage, the usage meters, the billing portal's configuration and the webh
   npm run stripe:setup             prints the environment variables to set on standard output
   npm run stripe:setup -- --help   prints this text
 
-Environment: STRIPE_SECRET_KEY (required), PUBLIC_URL (https, for the webhook endpoint), CATALOG_FILE, STRIPE_API_BASE.
+Environment: STRIPE_SECRET_KEY (required), PUBLIC_URL (https, for the webhook endpoint), CATALOG_FILE,
+BRAND_FILE (products get its product name), STRIPE_API_BASE.
 `;
 
 async function run(): Promise<void> {
-  const { catalogue, publicUrl, stripe: config } = readStripeSetupConfig();
+  const { catalogue, brand, publicUrl, stripe: config } = readStripeSetupConfig();
   const stripe = createStripeClient(config, null, null, noMetrics);
   const { environment, steps } = await setUpAccount({
     stripe,
     catalogue,
+    brand,
     publicUrl,
     clock: { now: Date.now },
   });

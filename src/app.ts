@@ -21,6 +21,7 @@ import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { auditExport } from './rest/auditExport.js';
 import { billingRoutes } from './rest/billingRoutes.js';
+import { brandRoutes } from './rest/brandRoutes.js';
 import { clientAddress } from './rest/clientAddress.js';
 import { credentialOf } from './rest/credentials.js';
 import { exportRoute } from './rest/exportRoute.js';
@@ -188,6 +189,7 @@ export async function startApp(
   );
   await server.register(pages());
   await server.register(upgradePage(services));
+  await server.register(brandRoutes(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
   await server.register(auditExport({ services, callerSlots, clock, authenticate }));
   await server.register(webhookRoute(services));

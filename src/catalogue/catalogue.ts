@@ -29,6 +29,10 @@ const resourceName = z
   // A pattern, so that it is in the JSON Schema too.
   .regex(new RegExp(`^(?!(?:${TAKEN_NAMES.join('|')})$)`), 'is a name that is taken');
 
+const displayName = z
+  .string()
+  .regex(/^(?=\S)[^\p{Cc}]{1,60}(?<=\S)$/u, 'must have 1 to 60 printable characters, without spaces at its ends');
+
 export const limitsSchema = z.strictObject({
   apiCallsPerDay: count.describe('Calls in a UTC day.'),
   apiCallsPerMinute: smallCount.describe('Calls in a minute of the clock.'),
@@ -118,6 +122,12 @@ const fileSchema = z.strictObject({
     .describe(
       'What else than memories is stored and limited: `@storageQuota(resource: "products")` names it.',
     ),
+  displayNames: z
+    .record(z.string(), displayName)
+    .default({})
+    .describe(
+      'What people read instead of the name of a tier, a feature or a resource. Default: the name in words, such as Semantic search.',
+    ),
   tiers: z.array(writtenTier).min(1).max(50).describe('Smallest first.'),
 });
 
@@ -134,6 +144,8 @@ export interface Catalogue {
   retiredFeatures: string[];
   /** Resources that are stored and limited, in addition to memories. */
   resources: string[];
+  /** For people, by the name of a tier, a feature or a resource. */
+  displayNames: Readonly<Record<string, string>>;
   tiers: TierDefinition[];
 }
 

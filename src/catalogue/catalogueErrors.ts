@@ -54,6 +54,7 @@ const readable = z.object({
   features: texts.optional().catch(undefined),
   retiredFeatures: texts.optional().catch(undefined),
   resources: texts.optional().catch(undefined),
+  displayNames: z.record(z.string(), z.unknown()).optional().catch(undefined),
   tiers: z.array(tier).catch([]),
 });
 
@@ -86,6 +87,7 @@ export function catalogueErrors(
     for (const [j, version] of (one.former ?? []).entries()) checkFormer(version, [i, j], file.data, report);
   }
   checkFeaturesHad(file.data, whole, report);
+  checkDisplayNames(file.data, report);
   return errors;
 }
 
@@ -196,5 +198,13 @@ function checkFeaturesHad(
   }
   for (const feature of retiredFeatures) {
     if (features.includes(feature)) report(`${feature} is a feature, too`, 'retiredFeatures');
+  }
+}
+
+function checkDisplayNames({ tiers, features, resources = [], displayNames = {} }: Readable, report: Report): void {
+  if (!features) return;
+  const known = new Set([...tiers.map(({ name }) => name), ...features, ...resources]);
+  for (const name of Object.keys(displayNames)) {
+    if (!known.has(name)) report('is the name of no tier, feature or resource', 'displayNames', name);
   }
 }

@@ -5,6 +5,7 @@ import { errorList } from '@continuum-billing/limits/core';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
 import { type Catalogue, parseCatalogue } from '../catalogue/catalogue.js';
 import { isLoopbackHost, type TrustedProxies } from '../common/network.js';
+import { type Brand, readBrand } from './brand.js';
 import {
   databaseEnvironment,
   type Environment,
@@ -89,6 +90,9 @@ export interface Config {
   /** Days after which entries of the audit log are deleted; null: never. */
   auditRetentionDays: number | null;
   catalogue: Catalogue;
+  brand: Brand;
+  /** Where a person upgrades; null for this server's price page. */
+  upgradeUrl: string | null;
   /** The proxies whose X-Forwarded-For is trusted. */
   trustedProxies: TrustedProxies;
   /** Private networks (CIDR) that outgoing webhooks may reach. */
@@ -155,6 +159,7 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
   const errors: string[] = [];
   const vars = parseEnvironment(present, errors);
   const catalogue = readCatalogue(vars.CATALOG_FILE, errors);
+  const brand = readBrand(vars.BRAND_FILE ?? null, errors);
   const production = vars.NODE_ENV === 'production';
   const stripe = readStripe(vars, present, production, catalogue, errors);
   const host = vars.HOST ?? (vars.MONGODB_URI ? '0.0.0.0' : '127.0.0.1');
@@ -171,6 +176,8 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
     port: vars.PORT,
     host,
     publicUrl: vars.PUBLIC_URL ?? null,
+    brand,
+    upgradeUrl: vars.UPGRADE_URL ?? null,
     mongodbUri: vars.MONGODB_URI ?? null,
     dataDir: resolve(vars.DATA_DIR),
     redisUrl: vars.REDIS_URL ?? null,
@@ -225,6 +232,8 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
 /** The configuration of `npm run stripe:setup`, which itself creates prices and the webhook's secret. */
 export interface StripeSetupConfig {
   catalogue: Catalogue;
+  /** null: products that exist keep their names. */
+  brand: Brand | null;
   publicUrl: string | null;
   stripe: Pick<StripeConfig, 'secretKey' | 'apiBase'>;
 }
@@ -236,10 +245,12 @@ export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): Str
   const parsed = setupEnvironment.safeParse(present);
   if (!parsed.success) errors.push(...linesOf(parsed.error));
   const catalogue = readCatalogue(present.CATALOG_FILE, errors);
-  if (!parsed.success || !catalogue) throw new ConfigError(errors);
+  const brand = present.BRAND_FILE ? readBrand(present.BRAND_FILE, errors) : null;
+  if (!parsed.success || !catalogue || errors.length > 0) throw new ConfigError(errors);
   const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_BASE: apiBase, PUBLIC_URL: publicUrl } = parsed.data;
   return {
     catalogue,
+    brand,
     publicUrl: publicUrl ?? null,
     stripe: { secretKey, apiBase: apiBase ?? null },
   };

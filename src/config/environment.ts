@@ -120,6 +120,10 @@ const environment = z.object({
   GRACE_DAYS: z.coerce.number({ error: 'must be a number of days' }).int().min(0).max(365).default(14),
   AUDIT_RETENTION_DAYS: wholeNumber(30, 36_500).optional(),
   CATALOG_FILE: z.string().optional(),
+  BRAND_FILE: z.string().optional(),
+  UPGRADE_URL: httpUrl
+    .refine((url) => !new URL(url).username && !new URL(url).password, 'must not contain a password')
+    .optional(),
   TRUST_PROXY: z
     .string()
     .transform((text) => parseTrustedProxies(text.trim()))

@@ -1,6 +1,7 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type Stripe from 'stripe';
 import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
+import { displayNameOf } from '../catalogue/displayNames.js';
 import type { ApiKeyType, StoredKey } from '../schema/apiKey.js';
 import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
@@ -29,10 +30,15 @@ import type { Context } from './context.js';
 
 export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = tier.limits): TierType => ({
   name: tier.name,
+  displayName: displayNameOf(tiers.catalogue, tier.name),
   version: tier.version,
   monthlyPriceCents: tier.monthlyPriceCents,
   currency: tiers.catalogue.currency,
   features: tier.features,
+  featureNames: tier.features.map((feature) => displayNameOf(tiers.catalogue, feature)),
+  checkout: tier.checkout,
+  overage: tiers.getOverage(tier.name),
+  support: tier.support,
   trialDays: tier.trialDays,
   limits: toTierLimits(limits),
 });

@@ -4,10 +4,13 @@ import { AlertResolver } from './alertResolver.js';
 import { ApiKeyResolver } from './apiKeyResolver.js';
 import { AuditResolver } from './auditResolver.js';
 import { BillingAccountResolver } from './billingAccountResolver.js';
+import { BillingPageResolver } from './billingPageResolver.js';
+import { BrandResolver } from './brandResolver.js';
 import { DecisionResolver } from './decisionResolver.js';
 import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { OperatorKeyResolver } from './operatorKeyResolver.js';
+import { StoredLimitResolver } from './storedLimitResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantDataResolver } from './tenantDataResolver.js';
 import { TenantLifecycleResolver } from './tenantLifecycleResolver.js';
@@ -21,11 +24,14 @@ import { WebhookResolver } from './webhookResolver.js';
 /** Every resolver of the schema. */
 export const resolvers = [
   TierResolver,
+  StoredLimitResolver,
+  BrandResolver,
   TenantResolver,
   TenantLifecycleResolver,
   TenantDataResolver,
   SubscriptionResolver,
   BillingAccountResolver,
+  BillingPageResolver,
   UsageResolver,
   AlertResolver,
   MeteringResolver,

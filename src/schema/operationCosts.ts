@@ -109,6 +109,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Mutation.changeTier': { weight: 4 * STRIPE_REQUEST },
   'Mutation.consume': { weight: WRITE },
   'Mutation.createApiKey': { weight: KEY_HASH },
+  'Mutation.createBillingPageSession': { weight: WRITE },
   'Mutation.createCheckoutSession': { weight: 3 * STRIPE_REQUEST },
   'Mutation.createEnterpriseSubscription': { weight: 4 * STRIPE_REQUEST },
   'Mutation.createOperatorKey': { weight: KEY_HASH },

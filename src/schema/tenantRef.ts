@@ -25,7 +25,7 @@ export const IsExternalId = () =>
     `must have 1 to ${MAX_EXTERNAL_ID_LENGTH} printable characters, without white space at its ends`,
   );
 
-const TENANT_ID = {
+export const TENANT_ID = {
   nullable: true,
   description: "With an operator's key, this or `externalId` is required.",
 };

@@ -21,6 +21,30 @@ export class StoredLimit {
   limit!: number;
 }
 
+export enum TierCheckout {
+  NONE = 'NONE',
+  SELF_SERVICE = 'SELF_SERVICE',
+  CONTACT_SALES = 'CONTACT_SALES',
+}
+registerEnumType(TierCheckout, {
+  name: 'TierCheckout',
+  description: 'How a tier is bought.',
+  valuesConfig: {
+    NONE: { description: 'It costs nothing.' },
+    SELF_SERVICE: { description: 'With `createCheckoutSession`.' },
+    CONTACT_SALES: { description: 'By agreement with the operator.' },
+  },
+});
+
+@ObjectType({ description: 'The price of calls beyond the daily quota.' })
+export class TierOverage {
+  @Field(() => Int, { description: 'For `perCalls` calls, in the smallest unit of the currency.' })
+  priceCents!: number;
+
+  @Field(() => Int)
+  perCalls!: number;
+}
+
 @ObjectType('TierLimits', { description: 'What a tier allows.' })
 export class TierLimitsType implements Omit<TierLimits, 'stored'> {
   @Field(() => BigIntScalar)
@@ -62,6 +86,9 @@ export class TierType {
   @Field(() => TierName)
   name!: string;
 
+  @Field({ description: 'For people: `Pro`.' })
+  displayName!: string;
+
   @Field(() => Int, {
     description: "The version of the tier. For a tenant's tier, the version that it bought.",
   })
@@ -75,6 +102,21 @@ export class TierType {
 
   @Field(() => [Feature])
   features!: string[];
+
+  @Field(() => [String], { description: 'The names of `features` for people, in the same order.' })
+  featureNames!: string[];
+
+  @Field(() => TierCheckout)
+  checkout!: string;
+
+  @Field(() => TierOverage, {
+    nullable: true,
+    description: 'What calls beyond the daily quota cost. null: they are rejected.',
+  })
+  overage!: TierOverage | null;
+
+  @Field({ description: 'In words, for people.' })
+  support!: string;
 
   @Field(() => Int, { description: "Trial days of a tenant's first subscription; 0 means no trial." })
   trialDays!: number;

@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import type { Config } from '../config/config.js';
 import type { Models } from '../models/models.js';
 import { type Accounts, createAccounts } from './accounts/accounts.js';
+import { createBillingPages } from './accounts/billingPages.js';
 import { type AuditServices, createAuditServices } from './audit/auditServices.js';
 import { type Billing, createBilling } from './billing/billing.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
@@ -11,6 +12,7 @@ import { createDecisionServices } from './limits/decisions/decisionServices.js';
 import { createLimitServices, type LimitServices } from './limits/limitServices.js';
 import { createMemories } from './memories/memories.js';
 import type { MockControls } from './mockMode/mockMode.js';
+import { createPublicBrand } from './publicBrand.js';
 import type { Services } from './services.js';
 import { createTenantDataServices, type TenantDataServices } from './tenantData/tenantDataServices.js';
 import { createTierServices, type TierServices } from './tiers/tierServices.js';
@@ -59,7 +61,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
   const auditServices = createAuditServices({ ...config, models, clock, log });
   const { auditLog, auditRetention } = auditServices;
   const base = { models, clock, log, metrics, auditLog };
-  const upgradeUrl = () => `${publicUrl()}/upgrade`;
+  const upgradeUrl = () => config.upgradeUrl ?? `${publicUrl()}/upgrade`;
   const isMock = config.stripe.mode === 'mock';
 
   const tierServices = createTierServices({ ...base, ...config, ...config.stripe });
@@ -111,6 +113,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ? (await import('./mockMode/mockMode.js')).createMockMode({
         ...deps,
         tiers,
+        brand: config.brand,
         webhookSecrets: config.stripe.webhookSecrets,
       })
     : null;
@@ -157,6 +160,13 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ...webhookServices,
     ...tenantData,
     alerts,
+    billingPages: createBillingPages({ sessions: accounts.sessions, publicUrl }),
+    brand: createPublicBrand({
+      brand: config.brand,
+      ownUpgradeUrl: config.upgradeUrl,
+      publicUrl,
+      upgradeUrl,
+    }),
     idempotencyKeys,
     memories,
     mock: mockMode?.controlsOf(billing, tenants) ?? null,

@@ -1,6 +1,7 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
 import type { Callers } from './accounts/callers.js';
+import type { BillingPages } from './accounts/billingPages.js';
 import type { LimitOverrides } from './accounts/limitOverrides.js';
 import type { Sessions } from './accounts/sessions.js';
 import type { TenantDirectory } from './accounts/tenantDirectory.js';
@@ -24,6 +25,7 @@ import type { Admission } from './limits/calls/admission.js';
 import type { RemoteDecisions } from './limits/decisions/remoteDecisions.js';
 import type { Storage } from './limits/storage/storage.js';
 import type { Memories } from './memories/memories.js';
+import type { PublicBrand } from './publicBrand.js';
 import type { Erasures } from './tenantData/erasures.js';
 import type { TenantExports } from './tenantData/tenantExports.js';
 import type { Entitlements } from './tiers/entitlements.js';
@@ -49,6 +51,8 @@ export interface Services {
   authenticator: Authenticator;
   billingAccount: BillingAccount;
   callers: Callers;
+  billingPages: BillingPages;
+  brand: PublicBrand;
   consumption: Consumption;
   contracts: Contracts;
   entitlements: Entitlements;

@@ -2,7 +2,9 @@ import Stripe from 'stripe';
 import type { Catalogue, TierDefinition } from '../../catalogue/catalogue.js';
 import { callPriceOf } from '../../catalogue/overagePrice.js';
 import type { Clock } from '../../common/clock.js';
+import { type Brand, DEFAULT_BRAND } from '../../config/brand.js';
 import { digest } from './customers/customers.js';
+import { productNames } from './productNames.js';
 import { EFFECTIVE_TYPES } from './inbox/eventTarget.js';
 import { isMissing } from './stripe/stripeErrors.js';
 import { findListed, PAGE } from './stripe/stripeObjects.js';
@@ -35,27 +37,33 @@ const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLo
 /**
  * Finds products, prices, meters, the portal configuration and the webhook endpoint, and creates what is missing. A second
  * run changes nothing, unless the catalogue changed: then a new price replaces the old one, which existing subscriptions
- * keep.
+ * keep. Products get another name when the brand file has another.
+ * @param brand null: products that exist keep their names
  * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
  * @throws the errors of Stripe's SDK
  */
 export async function setUpAccount(deps: {
   stripe: Stripe;
   catalogue: Catalogue;
+  brand: Brand | null;
   publicUrl: string | null;
   clock: Clock;
 }): Promise<AccountSetup> {
-  const { stripe, catalogue, publicUrl, clock } = deps;
+  const { stripe, catalogue, brand, publicUrl, clock } = deps;
   const environment: Record<string, string> = {};
   const steps: string[] = [];
   const minute = Math.floor(clock.now() / SHARED_MS);
   const keyed = (params: unknown) => ({ idempotencyKey: `setup:${minute}:${digest(params)}` });
 
+  const productNamesOf = ({ name }: TierDefinition) => productNames(brand ?? DEFAULT_BRAND, catalogue, name);
+
   /** @param title the name on invoices */
   async function product(id: string, tier: TierDefinition, title: string): Promise<string> {
     try {
-      await stripe.products.retrieve(id);
-      steps.push(`product ${id}: found`);
+      const { name } = await stripe.products.retrieve(id);
+      const isRenamed = brand !== null && name !== title;
+      if (isRenamed) await stripe.products.update(id, { name: title }, keyed([id, title]));
+      steps.push(`product ${id}: ${isRenamed ? `renamed to ${title}` : 'found'}`);
     } catch (error) {
       if (!isMissing(error)) throw error;
       const params = { id, name: title, metadata: { ...CREATED_HERE, tier: tier.name } };
@@ -182,7 +190,7 @@ export async function setUpAccount(deps: {
   async function overagePrice(tier: TierDefinition, meterId: string): Promise<void> {
     const amount = tier.overage && callPriceOf(tier.overage);
     if (!amount) return;
-    const title = `Continuum ${tier.name}: calls past the daily quota`;
+    const title = productNamesOf(tier).overage;
     const productId = await product(`${productIdOf(tier)}_overage`, tier, title);
     const terms = { amount: Stripe.Decimal.from(amount), meter: meterId };
     environment[`STRIPE_PRICE_${tier.name}_OVERAGE`] = await price(tier, productId, terms);
@@ -193,7 +201,7 @@ export async function setUpAccount(deps: {
   const meterId = await meter(METER_EVENT_NAMES.OVERAGE, 'Continuum calls past the daily quota');
   for (const tier of catalogue.tiers) {
     if (tier.checkout === 'NONE') continue;
-    const productId = await product(productIdOf(tier), tier, `Continuum ${tier.name}`);
+    const productId = await product(productIdOf(tier), tier, productNamesOf(tier).tier);
     const terms = { amount: Stripe.Decimal.from(tier.monthlyPriceCents ?? 0), meter: null };
     const priceId = await price(tier, productId, terms);
     environment[`STRIPE_PRICE_${tier.name}`] = priceId;

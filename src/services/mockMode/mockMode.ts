@@ -10,10 +10,12 @@ import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import { callPriceOf } from '../../catalogue/overagePrice.js';
 import type { Clock } from '../../common/clock.js';
+import type { Brand } from '../../config/brand.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
 import type { Billing, StripeStandIn } from '../billing/billing.js';
 import type { Inbox } from '../billing/inbox/inbox.js';
+import { productNames } from '../billing/productNames.js';
 import { METER_EVENT_NAMES } from '../billing/usageReports/meter.js';
 import type { Tiers } from '../tiers/tiers.js';
 import { createTenantTrigger, type TenantTrigger } from './tenantTrigger.js';
@@ -42,13 +44,14 @@ export function createMockMode(deps: {
   clock: Clock;
   log: Logger;
   tiers: Tiers;
+  brand: Brand;
   /** Empty: the database keeps one, which the first server makes. */
   webhookSecrets: readonly string[];
   /** Where this server listens; undefined until it does. */
   ownUrl: () => string | undefined;
   publicUrl: () => string;
 }): MockMode {
-  const { models, clock, log, tiers, ownUrl, publicUrl } = deps;
+  const { models, clock, log, tiers, brand, ownUrl, publicUrl } = deps;
   let { webhookSecrets } = deps;
   const { db } = models.connection;
   if (!db) throw new Error('The mock needs an open MongoDB connection');
@@ -62,7 +65,7 @@ export function createMockMode(deps: {
       return url && `${url}/v1/billing/webhook`;
     },
     webhookSecret: () => webhookSecrets[0] ?? '',
-    prices: pricesOf(tiers),
+    prices: pricesOf(tiers, brand),
     meterEventNames: Object.values(METER_EVENT_NAMES),
   });
   return {
@@ -98,7 +101,7 @@ async function loadWebhookSecret(connection: Connection): Promise<string> {
 }
 
 /** The catalogue as prices of Stripe: each tier's own, and what its calls past the daily quota cost. */
-function pricesOf(tiers: Tiers): SeededPrice[] {
+function pricesOf(tiers: Tiers, brand: Brand): SeededPrice[] {
   return tiers.all().flatMap(({ name, monthlyPriceCents }): SeededPrice[] => {
     const id = tiers.getStripePriceId(name);
     if (!id) return [];
@@ -107,7 +110,7 @@ function pricesOf(tiers: Tiers): SeededPrice[] {
     const price = {
       id,
       productId: `prod_mock_${key}`,
-      productName: `Continuum ${name}`,
+      productName: productNames(brand, tiers.catalogue, name).tier,
       unitAmount: String(monthlyPriceCents ?? 0),
       currency,
       lookupKey: key,
@@ -120,7 +123,7 @@ function pricesOf(tiers: Tiers): SeededPrice[] {
     const overagePrice = {
       id: overageId,
       productId: `prod_mock_${key}_overage`,
-      productName: `Continuum ${name}: calls past the daily quota`,
+      productName: productNames(brand, tiers.catalogue, name).overage,
       unitAmount,
       currency,
       lookupKey: `${key}_overage`,

@@ -18,6 +18,7 @@ const setUp = () =>
   setUpAccount({
     stripe: harness.stripe,
     catalogue: parseCatalogue(catalogue),
+    brand: null,
     publicUrl: 'https://billing.example',
     clock: systemClock,
   });

@@ -3,10 +3,12 @@ import { identityOf } from '../limits.js';
 import { createHttpConnection } from './httpConnection.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
 
-/** The names that a schema's directives may use. */
+/** The names that a schema's directives may use, and what rejections of this process say. */
 interface Catalogue {
   features: Set<string>;
   resources: Set<string>;
+  /** Where a person upgrades. */
+  upgradeUrl: string;
 }
 
 /**
@@ -60,7 +62,7 @@ const FREE = /* GraphQL */ `
   }
 `;
 const CATALOGUE =
-  '{ __type(name: "Feature") { enumValues { name } } tiers { limits { stored { resource } } } }';
+  '{ __type(name: "Feature") { enumValues { name } } tiers { limits { stored { resource } } } brand { upgradeUrl } }';
 /** Shows whether the key may decide. Its empty API key is rejected without reading the database. */
 const NOTHING =
   'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
@@ -73,6 +75,7 @@ interface GraphQLAnswer<T> {
 interface CatalogueAnswer {
   __type: { enumValues: { name: string }[] };
   tiers: { limits: { stored: { resource: string }[] } }[];
+  brand: { upgradeUrl: string };
 }
 
 interface DecisionAnswer {
@@ -114,10 +117,11 @@ export function createBillingClient(options: {
   return {
     async catalogue() {
       await ask(NOTHING, {});
-      const { __type, tiers } = await ask<CatalogueAnswer>(CATALOGUE, {});
+      const { __type, tiers, brand } = await ask<CatalogueAnswer>(CATALOGUE, {});
       return {
         features: new Set(__type.enumValues.map(({ name }) => name)),
         resources: new Set(tiers.flatMap(({ limits }) => limits.stored.map(({ resource }) => resource))),
+        upgradeUrl: brand.upgradeUrl,
       };
     },
     async decide(operations) {

@@ -60,7 +60,6 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   checkOptions(options);
   const url = options.url.endsWith('/') ? options.url : `${options.url}/`;
   const client = createBillingClient({ url, serviceKey, timeoutMs });
-  const upgradeUrl = new URL('upgrade', url).href;
   const concurrency = createConcurrency();
   /** Decisions that counted nothing, and rejections that would be repeated. */
   const remembered = new LRUCache<string, RemoteDecision>({ max: MAX_REMEMBERED });
@@ -218,6 +217,8 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
   function tooMany(digest: string): CallerRefusal {
     const limit = known.get(digest)?.concurrentRequests ?? 0;
     const tier = known.get(digest)?.tier ?? '';
+    // A server that was away at the start has not said where.
+    const upgradeUrl = catalogue?.upgradeUrl ?? new URL('upgrade', url).href;
     const error = rateLimited(
       `Rate limit exceeded (${limit} concurrent request${limit === 1 ? '' : 's'}). Wait for one to end; upgrade at ${upgradeUrl}`,
       { limit, window: 'concurrent', remaining: 0, requested: 1, resetsAt: inOneSecond(), tier, upgradeUrl },
