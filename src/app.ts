@@ -34,7 +34,6 @@ import { serveOpenApi } from './rest/openApi.js';
 import { pages } from './rest/pages.js';
 import { SANDBOX_POLICY } from './rest/securityHeaders.js';
 import { sessionRoutes } from './rest/sessionRoutes.js';
-import { upgradePage } from './rest/upgradePage.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
@@ -187,8 +186,7 @@ export async function startApp(
       facts: { mode: serverMode(config.stripe), version: config.version },
     }),
   );
-  await server.register(pages());
-  await server.register(upgradePage(services));
+  await server.register(pages(services));
   await server.register(brandRoutes(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
   await server.register(auditExport({ services, callerSlots, clock, authenticate }));

@@ -19,6 +19,8 @@ export interface SessionDoc {
   locale: string | null;
   createdAt: Date;
   expiresAt: Date;
+  /** For tenants: the link that the session began with. */
+  linkId: string | null;
   /** For links: when it was exchanged for a session. */
   usedAt: Date | null;
 }
@@ -36,6 +38,7 @@ export const sessionSchema = new Schema<SessionDoc>(
     role: text,
     returnUrl: text,
     locale: text,
+    linkId: text,
     createdAt: Date,
     expiresAt: Date,
     usedAt: { type: Date, default: null },

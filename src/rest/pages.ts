@@ -1,9 +1,13 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import { serviceUnavailable } from '../common/errors.js';
+import type { PublicBrand } from '../services/publicBrand.js';
+import type { Services } from '../services/services.js';
+import type { Tiers } from '../services/tiers/tiers.js';
+import { escapeHtml, priceList, titleOf } from './priceList.js';
 import { PAGE_POLICY } from './securityHeaders.js';
 
 /** Where the dashboard is built: beside the sources of this package, and in what is published. */
@@ -21,8 +25,9 @@ const PAGES = {
 };
 
 /** The operator's dashboard and the pages for customers, as `dashboard/` builds them. */
-export function pages(): FastifyPluginAsync {
+export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): FastifyPluginAsync {
   const isBuilt = existsSync(BUILT);
+  const template = isBuilt ? readFileSync(join(BUILT, PRICE_PAGE), 'utf8') : UNBUILT;
   return async (app) => {
     if (isBuilt)
       await app.register(fastifyStatic, {
@@ -44,13 +49,31 @@ export function pages(): FastifyPluginAsync {
         });
       }
     }
+    // Even without scripts, and where the pages are not built, rejections lead to the prices.
+    app.get('/upgrade', { schema: { hide: true } }, async (_request, reply) => {
+      setHeaders(reply).type('text/html; charset=utf-8');
+      return pricePage(template, tiers, brand.read());
+    });
   };
+}
+
+const PRICE_PAGE = 'customer.html';
+const UNBUILT = '<!doctype html><html lang="en"><head><title></title></head><body><noscript></noscript></body></html>';
+
+function pricePage(template: string, tiers: Tiers, brand: ReturnType<PublicBrand['read']>): string {
+  const list = priceList(tiers, brand);
+  return template
+    .replace(/<title>[^]*?<\/title>/, () => `<title>${escapeHtml(titleOf(brand))}</title>`)
+    .replace(/<meta name="robots"[^>]*>/, '')
+    .replace(/<noscript>[^]*?<\/noscript>/, () => (template === UNBUILT ? list : `<noscript>${list}</noscript>`));
 }
 
 const NOT_BUILT =
   'The pages are not built: run npm ci --include=dev && npm run build where the server is installed, and restart it';
 
 async function sendPage(reply: FastifyReply, file: string): Promise<FastifyReply> {
-  reply.header('content-security-policy', PAGE_POLICY).header('cache-control', 'no-cache');
-  return reply.sendFile(file, BUILT, { cacheControl: false });
+  return setHeaders(reply).sendFile(file, BUILT, { cacheControl: false });
 }
+
+const setHeaders = (reply: FastifyReply): FastifyReply =>
+  reply.header('content-security-policy', PAGE_POLICY).header('cache-control', 'no-cache');

@@ -3,6 +3,9 @@
  * since it remembers what it was told; the server reaches it over HTTP, by STRIPE_API_BASE.
  */
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type Stripe from 'stripe';
 import { expect } from 'vitest';
 import { type Harness, openHarness, SECRET } from '../../packages/mock-stripe/test/support/harness.js';
@@ -84,7 +87,7 @@ interface Course {
   harness: Harness;
 }
 
-/** The second time the catalogue has another price, and an endpoint made by hand lacks events. */
+/** The second time the catalogue has another price, the product another name, and an endpoint made by hand lacks events. */
 async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<string, string>> {
   await setUp(apiBase, { PUBLIC_URL });
   const other = 'https://other.example';
@@ -93,7 +96,9 @@ async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<
     enabled_events: ['charge.refunded'],
   });
   const CATALOG_FILE = teamCatalogueFile({ pro: { monthlyPriceCents: 3_900 } });
-  return { CATALOG_FILE, ...(await setUp(apiBase, { PUBLIC_URL: other, CATALOG_FILE })) };
+  const BRAND_FILE = join(mkdtempSync(join(tmpdir(), 'brand-')), 'brand.json');
+  writeFileSync(BRAND_FILE, JSON.stringify({ productName: 'Zebra' }));
+  return { CATALOG_FILE, ...(await setUp(apiBase, { PUBLIC_URL: other, CATALOG_FILE, BRAND_FILE })) };
 }
 
 async function settled({ server, harness }: Course): Promise<void> {

@@ -176,6 +176,15 @@ const AUDITED: Record<string, Audited> = {
       { action: 'token.created', before: null, after: { id: any, scopes: ['READ'], expiresAt: any } },
     ],
   },
+  createBillingPageSession: {
+    by: 'operator',
+    field: ({ tenant }) =>
+      `createBillingPageSession(input: { tenantId: "${tenant.id}", returnUrl: "https://app.example" }) { url }`,
+    keep: (made, { url }) => made.secrets.push(url.split('#link=')[1]),
+    tenant: () => [
+      { action: 'billing_page_link.created', before: null, after: { id: any, expiresAt: any } },
+    ],
+  },
   createOperatorKey: {
     by: 'operator',
     field: () => 'createOperatorKey(input: { name: "Grace", role: SUPPORT }) { secret operatorKey { id } }',

@@ -231,6 +231,12 @@ const MUTATIONS: Record<string, Attempt> = {
     field: ({ keyId }) => `revokeApiKey(id: "${keyId}") { id name }`,
     expect: 'NOT_FOUND',
   },
+  createBillingPageSession: {
+    who: 'tenant',
+    field: ({ id }) =>
+      `createBillingPageSession(input: { tenantId: "${id}", returnUrl: "https://app.example" }) { url }`,
+    expect: 'FORBIDDEN',
+  },
   createTenantToken: {
     who: 'tenant',
     field: ({ id }) => `createTenantToken(input: { tenantId: "${id}" }) { token }`,

@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Harness, openHarness } from '../../packages/mock-stripe/test/support/harness.js';
@@ -100,6 +103,23 @@ describe('npm run stripe:setup', () => {
     });
     // Whoever bought at the old price keeps it.
     expect((await harness.stripe.prices.retrieve(before.env.STRIPE_PRICE_PRO as string)).active).toBe(true);
+  });
+
+  it('renames products when the brand file has another product name, and leaves them alone without one', async () => {
+    const nameOf = async (id: string) => (await harness.stripe.products.retrieve(id)).name;
+    const BRAND_FILE = join(mkdtempSync(join(tmpdir(), 'brand-')), 'brand.json');
+    writeFileSync(BRAND_FILE, JSON.stringify({ productName: 'Zebra' }));
+    await run();
+    expect(await nameOf('continuum_pro')).toBe('Continuum PRO');
+    const renamed = await run({ BRAND_FILE });
+    expect(renamed.stderr).toContain('product continuum_pro: renamed to Zebra PRO');
+    expect(await nameOf('continuum_pro')).toBe('Zebra PRO');
+    expect(await nameOf('continuum_pro_overage')).toBe('Zebra PRO: calls past the daily quota');
+    for (const env of [{ BRAND_FILE }, {}]) expect((await run(env)).stderr).toContain('product continuum_pro: found');
+    expect(await nameOf('continuum_pro')).toBe('Zebra PRO');
+    writeFileSync(BRAND_FILE, '{}');
+    const wrong = await run({ BRAND_FILE });
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('productName: must be a string') });
   });
 
   it('adds the events that an endpoint made by hand lacks', async () => {

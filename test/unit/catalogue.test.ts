@@ -131,6 +131,16 @@ describe('a faulty catalogue', () => {
       (c) => (c.retiredFeatures = ['FEDERATION', 'TELEPATHY']),
       'retiredFeatures: FEDERATION',
     ],
+    [
+      'a display name of nothing',
+      (c) => Object.assign(c, { displayNames: { TELEPATHY: 'Telepathy' } }),
+      'displayNames.TELEPATHY',
+    ],
+    [
+      'a display name that is empty',
+      (c) => Object.assign(c, { displayNames: { PRO: ' ' } }),
+      'displayNames.PRO',
+    ],
     ['a feature that no tier has', (c) => c.features.push('TELEPATHY'), 'features'],
     [
       'a tier sold by checkout without a price',

@@ -37,6 +37,8 @@ const ALL_BAD = {
   GRACE_DAYS: '-1',
   WEBHOOK_ALLOWED_NETWORKS: '10.0.0.0/33',
   CATALOG_FILE: '/no/such/file.json',
+  BRAND_FILE: '/no/such/brand.json',
+  UPGRADE_URL: 'app.example/plans',
 };
 
 function errorsOf(env: Record<string, string>): string[] {

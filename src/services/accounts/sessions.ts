@@ -83,6 +83,7 @@ export function createSessions(deps: {
       role: null,
       returnUrl: null,
       locale: null,
+      linkId: null,
       usedAt: null,
       ...content,
       _id: idOf(token),
@@ -123,12 +124,13 @@ export function createSessions(deps: {
 
   function principalOf(doc: SessionDoc, token: string, keyEndMs: number): Principal {
     if (doc.tenantId !== null) {
-      const { _id, tenantId, expiresAt } = doc;
+      const { _id, linkId, tenantId, expiresAt } = doc;
       return {
         kind: 'tenant',
         tenantId,
         credential: 'session',
-        keyId: _id.slice(0, 16),
+        // The audit log then says which link the session began with, and so who made it.
+        keyId: shortId(linkId ?? _id),
         scopes: TENANT_SCOPES,
         expiresAt,
       };
@@ -191,9 +193,9 @@ export function createSessions(deps: {
           await sessions.create([doc], { session });
           note({
             tenantId,
-            action: 'billingPage.linkCreated',
+            action: 'billing_page_link.created',
             before: null,
-            after: { id: doc._id.slice(0, 16), expiresAt },
+            after: { id: shortId(doc._id), expiresAt },
           });
         });
       await endOldest(doc.owner);
@@ -210,7 +212,7 @@ export function createSessions(deps: {
       const token = newToken();
       const doc = build(
         token,
-        { kind: 'tenant', owner: `tenant:${tenantId}`, tenantId, keyId, returnUrl, locale },
+        { kind: 'tenant', owner: `tenant:${tenantId}`, tenantId, keyId, returnUrl, locale, linkId: found._id },
         TENANT_SESSION_MS,
       );
       await models.connection.transaction(async (session) => {
@@ -254,6 +256,8 @@ const ended = (message: string) => unauthenticated(message);
 const newToken = () => randomBytes(TOKEN_BYTES).toString('base64url');
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
 const idOf = digestOf;
+/** As logs show it. */
+const shortId = (id: string) => id.slice(0, 16);
 
 /** Without the token, which is not stored, nobody can try keys against it. */
 const proofOf = (adminKey: string, token: string) =>

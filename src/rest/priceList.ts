@@ -1,0 +1,68 @@
+import type { TierDefinition } from '../catalogue/catalogue.js';
+import { displayNameOf } from '../catalogue/displayNames.js';
+import { amountText, bytesText } from '../common/amounts.js';
+import { formatMoney } from '../common/money.js';
+import type { PublicBrand } from '../services/publicBrand.js';
+import type { Tiers } from '../services/tiers/tiers.js';
+
+/**
+ * The price page for those who read it without scripts: search engines, link previews, some people. What others see is
+ * drawn from the API (dashboard/src/customer).
+ */
+export function priceList(tiers: Tiers, brand: ReturnType<PublicBrand['read']>): string {
+  const { productName, upgradeUrl, upgradesInProduct, supportEmail, supportUrl } = brand;
+  const sections = tiers.all().map((tier) => {
+    const items = linesOf(tiers, tier).map((line) => `<li>${escapeHtml(line)}</li>`);
+    const name = displayNameOf(tiers.catalogue, tier.name);
+    return `<section><h2>${escapeHtml(name)}</h2><p>${escapeHtml(priceOf(tiers, tier))}</p><ul>${items.join('')}</ul></section>`;
+  });
+  const how = upgradesInProduct
+    ? `<a href="${escapeHtml(upgradeUrl)}">Choose a plan in ${escapeHtml(productName)}</a>`
+    : `To choose a plan, sign in to ${escapeHtml(productName)} and open billing there.`;
+  const support = supportUrl
+    ? `<p><a href="${escapeHtml(supportUrl)}">Support</a></p>`
+    : supportEmail
+      ? `<p><a href="mailto:${escapeHtml(supportEmail)}">${escapeHtml(supportEmail)}</a></p>`
+      : '';
+  return `<main><h1>${escapeHtml(titleOf(brand))}</h1>${sections.join('')}<p>${how}</p>${support}</main>`;
+}
+
+export const titleOf = ({ productName }: { productName: string }): string => `Plans and prices of ${productName}`;
+
+function priceOf({ catalogue }: Tiers, { monthlyPriceCents, trialDays }: TierDefinition): string {
+  if (monthlyPriceCents === null) return 'Priced by agreement';
+  if (monthlyPriceCents === 0) return 'Free';
+  const price = `${formatMoney(monthlyPriceCents, catalogue.currency, { stripZeros: true })} a month`;
+  return trialDays > 0 ? `${price}, after a free trial of ${amountText(trialDays, 'days')}` : price;
+}
+
+/** What is not in the tier at all has no line. */
+function linesOf(tiers: Tiers, { name, limits, features, support }: TierDefinition): string[] {
+  const { catalogue } = tiers;
+  const overage = tiers.getOverage(name);
+  const stored = Object.entries(limits.stored).map(
+    ([resource, limit]) => [limit, `${displayNameOf(catalogue, resource)}: ${number.format(limit)}`] as const,
+  );
+  const amounts: (readonly [amount: number, line: string])[] = [
+    [limits.apiCallsPerDay, `${amountText(limits.apiCallsPerDay, 'calls')} a day`],
+    [limits.apiCallsPerMinute, `${amountText(limits.apiCallsPerMinute, 'calls')} a minute`],
+    [limits.concurrentRequests, `${number.format(limits.concurrentRequests)} at once`],
+    [limits.maxMemories, amountText(limits.maxMemories, 'memories')],
+    ...stored,
+    [limits.maxStorageBytes, `${bytesText(limits.maxStorageBytes)} of storage`],
+  ];
+  const overagePrice =
+    overage &&
+    `Beyond the daily calls: ${formatMoney(overage.priceCents, catalogue.currency)} for ${amountText(overage.perCalls, 'calls')}`;
+  return [
+    ...amounts.flatMap(([amount, line]) => (amount > 0 ? [line] : [])),
+    ...(overagePrice ? [overagePrice] : []),
+    ...features.map((feature) => displayNameOf(catalogue, feature)),
+    ...(support ? [`Support: ${support}`] : []),
+  ];
+}
+
+const number = new Intl.NumberFormat('en');
+
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
