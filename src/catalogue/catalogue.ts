@@ -31,7 +31,10 @@ const resourceName = z
 
 const displayName = z
   .string()
-  .regex(/^(?=\S)[^\p{Cc}]{1,60}(?<=\S)$/u, 'must have 1 to 60 printable characters, without spaces at its ends');
+  .regex(
+    /^(?=\S)[^\p{Cc}]{1,60}(?<=\S)$/u,
+    'must have 1 to 60 printable characters, without spaces at its ends',
+  );
 
 export const limitsSchema = z.strictObject({
   apiCallsPerDay: count.describe('Calls in a UTC day.'),

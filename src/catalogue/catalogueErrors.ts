@@ -201,7 +201,10 @@ function checkFeaturesHad(
   }
 }
 
-function checkDisplayNames({ tiers, features, resources = [], displayNames = {} }: Readable, report: Report): void {
+function checkDisplayNames(
+  { tiers, features, resources = [], displayNames = {} }: Readable,
+  report: Report,
+): void {
   if (!features) return;
   const known = new Set([...tiers.map(({ name }) => name), ...features, ...resources]);
   for (const name of Object.keys(displayNames)) {

@@ -81,7 +81,8 @@ export function readBrand(path: string | null, errors: string[]): Brand {
     return DEFAULT_BRAND;
   }
   const parsed = brandFile.safeParse(json);
-  for (const { path: at, message } of parsed.error?.issues ?? []) report(`${at.join('.') || 'file'}: ${message}`);
+  for (const { path: at, message } of parsed.error?.issues ?? [])
+    report(`${at.join('.') || 'file'}: ${message}`);
   // A logo is checked even if something else is wrong, so that all errors are reported at once.
   const logoPath = z.looseObject({ logo: z.string().min(1) }).safeParse(json).data?.logo;
   let logo: Logo | null = null;
@@ -115,7 +116,7 @@ function typeOf(bytes: Buffer): Logo['type'] | null {
 }
 
 /** The root element, after a declaration, a document type and comments. */
-const SVG = /^\uFEFF?\s*(?:<\?xml[^>]*>\s*|<!DOCTYPE[^>]*>\s*|<!--(?:(?!-->)[^])*-->\s*)*<svg[\s>]/i;
+const SVG = /^\uFEFF?\s*(?:<\?xml[^>]*>\s*|<!DOCTYPE[^>]*>\s*|<!--(?:(?!-->)[\s\S])*-->\s*)*<svg[\s>]/i;
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;

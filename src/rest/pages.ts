@@ -58,14 +58,17 @@ export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): Fast
 }
 
 const PRICE_PAGE = 'customer.html';
-const UNBUILT = '<!doctype html><html lang="en"><head><title></title></head><body><noscript></noscript></body></html>';
+const UNBUILT =
+  '<!doctype html><html lang="en"><head><title></title></head><body><noscript></noscript></body></html>';
 
 function pricePage(template: string, tiers: Tiers, brand: ReturnType<PublicBrand['read']>): string {
   const list = priceList(tiers, brand);
   return template
-    .replace(/<title>[^]*?<\/title>/, () => `<title>${escapeHtml(titleOf(brand))}</title>`)
+    .replace(/<title>.*?<\/title>/s, () => `<title>${escapeHtml(titleOf(brand))}</title>`)
     .replace(/<meta name="robots"[^>]*>/, '')
-    .replace(/<noscript>[^]*?<\/noscript>/, () => (template === UNBUILT ? list : `<noscript>${list}</noscript>`));
+    .replace(/<noscript>.*?<\/noscript>/s, () =>
+      template === UNBUILT ? list : `<noscript>${list}</noscript>`,
+    );
 }
 
 const NOT_BUILT =

@@ -27,7 +27,8 @@ export function priceList(tiers: Tiers, brand: ReturnType<PublicBrand['read']>):
   return `<main><h1>${escapeHtml(titleOf(brand))}</h1>${sections.join('')}<p>${how}</p>${support}</main>`;
 }
 
-export const titleOf = ({ productName }: { productName: string }): string => `Plans and prices of ${productName}`;
+export const titleOf = ({ productName }: { productName: string }): string =>
+  `Plans and prices of ${productName}`;
 
 function priceOf({ catalogue }: Tiers, { monthlyPriceCents, trialDays }: TierDefinition): string {
   if (monthlyPriceCents === null) return 'Priced by agreement';

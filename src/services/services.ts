@@ -1,7 +1,7 @@
 import type { ApiKeys } from './accounts/apiKeys.js';
 import type { Authenticator } from './accounts/authenticator.js';
-import type { Callers } from './accounts/callers.js';
 import type { BillingPages } from './accounts/billingPages.js';
+import type { Callers } from './accounts/callers.js';
 import type { LimitOverrides } from './accounts/limitOverrides.js';
 import type { Sessions } from './accounts/sessions.js';
 import type { TenantDirectory } from './accounts/tenantDirectory.js';

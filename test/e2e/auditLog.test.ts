@@ -181,9 +181,7 @@ const AUDITED: Record<string, Audited> = {
     field: ({ tenant }) =>
       `createBillingPageSession(input: { tenantId: "${tenant.id}", returnUrl: "https://app.example" }) { url }`,
     keep: (made, { url }) => made.secrets.push(url.split('#link=')[1]),
-    tenant: () => [
-      { action: 'billing_page_link.created', before: null, after: { id: any, expiresAt: any } },
-    ],
+    tenant: () => [{ action: 'billing_page_link.created', before: null, after: { id: any, expiresAt: any } }],
   },
   createOperatorKey: {
     by: 'operator',

@@ -6,9 +6,11 @@ import { contrastOf } from '../../src/common/contrast.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
 
-const SVG = '<?xml version="1.0"?><!-- ours --><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>';
+const SVG =
+  '<?xml version="1.0"?><!-- ours --><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>';
 const UPGRADE_URL = 'https://app.example/plans';
-const BRAND = '{ brand { productName logoUrl accentColor supportEmail supportUrl upgradeUrl upgradesInProduct } }';
+const BRAND =
+  '{ brand { productName logoUrl accentColor supportEmail supportUrl upgradeUrl upgradesInProduct } }';
 
 let server: TestServer;
 let plain: TestServer;

@@ -115,11 +115,15 @@ describe('npm run stripe:setup', () => {
     expect(renamed.stderr).toContain('product continuum_pro: renamed to Zebra PRO');
     expect(await nameOf('continuum_pro')).toBe('Zebra PRO');
     expect(await nameOf('continuum_pro_overage')).toBe('Zebra PRO: calls past the daily quota');
-    for (const env of [{ BRAND_FILE }, {}]) expect((await run(env)).stderr).toContain('product continuum_pro: found');
+    for (const env of [{ BRAND_FILE }, {}])
+      expect((await run(env)).stderr).toContain('product continuum_pro: found');
     expect(await nameOf('continuum_pro')).toBe('Zebra PRO');
     writeFileSync(BRAND_FILE, '{}');
     const wrong = await run({ BRAND_FILE });
-    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('productName: must be a string') });
+    expect(wrong).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('productName: must be a string'),
+    });
   });
 
   it('adds the events that an endpoint made by hand lacks', async () => {

@@ -36,7 +36,9 @@ export function createBillingPages(deps: { sessions: Sessions; publicUrl: () => 
 function rejectLesser(creator: Principal): void {
   if (creator.kind !== 'tenant') return;
   if (creator.credential === 'token' || creator.credential === 'session')
-    throw forbidden(`A ${creator.credential} cannot create a link to the billing page; use a key of the tenant`);
+    throw forbidden(
+      `A ${creator.credential} cannot create a link to the billing page; use a key of the tenant`,
+    );
   if (!creator.scopes.has(ApiKeyScope.READ))
     throw forbidden(`This key lacks the scope ${ApiKeyScope.READ}, which the billing page needs`);
 }

@@ -212,7 +212,15 @@ export function createSessions(deps: {
       const token = newToken();
       const doc = build(
         token,
-        { kind: 'tenant', owner: `tenant:${tenantId}`, tenantId, keyId, returnUrl, locale, linkId: found._id },
+        {
+          kind: 'tenant',
+          owner: `tenant:${tenantId}`,
+          tenantId,
+          keyId,
+          returnUrl,
+          locale,
+          linkId: found._id,
+        },
         TENANT_SESSION_MS,
       );
       await models.connection.transaction(async (session) => {
