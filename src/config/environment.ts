@@ -122,7 +122,7 @@ const environment = z.object({
   CATALOG_FILE: z.string().optional(),
   BRAND_FILE: z.string().optional(),
   UPGRADE_URL: httpUrl
-    .refine((url) => !new URL(url).username && !new URL(url).password, 'must not contain a password')
+    .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), 'must not contain a password')
     .optional(),
   TRUST_PROXY: z
     .string()

@@ -172,7 +172,7 @@ describe('the session of the page', () => {
   it('begins whole or not at all: an exchange that fails midway leaves the link as it was', async () => {
     const link = await linkOf(tenant.key);
     const { sessions } = server.app.models;
-    // A second document with the same id: the transaction fails after the link was marked as used.
+    // The transaction fails after the link was marked as used.
     const insert = sessions.create;
     sessions.create = (async () => {
       throw new Error('killed');

@@ -36,6 +36,7 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'tiers { name limits { apiCallsPerDay maxMemories } }',
     expect: notNull,
   },
+  brand: { who: 'anyone', field: () => 'brand { productName upgradeUrl }', expect: notNull },
   tier: {
     who: 'anyone',
     field: () => 'tier(name: PRO) { limits { apiCallsPerDay maxMemories } }',
