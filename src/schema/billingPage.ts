@@ -23,7 +23,8 @@ export class CreateBillingPageSessionInput implements TenantRef {
 
   @Field(() => String, {
     nullable: true,
-    description: 'A language tag such as `de-DE`, by which the page writes numbers and dates. Default: `en-US`.',
+    description:
+      'A language tag such as `de-DE`, by which the page writes numbers and dates. Default: `en-US`.',
   })
   @Satisfies(isLocale, 'must be a language tag such as de-DE')
   locale?: string | null;
