@@ -193,11 +193,9 @@ export async function startApp(
   await server.register(webhookRoute(services));
   await server.register(exportRoute(services));
   if (services.mock) {
-    const isOperator = async (request: FastifyRequest) => {
-      const principal = await authenticate(request);
-      return principal?.kind === 'operator' && principal.role === OperatorRole.OWNER;
-    };
-    await server.register(mockRoutes({ ...services.mock, isOperator }));
+    const authorize = async (request: FastifyRequest, role: OperatorRole) =>
+      checkAccess([{ kind: 'role', role }], await authenticate(request));
+    await server.register(mockRoutes({ ...services.mock, authorize }));
   }
   const graphql = {
     tracing,

@@ -1,7 +1,9 @@
 import { needGoodValue } from '@continuum-billing/limits/core';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { badInput, forbidden, unauthenticated } from '../common/errors.js';
+import { badInput } from '../common/errors.js';
+import { OperatorRole } from '../services/accounts/principal.js';
+import { StripeCondition, WebhookCondition } from '../services/mockMode/conditions.js';
 import type { MockControls } from '../services/mockMode/mockMode.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;
@@ -18,18 +20,26 @@ const triggerBody = z.strictObject({
   tenantId: z.string().max(100).nullish(),
 });
 
-type IsOperator = (request: FastifyRequest) => Promise<boolean>;
+const stateQuery = z.strictObject({ tenantId: z.string().max(100).optional() });
+const oneOf = <T extends Record<string, string>>(values: T) =>
+  z.enum(values, `must be one of ${Object.values(values).join(', ')}`).optional();
+const conditionsBody = z.strictObject({
+  webhooks: oneOf(WebhookCondition),
+  stripe: oneOf(StripeCondition),
+});
 
-/**
- * Mock mode only: the mock's pages, and its clock and trigger for the operator.
- * @param deps.isOperator whether the request carries the operator's key
- */
+/** @throws UNAUTHENTICATED, or FORBIDDEN unless the request is an operator's with the role */
+type Authorize = (request: FastifyRequest, role: OperatorRole) => Promise<void>;
+
+/** Mock mode only: the mock's pages, and its state, clock, trigger and conditions for the operator. */
 export function mockRoutes({
   mockStripe,
   pages,
   trigger,
-  isOperator,
-}: MockControls & { isOperator: IsOperator }): FastifyPluginAsync {
+  conditions,
+  readState,
+  authorize,
+}: MockControls & { authorize: Authorize }): FastifyPluginAsync {
   return async (app) => {
     takeText(app);
     for (const { method, path, summary, handle } of pages) {
@@ -49,15 +59,25 @@ export function mockRoutes({
     }
 
     app.post('/mock/clock', { schema: CLOCK }, async (request) => {
-      await requireOperator(request, isOperator);
+      await authorize(request, OperatorRole.OWNER);
       const { advanceSeconds } = bodyOf(request.body, clockBody);
       const { now } = await mockStripe.advanceClock(advanceSeconds);
       return { now: now.toISOString(), advancedSeconds: advanceSeconds };
     });
     app.post('/mock/trigger', { schema: TRIGGER }, async (request) => {
-      await requireOperator(request, isOperator);
+      await authorize(request, OperatorRole.OWNER);
       const { event, tenantId } = bodyOf(request.body, triggerBody);
       return trigger(event, tenantId ?? null);
+    });
+    app.get('/mock/state', { schema: STATE }, async (request, reply) => {
+      await authorize(request, OperatorRole.READ);
+      const { tenantId } = parsed(request.query, stateQuery, 'query');
+      reply.header('cache-control', 'no-store');
+      return readState(tenantId ?? null);
+    });
+    app.post('/mock/conditions', { schema: CONDITIONS }, async (request) => {
+      await authorize(request, OperatorRole.OWNER);
+      return conditions.set(bodyOf(request.body, conditionsBody));
     });
   };
 }
@@ -95,12 +115,21 @@ const CLOCK = {
   security: [{ apiKey: [] }, { bearer: [] }],
 };
 
-/** @throws UNAUTHENTICATED without a key, FORBIDDEN with another key */
-async function requireOperator(request: FastifyRequest, isOperator: IsOperator): Promise<void> {
-  if (await isOperator(request)) return;
-  const { 'x-api-key': apiKey, authorization } = request.headers;
-  throw apiKey || authorization ? forbidden('Only the operator may do this') : unauthenticated('No API key');
-}
+const STATE = {
+  tags: ['Mock mode'],
+  summary: "The mock's clock, open checkouts, subscriptions, newest events, and what can be triggered",
+  description: 'For operators. `?tenantId=ten_…` returns only what is of one tenant.',
+  security: [{ apiKey: [] }, { bearer: [] }],
+};
+
+const CONDITIONS = {
+  tags: ['Mock mode'],
+  summary: 'Make webhooks get lost or disorderly, or Stripe slow, failing or unreachable, until it is set back',
+  description:
+    'For the operator. The body is `{"webhooks": "NORMAL" | "DISORDERLY" | "LOST", "stripe": "NORMAL" | "SLOW" | ' +
+    '"FAILING" | "UNREACHABLE"}`; what is left out stays as it is.',
+  security: [{ apiKey: [] }, { bearer: [] }],
+};
 
 /** @throws BAD_USER_INPUT */
 function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
@@ -110,11 +139,15 @@ function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
   } catch {
     throw badInput('body', 'is not JSON');
   }
-  needGoodValue('body', json);
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  if (issue?.path.length === 0 && issue.code === 'invalid_type')
-    throw badInput('body', 'is not a JSON object');
-  throw badInput(issue?.path.join('.') || 'body', issue?.message ?? 'is not valid');
+  return parsed(json, schema, 'body');
+}
+
+/** @throws BAD_USER_INPUT */
+function parsed<T>(value: unknown, schema: z.ZodType<T>, name: 'body' | 'query'): T {
+  needGoodValue(name, value);
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  if (issue?.path.length === 0 && issue.code === 'invalid_type') throw badInput(name, 'is not a JSON object');
+  throw badInput(issue?.path.join('.') || name, issue?.message ?? 'is not valid');
 }

@@ -1,8 +1,10 @@
 import { pageRoutes } from '@continuum-billing/mock-stripe';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHECKOUT, type Harness, openHarness } from '../../packages/mock-stripe/test/support/harness.js';
+import { forbidden, unauthenticated } from '../../src/common/errors.js';
 import { mockRoutes } from '../../src/rest/mockRoutes.js';
+import { createConditionSwitch } from '../../src/services/mockMode/conditions.js';
 
 let harness: Harness;
 let app: FastifyInstance;
@@ -11,10 +13,13 @@ const unused = () => Promise.reject(new Error('no trigger here'));
 beforeAll(async () => {
   harness = await openHarness();
   app = fastify();
-  const isOperator = async ({ headers }: { headers: Record<string, unknown> }) =>
-    headers['x-api-key'] === 'operator';
+  const authorize = async ({ headers: { 'x-api-key': key } }: FastifyRequest) => {
+    if (key !== 'operator') throw key ? forbidden('not the operator') : unauthenticated('no key');
+  };
+  const conditions = createConditionSwitch(harness.mock);
+  const readState = unused;
   const { mock: mockStripe } = harness;
-  await app.register(mockRoutes({ mockStripe, pages: pageRoutes(mockStripe), trigger: unused, isOperator }));
+  await app.register(mockRoutes({ mockStripe, pages: pageRoutes(mockStripe), trigger: unused, conditions, readState, authorize }));
   await app.ready();
 });
 afterAll(async () => {

@@ -1,8 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { withDirectoryLock } from './directoryLock.js';
 
 /** The built server as a process of its own, as `npm start` runs it. */
 export interface ServerProcess {
@@ -27,30 +26,12 @@ const START_MS = 30_000;
 
 // With the benchmarks: one build for all tests, so that none writes what another one runs.
 const BUILD = ['-b', 'tsconfig.bench.json'];
-const BUILD_LOCK = 'dist/.building';
-const BUILD_MS = 120_000;
 
 /** Builds what changed. Test files run side by side: one builds, the others wait and find it done. */
 export async function buildServer(): Promise<void> {
-  await mkdir('dist', { recursive: true });
-  while (!(await lockBuild())) await sleep(100);
-  try {
-    await promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', ...BUILD]);
-  } finally {
-    await rm(BUILD_LOCK, { recursive: true, force: true });
-  }
-}
-
-async function lockBuild(): Promise<boolean> {
-  try {
-    await mkdir(BUILD_LOCK);
-    return true;
-  } catch {
-    const made = await stat(BUILD_LOCK).catch(() => null);
-    // Left behind by a run that was killed.
-    if (made && Date.now() - made.mtimeMs > BUILD_MS) await rm(BUILD_LOCK, { recursive: true, force: true });
-    return false;
-  }
+  await withDirectoryLock('dist/.building', () =>
+    promisify(execFile)(process.execPath, ['node_modules/typescript/bin/tsc', ...BUILD]),
+  );
 }
 
 /** Resolves when it answers. Build first; the flags are those of `npm start`. */

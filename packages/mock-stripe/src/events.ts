@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import { mockId } from './ids.js';
 import type { Change, EventRequest } from './operation.js';
 import type { Store, Tx } from './storage/store.js';
-import type { EventBody } from './wire.js';
+import { type EventBody, idOf } from './wire.js';
 
 const API_VERSION = Stripe.API_VERSION;
 
@@ -29,12 +29,25 @@ export function eventWriter(store: Store, tx: Tx, nowS: number, request: EventRe
         created: nowS,
         seq: store.nextSequence(),
         type,
+        ...customerOf(object),
         body,
         delivery: { state: 'pending', attempts: 0, nextAttemptAt: new Date(), lastError: null },
       },
       tx.session ? { session: tx.session } : {},
     );
   };
+}
+
+function customerOf(object: unknown): { customer?: string } {
+  const { object: kind, id, customer } = object as EventObject;
+  const found = kind === 'customer' ? id : idOf(customer);
+  return found ? { customer: found } : {};
+}
+
+interface EventObject {
+  object?: string;
+  id?: string;
+  customer?: string | { id?: string } | null;
 }
 
 /** @returns the former values of the fields that changed, as `data.previous_attributes` has them */

@@ -16,6 +16,7 @@ import { type SeededPrice, seed } from './seed.js';
 import { type Clock, createMockClock } from './storage/clock.js';
 import { openCollections, prepareCollections } from './storage/collections.js';
 import { createStore } from './storage/store.js';
+import { createStateReader, type ReadState } from './state.js';
 import { createTimeline } from './timeline.js';
 import { createTrigger, type Trigger } from './trigger.js';
 import type { SessionBody } from './wire.js';
@@ -69,6 +70,8 @@ export interface MockStripe {
   /** Moves the mock's clock forward; renewals, trial ends, retries and endings follow in order. */
   advanceClock(seconds: number): Promise<{ now: Date }>;
   now(): Promise<Date>;
+  /** What it has and what it does next, for a page that shows it. */
+  state: ReadState;
   /** For tests: the next request that fits fails. */
   failNext(failure: InjectedFailure): void;
   clearFailures(): void;
@@ -201,6 +204,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
       );
       return { now };
     },
+    state: createStateReader(store, clock),
     now: async () => new Date((await clock.nowS()) * 1000),
     failNext: failures.add,
     clearFailures: failures.clear,

@@ -13,6 +13,8 @@ export interface TriggerSubject {
 export interface Trigger {
   /** The types of events that can be triggered. */
   readonly events: readonly string[];
+  /** What each of them does, in one sentence. */
+  readonly summaries: Readonly<Record<string, string>>;
   /**
    * Makes an event happen, with its webhooks, by calling the API that leads to it. A subscription that the event needs is
    * created.
@@ -20,6 +22,41 @@ export interface Trigger {
    */
   run(event: string, subject: TriggerSubject): Promise<void>;
 }
+
+/** What happens, in one sentence each. */
+const SUMMARIES = {
+  'checkout.session.completed': 'A person pays a checkout. An earlier subscription ends first.',
+  'checkout.session.expired': 'A checkout was left open too long. An earlier subscription ends first.',
+  'checkout.session.async_payment_succeeded': 'A bank confirms the payment of a checkout days later.',
+  'checkout.session.async_payment_failed':
+    'A bank rejects the payment of a checkout days later; its subscription ends.',
+  'customer.updated': 'The customer is changed at Stripe.',
+  'customer.deleted': 'The customer is deleted at Stripe, with its subscription.',
+  'customer.subscription.created': 'A subscription starts without a checkout. An earlier one ends first.',
+  'customer.subscription.updated': 'The subscription is set to end with its period, or no longer is.',
+  'customer.subscription.deleted': 'The subscription ends immediately.',
+  'customer.subscription.paused': 'The subscription is paused, and grants nothing meanwhile.',
+  'customer.subscription.resumed': 'A paused subscription continues.',
+  'invoice.payment_succeeded': 'The card works again: the open invoice is paid, or a new one is.',
+  'invoice.payment_failed':
+    'A renewal is due now and the card is declined, as are later charges until a payment succeeds.',
+  'customer.subscription.trial_will_end':
+    'A trial starts that ends in two days. An earlier subscription ends first.',
+  'subscription_schedule.created': 'A schedule takes over the subscription.',
+  'subscription_schedule.updated': 'The schedule of the subscription is changed.',
+  'subscription_schedule.released': 'The schedule lets go of the subscription, which continues.',
+  'subscription_schedule.canceled': 'The subscription ends, and its schedule with it.',
+  'subscription_schedule.completed': 'The last phase of the schedule is over.',
+  'subscription_schedule.aborted': 'The schedule stops because the subscription could not be paid.',
+  'subscription_schedule.expiring': 'The schedule ends in a week.',
+  'invoice.finalized': 'An invoice is made now and paid by the card.',
+  'invoice.payment_action_required': 'A renewal is due now and the bank asks the person to confirm it.',
+  'invoice.voided': 'An open invoice is declared void.',
+  'invoice.marked_uncollectible': 'An open invoice is given up.',
+  'charge.refunded': 'A charge is made and refunded.',
+  'charge.dispute.created': 'A charge is made and disputed by its payer.',
+  'payment_method.attached': 'A card is added to the customer.',
+};
 
 interface Scene extends TriggerSubject {
   /** The customer's, created if there is none. */
@@ -104,7 +141,7 @@ export function createTrigger(deps: {
   const billNow = ({ id }: Stripe.Subscription) =>
     stripe.subscriptions.update(id, { billing_cycle_anchor: { type: 'now' }, proration_behavior: 'none' });
 
-  const scenarios: Record<string, (scene: Scene) => Promise<unknown>> = {
+  const scenarios: Record<keyof typeof SUMMARIES, (scene: Scene) => Promise<unknown>> = {
     'checkout.session.completed': async (scene) => {
       await endHeld(scene);
       await completeCheckout((await openSession(scene)).id);
@@ -187,8 +224,9 @@ export function createTrigger(deps: {
 
   return {
     events: Object.keys(scenarios),
+    summaries: SUMMARIES,
     async run(event, subject) {
-      const scenario = Object.hasOwn(scenarios, event) ? scenarios[event] : undefined;
+      const scenario = Object.hasOwn(scenarios, event) ? scenarios[event as keyof typeof SUMMARIES] : undefined;
       if (!scenario) {
         const known = Object.keys(scenarios).join(', ');
         throw invalidRequest(`Unknown event: ${event}. It must be one of ${known}.`, { param: 'event' });

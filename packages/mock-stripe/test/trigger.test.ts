@@ -23,6 +23,12 @@ describe('a trigger', () => {
     }
   });
 
+  it('says in one sentence what each event means', () => {
+    const { events, summaries } = harness.mock.trigger;
+    expect(Object.keys(summaries)).toEqual([...events]);
+    for (const summary of Object.values(summaries)) expect(summary).toMatch(/^[A-Z].+\.$/);
+  });
+
   it('marks the subscription that it creates with the metadata', async () => {
     const { mock, stripe } = harness;
     const { id: customer } = await stripe.customers.create({});

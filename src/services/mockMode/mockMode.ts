@@ -18,6 +18,8 @@ import type { Inbox } from '../billing/inbox/inbox.js';
 import { productNames } from '../billing/productNames.js';
 import { METER_EVENT_NAMES } from '../billing/usageReports/meter.js';
 import type { Tiers } from '../tiers/tiers.js';
+import { type ConditionSwitch, createConditionSwitch } from './conditions.js';
+import { createMockModeReader, type ReadMockMode } from './mockState.js';
 import { createTenantTrigger, type TenantTrigger } from './tenantTrigger.js';
 
 /** Mock mode: the Stripe inside this process, and what a person may do with it. */
@@ -34,6 +36,8 @@ export interface MockControls {
   /** Where a person pays, and looks after a subscription. */
   pages: readonly PageRoute[];
   trigger: TenantTrigger;
+  conditions: ConditionSwitch;
+  readState: ReadMockMode;
 }
 
 /** How long a page waits until its webhooks are applied. */
@@ -68,6 +72,7 @@ export function createMockMode(deps: {
     prices: pricesOf(tiers, brand),
     meterEventNames: Object.values(METER_EVENT_NAMES),
   });
+  const conditions = createConditionSwitch(mock);
   return {
     standIn: { fetch: mock.fetch, now: mock.now, webhookSecrets: () => webhookSecrets },
     async start() {
@@ -83,6 +88,8 @@ export function createMockMode(deps: {
         mockStripe,
         pages: pageRoutes(mockStripe),
         trigger: async (event, tenantId) => settled(await trigger(event, tenantId)),
+        conditions,
+        readState: createMockModeReader({ mock, models, tenants, conditions }),
       };
     },
   };

@@ -31,11 +31,13 @@ export async function prepareCollections({
       { key: { object: 1, created: -1, seq: -1 } },
       { key: { 'refs.customer': 1, object: 1, created: -1, seq: -1 } },
       { key: { 'refs.subscription': 1, object: 1, created: -1, seq: -1 } },
+      { key: { object: 1, 'refs.status': 1, created: -1, seq: -1 } },
       { key: { 'refs.email': 1, object: 1, created: -1, seq: -1 } },
       { key: { dueAt: 1, seq: 1 }, partialFilterExpression: { dueAt: { $gt: 0 } } },
     ]),
     events.createIndexes([
       { key: { created: -1, seq: -1 } },
+      { key: { customer: 1, created: -1, seq: -1 } },
       { key: { 'delivery.state': 1, 'delivery.nextAttemptAt': 1, seq: 1 } },
     ]),
     requests.createIndexes([{ key: { createdAt: 1 }, expireAfterSeconds: KEY_LIFE_S }]),

@@ -35,6 +35,8 @@ export interface EventDocument {
   created: number;
   seq: number;
   type: string;
+  /** Of the object that it is about; absent where there is none. */
+  customer?: string;
   body: EventBody;
   delivery: {
     state: 'pending' | 'delivered' | 'failed';
