@@ -57,7 +57,12 @@ async function createTenant(client, plan) {
     { name, email: `billing@${slug}.example`, externalId: `demo-${slug}` },
   );
   const tenantId = created.tenant.id;
-  const tenant = { ...plan, tenantId, secret: created.apiKey?.secret ?? null, isNew: created.apiKey !== null };
+  const tenant = {
+    ...plan,
+    tenantId,
+    secret: created.apiKey?.secret ?? null,
+    isNew: created.apiKey !== null,
+  };
   if (created.tenant.tier.name === tier) return tenant;
   if (tier === 'ENTERPRISE') {
     await client.gql(

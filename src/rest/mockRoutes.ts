@@ -124,7 +124,8 @@ const STATE = {
 
 const CONDITIONS = {
   tags: ['Mock mode'],
-  summary: 'Make webhooks get lost or disorderly, or Stripe slow, failing or unreachable, until it is set back',
+  summary:
+    'Make webhooks get lost or disorderly, or Stripe slow, failing or unreachable, until it is set back',
   description:
     'For the operator. The body is `{"webhooks": "NORMAL" | "DISORDERLY" | "LOST", "stripe": "NORMAL" | "SLOW" | ' +
     '"FAILING" | "UNREACHABLE"}`; what is left out stays as it is.',

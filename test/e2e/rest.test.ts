@@ -358,6 +358,8 @@ describe('the documentation', () => {
         'post /mock/portal/{sessionId}/resume',
         'post /mock/portal/{sessionId}/switch',
         'post /mock/clock',
+        'post /mock/conditions',
+        'get /mock/state',
         'post /mock/trigger',
         'get /v1/audit-log',
         `get ${SUBSCRIPTION}`,

@@ -19,7 +19,16 @@ beforeAll(async () => {
   const conditions = createConditionSwitch(harness.mock);
   const readState = unused;
   const { mock: mockStripe } = harness;
-  await app.register(mockRoutes({ mockStripe, pages: pageRoutes(mockStripe), trigger: unused, conditions, readState, authorize }));
+  await app.register(
+    mockRoutes({
+      mockStripe,
+      pages: pageRoutes(mockStripe),
+      trigger: unused,
+      conditions,
+      readState,
+      authorize,
+    }),
+  );
   await app.ready();
 });
 afterAll(async () => {

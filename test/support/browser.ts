@@ -62,9 +62,10 @@ export function useBrowser(): TestBrowser {
   afterEach(async ({ task }) => {
     const opened = [...watched.values()];
     watched.clear();
-    if (task.result?.state === 'fail') await keepPictures(opened, task.name);
+    const problems = opened.flatMap((record) => record.problems);
+    if (task.result?.state === 'fail' || problems.length > 0) await keepPictures(opened, task.name);
     await Promise.all(opened.map(({ context }) => context.close()));
-    expect(opened.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(problems).toEqual([]);
   });
 
   afterAll(() => browser?.close());
@@ -108,7 +109,9 @@ async function watch(record: Watched): Promise<void> {
 export async function expectProblem(page: Page, pattern: RegExp): Promise<void> {
   const problems = watched.get(page.context())?.problems ?? [];
   const fitting = () => problems.filter((problem) => pattern.test(problem));
-  await expect.poll(fitting, { timeout: ACTION_MS, message: `a problem that fits ${pattern}` }).not.toEqual([]);
+  await expect
+    .poll(fitting, { timeout: ACTION_MS, message: `a problem that fits ${pattern}` })
+    .not.toEqual([]);
   for (const problem of fitting()) problems.splice(problems.indexOf(problem), 1);
 }
 

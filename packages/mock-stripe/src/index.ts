@@ -6,6 +6,7 @@ export { createMockStripe, type MockStripe, type MockStripeDeps } from './mockSt
 export type { PageResponse } from './pages/html.js';
 export { type PageRoute, pageRoutes } from './pages/routes.js';
 export type { SeededPrice } from './seed.js';
+export { type ServedMock, type ServeOptions, serveMockStripe } from './standalone/httpServer.js';
 export type {
   MockCheckout,
   MockEvent,
@@ -13,5 +14,4 @@ export type {
   MockSubscription,
   UpcomingChange,
 } from './state.js';
-export { type ServedMock, type ServeOptions, serveMockStripe } from './standalone/httpServer.js';
 export type { Trigger, TriggerSubject } from './trigger.js';

@@ -226,7 +226,9 @@ export function createTrigger(deps: {
     events: Object.keys(scenarios),
     summaries: SUMMARIES,
     async run(event, subject) {
-      const scenario = Object.hasOwn(scenarios, event) ? scenarios[event as keyof typeof SUMMARIES] : undefined;
+      const scenario = Object.hasOwn(scenarios, event)
+        ? scenarios[event as keyof typeof SUMMARIES]
+        : undefined;
       if (!scenario) {
         const known = Object.keys(scenarios).join(', ');
         throw invalidRequest(`Unknown event: ${event}. It must be one of ${known}.`, { param: 'event' });

@@ -22,7 +22,15 @@ describe('the state', () => {
     await mock.checkout.complete(paid.id);
     const { checkouts } = await mock.state(customer);
     expect(checkouts).toMatchObject([
-      { id: open.id, customer, title: 'Pro', amount: 0, currency: 'usd', trialDays: 7, metadata: { tenant_id: 't1' } },
+      {
+        id: open.id,
+        customer,
+        title: 'Pro',
+        amount: 0,
+        currency: 'usd',
+        trialDays: 7,
+        metadata: { tenant_id: 't1' },
+      },
     ]);
     await harness.stripe.checkout.sessions.expire(open.id);
     expect((await mock.state(customer)).checkouts).toEqual([]);
@@ -98,8 +106,7 @@ describe('the state', () => {
   it('is bounded', async () => {
     const customer = await newCustomer();
     await Promise.all(Array.from({ length: 25 }, () => openCheckout({ customer })));
-    for (let count = 0; count < 105; count += 1)
-      await harness.stripe.customers.update(customer, { description: String(count) });
+    await Promise.all(Array.from({ length: 105 }, newCustomer));
     const { checkouts, events, subscriptions } = await harness.mock.state();
     expect([checkouts.length, events.length]).toEqual([20, 100]);
     expect(subscriptions.length).toBeLessThanOrEqual(20);

@@ -1,4 +1,4 @@
-import type { MockStripe } from '@continuum-billing/mock-stripe';
+import type { Disorder, InjectedFailure, MockStripe } from '@continuum-billing/mock-stripe';
 
 /** How Stripe's webhooks arrive. */
 export enum WebhookCondition {
@@ -26,54 +26,40 @@ export interface Conditions {
 /** What goes wrong at the mock until it is set back. Known to this process alone: another server on the database has its own. */
 export interface ConditionSwitch {
   current(): Conditions;
-  set(changes: Partial<Conditions>): Conditions;
+  /** What is left out stays as it is. */
+  set(changes: { [Name in keyof Conditions]?: Conditions[Name] | undefined }): Conditions;
 }
 
-const DISORDER = { seed: 1, duplicated: 0.5, delayed: 0.7 };
-const LOSS = { seed: 1, dropped: 1 };
-const SLOW_MS = 3_000;
-const ALWAYS = Number.POSITIVE_INFINITY;
+const DISORDERS: Record<WebhookCondition, Disorder | null> = {
+  NORMAL: null,
+  DISORDERLY: { seed: 1, duplicated: 0.5, delayed: 0.7 },
+  LOST: { seed: 1, dropped: 1 },
+};
+
+const FAILURES: Record<StripeCondition, InjectedFailure | null> = {
+  NORMAL: null,
+  SLOW: { kind: 'slow', delayMs: 3_000 },
+  FAILING: { kind: 'server_error' },
+  UNREACHABLE: { kind: 'connection' },
+};
 
 export function createConditionSwitch(
   mock: Pick<MockStripe, 'failNext' | 'clearFailures' | 'disturbWebhooks'>,
 ): ConditionSwitch {
   const conditions: Conditions = { webhooks: WebhookCondition.NORMAL, stripe: StripeCondition.NORMAL };
 
-  function disturbWebhooks(): void {
-    switch (conditions.webhooks) {
-      case WebhookCondition.NORMAL:
-        return mock.disturbWebhooks(null);
-      case WebhookCondition.DISORDERLY:
-        return mock.disturbWebhooks(DISORDER);
-      case WebhookCondition.LOST:
-        return mock.disturbWebhooks(LOSS);
-    }
-  }
-
-  function disturbStripe(): void {
-    mock.clearFailures();
-    switch (conditions.stripe) {
-      case StripeCondition.NORMAL:
-        return;
-      case StripeCondition.SLOW:
-        return mock.failNext({ kind: 'slow', delayMs: SLOW_MS, times: ALWAYS });
-      case StripeCondition.FAILING:
-        return mock.failNext({ kind: 'server_error', times: ALWAYS });
-      case StripeCondition.UNREACHABLE:
-        return mock.failNext({ kind: 'connection', times: ALWAYS });
-    }
-  }
-
   return {
     current: () => ({ ...conditions }),
     set({ webhooks, stripe }) {
       if (webhooks) {
         conditions.webhooks = webhooks;
-        disturbWebhooks();
+        mock.disturbWebhooks(DISORDERS[webhooks]);
       }
       if (stripe) {
         conditions.stripe = stripe;
-        disturbStripe();
+        mock.clearFailures();
+        const failure = FAILURES[stripe];
+        if (failure) mock.failNext({ ...failure, times: Number.POSITIVE_INFINITY });
       }
       return { ...conditions };
     },

@@ -2,7 +2,7 @@ import type { MockCheckout, MockEvent, MockStripe, MockSubscription } from '@con
 import { ofCustomers } from '../../models/billingCustomer.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
-import type { Conditions, ConditionSwitch } from './conditions.js';
+import type { ConditionSwitch, Conditions } from './conditions.js';
 
 interface NamedTenant {
   id: string;
