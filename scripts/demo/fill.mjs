@@ -97,7 +97,7 @@ async function recordUsage(client, tenant) {
 }
 
 /** Records calls of today until a FREE tenant has used this many of its 100. */
-async function useToday(client, { tenantId }, calls) {
+async function spendToday(client, { tenantId }, calls) {
   const { usage } = await client.gql('query ($tenantId: ID) { usage(tenantId: $tenantId) { apiCalls } }', {
     tenantId,
   });
@@ -144,14 +144,14 @@ const STATES = {
       'mutation ($tenantId: ID, $reason: String) { suspendTenant(tenantId: $tenantId, reason: $reason) { id } }',
       { tenantId, reason: 'Calls from a leaked key; waiting for their answer' },
     ),
-  'near the limit': (client, tenant) => useToday(client, tenant, 93),
+  'near the limit': (client, tenant) => spendToday(client, tenant, 93),
   /** Over its minute, its day and its tier. */
   async rejected(client, tenant) {
     const { secret } = tenant;
     const share = 'mutation { shareMemory(id: "mem_none") { id } }';
     await client.ask(share, {}, secret);
     for (let call = 0; call < 14; call += 1) await storeMemories(client, secret, 1);
-    await useToday(client, tenant, 100);
+    await spendToday(client, tenant, 100);
     await storeMemories(client, secret, 1);
     await client.ask(share, {}, secret);
   },

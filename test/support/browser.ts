@@ -1,7 +1,7 @@
 /**
  * A real browser for a test file.
  *
- *     const browser = useBrowser();
+ *     const browser = testBrowser();
  *     it('…', async () => {
  *       const page = await browser.newPage({ width: 390, colorScheme: 'dark' });
  *       await page.goto(`${server.url}/admin`);
@@ -51,7 +51,7 @@ interface Watched {
 const watched = new Map<BrowserContext, Watched>();
 
 /** Call it once, outside of any test: builds the dashboard, starts the browser, and checks every test's pages. */
-export function useBrowser(): TestBrowser {
+export function testBrowser(): TestBrowser {
   let browser: Browser | undefined;
 
   beforeAll(async () => {
