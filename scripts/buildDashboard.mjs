@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const HELP = `Builds the dashboard and the pages for customers into dashboard/dist. Part of npm run build and npm start.
 
@@ -18,6 +18,9 @@ const DASHBOARD = join(ROOT, 'dashboard');
 const DIST = join(DASHBOARD, 'dist');
 const STAMP = join(DIST, '.stamp');
 const MAX_FIRST_LOAD_KB = 250;
+const MIN_COMPRESSED_BYTES = 1_024;
+/** The highest levels take seconds for a few per cent. */
+const BROTLI_QUALITY = 9;
 
 /** What is loaded before the first page is complete. The overview is loaded lazily, but always by /admin. */
 const FIRST_LOADS = {
@@ -71,6 +74,17 @@ function firstLoadsKb() {
   );
 }
 
+/** The server sends a compressed copy to clients that accept one. */
+function compressAssets() {
+  for (const name of globSync('assets/*.{js,css,svg}', { cwd: DIST })) {
+    const content = readFileSync(join(DIST, name));
+    if (content.length < MIN_COMPRESSED_BYTES) continue;
+    const params = { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY };
+    writeFileSync(join(DIST, `${name}.br`), brotliCompressSync(content, { params }));
+    writeFileSync(join(DIST, `${name}.gz`), gzipSync(content));
+  }
+}
+
 async function build() {
   // A published package has only what was built.
   if (!existsSync(join(DASHBOARD, 'src'))) return;
@@ -88,6 +102,7 @@ async function build() {
   }
   const startedAt = performance.now();
   await vite.build({ configFile: join(DASHBOARD, 'vite.config.ts'), logLevel: 'warn' });
+  compressAssets();
   writeFileSync(STAMP, digest);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const { admin, customer } = firstLoadsKb();

@@ -20,7 +20,11 @@ export async function welcome(
 ): Promise<string> {
   const url = publicUrl ?? ownUrl;
   const docs = openApiDocs ? `   (REST: ${url}/docs)` : '';
-  const where = `${mockIsPublic ? PUBLIC_MOCK : ''}\n  Continuum Billing   ${url}/graphql${docs}\n\n`;
+  const where = `${mockIsPublic ? PUBLIC_MOCK : ''}
+  Continuum Billing   ${url}/graphql${docs}
+  dashboard           ${url}/admin
+
+`;
   const isFirst = mongodbUri === null && (await models.tenants.exists({})) === null;
   if (!isFirst) return where;
   const input = { name: 'Demo', email: 'demo@example.com' };

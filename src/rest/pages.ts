@@ -36,6 +36,7 @@ export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): Fast
         // Their names change with their content.
         immutable: true,
         maxAge: YEAR_S * 1000,
+        preCompressed: true,
         index: false,
         list: false,
         decorateReply: true,
