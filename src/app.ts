@@ -98,7 +98,7 @@ export async function startApp(
     ownUrl: () => url || undefined,
     publicUrl: () => config.publicUrl ?? url.replace('0.0.0.0', 'localhost'),
   });
-  if (measured) addGauges(measured.registry, { models, clock, ...services });
+  if (measured) addGauges(measured.registry, services);
 
   // GraphQL: one schema at /graphql, and with prefixed types at /subgraph, for a gateway.
   const { sandbox, introspection, maxOperationCost } = config;

@@ -33,6 +33,17 @@ export interface OverageItem {
   since: Date;
 }
 
+/** What one unit of a subscription item costs. */
+export interface ItemPrice {
+  /** May have a fraction. */
+  unitCents: number;
+  /** ISO 4217, lower case. */
+  currency: string;
+  /** `day`, `week`, `month` or `year`. */
+  interval: string;
+  intervalCount: number;
+}
+
 /** The latest known state of a tenant's subscription at Stripe. */
 export interface BillingSubscriptionDoc extends OutboxSource {
   /** The tenant's id: a tenant has one subscription, and a new one replaces an ended one. */
@@ -48,6 +59,8 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   itemId: string;
   /** The quantity of that item. */
   quantity: number;
+  /** What Stripe's price of that item says; null if it has no fixed amount. Absent from documents of earlier versions. */
+  itemPrice?: ItemPrice | null;
   /** The items that bill overage; null if there are none. Two concurrent changes may have added more than one. */
   overageItems: OverageItem[] | null;
   currentPeriodStart: Date | null;
@@ -96,6 +109,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     endedAt: { type: Date, default: null },
     itemId: { type: String, required: true },
     quantity: { type: Number, required: true },
+    itemPrice: { type: Schema.Types.Mixed, default: undefined },
     overageItems: { type: Schema.Types.Mixed, default: null },
     scheduleId: { type: String, default: null },
     scheduledTier: { type: String, default: null },

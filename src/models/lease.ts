@@ -5,11 +5,16 @@ export interface LeaseDoc {
   /** The work's name. */
   _id: string;
   holder: string;
-  until: Date;
+  /** Of work that is done once. The lease expires a day later. */
+  until?: Date;
+  /** In place of `until`, of periodic work: so that it stays known when that was done. */
+  periodicUntil?: Date;
+  /** When the holder acquired or renewed it last. */
+  at?: Date;
 }
 
 export const leaseSchema = new Schema<LeaseDoc>(
-  { _id: String, holder: String, until: Date },
+  { _id: String, holder: String, until: Date, periodicUntil: Date, at: Date },
   { collection: 'leases', versionKey: false },
 );
 leaseSchema.index({ until: 1 }, { expireAfterSeconds: 86_400 });

@@ -13,6 +13,14 @@ import { type BillingCustomerDoc, billingCustomerSchema } from './billingCustome
 import { type BillingSubscriptionDoc, billingSubscriptionSchema } from './billingSubscription.js';
 import { type EndedReceiptDoc, endedReceiptSchema } from './endedReceipt.js';
 import { type FieldWindowDoc, fieldWindowSchema } from './fieldWindow.js';
+import {
+  type DailyFiguresDoc,
+  dailyFiguresSchema,
+  type HourlyActivityDoc,
+  hourlyActivitySchema,
+  type TenantCountsDoc,
+  tenantCountsSchema,
+} from './figures.js';
 import { type IdempotencyKeyDoc, idempotencyKeySchema } from './idempotencyKey.js';
 import { type LeaseDoc, leaseSchema } from './lease.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
@@ -26,11 +34,13 @@ import {
 } from './outgoingWebhook.js';
 import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ReconcileRunDoc, reconcileRunSchema } from './reconcileRun.js';
+import { type RejectionDoc, rejectionSchema } from './rejection.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type SessionDoc, sessionSchema } from './session.js';
 import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type StripeRateDoc, stripeRateSchema } from './stripeRate.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
+import { type TenantStandingDoc, tenantStandingSchema } from './tenantStanding.js';
 import { type UsageAlertDoc, usageAlertSchema } from './usageAlert.js';
 import { type UsageDayDoc, usageDaySchema } from './usageDay.js';
 import { type UsageEventBatchDoc, usageEventBatchSchema } from './usageEventBatch.js';
@@ -67,6 +77,11 @@ export interface Models {
   auditEntries: Model<AuditEntryDoc>;
   auditPersonalValues: Model<AuditPersonalValuesDoc>;
   sessions: Model<SessionDoc>;
+  tenantStandings: Model<TenantStandingDoc>;
+  tenantCounts: Model<TenantCountsDoc>;
+  dailyFigures: Model<DailyFiguresDoc>;
+  hourlyActivity: Model<HourlyActivityDoc>;
+  rejections: Model<RejectionDoc>;
 }
 
 /** Creates the models. `createCollections` then creates their collections and indexes. */
@@ -102,6 +117,11 @@ export function createModels(connection: Connection): Models {
     auditEntries: model('AuditEntry', auditEntrySchema),
     auditPersonalValues: model('AuditPersonalValues', auditPersonalValuesSchema),
     sessions: model('Session', sessionSchema),
+    tenantStandings: model('TenantStanding', tenantStandingSchema),
+    tenantCounts: model('TenantCounts', tenantCountsSchema),
+    dailyFigures: model('DailyFigures', dailyFiguresSchema),
+    hourlyActivity: model('HourlyActivity', hourlyActivitySchema),
+    rejections: model('Rejection', rejectionSchema),
   };
 }
 

@@ -125,6 +125,8 @@ webhookDeliverySchema.index(
   { endpointId: 1, nextTryAt: 1 },
   { partialFilterExpression: { nextTryAt: { $exists: true } } },
 );
+// Counts those that failed.
+webhookDeliverySchema.index({ status: 1 }, { partialFilterExpression: { status: DeliveryStatus.FAILED } });
 webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
 webhookDeliverySchema.index({ tenantId: 1, _id: 1 });
 webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });

@@ -59,5 +59,7 @@ export const usageReportSchema = new Schema<UsageReportDoc>(
 );
 usageReportSchema.index({ tenantId: 1, at: -1, _id: -1 });
 usageReportSchema.index({ nextTryAt: 1 }, { sparse: true });
+// Counts those that failed.
+usageReportSchema.index({ status: 1 }, { partialFilterExpression: { status: UsageReportStatus.FAILED } });
 // Stripe accepts usage up to 35 days old. Reports are shown for as long as the usage history.
 usageReportSchema.index({ at: 1 }, { expireAfterSeconds: 400 * 86_400 });

@@ -2,6 +2,7 @@ import type { StorageAmounts } from '@continuum-billing/limits/core';
 import DataLoader from 'dataloader';
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
+import type { TenantStandingDoc } from '../services/insights/standings.js';
 import type { Services } from '../services/services.js';
 import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { UsagePeriod, UsageReading } from '../services/usage/usage.js';
@@ -10,6 +11,7 @@ import type { UsagePeriod, UsageReading } from '../services/usage/usage.js';
 export interface Loaders {
   tenant: DataLoader<string, TenantDoc | null>;
   subscription: DataLoader<string, BillingSubscriptionDoc | null>;
+  standing: DataLoader<string, TenantStandingDoc | null>;
   stored: DataLoader<string, StorageAmounts>;
   entitlement(tenantId: string): Promise<Entitlement>;
   usage(tenantId: string, period: UsagePeriod): Promise<UsageReading>;
@@ -18,6 +20,7 @@ export interface Loaders {
 export function createLoaders(services: Services): Loaders {
   const tenant = new DataLoader((ids: readonly string[]) => services.tenants.findMany(ids));
   const subscription = new DataLoader((ids: readonly string[]) => services.subscriptions.findMany(ids));
+  const standing = new DataLoader((ids: readonly string[]) => services.standings.findMany(ids));
   const stored = new DataLoader((ids: readonly string[]) => services.storage.stored(ids));
 
   async function entitlement(tenantId: string): Promise<Entitlement> {
@@ -37,6 +40,7 @@ export function createLoaders(services: Services): Loaders {
   return {
     tenant,
     subscription,
+    standing,
     stored,
     entitlement,
     usage: (tenantId, period) => usage.load({ tenantId, period }),

@@ -69,13 +69,14 @@ export function toStorageUsage(stored: StorageAmounts, limits: TierLimits): Stor
 export const toEntitledTier = (tiers: Tiers, { tier, tierVersion, limits }: Entitlement): TierType =>
   toTier(tiers, tiers.get(tier, tierVersion), limits);
 
-export const toTenant = ({ _id, externalId, name, email, suspendedAt, erasure }: TenantDoc): TenantType => ({
+export const toTenant = ({ _id, externalId, name, email, createdAt, ...tenant }: TenantDoc): TenantType => ({
   id: _id,
   externalId: externalId ?? null,
   name,
   email,
-  erasure: erasure ? toErasure(_id, erasure) : null,
-  suspendedAt: suspendedAt ?? null,
+  createdAt,
+  erasure: tenant.erasure ? toErasure(_id, tenant.erasure) : null,
+  suspendedAt: tenant.suspendedAt ?? null,
 });
 
 export const toTierExplanation = (tiers: Tiers, explained: ExplainedTier): TierExplanation => {

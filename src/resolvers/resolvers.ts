@@ -11,6 +11,7 @@ import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { OperatorKeyResolver } from './operatorKeyResolver.js';
 import { StoredLimitResolver } from './storedLimitResolver.js';
+import { OverviewResolver, RejectionResolver, TenantsOverviewResolver } from './overviewResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantDataResolver } from './tenantDataResolver.js';
 import { TenantLifecycleResolver } from './tenantLifecycleResolver.js';
@@ -43,4 +44,7 @@ export const resolvers = [
   MemoryResolver,
   WebhookResolver,
   WebhookEventResolver,
+  OverviewResolver,
+  TenantsOverviewResolver,
+  RejectionResolver,
 ] as const;

@@ -1,5 +1,6 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { badInput } from '../common/errors.js';
 import { Checked, RequiresRole, RequiresScope } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor, encodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
@@ -7,6 +8,7 @@ import { CreateTenantInput, NewTenant, TenantConnection, TenantsArgs, TenantType
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
 import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
+import { TenantSort } from '../services/insights/tenantRanking.js';
 import { UsagePeriod } from '../services/usage/usage.js';
 import { type Context, requestedTenantId } from './context.js';
 import { readSubscription, toEntitledTier, toStorageUsage, toTenant } from './mappers.js';
@@ -32,19 +34,26 @@ export class TenantResolver {
 
   @Query(() => TenantConnection, {
     description:
-      'Oldest first; those of a search in the order of what matched. A page examines at most 2,000 tenants: with filters it may have fewer than asked for, or none, and yet `hasNextPage`.',
+      'Those of a search come in the order of what matched. With the default order a page examines at most 2,000 tenants: with filters it may have fewer than asked for, or none, and yet `hasNextPage`.',
   })
   @RequiresRole(OperatorRole.READ)
-  @Checked(({ after }) => decodeCursor(after))
-  async tenants(@Args() { first, after, search, tier, state }: TenantsArgs, @Ctx() context: Context) {
+  @Checked(({ after, search, sort }) => {
+    decodeCursor(after);
+    if (search && sort && sort !== TenantSort.OLDEST)
+      throw badInput('sort', 'cannot be combined with a search, which has an order of its own');
+  })
+  async tenants(@Args() { first, after, search, tier, state, sort }: TenantsArgs, @Ctx() context: Context) {
     const { services, loaders } = context;
-    const page = await services.tenantSearch.page({
+    const query = {
       first: first ?? DEFAULT_PAGE,
       after: decodeCursor(after),
-      search: search || null,
       tier: tier ?? null,
       state: state ?? null,
-    });
+    };
+    const isRanked = sort && sort !== TenantSort.OLDEST;
+    const page = isRanked
+      ? await services.tenantRanking.page({ ...query, sort })
+      : await services.tenantSearch.page({ ...query, search: search || null });
     for (const { tenant } of page.tenants) loaders.tenant.prime(tenant._id, tenant);
     const connection = connect(
       page.tenants,
@@ -72,6 +81,15 @@ export class TenantResolver {
   @FieldResolver(() => SubscriptionType)
   subscription(@Root() { id }: TenantType, @Ctx() context: Context): Promise<SubscriptionType> {
     return readSubscription(id, context);
+  }
+
+  @FieldResolver(() => Int, {
+    nullable: true,
+    description:
+      'What its subscription costs a month, in cents, at its price at Stripe: without discounts, taxes and overage; a yearly price by 12. null: it pays nothing, or the price is not known.',
+  })
+  async monthlyRevenueCents(@Root() { id }: TenantType, @Ctx() { loaders }: Context): Promise<number | null> {
+    return (await loaders.standing.load(id))?.monthlyCents ?? null;
   }
 
   @FieldResolver(() => UsageType)

@@ -1,6 +1,7 @@
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { TenantState } from '../services/billing/tenantSearch/tenantSearch.js';
 import { IsCount, IsEmail, IsName, MaxItems, MaxLength } from './constraints.js';
+import { TenantSort } from '../services/insights/tenantRanking.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { TenantErasure } from './tenantData.js';
@@ -20,6 +21,9 @@ export class TenantType {
 
   @Field(() => String, { nullable: true })
   email!: string | null;
+
+  @Field(() => DateTimeScalar)
+  createdAt!: Date;
 
   @Field(() => DateTimeScalar, {
     nullable: true,
@@ -91,6 +95,16 @@ export class LimitOverrides {
   setAt!: Date | null;
 }
 
+registerEnumType(TenantSort, {
+  name: 'TenantSort',
+  valuesConfig: {
+    OLDEST: { description: 'By creation.' },
+    NEWEST: { description: 'By creation. New tenants follow within seconds.' },
+    USAGE: { description: 'Most calls of this UTC month first. The order follows within a minute.' },
+    REVENUE: { description: 'Highest monthly revenue first. The order follows within seconds.' },
+  },
+});
+
 export const TenantConnection = connectionOf('Tenant', () => TenantType);
 
 registerEnumType(TenantState, {
@@ -123,6 +137,13 @@ export class TenantsArgs extends PageArgs {
 
   @Field(() => TenantState, { nullable: true })
   state?: TenantState | null;
+
+  @Field(() => TenantSort, {
+    nullable: true,
+    defaultValue: TenantSort.OLDEST,
+    description: 'A search has an order of its own: with one, only the default is allowed.',
+  })
+  sort?: TenantSort | null;
 }
 
 @ObjectType()

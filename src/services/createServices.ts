@@ -8,6 +8,8 @@ import { type AuditServices, createAuditServices } from './audit/auditServices.j
 import { type Billing, createBilling } from './billing/billing.js';
 import { createIdempotencyKeys } from './idempotency/idempotencyKeys.js';
 import type { Metrics } from './infrastructure/metrics.js';
+import { createInsightServices, type InsightServices } from './insights/insightServices.js';
+import { watchStripe } from './insights/stripeHealth.js';
 import { createDecisionServices } from './limits/decisions/decisionServices.js';
 import { createLimitServices, type LimitServices } from './limits/limitServices.js';
 import { createMemories } from './memories/memories.js';
@@ -22,6 +24,7 @@ import { createWebhookServices, type WebhookServices } from './webhooks/webhookS
 
 /** Everything that runs: what resolvers and routes use, and what the server itself and its tests reach for. */
 export interface RunningServices extends Services {
+  activity: LimitServices['activity'];
   admission: LimitServices['admission'];
   auditRetention: AuditServices['auditRetention'];
   callerSlots: LimitServices['callerSlots'];
@@ -35,6 +38,9 @@ export interface RunningServices extends Services {
   limits: LimitServices['limits'];
   /** null in live mode. */
   mock: MockControls | null;
+  readBacklog: InsightServices['readBacklog'];
+  standings: InsightServices['standings'];
+  tenantCount: InsightServices['tenantCount'];
   outgoingWebhooks: WebhookServices['outgoingWebhooks'];
   reconcile: Billing['reconcile'];
   usageReporter: Billing['usageReporter'];
@@ -57,7 +63,8 @@ export interface ServicesDeps {
 
 /** Wires the domains, each of which uses those above it, and starts and stops what runs beside the requests. */
 export async function createServices(deps: ServicesDeps): Promise<RunningServices> {
-  const { config, models, clock, log, metrics, publicUrl } = deps;
+  const { config, models, clock, log, publicUrl } = deps;
+  const { metrics, stripeHealth } = watchStripe(deps.metrics, clock);
   const auditServices = createAuditServices({ ...config, models, clock, log });
   const { auditLog, auditRetention } = auditServices;
   const base = { models, clock, log, metrics, auditLog };
@@ -129,9 +136,19 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     upgradeUrl,
   });
 
+  const insightServices = createInsightServices({
+    ...base,
+    tenants,
+    tierServices,
+    limitServices,
+    alerts,
+    graceDays: config.graceDays,
+  });
+
   const webhookServices = createWebhookServices({
     ...base,
     tierServices,
+    changed: (tenantId, session) => insightServices.standings.refresh([tenantId], session),
     allowedNetworks: config.webhookAllowedNetworks,
     requireHttps: config.production,
   });
@@ -157,8 +174,11 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ...decisionServices,
     ...usageServices,
     ...billing,
+    ...insightServices,
     ...webhookServices,
     ...tenantData,
+    stripeHealth,
+    stripeMode: config.stripe.mode,
     alerts,
     billingPages: createBillingPages({ sessions: accounts.sessions, publicUrl }),
     brand: createPublicBrand({
@@ -181,6 +201,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
       await decisionServices.start();
       await mockMode?.start();
       billing.start();
+      insightServices.start();
       webhookServices.start();
       usageServices.start();
       await tenantData.start();
@@ -190,6 +211,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
       await tenantData.stop();
       await billing.stop();
       await webhookServices.stop();
+      await insightServices.stop();
       await usageServices.stop();
       decisionServices.stop();
       accounts.tenantTokens.stop();

@@ -1,49 +1,21 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Clock } from '../common/clock.js';
-import type { Models } from '../models/models.js';
-import { WebhookEndpointStatus } from '../models/outgoingWebhook.js';
-import type { ReconcileRunDoc } from '../models/reconcileRun.js';
-import { UsageReportStatus } from '../models/usageReport.js';
-import { type WebhookEventDoc, WebhookEventStatus } from '../models/webhookEvent.js';
 import type { Rejections } from './billing/inbox/rejections.js';
-import { within } from './infrastructure/within.js';
+import { type Backlog, type BacklogReader, MAX_COUNT } from './insights/backlog.js';
 import type { RunningAdmission } from './limits/calls/createAdmission.js';
 import type { ServerInstances } from './tiers/serverInstances.js';
-
-/** What the database says about work that waits or has failed. All instances see the same. */
-interface Backlog {
-  pingS: number;
-  pendingEvents: number;
-  failedEvents: number;
-  eventLagS: number;
-  pendingReports: number;
-  unreportedQuantity: number;
-  reportLagS: number;
-  reconcile: Pick<ReconcileRunDoc, 'startedAt' | 'mendedCount' | 'stopReason'> | null;
-  pendingDeliveries: number;
-  endpoints: Record<WebhookEndpointStatus, number>;
-}
-
-/** Several scrapes of one interval share a reading. */
-const REMEMBER_MS = 5_000;
-const TIMEOUT_MS = 2_000;
-/** A count ends here, so that a backlog does not make scrapes slow. */
-const MAX_COUNT = 10_000;
 
 /** Adds the gauges that are read when the server is scraped. A database that is away does not fail the scrape. */
 export function addGauges(
   registry: Registry,
   deps: {
-    models: Models;
-    clock: Clock;
+    readBacklog: BacklogReader;
     admission: Pick<RunningAdmission, 'isSingleWriter' | 'journalLagMs'>;
     webhookRejections: Pick<Rejections, 'totals'>;
     serverInstances: Pick<ServerInstances, 'differing'>;
   },
 ): void {
-  const { admission, webhookRejections, serverInstances } = deps;
+  const { admission, readBacklog, webhookRejections, serverInstances } = deps;
   const registers = [registry];
-  const readBacklog = createBacklogReader(deps);
 
   new Gauge({
     name: 'continuum_ledger_single_writer',
@@ -165,80 +137,4 @@ export function addGauges(
       for (const [status, count] of Object.entries(backlog?.endpoints ?? {})) this.set({ status }, count);
     },
   });
-}
-
-/** @returns a function that reads at most once in five seconds; null: the database does not answer */
-function createBacklogReader(deps: { models: Models; clock: Clock }): () => Promise<Backlog | null> {
-  let reading: Promise<Backlog | null> | null = null;
-  let readAtMs = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (reading && performance.now() - readAtMs < REMEMBER_MS) return reading;
-    readAtMs = performance.now();
-    reading = within(TIMEOUT_MS, readBacklog(deps)).catch(() => null);
-    return reading;
-  };
-}
-
-/** Every query is bounded by an index and a limit. */
-async function readBacklog({ models, clock }: { models: Models; clock: Clock }): Promise<Backlog> {
-  const pingedAtMs = performance.now();
-  await models.connection.db?.command({ ping: 1 }, { timeoutMS: TIMEOUT_MS });
-  const pingS = (performance.now() - pingedAtMs) / 1000;
-  const limit = MAX_COUNT;
-  const bounded = { limit, maxTimeMS: TIMEOUT_MS };
-  const { PENDING, FAILED } = WebhookEventStatus;
-  const [pendingEvents, failedEvents, oldest, reports, reconcile, pendingDeliveries, endpoints] =
-    await Promise.all([
-      models.webhookEvents.countDocuments({ state: PENDING }, bounded),
-      models.webhookEvents.countDocuments({ state: FAILED }, bounded),
-      models.webhookEvents
-        .findOne({ state: PENDING }, { receivedAt: 1 })
-        .sort({ receivedAt: 1, _id: 1 })
-        .maxTimeMS(TIMEOUT_MS)
-        .lean<Pick<WebhookEventDoc, 'receivedAt'>>(),
-      models.usageReports
-        .aggregate<{ count: number; quantity: number; oldest: Date }>([
-          { $match: { nextTryAt: { $gt: new Date(0) }, status: UsageReportStatus.PENDING } },
-          { $limit: limit },
-          {
-            $group: {
-              _id: null,
-              count: { $sum: 1 },
-              quantity: { $sum: '$quantity' },
-              oldest: { $min: '$at' },
-            },
-          },
-        ])
-        .option({ maxTimeMS: TIMEOUT_MS }),
-      models.reconcileRuns
-        .findOne({ dryRun: false }, { startedAt: 1, mendedCount: 1, stopReason: 1 })
-        .sort({ startedAt: -1 })
-        .maxTimeMS(TIMEOUT_MS)
-        .lean<Backlog['reconcile']>(),
-      models.webhookDeliveries.countDocuments(
-        { endpointId: { $gt: '' }, nextTryAt: { $exists: true } },
-        bounded,
-      ),
-      models.webhookEndpoints.find({}, { status: 1 }).maxTimeMS(TIMEOUT_MS).lean(),
-    ]);
-  const ageS = (at: Date | undefined) => (at ? Math.max(0, (clock.now() - at.getTime()) / 1000) : 0);
-  const [unreported] = reports;
-  const inStatus = (wanted: WebhookEndpointStatus) =>
-    endpoints.filter(({ status = WebhookEndpointStatus.ENABLED }) => status === wanted).length;
-  return {
-    pingS,
-    pendingEvents,
-    failedEvents,
-    eventLagS: ageS(oldest?.receivedAt),
-    pendingReports: unreported?.count ?? 0,
-    unreportedQuantity: unreported?.quantity ?? 0,
-    reportLagS: ageS(unreported?.oldest),
-    reconcile,
-    pendingDeliveries,
-    endpoints: {
-      ENABLED: inStatus(WebhookEndpointStatus.ENABLED),
-      PAUSED: inStatus(WebhookEndpointStatus.PAUSED),
-      DISABLED: inStatus(WebhookEndpointStatus.DISABLED),
-    },
-  };
 }

@@ -21,6 +21,14 @@ import type { TenantSearch } from './billing/tenantSearch/tenantSearch.js';
 import type { TierExplanations } from './billing/tierExplanation.js';
 import type { UsageReports } from './billing/usageReports/usageReports.js';
 import type { IdempotencyKeys } from './idempotency/idempotencyKeys.js';
+import type { Redis } from './infrastructure/redis.js';
+import type { DailyFigures } from './insights/dailyFigures.js';
+import type { InsightServices } from './insights/insightServices.js';
+import type { Overview } from './insights/overview.js';
+import type { RejectionLog } from './insights/rejectionLog.js';
+import type { Standings } from './insights/standings.js';
+import type { StripeHealth } from './insights/stripeHealth.js';
+import type { TenantRanking } from './insights/tenantRanking.js';
 import type { Admission } from './limits/calls/admission.js';
 import type { RemoteDecisions } from './limits/decisions/remoteDecisions.js';
 import type { Storage } from './limits/storage/storage.js';
@@ -55,6 +63,7 @@ export interface Services {
   brand: PublicBrand;
   consumption: Consumption;
   contracts: Contracts;
+  dailyFigures: Pick<DailyFigures, 'history'>;
   entitlements: Entitlements;
   erasures: Pick<Erasures, 'begin'>;
   idempotencyKeys: IdempotencyKeys;
@@ -63,12 +72,21 @@ export interface Services {
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
+  overview: Overview;
+  readBacklog: InsightServices['readBacklog'];
+  /** null: Redis is not configured. */
+  redis: Pick<Redis, 'isConnected'> | null;
+  rejectionLog: RejectionLog;
   remoteDecisions: RemoteDecisions;
   sessions: Sessions;
   serverInstances: Pick<ServerInstances, 'list' | 'differing'>;
+  standings: Pick<Standings, 'findMany'>;
   storage: Storage;
+  stripeHealth: () => StripeHealth;
+  stripeMode: 'mock' | 'live';
   subscriptions: Subscriptions;
   tenantDirectory: TenantDirectory;
+  tenantRanking: TenantRanking;
   tenantSearch: TenantSearch;
   tenantLifecycle: TenantLifecycle;
   tenantExports: TenantExports;
@@ -80,8 +98,11 @@ export interface Services {
   usage: Usage;
   usageEvents: UsageEvents;
   usageReports: UsageReports;
+  /** Requests to Stripe that wait for a slot within its rate limit. */
+  waitingStripeRequests(): number;
   webhookDeliveries: WebhookDeliveries;
   webhookEndpoints: WebhookEndpoints;
+  workers: InsightServices['workers'];
   /** Requests to the webhook that were rejected. */
   webhookRejections: Pick<Rejections, 'totals'>;
   /** The mock's page for a checkout; null in live mode. */

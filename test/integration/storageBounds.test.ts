@@ -10,6 +10,8 @@ const BOUNDED_OTHERWISE = new Map([
   ['billing_customers', 'one document each'],
   ['billing_subscriptions', 'one document each'],
   ['announced_states', 'one document each'],
+  ['tenant_standings', 'one document each'],
+  ['tenant_counts', 'one document'],
   ['storage_accounts', 'one document'],
   ['memories', 'the tier’s quota'],
   ['usage_days', '432 days'],

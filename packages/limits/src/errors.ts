@@ -105,6 +105,8 @@ export interface RateLimitDetails {
   limit: number;
   /** What the limit counts over: `minute`, `day`, `concurrent`, or a field's own window such as `10s`. */
   window: string;
+  /** `Type.field`, if the limit is a field's own. */
+  field?: string;
   remaining: number;
   /** What was asked for. */
   requested?: number;

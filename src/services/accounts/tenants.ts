@@ -79,6 +79,8 @@ export function createTenants(deps: {
     searchTerms: searchTermsOf({ externalId, name, email: email ?? null }),
     contract: { tier: null, limits: {} },
     createdAt: new Date(clock.now()),
+    // The outbox relay counts it.
+    unannounced: true,
   });
 
   /**

@@ -24,7 +24,7 @@ export function createAuditServices(deps: {
   auditRetentionDays: number | null;
 }): AuditServices {
   const { models, auditRetentionDays: retentionDays } = deps;
-  const lease = createLease({ models, name: 'audit retention', ttlMs: RETENTION_LEASE_MS });
+  const lease = createLease({ models, name: 'audit retention', ttlMs: RETENTION_LEASE_MS, isPeriodic: true });
   return {
     auditLog: createAuditLog(deps),
     auditReader: createAuditReader(deps),

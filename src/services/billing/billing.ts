@@ -55,6 +55,8 @@ export interface Billing {
   usageReporter: UsageReporter;
   usageReports: UsageReports;
   verify: WebhookVerifier;
+  /** Requests to Stripe that wait for a slot within its rate limit. */
+  waitingStripeRequests(): number;
   /** Requests to the webhook that were rejected. */
   webhookRejections: Rejections;
   start(): void;
@@ -97,7 +99,8 @@ export function createBilling(deps: {
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log, auditLog };
 
-  const stripe = createStripeClient(config, standIn?.fetch ?? null, createRequestSlots(base), metrics);
+  const slots = createRequestSlots(base);
+  const stripe = createStripeClient(config, standIn?.fetch ?? null, slots, metrics);
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
   const currentSubscriptions = createCurrentSubscriptions({ models, sync });
@@ -114,7 +117,7 @@ export function createBilling(deps: {
     ...base,
     ledger: overageLedger,
     delivery,
-    lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS }),
+    lease: createLease({ models, name: 'usage reports', ttlMs: REPORTER_LEASE_MS, isPeriodic: true }),
   });
 
   const changes = createSubscriptionChanges({
@@ -147,7 +150,7 @@ export function createBilling(deps: {
     stripe,
     sync,
     inbox,
-    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS }),
+    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS, isPeriodic: true }),
   });
 
   const termBackfill = createTermBackfill({
@@ -207,6 +210,7 @@ export function createBilling(deps: {
       rejections: webhookRejections,
       acceptUnsigned: standIn !== null,
     }),
+    waitingStripeRequests: slots.waiting,
     webhookRejections,
     start() {
       inbox.start();

@@ -14,18 +14,32 @@ export interface Lease {
 /** Nothing that must be exact relies on a lease: losing one only costs work, so no write waits for a disk. */
 const QUICK = { writeConcern: { w: 1 } } as const;
 
-/** @param ttlMs time after which another server may acquire the lease of one that died; longer than a renewal takes */
-export function createLease({ models, name, ttlMs }: { models: Models; name: string; ttlMs: number }): Lease {
+/**
+ * @param options.ttlMs time after which another server may acquire the lease of one that died; longer than a renewal takes
+ * @param options.isPeriodic whether the time of the last renewal stays known after the release. Default: no
+ */
+export function createLease({
+  models,
+  name,
+  ttlMs,
+  isPeriodic = false,
+}: {
+  models: Models;
+  name: string;
+  ttlMs: number;
+  isPeriodic?: boolean;
+}): Lease {
   const leases = models.connection.collection<LeaseDoc>(models.leases.collection.name);
   const holder = randomUUID();
+  const until = isPeriodic ? 'periodicUntil' : 'until';
   return {
     async acquire() {
       try {
         const free = {
           $or: [
-            { $eq: [{ $type: '$until' }, 'missing'] },
+            { $eq: [{ $type: `$${until}` }, 'missing'] },
             { $eq: ['$holder', holder] },
-            { $lt: ['$until', '$$NOW'] },
+            { $lt: [`$${until}`, '$$NOW'] },
           ],
         };
         const lease = await leases.findOneAndUpdate(
@@ -34,9 +48,12 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
             {
               $set: {
                 holder: { $cond: [free, holder, '$holder'] },
-                until: { $cond: [free, { $add: ['$$NOW', ttlMs] }, '$until'] },
+                [until]: { $cond: [free, { $add: ['$$NOW', ttlMs] }, `$${until}`] },
+                at: { $cond: [free, '$$NOW', '$at'] },
               },
             },
+            // An earlier version left it.
+            ...(isPeriodic ? [{ $unset: 'until' }] : []),
           ],
           { upsert: true, returnDocument: 'after', ...QUICK },
         );
@@ -48,7 +65,9 @@ export function createLease({ models, name, ttlMs }: { models: Models; name: str
       }
     },
     async release() {
-      await leases.deleteOne({ _id: name, holder }, QUICK);
+      const held = { _id: name, holder };
+      if (isPeriodic) await leases.updateOne(held, { $unset: { [until]: '' } }, QUICK);
+      else await leases.deleteOne(held, QUICK);
     },
   };
 }

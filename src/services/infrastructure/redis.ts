@@ -9,6 +9,8 @@ export interface Redis {
    * @throws RedisUnavailable at once while Redis is unreachable, otherwise within 250 ms: decide without it
    */
   run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  /** Whether commands can be sent now. */
+  isConnected(): boolean;
   /** Calls the listener on each connection. The commands that it sends run before all others. */
   onConnected(listener: () => void): void;
   /** Resolves when Redis is connected or known to be unreachable. It reconnects from then on. */
@@ -106,6 +108,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
         throw new RedisUnavailable('Redis has failed', { cause: error });
       }
     },
+    isConnected: () => client !== null,
     onConnected(listener) {
       listeners.push(listener);
     },

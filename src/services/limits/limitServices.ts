@@ -6,12 +6,15 @@ import type { Authenticator } from '../accounts/authenticator.js';
 import type { TenantDirectory } from '../accounts/tenantDirectory.js';
 import { createChanges } from '../infrastructure/changeStreams.js';
 import type { Metrics } from '../infrastructure/metrics.js';
-import { createRedis } from '../infrastructure/redis.js';
+import { createRedis, type Redis } from '../infrastructure/redis.js';
 import type { TierServices } from '../tiers/tierServices.js';
+import { type Activity, countActivity, createActivity } from './activity/activity.js';
+import { createUsageRanks, type UsageRanks } from './activity/usageRanks.js';
 import { type CallerSlots, createCallerSlots } from './callerSlots.js';
 import { createAdmission, type RunningAdmission } from './calls/createAdmission.js';
 import { createEndpointNames, type EndpointNames } from './calls/endpointNames.js';
 import { createRedisConcurrency } from './concurrency/redisConcurrency.js';
+import { createDecisionMeter, type DecisionMeter } from './decisionMeter.js';
 import { createMongoCallWindows } from './fieldLimits/callWindows.js';
 import { createFieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
 import { createFieldLimits, type FieldLimits } from './fieldLimits/fieldLimits.js';
@@ -22,12 +25,17 @@ import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
 
 /** Decides operations, in this server and in a team's own server on the same database (`directLimits`). */
 export interface LimitServices {
+  activity: Activity;
   admission: RunningAdmission;
   callerSlots: CallerSlots;
   concurrency: Concurrency;
+  decisionMeter: DecisionMeter;
   endpointNames: EndpointNames;
   limits: TenantLimits;
+  /** null: Redis is not configured. */
+  redis: Redis | null;
   storage: Storage;
+  usageRanks: UsageRanks;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -53,7 +61,11 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const { models, clock, log, metrics, authenticator, tenantDirectory, redisUrl, upgradeUrl, watch } = deps;
   const { tiers, entitlements, serverInstances } = deps.tierServices;
   const base = { models, clock, log };
-  const admission = watch(createAdmission({ ...base, metrics, instances: serverInstances }));
+  const ledgers = createAdmission({ ...base, metrics, instances: serverInstances });
+  const usageRanks = createUsageRanks(base);
+  const activity = createActivity({ ...base, instance: ledgers.instance, usageRanks });
+  const decisionMeter = createDecisionMeter({ metrics, activity });
+  const admission = watch(countActivity(ledgers, activity));
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
   const redisConcurrency = redis && createRedisConcurrency({ redis });
@@ -87,16 +99,21 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   });
   let sweeping: NodeJS.Timeout | undefined;
   return {
+    activity,
     admission,
     concurrency,
+    decisionMeter,
     callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl }),
     endpointNames: createEndpointNames(base),
-    limits: measureDecisions(tenantLimits, metrics),
+    limits: measureDecisions(tenantLimits, decisionMeter),
+    redis,
     storage,
+    usageRanks,
     async start() {
       changes.start();
       await redis?.start();
       await admission.start();
+      activity.start();
       sweeping = setInterval(() => {
         storage.sweep().catch((error: unknown) => log.warn({ err: error }, 'storage.sweep_failed'));
       }, SWEEP_MS).unref();
@@ -105,6 +122,7 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
       clearInterval(sweeping);
       await changes.stop();
       await admission.stop();
+      await activity.stop();
       redisConcurrency?.stop();
       await redis?.stop();
     },

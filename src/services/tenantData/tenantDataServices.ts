@@ -44,7 +44,7 @@ export function createTenantDataServices(deps: {
     purpose: 'exportLinkKeys',
     maxLength: MAX_TOKEN_LENGTH,
   });
-  const lease = createLease({ models, name: 'erasures', ttlMs: ERASURE_LEASE_MS });
+  const lease = createLease({ models, name: 'erasures', ttlMs: ERASURE_LEASE_MS, isPeriodic: true });
   const erasures = createErasures({ ...deps, lease });
   return {
     erasures,

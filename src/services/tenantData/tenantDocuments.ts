@@ -5,6 +5,7 @@ import type { BillingCustomerDoc } from '../../models/billingCustomer.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
+import type { RejectionDoc } from '../../models/rejection.js';
 import type { StorageAccountDoc } from '../../models/storageAccount.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
@@ -250,6 +251,27 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     exported: { not: 'messages to the operator’s own systems' },
     erased: { changed: 'deleted, but for those that say how the tenant ended' },
   },
+  rejections: {
+    of: byIdPrefix,
+    exported: exported<RejectionDoc>('rejection', ({ code, reason, subject, tier, by, firstAt, lastAt }) => ({
+      code,
+      reason,
+      subject,
+      tier,
+      count: Object.values(by).reduce((sum, count) => sum + count, 0),
+      firstAt,
+      lastAt,
+    })),
+    erased: 'DELETED',
+  },
+  tenantStandings: {
+    of: byId,
+    exported: { not: 'it follows from the tenant, its subscription and its usage' },
+    erased: { kept: 'tier, states and times, by which it is counted as erased' },
+  },
+  tenantCounts: 'sums over all tenants',
+  dailyFigures: 'sums over all tenants',
+  hourlyActivity: 'sums over all tenants',
   admissionJournal: 'batches of a second, which end up in the usage days; an export waits for that',
   serverInstances: 'heartbeats of servers',
   leases: 'names of work, and of customers at Stripe for as long as it takes to apply their events',

@@ -45,7 +45,7 @@ export function createUsageServices(deps: {
   maxEventsPerDay: number;
 }): UsageServices {
   const { models, clock, log, metrics, entitlements, idempotencyKeys, alerts, maxEventsPerDay } = deps;
-  const { admission, endpointNames, storage } = deps.limitServices;
+  const { activity, admission, decisionMeter, endpointNames, storage } = deps.limitServices;
   const base = { models, clock, log, metrics };
   const usage = createUsage({ ...base, admission });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
@@ -53,7 +53,7 @@ export function createUsageServices(deps: {
   const journal = createEventJournal({ ...base, dayCounts });
   const historyExpiry = createHistoryExpiry({
     ...base,
-    lease: createLease({ models, name: 'history expiry', ttlMs: EXPIRY_LEASE_MS }),
+    lease: createLease({ models, name: 'history expiry', ttlMs: EXPIRY_LEASE_MS, isPeriodic: true }),
   });
   let sweeping: NodeJS.Timeout | undefined;
 
@@ -63,7 +63,14 @@ export function createUsageServices(deps: {
 
   return {
     alertReview,
-    consumption: createConsumption({ ...base, admission, entitlements, endpointNames, idempotencyKeys }),
+    consumption: createConsumption({
+      ...base,
+      admission,
+      decisionMeter,
+      entitlements,
+      endpointNames,
+      idempotencyKeys,
+    }),
     historyExpiry,
     overageLedger: createOverageLedger({ ...base, admission }),
     usage,
@@ -71,7 +78,11 @@ export function createUsageServices(deps: {
       ...base,
       room: createEventRoom({ models, maxPerDay: maxEventsPerDay }),
       journal,
-      recorded: alertReview.reviewSoon,
+      recorded(tenantId, events) {
+        alertReview.reviewSoon(tenantId);
+        for (const { quantity, at } of events)
+          activity.calls(tenantId, quantity, at?.getTime() ?? clock.now());
+      },
     }),
     start() {
       historyExpiry.start();

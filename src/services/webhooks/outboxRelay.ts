@@ -31,6 +31,9 @@ export interface OutboxRelay {
   publish(): Promise<number>;
 }
 
+/** Learns of each change of a tenant once, or again if the transaction is repeated. */
+export type TenantChanged = (tenantId: string, session: ClientSession) => Promise<void>;
+
 interface OutgoingEvent {
   type: OutgoingEventType;
   data: { tenantId: string } & Record<string, unknown>;
@@ -49,10 +52,12 @@ export function createOutboxRelay(deps: {
   models: Models;
   clock: Clock;
   entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt' | 'isInForce'>;
+  /** Called in the transaction that publishes a change of the tenant. */
+  changed: TenantChanged;
   defaultTier: string;
   log: Logger;
 }): OutboxRelay {
-  const { models, clock, entitlements, defaultTier, log } = deps;
+  const { models, clock, entitlements, changed, defaultTier, log } = deps;
 
   /** Skips documents that failed a moment ago, so that they do not delay the others. */
   /** The last tenant in a grace period that was checked. */
@@ -187,6 +192,7 @@ export function createOutboxRelay(deps: {
           { upsert: true, session },
         );
       }
+      await changed(tenantId, session);
       const ended = tenant && !entitlements.isInForce(tenant.contract);
       // Bypasses mongoose, whose hook would restore the mark. A write in between restarts the transaction.
       for (const { collection } of [models.tenants, models.billingSubscriptions]) {
@@ -209,6 +215,7 @@ export function createOutboxRelay(deps: {
       const tenantId = _id.slice(0, _id.indexOf(':'));
       const data = { tenantId, kind, level, window, used, limit, at };
       await queue([{ type: OutgoingEventType.USAGE_ALERT, data }], session);
+      await changed(tenantId, session);
     });
   }
 

@@ -6,7 +6,7 @@ import { createLease } from '../infrastructure/lease.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import type { TierServices } from '../tiers/tierServices.js';
 import { createEndpointHealth } from './endpointHealth.js';
-import { createOutboxRelay } from './outboxRelay.js';
+import { createOutboxRelay, type TenantChanged } from './outboxRelay.js';
 import { createOutgoingWebhooks, type OutgoingWebhooks } from './outgoingWebhooks.js';
 import { createWebhookDeliveries, type WebhookDeliveries } from './webhookDeliveries.js';
 import { createWebhookEndpoints, type WebhookEndpoints } from './webhookEndpoints.js';
@@ -34,8 +34,10 @@ export function createWebhookServices(deps: {
   /** Networks (CIDR) that webhooks may reach although they are not public. */
   allowedNetworks: readonly string[];
   requireHttps: boolean;
+  /** Called in the transaction that publishes a change of a tenant. */
+  changed: TenantChanged;
 }): WebhookServices {
-  const { models, clock, log, auditLog, metrics, allowedNetworks, requireHttps } = deps;
+  const { models, clock, log, auditLog, metrics, allowedNetworks, requireHttps, changed } = deps;
   const { tiers, entitlements } = deps.tierServices;
   const base = { models, clock, log, auditLog };
   const targets = createWebhookTargets({ allowedNetworks, requireHttps });
@@ -47,9 +49,9 @@ export function createWebhookServices(deps: {
   });
   const outgoingWebhooks = createOutgoingWebhooks({
     log,
-    relay: createOutboxRelay({ ...base, entitlements, defaultTier: tiers.defaultTier.name }),
+    relay: createOutboxRelay({ ...base, entitlements, changed, defaultTier: tiers.defaultTier.name }),
     deliveries: webhookDeliveries,
-    lease: createLease({ models, name: 'outgoing webhooks', ttlMs: RELAY_LEASE_MS }),
+    lease: createLease({ models, name: 'outgoing webhooks', ttlMs: RELAY_LEASE_MS, isPeriodic: true }),
   });
   return {
     outgoingWebhooks,

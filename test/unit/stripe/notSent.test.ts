@@ -13,6 +13,7 @@ it.each([
 ])('while %s, Stripe is not blamed, nothing is sent, and the SDK does not ask again', async (_, cause) => {
   let asked = 0;
   const turns = {
+    waiting: () => 0,
     take: async () => {
       asked += 1;
       throw cause;

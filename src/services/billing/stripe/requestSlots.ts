@@ -11,21 +11,35 @@ export interface RequestSlots {
    * @throws SERVICE_UNAVAILABLE when too many requests wait
    */
   take(endpoint: string): Promise<() => void>;
+  /** How many requests wait now. */
+  waiting(): number;
 }
 
 export function createRequestSlots({ models }: { models: Models }): RequestSlots {
   const rate = createRequestRate({ models });
   const shares = createTenantShares();
+  let waiting = 0;
+
+  async function take(endpoint: string): Promise<() => void> {
+    const requester = currentRequester();
+    const end = requester.kind === 'tenant' ? await shares.begin(requester.tenantId) : () => {};
+    try {
+      await rate.waitForSlot(endpoint, requester.kind);
+      return end;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
   return {
+    waiting: () => waiting,
     async take(endpoint) {
-      const requester = currentRequester();
-      const end = requester.kind === 'tenant' ? await shares.begin(requester.tenantId) : () => {};
+      waiting++;
       try {
-        await rate.waitForSlot(endpoint, requester.kind);
-        return end;
-      } catch (error) {
-        end();
-        throw error;
+        return await take(endpoint);
+      } finally {
+        waiting--;
       }
     },
   };

@@ -4,6 +4,7 @@ import type { Clock } from '../../../common/clock.js';
 import {
   type BillingSubscriptionDoc,
   ENDED,
+  type ItemPrice,
   type OverageItem,
   type SubscriptionStatus,
 } from '../../../models/billingSubscription.js';
@@ -84,6 +85,15 @@ const dateOf = (seconds: number | null | undefined): Date | null =>
   seconds ? new Date(seconds * 1000) : null;
 
 const isMetered = ({ price }: Stripe.SubscriptionItem): boolean => price.recurring?.usage_type === 'metered';
+
+/** A price in steps, or by transformed quantities, has no fixed amount. */
+function itemPriceOf({ price }: Stripe.SubscriptionItem): ItemPrice | null {
+  const { unit_amount: cents, unit_amount_decimal: decimal, recurring, currency } = price;
+  const unitCents = cents ?? (decimal == null ? Number.NaN : Number(decimal));
+  // Older servers leave the interval out.
+  if (!recurring?.interval || !Number.isFinite(unitCents)) return null;
+  return { unitCents, currency, interval: recurring.interval, intervalCount: recurring.interval_count };
+}
 
 const hasEnded = ({ status }: Stripe.Subscription): boolean => ENDED.some((ended) => ended === status);
 
@@ -242,6 +252,7 @@ export function createSubscriptionReader(deps: {
       priceId: bought.item.price.id,
       itemId: bought.item.id,
       quantity: bought.item.quantity ?? 1,
+      itemPrice: itemPriceOf(bought.item),
       overageItems: overageItemsIn(subscription, stored),
       currentPeriodStart: dateOf(startS),
       currentPeriodEnd: dateOf(endS),

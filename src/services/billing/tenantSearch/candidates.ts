@@ -10,6 +10,7 @@ import {
   searchTermOf,
   type TenantDoc,
 } from '../../../models/tenant.js';
+import { TenantState } from '../../../models/tenantStanding.js';
 import type { Alerts } from '../../usage/alerts/alerts.js';
 
 /** A tenant that may match, and the key at which its list goes on. */
@@ -28,14 +29,6 @@ export interface CandidateBatch {
 
 /** Reads the tenants that may match from one index, in order. @param after the key of the last one seen */
 export type Candidates = (after: string | null, count: number) => Promise<CandidateBatch>;
-
-export enum TenantState {
-  SUSPENDED = 'SUSPENDED',
-  PAST_DUE = 'PAST_DUE',
-  OVER_LIMIT = 'OVER_LIMIT',
-  NEAR_LIMIT = 'NEAR_LIMIT',
-  ERASED = 'ERASED',
-}
 
 /** The levels of usage alerts that a state is about; at the lowest of them, a tenant has the state. */
 export const LEVEL_OF = { [TenantState.OVER_LIMIT]: 100, [TenantState.NEAR_LIMIT]: 80 } as const;

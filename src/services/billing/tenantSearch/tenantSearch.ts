@@ -1,9 +1,10 @@
 import { type BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { TenantDoc } from '../../../models/tenant.js';
+import { TenantState } from '../../../models/tenantStanding.js';
 import type { Entitlements } from '../../tiers/entitlements.js';
 import type { Alerts } from '../../usage/alerts/alerts.js';
-import { createCandidates, LEVEL_OF, TenantState } from './candidates.js';
+import { createCandidates, LEVEL_OF } from './candidates.js';
 
 export { TenantState };
 

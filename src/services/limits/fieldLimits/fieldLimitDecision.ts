@@ -38,7 +38,7 @@ export function createFieldLimitDecision(deps: {
       : 'One operation selects more than that: split it';
     return rateLimited(
       `Rate limit exceeded (${amountText(max, 'calls')} of ${field} in ${window}; this operation makes ${requested}). ${hint}`,
-      { limit: max, window, remaining, requested, resetsAt: at, ...details },
+      { limit: max, window, field, remaining, requested, resetsAt: at, ...details },
       (at.getTime() - clock.now()) / 1000,
     );
   }

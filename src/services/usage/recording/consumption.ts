@@ -1,11 +1,11 @@
 import type { Clock } from '../../../common/clock.js';
-import { BillingError, tenantSuspended } from '../../../common/errors.js';
+import { BillingError, ErrorCode, tenantSuspended } from '../../../common/errors.js';
 import type { IdempotencyKeys, RequestLease } from '../../idempotency/idempotencyKeys.js';
-import type { Metrics } from '../../infrastructure/metrics.js';
 import type { Admission, Decision } from '../../limits/calls/admission.js';
 import type { EndpointNames } from '../../limits/calls/endpointNames.js';
 import { tooLargeExtraction } from '../../limits/calls/extractions.js';
 import { dayOf, endOfDay, endOfMinute, usageDayId } from '../../limits/calls/windows.js';
+import type { DecisionMeter } from '../../limits/decisionMeter.js';
 import type { CallLimits, Entitlements } from '../../tiers/entitlements.js';
 
 export interface ConsumeAnswer {
@@ -38,9 +38,9 @@ export function createConsumption(deps: {
   endpointNames: EndpointNames;
   idempotencyKeys: IdempotencyKeys;
   clock: Clock;
-  metrics: Metrics;
+  decisionMeter: DecisionMeter;
 }): Consumption {
-  const { admission, entitlements, endpointNames, idempotencyKeys, clock, metrics } = deps;
+  const { admission, entitlements, endpointNames, idempotencyKeys, clock, decisionMeter } = deps;
 
   async function charge(tenantId: string, { endpoint, cost }: Consumed, mark?: string) {
     const startedAtMs = performance.now();
@@ -48,10 +48,19 @@ export function createConsumption(deps: {
     const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
     const charges = [{ endpoint: countedAs(endpoint), calls: cost, ...(mark !== undefined && { mark }) }];
     const decision = await admission.admit(tenantId, callLimits, charges).catch((error: unknown) => {
-      metrics.decided(startedAtMs, 'failed', tier);
+      decisionMeter.failed(startedAtMs, tier);
       throw error;
     });
-    metrics.decided(startedAtMs, decision.admitted ? 'accepted' : decision.window, tier);
+    if (decision.admitted) decisionMeter.accepted(startedAtMs, tier);
+    else {
+      const { window } = decision;
+      decisionMeter.rejected(
+        startedAtMs,
+        tenantId,
+        { code: ErrorCode.RATE_LIMITED, details: { window } },
+        tier,
+      );
+    }
     return { charges, used: decision.used, answer: answerOf(decision, callLimits) };
   }
 
@@ -91,10 +100,15 @@ export function createConsumption(deps: {
     async consume(tenantId, consumed) {
       const { endpoint, cost, idempotencyKey: key } = consumed;
       const charges = [{ endpoint, calls: cost }];
+      const startedAtMs = performance.now();
       const entitlement = await entitlements.get(tenantId);
-      if (entitlement.suspendedAt) throw tenantSuspended(entitlement.suspendedAt);
-      const tooLarge = tooLargeExtraction(charges, entitlement, 'input.cost');
-      if (tooLarge) throw tooLarge;
+      const rejection = entitlement.suspendedAt
+        ? tenantSuspended(entitlement.suspendedAt)
+        : tooLargeExtraction(charges, entitlement, 'input.cost');
+      if (rejection) {
+        decisionMeter.rejected(startedAtMs, tenantId, rejection, entitlement.tier);
+        throw rejection;
+      }
       if (key == null) return (await charge(tenantId, consumed)).answer;
       const argument = 'input.idempotencyKey';
       const request = { tenantId, field: 'consume', key, argument, content: [endpoint, cost] };

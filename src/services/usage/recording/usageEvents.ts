@@ -58,7 +58,7 @@ export function createUsageEvents(deps: {
   room: EventRoom;
   clock: Clock;
   /** Called when a tenant has more usage. */
-  recorded: (tenantId: string) => void;
+  recorded: (tenantId: string, events: readonly UsageEvent[]) => void;
 }): UsageEvents {
   const { journal, room, clock, recorded } = deps;
 
@@ -97,7 +97,8 @@ export function createUsageEvents(deps: {
         if (problems[i] === null && !first.has(event.id)) problems[i] = noRoom(room.maxPerDay);
       }
       const before = first.size > 0 ? await journal.record(tenantId, [...first.values()]) : new Map();
-      if (before.size < first.size) recorded(tenantId);
+      const fresh = [...first.values()].filter(({ id }) => !before.has(id));
+      if (fresh.length > 0) recorded(tenantId, fresh);
       return events.map((event, i) => {
         const problem = problems[i] ?? null;
         if (problem !== null) return { id: event.id, status: UsageEventStatus.REJECTED, reason: problem };
