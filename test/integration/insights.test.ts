@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
-import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { startTestServer, type TestServer } from '../support/server.js';
 
 const clock = createFakeClock('2026-11-26T12:30:00Z');
 let server: TestServer;
@@ -24,11 +24,16 @@ const OVERVIEW = `{ overview {
     workers { name lastRunAt everySeconds isLate } instances { id version } }
 } }`;
 
-it('overview', async () => {
-  const tenant = await server.createTenant();
-  await server.app.services.outgoingWebhooks.run();
-  await server.app.services.tenantCount.run();
-  const { data, errors } = await server.gql(OVERVIEW);
-  expect(errors).toEqual([]);
-  console.log(JSON.stringify(data, null, 1));
+describe('the overview', () => {
+  it('counts a new tenant once it is published', async () => {
+    await server.createTenant();
+    await server.app.services.tenantCount.run();
+    await server.app.services.outgoingWebhooks.run();
+    const { data, errors } = await server.gql(OVERVIEW);
+    expect(errors).toEqual([]);
+    expect(data.overview.countedAt).toBe('2026-11-26T12:30:00.000Z');
+    expect(data.overview.tenants).toMatchObject({ total: 1, newToday: 1, suspended: 0 });
+    expect(data.overview.calls.byHour[13]).toEqual({ hour: 13, today: null, yesterday: 0 });
+    expect(data.overview.health).toMatchObject({ mongodb: { state: 'OK' }, redis: { state: 'OFF' } });
+  });
 });
