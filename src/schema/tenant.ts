@@ -1,7 +1,7 @@
 import { ArgsType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { TenantState } from '../services/billing/tenantSearch/tenantSearch.js';
-import { IsCount, IsEmail, IsName, MaxItems, MaxLength } from './constraints.js';
 import { TenantSort } from '../services/insights/tenantRanking.js';
+import { IsCount, IsEmail, IsName, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { TenantErasure } from './tenantData.js';
