@@ -37,6 +37,16 @@ export function Grid({ columns = 2, children }: { columns?: 2 | 3; children: Rea
   return <div className={cx(styles.grid, columns === 3 && styles.third)}>{children}</div>;
 }
 
+/** A narrow column of things to do beside what they are about. Where the page is narrow, it is above. */
+export function Split({ side, children }: { side: ReactNode; children: ReactNode }) {
+  return (
+    <div className={styles.split}>
+      <div className={cx(styles.stack, styles.close)}>{side}</div>
+      <div className={cx(styles.stack, styles.close)}>{children}</div>
+    </div>
+  );
+}
+
 /** Below each other, with the space between cards; `tight` for what belongs together. */
 export function Stack({ tight, children }: { tight?: boolean; children: ReactNode }) {
   return <div className={cx(styles.stack, tight && styles.tight)}>{children}</div>;
@@ -53,15 +63,18 @@ export function Stat({
   value,
   note,
   tone,
+  plain,
 }: {
   label: string;
   value: ReactNode;
   /** A change, a limit, a time. */
   note?: ReactNode;
   tone?: 'success' | 'warning' | 'danger' | undefined;
+  /** Without space around it, inside a card. */
+  plain?: boolean | undefined;
 }) {
   return (
-    <div className={styles.stat}>
+    <div className={cx(styles.stat, plain && styles.plain)}>
       <dt className={styles.statLabel}>{label}</dt>
       <dd className={styles.statValue}>{value}</dd>
       {note && <dd className={cx(styles.statNote, tone && styles[tone])}>{note}</dd>}

@@ -14,9 +14,21 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
+    "\n  query MockModeTenants($search: String) {\n    tenants(first: 20, search: $search) {\n      edges {\n        node {\n          id\n          name\n          tier {\n            name\n          }\n        }\n      }\n    }\n  }\n": typeof types.MockModeTenantsDocument,
+    "\n  query MockModeTenant($tenantId: ID!) {\n    tenant(id: $tenantId) {\n      id\n      name\n      suspendedAt\n      tier {\n        name\n      }\n      subscription {\n        id\n        status\n        currentPeriodEnd\n        trialEnd\n        cancelAt\n        graceEndsAt\n      }\n    }\n    webhookEvents(tenantId: $tenantId, first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n    auditLog(tenantId: $tenantId, first: 50) {\n      edges {\n        node {\n          id\n          at\n          actor\n          action\n          before\n          after\n        }\n      }\n    }\n    webhookDeliveries(first: 50) {\n      edges {\n        node {\n          id\n          at\n          type\n          body\n          endpointId\n          status\n          tries\n          responseStatus\n          error\n        }\n      }\n    }\n    webhookEndpoints {\n      id\n      url\n    }\n  }\n": typeof types.MockModeTenantDocument,
+    "\n  query MockModeEvents {\n    webhookEvents(first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n  }\n": typeof types.MockModeEventsDocument,
+    "\n  query MockModeTiers {\n    tiers {\n      name\n      monthlyPriceCents\n    }\n  }\n": typeof types.MockModeTiersDocument,
+    "\n  mutation MockModeCreateTenant($name: String!) {\n    createTenant(input: { name: $name }) {\n      tenant {\n        id\n        name\n      }\n    }\n  }\n": typeof types.MockModeCreateTenantDocument,
+    "\n  mutation MockModeStartCheckout($tenantId: ID!, $tier: TierName!, $url: String!) {\n    createCheckoutSession(tenantId: $tenantId, input: { tier: $tier, successUrl: $url, cancelUrl: $url }) {\n      id\n    }\n  }\n": typeof types.MockModeStartCheckoutDocument,
     "\n  query Tenants($first: Int, $after: String) {\n    tenants(first: $first, after: $after) {\n      edges {\n        node {\n          id\n          name\n        }\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": typeof types.TenantsDocument,
 };
 const documents: Documents = {
+    "\n  query MockModeTenants($search: String) {\n    tenants(first: 20, search: $search) {\n      edges {\n        node {\n          id\n          name\n          tier {\n            name\n          }\n        }\n      }\n    }\n  }\n": types.MockModeTenantsDocument,
+    "\n  query MockModeTenant($tenantId: ID!) {\n    tenant(id: $tenantId) {\n      id\n      name\n      suspendedAt\n      tier {\n        name\n      }\n      subscription {\n        id\n        status\n        currentPeriodEnd\n        trialEnd\n        cancelAt\n        graceEndsAt\n      }\n    }\n    webhookEvents(tenantId: $tenantId, first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n    auditLog(tenantId: $tenantId, first: 50) {\n      edges {\n        node {\n          id\n          at\n          actor\n          action\n          before\n          after\n        }\n      }\n    }\n    webhookDeliveries(first: 50) {\n      edges {\n        node {\n          id\n          at\n          type\n          body\n          endpointId\n          status\n          tries\n          responseStatus\n          error\n        }\n      }\n    }\n    webhookEndpoints {\n      id\n      url\n    }\n  }\n": types.MockModeTenantDocument,
+    "\n  query MockModeEvents {\n    webhookEvents(first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n  }\n": types.MockModeEventsDocument,
+    "\n  query MockModeTiers {\n    tiers {\n      name\n      monthlyPriceCents\n    }\n  }\n": types.MockModeTiersDocument,
+    "\n  mutation MockModeCreateTenant($name: String!) {\n    createTenant(input: { name: $name }) {\n      tenant {\n        id\n        name\n      }\n    }\n  }\n": types.MockModeCreateTenantDocument,
+    "\n  mutation MockModeStartCheckout($tenantId: ID!, $tier: TierName!, $url: String!) {\n    createCheckoutSession(tenantId: $tenantId, input: { tier: $tier, successUrl: $url, cancelUrl: $url }) {\n      id\n    }\n  }\n": types.MockModeStartCheckoutDocument,
     "\n  query Tenants($first: Int, $after: String) {\n    tenants(first: $first, after: $after) {\n      edges {\n        node {\n          id\n          name\n        }\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": types.TenantsDocument,
 };
 
@@ -34,6 +46,30 @@ const documents: Documents = {
  */
 export function graphql(source: string): unknown;
 
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query MockModeTenants($search: String) {\n    tenants(first: 20, search: $search) {\n      edges {\n        node {\n          id\n          name\n          tier {\n            name\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query MockModeTenants($search: String) {\n    tenants(first: 20, search: $search) {\n      edges {\n        node {\n          id\n          name\n          tier {\n            name\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query MockModeTenant($tenantId: ID!) {\n    tenant(id: $tenantId) {\n      id\n      name\n      suspendedAt\n      tier {\n        name\n      }\n      subscription {\n        id\n        status\n        currentPeriodEnd\n        trialEnd\n        cancelAt\n        graceEndsAt\n      }\n    }\n    webhookEvents(tenantId: $tenantId, first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n    auditLog(tenantId: $tenantId, first: 50) {\n      edges {\n        node {\n          id\n          at\n          actor\n          action\n          before\n          after\n        }\n      }\n    }\n    webhookDeliveries(first: 50) {\n      edges {\n        node {\n          id\n          at\n          type\n          body\n          endpointId\n          status\n          tries\n          responseStatus\n          error\n        }\n      }\n    }\n    webhookEndpoints {\n      id\n      url\n    }\n  }\n"): (typeof documents)["\n  query MockModeTenant($tenantId: ID!) {\n    tenant(id: $tenantId) {\n      id\n      name\n      suspendedAt\n      tier {\n        name\n      }\n      subscription {\n        id\n        status\n        currentPeriodEnd\n        trialEnd\n        cancelAt\n        graceEndsAt\n      }\n    }\n    webhookEvents(tenantId: $tenantId, first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n    auditLog(tenantId: $tenantId, first: 50) {\n      edges {\n        node {\n          id\n          at\n          actor\n          action\n          before\n          after\n        }\n      }\n    }\n    webhookDeliveries(first: 50) {\n      edges {\n        node {\n          id\n          at\n          type\n          body\n          endpointId\n          status\n          tries\n          responseStatus\n          error\n        }\n      }\n    }\n    webhookEndpoints {\n      id\n      url\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query MockModeEvents {\n    webhookEvents(first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query MockModeEvents {\n    webhookEvents(first: 100) {\n      edges {\n        node {\n          id\n          status\n          reason\n          lastError\n          tries\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query MockModeTiers {\n    tiers {\n      name\n      monthlyPriceCents\n    }\n  }\n"): (typeof documents)["\n  query MockModeTiers {\n    tiers {\n      name\n      monthlyPriceCents\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation MockModeCreateTenant($name: String!) {\n    createTenant(input: { name: $name }) {\n      tenant {\n        id\n        name\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation MockModeCreateTenant($name: String!) {\n    createTenant(input: { name: $name }) {\n      tenant {\n        id\n        name\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation MockModeStartCheckout($tenantId: ID!, $tier: TierName!, $url: String!) {\n    createCheckoutSession(tenantId: $tenantId, input: { tier: $tier, successUrl: $url, cancelUrl: $url }) {\n      id\n    }\n  }\n"): (typeof documents)["\n  mutation MockModeStartCheckout($tenantId: ID!, $tier: TierName!, $url: String!) {\n    createCheckoutSession(tenantId: $tenantId, input: { tier: $tier, successUrl: $url, cancelUrl: $url }) {\n      id\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
