@@ -12,12 +12,12 @@ import {
   TimelineItem,
   type Tone,
 } from '../../design/index.js';
-import type { MockEvent } from './api.js';
 import {
   type AuditEntry,
   type Delivery,
   type Step,
   type StepGroup,
+  type StripeEvent,
   subscriptionChange,
   type WebhookEvent,
 } from './steps.js';
@@ -72,7 +72,7 @@ function EventStep({
   webhook,
   showTenants,
 }: {
-  event: MockEvent;
+  event: StripeEvent;
   webhook: WebhookEvent | null;
   showTenants: boolean;
 }) {
@@ -84,11 +84,11 @@ function EventStep({
       tone={eventTone(event, webhook)}
       where="Stripe’s event"
       title={<code>{event.type}</code>}
-      at={<EventTime event={event} />}
+      at={<EventTime event={event} receivedAt={webhook?.receivedAt} />}
       badges={
         <>
-          {delivery.state === 'failed' && <Status value="FAILED" label="Lost on the way" />}
-          {delivery.state === 'pending' && (
+          {delivery?.state === 'failed' && <Status value="FAILED" label="Lost on the way" />}
+          {delivery?.state === 'pending' && (
             <Status
               value="PENDING"
               label={
@@ -99,7 +99,7 @@ function EventStep({
             />
           )}
           {webhook && <Status value={webhook.status} label={WEBHOOK_WORDS[webhook.status]} />}
-          {!webhook && delivery.state === 'delivered' && <Badge>Received, not needed</Badge>}
+          {!webhook && delivery?.state === 'delivered' && <Badge>Received, not needed</Badge>}
           {showTenants && tenant && <Link to={`/tenants/${tenant.id}`}>{tenant.name}</Link>}
         </>
       }
@@ -110,9 +110,11 @@ function EventStep({
 }
 
 /** By Stripe's clock where that was moved. */
-function EventTime({ event: { createdAt, writtenAt } }: { event: MockEvent }) {
-  const moved = Date.parse(createdAt) - Date.parse(writtenAt) > MOVED_MS;
-  return moved ? <>{formatInstant(createdAt)}</> : <Time at={writtenAt} relative />;
+function EventTime({ event, receivedAt }: { event: StripeEvent; receivedAt: string | undefined }) {
+  const { createdAt, writtenAt } = event;
+  if (!createdAt || !writtenAt) return <Time at={receivedAt} relative />;
+  const isMoved = Date.parse(createdAt) - Date.parse(writtenAt) > MOVED_MS;
+  return isMoved ? formatInstant(createdAt) : <Time at={writtenAt} relative />;
 }
 
 const WEBHOOK_WORDS: Readonly<Record<string, string>> = {
@@ -122,8 +124,8 @@ const WEBHOOK_WORDS: Readonly<Record<string, string>> = {
   FAILED: 'Received, could not be applied',
 };
 
-function eventTone({ delivery }: MockEvent, webhook: WebhookEvent | null): Tone {
-  if (delivery.state === 'failed' || webhook?.status === 'FAILED') return 'danger';
+function eventTone({ delivery }: StripeEvent, webhook: WebhookEvent | null): Tone {
+  if (delivery?.state === 'failed' || webhook?.status === 'FAILED') return 'danger';
   return webhook?.status === 'APPLIED' ? 'accent' : 'neutral';
 }
 

@@ -38,10 +38,11 @@ export const TENANT = graphql(`
       edges {
         node {
           id
+          type
+          receivedAt
           status
           reason
           lastError
-          tries
         }
       }
     }
@@ -85,10 +86,11 @@ export const EVENTS = graphql(`
       edges {
         node {
           id
+          type
+          receivedAt
           status
           reason
           lastError
-          tries
         }
       }
     }

@@ -12,6 +12,7 @@ import {
   PageHeader,
   Skeleton,
   Split,
+  Stack,
   useFilters,
 } from '../../design/index.js';
 import { RoleGate, useOperator } from '../session.js';
@@ -109,19 +110,23 @@ function MockMode() {
                 : 'Stripe’s events of all tenants. Choose one to see what changed for it.'
             }
           >
-            {groups.length === 0 ? (
-              <EmptyState title="Nothing has happened yet" icon={FlaskConical}>
-                Start a checkout, pay it, and move the clock to its renewal.
-              </EmptyState>
-            ) : (
-              <Steps groups={groups} showTenants={!tenantId} />
-            )}
-            {data?.webhookEndpoints.length === 0 && (
-              <Callout>
-                Nothing is sent on yet: no endpoint of yours receives events.{' '}
-                <Link to="/webhooks">Add one</Link>
-              </Callout>
-            )}
+            <Stack>
+              {groups.length === 0 ? (
+                <EmptyState title="Nothing has happened yet" icon={FlaskConical}>
+                  Start a checkout, pay it, and move the clock to its renewal.
+                </EmptyState>
+              ) : (
+                <div>
+                  <Steps groups={groups} showTenants={!tenantId} />
+                </div>
+              )}
+              {data?.webhookEndpoints.length === 0 && (
+                <Callout>
+                  Nothing is sent on yet: no endpoint of yours receives events.{' '}
+                  <Link to="/webhooks">Add one</Link>
+                </Callout>
+              )}
+            </Stack>
           </Card>
         </Split>
       )}

@@ -3,9 +3,13 @@ import type { MockEvent } from './api.js';
 
 /** Something that happened. `atMs` is when, by the server's clock; things of one moment are in this order. */
 export type Step =
-  | { kind: 'event'; key: string; atMs: number; event: MockEvent; webhook: WebhookEvent | null }
+  | { kind: 'event'; key: string; atMs: number; event: StripeEvent; webhook: WebhookEvent | null }
   | { kind: 'change'; key: string; atMs: number; entry: AuditEntry }
   | { kind: 'delivery'; key: string; atMs: number; delivery: Delivery; url: string | null };
+
+/** An event of Stripe's. The mock forgets it after 30 days of its clock; what was received is still known here. */
+export type StripeEvent = Pick<MockEvent, 'type'> &
+  Partial<Pick<MockEvent, 'createdAt' | 'writtenAt' | 'tenant' | 'delivery'>>;
 
 export type AuditEntry = Node<MockModeTenantQuery['auditLog']>;
 export type Delivery = Node<MockModeTenantQuery['webhookDeliveries']>;
@@ -32,6 +36,7 @@ export function stepsOf(
   tenantId: string,
 ): Step[] {
   const byId = new Map(webhooks.map(({ node }) => [node.id, node]));
+  const atStripe = new Set(events.map(({ id }) => id));
   const urls = new Map(rest?.webhookEndpoints.map(({ id, url }) => [id, url]));
   return [
     ...events.map(
@@ -43,6 +48,17 @@ export function stepsOf(
         webhook: byId.get(event.id) ?? null,
       }),
     ),
+    ...webhooks
+      .filter(({ node }) => !atStripe.has(node.id))
+      .map(
+        ({ node }): Step => ({
+          kind: 'event',
+          key: node.id,
+          atMs: Date.parse(node.receivedAt),
+          event: { type: node.type },
+          webhook: node,
+        }),
+      ),
     ...(rest?.auditLog.edges ?? []).map(
       ({ node: entry }): Step => ({ kind: 'change', key: entry.id, atMs: Date.parse(entry.at), entry }),
     ),
