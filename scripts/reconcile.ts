@@ -6,7 +6,11 @@ import { checkDatabaseIdentity } from '../src/databaseIdentity.js';
 import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
 import { silentLog } from '../src/log.js';
 import { createCollections, createModels } from '../src/models/models.js';
-import type { ReconcileProgress, ReconcileRunDoc } from '../src/services/billing/reconcile/reconcile.js';
+import {
+  type ReconcileProgress,
+  type ReconcileRunDoc,
+  ReconcileTrigger,
+} from '../src/services/billing/reconcile/reconcile.js';
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
 import { createServices } from '../src/services/createServices.js';
 import { createErrorReports } from '../src/services/infrastructure/errorReports.js';
@@ -68,7 +72,8 @@ async function reconcile({ dryRun, force }: Options): Promise<void> {
         publicUrl,
       });
       await services.checkCatalogue();
-      report(await services.reconcile.run({ dryRun, force, onProgress: showProgress }));
+      const trigger = ReconcileTrigger.SCRIPT;
+      report(await services.reconcile.run({ dryRun, force, trigger, onProgress: showProgress }));
       // Missed events are applied here, because no server may be running.
       if (!dryRun) services.inbox.start();
       await services.inbox.idle(APPLY_MS);

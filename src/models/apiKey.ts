@@ -18,6 +18,8 @@ export interface ApiKeyDoc {
   revokedAt: Date | null;
   /** Accurate to the minute: written when the key is verified again, not at every call. */
   lastUsedAt: Date | null;
+  /** Who created it, as the audit log names them. Absent from keys of earlier versions; null: the server's first start. */
+  createdBy?: string | null;
   /** The key that replaces this one. */
   rotatedTo: string | null;
 }
@@ -33,6 +35,7 @@ export const apiKeySchema = new Schema<ApiKeyDoc>(
     hash: { type: Buffer, required: true },
     tag: { type: Buffer, required: true },
     createdAt: { type: Date, required: true },
+    createdBy: String,
     expiresAt: { type: Date, default: null },
     revokedAt: { type: Date, default: null },
     lastUsedAt: { type: Date, default: null },

@@ -127,7 +127,15 @@ webhookDeliverySchema.index(
 );
 // Counts those that failed.
 webhookDeliverySchema.index({ status: 1 }, { partialFilterExpression: { status: DeliveryStatus.FAILED } });
-webhookDeliverySchema.index({ endpointId: 1, _id: -1 });
+// List deliveries, newest first. A list that is filtered by one of these names all values of the fields before it.
+export const DELIVERY_TYPE_INDEX = 'type';
+webhookDeliverySchema.index({ type: 1, status: 1, _id: -1 }, { name: DELIVERY_TYPE_INDEX });
+export const DELIVERY_ENDPOINT_INDEX = 'endpoint';
+webhookDeliverySchema.index(
+  { endpointId: 1, type: 1, status: 1, _id: -1 },
+  { name: DELIVERY_ENDPOINT_INDEX },
+);
+export const DELIVERY_TENANT_INDEX = 'tenantId_1__id_1';
 webhookDeliverySchema.index({ tenantId: 1, _id: 1 });
 webhookDeliverySchema.index({ expiresAt: 1 }, { expireAfterSeconds: 0 });
 

@@ -9,7 +9,22 @@ export const RECONCILE_PHASES = [
   'gone',
   'events',
 ] as const;
+/** Only the first differences are stored. */
+export const MAX_REPAIRS = 1_000;
+
 export type ReconcilePhase = (typeof RECONCILE_PHASES)[number];
+
+export const NOT_COUNTED = -1;
+
+/** What began a run. */
+export enum ReconcileTrigger {
+  /** It was due: every six hours. */
+  SCHEDULE = 'SCHEDULE',
+  /** The mutation `startReconcile`. */
+  OPERATOR = 'OPERATOR',
+  /** `npm run reconcile`. */
+  SCRIPT = 'SCRIPT',
+}
 
 /** A difference from Stripe. */
 export interface Repair {
@@ -24,6 +39,10 @@ export interface Repair {
 /** A comparison of all objects with Stripe: its progress, and what it repaired. */
 export interface ReconcileRunDoc {
   _id: string;
+  /** Absent: an earlier version began it. */
+  trigger?: ReconcileTrigger;
+  /** The operator that began it, as the audit log names it; absent or null: none. */
+  startedBy?: string | null;
   dryRun: boolean;
   /** Whether it continues however many subscriptions it ends. */
   force: boolean;
@@ -33,9 +52,11 @@ export interface ReconcileRunDoc {
   phase: ReconcilePhase;
   /** The last object that the phase compared. */
   cursor: string | null;
+  /** The estimated part of the phase that is done, 0 to 1. Absent before its first page. */
+  phaseDone?: number;
   /** Number of compared objects, by phase. */
   seen: Partial<Record<ReconcilePhase, number>>;
-  /** Number of subscriptions that granted a tier at the start. */
+  /** Number of subscriptions that granted a tier at the start; `NOT_COUNTED` until it is known. */
   giving: number;
   /** Number of those that have ended according to Stripe. */
   ends: number;
@@ -45,6 +66,8 @@ export interface ReconcileRunDoc {
   endedCount: number;
   /** Why it stopped early, or would have without `dryRun`; null if it did not. */
   stopReason: string | null;
+  /** The error that interrupted it last, without secrets; absent or null: none, or it was resumed. */
+  error?: string | null;
   mendedCount: number;
   /** The first differences. */
   mended: Repair[];
@@ -53,18 +76,22 @@ export interface ReconcileRunDoc {
 export const reconcileRunSchema = new Schema<ReconcileRunDoc>(
   {
     _id: String,
+    trigger: String,
+    startedBy: String,
     dryRun: { type: Boolean, required: true },
     force: { type: Boolean, default: false },
     startedAt: { type: Date, required: true },
     finishedAt: { type: Date, default: null },
     phase: { type: String, required: true },
     cursor: { type: String, default: null },
+    phaseDone: Number,
     seen: { type: Schema.Types.Mixed, required: true },
     giving: { type: Number, default: 0 },
     ends: { type: Number, default: 0 },
     unseen: { type: Number, default: 0 },
     endedCount: { type: Number, default: 0 },
     stopReason: { type: String, default: null },
+    error: String,
     mendedCount: { type: Number, required: true },
     mended: { type: Schema.Types.Mixed, required: true },
   },

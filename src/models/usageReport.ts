@@ -58,6 +58,11 @@ export const usageReportSchema = new Schema<UsageReportDoc>(
   { collection: 'usage_reports', versionKey: false },
 );
 usageReportSchema.index({ tenantId: 1, at: -1, _id: -1 });
+// List reports by status: of one tenant, and of all.
+export const REPORT_TENANT_INDEX = 'tenant';
+usageReportSchema.index({ tenantId: 1, status: 1, at: -1, _id: -1 }, { name: REPORT_TENANT_INDEX });
+export const REPORT_STATUS_INDEX = 'status';
+usageReportSchema.index({ status: 1, at: -1, _id: -1 }, { name: REPORT_STATUS_INDEX });
 usageReportSchema.index({ nextTryAt: 1 }, { sparse: true });
 // Counts those that failed.
 usageReportSchema.index({ status: 1 }, { partialFilterExpression: { status: UsageReportStatus.FAILED } });

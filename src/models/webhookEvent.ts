@@ -64,6 +64,9 @@ webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
 export const STATE_INDEX = 'state_1_receivedAt_-1__id_-1';
 webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 }, { name: STATE_INDEX });
+// Lists the events of a type, with or without a state.
+export const TYPE_INDEX = 'type';
+webhookEventSchema.index({ type: 1, state: 1, receivedAt: -1, _id: -1 }, { name: TYPE_INDEX });
 // Lists the events of a tenant.
 export const QUEUE_INDEX = 'queue';
 webhookEventSchema.index({ lane: 1, receivedAt: -1, _id: -1 }, { name: QUEUE_INDEX });

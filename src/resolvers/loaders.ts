@@ -13,6 +13,8 @@ export interface Loaders {
   subscription: DataLoader<string, BillingSubscriptionDoc | null>;
   standing: DataLoader<string, TenantStandingDoc | null>;
   stored: DataLoader<string, StorageAmounts>;
+  /** By the customer's id at Stripe. */
+  tenantOfCustomer: DataLoader<string, string | null>;
   entitlement(tenantId: string): Promise<Entitlement>;
   usage(tenantId: string, period: UsagePeriod): Promise<UsageReading>;
 }
@@ -22,6 +24,8 @@ export function createLoaders(services: Services): Loaders {
   const subscription = new DataLoader((ids: readonly string[]) => services.subscriptions.findMany(ids));
   const standing = new DataLoader((ids: readonly string[]) => services.standings.findMany(ids));
   const stored = new DataLoader((ids: readonly string[]) => services.storage.stored(ids));
+
+  const tenantOfCustomer = new DataLoader((ids: readonly string[]) => services.inbox.tenantsOf(ids));
 
   async function entitlement(tenantId: string): Promise<Entitlement> {
     const [doc, bought] = await Promise.all([tenant.load(tenantId), subscription.load(tenantId)]);
@@ -42,6 +46,7 @@ export function createLoaders(services: Services): Loaders {
     subscription,
     standing,
     stored,
+    tenantOfCustomer,
     entitlement,
     usage: (tenantId, period) => usage.load({ tenantId, period }),
   };

@@ -184,9 +184,14 @@ export const toPaymentMethod = ({ method, isDefault }: PaymentMethod): PaymentMe
 
 export const toApiKey = (doc: ApiKeyDoc): ApiKeyType => ({ ...toStoredKey(doc), scopes: doc.scopes });
 
-export const toOperatorKey = (doc: ApiKeyDoc): OperatorKeyType => ({
+export const toOperatorKey = (
+  doc: ApiKeyDoc,
+  { principal }: Pick<Context, 'principal'>,
+): OperatorKeyType => ({
   ...toStoredKey(doc),
   role: doc.role as OperatorRole,
+  createdBy: doc.createdBy ?? null,
+  current: principal?.kind === 'operator' && principal.keyId === doc._id,
 });
 
 const toStoredKey = (doc: ApiKeyDoc): StoredKey => ({

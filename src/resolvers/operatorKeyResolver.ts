@@ -11,8 +11,8 @@ import { toOperatorKey } from './mappers.js';
 export class OperatorKeyResolver {
   @Query(() => [OperatorKeyType], { description: 'Newest first, including revoked keys.' })
   @RequiresRole(OperatorRole.OWNER)
-  async operatorKeys(@Ctx() { services }: Context): Promise<OperatorKeyType[]> {
-    return (await services.apiKeys.list('operators')).map(toOperatorKey);
+  async operatorKeys(@Ctx() context: Context): Promise<OperatorKeyType[]> {
+    return (await context.services.apiKeys.list('operators')).map((key) => toOperatorKey(key, context));
   }
 
   @Mutation(() => NewOperatorKey)
@@ -25,7 +25,7 @@ export class OperatorKeyResolver {
   ): Promise<NewOperatorKey> {
     const creator = requirePrincipal(context.principal);
     const made = await context.services.apiKeys.create('operators', input, creator, context.author());
-    return { operatorKey: toOperatorKey(made.apiKey), secret: made.secret };
+    return { operatorKey: toOperatorKey(made.apiKey, context), secret: made.secret };
   }
 
   @Mutation(() => NewOperatorKey, {
@@ -40,7 +40,7 @@ export class OperatorKeyResolver {
     const { services } = context;
     const caller = requirePrincipal(context.principal);
     const made = await services.apiKeys.rotate('operators', id, overlapSeconds, caller, context.author());
-    return { operatorKey: toOperatorKey(made.apiKey), secret: made.secret };
+    return { operatorKey: toOperatorKey(made.apiKey, context), secret: made.secret };
   }
 
   @Mutation(() => OperatorKeyType, { description: 'The key stops working immediately.' })
@@ -50,6 +50,7 @@ export class OperatorKeyResolver {
     @Ctx() context: Context,
   ): Promise<OperatorKeyType> {
     const caller = requirePrincipal(context.principal);
-    return toOperatorKey(await context.services.apiKeys.revoke('operators', id, caller, context.author()));
+    const revoked = await context.services.apiKeys.revoke('operators', id, caller, context.author());
+    return toOperatorKey(revoked, context);
   }
 }

@@ -12,6 +12,8 @@ import { MeteringResolver } from './meteringResolver.js';
 import { OperatorKeyResolver } from './operatorKeyResolver.js';
 import { OverviewResolver, RejectionResolver, TenantsOverviewResolver } from './overviewResolver.js';
 import { StoredLimitResolver } from './storedLimitResolver.js';
+import { ReconcileResolver } from './reconcileResolver.js';
+import { StripeComparisonResolver } from './stripeComparisonResolver.js';
 import { SubscriptionResolver } from './subscriptionResolver.js';
 import { TenantDataResolver } from './tenantDataResolver.js';
 import { TenantLifecycleResolver } from './tenantLifecycleResolver.js';
@@ -47,4 +49,6 @@ export const resolvers = [
   OverviewResolver,
   TenantsOverviewResolver,
   RejectionResolver,
+  StripeComparisonResolver,
+  ReconcileResolver,
 ] as const;

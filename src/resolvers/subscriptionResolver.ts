@@ -3,6 +3,7 @@ import { Arg, Args, Ctx, Directive, Mutation, Query, Resolver } from 'type-graph
 import { RequiresRole, RequiresScope } from '../directives/access.js';
 import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
+  CancellationPreview,
   CancelSubscriptionInput,
   CheckoutSession,
   CreateCheckoutSessionInput,
@@ -55,6 +56,18 @@ export class SubscriptionResolver {
     const tenantId = await requestedTenantId(context, named);
     await context.services.subscriptions.cancel(tenantId, input?.atPeriodEnd ?? true, context.author());
     return currentSubscription(context, tenantId);
+  }
+
+  @Query(() => CancellationPreview, { description: 'What `cancelSubscription` would do. Changes nothing.' })
+  @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
+  @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
+  async previewCancellation(
+    @Arg('atPeriodEnd', () => Boolean, { defaultValue: true }) atPeriodEnd: boolean,
+    @Args() named: TenantArgs,
+    @Ctx() context: Context,
+  ): Promise<CancellationPreview> {
+    const tenantId = await requestedTenantId(context, named);
+    return context.services.cancellationPreviews.preview(tenantId, atPeriodEnd);
   }
 
   @Query(() => TierChangePreview, { description: 'What `changeTier` would do and cost. Changes nothing.' })

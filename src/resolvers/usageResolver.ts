@@ -19,7 +19,7 @@ import { inSlices } from '../directives/largeResults.js';
 import { Overage, SetOverageInput } from '../schema/overage.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { DateTimeScalar } from '../schema/scalars.js';
-import { TenantArgs, TenantPageArgs } from '../schema/tenantRef.js';
+import { TenantArgs } from '../schema/tenantRef.js';
 import {
   DEFAULT_ENDPOINTS,
   EndpointUsage,
@@ -27,6 +27,7 @@ import {
   ReportUsageInput,
   StorageUsage,
   UsageReportConnection,
+  UsageReportsArgs,
   UsageReportType,
   UsageType,
 } from '../schema/usage.js';
@@ -142,15 +143,17 @@ export class UsageResolver {
     );
   }
 
-  @Query(() => UsageReportConnection, { description: 'Usage that was reported to Stripe, newest first.' })
+  @Query(() => UsageReportConnection, {
+    description:
+      "Usage that was reported to Stripe, newest first. With an operator's key: of the tenant that it names, or else of all.",
+  })
   @RequiresScope(ApiKeyScope.READ)
   @Checked(({ after }) => decodeCursor(after))
-  async usageReports(@Args() { first, after, ...named }: TenantPageArgs, @Ctx() context: Context) {
-    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) };
-    const page = await context.services.usageReports.page(
-      await requestedTenantId(context, named, { orErased: true }),
-      query,
-    );
+  async usageReports(@Args() { first, after, status, ...named }: UsageReportsArgs, @Ctx() context: Context) {
+    const isOfAll = context.principal?.kind === 'operator' && !named.tenantId && !named.externalId;
+    const tenantId = isOfAll ? null : await requestedTenantId(context, named, { orErased: true });
+    const query = { first: first ?? DEFAULT_PAGE, after: decodeCursor(after), status };
+    const page = await context.services.usageReports.page(tenantId, query);
     return connect(page.reports, page.hasNextPage, after, reportKeyOf, (report) =>
       toUsageReport(report, context),
     );
@@ -161,5 +164,6 @@ export class UsageResolver {
 const toUsageReport = (report: UsageReportDoc, { principal }: Context): UsageReportType => ({
   ...report,
   id: reportIdOf(report),
+  nextTryAt: report.nextTryAt ?? null,
   error: principal?.kind === 'operator' ? report.error : null,
 });

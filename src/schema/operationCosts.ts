@@ -8,6 +8,7 @@ import {
   type ObjectTypeDefinitionNode,
   parse,
 } from 'graphql';
+import { DEFAULT_REPAIRS, MAX_REPAIRS } from '../services/billing/reconcile/reconcileRuns.js';
 import { historyDays, historyItems, sizeOfHours } from '../services/usage/usage.js';
 import { DEFAULT_MATCHES } from './memory.js';
 import { DEFAULT_PAGE, MAX_PAGE } from './pagination.js';
@@ -69,6 +70,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'AuditEntry.before': { weight: 10 },
   'AuditEntry.after': { weight: 10 },
   'Query.auditLog': connection(10 * READ),
+  'Query.compareWithStripe': { weight: 2 * STRIPE_REQUEST },
   'Query.entitlement': { weight: READ },
   'Query.explainTier': { weight: 30 },
   'Query.invoices': connection(STRIPE_REQUEST),
@@ -76,7 +78,10 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.memory': { weight: READ },
   'Query.overage': { weight: READ },
   'Query.paymentMethods': { weight: 2 * STRIPE_REQUEST, assumedSize: 100 },
+  'Query.previewCancellation': { weight: STRIPE_REQUEST },
   'Query.previewTierChange': { weight: 2 * STRIPE_REQUEST },
+  'Query.reconcileRun': { weight: READ },
+  'Query.reconcileRuns': connection(),
   'Query.searchMemories': {
     weight: SCAN,
     assumedSize: MAX_PAGE,
@@ -100,7 +105,9 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.operatorKeys': { weight: READ, assumedSize: 20 },
   'Query.usageReports': connection(),
   'Query.webhookDeliveries': connection(),
+  'Query.webhookDelivery': { weight: READ },
   'Query.webhookEndpoints': { weight: READ, assumedSize: 20 },
+  'Query.webhookEvent': { weight: READ },
   'Query.webhookEvents': connection(),
   'Query.webhookRefusals': { assumedSize: 10 },
   'Query.serverInstances': { assumedSize: 10 },
@@ -144,6 +151,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Mutation.endOperations': { weight: WRITE },
   'Mutation.freeStorage': { weight: WRITE },
   'Mutation.recordUsage': { weight: 20, ...ONE_EACH },
+  'Mutation.repairTenant': { weight: 4 * STRIPE_REQUEST },
   'Mutation.replayWebhookEvent': { weight: STRIPE_REQUEST },
   'Mutation.reportUsage': { weight: STRIPE_REQUEST },
   'Mutation.resendWebhookDelivery': { weight: WRITE },
@@ -156,6 +164,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Mutation.setStored': { weight: WRITE },
   'Mutation.setTenantLimits': { weight: WRITE },
   'Mutation.shareMemory': { weight: WRITE },
+  'Mutation.startReconcile': { weight: WRITE },
   'Mutation.storeMemories': { weight: WRITE, ...ONE_EACH },
   'Mutation.storeMemory': { weight: WRITE },
 
@@ -163,12 +172,22 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Memory.embedding': { weight: 50 },
   'Memory.metadata': { weight: 10 },
   'OperationDecision.holds': { assumedSize: 2 },
+  'ReconcileRun.compared': { assumedSize: 6 },
+  'ReconcileRun.repairs': {
+    weight: READ,
+    isPage: true,
+    assumedSize: DEFAULT_REPAIRS,
+    work: { maxItems: MAX_REPAIRS },
+  },
   'StorageUsage.resources': { assumedSize: 5 },
   'Tenant.storage': { weight: 10 },
   'Tenant.subscription': { weight: 10 },
   'Tenant.tier': { weight: 10 },
   'Tenant.usage': { weight: 10 },
   'TierLimits.stored': { assumedSize: 5 },
+  'WebhookEndpoint.waiting': { weight: 2 * READ },
+  'WebhookEvent.payload': { weight: READ },
+  'WebhookEvent.tenantId': { weight: 10 },
   'Usage.from': { weight: INSTANT },
   'Usage.to': { weight: INSTANT },
   'Usage.resetsAt': { weight: INSTANT },

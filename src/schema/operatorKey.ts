@@ -21,6 +21,16 @@ registerEnumType(OperatorRole, {
 export class OperatorKeyType extends StoredKey {
   @Field(() => OperatorRole)
   role!: OperatorRole;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Who created it, as the audit log names them: `operator:<key id>`. null: the first start, or an earlier version.',
+  })
+  createdBy!: string | null;
+
+  @Field({ description: 'Whether this request was made with it, or with a session of it.' })
+  current!: boolean;
 }
 
 @ObjectType()

@@ -1,4 +1,4 @@
-import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { IsEmail, IsHttpUrl, MaxLength } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
 import { TierName, TierType } from './tier.js';
@@ -106,6 +106,44 @@ export class CreateCheckoutSessionInput {
   @MaxLength(320)
   @IsEmail()
   customerEmail?: string | null;
+}
+
+@ObjectType({ description: 'What a cancellation would do.' })
+export class CancellationPreview {
+  @Field({ description: 'false: immediately.' })
+  atPeriodEnd!: boolean;
+
+  @Field(() => DateTimeScalar)
+  endsAt!: Date;
+
+  @Field({ description: 'Whether it ends at the end of the period anyway, so that nothing would change.' })
+  alreadyScheduled!: boolean;
+
+  @Field(() => TierName)
+  tier!: string;
+
+  @Field(() => TierName, { description: 'The default tier, or the tier of an override.' })
+  tierAfterwards!: string;
+
+  @Field({ description: 'ISO 4217, lower case.' })
+  currency!: string;
+
+  @Field(() => Int, {
+    description: 'What is paid back for the rest of the period. It is 0: nothing is refunded or credited.',
+  })
+  refundCents!: number;
+
+  @Field(() => Int, { description: 'Overage up to now that has not been invoiced yet.' })
+  overageCents!: number;
+
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: 'When the last invoice is made, with the overage until then. null: there will be none.',
+  })
+  lastInvoiceAt!: Date | null;
+
+  @Field({ description: 'All of this in plain English.' })
+  summary!: string;
 }
 
 @InputType()

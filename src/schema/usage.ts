@@ -1,9 +1,10 @@
-import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { ArgsType, Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { UsageReportKind, UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import { UsageGranularity, UsagePeriod, type UsageReading } from '../services/usage/usage.js';
 import { IsInt, Matches, Max, Min } from './constraints.js';
-import { connectionOf } from './pagination.js';
+import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
+import { IsExternalId, IsTenantId, type TenantRef } from './tenantRef.js';
 import { StoredLimit, TierLimitsType } from './tier.js';
 
 registerEnumType(UsagePeriod, { name: 'UsagePeriod', description: 'UTC minutes, hours, days and months.' });
@@ -150,6 +151,29 @@ export class UsageReportType {
     description: "Stripe's last error message; only the operator sees it.",
   })
   error!: string | null;
+
+  @Field(() => Int, { description: 'Attempts that failed.' })
+  tries!: number;
+
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description: 'When it is sent, or sent again. null: nothing is left to do.',
+  })
+  nextTryAt!: Date | null;
 }
 
 export const UsageReportConnection = connectionOf('UsageReport', () => UsageReportType);
+
+@ArgsType()
+export class UsageReportsArgs extends PageArgs implements TenantRef {
+  @Field(() => ID, { nullable: true, description: "With an operator's key and neither id: all tenants." })
+  @IsTenantId()
+  tenantId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' })
+  @IsExternalId()
+  externalId?: string | null;
+
+  @Field(() => UsageReportStatus, { nullable: true })
+  status?: UsageReportStatus | null;
+}

@@ -4,6 +4,7 @@ import { OutgoingEventType, WebhookEndpointStatus } from '../services/webhooks/w
 import { IsHttpUrl, MaxItems, MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { DateTimeScalar } from './scalars.js';
+import { IsExternalId, IsTenantId, type TenantRef } from './tenantRef.js';
 
 registerEnumType(OutgoingEventType, {
   name: 'OutgoingEventType',
@@ -38,7 +39,10 @@ export class WebhookEndpoint {
   @Field(() => ID)
   id!: string;
 
-  @Field()
+  @Field({
+    description:
+      'Roles below SUPPORT read only its origin, because the rest may contain a secret of the receiver: `https://example.com/…`.',
+  })
   url!: string;
 
   @Field(() => [OutgoingEventType])
@@ -62,6 +66,12 @@ export class WebhookEndpoint {
       'Nothing is sent before this time, because the endpoint is paused or answered with `Retry-After`.',
   })
   waitUntil!: Date | null;
+
+  @Field(() => Int, { description: 'Deliveries that have failed since the last one that succeeded.' })
+  failures!: number;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When the first of these failed.' })
+  failingSince!: Date | null;
 }
 
 @ObjectType()
@@ -98,6 +108,12 @@ export class WebhookDelivery {
   @Field(() => OutgoingEventType)
   type!: OutgoingEventType;
 
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The tenant that the event is about. null: an earlier version queued it.',
+  })
+  tenantId!: string | null;
+
   @Field({ description: 'The JSON that is signed and sent.' })
   body!: string;
 
@@ -118,16 +134,30 @@ export class WebhookDelivery {
 
   @Field(() => DateTimeScalar, { nullable: true })
   deliveredAt!: Date | null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When it is tried next; null unless PENDING.' })
+  nextTryAt!: Date | null;
 }
 
 export const WebhookDeliveryConnection = connectionOf('WebhookDelivery', () => WebhookDelivery);
 
 @ArgsType()
-export class WebhookDeliveriesArgs extends PageArgs {
+export class WebhookDeliveriesArgs extends PageArgs implements TenantRef {
+  @Field(() => ID, { nullable: true, description: 'Only events about this tenant.' })
+  @IsTenantId()
+  tenantId?: string | null;
+
+  @Field(() => ID, { nullable: true, description: 'Your own id of the tenant, instead of `tenantId`.' })
+  @IsExternalId()
+  externalId?: string | null;
+
   @Field(() => ID, { nullable: true })
   @MaxLength(100)
   endpointId?: string | null;
 
   @Field(() => DeliveryStatus, { nullable: true })
   status?: DeliveryStatus | null;
+
+  @Field(() => OutgoingEventType, { nullable: true })
+  type?: OutgoingEventType | null;
 }

@@ -1,6 +1,7 @@
 import { ArgsType, Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { WebhookEventStatus } from '../services/billing/inbox/inbox.js';
 import { REJECTIONS, type Rejection } from '../services/billing/inbox/rejections.js';
+import { MaxLength } from './constraints.js';
 import { connectionOf, PageArgs } from './pagination.js';
 import { BigIntScalar, DateTimeScalar } from './scalars.js';
 import { IsExternalId, IsTenantId, type TenantRef } from './tenantRef.js';
@@ -44,6 +45,15 @@ export class WebhookEvent {
   @Field(() => ID, { nullable: true, description: "Stripe's id for the object that the event is about." })
   object!: string | null;
 
+  @Field(() => ID, {
+    nullable: true,
+    description: "Stripe's id for the customer that it concerns. null: none, or not known.",
+  })
+  customerId!: string | null;
+
+  @Field(() => DateTimeScalar, { nullable: true, description: 'When it is tried next; null unless PENDING.' })
+  nextTryAt!: Date | null;
+
   @Field(() => DateTimeScalar)
   receivedAt!: Date;
 
@@ -65,6 +75,13 @@ export class WebhookEventsArgs extends PageArgs implements TenantRef {
 
   @Field(() => WebhookEventStatus, { nullable: true })
   status?: WebhookEventStatus | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Only this type, for example `invoice.payment_failed`.',
+  })
+  @MaxLength(255)
+  type?: string | null;
 }
 
 /** The values of the enum are the names that the services use. */

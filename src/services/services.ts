@@ -13,6 +13,10 @@ import type { AuditReader } from './audit/auditReader.js';
 import type { BillingAccount } from './billing/customers/billingAccount.js';
 import type { Inbox } from './billing/inbox/inbox.js';
 import type { Rejections } from './billing/inbox/rejections.js';
+import type { Reconcile } from './billing/reconcile/reconcile.js';
+import type { ReconcileRuns } from './billing/reconcile/reconcileRuns.js';
+import type { StripeComparisons } from './billing/stripeComparison.js';
+import type { CancellationPreviews } from './billing/subscriptions/cancellationPreview.js';
 import type { Contracts } from './billing/subscriptions/contracts.js';
 import type { Overage } from './billing/subscriptions/overage.js';
 import type { Subscriptions } from './billing/subscriptions/subscriptions.js';
@@ -61,6 +65,7 @@ export interface Services {
   callers: Callers;
   billingPages: BillingPages;
   brand: PublicBrand;
+  cancellationPreviews: CancellationPreviews;
   consumption: Consumption;
   contracts: Contracts;
   dailyFigures: Pick<DailyFigures, 'history'>;
@@ -68,7 +73,7 @@ export interface Services {
   erasures: Pick<Erasures, 'begin'>;
   idempotencyKeys: IdempotencyKeys;
   limitOverrides: LimitOverrides;
-  inbox: Pick<Inbox, 'page' | 'replay'>;
+  inbox: Pick<Inbox, 'page' | 'get' | 'payloadOf' | 'tenantsOf' | 'replay'>;
   memories: Memories;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
@@ -77,6 +82,8 @@ export interface Services {
   /** null: Redis is not configured. */
   redis: Pick<Redis, 'isConnected'> | null;
   rejectionLog: RejectionLog;
+  reconcile: Pick<Reconcile, 'begin'>;
+  reconcileRuns: ReconcileRuns;
   remoteDecisions: RemoteDecisions;
   sessions: Sessions;
   serverInstances: Pick<ServerInstances, 'list' | 'differing'>;
@@ -84,6 +91,7 @@ export interface Services {
   storage: Storage;
   stripeHealth: () => StripeHealth;
   stripeMode: 'mock' | 'live';
+  stripeComparisons: StripeComparisons;
   subscriptions: Subscriptions;
   tenantDirectory: TenantDirectory;
   tenantRanking: TenantRanking;

@@ -373,6 +373,33 @@ const AUDITED: Record<string, Audited> = {
       },
     ],
   },
+  repairTenant: {
+    by: 'operator',
+    async field({ tenant }) {
+      await server.app.models.billingSubscriptions.updateOne(
+        { _id: tenant.id },
+        { $set: { cancelAtPeriodEnd: true }, $inc: { revision: 1 } },
+      );
+      return `repairTenant(tenantId: "${tenant.id}") { status }`;
+    },
+    tenant: () => [
+      {
+        action: 'subscription.repair_requested',
+        before: null,
+        after: { stripeCustomerId: any, fields: ['cancelAtPeriodEnd'] },
+      },
+      {
+        action: 'subscription.changed',
+        before: { cancelAtPeriodEnd: true },
+        after: { cancelAtPeriodEnd: false },
+      },
+    ],
+  },
+  startReconcile: {
+    by: 'operator',
+    field: () => 'startReconcile { id }',
+    operators: () => [{ action: 'reconcile.started', before: null, after: { id: any, dryRun: false } }],
+  },
   deleteWebhookEndpoint: {
     by: 'operator',
     field: ({ endpointId }) => `deleteWebhookEndpoint(id: "${endpointId}")`,

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Models } from '../../src/models/models.js';
+import { createAuditLog } from '../../src/services/audit/auditLog.js';
 import { createReconcile, type ReconcileProgress } from '../../src/services/billing/reconcile/reconcile.js';
 import { createLease } from '../../src/services/infrastructure/lease.js';
 import { type Instance, openStripeSide, type StripeSide } from '../support/stripeSide.js';
@@ -29,6 +30,7 @@ const server = (key: { stripe: Stripe; instance: Instance } = { stripe: side.str
     models,
     stripe: key.stripe,
     ...key.instance,
+    auditLog: createAuditLog({ models, clock: systemClock }),
     lease: createLease({ models, name: 'reconcile', ttlMs: 60_000 }),
     clock: systemClock,
     log: pino({ level: 'silent' }),

@@ -105,7 +105,13 @@ export function createApiKeys(deps: {
 
   async function build(
     owner: KeyOwner,
-    input: { name: string; scopes: string[]; role: string | null; expiresAt: Date | null },
+    input: {
+      name: string;
+      scopes: string[];
+      role: string | null;
+      expiresAt: Date | null;
+      createdBy: string | null;
+    },
   ): Promise<NewKey> {
     const { key, keyId, secret } = generateKey(kind);
     const doc: ApiKeyDoc = {
@@ -224,7 +230,13 @@ export function createApiKeys(deps: {
       const expiresAt = input.expiresAt ?? latest;
       requireLifetime('create', expiresAt, latest);
       requireFuture(expiresAt, clock.now());
-      const made = await build(owner, { name: input.name, scopes, role: input.role ?? null, expiresAt });
+      const made = await build(owner, {
+        name: input.name,
+        scopes,
+        role: input.role ?? null,
+        expiresAt,
+        createdBy: author.actor,
+      });
       await auditLog.change(author, async (session, note) => {
         await requireTenant(owner, session);
         await rejectTooMany(owner, session);
@@ -242,6 +254,7 @@ export function createApiKeys(deps: {
           ? { scopes: [], role: OperatorRole.OWNER }
           : { scopes: ALL_SCOPES, role: null }),
         expiresAt: null,
+        createdBy: null,
       }),
 
     async rotate(owner, keyId, overlapS, caller, author) {
@@ -254,7 +267,8 @@ export function createApiKeys(deps: {
       }
       if (old.rotatedTo) throw badInput('id', `the key was rotated already, to ${old.rotatedTo}`);
       const { name, scopes, role, expiresAt: oldExpiry } = old;
-      const next = await build(owner, { name, scopes, role, expiresAt: oldExpiry });
+      const createdBy = author.actor;
+      const next = await build(owner, { name, scopes, role, expiresAt: oldExpiry, createdBy });
       const overlapEnd = new Date(now + overlapS * 1000);
       const expiresAt = old.expiresAt && old.expiresAt < overlapEnd ? old.expiresAt : overlapEnd;
       await auditLog.change(author, async (session, note) => {

@@ -21,8 +21,14 @@ import { createInbox, type Inbox } from './inbox/inbox.js';
 import { createRejections, type Rejections } from './inbox/rejections.js';
 import { createWebhookVerifier, type WebhookVerifier } from './inbox/webhookVerifier.js';
 import { createReconcile, type Reconcile } from './reconcile/reconcile.js';
+import { createReconcileRuns, type ReconcileRuns } from './reconcile/reconcileRuns.js';
 import { createRequestSlots } from './stripe/requestSlots.js';
 import { createStripeClient, isLiveKey, MOCK_KEY } from './stripe/stripeClient.js';
+import { createStripeComparisons, type StripeComparisons } from './stripeComparison.js';
+import {
+  type CancellationPreviews,
+  createCancellationPreviews,
+} from './subscriptions/cancellationPreview.js';
 import { type Contracts, createContracts } from './subscriptions/contracts.js';
 import { createCurrentSubscriptions } from './subscriptions/currentSubscriptions.js';
 import { createOverage, type Overage } from './subscriptions/overage.js';
@@ -42,12 +48,15 @@ import { createUsageReports, type UsageReports } from './usageReports/usageRepor
 /** Everything that is bought and paid through Stripe. */
 export interface Billing {
   billingAccount: BillingAccount;
+  cancellationPreviews: CancellationPreviews;
   contracts: Contracts;
   customerErasure: CustomerErasure;
   customers: Customers;
   inbox: Inbox;
   overage: Overage;
   reconcile: Reconcile;
+  reconcileRuns: ReconcileRuns;
+  stripeComparisons: StripeComparisons;
   subscriptions: Subscriptions;
   tenantSearch: TenantSearch;
   tierChanges: TierChanges;
@@ -145,12 +154,19 @@ export function createBilling(deps: {
     rejections: webhookRejections,
     isLive: isLiveKey(standIn ? MOCK_KEY : (config.secretKey ?? '')),
   });
+  const reconcileLease = createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS, isPeriodic: true });
   const reconcile = createReconcile({
     ...base,
     stripe,
     sync,
     inbox,
-    lease: createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS, isPeriodic: true }),
+    lease: reconcileLease,
+  });
+
+  const unbilled = createUnbilledOverage({
+    ...base,
+    admission,
+    stripeNow: async () => standIn?.now() ?? new Date(clock.now()),
   });
 
   const termBackfill = createTermBackfill({
@@ -167,6 +183,15 @@ export function createBilling(deps: {
       currentSubscriptions,
       portalConfiguration: config.portalConfiguration,
     }),
+    cancellationPreviews: createCancellationPreviews({
+      currentSubscriptions,
+      tenants,
+      entitlements,
+      unbilled,
+      currency: tiers.catalogue.currency,
+      clock,
+      log,
+    }),
     contracts: createContracts({ ...subscriptionDeps, tenants, subscriptions, sync }),
     customerErasure: createCustomerErasure({ ...subscriptionDeps, subscriptions, sync }),
     customers,
@@ -177,15 +202,13 @@ export function createBilling(deps: {
       usage,
       tiers,
       items: overageItems,
-      unbilled: createUnbilledOverage({
-        ...base,
-        admission,
-        stripeNow: async () => standIn?.now() ?? new Date(clock.now()),
-      }),
+      unbilled,
       currency: tiers.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, upgradeUrl()),
     }),
     reconcile,
+    reconcileRuns: createReconcileRuns({ models, lease: reconcileLease }),
+    stripeComparisons: createStripeComparisons({ ...base, customers, sync }),
     subscriptions,
     tenantSearch: createTenantSearch({
       models,

@@ -7,6 +7,8 @@ import { isDuplicateKey } from './databaseErrors.js';
 export interface Lease {
   /** Acquires or renews the lease. @returns false if another server has it */
   acquire(): Promise<boolean>;
+  /** Whether any server has the lease now. */
+  isHeld(): Promise<boolean>;
   /** Releases the lease, so that another server can acquire it at once. */
   release(): Promise<void>;
 }
@@ -63,6 +65,10 @@ export function createLease({
         if (isDuplicateKey(error)) return false;
         throw error;
       }
+    },
+    async isHeld() {
+      const held = { _id: name, $expr: { $gt: [`$${until}`, '$$NOW'] } };
+      return (await leases.countDocuments(held, { limit: 1 })) > 0;
     },
     async release() {
       const held = { _id: name, holder };

@@ -15,6 +15,7 @@ import type { UsageReportDoc } from '../../models/usageReport.js';
 import type { WebhookEventDoc } from '../../models/webhookEvent.js';
 import { openFields } from '../audit/auditedFields.js';
 import { forTenant } from '../audit/auditReader.js';
+import { shownEvent } from '../billing/inbox/shownEvent.js';
 import { decodeEndpoint } from '../limits/calls/endpointNames.js';
 import { unpackEmbedding } from '../memories/embedding.js';
 
@@ -182,11 +183,13 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
   },
   webhookEvents: {
     of: ({ customerIds }) => ({ customer: { $in: [...customerIds] } }),
-    exported: exported<WebhookEventDoc>('webhookEvent', ({ _id, type, state, payload, receivedAt }) => {
-      // The request is the operator's own, by which the event came about.
-      const { request: _request, ...event } = JSON.parse(payload) as Record<string, unknown>;
-      return { id: _id, type, status: state, receivedAt, event };
-    }),
+    exported: exported<WebhookEventDoc>('webhookEvent', ({ _id, type, state, payload, receivedAt }) => ({
+      id: _id,
+      type,
+      status: state,
+      receivedAt,
+      event: shownEvent(payload),
+    })),
     erased: { changed: 'the ids stay; the content goes' },
   },
   auditEntries: {

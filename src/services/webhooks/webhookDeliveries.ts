@@ -4,7 +4,11 @@ import type { Clock } from '../../common/clock.js';
 import { badInput, notFound } from '../../common/errors.js';
 import type { Models } from '../../models/models.js';
 import {
+  DELIVERY_ENDPOINT_INDEX,
+  DELIVERY_TENANT_INDEX,
+  DELIVERY_TYPE_INDEX,
   DeliveryStatus,
+  OutgoingEventType,
   type WebhookDeliveryDoc,
   type WebhookEndpointDoc,
   WebhookEndpointStatus,
@@ -21,7 +25,9 @@ export { DeliveryStatus, type WebhookDeliveryDoc };
 export interface DeliveryQuery {
   first: number;
   after?: string | null | undefined;
+  tenantId?: string | null | undefined;
   endpointId?: string | null | undefined;
+  type?: OutgoingEventType | null | undefined;
   status?: DeliveryStatus | null | undefined;
 }
 
@@ -33,9 +39,16 @@ export interface WebhookDeliveries {
   sendNext(endpointId: string): Promise<boolean>;
   /** The newest first. */
   page(query: DeliveryQuery): Promise<{ deliveries: WebhookDeliveryDoc[]; hasNextPage: boolean }>;
+  /** @throws NOT_FOUND */
+  get(id: string): Promise<WebhookDeliveryDoc>;
+  /** The number of deliveries that wait for an endpoint, counted up to `MAX_COUNTED`. */
+  waitingFor(endpointId: string): Promise<number>;
   /** Sends it again, whatever its status. @throws NOT_FOUND; BAD_USER_INPUT while its endpoint is disabled */
   resend(id: string, author: Author): Promise<WebhookDeliveryDoc>;
 }
+
+/** As many as may wait for one endpoint. */
+export const MAX_COUNTED = 10_000;
 
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -155,18 +168,24 @@ export function createWebhookDeliveries(deps: {
       return true;
     },
 
-    async page({ first, after, endpointId, status }) {
+    async page({ first, after, ...filter }) {
       const found = await deliveries
-        .find({
-          ...(after && { _id: { $lt: after } }),
-          ...(endpointId && { endpointId }),
-          ...(status && { status }),
-        })
+        .find({ ...(after && { _id: { $lt: after } }), ...fieldsOf(filter) })
         .sort({ _id: -1 })
+        .hint(indexFor(filter))
         .limit(first + 1)
         .lean<WebhookDeliveryDoc[]>();
       return { deliveries: found.slice(0, first), hasNextPage: found.length > first };
     },
+
+    async get(id) {
+      const delivery = await deliveries.findById(id).lean<WebhookDeliveryDoc>();
+      if (!delivery) throw notFound(`Delivery ${id}`);
+      return delivery;
+    },
+
+    waitingFor: (endpointId) =>
+      deliveries.countDocuments({ endpointId, nextTryAt: { $exists: true } }, { limit: MAX_COUNTED }),
 
     async resend(id, author) {
       const known = await deliveries.findById(id).lean<WebhookDeliveryDoc>();
@@ -204,4 +223,32 @@ export function createWebhookDeliveries(deps: {
       });
     },
   };
+}
+
+type DeliveryFilter = Omit<DeliveryQuery, 'first' | 'after'>;
+
+const ALL_TYPES = Object.values(OutgoingEventType);
+const ALL_STATUSES = Object.values(DeliveryStatus);
+
+/** Of one tenant there are few deliveries. Other lists read one range of an index for each type and status. */
+function fieldsOf({ tenantId, endpointId, type, status }: DeliveryFilter) {
+  if (tenantId)
+    return {
+      tenantId,
+      ...(endpointId && { endpointId }),
+      ...(type && { type }),
+      ...(status && { status }),
+    };
+  if (!endpointId && !type && !status) return {};
+  return {
+    ...(endpointId && { endpointId }),
+    type: { $in: type ? [type] : ALL_TYPES },
+    status: { $in: status ? [status] : ALL_STATUSES },
+  };
+}
+
+function indexFor({ tenantId, endpointId, type, status }: DeliveryFilter) {
+  if (tenantId) return DELIVERY_TENANT_INDEX;
+  if (endpointId) return DELIVERY_ENDPOINT_INDEX;
+  return type || status ? DELIVERY_TYPE_INDEX : '_id_';
 }

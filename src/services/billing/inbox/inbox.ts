@@ -1,18 +1,22 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, notFound } from '../../../common/errors.js';
+import { type BillingCustomerDoc, erasedAmong, ofCustomers } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
 import {
   ERASED_PAYLOAD,
   inOtherFormat,
   QUEUE_INDEX,
   STATE_INDEX,
+  TYPE_INDEX,
   type WebhookEventDoc,
   WebhookEventStatus,
 } from '../../../models/webhookEvent.js';
 import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
+import { createGate } from '../../infrastructure/gate.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
+import type { ReadBudget } from '../../infrastructure/responseBudget.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, pendingAgain } from './eventIntake.js';
@@ -20,6 +24,7 @@ import type { QueueKind } from './eventTarget.js';
 import { createQueueWorker } from './queueWorker.js';
 import { type ReceivedEvent, readEvent } from './receivedEvent.js';
 import { createRejections, type Rejections } from './rejections.js';
+import { shownEvent } from './shownEvent.js';
 
 export { type WebhookEventDoc, WebhookEventStatus };
 
@@ -32,6 +37,15 @@ export interface Inbox {
   receive(event: ReceivedEvent): Promise<'stored' | 'known'>;
   /** Applies an event again, whatever its state. @throws NOT_FOUND */
   replay(eventId: string, author: Author): Promise<WebhookEventDoc>;
+  /** An event without its payload. @throws NOT_FOUND */
+  get(eventId: string): Promise<WebhookEventDoc>;
+  /**
+   * @returns the JSON as Stripe sent it, without the request that caused it; null: erased with its tenant
+   * @throws RESPONSE_TOO_LARGE
+   */
+  payloadOf(eventId: string, budget: ReadBudget): Promise<string | null>;
+  /** @returns the tenant of each customer; null: the customer is linked to none */
+  tenantsOf(stripeCustomerIds: readonly string[]): Promise<(string | null)[]>;
   /** The newest first. */
   page(query: EventQuery): Promise<EventPage>;
   start(): void;
@@ -45,6 +59,8 @@ export interface EventQuery {
   /** The key of the last event seen. */
   after?: string | null | undefined;
   status?: WebhookEventStatus | null | undefined;
+  /** Stripe's type of the event. */
+  type?: string | null | undefined;
   /** Only events about this tenant's customer. */
   tenantId?: string | null | undefined;
 }
@@ -62,6 +78,16 @@ export const eventKeyOf = ({ receivedAt, _id }: WebhookEventDoc): string => `${r
 
 /** The queues in which a customer's events end. */
 const CUSTOMER_QUEUES: readonly QueueKind[] = ['customer', 'card'];
+
+/** Stripe's id for the customer that an event concerns, once it is known. */
+export function customerIdOf({ customer, lane }: WebhookEventDoc): string | null {
+  if (customer) return customer;
+  const [kind, id = null] = lane?.split(':') ?? [];
+  return CUSTOMER_QUEUES.some((queue) => queue === kind) ? id : null;
+}
+
+/** An event may have 1 MB, so only some of those that a list selects are read at once. */
+const MAX_READING = 8;
 
 interface CustomerRef {
   stripeCustomerId: string | null;
@@ -92,6 +118,7 @@ export function createInbox(deps: {
   const isBusy = () => intake.waiting() > MANY_WAITING;
   const queues = createCustomerQueues({ models, clock });
   const worker = createQueueWorker({ queues, effect, log, metrics, isBusy });
+  const reading = createGate({ maxUnits: MAX_READING });
   const intake = createEventIntake({ models, clock, metrics, rejections, isLive, stored: worker.wake });
 
   /** The queues of a tenant's customers: the present one, and the one of its last subscription if that was deleted. */
@@ -135,13 +162,44 @@ export function createInbox(deps: {
       return replayed;
     },
 
-    async page({ first, after, status, tenantId }) {
+    async get(eventId) {
+      const event = await events.findById(eventId, WITHOUT_PAYLOAD).lean<WebhookEventDoc>();
+      if (!event) throw notFound(`Webhook event ${eventId}`);
+      return event;
+    },
+
+    payloadOf: (eventId, budget) =>
+      reading.run('payloads', 1, async () => {
+        // Other fields may have used up the budget meanwhile.
+        budget.read(0);
+        const event = await events.findById(eventId, { payload: 1 }).lean<Pick<WebhookEventDoc, 'payload'>>();
+        if (!event || event.payload === ERASED_PAYLOAD) return null;
+        budget.read(event.payload.length);
+        return JSON.stringify(shownEvent(event.payload));
+      }),
+
+    async tenantsOf(ids) {
+      const found = await models.billingCustomers
+        .find({ $or: [ofCustomers(...ids), erasedAmong(ids)] }, { stripeCustomerId: 1, formerStripeIds: 1 })
+        .lean<Pick<BillingCustomerDoc, '_id' | 'stripeCustomerId' | 'formerStripeIds'>[]>();
+      const tenantOf = new Map(
+        found.flatMap(({ _id, stripeCustomerId, formerStripeIds = [] }) =>
+          [...formerStripeIds, stripeCustomerId ?? []].flat().map((id) => [id, _id] as const),
+        ),
+      );
+      return ids.map((id) => tenantOf.get(id) ?? null);
+    },
+
+    async page({ first, after, status, type, tenantId }) {
       const states = status ? [status] : Object.values(WebhookEventStatus);
       const ofTenant = tenantId && { lane: { $in: await queuesOf(tenantId) } };
       const found = await events
-        .find({ state: { $in: states }, ...ofTenant, ...before(after) }, { payload: 0 })
+        .find(
+          { state: { $in: states }, ...ofTenant, ...(type && { type }), ...before(after) },
+          WITHOUT_PAYLOAD,
+        )
         .sort({ receivedAt: -1, _id: -1 })
-        .hint(ofTenant ? QUEUE_INDEX : STATE_INDEX)
+        .hint(ofTenant ? QUEUE_INDEX : type ? TYPE_INDEX : STATE_INDEX)
         .limit(first + 1)
         .lean<WebhookEventDoc[]>();
       return { events: found.slice(0, first), hasNextPage: found.length > first };
@@ -159,11 +217,17 @@ export function createInbox(deps: {
   };
 }
 
+const WITHOUT_PAYLOAD = { payload: 0 } as const;
+
 function before(after: string | null | undefined) {
   if (!after) return {};
   const colon = after.indexOf(':');
   const receivedAt = new Date(Number(after.slice(0, colon)));
   if (colon < 1 || Number.isNaN(receivedAt.getTime()))
     throw badInput('after', 'is not a cursor of this list');
-  return { $or: [{ receivedAt: { $lt: receivedAt } }, { receivedAt, _id: { $lt: after.slice(colon + 1) } }] };
+  const older = {
+    $or: [{ receivedAt: { $lt: receivedAt } }, { receivedAt, _id: { $lt: after.slice(colon + 1) } }],
+  };
+  // Bounds the index, which the alternatives alone do not.
+  return { receivedAt: { $lte: receivedAt }, ...older };
 }

@@ -3,7 +3,12 @@ import Stripe from 'stripe';
 import { ofCustomers } from '../../../models/billingCustomer.js';
 import { type BillingSubscriptionDoc, GRANTING } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
-import type { ReconcilePhase, ReconcileRunDoc, Repair } from '../../../models/reconcileRun.js';
+import {
+  MAX_REPAIRS,
+  type ReconcilePhase,
+  type ReconcileRunDoc,
+  type Repair,
+} from '../../../models/reconcileRun.js';
 import { inOtherFormat } from '../../../models/webhookEvent.js';
 import { systemAuthor } from '../../audit/author.js';
 import { isDatabaseUnavailable } from '../../infrastructure/databaseErrors.js';
@@ -33,7 +38,6 @@ const PAGE = 100;
 const EVENTS_MS = 30 * 86_400_000;
 /** The most types by which Stripe filters one list of events. */
 const MAX_TYPES = 20;
-const MAX_REPAIRS = 1_000;
 
 export function createReconcilePhases(deps: {
   models: Models;

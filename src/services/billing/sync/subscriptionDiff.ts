@@ -4,7 +4,8 @@ import { type BillingSubscriptionDoc, ENDED, GRANTING } from '../../../models/bi
 import type { Models } from '../../../models/models.js';
 import type { Customers } from '../customers/customers.js';
 import { customerIdOf, type FetchedCustomer, fetchCustomer, NotVisibleError } from './fetchedCustomer.js';
-import type { SubscriptionReader } from './subscriptionState.js';
+import type { PaymentFailures } from './paymentFailures.js';
+import type { PrimarySubscription, SubscriptionReader, SubscriptionState } from './subscriptionState.js';
 
 /** How a stored customer or subscription differs from Stripe. */
 export interface Diff {
@@ -23,10 +24,24 @@ export interface Diff {
   unseen?: true;
 }
 
+/** A customer as Stripe shows it, and what `sync` would store of its subscription. */
+export interface Inspection {
+  fetched: FetchedCustomer;
+  primary: PrimarySubscription | null;
+  /** null: Stripe has no subscription that belongs to this server. */
+  state: SubscriptionState | null;
+}
+
 /** Compares customers and their subscriptions with Stripe. Nothing is written. */
 export interface SubscriptionDiff {
   /** @returns what `sync` would repair, or what it cannot see; null: in sync */
   diff(stripeCustomerId: string): Promise<Diff | null>;
+  /**
+   * Reads what `sync` would write.
+   * @param stored of the customer's tenant
+   * @throws Error for a subscription that this version cannot read
+   */
+  inspect(stripeCustomerId: string, stored: BillingSubscriptionDoc | null): Promise<Inspection>;
   /** @returns the customers of listed subscriptions that differ from what is stored, to be compared in full */
   outOfSync(listed: readonly Stripe.Subscription[]): Promise<string[]>;
 }
@@ -36,8 +51,9 @@ export function createSubscriptionDiff(deps: {
   stripe: Stripe;
   customers: Customers;
   reader: SubscriptionReader;
+  failures: PaymentFailures;
 }): SubscriptionDiff {
-  const { models, stripe, customers, reader } = deps;
+  const { models, stripe, customers, reader, failures } = deps;
   const subscriptions = models.billingSubscriptions;
 
   /** @returns what differs; null: nothing */
@@ -130,7 +146,16 @@ export function createSubscriptionDiff(deps: {
     }
   }
 
-  return { diff, outOfSync };
+  async function inspect(stripeCustomerId: string, stored: BillingSubscriptionDoc | null) {
+    const fetched = await fetchCustomer(stripe, stripeCustomerId, stored);
+    const primary = fetched.kind === 'found' ? await reader.primaryOf(fetched.subscriptions, stored) : null;
+    if (!primary) return { fetched, primary: null, state: null };
+    const { subscription } = primary;
+    const failedAt = subscription.status === 'past_due' ? await failures.firstOf(subscription.id) : null;
+    return { fetched, primary, state: await reader.stateOf(subscription, stored, failedAt) };
+  }
+
+  return { diff, inspect, outOfSync };
 }
 
 /** @returns what an operator should know about a subscription at a price outside the catalogue, else null */

@@ -71,8 +71,8 @@ export function createSubscriptionSync(deps: {
   const subscriptions = models.billingSubscriptions;
   const products = createProductTiers({ stripe, tiers, clock, log });
   const reader = createSubscriptionReader({ tiers, products, clock, log });
-  const subscriptionDiff = createSubscriptionDiff({ models, stripe, customers, reader });
   const failures = createPaymentFailures({ models, stripe, log });
+  const subscriptionDiff = createSubscriptionDiff({ models, stripe, customers, reader, failures });
 
   /** @returns false if something else wrote since `stored` was read */
   async function write(

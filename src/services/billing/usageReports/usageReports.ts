@@ -4,7 +4,13 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
-import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
+import {
+  REPORT_STATUS_INDEX,
+  REPORT_TENANT_INDEX,
+  type UsageReportDoc,
+  UsageReportKind,
+  UsageReportStatus,
+} from '../../../models/usageReport.js';
 import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
@@ -17,6 +23,13 @@ export { type UsageReportDoc, UsageReportKind, UsageReportStatus };
 export interface ReportPage {
   reports: UsageReportDoc[];
   hasNextPage: boolean;
+}
+
+export interface ReportQuery {
+  first: number;
+  /** The key of the last report seen. */
+  after?: string | null | undefined;
+  status?: UsageReportStatus | null | undefined;
 }
 
 /** An error from Stripe's event `v1.billing.meter.error_report_triggered`. */
@@ -42,8 +55,8 @@ export interface UsageReports {
   ): Promise<UsageReportDoc>;
   /** Marks reports as failed that Stripe accepted but could not count. Overage of a day that is still open is reported again. */
   noteMeterErrors(errors: readonly MeterError[]): Promise<void>;
-  /** Newest first. @param after the key of the last report seen */
-  page(tenantId: string, query: { first: number; after?: string | null | undefined }): Promise<ReportPage>;
+  /** Newest first. @param tenantId null: of all tenants */
+  page(tenantId: string | null, query: ReportQuery): Promise<ReportPage>;
 }
 
 /** The report's id without the tenant's. */
@@ -51,7 +64,7 @@ export const reportIdOf = ({ _id, tenantId }: Pick<UsageReportDoc, '_id' | 'tena
   _id.slice(tenantId.length + 1);
 
 /** The report's position in the list, which is ordered by time; several reports may have the same time. */
-export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${reportIdOf(report)}`;
+export const reportKeyOf = (report: UsageReportDoc): string => `${report.at.getTime()}:${report._id}`;
 
 const MAX_ERROR_LENGTH = 500;
 /** Clients wait longer than this for a response. */
@@ -157,13 +170,19 @@ export function createUsageReports(deps: {
       }
     },
 
-    async page(tenantId, { first, after }) {
-      const [, atMs, id] = /^(\d+):(.*)$/.exec(after ?? '') ?? [];
+    async page(tenantId, { first, after, status }) {
+      const [, atMs, id = ''] = /^(\d+):(.*)$/.exec(after ?? '') ?? [];
       const at = new Date(Number(atMs));
-      const older = atMs ? { $or: [{ at: { $lt: at } }, { at, _id: { $lt: `${tenantId}:${id}` } }] } : {};
+      // The first condition bounds the index, which the alternatives alone do not.
+      const older = atMs ? { at: { $lte: at }, $or: [{ at: { $lt: at } }, { at, _id: { $lt: id } }] } : {};
       const found = await reports
-        .find({ tenantId, ...older })
+        .find({
+          ...(tenantId && { tenantId }),
+          status: { $in: status ? [status] : Object.values(UsageReportStatus) },
+          ...older,
+        })
         .sort({ at: -1, _id: -1 })
+        .hint(tenantId ? REPORT_TENANT_INDEX : REPORT_STATUS_INDEX)
         .limit(first + 1)
         .lean<UsageReportDoc[]>();
       return { reports: found.slice(0, first), hasNextPage: found.length > first };
