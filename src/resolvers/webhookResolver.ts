@@ -23,7 +23,11 @@ export class WebhookResolver {
     return endpoints.map((endpoint) => toEndpoint(endpoint, context));
   }
 
-  @FieldResolver(() => Int, { description: `Deliveries that wait for it, counted up to ${MAX_COUNTED}.` })
+  // Beside a secret that is shown once, so a failure must not take the secret with it.
+  @FieldResolver(() => Int, {
+    nullable: true,
+    description: `Deliveries that wait for it, counted up to ${MAX_COUNTED}.`,
+  })
   waiting(@Root() { id }: WebhookEndpoint, @Ctx() { services }: Context): Promise<number> {
     return services.webhookDeliveries.waitingFor(id);
   }

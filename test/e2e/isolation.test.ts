@@ -99,6 +99,16 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'previewTierChange(tier: FREE) { effectiveAt }',
     expect: 'BAD_USER_INPUT',
   },
+  previewCancellation: {
+    who: 'tenant',
+    field: ({ id }) => `previewCancellation(tenantId: "${id}") { endsAt summary }`,
+    expect: 'FORBIDDEN',
+  },
+  compareWithStripe: {
+    who: 'operator',
+    field: ({ id }) => `compareWithStripe(tenantId: "${id}") { summary stored { customerId email } }`,
+    expect: 'FORBIDDEN',
+  },
   usageReports: {
     who: 'tenant',
     field: ({ id }) => `usageReports(tenantId: "${id}") { edges { node { id quantity } } }`,
@@ -149,6 +159,22 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'webhookEvents { edges { node { id object } } }',
     expect: 'FORBIDDEN',
   },
+  webhookEvent: {
+    who: 'operator',
+    field: () => 'webhookEvent(id: "evt_1") { payload }',
+    expect: 'FORBIDDEN',
+  },
+  webhookDelivery: {
+    who: 'operator',
+    field: () => 'webhookDelivery(id: "evt_x:we_x") { body }',
+    expect: 'FORBIDDEN',
+  },
+  reconcileRuns: {
+    who: 'operator',
+    field: () => 'reconcileRuns { edges { node { id repairs { tenantId found } } } }',
+    expect: 'FORBIDDEN',
+  },
+  reconcileRun: { who: 'operator', field: () => 'reconcileRun(id: "rec_1") { id }', expect: 'FORBIDDEN' },
   operatorKeys: { who: 'operator', field: () => 'operatorKeys { id name role }', expect: 'FORBIDDEN' },
   serverInstances: { who: 'operator', field: () => 'serverInstances { id }', expect: 'FORBIDDEN' },
   webhookRefusals: { who: 'operator', field: () => 'webhookRefusals { reason count }', expect: 'FORBIDDEN' },
@@ -317,6 +343,12 @@ const MUTATIONS: Record<string, Attempt> = {
     field: () => 'revokeOperatorKey(id: "x") { id }',
     expect: 'FORBIDDEN',
   },
+  repairTenant: {
+    who: 'operator',
+    field: ({ id }) => `repairTenant(tenantId: "${id}") { summary }`,
+    expect: 'FORBIDDEN',
+  },
+  startReconcile: { who: 'operator', field: () => 'startReconcile { id }', expect: 'FORBIDDEN' },
   replayWebhookEvent: {
     who: 'operator',
     field: () => 'replayWebhookEvent(id: "evt_1") { id }',

@@ -184,8 +184,10 @@ export function createWebhookDeliveries(deps: {
       return delivery;
     },
 
-    waitingFor: (endpointId) =>
-      deliveries.countDocuments({ endpointId, nextTryAt: { $exists: true } }, { limit: MAX_COUNTED }),
+    async waitingFor(endpointId) {
+      const waiting = { endpointId, nextTryAt: { $exists: true } };
+      return deliveries.countDocuments(waiting, { limit: MAX_COUNTED });
+    },
 
     async resend(id, author) {
       const known = await deliveries.findById(id).lean<WebhookDeliveryDoc>();

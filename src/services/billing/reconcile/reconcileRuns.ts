@@ -64,6 +64,18 @@ export function createReconcileRuns(deps: { models: Models; lease: Pick<Lease, '
     return newest?._id ?? null;
   }
 
+  /**
+   * What is under way is looked up before the runs are read: one that ends meanwhile is read as finished. If nothing was
+   * under way, an unfinished run may have begun since.
+   */
+  async function reading(find: () => Promise<ReconcileRunDoc[]>): Promise<ReadRun[]> {
+    const before = await runningId();
+    const found = await find();
+    const isOpen = found.some(({ finishedAt }) => !finishedAt);
+    const running = before ?? (isOpen ? await runningId() : null);
+    return found.map((run) => read(run, running));
+  }
+
   function read(run: ReconcileRunDoc, running: string | null): ReadRun {
     const { finishedAt, stopReason, phase, phaseDone = 0 } = run;
     const ended = stopReason === null || run.dryRun ? ReconcileStatus.FINISHED : ReconcileStatus.STOPPED;
@@ -74,22 +86,20 @@ export function createReconcileRuns(deps: { models: Models; lease: Pick<Lease, '
 
   return {
     async page({ first, after }) {
-      const found = await runs
-        .find(before(after), WITHOUT_REPAIRS)
-        .sort({ startedAt: -1, _id: -1 })
-        .limit(first + 1)
-        .lean<ReconcileRunDoc[]>();
-      const running = found.some(({ finishedAt }) => !finishedAt) ? await runningId() : null;
-      return {
-        runs: found.slice(0, first).map((run) => read(run, running)),
-        hasNextPage: found.length > first,
-      };
+      const found = await reading(() =>
+        runs
+          .find(before(after), WITHOUT_REPAIRS)
+          .sort({ startedAt: -1, _id: -1 })
+          .limit(first + 1)
+          .lean<ReconcileRunDoc[]>(),
+      );
+      return { runs: found.slice(0, first), hasNextPage: found.length > first };
     },
 
     async get(id) {
-      const run = await runs.findById(id, WITHOUT_REPAIRS).lean<ReconcileRunDoc>();
+      const [run] = await reading(() => runs.find({ _id: id }, WITHOUT_REPAIRS).lean<ReconcileRunDoc[]>());
       if (!run) throw notFound(`Reconcile run ${id}`);
-      return read(run, run.finishedAt ? null : await runningId());
+      return run;
     },
 
     async repairs(id, first) {
