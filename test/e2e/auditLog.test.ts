@@ -376,6 +376,8 @@ const AUDITED: Record<string, Audited> = {
   repairTenant: {
     by: 'operator',
     async field({ tenant }) {
+      // The event that was replayed before would repair it too.
+      await settled(server);
       await server.app.models.billingSubscriptions.updateOne(
         { _id: tenant.id },
         { $set: { cancelAtPeriodEnd: true }, $inc: { revision: 1 } },
