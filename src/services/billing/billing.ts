@@ -154,7 +154,12 @@ export function createBilling(deps: {
     rejections: webhookRejections,
     isLive: isLiveKey(standIn ? MOCK_KEY : (config.secretKey ?? '')),
   });
-  const reconcileLease = createLease({ models, name: 'reconcile', ttlMs: RECONCILE_LEASE_MS, isPeriodic: true });
+  const reconcileLease = createLease({
+    models,
+    name: 'reconcile',
+    ttlMs: RECONCILE_LEASE_MS,
+    isPeriodic: true,
+  });
   const reconcile = createReconcile({
     ...base,
     stripe,

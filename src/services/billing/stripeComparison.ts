@@ -201,6 +201,7 @@ const LABELS: Readonly<Record<ComparedField, string>> = {
   tierVersion: 'version of the tier',
   priceId: 'price',
   itemId: 'subscription item',
+  itemPrice: 'amount of the price',
   quantity: 'quantity',
   currentPeriodStart: 'start of the period',
   currentPeriodEnd: 'end of the period',
