@@ -101,8 +101,13 @@ async function build() {
     return;
   }
   const startedAt = performance.now();
-  await vite.build({ configFile: join(DASHBOARD, 'vite.config.ts'), logLevel: 'warn' });
-  compressAssets();
+  try {
+    await vite.build({ configFile: join(DASHBOARD, 'vite.config.ts'), logLevel: 'warn' });
+    compressAssets();
+  } catch (error) {
+    process.stderr.write(`The dashboard cannot be built: ${error.message}\n`);
+    process.exit(1);
+  }
   writeFileSync(STAMP, digest);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const { admin, customer } = firstLoadsKb();

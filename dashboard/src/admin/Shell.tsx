@@ -1,8 +1,8 @@
-import { LogOut, Menu as MenuIcon, Monitor, Moon, Sun, X } from 'lucide-react';
+import { LogOut, Menu as MenuIcon, X } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router';
 import { explain } from '../api/errors.js';
-import { Badge, cx, formatEnum, IconButton, Menu, setTheme, toast, useTheme } from '../design/index.js';
+import { Badge, Button, cx, formatEnum, IconButton, ThemeSwitch, toast } from '../design/index.js';
 import { NAVIGATION } from './navigation.js';
 import styles from './Shell.module.css';
 import { useOperator, useSession } from './session.js';
@@ -65,7 +65,6 @@ export function Shell() {
 function Account() {
   const { role, keyId, version } = useOperator();
   const { signOut } = useSession();
-  const theme = useTheme();
   async function leave(): Promise<void> {
     try {
       await signOut();
@@ -74,30 +73,20 @@ function Account() {
       toast({ tone: 'danger', title: 'You are still signed in', text: `${message} ${advice}` });
     }
   }
-  const Icon = theme === 'dark' ? Moon : theme === 'light' ? Sun : Monitor;
   return (
     <div className={styles.account}>
-      <div className={styles.who}>
-        <span className={styles.role}>{formatEnum(role)}</span>
-        <span className={styles.key} title={keyId ?? undefined}>
-          {keyId === null ? 'ADMIN_API_KEY' : `Key ${keyId}`}
-        </span>
-        <span className={styles.key}>Version {version}</span>
-      </div>
-      <div className={styles.accountActions}>
-        <Menu
-          trigger={<IconButton label="Theme" icon={<Icon size={16} aria-hidden="true" />} />}
-          items={[
-            {
-              label: 'As the system',
-              icon: <Monitor size={15} aria-hidden="true" />,
-              onSelect: () => setTheme('system'),
-            },
-            { label: 'Light', icon: <Sun size={15} aria-hidden="true" />, onSelect: () => setTheme('light') },
-            { label: 'Dark', icon: <Moon size={15} aria-hidden="true" />, onSelect: () => setTheme('dark') },
-          ]}
-        />
-        <IconButton label="Sign out" icon={<LogOut size={16} aria-hidden="true" />} onClick={leave} />
+      <ThemeSwitch />
+      <div className={styles.whoRow}>
+        <div className={styles.who}>
+          <span className={styles.role}>{formatEnum(role)}</span>
+          <span className={styles.key} title={keyId ?? undefined}>
+            {keyId === null ? 'ADMIN_API_KEY' : `Key ${keyId}`}
+          </span>
+          <span className={styles.key}>Version {version}</span>
+        </div>
+        <Button variant="ghost" size="small" icon={<LogOut size={14} aria-hidden="true" />} onClick={leave}>
+          Sign out
+        </Button>
       </div>
     </div>
   );

@@ -4,7 +4,7 @@ import { Button, IconButton } from './Button.js';
 import { Callout } from './Callout.js';
 import styles from './Code.module.css';
 import { cx } from './cx.js';
-import { toast } from './Toast.js';
+import { toast } from './toastQueue.js';
 
 const COPIED_MS = 2_000;
 
@@ -68,10 +68,16 @@ export function CodeBlock({
 }) {
   return (
     <div className={styles.block}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section className={cx(styles.scroll, copy && styles.withCopy)} tabIndex={0} aria-label={label}>
+      {/* biome-ignore lint/a11y/useSemanticElements: not a landmark, of which there would be too many */}
+      <div
+        className={cx(styles.scroll, copy && styles.withCopy)}
+        role="group"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        tabIndex={0}
+        aria-label={label}
+      >
         <pre className={styles.pre}>{text}</pre>
-      </section>
+      </div>
       {copy && (
         <div className={styles.copy}>
           <CopyButton text={text} what={label.toLowerCase()} />

@@ -13,9 +13,10 @@ import { type ReactNode, useMemo, useState } from 'react';
 import { Link as RouterLink, useSearchParams } from 'react-router';
 import { Button } from './Button.js';
 import { EmptyState, ErrorState } from './Callout.js';
-import { downloadCsv, toCsv } from './csv.js';
+import { toCsv } from './csv.js';
 import { cx } from './cx.js';
 import styles from './DataTable.module.css';
+import { downloadCsv } from './download.js';
 import { formatNumber, NONE } from './format.js';
 import { Skeleton } from './Skeleton.js';
 import { VisuallyHidden } from './VisuallyHidden.js';
@@ -178,7 +179,9 @@ function FilledTable<Data extends object>({
     );
   return (
     <div>
-      <section
+      {/* biome-ignore lint/a11y/useSemanticElements: not a landmark, of which there would be too many */}
+      <div
+        role="group"
         className={cx(styles.scroll, refreshing && styles.refreshing)}
         aria-label={label}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
@@ -231,7 +234,7 @@ function FilledTable<Data extends object>({
             ))}
           </tbody>
         </table>
-      </section>
+      </div>
       {(csv || footer) && (
         <div className={styles.foot}>
           <div className={styles.footActions}>

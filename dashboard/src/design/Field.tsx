@@ -1,10 +1,6 @@
-import { Checkbox as BaseCheckbox } from '@base-ui/react/checkbox';
-import { Select as BaseSelect } from '@base-ui/react/select';
-import { Check, ChevronDown } from 'lucide-react';
 import { type ComponentProps, type ReactNode, useId } from 'react';
 import { cx } from './cx.js';
 import styles from './Field.module.css';
-import popup from './Popup.module.css';
 import { VisuallyHidden } from './VisuallyHidden.js';
 
 export interface FieldProps {
@@ -17,7 +13,8 @@ export interface FieldProps {
   error?: ReactNode;
 }
 
-function Field({
+/** What surrounds each control. */
+export function Field({
   id,
   label,
   hideLabel,
@@ -45,7 +42,8 @@ function Field({
   );
 }
 
-function described(id: string, { hint, error }: FieldProps) {
+/** The attributes that tie a control to its hint and its error. */
+export function described(id: string, { hint, error }: FieldProps) {
   const ids = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
   return { id, 'aria-describedby': ids || undefined, 'aria-invalid': error ? true : undefined };
 }
@@ -151,118 +149,5 @@ export function Textarea({
         onChange={(event) => onChange(event.target.value)}
       />
     </Field>
-  );
-}
-
-export interface SelectOption {
-  value: string;
-  label: string;
-}
-
-export function Select({
-  label,
-  hideLabel,
-  hint,
-  error,
-  value,
-  onChange,
-  options,
-  disabled,
-}: FieldProps & {
-  value: string;
-  onChange(value: string): void;
-  options: readonly SelectOption[];
-  disabled?: boolean | undefined;
-}) {
-  const id = useId();
-  return (
-    <BaseSelect.Root
-      items={options}
-      value={value}
-      disabled={disabled ?? false}
-      modal={false}
-      onValueChange={(next) => next !== null && onChange(next)}
-    >
-      <div className={styles.field}>
-        <BaseSelect.Label className={styles.label}>
-          {hideLabel ? <VisuallyHidden>{label}</VisuallyHidden> : label}
-        </BaseSelect.Label>
-        <BaseSelect.Trigger
-          className={cx(styles.control, styles.select)}
-          aria-describedby={described(id, { label, hint, error })['aria-describedby']}
-        >
-          <BaseSelect.Value />
-          <BaseSelect.Icon>
-            <ChevronDown size={16} aria-hidden="true" />
-          </BaseSelect.Icon>
-        </BaseSelect.Trigger>
-        {hint && (
-          <span id={`${id}-hint`} className={styles.hint}>
-            {hint}
-          </span>
-        )}
-        {error && (
-          <span id={`${id}-error`} className={styles.error} role="alert">
-            {error}
-          </span>
-        )}
-      </div>
-      <BaseSelect.Portal>
-        <BaseSelect.Positioner className={popup.positioner} sideOffset={4} alignItemWithTrigger={false}>
-          <BaseSelect.Popup className={popup.popup}>
-            {options.map((option) => (
-              <BaseSelect.Item key={option.value} value={option.value} className={popup.item}>
-                <BaseSelect.ItemText>{option.label}</BaseSelect.ItemText>
-                <span className={popup.check}>
-                  <BaseSelect.ItemIndicator>
-                    <Check size={14} aria-hidden="true" />
-                  </BaseSelect.ItemIndicator>
-                </span>
-              </BaseSelect.Item>
-            ))}
-          </BaseSelect.Popup>
-        </BaseSelect.Positioner>
-      </BaseSelect.Portal>
-    </BaseSelect.Root>
-  );
-}
-
-export function Checkbox({
-  label,
-  hint,
-  checked,
-  onChange,
-  disabled,
-}: {
-  label: string;
-  hint?: ReactNode;
-  checked: boolean;
-  onChange(checked: boolean): void;
-  disabled?: boolean | undefined;
-}) {
-  const id = useId();
-  return (
-    <div className={styles.check}>
-      <BaseCheckbox.Root
-        id={id}
-        className={styles.box}
-        checked={checked}
-        disabled={disabled ?? false}
-        onCheckedChange={onChange}
-        aria-describedby={hint ? `${id}-hint` : undefined}
-      >
-        <BaseCheckbox.Indicator className={styles.indicator}>
-          <Check size={14} aria-hidden="true" />
-        </BaseCheckbox.Indicator>
-      </BaseCheckbox.Root>
-      <div>
-        <label htmlFor={id}>{label}</label>
-        {hint && (
-          <div id={`${id}-hint`} className={styles.hint}>
-            {hint}
-          </div>
-        )}
-      </div>
-    </div>
   );
 }

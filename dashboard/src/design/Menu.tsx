@@ -1,5 +1,5 @@
 import { Menu as BaseMenu } from '@base-ui/react/menu';
-import type { ReactElement, ReactNode } from 'react';
+import { type ReactElement, type ReactNode, useState } from 'react';
 import { useNavigate } from 'react-router';
 import { cx } from './cx.js';
 import styles from './Popup.module.css';
@@ -19,10 +19,12 @@ export type MenuItem =
 /** Actions behind a button. @param trigger a Button or IconButton that names what the menu is for */
 export function Menu({ trigger, items }: { trigger: ReactElement; items: readonly (MenuItem | false)[] }) {
   const navigate = useNavigate();
+  // Inside <main>, so that screen readers do not find it outside of every landmark.
+  const [main, setMain] = useState<HTMLElement | null>(null);
   return (
-    <BaseMenu.Root>
+    <BaseMenu.Root onOpenChange={() => setMain(document.querySelector('main'))}>
       <BaseMenu.Trigger render={trigger} />
-      <BaseMenu.Portal>
+      <BaseMenu.Portal container={main}>
         <BaseMenu.Positioner className={styles.positioner} sideOffset={4} align="end">
           <BaseMenu.Popup className={styles.popup}>
             {items.map((item, index) => {

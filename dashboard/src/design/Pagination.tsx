@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { explain } from '../api/errors.js';
 import { Button } from './Button.js';
 import { formatCount } from './format.js';
-import { toast } from './Toast.js';
+import { toast } from './toastQueue.js';
 
 /**
  * For lists by cursor. The cache joins the pages, see api/cache.ts:

@@ -34,12 +34,14 @@ export default function Plot<Data extends object>({
     for (const { id, value } of series) point[`s.${id}`] = value(row);
     return point;
   });
+  // recharts numbers the ticks that it shows, not the points.
+  const ticks = new Map(points.map(({ key, tick }) => [key, tick]));
   const axes = (
     <>
       <CartesianGrid vertical={false} stroke="var(--chart-grid)" />
       <XAxis
         dataKey="key"
-        tickFormatter={(_key, index) => points[index]?.tick ?? ''}
+        tickFormatter={(key: string) => ticks.get(key) ?? ''}
         tickLine={false}
         axisLine={{ stroke: 'var(--border-strong)' }}
         minTickGap={24}

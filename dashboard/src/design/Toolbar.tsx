@@ -1,7 +1,8 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { Button } from './Button.js';
-import { Select, type SelectOption, TextField } from './Field.js';
+import { TextField } from './Field.js';
 import styles from './PageHeader.module.css';
+import { Select, type SelectOption } from './Select.js';
 import type { Filters } from './useFilters.js';
 
 const TYPING_MS = 300;

@@ -1,5 +1,5 @@
 import { Tooltip as BaseTooltip } from '@base-ui/react/tooltip';
-import type { ReactElement, ReactNode } from 'react';
+import type { ReactElement } from 'react';
 import styles from './Popup.module.css';
 
 /** A short explanation of a word or a control. Never the only place of something that one must know. */
@@ -22,8 +22,4 @@ export function Tooltip({ text, children }: { text: string; children: ReactEleme
       </BaseTooltip.Portal>
     </BaseTooltip.Root>
   );
-}
-
-export function TooltipProvider({ children }: { children: ReactNode }) {
-  return <BaseTooltip.Provider delay={300}>{children}</BaseTooltip.Provider>;
 }

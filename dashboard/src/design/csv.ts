@@ -12,14 +12,3 @@ function field(value: string | number | boolean | null | undefined): string {
 export function toCsv(rows: readonly (readonly (string | number | boolean | null | undefined)[])[]): string {
   return rows.map((row) => `${row.map(field).join(',')}\r\n`).join('');
 }
-
-/** Saves a file from the page. @param name without `.csv` */
-export function downloadCsv(name: string, csv: string): void {
-  // The mark makes Excel read UTF-8.
-  const url = URL.createObjectURL(new Blob([`\uFEFF${csv}`], { type: 'text/csv;charset=utf-8' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `${name.replace(/[^\w.-]+/g, '-')}.csv`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}

@@ -1,45 +1,43 @@
 import { Toast as BaseToast } from '@base-ui/react/toast';
 import { X } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { useEffect } from 'react';
 import { IconButton } from './Button.js';
 import styles from './Toast.module.css';
+import { onToast, takeToasts } from './toastQueue.js';
 
-const manager = BaseToast.createToastManager();
+const LONG_MS = 10_000;
+const SHORT_MS = 5_000;
 
-/** A short note about what was done. Errors that need a decision belong beside their cause instead. */
-export function toast({
-  title,
-  text,
-  tone = 'success',
-}: {
-  title: string;
-  text?: string;
-  tone?: 'success' | 'info' | 'danger';
-}): void {
-  manager.add({
-    title,
-    description: text,
-    type: tone,
-    priority: tone === 'danger' ? 'high' : 'low',
-    timeout: tone === 'danger' ? 10_000 : 5_000,
-  });
-}
-
-export function ToastProvider({ children }: { children: ReactNode }) {
+export default function ToastList() {
   return (
-    <BaseToast.Provider toastManager={manager} limit={3}>
-      {children}
+    <BaseToast.Provider limit={3}>
       <BaseToast.Portal>
         <BaseToast.Viewport className={styles.viewport}>
-          <Toasts />
+          <Shown />
         </BaseToast.Viewport>
       </BaseToast.Portal>
     </BaseToast.Provider>
   );
 }
 
-function Toasts() {
-  const { toasts } = BaseToast.useToastManager();
+function Shown() {
+  const { toasts, add } = BaseToast.useToastManager();
+  useEffect(() => {
+    const show = () => {
+      for (const { title, text, tone = 'success' } of takeToasts()) {
+        const urgent = tone === 'danger';
+        add({
+          title,
+          description: text,
+          type: tone,
+          priority: urgent ? 'high' : 'low',
+          timeout: urgent ? LONG_MS : SHORT_MS,
+        });
+      }
+    };
+    show();
+    return onToast(show);
+  }, [add]);
   return toasts.map((item) => (
     <BaseToast.Root key={item.id} toast={item} className={styles.toast}>
       <BaseToast.Content className={styles.content}>
