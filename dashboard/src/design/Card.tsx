@@ -91,8 +91,12 @@ export function Stats({ label, children }: { label: string; children: ReactNode 
   );
 }
 
-/** Names and values below each other. What is null, undefined or false is left out. */
-export function KeyValue({ items }: { items: readonly ([string, ReactNode] | null | undefined | false)[] }) {
+/** Names and values below each other. What is null, undefined, false or '' is left out. */
+export function KeyValue({
+  items,
+}: {
+  items: readonly ([string, ReactNode] | null | undefined | false | '')[];
+}) {
   return (
     <dl className={styles.keyValue}>
       {items.map(

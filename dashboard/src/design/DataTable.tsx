@@ -38,6 +38,8 @@ export interface Column<Data extends object> {
   wrap?: boolean;
   /** The header in CSV files, if its unit differs: "Bytes". */
   csvHeader?: string;
+  /** Only in the file: what the table shows within another cell. */
+  csvOnly?: boolean;
   /** A header only for screen readers, such as that of a column of buttons. */
   hideHeader?: boolean;
 }
@@ -51,6 +53,8 @@ export interface DataTableProps<Data extends object> {
   rowKey(row: Data): string;
   /** The page of a row, which its first cell links to. */
   rowLink?(row: Data): string;
+  /** A row that stands out, such as one that differs. Its cells must also say so in words. */
+  rowTone?(row: Data): 'warning' | 'danger' | 'muted' | undefined;
   /** While rows are shown and others are loading. */
   refreshing?: boolean;
   error?: unknown;
@@ -136,12 +140,14 @@ function FilledTable<Data extends object>({
   rows,
   rowKey,
   rowLink,
+  rowTone,
   refreshing,
   sortParam,
   serverSorted,
   csv,
   footer,
 }: DataTableProps<Data> & { rows: readonly Data[] }) {
+  const visible = columns.filter(({ csvOnly }) => !csvOnly);
   const [sorting, setSorting] = useSorting(sortParam);
   const definitions = useMemo<ColumnDef<Features, Data>[]>(
     () =>
@@ -183,7 +189,8 @@ function FilledTable<Data extends object>({
       <div
         role="group"
         className={cx(styles.scroll, refreshing && styles.refreshing)}
-        aria-label={label}
+        // The card around it has the name of what it lists.
+        aria-label={`${label}, table`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
       >
@@ -191,7 +198,7 @@ function FilledTable<Data extends object>({
           <caption className="visuallyHidden">{label}</caption>
           <thead>
             <tr>
-              {columns.map((column) => (
+              {visible.map((column) => (
                 <HeaderCell
                   key={column.id}
                   column={column}
@@ -203,8 +210,11 @@ function FilledTable<Data extends object>({
           </thead>
           <tbody>
             {sorted.map((row: Row<Features, Data>) => (
-              <tr key={row.id} className={cx(rowLink && styles.linked)}>
-                {columns.map((column, index) => {
+              <tr
+                key={row.id}
+                className={cx(rowLink && styles.linked, styles[rowTone?.(row.original) ?? ''])}
+              >
+                {visible.map((column, index) => {
                   const content = column.cell?.(row.original) ?? shown(column.value(row.original));
                   const className = cx(
                     column.numeric && styles.right,

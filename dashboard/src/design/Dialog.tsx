@@ -46,8 +46,10 @@ export function FormDialog({
   onClose,
   title,
   submit,
+  dismiss = 'Cancel',
   danger,
   wide,
+  ready = true,
   onSubmit,
   children,
 }: {
@@ -56,8 +58,12 @@ export function FormDialog({
   title: string;
   /** What the button says: a verb. */
   submit: string;
+  /** What the other button says, where "Cancel" could be taken for the action itself. */
+  dismiss?: string | undefined;
   danger?: boolean | undefined;
   wide?: boolean | undefined;
+  /** False while something is missing, or a preview is loading. */
+  ready?: boolean | undefined;
   /** What it throws is shown in the dialog, which stays open; otherwise the dialog closes. */
   onSubmit(): Promise<unknown>;
   children: ReactNode;
@@ -72,8 +78,14 @@ export function FormDialog({
       wide={wide}
       actions={
         <>
-          <Button onClick={action.close}>Cancel</Button>
-          <Button type="submit" form={form} variant={danger ? 'danger' : 'primary'} pending={action.pending}>
+          <Button onClick={action.close}>{dismiss}</Button>
+          <Button
+            type="submit"
+            form={form}
+            variant={danger ? 'danger' : 'primary'}
+            disabled={!ready}
+            pending={action.pending}
+          >
             {submit}
           </Button>
         </>
@@ -84,7 +96,7 @@ export function FormDialog({
         className={styles.stack}
         onSubmit={(event: FormEvent) => {
           event.preventDefault();
-          void action.run();
+          if (ready) void action.run();
         }}
       >
         {children}

@@ -1,6 +1,7 @@
 import { type ComponentProps, type ReactNode, useId } from 'react';
 import { cx } from './cx.js';
 import styles from './Field.module.css';
+import { fractionDigits } from './format.js';
 import { VisuallyHidden } from './VisuallyHidden.js';
 
 export interface FieldProps {
@@ -126,6 +127,66 @@ export function parseWhole(
   if (digits === '') return null;
   const value = /^-?\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
   return Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined;
+}
+
+/**
+ * Reads an amount of money as a person types it: `50`, `49.90`, `1,200`.
+ * @returns in the currency's smallest unit, null for an empty text, undefined for anything that is not an amount
+ */
+export function parseMoney(text: string, currency: string): number | null | undefined {
+  const plain = text.replace(/[\s,_]/g, '');
+  if (plain === '') return null;
+  const digits = fractionDigits(currency);
+  const [, whole, fraction = ''] = /^(\d{1,12})(?:\.(\d*))?$/.exec(plain) ?? [];
+  if (whole === undefined || fraction.length > digits) return undefined;
+  return Number(whole + fraction.padEnd(digits, '0'));
+}
+
+/** An instant, typed and shown in UTC. The value is what parseInstant reads; '' is none. */
+export function InstantField({ label, ...rest }: TextFieldProps) {
+  return <TextField {...rest} label={`${label} (UTC)`} type="datetime-local" />;
+}
+
+/** @returns an RFC 3339 text, null for an empty text, undefined for anything that is not an instant */
+export function parseInstant(text: string): string | null | undefined {
+  if (text === '') return null;
+  const ms = Date.parse(`${text}Z`);
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
+}
+
+/** The text of an InstantField. */
+export function instantText(at: string | null): string {
+  return at === null ? '' : new Date(at).toISOString().slice(0, 16);
+}
+
+/** Fields that belong together. */
+export function FieldGroup({
+  label,
+  hint,
+  columns,
+  children,
+}: {
+  label: string;
+  hint?: ReactNode;
+  /** Beside each other where there is room. */
+  columns?: boolean | undefined;
+  children: ReactNode;
+}) {
+  const id = useId();
+  return (
+    <fieldset className={styles.group} aria-describedby={hint ? id : undefined}>
+      <legend>
+        <span className={styles.label}>{label}</span>
+        {hint && (
+          <span id={id} className={styles.hint}>
+            {' '}
+            {hint}
+          </span>
+        )}
+      </legend>
+      <div className={columns ? styles.columns : styles.group}>{children}</div>
+    </fieldset>
+  );
 }
 
 export function Textarea({

@@ -15,12 +15,15 @@ export function PageHeader({
   title,
   badges,
   description,
+  facts,
   back,
   actions,
 }: {
   title: string;
   badges?: ReactNode;
   description?: ReactNode;
+  /** What identifies the thing, in one line below its name. */
+  facts?: readonly (readonly [string, ReactNode])[] | undefined;
   /** The list that the page belongs to. */
   back?: { to: string; label: string } | undefined;
   actions?: ReactNode;
@@ -48,6 +51,16 @@ export function PageHeader({
           {badges}
         </div>
         {description && <p className={styles.description}>{description}</p>}
+        {facts && (
+          <dl className={styles.facts}>
+            {facts.map(([name, value]) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        )}
       </div>
       {actions && <div className={styles.actions}>{actions}</div>}
     </header>

@@ -4,6 +4,7 @@ import {
   CartesianGrid,
   Line,
   LineChart,
+  ReferenceLine,
   ResponsiveContainer,
   Tooltip,
   XAxis,
@@ -12,6 +13,17 @@ import {
 import styles from './Chart.module.css';
 import { formatCompact, formatNumber } from './format.js';
 import { type ChartProps, seriesColor } from './series.js';
+
+/** How far above the highest number a line may lie. */
+const MOST_HEADROOM = 3;
+
+/** The height of a bar, with what is stacked on it. */
+function heightOf<Data extends object>(row: Data, series: ChartProps<Data>['series']): number {
+  const stacks = new Map<string, number>();
+  for (const { id, stack = `s.${id}`, value } of series)
+    stacks.set(stack, (stacks.get(stack) ?? 0) + (value(row) ?? 0));
+  return Math.max(0, ...stacks.values());
+}
 
 interface Point {
   key: string;
@@ -26,6 +38,7 @@ export default function Plot<Data extends object>({
   data,
   x,
   series,
+  references = [],
   format = formatNumber,
   formatAxis = formatCompact,
 }: ChartProps<Data>) {
@@ -36,6 +49,8 @@ export default function Plot<Data extends object>({
   });
   // recharts numbers the ticks that it shows, not the points.
   const ticks = new Map(points.map(({ key, tick }) => [key, tick]));
+  const highest = Math.max(0, ...data.map((row) => heightOf(row, series)));
+  const lines = references.filter(({ value }) => value <= highest * MOST_HEADROOM);
   const axes = (
     <>
       <CartesianGrid vertical={false} stroke="var(--chart-grid)" />
@@ -53,6 +68,7 @@ export default function Plot<Data extends object>({
         axisLine={false}
         width={44}
         allowDecimals={false}
+        domain={[0, (most: number) => Math.max(most, ...lines.map(({ value }) => value))]}
       />
       <Tooltip
         cursor={{ fill: 'var(--hover)', stroke: 'var(--border-strong)' }}
@@ -79,6 +95,15 @@ export default function Plot<Data extends object>({
       />
     </>
   );
+  const limits = lines.map(({ value, label }) => (
+    <ReferenceLine
+      key={label}
+      y={value}
+      stroke="var(--danger-solid)"
+      strokeDasharray="4 4"
+      label={{ value: label, position: 'insideTopRight', fill: 'var(--danger)', fontSize: 11 }}
+    />
+  ));
   const shared = {
     data: points,
     accessibilityLayer: false,
@@ -100,6 +125,7 @@ export default function Plot<Data extends object>({
               isAnimationActive={false}
             />
           ))}
+          {limits}
         </BarChart>
       ) : (
         <LineChart {...shared}>
@@ -117,6 +143,7 @@ export default function Plot<Data extends object>({
               connectNulls={false}
             />
           ))}
+          {limits}
         </LineChart>
       )}
     </ResponsiveContainer>

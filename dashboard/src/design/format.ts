@@ -33,6 +33,12 @@ export function formatCount(value: number, singular: string, plural = `${singula
   return `${formatNumber(value)} ${value === 1 ? singular : plural}`;
 }
 
+/** How many digits an amount of the currency has after the point. */
+export function fractionDigits(currency: string): number {
+  const style = { style: 'currency', currency: currency.toUpperCase() } as const;
+  return new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits ?? 2;
+}
+
 /**
  * @param cents in the smallest unit of the currency, like Stripe's amounts; fractions of a cent are shown
  * @param currency ISO 4217, any case
@@ -46,7 +52,7 @@ export function formatMoney(
 ): string {
   if (cents === null || cents === undefined) return NONE;
   const style = { style: 'currency', currency: currency.toUpperCase() } as const;
-  const digits = new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits ?? 2;
+  const digits = fractionDigits(currency);
   const amount = cents / 10 ** digits;
   const fraction = Number.isInteger(cents) ? digits : digits + 2;
   const minimum = options.whole && Number.isInteger(amount) ? 0 : digits;
@@ -107,6 +113,13 @@ export function formatInstant(value: Instant, options: { seconds?: boolean } = {
   if (!date) return NONE;
   const parts = { ...DATE, ...TIME, ...(options.seconds ? { second: '2-digit' as const } : {}) };
   return `${new Intl.DateTimeFormat(locale, parts).format(date)} UTC`;
+}
+
+/** Instants in a text of the server, such as 2026-11-27T06:53:23.306Z, for people. */
+export function readableInstants(text: string): string {
+  return text.replace(/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z/g, (instant) =>
+    formatInstant(instant),
+  );
 }
 
 /** @returns the day in UTC, for instance `Nov 27, 2026` */

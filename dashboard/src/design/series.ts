@@ -25,6 +25,8 @@ export interface ChartProps<Data extends object> {
     full(row: Data): string;
   };
   series: readonly Series<Data>[];
+  /** Limits, as dashed lines. One that is far above all numbers is left out, so that it does not flatten them. */
+  references?: readonly { value: number; label: string }[];
   /** The unit of the numbers and the time zone: "Calls an hour, UTC". */
   caption: string;
   /** With the unit, in tooltip and table. */

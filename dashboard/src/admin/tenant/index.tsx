@@ -1,12 +1,154 @@
-import { Card, EmptyState, PageHeader } from '../../design/index.js';
+import { useQuery } from '@apollo/client/react';
+import { SearchX } from 'lucide-react';
+import { useMemo, useState } from 'react';
+import { useParams } from 'react-router';
+import { codeOf } from '../../api/errors.js';
+import {
+  Badge,
+  ButtonLink,
+  Callout,
+  Card,
+  EmptyState,
+  ErrorState,
+  Id,
+  NONE,
+  PageHeader,
+  Skeleton,
+  Stack,
+  Status,
+  type TabItem,
+  Tabs,
+  Time,
+} from '../../design/index.js';
+import { useOperator } from '../session.js';
+import { ActionsMenu } from './ActionsMenu.js';
+import { AuditLog } from './AuditLog.js';
+import { Billing } from './Billing.js';
+import { Dialogs } from './dialogs/Dialogs.js';
+import { Erasure } from './Erasure.js';
+import { Events } from './Events.js';
+import { Keys, KeysOfProvision } from './Keys.js';
+import { Limits } from './Limits.js';
+import { Overview } from './Overview.js';
+import { Settings } from './Settings.js';
+import { type Action, TENANT, type TenantHead, TenantPageContext } from './tenantPage.js';
+import { Usage } from './Usage.js';
 
+const BACK = { to: '/tenants', label: 'Tenants' };
+
+const SECTIONS: readonly TabItem[] = [
+  { id: 'overview', label: 'Overview', content: () => <Overview /> },
+  { id: 'usage', label: 'Usage', content: () => <Usage /> },
+  { id: 'billing', label: 'Billing', content: () => <Billing /> },
+  { id: 'limits', label: 'Limits', content: () => <Limits /> },
+  { id: 'keys', label: 'Keys', content: () => <Keys /> },
+  { id: 'events', label: 'Events', content: () => <Events /> },
+  { id: 'audit', label: 'Audit log', content: () => <AuditLog /> },
+  { id: 'settings', label: 'Settings', content: () => <Settings /> },
+];
+
+/** What is left of a tenant that is being erased or was. */
+const SECTIONS_OF_ERASED: readonly TabItem[] = [
+  { id: 'erasure', label: 'Erasure', content: () => <Erasure /> },
+  { id: 'audit', label: 'Audit log', content: () => <AuditLog /> },
+];
+
+/** One tenant: what support is asked about it, and what an operator can do about it. */
 export default function TenantPage() {
+  const { tenantId = '' } = useParams();
+  const { can } = useOperator();
+  if (!can('READ')) return <KeysOfProvision key={tenantId} tenantId={tenantId} />;
+  return <TenantWithId key={tenantId} tenantId={tenantId} />;
+}
+
+function TenantWithId({ tenantId }: { tenantId: string }) {
+  const { data, error, refetch } = useQuery(TENANT, { variables: { tenantId } });
+  const [action, setAction] = useState<Action | null>(null);
+  const tenant = data?.tenant;
+  const page = useMemo(() => tenant && { tenantId, tenant, act: setAction }, [tenantId, tenant]);
+  const title = tenant ? tenant.name || 'Erased tenant' : 'Tenant';
+
+  if (!page) {
+    return (
+      <>
+        <PageHeader title={title} back={BACK} />
+        <Card>{error ? <NoTenant error={error} onRetry={refetch} /> : <Skeleton lines={8} />}</Card>
+      </>
+    );
+  }
+  return (
+    <TenantPageContext value={page}>
+      <PageHeader
+        title={title}
+        badges={<Badges tenant={page.tenant} />}
+        back={BACK}
+        facts={factsOf(page.tenant)}
+        actions={page.tenant.erasure ? undefined : <ActionsMenu />}
+      />
+      <Stack>
+        {error && <Outdated error={error} />}
+        <Suspension tenant={page.tenant} />
+        <Tabs label="About this tenant" items={page.tenant.erasure ? SECTIONS_OF_ERASED : SECTIONS} />
+      </Stack>
+      <Dialogs action={action} onClose={() => setAction(null)} />
+    </TenantPageContext>
+  );
+}
+
+function factsOf({ id, externalId, email, erasure }: TenantHead): readonly [string, React.ReactNode][] {
+  if (erasure) return [['Id', <Id value={id} />]];
+  return [
+    ['Id', <Id value={id} />],
+    ['External id', externalId ? <Id value={externalId} what="the external id" /> : NONE],
+    ['E-mail', email ?? NONE],
+  ];
+}
+
+function Badges({ tenant }: { tenant: TenantHead }) {
+  const { tier, subscription, suspendedAt, erasure } = tenant;
+  if (erasure) return <Status value="ERASED" label={erasure.completedAt ? 'Erased' : 'Being erased'} />;
   return (
     <>
-      <PageHeader title="Tenant" />
-      <Card>
-        <EmptyState title="Nothing to show yet">This page is being built.</EmptyState>
-      </Card>
+      <Badge tone="accent">{tier.name}</Badge>
+      {subscription.stripeSubscriptionId && <Status value={subscription.status} />}
+      {(subscription.cancelAtPeriodEnd || subscription.cancelAt) && (
+        <Status value="CANCELING" label="Ends soon" />
+      )}
+      {suspendedAt && <Status value="SUSPENDED" />}
     </>
+  );
+}
+
+function Suspension({ tenant }: { tenant: TenantHead }) {
+  if (!tenant.suspendedAt) return null;
+  return (
+    <Callout tone="danger" title="This tenant is suspended">
+      Since <Time at={tenant.suspendedAt} />, its metered operations are rejected with{' '}
+      <code>TENANT_SUSPENDED</code>. It can still read and pay. Reason:{' '}
+      {tenant.suspendedReason ?? 'none was given'}
+    </Callout>
+  );
+}
+
+function Outdated({ error }: { error: unknown }) {
+  return (
+    <Callout tone="warning" title="This page could not be read again">
+      It shows what was read last. {error instanceof Error ? error.message : String(error)}
+    </Callout>
+  );
+}
+
+function NoTenant({ error, onRetry }: { error: unknown; onRetry(): unknown }) {
+  if (codeOf(error) !== 'NOT_FOUND' && codeOf(error) !== 'BAD_USER_INPUT')
+    return <ErrorState error={error} onRetry={onRetry} />;
+  return (
+    <EmptyState
+      title="No tenant has this id"
+      icon={SearchX}
+      action={<ButtonLink to="/tenants">Search all tenants</ButtonLink>}
+    >
+      The address may be incomplete. A tenant is found by its name, its e-mail address, your own id, or an id
+      at Stripe.
+    </EmptyState>
   );
 }

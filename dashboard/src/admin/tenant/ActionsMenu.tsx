@@ -1,0 +1,40 @@
+import { ChevronDown } from 'lucide-react';
+import { Button, Menu, type MenuItem } from '../../design/index.js';
+import { RoleGate } from '../session.js';
+import { type Action, useTenantPage } from './tenantPage.js';
+
+/** What an OWNER can do with a tenant, as far as its state allows. */
+export function ActionsMenu() {
+  const { tenant, act } = useTenantPage();
+  const { subscription } = tenant;
+  const subscribed = subscription.stripeSubscriptionId !== null;
+  const ending = subscription.cancelAtPeriodEnd || subscription.cancelAt !== null;
+  const item = (action: Action, label: string, danger?: boolean): MenuItem => ({
+    label,
+    danger,
+    onSelect: () => act(action),
+  });
+  return (
+    <RoleGate role="OWNER">
+      <Menu
+        trigger={
+          <Button variant="primary">
+            Actions <ChevronDown size={15} aria-hidden="true" />
+          </Button>
+        }
+        items={[
+          subscribed && item('changeTier', 'Change tier…'),
+          item('checkout', 'Create a checkout link…'),
+          (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
+            item('resume', 'Resume subscription…'),
+          item('overage', 'Set overage cap…'),
+          item('limits', 'Override limits…'),
+          item('details', 'Edit details…'),
+          'separator',
+          subscribed && !ending && item('cancel', 'Cancel subscription…', true),
+          tenant.suspendedAt ? item('reinstate', 'Reinstate…') : item('suspend', 'Suspend…', true),
+        ]}
+      />
+    </RoleGate>
+  );
+}

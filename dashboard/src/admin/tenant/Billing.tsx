@@ -1,0 +1,456 @@
+import { useQuery } from '@apollo/client/react';
+import { CreditCard, Receipt } from 'lucide-react';
+import {
+  Badge,
+  Button,
+  Callout,
+  Card,
+  type Column,
+  DataTable,
+  EmptyState,
+  ErrorState,
+  formatCount,
+  formatDay,
+  formatEnum,
+  formatMoney,
+  Grid,
+  Id,
+  KeyValue,
+  LinkOut,
+  Pagination,
+  Row,
+  Skeleton,
+  Stack,
+  Status,
+  Time,
+  UsageBar,
+} from '../../design/index.js';
+import type {
+  TenantBillingQuery,
+  TenantInvoicesQuery,
+  TenantPaymentMethodsQuery,
+  TenantUsageReportsQuery,
+} from '../../generated/graphql.js';
+import { graphql } from '../../generated/index.js';
+import { RoleGate } from '../session.js';
+import { StripeObject } from './StripeNow.js';
+import { useTenantPage } from './tenantPage.js';
+import { calls, price } from './words.js';
+
+const BILLING = graphql(`
+  query TenantBilling($tenantId: ID!) {
+    subscription(tenantId: $tenantId) {
+      ...SubscriptionFacts
+    }
+    overage(tenantId: $tenantId) {
+      ...OverageNow
+    }
+    explainTier(tenantId: $tenantId) {
+      stripe {
+        customerId
+        subscriptionId
+      }
+    }
+  }
+`);
+
+const INVOICES = graphql(`
+  query TenantInvoices($tenantId: ID!, $after: String) {
+    invoices(tenantId: $tenantId, first: 12, after: $after) {
+      edges {
+        node {
+          id
+          number
+          status
+          createdAt
+          currency
+          totalCents
+          amountDueCents
+          amountPaidCents
+          amountRemainingCents
+          hostedUrl
+          pdfUrl
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+const PAYMENT_METHODS = graphql(`
+  query TenantPaymentMethods($tenantId: ID!) {
+    paymentMethods(tenantId: $tenantId) {
+      id
+      type
+      brand
+      last4
+      expMonth
+      expYear
+      isDefault
+    }
+  }
+`);
+
+const REPORTS = graphql(`
+  query TenantUsageReports($tenantId: ID!, $after: String) {
+    usageReports(tenantId: $tenantId, first: 10, after: $after) {
+      edges {
+        node {
+          tenantId
+          id
+          kind
+          status
+          quantity
+          at
+          reportedAt
+          error
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+/** What the tenant bought, owes and paid. */
+export function Billing() {
+  const { tenantId } = useTenantPage();
+  const { data, error, refetch } = useQuery(BILLING, { variables: { tenantId } });
+  return (
+    <Stack>
+      {!data ? (
+        <Card>{error ? <ErrorState error={error} onRetry={refetch} /> : <Skeleton lines={6} />}</Card>
+      ) : (
+        <>
+          {error && <Callout tone="warning">It could not be read again. {error.message}</Callout>}
+          <Grid>
+            <SubscriptionCard subscription={data.subscription} stripe={data.explainTier.stripe ?? null} />
+            <Stack>
+              <OverageCard overage={data.overage} />
+              <PaymentMethods />
+            </Stack>
+          </Grid>
+        </>
+      )}
+      <Invoices />
+      <UsageReports />
+    </Stack>
+  );
+}
+
+function SubscriptionCard({
+  subscription,
+  stripe,
+}: {
+  subscription: TenantBillingQuery['subscription'];
+  stripe: TenantBillingQuery['explainTier']['stripe'] | null;
+}) {
+  const { act } = useTenantPage();
+  const { tier, status, currentPeriodStart, currentPeriodEnd, cancelAt, cancelAtPeriodEnd } = subscription;
+  const ending = cancelAtPeriodEnd || cancelAt;
+  const subscribed = subscription.stripeSubscriptionId !== null;
+  return (
+    <Card
+      title="Subscription"
+      actions={
+        <RoleGate role="OWNER">
+          {subscribed ? (
+            <>
+              {!ending && (
+                <Button size="small" variant="ghost" onClick={() => act('cancel')}>
+                  Cancel…
+                </Button>
+              )}
+              {(ending || subscription.scheduledTier || status === 'PAUSED') && (
+                <Button size="small" onClick={() => act('resume')}>
+                  Resume…
+                </Button>
+              )}
+              <Button size="small" onClick={() => act('changeTier')}>
+                Change tier…
+              </Button>
+            </>
+          ) : (
+            <Button size="small" onClick={() => act('checkout')}>
+              Create a checkout link…
+            </Button>
+          )}
+        </RoleGate>
+      }
+    >
+      <Stack tight>
+        {ending && (
+          <Callout tone="warning" title="It ends soon">
+            The subscription ends on <Time at={cancelAt ?? currentPeriodEnd} />; until then the tier stays.
+          </Callout>
+        )}
+        {subscription.graceEndsAt && (
+          <Callout tone="warning" title="A payment failed">
+            The tier is lost on <Time at={subscription.graceEndsAt} /> unless the payment arrives before.
+          </Callout>
+        )}
+        {subscription.outsideCatalogue && (
+          <Callout tone="warning" title="Its price is not in the catalogue">
+            Its price at Stripe belongs to no tier. It keeps the tier that it had before, or the free tier.
+          </Callout>
+        )}
+        <KeyValue
+          items={[
+            ['Status', <Status value={status} />],
+            ['Tier', `${tier.name}, version ${tier.version}`],
+            ['Price', price(tier)],
+            currentPeriodStart && [
+              'Current period',
+              <>
+                <Time at={currentPeriodStart} /> to <Time at={currentPeriodEnd} />
+              </>,
+            ],
+            subscription.trialEnd && ['Trial ends', <Time at={subscription.trialEnd} />],
+            subscription.scheduledTier && [
+              'Scheduled',
+              <>
+                {subscription.scheduledTier} from <Time at={subscription.scheduledAt} />
+              </>,
+            ],
+            stripe && ['Customer', <StripeObject kind="customers" id={stripe.customerId} />],
+            stripe && ['Subscription id', <StripeObject kind="subscriptions" id={stripe.subscriptionId} />],
+          ]}
+        />
+      </Stack>
+    </Card>
+  );
+}
+
+function OverageCard({ overage }: { overage: TenantBillingQuery['overage'] }) {
+  const { act } = useTenantPage();
+  const { monthlyCapCents, priceCents, perCalls, currency, costCents, unbilledCents, usedCalls } = overage;
+  const cap = monthlyCapCents ?? null;
+  const sold = priceCents !== null && priceCents !== undefined;
+  return (
+    <Card
+      title="Overage"
+      description={
+        sold
+          ? `${formatMoney(priceCents, currency)} for ${calls(perCalls ?? 1)} beyond the daily quota`
+          : 'Its tier sells none'
+      }
+      actions={
+        <RoleGate role="OWNER">
+          <Button size="small" onClick={() => act('overage')}>
+            Set cap…
+          </Button>
+        </RoleGate>
+      }
+    >
+      {cap === null ? (
+        <p>
+          Off: calls are rejected once the daily quota is used up.
+          {unbilledCents > 0 && ` ${formatMoney(unbilledCents, currency)} are still to be invoiced.`}
+        </p>
+      ) : (
+        <UsageBar
+          label="This month (UTC)"
+          used={costCents}
+          limit={cap}
+          format={(cents) => formatMoney(cents, currency)}
+          note={`${calls(usedCalls)}; ${formatMoney(unbilledCents, currency)} not invoiced yet`}
+        />
+      )}
+    </Card>
+  );
+}
+
+type Method = TenantPaymentMethodsQuery['paymentMethods'][number];
+
+function PaymentMethods() {
+  const { tenantId } = useTenantPage();
+  const { data, error, refetch } = useQuery(PAYMENT_METHODS, { variables: { tenantId } });
+  const methods = data?.paymentMethods;
+  return (
+    <Card title="Payment methods">
+      {!methods ? (
+        error ? (
+          <ErrorState error={error} onRetry={refetch} />
+        ) : (
+          <Skeleton lines={2} />
+        )
+      ) : methods.length === 0 ? (
+        <EmptyState title="None at Stripe" icon={CreditCard}>
+          A person adds one when they pay, or on the customer’s page.
+        </EmptyState>
+      ) : (
+        <KeyValue
+          items={methods.map((method): [string, React.ReactNode] => [nameOf(method), factsOf(method)])}
+        />
+      )}
+    </Card>
+  );
+}
+
+function nameOf({ type, brand, last4 }: Method): string {
+  return `${formatEnum(brand ?? type)}${last4 ? ` •••• ${last4}` : ''}`;
+}
+
+function factsOf({ expMonth, expYear, isDefault }: Method) {
+  return (
+    <Row>
+      {expMonth && expYear && (
+        <span>
+          until {String(expMonth).padStart(2, '0')}/{expYear}
+        </span>
+      )}
+      {isDefault && <Badge tone="accent">Default</Badge>}
+    </Row>
+  );
+}
+
+type Invoice = TenantInvoicesQuery['invoices']['edges'][number]['node'];
+
+const INVOICE_COLUMNS: readonly Column<Invoice>[] = [
+  { id: 'number', header: 'Invoice', value: ({ number, id }) => number ?? id },
+  {
+    id: 'created',
+    header: 'Created (UTC)',
+    value: ({ createdAt }) => createdAt,
+    cell: ({ createdAt }) => formatDay(createdAt),
+  },
+  {
+    id: 'status',
+    header: 'Status',
+    value: ({ status }) => status,
+    cell: ({ status }) => <Status value={status} />,
+  },
+  {
+    id: 'total',
+    header: 'Total',
+    csvHeader: 'Total (cents)',
+    value: ({ totalCents }) => totalCents,
+    cell: ({ totalCents, currency }) => formatMoney(totalCents, currency),
+    numeric: true,
+  },
+  {
+    id: 'remaining',
+    header: 'Still due',
+    csvHeader: 'Still due (cents)',
+    value: ({ amountRemainingCents }) => amountRemainingCents,
+    cell: ({ amountRemainingCents, currency }) => formatMoney(amountRemainingCents, currency),
+    numeric: true,
+  },
+  { id: 'currency', header: 'Currency', value: ({ currency }) => currency.toUpperCase() },
+  {
+    id: 'links',
+    header: 'Documents',
+    hideHeader: true,
+    value: () => null,
+    cell: ({ hostedUrl, pdfUrl }) => (
+      <Row>
+        {pdfUrl && <LinkOut href={pdfUrl}>PDF</LinkOut>}
+        {hostedUrl && <LinkOut href={hostedUrl}>Page</LinkOut>}
+      </Row>
+    ),
+  },
+];
+
+function Invoices() {
+  const { tenantId } = useTenantPage();
+  const { data, error, refetch, fetchMore } = useQuery(INVOICES, { variables: { tenantId } });
+  const invoices = data?.invoices;
+  return (
+    <Card flush title="Invoices" description="As Stripe has them now, newest first">
+      <DataTable
+        label="Invoices"
+        columns={INVOICE_COLUMNS}
+        rows={invoices?.edges.map(({ node }) => node)}
+        rowKey={({ id }) => id}
+        error={error}
+        onRetry={refetch}
+        empty={
+          <EmptyState title="No invoices" icon={Receipt}>
+            The first one is made when a person pays for a tier.
+          </EmptyState>
+        }
+        csv
+        footer={
+          invoices &&
+          invoices.edges.length > 0 && (
+            <Pagination
+              shown={invoices.edges.length}
+              noun="invoice"
+              more={invoices.pageInfo.hasNextPage}
+              onMore={() => fetchMore({ variables: { after: invoices.pageInfo.endCursor } })}
+            />
+          )
+        }
+      />
+    </Card>
+  );
+}
+
+type Report = TenantUsageReportsQuery['usageReports']['edges'][number]['node'];
+
+const REPORT_COLUMNS: readonly Column<Report>[] = [
+  { id: 'id', header: 'Report', value: ({ id }) => id, cell: ({ id }) => <Id value={id} /> },
+  { id: 'kind', header: 'Kind', value: ({ kind }) => kind, cell: ({ kind }) => formatEnum(kind) },
+  {
+    id: 'status',
+    header: 'Status',
+    value: ({ status }) => status,
+    cell: ({ status }) => <Status value={status} />,
+  },
+  {
+    id: 'quantity',
+    header: 'Quantity',
+    csvHeader: 'Quantity (units)',
+    value: ({ quantity }) => quantity,
+    cell: ({ quantity }) => formatCount(quantity, 'unit'),
+    numeric: true,
+  },
+  { id: 'at', header: 'Counted at', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
+  {
+    id: 'reported',
+    header: 'Reported',
+    value: ({ reportedAt }) => reportedAt,
+    cell: ({ reportedAt }) => <Time at={reportedAt} />,
+  },
+  { id: 'error', header: 'Stripe’s error', value: ({ error }) => error, wrap: true },
+];
+
+function UsageReports() {
+  const { tenantId } = useTenantPage();
+  const { data, error, refetch, fetchMore } = useQuery(REPORTS, { variables: { tenantId } });
+  const reports = data?.usageReports;
+  return (
+    <Card flush title="Usage reports" description="Usage that is reported to Stripe’s meter, newest first">
+      <DataTable
+        label="Usage reports"
+        columns={REPORT_COLUMNS}
+        rows={reports?.edges.map(({ node }) => node)}
+        rowKey={({ id }) => id}
+        error={error}
+        onRetry={refetch}
+        empty={
+          <EmptyState title="Nothing was reported">
+            Overage is reported once an hour; other usage when the team’s server reports it.
+          </EmptyState>
+        }
+        csv
+        footer={
+          reports &&
+          reports.edges.length > 0 && (
+            <Pagination
+              shown={reports.edges.length}
+              noun="report"
+              more={reports.pageInfo.hasNextPage}
+              onMore={() => fetchMore({ variables: { after: reports.pageInfo.endCursor } })}
+            />
+          )
+        }
+      />
+    </Card>
+  );
+}

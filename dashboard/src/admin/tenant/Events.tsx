@@ -1,0 +1,291 @@
+import { useQuery } from '@apollo/client/react';
+import { Bell, Webhook } from 'lucide-react';
+import { useState } from 'react';
+import {
+  Button,
+  Card,
+  type Column,
+  ConfirmDialog,
+  DataTable,
+  EmptyState,
+  formatPercent,
+  Pagination,
+  Segments,
+  Status,
+  Time,
+  toast,
+  useFilters,
+  useLast,
+} from '../../design/index.js';
+import type { TenantAlertsQuery, TenantWebhookEventsQuery } from '../../generated/graphql.js';
+import { graphql } from '../../generated/index.js';
+import { useOperator } from '../session.js';
+import { useChange, useTenantPage } from './tenantPage.js';
+import { ALERTS } from './words.js';
+
+const WEBHOOK_EVENTS = graphql(`
+  query TenantWebhookEvents($tenantId: ID!, $after: String) {
+    webhookEvents(tenantId: $tenantId, first: 20, after: $after) {
+      edges {
+        node {
+          id
+          type
+          status
+          object
+          receivedAt
+          appliedAt
+          tries
+          reason
+          lastError
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+const REPLAY = graphql(`
+  mutation ReplayTenantEvent($id: ID!) {
+    replayWebhookEvent(id: $id) {
+      id
+      status
+      appliedAt
+      tries
+      reason
+      lastError
+    }
+  }
+`);
+
+const ALERT_HISTORY = graphql(`
+  query TenantAlerts($tenantId: ID!, $after: String) {
+    alerts(tenantId: $tenantId, first: 20, after: $after) {
+      edges {
+        node {
+          id
+          kind
+          level
+          limit
+          used
+          at
+          window
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+const LISTS = [
+  { value: 'stripe', label: 'From Stripe' },
+  { value: 'alerts', label: 'Alerts' },
+];
+
+/** What happened to the tenant, as it was sent, received and noticed. */
+export function Events() {
+  const { values, set } = useFilters('list');
+  const list = LISTS.some(({ value }) => value === values.list) ? values.list : 'stripe';
+  const choice = (
+    <Segments
+      label="List"
+      value={list}
+      onChange={(value) => set('list', value === 'stripe' ? '' : value)}
+      options={LISTS}
+    />
+  );
+  return list === 'alerts' ? <AlertHistory choice={choice} /> : <FromStripe choice={choice} />;
+}
+
+type StripeEvent = TenantWebhookEventsQuery['webhookEvents']['edges'][number]['node'];
+
+function FromStripe({ choice }: { choice: React.ReactNode }) {
+  const { tenantId } = useTenantPage();
+  const { can } = useOperator();
+  const { data, error, refetch, fetchMore } = useQuery(WEBHOOK_EVENTS, { variables: { tenantId } });
+  const [replaying, setReplaying] = useState<StripeEvent | null>(null);
+  const events = data?.webhookEvents;
+  const columns: Column<StripeEvent>[] = [
+    { id: 'type', header: 'Event', value: ({ type }) => type },
+    {
+      id: 'status',
+      header: 'Status',
+      value: ({ status }) => status,
+      cell: ({ status }) => <Status value={status} />,
+    },
+    {
+      id: 'received',
+      header: 'Received',
+      value: ({ receivedAt }) => receivedAt,
+      cell: ({ receivedAt }) => <Time at={receivedAt} />,
+    },
+    { id: 'tries', header: 'Attempts', value: ({ tries }) => tries, numeric: true },
+    {
+      id: 'note',
+      header: 'Note',
+      value: ({ lastError, reason }) => lastError ?? reason,
+      wrap: true,
+    },
+    { id: 'id', header: 'Id at Stripe', value: ({ id }) => id },
+  ];
+  if (can('SUPPORT')) {
+    columns.push({
+      id: 'replay',
+      header: 'Actions',
+      hideHeader: true,
+      value: () => null,
+      cell: (event) => (
+        <Button
+          size="small"
+          variant="ghost"
+          aria-label={`Replay ${event.type} ${event.id}`}
+          onClick={() => setReplaying(event)}
+        >
+          Replay…
+        </Button>
+      ),
+    });
+  }
+  return (
+    <Card
+      flush
+      title="Events from Stripe"
+      description="About this tenant’s customer, newest first; kept for 90 days"
+      actions={choice}
+    >
+      <DataTable
+        label="Events from Stripe"
+        columns={columns}
+        rows={events?.edges.map(({ node }) => node)}
+        rowKey={({ id }) => id}
+        rowLink={({ id }) => `/webhooks?event=${encodeURIComponent(id)}`}
+        error={error}
+        onRetry={refetch}
+        empty={
+          <EmptyState title="No events" icon={Webhook}>
+            Stripe sends them once the tenant has a customer there.
+          </EmptyState>
+        }
+        csv
+        footer={
+          events &&
+          events.edges.length > 0 && (
+            <Pagination
+              shown={events.edges.length}
+              noun="event"
+              more={events.pageInfo.hasNextPage}
+              onMore={() => fetchMore({ variables: { after: events.pageInfo.endCursor } })}
+            />
+          )
+        }
+      />
+      <ReplayDialog event={replaying} onClose={() => setReplaying(null)} />
+    </Card>
+  );
+}
+
+function ReplayDialog({ event, onClose }: { event: StripeEvent | null; onClose(): void }) {
+  const replay = useChange(REPLAY);
+  const last = useLast(event);
+  return (
+    <ConfirmDialog
+      open={event !== null}
+      onClose={onClose}
+      title="Replay this event?"
+      confirm="Replay event"
+      onConfirm={async () => {
+        if (!event) return;
+        const { replayWebhookEvent } = await replay({ id: event.id });
+        toast({
+          title: `The event is ${replayWebhookEvent?.status.toLowerCase() ?? 'replayed'}`,
+          text: replayWebhookEvent?.lastError ?? replayWebhookEvent?.reason ?? event.type,
+        });
+      }}
+    >
+      <p>
+        {last?.type} is applied again, with what Stripe says now of its object. An event that was applied
+        before changes nothing a second time.
+      </p>
+    </ConfirmDialog>
+  );
+}
+
+type Alert = TenantAlertsQuery['alerts']['edges'][number]['node'];
+
+const ALERT_COLUMNS: readonly Column<Alert>[] = [
+  { id: 'kind', header: 'Limit', value: ({ kind }) => ALERTS[kind].label },
+  {
+    id: 'level',
+    header: 'Level',
+    csvHeader: 'Level (%)',
+    value: ({ level }) => level,
+    cell: ({ level }) => (
+      <Status
+        value={level >= 100 ? 'OVER_LIMIT' : 'NEAR_LIMIT'}
+        label={`${formatPercent(level / 100)} reached`}
+      />
+    ),
+  },
+  {
+    id: 'used',
+    header: 'Used',
+    value: ({ used }) => used,
+    cell: ({ kind, used }) => ALERTS[kind].format(used),
+    numeric: true,
+  },
+  {
+    id: 'of',
+    header: 'Of',
+    csvHeader: 'Limit',
+    value: ({ limit }) => limit,
+    cell: ({ kind, limit }) => ALERTS[kind].format(limit),
+    numeric: true,
+  },
+  { id: 'window', header: 'Window (UTC)', value: ({ window }) => window },
+  { id: 'at', header: 'Raised', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
+];
+
+function AlertHistory({ choice }: { choice: React.ReactNode }) {
+  const { tenantId } = useTenantPage();
+  const { data, error, refetch, fetchMore } = useQuery(ALERT_HISTORY, { variables: { tenantId } });
+  const alerts = data?.alerts;
+  return (
+    <Card
+      flush
+      title="Alerts"
+      description="Once a UTC day for calls, once a UTC month for everything else; kept for 400 days"
+      actions={choice}
+    >
+      <DataTable
+        label="Alerts"
+        columns={ALERT_COLUMNS}
+        rows={alerts?.edges.map(({ node }) => node)}
+        rowKey={({ id }) => id}
+        error={error}
+        onRetry={refetch}
+        empty={
+          <EmptyState title="No alerts" icon={Bell}>
+            One is raised at 80%, 90% and 100% of a limit.
+          </EmptyState>
+        }
+        csv
+        footer={
+          alerts &&
+          alerts.edges.length > 0 && (
+            <Pagination
+              shown={alerts.edges.length}
+              noun="alert"
+              more={alerts.pageInfo.hasNextPage}
+              onMore={() => fetchMore({ variables: { after: alerts.pageInfo.endCursor } })}
+            />
+          )
+        }
+      />
+    </Card>
+  );
+}

@@ -1,0 +1,124 @@
+import { useState } from 'react';
+import {
+  Button,
+  CodeBlock,
+  Dialog,
+  FormDialog,
+  isWebAddress,
+  LinkOut,
+  Select,
+  Stack,
+  TextField,
+} from '../../../design/index.js';
+import type { CreateTenantCheckoutMutation, TierName } from '../../../generated/graphql.js';
+import { graphql } from '../../../generated/index.js';
+import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
+import { price } from '../words.js';
+import { useTiers } from './ChangeTierDialog.js';
+
+const CREATE = graphql(`
+  mutation CreateTenantCheckout($tenantId: ID!, $input: CreateCheckoutSessionInput!) {
+    createCheckoutSession(tenantId: $tenantId, input: $input) {
+      id
+      url
+      localUrl
+    }
+  }
+`);
+
+type Checkout = NonNullable<CreateTenantCheckoutMutation['createCheckoutSession']>;
+
+export function CheckoutDialog({ onClose }: ActionDialogProps) {
+  const [checkout, setCheckout] = useState<Checkout | null>(null);
+  if (checkout) return <CheckoutLink checkout={checkout} onClose={onClose} />;
+  return <CheckoutForm onClose={onClose} onCreated={setCheckout} />;
+}
+
+function CheckoutForm({ onClose, onCreated }: ActionDialogProps & { onCreated(checkout: Checkout): void }) {
+  const { tenantId, tenant } = useTenantPage();
+  const tiers = useTiers()?.filter(
+    ({ monthlyPriceCents }) => typeof monthlyPriceCents === 'number' && monthlyPriceCents > 0,
+  );
+  const create = useChange(CREATE, { secret: true });
+  const [chosen, setTier] = useState<TierName | ''>('');
+  const [email, setEmail] = useState(tenant.email ?? '');
+  const [back, setBack] = useState(`${location.origin}/upgrade`);
+  const tier = chosen || (tiers?.[0]?.name ?? '');
+  const trial = tiers?.find(({ name }) => name === tier)?.trialDays ?? 0;
+  let created: Checkout | null = null;
+  return (
+    <FormDialog
+      open
+      // It closes after it was sent: the link then takes its place.
+      onClose={() => (created ? onCreated(created) : onClose())}
+      title={`A checkout link for ${tenant.name}`}
+      submit="Create link"
+      ready={tier !== '' && isWebAddress(back)}
+      onSubmit={async () => {
+        if (tier === '') return;
+        const { createCheckoutSession } = await create({
+          tenantId,
+          input: {
+            tier,
+            successUrl: back,
+            cancelUrl: back,
+            ...(email.trim() === '' ? {} : { customerEmail: email.trim() }),
+          },
+        });
+        created = createCheckoutSession ?? null;
+      }}
+    >
+      <p>
+        A person who opens the link pays at Stripe, and the tenant then has the tier. Nothing is charged
+        before, and the link ends by itself after a day.
+      </p>
+      <Select
+        label="Tier"
+        value={tier}
+        onChange={(value) => setTier(value as TierName)}
+        options={(tiers ?? []).map((option) => ({
+          value: option.name,
+          label: `${option.name}: ${price(option)}`,
+        }))}
+        hint={trial > 0 ? `The first subscription begins with a trial of ${trial} days` : undefined}
+      />
+      <TextField
+        label="E-mail for Stripe’s receipt"
+        type="email"
+        value={email}
+        onChange={setEmail}
+        autoComplete="off"
+      />
+      <TextField
+        label="Where the person goes afterwards"
+        type="url"
+        value={back}
+        onChange={setBack}
+        error={!isWebAddress(back) && 'An address that begins with https:// or http://'}
+        autoComplete="off"
+      />
+    </FormDialog>
+  );
+}
+
+function CheckoutLink({ checkout, onClose }: { checkout: Checkout } & ActionDialogProps) {
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title="The checkout link"
+      actions={
+        <Button variant="primary" onClick={onClose}>
+          Done
+        </Button>
+      }
+    >
+      <Stack tight>
+        <p>Send it to the person who pays.</p>
+        <CodeBlock label="Link" text={checkout.localUrl ?? checkout.url} />
+        {checkout.localUrl && <p>In mock mode it leads to this server’s page in place of Stripe’s.</p>}
+        <LinkOut href={checkout.localUrl ?? checkout.url}>Open it</LinkOut>
+      </Stack>
+    </Dialog>
+  );
+}

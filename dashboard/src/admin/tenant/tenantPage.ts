@@ -1,0 +1,126 @@
+import type { OperationVariables, TypedDocumentNode } from '@apollo/client';
+import { useApolloClient } from '@apollo/client/react';
+import { createContext, useCallback, useContext } from 'react';
+import type { TenantQuery } from '../../generated/graphql.js';
+import { graphql } from '../../generated/index.js';
+
+/** The head of the page. What a section shows besides, it reads itself when it is opened. */
+export const TENANT = graphql(`
+  query Tenant($tenantId: ID!) {
+    tenant(id: $tenantId) {
+      id
+      name
+      email
+      externalId
+      suspendedAt
+      suspendedReason
+      erasure {
+        tenantId
+        status
+        startedAt
+        completedAt
+        error
+        nextTryAt
+      }
+      tier {
+        name
+        version
+        currency
+        monthlyPriceCents
+      }
+      subscription {
+        ...SubscriptionFacts
+      }
+    }
+  }
+`);
+
+export const SUBSCRIPTION_FACTS = graphql(`
+  fragment SubscriptionFacts on Subscription {
+    id
+    tenantId
+    status
+    stripeSubscriptionId
+    currentPeriodStart
+    currentPeriodEnd
+    cancelAtPeriodEnd
+    cancelAt
+    trialEnd
+    graceEndsAt
+    scheduledTier
+    scheduledAt
+    outsideCatalogue
+    tier {
+      name
+      version
+      currency
+      monthlyPriceCents
+      trialDays
+    }
+  }
+`);
+
+export type TenantHead = TenantQuery['tenant'];
+
+/** What the page can do with its tenant. Each is a dialog, see dialogs/Dialogs.tsx. */
+export type Action =
+  | 'changeTier'
+  | 'cancel'
+  | 'resume'
+  | 'overage'
+  | 'checkout'
+  | 'limits'
+  | 'details'
+  | 'suspend'
+  | 'reinstate'
+  | 'export'
+  | 'erase';
+
+export interface ActionDialogProps {
+  onClose(): void;
+}
+
+export interface TenantPage {
+  tenantId: string;
+  tenant: TenantHead;
+  /** Opens the dialog of an action. */
+  act(action: Action): void;
+}
+
+export const TenantPageContext = createContext<TenantPage | null>(null);
+
+export function useTenantPage(): TenantPage {
+  const page = useContext(TenantPageContext);
+  if (!page) throw new Error('useTenantPage is for the sections of the tenant page');
+  return page;
+}
+
+/**
+ * Runs a mutation, and afterwards reads again what the page shows: also after an error, since the reason may be that
+ * another operator, or Stripe, changed it meanwhile.
+ * @param options.secret the answer has a secret, which must not stay in the cache
+ * @throws what the mutation threw, for the dialog to show
+ */
+export function useChange<Data, Variables extends OperationVariables>(
+  mutation: TypedDocumentNode<Data, Variables>,
+  { secret = false }: { secret?: boolean } = {},
+): (variables: Variables) => Promise<Data> {
+  const client = useApolloClient();
+  return useCallback(
+    async (variables) => {
+      try {
+        const { data } = await client.mutate<Data, OperationVariables>({
+          mutation,
+          variables,
+          ...(secret ? { fetchPolicy: 'no-cache' } : {}),
+        });
+        if (!data) throw new Error('The server did not say what it did');
+        return data as Data;
+      } finally {
+        // Each query of the page shows its own error.
+        client.refetchQueries({ include: 'active' }).catch(() => undefined);
+      }
+    },
+    [client, mutation, secret],
+  );
+}

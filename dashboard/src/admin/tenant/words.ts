@@ -1,0 +1,79 @@
+import { formatBytes, formatCount, formatMoney, formatNumber } from '../../design/index.js';
+import type { AlertKind, TierSource } from '../../generated/graphql.js';
+
+export const calls = (count: number): string => formatCount(count, 'call');
+
+/** What a tier costs, for people. */
+export function price(tier: { monthlyPriceCents?: number | null; currency: string }): string {
+  const { monthlyPriceCents: cents, currency } = tier;
+  if (cents === null || cents === undefined) return 'Priced by contract';
+  return cents === 0 ? 'Free of charge' : `${formatMoney(cents, currency, { whole: true })} a month`;
+}
+
+export const SOURCES: Readonly<Record<TierSource, string>> = {
+  CONTRACT: 'An override of an operator',
+  SUBSCRIPTION: 'Its subscription',
+  GRACE_PERIOD: 'Its subscription, in the grace period after a failed payment',
+  DEFAULT: 'The default: nothing gives it another tier',
+};
+
+/** Sources as they stand before "does not apply, because". */
+export const SOURCE_NAMES: Readonly<Record<TierSource, string>> = {
+  CONTRACT: 'Override',
+  SUBSCRIPTION: 'Subscription',
+  GRACE_PERIOD: 'Grace period',
+  DEFAULT: 'Default tier',
+};
+
+export const ALERTS: Readonly<Record<AlertKind, { label: string; format: (value: number) => string }>> = {
+  API_CALLS_PER_DAY: { label: 'Calls a day', format: calls },
+  OVERAGE_PER_MONTH: { label: 'Overage calls a month', format: calls },
+  MEMORIES: { label: 'Memories', format: (count) => formatCount(count, 'memory', 'memories') },
+  EMBEDDINGS: { label: 'Embeddings', format: (count) => formatCount(count, 'embedding') },
+  STORAGE_BYTES: { label: 'Storage', format: formatBytes },
+};
+
+/** The limits of a tier, in the order of the page. */
+export const LIMITS = [
+  { key: 'apiCallsPerMinute', label: 'Calls a minute', unit: 'calls', format: calls },
+  { key: 'apiCallsPerDay', label: 'Calls a day (UTC)', unit: 'calls', format: calls },
+  {
+    key: 'concurrentRequests',
+    label: 'Concurrent requests',
+    unit: 'requests',
+    format: (count: number) => formatCount(count, 'request'),
+  },
+  { key: 'maxMemories', label: 'Memories', unit: 'memories', format: ALERTS.MEMORIES.format },
+  { key: 'maxEmbeddings', label: 'Embeddings', unit: 'embeddings', format: ALERTS.EMBEDDINGS.format },
+  { key: 'maxStorageBytes', label: 'Storage', unit: 'bytes', format: formatBytes },
+  {
+    key: 'maxExtractionBatchSize',
+    label: 'Extraction batch',
+    unit: 'items',
+    format: (count: number) => formatCount(count, 'item'),
+  },
+  {
+    key: 'federationPriority',
+    label: 'Federation priority',
+    unit: '0 is no federation',
+    format: (priority: number) => (priority === 0 ? '0, no federation' : formatNumber(priority)),
+  },
+] as const;
+
+export type LimitKey = (typeof LIMITS)[number]['key'];
+
+const ACTORS: readonly [prefix: string, words: string][] = [
+  ['operator:', 'Operator'],
+  ['key:', 'The tenant’s key'],
+  ['token:', 'The tenant’s token'],
+  ['jwt:', 'The tenant’s JWT'],
+  ['stripe:', 'Stripe'],
+  ['system:', 'The server'],
+];
+
+/** @returns who did it, for people, and the id that the log has */
+export function actor(text: string): { who: string; id: string | null } {
+  for (const [prefix, who] of ACTORS)
+    if (text.startsWith(prefix)) return { who, id: text.slice(prefix.length) };
+  return { who: text, id: null };
+}
