@@ -12,18 +12,20 @@ import { checkAccess } from './directives/access.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
 import { createWorkGate, enforcementPlugin } from './directives/enforcementPlugin.js';
 import { completeQueriesInSlices } from './directives/largeResults.js';
+import { createLiveOperations } from './directives/liveOperations.js';
 import { createErrorLog, nameCaller } from './directives/loggedRequest.js';
 import { boundResponses } from './directives/responseBounds.js';
-import { createApollo, MAX_TOKENS } from './graphql/apolloServer.js';
+import { createApollo, createErrorFormat, MAX_TOKENS } from './graphql/apolloServer.js';
 import { createCollections, createModels, type Models } from './models/models.js';
-import { Context } from './resolvers/context.js';
+import { Context, type ReceivedRequest } from './resolvers/context.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { auditExport } from './rest/auditExport.js';
 import { billingRoutes } from './rest/billingRoutes.js';
 import { brandRoutes } from './rest/brandRoutes.js';
-import { clientAddress } from './rest/clientAddress.js';
+import { clientAddress, createAddressReader } from './rest/clientAddress.js';
 import { credentialOf } from './rest/credentials.js';
+import { createEventStreams } from './rest/eventStreams.js';
 import { exportRoute } from './rest/exportRoute.js';
 import { mountGraphql } from './rest/graphqlRoute.js';
 import { health } from './rest/health.js';
@@ -35,6 +37,7 @@ import { pages } from './rest/pages.js';
 import { SANDBOX_POLICY } from './rest/securityHeaders.js';
 import { sessionRoutes } from './rest/sessionRoutes.js';
 import { webhookRoute } from './rest/webhookRoute.js';
+import { createWebSockets } from './rest/webSockets.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
 import { buildSchema } from './schema/buildSchema.js';
 import { buildSubgraph } from './schema/subgraph.js';
@@ -47,6 +50,7 @@ import { noMetrics } from './services/infrastructure/metrics.js';
 import { createMongodbMetrics } from './services/infrastructure/mongodbMetrics.js';
 import { createServerMetrics } from './services/infrastructure/prometheus.js';
 import { createTracing } from './services/infrastructure/tracing.js';
+import { STOPPING } from './services/realtime/liveClients.js';
 
 const METRICS_ACCESS = { kind: 'role', role: OperatorRole.READ } as const;
 
@@ -152,12 +156,8 @@ export async function startApp(
   await subgraphApollo?.start();
 
   // HTTP: hooks first, because they run for the routes that are added after them.
-  const { server, connections, requests, largeRequests } = await createHttpServer(
-    config,
-    log,
-    metrics,
-    tracing,
-  );
+  const http = await createHttpServer(config, log, metrics, tracing);
+  const { server, connections, requests, largeRequests } = http;
   const credential = ({ headers, host }: FastifyRequest) =>
     credentialOf({ headers, host, publicUrl: config.publicUrl });
   const authenticate = async (request: FastifyRequest) => {
@@ -197,21 +197,62 @@ export async function startApp(
       checkAccess([{ kind: 'role', role }], await authenticate(request));
     await server.register(mockRoutes({ ...services.mock, authorize }));
   }
+  const received = (request: FastifyRequest): ReceivedRequest => ({
+    logged: request.logged,
+    credential: credential(request),
+    address: clientAddress(request),
+    maxResponseBytes: config.maxResponseBytes,
+    documentRead: request.documentRead,
+    whenOver: request.tracked.whenOver,
+  });
   const graphql = {
     tracing,
     largeRequests,
     checkDocument: createDocumentBounds(MAX_TOKENS),
-    context: async (request: FastifyRequest) =>
-      new Context(services, {
-        logged: request.logged,
-        credential: credential(request),
-        address: clientAddress(request),
-        maxResponseBytes: config.maxResponseBytes,
-        documentRead: request.documentRead,
-        whenOver: request.tracked.whenOver,
-      }),
+    context: async (request: FastifyRequest) => new Context(services, received(request)),
   };
-  mountGraphql(server, { ...graphql, url: '/graphql', method: ['POST'], apollo });
+  const { liveClients } = services.realtime;
+  const formatError = createErrorFormat({ introspection, errorLog });
+  const live = {
+    ...http,
+    liveClients,
+    callers,
+    formatError,
+    operations: createLiveOperations({
+      ...services,
+      apollo,
+      schema,
+      formatError,
+      createContext: (operation, subscribing) => new Context(services, { ...operation, live: subscribing }),
+    }),
+  };
+  const sendEvents = createEventStreams({
+    ...live,
+    checkDocument: graphql.checkDocument,
+    stallTimeoutMs: config.connections.stallTimeoutMs,
+  });
+  connections.acceptUpgrades(
+    createWebSockets({
+      ...config,
+      ...live,
+      log,
+      schema,
+      checkDocument: graphql.checkDocument,
+      addressOf: createAddressReader(config.trustedProxies),
+      isRejecting: requests.isRejecting,
+    }),
+  );
+  requests.alsoDrain({
+    end: () => liveClients.endAll(STOPPING),
+    isOver: () => Object.values(liveClients.counts()).every((count) => count === 0),
+  });
+  mountGraphql(server, {
+    ...graphql,
+    url: '/graphql',
+    method: ['POST'],
+    apollo,
+    events: (request, reply) => sendEvents(request, reply, received(request)),
+  });
   mountGraphql(server, {
     ...graphql,
     url: '/graphql',

@@ -102,6 +102,7 @@ export interface Config {
   /** Maximum cost of one operation, in the units of `@cost` and `@listSize`. */
   maxOperationCost: number;
   connections: ConnectionConfig;
+  live: LiveConfig;
   shutdown: ShutdownConfig;
 }
 
@@ -122,6 +123,20 @@ export interface ConnectionConfig {
   stallTimeoutMs: number;
   /** Maximum total size of responses that clients have not read yet. */
   maxUnreadBytes: number;
+}
+
+/** The most that clients of live updates may have open. */
+export interface LiveConfig {
+  /** Connections in all. An event stream is a connection with one stream. */
+  connections: number;
+  /** Connections from one IPv4 address or IPv6 /64. */
+  connectionsPerAddress: number;
+  /** Connections with the credentials of one tenant. All operators count as one. */
+  connectionsPerTenant: number;
+  /** Streams in all. */
+  streams: number;
+  /** Streams with the credentials of one tenant. */
+  streamsPerTenant: number;
 }
 
 /** The package reads its own description, which is beside the sources and beside what is built from them. */
@@ -221,6 +236,7 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
       stallTimeoutMs: vars.STALL_TIMEOUT_SECONDS * 1000,
       maxUnreadBytes: vars.MAX_UNREAD_RESPONSE_BYTES,
     },
+    live: liveConfigOf(vars),
     shutdown: {
       noticeMs: vars.SHUTDOWN_NOTICE_SECONDS * 1000,
       drainMs: vars.SHUTDOWN_DRAIN_SECONDS * 1000,
@@ -280,6 +296,23 @@ export function readDatabaseConfig(
   const parsed = databaseEnvironment.safeParse(presentVariables(env));
   if (!parsed.success) throw new ConfigError(linesOf(parsed.error));
   return { mongodbUri: parsed.data.MONGODB_URI ?? null, dataDir: resolve(parsed.data.DATA_DIR) };
+}
+
+/** The part of all connections that live updates may use, so that there is room for requests. */
+const LIVE_SHARE = 0.8;
+/** Streams for each connection, on average. */
+const STREAMS_EACH = 2.5;
+
+function liveConfigOf(vars: Environment): LiveConfig {
+  const connections = Math.min(vars.MAX_LIVE_CONNECTIONS, Math.floor(vars.MAX_CONNECTIONS * LIVE_SHARE));
+  const connectionsPerTenant = vars.MAX_LIVE_CONNECTIONS_PER_TENANT;
+  return {
+    connections,
+    connectionsPerAddress: Math.ceil(vars.MAX_CONNECTIONS_PER_ADDRESS * LIVE_SHARE),
+    connectionsPerTenant,
+    streams: Math.ceil(connections * STREAMS_EACH),
+    streamsPerTenant: Math.ceil(connectionsPerTenant * STREAMS_EACH),
+  };
 }
 
 const needsMockMode = (host: string) =>

@@ -148,6 +148,8 @@ const environment = z.object({
     .default(250_000),
   MAX_CONNECTIONS: wholeNumber(1, 100_000).default(5_000),
   MAX_CONNECTIONS_PER_ADDRESS: wholeNumber(1, 100_000).default(2_000),
+  MAX_LIVE_CONNECTIONS: wholeNumber(0, 100_000).default(4_000),
+  MAX_LIVE_CONNECTIONS_PER_TENANT: wholeNumber(1, 100_000).default(1_500),
   REQUEST_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
   STALL_TIMEOUT_SECONDS: wholeNumber(1, 600).default(30),
   MAX_UNREAD_RESPONSE_BYTES: wholeNumber(1_048_576, 17_179_869_184).default(134_217_728),

@@ -50,6 +50,9 @@ export function isReturnable(thrown: unknown): boolean {
   return isServerError(thrown) || expectedFailure(thrown)?.code === ErrorCode.BAD_USER_INPUT;
 }
 
+/** What a client sees of an error, in every response and in every message of a stream. */
+export type ErrorFormat = (formatted: GraphQLFormattedError, thrown: unknown) => GraphQLFormattedError;
+
 /** Apollo's `formatError`: expected failures are returned as they are, all others are masked. */
 export function formatError(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
   const expected = expectedFailure(thrown);

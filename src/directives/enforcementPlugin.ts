@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
+import { type ApolloServerPlugin, type GraphQLRequestContext, HeaderMap } from '@apollo/server';
 import {
   type Access,
   ApiKeyScope,
   coerceVariables,
   type EntityRules,
+  type OperationCost,
   type OperationPlan,
   type Outcome,
   operationCostOf,
@@ -13,7 +14,13 @@ import {
   type Rules,
   type WorkWeights,
 } from '@continuum-billing/limits/core';
-import { type GraphQLSchema, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+} from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../common/clock.js';
 import {
@@ -30,6 +37,7 @@ import { createGate, type Gate, SMALL_TEXT } from '../services/infrastructure/ga
 import type { Metrics } from '../services/infrastructure/metrics.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
+import type { Mailbox } from '../services/realtime/mailbox.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
 import { codeOf, expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
@@ -55,6 +63,19 @@ export interface EnforcedContext extends BoundedContext {
   badItems: BadItems | null;
   /** null if no field has an idempotency key. */
   keyStates: KeyStates | null;
+  /** null: the client gets one response, and cannot subscribe. */
+  readonly live: LiveOperation | null;
+}
+
+/** An operation of a client that can receive more than one response. */
+export interface LiveOperation {
+  /** Counts a stream for the client. @throws RATE_LIMITED if it has too many */
+  reserve(): Promise<void>;
+  document: DocumentNode | null;
+  /** The events of a subscription, once it has been accepted. */
+  source: Mailbox | null;
+  /** What a subscription takes from the limits of its tenant. */
+  cost: OperationCost | null;
 }
 
 /** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
@@ -138,6 +159,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (operation && !schema.getRootType(operation.operation))
       throw badInput('query', `is a ${operation.operation}, and this API has none`);
     if (!document || !operation) return;
+    const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
+    if (isSubscription && !context.live) throw badInput('query', ONLY_LIVE);
     const given = request.request.variables ?? {};
     // Checked before the variables are coerced, because an unauthorized caller may send a megabyte of them.
     checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
@@ -146,7 +169,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     admittedOperations.set(context, { plan, headers: new Map(), tier: null });
     logged.cost = plan.fields.reduce((sum, { calls }) => sum + calls, 0);
     checkAccess(plan.access, context.principal);
-    checkTenant(plan, context.principal);
+    // A subscription says whose messages it wants, even of an operator.
+    if (!isSubscription) checkTenant(plan, context.principal);
     checkWork(plan);
     if (!plan.metered) context.whenOver(await callerSlots.take(context, isBillingOnly(plan)));
     for (const { rule, args } of plan.roots) {
@@ -161,7 +185,35 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const { principal } = context;
     if (principal?.kind === 'tenant')
       context.keyStates = await acquireKeys(idempotencyKeys, plan, principal.tenantId);
+    if (isSubscription) await context.live?.reserve();
     await take(withKeyStates(plan, context.keyStates), context);
+    if (isSubscription) await subscribe(request, plan);
+  }
+
+  /**
+   * Opens the stream of a subscription that was accepted. Its tenant need not be the caller's, which `take` has checked.
+   */
+  async function subscribe(
+    { contextValue: context, document, request }: GraphQLRequestContext<EnforcedContext>,
+    plan: OperationPlan,
+  ): Promise<void> {
+    const { live, principal } = context;
+    if (!live || !document) return;
+    const source = await createSourceEventStream({
+      schema,
+      document,
+      contextValue: context,
+      variableValues: request.variables ?? null,
+      operationName: request.operationName ?? null,
+    });
+    if (!(Symbol.asyncIterator in source))
+      throw source.errors?.[0] ?? new Error('the subscription has no events');
+    live.source = source as Mailbox;
+    live.document = document;
+    live.cost = operationCostOf(plan);
+    if (!live.cost || principal?.kind === 'tenant') return;
+    const error = await limits.standing(live.cost, live.source.tenantId);
+    if (error) throw error;
   }
 
   /** Only variables that graphql-js rejects are checked item by item, so that valid ones cost nothing extra. */
@@ -252,6 +304,11 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           if (source.length > SMALL_TEXT) await nextTurn();
         },
         didResolveOperation: decide,
+        // The messages are executed one by one, later: see liveOperations.ts.
+        async responseForOperation({ contextValue: { live } }) {
+          if (!live?.source) return null;
+          return { http: { headers: new HeaderMap() }, body: { kind: 'single', singleResult: { data: {} } } };
+        },
         async willSendResponse(request) {
           await end(request);
           const { response, contextValue: context, errors = [] } = request;
@@ -284,6 +341,9 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     },
   };
 }
+
+const ONLY_LIVE =
+  'is a subscription: send it over a WebSocket with the subprotocol graphql-transport-ws, or with the header accept: text/event-stream';
 
 /** Whether all root fields of an operation are about billing. */
 const isBillingOnly = ({ roots }: OperationPlan): boolean =>

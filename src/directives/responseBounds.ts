@@ -1,6 +1,7 @@
 import type { GraphQLResponse } from '@apollo/server';
 import {
   defaultFieldResolver,
+  type FormattedExecutionResult,
   type GraphQLFieldResolver,
   type GraphQLSchema,
   getNamedType,
@@ -53,11 +54,17 @@ function counted(resolve: Resolve, nullable: boolean): Resolve {
  * errors and the names of objects.
  */
 export async function boundResponse({ body }: GraphQLResponse, budget: ResponseBudget): Promise<void> {
-  if (body.kind !== 'single') return;
-  const { maxBytes, exceeded, isMutation } = budget;
+  if (body.kind === 'single') body.singleResult = await boundResult(body.singleResult, budget);
+}
+
+/** @returns the result, or the error in its place */
+export async function boundResult(
+  result: FormattedExecutionResult,
+  { maxBytes, exceeded, isMutation }: ResponseBudget,
+): Promise<FormattedExecutionResult> {
   const bound = isMutation ? Number.POSITIVE_INFINITY : maxBytes;
-  if ((isMutation || !exceeded) && !(await exceeds(body.singleResult, bound))) return;
+  if ((isMutation || !exceeded) && !(await exceeds(result, bound))) return result;
   const { message, code, status, details } = responseTooLarge(maxBytes);
   const extensions = { ...details, code, http: { status } };
-  body.singleResult = { errors: [{ message, extensions }], data: null };
+  return { errors: [{ message, extensions }], data: null };
 }

@@ -2,7 +2,7 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
-import { formatError, withoutSuggestions } from '../directives/clientErrors.js';
+import { type ErrorFormat, formatError, withoutSuggestions } from '../directives/clientErrors.js';
 import { stringifyResult } from '../directives/largeResults.js';
 import type { ErrorLog } from '../directives/loggedRequest.js';
 import type { Context } from '../resolvers/context.js';
@@ -10,6 +10,16 @@ import { createDocumentStore } from './documentStore.js';
 
 export const MAX_TOKENS = 20_000;
 const MAX_VALIDATION_ERRORS = 5;
+
+/** @param deps.introspection whether suggestions in errors may reveal the schema */
+export function createErrorFormat(deps: { introspection: boolean; errorLog: ErrorLog }): ErrorFormat {
+  const { introspection, errorLog } = deps;
+  return (formatted, thrown) => {
+    errorLog(thrown);
+    const error = formatError(formatted, thrown);
+    return introspection ? error : withoutSuggestions(error);
+  };
+}
 
 /**
  * Creates the Apollo Server of an endpoint: with bounds, without stack traces, and with this server's error format.
@@ -22,16 +32,12 @@ export function createApollo(deps: {
   log: Logger;
   errorLog: ErrorLog;
 }): ApolloServer<Context> {
-  const { schema, plugins, introspection, log, errorLog } = deps;
+  const { schema, plugins, introspection, log } = deps;
   return new ApolloServer<Context>({
     schema,
     // Apollo's cache hints would wrap every resolver, although no response may be cached.
     plugins: [ApolloServerPluginCacheControlDisabled(), ...plugins],
-    formatError(formatted, thrown) {
-      errorLog(thrown);
-      const error = formatError(formatted, thrown);
-      return introspection ? error : withoutSuggestions(error);
-    },
+    formatError: createErrorFormat(deps),
     includeStacktraceInErrorResponses: false,
     introspection,
     parseOptions: { maxTokens: MAX_TOKENS },

@@ -24,4 +24,4 @@ export class AlertResolver {
   }
 }
 
-const toAlert = (doc: UsageAlertDoc): UsageAlertType => ({ ...doc, id: alertKeyOf(doc) });
+export const toAlert = (doc: UsageAlertDoc): UsageAlertType => ({ ...doc, id: alertKeyOf(doc) });

@@ -1,5 +1,6 @@
 import type { BadItems } from '../directives/badItems.js';
 import type { KeyStates } from '../directives/keyedFields.js';
+import type { LiveContext, ReceivedOperation } from '../directives/liveOperations.js';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { TenantRef } from '../schema/tenantRef.js';
 import type { Credential } from '../services/accounts/callers.js';
@@ -15,15 +16,10 @@ import type { Grant } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
 import { createLoaders, type Loaders } from './loaders.js';
 
-/** What the HTTP layer knows of a request. */
-interface ReceivedRequest {
-  logged: LoggedRequest;
-  /** null if it sent none. */
-  credential: Credential | null;
-  address: string;
-  maxResponseBytes: number;
-  documentRead: () => Promise<void> | undefined;
-  whenOver(then: () => void): void;
+/** What is known of an operation before it runs. */
+export interface ReceivedRequest extends ReceivedOperation {
+  /** Absent: the client gets one response, and cannot subscribe. */
+  live?: LiveContext;
 }
 
 /** One request: its caller, what the limits granted it, and loaders that read each document once. */
@@ -45,6 +41,8 @@ export class Context {
    * that has already happened.
    */
   readonly whenOver: (then: () => void) => void;
+  /** null: the client gets one response, and cannot subscribe. */
+  readonly live: LiveContext | null;
   /** Set before any resolver runs, like the fields below. */
   principal: Principal | null = null;
   grant: Grant | null = null;
@@ -63,6 +61,21 @@ export class Context {
     this.address = request.address;
     this.documentRead = request.documentRead;
     this.whenOver = request.whenOver;
+    this.live = request.live ?? null;
+  }
+
+  /** For one message of a subscription: it has loaders and a size of its own, and reads what is true now. */
+  forMessage(): Context {
+    const context = new Context(this.services, {
+      logged: this.logged,
+      credential: this.credential,
+      address: this.address,
+      maxResponseBytes: this.budget.maxBytes,
+      documentRead: () => undefined,
+      whenOver: (then) => then(),
+    });
+    context.principal = this.principal;
+    return context;
   }
 
   /** Created when they are first used, because many requests need none. */

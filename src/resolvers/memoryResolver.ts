@@ -19,16 +19,10 @@ import {
 } from '../schema/memory.js';
 import { connect, DEFAULT_PAGE, decodeCursor, PageArgs } from '../schema/pagination.js';
 import { ownTenantId } from '../services/accounts/principal.js';
-import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import { memoryIdOf, ofOneLength, oneOf } from '../services/memories/memories.js';
 import type { Context } from './context.js';
 import { toMemory } from './mappers.js';
-import { reservationIdOf, selectedBelow } from './resolveInfo.js';
-
-function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
-  const selected = selectedBelow(info);
-  return { fields: LARGE_FIELDS.filter((field) => selected.has(field)), budget };
-}
+import { readingOf, reservationIdOf } from './resolveInfo.js';
 
 /** Stores memories, or repeats the first response to a request with the same idempotency key. */
 async function stored(input: StoreMemoryInput[], context: Context, info: GraphQLResolveInfo) {

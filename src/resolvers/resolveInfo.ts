@@ -1,5 +1,6 @@
 import { type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
 import type { BadItem } from '../directives/badItems.js';
+import { LARGE_FIELDS, type MemoryReading } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';
 
 /** The names of all fields that are selected below a field, at any depth. */
@@ -20,6 +21,12 @@ export function selectedBelow({ fieldNodes, fragments }: GraphQLResolveInfo): Re
 
   for (const { selectionSet } of fieldNodes) add(selectionSet);
   return names;
+}
+
+/** Which large fields of memories are selected below a field, and the budget for reading them. */
+export function readingOf({ budget }: Context, info: GraphQLResolveInfo): MemoryReading {
+  const selected = selectedBelow(info);
+  return { fields: LARGE_FIELDS.filter((field) => selected.has(field)), budget };
 }
 
 /** @returns the items of a list argument in the order they were sent, including those that do not match their type */

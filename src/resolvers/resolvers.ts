@@ -11,6 +11,7 @@ import { MemoryResolver } from './memoryResolver.js';
 import { MeteringResolver } from './meteringResolver.js';
 import { OperatorKeyResolver } from './operatorKeyResolver.js';
 import { OverviewResolver, RejectionResolver, TenantsOverviewResolver } from './overviewResolver.js';
+import { MemoryChangeResolver, RealtimeResolver } from './realtimeResolver.js';
 import { ReconcileResolver } from './reconcileResolver.js';
 import { StoredLimitResolver } from './storedLimitResolver.js';
 import { StripeComparisonResolver } from './stripeComparisonResolver.js';
@@ -51,4 +52,6 @@ export const resolvers = [
   RejectionResolver,
   StripeComparisonResolver,
   ReconcileResolver,
+  RealtimeResolver,
+  MemoryChangeResolver,
 ] as const;

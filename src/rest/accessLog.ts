@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
-import type { Metrics } from '../services/infrastructure/metrics.js';
+import type { LiveEnd, Metrics } from '../services/infrastructure/metrics.js';
 import type { TracedRequest, Tracing } from '../services/infrastructure/tracing.js';
 
 declare module 'fastify' {
@@ -17,6 +17,24 @@ export interface AccessLog {
   answered(request: FastifyRequest, reply: FastifyReply, status: number): void;
   /** A request was answered that Node rejected before the app could see it. */
   malformed(requestId: string, status: number): void;
+  /** A WebSocket was opened, or its request was rejected. */
+  upgraded(requestId: string, status: number): void;
+  /** An operation over a WebSocket was answered for the first time. */
+  operated(logged: LoggedRequest, startedAtMs: number): void;
+  /** A connection for live updates has ended. */
+  liveEnded(ended: EndedConnection): void;
+}
+
+export interface EndedConnection {
+  requestId: string;
+  transport: 'websocket' | 'sse';
+  tenantId: string | undefined;
+  keyId: string | undefined;
+  reason: LiveEnd;
+  /** The close code of a WebSocket. */
+  code?: number;
+  messages: number;
+  startedAtMs: number;
 }
 
 /**
@@ -44,8 +62,23 @@ export function createAccessLog(deps: { log: Logger; metrics: Metrics; sample: n
     malformed(requestId, status) {
       if (isLogged(status)) log.info({ requestId, status }, 'request.malformed');
     },
+    upgraded(requestId, status) {
+      metrics.httpAnswered(GRAPHQL, status);
+      if (isLogged(status))
+        log.info({ method: 'GET', route: GRAPHQL, requestId, status }, 'request.answered');
+    },
+    operated(logged, startedAtMs) {
+      if (isLogged(101)) log.info({ ...logged, ms: msSince(startedAtMs) }, 'operation.answered');
+    },
+    liveEnded({ startedAtMs, ...ended }) {
+      if (isLogged(101)) log.info({ ...ended, ms: msSince(startedAtMs) }, 'live.ended');
+    },
   };
 }
+
+const GRAPHQL = '/graphql';
+
+const msSince = (startedAtMs: number): number => Math.round((performance.now() - startedAtMs) * 100) / 100;
 
 /** Starts the trace of each request. The hooks run before those that are added later. */
 export function traceRequests(server: FastifyInstance, tracing: Tracing | null): void {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import proxyAddr from '@fastify/proxy-addr';
 import type { FastifyRequest } from 'fastify';
 import { believedAddress, clientNetwork, type TrustedProxies } from '../common/network.js';
@@ -8,6 +9,13 @@ export const clientAddress = (request: FastifyRequest): string =>
 
 /** What a client is counted by: its IPv4 address or IPv6 /64. */
 export const clientOf = (request: FastifyRequest): string => clientNetwork(clientAddress(request));
+
+/** The same for a request that Fastify does not see. */
+export function createAddressReader(proxies: TrustedProxies): (message: IncomingMessage) => string {
+  const trust = trustProxy(proxies);
+  const isTrusted = Array.isArray(trust) ? proxyAddr.compile(trust) : trust || (() => false);
+  return (message) => believedAddress(proxyAddr.all(message, isTrusted));
+}
 
 /** Fastify's `trustProxy`: a number of proxies becomes a check of each address by its distance. */
 export const trustProxy = (proxies: TrustedProxies) =>

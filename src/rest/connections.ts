@@ -40,7 +40,16 @@ export interface Connection {
   onAnswered: () => void;
 }
 
+/** Takes connections over that become WebSockets. */
+export interface Upgrades {
+  isWanted(message: IncomingMessage): boolean;
+  /** @param head what the client has sent already after its request */
+  upgrade(message: IncomingMessage, socket: Socket, head: Buffer): void;
+}
+
 export interface Connections {
+  /** Until this is called, all requests for an upgrade are served without one. */
+  acceptUpgrades(upgrades: Upgrades): void;
   /** One for each address that Fastify listens on. */
   createServer(handler: RequestListener): Server;
   of(socket: Socket): Connection;
@@ -76,6 +85,7 @@ export function createConnections(deps: {
   const { bounds, isProxy, log } = deps;
   const connections = new Map<Socket, Connection>();
   const perAddress = new Map<string, number>();
+  let upgrades: Upgrades | null = null;
 
   function accept(socket: Socket): void {
     const { remoteAddress = '' } = socket;
@@ -131,7 +141,17 @@ export function createConnections(deps: {
     socket.destroy();
   }
 
+  function upgrade(message: IncomingMessage, socket: Socket, head: Buffer): void {
+    const connection = connections.get(socket);
+    // Earlier requests on the connection would be answered in the middle of a WebSocket.
+    if (!upgrades || !connection || connection.closing || connection.open.size > 0) socket.destroy();
+    else upgrades.upgrade(message, socket, head);
+  }
+
   return {
+    acceptUpgrades(wanted) {
+      upgrades = wanted;
+    },
     createServer(handler) {
       const server = createServer(
         {
@@ -142,8 +162,8 @@ export function createConnections(deps: {
           maxHeaderSize: MAX_HEADER_BYTES,
           // A missing header is answered in this server's own error format.
           requireHostHeader: false,
-          // Only HTTP/1.1 is supported. A request that offers an upgrade is served without it.
-          shouldUpgradeCallback: () => false,
+          // A request that offers another upgrade, such as HTTP/2, is served without it.
+          shouldUpgradeCallback: (message) => upgrades?.isWanted(message) ?? false,
         },
         unlessClosing(handler),
       );
@@ -151,6 +171,7 @@ export function createConnections(deps: {
       Object.assign(server, { httpAllowHalfOpen: true });
       server.setTimeout(bounds.stallTimeoutMs, cutStalled);
       server.prependListener('connection', accept);
+      server.on('upgrade', (message, socket, head) => upgrade(message, socket as Socket, head));
       return server;
     },
     of(socket) {

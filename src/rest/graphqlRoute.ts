@@ -4,6 +4,7 @@ import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
 import { badInput } from '../common/errors.js';
 import type { Tracing } from '../services/infrastructure/tracing.js';
+import { wantsEventStream } from './eventStreams.js';
 import type { LargeRequests } from './largeRequests.js';
 
 /** The parameters of GraphQL over HTTP that matter before Apollo reads them. */
@@ -25,10 +26,14 @@ export function mountGraphql<C extends BaseContext>(
     checkDocument: (text: string) => void;
     /** Throws for a request whose body may not even be read. */
     before?: (request: FastifyRequest, reply: FastifyReply) => void;
+    /** Answers clients that ask for an event stream. */
+    events?: (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
   },
 ): void {
-  const { url, method, apollo, context, largeRequests, tracing, checkDocument, before } = route;
-  const handler = fastifyApolloHandler(apollo, { context });
+  const { url, method, apollo, context, largeRequests, tracing, checkDocument, before, events } = route;
+  const single = fastifyApolloHandler(apollo, { context });
+  const handler = async (request: FastifyRequest, reply: FastifyReply) =>
+    events && wantsEventStream(request) ? events(request, reply) : single.call(server, request, reply);
   server.route({
     url,
     method,
@@ -45,12 +50,12 @@ export function mountGraphql<C extends BaseContext>(
       if (typeof text !== 'string') return;
       const isLarge = largeRequests.isLarge(text);
       if (isLarge) await largeRequests.waitForDocument(request);
-      checkDocument(text);
+      // The rejection is an event for a client that asks for events.
+      if (!events || !wantsEventStream(request)) checkDocument(text);
       if (isLarge) await nextTurn();
     },
     handler: tracing
-      ? (request, reply) =>
-          tracing.operation(async () => handler.call(server, request, reply), request.logged)
+      ? (request, reply) => tracing.operation(() => handler(request, reply), request.logged)
       : handler,
   });
 }

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.js';
 import { loggedRequest } from '../directives/loggedRequest.js';
 import type { Metrics } from '../services/infrastructure/metrics.js';
 import type { Tracing } from '../services/infrastructure/tracing.js';
-import { createAccessLog, traceRequests } from './accessLog.js';
+import { type AccessLog, createAccessLog, traceRequests } from './accessLog.js';
 import { clientOf, createProxyCheck, trustProxy } from './clientAddress.js';
 import { type Connections, createConnections } from './connections.js';
 import { createErrorHandler, createNotFoundHandler } from './errorHandler.js';
@@ -16,7 +16,7 @@ import { answerMalformed, checkHeaders } from './malformedRequests.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './requestIds.js';
 import { type Requests, trackRequests } from './requests.js';
 import { securityHeaders } from './securityHeaders.js';
-import { createUnreadResponses } from './unreadResponses.js';
+import { createUnreadResponses, type UnreadResponses } from './unreadResponses.js';
 
 /**
  * The HTTP server without its routes. Connections and bodies are already bounded, security headers are set, and errors have
@@ -27,6 +27,10 @@ export interface HttpServer {
   connections: Connections;
   requests: Requests;
   largeRequests: LargeRequests;
+  unreadResponses: UnreadResponses;
+  accessLog: AccessLog;
+  /** Of every response. */
+  headers: Readonly<Record<string, string>>;
 }
 
 /** The body of a memory of 1 MB, and what GraphQL writes around it. */
@@ -103,7 +107,6 @@ export async function createHttpServer(
   traceRequests(server, tracing);
   const unreadResponses = createUnreadResponses({
     maxBytes: config.connections.maxUnreadBytes,
-    clientOf,
     log,
   });
   const requests = trackRequests(server, { connections, unreadResponses, accessLog, log });
@@ -123,5 +126,5 @@ export async function createHttpServer(
       strictPreflight: false,
     });
   }
-  return { server, connections, requests, largeRequests };
+  return { server, connections, requests, largeRequests, unreadResponses, accessLog, headers: security };
 }

@@ -32,6 +32,8 @@ export interface LargeRequests {
    * @throws SERVICE_UNAVAILABLE if the document has to wait too long
    */
   waitForDocument(request: FastifyRequest): Promise<void>;
+  /** The same for a document that did not come in a request. @returns a function that lets the next one be parsed */
+  waitForText(client: string): Promise<() => void>;
   isLarge(text: string): boolean;
 }
 
@@ -88,6 +90,7 @@ export function boundLargeRequests(
       await nextTurn();
       return body;
     },
+    waitForText: (client) => parsing.enter(client, 1),
     async waitForDocument(request) {
       const end = await parsing.enter(clientOf(request), 1);
       request.documentRead = () => {

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { type BillingError, serviceUnavailable } from '../common/errors.js';
 import { type LoggedRequest, loggedRequest } from '../directives/loggedRequest.js';
 import type { AccessLog } from './accessLog.js';
+import { clientOf } from './clientAddress.js';
 import type { Connection, Connections, TrackedRequest } from './connections.js';
 import type { UnreadResponses } from './unreadResponses.js';
 
@@ -17,12 +18,21 @@ declare module 'fastify' {
 /** Tracks every request until it is answered, so that the server can stop without leaving one unanswered. */
 export interface Requests {
   isDraining(): boolean;
+  /** Whether new requests are rejected. */
+  isRejecting(): boolean;
   /**
    * During the notice period, requests are served as usual, and each response closes its connection. After that, new
    * requests are rejected before they run, and running ones are awaited.
    * @param maxMs the maximum wait for running requests. One that takes longer loses its connection, and its client repeats it
    */
   drain(noticeMs: number, maxMs: number): Promise<void>;
+  /** Adds something that lasts longer than a request, and is ended when new requests are rejected. */
+  alsoDrain(lasting: Lasting): void;
+}
+
+export interface Lasting {
+  end(): void;
+  isOver(): boolean;
 }
 
 /** Time for responses that are still being sent, and for bodies of rejected requests that are still arriving. */
@@ -42,6 +52,7 @@ export function trackRequests(
   /** Requests stay here until they are answered, even if their clients have disconnected, because they may be writing. */
   const open = new Set<TrackedRequest>();
   let state: 'serving' | 'notice' | 'rejecting' = 'serving';
+  const lasting: Lasting[] = [];
 
   function track(message: IncomingMessage, connection: Connection): TrackedRequest {
     let waiting: (() => void)[] = [];
@@ -129,7 +140,8 @@ export function trackRequests(
     if (tracked.last || (state !== 'serving' && connection.newest === tracked))
       reply.header('connection', 'close');
     if (reply.getHeader('connection') === 'close') connection.closing = true;
-    tracked.onSent(() => unreadResponses.add(request, bytesOf(payload)));
+    const receiver = { socket: request.raw.socket, client: () => clientOf(request) };
+    tracked.onSent(() => unreadResponses.add(receiver, bytesOf(payload)));
     done();
   });
 
@@ -142,12 +154,17 @@ export function trackRequests(
 
   return {
     isDraining: () => state !== 'serving',
+    isRejecting: () => state === 'rejecting',
+    alsoDrain(other) {
+      lasting.push(other);
+    },
     async drain(noticeMs, maxMs) {
       state = 'notice';
       await sleep(noticeMs);
       state = 'rejecting';
+      for (const { end } of lasting) end();
       await waitUntil(() => unanswered() === 0, maxMs);
-      await waitUntil(() => open.size === 0, MAX_LINGER_MS);
+      await waitUntil(() => open.size === 0 && lasting.every(({ isOver }) => isOver()), MAX_LINGER_MS);
       const cut = unanswered();
       if (cut > 0) log.warn({ event: 'server.drain_cut', requests: cut }, 'server.drain_cut');
     },

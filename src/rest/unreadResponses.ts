@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
 /** Limits the memory that responses take until their clients have read them. */
@@ -9,11 +8,17 @@ export interface UnreadResponses {
    * the most unread bytes first, and of these the oldest.
    * @returns a function to call when the response has been sent
    */
-  add(request: FastifyRequest, bytes: number): () => void;
+  add(receiver: Receiver, bytes: number): () => void;
+}
+
+export interface Receiver {
+  readonly socket: Socket;
+  /** What the response is counted for; called only above the limit. */
+  client(): string;
 }
 
 interface Unread {
-  request: FastifyRequest;
+  receiver: Receiver;
   socket: Socket;
   bytes: number;
 }
@@ -23,13 +28,8 @@ const OVERHEAD_BYTES = 4_096;
 /** Share of the limit that remains after closing connections, so that the next response does not exceed it again. */
 const LEFT_AFTER_CUT = 0.75;
 
-/** @param deps.clientOf the client that a response is counted for */
-export function createUnreadResponses(deps: {
-  maxBytes: number;
-  clientOf: (request: FastifyRequest) => string;
-  log: Logger;
-}): UnreadResponses {
-  const { maxBytes, clientOf, log } = deps;
+export function createUnreadResponses(deps: { maxBytes: number; log: Logger }): UnreadResponses {
+  const { maxBytes, log } = deps;
   /** In the order in which they were sent. */
   const all = new Set<Unread>();
   let total = 0;
@@ -43,7 +43,7 @@ export function createUnreadResponses(deps: {
     const cutOf: Record<string, number> = {};
     const clients = new Map<string, { address: string; bytes: number; unread: Unread[] }>();
     for (const unread of all) {
-      const address = clientOf(unread.request);
+      const address = unread.receiver.client();
       const client = clients.get(address) ?? { address, bytes: 0, unread: [] };
       clients.set(address, client);
       client.unread.push(unread);
@@ -67,8 +67,8 @@ export function createUnreadResponses(deps: {
   }
 
   return {
-    add(request, bodyBytes) {
-      const unread = { request, socket: request.raw.socket, bytes: bodyBytes + OVERHEAD_BYTES };
+    add(receiver, bodyBytes) {
+      const unread = { receiver, socket: receiver.socket, bytes: bodyBytes + OVERHEAD_BYTES };
       all.add(unread);
       total += unread.bytes;
       if (total > maxBytes)

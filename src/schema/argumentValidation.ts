@@ -4,6 +4,7 @@ import { getMetadataStorage } from 'type-graphql';
 import type { z } from 'zod';
 import { type BillingError, badInput } from '../common/errors.js';
 import { constraintsOf } from './constraints.js';
+import { Realtime } from './realtime.js';
 
 type Class = new () => object;
 
@@ -38,8 +39,11 @@ interface Property {
 export function createArgumentValidation(): ArgumentValidation {
   const { queries, mutations, inputTypes, fieldResolvers } = getMetadataStorage();
   const inputClasses = new Set<unknown>(inputTypes.map(({ target }) => target));
+  const subscriptions = fieldResolvers.filter((field) => field.getObjectType?.() === Realtime);
   // Their arguments are not checked here, so a constraint of theirs would be without effect.
-  for (const { schemaName, params = [] } of fieldResolvers) {
+  for (const { schemaName, params = [] } of fieldResolvers.filter(
+    (field) => !subscriptions.includes(field),
+  )) {
     if (
       params.some(
         (param) => param.kind === 'args' || (param.kind === 'arg' && inputClasses.has(param.getType())),
@@ -54,6 +58,7 @@ export function createArgumentValidation(): ArgumentValidation {
   for (const [root, fields] of [
     ['Query', queries],
     ['Mutation', mutations],
+    ['Realtime', subscriptions],
   ] as const) {
     for (const { schemaName, params = [] } of fields) {
       const described = params.flatMap((param): Argument[] => {

@@ -2,6 +2,7 @@ import { directiveDefinitions } from '@continuum-billing/limits/core';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import {
   GraphQLEnumType,
+  type GraphQLObjectType,
   GraphQLSchema,
   getNullableType,
   specifiedDirectives,
@@ -9,8 +10,10 @@ import {
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { Catalogue } from '../catalogue/catalogue.js';
+import type { Subscribe } from '../directives/subscribes.js';
 import { COST_DIRECTIVES } from './costDirectives.js';
 import { withOperationCosts } from './operationCosts.js';
+import { Realtime } from './realtime.js';
 import { DateTimeScalar } from './scalars.js';
 
 /**
@@ -20,6 +23,7 @@ import { DateTimeScalar } from './scalars.js';
 export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogue: Catalogue): GraphQLSchema {
   const built = buildSchemaSync({
     resolvers,
+    orphanedTypes: [Realtime],
     // Arguments are validated before anything is charged: see argumentValidation.ts.
     validate: false,
     scalarsMap: [{ type: Date, scalar: DateTimeScalar }],
@@ -43,10 +47,21 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
   const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
   const schema = new GraphQLSchema({
     ...ofCatalogue.toConfig(),
+    subscription: subscriptionRoot(ofCatalogue),
     directives: [...specifiedDirectives, ...directiveDefinitions(features), ...COST_DIRECTIVES],
   });
   const errors = validateSchema(schema);
   if (errors.length > 0)
     throw new Error(`The schema is not valid:\n${errors.map(({ message }) => message).join('\n')}`);
   return schema;
+}
+
+/** Attaches the functions that open the events of its fields. */
+function subscriptionRoot(schema: GraphQLSchema): GraphQLObjectType {
+  const root = schema.getType(Realtime.name) as GraphQLObjectType;
+  for (const field of Object.values(root.getFields())) {
+    const subscribe = field.extensions.subscribe as Subscribe<unknown, unknown>;
+    field.subscribe = (_root, args, context, info) => subscribe(args, context, info);
+  }
+  return root;
 }

@@ -168,6 +168,13 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Mutation.storeMemories': { weight: WRITE, ...ONE_EACH },
   'Mutation.storeMemory': { weight: WRITE },
 
+  // Each message is bounded by itself. At the start, a stream costs the reads that it takes to open.
+  'Realtime.usageChanged': { weight: READ },
+  'Realtime.subscriptionChanged': { weight: READ },
+  'Realtime.alertRaised': { weight: READ },
+  'Realtime.memoryChanged': { weight: READ },
+
+  'MemoryChange.memory': { weight: READ },
   'Memory.content': { weight: 10 },
   'Memory.embedding': { weight: 50 },
   'Memory.metadata': { weight: 10 },

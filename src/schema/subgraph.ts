@@ -14,7 +14,7 @@ import {
   GraphQLEnumType,
   GraphQLInputObjectType,
   GraphQLObjectType,
-  type GraphQLSchema,
+  GraphQLSchema,
   Kind,
   parse,
   print,
@@ -71,7 +71,7 @@ export function buildSubgraph<C>(
   entities: readonly Entity<C>[],
   names: SubgraphNames,
 ): Subgraph {
-  const renamed = rename(plain, names);
+  const renamed = rename(withoutSubscriptions(plain), names);
   const typeDefs = federated(parse(printTypes(renamed)), entities, names);
   const references = Object.fromEntries(
     entities.map(({ type, key, resolve }) => [
@@ -109,6 +109,11 @@ function fieldName(field: string, { fieldPrefix }: SubgraphNames): string {
 
 const isRoot = (schema: GraphQLSchema, type: string): boolean =>
   [schema.getQueryType()?.name, schema.getMutationType()?.name].includes(type);
+
+/** Gateways pass on queries and mutations. Without its root, the schema also lacks the types that only it returns. */
+function withoutSubscriptions(plain: GraphQLSchema): GraphQLSchema {
+  return new GraphQLSchema({ ...plain.toConfig(), subscription: null, types: [] });
+}
 
 function rename(plain: GraphQLSchema, names: SubgraphNames): GraphQLSchema {
   return mapSchema(plain, {

@@ -15,6 +15,7 @@ import { createLimitServices, type LimitServices } from './limits/limitServices.
 import { createMemories } from './memories/memories.js';
 import type { MockControls } from './mockMode/mockMode.js';
 import { createPublicBrand } from './publicBrand.js';
+import { createRealtime, type Realtime } from './realtime/realtime.js';
 import type { Services } from './services.js';
 import { createTenantDataServices, type TenantDataServices } from './tenantData/tenantDataServices.js';
 import { createTierServices, type TierServices } from './tiers/tierServices.js';
@@ -28,6 +29,7 @@ export interface RunningServices extends Services {
   admission: LimitServices['admission'];
   auditRetention: AuditServices['auditRetention'];
   callerSlots: LimitServices['callerSlots'];
+  changes: LimitServices['changes'];
   checkCatalogue: TierServices['checkCatalogue'];
   concurrency: LimitServices['concurrency'];
   customerErasure: Billing['customerErasure'];
@@ -42,6 +44,7 @@ export interface RunningServices extends Services {
   standings: InsightServices['standings'];
   tenantCount: InsightServices['tenantCount'];
   outgoingWebhooks: WebhookServices['outgoingWebhooks'];
+  realtime: Realtime;
   reconcile: Billing['reconcile'];
   usageReporter: Billing['usageReporter'];
   verify: Billing['verify'];
@@ -153,6 +156,15 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     requireHttps: config.production,
   });
 
+  const realtime = createRealtime({
+    ...base,
+    ...accounts,
+    ...usageServices,
+    bounds: config.live,
+    changes: limitServices.changes,
+    entitlements,
+  });
+
   const tenantData = createTenantDataServices({
     ...base,
     authenticator,
@@ -189,6 +201,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     }),
     idempotencyKeys,
     memories,
+    realtime,
     mock: mockMode?.controlsOf(billing, tenants) ?? null,
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),
     localPortalUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/portal/${sessionId}` : null),
@@ -204,10 +217,12 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
       insightServices.start();
       webhookServices.start();
       usageServices.start();
+      realtime.start();
       await tenantData.start();
     },
     async stop() {
       await mockMode?.stop();
+      await realtime.stop();
       await tenantData.stop();
       await billing.stop();
       await webhookServices.stop();

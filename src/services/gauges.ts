@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Rejections } from './billing/inbox/rejections.js';
 import { type Backlog, type BacklogReader, MAX_COUNT } from './insights/backlog.js';
 import type { RunningAdmission } from './limits/calls/createAdmission.js';
+import type { Realtime } from './realtime/realtime.js';
 import type { ServerInstances } from './tiers/serverInstances.js';
 
 /** Adds the gauges that are read when the server is scraped. A database that is away does not fail the scrape. */
@@ -12,9 +13,10 @@ export function addGauges(
     admission: Pick<RunningAdmission, 'isSingleWriter' | 'journalLagMs'>;
     webhookRejections: Pick<Rejections, 'totals'>;
     serverInstances: Pick<ServerInstances, 'differing'>;
+    realtime: Pick<Realtime, 'connections' | 'streams'>;
   },
 ): void {
-  const { admission, readBacklog, webhookRejections, serverInstances } = deps;
+  const { admission, readBacklog, webhookRejections, serverInstances, realtime } = deps;
   const registers = [registry];
 
   new Gauge({
@@ -39,6 +41,24 @@ export function addGauges(
     registers,
     collect() {
       this.set(serverInstances.differing());
+    },
+  });
+  new Gauge({
+    name: 'continuum_live_connections',
+    help: 'Connections for live updates, by transport.',
+    labelNames: ['transport'],
+    registers,
+    collect() {
+      for (const [transport, count] of Object.entries(realtime.connections())) this.set({ transport }, count);
+    },
+  });
+  new Gauge({
+    name: 'continuum_live_streams',
+    help: 'Streams of live updates, by what they are about.',
+    labelNames: ['topic'],
+    registers,
+    collect() {
+      for (const [topic, count] of Object.entries(realtime.streams())) this.set({ topic }, count);
     },
   });
   new Counter({

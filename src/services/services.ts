@@ -38,6 +38,7 @@ import type { RemoteDecisions } from './limits/decisions/remoteDecisions.js';
 import type { Storage } from './limits/storage/storage.js';
 import type { Memories } from './memories/memories.js';
 import type { PublicBrand } from './publicBrand.js';
+import type { Realtime } from './realtime/realtime.js';
 import type { Erasures } from './tenantData/erasures.js';
 import type { TenantExports } from './tenantData/tenantExports.js';
 import type { Entitlements } from './tiers/entitlements.js';
@@ -84,6 +85,7 @@ export interface Services {
   rejectionLog: RejectionLog;
   reconcile: Pick<Reconcile, 'begin'>;
   reconcileRuns: ReconcileRuns;
+  realtime: Pick<Realtime, 'feed'>;
   remoteDecisions: RemoteDecisions;
   sessions: Sessions;
   serverInstances: Pick<ServerInstances, 'list' | 'differing'>;

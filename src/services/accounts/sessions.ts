@@ -267,6 +267,9 @@ const idOf = digestOf;
 /** As logs show it. */
 const shortId = (id: string) => id.slice(0, 16);
 
+/** The id under which a session is stored. */
+export const sessionIdOf = (token: string): string => idOf(token);
+
 /** Without the token, which is not stored, nobody can try keys against it. */
 const proofOf = (adminKey: string, token: string) =>
   createHmac('sha256', adminKey).update(token).digest('hex');

@@ -2,15 +2,20 @@ import type { mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Models } from '../../models/models.js';
 
-/** Notifies this instance of changes that any instance makes to keys, contracts and subscriptions. */
+/** Notifies this instance of changes that any instance makes to keys, sessions, contracts and subscriptions. */
 export interface Changes {
+  /** Adds listeners. They are called after those that were added before. */
+  listen(listeners: ChangeListeners): void;
   start(): void;
   stop(): Promise<void>;
 }
 
 export interface ChangeListeners {
-  keyChanged(keyId: string): void;
+  /** @param isNew whether the key was created just now */
+  keyChanged(keyId: string, isNew: boolean): void;
   tenantChanged(tenantId: string): void;
+  /** A session of a page was created or has ended. */
+  sessionChanged?(sessionId: string): void;
   /** Called when changes may have been missed, so that everything must be forgotten. */
   anythingMayHaveChanged(): void;
 }
@@ -21,27 +26,25 @@ const RESTART_MS = 1_000;
  * Watches the collections behind the caches. The driver resumes the stream after a lost connection; if it cannot, all
  * caches are cleared and a new stream is opened. Cache entries also expire after a minute.
  */
-export function createChanges({
-  models,
-  log,
-  listeners,
-}: {
-  models: Models;
-  log: Logger;
-  listeners: ChangeListeners;
-}): Changes {
-  const { apiKeys, tenants, billingSubscriptions, connection } = models;
-  const listenerOf: Record<string, (id: string) => void> = {
-    [apiKeys.collection.name]: listeners.keyChanged,
-    [tenants.collection.name]: listeners.tenantChanged,
-    [billingSubscriptions.collection.name]: listeners.tenantChanged,
+export function createChanges({ models, log }: { models: Models; log: Logger }): Changes {
+  const { apiKeys, sessions, tenants, billingSubscriptions, connection } = models;
+  const all: ChangeListeners[] = [];
+  const tenantChanged = (listeners: ChangeListeners, id: string) => listeners.tenantChanged(id);
+  const notify: Record<string, (listeners: ChangeListeners, id: string, isNew: boolean) => void> = {
+    [apiKeys.collection.name]: (listeners, id, isNew) => listeners.keyChanged(id, isNew),
+    [sessions.collection.name]: (listeners, id) => listeners.sessionChanged?.(id),
+    [tenants.collection.name]: tenantChanged,
+    [billingSubscriptions.collection.name]: tenantChanged,
+  };
+  const anythingMayHaveChanged = () => {
+    for (const listeners of all) listeners.anythingMayHaveChanged();
   };
   let stream: ReturnType<typeof connection.watch> | null = null;
   let stopped = false;
 
   function watch(): void {
     if (stopped) return;
-    const collections = Object.keys(listenerOf);
+    const collections = Object.keys(notify);
     stream = connection.watch([
       {
         $match: {
@@ -54,23 +57,28 @@ export function createChanges({
     ]);
     stream.on('change', (change: mongo.ChangeStreamDocument) => {
       if (!('documentKey' in change) || !('coll' in change.ns)) return;
-      listenerOf[change.ns.coll]?.(String(change.documentKey._id));
+      const { ns, documentKey, operationType } = change;
+      for (const listeners of all)
+        notify[ns.coll]?.(listeners, String(documentKey._id), operationType === 'insert');
     });
     stream.on('error', (error: Error) => {
       if (stopped) return;
       log.warn({ err: error }, 'changes.stream_restarted');
-      listeners.anythingMayHaveChanged();
+      anythingMayHaveChanged();
       const ended = stream;
       stream = null;
       ended?.close().catch(() => undefined);
       setTimeout(() => {
-        listeners.anythingMayHaveChanged();
+        anythingMayHaveChanged();
         watch();
       }, RESTART_MS).unref();
     });
   }
 
   return {
+    listen(listeners) {
+      all.push(listeners);
+    },
     start: watch,
     async stop() {
       stopped = true;

@@ -35,6 +35,19 @@ export type StripeResult = (typeof STRIPE_RESULTS)[number];
 export const DELIVERY_RESULTS = ['delivered', 'retried', 'failed'] as const;
 export type DeliveryResult = (typeof DELIVERY_RESULTS)[number];
 
+/** Why a connection for live updates ended, or was not accepted (`bounds`). */
+export const LIVE_ENDS = [
+  'client',
+  'credential',
+  'slow_reader',
+  'lost_changes',
+  'unavailable',
+  'stopping',
+  'protocol',
+  'bounds',
+] as const;
+export type LiveEnd = (typeof LIVE_ENDS)[number];
+
 /**
  * Counts what happens. Every label has a bounded set of values: none is an id, a key, or a name that a caller chose.
  * Instants are those of `performance.now()`.
@@ -55,6 +68,9 @@ export interface Metrics {
   deliveryEnded(result: DeliveryResult): void;
   /** @param route the path as it was declared; undefined: there is no such route */
   httpAnswered(route: string | undefined, status: number): void;
+  /** A message of a stream was handed over for sending. */
+  liveMessageSent(transport: 'websocket' | 'sse'): void;
+  liveEnded(reason: LiveEnd): void;
 }
 
 const nothing = (): void => undefined;
@@ -68,4 +84,6 @@ export const noMetrics: Metrics = {
   stripeAnswered: nothing,
   deliveryEnded: nothing,
   httpAnswered: nothing,
+  liveMessageSent: nothing,
+  liveEnded: nothing,
 };

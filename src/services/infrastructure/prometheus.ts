@@ -3,6 +3,7 @@ import {
   BATCH_QUEUES,
   DELIVERY_RESULTS,
   EVENT_OUTCOMES,
+  LIVE_ENDS,
   type Metrics,
   REJECTION_REASONS,
 } from './metrics.js';
@@ -96,6 +97,18 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
     labelNames: ['result'],
     registers,
   });
+  const liveMessages = new Counter({
+    name: 'continuum_live_messages_total',
+    help: 'Messages of streams that were handed over for sending, by transport.',
+    labelNames: ['transport'],
+    registers,
+  });
+  const liveEnds = new Counter({
+    name: 'continuum_live_ended_total',
+    help: 'Connections for live updates that ended, by reason; bounds: there were too many, so it was not accepted.',
+    labelNames: ['reason'],
+    registers,
+  });
   // Series that are there from the start show their first increase.
   for (const outcome of ['accepted', 'rejected', 'failed']) decisions.zero({ outcome });
   for (const reason of REJECTION_REASONS) rejections.inc({ reason, tier: NO_TIER }, 0);
@@ -105,6 +118,8 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
   }
   for (const outcome of EVENT_OUTCOMES) events.inc({ outcome }, 0);
   for (const result of DELIVERY_RESULTS) deliveries.inc({ result }, 0);
+  for (const transport of ['websocket', 'sse']) liveMessages.inc({ transport }, 0);
+  for (const reason of LIVE_ENDS) liveEnds.inc({ reason }, 0);
 
   return {
     registry,
@@ -126,5 +141,7 @@ export function createServerMetrics(build: { version: string; mode: 'mock' | 'li
     deliveryEnded: (result) => deliveries.inc({ result }),
     httpAnswered: (route = NO_ROUTE, status) =>
       requests.inc({ route, status: `${Math.floor(status / 100)}xx` }),
+    liveMessageSent: (transport) => liveMessages.inc({ transport }),
+    liveEnded: (reason) => liveEnds.inc({ reason }),
   };
 }

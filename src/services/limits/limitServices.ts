@@ -4,7 +4,7 @@ import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { Authenticator } from '../accounts/authenticator.js';
 import type { TenantDirectory } from '../accounts/tenantDirectory.js';
-import { createChanges } from '../infrastructure/changeStreams.js';
+import { type Changes, createChanges } from '../infrastructure/changeStreams.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import { createRedis, type Redis } from '../infrastructure/redis.js';
 import type { TierServices } from '../tiers/tierServices.js';
@@ -28,6 +28,7 @@ export interface LimitServices {
   activity: Activity;
   admission: RunningAdmission;
   callerSlots: CallerSlots;
+  changes: Pick<Changes, 'listen'>;
   concurrency: Concurrency;
   decisionMeter: DecisionMeter;
   endpointNames: EndpointNames;
@@ -73,19 +74,17 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const mongoWindows = createMongoCallWindows(base);
   const windows = redis ? createRedisCallWindows({ redis, fallback: mongoWindows }) : mongoWindows;
   const fieldLimits: FieldLimits = createFieldLimits({ windows });
-  const changes = createChanges({
-    ...base,
-    listeners: {
-      keyChanged: authenticator.forget,
-      tenantChanged(tenantId) {
-        tenantDirectory.forget(tenantId);
-        entitlements.forget(tenantId);
-      },
-      anythingMayHaveChanged() {
-        authenticator.forgetAll();
-        tenantDirectory.forgetAll();
-        entitlements.forgetAll();
-      },
+  const changes = createChanges(base);
+  changes.listen({
+    keyChanged: authenticator.forget,
+    tenantChanged(tenantId) {
+      tenantDirectory.forget(tenantId);
+      entitlements.forget(tenantId);
+    },
+    anythingMayHaveChanged() {
+      authenticator.forgetAll();
+      tenantDirectory.forgetAll();
+      entitlements.forgetAll();
     },
   });
   const tenantLimits = createTenantLimits({
@@ -103,6 +102,7 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     admission,
     concurrency,
     decisionMeter,
+    changes,
     callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl }),
     endpointNames: createEndpointNames(base),
     limits: measureDecisions(tenantLimits, decisionMeter),

@@ -52,6 +52,8 @@ export interface TenantLimits {
    * operation takes nothing.
    */
   take(cost: OperationCost, tenantId: string): Promise<Grant | Rejection>;
+  /** Whether an operation that began may go on: its tenant may have been suspended, or have lost a feature. @returns the error, or null */
+  standing(cost: OperationCost, tenantId: string): Promise<BillingError | null>;
   /** Checks the fields' own limits, which all keys of operators share. @returns the error, or null */
   takeAsOperator(fieldLimits: readonly FieldLimit[]): Promise<BillingError | null>;
 }
@@ -216,7 +218,20 @@ export function createTenantLimits(deps: {
     };
   }
 
+  const suspension = ({ suspendedAt }: Entitlement, cost: OperationCost): BillingError | null =>
+    suspendedAt && !isFree(cost) ? tenantSuspended(suspendedAt) : null;
+
+  function missingFeature({ features, tier }: Entitlement, cost: OperationCost): BillingError | null {
+    const missing = cost.features.find((feature) => !features.has(feature));
+    return missing ? featureNotAvailable(missing, tier, upgradeUrl()) : null;
+  }
+
   return {
+    async standing(cost, tenantId) {
+      const entitlement = await entitlements.get(tenantId);
+      return suspension(entitlement, cost) ?? missingFeature(entitlement, cost);
+    },
+
     takeAsOperator: (wanted) => fieldLimits.take(OPERATOR, wanted, {}),
 
     async headers(tenantId) {
@@ -225,12 +240,12 @@ export function createTenantLimits(deps: {
 
     async take(cost, tenantId) {
       const entitlement = await entitlements.get(tenantId);
-      if (entitlement.suspendedAt && !isFree(cost))
-        return reject(entitlement, tenantSuspended(entitlement.suspendedAt));
+      const barred = suspension(entitlement, cost);
+      if (barred) return reject(entitlement, barred);
       const tooLarge = tooLargeExtraction(cost.charges, entitlement, 'operation');
       if (tooLarge) return reject(entitlement, tooLarge);
-      const missing = cost.features.find((feature) => !entitlement.features.has(feature));
-      if (missing) return reject(entitlement, featureNotAvailable(missing, entitlement.tier, upgradeUrl()));
+      const missing = missingFeature(entitlement, cost);
+      if (missing) return reject(entitlement, missing);
       if (!cost.concurrent) return takeCallsAndStorage(cost, entitlement);
       const endConcurrency = await concurrency.begin(tenantId, entitlement.limits.concurrentRequests);
       if (!endConcurrency) return concurrencyRejection(entitlement);

@@ -67,6 +67,11 @@ export interface Usage {
   /** One database read for any number of queries. */
   current(queries: readonly UsageQuery[]): Promise<UsageReading[]>;
   /**
+   * The same as stored: without calls that were decided in the last second and are not in the documents yet.
+   * @param endpoints whether usage by endpoint is wanted, which is nearly all of a document
+   */
+  stored(queries: readonly UsageQuery[], endpoints: boolean): Promise<UsageReading[]>;
+  /**
    * Oldest first. Hours and days without a call are included; the future is not. Hours and days are whole even where
    * the range cuts them; a month has those of its days that the range touches, so that months and days add up alike.
    * @returns functions, since there may be thousands of readings: each is computed when it is called
@@ -204,10 +209,34 @@ export function createUsage(deps: {
     };
   }
 
-  function idsOf({ tenantId, period }: UsageQuery, nowMs: number): object {
-    const today = usageDayId(tenantId, dayOf(nowMs));
-    if (period !== UsagePeriod.MONTH) return { _id: today };
-    return { _id: { $gte: usageDayId(tenantId, dayOf(startOfMonth(nowMs).getTime())), $lte: today } };
+  /** The days of all queries: today's by id, and the days of months as ranges. */
+  function daysOf(queries: readonly UsageQuery[], nowMs: number): object {
+    const today = ({ tenantId }: UsageQuery) => usageDayId(tenantId, dayOf(nowMs));
+    const firstOfMonth = dayOf(startOfMonth(nowMs).getTime());
+    const isMonth = ({ period }: UsageQuery) => period === UsagePeriod.MONTH;
+    const months = queries.filter(isMonth);
+    const single = { _id: { $in: queries.filter((query) => !isMonth(query)).map(today) } };
+    if (months.length === 0) return single;
+    const ranges = months.map((query) => ({
+      _id: { $gte: usageDayId(query.tenantId, firstOfMonth), $lte: today(query) },
+    }));
+    return { $or: [single, ...ranges] };
+  }
+
+  async function readCurrent(
+    queries: readonly UsageQuery[],
+    nowMs: number,
+    endpoints: boolean,
+  ): Promise<UsageReading[]> {
+    const docs = await models.usageDays
+      .find(daysOf(queries, nowMs), endpoints ? {} : { endpoints: 0 })
+      .lean<UsageDayDoc[]>();
+    const byId = new Map(docs.map((doc) => [doc._id, doc]));
+    const byTenant = groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
+    return queries.map((query) => {
+      const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
+      return readPeriod(query, today, byTenant.get(query.tenantId) ?? [], nowMs);
+    });
   }
 
   /** The days that the range touches, up to now, in one read. */
@@ -257,16 +286,10 @@ export function createUsage(deps: {
         queries.map(({ tenantId }) => tenantId),
         nowMs,
       );
-      const docs = await models.usageDays
-        .find({ $or: queries.map((query) => idsOf(query, nowMs)) })
-        .lean<UsageDayDoc[]>();
-      const byId = new Map(docs.map((doc) => [doc._id, doc]));
-      const daysOf = groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
-      return queries.map((query) => {
-        const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
-        return readPeriod(query, today, daysOf.get(query.tenantId) ?? [], nowMs);
-      });
+      return readCurrent(queries, nowMs, true);
     },
+
+    stored: (queries, endpoints) => readCurrent(queries, clock.now(), endpoints),
 
     async history(tenantId, query, wanted) {
       const { from, to, granularity, terms } = query;

@@ -1,0 +1,280 @@
+import type { ApolloServer, GraphQLResponse } from '@apollo/server';
+import type { OperationCost } from '@continuum-billing/limits/core';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  execute,
+  type FormattedExecutionResult,
+  type GraphQLSchema,
+} from 'graphql';
+import { serviceUnavailable } from '../common/errors.js';
+import type { Credential } from '../services/accounts/callers.js';
+import type { Changes } from '../services/infrastructure/changeStreams.js';
+import type { TenantLimits } from '../services/limits/tenantLimits.js';
+import { type Ending, SLOW_READER } from '../services/realtime/liveClients.js';
+import type { Mailbox } from '../services/realtime/mailbox.js';
+import { type ErrorFormat, expectedFailure } from './clientErrors.js';
+import type { EnforcedContext, LiveOperation } from './enforcementPlugin.js';
+import { stringifyResult } from './largeResults.js';
+import type { LoggedRequest } from './loggedRequest.js';
+import { boundResult } from './responseBounds.js';
+
+/** What is known of an operation before it runs, however it was sent. */
+export interface ReceivedOperation {
+  logged: LoggedRequest;
+  /** null if the client sent none. */
+  credential: Credential | null;
+  address: string;
+  maxResponseBytes: number;
+  documentRead: () => Promise<void> | undefined;
+  whenOver(then: () => void): void;
+}
+
+/** What a subscription needs of the connection of its client. */
+export interface LiveContext extends LiveOperation {
+  /** The client does not read as fast as there are messages. */
+  overflowed(): void;
+}
+
+/** The context of an operation that may subscribe. */
+export interface MessageContext extends EnforcedContext {
+  /** For one message of a subscription: it has loaders and a size of its own, and reads what is true now. */
+  forMessage(): MessageContext;
+}
+
+/** One message of a stream. */
+export interface LiveMessage {
+  result: FormattedExecutionResult;
+  /** The same as JSON. */
+  json: string;
+}
+
+/** The messages of a subscription. The iterator throws what ends the stream early; `return` ends it. */
+export interface LiveStream extends AsyncIterableIterator<LiveMessage> {
+  return(): Promise<IteratorResult<LiveMessage>>;
+}
+
+/** Of an operation that was answered with one response, which may be that it was rejected; or the messages that follow. */
+export type LiveOutcome = { response: GraphQLResponse; stream: LiveStream | null };
+
+/** Runs the operations of clients that can receive more than one response. */
+export interface LiveOperations {
+  /**
+   * The same pipeline as for HTTP decides the operation: documents, access, limits, errors.
+   */
+  run(request: LiveRequest, received: ReceivedOperation, client: StreamOwner): Promise<LiveOutcome>;
+}
+
+/** The parameters of an operation, as GraphQL over HTTP names them. */
+export interface LiveRequest {
+  query: string;
+  operationName?: string | null | undefined;
+  variables?: Record<string, unknown> | null | undefined;
+  extensions?: Record<string, unknown> | null | undefined;
+}
+
+/** The connection of a client. */
+export interface StreamOwner {
+  /** Counts a stream. @returns a function that ends its share @throws RATE_LIMITED */
+  openStream(): Promise<() => void>;
+  /** Ends all streams of the connection. */
+  end(ending: Ending): void;
+}
+
+type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>;
+
+interface Resolved {
+  message: LiveMessage;
+  /** The database did not answer. */
+  isUnavailable: boolean;
+}
+
+/** Of a subscription that needs no feature. */
+const NO_COST: OperationCost = {
+  charges: [],
+  features: [],
+  fieldLimits: [],
+  stores: new Map(),
+  concurrent: false,
+};
+
+interface OpenStream {
+  readonly source: Mailbox;
+  readonly live: LiveContext;
+}
+
+export function createLiveOperations<C extends MessageContext>(deps: {
+  apollo: ApolloServer<C>;
+  schema: GraphQLSchema;
+  createContext: (received: ReceivedOperation, live: LiveContext) => C;
+  limits: Pick<TenantLimits, 'standing'>;
+  changes: Pick<Changes, 'listen'>;
+  formatError: ErrorFormat;
+}): LiveOperations {
+  const { apollo, schema, createContext, limits, changes, formatError } = deps;
+  /** By the tenant that they are about. */
+  const openStreams = new Map<string, Set<OpenStream>>();
+  /** Streams with the same document and the same event share its result. */
+  const resolved = new WeakMap<object, Map<string, Promise<Resolved>>>();
+  const documentIds = new WeakMap<DocumentNode, number>();
+  let documentCount = 0;
+
+  changes.listen({
+    keyChanged: () => undefined,
+    anythingMayHaveChanged: () => undefined,
+    tenantChanged(tenantId) {
+      for (const open of openStreams.get(tenantId) ?? []) void checkStanding(open);
+    },
+  });
+
+  /** Ends a stream whose tenant was suspended, erased, or has lost the feature since. */
+  async function checkStanding({ source, live }: OpenStream): Promise<void> {
+    try {
+      const error = await standingOf(live, source.tenantId);
+      if (error) source.close(error);
+    } catch (error) {
+      // While the database is away nothing is known; the next message finds out.
+      if (expectedFailure(error)?.status !== 503) source.close(error as Error);
+    }
+  }
+
+  const standingOf = (live: LiveContext, tenantId: string) => limits.standing(live.cost ?? NO_COST, tenantId);
+
+  function shared(event: object, key: string, resolve: () => Promise<Resolved>): Promise<Resolved> {
+    const ofEvent = resolved.get(event) ?? new Map<string, Promise<Resolved>>();
+    resolved.set(event, ofEvent);
+    let result = ofEvent.get(key);
+    if (!result) {
+      result = resolve();
+      ofEvent.set(key, result);
+    }
+    return result;
+  }
+
+  /** What the result of an event depends on, apart from the event. */
+  function shareKey(
+    { principal }: MessageContext,
+    { document, operationName, variableValues }: Args,
+  ): string {
+    const documentId = documentIds.get(document) ?? ++documentCount;
+    documentIds.set(document, documentId);
+    return JSON.stringify([documentId, principal?.kind, operationName, variableValues]);
+  }
+
+  async function resolveMessage(event: object, context: MessageContext, args: Args): Promise<Resolved> {
+    const own = context.forMessage();
+    const { data, errors = [] } = await execute({ ...args, schema, rootValue: event, contextValue: own });
+    const formatted = errors.map((error) => formatError(error.toJSON(), error));
+    const result = await boundResult(
+      { ...(formatted.length > 0 && { errors: formatted }), data: data ?? null },
+      own.budget,
+    );
+    const isUnavailable = errors.some((error) => expectedFailure(error)?.status === 503);
+    return { message: { result, json: stringifyResult(result) }, isUnavailable };
+  }
+
+  function open(
+    context: MessageContext,
+    live: LiveContext,
+    source: Mailbox,
+    args: Args,
+    whenClosed: () => void,
+  ): LiveStream {
+    const stream: OpenStream = { source, live };
+    const { tenantId } = source;
+    const ofTenant = openStreams.get(tenantId) ?? new Set();
+    openStreams.set(tenantId, ofTenant.add(stream));
+    const key = shareKey(context, args);
+    let lastJson: string | null = null;
+    let isClosed = false;
+
+    function close(): void {
+      if (isClosed) return;
+      isClosed = true;
+      ofTenant.delete(stream);
+      if (ofTenant.size === 0 && openStreams.get(tenantId) === ofTenant) openStreams.delete(tenantId);
+      source.close();
+      whenClosed();
+    }
+
+    async function nextMessage(): Promise<IteratorResult<LiveMessage>> {
+      for (;;) {
+        const { done, value } = await source.next();
+        if (done) return { done: true, value: undefined };
+        // A contract or a grace period may have ended by itself.
+        const error = live.cost && (await standingOf(live, tenantId));
+        if (error) throw error;
+        const event = value as object;
+        const { message, isUnavailable } = await shared(event, key, () =>
+          resolveMessage(event, context, args),
+        );
+        if (isUnavailable) throw serviceUnavailable('The database does not answer; connect and read again');
+        // A state that was written again unchanged is no news.
+        if (source.isState && message.json === lastJson) continue;
+        if (source.isState) lastJson = message.json;
+        return { done: false, value: message };
+      }
+    }
+
+    return {
+      async next() {
+        try {
+          const result = await nextMessage();
+          if (result.done) close();
+          return result;
+        } catch (error) {
+          close();
+          throw error;
+        }
+      },
+      async return() {
+        close();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  return {
+    async run(request, received, client) {
+      let release = () => {};
+      const live: LiveContext = {
+        source: null,
+        document: null,
+        cost: null,
+        async reserve() {
+          release = await client.openStream();
+        },
+        overflowed: () => client.end(SLOW_READER),
+      };
+      const context = createContext(received, live);
+      const { query, operationName, variables, extensions } = request;
+      try {
+        const response = await apollo.executeOperation(
+          {
+            query,
+            ...(operationName != null && { operationName }),
+            ...(variables != null && { variables }),
+            ...(extensions != null && { extensions }),
+          },
+          { contextValue: context },
+        );
+        const { source, document } = live;
+        const isAccepted = response.body.kind === 'single' && !response.body.singleResult.errors;
+        if (!source || !document || !isAccepted) {
+          source?.close();
+          release();
+          return { response, stream: null };
+        }
+        const args = { document, operationName: operationName ?? null, variableValues: variables ?? null };
+        return { response, stream: open(context, live, source, args, release) };
+      } catch (error) {
+        live.source?.close();
+        release();
+        throw error;
+      }
+    },
+  };
+}
