@@ -46,22 +46,26 @@ const HOUR_SHARES = [
   8, 6, 5, 4, 5, 9, 18, 38, 62, 74, 78, 70, 58, 69, 76, 72, 60, 47, 35, 28, 22, 18, 14, 10,
 ].map((part, _index, all) => part / all.reduce((sum, each) => sum + each));
 
+/** @returns the exact calls of a tenant in an hour, counted since 1970 */
+export function callsInHour({ calls, grows }, hour, nowHour) {
+  const at = new Date(hour * HOUR_MS);
+  const trend = 1 / (1 + grows * ((nowHour - hour) / HOURS));
+  const weekend = at.getUTCDay() % 6 === 0 ? 0.45 : 1;
+  return calls * trend * weekend * HOUR_SHARES[at.getUTCHours()];
+}
+
 /** @returns the usage of the last 30 days, an event for each hour and endpoint; the same at every call within an hour */
-export function usageOf({ slug, calls, grows }, nowMs) {
+export function usageOf(tenant, nowMs) {
   const nowHour = Math.floor(nowMs / HOUR_MS);
   const events = [];
   for (let hour = nowHour - HOURS; hour < nowHour; hour += 1) {
-    const at = new Date(hour * HOUR_MS + 1_800_000);
-    const trend = 1 / (1 + grows * ((nowHour - hour) / HOURS));
-    const weekend = at.getUTCDay() % 6 === 0 ? 0.45 : 1;
-    const share = HOUR_SHARES[at.getUTCHours()];
+    const at = new Date(hour * HOUR_MS + HOUR_MS / 2).toISOString();
     for (const [endpoint, part] of Object.entries(ENDPOINTS)) {
-      const noise = 0.75 + 0.5 * noiseOf(`${slug}:${hour}:${endpoint}`);
-      const exact = calls * trend * weekend * share * part * noise;
+      const noise = 0.75 + 0.5 * noiseOf(`${tenant.slug}:${hour}:${endpoint}`);
+      const exact = callsInHour(tenant, hour, nowHour) * part * noise;
       // Small tenants have hours without a call.
-      const quantity = Math.floor(exact + noiseOf(`${hour}:${slug}:${endpoint}`));
-      if (quantity > 0)
-        events.push({ id: `demo:${hour}:${endpoint}`, endpoint, quantity, at: at.toISOString() });
+      const quantity = Math.floor(exact + noiseOf(`${hour}:${tenant.slug}:${endpoint}`));
+      if (quantity > 0) events.push({ id: `demo:${hour}:${endpoint}`, endpoint, quantity, at });
     }
   }
   return events;
