@@ -161,6 +161,7 @@ async function takePicture(browser, scene, { name, path, size = WIDE, signedIn =
     await prepare?.(page, scene);
     await page.locator('h1').first().waitFor();
     await page.locator('[aria-busy=true], [class*=skeleton]').first().waitFor({ state: 'detached' });
+    await page.evaluate('scrollTo(0, 0)');
     await sleep(SETTLE_MS);
     await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
   } finally {

@@ -3,6 +3,7 @@ import {
   Button,
   Card,
   FormDialog,
+  formatDay,
   formatDuration,
   formatInstant,
   NumberField,
@@ -80,7 +81,7 @@ export function ClockCard({ state, actions }: { state: MockState; actions: Actio
                 pending={actions.pending === title}
                 onClick={() => move(title, Math.max(1, seconds))}
               >
-                To the {WORDS[what]}, {formatInstant(at)}
+                To the {WORDS[what]}, {formatDay(at)}
               </Button>
             );
           })}

@@ -141,7 +141,7 @@ function ChangeStep({ entry }: { entry: AuditEntry }) {
       at={<Time at={entry.at} relative />}
       badges={
         <>
-          {change?.tier && <Change from={change.tier[0] ?? 'none'} to={change.tier[1]} />}
+          {change?.tier && <Change from={change.tier[0] ?? 'No subscription'} to={change.tier[1]} />}
           {change?.status && <Status value={change.status[1].toUpperCase()} />}
           <span>{authorOf(entry)}</span>
         </>
@@ -185,12 +185,13 @@ function DeliveryStep({ delivery, url }: { delivery: Delivery; url: string | nul
             value={status}
             label={status === 'PENDING' && tries > 0 ? `Try ${tries} failed` : undefined}
           />
-          {responseStatus !== null && <span>HTTP {responseStatus}</span>}
-          {url && <span>{url}</span>}
+          {url && <span>to {hostOf(url)}</span>}
         </>
       }
     >
-      {status === 'DELIVERED' ? null : error}
+      {status === 'DELIVERED' ? null : (error ?? (responseStatus && `Status ${responseStatus}`))}
     </TimelineItem>
   );
 }
+
+const hostOf = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);

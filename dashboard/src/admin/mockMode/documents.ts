@@ -58,13 +58,12 @@ export const TENANT = graphql(`
         }
       }
     }
-    webhookDeliveries(first: 50) {
+    webhookDeliveries(tenantId: $tenantId, first: 50) {
       edges {
         node {
           id
           at
           type
-          body
           endpointId
           status
           tries

@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from '@apollo/client/react';
+import { useApolloClient, useMutation, useQuery } from '@apollo/client/react';
 import { FlaskConical } from 'lucide-react';
 import { useCallback, useMemo } from 'react';
 import {
@@ -63,8 +63,8 @@ function MockMode() {
   const data = tenantId ? ofTenant.data : undefined;
   const webhooks = (tenantId ? ofTenant.data : ofAll.data)?.webhookEvents.edges;
   const groups = useMemo(
-    () => groupSteps(stepsOf(state?.events ?? [], webhooks ?? [], data ?? null, tenantId), actions.done),
-    [state, webhooks, data, tenantId, actions.done],
+    () => groupSteps(stepsOf(state?.events ?? [], webhooks ?? [], data ?? null), actions.done),
+    [state, webhooks, data, actions.done],
   );
   const problem = error ?? (tenantId ? ofTenant.error : ofAll.error);
 
@@ -159,15 +159,17 @@ function Warnings({ state: { conditions }, problem }: { state: MockState; proble
 
 /** A new tenant with a checkout, so that the whole purchase can be seen. */
 function DemoButton({ actions, onStarted }: { actions: Actions; onStarted(tenantId: string): void }) {
-  const tiers = useQuery(TIERS);
+  const client = useApolloClient();
   const [createTenant] = useMutation(CREATE_TENANT);
   const [startCheckout] = useMutation(START_CHECKOUT);
-  const tier = tiers.data?.tiers.find(({ monthlyPriceCents }) => (monthlyPriceCents ?? 0) > 0);
   const title = 'Created a demo tenant and started a checkout';
   async function start(): Promise<void> {
+    const { data } = await client.query({ query: TIERS });
+    const tier = data?.tiers.find(({ monthlyPriceCents }) => (monthlyPriceCents ?? 0) > 0);
+    if (!tier) throw new Error('The catalogue has no tier that is for sale');
     const created = await createTenant({ variables: { name: `Demo tenant ${formatHour(Date.now())}` } });
     const tenantId = created.data?.createTenant?.tenant?.id;
-    if (!tenantId || !tier) throw new Error('The catalogue has no tier that is for sale');
+    if (!tenantId) throw new Error('The tenant was created, but the server did not say its id');
     onStarted(tenantId);
     const url = `${location.origin}/admin/mock?tenant=${tenantId}`;
     await startCheckout({ variables: { tenantId, tier: tier.name, url } });

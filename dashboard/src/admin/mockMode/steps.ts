@@ -33,7 +33,6 @@ export function stepsOf(
   events: readonly MockEvent[],
   webhooks: readonly { node: WebhookEvent }[],
   rest: Pick<MockModeTenantQuery, 'auditLog' | 'webhookDeliveries' | 'webhookEndpoints'> | null,
-  tenantId: string,
 ): Step[] {
   const byId = new Map(webhooks.map(({ node }) => [node.id, node]));
   const atStripe = new Set(events.map(({ id }) => id));
@@ -62,26 +61,16 @@ export function stepsOf(
     ...(rest?.auditLog.edges ?? []).map(
       ({ node: entry }): Step => ({ kind: 'change', key: entry.id, atMs: Date.parse(entry.at), entry }),
     ),
-    ...(rest?.webhookDeliveries.edges ?? [])
-      .filter(({ node }) => tenantOf(node.body) === tenantId)
-      .map(
-        ({ node: delivery }): Step => ({
-          kind: 'delivery',
-          key: delivery.id,
-          atMs: Date.parse(delivery.at),
-          delivery,
-          url: urls.get(delivery.endpointId) ?? null,
-        }),
-      ),
+    ...(rest?.webhookDeliveries.edges ?? []).map(
+      ({ node: delivery }): Step => ({
+        kind: 'delivery',
+        key: delivery.id,
+        atMs: Date.parse(delivery.at),
+        delivery,
+        url: urls.get(delivery.endpointId) ?? null,
+      }),
+    ),
   ];
-}
-
-function tenantOf(body: string): string | null {
-  try {
-    return JSON.parse(body).data?.tenantId ?? null;
-  } catch {
-    return null;
-  }
 }
 
 /**
