@@ -48,9 +48,9 @@ function linesOf(tiers: Tiers, { name, limits, features, support }: TierDefiniti
     [limits.apiCallsPerDay, `${amountText(limits.apiCallsPerDay, 'calls')} a day`],
     [limits.apiCallsPerMinute, `${amountText(limits.apiCallsPerMinute, 'calls')} a minute`],
     [limits.concurrentRequests, `${number.format(limits.concurrentRequests)} at once`],
-    [limits.maxMemories, amountText(limits.maxMemories, 'memories')],
+    [limits.maxMemories, `Memories: ${number.format(limits.maxMemories)}`],
     ...stored,
-    [limits.maxStorageBytes, `${bytesText(limits.maxStorageBytes)} of storage`],
+    [limits.maxStorageBytes, `Storage: ${bytesText(limits.maxStorageBytes)}`],
   ];
   const overagePrice =
     overage &&

@@ -4,6 +4,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { badInput, forbidden, unauthenticated } from '../common/errors.js';
 import { nameCaller } from '../directives/loggedRequest.js';
+import type { TenantPrincipal } from '../services/accounts/principal.js';
 import type { NewSession, Sessions } from '../services/accounts/sessions.js';
 import type { ServerMode } from '../services/billing/stripe/stripeClient.js';
 import { clientAddress } from './clientAddress.js';
@@ -57,7 +58,9 @@ export function sessionRoutes(deps: {
     nameCaller(request.logged, principal);
     const common = { expiresAt: expiresAt.toISOString(), ...facts };
     if (principal.kind === 'operator') return { role: principal.role, keyId: principal.keyId, ...common };
-    return { returnUrl, locale, ...common };
+    // The page names the tenant in what it asks, so that no other link in this browser changes what it acts on.
+    const { tenantId } = principal as TenantPrincipal;
+    return { tenantId, returnUrl, locale, ...common };
   }
 
   return async (app) => {

@@ -8,23 +8,26 @@ export type SessionKind = 'operator' | 'billing';
 
 const TIMEOUT_MS = 60_000;
 
-/** @param options.onSignedOut the session has ended: called for each operation that says so */
+/**
+ * @param options.session null: none, for what anyone may read. The cookie of a session that has ended would be an error there
+ * @param options.onSignedOut the session has ended: called for each operation that says so
+ */
 export function createClient(options: {
-  session: SessionKind;
-  onSignedOut(message: string): void;
+  session: SessionKind | null;
+  onSignedOut?(message: string): void;
 }): ApolloClient {
   const http = new HttpLink({
     uri: '/graphql',
-    credentials: 'same-origin',
+    credentials: options.session ? 'same-origin' : 'omit',
     // JSON requests are never "simple", so that Apollo Server's CSRF prevention needs no header of its own.
-    headers: { 'x-session': options.session },
+    ...(options.session && { headers: { 'x-session': options.session } }),
     fetch: (uri, init = {}) => {
       const timeout = AbortSignal.timeout(TIMEOUT_MS);
       return fetch(uri, { ...init, signal: init.signal ? AbortSignal.any([init.signal, timeout]) : timeout });
     },
   });
   const signedOut = new ErrorLink(({ error }) => {
-    if (codeOf(error) === 'UNAUTHENTICATED') options.onSignedOut(error.message);
+    if (codeOf(error) === 'UNAUTHENTICATED') options.onSignedOut?.(error.message);
   });
   return new ApolloClient({
     link: ApolloLink.from([signedOut, http]),

@@ -20,16 +20,27 @@ export class RouteError extends Error {
   readonly status: number;
   /** From the header Retry-After. */
   readonly retryAfterSeconds: number | null;
+  /** Why a link does not work. */
+  readonly reason: string | null;
 
-  constructor(status: number, code: string, message: string, retryAfterSeconds: number | null = null) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    retryAfterSeconds: number | null = null,
+    reason: string | null = null,
+  ) {
     super(message);
+    this.reason = reason;
     this.status = status;
     this.code = code;
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
-const TEXTS: Readonly<Record<string, readonly [title: string, advice: string]>> = {
+type Texts = Readonly<Record<string, readonly [title: string, advice: string]>>;
+
+const TEXTS: Texts = {
   NETWORK: [
     'The server cannot be reached',
     'Check the connection, and whether the server runs. Nothing was changed by what did not arrive.',
@@ -57,12 +68,24 @@ const TEXTS: Readonly<Record<string, readonly [title: string, advice: string]>> 
   ],
 };
 
+let texts: Texts = TEXTS;
+let speaksOfApi = true;
+
+/**
+ * For pages of people who know neither keys nor the API. Messages of the server name its fields, so only those of the
+ * payment provider are shown.
+ */
+export function setCustomerTexts(replaced: Texts): void {
+  texts = { ...TEXTS, ...replaced };
+  speaksOfApi = false;
+}
+
 function explained(code: string, message: string, requestId: unknown): Explanation {
-  const [title, advice] = TEXTS[code] ?? ['It did not work', 'Try again.'];
+  const [title, advice] = texts[code] ?? ['It did not work', 'Try again.'];
   return {
     code,
     title,
-    message: sentence(message),
+    message: speaksOfApi || code === 'PAYMENT_PROVIDER_ERROR' ? sentence(message) : '',
     advice,
     requestId: typeof requestId === 'string' ? requestId : null,
   };

@@ -32,6 +32,7 @@ export async function callRoute<Result = unknown>(
     typeof error?.code === 'string' ? error.code : codeOfStatus(response.status),
     typeof error?.message === 'string' ? error.message : `The server answered with status ${response.status}`,
     retryAfter > 0 ? retryAfter : null,
+    typeof error?.reason === 'string' ? error.reason : null,
   );
 }
 

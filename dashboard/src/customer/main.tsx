@@ -4,6 +4,7 @@ import { createBrowserRouter } from 'react-router';
 import { RouterProvider } from 'react-router/dom';
 import '../design/base.css';
 import { DesignProvider, startTheme } from '../design/index.js';
+import { BrandProvider } from './brand.js';
 
 const router = createBrowserRouter([
   {
@@ -22,7 +23,9 @@ startTheme();
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <DesignProvider>
-      <RouterProvider router={router} />
+      <BrandProvider>
+        <RouterProvider router={router} />
+      </BrandProvider>
     </DesignProvider>
   </StrictMode>,
 );

@@ -2,6 +2,7 @@ import type { ComponentProps, ReactNode } from 'react';
 import { Link as RouterLink } from 'react-router';
 import styles from './Button.module.css';
 import { cx } from './cx.js';
+import { isWebAddress } from './Link.js';
 
 export interface ButtonLook {
   /** One primary button a view. */
@@ -85,6 +86,23 @@ export function ButtonLink({
       {icon}
       {children}
     </RouterLink>
+  );
+}
+
+/** The same for another site or an e-mail address, in this tab: for leaving the page. */
+export function ButtonAnchor({
+  variant,
+  size,
+  icon,
+  href,
+  children,
+}: ButtonLook & { href: string; children: ReactNode }) {
+  if (!isWebAddress(href) && !href.startsWith('mailto:')) return null;
+  return (
+    <a href={href} rel="noreferrer" className={look({ variant, size }, undefined)}>
+      {icon}
+      {children}
+    </a>
   );
 }
 

@@ -153,6 +153,8 @@ export interface ConfirmDialogProps {
   children: ReactNode;
   /** What the button says: the same verb as the title. */
   confirm: string;
+  /** What the other button says, where "Cancel" could be taken for the action. */
+  dismiss?: string | undefined;
   /** For what takes something away. */
   danger?: boolean | undefined;
   /** The button works only after this text was typed, for what cannot be undone. */
@@ -170,6 +172,7 @@ export function ConfirmDialog({
   title,
   children,
   confirm,
+  dismiss = 'Cancel',
   danger,
   typed,
   ready = true,
@@ -213,7 +216,7 @@ export function ConfirmDialog({
             {action.error !== null && <ActionError error={action.error} />}
           </form>
           <div className={styles.actions}>
-            <Button onClick={action.close}>Cancel</Button>
+            <Button onClick={action.close}>{dismiss}</Button>
             <Button
               type="submit"
               form={form}

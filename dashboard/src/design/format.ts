@@ -33,10 +33,15 @@ export function formatCount(value: number, singular: string, plural = `${singula
   return `${formatNumber(value)} ${value === 1 ? singular : plural}`;
 }
 
-/** How many digits an amount of the currency has after the point. */
+/** Stripe's, which differ from those of Intl: ISK and UGX are counted in hundredths (the server's common/money.ts). */
+const WITHOUT_FRACTION = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '));
+const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
+
+/** How many decimals the smallest unit has in the currency. */
 export function fractionDigits(currency: string): number {
-  const style = { style: 'currency', currency: currency.toUpperCase() } as const;
-  return new Intl.NumberFormat(locale, style).resolvedOptions().maximumFractionDigits ?? 2;
+  const code = currency.toLowerCase();
+  if (WITHOUT_FRACTION.has(code)) return 0;
+  return IN_THOUSANDTHS.has(code) ? 3 : 2;
 }
 
 /**
@@ -158,12 +163,12 @@ const STEPS = [
   ['minute', 60],
 ] as const;
 
-/** @returns for instance `3 minutes ago` or `in 2 days` */
+/** In English like all texts, whatever the locale of numbers is. @returns for instance `3 minutes ago` or `in 2 days` */
 export function formatRelative(value: Instant, now: number = Date.now()): string {
   const date = dateOf(value);
   if (!date) return NONE;
   const seconds = (date.getTime() - now) / 1_000;
-  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+  const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
   for (const [unit, length] of STEPS) {
     if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
   }

@@ -1,6 +1,6 @@
 /** The design system. Pages use these components and no styles of their own; see dashboard/README.md. */
 export { Badge, Status, type Tone } from './Badge.js';
-export { Button, ButtonLink, type ButtonProps, IconButton, TextButton } from './Button.js';
+export { Button, ButtonAnchor, ButtonLink, type ButtonProps, IconButton, TextButton } from './Button.js';
 export { Callout, EmptyState, ErrorState } from './Callout.js';
 export { Card, Grid, KeyValue, Row, Split, Stack, Stat, Stats } from './Card.js';
 export { Changes } from './Changes.js';
@@ -30,6 +30,7 @@ export { isWebAddress, Link, LinkOut } from './Link.js';
 export { Menu, type MenuItem } from './Menu.js';
 export { PageHeader, setProductName } from './PageHeader.js';
 export { Pagination } from './Pagination.js';
+export { PriceCard, type PriceCardProps, PriceCards } from './PriceCard.js';
 export { Segments } from './Segments.js';
 export { Select, type SelectOption } from './Select.js';
 export { Skeleton, SkeletonText } from './Skeleton.js';

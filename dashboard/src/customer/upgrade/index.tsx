@@ -1,9 +1,88 @@
-import { PageHeader } from '../../design/index.js';
+import { ApolloProvider, useQuery } from '@apollo/client/react';
+import { useEffect } from 'react';
+import {
+  ButtonAnchor,
+  ErrorState,
+  formatCount,
+  PageHeader,
+  PriceCards,
+  Skeleton,
+  Stack,
+  setLocale,
+} from '../../design/index.js';
+import { graphql } from '../../generated/index.js';
+import { publicClient, supportOf, useBrand } from '../brand.js';
+import { TierCard } from '../plans/TierCard.js';
+import type { Tier } from '../plans/tierTerms.js';
+import { Shell } from '../Shell.js';
 
+const PRICES = graphql(`
+  query Prices {
+    tiers {
+      ...TierTerms
+    }
+  }
+`);
+
+/** Prices for anyone. Who reads it is not known, so that it leads to the product to buy. */
 export default function UpgradePage() {
   return (
-    <main>
-      <PageHeader title="Tiers" />
-    </main>
+    <ApolloProvider client={publicClient}>
+      <Shell>
+        <Prices />
+      </Shell>
+    </ApolloProvider>
   );
+}
+
+setLocale(navigator.language);
+
+function Prices() {
+  const { data, error, refetch } = useQuery(PRICES);
+  const brand = useBrand();
+  const { productName, upgradeUrl, upgradesInProduct } = brand;
+  const support = supportOf(brand);
+  useEffect(() => {
+    document.documentElement.lang = 'en';
+  }, []);
+  return (
+    <Stack>
+      <PageHeader
+        title="Plans and prices"
+        description={
+          upgradesInProduct
+            ? `Choose a plan in ${productName}. You can change or cancel it at any time.`
+            : `To choose or change a plan, sign in to ${productName} and open billing there.`
+        }
+      />
+      {data ? (
+        <PriceCards label="Plans">
+          {data.tiers.map((tier) => (
+            <TierCard key={tier.name} tier={tier} note={noteOf(tier)} action={actionOf(tier)} />
+          ))}
+        </PriceCards>
+      ) : error ? (
+        <ErrorState error={error} onRetry={refetch} />
+      ) : (
+        <Skeleton lines={12} />
+      )}
+    </Stack>
+  );
+
+  function actionOf({ checkout, displayName }: Tier) {
+    if (!upgradesInProduct) return null;
+    if (checkout === 'CONTACT_SALES')
+      return support && <ButtonAnchor href={support.href}>Contact us</ButtonAnchor>;
+    return (
+      <ButtonAnchor href={upgradeUrl} variant={checkout === 'NONE' ? 'secondary' : 'primary'}>
+        Choose {displayName}
+      </ButtonAnchor>
+    );
+  }
+
+  function noteOf({ checkout, trialDays }: Tier) {
+    if (checkout === 'CONTACT_SALES' && !upgradesInProduct && support)
+      return <a href={support.href}>Contact us</a>;
+    return trialDays > 0 && `${formatCount(trialDays, 'day')} free at first`;
+  }
 }

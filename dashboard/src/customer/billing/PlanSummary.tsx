@@ -1,0 +1,84 @@
+import type { ReactNode } from 'react';
+import { Badge, Callout, formatDay, formatInstant, Status, type Tone } from '../../design/index.js';
+import { useBrand } from '../brand.js';
+import { priceText, type Tier } from '../plans/tierTerms.js';
+import type { Account, Plan } from './documents.js';
+import { endOf, fixedReason, isPaid } from './planState.js';
+
+const LABELS: Partial<Record<Plan['status'], readonly [label: string, tone: Tone]>> = {
+  ACTIVE: ['Active', 'success'],
+  TRIALING: ['Trial', 'accent'],
+  PAST_DUE: ['Payment due', 'warning'],
+  UNPAID: ['Unpaid', 'danger'],
+  PAUSED: ['Paused', 'warning'],
+};
+
+export function PlanBadge({ plan }: { plan: Plan }) {
+  if (!isPaid(plan)) return null;
+  if (endOf(plan)) return <Badge tone="warning">Ends {formatDay(endOf(plan))}</Badge>;
+  const [label, tone] = LABELS[plan.status] ?? ['Active', 'success'];
+  return <Status value={plan.status} label={label} tone={tone} />;
+}
+
+/** The state of the plan in one or two sentences. */
+export function planSentence(account: Account, productName: string): string {
+  const { subscription: plan, tiers } = account;
+  const { tier, trialEnd, currentPeriodEnd, scheduledAt } = plan;
+  const fixed = fixedReason(account);
+  if (fixed === 'OVERRIDDEN') {
+    const until = account.tenant.limitOverrides?.until;
+    return `${productName} has set this plan for you${until ? ` until ${formatDay(until)}` : ''}.`;
+  }
+  if (!isPaid(plan)) return 'You pay nothing for it. Choose another plan below to get more.';
+  const end = endOf(plan);
+  const free = tiers.find(({ checkout }) => checkout === 'NONE');
+  const scheduled = tiers.find(({ name }) => name === plan.scheduledTier);
+  if (end) return `${tier.displayName} ends on ${formatDay(end)}. ${afterEnd(free)}`;
+  if (scheduled)
+    return `${tier.displayName} changes to ${scheduled.displayName} on ${formatDay(scheduledAt)}, at ${priceText(scheduled)}.`;
+  if (plan.status === 'TRIALING')
+    return `Your trial of ${tier.displayName} ends on ${formatDay(trialEnd)}. Then it costs ${priceText(tier)}.`;
+  if (plan.status === 'PAUSED') return `Your subscription to ${tier.displayName} is paused.`;
+  if (fixed === 'CONTRACT') return `Your plan is agreed with ${productName}.`;
+  const next =
+    currentPeriodEnd && plan.status === 'ACTIVE' ? ` It renews on ${formatDay(currentPeriodEnd)}.` : '';
+  return `You pay ${priceText(tier)}.${next}`;
+}
+
+const afterEnd = (free: Tier | undefined): string =>
+  free
+    ? `After that you are on ${free.displayName}, and pay nothing more.`
+    : 'After that you pay nothing more.';
+
+/** What a person should do something about. */
+export function PlanNotices({ account, pay }: { account: Account; pay: ReactNode }) {
+  const { productName } = useBrand();
+  const { subscription: plan, tenant } = account;
+  const { displayName } = plan.tier;
+  return (
+    <>
+      {tenant.suspendedAt && (
+        <Callout tone="danger" title="Your account is suspended">
+          {productName} rejects its calls. You can still see and pay everything here.
+        </Callout>
+      )}
+      {plan.status === 'PAST_DUE' && (
+        <Callout tone="warning" title="Your last payment failed" actions={pay}>
+          {plan.graceEndsAt
+            ? `You keep ${displayName} until ${formatInstant(plan.graceEndsAt)}. Pay, or update your payment method, to keep it.`
+            : 'Pay, or update your payment method, to keep your plan.'}
+        </Callout>
+      )}
+      {plan.status === 'UNPAID' && (
+        <Callout tone="danger" title="Your subscription is not paid" actions={pay}>
+          Pay what is due to get your plan back.
+        </Callout>
+      )}
+      {plan.status === 'INCOMPLETE' && (
+        <Callout tone="warning" title="Your payment is not complete" actions={pay}>
+          Your plan begins when the payment has succeeded.
+        </Callout>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,49 @@
+import { useMutation } from '@apollo/client/react';
+import { useState } from 'react';
+import { explain } from '../../api/errors.js';
+import { toast } from '../../design/index.js';
+import { CHECKOUT, PORTAL } from './documents.js';
+
+/** Where Stripe's pages lead back to. */
+const here = () => `${location.origin}${location.pathname}`;
+
+/** Leads to Stripe's pages, or in mock mode to those that stand in for them. */
+export function useStripePages(tenantId: string) {
+  const [checkout] = useMutation(CHECKOUT);
+  const [portal] = useMutation(PORTAL);
+  /** The button that was pressed: until the browser leaves the page, none works again. */
+  const [leaving, setLeaving] = useState<string | null>(null);
+
+  async function leave(
+    button: string,
+    ask: () => Promise<{ url: string; localUrl: string | null } | null | undefined>,
+  ) {
+    if (leaving) return;
+    setLeaving(button);
+    try {
+      const session = await ask();
+      if (!session) throw new Error('The page for the payment was not created');
+      location.assign(session.localUrl ?? session.url);
+    } catch (error) {
+      setLeaving(null);
+      const { title, message, advice } = explain(error);
+      toast({ tone: 'danger', title, text: `${message} ${advice}`.trim() });
+    }
+  }
+
+  return {
+    leaving,
+    buy: (tier: string) =>
+      leave(tier, async () => {
+        const input = { tier: tier as never, successUrl: `${here()}?bought=${tier}`, cancelUrl: here() };
+        return (await checkout({ variables: { tenantId, input } })).data?.createCheckoutSession;
+      }),
+    manage: (button = 'portal') =>
+      leave(button, async () => {
+        const input = { returnUrl: here() };
+        return (await portal({ variables: { tenantId, input } })).data?.createPortalSession;
+      }),
+  };
+}
+
+export type StripePages = ReturnType<typeof useStripePages>;

@@ -1,0 +1,49 @@
+import type { Tier } from '../plans/tierTerms.js';
+import type { Account, Plan } from './documents.js';
+
+/** Statuses of a subscription that is paid for, or should be. */
+const PAID: readonly Plan['status'][] = ['ACTIVE', 'TRIALING', 'PAST_DUE', 'UNPAID', 'PAUSED'];
+
+export const isPaid = ({ stripeSubscriptionId, status }: Plan): boolean =>
+  stripeSubscriptionId !== null && PAID.includes(status);
+
+/** When the subscription ends, if that is scheduled. */
+export function endOf(plan: Plan): string | null {
+  if (!isPaid(plan)) return null;
+  return plan.cancelAt ?? (plan.cancelAtPeriodEnd ? plan.currentPeriodEnd : null);
+}
+
+/** Why a person cannot change the plan here; null if it can. */
+export type FixedReason = 'OVERRIDDEN' | 'CONTRACT' | null;
+
+export function fixedReason({ tenant, subscription }: Account): FixedReason {
+  if (tenant.limitOverrides?.inForce && tenant.limitOverrides.tier) return 'OVERRIDDEN';
+  return isPaid(subscription) && subscription.tier.checkout === 'CONTACT_SALES' ? 'CONTRACT' : null;
+}
+
+/** What the button of a tier does. */
+export type TierAction = 'CURRENT' | 'BUY' | 'TRY' | 'UPGRADE' | 'DOWNGRADE' | 'KEEP' | 'CONTACT' | 'NONE';
+
+/** Tiers priced by agreement count as the largest. */
+const priceOf = ({ monthlyPriceCents }: Tier): number => monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+
+export function actionOf(tier: Tier, account: Account): TierAction {
+  const { subscription } = account;
+  const isCurrent = subscription.tier.name === tier.name;
+  if (fixedReason(account)) return isCurrent ? 'CURRENT' : 'NONE';
+  const isScheduled = endOf(subscription) !== null || subscription.scheduledTier !== null;
+  if (isCurrent) return isPaid(subscription) && isScheduled ? 'KEEP' : 'CURRENT';
+  if (tier.checkout === 'CONTACT_SALES') return 'CONTACT';
+  if (!isPaid(subscription)) {
+    if (tier.checkout === 'NONE') return 'NONE';
+    // Each tenant has one trial, with its first subscription.
+    return tier.trialDays > 0 && subscription.stripeSubscriptionId === null ? 'TRY' : 'BUY';
+  }
+  // The subscription is canceled from its own card.
+  if (tier.checkout === 'NONE') return 'NONE';
+  if (subscription.scheduledTier === tier.name) return 'NONE';
+  return priceOf(tier) > priceOf(subscription.tier) ? 'UPGRADE' : 'DOWNGRADE';
+}
+
+/** While something is due, a plan can be paid or canceled, and not changed. */
+export const isChangeable = ({ status }: Plan): boolean => status === 'ACTIVE' || status === 'TRIALING';
