@@ -51,18 +51,18 @@ export function PageHeader({
           {badges}
         </div>
         {description && <p className={styles.description}>{description}</p>}
-        {facts && (
-          <dl className={styles.facts}>
-            {facts.map(([name, value]) => (
-              <div key={name}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ))}
-          </dl>
-        )}
       </div>
       {actions && <div className={styles.actions}>{actions}</div>}
+      {facts && (
+        <dl className={styles.facts}>
+          {facts.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
     </header>
   );
 }

@@ -101,13 +101,14 @@ export default function Plot<Data extends object>({
       y={value}
       stroke="var(--danger-solid)"
       strokeDasharray="4 4"
-      label={{ value: label, position: 'insideTopRight', fill: 'var(--danger)', fontSize: 11 }}
+      label={{ value: label, position: 'insideBottomRight', fill: 'var(--danger)', fontSize: 11 }}
     />
   ));
   const shared = {
     data: points,
     accessibilityLayer: false,
-    margin: { top: 8, right: 4, bottom: 0, left: 0 },
+    // The text of a limit stands above its line.
+    margin: { top: lines.length > 0 ? 20 : 8, right: 4, bottom: 0, left: 0 },
   };
   return (
     <ResponsiveContainer width="100%" height="100%">

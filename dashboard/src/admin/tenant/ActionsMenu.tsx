@@ -25,6 +25,7 @@ export function ActionsMenu() {
         items={[
           subscribed && item('changeTier', 'Change tier…'),
           item('checkout', 'Create a checkout link…'),
+          item('customerPage', 'Open the customer’s page…'),
           (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
             item('resume', 'Resume subscription…'),
           item('overage', 'Set overage cap…'),

@@ -20,6 +20,7 @@ import {
 import type { TenantAlertsQuery, TenantWebhookEventsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 import { useOperator } from '../session.js';
+import { Deliveries } from './Deliveries.js';
 import { useChange, useTenantPage } from './tenantPage.js';
 import { ALERTS } from './words.js';
 
@@ -84,6 +85,7 @@ const ALERT_HISTORY = graphql(`
 
 const LISTS = [
   { value: 'stripe', label: 'From Stripe' },
+  { value: 'sent', label: 'To your systems' },
   { value: 'alerts', label: 'Alerts' },
 ];
 
@@ -99,7 +101,9 @@ export function Events() {
       options={LISTS}
     />
   );
-  return list === 'alerts' ? <AlertHistory choice={choice} /> : <FromStripe choice={choice} />;
+  if (list === 'alerts') return <AlertHistory choice={choice} />;
+  if (list === 'sent') return <Deliveries choice={choice} />;
+  return <FromStripe choice={choice} />;
 }
 
 type StripeEvent = TenantWebhookEventsQuery['webhookEvents']['edges'][number]['node'];

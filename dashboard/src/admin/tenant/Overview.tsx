@@ -54,7 +54,7 @@ const OVERVIEW = graphql(`
         version
         currency
         monthlyPriceCents
-        features
+        featureNames
         limits {
           concurrentRequests
         }
@@ -177,22 +177,29 @@ function WhyThisTier({ explanation }: { explanation: TenantOverviewQuery['explai
             ['Price', `${price(tier)}, version ${tier.version} of the tier`],
             [
               'Features',
-              tier.features.length === 0 ? (
+              tier.featureNames.length === 0 ? (
                 'none'
               ) : (
                 <Row>
-                  {tier.features.map((feature) => (
+                  {tier.featureNames.map((feature) => (
                     <Badge key={feature}>{feature}</Badge>
                   ))}
                 </Row>
               ),
             ],
-            ...unapplied.map((other): [string, React.ReactNode] => [
-              `Not by: ${SOURCE_NAMES[other.source].toLowerCase()}`,
-              readableInstants(other.reason),
-            ]),
           ]}
         />
+        {unapplied.length > 0 && (
+          <>
+            <h3>What does not apply</h3>
+            <KeyValue
+              items={unapplied.map((other): [string, React.ReactNode] => [
+                SOURCE_NAMES[other.source],
+                readableInstants(other.reason),
+              ])}
+            />
+          </>
+        )}
       </Stack>
     </Card>
   );

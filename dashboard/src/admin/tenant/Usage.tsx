@@ -22,6 +22,7 @@ import {
 } from '../../design/index.js';
 import type { TenantEndpointsQuery, TenantUsageHistoryQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { Rejections } from './Rejections.js';
 import { useTenantPage } from './tenantPage.js';
 import { calls } from './words.js';
 
@@ -74,6 +75,7 @@ export function Usage() {
     <Stack>
       <History />
       <ByEndpoint />
+      <Rejections />
     </Stack>
   );
 }

@@ -95,12 +95,19 @@ function TenantWithId({ tenantId }: { tenantId: string }) {
   );
 }
 
-function factsOf({ id, externalId, email, erasure }: TenantHead): readonly [string, React.ReactNode][] {
+function factsOf({
+  id,
+  externalId,
+  email,
+  createdAt,
+  erasure,
+}: TenantHead): readonly [string, React.ReactNode][] {
   if (erasure) return [['Id', <Id value={id} />]];
   return [
     ['Id', <Id value={id} />],
     ['External id', externalId ? <Id value={externalId} what="the external id" /> : NONE],
     ['E-mail', email ?? NONE],
+    ['Created', <Time at={createdAt} />],
   ];
 }
 

@@ -12,6 +12,7 @@ export const TENANT = graphql(`
       name
       email
       externalId
+      createdAt
       suspendedAt
       suspendedReason
       erasure {
@@ -69,6 +70,7 @@ export type Action =
   | 'resume'
   | 'overage'
   | 'checkout'
+  | 'customerPage'
   | 'limits'
   | 'details'
   | 'suspend'

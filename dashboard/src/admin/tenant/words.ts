@@ -35,16 +35,16 @@ export const ALERTS: Readonly<Record<AlertKind, { label: string; format: (value:
 
 /** The limits of a tier, in the order of the page. */
 export const LIMITS = [
-  { key: 'apiCallsPerMinute', label: 'Calls a minute', unit: 'calls', format: calls },
-  { key: 'apiCallsPerDay', label: 'Calls a day (UTC)', unit: 'calls', format: calls },
+  { key: 'apiCallsPerMinute', label: 'Calls a minute', unit: undefined, format: calls },
+  { key: 'apiCallsPerDay', label: 'Calls a UTC day', unit: undefined, format: calls },
   {
     key: 'concurrentRequests',
     label: 'Concurrent requests',
-    unit: 'requests',
+    unit: undefined,
     format: (count: number) => formatCount(count, 'request'),
   },
-  { key: 'maxMemories', label: 'Memories', unit: 'memories', format: ALERTS.MEMORIES.format },
-  { key: 'maxEmbeddings', label: 'Embeddings', unit: 'embeddings', format: ALERTS.EMBEDDINGS.format },
+  { key: 'maxMemories', label: 'Memories', unit: undefined, format: ALERTS.MEMORIES.format },
+  { key: 'maxEmbeddings', label: 'Embeddings', unit: undefined, format: ALERTS.EMBEDDINGS.format },
   { key: 'maxStorageBytes', label: 'Storage', unit: 'bytes', format: formatBytes },
   {
     key: 'maxExtractionBatchSize',
@@ -55,7 +55,7 @@ export const LIMITS = [
   {
     key: 'federationPriority',
     label: 'Federation priority',
-    unit: '0 is no federation',
+    unit: '0: none',
     format: (priority: number) => (priority === 0 ? '0, no federation' : formatNumber(priority)),
   },
 ] as const;

@@ -1,7 +1,38 @@
+import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
-import { Callout, ConfirmDialog, FormDialog, Select, Time, toast } from '../../../design/index.js';
+import {
+  Callout,
+  ConfirmDialog,
+  ErrorState,
+  FormDialog,
+  formatMoney,
+  KeyValue,
+  readableInstants,
+  Select,
+  Skeleton,
+  Stack,
+  Time,
+  toast,
+} from '../../../design/index.js';
+import type { PreviewTenantCancellationQuery } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
+
+const PREVIEW = graphql(`
+  query PreviewTenantCancellation($tenantId: ID!, $atPeriodEnd: Boolean!) {
+    previewCancellation(tenantId: $tenantId, atPeriodEnd: $atPeriodEnd) {
+      atPeriodEnd
+      alreadyScheduled
+      endsAt
+      summary
+      tierAfterwards
+      currency
+      refundCents
+      overageCents
+      lastInvoiceAt
+    }
+  }
+`);
 
 const CANCEL = graphql(`
   mutation CancelTenantSubscription($tenantId: ID!, $atPeriodEnd: Boolean!) {
@@ -23,7 +54,9 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
   const { tenantId, tenant } = useTenantPage();
   const cancel = useChange(CANCEL);
   const [when, setWhen] = useState('end');
-  const { tier, currentPeriodEnd } = tenant.subscription;
+  const atPeriodEnd = when === 'end';
+  const preview = useQuery(PREVIEW, { variables: { tenantId, atPeriodEnd }, fetchPolicy: 'network-only' });
+  const shown = !preview.loading && !preview.error ? preview.data?.previewCancellation : undefined;
   return (
     <FormDialog
       open
@@ -32,10 +65,11 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
       submit="Cancel subscription"
       dismiss="Keep it"
       danger
+      ready={shown !== undefined && !shown.alreadyScheduled}
       onSubmit={async () => {
-        await cancel({ tenantId, atPeriodEnd: when === 'end' });
+        await cancel({ tenantId, atPeriodEnd });
         toast({
-          title: when === 'end' ? 'The subscription ends with its period' : 'The subscription has ended',
+          title: atPeriodEnd ? 'The subscription ends with its period' : 'The subscription has ended',
           text: tenant.name,
         });
       }}
@@ -49,20 +83,38 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
           { value: 'now', label: 'Immediately' },
         ]}
       />
-      <Callout tone={when === 'now' ? 'warning' : 'info'}>
-        {when === 'end' ? (
-          <>
-            {tenant.name} keeps {tier.name} until <Time at={currentPeriodEnd} />, and then has the default
-            tier, or that of an override. Until then it can be resumed.
-          </>
-        ) : (
-          <>
-            {tenant.name} loses {tier.name} now. The rest of the period is neither refunded nor credited, and
-            it cannot be resumed: the tenant has to buy again.
-          </>
-        )}
-      </Callout>
+      {shown ? (
+        <Preview preview={shown} />
+      ) : preview.error ? (
+        <ErrorState error={preview.error} onRetry={() => preview.refetch()} />
+      ) : (
+        <Skeleton lines={4} />
+      )}
     </FormDialog>
+  );
+}
+
+function Preview({ preview }: { preview: PreviewTenantCancellationQuery['previewCancellation'] }) {
+  const { atPeriodEnd, summary, tierAfterwards, endsAt, currency, refundCents, overageCents } = preview;
+  return (
+    <Callout
+      tone={atPeriodEnd ? 'info' : 'warning'}
+      title={atPeriodEnd ? 'It ends with its period' : 'It ends at once'}
+    >
+      <Stack tight>
+        <p>{readableInstants(summary)}</p>
+        <KeyValue
+          items={[
+            ['Ends', <Time at={endsAt} />],
+            ['Tier afterwards', tierAfterwards],
+            ['Refund', formatMoney(refundCents, currency)],
+            ['Overage not invoiced yet', formatMoney(overageCents, currency)],
+            ['Last invoice', preview.lastInvoiceAt ? <Time at={preview.lastInvoiceAt} /> : 'none'],
+            ['Can be undone', atPeriodEnd ? 'until it ends, by resuming' : 'no: the tenant has to buy again'],
+          ]}
+        />
+      </Stack>
+    </Callout>
   );
 }
 

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import {
   Button,
   CodeBlock,
@@ -45,12 +45,12 @@ function CheckoutForm({ onClose, onCreated }: ActionDialogProps & { onCreated(ch
   const [back, setBack] = useState(`${location.origin}/upgrade`);
   const tier = chosen || (tiers?.[0]?.name ?? '');
   const trial = tiers?.find(({ name }) => name === tier)?.trialDays ?? 0;
-  let created: Checkout | null = null;
+  const created = useRef<Checkout | null>(null);
   return (
     <FormDialog
       open
       // It closes after it was sent: the link then takes its place.
-      onClose={() => (created ? onCreated(created) : onClose())}
+      onClose={() => (created.current ? onCreated(created.current) : onClose())}
       title={`A checkout link for ${tenant.name}`}
       submit="Create link"
       ready={tier !== '' && isWebAddress(back)}
@@ -65,7 +65,7 @@ function CheckoutForm({ onClose, onCreated }: ActionDialogProps & { onCreated(ch
             ...(email.trim() === '' ? {} : { customerEmail: email.trim() }),
           },
         });
-        created = createCheckoutSession ?? null;
+        created.current = createCheckoutSession;
       }}
     >
       <p>

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { Button, ConfirmDialog, Dialog, LinkOut, SecretOnce, Stack, Time } from '../../../design/index.js';
 import type { ExportTenantNowMutation } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
@@ -16,6 +16,7 @@ const EXPORT = graphql(`
 export function ExportDialog({ onClose }: ActionDialogProps) {
   const { tenantId, tenant } = useTenantPage();
   const exportTenant = useChange(EXPORT, { secret: true });
+  const link = useRef<ExportTenantNowMutation['exportTenant']>(null);
   const [made, setMade] = useState<ExportTenantNowMutation['exportTenant']>(null);
   if (made) {
     return (
@@ -39,15 +40,14 @@ export function ExportDialog({ onClose }: ActionDialogProps) {
       </Dialog>
     );
   }
-  let link: ExportTenantNowMutation['exportTenant'] = null;
   return (
     <ConfirmDialog
       open
-      onClose={() => (link ? setMade(link) : onClose())}
+      onClose={() => (link.current ? setMade(link.current) : onClose())}
       title={`Export ${tenant.name}?`}
       confirm="Make a link"
       onConfirm={async () => {
-        link = (await exportTenant({ tenantId })).exportTenant;
+        link.current = (await exportTenant({ tenantId })).exportTenant;
       }}
     >
       <p>
