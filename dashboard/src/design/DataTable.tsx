@@ -38,10 +38,10 @@ export interface Column<Data extends object> {
   wrap?: boolean;
   /** The header in CSV files, if its unit differs: "Bytes". */
   csvHeader?: string;
-  /** Only in the file: what the table shows within another cell. */
-  csvOnly?: boolean;
-  /** A header only for screen readers, such as that of a column of buttons. */
+  /** A header only for screen readers, such as that of a column of buttons, which is not in CSV files. */
   hideHeader?: boolean;
+  /** Only in CSV files: the page shows it as a part of another cell. */
+  csvOnly?: boolean;
 }
 
 export interface DataTableProps<Data extends object> {
@@ -136,7 +136,7 @@ export function DataTable<Data extends object>(props: DataTableProps<Data>) {
 
 function FilledTable<Data extends object>({
   label,
-  columns,
+  columns: allColumns,
   rows,
   rowKey,
   rowLink,
@@ -147,8 +147,8 @@ function FilledTable<Data extends object>({
   csv,
   footer,
 }: DataTableProps<Data> & { rows: readonly Data[] }) {
-  const visible = columns.filter(({ csvOnly }) => !csvOnly);
   const [sorting, setSorting] = useSorting(sortParam);
+  const columns = useMemo(() => allColumns.filter(({ csvOnly }) => !csvOnly), [allColumns]);
   const definitions = useMemo<ColumnDef<Features, Data>[]>(
     () =>
       columns.map((column) => ({
@@ -173,16 +173,16 @@ function FilledTable<Data extends object>({
     onSortingChange: (update) => setSorting(typeof update === 'function' ? update(sorting) : update),
   });
   const sorted = table.getRowModel().rows;
-  const download = () =>
+  const download = () => {
+    const written = allColumns.filter(({ hideHeader }) => !hideHeader);
     downloadCsv(
       label,
       toCsv([
-        columns.filter(({ hideHeader }) => !hideHeader).map(({ header, csvHeader }) => csvHeader ?? header),
-        ...sorted.map(({ original }) =>
-          columns.filter(({ hideHeader }) => !hideHeader).map((column) => column.value(original)),
-        ),
+        written.map(({ header, csvHeader }) => csvHeader ?? header),
+        ...sorted.map(({ original }) => written.map((column) => column.value(original))),
       ]),
     );
+  };
   return (
     <div>
       {/* biome-ignore lint/a11y/useSemanticElements: not a landmark, of which there would be too many */}
@@ -198,7 +198,7 @@ function FilledTable<Data extends object>({
           <caption className="visuallyHidden">{label}</caption>
           <thead>
             <tr>
-              {visible.map((column) => (
+              {columns.map((column) => (
                 <HeaderCell
                   key={column.id}
                   column={column}
@@ -214,7 +214,7 @@ function FilledTable<Data extends object>({
                 key={row.id}
                 className={cx(rowLink && styles.linked, styles[rowTone?.(row.original) ?? ''])}
               >
-                {visible.map((column, index) => {
+                {columns.map((column, index) => {
                   const content = column.cell?.(row.original) ?? shown(column.value(row.original));
                   const className = cx(
                     column.numeric && styles.right,
@@ -246,18 +246,19 @@ function FilledTable<Data extends object>({
         </table>
       </div>
       {(csv || footer) && (
-        <div className={styles.foot}>
+        <div className={cx(styles.foot, footer && styles.lined)}>
           <div className={styles.footActions}>
             {footer}
             {csv && (
               <Button
                 size="small"
                 variant="ghost"
-                icon={<Download size={14} aria-hidden="true" />}
+                icon={<Download size={13} aria-hidden="true" />}
                 onClick={download}
-                title="The rows that are shown"
+                aria-label={`Download CSV: ${label}`}
+                title="Download the rows that are shown"
               >
-                Download CSV
+                CSV
               </Button>
             )}
           </div>

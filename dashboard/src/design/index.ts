@@ -1,4 +1,5 @@
 /** The design system. Pages use these components and no styles of their own; see dashboard/README.md. */
+export { type AttentionItem, Attentions } from './Attentions.js';
 export { Badge, Status, type Tone } from './Badge.js';
 export { Button, ButtonAnchor, ButtonLink, type ButtonProps, IconButton, TextButton } from './Button.js';
 export { Callout, EmptyState, ErrorState } from './Callout.js';

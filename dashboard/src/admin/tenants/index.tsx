@@ -1,15 +1,76 @@
+import { NetworkStatus } from '@apollo/client';
 import { useQuery } from '@apollo/client/react';
-import { Card, type Column, DataTable, EmptyState, PageHeader, Pagination } from '../../design/index.js';
-import type { TenantsQuery } from '../../generated/graphql.js';
+import { Users } from 'lucide-react';
+import { useSearchParams } from 'react-router';
+import {
+  Badge,
+  Callout,
+  Card,
+  type Column,
+  DataTable,
+  EmptyState,
+  FilterBar,
+  formatBytes,
+  formatMoney,
+  formatNumber,
+  NONE,
+  PageHeader,
+  Pagination,
+  Select,
+  Stack,
+  Status,
+  Time,
+  useFilters,
+} from '../../design/index.js';
+import type { TenantSort, TenantState, TenantsQuery, TierName } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { CreateTenant } from './CreateTenant.js';
 
 const TENANTS = graphql(`
-  query Tenants($first: Int, $after: String) {
-    tenants(first: $first, after: $after) {
+  query Tenants(
+    $first: Int!
+    $after: String
+    $search: String
+    $tier: TierName
+    $state: TenantState
+    $sort: TenantSort!
+  ) {
+    tenants(first: $first, after: $after, search: $search, tier: $tier, state: $state, sort: $sort) {
       edges {
+        cursor
         node {
           id
           name
+          email
+          externalId
+          createdAt
+          suspendedAt
+          erasure {
+            tenantId
+            status
+          }
+          monthlyRevenueCents
+          tier {
+            name
+            displayName
+            currency
+          }
+          subscription {
+            id
+            status
+            cancelAtPeriodEnd
+            stripeSubscriptionId
+          }
+          today: usage(period: DAY) {
+            apiCalls
+            limit
+          }
+          month: usage(period: MONTH) {
+            apiCalls
+          }
+          storage {
+            bytes
+          }
         }
       }
       pageInfo {
@@ -17,45 +78,216 @@ const TENANTS = graphql(`
         endCursor
       }
     }
+    tiers {
+      name
+      displayName
+    }
   }
 `);
 
+const PAGE_SIZE = 50;
+
 type Tenant = TenantsQuery['tenants']['edges'][number]['node'];
 
+/** The one word that an operator needs first. */
+function stateOf({ erasure, suspendedAt, subscription }: Tenant): string {
+  if (erasure) return 'ERASED';
+  return suspendedAt ? 'SUSPENDED' : subscription.status;
+}
+
 const COLUMNS: readonly Column<Tenant>[] = [
-  { id: 'name', header: 'Name', value: ({ name }) => name },
-  { id: 'id', header: 'Id', value: ({ id }) => id },
+  {
+    id: 'name',
+    header: 'Name',
+    value: ({ name }) => name,
+    cell: ({ id, name, erasure }) => name || (erasure ? 'Erased tenant' : id),
+  },
+  { id: 'email', header: 'E-mail', value: ({ email }) => email },
+  {
+    id: 'tier',
+    header: 'Tier',
+    value: ({ tier }) => tier.name,
+    cell: ({ tier }) => <Badge>{tier.displayName}</Badge>,
+  },
+  {
+    id: 'status',
+    header: 'Status',
+    value: stateOf,
+    cell: (tenant) => (
+      <Status
+        value={stateOf(tenant)}
+        label={
+          tenant.subscription.cancelAtPeriodEnd && !tenant.suspendedAt ? 'Cancels at period end' : undefined
+        }
+        tone={
+          tenant.subscription.stripeSubscriptionId === null && !tenant.suspendedAt ? 'neutral' : undefined
+        }
+      />
+    ),
+  },
+  {
+    id: 'today',
+    header: 'Calls today (UTC)',
+    value: ({ today }) => today.apiCalls,
+    numeric: true,
+  },
+  {
+    id: 'month',
+    header: 'Calls this month',
+    value: ({ month }) => month.apiCalls,
+    numeric: true,
+  },
+  {
+    id: 'storage',
+    header: 'Storage',
+    csvHeader: 'Storage (bytes)',
+    value: ({ storage }) => storage.bytes,
+    cell: ({ storage }) => formatBytes(storage.bytes),
+    numeric: true,
+  },
+  {
+    id: 'revenue',
+    header: 'Revenue a month',
+    csvHeader: 'Revenue a month (cents)',
+    value: ({ monthlyRevenueCents }) => monthlyRevenueCents,
+    cell: ({ monthlyRevenueCents, tier }) =>
+      monthlyRevenueCents === null ? NONE : formatMoney(monthlyRevenueCents, tier.currency),
+    numeric: true,
+  },
+  {
+    id: 'created',
+    header: 'Created',
+    value: ({ createdAt }) => createdAt,
+    cell: ({ createdAt }) => <Time at={createdAt} relative />,
+  },
 ];
 
+const STATES: readonly { value: TenantState; label: string }[] = [
+  { value: 'PAST_DUE', label: 'Past due' },
+  { value: 'NEAR_LIMIT', label: 'Near a limit' },
+  { value: 'OVER_LIMIT', label: 'Over a limit' },
+  { value: 'SUSPENDED', label: 'Suspended' },
+  { value: 'ERASED', label: 'Erased' },
+];
+
+const SORTS: readonly { value: TenantSort; label: string }[] = [
+  { value: 'NEWEST', label: 'Newest first' },
+  { value: 'OLDEST', label: 'Oldest first' },
+  { value: 'USAGE', label: 'Most calls this month' },
+  { value: 'REVENUE', label: 'Highest revenue' },
+];
+const DEFAULT_SORT = 'NEWEST';
+
+/** What the URL says, if the API knows it. */
+function choice<Value extends string>(text: string | null, known: readonly { value: Value }[]): Value | null {
+  return known.find(({ value }) => value === text)?.value ?? null;
+}
+
 export default function TenantsPage() {
-  const { data, error, refetch, fetchMore } = useQuery(TENANTS, { variables: { first: 50 } });
-  const tenants = data?.tenants;
+  const filters = useFilters('search', 'tier', 'state');
+  const [params, setParams] = useSearchParams();
+  const { search, tier, state } = filters.values;
+  const sort = choice(params.get('sort'), SORTS) ?? DEFAULT_SORT;
+  const { data, previousData, error, networkStatus, refetch, fetchMore } = useQuery(TENANTS, {
+    variables: {
+      first: PAGE_SIZE,
+      search: search || null,
+      tier: /^\w+$/.test(tier) ? (tier as TierName) : null,
+      state: choice(state, STATES),
+      // What matches best comes first; the API has no other order for a search.
+      sort: search ? 'OLDEST' : sort,
+    },
+  });
+  // While another filter loads, the rows stay and are dimmed.
+  const changing = networkStatus === NetworkStatus.setVariables;
+  const shown = data ?? (changing ? previousData : undefined);
+  const tenants = shown?.tenants;
+  const tiers = (shown?.tiers ?? []).map(({ name, displayName }) => ({ value: name, label: displayName }));
+  const sortBy = (value: string) =>
+    setParams(
+      (before) => {
+        const next = new URLSearchParams(before);
+        if (value === DEFAULT_SORT) next.delete('sort');
+        else next.set('sort', value);
+        return next;
+      },
+      { replace: true, preventScrollReset: true },
+    );
   return (
     <>
-      <PageHeader title="Tenants" />
-      <Card flush>
-        <DataTable
-          label="Tenants"
-          columns={COLUMNS}
-          rows={tenants?.edges.map(({ node }) => node)}
-          rowKey={({ id }) => id}
-          rowLink={({ id }) => `/tenants/${id}`}
-          error={error}
-          onRetry={refetch}
-          empty={<EmptyState title="No tenants yet">They appear as soon as they are created.</EmptyState>}
-          csv
-          footer={
-            tenants && (
-              <Pagination
-                shown={tenants.edges.length}
-                noun="tenant"
-                more={tenants.pageInfo.hasNextPage}
-                onMore={() => fetchMore({ variables: { after: tenants.pageInfo.endCursor } })}
-              />
-            )
-          }
-        />
-      </Card>
+      <PageHeader
+        title="Tenants"
+        description="Everyone whose calls this server counts. Days and months are in UTC."
+        actions={<CreateTenant />}
+      />
+      <Stack tight>
+        <FilterBar
+          filters={filters}
+          fields={[
+            { name: 'search', label: 'Search tenants', placeholder: 'Name, e-mail, your id, Stripe id' },
+            { name: 'tier', label: 'Tier', all: 'All tiers', options: tiers },
+            { name: 'state', label: 'State', all: 'All states', options: STATES },
+          ]}
+        >
+          <Select
+            label="Sort by"
+            hideLabel
+            value={search ? 'MATCH' : sort}
+            onChange={sortBy}
+            disabled={search !== ''}
+            options={search ? [{ value: 'MATCH', label: 'Best match' }] : SORTS}
+          />
+        </FilterBar>
+        {error && tenants && (
+          <Callout tone="warning" title="This list may be old">
+            It could not be read again: {error.message}
+          </Callout>
+        )}
+        <Card flush>
+          <DataTable
+            label="Tenants"
+            columns={COLUMNS}
+            rows={tenants?.edges.map(({ node }) => node)}
+            rowKey={({ id }) => id}
+            rowLink={({ id }) => `/tenants/${encodeURIComponent(id)}`}
+            refreshing={changing}
+            error={error}
+            onRetry={() => refetch()}
+            empty={<NoTenants filtered={filters.active} more={tenants?.pageInfo.hasNextPage ?? false} />}
+            csv
+            footer={
+              tenants && (
+                <Pagination
+                  shown={tenants.edges.length}
+                  noun="tenant"
+                  more={tenants.pageInfo.hasNextPage}
+                  onMore={() => fetchMore({ variables: { after: tenants.pageInfo.endCursor } })}
+                />
+              )
+            }
+          />
+        </Card>
+      </Stack>
     </>
+  );
+}
+
+function NoTenants({ filtered, more }: { filtered: boolean; more: boolean }) {
+  if (more) {
+    return (
+      <EmptyState title="None among the first 2,000">
+        With filters, the server looks through {formatNumber(2_000)} tenants at a time. “Load more” goes on.
+      </EmptyState>
+    );
+  }
+  return filtered ? (
+    <EmptyState title="No tenant matches">
+      A search finds the beginning of a name, an e-mail address or your own id, and whole ids of tenants,
+      customers and subscriptions at Stripe.
+    </EmptyState>
+  ) : (
+    <EmptyState title="No tenants yet" icon={Users}>
+      A tenant is a customer of yours. Create one here, or let your sign-up call createTenant.
+    </EmptyState>
   );
 }
