@@ -75,15 +75,15 @@ function Account() {
   }
   return (
     <div className={styles.account}>
-      <ThemeSwitch />
-      <div className={styles.whoRow}>
-        <div className={styles.who}>
-          <span className={styles.role}>{formatEnum(role)}</span>
-          <span className={styles.key} title={keyId ?? undefined}>
-            {keyId === null ? 'ADMIN_API_KEY' : `Key ${keyId}`}
-          </span>
-          <span className={styles.key}>Version {version}</span>
-        </div>
+      <div className={styles.who}>
+        <span className={styles.role}>{formatEnum(role)}</span>
+        <span className={styles.key} title={keyId ?? undefined}>
+          {keyId === null ? 'ADMIN_API_KEY' : `Key ${keyId}`}
+        </span>
+        <span className={styles.key}>Version {version}</span>
+      </div>
+      <div className={styles.accountActions}>
+        <ThemeSwitch />
         <Button variant="ghost" size="small" icon={<LogOut size={14} aria-hidden="true" />} onClick={leave}>
           Sign out
         </Button>

@@ -246,7 +246,7 @@ function FilledTable<Data extends object>({
         </table>
       </div>
       {(csv || footer) && (
-        <div className={cx(styles.foot, footer && styles.lined)}>
+        <div className={cx(styles.foot, footer ? styles.lined : undefined)}>
           <div className={styles.footActions}>
             {footer}
             {csv && (

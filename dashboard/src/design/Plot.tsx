@@ -25,6 +25,9 @@ function heightOf<Data extends object>(row: Data, series: ChartProps<Data>['seri
   return Math.max(0, ...stacks.values());
 }
 
+/** recharts sets the colour on the element, where style sheets do not reach. */
+const TICK = { fill: 'var(--text-muted)' };
+
 interface Point {
   key: string;
   tick: string;
@@ -55,6 +58,7 @@ export default function Plot<Data extends object>({
     <>
       <CartesianGrid vertical={false} stroke="var(--chart-grid)" />
       <XAxis
+        tick={TICK}
         dataKey="key"
         tickFormatter={(key: string) => ticks.get(key) ?? ''}
         tickLine={false}
@@ -63,6 +67,7 @@ export default function Plot<Data extends object>({
         height={22}
       />
       <YAxis
+        tick={TICK}
         tickFormatter={(value: number) => formatAxis(value)}
         tickLine={false}
         axisLine={false}

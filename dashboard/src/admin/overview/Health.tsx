@@ -2,11 +2,11 @@ import {
   Card,
   type Column,
   DataTable,
+  formatCount,
   formatDuration,
   formatNumber,
-  Grid,
-  KeyValue,
-  Row,
+  Stat,
+  Stats,
   Status,
   Time,
 } from '../../design/index.js';
@@ -58,39 +58,44 @@ export function Health({ health }: { health: HealthFigures }) {
   const { mongodb, stripe, redis, workers, instances } = health;
   const versions = [...new Set(instances.map(({ version }) => version))];
   return (
-    <Grid>
-      <Card title="Health" description="As the instance that answers sees it">
-        <KeyValue
-          items={[
-            [
-              'MongoDB',
-              <Row key="mongodb">
-                <State state={mongodb.state} />
-                {mongodb.pingMs !== null &&
-                  `${formatNumber(mongodb.pingMs, { maximumFractionDigits: 1 })} ms`}
-              </Row>,
-            ],
-            [
-              'Stripe',
-              <Row key="stripe">
-                <State state={stripe.state} />
-                {stripe.mode === 'MOCK' && 'the mock Stripe in this server'}
-                {stripe.lastFailureAt && (
-                  <span>
-                    last failure <Time at={stripe.lastFailureAt} relative />
-                  </span>
-                )}
-                {stripe.waitingRequests > 0 && `${formatNumber(stripe.waitingRequests)} requests wait`}
-              </Row>,
-            ],
-            ['Redis', <State key="redis" state={redis.state} />],
-            ['Instances', `${formatNumber(instances.length)} of version ${versions.join(', ')}`],
-          ]}
+    <>
+      <Stats label="Health">
+        <Stat
+          label="MongoDB"
+          value={<State state={mongodb.state} />}
+          note={
+            mongodb.pingMs !== null &&
+            `answered in ${formatNumber(mongodb.pingMs, { maximumFractionDigits: 1 })} ms`
+          }
         />
-      </Card>
+        <Stat label="Stripe" value={<State state={stripe.state} />} note={<StripeNote stripe={stripe} />} />
+        <Stat
+          label="Redis"
+          value={<State state={redis.state} />}
+          note={redis.state === 'OFF' && 'REDIS_URL is not set'}
+        />
+        <Stat
+          label="Instances"
+          value={formatNumber(instances.length)}
+          note={`version ${versions.join(', ')}`}
+        />
+      </Stats>
       <Card title="Periodic jobs" description="Each is done by one instance at a time" flush>
         <DataTable label="Periodic jobs" columns={COLUMNS} rows={workers} rowKey={({ name }) => name} csv />
       </Card>
-    </Grid>
+    </>
   );
+}
+
+function StripeNote({ stripe }: { stripe: HealthFigures['stripe'] }) {
+  if (stripe.waitingRequests > 0)
+    return formatCount(stripe.waitingRequests, 'request waits', 'requests wait');
+  if (stripe.lastFailureAt) {
+    return (
+      <>
+        last failure <Time at={stripe.lastFailureAt} relative />
+      </>
+    );
+  }
+  return stripe.mode === 'MOCK' ? 'the mock in this server' : 'no failure since the start';
 }

@@ -10,7 +10,6 @@ import {
   DataTable,
   EmptyState,
   FilterBar,
-  formatBytes,
   formatMoney,
   formatNumber,
   NONE,
@@ -21,6 +20,7 @@ import {
   Status,
   Time,
   useFilters,
+  WithNote,
 } from '../../design/index.js';
 import type { TenantSort, TenantState, TenantsQuery, TierName } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
@@ -100,9 +100,13 @@ const COLUMNS: readonly Column<Tenant>[] = [
     id: 'name',
     header: 'Name',
     value: ({ name }) => name,
-    cell: ({ id, name, erasure }) => name || (erasure ? 'Erased tenant' : id),
+    cell: ({ id, name, email, erasure }) => (
+      <WithNote note={email}>{name || (erasure ? 'Erased tenant' : id)}</WithNote>
+    ),
   },
-  { id: 'email', header: 'E-mail', value: ({ email }) => email },
+  { id: 'id', header: 'Id', value: ({ id }) => id, csvOnly: true },
+  { id: 'externalId', header: 'Your own id', value: ({ externalId }) => externalId, csvOnly: true },
+  { id: 'email', header: 'E-mail', value: ({ email }) => email, csvOnly: true },
   {
     id: 'tier',
     header: 'Tier',
@@ -127,7 +131,7 @@ const COLUMNS: readonly Column<Tenant>[] = [
   },
   {
     id: 'today',
-    header: 'Calls today (UTC)',
+    header: 'Calls today',
     value: ({ today }) => today.apiCalls,
     numeric: true,
   },
@@ -137,14 +141,7 @@ const COLUMNS: readonly Column<Tenant>[] = [
     value: ({ month }) => month.apiCalls,
     numeric: true,
   },
-  {
-    id: 'storage',
-    header: 'Storage',
-    csvHeader: 'Storage (bytes)',
-    value: ({ storage }) => storage.bytes,
-    cell: ({ storage }) => formatBytes(storage.bytes),
-    numeric: true,
-  },
+  { id: 'storage', header: 'Storage (bytes)', value: ({ storage }) => storage.bytes, csvOnly: true },
   {
     id: 'revenue',
     header: 'Revenue a month',
