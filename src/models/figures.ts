@@ -24,12 +24,21 @@ export interface TenantCountsDoc {
   countedAt?: Date;
   /** The rules that it counted by: the catalogue and the grace period. */
   countedBy?: string;
+  /** Is written by a transaction that must come before others. */
+  locks?: number;
   /** A count that is running: the sums over all tenants up to `after`, which writes keep up to date. */
   recount?: { startedAt: Date; rules: string; after: string; sums: TenantFigures };
 }
 
 export const tenantCountsSchema = new Schema<TenantCountsDoc>(
-  { _id: String, live: Schema.Types.Mixed, countedAt: Date, countedBy: String, recount: Schema.Types.Mixed },
+  {
+    _id: String,
+    live: Schema.Types.Mixed,
+    countedAt: Date,
+    countedBy: String,
+    locks: Number,
+    recount: Schema.Types.Mixed,
+  },
   { collection: 'tenant_counts', minimize: false, versionKey: false },
 );
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { catalogueDigest } from '../../catalogue/catalogue.js';
+import { type Catalogue, catalogueDigest } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
 import type { Models } from '../../models/models.js';
 import type { Tenants } from '../accounts/tenants.js';
@@ -33,6 +33,10 @@ export interface InsightServices {
 /** Longer than a page of the count takes. */
 const COUNT_LEASE_MS = 60_000;
 
+/** Identifies what standings follow from besides documents. */
+export const countingRules = (catalogue: Catalogue, graceDays: number): string =>
+  `${catalogueDigest(catalogue)}/${graceDays}`;
+
 export function createInsightServices(deps: {
   models: Models;
   clock: Clock;
@@ -52,7 +56,7 @@ export function createInsightServices(deps: {
   const tenantCount = createTenantCount({
     ...base,
     lease: createLease({ models, name: 'tenant count', ttlMs: COUNT_LEASE_MS, isPeriodic: true }),
-    rules: `${catalogueDigest(tiers.catalogue)}/${graceDays}`,
+    rules: countingRules(tiers.catalogue, graceDays),
     standings,
     usageRanks,
     dailyFigures,

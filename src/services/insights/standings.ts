@@ -4,7 +4,7 @@ import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js
 import type { TenantCountsDoc } from '../../models/figures.js';
 import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
-import { type TenantStandingDoc, TenantState } from '../../models/tenantStanding.js';
+import type { TenantStandingDoc } from '../../models/tenantStanding.js';
 import { usageKeyOf } from '../limits/activity/usageRanks.js';
 import { dayOf } from '../limits/calls/windows.js';
 import type { Entitlements } from '../tiers/entitlements.js';
@@ -23,6 +23,11 @@ export interface Standings {
    * @param session the transaction in which the tenants are published
    */
   refresh(tenantIds: readonly string[], session: ClientSession): Promise<void>;
+  /**
+   * Makes other transactions that change the sums wait and repeat. A long one calls it first, because it would hardly ever
+   * end if short ones could come between.
+   */
+  lock(session: ClientSession): Promise<void>;
   /** Reads a page of tenants in the transaction, corrects their standings, and returns the sum of their shares. */
   recount(after: string, count: number, session: ClientSession): Promise<RecountedPage>;
   findMany(tenantIds: readonly string[]): Promise<(TenantStandingDoc | null)[]>;
@@ -104,10 +109,9 @@ export function createStandings(deps: {
     }
     if (increments.size > 0)
       await counts.updateOne({ _id: COUNTS_ID }, { $inc: Object.fromEntries(increments) }, { session });
-    const flows = flowsOf(changes, dayOf(clock.now()));
-    if (flows.size > 0)
+    for (const [day, flows] of flowsOf(changes, clock.now()))
       await days.updateOne(
-        { _id: dayOf(clock.now()) as never },
+        { _id: day as never },
         { $inc: Object.fromEntries(flows), $setOnInsert: { expiresAt: expiryOfDay(clock.now()) } },
         { upsert: true, session },
       );
@@ -126,6 +130,10 @@ export function createStandings(deps: {
         session,
       );
       await add(changed, session);
+    },
+
+    async lock(session) {
+      await counts.updateOne({ _id: COUNTS_ID }, { $inc: { locks: 1 } }, { session });
     },
 
     async recount(after, count, session) {
@@ -155,6 +163,9 @@ export function createStandings(deps: {
   };
 }
 
+/** New tenants are published within seconds, or after an outage. */
+const NEW_MS = 86_400_000;
+
 interface Change {
   tenant: Pick<TenantDoc, 'createdAt'>;
   before: Standing | null;
@@ -170,16 +181,23 @@ function deltaOf(before: Standing | null, after: Standing): FigureAmounts {
 export const prefixed = (prefix: string, amounts: FigureAmounts): FigureAmounts =>
   new Map([...amounts].map(([path, amount]) => [`${prefix}.${path}`, amount]));
 
-/** What happened to tenants today. A tenant that is counted for the first time may have paid before. */
-function flowsOf(changes: readonly Change[], today: string): FigureAmounts {
-  const flows: FigureAmounts = new Map();
+/** What happened to tenants, by UTC day. A tenant that is counted long after it was created may have paid before. */
+function flowsOf(changes: readonly Change[], nowMs: number): Map<string, FigureAmounts> {
+  const flows = new Map<string, FigureAmounts>();
+  const add = (day: string, name: string) => {
+    const ofDay: FigureAmounts = flows.get(day) ?? new Map();
+    addTo(ofDay, new Map([[name, 1]]));
+    flows.set(day, ofDay);
+  };
+  const today = dayOf(nowMs);
   for (const { tenant, before, after } of changes) {
-    const isNew = !before && dayOf(tenant.createdAt.getTime()) === today;
-    if (isNew && !after.states.includes(TenantState.ERASED)) addTo(flows, new Map([['created', 1]]));
+    const createdAtMs = tenant.createdAt.getTime();
+    const isNew = !before && createdAtMs > nowMs - NEW_MS;
+    if (isNew) add(dayOf(createdAtMs), 'created');
     if (!before && !isNew) continue;
     const [paid, pays] = [before?.paidTier != null, after.paidTier !== null];
-    if (!paid && pays) addTo(flows, new Map([['startedPaying', 1]]));
-    if (paid && !pays) addTo(flows, new Map([['stoppedPaying', 1]]));
+    if (!paid && pays) add(today, 'startedPaying');
+    if (paid && !pays) add(today, 'stoppedPaying');
   }
   return flows;
 }

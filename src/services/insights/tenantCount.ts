@@ -19,7 +19,7 @@ export type TenantCount = LeasedPasses<void>;
 const PASS_MS = 10_000;
 const RECOUNT_MS = 86_400_000;
 const FIGURES_MS = 60_000;
-const PAGE = 500;
+const PAGE = 200;
 const DUE_PAGE = 100;
 /** A count uses a fifth of the time, so that it never slows the database by more. The first one uses half. */
 const PAUSE_FACTOR = 4;
@@ -97,7 +97,10 @@ export function createTenantCount(deps: {
       .lean<{ _id: string }[]>();
     if (due.length === 0) return false;
     const ids = due.map(({ _id }) => _id);
-    await models.connection.transaction((session) => standings.refresh(ids, session));
+    await models.connection.transaction(async (session) => {
+      await standings.lock(session);
+      await standings.refresh(ids, session);
+    });
     return true;
   }
 
@@ -106,6 +109,7 @@ export function createTenantCount(deps: {
     let counted: string[] = [];
     await models.connection.transaction(async (session) => {
       counted = [];
+      await standings.lock(session);
       const state = await counts.findOne({ _id: COUNTS_ID }, { session });
       // Another instance finished the count.
       if (!state?.recount) return;

@@ -41,7 +41,7 @@ interface Hour extends InstanceActivity {
 
 interface Entry extends RejectedDecision {
   tenantId: string;
-  minute: string;
+  minute: number;
   count: number;
   firstAtMs: number;
   lastAtMs: number;
@@ -51,6 +51,7 @@ interface Entry extends RejectedDecision {
 const FLUSH_MS = 5_000;
 const RANKS_MS = 30_000;
 const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
 /** Returned calls may belong to an earlier hour. */
 const HOURS_KEPT = 3;
 const KEEP_HOURS_MS = 7 * 86_400_000;
@@ -63,8 +64,13 @@ const RANKS_AT_ONCE = 2_000;
 const MAX_SUBJECT_LENGTH = 200;
 const QUICK = { ordered: false, writeConcern: { w: 1 } } as const;
 
-const hourIdOf = (ms: number): string => new Date(ms).toISOString().slice(0, 'YYYY-MM-DDTHH'.length);
-const minuteIdOf = (ms: number): string => new Date(ms).toISOString().slice(0, 'YYYY-MM-DDTHH:MM'.length);
+/** Hours and minutes since the Unix epoch, because a text for every call would cost more than the rest. */
+const hourOf = (ms: number): number => Math.floor(ms / HOUR_MS);
+const minuteOf = (ms: number): number => Math.floor(ms / MINUTE_MS);
+const hourIdOf = (hour: number): string =>
+  new Date(hour * HOUR_MS).toISOString().slice(0, 'YYYY-MM-DDTHH'.length);
+const minuteIdOf = (minute: number): string =>
+  new Date(minute * MINUTE_MS).toISOString().slice(0, 'YYYY-MM-DDTHH:MM'.length);
 
 export function createActivity(deps: {
   models: Models;
@@ -74,7 +80,7 @@ export function createActivity(deps: {
   usageRanks: UsageRanks;
 }): Activity {
   const { models, clock, log, instance, usageRanks } = deps;
-  const hours = new Map<string, Hour>();
+  const hours = new Map<number, Hour>();
   const entries = new Map<string, Entry>();
   const entriesOf = new Map<string, number>();
   const activeTenants = new Set<string>();
@@ -85,17 +91,17 @@ export function createActivity(deps: {
 
   /** @returns null for an hour whose total this instance no longer knows */
   function hourAt(atMs: number): Hour | null {
-    const id = hourIdOf(atMs);
+    const id = hourOf(atMs);
     const known = hours.get(id);
     if (known) return known;
-    if (atMs < clock.now() - (HOURS_KEPT - 1) * HOUR_MS) return null;
+    if (id <= hourOf(clock.now()) - HOURS_KEPT) return null;
     const hour: Hour = { calls: 0, rejected: {}, isWritten: true };
     hours.set(id, hour);
     return hour;
   }
 
   function entryFor(tenantId: string, decision: RejectedDecision, nowMs: number): Entry | null {
-    const minute = minuteIdOf(nowMs);
+    const minute = minuteOf(nowMs);
     const { reason, code, subject, tier } = decision;
     const key = JSON.stringify([tenantId, minute, reason, code, subject, tier]);
     const known = entries.get(key);
@@ -122,12 +128,12 @@ export function createActivity(deps: {
     for (const [, hour] of changed) hour.isWritten = true;
     try {
       await models.hourlyActivity.collection.bulkWrite(
-        changed.map(([_id, { calls, rejected }]) => ({
+        changed.map(([id, { calls, rejected }]) => ({
           updateOne: {
-            filter: { _id: _id as never },
+            filter: { _id: hourIdOf(id) as never },
             update: {
               $set: { [`by.${instance}`]: { calls, rejected: { ...rejected } } },
-              $setOnInsert: { expiresAt: new Date(Date.parse(`${_id}:00:00Z`) + KEEP_HOURS_MS) },
+              $setOnInsert: { expiresAt: new Date(id * HOUR_MS + KEEP_HOURS_MS) },
             },
             upsert: true,
           },
@@ -138,7 +144,7 @@ export function createActivity(deps: {
       for (const [, hour] of changed) hour.isWritten = false;
       throw error;
     }
-    const oldest = hourIdOf(clock.now() - HOURS_KEPT * HOUR_MS);
+    const oldest = hourOf(clock.now()) - HOURS_KEPT;
     for (const [id, { isWritten }] of hours) if (isWritten && id < oldest) hours.delete(id);
   }
 
@@ -153,7 +159,7 @@ export function createActivity(deps: {
         throw error;
       }
     }
-    const minute = minuteIdOf(clock.now());
+    const minute = minuteOf(clock.now());
     for (const [key, entry] of entries) {
       if (!entry.isWritten || entry.minute >= minute) continue;
       entries.delete(key);
@@ -171,7 +177,7 @@ export function createActivity(deps: {
       .digest('hex');
     return {
       updateOne: {
-        filter: { _id: `${tenantId}:${minute}:${what.slice(0, 12)}` },
+        filter: { _id: `${tenantId}:${minuteIdOf(minute)}:${what.slice(0, 12)}` },
         update: {
           $set: { [`by.${instance}`]: count },
           $min: { firstAt: new Date(firstAtMs) },
