@@ -33,6 +33,7 @@ export interface RunningServices extends Services {
   checkCatalogue: TierServices['checkCatalogue'];
   concurrency: LimitServices['concurrency'];
   customerErasure: Billing['customerErasure'];
+  dailyFigures: InsightServices['dailyFigures'];
   erasures: TenantDataServices['erasures'];
   guesses: Accounts['guesses'];
   historyExpiry: UsageServices['historyExpiry'];
@@ -43,6 +44,7 @@ export interface RunningServices extends Services {
   readBacklog: InsightServices['readBacklog'];
   standings: InsightServices['standings'];
   tenantCount: InsightServices['tenantCount'];
+  usageRanks: LimitServices['usageRanks'];
   outgoingWebhooks: WebhookServices['outgoingWebhooks'];
   realtime: Realtime;
   reconcile: Billing['reconcile'];

@@ -169,8 +169,7 @@ async function changeSomething(random: Random, ids: readonly string[], alerts: A
   const { pick } = random;
   const id = pick(ids);
   const status: SubscriptionStatus = pick([...NOT_ENDED, 'canceled', 'active', 'past_due']);
-  const pastDueSince =
-    status === 'past_due' ? new Date(clock.now() - random.between(0, 19) * DAY_MS) : null;
+  const pastDueSince = status === 'past_due' ? new Date(clock.now() - random.between(0, 19) * DAY_MS) : null;
   const changes = [
     () =>
       setSubscription(id, {
