@@ -6,6 +6,7 @@ import { hostile } from './hostile.js';
 import { http } from './http.js';
 import { library } from './library.js';
 import { observability } from './observability.js';
+import { overview } from './overview.js';
 import { usageEvents } from './usageEvents.js';
 import { webhooks } from './webhooks.js';
 
@@ -18,6 +19,7 @@ export const SECTIONS = {
   events: usageEvents,
   webhooks,
   growth,
+  overview,
   hostile,
   observability,
 } satisfies Record<string, Section>;
