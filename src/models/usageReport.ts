@@ -64,7 +64,5 @@ usageReportSchema.index({ tenantId: 1, status: 1, at: -1, _id: -1 }, { name: REP
 export const REPORT_STATUS_INDEX = 'status';
 usageReportSchema.index({ status: 1, at: -1, _id: -1 }, { name: REPORT_STATUS_INDEX });
 usageReportSchema.index({ nextTryAt: 1 }, { sparse: true });
-// Counts those that failed.
-usageReportSchema.index({ status: 1 }, { partialFilterExpression: { status: UsageReportStatus.FAILED } });
 // Stripe accepts usage up to 35 days old. Reports are shown for as long as the usage history.
 usageReportSchema.index({ at: 1 }, { expireAfterSeconds: 400 * 86_400 });

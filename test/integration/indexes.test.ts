@@ -40,6 +40,8 @@ const USED_BY_REQUESTS = [
   'stripe_rates',
   'ended_receipts',
   'idempotency_keys',
+  'sessions',
+  'rejections',
 ];
 
 const clock = createFakeClock(NOW);
@@ -268,6 +270,50 @@ async function fillThroughModels(): Promise<void> {
     models.auditPersonalValues,
     all.map((id) => ({ _id: entryIdOf(id, 1), values: [] })),
   );
+  await insert(
+    models.tenantStandings,
+    all.map((id) => ({
+      _id: id,
+      tier: 'FREE',
+      tierVersion: 1,
+      paidTier: null,
+      monthlyCents: null,
+      states: [],
+      lists: ['*/*', '*/FREE'],
+      pastDueSince: id === due ? PAST : null,
+      graceEndsAt: id === due ? PAST : null,
+      revenueKey: `000000000000:${id}`,
+      usageKey: `2026-01:0000000000000005:${id}`,
+      ...(id === due && { dueAt: PAST }),
+    })),
+  );
+  await insert(models.sessions, [
+    {
+      _id: 'of a tenant',
+      kind: 'tenant',
+      owner: `tenant:${due}`,
+      tenantId: due,
+      createdAt: PAST,
+      expiresAt: FUTURE,
+    },
+    {
+      _id: 'of an operator',
+      kind: 'operator',
+      owner: 'operator:ADMIN',
+      tenantId: null,
+      createdAt: PAST,
+      expiresAt: FUTURE,
+    },
+  ]);
+  await insert(models.rejections, [
+    {
+      _id: `${due}:2026-01-01T00:00:a`,
+      code: 'RATE_LIMITED',
+      reason: 'day',
+      by: { i1: 1 },
+      expiresAt: FUTURE,
+    },
+  ]);
   const endpointId = 'we_1';
   await insert(models.webhookEndpoints, [
     {
@@ -286,7 +332,7 @@ async function fillThroughModels(): Promise<void> {
       eventId: `evt_${id}`,
       type: OutgoingEventType.TIER_CHANGED,
       body: '{}',
-      status: id === due ? 'PENDING' : 'DELIVERED',
+      status: id === due ? 'PENDING' : id === idle[0] ? 'FAILED' : 'DELIVERED',
       tries: 0,
       at: PAST,
       expiresAt: FUTURE,
