@@ -176,6 +176,18 @@ const QUERIES: Record<string, Attempt> = {
   },
   reconcileRun: { who: 'operator', field: () => 'reconcileRun(id: "rec_1") { id }', expect: 'FORBIDDEN' },
   operatorKeys: { who: 'operator', field: () => 'operatorKeys { id name role }', expect: 'FORBIDDEN' },
+  overview: {
+    who: 'operator',
+    field: () => 'overview { revenue { monthlyCents } tenants { pastDueTenants { tenant { id } } } }',
+    expect: 'FORBIDDEN',
+  },
+  overviewHistory: { who: 'operator', field: () => 'overviewHistory { day tenants }', expect: 'FORBIDDEN' },
+  catalogueVersions: { who: 'operator', field: () => 'catalogueVersions { tenants }', expect: 'FORBIDDEN' },
+  rejections: {
+    who: 'tenant',
+    field: ({ id }) => `rejections(tenantId: "${id}") { edges { node { kind subject } } }`,
+    expect: 'FORBIDDEN',
+  },
   serverInstances: { who: 'operator', field: () => 'serverInstances { id }', expect: 'FORBIDDEN' },
   webhookRefusals: { who: 'operator', field: () => 'webhookRefusals { reason count }', expect: 'FORBIDDEN' },
   webhookEndpoints: { who: 'operator', field: () => 'webhookEndpoints { url }', expect: 'FORBIDDEN' },
@@ -483,7 +495,7 @@ async function makeVictim(): Promise<Victim> {
  * What changes by nobody's doing: usage is settled from a journal into its documents within moments, and the calls that
  * a field's own limit counts expire within a minute.
  */
-const SETTLED_LATER = ['admission_journal', 'usage_days', 'field_windows'];
+const SETTLED_LATER = ['admission_journal', 'usage_days', 'field_windows', 'tenant_standings', 'rejections'];
 
 /** Its usage, and all documents of all other collections that name the first tenant or a thing of its own. */
 async function stateOfVictim(): Promise<Record<string, unknown>> {

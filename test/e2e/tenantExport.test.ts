@@ -75,6 +75,10 @@ async function useEverything({ id, key }: TestTenant): Promise<void> {
     { key, variables: { now: new Date(clock.now()) } },
   );
   expect(errors).toEqual([]);
+  await server.gql('mutation { consume(input: { endpoint: "extraction", cost: 1000 }) { allowed } }', {
+    key,
+  });
+  await server.app.services.activity.flush();
   await server.setLimits(id, { maxMemories: 1 });
   await server.app.services.alertReview.review(id);
 }
@@ -100,6 +104,9 @@ describe('the archive of a tenant', () => {
     expect(recordsOf(lines, 'alert')).toContainEqual(
       expect.objectContaining({ kind: 'MEMORIES', level: 100 }),
     );
+    expect(recordsOf(lines, 'rejection')).toMatchObject([
+      { code: 'BAD_USER_INPUT', reason: 'extraction', count: 1 },
+    ]);
     expect(recordsOf(lines, 'storage')).toMatchObject([{ memories: 1, embeddings: 1 }]);
     expect(recordsOf(lines, 'memory')).toMatchObject([
       {
