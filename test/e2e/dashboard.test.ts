@@ -77,6 +77,19 @@ describe('the dashboard', () => {
       await expectNoSideways(page);
     }
   });
+
+  it('shows a purchase in mock mode, from the checkout to what changed for the tenant', async () => {
+    const page = await browser.newPage();
+    await signIn(page, server.url, '/admin/mock');
+    await page.getByRole('button', { name: 'Create a demo tenant' }).click();
+    await page.getByRole('button', { name: /^Pay the checkout of Demo/ }).click();
+    const followed = page
+      .locator('section')
+      .filter({ has: page.getByRole('heading', { level: 3, name: /^Paid/ }) });
+    await followed.getByText('checkout.session.completed').waitFor();
+    await followed.getByText('PRO', { exact: true }).waitFor();
+    await page.getByRole('button', { name: /^To the renewal/ }).waitFor();
+  });
 });
 
 describe('a session', () => {

@@ -41,7 +41,7 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-async function startReceiver(take: (text: string) => void): Promise<Receiver> {
+export async function startReceiver(take: (text: string) => void = () => undefined): Promise<Receiver> {
   const server = createServer(async (request, response) => {
     const text = await textOf(request);
     receiver.received.push(`${request.method} ${request.url} ${JSON.stringify(request.headers)}\n${text}`);
