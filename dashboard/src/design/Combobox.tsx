@@ -66,6 +66,7 @@ export function Combobox({
             </BaseCombobox.Clear>
           ) : (
             <BaseCombobox.Trigger
+              tabIndex={-1}
               className={styles.comboboxButton}
               aria-label={`Show ${label.toLowerCase()}`}
             >
