@@ -37,7 +37,7 @@ export function TierTable({ overview, names }: { overview: Overview; names: Tier
     { id: 'tenants', header: 'Tenants', value: (row) => row.tenants, numeric: true },
     {
       id: 'tenantsChange',
-      header: 'in 30 days',
+      header: '30-day change',
       csvHeader: 'Change of tenants in 30 days',
       value: (row) => row.tenantsChange,
       cell: (row) => signed(row.tenantsChange),
@@ -54,7 +54,7 @@ export function TierTable({ overview, names }: { overview: Overview; names: Tier
     },
     {
       id: 'revenueChange',
-      header: 'in 30 days',
+      header: '30-day change',
       csvHeader: `Change of revenue in 30 days (cents, ${revenue.currency})`,
       value: (row) => row.revenueChange,
       cell: (row) =>

@@ -129,7 +129,7 @@ function revenueNote(revenue: Overview['revenue']): string {
   const { changeCents, monthlyCents, monthlyCents30DaysAgo, currency, unpricedTenants } = revenue;
   if (unpricedTenants > 0)
     return `${formatNumber(unpricedTenants)} paying tenants have a price that is not known`;
-  if (changeCents === null || monthlyCents30DaysAgo === null) return 'No figure of 30 days ago yet';
+  if (changeCents === null || monthlyCents30DaysAgo === null) return 'no figure of 30 days ago yet';
   const percent = formatChange(monthlyCents, monthlyCents30DaysAgo);
   return `${formatMoney(changeCents, currency, { sign: true })}${percent ? ` (${percent})` : ''} in 30 days`;
 }
