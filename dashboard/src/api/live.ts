@@ -1,4 +1,5 @@
 import type { TypedDocumentNode } from '@apollo/client';
+import { addTypenameToDocument } from '@apollo/client/utilities';
 import { print } from 'graphql';
 import { type Client, createClient as createWsClient } from 'graphql-ws';
 import { createContext, useContext, useEffect, useRef, useState } from 'react';
@@ -71,7 +72,8 @@ export function useLive<Data, Variables extends Record<string, unknown>>(
       client.on('closed', () => setState('reconnecting')),
     ];
     const stop = client.subscribe<Data, never>(
-      { query: print(document), variables: JSON.parse(variables) },
+      // With the types' names, so that what arrives can be written to the cache.
+      { query: print(addTypenameToDocument(document)), variables: JSON.parse(variables) },
       {
         next: ({ data }) => {
           connectedBefore = true;

@@ -1,5 +1,5 @@
 import { Tabs as BaseTabs } from '@base-ui/react/tabs';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import { useSearchParams } from 'react-router';
 import styles from './Tabs.module.css';
 
@@ -10,6 +10,9 @@ export interface TabItem {
   /** Rendered, and so loaded, only while the tab is open. */
   content: () => ReactNode;
 }
+
+/** How much of the tab before the open one stays in sight. */
+const TAB_MARGIN_PX = 64;
 
 /** Views of one thing. The open one is in the URL, so that a link leads to it. */
 export function Tabs({
@@ -25,6 +28,13 @@ export function Tabs({
   const first = items[0]?.id;
   const wanted = search.get(param);
   const open = items.some(({ id }) => id === wanted) ? wanted : first;
+  const list = useRef<HTMLDivElement>(null);
+  // On a narrow page the tabs scroll, and the open one may be out of sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is open decides
+  useEffect(() => {
+    const tab = list.current?.querySelector<HTMLElement>('[aria-selected="true"]');
+    if (tab && list.current) list.current.scrollLeft = tab.offsetLeft - TAB_MARGIN_PX;
+  }, [open]);
   return (
     <BaseTabs.Root
       value={open ?? null}
@@ -39,7 +49,7 @@ export function Tabs({
         )
       }
     >
-      <BaseTabs.List className={styles.list} aria-label={label} activateOnFocus={false}>
+      <BaseTabs.List ref={list} className={styles.list} aria-label={label} activateOnFocus={false}>
         {items.map((item) => (
           <BaseTabs.Tab key={item.id} value={item.id} className={styles.tab}>
             {item.label}

@@ -189,16 +189,6 @@ function SubscriptionCard({
             The subscription ends on <Time at={cancelAt ?? currentPeriodEnd} />; until then the tier stays.
           </Callout>
         )}
-        {subscription.graceEndsAt && (
-          <Callout tone="warning" title="A payment failed">
-            The tier is lost on <Time at={subscription.graceEndsAt} /> unless the payment arrives before.
-          </Callout>
-        )}
-        {subscription.outsideCatalogue && (
-          <Callout tone="warning" title="Its price is not in the catalogue">
-            Its price at Stripe belongs to no tier. It keeps the tier that it had before, or the free tier.
-          </Callout>
-        )}
         <KeyValue
           items={[
             ['Status', <Status value={status} />],

@@ -217,7 +217,7 @@ function OverrideButton() {
 function UsageCard({ data }: { data: TenantOverviewQuery }) {
   const { minute, today, month, overage, explainTier } = data;
   const { act } = useTenantPage();
-  const cap = overage.monthlyCapCents;
+  const cap = overage.monthlyCapCents ?? null;
   return (
     <Card title="Usage now" description="Windows are in UTC" actions={<Link to="?tab=usage">History</Link>}>
       <Stack tight>
@@ -243,7 +243,7 @@ function UsageCard({ data }: { data: TenantOverviewQuery }) {
           format={calls}
           resetsAt={month.resetsAt}
         />
-        {cap !== null && cap !== undefined && (
+        {cap !== null && (
           <UsageBar
             label="Overage this month"
             used={overage.costCents}
@@ -262,11 +262,13 @@ function UsageCard({ data }: { data: TenantOverviewQuery }) {
               'Overage',
               <Row>
                 <span>{overageWords(overage)}</span>
-                <RoleGate role="OWNER">
-                  <Button size="small" variant="ghost" onClick={() => act('overage')}>
-                    Change…
-                  </Button>
-                </RoleGate>
+                {(cap !== null || overage.priceCents !== null) && (
+                  <RoleGate role="OWNER">
+                    <Button size="small" variant="ghost" onClick={() => act('overage')}>
+                      Change…
+                    </Button>
+                  </RoleGate>
+                )}
               </Row>,
             ],
           ]}
@@ -288,18 +290,8 @@ function StorageCard({ storage }: { storage: TenantOverviewQuery['storage'] }) {
   return (
     <Card title="Storage">
       <Stack tight>
-        <UsageBar
-          label="Memories"
-          used={memories}
-          limit={limits.maxMemories}
-          format={ALERTS.MEMORIES.format}
-        />
-        <UsageBar
-          label="Embeddings"
-          used={embeddings}
-          limit={limits.maxEmbeddings}
-          format={ALERTS.EMBEDDINGS.format}
-        />
+        <UsageBar label="Memories" used={memories} limit={limits.maxMemories} />
+        <UsageBar label="Embeddings" used={embeddings} limit={limits.maxEmbeddings} />
         <UsageBar label="Bytes" used={bytes} limit={limits.maxStorageBytes} format={formatBytes} />
         {resources.map(({ resource, stored, limit }) => (
           <UsageBar key={resource} label={resource} used={stored} limit={limit} />

@@ -3,6 +3,7 @@ import { SearchX } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import { useParams } from 'react-router';
 import { codeOf } from '../../api/errors.js';
+import type { LiveState } from '../../api/live.js';
 import {
   Badge,
   ButtonLink,
@@ -33,6 +34,7 @@ import { Overview } from './Overview.js';
 import { Settings } from './Settings.js';
 import { type Action, TENANT, type TenantHead, TenantPageContext } from './tenantPage.js';
 import { Usage } from './Usage.js';
+import { useTenantLive } from './useTenantLive.js';
 
 const BACK = { to: '/tenants', label: 'Tenants' };
 
@@ -65,6 +67,7 @@ function TenantWithId({ tenantId }: { tenantId: string }) {
   const { data, error, refetch } = useQuery(TENANT, { variables: { tenantId } });
   const [action, setAction] = useState<Action | null>(null);
   const tenant = data?.tenant;
+  const live = useTenantLive(tenantId);
   const page = useMemo(() => tenant && { tenantId, tenant, act: setAction }, [tenantId, tenant]);
   const title = tenant ? tenant.name || 'Erased tenant' : 'Tenant';
 
@@ -80,14 +83,14 @@ function TenantWithId({ tenantId }: { tenantId: string }) {
     <TenantPageContext value={page}>
       <PageHeader
         title={title}
-        badges={<Badges tenant={page.tenant} />}
+        badges={<Badges tenant={page.tenant} live={live} />}
         back={BACK}
         facts={factsOf(page.tenant)}
         actions={page.tenant.erasure ? undefined : <ActionsMenu />}
       />
       <Stack>
         {error && <Outdated error={error} />}
-        <Suspension tenant={page.tenant} />
+        <Notices tenant={page.tenant} />
         <Tabs label="About this tenant" items={page.tenant.erasure ? SECTIONS_OF_ERASED : SECTIONS} />
       </Stack>
       <Dialogs action={action} onClose={() => setAction(null)} />
@@ -111,7 +114,7 @@ function factsOf({
   ];
 }
 
-function Badges({ tenant }: { tenant: TenantHead }) {
+function Badges({ tenant, live }: { tenant: TenantHead; live: LiveState }) {
   const { tier, subscription, suspendedAt, erasure } = tenant;
   if (erasure) return <Status value="ERASED" label={erasure.completedAt ? 'Erased' : 'Being erased'} />;
   return (
@@ -122,18 +125,45 @@ function Badges({ tenant }: { tenant: TenantHead }) {
         <Status value="CANCELING" label="Ends soon" />
       )}
       {suspendedAt && <Status value="SUSPENDED" />}
+      {live === 'reconnecting' && <Badge>Not live: connecting again</Badge>}
     </>
   );
 }
 
-function Suspension({ tenant }: { tenant: TenantHead }) {
-  if (!tenant.suspendedAt) return null;
+/** What an operator must know before anything else. */
+function Notices({ tenant }: { tenant: TenantHead }) {
+  const { suspendedAt, suspendedReason, subscription } = tenant;
+  const { status, graceEndsAt, outsideCatalogue, tier } = subscription;
   return (
-    <Callout tone="danger" title="This tenant is suspended">
-      Since <Time at={tenant.suspendedAt} />, its metered operations are rejected with{' '}
-      <code>TENANT_SUSPENDED</code>. It can still read and pay. Reason:{' '}
-      {tenant.suspendedReason ?? 'none was given'}
-    </Callout>
+    <>
+      {suspendedAt && (
+        <Callout tone="danger" title="This tenant is suspended">
+          Since <Time at={suspendedAt} />, its metered operations are rejected with{' '}
+          <code>TENANT_SUSPENDED</code>. It can still read and pay. Reason:{' '}
+          {suspendedReason ?? 'none was given'}
+        </Callout>
+      )}
+      {status === 'PAST_DUE' && graceEndsAt && (
+        <Callout tone="warning" title="A payment failed">
+          {Date.parse(graceEndsAt) > Date.now() ? (
+            <>
+              It loses its tier on <Time at={graceEndsAt} /> unless the payment arrives before. Stripe tries
+              again by itself.
+            </>
+          ) : (
+            <>
+              Its grace period ended on <Time at={graceEndsAt} />, and it has {tier.name} until the payment
+              arrives.
+            </>
+          )}
+        </Callout>
+      )}
+      {outsideCatalogue && (
+        <Callout tone="warning" title="Its price is not in the catalogue">
+          Its price at Stripe belongs to no tier. It keeps the tier that it had before, or the free tier.
+        </Callout>
+      )}
+    </>
   );
 }
 

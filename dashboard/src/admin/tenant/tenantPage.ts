@@ -119,8 +119,14 @@ export function useChange<Data, Variables extends OperationVariables>(
         if (!data) throw new Error('The server did not say what it did');
         return data as Data;
       } finally {
-        // Each query of the page shows its own error.
-        client.refetchQueries({ include: 'active' }).catch(() => undefined);
+        client
+          .refetchQueries({
+            include: 'active',
+            // The preview of what was just done is no longer true, and its dialog is closing.
+            onQueryUpdated: ({ queryName }) => !queryName?.startsWith('Preview'),
+          })
+          // Each query of the page shows its own error.
+          .catch(() => undefined);
       }
     },
     [client, mutation, secret],
