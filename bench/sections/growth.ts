@@ -4,6 +4,7 @@ import type { Findings, Table, Target } from '../report.js';
 import { type Contestant, compete, type Standing } from '../rounds.js';
 import { startOurServer } from '../server.js';
 import { storeHistory, storeQuietTenants } from '../stored/history.js';
+import { storeAsCounted } from '../stored/standings.js';
 import { readMemory, storeBusyTenants } from '../stored/tenants.js';
 import { underLoad, warmUp } from '../underLoad.js';
 import { createShared, startAlone, takesOf, takingCalls } from './admission.js';
@@ -54,6 +55,7 @@ async function storeMany(bench: Bench): Promise<Stored> {
   await storeQuietTenants(models, quietTenants, progress);
   const ids = busyTenants.map(({ id }) => id);
   await storeHistory(models, ids, historyDays, progress);
+  await storeAsCounted(models);
   // What was stored in haste is on disk before anything is measured.
   await models.connection.db?.admin().command({ fsync: 1 });
   const name = `${(busyTenants.length + quietTenants).toLocaleString('en-US')} tenants stored`;

@@ -1,11 +1,16 @@
+import catalogue from '../../catalogue.json' with { type: 'json' };
+import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import type { Models } from '../../src/models/models.js';
 import { listName, TenantState } from '../../src/models/tenantStanding.js';
+import { countingRules } from '../../src/services/insights/insightServices.js';
 import { revenueKeyOf } from '../../src/services/insights/standing.js';
 import { usageKeyOf } from '../../src/services/limits/activity/usageRanks.js';
 import { dayOf } from '../../src/services/limits/calls/windows.js';
 import type { Progress } from '../progress.js';
 import { tenantId } from './tenants.js';
 
+/** Of a server that is started without settings of its own. */
+const RULES = countingRules(parseCatalogue(catalogue), 14);
 const CHUNK = 5_000;
 const TOLD_EVERY = 20 * CHUNK;
 const DAY_MS = 86_400_000;
@@ -13,7 +18,7 @@ const HOUR_MS = 3_600_000;
 const INSTANCES = 3;
 const PRO_CENTS = 2_900;
 
-/** Of a thousand tenants, so many have each tier and state. */
+/** One of so many tenants has each tier and state. */
 const PRO_EVERY = 10;
 const PAST_DUE_EVERY = 1_000;
 const NEAR_EVERY = 400;
@@ -22,7 +27,7 @@ const SUSPENDED_EVERY = 2_000;
 /** Stores the standings of so many tenants, their sums, and figures of so many days, as the server would have them. */
 export async function storeStandings(
   models: Models,
-  { count, days, rules }: { count: number; days: number; rules: string },
+  { count, days }: { count: number; days: number },
   progress: Progress,
 ): Promise<void> {
   const nowMs = Date.now();
@@ -33,7 +38,7 @@ export async function storeStandings(
     const docs = Array.from({ length: Math.min(CHUNK, count - n) }, (_, i) => standing(n + i, nowMs, month));
     await collection.insertMany(docs as never[], { ordered: false, writeConcern: { w: 1, j: false } });
   }
-  await storeSums(models, count, rules, nowMs);
+  await storeSums(models, count, nowMs);
   await storeDays(models, days, nowMs);
 }
 
@@ -67,10 +72,15 @@ function standing(n: number, nowMs: number, month: string) {
 
 const oneIn = (count: number, every: number) => Math.floor(count / every);
 
-async function storeSums(models: Models, count: number, rules: string, nowMs: number): Promise<void> {
+/** Tells servers that all tenants have just been counted, so that no count runs while something else is measured. */
+export async function storeAsCounted(models: Models): Promise<void> {
+  await storeSums(models, 0, Date.now());
+}
+
+async function storeSums(models: Models, count: number, nowMs: number): Promise<void> {
   await models.tenantCounts.collection.replaceOne(
     { _id: 'tenants' as never },
-    { live: sums(count), countedAt: new Date(nowMs), countedBy: rules },
+    { live: sums(count), countedAt: new Date(nowMs), countedBy: RULES },
     { upsert: true },
   );
 }

@@ -90,8 +90,9 @@ export function createTenantCount(deps: {
 
   /** @returns whether any was due */
   async function refreshDue(): Promise<boolean> {
+    const now = new Date(clock.now());
     const due = await models.tenantStandings
-      .find({ dueAt: { $lte: new Date(clock.now()) } }, { _id: 1 })
+      .find({ dueAt: { $lte: now } }, { _id: 1 })
       .sort({ dueAt: 1 })
       .limit(DUE_PAGE)
       .lean<{ _id: string }[]>();
@@ -100,6 +101,12 @@ export function createTenantCount(deps: {
     await models.connection.transaction(async (session) => {
       await standings.lock(session);
       await standings.refresh(ids, session);
+      // None is due again, whatever it is.
+      await models.tenantStandings.updateMany(
+        { _id: { $in: ids }, dueAt: { $lte: now } },
+        { $unset: { dueAt: 1 } },
+        { session },
+      );
     });
     return true;
   }
