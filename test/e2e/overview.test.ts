@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { settled, subscribe } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
+import { createServiceKey } from '../support/federation.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const DAY_MS = 86_400_000;
@@ -46,6 +47,24 @@ async function consume(name: string, cost: number, endpoint = 'jobs'): Promise<b
     { key: tenant(name).key, variables: { cost, endpoint } },
   );
   return data?.consume?.allowed;
+}
+
+/** As another server's operation that costs so many calls. */
+async function decidedRemotely(name: string, cost: number): Promise<boolean> {
+  const charges = [{ endpoint: 'jobs', cost }];
+  const operation = {
+    apiKey: tenant(name).key,
+    scope: 'WRITE',
+    charges,
+    features: [],
+    fieldLimits: [],
+    stores: [],
+  };
+  const { data } = await server.gql(
+    'mutation ($operations: [OperationInput!]!) { decideOperations(operations: $operations) { allowed } }',
+    { key: await createServiceKey(server), variables: { operations: [operation] } },
+  );
+  return data.decideOperations[0].allowed;
 }
 
 beforeAll(async () => {
@@ -162,6 +181,7 @@ describe('the overview', () => {
     await server.setLimits(tenant('free').id, { apiCallsPerDay: 10 });
     expect(await consume('busy', 4)).toBe(false);
     expect(await consume('busy', 9)).toBe(false);
+    expect(await decidedRemotely('busy', 8)).toBe(false);
     expect(await consume('busy', 3)).toBe(true);
     expect(await consume('free', 8)).toBe(true);
     expect(await consume('suspended', 1)).toBeUndefined();
@@ -173,10 +193,10 @@ describe('the overview', () => {
     await server.app.services.alerts.idle();
     await settle();
     const { rejections, tenants: counted } = await overview();
-    expect(rejections).toMatchObject({ today: 5, yesterday: 0 });
+    expect(rejections).toMatchObject({ today: 6, yesterday: 0 });
     const kinds = rejections.byKind.filter(({ today }: { today: number }) => today !== 0);
     expect(kinds.map(({ kind, today }: { kind: string; today: number }) => [kind, today])).toEqual([
-      ['DAY', 2],
+      ['DAY', 3],
       ['FEATURE', 1],
       ['EXTRACTION', 1],
       ['SUSPENDED', 1],
@@ -239,7 +259,7 @@ describe('rejections of a tenant', () => {
     });
     expect(nodes).toContainEqual({ ...at, code: 'BAD_USER_INPUT', kind: 'EXTRACTION', subject: null });
     const asked = await server.gql(REJECTIONS, { variables: { tenantId: tenant('busy').id } });
-    expect(asked.data.rejections.edges).toMatchObject([{ node: { kind: 'DAY', count: 2 } }]);
+    expect(asked.data.rejections.edges).toMatchObject([{ node: { kind: 'DAY', count: 3 } }]);
     const others = await server.gql(REJECTIONS, {
       key: tenant('free').key,
       variables: { tenantId: tenant('busy').id },

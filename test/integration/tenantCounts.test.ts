@@ -288,10 +288,13 @@ describe('the daily count', () => {
     const one = createProcess();
     const ids = await addTenants(450, { pending: false });
     const running = one.count.run();
-    await vi.waitFor(async () => {
-      const counts = await models.tenantCounts.findById('tenants').lean();
-      expect(counts?.recount?.after).toMatch(/^ten_/);
-    });
+    await vi.waitFor(
+      async () => {
+        const counts = await models.tenantCounts.findById('tenants').lean();
+        expect(counts?.recount?.after).toMatch(/^ten_/);
+      },
+      { timeout: 20_000, interval: 5 },
+    );
     await one.count.stop();
     await running;
     const stopped = await models.tenantCounts.findById('tenants').lean();
