@@ -21,6 +21,7 @@ interface ExportQuery {
   tenantId?: string;
   externalId?: string;
   format?: 'jsonl' | 'csv';
+  action?: string;
   from?: string;
   to?: string;
 }
@@ -95,8 +96,8 @@ export function auditExport(deps: {
         checkAccess([ACCESS], principal);
         const slot = await deps.callerSlots.take({ principal, address: clientAddress(request) }, false);
         request.tracked.whenOver(slot);
-        const { format = 'jsonl', from, to } = request.query;
-        const range = { from: timeOf('from', from), to: timeOf('to', to) };
+        const { format = 'jsonl', action, from, to } = request.query;
+        const range = { action, from: timeOf('from', from), to: timeOf('to', to) };
         const tenantId = await tenantOf(principal, request.query);
         const leave = takePlace(principal);
         const shown = principal.kind === 'operator' ? (change: AuditedChange) => change : forTenant;

@@ -150,6 +150,12 @@ export const exportAuditLog = {
       tenantId: { type: 'string', minLength: 1, maxLength: 100 },
       externalId: { type: 'string', minLength: 1, maxLength: 200, description: 'Your own id of the tenant' },
       format: { type: 'string', enum: ['jsonl', 'csv'], default: 'jsonl' },
+      action: {
+        type: 'string',
+        minLength: 1,
+        maxLength: 60,
+        description: 'Only this action, e.g. key.revoked',
+      },
       from: { ...time, description: 'The earliest time' },
       to: { ...time, description: 'The end of the time range, not included' },
     },

@@ -59,6 +59,8 @@ export interface FilterField<Name extends string> {
   all?: string;
   options?: readonly SelectOption[];
   placeholder?: string;
+  /** A day, `YYYY-MM-DD`. Its label is shown, because an empty day says nothing. */
+  isDay?: boolean;
 }
 
 /** The filters above a list, in the URL. */
@@ -74,8 +76,16 @@ export function FilterBar<Name extends string>({
 }) {
   return (
     <search className={styles.toolbar}>
-      {fields.map(({ name, label, all, options, placeholder }) =>
-        options ? (
+      {fields.map(({ name, label, all, options, placeholder, isDay }) =>
+        isDay ? (
+          <TextField
+            key={name}
+            label={label}
+            type="date"
+            value={filters.values[name]}
+            onChange={(value) => filters.set(name, value)}
+          />
+        ) : options ? (
           <Select
             key={name}
             label={label}

@@ -34,6 +34,7 @@ export { Pagination } from './Pagination.js';
 export { PriceCard, type PriceCardProps, PriceCards } from './PriceCard.js';
 export { Segments } from './Segments.js';
 export { Select, type SelectOption } from './Select.js';
+export { ProgressBar } from './ProgressBar.js';
 export { Skeleton, SkeletonText } from './Skeleton.js';
 export type { ChartProps, Series } from './series.js';
 export { type TabItem, Tabs } from './Tabs.js';

@@ -14,17 +14,18 @@ export interface AuditedChange {
   requestId: string | null;
 }
 
-/** A range of times, without `to`. */
+/** Which entries of a chain: a range of times, without `to`. */
 export interface AuditRange {
   from?: Date | null | undefined;
   to?: Date | null | undefined;
+  /** Only this action. */
+  action?: string | null | undefined;
 }
 
 export interface AuditQuery extends AuditRange {
   first: number;
   /** The id of the last entry seen. */
   after?: string | null | undefined;
-  action?: string | null | undefined;
 }
 
 /** Reads a chain. @param tenantId null: the operators' chain (here and below) */
@@ -88,10 +89,12 @@ export function createAuditReader({ models }: { models: Models }): AuditReader {
     },
 
     async *pages(tenantId, range) {
-      const ids = await idsOf(chainOf(tenantId), range);
+      const chain = chainOf(tenantId);
+      const ids = await idsOf(chain, range);
+      const { action } = range;
       for (let last = ''; ; ) {
         const found = await entries
-          .find({ $and: [{ _id: ids }, { _id: { $gt: last } }] })
+          .find({ $and: [{ _id: ids }, { _id: { $gt: last } }], ...(action && { chain, action }) })
           .sort({ _id: 1 })
           .limit(PAGE)
           .toArray();

@@ -1,12 +1,198 @@
-import { Card, EmptyState, PageHeader } from '../../design/index.js';
+import { useQuery } from '@apollo/client/react';
+import { Download } from 'lucide-react';
+import { useState } from 'react';
+import { explain } from '../../api/errors.js';
+import { downloadRoute } from '../../api/routes.js';
+import {
+  Button,
+  Card,
+  type Column,
+  DataTable,
+  EmptyState,
+  FilterBar,
+  PageHeader,
+  Pagination,
+  Stack,
+  Time,
+  toast,
+  useFilters,
+} from '../../design/index.js';
+import { graphql } from '../../generated/index.js';
+import { tenantFilter, useOpened } from '../parts/opened.js';
+import { Actor } from './Actor.js';
+import { summaryOf } from './changes.js';
+import { type Entry, EntryDialog } from './EntryDialog.js';
+
+const AUDIT_LOG = graphql(`
+  query AuditLog(
+    $first: Int
+    $after: String
+    $tenantId: ID
+    $externalId: ID
+    $action: String
+    $from: DateTime
+    $to: DateTime
+  ) {
+    auditLog(
+      first: $first
+      after: $after
+      tenantId: $tenantId
+      externalId: $externalId
+      action: $action
+      from: $from
+      to: $to
+    ) {
+      edges {
+        node {
+          id
+          at
+          actor
+          action
+          before
+          after
+          requestId
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+const COLUMNS: readonly Column<Entry>[] = [
+  { id: 'action', header: 'Action', value: ({ action }) => action },
+  {
+    id: 'at',
+    header: 'At',
+    csvHeader: 'At (UTC)',
+    value: ({ at }) => at,
+    cell: ({ at }) => <Time at={at} />,
+  },
+  { id: 'actor', header: 'By', value: ({ actor }) => actor, cell: ({ actor }) => <Actor actor={actor} /> },
+  {
+    id: 'change',
+    header: 'Change',
+    wrap: true,
+    value: ({ before, after }) => summaryOf(before, after),
+  },
+];
+
+const DAY_MS = 86_400_000;
+
+/** The beginning of a day in UTC. @param days later; nonsense filters nothing */
+function instantOf(day: string, days = 0): string | undefined {
+  const ms = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : new Date(ms + days * DAY_MS).toISOString();
+}
 
 export default function AuditLogPage() {
+  const filters = useFilters('tenant', 'action', 'from', 'to');
+  const opened = useOpened('entry');
+  const { tenant, action, from, to } = filters.values;
+  const chosen = {
+    ...tenantFilter(tenant),
+    ...(action && { action }),
+    ...(instantOf(from) && { from: instantOf(from) as string }),
+    // The last day is included.
+    ...(instantOf(to) && { to: instantOf(to, 1) as string }),
+  };
+  const { data, previousData, error, loading, refetch, fetchMore } = useQuery(AUDIT_LOG, {
+    variables: { first: 50, ...chosen },
+  });
+  const log = (data ?? previousData)?.auditLog;
+  const entries = log?.edges.map(({ node }) => node);
   return (
     <>
-      <PageHeader title="Audit log" />
-      <Card>
-        <EmptyState title="No entries">Changes of money, keys and access appear here.</EmptyState>
-      </Card>
+      <PageHeader
+        title="Audit log"
+        description="Every change of money, keys, limits, access and tenants, with who made it. Entries are linked by hashes and never change."
+        actions={<Downloads chosen={chosen} />}
+      />
+      <Stack>
+        <FilterBar
+          filters={filters}
+          fields={[
+            { name: 'tenant', label: 'Tenant', placeholder: 'Tenant; without one, the operators’ own' },
+            { name: 'action', label: 'Action', placeholder: 'Action, such as key.revoked' },
+            { name: 'from', label: 'From (UTC)', isDay: true },
+            { name: 'to', label: 'To (UTC)', isDay: true },
+          ]}
+        />
+        <Card
+          title={tenant ? `Changes of ${tenant}` : 'Changes of the operators’ own things'}
+          description={
+            tenant
+              ? 'Newest first.'
+              : 'Keys of operators and services, endpoints, replays, reconciles. Name a tenant to see its changes.'
+          }
+          flush
+        >
+          <DataTable
+            label="Audit log"
+            columns={COLUMNS}
+            rows={error ? undefined : entries}
+            rowKey={({ id }) => id}
+            rowLink={({ id }) => opened.linkTo(id)}
+            refreshing={loading}
+            error={error}
+            onRetry={refetch}
+            empty={
+              <EmptyState title={filters.active ? 'No entry matches' : 'No entries yet'}>
+                {action ? 'An action must be complete: subscription.changed.' : null}
+              </EmptyState>
+            }
+            footer={
+              log && (
+                <Pagination
+                  shown={log.edges.length}
+                  noun="entry"
+                  plural="entries"
+                  more={log.pageInfo.hasNextPage}
+                  onMore={() => fetchMore({ variables: { after: log.pageInfo.endCursor } })}
+                />
+              )
+            }
+          />
+        </Card>
+      </Stack>
+      <EntryDialog
+        open={opened.id !== null && entries !== undefined}
+        entry={entries?.find(({ id }) => id === opened.id) ?? null}
+        onClose={opened.close}
+      />
     </>
   );
+}
+
+const FORMATS = ['csv', 'jsonl'] as const;
+
+/** The whole log that the filters choose, not only the rows that are shown. */
+function Downloads({ chosen }: { chosen: Readonly<Record<string, string>> }) {
+  const [pending, setPending] = useState<string | null>(null);
+  async function save(format: (typeof FORMATS)[number]): Promise<void> {
+    setPending(format);
+    try {
+      await downloadRoute(
+        `/v1/audit-log?${new URLSearchParams({ ...chosen, format })}`,
+        `audit-log.${format}`,
+      );
+    } catch (cause) {
+      const { title, message, advice } = explain(cause);
+      toast({ tone: 'danger', title, text: `${message} ${advice}` });
+    } finally {
+      setPending(null);
+    }
+  }
+  return FORMATS.map((format) => (
+    <Button
+      key={format}
+      icon={<Download size={15} aria-hidden="true" />}
+      pending={pending === format}
+      onClick={() => save(format)}
+    >
+      {`Download ${format.toUpperCase()}`}
+    </Button>
+  ));
 }

@@ -1,12 +1,215 @@
-import { Card, EmptyState, PageHeader } from '../../design/index.js';
+import { useQuery } from '@apollo/client/react';
+import {
+  Badge,
+  Card,
+  type Column,
+  DataTable,
+  EmptyState,
+  ErrorState,
+  formatBytes,
+  formatCount,
+  formatEnum,
+  formatMoney,
+  formatNumber,
+  Grid,
+  KeyValue,
+  Link,
+  PageHeader,
+  Row,
+  Skeleton,
+  Stack,
+} from '../../design/index.js';
+import type { CatalogueQuery } from '../../generated/graphql.js';
+import { graphql } from '../../generated/index.js';
+
+const CATALOGUE = graphql(`
+  query Catalogue {
+    tiers {
+      name
+      displayName
+      version
+      monthlyPriceCents
+      currency
+      checkout
+      trialDays
+      features
+      featureNames
+      support
+      overage {
+        priceCents
+        perCalls
+      }
+      limits {
+        apiCallsPerDay
+        apiCallsPerMinute
+        concurrentRequests
+        maxMemories
+        maxEmbeddings
+        maxStorageBytes
+        maxExtractionBatchSize
+        federationPriority
+        stored {
+          resource
+          displayName
+          limit
+        }
+      }
+    }
+    catalogueVersions {
+      tier
+      version
+      isCurrent
+      monthlyPriceCents
+      tenants
+    }
+  }
+`);
+
+type Tier = CatalogueQuery['tiers'][number];
+type Version = CatalogueQuery['catalogueVersions'][number] & { currency: string };
+
+const VERSIONS: readonly Column<Version>[] = [
+  { id: 'tier', header: 'Tier', value: ({ tier }) => tier },
+  {
+    id: 'version',
+    header: 'Version',
+    value: ({ version }) => version,
+    cell: ({ version, isCurrent }) => (
+      <Row>
+        {formatNumber(version)} {isCurrent ? <Badge tone="accent">Sold now</Badge> : <Badge>Former</Badge>}
+      </Row>
+    ),
+  },
+  {
+    id: 'price',
+    header: 'Price per month',
+    csvHeader: 'Price per month (cents)',
+    numeric: true,
+    value: ({ monthlyPriceCents }) => monthlyPriceCents,
+    cell: ({ monthlyPriceCents, currency }) => priceOf(monthlyPriceCents, currency),
+  },
+  {
+    id: 'tenants',
+    header: 'Tenants',
+    numeric: true,
+    value: ({ tenants }) => tenants,
+    cell: ({ tenants, tier }) =>
+      tenants > 0 ? (
+        <Link to={`/tenants?tier=${tier}`}>{formatCount(tenants, 'tenant')}</Link>
+      ) : (
+        formatCount(tenants, 'tenant')
+      ),
+  },
+];
+
+const priceOf = (cents: number | null, currency: string): string =>
+  cents === null ? 'By contract' : formatMoney(cents, currency);
 
 export default function CataloguePage() {
+  const { data, error, refetch } = useQuery(CATALOGUE);
+  const currency = data?.tiers[0]?.currency ?? 'usd';
+  const versions = data?.catalogueVersions.map((version) => ({ ...version, currency }));
   return (
     <>
-      <PageHeader title="Catalogue" />
-      <Card>
-        <EmptyState title="No catalogue">Tiers and their versions appear here.</EmptyState>
-      </Card>
+      <PageHeader
+        title="Catalogue"
+        description="What is sold. Whoever bought an earlier version keeps it until it changes its tier."
+      />
+      <Stack>
+        {error && !data && (
+          <Card>
+            <ErrorState error={error} onRetry={refetch} />
+          </Card>
+        )}
+        {!error && !data && (
+          <Card>
+            <Skeleton lines={8} />
+          </Card>
+        )}
+        {data && (
+          <>
+            <Grid columns={3}>
+              {data.tiers.map((tier) => (
+                <TierCard key={tier.name} tier={tier} />
+              ))}
+            </Grid>
+            <Card
+              title="Versions and their tenants"
+              description="Tenants that have the version now, by subscription or by override."
+              flush
+            >
+              <DataTable
+                label="Versions of tiers"
+                columns={VERSIONS}
+                rows={versions}
+                rowKey={({ tier, version }) => `${tier}:${version}`}
+                empty={<EmptyState title="No tenant has a tier yet" />}
+                csv
+              />
+            </Card>
+          </>
+        )}
+      </Stack>
     </>
+  );
+}
+
+const CHECKOUT: Record<Tier['checkout'], string> = {
+  NONE: 'Without checkout',
+  SELF_SERVICE: 'By checkout',
+  CONTACT_SALES: 'By contract',
+};
+
+function TierCard({ tier }: { tier: Tier }) {
+  const { limits, overage, currency } = tier;
+  return (
+    <Card title={tier.displayName} description={`${tier.name}, version ${tier.version}`}>
+      <KeyValue
+        items={[
+          [
+            'Price',
+            tier.monthlyPriceCents === null
+              ? 'By contract'
+              : `${priceOf(tier.monthlyPriceCents, currency)} per month`,
+          ],
+          ['Sold', CHECKOUT[tier.checkout]],
+          tier.trialDays > 0 && ['Trial', formatCount(tier.trialDays, 'day')],
+          [
+            'Overage',
+            overage
+              ? `${formatMoney(overage.priceCents, currency)} for ${formatCount(overage.perCalls, 'call')}`
+              : 'Not sold',
+          ],
+          [
+            'Features',
+            tier.featureNames.length > 0 ? (
+              <Row key="features">
+                {tier.featureNames.map((name) => (
+                  <Badge key={name}>{name}</Badge>
+                ))}
+              </Row>
+            ) : (
+              'None'
+            ),
+          ],
+          ['Support', tier.support],
+          [
+            'Calls',
+            `${formatNumber(Number(limits.apiCallsPerDay))} per day, ${formatNumber(limits.apiCallsPerMinute)} per minute`,
+          ],
+          ['At once', formatCount(limits.concurrentRequests, 'request')],
+          ...limits.stored.map(({ displayName, limit }): [string, string] => [
+            displayName,
+            formatNumber(Number(limit)),
+          ]),
+          ['Storage', formatBytes(Number(limits.maxStorageBytes))],
+          limits.maxExtractionBatchSize > 0 && [
+            'Extraction',
+            `${formatCount(limits.maxExtractionBatchSize, 'item')} in one operation`,
+          ],
+          limits.federationPriority > 0 && ['Federation priority', formatNumber(limits.federationPriority)],
+        ]}
+      />
+    </Card>
   );
 }

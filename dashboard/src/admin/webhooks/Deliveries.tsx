@@ -1,0 +1,313 @@
+import { useMutation, useQuery } from '@apollo/client/react';
+import { Send } from 'lucide-react';
+import { useState } from 'react';
+import {
+  Button,
+  Callout,
+  Card,
+  type Column,
+  ConfirmDialog,
+  DataTable,
+  Dialog,
+  EmptyState,
+  ErrorState,
+  FilterBar,
+  formatEnum,
+  formatNumber,
+  Id,
+  JsonView,
+  KeyValue,
+  NONE,
+  Pagination,
+  Skeleton,
+  Status,
+  Time,
+  toast,
+  useFilters,
+} from '../../design/index.js';
+import type { DeliveryStatus, WebhookDeliveriesQuery } from '../../generated/graphql.js';
+import { graphql } from '../../generated/index.js';
+import { oneOf, optionsOf, tenantFilter, useOpened } from '../parts/opened.js';
+import { TenantLink } from '../parts/TenantLink.js';
+import { RoleGate } from '../session.js';
+import { ENDPOINTS } from './Endpoints.js';
+import { EVENT_TYPES, typeName } from './eventTypes.js';
+
+const DELIVERIES = graphql(`
+  query WebhookDeliveries(
+    $first: Int
+    $after: String
+    $status: DeliveryStatus
+    $type: OutgoingEventType
+    $endpointId: ID
+    $tenantId: ID
+    $externalId: ID
+  ) {
+    webhookDeliveries(
+      first: $first
+      after: $after
+      status: $status
+      type: $type
+      endpointId: $endpointId
+      tenantId: $tenantId
+      externalId: $externalId
+    ) {
+      edges {
+        node {
+          id
+          type
+          status
+          tenantId
+          endpointId
+          tries
+          responseStatus
+          error
+          at
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`);
+
+const DELIVERY = graphql(`
+  query WebhookDelivery($id: ID!) {
+    webhookDelivery(id: $id) {
+      id
+      eventId
+      type
+      status
+      tenantId
+      endpointId
+      tries
+      responseStatus
+      error
+      at
+      deliveredAt
+      nextTryAt
+      body
+    }
+  }
+`);
+
+const RESEND = graphql(`
+  mutation ResendWebhookDelivery($id: ID!) {
+    resendWebhookDelivery(id: $id) {
+      id
+      status
+      tries
+      nextTryAt
+    }
+  }
+`);
+
+type Delivery = WebhookDeliveriesQuery['webhookDeliveries']['edges'][number]['node'];
+
+const STATUSES: readonly DeliveryStatus[] = ['PENDING', 'DELIVERED', 'FAILED'];
+
+const COLUMNS: readonly Column<Delivery>[] = [
+  { id: 'type', header: 'Type', value: ({ type }) => typeName(type) },
+  {
+    id: 'status',
+    header: 'State',
+    value: ({ status }) => status,
+    cell: ({ status }) => <Status value={status} />,
+  },
+  {
+    id: 'at',
+    header: 'Made',
+    csvHeader: 'Made (UTC)',
+    value: ({ at }) => at,
+    cell: ({ at }) => <Time at={at} />,
+  },
+  {
+    id: 'tenant',
+    header: 'Tenant',
+    value: ({ tenantId }) => tenantId,
+    cell: ({ tenantId }) => <TenantLink id={tenantId} />,
+  },
+  { id: 'tries', header: 'Attempts', numeric: true, value: ({ tries }) => tries },
+  {
+    id: 'response',
+    header: 'Response',
+    value: ({ responseStatus }) => responseStatus,
+    cell: ({ responseStatus }) => (responseStatus === null ? NONE : String(responseStatus)),
+  },
+  { id: 'error', header: 'Error', wrap: true, value: ({ error }) => error },
+];
+
+/** What was sent to the endpoints, or is to be. */
+export function Deliveries() {
+  const filters = useFilters('deliveryType', 'deliveryStatus', 'endpoint', 'tenant');
+  const opened = useOpened('delivery');
+  const { deliveryType, deliveryStatus, endpoint, tenant } = filters.values;
+  const variables = {
+    first: 50,
+    type: oneOf(deliveryType, EVENT_TYPES),
+    status: oneOf(deliveryStatus, STATUSES),
+    ...(endpoint && { endpointId: endpoint }),
+    ...tenantFilter(tenant),
+  };
+  const endpoints = useQuery(ENDPOINTS, { fetchPolicy: 'cache-first' }).data?.webhookEndpoints ?? [];
+  const { data, previousData, error, loading, refetch, fetchMore } = useQuery(DELIVERIES, { variables });
+  const deliveries = (data ?? previousData)?.webhookDeliveries;
+  return (
+    <>
+      <FilterBar
+        filters={filters}
+        fields={[
+          {
+            name: 'deliveryType',
+            label: 'Type',
+            all: 'All types',
+            options: optionsOf(EVENT_TYPES, typeName),
+          },
+          {
+            name: 'deliveryStatus',
+            label: 'State',
+            all: 'All states',
+            options: optionsOf(STATUSES, formatEnum),
+          },
+          {
+            name: 'endpoint',
+            label: 'Endpoint',
+            all: 'All endpoints',
+            options: endpoints.map(({ id, url }) => ({ value: id, label: url })),
+          },
+          { name: 'tenant', label: 'Tenant', placeholder: 'Id or your own id of a tenant' },
+        ]}
+      />
+      <Card title="Deliveries" description="Newest first. Kept for 30 days." flush>
+        <DataTable
+          label="Deliveries"
+          columns={COLUMNS}
+          rows={error ? undefined : deliveries?.edges.map(({ node }) => node)}
+          rowKey={({ id }) => id}
+          rowLink={({ id }) => opened.linkTo(id)}
+          refreshing={loading}
+          error={error}
+          onRetry={refetch}
+          empty={
+            <EmptyState title={filters.active ? 'No delivery matches' : 'No deliveries yet'}>
+              {filters.active ? null : 'They are made when something happens that an endpoint takes.'}
+            </EmptyState>
+          }
+          csv
+          footer={
+            deliveries && (
+              <Pagination
+                shown={deliveries.edges.length}
+                noun="delivery"
+                plural="deliveries"
+                more={deliveries.pageInfo.hasNextPage}
+                onMore={() => fetchMore({ variables: { after: deliveries.pageInfo.endCursor } })}
+              />
+            )
+          }
+        />
+      </Card>
+      <DeliveryDialog
+        id={opened.id}
+        onClose={opened.close}
+        urlOf={(id) => endpoints.find((one) => one.id === id)?.url ?? id}
+      />
+    </>
+  );
+}
+
+function DeliveryDialog({
+  id,
+  onClose,
+  urlOf,
+}: {
+  id: string | null;
+  onClose(): void;
+  urlOf(endpointId: string): string;
+}) {
+  const { data, error, refetch } = useQuery(DELIVERY, { variables: { id: id ?? '' }, skip: id === null });
+  const [resend] = useMutation(RESEND);
+  const [asking, setAsking] = useState(false);
+  const delivery = data?.webhookDelivery;
+  return (
+    <>
+      <Dialog
+        open={id !== null}
+        onClose={onClose}
+        title={delivery ? typeName(delivery.type) : 'Delivery'}
+        wide
+        actions={
+          <>
+            <Button onClick={onClose}>Close</Button>
+            {delivery && (
+              <RoleGate role="SUPPORT">
+                <Button icon={<Send size={15} aria-hidden="true" />} onClick={() => setAsking(true)}>
+                  Send again
+                </Button>
+              </RoleGate>
+            )}
+          </>
+        }
+      >
+        {error && !delivery && <ErrorState error={error} onRetry={refetch} />}
+        {!error && !delivery && <Skeleton lines={8} />}
+        {delivery && (
+          <>
+            {delivery.error && (
+              <Callout
+                tone={delivery.status === 'FAILED' ? 'danger' : 'warning'}
+                title="The last attempt failed"
+              >
+                {delivery.error}
+              </Callout>
+            )}
+            <KeyValue
+              items={[
+                ['State', <Status key="state" value={delivery.status} />],
+                ['Endpoint', urlOf(delivery.endpointId)],
+                ['Made', <Time key="made" at={delivery.at} />],
+                delivery.deliveredAt !== null && [
+                  'Delivered',
+                  <Time key="delivered" at={delivery.deliveredAt} />,
+                ],
+                delivery.nextTryAt !== null && [
+                  'Next attempt',
+                  <Time key="next" at={delivery.nextTryAt} relative />,
+                ],
+                ['Attempts', formatNumber(delivery.tries)],
+                delivery.responseStatus !== null && ['Response', `Status ${delivery.responseStatus}`],
+                ['Tenant', <TenantLink key="tenant" id={delivery.tenantId} />],
+                ['webhook-id', <Id key="event" value={delivery.eventId} />],
+              ]}
+            />
+            <h3>Body</h3>
+            <JsonView label="Body" value={delivery.body} />
+          </>
+        )}
+      </Dialog>
+      {delivery && (
+        <ConfirmDialog
+          open={asking}
+          onClose={() => setAsking(false)}
+          title="Send this delivery again?"
+          confirm="Send again"
+          onConfirm={async () => {
+            await resend({ variables: { id: delivery.id } });
+            toast({ title: 'The delivery is being sent again', text: typeName(delivery.type) });
+            setTimeout(() => void refetch(), SENT_MS);
+          }}
+        >
+          <p>
+            The same body is sent to {urlOf(delivery.endpointId)} with the same webhook-id, by which the
+            receiver can know that it had it before. If it fails, it is retried for three days.
+          </p>
+        </ConfirmDialog>
+      )}
+    </>
+  );
+}
+
+/** By then it has usually been sent. */
+const SENT_MS = 1_500;
