@@ -8,7 +8,6 @@ import {
   ErrorState,
   formatBytes,
   formatCount,
-  formatEnum,
   formatMoney,
   formatNumber,
   Grid,
