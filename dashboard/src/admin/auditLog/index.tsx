@@ -144,7 +144,8 @@ export default function AuditLogPage() {
               </EmptyState>
             }
             footer={
-              log && (
+              log !== undefined &&
+              log.edges.length > 0 && (
                 <Pagination
                   shown={log.edges.length}
                   noun="entry"

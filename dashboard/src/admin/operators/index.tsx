@@ -211,6 +211,7 @@ function Keys() {
           <Menu
             trigger={
               <IconButton
+                size="small"
                 label={`Actions for ${key.name}`}
                 icon={<Ellipsis size={16} aria-hidden="true" />}
               />

@@ -131,7 +131,8 @@ export default function ReconcilePage() {
             }
             csv
             footer={
-              runs && (
+              runs !== undefined &&
+              runs.edges.length > 0 && (
                 <Pagination
                   shown={runs.edges.length}
                   noun="run"

@@ -153,7 +153,8 @@ export default function UsageReportsPage() {
             }
             csv
             footer={
-              reports && (
+              reports !== undefined &&
+              reports.edges.length > 0 && (
                 <Pagination
                   shown={reports.edges.length}
                   noun="report"

@@ -197,7 +197,8 @@ export function Deliveries() {
           }
           csv
           footer={
-            deliveries && (
+            deliveries !== undefined &&
+            deliveries.edges.length > 0 && (
               <Pagination
                 shown={deliveries.edges.length}
                 noun="delivery"

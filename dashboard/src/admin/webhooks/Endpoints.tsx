@@ -133,6 +133,7 @@ export function Endpoints() {
               <Menu
                 trigger={
                   <IconButton
+                    size="small"
                     label={`Actions for ${endpoint.url}`}
                     icon={<Ellipsis size={16} aria-hidden="true" />}
                   />
@@ -232,8 +233,7 @@ function Health({ statusReason, failures, failingSince, waitUntil }: Endpoint) {
         {statusReason}
         {waitUntil && (
           <>
-            {' '}
-            Next attempt <Time at={waitUntil} relative />.
+            ; next attempt <Time at={waitUntil} relative />
           </>
         )}
       </>

@@ -134,7 +134,8 @@ export function Events() {
           }
           csv
           footer={
-            events && (
+            events !== undefined &&
+            events.edges.length > 0 && (
               <Pagination
                 shown={events.edges.length}
                 noun="event"

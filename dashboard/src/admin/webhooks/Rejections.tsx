@@ -1,5 +1,5 @@
 import { useQuery } from '@apollo/client/react';
-import { Card, type Column, DataTable, EmptyState, formatEnum } from '../../design/index.js';
+import { Card, type Column, DataTable, formatEnum } from '../../design/index.js';
 import type { WebhookRefusalReason, WebhookRejectionsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 
@@ -34,21 +34,25 @@ const COLUMNS: readonly Column<Rejection>[] = [
 export function Rejections() {
   const { data, error, refetch } = useQuery(REJECTIONS);
   const found = data?.webhookRefusals.filter(({ count }) => Number(count) > 0);
+  const isNone = found?.length === 0;
   return (
     <Card
       title="Rejected requests"
       description="Requests to the webhook’s address that this instance has rejected since it started."
-      flush
+      flush={!isNone}
     >
-      <DataTable
-        label="Rejected requests"
-        columns={COLUMNS}
-        rows={found}
-        rowKey={({ reason }) => reason}
-        error={error}
-        onRetry={refetch}
-        empty={<EmptyState title="None since this instance started" />}
-      />
+      {isNone ? (
+        'None.'
+      ) : (
+        <DataTable
+          label="Rejected requests"
+          columns={COLUMNS}
+          rows={found}
+          rowKey={({ reason }) => reason}
+          error={error}
+          onRetry={refetch}
+        />
+      )}
     </Card>
   );
 }
