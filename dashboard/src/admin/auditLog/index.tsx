@@ -6,6 +6,7 @@ import { downloadRoute } from '../../api/routes.js';
 import {
   Button,
   Card,
+  Changes,
   type Column,
   DataTable,
   EmptyState,
@@ -16,12 +17,12 @@ import {
   Time,
   toast,
   useFilters,
+  WithNote,
 } from '../../design/index.js';
+import type { AuditLogQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
-import { tenantFilter, useOpened } from '../parts/opened.js';
+import { tenantFilter } from '../parts/opened.js';
 import { Actor } from './Actor.js';
-import { summaryOf } from './changes.js';
-import { type Entry, EntryDialog } from './EntryDialog.js';
 
 const AUDIT_LOG = graphql(`
   query AuditLog(
@@ -61,21 +62,33 @@ const AUDIT_LOG = graphql(`
   }
 `);
 
+type Entry = AuditLogQuery['auditLog']['edges'][number]['node'];
+
 const COLUMNS: readonly Column<Entry>[] = [
-  { id: 'action', header: 'Action', value: ({ action }) => action },
   {
-    id: 'at',
-    header: 'At',
-    csvHeader: 'At (UTC)',
-    value: ({ at }) => at,
-    cell: ({ at }) => <Time at={at} />,
+    id: 'action',
+    header: 'Action',
+    value: ({ action }) => action,
+    cell: ({ action }) => <code>{action}</code>,
   },
-  { id: 'actor', header: 'By', value: ({ actor }) => actor, cell: ({ actor }) => <Actor actor={actor} /> },
+  { id: 'at', header: 'When', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
+  {
+    id: 'actor',
+    header: 'By',
+    wrap: true,
+    value: ({ actor }) => actor,
+    cell: ({ actor, requestId }) => (
+      <WithNote note={requestId && `Request ${requestId}`}>
+        <Actor actor={actor} />
+      </WithNote>
+    ),
+  },
   {
     id: 'change',
-    header: 'Change',
+    header: 'Before and after',
     wrap: true,
-    value: ({ before, after }) => summaryOf(before, after),
+    value: ({ before, after }) => JSON.stringify({ before, after }),
+    cell: ({ before, after }) => <Changes before={before ?? null} after={after ?? null} />,
   },
 ];
 
@@ -89,7 +102,6 @@ function instantOf(day: string, days = 0): string | undefined {
 
 export default function AuditLogPage() {
   const filters = useFilters('tenant', 'action', 'from', 'to');
-  const opened = useOpened('entry');
   const { tenant, action, from, to } = filters.values;
   const chosen = {
     ...tenantFilter(tenant),
@@ -102,7 +114,6 @@ export default function AuditLogPage() {
     variables: { first: 50, ...chosen },
   });
   const log = (data ?? previousData)?.auditLog;
-  const entries = log?.edges.map(({ node }) => node);
   return (
     <>
       <PageHeader
@@ -132,9 +143,8 @@ export default function AuditLogPage() {
           <DataTable
             label="Audit log"
             columns={COLUMNS}
-            rows={error ? undefined : entries}
+            rows={error ? undefined : log?.edges.map(({ node }) => node)}
             rowKey={({ id }) => id}
-            rowLink={({ id }) => opened.linkTo(id)}
             refreshing={loading}
             error={error}
             onRetry={refetch}
@@ -158,11 +168,6 @@ export default function AuditLogPage() {
           />
         </Card>
       </Stack>
-      <EntryDialog
-        open={opened.id !== null && entries !== undefined}
-        entry={entries?.find(({ id }) => id === opened.id) ?? null}
-        onClose={opened.close}
-      />
     </>
   );
 }

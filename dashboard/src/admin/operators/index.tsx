@@ -26,6 +26,7 @@ import {
   TextField,
   Time,
   toast,
+  useLast,
 } from '../../design/index.js';
 import type { OperatorKeysQuery, OperatorRole } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
@@ -162,6 +163,8 @@ function Keys() {
   const [rotating, setRotating] = useState<Key | null>(null);
   const [revoking, setRevoking] = useState<Key | null>(null);
   const [made, setMade] = useState<Made | null>(null);
+  const revoked = useLast(revoking);
+  const shown = useLast(made);
   const [revoke] = useMutation(REVOKE);
   const keys = data?.operatorKeys;
   const columns: Column<Key>[] = [
@@ -257,7 +260,7 @@ function Keys() {
       <ConfirmDialog
         open={revoking !== null}
         onClose={() => setRevoking(null)}
-        title={`Revoke ${revoking?.name ?? 'the key'}?`}
+        title={`Revoke ${revoked?.name ?? 'the key'}?`}
         confirm="Revoke"
         danger
         onConfirm={async () => {
@@ -270,20 +273,20 @@ function Keys() {
           The key and its sessions stop working at once, on every instance. This cannot be undone: create
           another key instead.
         </p>
-        {revoking?.current && <p>You are signed in with it, so you will be signed out.</p>}
+        {revoked?.current && <p>You are signed in with it, so you will be signed out.</p>}
       </ConfirmDialog>
       <Dialog
         open={made !== null}
         onClose={() => setMade(null)}
-        title={made?.name ?? ''}
+        title={shown?.name ?? ''}
         actions={
           <Button variant="primary" onClick={() => setMade(null)}>
             Done
           </Button>
         }
       >
-        {made && (
-          <SecretOnce secret={made.secret} what="key">
+        {shown && (
+          <SecretOnce secret={shown.secret} what="key">
             Give it to whoever uses it. Only a digest of it is stored.
           </SecretOnce>
         )}

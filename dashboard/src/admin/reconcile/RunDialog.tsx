@@ -12,8 +12,10 @@ import {
   Id,
   KeyValue,
   Skeleton,
+  Stack,
   Status,
   Time,
+  useLast,
 } from '../../design/index.js';
 import type { ReconcileRunQuery } from '../../generated/graphql.js';
 import { TenantLink } from '../parts/TenantLink.js';
@@ -41,7 +43,8 @@ const REPAIRS: readonly Column<Repair>[] = [
 
 /** How far a run got, and what it repaired. @param id null: nothing is open */
 export function RunDialog({ id, onClose }: { id: string | null; onClose(): void }) {
-  const { data, error, refetch } = useQuery(RUN, { variables: { id: id ?? '' }, skip: id === null });
+  const last = useLast(id);
+  const { data, error, refetch } = useQuery(RUN, { variables: { id: last ?? '' }, skip: last === null });
   const run = data?.reconcileRun;
   return (
     <Dialog
@@ -54,7 +57,7 @@ export function RunDialog({ id, onClose }: { id: string | null; onClose(): void 
       {error && !run && <ErrorState error={error} onRetry={refetch} />}
       {!error && !run && <Skeleton lines={8} />}
       {run && (
-        <>
+        <Stack tight>
           {run.stopReason && (
             <Callout tone="danger" title={run.dryRun ? 'It would have stopped early' : 'It stopped early'}>
               {run.stopReason}.
@@ -101,7 +104,7 @@ export function RunDialog({ id, onClose }: { id: string | null; onClose(): void 
               )
             }
           />
-        </>
+        </Stack>
       )}
     </Dialog>
   );

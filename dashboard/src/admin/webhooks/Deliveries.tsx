@@ -20,10 +20,12 @@ import {
   NONE,
   Pagination,
   Skeleton,
+  Stack,
   Status,
   Time,
   toast,
   useFilters,
+  useLast,
 } from '../../design/index.js';
 import type { DeliveryStatus, WebhookDeliveriesQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
@@ -228,7 +230,8 @@ function DeliveryDialog({
   onClose(): void;
   urlOf(endpointId: string): string;
 }) {
-  const { data, error, refetch } = useQuery(DELIVERY, { variables: { id: id ?? '' }, skip: id === null });
+  const last = useLast(id);
+  const { data, error, refetch } = useQuery(DELIVERY, { variables: { id: last ?? '' }, skip: last === null });
   const [resend] = useMutation(RESEND);
   const [asking, setAsking] = useState(false);
   const delivery = data?.webhookDelivery;
@@ -255,7 +258,7 @@ function DeliveryDialog({
         {error && !delivery && <ErrorState error={error} onRetry={refetch} />}
         {!error && !delivery && <Skeleton lines={8} />}
         {delivery && (
-          <>
+          <Stack tight>
             {delivery.error && (
               <Callout
                 tone={delivery.status === 'FAILED' ? 'danger' : 'warning'}
@@ -273,10 +276,7 @@ function DeliveryDialog({
                   'Delivered',
                   <Time key="delivered" at={delivery.deliveredAt} />,
                 ],
-                delivery.nextTryAt !== null && [
-                  'Next attempt',
-                  <Time key="next" at={delivery.nextTryAt} relative />,
-                ],
+                delivery.nextTryAt !== null && ['Next attempt', <Due key="next" at={delivery.nextTryAt} />],
                 ['Attempts', formatNumber(delivery.tries)],
                 delivery.responseStatus !== null && ['Response', `Status ${delivery.responseStatus}`],
                 ['Tenant', <TenantLink key="tenant" id={delivery.tenantId} />],
@@ -285,7 +285,7 @@ function DeliveryDialog({
             />
             <h3>Body</h3>
             <JsonView label="Body" value={delivery.body} />
-          </>
+          </Stack>
         )}
       </Dialog>
       {delivery && (
@@ -312,3 +312,8 @@ function DeliveryDialog({
 
 /** By then it has usually been sent. */
 const SENT_MS = 1_500;
+
+/** A delivery that is due waits for its endpoint, for example while that is paused. */
+function Due({ at }: { at: string }) {
+  return Date.parse(at) > Date.now() ? <Time at={at} relative /> : 'As soon as the endpoint takes it';
+}

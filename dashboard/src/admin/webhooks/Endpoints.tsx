@@ -5,12 +5,12 @@ import {
   Button,
   Card,
   Checkbox,
-  Choices,
   type Column,
   ConfirmDialog,
   DataTable,
   Dialog,
   EmptyState,
+  FieldGroup,
   FormDialog,
   formatCount,
   IconButton,
@@ -20,6 +20,7 @@ import {
   TextField,
   Time,
   toast,
+  useLast,
 } from '../../design/index.js';
 import type { OutgoingEventType, WebhookEndpointsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
@@ -87,6 +88,7 @@ export function Endpoints() {
   const [enable] = useMutation(ENABLE);
   const [remove] = useMutation(DELETE, { refetchQueries: [ENDPOINTS] });
   const [asked, setAsked] = useState<Asked>(null);
+  const endpoint = useLast(asked)?.endpoint;
   const [creating, setCreating] = useState(false);
   const columns: Column<Endpoint>[] = [
     { id: 'url', header: 'URL', wrap: true, value: ({ url }) => url },
@@ -198,11 +200,11 @@ export function Endpoints() {
         }}
       >
         <p>
-          {asked?.endpoint.status === 'PAUSED'
-            ? `${formatCount(asked.endpoint.waiting ?? 0, 'delivery', 'deliveries')} that wait for it are sent at once.`
+          {endpoint?.status === 'PAUSED'
+            ? `${formatCount(endpoint.waiting ?? 0, 'delivery', 'deliveries')} that wait for it are sent at once.`
             : 'It receives events from now on. Those that were dropped while it was disabled are not sent.'}
         </p>
-        <p>{asked?.endpoint.url}</p>
+        <p>{endpoint?.url}</p>
       </ConfirmDialog>
       <ConfirmDialog
         open={asked?.action === 'delete'}
@@ -217,10 +219,10 @@ export function Endpoints() {
         }}
       >
         <p>
-          {formatCount(asked?.endpoint.waiting ?? 0, 'delivery', 'deliveries')} that wait for it will not be
-          sent, and its secret is gone. This cannot be undone.
+          {formatCount(endpoint?.waiting ?? 0, 'delivery', 'deliveries')} that wait for it will not be sent,
+          and its secret is gone. This cannot be undone.
         </p>
-        <p>{asked?.endpoint.url}</p>
+        <p>{endpoint?.url}</p>
       </ConfirmDialog>
     </>
   );
@@ -292,12 +294,18 @@ function CreateEndpoint({ open, onClose }: { open: boolean; onClose(): void }) {
           onChange={setAll}
         />
         {!all && (
-          <Choices
-            label="Events"
-            options={EVENT_TYPES.map((type) => ({ value: type, label: typeName(type) }))}
-            chosen={chosen}
-            onChange={setChosen}
-          />
+          <FieldGroup label="Events" columns>
+            {EVENT_TYPES.map((type) => (
+              <Checkbox
+                key={type}
+                label={typeName(type)}
+                checked={chosen.includes(type)}
+                onChange={(checked) =>
+                  setChosen(checked ? [...chosen, type] : chosen.filter((one) => one !== type))
+                }
+              />
+            ))}
+          </FieldGroup>
         )}
       </FormDialog>
       <Dialog

@@ -12,9 +12,11 @@ import {
   JsonView,
   KeyValue,
   Skeleton,
+  Stack,
   Status,
   Time,
   toast,
+  useLast,
 } from '../../design/index.js';
 import { graphql } from '../../generated/index.js';
 import { TenantLink } from '../parts/TenantLink.js';
@@ -56,7 +58,8 @@ const REPLAY = graphql(`
 
 /** Everything of one event. @param id null: nothing is open */
 export function EventDialog({ id, onClose }: { id: string | null; onClose(): void }) {
-  const { data, error, refetch } = useQuery(EVENT, { variables: { id: id ?? '' }, skip: id === null });
+  const last = useLast(id);
+  const { data, error, refetch } = useQuery(EVENT, { variables: { id: last ?? '' }, skip: last === null });
   const [replay] = useMutation(REPLAY);
   const [asking, setAsking] = useState(false);
   const event = data?.webhookEvent;
@@ -83,7 +86,7 @@ export function EventDialog({ id, onClose }: { id: string | null; onClose(): voi
         {error && !event && <ErrorState error={error} onRetry={refetch} />}
         {!error && !event && <Skeleton lines={8} />}
         {event && (
-          <>
+          <Stack tight>
             {event.lastError && (
               <Callout
                 tone={event.status === 'FAILED' ? 'danger' : 'warning'}
@@ -115,7 +118,7 @@ export function EventDialog({ id, onClose }: { id: string | null; onClose(): voi
             ) : (
               <JsonView label="Payload" value={event.payload} />
             )}
-          </>
+          </Stack>
         )}
       </Dialog>
       {event && (
