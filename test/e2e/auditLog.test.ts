@@ -667,6 +667,14 @@ describe('the log', () => {
         .map((line) => JSON.parse(line)),
     ).toEqual(since);
 
+    const named = await exported(`?tenantId=${made.tenant.id}&action=key.revoked`);
+    const actions = named.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).action);
+    expect(actions).toEqual(all.flatMap(({ action }) => (action === 'key.revoked' ? [action] : [])));
+    expect(actions.length).toBeGreaterThan(0);
+
     const formula = '=HYPERLINK("http://evil.example")';
     const { errors } = await server.gql(
       'mutation ($name: String!) { createApiKey(input: { name: $name, scopes: [READ] }) { secret } }',

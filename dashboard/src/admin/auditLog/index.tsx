@@ -125,7 +125,7 @@ export default function AuditLogPage() {
         <FilterBar
           filters={filters}
           fields={[
-            { name: 'tenant', label: 'Tenant', placeholder: 'Tenant; without one, the operators’ own' },
+            { name: 'tenant', label: 'Tenant', placeholder: 'A tenant’s id, or none' },
             { name: 'action', label: 'Action', placeholder: 'Action, such as key.revoked' },
             { name: 'from', label: 'From (UTC)', isDay: true },
             { name: 'to', label: 'To (UTC)', isDay: true },
