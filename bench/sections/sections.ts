@@ -7,6 +7,7 @@ import { http } from './http.js';
 import { library } from './library.js';
 import { observability } from './observability.js';
 import { overview } from './overview.js';
+import { realtime } from './realtime.js';
 import { usageEvents } from './usageEvents.js';
 import { webhooks } from './webhooks.js';
 
@@ -22,6 +23,7 @@ export const SECTIONS = {
   overview,
   hostile,
   observability,
+  realtime,
 } satisfies Record<string, Section>;
 
 export type SectionName = keyof typeof SECTIONS;

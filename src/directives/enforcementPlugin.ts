@@ -71,10 +71,16 @@ export interface EnforcedContext extends BoundedContext {
 export interface LiveOperation {
   /** Counts a stream for the client. @throws RATE_LIMITED if it has too many */
   reserve(): Promise<void>;
-  document: DocumentNode | null;
-  /** The events of a subscription, once it has been accepted. */
-  source: Mailbox | null;
-  /** What a subscription takes from the limits of its tenant. */
+  /** null until a subscription has been accepted. */
+  accepted: AcceptedSubscription | null;
+}
+
+export interface AcceptedSubscription {
+  document: DocumentNode;
+  /** Apollo runs an operation with a copy of its context: this is the copy, which knows the caller. */
+  context: EnforcedContext;
+  source: Mailbox;
+  /** What it takes from the limits of its tenant; null: nothing. */
   cost: OperationCost | null;
 }
 
@@ -208,11 +214,10 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     });
     if (!(Symbol.asyncIterator in source))
       throw source.errors?.[0] ?? new Error('the subscription has no events');
-    live.source = source as Mailbox;
-    live.document = document;
-    live.cost = operationCostOf(plan);
-    if (!live.cost || principal?.kind === 'tenant') return;
-    const error = await limits.standing(live.cost, live.source.tenantId);
+    const cost = operationCostOf(plan);
+    live.accepted = { document, context, source: source as Mailbox, cost };
+    if (!cost || principal?.kind === 'tenant') return;
+    const error = await limits.standing(cost, live.accepted.source.tenantId);
     if (error) throw error;
   }
 
@@ -306,7 +311,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
         didResolveOperation: decide,
         // The messages are executed one by one, later: see liveOperations.ts.
         async responseForOperation({ contextValue: { live } }) {
-          if (!live?.source) return null;
+          if (!live?.accepted) return null;
           return { http: { headers: new HeaderMap() }, body: { kind: 'single', singleResult: { data: {} } } };
         },
         async willSendResponse(request) {

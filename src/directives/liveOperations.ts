@@ -7,14 +7,14 @@ import {
   type FormattedExecutionResult,
   type GraphQLSchema,
 } from 'graphql';
-import { serviceUnavailable } from '../common/errors.js';
+import { ErrorCode, serviceUnavailable } from '../common/errors.js';
 import type { Credential } from '../services/accounts/callers.js';
 import type { Changes } from '../services/infrastructure/changeStreams.js';
 import type { TenantLimits } from '../services/limits/tenantLimits.js';
 import { type Ending, SLOW_READER } from '../services/realtime/liveClients.js';
 import type { Mailbox } from '../services/realtime/mailbox.js';
 import { type ErrorFormat, expectedFailure } from './clientErrors.js';
-import type { EnforcedContext, LiveOperation } from './enforcementPlugin.js';
+import type { AcceptedSubscription, EnforcedContext, LiveOperation } from './enforcementPlugin.js';
 import { stringifyResult } from './largeResults.js';
 import type { LoggedRequest } from './loggedRequest.js';
 import { boundResult } from './responseBounds.js';
@@ -99,8 +99,10 @@ const NO_COST: OperationCost = {
 };
 
 interface OpenStream {
+  /** Whether it is about the caller's own tenant. */
+  readonly isOwn: boolean;
   readonly source: Mailbox;
-  readonly live: LiveContext;
+  readonly cost: OperationCost | null;
 }
 
 export function createLiveOperations<C extends MessageContext>(deps: {
@@ -128,17 +130,17 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   });
 
   /** Ends a stream whose tenant was suspended, erased, or has lost the feature since. */
-  async function checkStanding({ source, live }: OpenStream): Promise<void> {
+  async function checkStanding({ isOwn, source, cost }: OpenStream): Promise<void> {
     try {
-      const error = await standingOf(live, source.tenantId);
+      const error = await limits.standing(cost ?? NO_COST, source.tenantId);
       if (error) source.close(error);
     } catch (error) {
+      // The credential of an erased tenant ends too, and with it the connection.
+      if (expectedFailure(error)?.code === ErrorCode.NOT_FOUND && isOwn) return;
       // While the database is away nothing is known; the next message finds out.
       if (expectedFailure(error)?.status !== 503) source.close(error as Error);
     }
   }
-
-  const standingOf = (live: LiveContext, tenantId: string) => limits.standing(live.cost ?? NO_COST, tenantId);
 
   function shared(event: object, key: string, resolve: () => Promise<Resolved>): Promise<Resolved> {
     const ofEvent = resolved.get(event) ?? new Map<string, Promise<Resolved>>();
@@ -153,7 +155,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
 
   /** What the result of an event depends on, apart from the event. */
   function shareKey(
-    { principal }: MessageContext,
+    { principal }: EnforcedContext,
     { document, operationName, variableValues }: Args,
   ): string {
     const documentId = documentIds.get(document) ?? ++documentCount;
@@ -161,8 +163,8 @@ export function createLiveOperations<C extends MessageContext>(deps: {
     return JSON.stringify([documentId, principal?.kind, operationName, variableValues]);
   }
 
-  async function resolveMessage(event: object, context: MessageContext, args: Args): Promise<Resolved> {
-    const own = context.forMessage();
+  async function resolveMessage(event: object, context: EnforcedContext, args: Args): Promise<Resolved> {
+    const own = (context as MessageContext).forMessage();
     const { data, errors = [] } = await execute({ ...args, schema, rootValue: event, contextValue: own });
     const formatted = errors.map((error) => formatError(error.toJSON(), error));
     const result = await boundResult(
@@ -174,13 +176,12 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   }
 
   function open(
-    context: MessageContext,
-    live: LiveContext,
-    source: Mailbox,
-    args: Args,
+    { context, document, source, cost }: AcceptedSubscription,
+    { operationName, variables }: LiveRequest,
     whenClosed: () => void,
   ): LiveStream {
-    const stream: OpenStream = { source, live };
+    const args = { document, operationName: operationName ?? null, variableValues: variables ?? null };
+    const stream: OpenStream = { isOwn: context.principal?.kind === 'tenant', source, cost };
     const { tenantId } = source;
     const ofTenant = openStreams.get(tenantId) ?? new Set();
     openStreams.set(tenantId, ofTenant.add(stream));
@@ -202,7 +203,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
         const { done, value } = await source.next();
         if (done) return { done: true, value: undefined };
         // A contract or a grace period may have ended by itself.
-        const error = live.cost && (await standingOf(live, tenantId));
+        const error = cost && (await limits.standing(cost, tenantId));
         if (error) throw error;
         const event = value as object;
         const { message, isUnavailable } = await shared(event, key, () =>
@@ -241,9 +242,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
     async run(request, received, client) {
       let release = () => {};
       const live: LiveContext = {
-        source: null,
-        document: null,
-        cost: null,
+        accepted: null,
         async reserve() {
           release = await client.openStream();
         },
@@ -261,17 +260,14 @@ export function createLiveOperations<C extends MessageContext>(deps: {
           },
           { contextValue: context },
         );
-        const { source, document } = live;
+        const { accepted } = live;
         const isAccepted = response.body.kind === 'single' && !response.body.singleResult.errors;
-        if (!source || !document || !isAccepted) {
-          source?.close();
-          release();
-          return { response, stream: null };
-        }
-        const args = { document, operationName: operationName ?? null, variableValues: variables ?? null };
-        return { response, stream: open(context, live, source, args, release) };
+        if (accepted && isAccepted) return { response, stream: open(accepted, request, release) };
+        accepted?.source.close();
+        release();
+        return { response, stream: null };
       } catch (error) {
-        live.source?.close();
+        live.accepted?.source.close();
         release();
         throw error;
       }

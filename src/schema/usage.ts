@@ -25,6 +25,9 @@ export const MAX_ENDPOINTS = 501;
 
 @ObjectType('Usage', { description: 'What a tenant used in one window of time.' })
 export class UsageType implements UsageReading {
+  @Field(() => ID)
+  tenantId!: string;
+
   @Field(() => UsagePeriod)
   period!: UsagePeriod;
 

@@ -37,6 +37,7 @@ export enum UsageGranularity {
 
 /** What a tenant used in one window of time. */
 export interface UsageReading {
+  tenantId: string;
   period: UsagePeriod;
   from: Date;
   to: Date;
@@ -126,13 +127,13 @@ export function createUsage(deps: {
     await admission.settle(tenantIds.flatMap((id) => days.map((day) => usageDayId(id, day))));
   }
 
-  function readDay(doc: UsageDayDoc | undefined, from: Date, terms: UsageTerms): UsageReading {
+  function readDay(doc: UsageDayDoc | undefined, from: Date, terms: UsageTerms): Reading {
     const docs = doc ? [doc] : [];
     const { apiCallsPerDay } = terms.limits;
     return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), docs, terms, apiCallsPerDay);
   }
 
-  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, terms: UsageTerms): UsageReading {
+  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, terms: UsageTerms): Reading {
     const to = endOfMinute(nowMs);
     const from = new Date(to.getTime() - 60_000);
     const calls = doc?.minute?.at === minuteOf(nowMs) ? doc.minute.calls : 0;
@@ -145,7 +146,7 @@ export function createUsage(deps: {
   }
 
   /** Hours have calls only. */
-  function readHour(doc: UsageDayDoc | undefined, fromMs: number, terms: UsageTerms): UsageReading {
+  function readHour(doc: UsageDayDoc | undefined, fromMs: number, terms: UsageTerms): Reading {
     const to = new Date(fromMs + HOUR_MS);
     return {
       ...reading(UsagePeriod.HOUR, new Date(fromMs), to, [], terms, null),
@@ -158,7 +159,7 @@ export function createUsage(deps: {
     today: UsageDayDoc | undefined,
     month: readonly UsageDayDoc[],
     nowMs: number,
-  ): UsageReading {
+  ): Reading {
     switch (period) {
       case UsagePeriod.MINUTE:
         return readMinute(today, nowMs, terms);
@@ -178,7 +179,7 @@ export function createUsage(deps: {
     docs: readonly UsageDayDoc[],
     { overage }: UsageTerms,
     limit: number | null,
-  ): UsageReading {
+  ): Reading {
     const sum = { apiCalls: 0, federationShares: 0, extractions: 0, overageCalls: 0 };
     for (const doc of docs) {
       sum.apiCalls += doc.calls ?? 0;
@@ -235,7 +236,7 @@ export function createUsage(deps: {
     const byTenant = groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
     return queries.map((query) => {
       const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
-      return readPeriod(query, today, byTenant.get(query.tenantId) ?? [], nowMs);
+      return named(query.tenantId, readPeriod(query, today, byTenant.get(query.tenantId) ?? [], nowMs));
     });
   }
 
@@ -273,7 +274,7 @@ export function createUsage(deps: {
   }
 
   /** @param days of one month, at least one */
-  function readMonth(days: readonly HistoryDay[], terms: UsageTerms): UsageReading {
+  function readMonth(days: readonly HistoryDay[], terms: UsageTerms): Reading {
     const [first, last] = [days[0], days.at(-1)] as [HistoryDay, HistoryDay];
     const docs = days.flatMap(({ doc }) => doc ?? []);
     return reading(UsagePeriod.MONTH, first.day, endOfDay(last.day.getTime()), docs, terms, null);
@@ -304,23 +305,28 @@ export function createUsage(deps: {
             .map(
               ({ fromMs, doc }) =>
                 () =>
-                  readHour(doc, fromMs, terms),
+                  named(tenantId, readHour(doc, fromMs, terms)),
             );
         }
         case UsageGranularity.DAY:
           return days.map(
             ({ day, doc }) =>
               () =>
-                readDay(doc, day, terms),
+                named(tenantId, readDay(doc, day, terms)),
           );
         case UsageGranularity.MONTH:
           return [...groupBy(days, ({ day }) => startOfMonth(day.getTime()).getTime()).values()].map(
-            (month) => () => readMonth(month, terms),
+            (month) => () => named(tenantId, readMonth(month, terms)),
           );
       }
     },
   };
 }
+
+type Reading = Omit<UsageReading, 'tenantId'>;
+
+/** Keeps the object, whose `byEndpoint` is computed when it is read. */
+const named = (tenantId: string, reading: Reading): UsageReading => Object.assign(reading, { tenantId });
 
 /** Most calls first. */
 function endpointsOf(docs: readonly UsageDayDoc[]): UsageReading['byEndpoint'] {
