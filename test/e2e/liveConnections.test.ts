@@ -378,4 +378,4 @@ it('a server that stops sends its clients to another one, where they read again'
   expect(connectionsOf(server).websocket).toBe(1);
   client.dispose();
   await expect.poll(() => connectionsOf(server).websocket, SOON).toBe(0);
-});
+}, 60_000);
