@@ -102,6 +102,8 @@ async function build() {
   }
   const startedAt = performance.now();
   try {
+    // What vitest or a shell has set would otherwise decide whether React is built for development.
+    process.env.NODE_ENV = 'production';
     await vite.build({ configFile: join(DASHBOARD, 'vite.config.ts'), logLevel: 'warn' });
     compressAssets();
   } catch (error) {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
 
@@ -18,6 +18,14 @@ it('the first load of each page is at most 250 kB of gzipped JavaScript', async 
   for (const [page, kB] of Object.entries(sizes)) {
     expect(kB, page).toBeGreaterThan(50);
     expect(kB, page).toBeLessThanOrEqual(MAX_FIRST_LOAD_KB);
+  }
+});
+
+it('React is built for production, whatever the environment says that builds it', async () => {
+  expect(process.env.NODE_ENV).not.toBe('production');
+  for (const file of await readdir(`${DIST}/assets`)) {
+    if (file.endsWith('.js'))
+      expect(await readFile(`${DIST}/assets/${file}`, 'utf8'), file).not.toContain('React DevTools');
   }
 });
 

@@ -1,8 +1,19 @@
+import { useQuery } from '@apollo/client/react';
 import { LogOut, Menu as MenuIcon, X } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router';
+import { BRAND, pathOf } from '../api/brand.js';
 import { explain } from '../api/errors.js';
-import { Badge, Button, cx, formatEnum, IconButton, ThemeSwitch, toast } from '../design/index.js';
+import {
+  Badge,
+  Button,
+  cx,
+  formatEnum,
+  IconButton,
+  setProductName,
+  ThemeSwitch,
+  toast,
+} from '../design/index.js';
 import { NAVIGATION } from './navigation.js';
 import styles from './Shell.module.css';
 import { useOperator, useSession } from './session.js';
@@ -13,6 +24,9 @@ export function Shell() {
   const { pathname } = useLocation();
   const loading = useNavigation().state === 'loading';
   const [open, setOpen] = useState(false);
+  const brand = useQuery(BRAND, { fetchPolicy: 'cache-first' }).data?.brand;
+  const name = `${brand?.productName ?? 'Continuum'} Billing`;
+  useEffect(() => setProductName(name), [name]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of page closes the menu
   useEffect(() => setOpen(false), [pathname]);
   return (
@@ -22,8 +36,12 @@ export function Shell() {
       </a>
       <header className={styles.side}>
         <div className={styles.brand}>
-          <span className={styles.mark} aria-hidden="true" />
-          <span className={styles.name}>Continuum Billing</span>
+          {brand?.logoUrl ? (
+            <img src={pathOf(brand.logoUrl)} alt="" className={styles.logo} />
+          ) : (
+            <span className={styles.mark} aria-hidden="true" />
+          )}
+          <span className={styles.name}>{name}</span>
           {operator.isMock && <Badge tone="warning">Mock mode</Badge>}
           <IconButton
             className={styles.toggle ?? ''}

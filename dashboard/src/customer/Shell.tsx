@@ -1,5 +1,6 @@
 import { ArrowLeft } from 'lucide-react';
 import type { ReactNode } from 'react';
+import { pathOf } from '../api/brand.js';
 import { isWebAddress } from '../design/index.js';
 import { supportOf, useBrand } from './brand.js';
 import styles from './Shell.module.css';
@@ -23,12 +24,7 @@ export function Shell({
       <header className={styles.header}>
         <div className={styles.who}>
           <span className={styles.brand}>
-            {logoUrl ? (
-              // From this server, by whatever name the browser knows it.
-              <img src={pathOf(logoUrl)} alt={productName} className={styles.logo} />
-            ) : (
-              productName
-            )}
+            {logoUrl ? <img src={pathOf(logoUrl)} alt={productName} className={styles.logo} /> : productName}
           </span>
           {account && <span className={styles.account}>{account}</span>}
         </div>
@@ -54,8 +50,3 @@ export function Shell({
     </div>
   );
 }
-
-const pathOf = (url: string): string => {
-  const { pathname, search } = new URL(url, location.href);
-  return `${pathname}${search}`;
-};

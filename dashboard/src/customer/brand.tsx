@@ -1,23 +1,7 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
+import { BRAND, type Brand } from '../api/brand.js';
 import { createClient } from '../api/client.js';
 import { setProductName } from '../design/index.js';
-import type { BrandQuery } from '../generated/graphql.js';
-import { graphql } from '../generated/index.js';
-
-export type Brand = BrandQuery['brand'];
-
-const BRAND = graphql(`
-  query Brand {
-    brand {
-      productName
-      logoUrl
-      supportEmail
-      supportUrl
-      upgradeUrl
-      upgradesInProduct
-    }
-  }
-`);
 
 /** For what anyone may read. */
 export const publicClient = createClient({ session: null });

@@ -6,7 +6,10 @@ import styles from './PageHeader.module.css';
 /** What the tab of the browser says after the page's own title. */
 let product = 'Continuum Billing';
 
+/** It may be known only after the page has named its tab. */
 export function setProductName(name: string): void {
+  const end = ` · ${product}`;
+  if (document.title.endsWith(end)) document.title = `${document.title.slice(0, -end.length)} · ${name}`;
   product = name;
 }
 

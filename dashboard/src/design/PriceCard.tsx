@@ -4,6 +4,8 @@ import styles from './PriceCard.module.css';
 
 export interface PriceCardProps {
   name: string;
+  /** Of the name: one below the heading that the cards are under. */
+  heading?: 'h2' | 'h3' | undefined;
   badge?: ReactNode;
   /** With its currency, or in words. */
   price: string;
@@ -33,6 +35,7 @@ export function PriceCards({ label, children }: { label: string; children: React
 
 export function PriceCard({
   name,
+  heading: Heading = 'h3',
   badge,
   price,
   per,
@@ -48,7 +51,7 @@ export function PriceCard({
     <li className={styles.item}>
       <article className={styles.card} aria-labelledby={id} data-current={current || undefined}>
         <div className={styles.head}>
-          <h3 id={id}>{name}</h3>
+          <Heading id={id}>{name}</Heading>
           {badge}
         </div>
         <p className={styles.price}>

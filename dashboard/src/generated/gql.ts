@@ -96,6 +96,7 @@ type Documents = {
     "\n  mutation ReplayWebhookEvent($id: ID!) {\n    replayWebhookEvent(id: $id) {\n      id\n      status\n      tries\n      lastError\n      reason\n      appliedAt\n      nextTryAt\n    }\n  }\n": typeof types.ReplayWebhookEventDocument,
     "\n  query WebhookEvents(\n    $first: Int\n    $after: String\n    $status: WebhookEventStatus\n    $type: String\n    $tenantId: ID\n    $externalId: ID\n  ) {\n    webhookEvents(\n      first: $first\n      after: $after\n      status: $status\n      type: $type\n      tenantId: $tenantId\n      externalId: $externalId\n    ) {\n      edges {\n        node {\n          id\n          type\n          status\n          tries\n          lastError\n          reason\n          object\n          tenantId\n          receivedAt\n        }\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": typeof types.WebhookEventsDocument,
     "\n  query WebhookRejections {\n    webhookRefusals {\n      reason\n      count\n    }\n  }\n": typeof types.WebhookRejectionsDocument,
+    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n": typeof types.BrandDocument,
     "\n  fragment Plan on Subscription {\n    id\n    status\n    currentPeriodEnd\n    cancelAtPeriodEnd\n    cancelAt\n    trialEnd\n    graceEndsAt\n    scheduledTier\n    scheduledAt\n    stripeSubscriptionId\n    tier {\n      ...TierTerms\n    }\n  }\n": typeof types.PlanFragmentDoc,
     "\n  query BillingPlan($tenantId: ID!) {\n    tenant(id: $tenantId) {\n      id\n      name\n      suspendedAt\n      limitOverrides {\n        tier\n        inForce\n        until\n      }\n    }\n    subscription(tenantId: $tenantId) {\n      ...Plan\n    }\n    tiers {\n      ...TierTerms\n    }\n  }\n": typeof types.BillingPlanDocument,
     "\n  query BillingUsage($tenantId: ID!) {\n    minute: usage(period: MINUTE, tenantId: $tenantId) {\n      apiCalls\n      limit\n      resetsAt\n    }\n    day: usage(period: DAY, tenantId: $tenantId) {\n      apiCalls\n      limit\n      resetsAt\n      overageCalls\n    }\n    month: usage(period: MONTH, tenantId: $tenantId) {\n      apiCalls\n      resetsAt\n    }\n    storage(tenantId: $tenantId) {\n      memories\n      bytes\n      limits {\n        maxMemories\n        maxStorageBytes\n      }\n      resources {\n        resource\n        displayName\n        stored\n        limit\n      }\n    }\n    overage(tenantId: $tenantId) {\n      monthlyCapCents\n      priceCents\n      perCalls\n      currency\n      allowedCalls\n      usedCalls\n      costCents\n      unbilledCents\n    }\n  }\n": typeof types.BillingUsageDocument,
@@ -109,7 +110,9 @@ type Documents = {
     "\n  mutation BillingCancel($tenantId: ID!) {\n    cancelSubscription(tenantId: $tenantId, input: { atPeriodEnd: true }) {\n      ...Plan\n    }\n  }\n": typeof types.BillingCancelDocument,
     "\n  mutation BillingResume($tenantId: ID!) {\n    resumeSubscription(tenantId: $tenantId) {\n      ...Plan\n    }\n  }\n": typeof types.BillingResumeDocument,
     "\n  mutation BillingSetOverage($tenantId: ID!, $monthlyCapCents: Int) {\n    setOverage(tenantId: $tenantId, input: { monthlyCapCents: $monthlyCapCents }) {\n      monthlyCapCents\n      priceCents\n      perCalls\n      currency\n      allowedCalls\n      usedCalls\n      costCents\n      unbilledCents\n    }\n  }\n": typeof types.BillingSetOverageDocument,
-    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n": typeof types.BrandDocument,
+    "\n  subscription BillingUsageChanged($tenantId: ID!) {\n    usageChanged(tenantId: $tenantId, current: true) {\n      apiCalls\n    }\n  }\n": typeof types.BillingUsageChangedDocument,
+    "\n  subscription BillingSubscriptionChanged($tenantId: ID!) {\n    subscriptionChanged(tenantId: $tenantId, current: true) {\n      id\n    }\n  }\n": typeof types.BillingSubscriptionChangedDocument,
+    "\n  subscription BillingAlertRaised($tenantId: ID!) {\n    alertRaised(tenantId: $tenantId) {\n      id\n    }\n  }\n": typeof types.BillingAlertRaisedDocument,
     "\n  fragment TierTerms on Tier {\n    name\n    displayName\n    version\n    monthlyPriceCents\n    currency\n    trialDays\n    checkout\n    support\n    featureNames\n    overage {\n      priceCents\n      perCalls\n    }\n    limits {\n      apiCallsPerDay\n      apiCallsPerMinute\n      concurrentRequests\n      maxMemories\n      maxStorageBytes\n      stored {\n        resource\n        displayName\n        limit\n      }\n    }\n  }\n": typeof types.TierTermsFragmentDoc,
     "\n  query Prices {\n    tiers {\n      ...TierTerms\n    }\n  }\n": typeof types.PricesDocument,
 };
@@ -196,6 +199,7 @@ const documents: Documents = {
     "\n  mutation ReplayWebhookEvent($id: ID!) {\n    replayWebhookEvent(id: $id) {\n      id\n      status\n      tries\n      lastError\n      reason\n      appliedAt\n      nextTryAt\n    }\n  }\n": types.ReplayWebhookEventDocument,
     "\n  query WebhookEvents(\n    $first: Int\n    $after: String\n    $status: WebhookEventStatus\n    $type: String\n    $tenantId: ID\n    $externalId: ID\n  ) {\n    webhookEvents(\n      first: $first\n      after: $after\n      status: $status\n      type: $type\n      tenantId: $tenantId\n      externalId: $externalId\n    ) {\n      edges {\n        node {\n          id\n          type\n          status\n          tries\n          lastError\n          reason\n          object\n          tenantId\n          receivedAt\n        }\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": types.WebhookEventsDocument,
     "\n  query WebhookRejections {\n    webhookRefusals {\n      reason\n      count\n    }\n  }\n": types.WebhookRejectionsDocument,
+    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n": types.BrandDocument,
     "\n  fragment Plan on Subscription {\n    id\n    status\n    currentPeriodEnd\n    cancelAtPeriodEnd\n    cancelAt\n    trialEnd\n    graceEndsAt\n    scheduledTier\n    scheduledAt\n    stripeSubscriptionId\n    tier {\n      ...TierTerms\n    }\n  }\n": types.PlanFragmentDoc,
     "\n  query BillingPlan($tenantId: ID!) {\n    tenant(id: $tenantId) {\n      id\n      name\n      suspendedAt\n      limitOverrides {\n        tier\n        inForce\n        until\n      }\n    }\n    subscription(tenantId: $tenantId) {\n      ...Plan\n    }\n    tiers {\n      ...TierTerms\n    }\n  }\n": types.BillingPlanDocument,
     "\n  query BillingUsage($tenantId: ID!) {\n    minute: usage(period: MINUTE, tenantId: $tenantId) {\n      apiCalls\n      limit\n      resetsAt\n    }\n    day: usage(period: DAY, tenantId: $tenantId) {\n      apiCalls\n      limit\n      resetsAt\n      overageCalls\n    }\n    month: usage(period: MONTH, tenantId: $tenantId) {\n      apiCalls\n      resetsAt\n    }\n    storage(tenantId: $tenantId) {\n      memories\n      bytes\n      limits {\n        maxMemories\n        maxStorageBytes\n      }\n      resources {\n        resource\n        displayName\n        stored\n        limit\n      }\n    }\n    overage(tenantId: $tenantId) {\n      monthlyCapCents\n      priceCents\n      perCalls\n      currency\n      allowedCalls\n      usedCalls\n      costCents\n      unbilledCents\n    }\n  }\n": types.BillingUsageDocument,
@@ -209,7 +213,9 @@ const documents: Documents = {
     "\n  mutation BillingCancel($tenantId: ID!) {\n    cancelSubscription(tenantId: $tenantId, input: { atPeriodEnd: true }) {\n      ...Plan\n    }\n  }\n": types.BillingCancelDocument,
     "\n  mutation BillingResume($tenantId: ID!) {\n    resumeSubscription(tenantId: $tenantId) {\n      ...Plan\n    }\n  }\n": types.BillingResumeDocument,
     "\n  mutation BillingSetOverage($tenantId: ID!, $monthlyCapCents: Int) {\n    setOverage(tenantId: $tenantId, input: { monthlyCapCents: $monthlyCapCents }) {\n      monthlyCapCents\n      priceCents\n      perCalls\n      currency\n      allowedCalls\n      usedCalls\n      costCents\n      unbilledCents\n    }\n  }\n": types.BillingSetOverageDocument,
-    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n": types.BrandDocument,
+    "\n  subscription BillingUsageChanged($tenantId: ID!) {\n    usageChanged(tenantId: $tenantId, current: true) {\n      apiCalls\n    }\n  }\n": types.BillingUsageChangedDocument,
+    "\n  subscription BillingSubscriptionChanged($tenantId: ID!) {\n    subscriptionChanged(tenantId: $tenantId, current: true) {\n      id\n    }\n  }\n": types.BillingSubscriptionChangedDocument,
+    "\n  subscription BillingAlertRaised($tenantId: ID!) {\n    alertRaised(tenantId: $tenantId) {\n      id\n    }\n  }\n": types.BillingAlertRaisedDocument,
     "\n  fragment TierTerms on Tier {\n    name\n    displayName\n    version\n    monthlyPriceCents\n    currency\n    trialDays\n    checkout\n    support\n    featureNames\n    overage {\n      priceCents\n      perCalls\n    }\n    limits {\n      apiCallsPerDay\n      apiCallsPerMinute\n      concurrentRequests\n      maxMemories\n      maxStorageBytes\n      stored {\n        resource\n        displayName\n        limit\n      }\n    }\n  }\n": types.TierTermsFragmentDoc,
     "\n  query Prices {\n    tiers {\n      ...TierTerms\n    }\n  }\n": types.PricesDocument,
 };
@@ -559,6 +565,10 @@ export function graphql(source: "\n  query WebhookRejections {\n    webhookRefus
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
+export function graphql(source: "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n"): (typeof documents)["\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
 export function graphql(source: "\n  fragment Plan on Subscription {\n    id\n    status\n    currentPeriodEnd\n    cancelAtPeriodEnd\n    cancelAt\n    trialEnd\n    graceEndsAt\n    scheduledTier\n    scheduledAt\n    stripeSubscriptionId\n    tier {\n      ...TierTerms\n    }\n  }\n"): (typeof documents)["\n  fragment Plan on Subscription {\n    id\n    status\n    currentPeriodEnd\n    cancelAtPeriodEnd\n    cancelAt\n    trialEnd\n    graceEndsAt\n    scheduledTier\n    scheduledAt\n    stripeSubscriptionId\n    tier {\n      ...TierTerms\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
@@ -611,7 +621,15 @@ export function graphql(source: "\n  mutation BillingSetOverage($tenantId: ID!, 
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n"): (typeof documents)["\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n"];
+export function graphql(source: "\n  subscription BillingUsageChanged($tenantId: ID!) {\n    usageChanged(tenantId: $tenantId, current: true) {\n      apiCalls\n    }\n  }\n"): (typeof documents)["\n  subscription BillingUsageChanged($tenantId: ID!) {\n    usageChanged(tenantId: $tenantId, current: true) {\n      apiCalls\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription BillingSubscriptionChanged($tenantId: ID!) {\n    subscriptionChanged(tenantId: $tenantId, current: true) {\n      id\n    }\n  }\n"): (typeof documents)["\n  subscription BillingSubscriptionChanged($tenantId: ID!) {\n    subscriptionChanged(tenantId: $tenantId, current: true) {\n      id\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription BillingAlertRaised($tenantId: ID!) {\n    alertRaised(tenantId: $tenantId) {\n      id\n    }\n  }\n"): (typeof documents)["\n  subscription BillingAlertRaised($tenantId: ID!) {\n    alertRaised(tenantId: $tenantId) {\n      id\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -26,8 +26,10 @@ export function Account({ tenantId, returnUrl }: { tenantId: string; returnUrl: 
     () => client.refetchQueries({ include: 'active' }),
     [client],
   );
+  const minute = usage.data?.minute;
   useBilling({
     tenantId,
+    minuteEndsAt: minute && minute.apiCalls > 0 ? minute.resetsAt : null,
     onUsage: () => usage.refetch(),
     onPlan: readAll,
     onAlert: () => client.refetchQueries({ include: [ALERTS] }),

@@ -37,8 +37,8 @@ setCustomerTexts({
   ],
   RATE_LIMITED: ['Too many requests', 'Wait a minute and try again.'],
   PAYMENT_PROVIDER_ERROR: [
-    'The payment did not work',
-    'Check your payment method, or try again in a minute.',
+    'This did not work at Stripe',
+    'Try again in a minute, or check your payment method.',
   ],
   SERVICE_UNAVAILABLE: [
     'We cannot do this at the moment',
@@ -174,7 +174,6 @@ function Open({ session, onEnd }: { session: BillingSession; onEnd(): void }) {
     // The texts are English, whatever the format of the numbers.
     document.documentElement.lang = locale && /^en\b/i.test(locale) ? locale : 'en';
   }, [locale]);
-  useEffect(() => () => void live.dispose(), [live]);
   return (
     <ApolloProvider client={client}>
       <LiveContext value={live}>

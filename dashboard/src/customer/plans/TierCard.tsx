@@ -5,12 +5,14 @@ import { amountsOf, priceOf, type Tier } from './tierTerms.js';
 /** A tier of the catalogue, the same on both pages. */
 export function TierCard({
   tier,
+  heading,
   badge,
   note,
   action,
   current,
 }: {
   tier: Tier;
+  heading?: 'h2' | 'h3';
   badge?: ReactNode;
   note?: ReactNode;
   action?: ReactNode;
@@ -19,6 +21,7 @@ export function TierCard({
   return (
     <PriceCard
       name={tier.displayName}
+      heading={heading}
       badge={badge}
       {...priceOf(tier)}
       note={note}

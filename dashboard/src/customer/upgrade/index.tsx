@@ -58,7 +58,7 @@ function Prices() {
       {data ? (
         <PriceCards label="Plans">
           {data.tiers.map((tier) => (
-            <TierCard key={tier.name} tier={tier} note={noteOf(tier)} action={actionOf(tier)} />
+            <TierCard key={tier.name} heading="h2" tier={tier} note={noteOf(tier)} action={actionOf(tier)} />
           ))}
         </PriceCards>
       ) : error ? (

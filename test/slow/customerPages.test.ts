@@ -1,0 +1,236 @@
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mockOf, subscribe } from '../support/billing.js';
+import { expectAccessible, expectNoSideways, expectProblem, testBrowser } from '../support/browser.js';
+import { billingLink, brandFile, openBilling, planCard } from '../support/customerPages.js';
+import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { teamCatalogueFile } from '../support/teamCatalogue.js';
+
+/** Runs in the page. */
+const IS_FOCUSED = '(element) => element === document.activeElement';
+
+const browser = testBrowser();
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer({
+    env: { BRAND_FILE: brandFile(), CATALOG_FILE: teamCatalogueFile({ pro: { trialDays: 14 } }) },
+  });
+});
+afterAll(() => server?.stop());
+
+/** Has bought PRO, on trial. */
+async function subscriber(name = 'Grace'): Promise<TestTenant> {
+  const tenant = await server.createTenant(name);
+  await subscribe(server, tenant.key);
+  return tenant;
+}
+
+const button = (page: Page, name: string | RegExp) => page.getByRole('button', { name, exact: true });
+const dialog = (page: Page) => page.getByRole('alertdialog');
+const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name }).waitFor();
+
+async function subscriptionOf({ key }: TestTenant) {
+  const { data } = await server.gql(
+    '{ subscription { tier { name } status scheduledTier cancelAt cancelAtPeriodEnd } }',
+    { key },
+  );
+  return data.subscription;
+}
+
+describe('a plan', () => {
+  it('is tried, upgraded at the price shown first, downgraded later, and kept', async () => {
+    const tenant = await server.createTenant('Ada');
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    await button(page, 'Try Pro for 14 days').click();
+    await page.getByRole('button', { name: 'Decline and go back' }).click();
+    await heading(page, 'Free plan');
+    await button(page, 'Try Pro for 14 days').click();
+    await page.getByRole('button', { name: 'Pay and subscribe' }).click();
+    await heading(page, 'Pro plan');
+    await page.getByText(/Your trial of Pro ends on .* Then it costs \$29 a month/).waitFor();
+    // The thanks are not repeated.
+    await page.reload();
+    await heading(page, 'Pro plan');
+    expect(await page.getByText('Thank you').count()).toBe(0);
+
+    await button(page, 'Upgrade to Team').click();
+    await dialog(page).getByText('You pay now').waitFor();
+    await expectAccessible(page);
+    await dialog(page)
+      .getByRole('button', { name: /^(Pay and change|Upgrade to Team)$/ })
+      .click();
+    await heading(page, 'Team plan');
+    expect(await subscriptionOf(tenant)).toMatchObject({ tier: { name: 'TEAM' } });
+  });
+
+  it('is downgraded at the end of its period, and that can be undone', async () => {
+    const tenant = await server.createTenant('Grace');
+    const page = await browser.newPage({ colorScheme: 'dark' });
+    await openBilling(page, server, tenant.id);
+    await button(page, 'Buy Team').click();
+    await page.getByRole('button', { name: 'Pay and subscribe' }).click();
+    await heading(page, 'Team plan');
+    await button(page, 'Downgrade to Pro').click();
+    await dialog(page)
+      .getByText(/^You keep Team until .* Then Pro begins\.$/)
+      .waitFor();
+    expect(await dialog(page).innerText()).toMatch(/You pay now\s+\$0\.00/);
+    await dialog(page).getByRole('button', { name: 'Downgrade to Pro' }).click();
+    await page.getByText(/^Team changes to Pro on /).waitFor();
+    await planCard(page, 'Pro')
+      .getByText(/^From /)
+      .waitFor();
+    expect(await subscriptionOf(tenant)).toMatchObject({ scheduledTier: 'PRO' });
+    await button(page, 'Keep Team').click();
+    await dialog(page).getByRole('button', { name: 'Keep Team' }).click();
+    await page.getByText(/^You pay \$99 a month/).waitFor();
+    expect(await subscriptionOf(tenant)).toMatchObject({ scheduledTier: null });
+  });
+
+  it('is canceled after a warning, and resumed, by keyboard alone', async () => {
+    const tenant = await subscriber();
+    const page = await browser.newPage({ width: 390 });
+    await openBilling(page, server, tenant.id);
+    const cancel = button(page, 'Cancel Pro').first();
+    await cancel.focus();
+    await page.keyboard.press('Enter');
+    await dialog(page).waitFor();
+    await page.keyboard.press('Escape');
+    await dialog(page).waitFor({ state: 'detached' });
+    expect(await cancel.evaluate(IS_FOCUSED)).toBe(true);
+    await page.keyboard.press('Enter');
+    const confirm = dialog(page).getByRole('button', { name: 'Cancel Pro' });
+    for (let i = 0; i < 5 && !(await confirm.evaluate(IS_FOCUSED)); i++)
+      await page.keyboard.press('Tab');
+    await expectAccessible(page);
+    await page.keyboard.press('Enter');
+    await page.getByText(/^Pro ends on .* After that you are on Free/).waitFor();
+    expect((await subscriptionOf(tenant)).cancelAt ?? true).toBeTruthy();
+    await button(page, 'Keep Pro').focus();
+    await page.keyboard.press('Enter');
+    await dialog(page).getByRole('button', { name: 'Keep Pro' }).focus();
+    await page.keyboard.press('Enter');
+    await button(page, 'Cancel Pro').waitFor();
+    expect(await subscriptionOf(tenant)).toMatchObject({ cancelAt: null, cancelAtPeriodEnd: false });
+    await expectNoSideways(page);
+  });
+
+  it('whose payment failed says until when it is kept, and leads to the payment', async () => {
+    const tenant = await server.createTenant('Late');
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    await button(page, 'Buy Team').click();
+    await page.getByRole('button', { name: 'Pay and subscribe' }).click();
+    await heading(page, 'Team plan');
+    await server.app.services.mock?.trigger('invoice.payment_failed', tenant.id);
+    // Live: nobody reloads.
+    await page.getByText('Your last payment failed').waitFor();
+    await page.getByText(/^You keep Team until .*UTC\. Pay/).waitFor();
+    expect(await button(page, 'Downgrade to Pro').isDisabled()).toBe(true);
+    await expectAccessible(page);
+    await button(page, 'Pay or update the payment method').click();
+    await page.waitForURL(/\/mock\/portal\//);
+  });
+
+  it('by contract is shown, and not changed here', async () => {
+    const tenant = await server.createTenant('Large');
+    await server.gql(
+      `mutation { createEnterpriseSubscription(input: { tenantId: "${tenant.id}", monthlyPriceCents: 500000, termMonths: 12 }) { id } }`,
+    );
+    await mockOf(server).delivered();
+    await server.app.services.inbox.idle(10_000);
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    await page.getByText('Your plan is agreed with Zebra.').waitFor();
+    expect(await page.getByRole('button', { name: /^(Buy|Upgrade|Downgrade|Cancel)/ }).count()).toBe(0);
+  });
+});
+
+describe('calls beyond the daily limit', () => {
+  it('are allowed up to an amount, which is checked, changed and taken back', async () => {
+    const tenant = await server.createTenant('Busy');
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    await button(page, 'Buy Team').click();
+    await page.getByRole('button', { name: 'Pay and subscribe' }).click();
+    await heading(page, 'Team plan');
+    await button(page, 'Allow').click();
+    const field = page.getByLabel('At most in a month (USD)');
+    const submit = page.getByRole('dialog').getByRole('button', { name: 'Allow', exact: true });
+    for (const nonsense of ['', 'abc', '-5', '1.234', '99999999']) {
+      await field.fill(nonsense);
+      await submit.click();
+      await page.getByText('Enter an amount such as 25 or 25.50.').waitFor();
+    }
+    await field.fill('25.50');
+    await page.getByText('Enough for 255,000 calls a month.').waitFor();
+    await submit.click();
+    await page.getByText('$0.00 of at most $25.50').waitFor();
+    await button(page, 'Change').click();
+    await expectAccessible(page);
+    await button(page, 'Allow none any more').click();
+    await page.getByText(/^Not allowed: when the daily limit is reached/).waitFor();
+    const { data } = await server.gql('{ overage { monthlyCapCents } }', { key: tenant.key });
+    expect(data.overage.monthlyCapCents).toBeNull();
+  });
+});
+
+describe('the page', () => {
+  it('shows everything else while Stripe is away', async () => {
+    const tenant = await subscriber();
+    const page = await browser.newPage({ tolerate: [/502/] });
+    await page.route('**/graphql', async (route) => {
+      const { operationName } = route.request().postDataJSON() ?? {};
+      if (!/Invoices|PaymentMethods/.test(operationName ?? '')) return route.continue();
+      const error = { message: 'Stripe is away', extensions: { code: 'PAYMENT_PROVIDER_ERROR' } };
+      return route.fulfill({ status: 502, json: { errors: [error] } });
+    });
+    await openBilling(page, server, tenant.id);
+    await page.getByRole('meter', { name: 'Today' }).waitFor();
+    expect(await page.getByText('This did not work at Stripe').count()).toBe(2);
+    await page.unroute('**/graphql');
+    await page.getByRole('button', { name: 'Try again' }).first().click();
+    await page.getByText('Visa that ends in 4242').waitFor();
+  });
+
+  it('shows another account when its link is opened in the same tab', async () => {
+    const [first, second] = [await server.createTenant('First Inc'), await server.createTenant('Second Inc')];
+    const page = await browser.newPage();
+    await openBilling(page, server, first.id);
+    await page.getByText('First Inc').waitFor();
+    await page.goto(await billingLink(server, second.id));
+    await page.getByText('Second Inc').waitFor();
+    expect(await page.getByText('First Inc').count()).toBe(0);
+  });
+
+  it('says that a link has expired, and offers the account that is still open', async () => {
+    const tenant = await server.createTenant('Patient');
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    const link = await billingLink(server, tenant.id);
+    await server.app.models.sessions.updateMany({ kind: 'link' }, { expiresAt: new Date(0) });
+    const other = await page.context().newPage();
+    await other.goto(link);
+    await other.getByText('This link has expired').waitFor();
+    await expectProblem(other, /401/);
+    expect(await other.locator('body').innerText()).not.toContain('Patient');
+    await other.getByRole('button', { name: 'Show the account that is open' }).click();
+    await other.getByText('Patient').waitFor();
+  });
+
+  it('leads to the team’s own page where people upgrade', async () => {
+    const UPGRADE_URL = 'https://app.zebra.example/plans';
+    const own = await startTestServer({ env: { UPGRADE_URL, BRAND_FILE: brandFile() } });
+    try {
+      const page = await browser.newPage();
+      await page.goto(`${own.url}/upgrade`);
+      const choose = page.getByRole('link', { name: 'Choose Pro' });
+      expect(await choose.getAttribute('href')).toBe(UPGRADE_URL);
+      await expectAccessible(page);
+    } finally {
+      await own.stop();
+    }
+  });
+});
