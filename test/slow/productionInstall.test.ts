@@ -54,6 +54,10 @@ async function startOnce(): Promise<void> {
     }
     expect(url, 'the server ended before it listened').toBeDefined();
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    // The pages need development dependencies to be built. Without them, the API works and the pages say what to do.
+    const page = await fetch(`${url}/admin`);
+    expect(page.status).toBe(503);
+    expect(await page.text()).toContain('npm run build');
   } finally {
     if (npm.pid && npm.exitCode === null) process.kill(-npm.pid, 'SIGTERM');
     await ended;

@@ -1,6 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { LogOut, Menu as MenuIcon, X } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router';
 import { BRAND, pathOf } from '../api/brand.js';
 import { explain } from '../api/errors.js';
@@ -18,9 +18,13 @@ import { NAVIGATION } from './navigation.js';
 import styles from './Shell.module.css';
 import { useOperator, useSession } from './session.js';
 
+/** In place of every page, for a key that may not read any. */
+const ProvisionPage = lazy(() => import('./provision/index.js'));
+
 /** What surrounds each page: where one can go, and who is signed in. */
 export function Shell() {
   const operator = useOperator();
+  const mayRead = operator.can('READ');
   const { pathname } = useLocation();
   const loading = useNavigation().state === 'loading';
   const [open, setOpen] = useState(false);
@@ -55,7 +59,7 @@ export function Shell() {
         <div id="navigation" className={cx(styles.menu, open && styles.open)}>
           <nav aria-label="Pages">
             <ul>
-              {NAVIGATION.filter(({ mockOnly }) => !mockOnly || operator.isMock).map(
+              {NAVIGATION.filter(({ mockOnly }) => mayRead && (!mockOnly || operator.isMock)).map(
                 ({ to, label, icon: Icon }) => (
                   <li key={to}>
                     <NavLink to={to} end={to === '/'} className={styles.link ?? ''}>
@@ -72,7 +76,13 @@ export function Shell() {
       </header>
       <main id="content" tabIndex={-1} className={cx(styles.main, loading && styles.loading)}>
         <div className={styles.page}>
-          <Outlet />
+          {mayRead ? (
+            <Outlet />
+          ) : (
+            <Suspense>
+              <ProvisionPage />
+            </Suspense>
+          )}
         </div>
       </main>
       <ScrollRestoration />

@@ -1,5 +1,5 @@
 import { ApolloProvider } from '@apollo/client/react';
-import { StrictMode, useMemo } from 'react';
+import { StrictMode, useEffect, useMemo } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router/dom';
 import { createClient } from '../api/client.js';
@@ -18,6 +18,7 @@ function Admin() {
     case 'unknown':
       return (
         <main>
+          <h1 className="visuallyHidden">Continuum Billing</h1>
           <ErrorState error={state.error} onRetry={check} />
         </main>
       );
@@ -39,6 +40,7 @@ function SignedIn() {
     }),
     [expired],
   );
+  useEffect(() => () => void live.dispose(), [live]);
   return (
     <ApolloProvider client={client}>
       <LiveContext value={live}>

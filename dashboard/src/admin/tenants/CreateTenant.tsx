@@ -109,12 +109,14 @@ export function CreateTenant() {
         actions={
           <>
             <Button onClick={() => setCreated(null)}>Done</Button>
-            <Button
-              variant="primary"
-              onClick={() => navigate(`/tenants/${encodeURIComponent(created?.id ?? '')}`)}
-            >
-              Open the tenant
-            </Button>
+            <RoleGate role="READ">
+              <Button
+                variant="primary"
+                onClick={() => navigate(`/tenants/${encodeURIComponent(created?.id ?? '')}`)}
+              >
+                Open the tenant
+              </Button>
+            </RoleGate>
           </>
         }
       >
