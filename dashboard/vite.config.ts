@@ -42,6 +42,8 @@ export default defineConfig({
   plugins: [pages(), inlineDocuments(`${import.meta.dirname}/src`), react()],
   css: { modules: { localsConvention: 'camelCaseOnly' } },
   server: {
+    // Vite's own WebSocket, at a path that is not passed on.
+    hmr: { path: '@hmr' },
     // The Host stays the browser's, so that the server sees requests of its own origin.
     proxy: { [`^/(?!${OWN_PATHS})`]: { target: SERVER, changeOrigin: false, ws: true } },
   },

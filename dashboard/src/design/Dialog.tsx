@@ -22,7 +22,12 @@ export interface DialogProps {
 /** Something to read or fill in above the page. The focus stays inside, Escape closes it. */
 export function Dialog({ open, onClose, title, actions, wide, children }: DialogProps) {
   return (
-    <BaseDialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
+    <BaseDialog.Root
+      open={open}
+      onOpenChange={(next) => !next && onClose()}
+      // A click beside it would lose what was typed, or a secret that is shown once.
+      disablePointerDismissal
+    >
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className={styles.backdrop} />
         <BaseDialog.Popup className={cx(styles.popup, wide && styles.wide)}>
