@@ -11,6 +11,7 @@ import { createDailyFigures } from '../../src/services/insights/dailyFigures.js'
 import { createOverview } from '../../src/services/insights/overview.js';
 import { createStandings } from '../../src/services/insights/standings.js';
 import { createTenantCount } from '../../src/services/insights/tenantCount.js';
+import { createTenantRanking, TenantSort } from '../../src/services/insights/tenantRanking.js';
 import { addTo, amountsIn, type FigureAmounts } from '../../src/services/insights/tenantFigures.js';
 import { createUsageRanks } from '../../src/services/limits/activity/usageRanks.js';
 import { createEntitlements } from '../../src/services/tiers/entitlements.js';
@@ -396,5 +397,43 @@ describe('revenue', () => {
     expect(await one.overview.revenue()).toMatchObject({ monthlyCents: 9900, monthlyCentsBefore: 2900 });
     const history = await one.dailyFigures.history(400);
     expect(history.map(({ figures }) => figures?.revenue?.PRO?.cents)).toEqual([2900, 9900]);
+  });
+});
+
+describe('the list of tenants in an order', () => {
+  it('reads the entries of its page alone, wherever it is and whatever it is filtered by', async () => {
+    const one = createProcess();
+    const ids = await addTenants(300, { pending: false });
+    for (const id of ids.filter((_, n) => n % 3 === 0)) await setSubscription(id, { status: 'past_due' });
+    await one.count.run();
+    const findTenants = async (wanted: readonly string[]) =>
+      Promise.all(wanted.map((id) => models.tenants.findById(id).lean()));
+    const ranking = createTenantRanking({ models, findTenants });
+    const db = models.connection.db;
+    await db?.command({ profile: 2 });
+    for (const sort of [TenantSort.NEWEST, TenantSort.USAGE, TenantSort.REVENUE] as const)
+      for (const state of [null, TenantState.PAST_DUE])
+        for (const tier of [null, 'FREE']) {
+          let after: string | null = null;
+          for (let page = 0; page < 3; page++) {
+            const query = { first: 10, after, tier, state, sort };
+            const { tenants, endKey } = await ranking.page(query);
+            expect(tenants).toHaveLength(10);
+            after = endKey;
+          }
+        }
+    await db?.command({ profile: 0 });
+    const read = await db
+      ?.collection('system.profile')
+      .find({ ns: /tenant_standings$/, op: 'query' })
+      .toArray();
+    await db?.collection('system.profile').drop();
+    expect(read).toHaveLength(36);
+    for (const { keysExamined, docsExamined, hasSortStage = false } of read ?? [])
+      expect({ keysExamined, docsExamined, hasSortStage }).toEqual({
+        keysExamined: 11,
+        docsExamined: 11,
+        hasSortStage: false,
+      });
   });
 });

@@ -197,6 +197,7 @@ export function createOverview(deps: {
       const found = await standings
         .find({ lists: listName(null, state) }, { projection: { _id: 1 } })
         .sort({ usageKey: -1 })
+        .hint({ lists: 1, usageKey: 1 })
         .limit(count)
         .toArray();
       return found.map(({ _id }) => _id);

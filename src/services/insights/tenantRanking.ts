@@ -55,6 +55,8 @@ export function createTenantRanking(deps: {
       const found = await standings
         .find({ lists: listName(tier, state), ...(after !== null && { [field]: { $lt: after } }) })
         .sort({ [field]: -1 })
+        // With another index, all tenants of the list would be sorted.
+        .hint({ lists: 1, [field]: 1 })
         .limit(first + 1)
         .toArray();
       const shown = found.slice(0, first);
