@@ -16,7 +16,7 @@ const HELP = `Makes the pictures of README and docs in docs/images: starts a ser
 data, and opens its pages in Chromium, in light and dark.
 
   npm run screenshots                     all pictures
-  npm run screenshots -- --only tenant    those whose name begins so
+  npm run screenshots -- --only tenant    those whose names begin so; several with commas
   npm run screenshots -- --out /tmp/x     into another directory
   npm run screenshots -- --keep           the server goes on running, and its address and key are printed
   npm run screenshots -- --help           this text
@@ -45,6 +45,7 @@ if (values.help) {
   process.stdout.write(HELP);
   process.exit(0);
 }
+const wanted = values.only.split(',');
 const log = (line) => process.stdout.write(`${line}\n`);
 
 /** Each picture: who looks at which page, and what they do there first. Every one is made in light and in dark. */
@@ -188,7 +189,7 @@ async function run() {
     const client = createClient({ url, key });
     const scene = { url, key, client, tenants: await tenantIds(client) };
     browser = await launchChromium();
-    for (const picture of PICTURES.filter(({ name }) => name.startsWith(values.only)))
+    for (const picture of PICTURES.filter(({ name }) => wanted.some((prefix) => name.startsWith(prefix))))
       for (const scheme of ['light', 'dark']) await takePicture(browser, scene, picture, scheme);
     if (values.keep) {
       log(`${url}/admin  key ${key}  Ctrl-C ends it`);

@@ -17,6 +17,7 @@ export async function writeHistory(mongodbUri, nowMs = Date.now()) {
     const db = client.db();
     await writeActivity(db, nowMs);
     await writeDays(db, nowMs);
+    await spreadTenants(db, nowMs);
     await failOneEvent(db, nowMs);
   } finally {
     await client.close();
@@ -70,6 +71,24 @@ async function writeDays(db, nowMs) {
       { upsert: true },
     );
   }
+}
+
+/** Tenants came one after the other, not all today. */
+async function spreadTenants(db, nowMs) {
+  const tenants = await db
+    .collection('tenants')
+    .find({}, { projection: { _id: 1 } })
+    .sort({ _id: 1 })
+    .toArray();
+  const stepMs = (HISTORY_DAYS * 2 * DAY_MS) / tenants.length;
+  for (const [index, { _id }] of tenants.entries()) {
+    const createdAt = new Date(nowMs - (tenants.length - index) * stepMs);
+    await db.collection('tenants').updateOne({ _id }, { $set: { createdAt } });
+  }
+  const today = new Date(nowMs).toISOString().slice(0, 10);
+  await db
+    .collection('daily_figures')
+    .updateOne({ _id: today }, { $set: { created: 1, startedPaying: 1, stoppedPaying: 0 } });
 }
 
 async function failOneEvent(db, nowMs) {

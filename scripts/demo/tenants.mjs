@@ -3,10 +3,10 @@
  * share it grew during the month.
  */
 export const TENANTS = [
-  { name: 'Harbour Analytics', tier: 'ENTERPRISE', priceCents: 249_000, calls: 410_000, grows: 0.35 },
-  { name: 'Meridian Logistics', tier: 'ENTERPRISE', priceCents: 189_000, calls: 265_000, grows: 0.1 },
-  { name: 'Quarry Health', tier: 'ENTERPRISE', priceCents: 320_000, calls: 655_000, grows: 0.6 },
-  { name: 'Tern Airways', tier: 'ENTERPRISE', priceCents: 149_000, calls: 118_000, grows: -0.15 },
+  { name: 'Harbour Analytics', tier: 'ENTERPRISE', priceCents: 59_000, calls: 410_000, grows: 0.35 },
+  { name: 'Meridian Logistics', tier: 'ENTERPRISE', priceCents: 49_000, calls: 265_000, grows: 0.1 },
+  { name: 'Quarry Health', tier: 'ENTERPRISE', priceCents: 89_000, calls: 655_000, grows: 0.6 },
+  { name: 'Tern Airways', tier: 'ENTERPRISE', priceCents: 39_000, calls: 118_000, grows: -0.15 },
   { name: 'Alder & Finch', tier: 'PRO', calls: 6_900, grows: 0.2 },
   { name: 'Birchline Studio', tier: 'PRO', calls: 2_400, grows: 0.05 },
   { name: 'Cobalt Robotics', tier: 'PRO', calls: 8_300, grows: 0.45, state: 'overage' },

@@ -99,7 +99,7 @@ function EventStep({
             />
           )}
           {webhook && <Status value={webhook.status} label={WEBHOOK_WORDS[webhook.status]} />}
-          {!webhook && delivery?.state === 'delivered' && <Badge>Received, not needed</Badge>}
+          {!webhook && delivery?.state === 'delivered' && <Badge>Not needed</Badge>}
           {showTenants && tenant && <Link to={`/tenants/${tenant.id}`}>{tenant.name}</Link>}
         </>
       }
@@ -118,10 +118,10 @@ function EventTime({ event, receivedAt }: { event: StripeEvent; receivedAt: stri
 }
 
 const WEBHOOK_WORDS: Readonly<Record<string, string>> = {
-  APPLIED: 'Received and applied',
-  IGNORED: 'Received, without effect',
-  PENDING: 'Received, being applied',
-  FAILED: 'Received, could not be applied',
+  APPLIED: 'Applied',
+  IGNORED: 'Without effect',
+  PENDING: 'Being applied',
+  FAILED: 'Could not be applied',
 };
 
 function eventTone({ delivery }: StripeEvent, webhook: WebhookEvent | null): Tone {
