@@ -1,14 +1,14 @@
 import { ChevronDown } from 'lucide-react';
 import { Button, Menu, type MenuItem } from '../../design/index.js';
 import { RoleGate } from '../session.js';
-import { type Action, useTenantPage } from './tenantPage.js';
+import { type Action, isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
 
 /** What an OWNER can do with a tenant, as far as its state allows. */
 export function ActionsMenu() {
   const { tenant, act } = useTenantPage();
   const { subscription } = tenant;
-  const subscribed = subscription.stripeSubscriptionId !== null;
-  const ending = subscription.cancelAtPeriodEnd || subscription.cancelAt !== null;
+  const subscribed = isSubscribed(subscription);
+  const ending = isEnding(subscription);
   const item = (action: Action, label: string, danger?: boolean): MenuItem => ({
     label,
     danger,
@@ -26,7 +26,8 @@ export function ActionsMenu() {
           subscribed && item('changeTier', 'Change tier…'),
           item('checkout', 'Create a checkout link…'),
           item('customerPage', 'Open the customer’s page…'),
-          (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
+          subscribed &&
+            (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
             item('resume', 'Resume subscription…'),
           item('overage', 'Set overage cap…'),
           item('limits', 'Override limits…'),

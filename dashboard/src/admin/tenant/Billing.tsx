@@ -34,7 +34,7 @@ import type {
 import { graphql } from '../../generated/index.js';
 import { RoleGate } from '../session.js';
 import { StripeObject } from './StripeNow.js';
-import { useTenantPage } from './tenantPage.js';
+import { isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
 import { calls, price } from './words.js';
 
 const BILLING = graphql(`
@@ -151,9 +151,9 @@ function SubscriptionCard({
   stripe: TenantBillingQuery['explainTier']['stripe'] | null;
 }) {
   const { act } = useTenantPage();
-  const { tier, status, currentPeriodStart, currentPeriodEnd, cancelAt, cancelAtPeriodEnd } = subscription;
-  const ending = cancelAtPeriodEnd || cancelAt;
-  const subscribed = subscription.stripeSubscriptionId !== null;
+  const { tier, status, currentPeriodStart, currentPeriodEnd, cancelAt } = subscription;
+  const ending = isEnding(subscription);
+  const subscribed = isSubscribed(subscription);
   return (
     <Card
       title="Subscription"

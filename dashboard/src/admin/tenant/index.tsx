@@ -32,7 +32,7 @@ import { Keys, KeysOfProvision } from './Keys.js';
 import { Limits } from './Limits.js';
 import { Overview } from './Overview.js';
 import { Settings } from './Settings.js';
-import { type Action, TENANT, type TenantHead, TenantPageContext } from './tenantPage.js';
+import { type Action, isEnding, TENANT, type TenantHead, TenantPageContext } from './tenantPage.js';
 import { Usage } from './Usage.js';
 import { useTenantLive } from './useTenantLive.js';
 
@@ -121,9 +121,7 @@ function Badges({ tenant, live }: { tenant: TenantHead; live: LiveState }) {
     <>
       <Badge tone="accent">{tier.name}</Badge>
       {subscription.stripeSubscriptionId && <Status value={subscription.status} />}
-      {(subscription.cancelAtPeriodEnd || subscription.cancelAt) && (
-        <Status value="CANCELING" label="Ends soon" />
-      )}
+      {isEnding(subscription) && <Status value="CANCELING" label="Ends soon" />}
       {suspendedAt && <Status value="SUSPENDED" />}
       {live === 'reconnecting' && <Badge>Not live: connecting again</Badge>}
     </>

@@ -1,7 +1,7 @@
 import type { OperationVariables, TypedDocumentNode } from '@apollo/client';
 import { useApolloClient } from '@apollo/client/react';
 import { createContext, useCallback, useContext } from 'react';
-import type { TenantQuery } from '../../generated/graphql.js';
+import type { SubscriptionFactsFragment, TenantQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 
 /** The head of the page. What a section shows besides, it reads itself when it is opened. */
@@ -60,6 +60,16 @@ export const SUBSCRIPTION_FACTS = graphql(`
     }
   }
 `);
+
+/** Whether there is a subscription at Stripe that can be changed: one that has ended cannot. */
+export function isSubscribed({ stripeSubscriptionId, status }: SubscriptionFactsFragment): boolean {
+  return stripeSubscriptionId !== null && status !== 'CANCELED' && status !== 'INCOMPLETE_EXPIRED';
+}
+
+/** Whether it ends by itself. */
+export function isEnding(subscription: SubscriptionFactsFragment): boolean {
+  return isSubscribed(subscription) && (subscription.cancelAtPeriodEnd || subscription.cancelAt !== null);
+}
 
 export type TenantHead = TenantQuery['tenant'];
 
