@@ -1,10 +1,13 @@
 import { useState } from 'react';
 import { TextButton } from './Button.js';
 import styles from './Changes.module.css';
+import { formatInstant } from './format.js';
 
 const SHOWN = 6;
 /** The most that is compared: a change is never that large, and a page stays one. */
 const MAX_VALUES = 200;
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -77,5 +80,6 @@ function textOf(value: unknown): string {
   if (value === null) return 'none';
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object'))
     return value.length === 0 ? 'none' : value.join(', ');
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value !== 'string') return JSON.stringify(value);
+  return INSTANT.test(value) ? formatInstant(value, { seconds: true }) : value;
 }

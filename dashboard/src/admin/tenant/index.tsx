@@ -67,7 +67,7 @@ function TenantWithId({ tenantId }: { tenantId: string }) {
   const { data, error, refetch } = useQuery(TENANT, { variables: { tenantId } });
   const [action, setAction] = useState<Action | null>(null);
   const tenant = data?.tenant;
-  const live = useTenantLive(tenantId);
+  const live = useTenantLive(tenantId, !tenant || !!tenant.erasure);
   const page = useMemo(() => tenant && { tenantId, tenant, act: setAction }, [tenantId, tenant]);
   const title = tenant ? tenant.name || 'Erased tenant' : 'Tenant';
 

@@ -1,6 +1,6 @@
 import type { ApolloClient } from '@apollo/client';
 import { useApolloClient } from '@apollo/client/react';
-import { useEffect, useMemo } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { type LiveState, useLive } from '../../api/live.js';
 import { graphql } from '../../generated/index.js';
 
@@ -67,21 +67,31 @@ const AGAIN_MS = 300;
 const FOLLOWS_SUBSCRIPTION = new Set(['Tenant', 'TenantOverview', 'TenantBilling', 'TenantLimits']);
 const FOLLOWS_ALERTS = new Set(['TenantOverview', 'TenantAlerts']);
 
-/** Keeps what the page shows of a tenant as it is now. Without live updates the page shows what it read. */
-export function useTenantLive(tenantId: string): LiveState {
+/**
+ * Keeps what the page shows of a tenant as it is now. Without live updates the page shows what it read.
+ * @param skip until the tenant is known, and once it is erased: there is nothing to follow then
+ */
+export function useTenantLive(tenantId: string, skip: boolean): LiveState {
   const client = useApolloClient();
   const later = useLater(client, tenantId);
+  useEffect(() => {
+    if (skip) later.stop();
+  }, [skip, later]);
   const variables = { tenantId };
+  const isFirst = useRef(true);
   const usage = useLive(USAGE_CHANGED, {
     variables,
+    skip,
     onData({ usageChanged }) {
       client.writeQuery({ query: USAGE_TODAY, variables, data: { usage: usageChanged } });
-      later.readBeside();
+      // The first message is the state at the beginning, which the page has just read.
+      if (!isFirst.current) later.readBeside();
+      isFirst.current = false;
     },
     onReconnect: later.readAll,
   });
-  useLive(SUBSCRIPTION_CHANGED, { variables, onData: later.readSubscription });
-  useLive(ALERT_RAISED, { variables, onData: later.readAlerts });
+  useLive(SUBSCRIPTION_CHANGED, { variables, skip, onData: later.readSubscription });
+  useLive(ALERT_RAISED, { variables, skip, onData: later.readAlerts });
   return usage;
 }
 
