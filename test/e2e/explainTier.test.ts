@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { instantText } from '../../src/common/clock.js';
 import { settled, subscribe } from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
@@ -45,7 +46,7 @@ describe('explainTier', () => {
         { source: 'SUBSCRIPTION', reason: 'there is none' },
       ],
       stripe: null,
-      summary: `The tenant has FREE because nothing gives it another tier since ${stored?.createdAt.toISOString()}. Override: setTenantLimits has set no tier. Subscription: there is none.`,
+      summary: `The tenant has FREE because nothing gives it another tier since ${instantText(stored?.createdAt as Date)}. Override: setTenantLimits has set no tier. Subscription: there is none.`,
     });
   });
 
@@ -87,7 +88,7 @@ describe('explainTier', () => {
     expect(await explain(tenant)).toMatchObject({
       source: 'SUBSCRIPTION',
       unapplied: [
-        { source: 'CONTRACT', reason: `the override to ENTERPRISE ended on ${ended.toISOString()}` },
+        { source: 'CONTRACT', reason: `the override to ENTERPRISE ended on ${instantText(ended)}` },
         { source: 'DEFAULT' },
       ],
     });
@@ -105,7 +106,7 @@ describe('explainTier', () => {
     });
     const longAgo = new Date(Date.now() - 20 * DAY_MS);
     await store(tenant, { status: 'past_due', pastDueSince: longAgo });
-    const graceEnd = new Date(longAgo.getTime() + 14 * DAY_MS).toISOString();
+    const graceEnd = instantText(new Date(longAgo.getTime() + 14 * DAY_MS));
     const explained = await explain(tenant);
     expect(explained).toMatchObject({ tier: { name: 'FREE' }, source: 'DEFAULT' });
     expect(explained.unapplied[1]?.reason).toBe(

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import type { Clock } from '../../common/clock.js';
+import { type Clock, instantText } from '../../common/clock.js';
 import { BillingError } from '../../common/errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
@@ -247,7 +247,7 @@ function textOf(field: ComparedField, value: unknown): string {
   if (value === null || value === undefined || value === '') return 'none';
   if (typeof value === 'boolean') return value ? 'set' : 'not set';
   if (field === 'status') return String(value).toUpperCase();
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date) return instantText(value);
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../common/clock.js';
+import { type Clock, instantText } from '../../common/clock.js';
 import type { AuditEntryDoc } from '../../models/auditLog.js';
 import { type BillingSubscriptionDoc, GRANTING } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
@@ -180,4 +180,4 @@ function summaryOf(explained: Omit<TierExplanation, 'summary'>, tenant: TenantDo
   ].join(' ');
 }
 
-const text = (at: Date | null | undefined): string => at?.toISOString() ?? 'an unknown date';
+const text = (at: Date | null | undefined): string => (at ? instantText(at) : 'an unknown date');
