@@ -4,22 +4,27 @@ import { Schema } from 'mongoose';
 export interface SessionDoc {
   /** SHA-256 of the cookie or of the link's token, which themselves are stored nowhere. */
   _id: string;
-  kind: 'operator' | 'tenant' | 'link';
+  kind: 'operator' | 'billing' | 'link';
   /** Whose it is, to bound how many there are: `operator:<key>` or `tenant:<tenant>`, links apart. */
   owner: string;
   tenantId: string | null;
   /** The stored key that signed in or that created the link, with which it ends; null: another credential did. */
   keyId: string | null;
-  /** For sessions of ADMIN_API_KEY: proves which key signed in, so that the session ends when the key is replaced. */
-  adminKeyProof: string | null;
+  /**
+   * For what began with ADMIN_API_KEY: proves which key that was, so that it ends when the key is replaced. During a rotation
+   * a link may have begun with either key.
+   */
+  adminKeyProofs: string[];
+  /** Nothing that began with it lasts longer: the end of the JWT that created the link. */
+  latestEnd: Date | null;
   /** For operators. */
   role: string | null;
-  /** For tenants and links: where the page leads back to, and its language. */
+  /** For a tenant's page and links: where the page leads back to, and its language. */
   returnUrl: string | null;
   locale: string | null;
   createdAt: Date;
   expiresAt: Date;
-  /** For tenants: the link that the session began with. */
+  /** For a tenant's page: the link that the session began with. */
   linkId: string | null;
   /** For links: when it was exchanged for a session. */
   usedAt: Date | null;
@@ -34,7 +39,8 @@ export const sessionSchema = new Schema<SessionDoc>(
     owner: String,
     tenantId: text,
     keyId: text,
-    adminKeyProof: text,
+    adminKeyProofs: [String],
+    latestEnd: { type: Date, default: null },
     role: text,
     returnUrl: text,
     locale: text,

@@ -2,11 +2,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { apiKeyOfHeaders } from '@continuum-billing/limits/core';
 import { parseCookie } from 'cookie';
 import type { Credential } from '../services/accounts/callers.js';
+import type { SessionPage } from '../services/accounts/sessions.js';
 
-/** Whose session a page has: the operator's dashboard, or a tenant's billing page. */
-export type SessionKind = 'operator' | 'billing';
-
-export const SESSION_COOKIES: Record<SessionKind, string> = {
+export const SESSION_COOKIES: Record<SessionPage, string> = {
   operator: 'ctm_operator',
   billing: 'ctm_billing',
 };
@@ -27,32 +25,33 @@ export interface Sender {
  * server's own pages, because a browser adds it to those of other sites on the same domain as well.
  * @param wanted which page's session, if the browser has both; default: what the header `x-session` says, else either
  */
-export function credentialOf(sender: Sender, wanted?: SessionKind): Credential | null {
+export function credentialOf(sender: Sender, wanted?: SessionPage): Credential | null {
   const { headers } = sender;
   const key = apiKeyOfHeaders(headers);
   if (key !== null) return { kind: 'key', text: key };
-  const token = headers.cookie ? sessionToken(sender, wanted ?? kindOf(headers[SESSION_HEADER])) : null;
-  return token && isSameOrigin(sender) ? { kind: 'session', text: token } : null;
+  if (!headers.cookie || !isSameOrigin(sender)) return null;
+  const tokens = sessionTokens(sender);
+  const page = wanted ?? pageOf(headers[SESSION_HEADER]) ?? (tokens.operator ? 'operator' : 'billing');
+  const text = tokens[page];
+  return text ? { kind: 'session', page, text } : null;
 }
 
-/** The cookie of a page's session. */
-export function sessionToken({ headers }: Pick<Sender, 'headers'>, kind: SessionKind | null): string | null {
+/** The cookies of the sessions that a browser has. */
+export function sessionTokens({ headers }: Pick<Sender, 'headers'>): Partial<Record<SessionPage, string>> {
   const cookies = parseCookie(headers.cookie ?? '');
-  const kinds = kind ? [kind] : (['operator', 'billing'] as const);
-  for (const one of kinds) {
-    const token = cookies[SESSION_COOKIES[one]];
-    if (token) return token;
-  }
-  return null;
+  const { [SESSION_COOKIES.operator]: operator, [SESSION_COOKIES.billing]: billing } = cookies;
+  return { ...(operator && { operator }), ...(billing && { billing }) };
 }
 
-const kindOf = (text: string | string[] | undefined): SessionKind | null =>
+const pageOf = (text: string | string[] | undefined): SessionPage | null =>
   text === 'operator' || text === 'billing' ? text : null;
 
 /** Browsers send `Origin` with every request that is not a plain GET, and `Sec-Fetch-Site` with the others. */
 export function isSameOrigin({ headers, host, publicUrl }: Sender): boolean {
   const { origin } = headers;
   if (origin === undefined) return headers['sec-fetch-site'] === 'same-origin';
-  if (publicUrl && URL.canParse(publicUrl) && origin === new URL(publicUrl).origin) return true;
-  return URL.canParse(origin) && new URL(origin).host === host.toLowerCase();
+  const own = publicUrl === null ? null : new URL(publicUrl).origin;
+  // A page that came over http could have been written by anyone on the way.
+  if (own === origin || own?.startsWith('https:')) return own === origin;
+  return origin === `http://${host.toLowerCase()}` || origin === `https://${host.toLowerCase()}`;
 }

@@ -89,10 +89,12 @@ function describe(
   const { statusCode = 500, message } = thrown as FastifyError;
   if (statusCode >= 400 && statusCode < 500) {
     // Fastify's own errors: a body that is not JSON or does not match the route's schema, a path that cannot be decoded.
+    // Only a path that leads out of the folder of assets is forbidden.
+    const code = statusCode === 403 ? ErrorCode.FORBIDDEN : ErrorCode.BAD_USER_INPUT;
     return {
       status: statusCode,
       headers: {},
-      body: { code: ErrorCode.BAD_USER_INPUT, message: message.slice(0, MAX_MESSAGE_LENGTH), details: {} },
+      body: { code, message: message.slice(0, MAX_MESSAGE_LENGTH), details: {} },
     };
   }
   log.error({ ...errorFields(request.logged), err: thrown }, 'request.failed');

@@ -5,10 +5,10 @@ import { z } from 'zod';
 import { badInput, forbidden, unauthenticated } from '../common/errors.js';
 import { nameCaller } from '../directives/loggedRequest.js';
 import type { TenantPrincipal } from '../services/accounts/principal.js';
-import type { NewSession, Sessions } from '../services/accounts/sessions.js';
+import type { NewSession, SessionPage, Sessions } from '../services/accounts/sessions.js';
 import type { ServerMode } from '../services/billing/stripe/stripeClient.js';
 import { clientAddress } from './clientAddress.js';
-import { isSameOrigin, SESSION_COOKIES, type SessionKind, sessionToken } from './credentials.js';
+import { isSameOrigin, SESSION_COOKIES, sessionTokens } from './credentials.js';
 
 const MAX_BODY_BYTES = 16_384;
 
@@ -29,11 +29,11 @@ export function sessionRoutes(deps: {
 }): FastifyPluginAsync {
   const { sessions, publicUrl, facts } = deps;
 
-  function setCookie(request: FastifyRequest, reply: FastifyReply, kind: SessionKind, session: NewSession) {
+  function setCookie(request: FastifyRequest, reply: FastifyReply, kind: SessionPage, session: NewSession) {
     reply.header('set-cookie', cookieOf(request, kind, session.token, session.expiresAt));
   }
 
-  function cookieOf(request: FastifyRequest, kind: SessionKind, value: string, expires: Date): string {
+  function cookieOf(request: FastifyRequest, kind: SessionPage, value: string, expires: Date): string {
     return stringifySetCookie({
       name: SESSION_COOKIES[kind],
       value,
@@ -53,8 +53,8 @@ export function sessionRoutes(deps: {
       throw forbidden('Only pages of this server may do this');
   }
 
-  async function describe(request: FastifyRequest, token: string) {
-    const { principal, expiresAt, returnUrl, locale } = await sessions.read(token);
+  async function describe(request: FastifyRequest, page: SessionPage, token: string) {
+    const { principal, expiresAt, returnUrl, locale } = await sessions.read(token, page);
     nameCaller(request.logged, principal);
     const common = { expiresAt: expiresAt.toISOString(), ...facts };
     if (principal.kind === 'operator') return { role: principal.role, keyId: principal.keyId, ...common };
@@ -77,14 +77,14 @@ export function sessionRoutes(deps: {
       const { key } = bodyOf(request.body, signInBody);
       const session = await sessions.signIn(key.trim(), clientAddress(request));
       setCookie(request, reply, 'operator', session);
-      return describe(request, session.token);
+      return describe(request, 'operator', session.token);
     });
     app.post('/billing/session', async (request, reply) => {
       rejectOtherOrigins(request);
       const { link } = bodyOf(request.body, linkBody);
       const session = await sessions.exchange(link);
       setCookie(request, reply, 'billing', session);
-      return describe(request, session.token);
+      return describe(request, 'billing', session.token);
     });
     for (const [path, kind] of [
       ['/admin/session', 'operator'],
@@ -92,13 +92,13 @@ export function sessionRoutes(deps: {
     ] as const) {
       app.get(path, async (request) => {
         rejectOtherOrigins(request);
-        const token = sessionToken(request, kind);
+        const token = sessionTokens(request)[kind];
         if (!token) throw unauthenticated('Nobody is signed in');
-        return describe(request, token);
+        return describe(request, kind, token);
       });
       app.delete(path, async (request, reply) => {
         rejectOtherOrigins(request);
-        const token = sessionToken(request, kind);
+        const token = sessionTokens(request)[kind];
         if (token) await sessions.end(token);
         return reply
           .header('set-cookie', cookieOf(request, kind, '', new Date(0)))

@@ -23,6 +23,7 @@ import { type ErrorFormat, expectedFailure } from '../directives/clientErrors.js
 import type { LiveOperations, LiveOutcome } from '../directives/liveOperations.js';
 import { type LoggedRequest, loggedRequest, nameCaller } from '../directives/loggedRequest.js';
 import type { Callers, Credential } from '../services/accounts/callers.js';
+import type { SessionPage } from '../services/accounts/sessions.js';
 import type { LiveEnd } from '../services/infrastructure/metrics.js';
 import {
   type Ending,
@@ -33,7 +34,7 @@ import {
 } from '../services/realtime/liveClients.js';
 import type { AccessLog } from './accessLog.js';
 import type { Upgrades } from './connections.js';
-import { credentialOf, type SessionKind } from './credentials.js';
+import { credentialOf } from './credentials.js';
 import type { LargeRequests } from './largeRequests.js';
 import { checkHeaders } from './malformedRequests.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './requestIds.js';
@@ -475,7 +476,7 @@ function credentialFrom(
   const apiKey = named('apikey') ?? named('x-api-key');
   const authorization = named('authorization');
   const session = named('session');
-  const wanted: SessionKind | undefined =
+  const wanted: SessionPage | undefined =
     session === 'operator' || session === 'billing' ? session : undefined;
   const given =
     apiKey === null && authorization === null

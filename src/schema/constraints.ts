@@ -72,6 +72,8 @@ const MAX_URL_LENGTH = 2048;
 export const IsHttpUrl = () =>
   Satisfies((value) => {
     if (typeof value !== 'string' || value.length > MAX_URL_LENGTH || !URL.canParse(value)) return false;
+    // The parser drops line breaks, and would make another URL of the rest.
+    if (/[\s\p{Cc}]/u.test(value)) return false;
     const { protocol, username, password } = new URL(value);
     return (protocol === 'http:' || protocol === 'https:') && !username && !password;
   }, `must be an absolute http or https URL of at most ${MAX_URL_LENGTH} characters`);

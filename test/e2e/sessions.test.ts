@@ -215,7 +215,9 @@ describe('an operator', () => {
 describe('a cookie', () => {
   it('counts for requests of this server’s own pages alone', async () => {
     const cookie = await signedIn();
-    for (const origin of ['https://evil.example', 'null', `${server.url}.evil.example`, 'http://127.0.0.1:1'])
+    const { host } = new URL(server.url);
+    const others = ['https://evil.example', 'null', `${server.url}.evil.example`, 'http://127.0.0.1:1'];
+    for (const origin of [...others, `ftp://${host}`, `http://evil@${host}`, `${server.url}/`])
       expect((await ask(TENANTS, { cookie, origin })).status, origin).toBe(401);
     expect((await ask(TENANTS, { cookie, origin: null })).status).toBe(401);
     const sameOrigin = { 'sec-fetch-site': 'same-origin' };
@@ -272,6 +274,31 @@ describe('a cookie', () => {
   });
 });
 
+it('where the public URL is https, a page that came over http does not count, whatever its host', async () => {
+  const https = await startTestServer({ clock, env: { PUBLIC_URL: 'https://billing.example.com/' } });
+  try {
+    const { headers } = await fetch(`${https.url}/admin/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ key: OPERATOR_KEY }),
+    });
+    const cookie = headers.get('set-cookie')?.split(';', 1)[0] as string;
+    const statusFrom = async (origin: string) =>
+      (
+        await fetch(`${https.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', cookie, origin },
+          body: JSON.stringify({ query: TENANTS }),
+        })
+      ).status;
+    expect(await statusFrom('https://billing.example.com')).toBe(200);
+    expect(await statusFrom('http://billing.example.com')).toBe(401);
+    expect(await statusFrom(https.url)).toBe(401);
+  } finally {
+    await https.stop();
+  }
+});
+
 describe('a link to a tenant’s page', () => {
   const OWNER = { kind: 'operator', role: OperatorRole.OWNER, keyId: null, expiresAt: null } as const;
   const linkFor = (tenantId: string) =>
@@ -322,7 +349,55 @@ describe('a link to a tenant’s page', () => {
     expect((await exchange(second.token)).status).toBe(401);
   });
 
-  it('is not a cookie', async () => {
+  it('made with ADMIN_API_KEY ends with it, and so does the session that it began', async () => {
+    const [first, second] = [await linkFor(tenant.id), await linkFor(tenant.id)];
+    const { cookie } = await exchange(first.token);
+    const ADMIN_API_KEY = 'the-next-operator-key-of-the-tests-0123456789';
+    const next = await startTestServer({ clock, uri: server.uri, env: { ADMIN_API_KEY } });
+    try {
+      const session = await fetch(`${next.url}/billing/session`, { headers: { cookie: cookie as string } });
+      expect(session.status).toBe(401);
+      const exchanged = await fetch(`${next.url}/billing/session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ link: second.token }),
+      });
+      expect(exchanged.status).toBe(401);
+      expect((await ask('{ tenant { id } }', { cookie })).status).toBe(200);
+    } finally {
+      await next.stop();
+    }
+  });
+
+  it('made with a JWT does not outlive it', async () => {
+    const expiresAt = new Date(clock.now() + 600_000);
+    const scopes = new Set(['READ', 'BILLING']);
+    const jwt = {
+      kind: 'tenant',
+      tenantId: tenant.id,
+      credential: 'jwt',
+      keyId: tenant.id,
+      scopes,
+      expiresAt,
+    } as const;
+    const link = await server.app.services.sessions.createLink(
+      { tenantId: tenant.id, returnUrl: null, locale: null },
+      jwt,
+      authorOf(jwt, null),
+    );
+    expect(link.expiresAt).toEqual(expiresAt);
+    const { cookie, body } = await exchange(link.token);
+    expect(body.expiresAt).toBe(expiresAt.toISOString());
+    clock.advance(600_000);
+    expect((await ask('{ tenant { id } }', { cookie })).status).toBe(401);
+  });
+
+  it('is not a cookie, and the cookie of one page is none of the other', async () => {
+    const opened = (await exchange((await linkFor(tenant.id)).token)).cookie as string;
+    const swapped = opened.replace('ctm_billing', 'ctm_operator');
+    expect((await send('GET', '/admin/session', { cookie: swapped })).status).toBe(401);
+    expect((await ask('{ tenant { id } }', { cookie: swapped })).status).toBe(401);
+
     const { token } = await linkFor(tenant.id);
     expect((await ask('{ tenant { id } }', { cookie: `ctm_billing=${token}` })).status).toBe(401);
   });

@@ -1,9 +1,9 @@
 import type { Authenticator } from './authenticator.js';
 import type { Principal } from './principal.js';
-import { type Sessions, sessionIdOf } from './sessions.js';
+import { type SessionPage, type Sessions, sessionIdOf } from './sessions.js';
 
 /** What a request shows of its sender: a key or token, or the session of one of this server's pages. */
-export type Credential = { kind: 'key'; text: string } | { kind: 'session'; text: string };
+export type Credential = { kind: 'key'; text: string } | { kind: 'session'; page: SessionPage; text: string };
 
 /** A caller, and for how long it is one. */
 export interface Identified {
@@ -38,11 +38,11 @@ export function createCallers({
     async identify(credential, address) {
       if (credential === null) return null;
       if (credential.kind === 'key') return authenticator.authenticate(credential.text, address);
-      return (await sessions.read(credential.text)).principal;
+      return (await sessions.read(credential.text, credential.page)).principal;
     },
     async describe(credential, address) {
       if (credential.kind === 'session') {
-        const { principal, expiresAt } = await sessions.read(credential.text);
+        const { principal, expiresAt } = await sessions.read(credential.text, credential.page);
         const sessionId = sessionIdOf(credential.text);
         return {
           principal,

@@ -25,6 +25,9 @@ export interface SessionView {
   locale: string | null;
 }
 
+/** Whose page: the operator's dashboard, or a tenant's billing page. */
+export type SessionPage = 'operator' | 'billing';
+
 /** Why a link does not open the page. */
 export type LinkProblem = 'EXPIRED' | 'USED' | 'UNKNOWN';
 
@@ -44,7 +47,7 @@ export interface Sessions {
   /** Exchanges a link for a session. Of two requests at once, one succeeds. @throws UNAUTHENTICATED with the reason */
   exchange(link: string): Promise<NewSession>;
   /** @throws UNAUTHENTICATED if it has ended, or if what signed in does not work any more */
-  read(token: string): Promise<SessionView>;
+  read(token: string, page: SessionPage): Promise<SessionView>;
   /** Signing out twice is not an error. */
   end(token: string): Promise<void>;
 }
@@ -76,10 +79,12 @@ export function createSessions(deps: {
 
   function build(token: string, content: Content, lastsMs: number): SessionDoc {
     const now = clock.now();
+    const latestMs = content.latestEnd?.getTime() ?? Number.POSITIVE_INFINITY;
     return {
       tenantId: null,
       keyId: null,
-      adminKeyProof: null,
+      adminKeyProofs: [],
+      latestEnd: null,
       role: null,
       returnUrl: null,
       locale: null,
@@ -88,7 +93,7 @@ export function createSessions(deps: {
       ...content,
       _id: idOf(token),
       createdAt: new Date(now),
-      expiresAt: new Date(now + lastsMs),
+      expiresAt: new Date(Math.min(now + lastsMs, latestMs)),
     };
   }
 
@@ -103,9 +108,9 @@ export function createSessions(deps: {
     if (tooMany.length > 0) await sessions.deleteMany({ _id: { $in: tooMany.map(({ _id }) => _id) } });
   }
 
-  async function find(token: string, kinds: readonly SessionDoc['kind'][]): Promise<SessionDoc | null> {
+  async function find(token: string, kind: SessionDoc['kind']): Promise<SessionDoc | null> {
     if (!TOKEN.test(token)) return null;
-    return sessions.findOne({ _id: idOf(token), kind: { $in: kinds } }).lean<SessionDoc>();
+    return sessions.findOne({ _id: idOf(token), kind }).lean<SessionDoc>();
   }
 
   /** @returns when the key ends that signed in or created the link: milliseconds since the Unix epoch */
@@ -113,7 +118,12 @@ export function createSessions(deps: {
     return keyId === null ? Number.POSITIVE_INFINITY : authenticator.endOf(keyId);
   }
 
-  async function requireUsable(doc: SessionDoc): Promise<number> {
+  const provenKeys = ({ adminKeyProofs }: SessionDoc, token: string): string[] =>
+    adminApiKeys.filter((key) => adminKeyProofs.some((proof) => areEqual(proofOf(key, token), proof)));
+
+  async function requireUsable(doc: SessionDoc, token: string): Promise<number> {
+    if (doc.adminKeyProofs.length > 0 && provenKeys(doc, token).length === 0)
+      throw ended('ADMIN_API_KEY, with which it began, was replaced; begin again with the new one');
     const now = clock.now();
     const keyEndMs = await keyEndOf(doc);
     if (keyEndMs <= now) throw ended('The key that it began with does not work any more; sign in again');
@@ -122,7 +132,7 @@ export function createSessions(deps: {
     return keyEndMs;
   }
 
-  function principalOf(doc: SessionDoc, token: string, keyEndMs: number): Principal {
+  function principalOf(doc: SessionDoc, keyEndMs: number): Principal {
     if (doc.tenantId !== null) {
       const { _id, linkId, tenantId, expiresAt } = doc;
       return {
@@ -135,8 +145,6 @@ export function createSessions(deps: {
         expiresAt,
       };
     }
-    if (doc.keyId === null && !adminApiKeys.some((key) => areEqual(proofOf(key, token), doc.adminKeyProof)))
-      throw ended('ADMIN_API_KEY was replaced; sign in with the new one');
     return {
       kind: 'operator',
       role: doc.role as OperatorRole,
@@ -153,8 +161,8 @@ export function createSessions(deps: {
         throw forbidden("This key is not an operator's; sign in with an operator's key");
       const { keyId, role } = principal;
       const token = newToken();
-      const adminKey =
-        keyId === null ? adminApiKeys.find((one) => areEqual(digestOf(one), digestOf(key))) : null;
+      const adminKeys =
+        keyId === null ? adminApiKeys.filter((one) => areEqual(digestOf(one), digestOf(key))) : [];
       const doc = build(
         token,
         {
@@ -162,7 +170,7 @@ export function createSessions(deps: {
           owner: `operator:${keyId ?? 'ADMIN_API_KEY'}`,
           keyId,
           role,
-          adminKeyProof: adminKey ? proofOf(adminKey, token) : null,
+          adminKeyProofs: adminKeys.map((one) => proofOf(one, token)),
         },
         OPERATOR_SESSION_MS,
       );
@@ -180,6 +188,11 @@ export function createSessions(deps: {
           owner: `tenant:${tenantId}:links`,
           tenantId,
           keyId: storedKeyOf(creator),
+          adminKeyProofs:
+            creator.kind === 'operator' && creator.keyId === null
+              ? adminApiKeys.map((one) => proofOf(one, token))
+              : [],
+          latestEnd: creator.kind === 'tenant' && creator.credential === 'jwt' ? creator.expiresAt : null,
           returnUrl,
           locale,
         },
@@ -203,20 +216,22 @@ export function createSessions(deps: {
     },
 
     async exchange(link) {
-      const found = await find(link, ['link']);
+      const found = await find(link, 'link');
       if (!found) throw unusable('UNKNOWN');
       if (found.expiresAt.getTime() <= clock.now()) throw unusable('EXPIRED');
       if (found.usedAt) throw unusable('USED');
-      await requireUsable(found);
-      const { tenantId, keyId, returnUrl, locale } = found;
+      await requireUsable(found, link);
+      const { tenantId, keyId, latestEnd, returnUrl, locale } = found;
       const token = newToken();
       const doc = build(
         token,
         {
-          kind: 'tenant',
+          kind: 'billing',
           owner: `tenant:${tenantId}`,
           tenantId,
           keyId,
+          adminKeyProofs: provenKeys(found, link).map((one) => proofOf(one, token)),
+          latestEnd,
           returnUrl,
           locale,
           linkId: found._id,
@@ -236,10 +251,10 @@ export function createSessions(deps: {
       return { token, expiresAt: doc.expiresAt };
     },
 
-    async read(token) {
-      const doc = await find(token, ['operator', 'tenant']);
+    async read(token, page) {
+      const doc = await find(token, page);
       if (!doc || doc.expiresAt.getTime() <= clock.now()) throw ended('The session has ended; sign in again');
-      const principal = principalOf(doc, token, await requireUsable(doc));
+      const principal = principalOf(doc, await requireUsable(doc, token));
       const { expiresAt, returnUrl, locale } = doc;
       return { principal, expiresAt, returnUrl, locale };
     },
