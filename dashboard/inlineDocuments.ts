@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type DefinitionNode, type DocumentNode, type FragmentDefinitionNode, parse, visit } from 'graphql';
 import type { Plugin } from 'vite';
 
@@ -15,7 +15,8 @@ export function inlineDocuments(sources: string): Plugin {
 
   function readFragments(): Map<string, FragmentDefinitionNode> {
     const found = new Map<string, FragmentDefinitionNode>();
-    for (const file of globSync('**/*.{ts,tsx}', { cwd: sources, exclude: ['generated/**'] })) {
+    const files = readdirSync(sources, { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => /\.tsx?$/.test(name) && !name.startsWith('generated'))) {
       for (const [, text] of readFileSync(`${sources}/${file}`, 'utf8').matchAll(CALL)) {
         for (const definition of parse(text ?? '', { noLocation: true }).definitions)
           if (definition.kind === 'FragmentDefinition') found.set(definition.name.value, definition);

@@ -1,6 +1,6 @@
 // Builds the pages when their sources changed. Plain JavaScript, since a production install has no Vite to import.
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -31,9 +31,14 @@ const FIRST_LOADS = {
 /** A hash of all that the built files follow from. */
 function sourcesDigest() {
   const hash = createHash('sha256');
-  const own = globSync(['src/**/*', '*.{html,ts,json,mjs}'], { cwd: DASHBOARD, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
+  // Node 20, on which a production install may run, has no globSync.
+  const own = ['', 'src']
+    .flatMap((folder) =>
+      readdirSync(join(DASHBOARD, folder), { recursive: folder === 'src' }).map((name) =>
+        join(DASHBOARD, folder, name),
+      ),
+    )
+    .filter((file) => !file.endsWith('.md') && statSync(file).isFile())
     .sort();
   for (const file of [...own, join(ROOT, 'package-lock.json'), import.meta.filename]) {
     hash.update(file.slice(ROOT.length)).update('\0').update(readFileSync(file)).update('\0');
@@ -76,12 +81,13 @@ function firstLoadsKb() {
 
 /** The server sends a compressed copy to clients that accept one. */
 function compressAssets() {
-  for (const name of globSync('assets/*.{js,css,svg}', { cwd: DIST })) {
-    const content = readFileSync(join(DIST, name));
+  const assets = join(DIST, 'assets');
+  for (const name of readdirSync(assets).filter((file) => /\.(js|css|svg)$/.test(file))) {
+    const content = readFileSync(join(assets, name));
     if (content.length < MIN_COMPRESSED_BYTES) continue;
     const params = { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY };
-    writeFileSync(join(DIST, `${name}.br`), brotliCompressSync(content, { params }));
-    writeFileSync(join(DIST, `${name}.gz`), gzipSync(content));
+    writeFileSync(join(assets, `${name}.br`), brotliCompressSync(content, { params }));
+    writeFileSync(join(assets, `${name}.gz`), gzipSync(content));
   }
 }
 
