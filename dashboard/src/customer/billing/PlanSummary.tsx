@@ -15,7 +15,9 @@ const LABELS: Partial<Record<Plan['status'], readonly [label: string, tone: Tone
 
 export function PlanBadge({ plan }: { plan: Plan }) {
   if (!isPaid(plan)) return null;
-  if (endOf(plan)) return <Badge tone="warning">Ends {formatDay(endOf(plan))}</Badge>;
+  // A contract has an end from the beginning.
+  if (endOf(plan) && plan.tier.checkout !== 'CONTACT_SALES')
+    return <Badge tone="warning">Ends {formatDay(endOf(plan))}</Badge>;
   const [label, tone] = LABELS[plan.status] ?? ['Active', 'success'];
   return <Status value={plan.status} label={label} tone={tone} />;
 }
@@ -31,6 +33,8 @@ export function planSentence(account: Account, productName: string): string {
   }
   if (!isPaid(plan)) return 'You pay nothing for it. Choose another plan below to get more.';
   const end = endOf(plan);
+  if (fixed === 'CONTRACT')
+    return `Your plan is agreed with ${productName}${end ? ` until ${formatDay(end)}` : ''}.`;
   const free = tiers.find(({ checkout }) => checkout === 'NONE');
   const scheduled = tiers.find(({ name }) => name === plan.scheduledTier);
   if (end) return `${tier.displayName} ends on ${formatDay(end)}. ${afterEnd(free)}`;
@@ -39,7 +43,6 @@ export function planSentence(account: Account, productName: string): string {
   if (plan.status === 'TRIALING')
     return `Your trial of ${tier.displayName} ends on ${formatDay(trialEnd)}. Then it costs ${priceText(tier)}.`;
   if (plan.status === 'PAUSED') return `Your subscription to ${tier.displayName} is paused.`;
-  if (fixed === 'CONTRACT') return `Your plan is agreed with ${productName}.`;
   const next =
     currentPeriodEnd && plan.status === 'ACTIVE' ? ` It renews on ${formatDay(currentPeriodEnd)}.` : '';
   return `You pay ${priceText(tier)}.${next}`;
