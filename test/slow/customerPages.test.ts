@@ -124,14 +124,14 @@ describe('a plan', () => {
     await openBilling(page, server, tenant.id);
     await heading(page, 'Pro plan');
     await happen('invoice.payment_failed');
-    // Live: nobody reloads.
-    await page.getByText('Your last payment failed').waitFor();
+    // Nobody reloads.
+    await page.getByText('Your last payment failed').waitFor({ timeout: 45_000 });
     await page.getByText(/^You keep Pro until .*UTC\. Pay/).waitFor();
     expect(await button(page, 'Upgrade to Team').isDisabled()).toBe(true);
     await expectAccessible(page);
     await button(page, 'Pay or update the payment method').click();
     await page.waitForURL(/\/mock\/portal\//);
-  });
+  }, 90_000);
 
   it('by contract is shown, and not changed here', async () => {
     const tenant = await server.createTenant('Large');

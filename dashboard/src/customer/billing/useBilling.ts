@@ -25,10 +25,12 @@ const ALERT_RAISED = graphql(`
 `);
 
 const POLL_MS = 15_000;
+/** Three small reads, so that a message that was lost is no matter. */
+const LIVE_POLL_MS = 30_000;
 
 /**
  * Keeps the page up to date while it is open. A message says what to read again, so that all figures of the page are of
- * one moment. Without live updates everything is read again each 15 s.
+ * one moment. Everything is also read again each 30 s, and without live updates each 15 s.
  */
 export function useBilling(handlers: {
   tenantId: string;
@@ -63,10 +65,12 @@ export function useBilling(handlers: {
 
   const isLive = [usage, plan, alert].every((state) => state !== 'off');
   useEffect(() => {
-    if (isLive) return;
-    const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') void latest.current.onPoll();
-    }, POLL_MS);
+    const timer = setInterval(
+      () => {
+        if (document.visibilityState === 'visible') void latest.current.onPoll();
+      },
+      isLive ? LIVE_POLL_MS : POLL_MS,
+    );
     return () => clearInterval(timer);
   }, [isLive]);
 
