@@ -351,6 +351,7 @@ it('each connection and operation has a line in the log, with who, what and how 
 });
 
 it('a server that stops sends its clients to another one, where they read again', async () => {
+  await silent;
   const tenant = await server.createTenant();
   const stopping = await startTestServer({ clock, uri: server.uri });
   const urls = [stopping.url, server.url];
