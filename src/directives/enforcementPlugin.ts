@@ -41,6 +41,7 @@ import type { Mailbox } from '../services/realtime/mailbox.js';
 import { accessOf, checkAccess, checkTenant } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
 import { codeOf, expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
+import { markConditional } from './conditionalSubscriptions.js';
 import { acquireKeys, type KeyStates, releaseKeys, returnable, withKeyStates } from './keyedFields.js';
 import { boundedName, type ErrorLog, errorFields, type LoggedRequest, nameCaller } from './loggedRequest.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
@@ -82,10 +83,16 @@ export interface AcceptedSubscription {
   source: Mailbox;
   /** What it takes from the limits of its tenant; null: nothing. */
   cost: OperationCost | null;
+  /** The units of work of one message. */
+  work: number;
+  /** Waits for the turn of a large message, and returns a function that ends it; null if messages are small. */
+  enterGate: (() => Promise<() => void>) | null;
 }
 
 /** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
 const LARGE_COST = 5_000;
+/** The maximum of a subscription, whose messages each cost as much, perhaps every second. */
+const MAX_SUBSCRIPTION_COST = 10_000;
 /** Large operations of one caller that may wait. */
 const MAX_WAITING = 500;
 const MAX_WAIT_MS = 10_000;
@@ -177,7 +184,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(plan.access, context.principal);
     // A subscription says whose messages it wants, even of an operator.
     if (!isSubscription) checkTenant(plan, context.principal);
-    checkWork(plan);
+    checkWork({ work: plan.work, isMessage: isSubscription });
+    if (isSubscription && plan.roots.length === 0) throw badInput('query', 'must select a field of Realtime');
     if (!plan.metered) context.whenOver(await callerSlots.take(context, isBillingOnly(plan)));
     for (const { rule, args } of plan.roots) {
       if (!rule) continue;
@@ -186,14 +194,21 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       if (invalid) throw invalid;
       rule.check?.(args, clock.now());
     }
-    if (plan.work && plan.work.cost > LARGE_COST && !isBillingOnly(plan))
-      context.whenOver(await workGate.enter(callerOf(context), plan.work.cost));
+    const enterGate = gateOf(plan, context);
+    if (enterGate) context.whenOver(await enterGate());
     const { principal } = context;
     if (principal?.kind === 'tenant')
       context.keyStates = await acquireKeys(idempotencyKeys, plan, principal.tenantId);
     if (isSubscription) await context.live?.reserve();
     await take(withKeyStates(plan, context.keyStates), context);
     if (isSubscription) await subscribe(request, plan);
+  }
+
+  /** @returns null for an operation that need not wait for others */
+  function gateOf(plan: OperationPlan, context: EnforcedContext): (() => Promise<() => void>) | null {
+    const cost = plan.work?.cost ?? 0;
+    if (cost <= LARGE_COST || isBillingOnly(plan)) return null;
+    return () => workGate.enter(callerOf(context), cost);
   }
 
   /**
@@ -215,7 +230,9 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (!(Symbol.asyncIterator in source))
       throw source.errors?.[0] ?? new Error('the subscription has no events');
     const cost = operationCostOf(plan);
-    live.accepted = { document, context, source: source as Mailbox, cost };
+    const work = plan.work?.cost ?? 1;
+    const enterGate = gateOf(plan, context);
+    live.accepted = { document, context, source: source as Mailbox, cost, work, enterGate };
     if (!cost || principal?.kind === 'tenant') return;
     const error = await limits.standing(cost, live.accepted.source.tenantId);
     if (error) throw error;
@@ -238,11 +255,14 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     }
   }
 
-  function checkWork({ work }: OperationPlan): void {
-    if (!work || work.cost <= maxOperationCost) return;
+  function checkWork({ work, isMessage }: { work: OperationPlan['work']; isMessage: boolean }): void {
+    const limit = isMessage ? Math.min(MAX_SUBSCRIPTION_COST, maxOperationCost) : maxOperationCost;
+    if (!work || work.cost <= limit) return;
     const { cost, heaviestField: field } = work;
-    const problem = `It costs ${cost} units of work, at most ${maxOperationCost} are allowed: select less of ${field}, or split the operation`;
-    throw operationTooExpensive(problem, { cost, limit: maxOperationCost, field });
+    const what = isMessage ? 'Each message costs' : 'It costs';
+    const way = isMessage ? 'query it when a message says that it changed' : 'split the operation';
+    const problem = `${what} ${cost} units of work, at most ${limit} are allowed: select less of ${field}, or ${way}`;
+    throw operationTooExpensive(problem, { cost, limit, field });
   }
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
@@ -305,8 +325,9 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
           for (const error of request.errors) errorLog(error, request.contextValue.logged);
         },
         // Parsing and validating a large document take about equally long, so other requests run in between.
-        async validationDidStart({ source }) {
-          if (source.length > SMALL_TEXT) await nextTurn();
+        async validationDidStart(request) {
+          if (request.source.length > SMALL_TEXT) await nextTurn();
+          markConditional(schema, request);
         },
         didResolveOperation: decide,
         // The messages are executed one by one, later: see liveOperations.ts.

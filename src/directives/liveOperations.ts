@@ -7,9 +7,10 @@ import {
   type FormattedExecutionResult,
   type GraphQLSchema,
 } from 'graphql';
-import { ErrorCode, serviceUnavailable } from '../common/errors.js';
+import { type BillingError, ErrorCode, responseTooLarge, serviceUnavailable } from '../common/errors.js';
 import type { Credential } from '../services/accounts/callers.js';
 import type { Changes } from '../services/infrastructure/changeStreams.js';
+import { createGate } from '../services/infrastructure/gate.js';
 import type { TenantLimits } from '../services/limits/tenantLimits.js';
 import { type Ending, SLOW_READER } from '../services/realtime/liveClients.js';
 import type { Mailbox } from '../services/realtime/mailbox.js';
@@ -75,8 +76,13 @@ export interface LiveRequest {
 
 /** The connection of a client. */
 export interface StreamOwner {
-  /** Counts a stream. @returns a function that ends its share @throws RATE_LIMITED */
-  openStream(): Promise<() => void>;
+  /**
+   * Counts a stream.
+   * @param end ends the stream; called if the connection closes before it
+   * @returns a function that ends the stream's share
+   * @throws RATE_LIMITED
+   */
+  openStream(end: () => void): Promise<() => void>;
   /** Ends all streams of the connection. */
   end(ending: Ending): void;
 }
@@ -85,9 +91,15 @@ type Args = Pick<ExecutionArgs, 'document' | 'operationName' | 'variableValues'>
 
 interface Resolved {
   message: LiveMessage;
-  /** The database did not answer. */
-  isUnavailable: boolean;
+  /** Why it is the last one of its stream, instead of being sent. */
+  failure: BillingError | null;
 }
+
+/** Units of work of messages that are resolved at once: of all streams, and of those about one tenant. */
+const MAX_MESSAGE_UNITS = 10_000;
+const MAX_MESSAGE_UNITS_EACH = 2_500;
+/** Messages about one tenant that wait for their turn. */
+const MAX_WAITING_MESSAGES = 5_000;
 
 /** Of a subscription that needs no feature. */
 const NO_COST: OperationCost = {
@@ -118,6 +130,13 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   const openStreams = new Map<string, Set<OpenStream>>();
   /** Streams with the same document and the same event share its result. */
   const resolved = new WeakMap<object, Map<string, Promise<Resolved>>>();
+  /** For messages that are too small for the gate of large operations, of which a change may cause thousands. */
+  const messageGate = createGate({
+    maxUnits: MAX_MESSAGE_UNITS,
+    maxUnitsEach: MAX_MESSAGE_UNITS_EACH,
+    maxWaiting: MAX_WAITING_MESSAGES,
+    busyMessage: 'Too many messages are under way; connect and read again',
+  });
   const documentIds = new WeakMap<DocumentNode, number>();
   let documentCount = 0;
 
@@ -155,12 +174,12 @@ export function createLiveOperations<C extends MessageContext>(deps: {
 
   /** What the result of an event depends on, apart from the event. */
   function shareKey(
-    { principal }: EnforcedContext,
+    { principal, budget }: EnforcedContext,
     { document, operationName, variableValues }: Args,
   ): string {
     const documentId = documentIds.get(document) ?? ++documentCount;
     documentIds.set(document, documentId);
-    return JSON.stringify([documentId, principal?.kind, operationName, variableValues]);
+    return JSON.stringify([documentId, principal?.kind, budget.maxBytes, operationName, variableValues]);
   }
 
   async function resolveMessage(event: object, context: EnforcedContext, args: Args): Promise<Resolved> {
@@ -171,15 +190,34 @@ export function createLiveOperations<C extends MessageContext>(deps: {
       { ...(formatted.length > 0 && { errors: formatted }), data: data ?? null },
       own.budget,
     );
+    const message = { result, json: stringifyResult(result) };
+    // The next one would be as large, and as much work for nothing.
+    if (result.errors?.[0]?.extensions?.code === ErrorCode.RESPONSE_TOO_LARGE && !result.data)
+      return { message, failure: responseTooLarge(own.budget.maxBytes) };
     const isUnavailable = errors.some((error) => expectedFailure(error)?.status === 503);
-    return { message: { result, json: stringifyResult(result) }, isUnavailable };
+    return { message, failure: isUnavailable ? serviceUnavailable(NO_DATABASE) : null };
+  }
+
+  /** A message waits its turn like a query of the same size. */
+  async function resolveInTurn(
+    event: object,
+    { context, source, work, enterGate }: AcceptedSubscription,
+    args: Args,
+  ): Promise<Resolved> {
+    const end = await (enterGate?.() ?? messageGate.enter(source.tenantId, work));
+    try {
+      return await resolveMessage(event, context, args);
+    } finally {
+      end();
+    }
   }
 
   function open(
-    { context, document, source, cost }: AcceptedSubscription,
+    accepted: AcceptedSubscription,
     { operationName, variables }: LiveRequest,
     whenClosed: () => void,
   ): LiveStream {
+    const { context, document, source, cost } = accepted;
     const args = { document, operationName: operationName ?? null, variableValues: variables ?? null };
     const stream: OpenStream = { isOwn: context.principal?.kind === 'tenant', source, cost };
     const { tenantId } = source;
@@ -206,10 +244,8 @@ export function createLiveOperations<C extends MessageContext>(deps: {
         const error = cost && (await limits.standing(cost, tenantId));
         if (error) throw error;
         const event = value as object;
-        const { message, isUnavailable } = await shared(event, key, () =>
-          resolveMessage(event, context, args),
-        );
-        if (isUnavailable) throw serviceUnavailable('The database does not answer; connect and read again');
+        const { message, failure } = await shared(event, key, () => resolveInTurn(event, accepted, args));
+        if (failure) throw failure;
         // A state that was written again unchanged is no news.
         if (source.isState && message.json === lastJson) continue;
         if (source.isState) lastJson = message.json;
@@ -241,10 +277,15 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   return {
     async run(request, received, client) {
       let release = () => {};
+      let isGone = false;
+      let stream: LiveStream | null = null;
       const live: LiveContext = {
         accepted: null,
         async reserve() {
-          release = await client.openStream();
+          release = await client.openStream(() => {
+            isGone = true;
+            void stream?.return();
+          });
         },
         overflowed: () => client.end(SLOW_READER),
       };
@@ -262,7 +303,10 @@ export function createLiveOperations<C extends MessageContext>(deps: {
         );
         const { accepted } = live;
         const isAccepted = response.body.kind === 'single' && !response.body.singleResult.errors;
-        if (accepted && isAccepted) return { response, stream: open(accepted, request, release) };
+        if (accepted && isAccepted && !isGone) {
+          stream = open(accepted, request, release);
+          return { response, stream };
+        }
         accepted?.source.close();
         release();
         return { response, stream: null };
@@ -274,3 +318,5 @@ export function createLiveOperations<C extends MessageContext>(deps: {
     },
   };
 }
+
+const NO_DATABASE = 'The database does not answer; connect and read again';

@@ -3,6 +3,7 @@ import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/di
 import type { GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 import { type ErrorFormat, formatError, withoutSuggestions } from '../directives/clientErrors.js';
+import { UnconditionalSubscriptionsRule } from '../directives/conditionalSubscriptions.js';
 import { stringifyResult } from '../directives/largeResults.js';
 import type { ErrorLog } from '../directives/loggedRequest.js';
 import type { Context } from '../resolvers/context.js';
@@ -43,6 +44,7 @@ export function createApollo(deps: {
     parseOptions: { maxTokens: MAX_TOKENS },
     // Enough to fix a document. A hundred long errors would make a response of megabytes.
     validationOptions: { maxErrors: MAX_VALIDATION_ERRORS },
+    validationRules: [UnconditionalSubscriptionsRule],
     stringifyResult,
     documentStore: createDocumentStore(),
     stopOnTerminationSignals: false,

@@ -66,12 +66,13 @@ export function createEventStreams(deps: {
     const params = paramsOf(request.body);
     checkDocument(params.query);
     return operations.run(params, received, {
-      async openStream() {
+      async openStream(endStream) {
         const { credential } = received;
+        const caller = credential && (await callers.describe(credential, address));
         const client = liveClients.connect('sse', address, state.end);
         state.client = client;
-        if (credential) client.identify(credential, await callers.describe(credential, address));
-        return client.openStream();
+        if (caller) client.identify(credential, caller);
+        return client.openStream(endStream);
       },
       end: state.end,
     });

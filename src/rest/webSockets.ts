@@ -50,6 +50,7 @@ const CLOSE_CODES: Record<LiveEnd, number> = {
   stopping: 1012,
   protocol: CloseCode.BadRequest,
   bounds: CloseCode.TooManyInitialisationRequests,
+  stranger: CloseCode.ConnectionInitialisationTimeout,
 };
 
 /** A document with its variables. Larger ones are sent over HTTP, where the memory of all of them is bounded. */
@@ -190,9 +191,15 @@ interface LiveConnection extends Connection {
   credential: Credential | null;
   /** Operations that have not been answered yet. */
   starting: number;
+  /** The ids of operations that have not ended, whether or not the client has completed them. */
+  readonly ids: Set<string>;
+  /** The id of the operation that the last message began, if it began one. */
+  begun: string | null;
   operations: number;
   messages: number;
   send(data: string): Promise<void>;
+  /** Closes the WebSocket, whether or not the client answers. */
+  close(code?: number, reason?: string): void;
 }
 
 function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
@@ -201,6 +208,7 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
   const startedAtMs = performance.now();
   let ending: Ending | null = null;
   let isAlive = true;
+  let isRefused = false;
   /** When messages were sent that have not left yet, oldest first. */
   const unsent = new Set<number>();
 
@@ -210,6 +218,8 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
     },
     credential: null,
     starting: 0,
+    ids: new Set(),
+    begun: null,
     operations: 0,
     messages: 0,
     send(data) {
@@ -229,7 +239,11 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
     end(why) {
       if (ending) return;
       ending = why;
-      webSocket.close(CLOSE_CODES[why.reason], reasonOf(why.error));
+      connection.close(CLOSE_CODES[why.reason], reasonOf(why.error));
+    },
+    close(code, reason) {
+      isRefused = true;
+      webSocket.close(code, reason);
       setTimeout(() => webSocket.terminate(), CLOSE_MS).unref();
     },
   };
@@ -253,7 +267,7 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
   webSocket.on('close', (code: number) => {
     clearInterval(timer);
     const reason =
-      ending?.reason ?? (code >= 4_000 || code === 1_009 || code === 1_002 ? 'protocol' : 'client');
+      ending?.reason ?? (isRefused || code >= 4_000 || code === 1_009 || code === 1_002 ? 'protocol' : 'client');
     const { principal } = client;
     client.closed(reason);
     const named: LoggedRequest = loggedRequest(requestId);
@@ -284,6 +298,7 @@ function createProtocol(deps: WebSocketDeps): (opened: Opened) => Connection {
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onConnect({ extra, connectionParams }) {
       const { opened, connection } = extra;
+      opened.client.introduced();
       try {
         const credential = credentialFrom(opened.message, connectionParams ?? {}, deps.publicUrl);
         if (credential === null) throw unauthenticated(NEEDS_KEY);
@@ -296,7 +311,18 @@ function createProtocol(deps: WebSocketDeps): (opened: Opened) => Connection {
         return false;
       }
     },
-    async onSubscribe({ extra }, _id, payload) {
+    async onSubscribe({ extra }, id, payload) {
+      const { connection } = extra;
+      // The library forgets an operation as soon as the client completes it, and would mix up the two.
+      if (connection.ids.has(id)) {
+        connection.close(
+          CloseCode.SubscriberAlreadyExists,
+          `Subscriber for ${id.slice(0, 64)} already exists`,
+        );
+        return [toError(TOO_MANY)];
+      }
+      connection.ids.add(id);
+      connection.begun = id;
       const outcome = await start(extra, payload);
       if (Array.isArray(outcome)) return outcome;
       const { stream, response } = outcome;
@@ -335,15 +361,18 @@ function createProtocol(deps: WebSocketDeps): (opened: Opened) => Connection {
         protocol: webSocket.protocol,
         send: connection.send,
         close(code, reason) {
-          if (!connection.isEnding) webSocket.close(code, reason);
+          if (!connection.isEnding) connection.close(code, reason);
         },
         onMessage(handle) {
           webSocket.on('message', (data) => {
             if (connection.isEnding) return;
-            handle(String(data)).catch((error: unknown) => {
+            connection.begun = null;
+            const handled = handle(String(data)).catch((error: unknown) => {
               log.error({ err: error, requestId: opened.requestId }, 'live.message_failed');
-              webSocket.close(CloseCode.InternalServerError, 'Internal server error');
+              connection.close(CloseCode.InternalServerError, 'Internal server error');
             });
+            const { begun } = connection;
+            if (begun !== null) void handled.then(() => connection.ids.delete(begun));
           });
         },
       },
@@ -393,7 +422,7 @@ function createStarter(deps: WebSocketDeps) {
         documentRead: () => documentRead(),
         whenOver: (then: () => void) => void over.push(then),
       };
-      const owner = { openStream: async () => client.openStream(), end: connection.end };
+      const owner = { openStream: async (end: () => void) => client.openStream(end), end: connection.end };
       return await operations.run(payload, received, owner);
     } finally {
       for (const then of over) then();

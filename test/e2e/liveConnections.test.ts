@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { type ClientRequest, type IncomingMessage, request } from 'node:http';
-import type { Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type IncomingMessage, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { App } from '../../src/app.js';
 import { createFakeClock } from '../support/fakeClock.js';
@@ -22,6 +22,8 @@ let server: TestServer;
 let other: TestServer;
 /** Whose client says nothing. */
 let silent: Promise<[number, Buffer]>;
+/** After how many milliseconds the server ends a connection whose client ignores close frames. */
+let deaf: Promise<number>;
 const open: LiveTestClient[] = [];
 
 const keep = <C extends LiveTestClient>(client: C): C => {
@@ -44,6 +46,22 @@ async function initialized(key: string, url = server.url): Promise<WebSocket> {
   socket.send(JSON.stringify({ type: 'connection_init', payload: { apiKey: key } }));
   await once(socket, 'message');
   return socket;
+}
+
+async function ignoreCloseFrames(): Promise<number> {
+  const startedAt = performance.now();
+  const { port } = new URL(server.url);
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.resume();
+  const headers = ['host: a', 'connection: upgrade', 'upgrade: websocket', 'sec-websocket-version: 13'];
+  const ofProtocol = [
+    'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==',
+    'sec-websocket-protocol: graphql-transport-ws',
+  ];
+  socket.write(['GET /graphql HTTP/1.1', ...headers, ...ofProtocol, '', ''].join('\r\n'));
+  await once(socket, 'close');
+  return performance.now() - startedAt;
 }
 
 const closeOf = async (socket: WebSocket) => {
@@ -100,6 +118,7 @@ beforeAll(async () => {
   server = await startTestServer({ clock, config, log });
   other = await startTestServer({ clock, uri: server.uri });
   silent = once(rawWs(), 'close') as never;
+  deaf = ignoreCloseFrames();
 });
 afterAll(async () => {
   await other.stop();
@@ -208,19 +227,39 @@ describe('bounds', () => {
     expect((await ws(server.url, { apiKey: tenant.key }).subscribe(USAGE).next()).data).toBeDefined();
   });
 
-  it('of connections that have not said who they are: those past them get 429', async () => {
-    const sockets = Array.from({ length: 60 }, () => rawWs());
-    const rejected = new Set<WebSocket>();
-    const statuses: (number | undefined)[] = [];
-    for (const socket of sockets)
-      socket.on('unexpected-response', (_request: ClientRequest, response: IncomingMessage) => {
-        rejected.add(socket);
-        statuses.push(response.statusCode);
-      });
-    await expect.poll(() => rejected.size, SOON).toBeGreaterThanOrEqual(10);
-    expect(new Set(statuses)).toEqual(new Set([429]));
+  it('of connections that have not said who they are: the oldest gives way, and clients with a key get in', async () => {
+    const tenant = await server.createTenant();
+    const closed: number[] = [];
+    const sockets = Array.from({ length: 210 }, () => {
+      const socket = rawWs();
+      socket.on('close', (code) => closed.push(code));
+      return socket;
+    });
+    await expect.poll(() => closed.length, SOON).toBeGreaterThanOrEqual(10);
+    expect(new Set(closed)).toEqual(new Set([4408]));
+    expect(connectionsOf(server).websocket).toBeLessThanOrEqual(200);
+    const stream = ws(server.url, { apiKey: tenant.key }).subscribe(USAGE);
+    await stream.next();
+    const later = Array.from({ length: 210 }, () => rawWs());
+    await expect.poll(() => closed.length, SOON).toBe(210);
+    // Whoever has said who it is stays.
+    expect(stream.ended).toBeNull();
+    for (const socket of [...sockets, ...later]) socket.terminate();
+    await expect.poll(() => connectionsOf(server).websocket, SOON).toBeLessThanOrEqual(2);
+  });
+
+  it('do not count clients with a key as unknown while they all connect at once', async () => {
+    const tenant = await server.createTenant();
+    const sockets = await Promise.all(Array.from({ length: 120 }, () => initialized(tenant.key, other.url)));
+    const streams = Array.from({ length: 120 }, () => sse(other.url, tenant.key).subscribe(USAGE));
+    await expect
+      .poll(() => streams.filter(({ messages }) => messages[0]?.data?.usageChanged).length, SOON)
+      .toBe(120);
     for (const socket of sockets) socket.terminate();
-    await expect.poll(() => connectionsOf(server).websocket, SOON).toBeLessThanOrEqual(1);
+  });
+
+  it('end a connection whose client does not answer the close frame', async () => {
+    expect(await deaf).toBeLessThan(12_000);
   });
 
   it('a connection that says nothing is closed, and so is one that says nonsense', async () => {
@@ -259,6 +298,92 @@ describe('bounds', () => {
     expect([status, id]).toEqual([400, 'mine']);
     expect(JSON.parse(text).errors[0].extensions.code).toBe('BAD_USER_INPUT');
     expect(text).toContain('graphql-transport-ws');
+  });
+});
+
+describe('operations of a connection', () => {
+  const subscribe = (socket: WebSocket, id: string, query = USAGE, variables = {}) =>
+    socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
+
+  it('an id is not used again before its operation has ended, and no stream outlives the connection', async () => {
+    const tenant = await server.createTenant();
+    const socket = await initialized(tenant.key);
+    const closed = closeOf(socket);
+    const { callers } = server.app.services;
+    const { identify } = callers;
+    // The first one is still starting when the others arrive.
+    const slow = vi.spyOn(callers, 'identify').mockImplementation(async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return identify(...args);
+    });
+    for (let i = 0; i < 10; i++) {
+      subscribe(socket, `x${i}`);
+      socket.send(JSON.stringify({ id: `x${i}`, type: 'complete' }));
+      subscribe(socket, `x${i}`);
+    }
+    expect(await closed).toEqual({ code: 4409, reason: 'Subscriber for x0 already exists' });
+    await expect.poll(() => slow.mock.results.length).toBe(1);
+    await slow.mock.results[0]?.value;
+    slow.mockRestore();
+    await expect.poll(() => server.app.services.realtime.streams().usage, SOON).toBe(0);
+    const again = await initialized(tenant.key);
+    for (let i = 0; i < 3; i++) {
+      subscribe(again, 'x');
+      const [message] = await once(again, 'message');
+      expect(JSON.parse(String(message))).toMatchObject({ id: 'x', type: 'next' });
+      again.send(JSON.stringify({ id: 'x', type: 'complete' }));
+      await expect.poll(() => server.app.services.realtime.streams().usage, SOON).toBe(0);
+    }
+    again.terminate();
+  });
+
+  it('a subscription may cost far less than a query, because each of its messages costs as much', async () => {
+    const tenant = await server.createTenant();
+    const fields = Array.from({ length: 100 }, (_, i) => `a${i}: byEndpoint(first: 501) { calls endpoint }`);
+    const query = `subscription { usageChanged { ${fields.join(' ')} } }`;
+    const [{ message, extensions }] = await ws(server.url, { apiKey: tenant.key }).subscribe(query).end();
+    expect(extensions).toMatchObject({ code: 'OPERATION_TOO_EXPENSIVE', limit: 10_000 });
+    expect(message).toContain('Each message costs');
+    const small = `subscription { usageChanged(current: true) { ${fields.slice(0, 4).join(' ')} } }`;
+    expect(await ws(server.url, { apiKey: tenant.key }).subscribe(small).next()).toHaveProperty('data');
+  });
+
+  it('a stream whose message is too large ends with that error', async () => {
+    const tenant = await server.createTenant();
+    await server.setLimits(tenant.id, null, 'ENTERPRISE');
+    const client = ws(server.url, { apiKey: tenant.key });
+    const large = client.subscribe(
+      'subscription { memoryChanged { memory { a: content b: content c: content } } }',
+    );
+    const small = client.subscribe('subscription { memoryChanged { kind } }');
+    await expect.poll(() => server.app.services.realtime.streams().memory, SOON).toBe(2);
+    const content = 'x'.repeat(900_000);
+    await server.gql('mutation ($content: String!) { storeMemory(input: { content: $content }) { id } }', {
+      key: tenant.key,
+      variables: { content },
+    });
+    expect((await large.end())[0].extensions).toMatchObject({ code: 'RESPONSE_TOO_LARGE' });
+    expect(await small.next()).toEqual({ data: { memoryChanged: { kind: 'STORED' } } });
+    expect(server.app.services.realtime.streams().memory).toBe(1);
+  });
+
+  it('a field that depends on a variable is a mistake of the client, without a key too', async () => {
+    const query =
+      'subscription ($a: Boolean!) { ...F } fragment F on Realtime { usageChanged @include(if: $a) { apiCalls } }';
+    const nothing = 'subscription { usageChanged @skip(if: true) { apiCalls } }';
+    const variables = { a: true };
+    const before = lines.length;
+    const { status, errors } = await server.gql(query, { key: null, variables });
+    expect([status, errors[0]?.extensions?.code]).toEqual([400, 'GRAPHQL_VALIDATION_FAILED']);
+    const tenant = await server.createTenant();
+    const overWs = await ws(server.url, { apiKey: tenant.key }).subscribe(query, variables).end();
+    const overSse = await sse(server.url, tenant.key).subscribe(query, variables).next();
+    for (const [error] of [overWs, overSse.errors])
+      expect(error.extensions).toEqual({ code: 'GRAPHQL_VALIDATION_FAILED', http: { status: 400 } });
+    const empty = await ws(server.url, { apiKey: tenant.key }).subscribe(nothing).end();
+    expect(empty[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
+    const levels = lines.slice(before).map((line) => JSON.parse(line).level);
+    expect(levels.filter((level) => level === 'error' || level >= 50)).toEqual([]);
   });
 });
 

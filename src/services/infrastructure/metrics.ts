@@ -45,6 +45,7 @@ export const LIVE_ENDS = [
   'stopping',
   'protocol',
   'bounds',
+  'stranger',
 ] as const;
 export type LiveEnd = (typeof LIVE_ENDS)[number];
 

@@ -26,14 +26,20 @@ export interface Ending {
 
 /** An open connection for live updates. */
 export interface LiveClient {
+  /** The client has sent its credential, which is checked now. Until then a newer client may take its place. */
+  introduced(): void;
   /**
    * Says who the client is. From then on its streams end within a second when its credential does.
    * @throws RATE_LIMITED if the tenant has too many connections
    */
   identify(credential: Credential, caller: Identified): void;
   readonly principal: Principal | null;
-  /** @returns a function that ends the stream's share @throws RATE_LIMITED */
-  openStream(): () => void;
+  /**
+   * @param end ends the stream; called if the connection closes before it
+   * @returns a function that ends the stream's share
+   * @throws RATE_LIMITED
+   */
+  openStream(end: () => void): () => void;
   /** A message was handed over for sending. */
   sent(): void;
   /** The connection is closed. */
@@ -42,6 +48,8 @@ export interface LiveClient {
 
 export interface LiveClients {
   /**
+   * A client over a WebSocket is a stranger until it has sent its credential. If there is no room, the oldest stranger
+   * gives way.
    * @param end closes the connection; may be called several times
    * @throws RATE_LIMITED if there are too many connections
    */
@@ -67,9 +75,8 @@ export const STOPPING: Ending = {
 
 /** Streams on one connection, those included that are just being opened. */
 export const MAX_STREAMS_PER_CONNECTION = 50;
-/** Of these connections, the most that may not have said yet who they are. */
-const MAX_STRANGERS = 500;
-const MAX_STRANGERS_PER_ADDRESS = 50;
+/** The part of all connections that strangers may take. */
+const STRANGERS_SHARE = 0.5;
 /** How often expiries are looked for. */
 const EXPIRY_CHECK_MS = 250;
 /** What no change tells, such as a key that an identity provider withdraws, is found within this time. */
@@ -82,7 +89,8 @@ interface Open {
   readonly transport: Transport;
   readonly network: string;
   readonly end: (ending: Ending) => void;
-  streams: number;
+  /** Functions that end them, with their shares. */
+  readonly streams: Set<() => void>;
   /** null until the client has said who it is. */
   known: Known | null;
   isClosed: boolean;
@@ -95,6 +103,11 @@ interface Known {
   readonly owner: string;
   checkAtMs: number;
 }
+
+const GAVE_WAY: Ending = {
+  reason: 'stranger',
+  error: unauthenticated('The connection gave way to newer ones, because it had not said yet who it is'),
+};
 
 /** Counts values, and forgets those that are 0. */
 function createCounts() {
@@ -123,10 +136,12 @@ export function createLiveClients(deps: {
   const all = new Set<Open>();
   const counts: Record<Transport, number> = { websocket: 0, sse: 0 };
   const perNetwork = createCounts();
-  const strangersPerNetwork = createCounts();
   const perOwner = createCounts();
   const streamsPerOwner = createCounts();
-  let strangers = 0;
+  /** Connections without a credential, oldest first. */
+  const strangers = new Set<Open>();
+  const strangersOf = new Map<string, Set<Open>>();
+  const maxStrangers = Math.ceil(bounds.connections * STRANGERS_SHARE);
   let streams = 0;
   const toCheck = new Set<Open>();
   let running = 0;
@@ -146,16 +161,32 @@ export function createLiveClients(deps: {
 
   function admit(network: string): void {
     const { connections, connectionsPerAddress } = bounds;
-    if (all.size >= connections) throw rejected(tooMany('live connections in all', connections));
-    if (perNetwork.of(network) >= connectionsPerAddress)
+    if (perNetwork.of(network) >= connectionsPerAddress && !giveWay(strangersOf.get(network)))
       throw rejected(tooMany('live connections of one address', connectionsPerAddress));
-    if (strangers >= MAX_STRANGERS || strangersPerNetwork.of(network) >= MAX_STRANGERS_PER_ADDRESS)
-      throw rejected(tooMany('live connections without a key of one address', MAX_STRANGERS_PER_ADDRESS));
+    if (all.size < connections && strangers.size < maxStrangers) return;
+    // Those of the same address come first, so that an address with many pushes out its own.
+    if (!giveWay(strangersOf.get(network)) && !giveWay(strangers))
+      throw rejected(tooMany('live connections in all', connections));
   }
 
-  function countStranger({ network }: Open, by: 1 | -1): void {
-    strangers += by;
-    strangersPerNetwork.add(network, by);
+  /** Closes the oldest stranger. @returns false if there is none */
+  function giveWay([oldest]: Iterable<Open> = []): boolean {
+    if (!oldest) return false;
+    close(oldest, GAVE_WAY.reason);
+    end(oldest, GAVE_WAY);
+    return true;
+  }
+
+  function addStranger(open: Open): void {
+    strangers.add(open);
+    strangersOf.set(open.network, (strangersOf.get(open.network) ?? new Set()).add(open));
+  }
+
+  function removeStranger(open: Open): void {
+    strangers.delete(open);
+    const ofNetwork = strangersOf.get(open.network);
+    ofNetwork?.delete(open);
+    if (ofNetwork?.size === 0) strangersOf.delete(open.network);
   }
 
   function close(open: Open, reason: LiveEnd): void {
@@ -166,7 +197,9 @@ export function createLiveClients(deps: {
     counts[open.transport]--;
     perNetwork.add(open.network, -1);
     if (open.known) perOwner.add(open.known.owner, -1);
-    else countStranger(open, -1);
+    removeStranger(open);
+    // Whatever the transport forgot ends too.
+    for (const endStream of [...open.streams]) endStream();
     metrics.liveEnded(reason);
   }
 
@@ -255,46 +288,53 @@ export function createLiveClients(deps: {
         transport,
         network,
         end: endConnection,
-        streams: 0,
+        streams: new Set(),
         known: null,
         isClosed: false,
       };
       all.add(open);
       counts[transport]++;
       perNetwork.add(network, 1);
-      countStranger(open, 1);
+      if (transport === 'websocket') addStranger(open);
       return {
+        introduced: () => removeStranger(open),
         identify(credential, caller) {
           if (open.isClosed || open.known) return;
           const owner = ownerOf(caller.principal);
           const limit = bounds.connectionsPerTenant;
           if (perOwner.of(owner) >= limit) throw tooMany('live connections of one tenant', limit);
-          countStranger(open, -1);
+          removeStranger(open);
           perOwner.add(owner, 1);
           open.known = { credential, caller, owner, checkAtMs: checkTime(caller) };
         },
         get principal() {
           return open.known?.caller.principal ?? null;
         },
-        openStream() {
+        openStream(endStream) {
+          if (open.isClosed) {
+            endStream();
+            return () => undefined;
+          }
           const owner = open.known?.owner ?? `address ${network}`;
-          if (open.streams >= MAX_STREAMS_PER_CONNECTION)
+          if (open.streams.size >= MAX_STREAMS_PER_CONNECTION)
             throw tooMany('streams of one connection', MAX_STREAMS_PER_CONNECTION);
           if (streamsPerOwner.of(owner) >= bounds.streamsPerTenant)
             throw tooMany('streams of one tenant', bounds.streamsPerTenant);
           if (streams >= bounds.streams)
             throw serviceUnavailable('Too many streams are open; try again later');
           streams++;
-          open.streams++;
           streamsPerOwner.add(owner, 1);
-          let isOpen = true;
-          return () => {
-            if (!isOpen) return;
-            isOpen = false;
+          function release(): void {
+            if (!open.streams.delete(endAndRelease)) return;
             streams--;
-            open.streams--;
             streamsPerOwner.add(owner, -1);
-          };
+          }
+          function endAndRelease(): void {
+            release();
+            endStream();
+          }
+          open.streams.add(endAndRelease);
+          return release;
         },
         sent: () => metrics.liveMessageSent(transport),
         closed: (reason) => close(open, reason),
