@@ -21,6 +21,9 @@ import { useOperator, useSession } from './session.js';
 /** In place of every page, for a key that may not read any. */
 const ProvisionPage = lazy(() => import('./provision/index.js'));
 
+/** The page of a tenant, on which such a key makes keys. */
+const TENANT_PAGE = /^\/tenants\/[^/]+/;
+
 /** What surrounds each page: where one can go, and who is signed in. */
 export function Shell() {
   const operator = useOperator();
@@ -76,7 +79,7 @@ export function Shell() {
       </header>
       <main id="content" tabIndex={-1} className={cx(styles.main, loading && styles.loading)}>
         <div className={styles.page}>
-          {mayRead ? (
+          {mayRead || TENANT_PAGE.test(pathname) ? (
             <Outlet />
           ) : (
             <Suspense>
