@@ -11,8 +11,8 @@ import { createDailyFigures } from '../../src/services/insights/dailyFigures.js'
 import { createOverview } from '../../src/services/insights/overview.js';
 import { createStandings } from '../../src/services/insights/standings.js';
 import { createTenantCount } from '../../src/services/insights/tenantCount.js';
-import { createTenantRanking, TenantSort } from '../../src/services/insights/tenantRanking.js';
 import { addTo, amountsIn, type FigureAmounts } from '../../src/services/insights/tenantFigures.js';
+import { createTenantRanking, TenantSort } from '../../src/services/insights/tenantRanking.js';
 import { createUsageRanks } from '../../src/services/limits/activity/usageRanks.js';
 import { createEntitlements } from '../../src/services/tiers/entitlements.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
