@@ -267,7 +267,8 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
   webSocket.on('close', (code: number) => {
     clearInterval(timer);
     const reason =
-      ending?.reason ?? (isRefused || code >= 4_000 || code === 1_009 || code === 1_002 ? 'protocol' : 'client');
+      ending?.reason ??
+      (isRefused || code >= 4_000 || code === 1_009 || code === 1_002 ? 'protocol' : 'client');
     const { principal } = client;
     client.closed(reason);
     const named: LoggedRequest = loggedRequest(requestId);
