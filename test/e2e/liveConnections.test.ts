@@ -250,11 +250,19 @@ describe('bounds', () => {
 
   it('do not count clients with a key as unknown while they all connect at once', async () => {
     const tenant = await server.createTenant();
+    const { callers } = other.app.services;
+    const { describe: check } = callers;
+    // All of them wait for the check of their key together.
+    const slow = vi.spyOn(callers, 'describe').mockImplementation(async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return check(...args);
+    });
     const sockets = await Promise.all(Array.from({ length: 120 }, () => initialized(tenant.key, other.url)));
     const streams = Array.from({ length: 120 }, () => sse(other.url, tenant.key).subscribe(USAGE));
     await expect
       .poll(() => streams.filter(({ messages }) => messages[0]?.data?.usageChanged).length, SOON)
       .toBe(120);
+    slow.mockRestore();
     for (const socket of sockets) socket.terminate();
   });
 
