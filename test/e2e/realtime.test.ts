@@ -77,7 +77,7 @@ describe('usageChanged', () => {
 
   it('has at most one message a second, and the last state always arrives', async () => {
     const tenant = await server.createTenant();
-    await server.setLimits(tenant.id, null, 'PRO');
+    await server.setLimits(tenant.id, null, 'ENTERPRISE');
     const stream = ws(server.url, { apiKey: tenant.key }).subscribe(USAGE_NOW);
     await stream.next();
     const startedAt = performance.now();
