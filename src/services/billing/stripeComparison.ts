@@ -2,7 +2,13 @@ import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { type Clock, instantText } from '../../common/clock.js';
 import { BillingError } from '../../common/errors.js';
-import { type BillingSubscriptionDoc, ENDED } from '../../models/billingSubscription.js';
+import { formatMoney } from '../../common/money.js';
+import {
+  type BillingSubscriptionDoc,
+  ENDED,
+  type ItemPrice,
+  type OverageItem,
+} from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
@@ -226,11 +232,18 @@ function differencesOf(stored: BillingSubscriptionDoc | null, state: Subscriptio
       { field: 'subscriptionId', text: `${id} (${textOf('status', status)}, ${tier}) is not stored here.` },
     ];
   return (Object.keys(LABELS) as ComparedField[]).flatMap((field) => {
-    const [ours, theirs] = [stored[field], state[field]].map((value) => textOf(field, value));
-    return ours === theirs
-      ? []
-      : [{ field: NAMES[field] ?? field, text: differ(LABELS[field], ours, theirs) }];
+    const values = [stored[field], state[field]] as const;
+    const [ours, theirs] = values.map(comparable);
+    if (ours === theirs) return [];
+    const [here, atStripe] = values.map((value) => textOf(field, value));
+    return [{ field: NAMES[field] ?? field, text: differ(LABELS[field], here, atStripe) }];
   });
+}
+
+/** What is missing, empty or not set is the same. */
+function comparable(value: unknown): string {
+  const isEmpty = !value || (Array.isArray(value) && value.length === 0);
+  return JSON.stringify(isEmpty ? null : value);
 }
 
 /** Fields that have another name in a comparison. */
@@ -243,10 +256,16 @@ const NAMES: Partial<Record<ComparedField, string>> = {
 const differ = (label: string, ours: string | null | undefined, theirs: string | null | undefined): string =>
   `The ${label} is ${ours ?? 'none'} here and ${theirs ?? 'none'} at Stripe.`;
 
+const priceText = ({ unitCents, currency, interval, intervalCount }: ItemPrice): string =>
+  `${formatMoney(unitCents, currency)} ${intervalCount === 1 ? `a ${interval}` : `every ${intervalCount} ${interval}s`}`;
+
 function textOf(field: ComparedField, value: unknown): string {
   if (value === null || value === undefined || value === '') return 'none';
   if (typeof value === 'boolean') return value ? 'set' : 'not set';
   if (field === 'status') return String(value).toUpperCase();
+  if (field === 'itemPrice') return priceText(value as ItemPrice);
+  if (field === 'overageItems')
+    return (value as OverageItem[]).map(({ priceId }) => priceId).join(', ') || 'none';
   if (value instanceof Date) return instantText(value);
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
