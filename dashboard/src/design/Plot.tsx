@@ -118,7 +118,7 @@ export default function Plot<Data extends object>({
   return (
     <ResponsiveContainer width="100%" height="100%">
       {kind === 'bar' ? (
-        <BarChart {...shared} barCategoryGap="24%" barGap={2}>
+        <BarChart {...shared} barCategoryGap="12%" barGap={1}>
           {axes}
           {series.map((item, index) => (
             <Bar
