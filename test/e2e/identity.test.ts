@@ -342,6 +342,7 @@ describe('secrets', () => {
     expect(Object.keys(stored ?? {}).sort()).toEqual([
       '_id',
       'createdAt',
+      'createdBy',
       'expiresAt',
       'hash',
       'lastUsedAt',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { quiet, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 let server: TestServer;
 let tenant: TestTenant;
@@ -253,6 +253,7 @@ describe('reads', () => {
       createdAt: new Date(),
     }));
     await server.app.models.tenants.insertMany(extra);
+    await quiet(server);
     // The database counts what it is asked.
     await server.app.models.connection.db?.command({ profile: 2 });
     const list = async (first: number) => {

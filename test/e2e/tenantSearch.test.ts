@@ -2,7 +2,7 @@ import type { mongo } from 'mongoose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { searchTermsOf } from '../../src/models/tenant.js';
 import { createFakeClock } from '../support/fakeClock.js';
-import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { OPERATOR_KEY, quiet, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const DAY_MS = 86_400_000;
 /** The middle of a month, so that tests that go on by days stay in it. */
@@ -86,6 +86,7 @@ async function insertSubscription(tenantId: string, state: object): Promise<void
 /** The most documents and keys that one statement of a page may look at. */
 async function mostExaminedBy(work: () => Promise<unknown>): Promise<number> {
   const db = server.app.models.connection.db as mongo.Db;
+  await quiet(server);
   await db.command({ profile: 2 });
   await work();
   await db.command({ profile: 0 });

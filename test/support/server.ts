@@ -124,3 +124,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
   };
 }
+
+/** Waits until what a server does by itself with new tenants is done, for tests that count what is read. */
+export async function quiet({ app, gql }: TestServer): Promise<void> {
+  const counted = async () => (await gql('{ overview { countedAt } }')).data.overview.countedAt;
+  await expect.poll(counted, { timeout: 20_000 }).not.toBeNull();
+  const { tenants, billingSubscriptions } = app.models;
+  for (const collection of [tenants.collection, billingSubscriptions.collection])
+    await expect.poll(() => collection.countDocuments({ unannounced: true }), { timeout: 20_000 }).toBe(0);
+}

@@ -40,7 +40,7 @@ export type WorkWeights = ReadonlyMap<string, FieldWork>;
 export type WorkExtension = Partial<Pick<FieldWork, 'weightOf' | 'itemsOf' | 'sizedOf' | 'maxItems'>>;
 
 /** Introspection is resolved synchronously, so that the server serves nobody else meanwhile. */
-const INTROSPECTION_WEIGHT = 7;
+const INTROSPECTION_WEIGHT = 5;
 const PLAIN: FieldWork = {
   weight: 1,
   weightOf: null,
