@@ -31,7 +31,6 @@ import { mountGraphql } from './rest/graphqlRoute.js';
 import { health } from './rest/health.js';
 import { createHttpServer, urlOf } from './rest/httpServer.js';
 import { metricsRoute, startMetricsServer } from './rest/metricsRoute.js';
-import { mockRoutes } from './rest/mockRoutes.js';
 import { serveOpenApi } from './rest/openApi.js';
 import { pages } from './rest/pages.js';
 import { SANDBOX_POLICY } from './rest/securityHeaders.js';
@@ -195,6 +194,8 @@ export async function startApp(
   if (services.mock) {
     const authorize = async (request: FastifyRequest, role: OperatorRole) =>
       checkAccess([{ kind: 'role', role }], await authenticate(request));
+    // Loaded in mock mode alone, like the mock.
+    const { mockRoutes } = await import('./rest/mockRoutes.js');
     await server.register(mockRoutes({ ...services.mock, authorize }));
   }
   const received = (request: FastifyRequest): ReceivedRequest => ({
