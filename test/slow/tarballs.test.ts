@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { builtDashboard } from '../support/browser.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
 import {
@@ -135,6 +136,7 @@ describe('the tarball of the server', () => {
   let project: Project;
 
   beforeAll(async () => {
+    await builtDashboard();
     server = await pack('.', packed);
     const others = [
       await pack('./packages/mock-stripe', packed),
