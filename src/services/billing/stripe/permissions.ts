@@ -41,7 +41,7 @@ export const RESOURCES: readonly Resource[] = [
     label: 'Products',
     name: 'product',
     server: ['GET /v1/products/:id'],
-    setup: ['GET /v1/products/:id', 'POST /v1/products'],
+    setup: ['GET /v1/products/:id', 'POST /v1/products', 'POST /v1/products/:id'],
   },
   {
     label: 'Checkout sessions',
