@@ -1,6 +1,15 @@
 // Builds the pages when their sources changed. Plain JavaScript, since a production install has no Vite to import.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -17,6 +26,9 @@ const ROOT = join(import.meta.dirname, '..');
 const DASHBOARD = join(ROOT, 'dashboard');
 const DIST = join(DASHBOARD, 'dist');
 const STAMP = join(DIST, '.stamp');
+/** A server may be reading the pages that are there, so new ones are built beside them and then take their place. */
+const NEXT = join(ROOT, `dist/dashboard-next-${process.pid}`);
+const PREVIOUS = join(ROOT, `dist/dashboard-previous-${process.pid}`);
 const MAX_FIRST_LOAD_KB = 250;
 const MIN_COMPRESSED_BYTES = 1_024;
 /** The highest levels take seconds for a few per cent. */
@@ -81,7 +93,7 @@ function firstLoadsKb() {
 
 /** The server sends a compressed copy to clients that accept one. */
 function compressAssets() {
-  const assets = join(DIST, 'assets');
+  const assets = join(NEXT, 'assets');
   for (const name of readdirSync(assets).filter((file) => /\.(js|css|svg)$/.test(file))) {
     const content = readFileSync(join(assets, name));
     if (content.length < MIN_COMPRESSED_BYTES) continue;
@@ -89,6 +101,12 @@ function compressAssets() {
     writeFileSync(join(assets, `${name}.br`), brotliCompressSync(content, { params }));
     writeFileSync(join(assets, `${name}.gz`), gzipSync(content));
   }
+}
+
+function takeTheirPlace() {
+  if (existsSync(DIST)) renameSync(DIST, PREVIOUS);
+  renameSync(NEXT, DIST);
+  rmSync(PREVIOUS, { recursive: true, force: true });
 }
 
 async function build() {
@@ -110,13 +128,20 @@ async function build() {
   try {
     // What vitest or a shell has set would otherwise decide whether React is built for development.
     process.env.NODE_ENV = 'production';
-    await vite.build({ configFile: join(DASHBOARD, 'vite.config.ts'), logLevel: 'warn' });
+    mkdirSync(join(ROOT, 'dist'), { recursive: true });
+    await vite.build({
+      configFile: join(DASHBOARD, 'vite.config.ts'),
+      logLevel: 'warn',
+      build: { outDir: NEXT, emptyOutDir: true },
+    });
     compressAssets();
+    writeFileSync(join(NEXT, '.stamp'), digest);
+    takeTheirPlace();
   } catch (error) {
+    rmSync(NEXT, { recursive: true, force: true });
     process.stderr.write(`The dashboard cannot be built: ${error.message}\n`);
     process.exit(1);
   }
-  writeFileSync(STAMP, digest);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const { admin, customer } = firstLoadsKb();
   process.stdout.write(

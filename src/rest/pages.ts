@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import fastifyStatic from '@fastify/static';
@@ -26,8 +26,9 @@ const PAGES = {
 
 /** The operator's dashboard and the pages for customers, as `dashboard/` builds them. */
 export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): FastifyPluginAsync {
-  const isBuilt = existsSync(BUILT);
-  const template = isBuilt ? readFileSync(join(BUILT, PRICE_PAGE), 'utf8') : UNBUILT;
+  const built = readBuilt(PRICE_PAGE);
+  const isBuilt = built !== null;
+  const template = built ?? UNBUILT;
   return async (app) => {
     if (isBuilt)
       await app.register(fastifyStatic, {
@@ -56,6 +57,16 @@ export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): Fast
       return pricePage(template, tiers, brand.read());
     });
   };
+}
+
+/** @returns null if the pages are not built */
+function readBuilt(file: string): string | null {
+  try {
+    return readFileSync(join(BUILT, file), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 const PRICE_PAGE = 'customer.html';
