@@ -118,6 +118,7 @@ describe('a reconcile that an operator starts', () => {
     });
     expect((await ended(id)).status).toBe('FINISHED');
     // Several first ones at the same time are one, too.
+    for (const one of [server, other]) mockOf(one).failNext({ kind: 'slow', delayMs: 400, ...EVENTS });
     const ids = await Promise.all(
       [server, other, server, other].map(async (one) => (await start(one)).data.startReconcile.id),
     );
