@@ -31,7 +31,7 @@ const LISTENING: readonly { name: string; tenants: number | null }[] = [
   { name: `${CLIENTS} clients of 10 tenants`, tenants: 10 },
 ];
 
-/** What live clients cost: the metered operation, with and without clients that are told of each tenant's usage. */
+/** What live clients cost: the metered operation, with and without clients that receive each tenant's usage. */
 export async function realtime(bench: Bench): Promise<Findings> {
   const { progress, load, busyTenants } = bench;
   const requests = readMemory(busyTenants);

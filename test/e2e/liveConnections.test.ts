@@ -242,7 +242,7 @@ describe('bounds', () => {
     await stream.next();
     const later = Array.from({ length: 210 }, () => rawWs());
     await expect.poll(() => closed.length, SOON).toBe(210);
-    // Whoever has said who it is stays.
+    // Clients that have authenticated stay.
     expect(stream.ended).toBeNull();
     for (const socket of [...sockets, ...later]) socket.terminate();
     await expect.poll(() => connectionsOf(server).websocket, SOON).toBeLessThanOrEqual(2);

@@ -29,7 +29,7 @@ function Admin() {
   }
 }
 
-/** Mounted anew with each session, so that no one sees what another operator has read. */
+/** Remounted for each session, so that no one sees what another operator has read. */
 function SignedIn() {
   const { expired } = useSession();
   const { client, live, router } = useMemo(

@@ -13,7 +13,7 @@ import { callRoute } from '../api/routes.js';
 
 export type Role = 'OWNER' | 'SUPPORT' | 'PROVISION' | 'READ';
 
-/** What the server says of whoever is signed in, and of itself. */
+/** What the server says about the person who is signed in, and about itself. */
 export interface OperatorSession {
   role: Role;
   /** null: ADMIN_API_KEY. */

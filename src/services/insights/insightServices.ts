@@ -33,7 +33,7 @@ export interface InsightServices {
 /** Longer than a page of the count takes. */
 const COUNT_LEASE_MS = 60_000;
 
-/** Identifies what standings follow from besides documents. */
+/** Identifies the settings that standings depend on, in addition to the stored documents. */
 export const countingRules = (catalogue: Catalogue, graceDays: number): string =>
   `${catalogueDigest(catalogue)}/${graceDays}`;
 

@@ -6,7 +6,7 @@ import type { Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
 import { monthlyRevenueOf } from './monthlyRevenue.js';
 
-/** What is kept of a tenant besides its place by usage. */
+/** What is stored about a tenant, without its rank by usage. */
 export type Standing = Omit<TenantStandingDoc, 'usageKey'>;
 
 /** What a tenant's standing follows from. */

@@ -31,7 +31,7 @@ export function createTenantCount(deps: {
   clock: Clock;
   log: Logger;
   lease: Lease;
-  /** Identifies what standings follow from besides documents. All are counted again when it has changed. */
+  /** Identifies the settings that standings depend on. When it changes, all tenants are counted again. */
   rules: string;
   standings: Standings;
   usageRanks: Pick<UsageRanks, 'refresh'>;

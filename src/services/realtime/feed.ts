@@ -15,7 +15,7 @@ import { createMailbox, type Mailbox } from './mailbox.js';
 import { createThrottle } from './throttle.js';
 import { MemoryChangeKind, type Topic, type TopicEvents, type WantedUsage } from './topics.js';
 
-/** Tells streams what has changed, on whichever instance. It costs nothing while nobody listens. */
+/** Sends streams what has changed on any instance. It costs nothing while nobody listens. */
 export interface Feed {
   /**
    * Listens to a topic of one tenant. Every change from when this resolves reaches the stream.

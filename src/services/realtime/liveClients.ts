@@ -79,7 +79,7 @@ export const MAX_STREAMS_PER_CONNECTION = 50;
 const STRANGERS_SHARE = 0.5;
 /** How often expiries are looked for. */
 const EXPIRY_CHECK_MS = 250;
-/** What no change tells, such as a key that an identity provider withdraws, is found within this time. */
+/** What no change event reports, such as a key that an identity provider withdraws, is found within this time. */
 const RECHECK_MS = 60_000;
 /** Credentials that are checked at once. */
 const CHECKS_AT_ONCE = 20;

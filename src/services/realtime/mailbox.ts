@@ -21,7 +21,7 @@ interface Reader<Event> {
  * @param deps.tenantId the tenant that the messages are about
  * @param deps.max messages that may wait; null: they tell a state, and a new one replaces the one that waits
  * @param deps.overflowed called when there is no room for a message, which is then dropped
- * @param deps.closed called once, whoever ends the stream
+ * @param deps.closed called once, however the stream ends
  */
 export function createMailbox<Event>(deps: {
   tenantId: string;

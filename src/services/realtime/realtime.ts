@@ -13,7 +13,7 @@ import { createFeed, type Feed } from './feed.js';
 import { createLiveClients, type LiveClients, type Transport } from './liveClients.js';
 import type { Topic } from './topics.js';
 
-/** Live updates: what changed, and the clients that are told. */
+/** Live updates: what changed, and the clients that receive it. */
 export interface Realtime {
   liveClients: LiveClients;
   feed: Pick<Feed, 'listen'>;

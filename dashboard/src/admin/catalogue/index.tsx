@@ -112,7 +112,7 @@ export default function CataloguePage() {
     <>
       <PageHeader
         title="Catalogue"
-        description="What is sold. Whoever bought an earlier version keeps it until it changes its tier."
+        description="What is sold. A tenant that bought an earlier version keeps it until it changes its tier."
       />
       <Stack>
         {error && !data && (

@@ -287,7 +287,7 @@ function Keys() {
       >
         {shown && (
           <SecretOnce secret={shown.secret} what="key">
-            Give it to whoever uses it. Only a digest of it is stored.
+            Give it to the person or program that will use it. Only a digest of it is stored.
           </SecretOnce>
         )}
       </Dialog>
@@ -356,8 +356,8 @@ function RotateKey({ of, onClose, onMade }: { of: Key; onClose(): void; onMade(m
       }}
     >
       <p>
-        A new key with the same name and role is created. The old one ends when you choose, so that whoever
-        uses it has time to take the new one.
+        A new key with the same name and role is created. You choose when the old one ends, so that the people
+        and programs that use it have time to switch.
       </p>
       {of.current && (
         <p>You are signed in with it: sign in again with the new key before the old one ends.</p>

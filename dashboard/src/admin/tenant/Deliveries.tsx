@@ -58,7 +58,7 @@ const RESEND = graphql(`
 
 type Delivery = TenantDeliveriesQuery['webhookDeliveries']['edges'][number]['node'];
 
-/** What this server told the team's own systems about the tenant. */
+/** Events about the tenant that this server sent to the team's own systems. */
 export function Deliveries({ choice }: { choice: React.ReactNode }) {
   const { tenantId } = useTenantPage();
   const { can } = useOperator();

@@ -4,7 +4,7 @@ import { createContext, useCallback, useContext } from 'react';
 import type { SubscriptionFactsFragment, TenantQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 
-/** The head of the page. What a section shows besides, it reads itself when it is opened. */
+/** The head of the page. Each section reads everything else that it shows when it is opened. */
 export const TENANT = graphql(`
   query Tenant($tenantId: ID!) {
     tenant(id: $tenantId) {

@@ -122,7 +122,7 @@ export function CreateTenant() {
       >
         <Stack tight>
           <SecretOnce secret={created?.secret ?? ''} what="API key">
-            Whoever has it acts as this tenant.
+            Anyone who has it can act as this tenant.
           </SecretOnce>
           <Callout>
             A lost key cannot be read again, but a new one can be created on the tenant’s page.

@@ -118,7 +118,7 @@ export default function UsageReportsPage() {
     <>
       <PageHeader
         title="Usage reports"
-        description="Usage that Stripe is told of, so that it is on the next invoice: overage once an hour, and what reportUsage adds."
+        description="Usage that is reported to Stripe and appears on the next invoice: overage, once an hour, and what reportUsage adds."
       />
       <Stack>
         <FilterBar

@@ -180,7 +180,7 @@ export function Endpoints() {
           onRetry={refetch}
           empty={
             <EmptyState title="No endpoints">
-              Add the URL of one of your systems, and it is told when a tier changes, a payment fails or a
+              Add the URL of one of your systems to receive an event when a tier changes, a payment fails or a
               limit is near.
             </EmptyState>
           }

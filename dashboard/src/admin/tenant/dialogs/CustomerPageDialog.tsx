@@ -52,8 +52,8 @@ function SessionForm({ onClose, onCreated }: ActionDialogProps & { onCreated(ses
       }}
     >
       <p>
-        The link opens the page on which the tenant sees its usage and invoices, and pays. Whoever opens it
-        acts for the tenant. That it was made is in the audit log.
+        The link opens the page on which the tenant sees its usage and invoices, and pays. Anyone who opens it
+        acts for the tenant. The audit log records that it was created.
       </p>
       <TextField
         label="Where the page links back to"
