@@ -9,6 +9,7 @@ export { Chart } from './Chart.js';
 export { Checkbox } from './Checkbox.js';
 export { CodeBlock, CopyButton, Id, JsonView, SecretOnce } from './Code.js';
 export { Combobox, type ComboboxOption } from './Combobox.js';
+export { ConnectionTable } from './ConnectionTable.js';
 export { toCsv } from './csv.js';
 export { cx } from './cx.js';
 export { type CellValue, type Column, DataTable, type DataTableProps, useSorting } from './DataTable.js';

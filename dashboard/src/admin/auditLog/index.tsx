@@ -8,11 +8,10 @@ import {
   Card,
   Changes,
   type Column,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   FilterBar,
   PageHeader,
-  Pagination,
   Stack,
   Time,
   toast,
@@ -140,10 +139,10 @@ export default function AuditLogPage() {
           }
           flush
         >
-          <DataTable
+          <ConnectionTable
             label="Audit log"
             columns={COLUMNS}
-            rows={error ? undefined : log?.edges.map(({ node }) => node)}
+            connection={error ? undefined : log}
             rowKey={({ id }) => id}
             refreshing={loading}
             error={error}
@@ -153,18 +152,9 @@ export default function AuditLogPage() {
                 {action ? 'An action must be complete: subscription.changed.' : null}
               </EmptyState>
             }
-            footer={
-              log !== undefined &&
-              log.edges.length > 0 && (
-                <Pagination
-                  shown={log.edges.length}
-                  noun="entry"
-                  plural="entries"
-                  more={log.pageInfo.hasNextPage}
-                  onMore={() => fetchMore({ variables: { after: log.pageInfo.endCursor } })}
-                />
-              )
-            }
+            noun="entry"
+            plural="entries"
+            onMore={(after) => fetchMore({ variables: { after } })}
           />
         </Card>
       </Stack>

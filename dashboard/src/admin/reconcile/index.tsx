@@ -8,13 +8,12 @@ import {
   Checkbox,
   type Column,
   ConfirmDialog,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   formatCount,
   formatDuration,
   formatNumber,
   PageHeader,
-  Pagination,
   ProgressBar,
   Stack,
   Status,
@@ -115,10 +114,10 @@ export default function ReconcilePage() {
       <Stack>
         {running && <Running run={running} />}
         <Card title="Runs" description="Newest first. Kept for a year." flush>
-          <DataTable
+          <ConnectionTable
             label="Reconcile runs"
             columns={COLUMNS}
-            rows={runs?.edges.map(({ node }) => node)}
+            connection={runs}
             rowKey={({ id }) => id}
             rowLink={({ id }) => opened.linkTo(id)}
             refreshing={loading}
@@ -130,17 +129,8 @@ export default function ReconcilePage() {
               </EmptyState>
             }
             csv
-            footer={
-              runs !== undefined &&
-              runs.edges.length > 0 && (
-                <Pagination
-                  shown={runs.edges.length}
-                  noun="run"
-                  more={runs.pageInfo.hasNextPage}
-                  onMore={() => fetchMore({ variables: { after: runs.pageInfo.endCursor } })}
-                />
-              )
-            }
+            noun="run"
+            onMore={(after) => fetchMore({ variables: { after } })}
           />
         </Card>
       </Stack>

@@ -4,10 +4,9 @@ import {
   Card,
   Changes,
   type Column,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   FilterBar,
-  Pagination,
   Time,
   useFilters,
   WithNote,
@@ -92,10 +91,10 @@ export function AuditLog() {
         />
       }
     >
-      <DataTable
+      <ConnectionTable
         label="Audit log"
         columns={COLUMNS}
-        rows={log?.edges.map(({ node }) => node)}
+        connection={log}
         rowKey={({ id }) => id}
         error={error}
         onRetry={refetch}
@@ -107,18 +106,9 @@ export function AuditLog() {
           </EmptyState>
         }
         csv
-        footer={
-          log &&
-          log.edges.length > 0 && (
-            <Pagination
-              shown={log.edges.length}
-              noun="entry"
-              plural="entries"
-              more={log.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: log.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="entry"
+        plural="entries"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
     </Card>
   );

@@ -6,7 +6,7 @@ import {
   Callout,
   Card,
   type Column,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   ErrorState,
   formatCount,
@@ -17,7 +17,6 @@ import {
   Id,
   KeyValue,
   LinkOut,
-  Pagination,
   Row,
   Skeleton,
   Stack,
@@ -352,10 +351,10 @@ function Invoices() {
   const invoices = data?.invoices;
   return (
     <Card flush title="Invoices" description="As Stripe has them now, newest first">
-      <DataTable
+      <ConnectionTable
         label="Invoices"
         columns={INVOICE_COLUMNS}
-        rows={invoices?.edges.map(({ node }) => node)}
+        connection={invoices}
         rowKey={({ id }) => id}
         error={error}
         onRetry={refetch}
@@ -365,17 +364,8 @@ function Invoices() {
           </EmptyState>
         }
         csv
-        footer={
-          invoices &&
-          invoices.edges.length > 0 && (
-            <Pagination
-              shown={invoices.edges.length}
-              noun="invoice"
-              more={invoices.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: invoices.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="invoice"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
     </Card>
   );
@@ -416,10 +406,10 @@ function UsageReports() {
   const reports = data?.usageReports;
   return (
     <Card flush title="Usage reports" description="Usage that is reported to Stripe’s meter, newest first">
-      <DataTable
+      <ConnectionTable
         label="Usage reports"
         columns={REPORT_COLUMNS}
-        rows={reports?.edges.map(({ node }) => node)}
+        connection={reports}
         rowKey={({ id }) => id}
         error={error}
         onRetry={refetch}
@@ -429,17 +419,8 @@ function UsageReports() {
           </EmptyState>
         }
         csv
-        footer={
-          reports &&
-          reports.edges.length > 0 && (
-            <Pagination
-              shown={reports.edges.length}
-              noun="report"
-              more={reports.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: reports.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="report"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
     </Card>
   );

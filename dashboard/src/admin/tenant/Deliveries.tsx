@@ -6,10 +6,9 @@ import {
   Card,
   type Column,
   ConfirmDialog,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   formatEnum,
-  Pagination,
   Status,
   Time,
   toast,
@@ -114,10 +113,10 @@ export function Deliveries({ choice }: { choice: React.ReactNode }) {
       description="About this tenant, newest first; kept for 30 days"
       actions={choice}
     >
-      <DataTable
+      <ConnectionTable
         label="Events to your systems"
         columns={columns}
-        rows={deliveries?.edges.map(({ node }) => node)}
+        connection={deliveries}
         rowKey={({ id }) => id}
         rowLink={({ id }) => `/webhooks?tab=out&delivery=${encodeURIComponent(id)}`}
         error={error}
@@ -128,18 +127,9 @@ export function Deliveries({ choice }: { choice: React.ReactNode }) {
           </EmptyState>
         }
         csv
-        footer={
-          deliveries &&
-          deliveries.edges.length > 0 && (
-            <Pagination
-              shown={deliveries.edges.length}
-              noun="delivery"
-              plural="deliveries"
-              more={deliveries.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: deliveries.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="delivery"
+        plural="deliveries"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
       <ResendDialog delivery={resending} onClose={() => setResending(null)} />
     </Card>

@@ -6,10 +6,9 @@ import {
   Card,
   type Column,
   ConfirmDialog,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   formatPercent,
-  Pagination,
   Segments,
   Status,
   Time,
@@ -162,10 +161,10 @@ function FromStripe({ choice }: { choice: React.ReactNode }) {
       description="About this tenant’s customer, newest first; kept for 90 days"
       actions={choice}
     >
-      <DataTable
+      <ConnectionTable
         label="Events from Stripe"
         columns={columns}
-        rows={events?.edges.map(({ node }) => node)}
+        connection={events}
         rowKey={({ id }) => id}
         rowLink={({ id }) => `/webhooks?event=${encodeURIComponent(id)}`}
         error={error}
@@ -176,17 +175,8 @@ function FromStripe({ choice }: { choice: React.ReactNode }) {
           </EmptyState>
         }
         csv
-        footer={
-          events &&
-          events.edges.length > 0 && (
-            <Pagination
-              shown={events.edges.length}
-              noun="event"
-              more={events.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: events.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="event"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
       <ReplayDialog event={replaying} onClose={() => setReplaying(null)} />
     </Card>
@@ -265,10 +255,10 @@ function AlertHistory({ choice }: { choice: React.ReactNode }) {
       description="Once a UTC day for calls, once a UTC month for everything else; kept for 400 days"
       actions={choice}
     >
-      <DataTable
+      <ConnectionTable
         label="Alerts"
         columns={ALERT_COLUMNS}
-        rows={alerts?.edges.map(({ node }) => node)}
+        connection={alerts}
         rowKey={({ id }) => id}
         error={error}
         onRetry={refetch}
@@ -278,17 +268,8 @@ function AlertHistory({ choice }: { choice: React.ReactNode }) {
           </EmptyState>
         }
         csv
-        footer={
-          alerts &&
-          alerts.edges.length > 0 && (
-            <Pagination
-              shown={alerts.edges.length}
-              noun="alert"
-              more={alerts.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: alerts.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="alert"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
     </Card>
   );

@@ -1,6 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { ShieldCheck } from 'lucide-react';
-import { Card, type Column, DataTable, EmptyState, Pagination, Time, WithNote } from '../../design/index.js';
+import { Card, type Column, ConnectionTable, EmptyState, Time, WithNote } from '../../design/index.js';
 import type { RejectionKind, TenantRejectionsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 import { useTenantPage } from './tenantPage.js';
@@ -73,10 +73,10 @@ export function Rejections() {
       title="Recent rejections"
       description="By the tenant’s limits, a row for each minute and reason, newest first; kept for 30 days"
     >
-      <DataTable
+      <ConnectionTable
         label="Recent rejections"
         columns={COLUMNS}
-        rows={rejections?.edges.map(({ node }) => node)}
+        connection={rejections}
         rowKey={({ id }) => id}
         error={error}
         onRetry={refetch}
@@ -86,17 +86,8 @@ export function Rejections() {
           </EmptyState>
         }
         csv
-        footer={
-          rejections &&
-          rejections.edges.length > 0 && (
-            <Pagination
-              shown={rejections.edges.length}
-              noun="row"
-              more={rejections.pageInfo.hasNextPage}
-              onMore={() => fetchMore({ variables: { after: rejections.pageInfo.endCursor } })}
-            />
-          )
-        }
+        noun="row"
+        onMore={(after) => fetchMore({ variables: { after } })}
       />
     </Card>
   );

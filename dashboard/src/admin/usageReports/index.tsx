@@ -3,13 +3,12 @@ import {
   Callout,
   Card,
   type Column,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   FilterBar,
   formatEnum,
   formatNumber,
   PageHeader,
-  Pagination,
   Stack,
   Status,
   Time,
@@ -136,10 +135,10 @@ export default function UsageReportsPage() {
           </Callout>
         )}
         <Card flush>
-          <DataTable
+          <ConnectionTable
             label="Usage reports"
             columns={COLUMNS}
-            rows={error ? undefined : reports?.edges.map(({ node }) => node)}
+            connection={error ? undefined : reports}
             rowKey={({ id, tenantId }) => `${tenantId}:${id}`}
             refreshing={loading}
             error={error}
@@ -152,17 +151,8 @@ export default function UsageReportsPage() {
               </EmptyState>
             }
             csv
-            footer={
-              reports !== undefined &&
-              reports.edges.length > 0 && (
-                <Pagination
-                  shown={reports.edges.length}
-                  noun="report"
-                  more={reports.pageInfo.hasNextPage}
-                  onMore={() => fetchMore({ variables: { after: reports.pageInfo.endCursor } })}
-                />
-              )
-            }
+            noun="report"
+            onMore={(after) => fetchMore({ variables: { after } })}
           />
         </Card>
       </Stack>

@@ -7,7 +7,7 @@ import {
   Card,
   type Column,
   ConfirmDialog,
-  DataTable,
+  ConnectionTable,
   Dialog,
   EmptyState,
   ErrorState,
@@ -18,7 +18,6 @@ import {
   JsonView,
   KeyValue,
   NONE,
-  Pagination,
   Skeleton,
   Stack,
   Status,
@@ -183,10 +182,10 @@ export function Deliveries() {
         ]}
       />
       <Card title="Deliveries" description="Newest first. Kept for 30 days." flush>
-        <DataTable
+        <ConnectionTable
           label="Deliveries"
           columns={COLUMNS}
-          rows={error ? undefined : deliveries?.edges.map(({ node }) => node)}
+          connection={error ? undefined : deliveries}
           rowKey={({ id }) => id}
           rowLink={({ id }) => opened.linkTo(id)}
           refreshing={loading}
@@ -198,18 +197,9 @@ export function Deliveries() {
             </EmptyState>
           }
           csv
-          footer={
-            deliveries !== undefined &&
-            deliveries.edges.length > 0 && (
-              <Pagination
-                shown={deliveries.edges.length}
-                noun="delivery"
-                plural="deliveries"
-                more={deliveries.pageInfo.hasNextPage}
-                onMore={() => fetchMore({ variables: { after: deliveries.pageInfo.endCursor } })}
-              />
-            )
-          }
+          noun="delivery"
+          plural="deliveries"
+          onMore={(after) => fetchMore({ variables: { after } })}
         />
       </Card>
       <DeliveryDialog

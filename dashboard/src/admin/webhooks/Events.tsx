@@ -2,11 +2,10 @@ import { useQuery } from '@apollo/client/react';
 import {
   Card,
   type Column,
-  DataTable,
+  ConnectionTable,
   EmptyState,
   FilterBar,
   formatEnum,
-  Pagination,
   Status,
   Time,
   useFilters,
@@ -116,10 +115,10 @@ export function Events() {
         ]}
       />
       <Card title="Events" description="Newest first. Kept for 90 days after they were applied." flush>
-        <DataTable
+        <ConnectionTable
           label="Events from Stripe"
           columns={COLUMNS}
-          rows={error ? undefined : events?.edges.map(({ node }) => node)}
+          connection={error ? undefined : events}
           rowKey={({ id }) => id}
           rowLink={({ id }) => opened.linkTo(id)}
           refreshing={loading}
@@ -133,17 +132,8 @@ export function Events() {
             </EmptyState>
           }
           csv
-          footer={
-            events !== undefined &&
-            events.edges.length > 0 && (
-              <Pagination
-                shown={events.edges.length}
-                noun="event"
-                more={events.pageInfo.hasNextPage}
-                onMore={() => fetchMore({ variables: { after: events.pageInfo.endCursor } })}
-              />
-            )
-          }
+          noun="event"
+          onMore={(after) => fetchMore({ variables: { after } })}
         />
       </Card>
       <EventDialog id={opened.id} onClose={opened.close} />
