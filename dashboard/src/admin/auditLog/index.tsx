@@ -6,22 +6,17 @@ import { downloadRoute } from '../../api/routes.js';
 import {
   Button,
   Card,
-  Changes,
-  type Column,
   ConnectionTable,
   EmptyState,
   FilterBar,
   PageHeader,
   Stack,
-  Time,
   toast,
   useFilters,
-  WithNote,
 } from '../../design/index.js';
-import type { AuditLogQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { AUDIT_COLUMNS } from '../parts/auditEntries.js';
 import { tenantFilter } from '../parts/opened.js';
-import { Actor } from './Actor.js';
 
 const AUDIT_LOG = graphql(`
   query AuditLog(
@@ -60,36 +55,6 @@ const AUDIT_LOG = graphql(`
     }
   }
 `);
-
-type Entry = AuditLogQuery['auditLog']['edges'][number]['node'];
-
-const COLUMNS: readonly Column<Entry>[] = [
-  {
-    id: 'action',
-    header: 'Action',
-    value: ({ action }) => action,
-    cell: ({ action }) => <code>{action}</code>,
-  },
-  { id: 'at', header: 'When', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
-  {
-    id: 'actor',
-    header: 'By',
-    wrap: true,
-    value: ({ actor }) => actor,
-    cell: ({ actor, requestId }) => (
-      <WithNote note={requestId && `Request ${requestId}`}>
-        <Actor actor={actor} />
-      </WithNote>
-    ),
-  },
-  {
-    id: 'change',
-    header: 'Before and after',
-    wrap: true,
-    value: ({ before, after }) => JSON.stringify({ before, after }),
-    cell: ({ before, after }) => <Changes before={before ?? null} after={after ?? null} />,
-  },
-];
 
 const DAY_MS = 86_400_000;
 
@@ -141,7 +106,7 @@ export default function AuditLogPage() {
         >
           <ConnectionTable
             label="Audit log"
-            columns={COLUMNS}
+            columns={AUDIT_COLUMNS}
             connection={error ? undefined : log}
             rowKey={({ id }) => id}
             refreshing={loading}

@@ -1,20 +1,9 @@
 import { useQuery } from '@apollo/client/react';
 import { ScrollText } from 'lucide-react';
-import {
-  Card,
-  Changes,
-  type Column,
-  ConnectionTable,
-  EmptyState,
-  FilterBar,
-  Time,
-  useFilters,
-  WithNote,
-} from '../../design/index.js';
-import type { TenantAuditLogQuery } from '../../generated/graphql.js';
+import { Card, ConnectionTable, EmptyState, FilterBar, useFilters } from '../../design/index.js';
 import { graphql } from '../../generated/index.js';
+import { AUDIT_COLUMNS } from '../parts/auditEntries.js';
 import { useTenantPage } from './tenantPage.js';
-import { actor } from './words.js';
 
 const AUDIT_LOG = graphql(`
   query TenantAuditLog($tenantId: ID!, $action: String, $after: String) {
@@ -38,40 +27,6 @@ const AUDIT_LOG = graphql(`
   }
 `);
 
-type Entry = TenantAuditLogQuery['auditLog']['edges'][number]['node'];
-
-const COLUMNS: readonly Column<Entry>[] = [
-  {
-    id: 'action',
-    header: 'Action',
-    value: ({ action }) => action,
-    cell: ({ action }) => <code>{action}</code>,
-  },
-  { id: 'at', header: 'When', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
-  {
-    id: 'actor',
-    header: 'By',
-    value: (entry) => entry.actor,
-    cell: (entry) => {
-      const { who, id } = actor(entry.actor);
-      return (
-        <WithNote note={entry.requestId && `Request ${entry.requestId}`}>
-          {who} {id && <code>{id}</code>}
-        </WithNote>
-      );
-    },
-    wrap: true,
-  },
-  {
-    id: 'change',
-    header: 'Before and after',
-    value: ({ before, after }) => JSON.stringify({ before, after }),
-    cell: ({ before, after }) => <Changes before={before ?? null} after={after ?? null} />,
-    wrap: true,
-  },
-  { id: 'request', header: 'Request', value: ({ requestId }) => requestId, csvOnly: true },
-];
-
 /** Who changed what of the tenant, and when: the tenant itself, operators, Stripe, and the server. */
 export function AuditLog() {
   const { tenantId } = useTenantPage();
@@ -93,7 +48,7 @@ export function AuditLog() {
     >
       <ConnectionTable
         label="Audit log"
-        columns={COLUMNS}
+        columns={AUDIT_COLUMNS}
         connection={log}
         rowKey={({ id }) => id}
         error={error}

@@ -61,19 +61,3 @@ export const LIMITS = [
 ] as const;
 
 export type LimitKey = (typeof LIMITS)[number]['key'];
-
-const ACTORS: readonly [prefix: string, words: string][] = [
-  ['operator:', 'Operator'],
-  ['key:', 'The tenant’s key'],
-  ['token:', 'The tenant’s token'],
-  ['jwt:', 'The tenant’s JWT'],
-  ['stripe:', 'Stripe'],
-  ['system:', 'The server'],
-];
-
-/** @returns who did it, for people, and the id that the log has */
-export function actor(text: string): { who: string; id: string | null } {
-  for (const [prefix, who] of ACTORS)
-    if (text.startsWith(prefix)) return { who, id: text.slice(prefix.length) };
-  return { who: text, id: null };
-}
