@@ -1,29 +1,35 @@
 import type { ReconcilePhase, ReconcileRunsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 
+export const PROGRESS_FIELDS = graphql(`
+  fragment ReconcileProgressFields on ReconcileRun {
+    id
+    status
+    finishedAt
+    phase
+    progress
+    compared {
+      phase
+      compared
+    }
+    outOfSync
+    ended
+    unseen
+    stopReason
+    error
+  }
+`);
+
 export const RUNS = graphql(`
   query ReconcileRuns($first: Int, $after: String) {
     reconcileRuns(first: $first, after: $after) {
       edges {
         node {
-          id
           trigger
           startedBy
-          status
           dryRun
           startedAt
-          finishedAt
-          phase
-          progress
-          compared {
-            phase
-            compared
-          }
-          outOfSync
-          ended
-          unseen
-          stopReason
-          error
+          ...ReconcileProgressFields
         }
       }
       pageInfo {
@@ -37,24 +43,11 @@ export const RUNS = graphql(`
 export const RUN = graphql(`
   query ReconcileRun($id: ID!) {
     reconcileRun(id: $id) {
-      id
       trigger
       startedBy
-      status
       dryRun
       startedAt
-      finishedAt
-      phase
-      progress
-      compared {
-        phase
-        compared
-      }
-      outOfSync
-      ended
-      unseen
-      stopReason
-      error
+      ...ReconcileProgressFields
       repairs(first: 1000) {
         kind
         object
@@ -69,20 +62,7 @@ export const RUN = graphql(`
 export const PROGRESS = graphql(`
   query ReconcileProgress($id: ID!) {
     reconcileRun(id: $id) {
-      id
-      status
-      finishedAt
-      phase
-      progress
-      compared {
-        phase
-        compared
-      }
-      outOfSync
-      ended
-      unseen
-      stopReason
-      error
+      ...ReconcileProgressFields
     }
   }
 `);
