@@ -1,4 +1,6 @@
+import { needGoodValue } from '@continuum-billing/limits/core';
 import type { FastifyInstance } from 'fastify';
+import type { z } from 'zod';
 import { type BillingError, badInput } from '../common/errors.js';
 import type { LargeRequests } from './largeRequests.js';
 
@@ -50,4 +52,18 @@ function whyRejected(body: string): BillingError {
   } catch {
     return badInput('body', 'is not valid JSON');
   }
+}
+
+/**
+ * What a request has sent, by its schema.
+ * @param name how errors name the whole value
+ * @throws BAD_USER_INPUT for the first thing that is wrong
+ */
+export function validInput<T>(value: unknown, schema: z.ZodType<T>, name: 'body' | 'query'): T {
+  needGoodValue(name, value);
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  if (issue?.path.length === 0 && issue.code === 'invalid_type') throw badInput(name, 'is not a JSON object');
+  throw badInput(issue?.path.join('.') || name, issue?.message ?? 'is not valid');
 }

@@ -5,6 +5,7 @@ import { badInput } from '../common/errors.js';
 import { OperatorRole } from '../services/accounts/principal.js';
 import { StripeCondition, WebhookCondition } from '../services/mockMode/conditions.js';
 import type { MockControls } from '../services/mockMode/mockMode.js';
+import { validInput } from './jsonBody.js';
 
 const MAX_ADVANCE_S = 400 * 86_400;
 /** A form of the pages carries a name or two; the clock's body is a few bytes. */
@@ -71,7 +72,7 @@ export function mockRoutes({
     });
     app.get('/mock/state', { schema: STATE }, async (request, reply) => {
       await authorize(request, OperatorRole.READ);
-      const { tenantId } = parsed(request.query, stateQuery, 'query');
+      const { tenantId } = validInput(request.query, stateQuery, 'query');
       reply.header('cache-control', 'no-store');
       return readState(tenantId ?? null);
     });
@@ -140,15 +141,5 @@ function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
   } catch {
     throw badInput('body', 'is not JSON');
   }
-  return parsed(json, schema, 'body');
-}
-
-/** @throws BAD_USER_INPUT */
-function parsed<T>(value: unknown, schema: z.ZodType<T>, name: 'body' | 'query'): T {
-  needGoodValue(name, value);
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  if (issue?.path.length === 0 && issue.code === 'invalid_type') throw badInput(name, 'is not a JSON object');
-  throw badInput(issue?.path.join('.') || name, issue?.message ?? 'is not valid');
+  return validInput(json, schema, 'body');
 }

@@ -1,14 +1,14 @@
-import { needGoodValue } from '@continuum-billing/limits/core';
 import { stringifySetCookie } from 'cookie';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { badInput, forbidden, unauthenticated } from '../common/errors.js';
+import { forbidden, unauthenticated } from '../common/errors.js';
 import { nameCaller } from '../directives/loggedRequest.js';
 import type { TenantPrincipal } from '../services/accounts/principal.js';
-import type { NewSession, SessionPage, Sessions } from '../services/accounts/sessions.js';
+import type { NewSession, SessionPage, Sessions, SessionView } from '../services/accounts/sessions.js';
 import type { ServerMode } from '../services/billing/stripe/stripeClient.js';
 import { clientAddress } from './clientAddress.js';
 import { isSameOrigin, SESSION_COOKIES, sessionTokens } from './credentials.js';
+import { validInput } from './jsonBody.js';
 
 const MAX_BODY_BYTES = 16_384;
 
@@ -53,8 +53,7 @@ export function sessionRoutes(deps: {
       throw forbidden('Only pages of this server may do this');
   }
 
-  async function describe(request: FastifyRequest, page: SessionPage, token: string) {
-    const { principal, expiresAt, returnUrl, locale } = await sessions.read(token, page);
+  function describe(request: FastifyRequest, { principal, expiresAt, returnUrl, locale }: SessionView) {
     nameCaller(request.logged, principal);
     const common = { expiresAt: expiresAt.toISOString(), ...facts };
     if (principal.kind === 'operator') return { role: principal.role, keyId: principal.keyId, ...common };
@@ -74,17 +73,17 @@ export function sessionRoutes(deps: {
 
     app.post('/admin/session', async (request, reply) => {
       rejectOtherOrigins(request);
-      const { key } = bodyOf(request.body, signInBody);
+      const { key } = validInput(request.body, signInBody, 'body');
       const session = await sessions.signIn(key.trim(), clientAddress(request));
       setCookie(request, reply, 'operator', session);
-      return describe(request, 'operator', session.token);
+      return describe(request, session);
     });
     app.post('/billing/session', async (request, reply) => {
       rejectOtherOrigins(request);
-      const { link } = bodyOf(request.body, linkBody);
+      const { link } = validInput(request.body, linkBody, 'body');
       const session = await sessions.exchange(link);
       setCookie(request, reply, 'billing', session);
-      return describe(request, 'billing', session.token);
+      return describe(request, session);
     });
     for (const [path, kind] of [
       ['/admin/session', 'operator'],
@@ -94,7 +93,7 @@ export function sessionRoutes(deps: {
         rejectOtherOrigins(request);
         const token = sessionTokens(request)[kind];
         if (!token) throw unauthenticated('Nobody is signed in');
-        return describe(request, kind, token);
+        return describe(request, await sessions.read(token, kind));
       });
       app.delete(path, async (request, reply) => {
         rejectOtherOrigins(request);
@@ -107,13 +106,4 @@ export function sessionRoutes(deps: {
       });
     }
   };
-}
-
-/** @throws BAD_USER_INPUT */
-function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {
-  needGoodValue('body', body);
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw badInput(issue?.path.join('.') || 'body', issue?.message ?? 'is not valid');
 }

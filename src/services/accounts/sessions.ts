@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import type { Clock } from '../../common/clock.js';
 import { BillingError, ErrorCode, forbidden, unauthenticated } from '../../common/errors.js';
@@ -25,6 +25,9 @@ export interface SessionView {
   locale: string | null;
 }
 
+/** A session that was begun just now. */
+export type OpenedSession = NewSession & SessionView;
+
 /** Whose page: the operator's dashboard, or a tenant's billing page. */
 export type SessionPage = 'operator' | 'billing';
 
@@ -37,7 +40,7 @@ export interface Sessions {
    * Signs an operator in.
    * @throws UNAUTHENTICATED, RATE_LIMITED like any request with the key; FORBIDDEN for a key of anyone else
    */
-  signIn(key: string, address: string): Promise<NewSession>;
+  signIn(key: string, address: string): Promise<OpenedSession>;
   /** Creates a link by which a person of the tenant signs in once, within 30 minutes. */
   createLink(
     input: { tenantId: string; returnUrl: string | null; locale: string | null },
@@ -45,7 +48,7 @@ export interface Sessions {
     author: Author,
   ): Promise<NewSession>;
   /** Exchanges a link for a session. Of two requests at once, one succeeds. @throws UNAUTHENTICATED with the reason */
-  exchange(link: string): Promise<NewSession>;
+  exchange(link: string): Promise<OpenedSession>;
   /** @throws UNAUTHENTICATED if it has ended, or if what signed in does not work any more */
   read(token: string, page: SessionPage): Promise<SessionView>;
   /** Signing out twice is not an error. */
@@ -91,7 +94,7 @@ export function createSessions(deps: {
       linkId: null,
       usedAt: null,
       ...content,
-      _id: idOf(token),
+      _id: sessionIdOf(token),
       createdAt: new Date(now),
       expiresAt: new Date(Math.min(now + lastsMs, latestMs)),
     };
@@ -110,7 +113,7 @@ export function createSessions(deps: {
 
   async function find(token: string, kind: SessionDoc['kind']): Promise<SessionDoc | null> {
     if (!TOKEN.test(token)) return null;
-    return sessions.findOne({ _id: idOf(token), kind }).lean<SessionDoc>();
+    return sessions.findOne({ _id: sessionIdOf(token), kind }).lean<SessionDoc>();
   }
 
   /** @returns when the key ends that signed in or created the link: milliseconds since the Unix epoch */
@@ -123,12 +126,13 @@ export function createSessions(deps: {
 
   async function requireUsable(doc: SessionDoc, token: string): Promise<number> {
     if (doc.adminKeyProofs.length > 0 && provenKeys(doc, token).length === 0)
-      throw ended('ADMIN_API_KEY, with which it began, was replaced; begin again with the new one');
+      throw unauthenticated('ADMIN_API_KEY, with which it began, was replaced; begin again with the new one');
     const now = clock.now();
     const keyEndMs = await keyEndOf(doc);
-    if (keyEndMs <= now) throw ended('The key that it began with does not work any more; sign in again');
+    if (keyEndMs <= now)
+      throw unauthenticated('The key that it began with does not work any more; sign in again');
     if (doc.tenantId !== null && (await tenantDirectory.find({ tenantId: doc.tenantId })) === null)
-      throw ended('The tenant does not exist any more');
+      throw unauthenticated('The tenant does not exist any more');
     return keyEndMs;
   }
 
@@ -154,6 +158,12 @@ export function createSessions(deps: {
     };
   }
 
+  async function viewOf(doc: SessionDoc, token: string): Promise<SessionView> {
+    const principal = principalOf(doc, await requireUsable(doc, token));
+    const { expiresAt, returnUrl, locale } = doc;
+    return { principal, expiresAt, returnUrl, locale };
+  }
+
   return {
     async signIn(key, address) {
       const principal = await authenticator.authenticate(key, address);
@@ -176,7 +186,7 @@ export function createSessions(deps: {
       );
       await sessions.create([doc]);
       await endOldest(doc.owner);
-      return { token, expiresAt: doc.expiresAt };
+      return { token, ...(await viewOf(doc, token)) };
     },
 
     async createLink({ tenantId, returnUrl, locale }, creator, author) {
@@ -248,19 +258,18 @@ export function createSessions(deps: {
         await sessions.create([doc], { session });
       });
       await endOldest(doc.owner);
-      return { token, expiresAt: doc.expiresAt };
+      return { token, ...(await viewOf(doc, token)) };
     },
 
     async read(token, page) {
       const doc = await find(token, page);
-      if (!doc || doc.expiresAt.getTime() <= clock.now()) throw ended('The session has ended; sign in again');
-      const principal = principalOf(doc, await requireUsable(doc, token));
-      const { expiresAt, returnUrl, locale } = doc;
-      return { principal, expiresAt, returnUrl, locale };
+      if (!doc || doc.expiresAt.getTime() <= clock.now())
+        throw unauthenticated('The session has ended; sign in again');
+      return viewOf(doc, token);
     },
 
     async end(token) {
-      if (TOKEN.test(token)) await sessions.deleteOne({ _id: idOf(token), kind: { $ne: 'link' } });
+      if (TOKEN.test(token)) await sessions.deleteOne({ _id: sessionIdOf(token), kind: { $ne: 'link' } });
     },
   };
 }
@@ -274,21 +283,17 @@ const LINK_PROBLEMS: Record<LinkProblem, string> = {
 const unusable = (reason: LinkProblem) =>
   new BillingError(ErrorCode.UNAUTHENTICATED, LINK_PROBLEMS[reason], { reason });
 
-const ended = (message: string) => unauthenticated(message);
-
 const newToken = () => randomBytes(TOKEN_BYTES).toString('base64url');
-const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
-const idOf = digestOf;
+const digestOf = (text: string) => hash('sha256', text);
 /** As logs show it. */
 const shortId = (id: string) => id.slice(0, 16);
 
-/** The id under which a session is stored. */
-export const sessionIdOf = (token: string): string => idOf(token);
+/** The id under which a session or a link is stored. */
+export const sessionIdOf = (token: string): string => digestOf(token);
 
 /** Without the token, which is not stored, nobody can try keys against it. */
 const proofOf = (adminKey: string, token: string) =>
   createHmac('sha256', adminKey).update(token).digest('hex');
 
-function areEqual(a: string, b: string | null): boolean {
-  return b !== null && a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
-}
+const areEqual = (a: string, b: string): boolean =>
+  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
