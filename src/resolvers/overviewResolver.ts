@@ -1,5 +1,5 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Args, Ctx, FieldResolver, Query, Resolver } from 'type-graphql';
+import { Args, Ctx, FieldResolver, Query, Resolver, Root } from 'type-graphql';
 import { Checked, RequiresRole, RequiresScope } from '../directives/access.js';
 import {
   CallsOverview,
@@ -22,6 +22,7 @@ import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { TenantType } from '../schema/tenant.js';
 import { TenantPageArgs } from '../schema/tenantRef.js';
 import { OperatorRole } from '../services/accounts/principal.js';
+import type { OverviewReading } from '../services/insights/overview.js';
 import { rejectionKeyOf } from '../services/insights/rejectionLog.js';
 import { TenantState } from '../services/insights/tenantRanking.js';
 import { type Context, requestedTenantId } from './context.js';
@@ -42,12 +43,16 @@ import {
 /** How many tenants of a state the overview shows. */
 const SHOWN = 10;
 
+/** The fields below share one reading. */
+type OverviewRoot = Overview & { reading: OverviewReading };
+
 @Resolver(() => Overview)
 export class OverviewResolver {
   @Query(() => Overview, { description: 'Figures of all tenants, and of the work of the server.' })
   @RequiresRole(OperatorRole.READ)
-  async overview(@Ctx() { services }: Context): Promise<Overview> {
-    return { asOf: services.overview.now(), countedAt: (await services.overview.figures()).countedAt };
+  async overview(@Ctx() { services: { overview } }: Context): Promise<OverviewRoot> {
+    const reading = overview.read();
+    return { asOf: overview.now(), countedAt: await reading.countedAt(), reading };
   }
 
   @Query(() => [OverviewDay], {
@@ -71,23 +76,26 @@ export class OverviewResolver {
   }
 
   @FieldResolver(() => RevenueOverview)
-  async revenue(@Ctx() { services }: Context): Promise<RevenueOverview> {
-    return toRevenue(await services.overview.revenue(), services);
+  async revenue(@Root() { reading }: OverviewRoot, @Ctx() { services }: Context): Promise<RevenueOverview> {
+    return toRevenue(await reading.revenue(), services);
   }
 
   @FieldResolver(() => TenantsOverview)
-  async tenants(@Ctx() { services }: Context): Promise<TenantsOverview> {
-    return toTenantsOverview(await services.overview.tenants(), services);
+  async tenants(@Root() { reading }: OverviewRoot, @Ctx() { services }: Context): Promise<TenantsOverview> {
+    return toTenantsOverview(await reading.tenants(), services);
   }
 
   @FieldResolver(() => CallsOverview)
-  async calls(@Ctx() { services }: Context): Promise<CallsOverview> {
-    return toCalls(await services.overview.calls(), services);
+  async calls(@Root() { reading }: OverviewRoot, @Ctx() { services }: Context): Promise<CallsOverview> {
+    return toCalls(await reading.calls(), services);
   }
 
   @FieldResolver(() => RejectionsOverview)
-  async rejections(@Ctx() { services }: Context): Promise<RejectionsOverview> {
-    return toRejections(await services.overview.rejections(), services);
+  async rejections(
+    @Root() { reading }: OverviewRoot,
+    @Ctx() { services }: Context,
+  ): Promise<RejectionsOverview> {
+    return toRejections(await reading.rejections(), services);
   }
 
   @FieldResolver(() => WebhookEventsOverview, { nullable: true })

@@ -363,7 +363,7 @@ describe('revenue', () => {
     await setSubscription(id, fields);
     await one.publish();
     await one.count.run();
-    const revenue = await one.overview.revenue();
+    const revenue = await one.overview.read().revenue();
     expect([revenue.monthlyCents, revenue.unpricedTenants]).toEqual([cents, unpriced]);
   });
 
@@ -376,8 +376,8 @@ describe('revenue', () => {
     await models.tenants.updateOne({ _id: erased }, { $set: { erasure: { startedAt: new Date() } } });
     await models.tenants.updateOne({ _id: suspended }, { $set: { suspendedAt: new Date() } });
     await one.publish();
-    expect(await one.overview.revenue()).toMatchObject({ monthlyCents: 2900, payingTenants: 1 });
-    const { states } = await one.overview.tenants();
+    expect(await one.overview.read().revenue()).toMatchObject({ monthlyCents: 2900, payingTenants: 1 });
+    const { states } = await one.overview.read().tenants();
     expect([states.ERASED, states.SUSPENDED]).toEqual([1, 1]);
     expect(await one.overview.inState(TenantState.SUSPENDED, 10)).toEqual([suspended]);
   });
@@ -388,13 +388,16 @@ describe('revenue', () => {
     await setSubscription(id, { itemPrice: MONTHLY });
     await one.publish();
     await one.count.run();
-    expect((await one.overview.revenue()).monthlyCentsBefore).toBeNull();
+    expect((await one.overview.read().revenue()).monthlyCentsBefore).toBeNull();
     clock.advance(30 * DAY_MS);
     await setSubscription(id, { itemPrice: { ...MONTHLY, unitCents: 9900 } });
     await one.publish();
     await one.count.stop();
     await createProcess().count.run();
-    expect(await one.overview.revenue()).toMatchObject({ monthlyCents: 9900, monthlyCentsBefore: 2900 });
+    expect(await one.overview.read().revenue()).toMatchObject({
+      monthlyCents: 9900,
+      monthlyCentsBefore: 2900,
+    });
     const history = await one.dailyFigures.history(400);
     expect(history.map(({ figures }) => figures?.revenue?.PRO?.cents)).toEqual([2900, 9900]);
   });

@@ -15,8 +15,8 @@ export interface DailyFigures {
   history(days: number): Promise<DailyFiguresDoc[]>;
   /** @returns the figures of the day, or of one of the three before it; null if there are none */
   before(daysAgo: number): Promise<DailyFiguresDoc | null>;
-  /** Sums of what happened on the last days, today's included. */
-  flows(days: number): Promise<DailyFlows>;
+  /** Sums of what happened today, and on the last days, today's included. */
+  flows(days: number): Promise<{ today: DailyFlows; lately: DailyFlows }>;
 }
 
 export interface DailyFlows {
@@ -86,12 +86,16 @@ export function createDailyFigures(deps: { models: Models; clock: Clock }): Dail
           { projection: { created: 1, startedPaying: 1, stoppedPaying: 1 } },
         )
         .toArray();
-      const sum = (name: keyof DailyFlows) => found.reduce((total, day) => total + (day[name] ?? 0), 0);
-      return {
-        created: sum('created'),
-        startedPaying: sum('startedPaying'),
-        stoppedPaying: sum('stoppedPaying'),
-      };
+      return { today: sumOf(found.filter(({ _id }) => _id === daysAgo(0))), lately: sumOf(found) };
     },
+  };
+}
+
+function sumOf(days: readonly Partial<DailyFlows>[]): DailyFlows {
+  const sum = (name: keyof DailyFlows) => days.reduce((total, day) => total + (day[name] ?? 0), 0);
+  return {
+    created: sum('created'),
+    startedPaying: sum('startedPaying'),
+    stoppedPaying: sum('stoppedPaying'),
   };
 }

@@ -9,12 +9,6 @@ import { totalsOf } from './activityTotals.js';
 import { type DailyFigures, type DailyFlows } from './dailyFigures.js';
 import { COUNTS_ID, centsIn, payingIn } from './tenantFigures.js';
 
-export interface Figures {
-  figures: TenantFigures;
-  /** null: the first count is still running. */
-  countedAt: Date | null;
-}
-
 export interface TierAmounts {
   tier: string;
   now: number;
@@ -51,14 +45,21 @@ export interface RejectionFigures {
   byReason: { reason: RejectionReason; today: number; yesterday: number }[];
 }
 
-/** Figures of all tenants. Every read costs the same however many tenants there are. */
-export interface Overview {
-  now(): Date;
-  figures(): Promise<Figures>;
+/** Figures of one moment. What several of them follow from is read once. */
+export interface OverviewReading {
+  /** When all tenants were last counted; null: the first count is still running. */
+  countedAt(): Promise<Date | null>;
   revenue(): Promise<RevenueFigures>;
   tenants(): Promise<TenantsInfo>;
   calls(): Promise<CallFigures>;
   rejections(): Promise<RejectionFigures>;
+}
+
+/** Figures of all tenants. Every read costs the same however many tenants there are. */
+export interface Overview {
+  now(): Date;
+  /** Reads nothing until a figure is asked for. */
+  read(): OverviewReading;
   /** The soonest end of the grace period first; those whose grace period has ended come last. */
   pastDue(count: number): Promise<TenantStandingDoc[]>;
   /** Those with the most calls of the month first. */
@@ -75,6 +76,9 @@ export interface HeldVersion {
   tenants: number;
 }
 
+/** The activity of each instance, by UTC hour. */
+type TwoDays = [today: HourlyActivityDoc[][], yesterday: HourlyActivityDoc[][]];
+
 const DAY_MS = 86_400_000;
 const COMPARED_DAYS = 30;
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
@@ -89,13 +93,10 @@ export function createOverview(deps: {
   const standings = models.connection.collection<TenantStandingDoc>(models.tenantStandings.collection.name);
   const tierNames = tiers.all().map(({ name }) => name);
 
-  async function figures(): Promise<Figures> {
-    const counts = await models.tenantCounts.findById(COUNTS_ID).lean<TenantCountsDoc>();
-    return { figures: counts?.live ?? {}, countedAt: counts?.countedAt ?? null };
-  }
+  const readCounts = () => models.tenantCounts.findById(COUNTS_ID).lean<TenantCountsDoc>().exec();
 
   /** @returns the hours of today and of yesterday, by their number */
-  async function hoursOfTwoDays(): Promise<[today: HourlyActivityDoc[][], yesterday: HourlyActivityDoc[][]]> {
+  async function hoursOfTwoDays(): Promise<TwoDays> {
     const [today, yesterday] = [dayOf(clock.now()), dayOf(clock.now() - DAY_MS)];
     const found = await models.hourlyActivity
       .find({ _id: { $gte: `${yesterday}T`, $lt: `${today}U` } })
@@ -105,78 +106,71 @@ export function createOverview(deps: {
     return [ofDay(today), ofDay(yesterday)];
   }
 
+  function read(): OverviewReading {
+    const counts = once(readCounts);
+    const then = once(async () => (await dailyFigures.before(COMPARED_DAYS))?.figures ?? null);
+    const hours = once(hoursOfTwoDays);
+    return {
+      countedAt: async () => (await counts())?.countedAt ?? null,
+      revenue: async () => revenueOf((await counts())?.live ?? {}, await then()),
+      async tenants() {
+        const [counted, before, flows] = await Promise.all([
+          counts(),
+          then(),
+          dailyFigures.flows(COMPARED_DAYS),
+        ]);
+        return { ...tenantsOf(counted?.live ?? {}, before), ...flows };
+      },
+      calls: async () => callsIn(await hours()),
+      rejections: async () => rejectionsIn(await hours()),
+    };
+  }
+
+  function revenueOf(now: TenantFigures, then: TenantFigures | null): RevenueFigures {
+    const names = [...new Set([...tierNames, ...Object.keys(now.revenue ?? {})])];
+    return {
+      monthlyCents: centsIn(now),
+      monthlyCentsBefore: then && centsIn(then),
+      payingTenants: payingIn(now),
+      unpricedTenants: now.unpriced ?? 0,
+      byTier: names.map((tier) => ({
+        tier,
+        payingTenants: now.revenue?.[tier]?.tenants ?? 0,
+        cents: now.revenue?.[tier]?.cents ?? 0,
+        centsBefore: then && (then.revenue?.[tier]?.cents ?? 0),
+      })),
+    };
+  }
+
+  function tenantsOf(now: TenantFigures, then: TenantFigures | null): Omit<TenantsInfo, 'today' | 'lately'> {
+    const stateCounts = Object.values(TenantState).map((state) => [state, now.states?.[state] ?? 0] as const);
+    return {
+      total: now.tenants ?? 0,
+      byTier: tierNames.map((tier) => ({
+        tier,
+        now: now.tiers?.[tier] ?? 0,
+        before: then && (then.tiers?.[tier] ?? 0),
+      })),
+      states: Object.fromEntries(stateCounts) as Record<TenantState, number>,
+    };
+  }
+
+  function callsIn([today, yesterday]: TwoDays): CallFigures {
+    const presentHour = hourOf(clock.now());
+    const callsOf = (hours: readonly HourlyActivityDoc[] | undefined) => totalsOf(hours ?? []).calls;
+    return {
+      today: callsOf(today.flat()),
+      yesterday: callsOf(yesterday.flat()),
+      byHour: HOURS.map((hour) => ({
+        today: hour > presentHour ? null : callsOf(today[hour]),
+        yesterday: callsOf(yesterday[hour]),
+      })),
+    };
+  }
+
   return {
     now: () => new Date(clock.now()),
-    figures,
-
-    async revenue() {
-      const [{ figures: now }, before] = await Promise.all([figures(), dailyFigures.before(COMPARED_DAYS)]);
-      const then = before?.figures ?? null;
-      const names = [...new Set([...tierNames, ...Object.keys(now.revenue ?? {})])];
-      return {
-        monthlyCents: centsIn(now),
-        monthlyCentsBefore: then && centsIn(then),
-        payingTenants: payingIn(now),
-        unpricedTenants: now.unpriced ?? 0,
-        byTier: names.map((tier) => ({
-          tier,
-          payingTenants: now.revenue?.[tier]?.tenants ?? 0,
-          cents: now.revenue?.[tier]?.cents ?? 0,
-          centsBefore: then && (then.revenue?.[tier]?.cents ?? 0),
-        })),
-      };
-    },
-
-    async tenants() {
-      const [{ figures: now }, before, today, lately] = await Promise.all([
-        figures(),
-        dailyFigures.before(COMPARED_DAYS),
-        dailyFigures.flows(1),
-        dailyFigures.flows(COMPARED_DAYS),
-      ]);
-      const then = before?.figures ?? null;
-      const stateCounts = Object.values(TenantState).map(
-        (state) => [state, now.states?.[state] ?? 0] as const,
-      );
-      return {
-        total: now.tenants ?? 0,
-        byTier: tierNames.map((tier) => ({
-          tier,
-          now: now.tiers?.[tier] ?? 0,
-          before: then && (then.tiers?.[tier] ?? 0),
-        })),
-        states: Object.fromEntries(stateCounts) as Record<TenantState, number>,
-        today,
-        lately,
-      };
-    },
-
-    async calls() {
-      const [today, yesterday] = await hoursOfTwoDays();
-      const presentHour = hourOf(clock.now());
-      const callsOf = (hours: readonly HourlyActivityDoc[] | undefined) => totalsOf(hours ?? []).calls;
-      return {
-        today: callsOf(today.flat()),
-        yesterday: callsOf(yesterday.flat()),
-        byHour: HOURS.map((hour) => ({
-          today: hour > presentHour ? null : callsOf(today[hour]),
-          yesterday: callsOf(yesterday[hour]),
-        })),
-      };
-    },
-
-    async rejections() {
-      const [today, yesterday] = (await hoursOfTwoDays()).map((hours) => totalsOf(hours.flat()));
-      return {
-        today: today?.rejections ?? 0,
-        yesterday: yesterday?.rejections ?? 0,
-        byReason: REJECTION_REASONS.map((reason) => ({
-          reason,
-          today: today?.byReason[reason] ?? 0,
-          yesterday: yesterday?.byReason[reason] ?? 0,
-        })),
-      };
-    },
+    read,
 
     async pastDue(count) {
       const now = new Date(clock.now());
@@ -185,12 +179,14 @@ export function createOverview(deps: {
         .sort({ graceEndsAt: 1, _id: 1 })
         .limit(count)
         .toArray();
+      const room = count - running.length;
+      if (room === 0) return running;
       const ended = await standings
         .find({ graceEndsAt: { $lte: now, $type: 'date' } })
         .sort({ graceEndsAt: -1, _id: -1 })
-        .limit(count - running.length || 1)
+        .limit(room)
         .toArray();
-      return [...running, ...ended].slice(0, count);
+      return [...running, ...ended];
     },
 
     async inState(state, count) {
@@ -204,16 +200,38 @@ export function createOverview(deps: {
     },
 
     async versions() {
-      const { figures: now } = await figures();
+      const versions = (await readCounts())?.live.versions;
       return tiers.all().flatMap(({ name: tier, version, monthlyPriceCents, former }) =>
         [{ version, monthlyPriceCents }, ...former.toSorted((a, b) => b.version - a.version)].map((one) => ({
           tier,
           version: one.version,
           isCurrent: one.version === version,
           monthlyPriceCents: one.monthlyPriceCents,
-          tenants: now.versions?.[tier]?.[one.version] ?? 0,
+          tenants: versions?.[tier]?.[one.version] ?? 0,
         })),
       );
     },
+  };
+}
+
+function rejectionsIn(days: TwoDays): RejectionFigures {
+  const [today, yesterday] = days.map((hours) => totalsOf(hours.flat()));
+  return {
+    today: today?.rejections ?? 0,
+    yesterday: yesterday?.rejections ?? 0,
+    byReason: REJECTION_REASONS.map((reason) => ({
+      reason,
+      today: today?.byReason[reason] ?? 0,
+      yesterday: yesterday?.byReason[reason] ?? 0,
+    })),
+  };
+}
+
+/** Loads when it is first called. Later calls get the same. */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loading: Promise<T> | null = null;
+  return () => {
+    loading ??= load();
+    return loading;
   };
 }
