@@ -63,8 +63,6 @@ export interface DataTableProps<Data extends object> {
   empty?: ReactNode;
   /** The URL parameter of the sorting, such as `sort`; without it the sorting is not in the URL. */
   sortParam?: string;
-  /** The server sorts: `id` or `-id` in the URL parameter, which the page reads with useSorting. */
-  serverSorted?: boolean;
   /** Whether the rows can be downloaded. */
   csv?: boolean;
   /** Below the table: a Pagination. */
@@ -79,7 +77,7 @@ const features = tableFeatures({
 type Features = typeof features;
 
 /** The sorting in the URL: `id` is ascending, `-id` descending. */
-export function useSorting(param: string | undefined): [SortingState, (sorting: SortingState) => void] {
+function useSorting(param: string | undefined): [SortingState, (sorting: SortingState) => void] {
   const [search, setSearch] = useSearchParams();
   const [local, setLocal] = useState<SortingState>([]);
   const text = param === undefined ? null : search.get(param);
@@ -143,7 +141,6 @@ function FilledTable<Data extends object>({
   rowTone,
   refreshing,
   sortParam,
-  serverSorted,
   csv,
   footer,
 }: DataTableProps<Data> & { rows: readonly Data[] }) {
@@ -168,7 +165,6 @@ function FilledTable<Data extends object>({
     columns: definitions,
     data,
     getRowId: rowKey,
-    manualSorting: serverSorted ?? false,
     state: { sorting },
     onSortingChange: (update) => setSorting(typeof update === 'function' ? update(sorting) : update),
   });

@@ -18,8 +18,3 @@ export function Skeleton({ lines = 3, block }: { lines?: number; block?: boolean
     </div>
   );
 }
-
-/** In place of one short text. */
-export function SkeletonText() {
-  return <span className={styles.skeleton} aria-hidden="true" />;
-}

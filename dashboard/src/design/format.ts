@@ -11,10 +11,6 @@ export function setLocale(tag: string): void {
   }
 }
 
-export function getLocale(): string {
-  return locale;
-}
-
 /** Shown where there is no value. */
 export const NONE = '—';
 

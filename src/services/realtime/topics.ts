@@ -9,9 +9,8 @@ export enum MemoryChangeKind {
   SHARED = 'SHARED',
 }
 
-/** What a stream is about. Streams of `usage` and `subscription` tell a state: only the newest matters. */
-export const TOPICS = ['usage', 'subscription', 'alert', 'memory'] as const;
-export type Topic = (typeof TOPICS)[number];
+/** What a stream is about. Streams of `usage` and `subscription` send a state: only the newest matters. */
+export type Topic = 'usage' | 'subscription' | 'alert' | 'memory';
 
 /** What a stream's messages are resolved from. Streams that want the same share the same object. */
 export interface UsageEvent {
