@@ -1,10 +1,9 @@
 import type Stripe from 'stripe';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { customerIdOf, mockOf, settled, stripeOf, subscribe, subscriptionOf } from '../support/billing.js';
-import { moveToLiveMode } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
+import { startOnOtherAccount } from '../support/otherAccount.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { openStripeBridge } from '../support/stripeBridge.js';
 
 const SIDE = 'customerId email subscriptionId status tier cancelAtPeriodEnd pastDueSince';
 const COMPARISON = `status summary stored { ${SIDE} } stripe { ${SIDE} } differences differentFields notes repaired`;
@@ -202,19 +201,7 @@ describe('a repair', () => {
   it('by a key that cannot see the customer changes nothing, and says why', async () => {
     const { id } = await subscribed();
     const before = await storedOf(id);
-    const other = await startTestServer({ clock });
-    const bridge = await openStripeBridge(mockOf(other).fetch);
-    await moveToLiveMode(server.app.models.connection);
-    const wrong = await startTestServer({
-      clock,
-      uri: server.uri,
-      env: {
-        STRIPE_SECRET_KEY: 'sk_test_of_another_account',
-        STRIPE_WEBHOOK_SECRET: 'whsec_of_the_tests',
-        STRIPE_PRICE_PRO: 'price_pro',
-        STRIPE_API_BASE: bridge.url,
-      },
-    });
+    const wrong = await startOnOtherAccount(server, clock);
     try {
       for (const answer of [
         (await compare(id, wrong)).data.compareWithStripe,
@@ -230,8 +217,6 @@ describe('a repair', () => {
       expect(await actionsOf(id, 'req-unseen')).toEqual([]);
     } finally {
       await wrong.stop();
-      await bridge.close();
-      await other.stop();
     }
   });
 });

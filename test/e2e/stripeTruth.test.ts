@@ -10,10 +10,9 @@ import {
   subscriptionOf,
   tierOfNextCall,
 } from '../support/billing.js';
-import { moveToLiveMode } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
+import { startOnOtherAccount } from '../support/otherAccount.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { openStripeBridge } from '../support/stripeBridge.js';
 
 /** Money is what Stripe says: no more, no less, and from when it says so. */
 
@@ -204,20 +203,7 @@ describe('a server whose key cannot see the customers', () => {
   it('ends no subscription: not by a webhook, not by a call, not by a comparison', async () => {
     const { id, key } = await subscribed();
     const customer = await customerIdOf(server, id);
-    // Another account: the same API, and none of the objects.
-    const other = await startTestServer({ clock });
-    const bridge = await openStripeBridge(mockOf(other).fetch);
-    await moveToLiveMode(server.app.models.connection);
-    const wrong = await startTestServer({
-      clock,
-      uri: server.uri,
-      env: {
-        STRIPE_SECRET_KEY: 'sk_test_of_another_account',
-        STRIPE_WEBHOOK_SECRET: 'whsec_of_the_tests',
-        STRIPE_PRICE_PRO: 'price_pro',
-        STRIPE_API_BASE: bridge.url,
-      },
-    });
+    const wrong = await startOnOtherAccount(server, clock);
     try {
       const { inbox, reconcile } = wrong.app.services;
       await inbox.receive({
@@ -245,8 +231,6 @@ describe('a server whose key cannot see the customers', () => {
       expect((await wrong.gql(GRACE, { key })).data.subscription.status).toBe('ACTIVE');
     } finally {
       await wrong.stop();
-      await bridge.close();
-      await other.stop();
     }
   });
 });
@@ -254,19 +238,7 @@ describe('a server whose key cannot see the customers', () => {
 it('a checkout that the key cannot see is not forgotten: no second one is begun beside it', async () => {
   const { id, key } = await server.createTenant();
   const { data } = await askCheckout(server, key);
-  const other = await startTestServer({ clock });
-  const bridge = await openStripeBridge(mockOf(other).fetch);
-  await moveToLiveMode(server.app.models.connection);
-  const wrong = await startTestServer({
-    clock,
-    uri: server.uri,
-    env: {
-      STRIPE_SECRET_KEY: 'sk_test_of_another_account',
-      STRIPE_WEBHOOK_SECRET: 'whsec_of_the_tests',
-      STRIPE_PRICE_PRO: 'price_pro',
-      STRIPE_API_BASE: bridge.url,
-    },
-  });
+  const wrong = await startOnOtherAccount(server, clock);
   try {
     expect((await askCheckout(wrong, key)).status).toBe(502);
     const customer = await server.app.models.billingCustomers.findById(id).lean();
@@ -276,7 +248,5 @@ it('a checkout that the key cannot see is not forgotten: no second one is begun 
     );
   } finally {
     await wrong.stop();
-    await bridge.close();
-    await other.stop();
   }
 });
