@@ -2,12 +2,13 @@ import type { ReactNode } from 'react';
 import styles from './Badge.module.css';
 import { cx } from './cx.js';
 import { formatEnum } from './format.js';
+import tones from './tones.module.css';
 
 export type Tone = 'neutral' | 'accent' | 'success' | 'warning' | 'danger';
 
 /** A short word about a thing: its tier, its role. */
 export function Badge({ tone = 'neutral', children }: { tone?: Tone | undefined; children: ReactNode }) {
-  return <span className={cx(styles.badge, styles[tone])}>{children}</span>;
+  return <span className={cx(styles.badge, tones[tone])}>{children}</span>;
 }
 
 /** How each state of the API looks, everywhere the same. What is not listed is neutral. */
@@ -65,7 +66,7 @@ export function Status({
   tone?: Tone | undefined;
 }) {
   return (
-    <span className={cx(styles.badge, styles[tone ?? TONES[value] ?? 'neutral'])}>
+    <span className={cx(styles.badge, tones[tone ?? TONES[value] ?? 'neutral'])}>
       <span className={styles.dot} aria-hidden="true" />
       {label ?? formatEnum(value)}
     </span>

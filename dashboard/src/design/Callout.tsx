@@ -4,6 +4,7 @@ import { explain } from '../api/errors.js';
 import { Button } from './Button.js';
 import styles from './Callout.module.css';
 import { cx } from './cx.js';
+import tones from './tones.module.css';
 
 const ICONS: Record<'info' | 'success' | 'warning' | 'danger', LucideIcon> = {
   info: Info,
@@ -26,7 +27,10 @@ export function Callout({
 }) {
   const Icon = ICONS[tone];
   return (
-    <div className={cx(styles.callout, styles[tone])} role={tone === 'danger' ? 'alert' : undefined}>
+    <div
+      className={cx(styles.callout, tones[tone === 'info' ? 'accent' : tone])}
+      role={tone === 'danger' ? 'alert' : undefined}
+    >
       <Icon size={16} aria-hidden="true" />
       <div className={styles.content}>
         {title && <p className={styles.title}>{title}</p>}

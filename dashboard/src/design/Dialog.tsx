@@ -82,18 +82,14 @@ export function FormDialog({
       title={title}
       wide={wide}
       actions={
-        <>
-          <Button onClick={action.close}>{dismiss}</Button>
-          <Button
-            type="submit"
-            form={form}
-            variant={danger ? 'danger' : 'primary'}
-            disabled={!ready}
-            pending={action.pending}
-          >
-            {submit}
-          </Button>
-        </>
+        <Choice
+          form={form}
+          action={action}
+          dismiss={dismiss}
+          submit={submit}
+          danger={danger}
+          allowed={ready}
+        />
       }
     >
       <form
@@ -138,6 +134,38 @@ function useAction(perform: () => Promise<unknown>, onClose: () => void) {
       }
     },
   };
+}
+
+/** The two buttons at the bottom: to leave it, and to do it. */
+function Choice({
+  form,
+  action,
+  dismiss,
+  submit,
+  danger,
+  allowed,
+}: {
+  form: string;
+  action: ReturnType<typeof useAction>;
+  dismiss: string;
+  submit: string;
+  danger: boolean | undefined;
+  allowed: boolean;
+}) {
+  return (
+    <>
+      <Button onClick={action.close}>{dismiss}</Button>
+      <Button
+        type="submit"
+        form={form}
+        variant={danger ? 'danger' : 'primary'}
+        disabled={!allowed}
+        pending={action.pending}
+      >
+        {submit}
+      </Button>
+    </>
+  );
 }
 
 function ActionError({ error }: { error: unknown }) {
@@ -221,16 +249,14 @@ export function ConfirmDialog({
             {action.error !== null && <ActionError error={action.error} />}
           </form>
           <div className={styles.actions}>
-            <Button onClick={action.close}>{dismiss}</Button>
-            <Button
-              type="submit"
+            <Choice
               form={form}
-              variant={danger ? 'danger' : 'primary'}
-              disabled={!allowed}
-              pending={action.pending}
-            >
-              {confirm}
-            </Button>
+              action={action}
+              dismiss={dismiss}
+              submit={confirm}
+              danger={danger}
+              allowed={allowed}
+            />
           </div>
         </AlertDialog.Popup>
       </AlertDialog.Portal>

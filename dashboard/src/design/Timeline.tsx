@@ -3,6 +3,7 @@ import { type ReactNode, useId } from 'react';
 import type { Tone } from './Badge.js';
 import { cx } from './cx.js';
 import styles from './Timeline.module.css';
+import tones from './tones.module.css';
 
 /** What happened, step by step, below each other. */
 export function Timeline({ label, children }: { label: string; children: ReactNode }) {
@@ -59,7 +60,7 @@ export function TimelineItem({
 }) {
   return (
     <li className={styles.item}>
-      <span className={cx(styles.mark, styles[tone])}>
+      <span className={cx(styles.mark, tones[tone])}>
         <Icon size={14} aria-hidden="true" />
       </span>
       <div className={styles.body}>
