@@ -10,7 +10,7 @@ import {
 } from '@tanstack/react-table';
 import { ArrowDown, ArrowUp, ChevronsUpDown, Download } from 'lucide-react';
 import { type ReactNode, useMemo, useState } from 'react';
-import { Link as RouterLink, useSearchParams } from 'react-router';
+import { Link as RouterLink } from 'react-router';
 import { Button } from './Button.js';
 import { EmptyState, ErrorState } from './Callout.js';
 import { toCsv } from './csv.js';
@@ -19,6 +19,7 @@ import styles from './DataTable.module.css';
 import { downloadCsv } from './download.js';
 import { formatNumber, NONE } from './format.js';
 import { Skeleton } from './Skeleton.js';
+import { useUrlParams } from './useUrlParams.js';
 import { VisuallyHidden } from './VisuallyHidden.js';
 
 export type CellValue = string | number | boolean | null | undefined;
@@ -78,7 +79,7 @@ type Features = typeof features;
 
 /** The sorting in the URL: `id` is ascending, `-id` descending. */
 function useSorting(param: string | undefined): [SortingState, (sorting: SortingState) => void] {
-  const [search, setSearch] = useSearchParams();
+  const [search, update] = useUrlParams();
   const [local, setLocal] = useState<SortingState>([]);
   const text = param === undefined ? null : search.get(param);
   const fromUrl = useMemo<SortingState>(
@@ -89,15 +90,10 @@ function useSorting(param: string | undefined): [SortingState, (sorting: Sorting
   return [
     fromUrl,
     ([sorting]) =>
-      setSearch(
-        (params) => {
-          const next = new URLSearchParams(params);
-          if (sorting) next.set(param, `${sorting.desc ? '-' : ''}${sorting.id}`);
-          else next.delete(param);
-          return next;
-        },
-        { replace: true, preventScrollReset: true },
-      ),
+      update((params) => {
+        if (sorting) params.set(param, `${sorting.desc ? '-' : ''}${sorting.id}`);
+        else params.delete(param);
+      }),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { Tabs as BaseTabs } from '@base-ui/react/tabs';
 import { type ReactNode, useEffect, useRef } from 'react';
-import { useSearchParams } from 'react-router';
 import styles from './Tabs.module.css';
+import { useUrlParams } from './useUrlParams.js';
 
 export interface TabItem {
   /** Its value in the URL. */
@@ -24,7 +24,7 @@ export function Tabs({
   label: string;
   param?: string;
 }) {
-  const [search, setSearch] = useSearchParams();
+  const [search, update] = useUrlParams();
   const first = items[0]?.id;
   const wanted = search.get(param);
   const open = items.some(({ id }) => id === wanted) ? wanted : first;
@@ -39,14 +39,10 @@ export function Tabs({
     <BaseTabs.Root
       value={open ?? null}
       onValueChange={(value) =>
-        setSearch(
-          (params) => {
-            if (value === first) params.delete(param);
-            else params.set(param, String(value));
-            return params;
-          },
-          { replace: true, preventScrollReset: true },
-        )
+        update((params) => {
+          if (value === first) params.delete(param);
+          else params.set(param, String(value));
+        })
       }
     >
       <BaseTabs.List ref={list} className={styles.list} aria-label={label} activateOnFocus={false}>

@@ -45,4 +45,5 @@ export { toast } from './toastQueue.js';
 export { UsageBar } from './UsageBar.js';
 export { useFilters } from './useFilters.js';
 export { useLast } from './useLast.js';
+export { useUrlParams } from './useUrlParams.js';
 export { WithNote } from './WithNote.js';

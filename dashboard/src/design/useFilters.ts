@@ -1,5 +1,5 @@
-import { useCallback, useMemo } from 'react';
-import { useSearchParams } from 'react-router';
+import { useMemo } from 'react';
+import { useUrlParams } from './useUrlParams.js';
 
 export interface Filters<Name extends string> {
   /** '' where nothing is chosen. */
@@ -10,9 +10,9 @@ export interface Filters<Name extends string> {
   active: boolean;
 }
 
-/** Filters live in the URL: a link shows what the sender saw, and reloading keeps it. */
+/** The filters of a list. */
 export function useFilters<Name extends string>(...names: Name[]): Filters<Name> {
-  const [search, setSearch] = useSearchParams();
+  const [search, update] = useUrlParams();
   const key = names.join(' ');
   const values = useMemo(
     () =>
@@ -21,18 +21,6 @@ export function useFilters<Name extends string>(...names: Name[]): Filters<Name>
         string
       >,
     [search, key],
-  );
-  const update = useCallback(
-    (change: (params: URLSearchParams) => void) =>
-      setSearch(
-        (params) => {
-          const next = new URLSearchParams(params);
-          change(next);
-          return next;
-        },
-        { replace: true, preventScrollReset: true },
-      ),
-    [setSearch],
   );
   return {
     values,

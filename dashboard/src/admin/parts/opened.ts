@@ -1,4 +1,4 @@
-import { useSearchParams } from 'react-router';
+import { useUrlParams } from '../../design/index.js';
 
 /** What a list shows in a dialog is in the URL, so that a link leads to it and "back" closes it. */
 export interface Opened {
@@ -10,7 +10,7 @@ export interface Opened {
 }
 
 export function useOpened(param: string): Opened {
-  const [search, setSearch] = useSearchParams();
+  const [search, update] = useUrlParams();
   return {
     id: search.get(param),
     linkTo(id) {
@@ -18,16 +18,7 @@ export function useOpened(param: string): Opened {
       next.set(param, id);
       return `?${next}`;
     },
-    close() {
-      setSearch(
-        (params) => {
-          const next = new URLSearchParams(params);
-          next.delete(param);
-          return next;
-        },
-        { replace: true, preventScrollReset: true },
-      );
-    },
+    close: () => update((params) => params.delete(param)),
   };
 }
 

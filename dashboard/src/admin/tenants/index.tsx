@@ -1,7 +1,6 @@
 import { NetworkStatus } from '@apollo/client';
 import { useQuery } from '@apollo/client/react';
 import { Users } from 'lucide-react';
-import { useSearchParams } from 'react-router';
 import {
   Badge,
   Callout,
@@ -20,6 +19,7 @@ import {
   Status,
   Time,
   useFilters,
+  useUrlParams,
   WithNote,
 } from '../../design/index.js';
 import type { TenantSort, TenantState, TenantsQuery, TierName } from '../../generated/graphql.js';
@@ -182,7 +182,7 @@ function choice<Value extends string>(text: string | null, known: readonly { val
 
 export default function TenantsPage() {
   const filters = useFilters('search', 'tier', 'state');
-  const [params, setParams] = useSearchParams();
+  const [params, update] = useUrlParams();
   const { search, tier, state } = filters.values;
   const sort = choice(params.get('sort'), SORTS) ?? DEFAULT_SORT;
   const { data, previousData, error, networkStatus, refetch, fetchMore } = useQuery(TENANTS, {
@@ -201,15 +201,10 @@ export default function TenantsPage() {
   const tenants = shown?.tenants;
   const tiers = (shown?.tiers ?? []).map(({ name, displayName }) => ({ value: name, label: displayName }));
   const sortBy = (value: string) =>
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value === DEFAULT_SORT) next.delete('sort');
-        else next.set('sort', value);
-        return next;
-      },
-      { replace: true, preventScrollReset: true },
-    );
+    update((next) => {
+      if (value === DEFAULT_SORT) next.delete('sort');
+      else next.set('sort', value);
+    });
   return (
     <>
       <PageHeader
