@@ -12,10 +12,16 @@ const USAGE_CHANGED = graphql(`
   }
 `);
 
+/** A message that equals the last one is not sent, so it has all that the page follows. */
 const SUBSCRIPTION_CHANGED = graphql(`
   subscription TenantSubscriptionChanged($tenantId: ID!) {
-    subscriptionChanged(tenantId: $tenantId) {
-      id
+    subscriptionChanged(tenantId: $tenantId, current: true) {
+      ...SubscriptionFacts
+      tier {
+        limits {
+          ...AllLimits
+        }
+      }
     }
   }
 `);

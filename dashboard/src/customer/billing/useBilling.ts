@@ -2,17 +2,20 @@ import { useEffect, useRef } from 'react';
 import { useLive } from '../../api/live.js';
 import { graphql } from '../../generated/index.js';
 
+/** A message that equals the last one is not sent, so each has all that the page follows. */
 const USAGE_CHANGED = graphql(`
   subscription BillingUsageChanged($tenantId: ID!) {
     usageChanged(tenantId: $tenantId, current: true) {
       apiCalls
+      limit
+      resetsAt
     }
   }
 `);
 const SUBSCRIPTION_CHANGED = graphql(`
   subscription BillingSubscriptionChanged($tenantId: ID!) {
     subscriptionChanged(tenantId: $tenantId, current: true) {
-      id
+      ...Plan
     }
   }
 `);
