@@ -5,7 +5,6 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
-import { startStandaloneServer } from '@apollo/server/standalone';
 import { limitDirectivesSdl } from '@continuum-billing/limits';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import { buildSchema, type GraphQLResolveInfo, type GraphQLScalarType, type GraphQLSchema } from 'graphql';
@@ -18,6 +17,7 @@ import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema
 import { createStorage } from '../../src/services/limits/storage/storage.js';
 import { LARGE_FIELDS } from '../../src/services/memories/boundedReads.js';
 import { createMemories } from '../../src/services/memories/memories.js';
+import { serveStandalone } from './standalone.js';
 
 const TYPES = /* GraphQL */ `
   scalar BigInt
@@ -66,7 +66,7 @@ const log = pino({ level: 'silent' });
 const clock = { now: Date.now };
 const UNBOUNDED = { fields: LARGE_FIELDS, budget: { read: () => undefined } };
 
-/** Serves, and sends its parent the address. The parent gives the settings as the one argument, in JSON. */
+/** Serves the metered operation. The parent gives the settings as the one argument, in JSON. */
 export async function serveMemories(
   createGuard?: (connection: Connection, settings: PeerSettings) => Guard,
   enforce?: (schema: GraphQLSchema, settings: PeerSettings) => Promise<Enforced>,
@@ -97,10 +97,5 @@ export async function serveMemories(
     plugins,
     includeStacktraceInErrorResponses: false,
   });
-  const { url } = await startStandaloneServer(server, {
-    listen: { port: 0, host: '127.0.0.1' },
-    context: async ({ req: { headers } }) => ({ tenantId: String(headers['x-tenant']), headers }),
-  });
-  process.send?.({ url });
-  process.on('disconnect', () => process.exit(0));
+  await serveStandalone(server, ({ headers }) => ({ tenantId: String(headers['x-tenant']), headers }));
 }

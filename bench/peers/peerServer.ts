@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import type { BenchServer } from '../server.js';
 import type { PeerSettings } from './memoryServer.js';
 
-export type PeerName = 'bareApollo' | 'rateLimiterFlexible' | 'graphqlRateLimit' | 'library';
+export type PeerName = 'bareApollo' | 'emptyApollo' | 'rateLimiterFlexible' | 'graphqlRateLimit' | 'library';
 
-/** Resolves when it listens. */
-export async function startPeer(name: PeerName, settings: PeerSettings): Promise<BenchServer> {
-  const child = fork(new URL(`./${name}.js`, import.meta.url), [JSON.stringify(settings)], {
+/** Resolves when it listens. @param settings of a peer that serves memories */
+export async function startPeer(name: PeerName, settings?: PeerSettings): Promise<BenchServer> {
+  const child = fork(new URL(`./${name}.js`, import.meta.url), [JSON.stringify(settings ?? null)], {
     env: { ...process.env, NODE_ENV: 'production' },
   });
   const exited = once(child, 'exit');

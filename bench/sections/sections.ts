@@ -1,5 +1,6 @@
 import type { Section } from '../bench.js';
 import { admission } from './admission.js';
+import { consume } from './consume.js';
 import { exact } from './exact.js';
 import { growth } from './growth.js';
 import { hostile } from './hostile.js';
@@ -14,6 +15,7 @@ import { webhooks } from './webhooks.js';
 /** In the order in which they run. */
 export const SECTIONS = {
   http,
+  consume,
   library,
   admission,
   exact,

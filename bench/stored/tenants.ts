@@ -69,9 +69,25 @@ export async function storeBusyTenants(
 /** The metered operation: it costs a call, and reads one memory. */
 const OPERATION = 'query Memory($id: ID!) { memory(id: $id) { id content bytes createdAt } }';
 
-/** One request of each tenant. Peers authenticate nobody: they go by the tenant's id. */
+/** Peers authenticate nobody: they go by the tenant's id. */
+const requestOf = ({ id, key }: BusyTenant, query: string, variables?: object): LoadRequest => ({
+  headers: { 'content-type': 'application/json', 'x-api-key': key, 'x-tenant': id },
+  body: JSON.stringify({ query, variables }),
+});
+
+/** One request of each tenant. */
 export const readMemory = (tenants: readonly BusyTenant[]): LoadRequest[] =>
-  tenants.map(({ id, key, memoryId }) => ({
-    headers: { 'content-type': 'application/json', 'x-api-key': key, 'x-tenant': id },
-    body: JSON.stringify({ query: OPERATION, variables: { id: memoryId } }),
-  }));
+  tenants.map((tenant) => requestOf(tenant, OPERATION, { id: tenant.memoryId }));
+
+const CONSUME =
+  'mutation Consume($input: ConsumeInput!) { consume(input: $input) { allowed remaining resetsAt } }';
+
+/** One request of each tenant that charges a call. */
+export const consumeCall = (tenants: readonly BusyTenant[]): LoadRequest[] =>
+  tenants.map((tenant) => requestOf(tenant, CONSUME, { input: { endpoint: 'search', cost: 1 } }));
+
+const UNMETERED = 'query Brand { brand { productName upgradeUrl } }';
+
+/** One request of each tenant for a field that costs nothing and is answered from memory. */
+export const readBrand = (tenants: readonly BusyTenant[]): LoadRequest[] =>
+  tenants.map((tenant) => requestOf(tenant, UNMETERED));

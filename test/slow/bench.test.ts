@@ -30,7 +30,7 @@ it('says what is wrong with the arguments, and measures nothing', async () => {
     code: 1,
     stdout: '',
     stderr:
-      '--only: there is no htpp; there is http, library, admission, exact, events, webhooks, growth, overview, hostile, observability, realtime\n',
+      '--only: there is no htpp; there is http, consume, library, admission, exact, events, webhooks, growth, overview, hostile, observability, realtime\n',
   });
   expect((await failed('--seconds', '0')).stderr).toBe('--seconds must be a whole number from 1 to 999\n');
   expect((await run('--help')).stdout).toContain('npm run bench -- --quick');
