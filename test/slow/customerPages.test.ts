@@ -102,6 +102,7 @@ describe('a plan', () => {
     await expect.poll(() => focused(page)).toBe('Cancel Pro');
     await page.keyboard.press('Enter');
     await dialog(page).waitFor();
+    await dialog(page).getByText('It is on trial').waitFor();
     for (let i = 0; i < 5 && (await focused(page)) !== 'Cancel Pro'; i++) await page.keyboard.press('Tab');
     await expectAccessible(page);
     await page.keyboard.press('Enter');
@@ -114,6 +115,48 @@ describe('a plan', () => {
     await button(page, 'Cancel Pro').waitFor();
     expect(await subscriptionOf(tenant)).toMatchObject({ cancelAt: null, cancelAtPeriodEnd: false });
     await expectNoSideways(page);
+  });
+
+  it('is canceled with the money and the days that the server says', async () => {
+    const tenant = await server.createTenant('Frugal');
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    await button(page, 'Buy Team').click();
+    await page.getByRole('button', { name: 'Pay and subscribe' }).click();
+    await heading(page, 'Team plan');
+    await server.setLimits(tenant.id, { apiCallsPerDay: 10, apiCallsPerMinute: 100_000 });
+    await server.gql('mutation { setOverage(input: { monthlyCapCents: 5000 }) { monthlyCapCents } }', tenant);
+    const { data: used } = await server.gql(
+      'mutation { consume(input: { endpoint: "jobs", cost: 25010 }) { allowed } }',
+      tenant,
+    );
+    expect(used.consume.allowed).toBe(true);
+    const { data } = await server.gql('{ previewCancellation { endsAt overageCents } }', tenant);
+    const { endsAt, overageCents } = data.previewCancellation;
+    expect(overageCents).toBe(250);
+    const day = new Date(endsAt).toLocaleDateString('en-US', { dateStyle: 'medium', timeZone: 'UTC' });
+
+    // Nothing can be confirmed before it is known what it does.
+    await page.route('**/graphql', async (route) => {
+      const { operationName } = route.request().postDataJSON() ?? {};
+      return operationName === 'PreviewCancellation' ? route.abort('connectionfailed') : route.continue();
+    });
+    await button(page, 'Cancel Team').click();
+    await dialog(page).getByText('The page cannot reach us').waitFor();
+    await expectProblem(page, /ERR_CONNECTION_FAILED/);
+    expect(await dialog(page).getByRole('button', { name: 'Cancel Team' }).isDisabled()).toBe(true);
+    await page.unroute('**/graphql');
+    await dialog(page).getByRole('button', { name: 'Try again' }).click();
+
+    await dialog(page).getByText(`You keep Team until ${day}`).waitFor();
+    const text = await dialog(page).innerText();
+    expect(text).toMatch(/More calls, not invoiced yet\s+\$2\.50/);
+    expect(text).toMatch(/Paid back\s+\$0\.00/);
+    expect(text).toMatch(new RegExp(`Last invoice\\s+${day}`));
+    expect(text).toMatch(/Plan afterwards\s+Free, free/);
+    await expectAccessible(page);
+    await dialog(page).getByRole('button', { name: 'Cancel Team' }).click();
+    await page.getByText(`Team ends on ${day}.`, { exact: false }).first().waitFor();
   });
 
   it('whose payment failed says until when it is kept, and leads to the payment', async () => {

@@ -1,4 +1,5 @@
 import { useMutation, useQuery } from '@apollo/client/react';
+import { type CancellationPreview, useCancellationPreview } from '../../api/cancellationPreview.js';
 import {
   ConfirmDialog,
   ErrorState,
@@ -94,11 +95,11 @@ export function ChangeDialog({
   );
 }
 
+/** Shows when the plan ends, and what is still invoiced then. */
 export function CancelDialog({ tenantId, account, onChanged, ...dialog }: DialogProps) {
+  const { preview, error, retry } = useCancellationPreview(tenantId, true);
   const [cancel] = useMutation(CANCEL);
-  const { tier, currentPeriodEnd, trialEnd, status } = account.subscription;
-  const end = status === 'TRIALING' ? (trialEnd ?? currentPeriodEnd) : currentPeriodEnd;
-  const free = account.tiers.find(({ checkout }) => checkout === 'NONE');
+  const { tier } = account.subscription;
   return (
     <ConfirmDialog
       {...dialog}
@@ -106,22 +107,56 @@ export function CancelDialog({ tenantId, account, onChanged, ...dialog }: Dialog
       confirm={`Cancel ${tier.displayName}`}
       dismiss={`Keep ${tier.displayName}`}
       danger
+      ready={preview !== undefined && !preview.alreadyScheduled}
       onConfirm={async () => {
         await cancel({ variables: { tenantId } });
         await onChanged();
-        toast({ title: `${tier.displayName} ends on ${formatDay(end)}` });
+        toast({ title: `${tier.displayName} ends on ${formatDay(preview?.endsAt)}` });
       }}
     >
-      <p>
-        You keep {tier.displayName} until {formatDay(end)}, and can change your mind until then. Nothing is
-        paid back for that time.
-      </p>
-      <p>
-        {free
-          ? `After that you are on ${free.displayName}, with ${amountsOf(free)[0]}. Your data stays, but what is above a limit of ${free.displayName} cannot grow.`
-          : 'After that you have no plan. Your data stays.'}
-      </p>
+      {error ? (
+        <ErrorState error={error} onRetry={retry} />
+      ) : preview ? (
+        <CancellationTerms preview={preview} account={account} />
+      ) : (
+        <Skeleton lines={4} />
+      )}
     </ConfirmDialog>
+  );
+}
+
+function CancellationTerms({ preview, account }: { preview: CancellationPreview; account: Account }) {
+  const { alreadyScheduled, endsAt, tierAfterwards, currency } = preview;
+  const { refundCents, overageCents, lastInvoiceAt } = preview;
+  const { tier, status } = account.subscription;
+  const after = account.tiers.find(({ name }) => name === tierAfterwards);
+  return (
+    <>
+      <p>
+        {alreadyScheduled
+          ? `${tier.displayName} ends on ${formatDay(endsAt)} already. There is nothing more to cancel.`
+          : `You keep ${tier.displayName} until ${formatDay(endsAt)}, and can change your mind until then.`}{' '}
+        {status === 'TRIALING' && 'It is on trial, so you have paid nothing for it.'}
+      </p>
+      <KeyValue
+        items={[
+          ['Ends', formatDay(endsAt)],
+          after && ['Plan afterwards', `${after.displayName}, ${priceText(after)}`],
+          ['Paid back', formatMoney(refundCents, currency)],
+          (overageCents > 0 || lastInvoiceAt !== null) && [
+            'More calls, not invoiced yet',
+            formatMoney(overageCents, currency),
+          ],
+          ['Last invoice', lastInvoiceAt === null ? 'None is left' : formatDay(lastInvoiceAt)],
+        ]}
+      />
+      <p>
+        {after
+          ? `On ${after.displayName} you have ${amountsOf(after)[0]}. Your data stays, but what is above a limit of ${after.displayName} cannot grow.`
+          : 'Your data stays.'}
+        {status === 'PAST_DUE' && ' Open invoices stay due.'}
+      </p>
+    </>
   );
 }
 

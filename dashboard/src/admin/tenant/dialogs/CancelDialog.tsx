@@ -1,5 +1,5 @@
-import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
+import { type CancellationPreview, useCancellationPreview } from '../../../api/cancellationPreview.js';
 import {
   Callout,
   ConfirmDialog,
@@ -14,25 +14,8 @@ import {
   Time,
   toast,
 } from '../../../design/index.js';
-import type { PreviewTenantCancellationQuery } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
-
-const PREVIEW = graphql(`
-  query PreviewTenantCancellation($tenantId: ID!, $atPeriodEnd: Boolean!) {
-    previewCancellation(tenantId: $tenantId, atPeriodEnd: $atPeriodEnd) {
-      atPeriodEnd
-      alreadyScheduled
-      endsAt
-      summary
-      tierAfterwards
-      currency
-      refundCents
-      overageCents
-      lastInvoiceAt
-    }
-  }
-`);
 
 const CANCEL = graphql(`
   mutation CancelTenantSubscription($tenantId: ID!, $atPeriodEnd: Boolean!) {
@@ -55,8 +38,7 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
   const cancel = useChange(CANCEL);
   const [when, setWhen] = useState('end');
   const atPeriodEnd = when === 'end';
-  const preview = useQuery(PREVIEW, { variables: { tenantId, atPeriodEnd }, fetchPolicy: 'network-only' });
-  const shown = !preview.loading && !preview.error ? preview.data?.previewCancellation : undefined;
+  const { preview, error, retry } = useCancellationPreview(tenantId, atPeriodEnd);
   return (
     <FormDialog
       open
@@ -65,7 +47,7 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
       submit="Cancel subscription"
       dismiss="Keep it"
       danger
-      ready={shown !== undefined && !shown.alreadyScheduled}
+      ready={preview !== undefined && !preview.alreadyScheduled}
       onSubmit={async () => {
         await cancel({ tenantId, atPeriodEnd });
         toast({
@@ -83,10 +65,10 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
           { value: 'now', label: 'Immediately' },
         ]}
       />
-      {shown ? (
-        <Preview preview={shown} />
-      ) : preview.error ? (
-        <ErrorState error={preview.error} onRetry={() => preview.refetch()} />
+      {preview ? (
+        <Preview preview={preview} />
+      ) : error ? (
+        <ErrorState error={error} onRetry={retry} />
       ) : (
         <Skeleton lines={4} />
       )}
@@ -94,7 +76,7 @@ export function CancelDialog({ onClose }: ActionDialogProps) {
   );
 }
 
-function Preview({ preview }: { preview: PreviewTenantCancellationQuery['previewCancellation'] }) {
+function Preview({ preview }: { preview: CancellationPreview }) {
   const { atPeriodEnd, summary, tierAfterwards, endsAt, currency, refundCents, overageCents } = preview;
   return (
     <Callout
