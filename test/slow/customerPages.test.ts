@@ -201,11 +201,18 @@ describe('calls beyond the daily limit', () => {
     await button(page, 'Allow').click();
     const field = page.getByLabel('At most in a month (USD)');
     const submit = page.getByRole('dialog').getByRole('button', { name: 'Allow', exact: true });
-    for (const nonsense of ['', 'abc', '-5', '1.234', '99999999']) {
+    expect(await submit.isDisabled()).toBe(true);
+    for (const [nonsense, advice] of [
+      ['abc', 'Enter an amount such as 25 or 25.50.'],
+      ['25,50', 'Write decimals after “.”, as in 25.50'],
+      ['1.234', 'USD has at most 2 decimals'],
+      ['99999999', 'Enter at most $1,000,000.'],
+    ] as const) {
       await field.fill(nonsense);
-      await submit.click();
-      await page.getByText('Enter an amount such as 25 or 25.50.').waitFor();
+      await page.getByRole('alert').getByText(advice).waitFor();
+      expect(await submit.isDisabled(), nonsense).toBe(true);
     }
+    await expectAccessible(page);
     await field.fill('25.50');
     await page.getByText('Enough for 255,000 calls a month.').waitFor();
     await submit.click();
@@ -216,6 +223,28 @@ describe('calls beyond the daily limit', () => {
     await page.getByText(/^Not allowed: when the daily limit is reached/).waitFor();
     const { data } = await server.gql('{ overage { monthlyCapCents } }', { key: tenant.key });
     expect(data.overage.monthlyCapCents).toBeNull();
+  });
+});
+
+describe('an amount', () => {
+  it('is typed with the separators in which the page shows it', async () => {
+    const tenant = await server.createTenant('Genau');
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id, { locale: 'de-DE' });
+    await button(page, 'Buy Team').click();
+    await page.getByRole('button', { name: 'Pay and subscribe' }).click();
+    await heading(page, 'Team plan');
+    await button(page, 'Allow').click();
+    const field = page.getByLabel('At most in a month (USD)');
+    await field.fill('25.50');
+    await page.getByText('Write decimals after “,”, as in 25,50').waitFor();
+    await field.fill('1.234,50');
+    await page.getByRole('dialog').getByRole('button', { name: 'Allow', exact: true }).click();
+    await page.getByText(/of at most 1\.234,50/).waitFor();
+    const { data } = await server.gql('{ overage { monthlyCapCents } }', tenant);
+    expect(data.overage.monthlyCapCents).toBe(123_450);
+    await button(page, 'Change').click();
+    expect(await field.inputValue()).toBe('1234,50');
   });
 });
 

@@ -155,6 +155,24 @@ describe('the page of a tenant', () => {
     await dialog(page).getByText('/mock/checkout/').waitFor();
   });
 
+  it('caps overage at an amount that is read in one way', async () => {
+    const { id, key } = await subscribed();
+    const page = await open(id, { query: '?tab=billing' });
+    await choose(page, 'Set overage cap…');
+    const cap = dialog(page).getByLabel('The most that overage may cost in a UTC month (USD)');
+    const set = dialog(page).getByRole('button', { name: 'Set cap' });
+    await cap.fill('49,90');
+    await dialog(page).getByText('Write decimals after “.”, as in 25.50').waitFor();
+    expect(await set.isDisabled()).toBe(true);
+    await cap.fill('1,249.90');
+    await dialog(page).getByText('$1,249.90 pays for').waitFor();
+    await expectAccessible(page);
+    await set.click();
+    await closed(page);
+    const { data } = await server.gql('{ overage { monthlyCapCents } }', { key });
+    expect(data.overage.monthlyCapCents).toBe(124_990);
+  });
+
   it('makes, rotates and revokes keys, whose secrets are shown once', async () => {
     const { id } = await server.createTenant();
     const page = await open(id, { query: '?tab=keys' });

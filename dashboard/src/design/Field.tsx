@@ -1,7 +1,6 @@
 import { type ComponentProps, type ReactNode, useId } from 'react';
 import { cx } from './cx.js';
 import styles from './Field.module.css';
-import { fractionDigits } from './format.js';
 import { VisuallyHidden } from './VisuallyHidden.js';
 
 export interface FieldProps {
@@ -76,7 +75,7 @@ export function TextField({ label, hideLabel, hint, error, value, onChange, ...r
 }
 
 export interface NumberFieldProps extends FieldProps, Omit<Native<'input'>, 'type'> {
-  /** As typed: the page checks it with parseWhole, so that nonsense gets a message instead of vanishing. */
+  /** As typed: the page checks it with parseWhole or parseMoney, so that nonsense gets a message instead of vanishing. */
   value: string;
   onChange(value: string): void;
   /** On the right of the field: "calls", "days", "USD". */
@@ -113,33 +112,6 @@ export function NumberField({
       />
     </Field>
   );
-}
-
-/**
- * Reads a whole number as a person types it: `10 000`, `10,000`.
- * @returns null for an empty text, undefined for anything that is not such a number or outside of the bounds
- */
-export function parseWhole(
-  text: string,
-  { min = 0, max = Number.MAX_SAFE_INTEGER }: { min?: number; max?: number } = {},
-): number | null | undefined {
-  const digits = text.replace(/[\s,_]/g, '');
-  if (digits === '') return null;
-  const value = /^-?\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
-  return Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined;
-}
-
-/**
- * Reads an amount of money as a person types it: `50`, `49.90`, `1,200`.
- * @returns in the currency's smallest unit, null for an empty text, undefined for anything that is not an amount
- */
-export function parseMoney(text: string, currency: string): number | null | undefined {
-  const plain = text.replace(/[\s,_]/g, '');
-  if (plain === '') return null;
-  const digits = fractionDigits(currency);
-  const [, whole, fraction = ''] = /^(\d{1,12})(?:\.(\d*))?$/.exec(plain) ?? [];
-  if (whole === undefined || fraction.length > digits) return undefined;
-  return Number(whole + fraction.padEnd(digits, '0'));
 }
 
 /** An instant, typed and shown in UTC. The value is what parseInstant reads; '' is none. */

@@ -14,9 +14,13 @@ export function setLocale(tag: string): void {
 /** Shown where there is no value. */
 export const NONE = '—';
 
+/** Of the locale. */
+export const numberFormat = (options?: Intl.NumberFormatOptions): Intl.NumberFormat =>
+  new Intl.NumberFormat(locale, options);
+
 /** @returns for instance `12,345` */
 export function formatNumber(value: number | null | undefined, options?: Intl.NumberFormatOptions): string {
-  return value === null || value === undefined ? NONE : new Intl.NumberFormat(locale, options).format(value);
+  return value === null || value === undefined ? NONE : numberFormat(options).format(value);
 }
 
 /** For axes and tiles. @returns for instance `1.2M` */
@@ -57,7 +61,7 @@ export function formatMoney(
   const amount = cents / 10 ** digits;
   const fraction = Number.isInteger(cents) ? digits : digits + 2;
   const minimum = options.whole && Number.isInteger(amount) ? 0 : digits;
-  return new Intl.NumberFormat(locale, {
+  return numberFormat({
     ...style,
     minimumFractionDigits: minimum,
     maximumFractionDigits: Math.max(fraction, minimum),
@@ -90,7 +94,7 @@ export function formatPercent(ratio: number | null | undefined): string {
 /** @returns the change from before to now, for instance `+12%`; null if before is 0 */
 export function formatChange(now: number, before: number): string | null {
   if (before === 0) return null;
-  return new Intl.NumberFormat(locale, {
+  return numberFormat({
     style: 'percent',
     maximumFractionDigits: 1,
     signDisplay: 'exceptZero',

@@ -1,5 +1,7 @@
 /** The design system. Pages use these components and no styles of their own; see dashboard/README.md. */
+
 export { type AttentionItem, Attentions } from './Attentions.js';
+export { type Amount, amountText, parseMoney, parseWhole } from './amounts.js';
 export { Badge, Status, type Tone } from './Badge.js';
 export { Button, ButtonAnchor, ButtonLink, IconButton, TextButton } from './Button.js';
 export { Callout, EmptyState, ErrorState } from './Callout.js';
@@ -20,8 +22,6 @@ export {
   instantText,
   NumberField,
   parseInstant,
-  parseMoney,
-  parseWhole,
   Textarea,
   TextField,
 } from './Field.js';

@@ -1,18 +1,22 @@
 import { useMutation } from '@apollo/client/react';
 import { useState } from 'react';
 import {
+  amountText,
   Button,
   FormDialog,
   formatCount,
   formatMoney,
-  fractionDigits,
   NumberField,
+  parseMoney,
   toast,
 } from '../../design/index.js';
 import { overageText } from '../plans/tierTerms.js';
 import { SET_OVERAGE, type Usage } from './documents.js';
 
+/** The API's. */
 const MAX_CAP_CENTS = 100_000_000;
+
+const exampleOf = (currency: string): string => amountText(2_500, currency);
 
 export function OverageDialog({
   tenantId,
@@ -26,11 +30,9 @@ export function OverageDialog({
   onChanged(): Promise<unknown>;
 }) {
   const { monthlyCapCents, priceCents, perCalls, currency } = overage;
-  const [text, setText] = useState(monthlyCapCents === null ? '' : amountText(monthlyCapCents, currency));
-  const [tried, setTried] = useState(false);
+  const [text, setText] = useState(amountText(monthlyCapCents, currency));
   const [setOverage, { loading }] = useMutation(SET_OVERAGE);
-  const cents = parseAmount(text, currency);
-  const isGood = cents !== null && cents > 0 && cents <= MAX_CAP_CENTS;
+  const { cents, problem } = parseMoney(text, currency, { min: 1, max: MAX_CAP_CENTS });
   const isSold = priceCents !== null && perCalls !== null;
 
   async function save(cap: number | null): Promise<void> {
@@ -50,11 +52,8 @@ export function OverageDialog({
       onClose={onClose}
       title="Calls beyond the daily limit"
       submit={monthlyCapCents === null ? 'Allow' : 'Change'}
-      onSubmit={async () => {
-        setTried(true);
-        if (!isGood) throw new InvalidAmount(`Enter an amount up to ${formatMoney(MAX_CAP_CENTS, currency)}`);
-        await save(cents);
-      }}
+      ready={cents !== null}
+      onSubmit={() => save(cents)}
     >
       <p>
         {isSold && `They cost ${overageText({ priceCents, perCalls }, currency)}. `}
@@ -67,11 +66,12 @@ export function OverageDialog({
         value={text}
         onChange={setText}
         hint={
-          isGood &&
-          isSold &&
-          `Enough for ${formatCount(Math.floor((cents * perCalls) / priceCents), 'call')} a month.`
+          cents === null
+            ? problem === null && `The most that these calls may cost, such as ${exampleOf(currency)}.`
+            : isSold &&
+              `Enough for ${formatCount(Math.floor((cents * perCalls) / priceCents), 'call')} a month.`
         }
-        error={tried && !isGood && 'Enter an amount such as 25 or 25.50.'}
+        error={problem}
       />
       {monthlyCapCents !== null && (
         <div>
@@ -89,22 +89,4 @@ export function OverageDialog({
       )}
     </FormDialog>
   );
-}
-
-class InvalidAmount extends Error {}
-
-const amountText = (cents: number, currency: string): string => {
-  const digits = fractionDigits(currency);
-  const amount = cents / 10 ** digits;
-  return Number.isInteger(amount) ? String(amount) : amount.toFixed(digits);
-};
-
-/** @returns the amount in the currency's smallest unit; null for anything that is not one */
-export function parseAmount(text: string, currency: string): number | null {
-  const digits = fractionDigits(currency);
-  const match = /^\s*(\d{1,9})(?:[.,](\d+))?\s*$/.exec(text);
-  if (!match) return null;
-  const [, whole = '', fraction = ''] = match;
-  if (fraction.length > digits) return null;
-  return Number(whole) * 10 ** digits + Number(fraction.padEnd(digits, '0') || '0');
 }

@@ -1,6 +1,7 @@
 import { useQuery } from '@apollo/client/react';
 import { useState } from 'react';
 import {
+  amountText,
   Callout,
   ErrorState,
   FormDialog,
@@ -50,25 +51,24 @@ export function OverageDialog({ onClose }: ActionDialogProps) {
   );
 }
 
+/** The API's. */
+const MAX_CAP_CENTS = 100_000_000;
+
 function OverageForm({ overage, onClose }: { overage: TenantOverageQuery['overage'] } & ActionDialogProps) {
   const { tenantId, tenant } = useTenantPage();
   const set = useChange(SET_OVERAGE);
   const { monthlyCapCents, currency, priceCents, perCalls, costCents } = overage;
-  const [text, setText] = useState(
-    // Without separators, as a person types it.
-    monthlyCapCents === null || monthlyCapCents === undefined ? '' : String(monthlyCapCents / 100),
-  );
-  const cap = parseMoney(text, currency);
+  const [text, setText] = useState(amountText(monthlyCapCents ?? null, currency));
+  const { cents: cap, problem } = parseMoney(text, currency, { min: 1, max: MAX_CAP_CENTS });
   const sold = priceCents !== null && priceCents !== undefined;
   return (
     <FormDialog
       open
       onClose={onClose}
       title={`Overage of ${tenant.name}`}
-      submit={cap === null ? 'Turn overage off' : 'Set cap'}
-      ready={cap !== undefined}
+      submit={cap === null && problem === null ? 'Turn overage off' : 'Set cap'}
+      ready={problem === null}
       onSubmit={async () => {
-        if (cap === undefined) return;
         const { setOverage } = await set({ tenantId, input: { monthlyCapCents: cap } });
         const now = setOverage?.monthlyCapCents ?? null;
         toast({
@@ -88,11 +88,11 @@ function OverageForm({ overage, onClose }: { overage: TenantOverageQuery['overag
         hint="Empty: overage is off, and calls are rejected once the daily quota is used up"
         value={text}
         onChange={setText}
-        error={cap === undefined && 'An amount such as 50 or 49.90'}
+        error={problem}
       />
-      {cap !== null && cap !== undefined && sold && priceCents > 0 && (
+      {cap !== null && sold && priceCents > 0 && (
         <Callout>
-          {formatMoney(cap, currency)} pay for {formatNumber(Math.floor(cap / priceCents) * (perCalls ?? 1))}{' '}
+          {formatMoney(cap, currency)} pays for {formatNumber(Math.floor(cap / priceCents) * (perCalls ?? 1))}{' '}
           calls a month. They are on the next regular invoice; nothing is charged now.
         </Callout>
       )}
