@@ -98,6 +98,7 @@ const environment = z.object({
     .optional(),
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
+  STRIPE_REQUESTS_PER_SECOND: wholeNumber(1, 10_000).default(25),
   CONTINUUM_CORS_ORIGINS: z.string().default(''),
   METRICS: flag.default(true),
   METRICS_PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).optional(),

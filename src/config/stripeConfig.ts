@@ -14,6 +14,8 @@ export interface StripeConfig {
   portalConfiguration: string | null;
   /** Another server with Stripe's API; null for Stripe itself. */
   apiBase: URL | null;
+  /** Stripe's limit for one endpoint. */
+  requestsPerSecond: number;
 }
 
 /**
@@ -79,5 +81,6 @@ export function readStripe(
     overagePriceIds,
     portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
+    requestsPerSecond: vars.STRIPE_REQUESTS_PER_SECOND,
   };
 }

@@ -86,6 +86,11 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   outsideCatalogue: true | null;
   /** When the oldest unpaid payment failed, by Stripe's clock. The grace period begins here. */
   pastDueSince: Date | null;
+  /**
+   * When Stripe had this state, by Stripe's clock: an event that is not later says nothing new. Absent from documents of
+   * earlier versions.
+   */
+  asOf?: Date | null;
   /** Increases with every write. A write that is based on an older revision is rejected. */
   revision: number;
   createdAt: Date;
@@ -118,6 +123,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     limits: { type: Schema.Types.Mixed, default: null },
     outsideCatalogue: { type: Boolean, default: null },
     pastDueSince: { type: Date, default: null },
+    asOf: { type: Date, default: null },
     revision: { type: Number, required: true },
   },
   { collection: 'billing_subscriptions', timestamps: true, versionKey: false },

@@ -8,6 +8,17 @@ export enum WebhookEventStatus {
   FAILED = 'FAILED',
 }
 
+/** In which order events are applied when many wait: lower is sooner. */
+export enum EventUrgency {
+  /** It may give something that was paid for. */
+  GRANTS = 0,
+  NEUTRAL = 1,
+  /** It may take something away. */
+  TAKES = 2,
+  /** What it grants was written from the event; a fetch confirms it. */
+  CONFIRMS = 3,
+}
+
 /** The inbox: every event that Stripe delivered, stored once under its own id. */
 export interface WebhookEventDoc extends OutboxSource {
   _id: string;
@@ -22,6 +33,17 @@ export interface WebhookEventDoc extends OutboxSource {
   customer?: string | null;
   /** The customer's queue. Its events are applied together, by one server at a time. null if the event has no effect. */
   lane: string | null;
+  /** Absent from events that an earlier version stored. */
+  urgency?: EventUrgency;
+  /** Stripe's id for the subscription that it concerns, and of no other; null or absent if that is not known. */
+  subscription?: string | null;
+  /**
+   * When that subscription was created, by which a list of Stripe's finds it. null: the event does not say, or the
+   * customer has to be fetched by itself.
+   */
+  subscribedAt?: Date | null;
+  /** When it happened, by Stripe's clock. */
+  occurredAt?: Date | null;
   state: WebhookEventStatus;
   /** Why it was ignored, or what the operator should know about how it was applied. */
   reason: string | null;
@@ -43,6 +65,10 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
     object: { type: String, default: null },
     customer: { type: String, default: null },
     lane: { type: String, default: null },
+    urgency: { type: Number, default: EventUrgency.NEUTRAL },
+    subscription: { type: String, default: null },
+    subscribedAt: { type: Date, default: null },
+    occurredAt: { type: Date, default: null },
     state: { type: String, required: true },
     reason: { type: String, default: null },
     lastError: { type: String, default: null },
@@ -60,7 +86,12 @@ export const webhookEventSchema = new Schema<WebhookEventDoc>(
 // Stripe retries an event for at most 30 days. Its id must be known until long after that.
 webhookEventSchema.index({ endedAt: 1 }, { expireAfterSeconds: 90 * 86_400 });
 const WAITING = { partialFilterExpression: { state: WebhookEventStatus.PENDING } };
-webhookEventSchema.index({ state: 1, nextAttemptAt: 1, lane: 1 }, WAITING);
+// Finds what is due without reading an event.
+export const DUE_INDEX = 'due';
+webhookEventSchema.index(
+  { state: 1, urgency: 1, nextAttemptAt: 1, lane: 1, subscribedAt: 1 },
+  { ...WAITING, name: DUE_INDEX },
+);
 webhookEventSchema.index({ state: 1, lane: 1 }, WAITING);
 export const STATE_INDEX = 'state_1_receivedAt_-1__id_-1';
 webhookEventSchema.index({ state: 1, receivedAt: -1, _id: -1 }, { name: STATE_INDEX });

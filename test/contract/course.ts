@@ -17,7 +17,7 @@ import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import { askCheckout } from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
-import { thinOf } from '../support/stripeSide.js';
+import { snapshotOf, thinOf } from '../support/stripeSide.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
 import type { StripeRequest } from './requests.js';
 
@@ -71,6 +71,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     await priceOutside(course);
     await failedPayment(course);
     await unlisted(course);
+    await burst(course);
     await thinEvents(course);
     await erasure(course);
     await reconcile(course);
@@ -271,6 +272,21 @@ async function unlisted(course: Course): Promise<void> {
     }),
   );
   await settled(course);
+}
+
+/** Events of so many customers at once that their subscriptions are listed. Stripe has none of them. */
+async function burst({ server }: Course): Promise<void> {
+  const { inbox } = server.app.services;
+  const items = { data: [{ price: { id: 'price_1' } }] };
+  await Promise.all(
+    Array.from({ length: 30 }, (_, i) => {
+      const about = { id: `sub_burst_${i}`, customer: `cus_burst_${i}`, created: 1_700_000_000 + i };
+      return inbox.receive(
+        snapshotOf(`evt_burst_${i}`, 'customer.subscription.updated', { ...about, status: 'active', items }),
+      );
+    }),
+  );
+  await inbox.idle(20_000);
 }
 
 /** They name an object that has to be asked for whom it belongs to. */

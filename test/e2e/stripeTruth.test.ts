@@ -211,6 +211,8 @@ describe('a server whose key cannot see the customers', () => {
         type: 'customer.subscription.deleted',
         payload: '{}',
         livemode: null,
+        occurredAt: null,
+        changed: [],
         subject: { id: 'sub_1', customer },
         isThin: false,
         snapshotId: null,

@@ -122,9 +122,11 @@ type Transaction = <T>(run: (work: Work<T>) => Promise<T>, work: Work<T>) => Pro
 
 const STATEMENTS = new Set([
   'insertMany',
+  'bulkWrite',
   'updateOne',
   'updateMany',
   'deleteOne',
+  'deleteMany',
   'toArray',
   'lean',
   'findByIdAndUpdate',

@@ -52,34 +52,10 @@ async function applyAll(...inboxes: Inbox[]): Promise<void> {
   }
 }
 
-/** As many more subscriptions like this one at Stripe, each of another customer and tenant. */
-async function cloned(tenantId: string, customerId: string, copies: number) {
-  const { connection } = side.database;
-  const objects = connection.collection<{ _id: string }>('mock_stripe_objects');
-  const originals = await objects
-    .find({ $or: [{ _id: customerId }, { 'refs.customer': customerId, object: 'subscription' }] })
-    .toArray();
-  const clones = Array.from({ length: copies }, (_, i) => {
-    const text = JSON.stringify(originals)
-      .replaceAll(tenantId, `${tenantId}_${i}`)
-      .replaceAll(customerId, `${customerId}_${i}`)
-      .replaceAll(/sub_mock_\w+/g, (id) => `${id}_${i}`);
-    return JSON.parse(text) as { _id: string; body: { id: string; customer: string } }[];
-  });
-  await objects.insertMany(clones.flat());
-  await side.models.tenants.collection.insertMany(
-    clones.map((_, i) => ({ _id: `${tenantId}_${i}` }) as never),
-  );
-  return clones.map(([a, b]) => (a?._id.startsWith('sub_') ? a.body : b?.body)) as {
-    id: string;
-    customer: string;
-  }[];
-}
-
 describe('waiting events', () => {
   it('10,000 of 1,000 subscriptions are applied by two instances with at most 1,000 requests, each object at one place at a time', async () => {
     const { tenantId, customerId } = await subscribed();
-    const subscriptions = await cloned(tenantId, customerId, 1_000);
+    const subscriptions = await side.clone(tenantId, customerId, 1_000);
     // Stopped, they store and apply nothing: what is counted begins with all of them waiting.
     const [first, second] = [side.instance().inbox, side.instance().inbox];
     await Promise.all([first.stop(), second.stop()]);

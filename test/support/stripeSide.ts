@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import Stripe from 'stripe';
 import catalogue from '../../catalogue.json' with { type: 'json' };
+import type { ObjectDocument } from '../../packages/mock-stripe/src/storage/documents.js';
 import { type Harness, openHarness, PRICES } from '../../packages/mock-stripe/test/support/harness.js';
 import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import type { Clock } from '../../src/common/clock.js';
@@ -32,6 +33,12 @@ export interface StripeSide extends Harness {
   instance(changes?: { models?: Models; fetch?: typeof fetch; clock?: Clock }): Instance;
   /** A tenant without a customer. */
   addTenant(tenantId: string): Promise<void>;
+  /**
+   * Makes as many more subscriptions like the one of a customer, each of another customer and tenant, one created a second
+   * after the other.
+   * @returns what Stripe has, oldest first
+   */
+  clone(tenantId: string, customerId: string, copies: number): Promise<Stripe.Subscription[]>;
   close(): Promise<void>;
 }
 
@@ -76,7 +83,31 @@ export async function openStripeSide(): Promise<StripeSide> {
         sync,
         onMeterErrors: async () => undefined,
       });
-      return { sync, inbox: createInbox({ ...base, auditLog, metrics: noMetrics, effect }) };
+      return { sync, inbox: createInbox({ ...base, auditLog, metrics: noMetrics, effect, sync }) };
+    },
+    async clone(tenantId, customerId, copies) {
+      const { connection } = harness.database;
+      const objects = connection.collection<ObjectDocument<Stripe.Subscription>>('mock_stripe_objects');
+      const originals = await objects
+        .find({ $or: [{ _id: customerId }, { 'refs.customer': customerId, object: 'subscription' }] })
+        .toArray();
+      const clones = Array.from({ length: copies }, (_, i) => {
+        const text = JSON.stringify(originals)
+          .replaceAll(tenantId, `${tenantId}_${i}`)
+          .replaceAll(customerId, `${customerId}_${i}`)
+          .replaceAll(/sub_mock_\w+/g, (id) => `${id}_${i}`);
+        const copied = JSON.parse(text) as typeof originals;
+        for (const one of copied) {
+          one.created += i - copies;
+          one.body.created = one.created;
+        }
+        return copied;
+      });
+      await objects.insertMany(clones.flat());
+      await models.tenants.collection.insertMany(
+        clones.map((_, i) => ({ _id: `${tenantId}_${i}` }) as never),
+      );
+      return clones.flat().flatMap(({ object, body }) => (object === 'subscription' ? body : []));
     },
     async addTenant(tenantId) {
       await models.tenants.collection.insertOne({ _id: tenantId } as never);

@@ -19,6 +19,35 @@ it('serves all that arrived while a batch was committed by the next one', async 
   ]);
 });
 
+it('commits no more batches at once than it may', async () => {
+  const batches: number[][] = [];
+  const ends: (() => void)[] = [];
+  const queue = createGroupCommit<number>(
+    (batch) => {
+      batches.push(batch);
+      return new Promise((resolve) => ends.push(resolve));
+    },
+    100,
+    2,
+  );
+  for (const item of [1, 2, 3, 4]) {
+    queue.submit(item);
+    await new Promise(setImmediate);
+  }
+  expect(batches).toEqual([[1], [2]]);
+  ends[1]?.();
+  await new Promise(setImmediate);
+  expect(batches).toEqual([[1], [2], [3, 4]]);
+  ends[0]?.();
+  ends[2]?.();
+  await queue.idle();
+  queue.submit(5);
+  await new Promise(setImmediate);
+  expect(batches).toHaveLength(4);
+  ends[3]?.();
+  await queue.idle();
+});
+
 it('rejects at once with SERVICE_UNAVAILABLE past its bound, and takes more when there is room again', async () => {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   const committed: number[] = [];

@@ -108,7 +108,7 @@ export function createBilling(deps: {
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log, auditLog };
 
-  const slots = createRequestSlots(base);
+  const slots = createRequestSlots({ models, perSecond: config.requestsPerSecond });
   const stripe = createStripeClient(config, standIn?.fetch ?? null, slots, metrics);
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
@@ -151,6 +151,7 @@ export function createBilling(deps: {
       sync,
       onMeterErrors: usageReports.noteMeterErrors,
     }),
+    sync,
     rejections: webhookRejections,
     isLive: isLiveKey(standIn ? MOCK_KEY : (config.secretKey ?? '')),
   });

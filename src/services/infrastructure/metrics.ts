@@ -16,8 +16,19 @@ export type RejectionReason = (typeof REJECTION_REASONS)[number];
 export const BATCH_QUEUES = ['calls', 'webhook_events', 'usage_events'] as const;
 export type BatchQueue = (typeof BATCH_QUEUES)[number];
 
-/** What became of events from Stripe; `known` ones were stored before, `moved` ones belong to another queue. */
-export const EVENT_OUTCOMES = ['stored', 'known', 'applied', 'ignored', 'moved', 'retried'] as const;
+/**
+ * What became of events from Stripe; `known` ones were stored before, `moved` ones belong to another queue, and what
+ * `granted` ones give was written before they are applied.
+ */
+export const EVENT_OUTCOMES = [
+  'stored',
+  'known',
+  'granted',
+  'applied',
+  'ignored',
+  'moved',
+  'retried',
+] as const;
 export type EventOutcome = (typeof EVENT_OUTCOMES)[number];
 
 /** How a request to Stripe ended; `not_sent`: there was no slot for it within the rate limit. */

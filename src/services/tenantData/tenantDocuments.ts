@@ -110,8 +110,14 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     of: byId,
     exported: exported<BillingSubscriptionDoc>(
       'subscription',
-      ({ _id, revision: _revision, unannounced: _unannounced, announceRetry: _retry, ...subscription }) =>
-        subscription,
+      ({
+        _id,
+        asOf: _asOf,
+        revision: _revision,
+        unannounced: _unannounced,
+        announceRetry: _retry,
+        ...subscription
+      }) => subscription,
     ),
     erased: { kept: 'ids at Stripe, tier, status and dates, which accounting needs' },
   },

@@ -1,35 +1,52 @@
 import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
+import type { Bursts } from '../../../src/services/billing/inbox/bursts.js';
 import type { CustomerQueues, LeasedQueue } from '../../../src/services/billing/inbox/customerQueues.js';
 import { createQueueWorker } from '../../../src/services/billing/inbox/queueWorker.js';
 import { noMetrics } from '../../../src/services/infrastructure/metrics.js';
 
 const done = async () => undefined;
-const LEASED: LeasedQueue = {
+const LEASED: Omit<LeasedQueue, 'queue'> = {
   count: 1,
-  ignoreDuplicates: async () => 'evt_1',
+  newest: 'evt_1',
+  listed: null,
+  grants: [],
   applied: done,
   ignored: done,
   moved: done,
   failed: done,
+  putBack: done,
   release: done,
 };
+
+const dueQueue = (queue: string) => ({ queue, subscribedAt: null });
+const NO_BURSTS: Bursts = { grant: async () => false, settle: done };
 
 /** A worker with `count` due queues, and when each was started. */
 function workerWith(count: number, isBusy: () => boolean) {
   const waiting = Array.from({ length: count }, (_, i) => `customer:cus_${i}`);
   const begunMs: number[] = [];
   const queues: CustomerQueues = {
-    due: async () => [...waiting],
-    async lease(queue) {
-      waiting.splice(waiting.indexOf(queue), 1);
-      begunMs.push(performance.now());
-      return LEASED;
+    due: async () => waiting.map(dueQueue),
+    async lease(names) {
+      return names.map((queue) => {
+        waiting.splice(waiting.indexOf(queue), 1);
+        begunMs.push(performance.now());
+        return { ...LEASED, queue };
+      });
     },
+    payloadOf: async () => null,
   };
   const effect = async () => ({ kind: 'applied' as const, note: null });
   return {
-    worker: createQueueWorker({ queues, effect, log: pino({ level: 'silent' }), metrics: noMetrics, isBusy }),
+    worker: createQueueWorker({
+      queues,
+      effect,
+      bursts: NO_BURSTS,
+      log: pino({ level: 'silent' }),
+      metrics: noMetrics,
+      isBusy,
+    }),
     begunMs,
   };
 }
@@ -68,7 +85,7 @@ it('finds an event that arrives for a queue that finishes during a search that e
   const queues: CustomerQueues = {
     async due(except) {
       looks += 1;
-      const found = new Set(except).has(queue) || waiting === 0 ? [] : [queue];
+      const found = new Set(except).has(queue) || waiting === 0 ? [] : [dueQueue(queue)];
       if (looks === 2) {
         waiting += 1;
         end();
@@ -76,12 +93,13 @@ it('finds an event that arrives for a queue that finishes during a search that e
       }
       return found;
     },
+    payloadOf: async () => null,
     async lease() {
       waiting -= 1;
       const release = async () => {
         applied += 1;
       };
-      return { ...LEASED, release };
+      return [{ ...LEASED, queue, release }];
     },
   };
   const effect = async () => {
@@ -91,6 +109,7 @@ it('finds an event that arrives for a queue that finishes during a search that e
   const worker = createQueueWorker({
     queues,
     effect,
+    bursts: NO_BURSTS,
     log: pino({ level: 'silent' }),
     metrics: noMetrics,
     isBusy: () => false,

@@ -65,7 +65,8 @@ export function createServer(deps: ServerDeps): typeof fetch {
       return {
         status: 200,
         body: JSON.stringify(await expandPaths(tx, result, expand), null, 2),
-        headers: {},
+        // By the mock's clock, like the times in its objects.
+        headers: { Date: new Date(nowS * 1000).toUTCString() },
       };
     };
     if (method === 'GET') return work(deps.store.read);

@@ -1,201 +1,289 @@
 import { randomUUID } from 'node:crypto';
+import { createGroupCommit } from '@continuum-billing/limits/core';
 import type { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
+import { groupBy } from '../../../common/groups.js';
 import type { Models } from '../../../models/models.js';
-import { inOtherFormat, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
-import { createLease } from '../../infrastructure/lease.js';
+import {
+  DUE_INDEX,
+  EventUrgency,
+  inOtherFormat,
+  type WebhookEventDoc,
+  WebhookEventStatus,
+} from '../../../models/webhookEvent.js';
+import { createLeaseSet } from '../../infrastructure/lease.js';
+import { plainTypeOf } from './eventTarget.js';
+import { createQueueOutcomes, QUICK, type QueueOutcomes } from './queueOutcomes.js';
 
 /**
  * Pending webhook events, one queue for each customer. An event that does not name its customer waits in a queue of its
  * own object first, until the customer has been looked up. MongoDB stores the queue in the field `lane`.
  */
 export interface CustomerQueues {
-  /** @returns queues with events that are due and that nobody works on; the longest wait comes first */
-  due(except: Iterable<string>): Promise<string[]>;
   /**
-   * Leases a queue with all its pending events. No other worker gets it before it is released.
-   * @returns null when another worker has the lease, or no event is pending
+   * @returns queues with events that are due and that nobody works on. What may grant something comes first; every fourth
+   *   is the one that waits longest, so that none waits for ever.
    */
-  lease(queue: string): Promise<LeasedQueue | null>;
+  due(except: Iterable<string>): Promise<DueQueue[]>;
+  /**
+   * Leases queues with all their pending events, in a few statements. No other worker gets them before they are released.
+   * @returns those that no other worker has and that have pending events
+   */
+  lease(queues: readonly string[]): Promise<LeasedQueue[]>;
+  /** The stored payload of an event; null: it is gone. */
+  payloadOf(eventId: string): Promise<string | null>;
 }
 
-/** Records the outcome of the events that were pending when the lease began. Later events wait for the next lease. */
-export interface LeasedQueue {
+export interface DueQueue {
+  queue: string;
+  /** When the subscription that changed was created, by which Stripe's lists find it; null: see `WebhookEventDoc`. */
+  subscribedAt: Date | null;
+}
+
+/** The events that were pending when the lease began. Later events wait for the next lease. */
+export interface LeasedQueue extends QueueOutcomes {
+  readonly queue: string;
   readonly count: number;
+  /** The id of the newest event; null: all had been applied before in the other format, and are ignored now. */
+  readonly newest: string | null;
+  /** The only subscription that the events concern, if Stripe's lists can find it and no event may take anything. */
+  readonly listed: { id: string; createdAt: Date } | null;
   /**
-   * Ignores events that were already applied in the other format.
-   * @returns the id of the newest event that is left; null: none
+   * The events that grant something, of the same second, if nothing that happened to the subscription since is known.
+   * Empty if there are none.
    */
-  ignoreDuplicates(): Promise<string | null>;
-  /** @param note what an operator should know about it */
-  applied(note: string | null): Promise<void>;
-  ignored(reason: string): Promise<void>;
-  /** @param queue of the customer, which the events did not name */
-  moved(queue: string): Promise<void>;
-  /** Events that were due wait for a retry, or become FAILED after the last one. */
-  failed(error: string): Promise<void>;
+  readonly grants: readonly { eventId: string; occurredAt: Date }[];
   release(): Promise<void>;
 }
 
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
-const MAX_DUE = 1_000;
-const MAX_DUPLICATES = 1_000;
-const FIRST_RETRY_MS = 1_000;
-const MAX_RETRY_MS = 15 * 60_000;
-/** About a day of retries. */
-export const MAX_ATTEMPTS = 100;
-
-/**
- * The outcome of an event need not reach the disk. If it is lost, the event is pending again and is applied with the
- * state that Stripe has then.
- */
-const QUICK = { writeConcern: { w: 1 } } as const;
+/** Events; a customer may have many. */
+const MAX_DUE = 5_000;
+/** Every so many-th queue is the one that waits longest. */
+const OLDEST_EVERY = 4;
+/** For each queue on average. */
+const MAX_EVENTS_EACH = 1_000;
+const MAX_EVENTS = 50_000;
+/** What waits to be noted. */
+const MAX_WAITING = 10_000;
 
 const LEASE_PREFIX = 'webhook queue ';
-const { PENDING, APPLIED, IGNORED, FAILED } = WebhookEventStatus;
+const { PENDING, APPLIED } = WebhookEventStatus;
+/** `null` matches events that an earlier version stored. */
+const URGENCIES = [null, ...Object.values(EventUrgency).filter((one) => typeof one === 'number')] as never[];
+
+const SUBSCRIPTION_TYPES = 'customer.subscription.';
+
+type LeasedEvent = Pick<
+  WebhookEventDoc,
+  | '_id'
+  | 'type'
+  | 'lane'
+  | 'twinId'
+  | 'receivedAt'
+  | 'urgency'
+  | 'subscription'
+  | 'subscribedAt'
+  | 'occurredAt'
+>;
+const LEASED_FIELDS = {
+  type: 1,
+  lane: 1,
+  twinId: 1,
+  receivedAt: 1,
+  urgency: 1,
+  subscription: 1,
+  subscribedAt: 1,
+  occurredAt: 1,
+} as const;
+
+interface Release {
+  name: string;
+  resolve(): void;
+  reject(error: unknown): void;
+}
 
 export function createCustomerQueues({ models, clock }: { models: Models; clock: Clock }): CustomerQueues {
   const events = models.connection.collection<WebhookEventDoc>(models.webhookEvents.collection.name);
-  const leases = models.connection.collection<{ _id: string }>(models.leases.collection.name);
+  const leases = createLeaseSet({ models, ttlMs: LEASE_MS });
+  const outcomes = createQueueOutcomes({ models, clock });
+  const held = new Set<string>();
+  let renewal: NodeJS.Timeout | null = null;
 
-  /** The list is short, because each worker leases a bounded number of queues. */
-  async function leased(): Promise<string[]> {
-    const names = { $gt: LEASE_PREFIX, $lt: `${LEASE_PREFIX}~` };
-    const found = await leases
-      .find({ _id: names, $expr: { $gt: ['$until', '$$NOW'] } }, { projection: { _id: 1 } })
-      .toArray();
-    return found.map(({ _id }) => _id.slice(LEASE_PREFIX.length));
+  const releases = createGroupCommit<Release>(async (batch) => {
+    try {
+      await leases.release(batch.map(({ name }) => name));
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }, MAX_WAITING);
+
+  /** Losing a lease does no harm: the subscription's revision rejects a write based on an older state. */
+  function renew(): void {
+    void leases.renew([...held]).catch(() => undefined);
   }
 
-  async function take(queue: string, token: string, now: Date): Promise<number> {
+  function hold(names: readonly string[]): void {
+    for (const name of names) held.add(name);
+    if (held.size > 0) renewal ??= setInterval(renew, RENEW_MS).unref();
+  }
+
+  function drop(name: string): void {
+    held.delete(name);
+    if (held.size > 0 || !renewal) return;
+    clearInterval(renewal);
+    renewal = null;
+  }
+
+  async function release(queue: string): Promise<void> {
+    const name = LEASE_PREFIX + queue;
+    drop(name);
+    await new Promise<void>((resolve, reject) => releases.submit({ name, resolve, reject }));
+  }
+
+  async function find(
+    taken: readonly string[],
+    sort: mongo.Sort,
+    limit: number,
+  ): Promise<Pick<WebhookEventDoc, 'lane' | 'nextAttemptAt' | 'subscribedAt'>[]> {
+    const due = {
+      state: PENDING,
+      urgency: { $in: URGENCIES },
+      nextAttemptAt: { $lte: new Date(clock.now()) },
+    };
+    // Only fields of the index, so that no event is read.
+    const projection = { _id: 0, lane: 1, nextAttemptAt: 1, subscribedAt: 1 };
+    const options = { projection, sort, limit, hint: DUE_INDEX };
+    return events.find({ ...due, lane: { $nin: [...taken] } }, options).toArray();
+  }
+
+  async function take(queues: readonly string[], token: string, now: Date): Promise<void> {
     const isDue = { $lte: ['$nextAttemptAt', now] };
     const attempts = { $add: ['$attempts', { $cond: [isDue, 1, 0] }] };
     // Events that wait for a retry are included: the fetched state applies to them as well.
-    const taken = await events.updateMany(
-      { state: PENDING, lane: queue },
+    await events.updateMany(
+      { state: PENDING, lane: { $in: [...queues] } },
       [{ $set: { claim: token, attempts } }],
       QUICK,
     );
-    return taken.matchedCount;
   }
 
-  function leasedQueue(
-    queue: string,
-    token: string,
-    now: Date,
-    count: number,
-    release: () => Promise<void>,
-  ): LeasedQueue {
-    const mine = { state: PENDING, lane: queue, claim: token };
-    const isDue = { $lte: ['$nextAttemptAt', now] };
-    const end = async (
-      state: WebhookEventStatus,
-      reason: string | null,
-      which: mongo.Filter<WebhookEventDoc> = {},
-    ) => {
-      const ended = { state, reason, lastError: null, claim: null, endedAt: new Date(clock.now()) };
-      await events.updateMany({ ...mine, ...which }, { $set: ended }, QUICK);
-    };
-
-    return {
-      count,
-      release,
-      applied: (note) => end(APPLIED, note),
-      ignored: (reason) => end(IGNORED, reason),
-
-      async ignoreDuplicates() {
-        const found = await events
-          .find(mine, { projection: { twinId: 1, receivedAt: 1 } })
-          .limit(MAX_DUPLICATES)
-          .toArray();
-        const twinIds = found.flatMap(({ twinId }) => twinId ?? []);
-        const sameIds = [...twinIds, ...found.map(({ _id }) => _id)];
-        const copies = await events
-          .find(
-            // `state` is checked below: an index that begins with it would hold every event ever applied.
-            { $or: [{ _id: { $in: twinIds } }, inOtherFormat(sameIds)] },
-            { projection: { twinId: 1, state: 1 } },
-          )
-          .limit(2 * MAX_DUPLICATES)
-          .toArray();
-        const applied = copies.filter(({ state }) => state === APPLIED);
-        if (applied.length === 0) return newestOf(found);
-        const done = new Set(applied.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
-        const duplicates = found.filter(({ _id, twinId }) => done.has(twinId ?? _id)).map(({ _id }) => _id);
-        await end(IGNORED, 'already applied: the event also arrived in the other format', {
-          _id: { $in: duplicates },
-        });
-        return newestOf(found.filter(({ _id }) => !duplicates.includes(_id)));
-      },
-
-      async moved(to) {
-        const attempts = { $subtract: ['$attempts', { $cond: [isDue, 1, 0] }] };
-        const customer = to.slice(to.indexOf(':') + 1);
-        await events.updateMany(mine, [{ $set: { lane: to, customer, claim: null, attempts } }], QUICK);
-      },
-
-      async failed(error) {
-        const nowMs = clock.now();
-        const isOver = { $gte: ['$attempts', MAX_ATTEMPTS] };
-        const doubled = { $multiply: [FIRST_RETRY_MS, { $pow: [2, { $subtract: ['$attempts', 1] }] }] };
-        const next = { $add: [new Date(nowMs), { $min: [doubled, MAX_RETRY_MS] }] };
-        await events.updateMany(
-          { ...mine, nextAttemptAt: { $lte: now } },
-          [
-            {
-              $set: {
-                lastError: { $literal: error },
-                claim: null,
-                nextAttemptAt: next,
-                state: { $cond: [isOver, FAILED, PENDING] },
-                endedAt: { $cond: [isOver, new Date(nowMs), null] },
-              },
-            },
-          ],
-          QUICK,
-        );
-      },
-    };
+  /** @returns the ids of events that were already applied in the other format */
+  async function duplicatesAmong(found: readonly LeasedEvent[]): Promise<Set<string>> {
+    const twinIds = found.flatMap(({ twinId }) => twinId ?? []);
+    const sameIds = [...twinIds, ...found.map(({ _id }) => _id)];
+    const copies = await events
+      .find(
+        // `state` is checked below: an index that begins with it would hold every event ever applied.
+        { $or: [{ _id: { $in: twinIds } }, inOtherFormat(sameIds)] },
+        { projection: { twinId: 1, state: 1 } },
+      )
+      .limit(2 * MAX_EVENTS)
+      .toArray();
+    const applied = copies.filter(({ state }) => state === APPLIED);
+    const done = new Set(applied.flatMap(({ _id, twinId }) => (twinId ? [_id, twinId] : [_id])));
+    return new Set(found.filter(({ _id, twinId }) => done.has(twinId ?? _id)).map(({ _id }) => _id));
   }
 
   return {
     async due(except) {
-      const taken = [...except, ...(await leased())];
-      const found = await events
-        .find(
-          { state: PENDING, nextAttemptAt: { $lte: new Date(clock.now()) }, lane: { $nin: taken } },
-          { projection: { _id: 0, lane: 1 } },
-        )
-        .sort({ nextAttemptAt: 1 })
-        .limit(MAX_DUE)
-        .toArray();
-      return [...new Set(found.map(({ lane }) => lane as string))];
+      const leased = await leases.heldWith(LEASE_PREFIX);
+      const taken = [...except, ...leased.map((name) => name.slice(LEASE_PREFIX.length))];
+      const urgent = await find(taken, { urgency: 1, nextAttemptAt: 1 }, MAX_DUE);
+      const isAll = urgent.length < MAX_DUE;
+      const oldest = isAll
+        ? urgent.toSorted((a, b) => a.nextAttemptAt.getTime() - b.nextAttemptAt.getTime())
+        : await find(taken, { nextAttemptAt: 1 }, MAX_DUE / OLDEST_EVERY);
+      const subscribedAt = new Map<string, Date>();
+      for (const one of urgent) if (one.subscribedAt) subscribedAt.set(one.lane as string, one.subscribedAt);
+      const names = interleaved(lanesOf(urgent), lanesOf(oldest), OLDEST_EVERY);
+      return names.map((queue) => ({ queue, subscribedAt: subscribedAt.get(queue) ?? null }));
     },
 
-    async lease(queue) {
-      const lease = createLease({ models, name: `${LEASE_PREFIX}${queue}`, ttlMs: LEASE_MS });
-      if (!(await lease.acquire())) return null;
-      // Losing the lease does no harm: the subscription's revision rejects a write based on an older state.
-      const renewal = setInterval(() => void lease.acquire().catch(() => undefined), RENEW_MS).unref();
-      const release = async () => {
-        clearInterval(renewal);
-        await lease.release();
-      };
+    async lease(queues) {
+      const acquired = await leases.acquire(queues.map((queue) => LEASE_PREFIX + queue));
+      hold(acquired);
+      const names = new Set(acquired.map((name) => name.slice(LEASE_PREFIX.length)));
       try {
         const token = randomUUID();
         const now = new Date(clock.now());
-        const count = await take(queue, token, now);
-        if (count > 0) return leasedQueue(queue, token, now, count, release);
-        await release();
-        return null;
+        await take([...names], token, now);
+        const limit = Math.min(MAX_EVENTS, MAX_EVENTS_EACH * names.size);
+        const found = await events
+          .find({ state: PENDING, lane: { $in: [...names] }, claim: token }, { projection: LEASED_FIELDS })
+          .limit(limit)
+          .toArray();
+        const duplicates = await duplicatesAmong(found);
+        const eventsOf = groupBy(found as LeasedEvent[], ({ lane }) => lane as string);
+        const leased = [...eventsOf].map(([queue, all]): LeasedQueue => {
+          names.delete(queue);
+          const open = all.filter(({ _id }) => !duplicates.has(_id));
+          const isComplete = found.length < limit;
+          return {
+            ...outcomes.of({ queue, token, now }),
+            queue,
+            count: all.length,
+            newest: newestOf(open),
+            listed: isComplete ? listedOf(open) : null,
+            grants: isComplete ? grantsIn(open) : [],
+            release: () => release(queue),
+          };
+        });
+        if (duplicates.size > 0) await outcomes.ignoreDuplicates([...duplicates], token);
+        await Promise.all([...names].map(release));
+        const placeOf = new Map(queues.map((queue, place) => [queue, place]));
+        const place = ({ queue }: LeasedQueue) => placeOf.get(queue) ?? 0;
+        return leased.toSorted((a, b) => place(a) - place(b));
       } catch (error) {
-        clearInterval(renewal);
+        for (const name of acquired) drop(name);
         throw error;
       }
+    },
+
+    async payloadOf(eventId) {
+      const event = await events.findOne({ _id: eventId }, { projection: { payload: 1 } });
+      return event?.payload ?? null;
     },
   };
 }
 
-const newestOf = (events: readonly Pick<WebhookEventDoc, '_id' | 'receivedAt'>[]): string | null =>
+const lanesOf = (events: readonly Pick<WebhookEventDoc, 'lane'>[]): string[] =>
+  events.map(({ lane }) => lane as string);
+
+/** Takes from the first list, and each `every`-th from the second, everything once. */
+function interleaved(first: readonly string[], second: readonly string[], every: number): string[] {
+  const [one, other] = [first.values(), second.values()];
+  const names = new Set<string>();
+  for (let turn = 1; ; turn++) {
+    const { value, done } = turn % every === 0 ? other.next() : one.next();
+    if (!done) names.add(value);
+    else if (turn % every !== 0) break;
+  }
+  for (const name of other) names.add(name);
+  return [...names];
+}
+
+const newestOf = (events: readonly LeasedEvent[]): string | null =>
   events.toSorted((a, b) => b.receivedAt.getTime() - a.receivedAt.getTime())[0]?._id ?? null;
+
+function listedOf(events: readonly LeasedEvent[]): LeasedQueue['listed'] {
+  if (events.some(({ urgency }) => urgency === EventUrgency.TAKES)) return null;
+  const ids = new Set(events.flatMap(({ subscription }) => subscription ?? []));
+  const createdAt = events.find(({ subscribedAt }) => subscribedAt)?.subscribedAt;
+  const [id] = ids;
+  return id && createdAt && ids.size === 1 ? { id, createdAt } : null;
+}
+
+function grantsIn(events: readonly LeasedEvent[]): LeasedQueue['grants'] {
+  const decisive = events.filter(
+    ({ type, urgency }) => urgency === EventUrgency.TAKES || plainTypeOf(type).startsWith(SUBSCRIPTION_TYPES),
+  );
+  const lastMs = Math.max(...decisive.map(({ occurredAt }) => occurredAt?.getTime() ?? Number.NaN));
+  const last = decisive.filter(({ occurredAt }) => occurredAt?.getTime() === lastMs);
+  const areGrants = last.every(
+    ({ urgency, subscribedAt }) => urgency === EventUrgency.GRANTS && subscribedAt,
+  );
+  return areGrants ? last.map(({ _id: eventId }) => ({ eventId, occurredAt: new Date(lastMs) })) : [];
+}

@@ -5,6 +5,7 @@ import type { Customers } from '../customers/customers.js';
 import { isMissing } from '../stripe/stripeErrors.js';
 import { idOf } from '../stripe/stripeObjects.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
+import type { SyncOutcome } from '../sync/subscriptionWriter.js';
 import type { MeterError } from '../usageReports/usageReports.js';
 import { METER_ERRORS, type QueueKind } from './eventTarget.js';
 
@@ -51,8 +52,7 @@ export function createEventEffect(deps: {
 
   const effects: Record<QueueKind, (id: string, author: Author) => Promise<EventOutcome>> = {
     async customer(id, author) {
-      const outcome = await sync.sync(id, author);
-      return outcome.kind === 'written' ? { kind: 'applied', note: outcome.note } : outcome;
+      return outcomeOf(await sync.sync(id, author));
     },
     async card(id) {
       return (await customers.notePaymentMethod(id)) ? APPLIED : ignored('the customer belongs to no tenant');
@@ -104,6 +104,10 @@ export function createEventEffect(deps: {
     return effects[kind](queue.slice(colon + 1), author);
   };
 }
+
+/** What a customer's events have come to. */
+export const outcomeOf = (outcome: SyncOutcome): Extract<EventOutcome, { kind: 'applied' | 'ignored' }> =>
+  outcome.kind === 'written' ? { kind: 'applied', note: outcome.note } : outcome;
 
 const APPLIED: EventOutcome = { kind: 'applied', note: null };
 const ignored = (reason: string): EventOutcome => ({ kind: 'ignored', reason });

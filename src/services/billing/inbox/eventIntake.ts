@@ -5,10 +5,16 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import { type BillingCustomerDoc, erasedAmong } from '../../../models/billingCustomer.js';
 import type { Models } from '../../../models/models.js';
-import { ERASED_PAYLOAD, type WebhookEventDoc, WebhookEventStatus } from '../../../models/webhookEvent.js';
+import {
+  ERASED_PAYLOAD,
+  EventUrgency,
+  type WebhookEventDoc,
+  WebhookEventStatus,
+} from '../../../models/webhookEvent.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
-import { isOfOtherMode, plainTypeOf, targetOf } from './eventTarget.js';
+import { isOfOtherMode, plainTypeOf, subscriptionOf, targetOf } from './eventTarget.js';
+import { urgencyOf } from './eventUrgency.js';
 import { isForwarded } from './forwardedEvents.js';
 import type { ReceivedEvent } from './receivedEvent.js';
 import type { Rejections } from './rejections.js';
@@ -37,6 +43,8 @@ interface Waiting {
 type Known = Pick<WebhookEventDoc, '_id' | 'type' | 'object' | 'state'>;
 
 const MAX_WAITING = 10_000;
+/** While one batch waits for the disk, the next is on its way, so that no event waits for two. */
+const MAX_BATCHES = 2;
 const MAX_WAITING_BYTES = 64 * 1_048_576;
 const STATEMENT_TIMEOUT_MS = 5_000;
 const MAX_TRIES = 100;
@@ -54,7 +62,7 @@ export function createEventIntake(deps: {
 }): EventIntake {
   const { models, clock, metrics, rejections, isLive } = deps;
   const events = models.webhookEvents.collection;
-  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
+  const queue = createGroupCommit<Waiting>(commit, MAX_WAITING, MAX_BATCHES);
   let waitingBytes = 0;
   let waiting = 0;
 
@@ -180,13 +188,18 @@ function isSameEvent(one: Pick<Known, 'type' | 'object'>, other: Pick<Known, 'ty
 /** The stored fields `lane` and `twinId` are the event's queue and the id of its snapshot. */
 export function documentOf(event: ReceivedEvent, nowMs: number, isLive: boolean | null): WebhookEventDoc {
   const { queue, object, customer, reason } = targetOf(event, isLive);
-  const { id, type, payload, snapshotId } = event;
+  const { id, type, payload, snapshotId, occurredAt } = event;
   const now = new Date(nowMs);
   const outcome =
     queue === null
       ? { state: WebhookEventStatus.IGNORED, endedAt: now }
       : { state: WebhookEventStatus.PENDING, endedAt: null };
-  const target = { lane: queue, object, customer, reason };
+  const urgency = urgencyOf(event);
+  const { id: subscription, createdAt } = subscriptionOf(event);
+  // What may be lost is decided by all of the customer's subscriptions.
+  const subscribedAt = urgency === EventUrgency.TAKES ? null : createdAt;
+  const about = { urgency, subscription, subscribedAt, occurredAt };
+  const target = { lane: queue, object, customer, reason, ...about };
   const outbox = queue !== null && isForwarded(type) ? { unannounced: true as const } : {};
   const waiting = { lastError: null, attempts: 0, nextAttemptAt: now, claim: null, receivedAt: now };
   return { _id: id, type, payload, twinId: snapshotId, ...target, ...waiting, ...outcome, ...outbox };

@@ -1,5 +1,5 @@
-import { idOf } from '../stripe/stripeObjects.js';
-import type { ReceivedEvent } from './receivedEvent.js';
+import { idOf, subscriptionOfInvoice } from '../stripe/stripeObjects.js';
+import { MAX_SECONDS, type ReceivedEvent } from './receivedEvent.js';
 
 /**
  * What an event is about. An event is only a hint: the object is fetched in its current state, so neither the order of
@@ -118,6 +118,34 @@ export function targetOf(event: ReceivedEvent, isLive: boolean | null = null): E
   // A dispute names its charge, and no customer.
   if (rule.via === 'dispute') return targetIn('charge', idOf(subject.charge));
   return targetIn(rule.queue, customer);
+}
+
+/** The subscription that an event concerns. */
+export interface EventSubscription {
+  /** Stripe's id; null: the event names none. */
+  id: string | null;
+  /** When it was created; null: the event does not say, or Stripe's lists do not show it. */
+  createdAt: Date | null;
+}
+
+/** An id that can be stored. */
+const ID = /^[\w.-]{1,128}$/;
+
+export function subscriptionOf({ type, subject, isThin }: ReceivedEvent): EventSubscription {
+  const [object, name] = plainTypeOf(type).split('.');
+  const named = (reference: unknown): EventSubscription => {
+    const id = idOf(reference);
+    return { id: id && ID.test(id) ? id : null, createdAt: null };
+  };
+  if (object === 'invoice') return named(subscriptionOfInvoice(subject));
+  if (object === 'checkout') return named(subject.subscription);
+  if (object === 'subscription_schedule') return named(subject.subscription ?? subject.released_subscription);
+  if (object !== 'customer' || name !== 'subscription') return named(null);
+  const { created, test_clock: testClock } = subject;
+  const isTime = typeof created === 'number' && created > 0 && created <= MAX_SECONDS;
+  // Lists leave out what belongs to a test clock.
+  const isListed = isTime && !isThin && !testClock;
+  return { ...named(subject), createdAt: isListed ? new Date(created * 1000) : null };
 }
 
 /** Whether a test-mode event meets a live key, or the other way round. */

@@ -1,6 +1,6 @@
 import { OutgoingEventType } from '../../../models/outgoingWebhook.js';
 import type { WebhookEventDoc } from '../../../models/webhookEvent.js';
-import { idOf } from '../stripe/stripeObjects.js';
+import { idOf, subscriptionOfInvoice } from '../stripe/stripeObjects.js';
 import { plainTypeOf } from './eventTarget.js';
 
 /** An event for the operator's own systems, when a Stripe event says more than a subscription's new state. */
@@ -25,10 +25,6 @@ const instant = (seconds: unknown): string | null => {
 const objectOf = (value: unknown): StripeObject =>
   typeof value === 'object' && value !== null ? (value as StripeObject) : {};
 
-/** Since 2025 an invoice names its subscription in its parent; before, in a field of its own. */
-const subscriptionOf = ({ parent, subscription }: StripeObject): string | null =>
-  idOf(objectOf(objectOf(parent).subscription_details).subscription ?? subscription);
-
 const invoice: Reader = (one) => ({
   invoiceId: idOf(one),
   number: text(one.number),
@@ -39,7 +35,7 @@ const invoice: Reader = (one) => ({
   attemptCount: number(one.attempt_count),
   nextPaymentAttemptAt: instant(one.next_payment_attempt),
   hostedInvoiceUrl: text(one.hosted_invoice_url),
-  stripeSubscriptionId: subscriptionOf(one),
+  stripeSubscriptionId: subscriptionOfInvoice(one),
 });
 const checkout: Reader = (one) => ({
   checkoutSessionId: idOf(one),

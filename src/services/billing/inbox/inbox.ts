@@ -17,6 +17,8 @@ import type { Author } from '../../audit/author.js';
 import { createGate } from '../../infrastructure/gate.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import type { ReadBudget } from '../../infrastructure/responseBudget.js';
+import type { SubscriptionSync } from '../sync/subscriptionSync.js';
+import { createBursts } from './bursts.js';
 import { createCustomerQueues } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 import { createEventIntake, documentOf, pendingAgain } from './eventIntake.js';
@@ -100,6 +102,7 @@ export function createInbox(deps: {
   metrics: Metrics;
   auditLog: AuditLog;
   effect: EventEffect;
+  sync: Pick<SubscriptionSync, 'grant' | 'syncListed'>;
   rejections?: Rejections;
   /** Whether the server's key belongs to Stripe's live mode; null, the default: unknown. */
   isLive?: boolean | null;
@@ -111,13 +114,15 @@ export function createInbox(deps: {
     auditLog,
     metrics,
     effect,
+    sync,
     rejections = createRejections(),
     isLive = null,
   } = deps;
   const events = models.webhookEvents;
   const isBusy = () => intake.waiting() > MANY_WAITING;
   const queues = createCustomerQueues({ models, clock });
-  const worker = createQueueWorker({ queues, effect, log, metrics, isBusy });
+  const bursts = createBursts({ queues, sync, metrics, log });
+  const worker = createQueueWorker({ queues, effect, bursts, log, metrics, isBusy });
   const reading = createGate({ maxUnits: MAX_READING });
   const intake = createEventIntake({ models, clock, metrics, rejections, isLive, stored: worker.wake });
 
@@ -143,9 +148,10 @@ export function createInbox(deps: {
         // The other format of the event no longer counts as its duplicate.
         await events.updateMany(inOtherFormat([eventId]), { $set: { twinId: null } }, { session });
         // A newer version may apply types that had no effect when the event was received.
-        const { lane, object } = documentOf(readEvent(stored.payload), clock.now(), isLive);
-        const again =
-          lane === null ? {} : { ...pendingAgain(clock.now()), lane, object, twinId: null, claim: null };
+        const event = documentOf(readEvent(stored.payload), clock.now(), isLive);
+        const { lane, object, urgency, subscription } = event;
+        const target = { lane, object, urgency, subscription, twinId: null, claim: null };
+        const again = lane === null ? {} : { ...pendingAgain(clock.now()), ...target };
         const after = await events
           .findByIdAndUpdate(eventId, { $set: again }, { returnDocument: 'after', session })
           .lean<WebhookEventDoc>();

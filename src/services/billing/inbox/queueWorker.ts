@@ -3,8 +3,9 @@ import type { Logger } from 'pino';
 import { stripeAuthor } from '../../audit/author.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
 import { forWorker } from '../stripe/requester.js';
-import { describeFailure } from '../stripe/stripeErrors.js';
-import type { CustomerQueues } from './customerQueues.js';
+import { describeFailure, isAway } from '../stripe/stripeErrors.js';
+import type { BurstOutcome, Bursts } from './bursts.js';
+import type { CustomerQueues, DueQueue, LeasedQueue } from './customerQueues.js';
 import type { EventEffect } from './eventEffects.js';
 
 /** Applies pending events, several queues at a time, until none is due. */
@@ -18,8 +19,11 @@ export interface QueueWorker {
 }
 
 const POLL_MS = 5_000;
-/** Enough to use Stripe's whole request rate when a response takes half a second. */
-const MAX_QUEUES = 16;
+/** Enough to use Stripe's whole request rate when a response and the writes around it take 0.8 s. */
+const MAX_QUEUES = 20;
+/** More than a second of Stripe's request rate: from here on, lists bring the state sooner. */
+const MIN_BURST = 25;
+const MAX_BURST = 1_000;
 /** Storing and answering events has priority: while they wait for that, queues are found and started this far apart. */
 const BUSY_SPACING_MS = 100;
 /** How often the worker checks whether that is over. */
@@ -28,13 +32,18 @@ const BUSY_LOOK_MS = 10;
 export function createQueueWorker(deps: {
   queues: CustomerQueues;
   effect: EventEffect;
+  bursts: Bursts;
   log: Logger;
   metrics: Metrics;
   /** Whether so many events arrive now that applying them would delay the responses to Stripe. */
   isBusy: () => boolean;
 }): QueueWorker {
-  const { queues, effect, log, metrics, isBusy } = deps;
-  const active = new Map<string, Promise<void>>();
+  const { queues, effect, bursts, log, metrics, isBusy } = deps;
+  /** All queues that are being worked on. */
+  const active = new Set<string>();
+  /** Those of them that are fetched one by one. */
+  let single = 0;
+  let burst: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
   let wanted = false;
@@ -42,12 +51,25 @@ export function createQueueWorker(deps: {
   let woken = () => {};
   let lastBegunMs = Number.NEGATIVE_INFINITY;
 
-  async function apply(queue: string): Promise<void> {
-    const leased = await queues.lease(queue);
-    if (!leased) return;
-    const { count } = leased;
+  function end(queue: string): void {
+    active.delete(queue);
+    searchAgain();
+  }
+
+  /** A search for due queues that is already running excludes those that have just ended. */
+  function searchAgain(): void {
+    wanted = true;
+    woken();
+  }
+
+  /** The lease expires, and the queue is found again. */
+  function lost(error: unknown, queue?: string): void {
+    log.warn({ err: error, queue }, 'webhook.database_unavailable');
+  }
+
+  async function apply(leased: LeasedQueue): Promise<void> {
+    const { queue, count, newest } = leased;
     try {
-      const newest = await leased.ignoreDuplicates();
       if (newest === null) return;
       const outcome = await forWorker(() => effect(queue, stripeAuthor(newest)));
       const { kind, ...details } = outcome;
@@ -67,36 +89,108 @@ export function createQueueWorker(deps: {
     } catch (error) {
       metrics.eventsHandled('retried', count);
       log.error({ err: error, queue, events: count }, 'webhook.retry');
+      if (isAway(error)) await bursts.grant(leased);
       await leased.failed(describeFailure(error));
     } finally {
       await leased.release();
     }
   }
 
-  function begin(queue: string): void {
-    lastBegunMs = performance.now();
-    const applying = apply(queue)
-      .catch((error: unknown) => {
-        // The lease expires, and the queue is found again.
-        log.warn({ err: error, queue }, 'webhook.database_unavailable');
-      })
-      .finally(() => {
-        active.delete(queue);
-        // A search for due queues that is already running excludes this one, so search again.
-        wanted = true;
-      });
-    active.set(queue, applying);
+  /** @returns those that nobody else works on */
+  async function lease(names: readonly string[]): Promise<LeasedQueue[]> {
+    const leased = await queues.lease(names).catch((error: unknown) => {
+      lost(error);
+      return [];
+    });
+    const found = new Set(leased.map(({ queue }) => queue));
+    for (const name of names) if (!found.has(name)) end(name);
+    return leased;
   }
 
-  const hasRoom = () => active.size < MAX_QUEUES;
-  const mayBegin = () => hasRoom() && (!isBusy() || performance.now() >= lastBegunMs + BUSY_SPACING_MS);
+  async function beginEach(names: readonly string[]): Promise<void> {
+    lastBegunMs = performance.now();
+    for (const name of names) active.add(name);
+    single += names.length;
+    const leased = await lease(names);
+    single -= names.length - leased.length;
+    for (const one of leased) {
+      void apply(one)
+        .catch((error: unknown) => lost(error, one.queue))
+        .finally(() => {
+          single -= 1;
+          end(one.queue);
+        });
+    }
+    woken();
+  }
+
+  async function settle(leased: LeasedQueue, outcome: BurstOutcome): Promise<void> {
+    const { queue, count } = leased;
+    try {
+      if (outcome.kind === 'granted' || outcome.kind === 'open') {
+        await leased.putBack(outcome.kind === 'granted');
+      } else {
+        const { kind, ...details } = outcome;
+        await (outcome.kind === 'applied' ? leased.applied(outcome.note) : leased.ignored(outcome.reason));
+        metrics.eventsHandled(kind, count);
+        log.info({ queue, events: count, listed: true, ...details }, `webhook.${kind}`);
+      }
+      await leased.release();
+    } catch (error) {
+      lost(error, queue);
+    } finally {
+      // One search follows when all have ended.
+      active.delete(queue);
+    }
+  }
+
+  async function beginBurst(names: readonly string[]): Promise<void> {
+    for (const name of names) active.add(name);
+    const leased = await lease(names);
+    try {
+      await forWorker(() => bursts.settle(leased, settle, pace));
+    } catch (error) {
+      lost(error);
+      await Promise.all(leased.map((one) => settle(one, { kind: 'open' })));
+    }
+  }
+
+  /** @returns whether to go on */
+  async function pace(): Promise<boolean> {
+    while (!stopped && !mayHurry()) await sleep(BUSY_LOOK_MS);
+    lastBegunMs = performance.now();
+    return !stopped;
+  }
+
+  const mayHurry = () => !isBusy() || performance.now() >= lastBegunMs + BUSY_SPACING_MS;
+  const room = () => MAX_QUEUES - single;
+  const mayBegin = () => room() > 0 && mayHurry();
+
+  /** Begins what there is room for. @returns the others */
+  function begin(due: readonly DueQueue[]): readonly DueQueue[] {
+    const listed = due.filter(({ subscribedAt }) => subscribedAt);
+    if (listed.length >= MIN_BURST && !burst && !isBusy()) {
+      burst = beginBurst(listed.slice(0, MAX_BURST).map(({ queue }) => queue)).finally(() => {
+        burst = null;
+        searchAgain();
+      });
+    }
+    // What comes meanwhile waits for the next lists.
+    let left = burst ? due.filter(({ subscribedAt }) => !subscribedAt) : due;
+    while (left.length > 0 && mayBegin()) {
+      const count = isBusy() ? 1 : room();
+      void beginEach(left.slice(0, count).map(({ queue }) => queue));
+      left = left.slice(count);
+    }
+    return left;
+  }
 
   async function work(): Promise<void> {
-    let due: string[] = [];
+    let due: readonly DueQueue[] = [];
     while (!stopped) {
       if (due.length === 0 && mayBegin()) {
         wanted = false;
-        due = await queues.due(active.keys());
+        due = await queues.due(active);
         // Events that arrive for an active queue are found once that queue has finished.
         if (due.length === 0 && active.size === 0 && !wanted) {
           // Set in the same step, so that the next `wake` starts a new run.
@@ -105,13 +199,13 @@ export function createQueueWorker(deps: {
         }
         if (due.length === 0) lastBegunMs = performance.now();
       }
-      while (due.length > 0 && mayBegin()) begin(due.shift() as string);
-      if (due.length === 0 && wanted && mayBegin()) continue;
       const signal = new Promise<void>((resolve) => {
         woken = resolve;
       });
-      const mayBeginSoon = hasRoom() && isBusy();
-      await Promise.race([...active.values(), signal, ...(mayBeginSoon ? [sleep(BUSY_LOOK_MS)] : [])]);
+      due = begin(due);
+      if (due.length === 0 && wanted && mayBegin()) continue;
+      const mayBeginSoon = room() > 0 && isBusy();
+      await Promise.race([signal, ...(mayBeginSoon ? [sleep(BUSY_LOOK_MS)] : [])]);
     }
   }
 
@@ -121,11 +215,20 @@ export function createQueueWorker(deps: {
     if (mayBegin()) woken();
     if (running) return;
     const run: Promise<void> = work()
-      .catch((error: unknown) => log.warn({ err: error }, 'webhook.database_unavailable'))
+      .catch((error: unknown) => lost(error))
       .finally(() => {
         if (running === run) running = null;
       });
     running = run;
+  }
+
+  /** Resolves when nothing is worked on. */
+  async function inactive(): Promise<void> {
+    while (active.size > 0) {
+      await new Promise<void>((resolve) => {
+        woken = resolve;
+      });
+    }
   }
 
   return {
@@ -145,7 +248,7 @@ export function createQueueWorker(deps: {
       if (timer) clearInterval(timer);
       woken();
       await running;
-      await Promise.all(active.values());
+      await inactive();
     },
   };
 }

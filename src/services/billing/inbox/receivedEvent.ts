@@ -6,6 +6,15 @@ const text = z.string().regex(/^[^\p{Cc}\p{Cs}]{1,255}$/u, 'must be 1 to 255 cha
 /** Any other value is treated like a missing one. */
 const livemode = z.boolean().nullable().catch(null);
 
+/** The largest time that is taken for one: in the year 5138. */
+export const MAX_SECONDS = 1e11;
+
+/** Seconds, in thin events text. Any other value is treated like a missing one. */
+const created = z
+  .union([z.number().int().positive().max(MAX_SECONDS), z.iso.datetime()])
+  .nullable()
+  .catch(null);
+
 /** The object's fields are not validated, because that would only copy it key by key. */
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -31,7 +40,8 @@ const snapshot = z.looseObject({
   id,
   type: text,
   livemode,
-  data: z.looseObject({ object: subject }),
+  created,
+  data: z.looseObject({ object: subject, previous_attributes: z.unknown().optional() }),
 });
 
 /** A thin event of API v2. It names its object, and the snapshot event of the same change if there is one. */
@@ -40,6 +50,7 @@ const thin = z.looseObject({
   object: z.literal('v2.core.event'),
   type: text,
   livemode,
+  created,
   snapshot_event: id.nullish(),
   related_object: z.looseObject({ id: text, type: text }).nullish(),
 });
@@ -52,6 +63,10 @@ export interface ReceivedEvent {
   payload: string;
   /** Whether the event belongs to Stripe's live mode; null: the event does not say. */
   livemode: boolean | null;
+  /** By Stripe's clock; null: the event does not say. */
+  occurredAt: Date | null;
+  /** The names of the object's fields that changed, if the event says so. */
+  changed: readonly string[];
   /** The object in the event; a thin event has only its id and type. */
   subject: Record<string, unknown>;
   isThin: boolean;
@@ -80,11 +95,14 @@ export function readEvent(payload: string): ReceivedEvent {
 
 function readSnapshot(json: unknown, payload: string): ReceivedEvent {
   const event = parse(snapshot, json);
+  const { previous_attributes: previous } = event.data;
   return {
     id: event.id,
     type: event.type,
     payload,
     livemode: event.livemode,
+    occurredAt: instantOf(event.created),
+    changed: isObject(previous) ? Object.keys(previous as object) : [],
     subject: event.data.object,
     isThin: false,
     snapshotId: null,
@@ -99,11 +117,16 @@ function readThin(json: unknown, payload: string): ReceivedEvent {
     type: event.type,
     payload,
     livemode: event.livemode,
+    occurredAt: instantOf(event.created),
+    changed: [],
     subject: related ? { id: related.id, object: related.type } : {},
     isThin: true,
     snapshotId: event.snapshot_event ?? null,
   };
 }
+
+const instantOf = (at: number | string | null): Date | null =>
+  at === null ? null : new Date(typeof at === 'number' ? at * 1000 : at);
 
 function parse<T>(schema: z.ZodType<T>, json: unknown): T {
   const parsed = schema.safeParse(json);

@@ -16,14 +16,13 @@ export interface RequestRate {
   waitForSlot(endpoint: string, kind: Requester['kind']): Promise<void>;
 }
 
-/** Stripe's limit for one endpoint. */
+/** Stripe's limit for one endpoint, unless it has agreed to another. */
 export const REQUESTS_PER_SECOND = 25;
 /**
- * Together 22 a second, an eighth below the limit: network delays differ, and the requests of more than one second must
- * not arrive within one.
+ * Below the limit, because network delays differ, and the requests of more than one second must not arrive within one.
  */
-const SHARED_SPACING_MS = 60;
-const RESERVED_SPACING_MS = 180;
+const USED_SHARE = 0.94;
+const RESERVED_SHARE = 0.25;
 /**
  * If the process was blocked and woke up later than this after its slot began, it takes another slot. Otherwise all
  * requests that waited would start at once.
@@ -41,7 +40,15 @@ const YIELD_MS = 1_000;
 const nextSlot = (freeAt: string) => ({ $max: ['$$NOW', { $ifNull: [freeAt, '$$NOW'] }] });
 
 /** Each request reserves a slot with one statement. Slots are evenly spaced, so that no second has too many. */
-export function createRequestRate({ models }: { models: Models }): RequestRate {
+export function createRequestRate({
+  models,
+  perSecond = REQUESTS_PER_SECOND,
+}: {
+  models: Models;
+  perSecond?: number;
+}): RequestRate {
+  const reservedSpacingMs = 1000 / (perSecond * USED_SHARE * RESERVED_SHARE);
+  const sharedSpacingMs = 1000 / (perSecond * USED_SHARE * (1 - RESERVED_SHARE));
   const rates = models.connection.collection<StripeRateDoc>(models.stripeRates.collection.name);
 
   /** @returns how long to wait; if that is above `maxWaitMs`, nothing is reserved */
@@ -64,8 +71,8 @@ export function createRequestRate({ models }: { models: Models }): RequestRate {
         },
         {
           $set: {
-            freeAt: unlessFull('$freeAt', { $not: ['$usesReserve'] }, SHARED_SPACING_MS),
-            reservedFreeAt: unlessFull('$reservedFreeAt', '$usesReserve', RESERVED_SPACING_MS),
+            freeAt: unlessFull('$freeAt', { $not: ['$usesReserve'] }, sharedSpacingMs),
+            reservedFreeAt: unlessFull('$reservedFreeAt', '$usesReserve', reservedSpacingMs),
           },
         },
       ],

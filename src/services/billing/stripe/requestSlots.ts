@@ -15,8 +15,9 @@ export interface RequestSlots {
   waiting(): number;
 }
 
-export function createRequestSlots({ models }: { models: Models }): RequestSlots {
-  const rate = createRequestRate({ models });
+/** @param deps.perSecond Stripe's limit for one endpoint */
+export function createRequestSlots(deps: { models: Models; perSecond: number }): RequestSlots {
+  const rate = createRequestRate(deps);
   const shares = createTenantShares();
   let waiting = 0;
 

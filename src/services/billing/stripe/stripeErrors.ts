@@ -43,6 +43,12 @@ export const isRejected = (error: unknown): boolean =>
 export const isOutOfDate = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeInvalidRequestError && !USER_PARAMS[error.param ?? ''];
 
+/** Stripe did not answer, failed, or accepts no more requests: the same request may succeed later. */
+export const isAway = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeConnectionError ||
+  error instanceof Stripe.errors.StripeAPIError ||
+  error instanceof Stripe.errors.StripeRateLimitError;
+
 /** The idempotency key was used before for another request. */
 export const isKeyReused = (error: unknown): boolean => error instanceof Stripe.errors.StripeIdempotencyError;
 

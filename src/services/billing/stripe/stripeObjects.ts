@@ -7,6 +7,17 @@ export function idOf(reference: unknown): string | null {
   return typeof id === 'string' && id !== '' && id.length <= MAX_ID_CHARS ? id : null;
 }
 
+/** Since 2025 an invoice names its subscription in its parent; before, in a field of its own. */
+export function subscriptionOfInvoice({
+  parent,
+  subscription,
+}: Readonly<Record<string, unknown>>): string | null {
+  const { subscription_details: details } = (parent ?? {}) as {
+    subscription_details?: { subscription?: unknown };
+  };
+  return idOf(details?.subscription ?? subscription);
+}
+
 const MAX_SEARCHED = 10_000;
 /** The largest page that Stripe returns. */
 export const PAGE = 100;

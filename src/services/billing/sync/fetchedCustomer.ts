@@ -16,6 +16,8 @@ export type FetchedCustomer =
       subscriptions: Stripe.Subscription[];
       /** Whether the stored subscription has not ended but is not shown by Stripe. */
       isStoredUnseen: boolean;
+      /** When Stripe answered, by its clock; null: it did not say. */
+      asOf: Date | null;
     }
   /** Stripe reports the customer as deleted; its subscriptions ended with it. */
   | { kind: 'deleted' }
@@ -58,7 +60,15 @@ export async function fetchCustomer(
   const isUnlisted = isLive && !found.some((subscription) => subscription.id === stored.stripeSubscriptionId);
   const unlisted = isUnlisted ? await fetchSubscription(stripe, stored.stripeSubscriptionId) : null;
   const subscriptions = [...found, ...(unlisted ? [unlisted] : [])].toSorted((a, b) => b.created - a.created);
-  return { kind: 'found', customer, subscriptions, isStoredUnseen: isUnlisted && !unlisted };
+  const asOf = answeredAt(listed);
+  return { kind: 'found', customer, subscriptions, isStoredUnseen: isUnlisted && !unlisted, asOf };
+}
+
+/** @returns when Stripe sent a response, by its clock; null: the response does not say */
+export function answeredAt(response: object | null): Date | null {
+  const { lastResponse } = (response ?? {}) as Partial<Stripe.Response<object>>;
+  const at = new Date(lastResponse?.headers?.date ?? Number.NaN);
+  return Number.isNaN(at.getTime()) ? null : at;
 }
 
 const fetchSubscription = (stripe: Stripe, id: string): Promise<Stripe.Subscription | null> =>

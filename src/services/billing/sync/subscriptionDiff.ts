@@ -164,7 +164,7 @@ export const outsideCatalogueNote = ({
   priceId,
   tier,
   outsideCatalogue,
-}: BillingSubscriptionDoc): string | null =>
+}: SubscriptionState): string | null =>
   outsideCatalogue
     ? `${id} has the price ${priceId}, which belongs neither to the catalogue nor to the product of a tier; its tier stays ${tier} until it does`
     : null;

@@ -3,28 +3,25 @@ import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
-import { changedFields } from '../../audit/auditedFields.js';
-import type { AuditLog, Change } from '../../audit/auditLog.js';
+import type { AuditLog } from '../../audit/auditLog.js';
 import { type Author, systemAuthor } from '../../audit/author.js';
-import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import type { Customers } from '../customers/customers.js';
 import { isRemembered } from '../stripe/stripeErrors.js';
-import { type FetchedCustomer, fetchCustomer, NotVisibleError } from './fetchedCustomer.js';
+import { answeredAt, fetchCustomer, NotVisibleError } from './fetchedCustomer.js';
+import { createListedSubscriptions, type ListedSubscriptions } from './listedSubscriptions.js';
+import { createLosses } from './losses.js';
 import { createPaymentFailures } from './paymentFailures.js';
 import { createProductTiers } from './productTiers.js';
-import {
-  createSubscriptionDiff,
-  diffFields,
-  outsideCatalogueNote,
-  type SubscriptionDiff,
-} from './subscriptionDiff.js';
+import { createSnapshotGrants, type SnapshotGrants } from './snapshotGrants.js';
+import { createSubscriptionDiff, outsideCatalogueNote, type SubscriptionDiff } from './subscriptionDiff.js';
 import { createSubscriptionReader } from './subscriptionState.js';
+import { createSubscriptionWriter, type SyncOutcome, subscriptionChange } from './subscriptionWriter.js';
 
 export { WITH_SCHEDULE } from './fetchedCustomer.js';
 
 /** Writes customers and their subscriptions as Stripe has them now. */
-export interface SubscriptionSync extends SubscriptionDiff {
+export interface SubscriptionSync extends SubscriptionDiff, ListedSubscriptions, SnapshotGrants {
   /**
    * Fetches a customer and writes it.
    * @param author of the change that may be found
@@ -50,10 +47,6 @@ export interface SubscriptionSync extends SubscriptionDiff {
   ): Promise<BillingSubscriptionDoc>;
 }
 
-export type SyncOutcome =
-  /** @property note what an operator should know about the written state */
-  { kind: 'written'; note: string | null } | { kind: 'ignored'; reason: string };
-
 const MAX_TRIES = 20;
 
 export function createSubscriptionSync(deps: {
@@ -73,57 +66,10 @@ export function createSubscriptionSync(deps: {
   const reader = createSubscriptionReader({ tiers, products, clock, log });
   const failures = createPaymentFailures({ models, stripe, log });
   const subscriptionDiff = createSubscriptionDiff({ models, stripe, customers, reader, failures });
-
-  /** @returns false if something else wrote since `stored` was read */
-  async function write(
-    tenantId: string,
-    stored: BillingSubscriptionDoc | null,
-    subscription: Stripe.Subscription,
-    author: Author,
-  ): Promise<boolean> {
-    const failedAt = subscription.status === 'past_due' ? await failures.firstOf(subscription.id) : null;
-    const state = await reader.stateOf(subscription, stored, failedAt);
-    if (stored && diffFields(stored, state).length === 0) return confirm(stored);
-    try {
-      // Only a changed state pays for a transaction.
-      const isWritten = await auditLog.change(author, async (session, note) => {
-        const result = stored
-          ? await subscriptions.updateOne(
-              { _id: tenantId, revision: stored.revision },
-              { $set: state, $inc: { revision: 1 } },
-              { session },
-            )
-          : await subscriptions.updateOne(
-              { _id: tenantId, revision: 1 },
-              { $setOnInsert: state },
-              { upsert: true, session },
-            );
-        const isDone = stored ? result.matchedCount === 1 : result.upsertedCount === 1;
-        if (isDone) note(subscriptionChange(tenantId, stored, state));
-        return isDone;
-      });
-      if (isWritten) changed(tenantId);
-      if (isWritten && state.outsideCatalogue) {
-        const { stripeSubscriptionId, priceId, tier } = state;
-        log.warn({ tenantId, stripeSubscriptionId, priceId, tier }, 'subscription.outside_catalogue');
-      }
-      return isWritten;
-    } catch (error) {
-      if (isDuplicateKey(error)) return false;
-      throw error;
-    }
-  }
-
-  /**
-   * Raises the revision of an unchanged subscription, so that nobody writes an older state after this one. It bypasses
-   * mongoose, whose hook would publish the write.
-   * @returns false if something else wrote since
-   */
-  async function confirm({ _id, revision }: BillingSubscriptionDoc): Promise<boolean> {
-    const unchanged = { _id: _id as never, revision };
-    const result = await subscriptions.collection.updateOne(unchanged, { $inc: { revision: 1 } });
-    return result.matchedCount === 1;
-  }
+  const writer = createSubscriptionWriter({ models, reader, failures, auditLog, clock, log, changed });
+  const losses = createLosses({ tiers });
+  const listed = createListedSubscriptions({ models, stripe, customers, reader, losses, writer, link, log });
+  const grants = createSnapshotGrants({ models, tiers, customers, losses, writer, clock, log });
 
   /** Ends the subscription of a customer that was deleted at Stripe. */
   async function end(tenantId: string, stripeCustomerId: string, author: Author): Promise<void> {
@@ -144,8 +90,10 @@ export function createSubscriptionSync(deps: {
   }
 
   /** @returns the tenant that the customer is now linked to, or the reason why it cannot be linked */
-  async function link(fetched: FetchedCustomer, author: Author): Promise<{ tenantId: string } | string> {
-    const customer = fetched.kind === 'found' ? fetched.customer : null;
+  async function link(
+    customer: Stripe.Customer | null,
+    author: Author,
+  ): Promise<{ tenantId: string } | string> {
     const tenantId = customer?.metadata.tenant_id;
     if (!customer || !tenantId || !(await models.tenants.exists({ _id: tenantId, erasure: null })))
       return 'the customer belongs to no tenant';
@@ -162,7 +110,7 @@ export function createSubscriptionSync(deps: {
         : null;
       const fetched = await fetchCustomer(stripe, stripeCustomerId, stored);
       // Nothing was read for a tenant that is linked only now. If it has a stored subscription, the write is rejected.
-      const linked = known ?? (await link(fetched, author));
+      const linked = known ?? (await link(fetched.kind === 'found' ? fetched.customer : null, author));
       if (typeof linked === 'string') return { kind: 'ignored', reason: linked };
       const { tenantId } = linked;
       if (fetched.kind === 'unseen') throw new NotVisibleError(stripeCustomerId);
@@ -176,8 +124,8 @@ export function createSubscriptionSync(deps: {
       if (stored && fetched.isStoredUnseen && !primary?.grantsTier)
         throw new NotVisibleError(stored.stripeSubscriptionId);
       if (!primary) return WRITTEN;
-      const { subscription } = primary;
-      if (await write(tenantId, stored, subscription, author)) return written(tenantId);
+      const state = await writer.write(tenantId, stored, primary.subscription, fetched.asOf, author);
+      if (state) return { kind: 'written', note: outsideCatalogueNote(state) };
     }
     throw new Error(
       `The subscription of ${stripeCustomerId} changed during each of ${MAX_TRIES} attempts to write it`,
@@ -193,13 +141,10 @@ export function createSubscriptionSync(deps: {
     });
   }
 
-  async function written(tenantId: string): Promise<SyncOutcome> {
-    const stored = await subscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
-    return { kind: 'written', note: stored && outsideCatalogueNote(stored) };
-  }
-
   return {
     ...subscriptionDiff,
+    ...listed,
+    ...grants,
     sync,
 
     async syncTenant(tenantId, author = FOUND_AT_STRIPE) {
@@ -222,7 +167,7 @@ export function createSubscriptionSync(deps: {
         }
         throw error;
       });
-      if (!(await write(_id, subscription, changed, author))) {
+      if (!(await writer.write(_id, subscription, changed, answeredAt(changed), author))) {
         await noteFaster(subscription, author);
         await sync(stripeCustomerId, author);
       }
@@ -235,24 +180,5 @@ export function createSubscriptionSync(deps: {
 
 /** The author of changes that were found at Stripe without an event. */
 const FOUND_AT_STRIPE = systemAuthor('sync');
-
-type SubscriptionState = Partial<BillingSubscriptionDoc>;
-
-function subscriptionChange(
-  tenantId: string,
-  before: BillingSubscriptionDoc | null,
-  after: SubscriptionState,
-): Change {
-  const audited = auditedState(after);
-  if (!before) return { tenantId, action: 'subscription.created', before: null, after: audited };
-  const [from, to] = changedFields(auditedState(before), audited);
-  return { tenantId, action: 'subscription.changed', before: from, after: to };
-}
-
-/** The state at Stripe, without what this server keeps for itself. */
-function auditedState(state: SubscriptionState) {
-  const { _id, revision, createdAt, updatedAt, unannounced, announceRetry, ...rest } = state;
-  return rest;
-}
 
 const WRITTEN: SyncOutcome = { kind: 'written', note: null };

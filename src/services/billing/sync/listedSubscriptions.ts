@@ -1,0 +1,186 @@
+import type { Logger } from 'pino';
+import Stripe from 'stripe';
+import { type BillingCustomerDoc, ofCustomers } from '../../../models/billingCustomer.js';
+import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { Models } from '../../../models/models.js';
+import type { Author } from '../../audit/author.js';
+import { createGate } from '../../infrastructure/gate.js';
+import type { Customers } from '../customers/customers.js';
+import { expanding } from '../stripe/olderApi.js';
+import { PAGE } from '../stripe/stripeObjects.js';
+import { answeredAt, LISTED_WITH_SCHEDULE } from './fetchedCustomer.js';
+import type { Losses } from './losses.js';
+import type { SubscriptionReader } from './subscriptionState.js';
+import type { SubscriptionWriter, SyncOutcome } from './subscriptionWriter.js';
+
+/** A customer of whom only one subscription is known to have changed. */
+export interface ChangedSubscription {
+  stripeCustomerId: string;
+  stripeSubscriptionId: string;
+  /** When Stripe created the subscription. */
+  createdAt: Date;
+  author: Author;
+}
+
+/**
+ * Writes the subscriptions of many customers with few requests. Stripe's list cannot be filtered by several customers, but
+ * it is in the order of creation and can begin at any moment: a list that begins at one of the wanted subscriptions
+ * brings that one, and up to 99 others.
+ */
+export interface ListedSubscriptions {
+  /**
+   * @param ended called once for each customer. null: it has to be fetched by itself, because the list does not show the
+   *   subscription, or something might be lost, which the customer's other subscriptions decide.
+   * @param pace resolves when the next customer may be written; false: no more
+   */
+  syncListed(
+    changed: readonly ChangedSubscription[],
+    ended: (stripeCustomerId: string, outcome: SyncOutcome | null) => Promise<void>,
+    pace: () => Promise<boolean>,
+  ): Promise<void>;
+}
+
+/** Enough requests at once to use Stripe's whole rate. */
+const MAX_LISTS = 16;
+/** So that few lists are made of a small burst. */
+const MIN_EACH = 25;
+/** A list has a hundred subscriptions. If it brings fewer of them than this, single requests cost everybody less. */
+const MIN_FOUND = 4;
+const MAX_WRITES = 16;
+
+interface Known {
+  tenantId: string;
+  email: string | null;
+  stored: BillingSubscriptionDoc | null;
+}
+
+export function createListedSubscriptions(deps: {
+  models: Models;
+  stripe: Stripe;
+  customers: Customers;
+  reader: SubscriptionReader;
+  losses: Losses;
+  writer: SubscriptionWriter;
+  /** Links a customer to the tenant that it names. @returns the reason if it cannot be linked */
+  link: (customer: Stripe.Customer, author: Author) => Promise<{ tenantId: string } | string>;
+  log: Logger;
+}): ListedSubscriptions {
+  const { models, stripe, customers, reader, losses, writer, link, log } = deps;
+
+  async function knownOf(changed: readonly ChangedSubscription[]): Promise<Map<string, Known>> {
+    const linked = await models.billingCustomers
+      .find(ofCustomers(...changed.map(({ stripeCustomerId }) => stripeCustomerId)), {
+        stripeCustomerId: 1,
+        email: 1,
+      })
+      .lean<Pick<BillingCustomerDoc, '_id' | 'stripeCustomerId' | 'email'>[]>();
+    const docs = await models.billingSubscriptions
+      .find({ _id: { $in: linked.map(({ _id }) => _id) } })
+      .lean<BillingSubscriptionDoc[]>();
+    const storedOf = new Map(docs.map((doc) => [doc._id, doc]));
+    return new Map(
+      linked.map(({ _id: tenantId, stripeCustomerId, email }) => [
+        stripeCustomerId ?? '',
+        { tenantId, email, stored: storedOf.get(tenantId) ?? null },
+      ]),
+    );
+  }
+
+  async function list(from: Date, to: Date): Promise<Stripe.Response<Stripe.ApiList<Stripe.Subscription>>> {
+    const created = { gte: secondsOf(from), lte: secondsOf(to) };
+    return expanding(['data.customer'], LISTED_WITH_SCHEDULE, (expand) =>
+      stripe.subscriptions.list({ created, status: 'all', limit: PAGE, expand }),
+    );
+  }
+
+  /** @returns null: the customer has to be fetched; also if something else wrote since `known` was read */
+  async function write(
+    { stripeCustomerId, author }: ChangedSubscription,
+    known: Known | undefined,
+    subscription: Stripe.Subscription,
+    asOf: Date | null,
+  ): Promise<SyncOutcome | null> {
+    const { customer } = subscription;
+    if (typeof customer === 'string' || customer.deleted || customer.id !== stripeCustomerId) return null;
+    const linked = known ?? (await link(customer, author));
+    if (typeof linked === 'string') return { kind: 'ignored', reason: linked };
+    // Nothing was read for a tenant that is linked only now. If it has a stored subscription, the write is rejected.
+    const { stored, email } = known ?? { stored: null, email: null };
+    const state = await reader.stateOf(subscription, stored);
+    if (!losses.keepsTier(stored, state)) return null;
+    if (customer.email !== email) await customers.noteEmail(stripeCustomerId, customer.email, author);
+    const isWritten = await writer.writeState(linked.tenantId, stored, state, asOf, author);
+    return isWritten ? { kind: 'written', note: null } : null;
+  }
+
+  /** What a list says about the wanted subscriptions that begin it, and those that are too old for it. */
+  async function find(range: readonly ChangedSubscription[]) {
+    const [newest, oldest] = [range[0], range.at(-1)] as [ChangedSubscription, ChangedSubscription];
+    // Read before the request to Stripe: if something else writes in between, this write is rejected.
+    const known = await knownOf(range);
+    const page = await list(oldest.createdAt, newest.createdAt);
+    const listed = new Map(page.data.map((subscription) => [subscription.id, subscription]));
+    const endS = page.has_more ? (page.data.at(-1)?.created ?? 0) : 0;
+    // Not the first: if it is not in a list that begins there, no list has it.
+    const isOlder = ({ stripeSubscriptionId: id, createdAt }: ChangedSubscription, i: number) =>
+      i > 0 && !listed.has(id) && secondsOf(createdAt) <= endS;
+    return {
+      reached: range.filter((one, i) => !isOlder(one, i)),
+      older: range.filter(isOlder),
+      async write(one: ChangedSubscription): Promise<SyncOutcome | null> {
+        const subscription = listed.get(one.stripeSubscriptionId);
+        return subscription
+          ? write(one, known.get(one.stripeCustomerId), subscription, answeredAt(page))
+          : null;
+      },
+    };
+  }
+
+  /** An error ends no more than the attempt: the fetch of the customer meets it again, and is retried. */
+  async function orNull<T>(work: Promise<T>): Promise<T | null> {
+    try {
+      return await work;
+    } catch (error) {
+      log.warn({ err: error }, 'webhook.list_failed');
+      return null;
+    }
+  }
+
+  return {
+    async syncListed(changed, ended, pace) {
+      const writes = createGate({ maxUnits: MAX_WRITES });
+      /** Makes lists until one brings little; what is left is fetched by itself. */
+      async function syncRange(range: readonly ChangedSubscription[]): Promise<void> {
+        let left = range;
+        let isWorthIt = true;
+        while (left.length > 0 && isWorthIt) {
+          const found = await orNull(find(left));
+          if (!found) break;
+          await Promise.all(
+            found.reached.map((one) =>
+              writes.run('', 1, async () => {
+                const outcome = (await pace()) ? await orNull(found.write(one)) : null;
+                await ended(one.stripeCustomerId, outcome);
+              }),
+            ),
+          );
+          left = found.older;
+          isWorthIt = found.reached.length >= MIN_FOUND;
+        }
+        await Promise.all(left.map(({ stripeCustomerId }) => ended(stripeCustomerId, null)));
+      }
+
+      const newestFirst = changed.toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
+      await Promise.all(rangesOf(newestFirst).map(syncRange));
+    },
+  };
+}
+
+const secondsOf = (at: Date): number => Math.floor(at.getTime() / 1000);
+
+/** A list brings at most a page, so that no range is larger. */
+function rangesOf(newestFirst: readonly ChangedSubscription[]): ChangedSubscription[][] {
+  const size = Math.min(PAGE, Math.max(MIN_EACH, Math.ceil(newestFirst.length / MAX_LISTS)));
+  const count = Math.ceil(newestFirst.length / size);
+  return Array.from({ length: count }, (_, i) => newestFirst.slice(i * size, (i + 1) * size));
+}
