@@ -130,7 +130,9 @@ describe('what another service says', () => {
       return decision.reservation.id;
     };
     const memory = await reserve({ memories: 1, embeddings: 0, bytes: 100 }, false);
-    await models.connection.transaction((session) => storage.commit(tenant, memory, null, session));
+    await models.connection.transaction((session) =>
+      storage.commit([{ tenantId: tenant, reservationId: memory, dimensions: null }], session),
+    );
     await storage.freeExternal(tenant, { bytes: 1_000 });
     expect(await bytesOf()).toBe(100);
     await storage.commitExternal(tenant, await reserve({ lamps: 1, bytes: 50 }, true));

@@ -6,12 +6,12 @@ import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import type { Answer, IdempotencyKeys, RequestLease } from '../idempotency/idempotencyKeys.js';
-import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
 import { createGate } from '../infrastructure/gate.js';
 import { dayOf, usageDayId } from '../limits/calls/windows.js';
 import type { Storage } from '../limits/storage/storage.js';
 import { createBoundedReads, type MemoryReading, type ReadMemory } from './boundedReads.js';
 import { cosine, packEmbedding, unpackInto } from './embedding.js';
+import { createMemoryWriter } from './memoryWriter.js';
 
 export type { MemoryDoc };
 
@@ -71,6 +71,25 @@ const MAX_SCAN_PAUSE_MS = 100;
 export const memoryIdOf = (doc: Pick<MemoryDoc, '_id' | 'tenantId'>): string =>
   doc._id.slice(doc.tenantId.length + 1);
 
+const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
+
+/** A memory as it is stored. */
+export const memoryDocument = (
+  tenantId: string,
+  input: Storable,
+  createdAt: Date,
+  id = `mem_${new Types.ObjectId().toHexString()}`,
+): MemoryDoc => ({
+  _id: keyOf(tenantId, id),
+  tenantId,
+  content: input.content,
+  embedding: input.embedding ? packEmbedding(input.embedding) : null,
+  metadata: input.metadata == null ? null : JSON.stringify(input.metadata),
+  bytes: sizeOf(input).bytes,
+  sharedAt: null,
+  createdAt,
+});
+
 export function createMemories(deps: {
   models: Models;
   clock: Clock;
@@ -79,29 +98,11 @@ export function createMemories(deps: {
   /** Called with a tenant's totals after it has stored more. */
   stored: (tenantId: string, amounts: StorageAmounts) => void;
 }): Memories {
-  const { models, clock, storage, idempotencyKeys } = deps;
-  const keyOf = (tenantId: string, id: string) => `${tenantId}:${id}`;
+  const { models, clock, storage } = deps;
 
+  const writer = createMemoryWriter(deps);
   const reads = createBoundedReads({ models });
   const scanGate = createGate({ maxUnits: SCANS_AT_ONCE, maxPauseMs: MAX_SCAN_PAUSE_MS });
-
-  function documentOf(
-    tenantId: string,
-    input: Storable,
-    id = `mem_${new Types.ObjectId().toHexString()}`,
-    createdAt = new Date(clock.now()),
-  ): MemoryDoc {
-    return {
-      _id: keyOf(tenantId, id),
-      tenantId,
-      content: input.content,
-      embedding: input.embedding ? packEmbedding(input.embedding) : null,
-      metadata: input.metadata == null ? null : JSON.stringify(input.metadata),
-      bytes: sizeOf(input).bytes,
-      sharedAt: null,
-      createdAt,
-    };
-  }
 
   async function searchText(
     tenantId: string,
@@ -176,26 +177,17 @@ export function createMemories(deps: {
   return {
     async store(tenantId, inputs, reservationId, lease = null) {
       const dimensions = ofOneLength(inputs);
-      const docs = inputs.map((input) => documentOf(tenantId, input));
-      const answer = { ids: docs.map(memoryIdOf), createdAt: docs.map(({ createdAt }) => createdAt) };
-      try {
-        const amounts = await models.connection.transaction(async (session) => {
-          await models.memories.collection.insertMany(docs as never[], { session });
-          if (lease) await idempotencyKeys.complete(lease, answer, session);
-          return storage.commit(tenantId, reservationId, dimensions, session);
-        });
-        deps.stored(tenantId, amounts);
-      } catch (error) {
-        // The ids are new, so a duplicate means that a commit succeeded, its answer was lost, and it was retried.
-        if (!isDuplicateKey(error)) throw error;
-      }
-      if (lease) idempotencyKeys.completed(lease);
+      const createdAt = new Date(clock.now());
+      const docs = inputs.map((input) => memoryDocument(tenantId, input, createdAt));
+      const answer = { ids: docs.map(memoryIdOf), createdAt: docs.map(() => createdAt) };
+      const keyed = lease && { lease, answer };
+      await writer.write({ tenantId, docs, reservationId, dimensions, keyed });
       return docs;
     },
 
     restore(tenantId, inputs, answer) {
       const { ids, createdAt } = answer as { ids: string[]; createdAt: Date[] };
-      return inputs.map((input, i) => documentOf(tenantId, input, ids[i], createdAt[i]));
+      return inputs.map((input, i) => memoryDocument(tenantId, input, createdAt[i] as Date, ids[i]));
     },
 
     find: (tenantId, id, reading) => reads.one(keyOf(tenantId, id), reading),

@@ -7,6 +7,7 @@ import { BillingError, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
+import { createTurns } from '../../infrastructure/turns.js';
 import type { ServerInstances } from '../../tiers/serverInstances.js';
 import { type Admission, type Decision, type WindowUse } from './admission.js';
 import { createJournal } from './journal.js';
@@ -61,16 +62,11 @@ export function createAdmission(deps: {
   let unsettled: number | null = null;
   let settledAtMs = performance.now();
   /** Batches and changes of ledger run one at a time. */
-  let previous: Promise<unknown> = Promise.resolve();
+  const turns = createTurns();
+  const exclusively = <T>(work: () => Promise<T>) => turns.run(['ledger'], work);
   let timer: NodeJS.Timeout | undefined;
   let beating: Promise<void> | null = null;
   let stopping = false;
-
-  function exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const next = previous.then(work);
-    previous = next.catch(() => undefined);
-    return next;
-  }
 
   async function commit(batch: WaitingItem[]): Promise<void> {
     const startedAtMs = performance.now();

@@ -1,4 +1,5 @@
 import { type Charge } from '@continuum-billing/limits/core';
+import { type ConditionalUpdate, changeIf } from '../../infrastructure/conditionalUpdates.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { encodeEndpoint } from './endpointNames.js';
 import { EXTRACTION_ENDPOINT } from './extractions.js';
@@ -21,13 +22,6 @@ export interface Increment {
   overageSpan: string;
 }
 
-/** One statement of MongoDB's `update` command. */
-export interface ChargeStatement {
-  q: { _id: string };
-  u: object[];
-  upsert: true;
-}
-
 /** @returns calls by encoded path: `endpoints.<name>`, `hours.<hour>` and `extractions`; 1 by `marks.<mark>` */
 export function callPaths(charges: readonly Charge[], hour: number): Map<string, number> {
   const paths = new Map<string, number>();
@@ -41,16 +35,11 @@ export function callPaths(charges: readonly Charge[], hour: number): Map<string,
   return paths;
 }
 
-/**
- * Builds the statement that charges if, and only if, both windows have room. Repeating it changes nothing. The condition
- * is in the update because a filter on more than `_id` makes MongoDB plan each statement, which costs as much as the
- * update.
- */
-export function chargeStatement(increment: Increment): ChargeStatement {
-  const charged = { $mergeObjects: ['$$ROOT', chargedFields(increment)] };
+/** Builds the statement that charges if, and only if, both windows have room. */
+export function chargeStatement(increment: Increment): ConditionalUpdate {
   return {
     q: { _id: increment.id },
-    u: [{ $replaceWith: { $cond: [hasRoom(increment), charged, '$$ROOT'] } }],
+    u: changeIf(hasRoom(increment), chargedFields(increment)),
     upsert: true,
   };
 }

@@ -1,13 +1,12 @@
 import { sumOf } from '@continuum-billing/limits/core';
 import { LRUCache } from 'lru-cache';
-import { mongo } from 'mongoose';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
-import { isDatabaseUnavailable, isDuplicateKey } from '../../infrastructure/databaseErrors.js';
+import { sendUpdates } from '../../infrastructure/conditionalUpdates.js';
 import type { CallLimits } from '../../tiers/entitlements.js';
 import { spanOf } from '../../tiers/overage.js';
-import { type ChargeStatement, chargeStatement, type Increment } from './increments.js';
+import { chargeStatement, type Increment } from './increments.js';
 import type { Ledger, WaitingCall } from './ledger.js';
 import type { OverageDays } from './overageDays.js';
 import type { ReturnedCalls } from './returnedCalls.js';
@@ -46,10 +45,7 @@ const REJECT_FROM_MEMORY_MS = 1_000;
 /** How often a view is read again, so that response headers include the charges of other instances. */
 const REFRESH_MS = 2_000;
 /** After this time the caller gets SERVICE_UNAVAILABLE. */
-const COMMIT_TIMEOUT_MS = 1_800;
-const BULK_SIZE = 256;
-const MIN_RETRY_MS = 300;
-const DURABLE = { w: 'majority', j: true };
+const READ_TIMEOUT_MS = 1_800;
 
 /**
  * The ledger for several instances on one MongoDB. Each batch is one bulk of conditional increments, one per tenant. If
@@ -109,7 +105,10 @@ export function createMultiWriterLedger(deps: {
     const attempts = groups.map((group) => attempt(group, batch, nowMs)).filter((a) => a.granted.length > 0);
     if (attempts.length === 0) return [];
     const [charged, stale] = await Promise.all([
-      send(attempts.map(({ increment }) => chargeStatement(increment))),
+      sendUpdates(
+        models.usageDays,
+        attempts.map(({ increment }) => chargeStatement(increment)),
+      ),
       readDays(attempts.map(({ group }) => group.id).filter((id) => isOld(id, nowMs))),
     ]);
     const all = charged === attempts.length;
@@ -205,44 +204,6 @@ export function createMultiWriterLedger(deps: {
     views.set(group.id, view);
   }
 
-  /** MongoDB executes a bulk on one thread, so a large batch is sent in several parts. @returns how many were charged */
-  async function send(statements: ChargeStatement[]): Promise<number> {
-    const bulks: Promise<number>[] = [];
-    for (let i = 0; i < statements.length; i += BULK_SIZE)
-      bulks.push(sendBulk(statements.slice(i, i + BULK_SIZE)));
-    // Wait for all parts before failing, so that nothing is in progress when the next batch starts.
-    const results = await Promise.allSettled(bulks);
-    return results.reduce((sum, result) => {
-      if (result.status === 'rejected') throw result.reason;
-      return sum + result.value;
-    }, 0);
-  }
-
-  /** Retries once after a failover or a broken connection. Statements that charged do not charge again. */
-  async function sendBulk(statements: ChargeStatement[]): Promise<number> {
-    const untilMs = performance.now() + COMMIT_TIMEOUT_MS;
-    try {
-      return await tryBulk(statements, COMMIT_TIMEOUT_MS);
-    } catch (error) {
-      const leftMs = Math.floor(untilMs - performance.now());
-      if (!isDatabaseUnavailable(error) || leftMs < MIN_RETRY_MS) throw error;
-      return tryBulk(statements, leftMs);
-    }
-  }
-
-  async function tryBulk(statements: ChargeStatement[], timeoutMS: number): Promise<number> {
-    // The driver's bulkWrite would measure each statement, and make MongoDB record each for a retry, which is another
-    // write.
-    const answer = (await (models.connection.db as mongo.Db).command(
-      { update: days.collectionName, updates: statements, ordered: false, writeConcern: DURABLE },
-      { timeoutMS },
-    )) as UpdateAnswer;
-    // Two inserts of one day at the same time may give a duplicate key error: the statement did not charge.
-    const failed = answer.writeErrors?.find((error) => !isDuplicateKey(error)) ?? answer.writeConcernError;
-    if (failed) throw new mongo.MongoServerError({ message: failed.errmsg, code: failed.code });
-    return answer.nModified + (answer.upserted?.length ?? 0);
-  }
-
   async function readDays(ids: string[]): Promise<Map<string, UsageDayDoc>> {
     if (ids.length === 0) return new Map();
     const found = await days
@@ -250,7 +211,7 @@ export function createMultiWriterLedger(deps: {
         { _id: { $in: ids as never[] } },
         {
           projection: { calls: 1, minute: 1, overage: 1, batches: 1, claim: 1 },
-          timeoutMS: COMMIT_TIMEOUT_MS,
+          timeoutMS: READ_TIMEOUT_MS,
         },
       )
       .toArray();
@@ -289,14 +250,6 @@ export function createMultiWriterLedger(deps: {
       // Batches are in the documents before they are answered.
     },
   };
-}
-
-/** MongoDB's answer to the command `update`. */
-interface UpdateAnswer {
-  nModified: number;
-  upserted?: unknown[];
-  writeErrors?: { code: number; errmsg: string }[];
-  writeConcernError?: { code: number; errmsg: string };
 }
 
 const sumOfCalls = (waiting: readonly WaitingCall[]): number =>

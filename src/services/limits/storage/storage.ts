@@ -1,20 +1,24 @@
-import { randomUUID } from 'node:crypto';
-import { type StorageAmounts } from '@continuum-billing/limits/core';
+import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type { ClientSession } from 'mongoose';
-import type { TierLimits } from '../../../catalogue/catalogue.js';
 import type { Clock } from '../../../common/clock.js';
-import { badInput, serviceUnavailable } from '../../../common/errors.js';
+import { type BillingError, badInput, serviceUnavailable } from '../../../common/errors.js';
+import { groupBy } from '../../../common/groups.js';
 import type { Models } from '../../../models/models.js';
 import type { StorageAccountDoc, StorageReservation } from '../../../models/storageAccount.js';
+import { changeIf, updateInTransaction } from '../../infrastructure/conditionalUpdates.js';
+import { createTurns, type Turns } from '../../infrastructure/turns.js';
+import { createReservations, type ReservationDecision, type StorageLimits } from './reservations.js';
+import { askedOf, EMPTY_ACCOUNT, storedOf } from './storageAmounts.js';
 
-export type { StorageAmounts, StorageReservation };
+export type { ReservationDecision, StorageAmounts, StorageLimits, StorageReservation };
 
-export type StorageLimits = Pick<TierLimits, 'maxMemories' | 'maxEmbeddings' | 'maxStorageBytes'> &
-  Partial<Pick<TierLimits, 'stored'>>;
-
-export type ReservationDecision =
-  | { granted: true; reservation: StorageReservation }
-  | { granted: false; resource: string; limit: number; usage: number };
+/** A reservation of which everything is now stored. */
+export interface StorageCommit {
+  tenantId: string;
+  reservationId: string;
+  /** The length of the embeddings that are stored; null: none. */
+  dimensions: number | null;
+}
 
 /**
  * Storage quotas. Storage is reserved before an operation runs, so that the operation is rejected whole; the transaction
@@ -33,17 +37,20 @@ export interface Storage {
   /** Releases a reservation that was not used. Releasing one that has ended does nothing. */
   release(tenantId: string, reservationId: string): Promise<void>;
   /**
-   * Commits a reservation in the transaction that stores.
-   * @param dimensions length of the embeddings that are stored; null: none
-   * @returns what is stored afterwards
-   * @throws BAD_USER_INPUT when the tenant's embeddings have another length
+   * Runs a transaction that commits reservations while this instance reserves nothing for these tenants, because the two
+   * would wait for each other in MongoDB, in growing steps.
    */
-  commit(
-    tenantId: string,
-    reservationId: string,
-    dimensions: number | null,
-    session: ClientSession,
-  ): Promise<StorageAmounts>;
+  alone: Turns['run'];
+  /**
+   * Commits reservations in the transaction that stores.
+   * @returns false if not all of them can be committed; the transaction must be aborted then
+   */
+  commit(commits: readonly StorageCommit[], session: ClientSession): Promise<boolean>;
+  /**
+   * Why a reservation could not be committed.
+   * @returns BAD_USER_INPUT when the tenant's embeddings have another length
+   */
+  problemOf(commit: StorageCommit): Promise<BillingError>;
   /** Commits a reservation after another service has stored. Committing one that has ended does nothing. */
   commitExternal(tenantId: string, reservationId: string): Promise<void>;
   /** Frees storage in the transaction that deletes. No amount goes below what is reserved. */
@@ -65,16 +72,6 @@ const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
 
 /** No operation lasts this long. The transaction of one that does finds its reservation gone, and stores nothing. */
 const RESERVATION_MS = 120_000;
-/** Reservations of one tenant at a time: they are in one document. */
-const MAX_RESERVATIONS = 2_000;
-
-function limitOf(limits: StorageLimits, resource: string): number {
-  if (resource === 'memories') return limits.maxMemories;
-  if (resource === 'embeddings') return limits.maxEmbeddings;
-  if (resource === 'bytes') return limits.maxStorageBytes;
-  const { stored = {} } = limits;
-  return Object.hasOwn(stored, resource) ? (stored[resource] as number) : 0;
-}
 
 /** @param resources those of the catalogue, in addition to our own */
 export function createStorage(deps: {
@@ -85,93 +82,17 @@ export function createStorage(deps: {
   const { models, clock, resources = [] } = deps;
   const accounts = models.storageAccounts;
   const allResources = [...OWN_RESOURCES, ...resources];
+  const turns = createTurns();
+  const reservations = createReservations({ models, clock, turns });
 
-  const reservedOf = (account: StorageAccountDoc, resource: string) =>
-    account.holds.reduce((sum, reservation) => sum + amountOf(reservation, resource), 0);
-
-  const storedOf = (account: StorageAccountDoc | undefined | null): StorageAmounts =>
-    Object.fromEntries(
-      allResources.map((resource) => [
-        resource,
-        account ? amountOf(account, resource) - reservedOf(account, resource) : 0,
-      ]),
-    );
-
-  /** Only a resource that is asked for can be short: after a downgrade, only writes to a resource that is over its limit are rejected. */
-  const askedOf = (amounts: StorageAmounts) =>
-    Object.entries(amounts).filter(([, amount]) => amount > 0) as [string, number][];
-
-  async function tryReserve(
-    tenantId: string,
-    limits: StorageLimits,
-    amounts: StorageAmounts,
-    reservation: StorageReservation,
-  ): Promise<boolean> {
-    const room = askedOf(amounts).map(([resource, amount]) => ({
-      // One that was never stored is missing, and is not greater either.
-      [resource]: { $not: { $gt: limitOf(limits, resource) - amount } },
-    }));
-    const result = await accounts.updateOne(
-      { _id: tenantId, [`holds.${MAX_RESERVATIONS - 1}`]: { $exists: false }, $and: [{}, ...room] },
-      { $inc: { ...amounts }, $push: { holds: { ...reservation, ...amounts } } },
-    );
-    return result.modifiedCount === 1;
-  }
-
-  async function whatIsShort(tenantId: string, limits: StorageLimits, amounts: StorageAmounts) {
-    const account = await accounts.findById(tenantId).lean<StorageAccountDoc>();
-    const short = askedOf(amounts).find(
-      ([resource, amount]) =>
-        (account ? amountOf(account, resource) : 0) + amount > limitOf(limits, resource),
-    );
-    if (!short) return null;
-    const [resource] = short;
-    return {
-      granted: false as const,
-      resource,
-      limit: limitOf(limits, resource),
-      usage: storedOf(account)[resource] ?? 0,
-    };
-  }
-
-  async function rejectTooManyReservations(tenantId: string): Promise<void> {
-    const full = await accounts.exists({
-      _id: tenantId,
-      [`holds.${MAX_RESERVATIONS - 1}`]: { $exists: true },
-    });
-    if (full)
-      throw serviceUnavailable(
-        `More than ${MAX_RESERVATIONS} operations that store are under way; try again shortly`,
-      );
-  }
-
-  async function makeAccount(tenantId: string): Promise<void> {
-    await accounts.updateOne(
-      { _id: tenantId },
-      { $setOnInsert: { memories: 0, embeddings: 0, bytes: 0, holds: [], dimensions: null } },
-      { upsert: true },
-    );
-  }
+  const makeAccount = (tenantId: string) =>
+    accounts.updateOne({ _id: tenantId }, { $setOnInsert: EMPTY_ACCOUNT }, { upsert: true });
 
   return {
-    async reserve(tenantId, limits, amounts, external = false) {
-      const reservation: StorageReservation = {
-        id: randomUUID(),
-        at: new Date(clock.now()),
-        ...(external && { elsewhere: true }),
-      };
-      // What is more than the limit alone would fit into an account that has none of it yet.
-      const tooMuch = askedOf(amounts).some(([resource, amount]) => amount > limitOf(limits, resource));
-      for (;;) {
-        if (!tooMuch && (await tryReserve(tenantId, limits, amounts, reservation)))
-          return { granted: true, reservation };
-        const short = await whatIsShort(tenantId, limits, amounts);
-        if (short) return short;
-        await rejectTooManyReservations(tenantId);
-        // The account is new, or room came free in between.
-        await makeAccount(tenantId);
-      }
-    },
+    reserve: (tenantId, limits, amounts, external = false) =>
+      reservations.reserve(tenantId, limits, amounts, external),
+
+    alone: turns.run,
 
     async release(tenantId, reservationId) {
       const account = await accounts
@@ -197,26 +118,34 @@ export function createStorage(deps: {
       );
     },
 
-    async commit(tenantId, reservationId, dimensions, session) {
-      const settled = await accounts
-        .findOneAndUpdate(
-          {
-            _id: tenantId,
-            'holds.id': reservationId,
-            ...(dimensions === null ? {} : { dimensions: { $in: [null, dimensions] } }),
-          },
-          {
-            $pull: { holds: { id: reservationId } },
-            ...(dimensions === null ? {} : { $set: { dimensions } }),
-          },
-          { session, returnDocument: 'after' },
-        )
-        .lean<StorageAccountDoc>();
-      if (settled) return storedOf(settled);
-      const account = await accounts.findById(tenantId, null, { session }).lean<StorageAccountDoc>();
+    async commit(commits, session) {
+      const ofTenants = [...groupBy(commits, ({ tenantId }) => tenantId)].map(([tenantId, ofTenant]) => {
+        const ids = ofTenant.map(({ reservationId }) => reservationId);
+        const lengths = new Set(ofTenant.flatMap(({ dimensions }) => dimensions ?? []));
+        const [dimensions] = lengths;
+        return { tenantId, ids, dimensions, areOfOneLength: lengths.size <= 1 };
+      });
+      if (!ofTenants.every(({ areOfOneLength }) => areOfOneLength)) return false;
+      const updates = ofTenants.map(({ tenantId, ids, dimensions }) => {
+        const areHeld = { $setIsSubset: [ids, '$holds.id'] };
+        const holds = { $filter: { input: '$holds', cond: { $not: [{ $in: ['$$this.id', ids] }] } } };
+        const isOfLength = { $in: ['$dimensions', [null, dimensions]] };
+        return {
+          q: { _id: tenantId },
+          u:
+            dimensions === undefined
+              ? changeIf(areHeld, { holds })
+              : changeIf({ $and: [areHeld, isOfLength] }, { holds, dimensions }),
+        };
+      });
+      return (await updateInTransaction(accounts, updates, session)) === updates.length;
+    },
+
+    async problemOf({ tenantId, reservationId, dimensions }) {
+      const account = await accounts.findById(tenantId).lean<StorageAccountDoc>();
       if (!account?.holds.some(({ id }) => id === reservationId))
-        throw serviceUnavailable('The operation took too long and lost its storage reservation; try again');
-      throw badInput(
+        return serviceUnavailable('The operation took too long and lost its storage reservation; try again');
+      return badInput(
         'input.embedding',
         `has ${dimensions} numbers, but this tenant's embeddings have ${account.dimensions}; all must be of one length`,
       );
@@ -259,7 +188,7 @@ export function createStorage(deps: {
     async stored(tenantIds) {
       const found = await accounts.find({ _id: { $in: tenantIds } }).lean<StorageAccountDoc[]>();
       const byId = new Map(found.map((account) => [account._id, account]));
-      return tenantIds.map((id) => storedOf(byId.get(id)));
+      return tenantIds.map((id) => storedOf(byId.get(id), allResources));
     },
 
     async dimensions(tenantId) {
@@ -321,9 +250,3 @@ const lessOf = (amounts: readonly [string, number][]) =>
       { $max: [reservedIn(resource), { $subtract: [{ $ifNull: [`$${resource}`, 0] }, amount] }] },
     ]),
   );
-
-/** The amount of one resource in an account, or in a reservation, as it is stored. */
-function amountOf(stored: object, resource: string): number {
-  const amount = (stored as Record<string, unknown>)[resource];
-  return typeof amount === 'number' ? amount : 0;
-}
