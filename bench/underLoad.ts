@@ -16,13 +16,14 @@ export function underLoad(
   load: LoadProcess,
   { url, pid }: BenchServer,
   requests: LoadRequest[],
+  connections = CONNECTIONS,
 ): Contestant {
   return {
     name,
     async round(seconds) {
       await callOnce(load, url, requests);
       const usedMs = await processorMs(pid);
-      const measured = await load.run({ url, connections: CONNECTIONS, requests, until: { seconds } });
+      const measured = await load.run({ url, connections, requests, until: { seconds } });
       const { succeeded, refused, failed, p50Ms, p99Ms } = measured;
       if (refused + failed > 0) throw new Error(`${name}: ${refused} refused, ${failed} failed`);
       const nowMs = await processorMs(pid);

@@ -6,6 +6,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { limitDirectivesSdl } from '@continuum-billing/limits';
+import type { Storable } from '@continuum-billing/limits/core';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import { buildSchema, type GraphQLResolveInfo, type GraphQLScalarType, type GraphQLSchema } from 'graphql';
 import type { Connection } from 'mongoose';
@@ -16,7 +17,7 @@ import { toMemory } from '../../src/resolvers/mappers.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from '../../src/schema/scalars.js';
 import { createStorage } from '../../src/services/limits/storage/storage.js';
 import { LARGE_FIELDS } from '../../src/services/memories/boundedReads.js';
-import { createMemories } from '../../src/services/memories/memories.js';
+import { createMemories, memoryDocument } from '../../src/services/memories/memories.js';
 import { serveStandalone } from './standalone.js';
 
 const TYPES = /* GraphQL */ `
@@ -32,8 +33,16 @@ const TYPES = /* GraphQL */ `
     shared: Boolean!
     createdAt: DateTime!
   }
+  input StoreMemoryInput {
+    content: String!
+    embedding: [Float!]
+    metadata: JSONObject
+  }
   type Query {
     memory(id: ID!): Memory @rateLimited
+  }
+  type Mutation {
+    storeMemory(input: StoreMemoryInput!): Memory!
   }
 `;
 
@@ -87,9 +96,15 @@ export async function serveMemories(
     const found = await memories.find(context.tenantId, args.id, UNBOUNDED);
     return found && toMemory(found);
   };
+  const storeMemory = async (_: unknown, { input }: { input: Storable }, { tenantId }: PeerContext) => {
+    const doc = memoryDocument(tenantId, input, new Date(clock.now()));
+    await models.memories.collection.insertOne(doc as never);
+    return toMemory(doc);
+  };
   const plain = mapSchema(buildSchema(`${limitDirectivesSdl}${TYPES}`), {
     [MapperKind.SCALAR_TYPE]: (type) => SCALARS[type.name] ?? type,
     [MapperKind.QUERY_ROOT_FIELD]: (field) => ({ ...field, resolve: memory }),
+    [MapperKind.MUTATION_ROOT_FIELD]: (field) => ({ ...field, resolve: storeMemory }),
   });
   const { schema, plugins } = (await enforce?.(plain, settings)) ?? { schema: plain, plugins: [] };
   const server = new ApolloServer<PeerContext>({

@@ -9,6 +9,7 @@ import { library } from './library.js';
 import { observability } from './observability.js';
 import { overview } from './overview.js';
 import { realtime } from './realtime.js';
+import { storing } from './storing.js';
 import { usageEvents } from './usageEvents.js';
 import { webhooks } from './webhooks.js';
 
@@ -16,6 +17,7 @@ import { webhooks } from './webhooks.js';
 export const SECTIONS = {
   http,
   consume,
+  storing,
   library,
   admission,
   exact,

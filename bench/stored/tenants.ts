@@ -44,7 +44,13 @@ export async function storeBusyTenants(
   callsPerDay = PLENTY,
 ): Promise<void> {
   const createdAt = new Date();
-  const limits = { apiCallsPerDay: callsPerDay, apiCallsPerMinute: PLENTY, concurrentRequests: PLENTY };
+  const limits = {
+    apiCallsPerDay: callsPerDay,
+    apiCallsPerMinute: PLENTY,
+    concurrentRequests: PLENTY,
+    maxMemories: PLENTY,
+    maxStorageBytes: PLENTY * CONTENT.length,
+  };
   await models.tenants.insertMany(
     tenants.map(({ id }) => ({
       _id: id,
@@ -91,3 +97,10 @@ const UNMETERED = 'query Brand { brand { productName upgradeUrl } }';
 /** One request of each tenant for a field that costs nothing and is answered from memory. */
 export const readBrand = (tenants: readonly BusyTenant[]): LoadRequest[] =>
   tenants.map((tenant) => requestOf(tenant, UNMETERED));
+
+/** It costs a call, and stores one memory of the same size. */
+const STORE = 'mutation Store($input: StoreMemoryInput!) { storeMemory(input: $input) { id createdAt } }';
+
+/** One request of each tenant that stores a memory. */
+export const storeMemory = (tenants: readonly BusyTenant[]): LoadRequest[] =>
+  tenants.map((tenant) => requestOf(tenant, STORE, { input: { content: CONTENT } }));
