@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mockOf, stripeOf, settled as stripeSettled, subscribe, subscriptionOf } from '../support/billing.js';
@@ -233,6 +234,38 @@ describe('the page of a tenant', () => {
       .getByRole('row', { name: /limits\.overridden|limits/ })
       .first()
       .waitFor();
+  });
+
+  it('narrows its audit log to days and actions, which are in the address', async () => {
+    const { id } = await subscribed();
+    const page = await open(id, { query: '?tab=audit' });
+    const rows = page.getByRole('table', { name: 'Audit log' }).locator('tbody tr');
+    const created = rows.filter({ hasText: 'subscription.created' });
+    await created.waitFor();
+    const all = await rows.count();
+    const dayIn = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    await page.getByLabel('To (UTC)').fill(dayIn(-1));
+    await page.getByText('No entry matches').waitFor();
+    await page.getByLabel('From (UTC)').fill(dayIn(0));
+    await page.getByText('The first day is after the last one.').waitFor();
+    await expectAccessible(page);
+    // The last day is included.
+    await page.getByLabel('To (UTC)').fill(dayIn(0));
+    await expect.poll(() => rows.count()).toBe(all);
+    await page.getByLabel('Action').fill('subscription.created');
+    await expect.poll(() => rows.count()).toBe(1);
+    expect(new URL(page.url()).search).toBe(
+      `?tab=audit&to=${dayIn(0)}&from=${dayIn(0)}&action=subscription.created`,
+    );
+    await page.reload();
+    await created.waitFor();
+    expect(await page.getByLabel('From (UTC)').inputValue()).toBe(dayIn(0));
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download JSONL' }).click(),
+    ]);
+    const lines = (await readFile((await file.path()) as string, 'utf8')).trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).action)).toEqual(['subscription.created']);
   });
 
   it('suspends, reinstates and erases by keyboard alone', async () => {

@@ -21,9 +21,9 @@ import {
   Tabs,
   Time,
 } from '../../design/index.js';
+import { AuditLog } from '../parts/AuditLog.js';
 import { useOperator } from '../session.js';
 import { ActionsMenu } from './ActionsMenu.js';
-import { AuditLog } from './AuditLog.js';
 import { Billing } from './Billing.js';
 import { Dialogs } from './dialogs/Dialogs.js';
 import { Erasure } from './Erasure.js';
@@ -32,7 +32,14 @@ import { Keys, KeysOfProvision } from './Keys.js';
 import { Limits } from './Limits.js';
 import { Overview } from './Overview.js';
 import { Settings } from './Settings.js';
-import { type Action, isEnding, TENANT, type TenantHead, TenantPageContext } from './tenantPage.js';
+import {
+  type Action,
+  isEnding,
+  TENANT,
+  type TenantHead,
+  TenantPageContext,
+  useTenantPage,
+} from './tenantPage.js';
 import { Usage } from './Usage.js';
 import { useTenantLive } from './useTenantLive.js';
 
@@ -45,15 +52,19 @@ const SECTIONS: readonly TabItem[] = [
   { id: 'limits', label: 'Limits', content: () => <Limits /> },
   { id: 'keys', label: 'Keys', content: () => <Keys /> },
   { id: 'events', label: 'Events', content: () => <Events /> },
-  { id: 'audit', label: 'Audit log', content: () => <AuditLog /> },
+  { id: 'audit', label: 'Audit log', content: () => <AuditLogOfTenant /> },
   { id: 'settings', label: 'Settings', content: () => <Settings /> },
 ];
 
 /** What is left of a tenant that is being erased or was. */
 const SECTIONS_OF_ERASED: readonly TabItem[] = [
   { id: 'erasure', label: 'Erasure', content: () => <Erasure /> },
-  { id: 'audit', label: 'Audit log', content: () => <AuditLog /> },
+  { id: 'audit', label: 'Audit log', content: () => <AuditLogOfTenant /> },
 ];
+
+function AuditLogOfTenant() {
+  return <AuditLog tenantId={useTenantPage().tenantId} />;
+}
 
 /** One tenant: what support is asked about it, and what an operator can do about it. */
 export default function TenantPage() {
