@@ -154,6 +154,7 @@ export async function readSubscription(
     scheduledTier: doc?.scheduledTier ?? null,
     scheduledAt: doc?.scheduledAt ?? null,
     outsideCatalogue: doc?.outsideCatalogue ?? false,
+    isContract: typeof doc?.contract === 'string',
     stripeSubscriptionId: doc?.stripeSubscriptionId ?? null,
   };
 }

@@ -70,6 +70,12 @@ export class SubscriptionType {
   })
   outsideCatalogue!: boolean;
 
+  @Field({
+    description:
+      'Whether its terms were agreed by `createEnterpriseSubscription`. Such a subscription is changed and ended at Stripe only.',
+  })
+  isContract!: boolean;
+
   @Field(() => String, { nullable: true })
   stripeSubscriptionId!: string | null;
 }

@@ -174,6 +174,76 @@ describe('the page of a tenant', () => {
     expect(data.overage.monthlyCapCents).toBe(124_990);
   });
 
+  it('begins a contract after its terms were reviewed, and then offers nothing that the API rejects', async () => {
+    const { id, key } = await server.createTenant('Initech');
+    const page = await open(id, { query: '?tab=billing' });
+    await choose(page, 'Begin a contract…');
+    const field = (name: string) => dialog(page).getByLabel(name);
+    const review = dialog(page).getByRole('button', { name: 'Review' });
+    expect(await review.isDisabled()).toBe(true);
+    for (const [name, nonsense, advice, good] of [
+      ['Price a month (USD)', '1500,00', 'Write decimals after “.”', '1,500.00'],
+      ['Term (months)', '1.5', 'A whole number from 1 to 120', '24'],
+      ['Days until an invoice is due (days)', '91', 'A whole number from 1 to 90', '14'],
+      ['Calls a UTC day', '-1', 'A whole number, at least 0', '5,000,000'],
+    ] as const) {
+      await field(name).fill(nonsense);
+      await dialog(page).getByRole('alert').getByText(advice).waitFor();
+      expect(await review.isDisabled(), name).toBe(true);
+      await field(name).fill(good);
+      expect(await dialog(page).getByRole('alert').count()).toBe(0);
+    }
+    await expectAccessible(page);
+    await field('Payment').selectOption('card');
+    await review.click();
+    await dialog(page).getByText('Stripe charges $1,500.00 now').waitFor();
+    await press(page, 'Begin contract');
+    await dialog(page).getByRole('alert').getByText('the tenant has no card on file').waitFor();
+    await expectProblem(page, /status of 400/);
+
+    await press(page, 'Back');
+    expect(await field('Price a month (USD)').inputValue()).toBe('1,500.00');
+    await field('Payment').selectOption('invoice');
+    await review.click();
+    await dialog(page).getByText('Stripe makes the first invoice now').waitFor();
+    expect(await dialog(page).innerText()).toMatch(
+      /\$1,500\.00 a month\s+Term\s+24 months\s+Payment\s+By invoice, due in 14 days\s+Calls a UTC day\s+5,000,000 calls/,
+    );
+    await expectAccessible(page);
+    await press(page, 'Begin contract');
+    await closed(page);
+    const subscription = card(page, 'Subscription');
+    await subscription.getByText('it is changed and ended at Stripe').waitFor();
+    expect(await subscription.getByRole('button', { name: /…$/ }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Actions', exact: true }).click();
+    const actions = (await page.getByRole('menuitem').allInnerTexts()).join();
+    expect(actions).toContain('Set overage cap…');
+    expect(actions).not.toMatch(/contract|Cancel|Change tier|Resume/);
+    const { data } = await server.gql(
+      '{ subscription { isContract tier { name limits { apiCallsPerDay } } } invoices { edges { node { totalCents } } } }',
+      { key },
+    );
+    expect(data).toMatchObject({
+      subscription: { isContract: true, tier: { name: 'ENTERPRISE', limits: { apiCallsPerDay: 5_000_000 } } },
+      invoices: { edges: [{ node: { totalCents: 150_000 } }] },
+    });
+  });
+
+  it('turns what a tenant bought into a contract, and says what that does', async () => {
+    const { id, key } = await subscribed('Bought');
+    const page = await open(id);
+    await choose(page, 'Begin a contract…');
+    await dialog(page).getByLabel('Price a month (USD)').fill('900');
+    await press(page, 'Review');
+    await dialog(page).getByText('The subscription to PRO becomes this contract').waitFor();
+    await press(page, 'Begin contract');
+    await closed(page);
+    await card(page, 'Why it is ENTERPRISE').waitFor();
+    const { data } = await server.gql('{ subscription { isContract cancelAt } }', { key });
+    expect(data.subscription).toEqual({ isContract: true, cancelAt: expect.any(String) });
+    expect(await page.getByText('Ends soon').count()).toBe(0);
+  });
+
   it('makes, rotates and revokes keys, whose secrets are shown once', async () => {
     const { id } = await server.createTenant();
     const page = await open(id, { query: '?tab=keys' });

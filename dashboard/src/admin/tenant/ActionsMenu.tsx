@@ -1,13 +1,13 @@
 import { ChevronDown } from 'lucide-react';
 import { Button, Menu, type MenuItem } from '../../design/index.js';
 import { RoleGate } from '../session.js';
-import { type Action, isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
+import { type Action, isContract, isEnding, isOwn, useTenantPage } from './tenantPage.js';
 
 /** What an OWNER can do with a tenant, as far as its state allows. */
 export function ActionsMenu() {
   const { tenant, act } = useTenantPage();
   const { subscription } = tenant;
-  const subscribed = isSubscribed(subscription);
+  const own = isOwn(subscription);
   const ending = isEnding(subscription);
   const item = (action: Action, label: string, danger?: boolean): MenuItem => ({
     label,
@@ -23,17 +23,18 @@ export function ActionsMenu() {
           </Button>
         }
         items={[
-          subscribed && item('changeTier', 'Change tier…'),
+          own && item('changeTier', 'Change tier…'),
           item('checkout', 'Create a checkout link…'),
+          !isContract(subscription) && item('contract', 'Begin a contract…'),
           item('customerPage', 'Open the customer’s page…'),
-          subscribed &&
+          own &&
             (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
             item('resume', 'Resume subscription…'),
           item('overage', 'Set overage cap…'),
           item('limits', 'Override limits…'),
           item('details', 'Edit details…'),
           'separator',
-          subscribed && !ending && item('cancel', 'Cancel subscription…', true),
+          own && !ending && item('cancel', 'Cancel subscription…', true),
           tenant.suspendedAt ? item('reinstate', 'Reinstate…') : item('suspend', 'Suspend…', true),
         ]}
       />

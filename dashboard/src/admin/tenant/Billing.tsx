@@ -33,7 +33,7 @@ import type {
 import { graphql } from '../../generated/index.js';
 import { RoleGate } from '../session.js';
 import { StripeObject } from './StripeNow.js';
-import { isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
+import { isContract, isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
 import { calls, price } from './words.js';
 
 const BILLING = graphql(`
@@ -153,12 +153,13 @@ function SubscriptionCard({
   const { tier, status, currentPeriodStart, currentPeriodEnd, cancelAt } = subscription;
   const ending = isEnding(subscription);
   const subscribed = isSubscribed(subscription);
+  const contract = isContract(subscription);
   return (
     <Card
       title="Subscription"
       actions={
         <RoleGate role="OWNER">
-          {subscribed ? (
+          {contract ? null : subscribed ? (
             <>
               {!ending && (
                 <Button size="small" variant="ghost" onClick={() => act('cancel')}>
@@ -193,6 +194,12 @@ function SubscriptionCard({
             ['Status', <Status value={status} />],
             ['Tier', `${tier.name}, version ${tier.version}`],
             ['Price', price(tier)],
+            contract && [
+              'Contract',
+              <>
+                until <Time at={cancelAt} />; it is changed and ended at Stripe
+              </>,
+            ],
             currentPeriodStart && [
               'Current period',
               <>

@@ -51,6 +51,7 @@ export const SUBSCRIPTION_FACTS = graphql(`
     scheduledTier
     scheduledAt
     outsideCatalogue
+    isContract
     tier {
       name
       version
@@ -66,9 +67,19 @@ export function isSubscribed({ stripeSubscriptionId, status }: SubscriptionFacts
   return stripeSubscriptionId !== null && status !== 'CANCELED' && status !== 'INCOMPLETE_EXPIRED';
 }
 
-/** Whether it ends by itself. */
+/** Whether it was canceled, and ends by itself. */
 export function isEnding(subscription: SubscriptionFactsFragment): boolean {
-  return isSubscribed(subscription) && (subscription.cancelAtPeriodEnd || subscription.cancelAt !== null);
+  return isOwn(subscription) && (subscription.cancelAtPeriodEnd || subscription.cancelAt !== null);
+}
+
+/** Whether it runs by terms that were agreed. It has an end from the beginning. */
+export function isContract(subscription: SubscriptionFactsFragment): boolean {
+  return isSubscribed(subscription) && subscription.isContract;
+}
+
+/** Whether the tenant bought it itself: a contract is changed and ended at Stripe. */
+export function isOwn(subscription: SubscriptionFactsFragment): boolean {
+  return isSubscribed(subscription) && !subscription.isContract;
 }
 
 export type TenantHead = TenantQuery['tenant'];
@@ -80,6 +91,7 @@ export type Action =
   | 'resume'
   | 'overage'
   | 'checkout'
+  | 'contract'
   | 'customerPage'
   | 'limits'
   | 'details'

@@ -2,6 +2,7 @@ import type { Action, ActionDialogProps } from '../tenantPage.js';
 import { CancelDialog, ResumeDialog } from './CancelDialog.js';
 import { ChangeTierDialog } from './ChangeTierDialog.js';
 import { CheckoutDialog } from './CheckoutDialog.js';
+import { ContractDialog } from './ContractDialog.js';
 import { CustomerPageDialog } from './CustomerPageDialog.js';
 import { DetailsDialog } from './DetailsDialog.js';
 import { EraseDialog } from './EraseDialog.js';
@@ -16,6 +17,7 @@ const DIALOGS: Readonly<Record<Action, React.ComponentType<ActionDialogProps>>> 
   resume: ResumeDialog,
   overage: OverageDialog,
   checkout: CheckoutDialog,
+  contract: ContractDialog,
   customerPage: CustomerPageDialog,
   limits: LimitsDialog,
   details: DetailsDialog,

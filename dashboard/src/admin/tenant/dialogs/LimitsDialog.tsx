@@ -3,29 +3,20 @@ import { useState } from 'react';
 import {
   Callout,
   ErrorState,
-  FieldGroup,
   FormDialog,
-  formatNumber,
   InstantField,
   instantText,
-  NumberField,
   parseInstant,
-  parseWhole,
   Select,
   Skeleton,
   Textarea,
   toast,
 } from '../../../design/index.js';
-import type {
-  SetTenantLimitsInput,
-  TenantLimitsQuery,
-  TierLimitsInput,
-  TierName,
-} from '../../../generated/graphql.js';
+import type { SetTenantLimitsInput, TenantLimitsQuery, TierName } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
 import { TENANT_LIMITS } from '../Limits.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
-import { LIMITS, type LimitKey } from '../words.js';
+import { changedLimits, LimitFields, type LimitTexts, limitTexts } from './LimitFields.js';
 
 const SET_LIMITS = graphql(`
   mutation SetLimitsOfTenant($input: SetTenantLimitsInput!) {
@@ -34,14 +25,6 @@ const SET_LIMITS = graphql(`
     }
   }
 `);
-
-const MAX_INT = 2_147_483_647;
-const BIG: ReadonlySet<LimitKey> = new Set([
-  'apiCallsPerDay',
-  'maxMemories',
-  'maxEmbeddings',
-  'maxStorageBytes',
-]);
 
 export function LimitsDialog({ onClose }: ActionDialogProps) {
   const { tenantId } = useTenantPage();
@@ -73,8 +56,7 @@ const BY_SUBSCRIPTION = 'subscription';
 
 interface Form {
   tier: string;
-  limits: Record<LimitKey, string>;
-  stored: Record<string, string>;
+  limits: LimitTexts;
   reason: string;
   until: string;
 }
@@ -83,20 +65,9 @@ type Before = TenantLimitsQuery['tenant'];
 
 function formOf({ tier, limitOverrides }: Before): Form {
   const overrides = limitOverrides?.inForce ? limitOverrides : null;
-  const text = (value: number | null | undefined) =>
-    value === null || value === undefined ? '' : String(value);
   return {
     tier: overrides?.tier ?? BY_SUBSCRIPTION,
-    limits: Object.fromEntries(LIMITS.map(({ key }) => [key, text(overrides?.limits[key])])) as Record<
-      LimitKey,
-      string
-    >,
-    stored: Object.fromEntries(
-      tier.limits.stored.map(({ resource }) => [
-        resource,
-        text(overrides?.limits.stored?.find((other) => other.resource === resource)?.limit),
-      ]),
-    ),
+    limits: limitTexts(tier.limits, overrides?.limits ?? null),
     reason: overrides?.reason ?? '',
     until: instantText(overrides?.until ?? null),
   };
@@ -107,23 +78,8 @@ function changesOf(tenantId: string, before: Form, after: Form): SetTenantLimits
   const input: SetTenantLimitsInput = { tenantId };
   if (after.tier !== before.tier)
     input.tier = after.tier === BY_SUBSCRIPTION ? null : (after.tier as TierName);
-  const limits: TierLimitsInput = {};
-  for (const { key } of LIMITS) {
-    const value = readLimit(key, after.limits[key]);
-    if (value === undefined) return null;
-    if (value !== readLimit(key, before.limits[key])) limits[key] = value;
-  }
-  const stored = Object.entries(after.stored).map(([resource, text]) => ({
-    resource,
-    limit: parseWhole(text),
-  }));
-  if (stored.some(({ limit }) => limit === undefined)) return null;
-  if (Object.keys(after.stored).some((resource) => after.stored[resource] !== before.stored[resource])) {
-    const listed = stored.flatMap(({ resource, limit }) =>
-      typeof limit === 'number' ? [{ resource, limit }] : [],
-    );
-    limits.stored = listed.length === 0 ? null : listed;
-  }
+  const limits = changedLimits(before.limits, after.limits);
+  if (!limits) return null;
   if (Object.keys(limits).length > 0) input.limits = limits;
   if (after.reason.trim() !== before.reason.trim()) input.reason = after.reason.trim() || null;
   if (after.until !== before.until) {
@@ -132,10 +88,6 @@ function changesOf(tenantId: string, before: Form, after: Form): SetTenantLimits
     input.until = until;
   }
   return input;
-}
-
-function readLimit(key: LimitKey, text: string): number | null | undefined {
-  return parseWhole(text, BIG.has(key) ? {} : { max: MAX_INT });
 }
 
 function LimitsForm({ before, onClose }: { before: TenantLimitsQuery } & ActionDialogProps) {
@@ -182,29 +134,12 @@ function LimitsForm({ before, onClose }: { before: TenantLimitsQuery } & ActionD
         ]}
         hint="An override changes nothing at Stripe: what the tenant pays stays as it is."
       />
-      <FieldGroup label="Limits" hint="Empty: the tier’s limit applies, which the field shows" columns>
-        {LIMITS.map(({ key, label, unit }) => (
-          <NumberField
-            key={key}
-            label={label}
-            unit={unit}
-            placeholder={own ? formatNumber(own[key]) : undefined}
-            value={form.limits[key]}
-            onChange={(value) => change({ limits: { ...form.limits, [key]: value } })}
-            error={readLimit(key, form.limits[key]) === undefined && 'A whole number, at least 0'}
-          />
-        ))}
-        {Object.entries(form.stored).map(([resource, text]) => (
-          <NumberField
-            key={resource}
-            label={resource}
-            placeholder={formatNumber(own?.stored.find((other) => other.resource === resource)?.limit)}
-            value={text}
-            onChange={(value) => change({ stored: { ...form.stored, [resource]: value } })}
-            error={parseWhole(text) === undefined && 'A whole number, at least 0'}
-          />
-        ))}
-      </FieldGroup>
+      <LimitFields
+        hint="Empty: the tier’s limit applies, which the field shows"
+        texts={form.limits}
+        onChange={(limits) => change({ limits })}
+        own={own}
+      />
       <InstantField
         label="Until"
         hint="When the whole override ends. Empty: it does not end by itself"
