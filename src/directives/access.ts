@@ -70,20 +70,39 @@ export function requireRole(principal: OperatorPrincipal, needed: OperatorRole):
   throw forbidden(`This operator key has the role ${principal.role}; this needs ${roles}`);
 }
 
+/** Reads the access rules of an operation. @param given the variables, as the client sent them */
+export type AccessReader = (
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  given: Record<string, unknown>,
+) => readonly Access[];
+
 /**
- * The access rules of an operation, as far as they follow from its document, before its variables are coerced.
- * @param given the variables, as the client sent them
+ * The access rules of operations as far as they follow from their documents, before their variables are coerced. They are
+ * cached with the document, unless they depend on the values of variables.
  */
-export function accessOf(
+export function createAccessReader(schema: GraphQLSchema, rules: Rules): AccessReader {
+  const known = new WeakMap<OperationDefinitionNode, readonly Access[]>();
+  return (document, operation, given) => {
+    const cached = known.get(operation);
+    if (cached) return cached;
+    const { accesses, dependsOnValues } = readAccess(schema, rules, document, operation, given);
+    if (!dependsOnValues) known.set(operation, accesses);
+    return accesses;
+  };
+}
+
+function readAccess(
   schema: GraphQLSchema,
   rules: Rules,
   document: DocumentNode,
   operation: OperationDefinitionNode,
   given: Record<string, unknown>,
-): Access[] {
+): { accesses: Access[]; dependsOnValues: boolean } {
   const root = schema.getRootType(operation.operation)?.name;
   const found = new Set<Access>();
   const entered = new Set<string>();
+  let dependsOnValues = false;
   const fragments = new Map(
     document.definitions.flatMap((node) =>
       node.kind === Kind.FRAGMENT_DEFINITION ? [[node.name.value, node] as const] : [],
@@ -95,6 +114,7 @@ export function accessOf(
   /** A variable that is not a Boolean is rejected later. */
   function isBoolean(node: ValueNode | undefined, wanted: boolean): boolean {
     if (node?.kind !== Kind.VARIABLE) return node?.kind === Kind.BOOLEAN && node.value === wanted;
+    dependsOnValues = true;
     const { value: name } = node.name;
     return Object.hasOwn(given, name) ? given[name] === wanted : isBoolean(defaults.get(name), wanted);
   }
@@ -120,7 +140,7 @@ export function accessOf(
     }
   }
   collect(operation.selectionSet);
-  return [...found];
+  return { accesses: [...found], dependsOnValues };
 }
 
 /** @throws UNAUTHENTICATED or FORBIDDEN if the caller may not select the fields */

@@ -4,13 +4,13 @@ import {
   type Access,
   ApiKeyScope,
   coerceVariables,
+  createPlanner,
   type EntityRules,
   type OperationCost,
   type OperationPlan,
   type Outcome,
   operationCostOf,
   outcomeOf,
-  planOperation,
   type Rules,
   type WorkWeights,
 } from '@continuum-billing/limits/core';
@@ -38,7 +38,7 @@ import type { Metrics } from '../services/infrastructure/metrics.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Mailbox } from '../services/realtime/mailbox.js';
-import { accessOf, checkAccess, checkTenant } from './access.js';
+import { checkAccess, checkTenant, createAccessReader } from './access.js';
 import { type BadItems, itemTypesOf, removeBadItems } from './badItems.js';
 import { codeOf, expectedFailure, isReturnable, isServerError, statusOf } from './clientErrors.js';
 import { markConditional } from './conditionalSubscriptions.js';
@@ -155,6 +155,8 @@ export interface EnforcementPluginOptions {
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
   const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
+  const planOf = createPlanner(schema, rules, entities, costs);
+  const accessOf = createAccessReader(schema, rules);
   const { callers, idempotencyKeys, validateArguments, clock } = deps;
   const { log, errorLog, metrics, statusInBody } = deps;
   const admittedOperations = new WeakMap<EnforcedContext, CheckedOperation>();
@@ -176,11 +178,11 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (isSubscription && !context.live) throw badInput('query', ONLY_LIVE);
     const given = request.request.variables ?? {};
     // Checked before the variables are coerced, because an unauthorized caller may send a megabyte of them.
-    checkAccess(accessOf(schema, rules, document, operation, given), context.principal);
+    checkAccess(accessOf(document, operation, given), context.principal);
     const variables = coerce(request, operation, given);
-    const plan = planOperation(schema, rules, document, operation, variables, entities, costs);
+    const plan = planOf(document, operation, variables);
     admittedOperations.set(context, { plan, headers: new Map(), tier: null });
-    logged.cost = plan.fields.reduce((sum, { calls }) => sum + calls, 0);
+    logged.cost = plan.calls;
     checkAccess(plan.access, context.principal);
     // A subscription says whose messages it wants, even of an operator.
     if (!isSubscription) checkTenant(plan, context.principal);

@@ -1,10 +1,12 @@
 import {
+  createPlanner,
   type EntityRules,
   type FieldRule,
   type OperationPlan,
   planOperation,
   type Rules,
   readRules,
+  readWorkWeights,
 } from '@continuum-billing/limits/core';
 import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +19,7 @@ const schema = buildSchema(`
   input In { content: String  tags: [String!]  size: Int = 3 }
   type Query {
     free(first: Int = 20): Int
+    sized(size: Int! = 3): Int
     one(id: ID): Int @rateLimited
     five: Int @rateLimited(cost: 5)
     many(ids: [ID!]!, more: [Int]): Int @rateLimited(cost: 2)
@@ -50,6 +53,85 @@ function planParsed(document: ReturnType<typeof parse>, given: Record<string, un
 }
 
 const callsOf = (text: string, variables?: Record<string, unknown>) => plan(text, variables).calls;
+
+describe('a plan that is used again', () => {
+  const planOf = createPlanner(schema, rules, undefined, readWorkWeights(schema));
+
+  /** Plans a document for each of the variables, as a server does that has parsed it once. */
+  function plansOf(text: string, ...given: Record<string, unknown>[]): OperationPlan[] {
+    const document = parse(text);
+    expect(validate(schema, document)).toEqual([]);
+    const operation = document.definitions[0] as OperationDefinitionNode;
+    const coerced = given.map(
+      (values) => getVariableValues(schema, operation.variableDefinitions ?? [], values).coerced ?? {},
+    );
+    const plans = coerced.map((variables) => planOf(document, operation, variables));
+    const weights = readWorkWeights(schema);
+    expect(plans).toEqual(
+      coerced.map((variables) =>
+        planOperation(schema, rules, document, operation, variables, undefined, weights),
+      ),
+    );
+    return plans;
+  }
+
+  it('has the arguments of its own request', () => {
+    const [a, b] = plansOf(
+      'query ($id: ID, $n: Int) { x: one(id: $id) one(id: "1") ...F } fragment F on Query { x: one(id: $id) free(first: $n) }',
+      { id: 'a', n: 1 },
+      { id: 'b', n: 2 },
+    );
+    expect(a?.roots.map(({ args }) => args)).toEqual([{ id: 'a' }, { id: '1' }, { first: 1 }]);
+    expect(b?.roots.map(({ args }) => args)).toEqual([{ id: 'b' }, { id: '1' }, { first: 2 }]);
+    expect(b?.fields).toBe(a?.fields);
+  });
+
+  it('is the same without variables', () => {
+    const [a, b] = plansOf('{ many(ids: ["a", "b"]) node { dear(ids: ["a"]) } }', {}, {});
+    expect(b).toBe(a);
+  });
+
+  it('is made again where values decide what it costs, selects or stores', () => {
+    const calls = (text: string, ...given: Record<string, unknown>[]) =>
+      plansOf(text, ...given).map((each) => each.calls);
+    expect(calls('query ($ids: [ID!]!) { many(ids: $ids) }', { ids: ['a'] }, { ids: ['a', 'b'] })).toEqual([
+      2, 4,
+    ]);
+    expect(calls('query ($id: ID!) { many(ids: [$id, "b"]) }', { id: 'a' })).toEqual([4]);
+    expect(
+      calls('query ($ids: [ID!]) { node { dear(ids: $ids) } }', { ids: ['a'] }, { ids: ['a', 'b', 'c'] }),
+    ).toEqual([3, 9]);
+    expect(
+      calls('query ($on: Boolean!) { one five @include(if: $on) }', { on: true }, { on: false }),
+    ).toEqual([6, 1]);
+    expect(
+      calls(
+        'query ($on: Boolean!) { ... @skip(if: $on) { node { dear } } free }',
+        { on: true },
+        { on: false },
+      ),
+    ).toEqual([0, 3]);
+    const stored = plansOf('mutation ($c: String) { store(input: { content: $c }) }', { c: 'a' }, { c: 'b' });
+    expect(stored.map(({ fields }) => fields[0]?.stores)).toEqual([
+      { content: 'a', size: 3 },
+      { content: 'b', size: 3 },
+    ]);
+  });
+
+  it('rejects the arguments that graphql rejects, each time', () => {
+    const document = parse('query ($size: Int) { sized(size: $size) }');
+    const operation = document.definitions[0] as OperationDefinitionNode;
+    expect(planOf(document, operation, { size: 1 }).roots[0]?.args).toEqual({ size: 1 });
+    expect(() => planOf(document, operation, { size: null })).toThrow('must not be null');
+    expect(planOf(document, operation, {}).roots[0]?.args).toEqual({ size: 3 });
+  });
+
+  it('is not kept if it refers to many fields', () => {
+    const many = Array.from({ length: 60 }, (_, i) => `a${i}: one(id: $id)`).join(' ');
+    const [a, b] = plansOf(`query ($id: ID) { ${many} }`, { id: 'a' }, { id: 'b' });
+    expect(b?.fields).not.toBe(a?.fields);
+  });
+});
 
 describe('the cost of an operation', () => {
   it('is the sum of the costs of its fields; fields without a cost are free', () => {

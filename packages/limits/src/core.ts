@@ -8,7 +8,7 @@ export { directiveDefinitions } from './analysis/definitions.js';
 export type { EntityRule, EntityRules } from './analysis/entities.js';
 export { operationCostOf } from './analysis/operationCost.js';
 export { outcomeOf } from './analysis/operationOutcome.js';
-export { type OperationPlan, type PlannedField, planOperation } from './analysis/plan.js';
+export { createPlanner, type OperationPlan, type PlannedField, planOperation } from './analysis/plan.js';
 export { type Access, type ArgumentCheck, type FieldRule, type Rules, readRules } from './analysis/rules.js';
 export { coerceVariables } from './analysis/variables.js';
 export { readWorkWeights, type WorkExtension, type WorkWeights } from './analysis/workWeights.js';

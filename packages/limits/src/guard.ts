@@ -8,7 +8,7 @@ import {
 import type { EntityRules } from './analysis/entities.js';
 import { operationCostOf } from './analysis/operationCost.js';
 import { type OperationResult, outcomeOf } from './analysis/operationOutcome.js';
-import { planOperation } from './analysis/plan.js';
+import { createPlanner } from './analysis/plan.js';
 import { readRules } from './analysis/rules.js';
 import { ApiKeyScope } from './apiKeyScope.js';
 import { BillingError, ErrorCode, unauthenticated } from './errors.js';
@@ -81,7 +81,7 @@ const NOTHING_RETURNED: Outcome = { failed: false, notStored: new Set(), returne
 export function createGuard(schema: GraphQLSchema, limits: Limits, callerNeeded: string): Guard {
   const { features, resources } = limits;
   const rules = readRules(schema, { features, resources, storesMemories: false, needAccess: false });
-  const entities = entitiesOf(schema);
+  const planOf = createPlanner(schema, rules, entitiesOf(schema));
 
   /** No limit applies to the operation, so it runs even if its tenant cannot be found. Limits remember tenants. */
   async function withoutLimits(caller: CallerIdentity | null): Promise<AdmittedOperation> {
@@ -95,7 +95,7 @@ export function createGuard(schema: GraphQLSchema, limits: Limits, callerNeeded:
 
   return {
     async begin({ document, operation, variables, caller, address }) {
-      const plan = planOperation(schema, rules, document, operation, variables, entities);
+      const plan = planOf(document, operation, variables);
       const cost = operationCostOf(plan);
       if (!cost) return withoutLimits(caller);
       if (caller === null) throw unauthenticated(callerNeeded);

@@ -1,4 +1,5 @@
 import {
+  type DirectiveNode,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
@@ -21,6 +22,7 @@ import {
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  type ValueNode,
 } from 'graphql';
 import { badInput, inputRejectedByGraphql, operationTooExpensive } from '../errors.js';
 import type { FieldLimit } from '../fieldLimit.js';
@@ -99,6 +101,21 @@ const ROOT: Scope = { entities: 1, objects: 1, sized: null, allTypes: false };
 /** The most entities in all `_entities` fields of an operation together. */
 const MAX_ENTITIES = 1_000;
 
+/** A field whose arguments contain variables. */
+interface VariableArguments {
+  field: GraphQLField<unknown, unknown>;
+  node: FieldNode;
+  /** The index of its root selection; null below the root, and for a root field that is selected again. */
+  root: number | null;
+}
+
+/** A plan, and what has to be computed again if the variables have other values. */
+interface Analysis {
+  plan: OperationPlan;
+  /** null if the values of variables may change more of the plan than the arguments of its root fields. */
+  variableArguments: VariableArguments[] | null;
+}
+
 /**
  * @param variables as coerced by graphql
  * @param entities what `_entities` may fetch, where the schema has it
@@ -115,6 +132,72 @@ export function planOperation(
   entities: EntityRules = NO_ENTITIES,
   costs: WorkWeights | null = null,
 ): OperationPlan {
+  return analyseOperation(schema, rules, document, operation, variables, entities, costs).plan;
+}
+
+/** Does what `planOperation` does, for operations of one schema. */
+export type Planner = (
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown>,
+) => OperationPlan;
+
+/** A cached plan refers to so many fields. A short document can select thousands of them by its fragments. */
+const MAX_CACHED_FIELDS = 50;
+
+/**
+ * Caches the plans of operations whose documents are parsed once for many requests, unless the plan depends on the values
+ * of variables. For the parameters see `planOperation`.
+ */
+export function createPlanner(
+  schema: GraphQLSchema,
+  rules: Rules,
+  entities: EntityRules = NO_ENTITIES,
+  costs: WorkWeights | null = null,
+): Planner {
+  /** An entry lasts as long as the document. */
+  const analysed = new WeakMap<OperationDefinitionNode, Analysis>();
+  return (document, operation, variables) => {
+    const known = analysed.get(operation);
+    if (known) return withArguments(known, variables);
+    const analysis = analyseOperation(schema, rules, document, operation, variables, entities, costs);
+    const { plan, variableArguments } = analysis;
+    if (variableArguments) {
+      const fields = variableArguments.length + plan.fields.length + plan.roots.length;
+      if (fields <= MAX_CACHED_FIELDS) analysed.set(operation, analysis);
+    }
+    return plan;
+  };
+}
+
+/** @throws BAD_USER_INPUT for what graphql itself rejects in the arguments */
+function withArguments(
+  { plan, variableArguments }: Analysis,
+  variables: Record<string, unknown>,
+): OperationPlan {
+  if (!variableArguments?.length) return plan;
+  const roots = [...plan.roots];
+  try {
+    for (const { field, node, root } of variableArguments) {
+      const args = getArgumentValues(field, node, variables);
+      const selection = root === null ? undefined : roots[root];
+      if (root !== null && selection) roots[root] = { ...selection, args };
+    }
+  } catch (error) {
+    throw inputRejectedByGraphql(error);
+  }
+  return { ...plan, roots };
+}
+
+function analyseOperation(
+  schema: GraphQLSchema,
+  rules: Rules,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Record<string, unknown>,
+  entities: EntityRules,
+  costs: WorkWeights | null,
+): Analysis {
   const rootType = schema.getRootType(operation.operation);
   const isQuery = rootType === schema.getQueryType();
   const fragments = new Map<string, FragmentDefinitionNode>();
@@ -128,6 +211,8 @@ export function planOperation(
   const fetched = new Map<string, ReadonlyMap<string, number>>();
   let entityCount = 0;
   const work = costs && createWorkCount();
+  const variableArguments: VariableArguments[] = [];
+  let dependsOnValues = false;
 
   /** @param path the names of the answer that lead to the selection; empty at the root */
   function walk(
@@ -146,6 +231,7 @@ export function planOperation(
           field,
         });
       }
+      if (node.directives?.some(hasVariable)) dependsOnValues = true;
       if (!isIncluded(node, variables)) continue;
       if (node.kind === Kind.FIELD) {
         visit(type, node, path, scope);
@@ -186,6 +272,11 @@ export function planOperation(
     const args = field.args.length > 0 ? getArgumentValues(field, node, variables) : NO_ARGUMENTS;
     const items = longestList(field, args);
     const cost = costs?.get(fieldKey(coordinate, scope)) ?? null;
+    const variable: VariableArguments | null = hasVariable(node) ? { field, node, root: null } : null;
+    if (variable) {
+      variableArguments.push(variable);
+      if (isSizedByArguments(field, rule, cost)) dependsOnValues = true;
+    }
     work?.add(coordinate, scope.objects * items * (cost?.weightOf?.(args) ?? cost?.weight ?? 1));
     // Most fields have no rule and nothing below them.
     if (!rule && !node.selectionSet && !isRoot) return;
@@ -207,6 +298,7 @@ export function planOperation(
           field: coordinate,
         });
       }
+      if (variable) variable.root = roots.length;
       roots.push({ key: rootKey, rule, args });
     }
     if (rule) {
@@ -276,7 +368,7 @@ export function planOperation(
   } catch (error) {
     throw inputRejectedByGraphql(error);
   }
-  return {
+  const plan: OperationPlan = {
     roots,
     fields,
     access: fields.flatMap(({ rule }) => (rule.access ? [rule.access] : [])),
@@ -286,9 +378,32 @@ export function planOperation(
     fieldLimits: fields.flatMap(({ rule }) => rule.fieldLimits),
     work: work && { cost: work.total(), heaviestField: work.heaviest() },
   };
+  return { plan, variableArguments: dependsOnValues ? null : variableArguments };
 }
 
 const NO_ARGUMENTS: Record<string, unknown> = {};
+
+/** Whether an argument of the field or directive is or contains a variable. */
+const hasVariable = ({ arguments: args }: FieldNode | DirectiveNode): boolean =>
+  args?.some(({ value }) => containsVariable(value)) === true;
+
+function containsVariable(value: ValueNode): boolean {
+  if (value.kind === Kind.LIST) return value.values.some(containsVariable);
+  if (value.kind === Kind.OBJECT) return value.fields.some((field) => containsVariable(field.value));
+  return value.kind === Kind.VARIABLE;
+}
+
+/** Whether the values of its arguments decide what the field costs, how much it returns or what it stores. */
+function isSizedByArguments(
+  { args }: GraphQLField<unknown, unknown>,
+  rule: FieldRule | null,
+  cost: FieldWork | null,
+): boolean {
+  if (rule && rule.storageArg !== null) return true;
+  if (cost && (cost.weightOf || cost.itemsOf || cost.sizedOf || cost.slicingArguments.length > 0))
+    return true;
+  return args.some(({ type }) => isListType(getNullableType(type)));
+}
 
 /** A field with a list argument does its work and costs its calls for each item, and at least once. */
 function longestList(field: GraphQLField<unknown, unknown>, args: Record<string, unknown>): number {
