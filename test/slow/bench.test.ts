@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, expect, it } from 'vitest';
+import { SECTIONS } from '../../bench/sections/sections.js';
 import { buildServer } from '../support/serverProcess.js';
 
 const run = (...args: string[]) => promisify(execFile)(process.execPath, ['dist/bench/main.js', ...args]);
@@ -29,8 +30,7 @@ it('says what is wrong with the arguments, and measures nothing', async () => {
   expect(await failed('--only', 'htpp')).toMatchObject({
     code: 1,
     stdout: '',
-    stderr:
-      '--only: there is no htpp; there is http, consume, library, admission, exact, events, webhooks, growth, overview, hostile, observability, realtime\n',
+    stderr: `--only: there is no htpp; there is ${Object.keys(SECTIONS).join(', ')}\n`,
   });
   expect((await failed('--seconds', '0')).stderr).toBe('--seconds must be a whole number from 1 to 999\n');
   expect((await run('--help')).stdout).toContain('npm run bench -- --quick');
