@@ -58,7 +58,10 @@ async function start(clock = createFakeClock(NOON)): Promise<RunningAdmission> {
 }
 
 /** A ledger without the server around it: to be left, paused and looked into. */
-async function openLedger(generation: number): Promise<{
+async function openLedger(
+  generation: number,
+  bounds: { maxDays?: number; idleMs?: number } = {},
+): Promise<{
   ledger: SingleWriterLedger;
   call(tenantId: string, calls: number, day?: number): Promise<Decision | 'undecided'>;
 }> {
@@ -72,6 +75,7 @@ async function openLedger(generation: number): Promise<{
     takeover,
     overageDays: createOverageDays({ models, takeover }),
     generation,
+    ...bounds,
   });
   return {
     ledger,
@@ -289,6 +293,54 @@ describe('the hand-over', () => {
       Array.from({ length: 10 }, () => admission.admit(tenantId, limits(5), costs(1))),
     );
     expect(admitted(decisions)).toBe(4);
+    expect((await dayOf(tenantId))?.calls).toBe(5);
+  });
+});
+
+describe('memory', () => {
+  const isLeased = async (tenantId: string) => (await dayOf(tenantId))?.claim !== undefined;
+
+  it('keeps no more days than it may: those charged longest ago leave it, and nothing is lost', async () => {
+    const { ledger, call } = await openLedger(70, { maxDays: 3 });
+    const tenants = Array.from({ length: 5 }, newTenant);
+    for (const tenantId of tenants) {
+      await call(tenantId, 2);
+      await call(tenants[0] as string, 1);
+    }
+    expect(await Promise.all(tenants.map(isLeased))).toContain(false);
+    for (const tenantId of tenants) expect(await call(tenantId, 5, 7)).toMatchObject({ used: { day: 7 } });
+    await ledger.settleAll();
+    const calls = await Promise.all(tenants.map(async (tenantId) => (await dayOf(tenantId))?.calls));
+    expect(calls).toEqual([7, 7, 7, 7, 7]);
+  });
+
+  it('gives back days that are idle, with all that was charged, and charges them again later', async () => {
+    const { ledger, call } = await openLedger(71, { idleMs: 50 });
+    const [idle, busy] = [newTenant(), newTenant()];
+    await call(idle, 3);
+    await call(busy, 3);
+    await expect.poll(() => ledger.idleDays().length).toBe(2);
+    const found = ledger.idleDays();
+    await call(busy, 1);
+    await ledger.releaseIdle(found);
+    expect(await dayOf(idle)).toMatchObject({ calls: 3 });
+    expect([await isLeased(idle), await isLeased(busy)]).toEqual([false, true]);
+    expect(await call(idle, 3, 5)).toMatchObject({ admitted: false, used: { day: 3 } });
+    expect(await call(idle, 2, 5)).toMatchObject({ admitted: true, used: { day: 5 } });
+    await ledger.settleAll();
+    expect((await dayOf(idle))?.calls).toBe(5);
+  });
+
+  it('still knows a day whose release got no answer', async () => {
+    const { ledger, call } = await openLedger(72, { idleMs: 0 });
+    const tenantId = newTenant();
+    await call(tenantId, 3);
+    const away = vi.spyOn(models.usageDays.collection, 'updateMany').mockRejectedValueOnce(new Error('away'));
+    await expect(ledger.releaseIdle(ledger.idleDays())).rejects.toThrow('away');
+    away.mockRestore();
+    expect(await call(tenantId, 3, 5)).toMatchObject({ admitted: false, used: { day: 3 } });
+    expect(await call(tenantId, 2, 5)).toMatchObject({ admitted: true });
+    await ledger.settleAll();
     expect((await dayOf(tenantId))?.calls).toBe(5);
   });
 });

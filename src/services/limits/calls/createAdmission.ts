@@ -37,6 +37,9 @@ export interface RunningAdmission extends Admission {
 
 const MAX_WAITING = 10_000;
 const BEAT_MS = 1_000;
+/** Days that leave memory in one beat, and while no batch is committed. */
+const MAX_RELEASED = 5_000;
+const RELEASED_AT_ONCE = 250;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
 /** Tries to return calls: enough for an outage of about ten minutes. */
@@ -130,6 +133,17 @@ export function createAdmission(deps: {
     if (singleWriter) await commit([]);
     await singleWriter?.settleAll();
     settledAtMs = performance.now();
+    await releaseIdleDays();
+  }
+
+  /** A few at a time, so that no batch waits long, and some in each beat, so that no beat is late. */
+  async function releaseIdleDays(): Promise<void> {
+    const ledger = singleWriter;
+    const idle = ledger?.idleDays().slice(0, MAX_RELEASED) ?? [];
+    for (let i = 0; i < idle.length; i += RELEASED_AT_ONCE) {
+      const ids = idle.slice(i, i + RELEASED_AT_ONCE);
+      await exclusively(async () => (singleWriter === ledger ? ledger?.releaseIdle(ids) : undefined));
+    }
   }
 
   /** Operations fail mostly while the database is away, so this retries for about ten minutes. It rejects if the calls could not be returned. */

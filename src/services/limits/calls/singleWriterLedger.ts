@@ -38,6 +38,8 @@ interface Account {
   outdated: boolean;
   /** The last batch that the document includes. */
   settledSequence: number;
+  /** When it was charged last, by the monotonic clock. */
+  usedAtMs: number;
 }
 
 /** The ledger of a single writer. It lasts for one generation, and ends for good when that is fenced. */
@@ -47,6 +49,13 @@ export interface SingleWriterLedger extends Ledger {
   isFenced(): boolean;
   /** Writes all decided calls to the documents, and trims the journal. */
   settleAll(): Promise<void>;
+  /** The days that nobody has charged for a while. */
+  idleDays(): string[];
+  /**
+   * Gives back those of these days that are still idle: they are leased again with their next call. No batch may be
+   * committed meanwhile.
+   */
+  releaseIdle(usageDayIds: readonly string[]): Promise<void>;
 }
 
 /** The content of one insert into the journal. */
@@ -63,7 +72,9 @@ interface Settlement {
   accounts: Map<string, Account>;
 }
 
-const MAX_ACCOUNTS = 50_000;
+const MAX_DAYS = 50_000;
+/** After this time without a charge a day leaves memory. */
+const IDLE_MS = 60_000;
 const COMMIT_TIMEOUT_MS = 1_800;
 const CHUNK = 1_000;
 
@@ -79,8 +90,12 @@ export function createSingleWriterLedger(deps: {
   takeover: Takeover;
   overageDays: OverageDays;
   generation: number;
+  /** How many days it keeps in memory. */
+  maxDays?: number;
+  idleMs?: number;
 }): SingleWriterLedger {
   const { models, clock, journal, takeover, overageDays, generation } = deps;
+  const { maxDays = MAX_DAYS, idleMs = IDLE_MS } = deps;
   const days = models.usageDays.collection;
   const accounts = new Map<string, Account>();
   let sequence = 0;
@@ -105,6 +120,8 @@ export function createSingleWriterLedger(deps: {
       usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
     const ids = [...new Set(items.map(idOf))];
     if (!(await leaseDays(ids))) return items;
+    const usedAtMs = performance.now();
+    for (const id of ids) (accounts.get(id) as Account).usedAtMs = usedAtMs;
     await refresh(ids);
     await openDays(items, idOf);
 
@@ -284,7 +301,7 @@ export function createSingleWriterLedger(deps: {
     for (;;) {
       const unknown = ids.filter((id) => !accounts.has(id));
       if (unknown.length === 0) return true;
-      if (accounts.size + unknown.length > MAX_ACCOUNTS) await releaseAllDays();
+      await makeRoom(unknown.length, ids);
       const foreign = new Set<number>();
       for (let i = 0; i < unknown.length; i += CHUNK) {
         for (const other of await leaseChunk(unknown.slice(i, i + CHUNK))) foreign.add(other);
@@ -324,7 +341,14 @@ export function createSingleWriterLedger(deps: {
         const view = viewOf(day, clock.now());
         const durableMinute = { ...view.minute };
         const settledSequence = day.claim.settled;
-        accounts.set(day._id, { view, unsettled: null, durableMinute, outdated: false, settledSequence });
+        accounts.set(day._id, {
+          view,
+          unsettled: null,
+          durableMinute,
+          outdated: false,
+          settledSequence,
+          usedAtMs: performance.now(),
+        });
       } else if (day.claim) {
         foreign.push(day.claim.epoch);
       }
@@ -332,17 +356,35 @@ export function createSingleWriterLedger(deps: {
     return foreign;
   }
 
-  /** Settles and releases all days when memory is full. Busy ones are leased again with their next call. */
-  async function releaseAllDays(): Promise<void> {
-    await settleAll();
-    const ids = [...accounts.keys()];
+  /** When memory is full, those that were charged longest ago leave it. */
+  async function makeRoom(wanted: number, busy: readonly string[]): Promise<void> {
+    const excess = accounts.size + wanted - maxDays;
+    if (excess <= 0) return;
+    const kept = new Set(busy);
+    const others = [...accounts].filter(([id]) => !kept.has(id));
+    const oldest = others.sort(([, a], [, b]) => a.usedAtMs - b.usedAtMs).map(([id]) => id);
+    // A few more, so that the next batch need not sort again.
+    await release(oldest.slice(0, excess + CHUNK));
+  }
+
+  function stillIdle(ids: Iterable<string>): string[] {
+    const before = performance.now() - idleMs;
+    return [...ids].filter((id) => (accounts.get(id)?.usedAtMs ?? before) < before);
+  }
+
+  async function release(ids: readonly string[]): Promise<void> {
+    // A batch without an answer may still change its days.
+    if (uncertain) return;
+    await settle(ids);
     for (let i = 0; i < ids.length; i += CHUNK) {
       const chunk = ids.slice(i, i + CHUNK);
+      // Forgotten first: a day whose lease is still there is leased again from what its document says.
+      for (const id of chunk) accounts.delete(id);
       await days.updateMany(
         { _id: { $in: chunk as never[] }, 'claim.epoch': generation },
         { $unset: { claim: '' } },
+        { timeoutMS: COMMIT_TIMEOUT_MS },
       );
-      for (const id of chunk) accounts.delete(id);
     }
   }
 
@@ -399,6 +441,8 @@ export function createSingleWriterLedger(deps: {
     commit,
     settleAll,
     settle,
+    idleDays: () => stillIdle(accounts.keys()),
+    releaseIdle: (ids) => release(stillIdle(ids)),
     isFenced: () => isFenced,
     recorded(ids) {
       for (const id of ids) {
