@@ -42,7 +42,8 @@ const open = async (page: Page, path: string) => {
   await page.getByRole('heading', { level: 1 }).waitFor();
   await settled(page);
 };
-const dialog = (page: Page) => page.getByRole('dialog');
+/** Notes in the corner are dialogs too, but not modal ones. */
+const dialog = (page: Page) => page.locator('[role=dialog]:not([aria-modal=false])');
 const asked = (page: Page) => page.getByRole('alertdialog');
 const toasted = (page: Page, text: string) => page.getByText(text).first().waitFor();
 
@@ -61,8 +62,22 @@ describe('webhooks', () => {
     await expectAccessible(page);
     await dialog(page).getByRole('button', { name: 'Replay' }).click();
     await expectAccessible(page);
+    // Longer than any page would wait without looking.
+    mockOf(server).failNext({ kind: 'slow', delayMs: 3_000, method: 'GET', path: '/v1/' });
     await asked(page).getByRole('button', { name: 'Replay' }).click();
-    await toasted(page, 'The event is being applied again');
+    await dialog(page).getByRole('button', { name: 'Replaying' }).waitFor();
+    await dialog(page).getByText('Pending', { exact: true }).waitFor();
+    await expectAccessible(page);
+    await toasted(page, 'The event was applied');
+    await dialog(page).getByText('Applied', { exact: true }).first().waitFor();
+    await dialog(page).getByRole('button', { name: 'Replay', exact: true }).waitFor();
+
+    mockOf(server).failNext({ kind: 'connection', method: 'GET', path: '/v1/', times: 9 });
+    await dialog(page).getByRole('button', { name: 'Replay', exact: true }).click();
+    await asked(page).getByRole('button', { name: 'Replay' }).click();
+    await toasted(page, 'The event was not applied');
+    await dialog(page).getByText('The last attempt failed').waitFor();
+    mockOf(server).clearFailures();
     await page.reload();
     await dialog(page).getByText('"object": "event"').waitFor();
     await page.keyboard.press('Escape');

@@ -41,7 +41,7 @@ export { Time } from './Time.js';
 export { Timeline, TimelineGroup, TimelineItem } from './Timeline.js';
 export { FilterBar } from './Toolbar.js';
 export { startTheme } from './theme.js';
-export { toast } from './toastQueue.js';
+export { type ToastOptions, toast } from './toastQueue.js';
 export { UsageBar } from './UsageBar.js';
 export { useFilters } from './useFilters.js';
 export { useLast } from './useLast.js';

@@ -210,7 +210,16 @@ export function createWebhookDeliveries(deps: {
         const delivery = await deliveries
           .findOneAndUpdate(
             { _id: id },
-            { $set: { status: DeliveryStatus.PENDING, tries: 0, nextTryAt: new Date(clock.now()) } },
+            {
+              $set: {
+                status: DeliveryStatus.PENDING,
+                tries: 0,
+                nextTryAt: new Date(clock.now()),
+                // What is there next is the outcome of this attempt.
+                responseStatus: null,
+                error: null,
+              },
+            },
             { returnDocument: 'after', session },
           )
           .lean<WebhookDeliveryDoc>();

@@ -1,23 +1,12 @@
 import { useQuery } from '@apollo/client/react';
 import { Send } from 'lucide-react';
-import { useState } from 'react';
-import {
-  Button,
-  Card,
-  type Column,
-  ConfirmDialog,
-  ConnectionTable,
-  EmptyState,
-  formatEnum,
-  Status,
-  Time,
-  toast,
-  useLast,
-} from '../../design/index.js';
+import { Button, Card, type Column, ConnectionTable, EmptyState, Status, Time } from '../../design/index.js';
 import type { TenantDeliveriesQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { typeName } from '../parts/eventTypes.js';
+import { useResend } from '../parts/useResend.js';
 import { useOperator } from '../session.js';
-import { useChange, useTenantPage } from './tenantPage.js';
+import { useTenantPage } from './tenantPage.js';
 
 const DELIVERIES = graphql(`
   query TenantDeliveries($tenantId: ID!, $after: String) {
@@ -44,17 +33,6 @@ const DELIVERIES = graphql(`
   }
 `);
 
-const RESEND = graphql(`
-  mutation ResendTenantDelivery($id: ID!) {
-    resendWebhookDelivery(id: $id) {
-      id
-      status
-      tries
-      nextTryAt
-    }
-  }
-`);
-
 type Delivery = TenantDeliveriesQuery['webhookDeliveries']['edges'][number]['node'];
 
 /** Events about the tenant that this server sent to the team's own systems. */
@@ -62,10 +40,10 @@ export function Deliveries({ choice }: { choice: React.ReactNode }) {
   const { tenantId } = useTenantPage();
   const { can } = useOperator();
   const { data, error, refetch, fetchMore } = useQuery(DELIVERIES, { variables: { tenantId } });
-  const [resending, setResending] = useState<Delivery | null>(null);
+  const resend = useResend();
   const deliveries = data?.webhookDeliveries;
   const columns: Column<Delivery>[] = [
-    { id: 'type', header: 'Event', value: ({ type }) => type, cell: ({ type }) => formatEnum(type) },
+    { id: 'type', header: 'Event', value: ({ type }) => typeName(type) },
     {
       id: 'status',
       header: 'Status',
@@ -98,10 +76,11 @@ export function Deliveries({ choice }: { choice: React.ReactNode }) {
         <Button
           size="small"
           variant="ghost"
-          aria-label={`Send ${formatEnum(delivery.type)} again`}
-          onClick={() => setResending(delivery)}
+          aria-label={`Send ${typeName(delivery.type)} again`}
+          pending={resend.running.has(delivery.id)}
+          onClick={() => resend.ask(delivery)}
         >
-          Send again…
+          {resend.running.has(delivery.id) ? 'Sending' : 'Send again…'}
         </Button>
       ),
     });
@@ -131,30 +110,7 @@ export function Deliveries({ choice }: { choice: React.ReactNode }) {
         plural="deliveries"
         onMore={(after) => fetchMore({ variables: { after } })}
       />
-      <ResendDialog delivery={resending} onClose={() => setResending(null)} />
+      {resend.dialog}
     </Card>
-  );
-}
-
-function ResendDialog({ delivery, onClose }: { delivery: Delivery | null; onClose(): void }) {
-  const resend = useChange(RESEND);
-  const last = useLast(delivery);
-  return (
-    <ConfirmDialog
-      open={delivery !== null}
-      onClose={onClose}
-      title="Send this event again?"
-      confirm="Send again"
-      onConfirm={async () => {
-        if (!delivery) return;
-        await resend({ id: delivery.id });
-        toast({ title: 'The event is sent again', text: formatEnum(delivery.type) });
-      }}
-    >
-      <p>
-        {formatEnum(last?.type)} is sent with the same <code>webhook-id</code>, so that a system that has it
-        already can ignore it.
-      </p>
-    </ConfirmDialog>
   );
 }

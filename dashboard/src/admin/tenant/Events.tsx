@@ -1,26 +1,23 @@
 import { useQuery } from '@apollo/client/react';
 import { Bell, Webhook } from 'lucide-react';
-import { useState } from 'react';
 import {
   Button,
   Card,
   type Column,
-  ConfirmDialog,
   ConnectionTable,
   EmptyState,
   formatPercent,
   Segments,
   Status,
   Time,
-  toast,
   useFilters,
-  useLast,
 } from '../../design/index.js';
 import type { TenantAlertsQuery, TenantWebhookEventsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { useReplay } from '../parts/useReplay.js';
 import { useOperator } from '../session.js';
 import { Deliveries } from './Deliveries.js';
-import { useChange, useTenantPage } from './tenantPage.js';
+import { useTenantPage } from './tenantPage.js';
 import { ALERTS } from './words.js';
 
 const WEBHOOK_EVENTS = graphql(`
@@ -43,19 +40,6 @@ const WEBHOOK_EVENTS = graphql(`
         hasNextPage
         endCursor
       }
-    }
-  }
-`);
-
-const REPLAY = graphql(`
-  mutation ReplayTenantEvent($id: ID!) {
-    replayWebhookEvent(id: $id) {
-      id
-      status
-      appliedAt
-      tries
-      reason
-      lastError
     }
   }
 `);
@@ -111,7 +95,7 @@ function FromStripe({ choice }: { choice: React.ReactNode }) {
   const { tenantId } = useTenantPage();
   const { can } = useOperator();
   const { data, error, refetch, fetchMore } = useQuery(WEBHOOK_EVENTS, { variables: { tenantId } });
-  const [replaying, setReplaying] = useState<StripeEvent | null>(null);
+  const replay = useReplay();
   const events = data?.webhookEvents;
   const columns: Column<StripeEvent>[] = [
     { id: 'type', header: 'Event', value: ({ type }) => type },
@@ -147,9 +131,10 @@ function FromStripe({ choice }: { choice: React.ReactNode }) {
           size="small"
           variant="ghost"
           aria-label={`Replay ${event.type} ${event.id}`}
-          onClick={() => setReplaying(event)}
+          pending={replay.running.has(event.id)}
+          onClick={() => replay.ask(event)}
         >
-          Replay…
+          {replay.running.has(event.id) ? 'Replaying' : 'Replay…'}
         </Button>
       ),
     });
@@ -178,34 +163,8 @@ function FromStripe({ choice }: { choice: React.ReactNode }) {
         noun="event"
         onMore={(after) => fetchMore({ variables: { after } })}
       />
-      <ReplayDialog event={replaying} onClose={() => setReplaying(null)} />
+      {replay.dialog}
     </Card>
-  );
-}
-
-function ReplayDialog({ event, onClose }: { event: StripeEvent | null; onClose(): void }) {
-  const replay = useChange(REPLAY);
-  const last = useLast(event);
-  return (
-    <ConfirmDialog
-      open={event !== null}
-      onClose={onClose}
-      title="Replay this event?"
-      confirm="Replay event"
-      onConfirm={async () => {
-        if (!event) return;
-        const { replayWebhookEvent } = await replay({ id: event.id });
-        toast({
-          title: `The event is ${replayWebhookEvent?.status.toLowerCase() ?? 'replayed'}`,
-          text: replayWebhookEvent?.lastError ?? replayWebhookEvent?.reason ?? event.type,
-        });
-      }}
-    >
-      <p>
-        {last?.type} is applied again, with what Stripe says now of its object. An event that was applied
-        before changes nothing a second time.
-      </p>
-    </ConfirmDialog>
   );
 }
 

@@ -1,12 +1,10 @@
-import { useMutation, useQuery } from '@apollo/client/react';
+import { useQuery } from '@apollo/client/react';
 import { Send } from 'lucide-react';
-import { useState } from 'react';
 import {
   Button,
   Callout,
   Card,
   type Column,
-  ConfirmDialog,
   ConnectionTable,
   Dialog,
   EmptyState,
@@ -22,17 +20,17 @@ import {
   Stack,
   Status,
   Time,
-  toast,
   useFilters,
   useLast,
 } from '../../design/index.js';
 import type { DeliveryStatus, WebhookDeliveriesQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { EVENT_TYPES, typeName } from '../parts/eventTypes.js';
 import { oneOf, optionsOf, tenantFilter, useOpened } from '../parts/opened.js';
 import { TenantLink } from '../parts/TenantLink.js';
+import { useResend } from '../parts/useResend.js';
 import { RoleGate } from '../session.js';
 import { ENDPOINTS } from './Endpoints.js';
-import { EVENT_TYPES, typeName } from './eventTypes.js';
 
 const DELIVERIES = graphql(`
   query WebhookDeliveries(
@@ -90,17 +88,6 @@ const DELIVERY = graphql(`
       deliveredAt
       nextTryAt
       body
-    }
-  }
-`);
-
-const RESEND = graphql(`
-  mutation ResendWebhookDelivery($id: ID!) {
-    resendWebhookDelivery(id: $id) {
-      id
-      status
-      tries
-      nextTryAt
     }
   }
 `);
@@ -222,8 +209,7 @@ function DeliveryDialog({
 }) {
   const last = useLast(id);
   const { data, error, refetch } = useQuery(DELIVERY, { variables: { id: last ?? '' }, skip: last === null });
-  const [resend] = useMutation(RESEND);
-  const [asking, setAsking] = useState(false);
+  const resend = useResend();
   const delivery = data?.webhookDelivery;
   return (
     <>
@@ -237,8 +223,12 @@ function DeliveryDialog({
             <Button onClick={onClose}>Close</Button>
             {delivery && (
               <RoleGate role="SUPPORT">
-                <Button icon={<Send size={15} aria-hidden="true" />} onClick={() => setAsking(true)}>
-                  Send again
+                <Button
+                  icon={<Send size={15} aria-hidden="true" />}
+                  pending={resend.running.has(delivery.id)}
+                  onClick={() => resend.ask(delivery)}
+                >
+                  {resend.running.has(delivery.id) ? 'Sending' : 'Send again'}
                 </Button>
               </RoleGate>
             )}
@@ -278,30 +268,10 @@ function DeliveryDialog({
           </Stack>
         )}
       </Dialog>
-      {delivery && (
-        <ConfirmDialog
-          open={asking}
-          onClose={() => setAsking(false)}
-          title="Send this delivery again?"
-          confirm="Send again"
-          onConfirm={async () => {
-            await resend({ variables: { id: delivery.id } });
-            toast({ title: 'The delivery is being sent again', text: typeName(delivery.type) });
-            setTimeout(() => void refetch(), SENT_MS);
-          }}
-        >
-          <p>
-            The same body is sent to {urlOf(delivery.endpointId)} with the same webhook-id, by which the
-            receiver can know that it had it before. If it fails, it is retried for three days.
-          </p>
-        </ConfirmDialog>
-      )}
+      {resend.dialog}
     </>
   );
 }
-
-/** By then it has usually been sent. */
-const SENT_MS = 1_500;
 
 /** A delivery that is due waits for its endpoint, for example while that is paused. */
 function Due({ at }: { at: string }) {

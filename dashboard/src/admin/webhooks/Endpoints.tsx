@@ -24,8 +24,8 @@ import {
 } from '../../design/index.js';
 import type { OutgoingEventType, WebhookEndpointsQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { EVENT_TYPES, typeName } from '../parts/eventTypes.js';
 import { RoleGate, useOperator } from '../session.js';
-import { EVENT_TYPES, typeName } from './eventTypes.js';
 
 export const ENDPOINTS = graphql(`
   query WebhookEndpoints {

@@ -1,10 +1,8 @@
-import { useMutation, useQuery } from '@apollo/client/react';
+import { useQuery } from '@apollo/client/react';
 import { RotateCcw } from 'lucide-react';
-import { useState } from 'react';
 import {
   Button,
   Callout,
-  ConfirmDialog,
   Dialog,
   ErrorState,
   formatNumber,
@@ -15,11 +13,11 @@ import {
   Stack,
   Status,
   Time,
-  toast,
   useLast,
 } from '../../design/index.js';
 import { graphql } from '../../generated/index.js';
 import { TenantLink } from '../parts/TenantLink.js';
+import { useReplay } from '../parts/useReplay.js';
 import { RoleGate } from '../session.js';
 
 const EVENT = graphql(`
@@ -42,26 +40,11 @@ const EVENT = graphql(`
   }
 `);
 
-const REPLAY = graphql(`
-  mutation ReplayWebhookEvent($id: ID!) {
-    replayWebhookEvent(id: $id) {
-      id
-      status
-      tries
-      lastError
-      reason
-      appliedAt
-      nextTryAt
-    }
-  }
-`);
-
 /** Everything of one event. @param id null: nothing is open */
 export function EventDialog({ id, onClose }: { id: string | null; onClose(): void }) {
   const last = useLast(id);
   const { data, error, refetch } = useQuery(EVENT, { variables: { id: last ?? '' }, skip: last === null });
-  const [replay] = useMutation(REPLAY);
-  const [asking, setAsking] = useState(false);
+  const replay = useReplay();
   const event = data?.webhookEvent;
   return (
     <>
@@ -75,8 +58,12 @@ export function EventDialog({ id, onClose }: { id: string | null; onClose(): voi
             <Button onClick={onClose}>Close</Button>
             {event && (
               <RoleGate role="SUPPORT">
-                <Button icon={<RotateCcw size={15} aria-hidden="true" />} onClick={() => setAsking(true)}>
-                  Replay
+                <Button
+                  icon={<RotateCcw size={15} aria-hidden="true" />}
+                  pending={replay.running.has(event.id)}
+                  onClick={() => replay.ask(event)}
+                >
+                  {replay.running.has(event.id) ? 'Replaying' : 'Replay'}
                 </Button>
               </RoleGate>
             )}
@@ -103,7 +90,11 @@ export function EventDialog({ id, onClose }: { id: string | null; onClose(): voi
                 event.appliedAt !== null && ['Applied', <Time key="applied" at={event.appliedAt} />],
                 event.nextTryAt !== null && [
                   'Next attempt',
-                  <Time key="next" at={event.nextTryAt} relative />,
+                  Date.parse(event.nextTryAt) > Date.now() ? (
+                    <Time key="next" at={event.nextTryAt} relative />
+                  ) : (
+                    'As soon as its turn comes'
+                  ),
                 ],
                 ['Attempts', formatNumber(event.tries)],
                 ['Tenant', <TenantLink key="tenant" id={event.tenantId} />],
@@ -121,28 +112,7 @@ export function EventDialog({ id, onClose }: { id: string | null; onClose(): voi
           </Stack>
         )}
       </Dialog>
-      {event && (
-        <ConfirmDialog
-          open={asking}
-          onClose={() => setAsking(false)}
-          title="Replay this event?"
-          confirm="Replay"
-          onConfirm={async () => {
-            await replay({ variables: { id: event.id } });
-            toast({ title: 'The event is being applied again', text: event.type });
-            setTimeout(() => void refetch(), APPLIED_MS);
-          }}
-        >
-          <p>
-            The server reads the present state of {event.object ?? 'the object'} from Stripe and writes it. If
-            nothing is out of sync, nothing changes. The event’s own content is not applied, however old it
-            is.
-          </p>
-        </ConfirmDialog>
-      )}
+      {replay.dialog}
     </>
   );
 }
-
-/** By then the worker has usually applied it. */
-const APPLIED_MS = 1_500;
