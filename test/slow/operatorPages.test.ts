@@ -119,7 +119,39 @@ describe('webhooks', () => {
     await dialog(page).getByText('"type": "tier.changed"').waitFor();
     await dialog(page).getByRole('button', { name: 'Send again' }).click();
     await asked(page).getByRole('button', { name: 'Send again' }).click();
-    await toasted(page, 'The delivery is being sent again');
+    await toasted(page, 'The delivery failed');
+    await dialog(page).getByText('The last attempt failed').waitFor();
+    await dialog(page).getByRole('button', { name: 'Send again' }).waitFor();
+  });
+});
+
+describe('the overview', () => {
+  it('says when it was read, is not read while the tab is hidden, and at once when it is seen again', async () => {
+    const page = await browser.newPage();
+    await page.clock.install();
+    let reads = 0;
+    page.on('request', (request) => {
+      if (request.postDataJSON()?.operationName === 'Overview') reads++;
+    });
+    await signIn(page, server.url, '/admin');
+    await settled(page);
+    const asOf = () => page.getByText(/^All tenants, as of .*\d\d:\d\d:\d\d UTC$/).innerText();
+    const first = await asOf();
+    const seen = reads;
+    expect(seen).toBeGreaterThan(0);
+    const show = (hidden: boolean) =>
+      page.evaluate(
+        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true });
+         document.dispatchEvent(new Event('visibilitychange'));`,
+      );
+    await show(true);
+    for (let minute = 0; minute < 5; minute++) await page.clock.runFor(60_000);
+    expect(reads).toBe(seen);
+    await show(false);
+    await expect.poll(() => reads, SOON).toBe(seen + 1);
+    await expect.poll(asOf, SOON).not.toBe(first);
+    await page.clock.runFor(16_000);
+    await expect.poll(() => reads, SOON).toBe(seen + 2);
   });
 });
 

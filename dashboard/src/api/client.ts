@@ -33,7 +33,14 @@ export function createClient(options: {
     link: ApolloLink.from([signedOut, http]),
     cache: createCache(),
     // A page shows at once what is known and reads it again. What a mutation changed is then never stale for long.
-    defaultOptions: { watchQuery: { fetchPolicy: 'cache-and-network', notifyOnNetworkStatusChange: true } },
+    defaultOptions: {
+      watchQuery: {
+        fetchPolicy: 'cache-and-network',
+        notifyOnNetworkStatusChange: true,
+        // What nobody looks at is not polled.
+        skipPollAttempt: () => document.hidden,
+      },
+    },
     devtools: { enabled: import.meta.env.DEV },
   });
 }

@@ -1,4 +1,5 @@
 import { useQuery } from '@apollo/client/react';
+import { useOnReturn } from '../../api/useOnReturn.js';
 import {
   Callout,
   Card,
@@ -30,10 +31,10 @@ const POLL_MS = 15_000;
 export default function OverviewPage() {
   const { data, error, refetch } = useQuery(OVERVIEW, {
     pollInterval: POLL_MS,
-    skipPollAttempt: () => document.hidden,
     // A part that fails is null, and the others are shown.
     errorPolicy: 'all',
   });
+  useOnReturn(() => void refetch().catch(() => undefined));
   const overview = data?.overview as Overview | undefined;
   return (
     <>

@@ -82,8 +82,7 @@ export default function ReconcilePage() {
   const [dryRun, setDryRun] = useState(false);
   const [start] = useMutation(START, { refetchQueries: [RUNS] });
   const { data, error, loading, refetch, fetchMore } = useQuery(RUNS, { variables: { first: 20 } });
-  const latest = useQuery(LATEST, { pollInterval: LOOK_MS, skipPollAttempt: () => document.hidden }).data
-    ?.latest.edges[0]?.node;
+  const latest = useQuery(LATEST, { pollInterval: LOOK_MS }).data?.latest.edges[0]?.node;
   const runs = data?.reconcileRuns;
   const newest = runs?.edges[0]?.node;
   // A run that this page has not listed yet.
