@@ -9,7 +9,7 @@ import type { Bench } from '../bench.js';
 import { quantile } from '../median.js';
 import { type Findings, ratioTarget, type Target } from '../report.js';
 import { type Contestant, compete, type Standing } from '../rounds.js';
-import { busyTenantId, PLENTY } from '../stored/tenants.js';
+import { busyTenantId, PLENTY, tenantId } from '../stored/tenants.js';
 
 const TENANTS = 1_000;
 const WAITING = 512;
@@ -21,6 +21,8 @@ const MAX_IDLE_MS = 3;
 const LIMITS = { apiCallsPerDay: PLENTY, apiCallsPerMinute: PLENTY, overageCallsPerMonth: 0 };
 const CHARGES: Charge[] = [{ endpoint: 'memory', calls: 1 }];
 const IDS = Array.from({ length: TENANTS }, (_, n) => busyTenantId(n));
+/** Of calls of many tenants, one of so many is of a tenant that calls seldom. */
+const SELDOM = 10;
 const log = pino({ level: 'silent' });
 const clock = { now: Date.now };
 
@@ -108,8 +110,11 @@ function shipped(): Take {
   return (tenant) => limiter({ ...call, context: { tenant } }, { max: PLENTY, window: '1m' });
 }
 
-/** `WAITING` at a time, tenants by turns. */
-export function takingCalls(name: string, take: Take): Contestant {
+/** Tenants by turns. */
+const inTurn = (call: number): string => IDS[call % TENANTS] as string;
+
+/** `WAITING` at a time. @param tenantOf whose call each is */
+export function takingCalls(name: string, take: Take, tenantOf = inTurn): Contestant {
   let next = 0;
   return {
     name,
@@ -119,7 +124,7 @@ export function takingCalls(name: string, take: Take): Contestant {
       const endMs = startedMs + seconds * 1000;
       async function client(): Promise<void> {
         for (let atMs = startedMs; atMs < endMs; ) {
-          await take(IDS[next++ % TENANTS] as string);
+          await take(tenantOf(next++));
           const doneMs = performance.now();
           tookMs.push(doneMs - atMs);
           atMs = doneMs;
@@ -138,6 +143,12 @@ export function takingCalls(name: string, take: Take): Contestant {
 }
 
 const YIELD_EVERY = 1_000;
+
+/** Most calls are of tenants that are busy all day, and some of many others, each of which calls now and then. */
+export const withSeldomTenants =
+  (tenants: number) =>
+  (call: number): string =>
+    call % SELDOM === 0 ? tenantId(Math.floor(call / SELDOM) % tenants) : inTurn(call);
 
 /** One call after the other, in turn with a bare update. */
 async function idleTargets(

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Models } from '../../src/models/models.js';
 import type { Bench } from '../bench.js';
 import type { Findings, Table, Target } from '../report.js';
@@ -7,12 +8,14 @@ import { storeHistory, storeQuietTenants } from '../stored/history.js';
 import { storeAsCounted } from '../stored/standings.js';
 import { readMemory, storeBusyTenants } from '../stored/tenants.js';
 import { underLoad, warmUp } from '../underLoad.js';
-import { createShared, startAlone, takesOf, takingCalls } from './admission.js';
+import { createShared, startAlone, takesOf, takingCalls, withSeldomTenants } from './admission.js';
 
-const WHOLE = { quietTenants: 999_000, historyDays: 400 };
-const QUICK = { quietTenants: 50_000, historyDays: 40 };
+const WHOLE = { quietTenants: 999_000, historyDays: 400, tenantsOfDay: 100_000 };
+const QUICK = { quietTenants: 50_000, historyDays: 40, tenantsOfDay: 10_000 };
 /** So much slower at most. */
 const MAX_FACTOR = 1.2;
+/** How long no other work of the process may wait. */
+const MAX_STALL_MS = 100;
 
 interface Stored {
   name: string;
@@ -35,6 +38,9 @@ export async function growth(bench: Bench): Promise<Findings> {
     tables.push({ title, unit, rows: standings.map(({ name, ...rest }) => ({ peer: name, ...rest })) });
     targets.push(factorTarget(title, 1 / (standings[1] as Standing).ratio));
   }
+  const { table, targets: ofDay } = await manyInADay(bench, stored[1] as Stored);
+  tables.push(table);
+  targets.push(...ofDay);
   return { tables, targets, method: methodOf(bench) };
 }
 
@@ -99,6 +105,45 @@ function shared(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
   );
 }
 
+/** The same calls, and among them those of very many tenants that call now and then. */
+async function manyInADay(bench: Bench, { models }: Stored): Promise<{ table: Table; targets: Target[] }> {
+  const { tenantsOfDay } = sizeOf(bench);
+  const admission = await startAlone(models);
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  try {
+    const few = takingCalls('1,000 tenants call', takesOf(admission));
+    const many = takingCalls(
+      `${tenantsOfDay.toLocaleString('en-US')} more call now and then`,
+      takesOf(admission),
+      withSeldomTenants(tenantsOfDay),
+    );
+    await few.round(1);
+    delay.enable();
+    const standings = await compete([few, many], bench);
+    delay.disable();
+    const title = 'Admission, single-writer, tenants of one day';
+    const stallMs = delay.max / 1e6;
+    return {
+      table: {
+        title,
+        unit: 'decisions/s',
+        rows: standings.map(({ name, ...rest }) => ({ peer: name, ...rest })),
+      },
+      targets: [
+        factorTarget(title, 1 / (standings[1] as Standing).ratio),
+        {
+          what: `${title}: the longest that the process answered nobody`,
+          wanted: `at most ${MAX_STALL_MS} ms`,
+          measured: `${stallMs.toFixed(0)} ms`,
+          met: stallMs <= MAX_STALL_MS,
+        },
+      ],
+    };
+  } finally {
+    await admission.stop();
+  }
+}
+
 async function warmAndCompete(contestants: readonly Contestant[], bench: Bench): Promise<Standing[]> {
   for (const { round } of contestants) await round(1);
   return compete(contestants, bench);
@@ -114,4 +159,5 @@ const factorTarget = (what: string, factor: number): Target => ({
 const methodOf = (
   bench: Bench,
 ) => `The same tenants are busy in both databases. The larger one also has quiet tenants between
-them, and each busy tenant has a history of ${sizeOf(bench).historyDays} days.`;
+them, and each busy tenant has a history of ${sizeOf(bench).historyDays} days. Of the tenants of one day, the same thousand make nine of ten
+calls; all others make the tenth in turn.`;
