@@ -13,15 +13,22 @@ export interface StripeAccount {
   /** The environment of a server in live mode that uses this as its Stripe. */
   env: Record<string, string>;
   subscriptions: Stripe.Subscription[];
+  /** Changes what the mock has. No event follows. */
+  stripe: Stripe;
   /** Signed deliveries of events that nobody had before, of all subscriptions in turn. */
   deliveries(count: number): LoadRequest[];
+  /** A signed delivery of an event. */
+  deliveryOf(event: object): LoadRequest;
   /** When each request came that the server has sent, in milliseconds, by method and path. */
   asked: Map<string, number[]>;
+  /** When the server had its last answer, in milliseconds. */
+  answeredAtMs(): number;
   close(): Promise<void>;
 }
 
 const SECRET = 'whsec_of_the_bench';
 const PRICE = 'price_pro';
+export const LARGER_PRICE = 'price_enterprise';
 const API_KEY = 'sk_test_of_the_bench';
 /** Made at a time. */
 const AT_ONCE = 16;
@@ -43,14 +50,24 @@ export async function openStripeAccount(
     publicUrl: () => 'http://127.0.0.1',
     prices: [
       { id: PRICE, productName: 'Pro', unitAmount: '2900', currency: 'usd', metadata: { tier: 'PRO' } },
+      {
+        id: LARGER_PRICE,
+        productName: 'Enterprise',
+        unitAmount: '29900',
+        currency: 'usd',
+        metadata: { tier: 'ENTERPRISE' },
+      },
     ],
   });
   await mock.start();
   const asked = new Map<string, number[]>();
-  const bridge = await openStripeBridge((input, init) => {
+  let answeredAtMs = 0;
+  const bridge = await openStripeBridge(async (input, init) => {
     const endpoint = endpointOf(init?.method ?? 'GET', new URL(String(input)).pathname);
     asked.set(endpoint, [...(asked.get(endpoint) ?? []), performance.now()]);
-    return mock.fetch(input, init);
+    const response = await mock.fetch(input, init);
+    answeredAtMs = performance.now();
+    return response;
   });
   const stripe = new Stripe(API_KEY, { httpClient: Stripe.createFetchHttpClient(mock.fetch) });
   const subscriptions: Stripe.Subscription[] = [];
@@ -60,21 +77,28 @@ export async function openStripeAccount(
     const size = Math.min(AT_ONCE * 10, count - first);
     subscriptions.push(...(await makeMany(stripe, first, size)));
   }
+  function deliveryOf(event: object): LoadRequest {
+    const body = JSON.stringify(event);
+    const signature = stripe.webhooks.generateTestHeaderString({ payload: body, secret: SECRET });
+    return { headers: { 'content-type': 'application/json', 'stripe-signature': signature }, body };
+  }
   return {
     env: {
       STRIPE_SECRET_KEY: API_KEY,
       STRIPE_WEBHOOK_SECRET: SECRET,
       STRIPE_PRICE_PRO: PRICE,
+      STRIPE_PRICE_ENTERPRISE: LARGER_PRICE,
       STRIPE_API_BASE: bridge.url,
     },
     subscriptions,
     asked,
+    stripe,
+    answeredAtMs: () => answeredAtMs,
+    deliveryOf,
     deliveries: (many) =>
-      Array.from({ length: many }, (_, i) => {
-        const body = JSON.stringify(eventOf(subscriptions[i % count] as Stripe.Subscription));
-        const signature = stripe.webhooks.generateTestHeaderString({ payload: body, secret: SECRET });
-        return { headers: { 'content-type': 'application/json', 'stripe-signature': signature }, body };
-      }),
+      Array.from({ length: many }, (_, i) =>
+        deliveryOf(eventOf(subscriptions[i % count] as Stripe.Subscription)),
+      ),
     async close() {
       await bridge.close();
       await mock.stop();
@@ -99,15 +123,20 @@ async function makeSubscription(stripe: Stripe, tenantId: string): Promise<Strip
   return stripe.subscriptions.create({ customer: customer.id, items: [{ price: PRICE }], metadata, ...card });
 }
 
-/** As Stripe shows it. */
-export const eventOf = (subscription: Stripe.Subscription) => ({
+/** As Stripe shows it. @param previous what was changed */
+export const eventOf = (
+  object: object,
+  type = 'customer.subscription.updated',
+  previous: object = { cancel_at_period_end: true },
+  createdS = Math.floor(Date.now() / 1000),
+) => ({
   id: `evt_${randomUUID().replaceAll('-', '')}`,
   object: 'event',
   api_version: Stripe.API_VERSION,
-  created: Math.floor(Date.now() / 1000),
-  type: 'customer.subscription.updated',
+  created: createdS,
+  type,
   livemode: false,
   pending_webhooks: 1,
   request: { id: null, idempotency_key: null },
-  data: { object: subscription, previous_attributes: { cancel_at_period_end: true } },
+  data: { object, previous_attributes: previous },
 });

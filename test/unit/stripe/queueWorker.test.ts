@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
 import type { Bursts } from '../../../src/services/billing/inbox/bursts.js';
@@ -119,5 +120,41 @@ it('finds an event that arrives for a queue that finishes during a search that e
   worker.wake();
   await worker.idle(10_000);
   expect(applied).toBe(2);
+  await worker.stop();
+});
+
+it('begins what is more urgent before what it has found already', async () => {
+  const waiting = Array.from({ length: 100 }, (_, i) => `customer:cus_${i}`);
+  const begun: string[] = [];
+  const queues: CustomerQueues = {
+    due: async (except) => {
+      const taken = new Set(except);
+      return waiting.filter((queue) => !taken.has(queue)).map(dueQueue);
+    },
+    async lease(names) {
+      for (const queue of names) waiting.splice(waiting.indexOf(queue), 1);
+      begun.push(...names);
+      return names.map((queue) => ({ ...LEASED, queue }));
+    },
+    payloadOf: async () => null,
+  };
+  const worker = createQueueWorker({
+    queues,
+    effect: async () => {
+      await sleep(200);
+      return { kind: 'applied', note: null };
+    },
+    bursts: NO_BURSTS,
+    log: pino({ level: 'silent' }),
+    metrics: noMetrics,
+    isBusy: () => false,
+  });
+  worker.wake();
+  await vi.waitFor(() => expect(begun.length).toBeGreaterThan(0));
+  waiting.unshift('customer:cus_urgent');
+  worker.wake();
+  await worker.idle(10_000);
+  expect(begun).toHaveLength(101);
+  expect(begun.indexOf('customer:cus_urgent')).toBeLessThan(90);
   await worker.stop();
 });

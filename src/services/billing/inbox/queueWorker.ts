@@ -28,6 +28,10 @@ const MAX_BURST = 1_000;
 const BUSY_SPACING_MS = 100;
 /** How often the worker checks whether that is over. */
 const BUSY_LOOK_MS = 10;
+/** While queues are worked on, a search for others reads what the last one read. */
+const SEARCH_SPACING_MS = 50;
+/** What has come since a search may be more urgent than what it found. */
+const STALE_MS = 500;
 
 export function createQueueWorker(deps: {
   queues: CustomerQueues;
@@ -50,6 +54,7 @@ export function createQueueWorker(deps: {
   let stopped = false;
   let woken = () => {};
   let lastBegunMs = Number.NEGATIVE_INFINITY;
+  let lastSearchMs = Number.NEGATIVE_INFINITY;
 
   function end(queue: string): void {
     active.delete(queue);
@@ -165,6 +170,10 @@ export function createQueueWorker(deps: {
   const mayHurry = () => !isBusy() || performance.now() >= lastBegunMs + BUSY_SPACING_MS;
   const room = () => MAX_QUEUES - single;
   const mayBegin = () => room() > 0 && mayHurry();
+  const maySearch = () =>
+    mayBegin() && (active.size === 0 || performance.now() >= lastSearchMs + SEARCH_SPACING_MS);
+
+  const isStale = () => wanted && performance.now() >= lastSearchMs + STALE_MS;
 
   /** Begins what there is room for. @returns the others */
   function begin(due: readonly DueQueue[]): readonly DueQueue[] {
@@ -188,8 +197,9 @@ export function createQueueWorker(deps: {
   async function work(): Promise<void> {
     let due: readonly DueQueue[] = [];
     while (!stopped) {
-      if (due.length === 0 && mayBegin()) {
+      if ((due.length === 0 || isStale()) && maySearch()) {
         wanted = false;
+        lastSearchMs = performance.now();
         due = await queues.due(active);
         // Events that arrive for an active queue are found once that queue has finished.
         if (due.length === 0 && active.size === 0 && !wanted) {
@@ -203,9 +213,9 @@ export function createQueueWorker(deps: {
         woken = resolve;
       });
       due = begin(due);
-      if (due.length === 0 && wanted && mayBegin()) continue;
-      const mayBeginSoon = room() > 0 && isBusy();
-      await Promise.race([signal, ...(mayBeginSoon ? [sleep(BUSY_LOOK_MS)] : [])]);
+      if (due.length === 0 && wanted && maySearch()) continue;
+      const isSoon = room() > 0 && (isBusy() || (due.length === 0 && wanted));
+      await Promise.race([signal, ...(isSoon ? [sleep(BUSY_LOOK_MS)] : [])]);
     }
   }
 
