@@ -100,10 +100,14 @@ export async function requestedTenantId(
   named: TenantRef,
   { orErased = false }: { orErased?: boolean } = {},
 ): Promise<string> {
-  const { loaders, services } = context;
+  const { services } = context;
   const principal = requirePrincipal(context.principal);
   // Services ask for each of their requests. Operators rarely ask, and act on what is true at this moment.
   if (principal.kind === 'service') return services.tenantDirectory.idOf(named);
   if (principal.kind === 'operator') return services.tenants.idOf(named, orErased);
-  return requireOwnTenant(principal, named, async (own) => (await loaders.tenant.load(own))?.externalId);
+  return requireOwnTenant(
+    principal,
+    named,
+    async (own) => (await context.loaders.tenant.load(own))?.externalId,
+  );
 }

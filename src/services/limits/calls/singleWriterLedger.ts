@@ -118,19 +118,20 @@ export function createSingleWriterLedger(deps: {
     const today = dayOf(nowMs);
     const idOf = (item: WaitingItem) =>
       usageDayId(item.tenantId, item.kind === 'call' ? today : dayOf(item.used.atMs));
-    const ids = [...new Set(items.map(idOf))];
+    const idOfItem = items.map(idOf);
+    const ids = [...new Set(idOfItem)];
     if (!(await leaseDays(ids))) return items;
     const usedAtMs = performance.now();
     for (const id of ids) (accounts.get(id) as Account).usedAtMs = usedAtMs;
     await refresh(ids);
-    await openDays(items, idOf);
+    await openDays(items, idOfItem);
 
     const entries = new Map<string, JournalEntry>();
     const undo: WaitingReturn[] = [];
     const returned: WaitingReturn[] = [];
     const answers: (() => void)[] = [];
-    for (const item of items) {
-      const id = idOf(item);
+    for (const [i, item] of items.entries()) {
+      const id = idOfItem[i] as string;
       const account = accounts.get(id) as Account;
       if (item.kind === 'return') {
         applyReturn(account, item, id, entries);
@@ -248,12 +249,12 @@ export function createSingleWriterLedger(deps: {
   }
 
   /** Opens the days of tenants that pay for calls beyond the quota. */
-  async function openDays(items: readonly WaitingItem[], idOf: (item: WaitingItem) => string): Promise<void> {
+  async function openDays(items: readonly WaitingItem[], idOfItem: readonly string[]): Promise<void> {
     const wanted = new Map<string, { limits: CallLimits; calls: number }>();
-    for (const item of items) {
+    for (const [i, item] of items.entries()) {
       // Most tenants have no overage.
       if (item.kind !== 'call' || item.limits.overageCallsPerMonth === 0) continue;
-      const id = idOf(item);
+      const id = idOfItem[i] as string;
       wanted.set(id, { limits: item.limits, calls: item.calls + (wanted.get(id)?.calls ?? 0) });
     }
     await Promise.all(

@@ -6,7 +6,7 @@ import type { EndpointNames } from '../../limits/calls/endpointNames.js';
 import { tooLargeExtraction } from '../../limits/calls/extractions.js';
 import { dayOf, endOfDay, endOfMinute, usageDayId } from '../../limits/calls/windows.js';
 import type { DecisionMeter } from '../../limits/decisionMeter.js';
-import type { CallLimits, Entitlements } from '../../tiers/entitlements.js';
+import type { CallLimits, Entitlement, Entitlements } from '../../tiers/entitlements.js';
 
 export interface ConsumeAnswer {
   allowed: boolean;
@@ -42,9 +42,12 @@ export function createConsumption(deps: {
 }): Consumption {
   const { admission, entitlements, endpointNames, idempotencyKeys, clock, decisionMeter } = deps;
 
-  async function charge(tenantId: string, { endpoint, cost }: Consumed, mark?: string) {
+  async function charge(
+    { tenantId, callLimits, tier }: Entitlement,
+    { endpoint, cost }: Consumed,
+    mark?: string,
+  ) {
     const startedAtMs = performance.now();
-    const { callLimits, tier } = await entitlements.get(tenantId);
     const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
     const charges = [{ endpoint: countedAs(endpoint), calls: cost, ...(mark !== undefined && { mark }) }];
     const decision = await admission.admit(tenantId, callLimits, charges).catch((error: unknown) => {
@@ -66,11 +69,11 @@ export function createConsumption(deps: {
 
   /** Charges and records the answer. If another attempt has taken over meanwhile, only its charge counts. */
   async function chargeOnce(
-    tenantId: string,
+    entitlement: Entitlement,
     consumed: Consumed,
     lease: RequestLease,
   ): Promise<ConsumeAnswer> {
-    const { charges, used, answer } = await charge(tenantId, consumed, lease.attempt);
+    const { charges, used, answer } = await charge(entitlement, consumed, lease.attempt);
     if (!answer.allowed) {
       await idempotencyKeys.release(lease);
       return answer;
@@ -80,7 +83,7 @@ export function createConsumption(deps: {
     } catch (error) {
       const isOvertaken = error instanceof BillingError;
       if (isOvertaken && (await idempotencyKeys.mayReturnCalls(lease)))
-        await admission.returnCalls(tenantId, charges, used);
+        await admission.returnCalls(entitlement.tenantId, charges, used);
       throw error;
     }
     idempotencyKeys.completed(lease);
@@ -88,8 +91,10 @@ export function createConsumption(deps: {
   }
 
   /** A crash came between the charge and the recording of its answer. */
-  async function answerCharged(tenantId: string, lease: RequestLease): Promise<ConsumeAnswer> {
-    const { callLimits } = await entitlements.get(tenantId);
+  async function answerCharged(
+    { tenantId, callLimits }: Entitlement,
+    lease: RequestLease,
+  ): Promise<ConsumeAnswer> {
     const answer = answerOf({ admitted: true, used: await admission.look(tenantId) }, callLimits);
     await idempotencyKeys.complete(lease, { ...answer });
     idempotencyKeys.completed(lease);
@@ -109,13 +114,13 @@ export function createConsumption(deps: {
         decisionMeter.rejected(startedAtMs, tenantId, rejection, entitlement.tier);
         throw rejection;
       }
-      if (key == null) return (await charge(tenantId, consumed)).answer;
+      if (key == null) return (await charge(entitlement, consumed)).answer;
       const argument = 'input.idempotencyKey';
       const request = { tenantId, field: 'consume', key, argument, content: [endpoint, cost] };
       const acquired = await idempotencyKeys.acquire(request);
       if (acquired.kind === 'ANSWERED') return acquired.answer as unknown as ConsumeAnswer;
-      if (acquired.isCharged) return answerCharged(tenantId, acquired);
-      return chargeOnce(tenantId, consumed, acquired);
+      if (acquired.isCharged) return answerCharged(entitlement, acquired);
+      return chargeOnce(entitlement, consumed, acquired);
     },
   };
 }
