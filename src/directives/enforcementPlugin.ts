@@ -1,5 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type ApolloServerPlugin, type GraphQLRequestContext, HeaderMap } from '@apollo/server';
+import {
+  type ApolloServerPlugin,
+  type GraphQLRequestContext,
+  type GraphQLRequestListener,
+  HeaderMap,
+} from '@apollo/server';
 import {
   type Access,
   ApiKeyScope,
@@ -59,6 +64,8 @@ export interface EnforcedContext extends BoundedContext {
   /** Calls the function when the response is handed over for sending, even if the client has disconnected. */
   whenOver(then: () => void): void;
   principal: Principal | null;
+  /** null: the operation has no plan yet. */
+  checked: CheckedOperation | null;
   grant: Grant | null;
   /** Items that were removed from the variables. */
   badItems: BadItems | null;
@@ -102,12 +109,14 @@ const MAX_PAUSE_MS = 200;
 const MAX_DECIDING = 5_000;
 
 /** An operation whose access has been checked. */
-interface CheckedOperation {
+export interface CheckedOperation {
   plan: OperationPlan;
   headers: ReadonlyMap<string, string>;
   /** null: it was not needed, or is not known. */
   tier: string | null;
 }
+
+const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 
 /** Bounds the total cost of the large operations that run at the same time. All endpoints of a process share one. */
 export const createWorkGate = (maxOperationCost: number): Gate =>
@@ -159,7 +168,6 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   const accessOf = createAccessReader(schema, rules);
   const { callers, idempotencyKeys, validateArguments, clock } = deps;
   const { log, errorLog, metrics, statusInBody } = deps;
-  const admittedOperations = new WeakMap<EnforcedContext, CheckedOperation>();
   let deciding = 0;
 
   async function decide(request: GraphQLRequestContext<EnforcedContext>): Promise<void> {
@@ -167,7 +175,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     const { logged } = context;
     logged.operation = boundedName(operation?.name?.value);
     logged.operationType = operation?.operation;
-    await context.documentRead();
+    const read = context.documentRead();
+    if (read) await read;
     context.budget.isMutation = operation?.operation === OperationTypeNode.MUTATION;
     context.principal = await callers.identify(context.credential, context.address);
     nameCaller(logged, context.principal);
@@ -181,7 +190,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(accessOf(document, operation, given), context.principal);
     const variables = coerce(request, operation, given);
     const plan = planOf(document, operation, variables);
-    admittedOperations.set(context, { plan, headers: new Map(), tier: null });
+    context.checked = { plan, headers: NO_HEADERS, tier: null };
     logged.cost = plan.calls;
     checkAccess(plan.access, context.principal);
     // A subscription says whose messages it wants, even of an operator.
@@ -277,7 +286,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (deciding === MAX_DECIDING) throw serviceUnavailable('The server is overloaded; try again shortly');
     deciding++;
     const outcome = await limits.take(cost, context.principal.tenantId).finally(() => deciding--);
-    admittedOperations.set(context, { plan, headers: outcome.headers, tier: outcome.tier });
+    context.checked = { plan, headers: outcome.headers, tier: outcome.tier };
     if (isRejection(outcome)) {
       await releaseKeys(idempotencyKeys, context.keyStates);
       throw outcome.error;
@@ -287,12 +296,11 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
 
   async function end(request: GraphQLRequestContext<EnforcedContext>, crashed = false): Promise<void> {
     const { contextValue: context, errors = [], operation } = request;
-    const { grant } = context;
-    const admitted = admittedOperations.get(context);
-    if (!grant || !admitted || !operation) return;
+    const { grant, checked } = context;
+    if (!grant || !checked || !operation) return;
     context.grant = null;
     const result = { kind: operation.operation, errors, hasData: !crashed && hasData(request) };
-    const outcome = outcomeOf(admitted.plan, result, { isServerError, isReturnable });
+    const outcome = outcomeOf(checked.plan, result, { isServerError, isReturnable });
     const ended = endGrant(grant, outcome, context.keyStates).catch((error: unknown) => {
       log.error({ ...errorFields(context.logged), err: error }, 'operation.not_ended');
     });
@@ -320,48 +328,47 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     for (const [name, value] of known) headers.set(name, value);
   }
 
-  return {
-    async requestDidStart() {
-      return {
-        async didEncounterErrors(request) {
-          for (const error of request.errors) errorLog(error, request.contextValue.logged);
-        },
-        // Parsing and validating a large document take about equally long, so other requests run in between.
-        async validationDidStart(request) {
-          if (request.source.length > SMALL_TEXT) await nextTurn();
-          markConditional(schema, request);
-        },
-        didResolveOperation: decide,
-        // The messages are executed one by one, later: see liveOperations.ts.
-        async responseForOperation({ contextValue: { live } }) {
-          if (!live?.accepted) return null;
-          return { http: { headers: new HeaderMap() }, body: { kind: 'single', singleResult: { data: {} } } };
-        },
-        async willSendResponse(request) {
-          await end(request);
-          const { response, contextValue: context, errors = [] } = request;
-          await boundResponse(response, context.budget);
-          const admitted = admittedOperations.get(context);
-          response.http.headers.set('cache-control', 'no-store');
-          for (const [name, value] of admitted?.headers ?? []) response.http.headers.set(name, value);
-          if (admitted?.plan.metered) {
-            const isUnavailable = errors.some(isServerError);
-            if (admitted.headers.size === 0 && !isUnavailable)
-              await addHeaders(context, response.http.headers);
-            const durationMs = performance.now() - context.startedAtMs;
-            response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
-          }
-          const [serverError] = errors.filter(isServerError);
-          const errorHeaders = serverError && expectedFailure(serverError)?.headers;
-          for (const [name, value] of Object.entries(errorHeaders ?? {}))
-            response.http.headers.set(name, value);
-          context.logged.code = codeOf(response.body);
-          const status = statusInBody ? 200 : statusOf(response.body);
-          if (status !== null) response.http.status = status;
-          metrics.operationAnswered(context.logged.code ?? 'OK', admitted?.tier ?? null);
-        },
-      };
+  /** One for all requests, which it knows by their contexts. */
+  const listener: GraphQLRequestListener<EnforcedContext> = {
+    async didEncounterErrors(request) {
+      for (const error of request.errors) errorLog(error, request.contextValue.logged);
     },
+    // Parsing and validating a large document take about equally long, so other requests run in between.
+    async validationDidStart(request) {
+      if (request.source.length > SMALL_TEXT) await nextTurn();
+      markConditional(schema, request);
+    },
+    didResolveOperation: decide,
+    // The messages are executed one by one, later: see liveOperations.ts.
+    async responseForOperation({ contextValue: { live } }) {
+      if (!live?.accepted) return null;
+      return { http: { headers: new HeaderMap() }, body: { kind: 'single', singleResult: { data: {} } } };
+    },
+    async willSendResponse(request) {
+      await end(request);
+      const { response, contextValue: context, errors = [] } = request;
+      const { checked } = context;
+      await boundResponse(response, context.budget);
+      response.http.headers.set('cache-control', 'no-store');
+      for (const [name, value] of checked?.headers ?? NO_HEADERS) response.http.headers.set(name, value);
+      if (checked?.plan.metered) {
+        const isUnavailable = errors.some(isServerError);
+        if (checked.headers.size === 0 && !isUnavailable) await addHeaders(context, response.http.headers);
+        const durationMs = performance.now() - context.startedAtMs;
+        response.http.headers.set('x-request-duration-ms', durationMs.toFixed(2));
+      }
+      const serverError = errors.find(isServerError);
+      const errorHeaders = serverError && expectedFailure(serverError)?.headers;
+      for (const [name, value] of Object.entries(errorHeaders ?? {})) response.http.headers.set(name, value);
+      context.logged.code = codeOf(response.body);
+      const status = statusInBody ? 200 : statusOf(response.body);
+      if (status !== null) response.http.status = status;
+      metrics.operationAnswered(context.logged.code ?? 'OK', checked?.tier ?? null);
+    },
+  };
+
+  return {
+    requestDidStart: async () => listener,
     async unexpectedErrorProcessingRequest({ requestContext, error }) {
       errorLog(error, requestContext.contextValue.logged);
       await end(requestContext, true);

@@ -20,11 +20,8 @@ interface Keyed {
 
 /** Root fields that store memories and have a key. Fields such as `consume`, which charge by themselves, also acquire their keys themselves. */
 function keyedFields({ fields, roots }: OperationPlan): Keyed[] {
-  const storing = new Map(
-    fields.flatMap((field) =>
-      field.rule.storageArg !== null && field.rule.storedResource === null ? [[field.rootKey, field]] : [],
-    ),
-  );
+  const storing = new Map(fields.filter(storesMemories).map((field) => [field.rootKey, field]));
+  if (storing.size === 0) return [];
   return roots.flatMap(({ key: rootKey, args }) => {
     const field = storing.get(rootKey);
     if (!field) return [];
@@ -37,6 +34,9 @@ function keyedFields({ fields, roots }: OperationPlan): Keyed[] {
     return [{ rootKey, field: field.endpoint, key, argument, content }];
   });
 }
+
+const storesMemories = ({ rule }: PlannedField): boolean =>
+  rule.storageArg !== null && rule.storedResource === null;
 
 const contentOf = ({ content, embedding, metadata }: Record<string, unknown>) => [
   content,

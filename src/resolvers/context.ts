@@ -1,4 +1,5 @@
 import type { BadItems } from '../directives/badItems.js';
+import type { CheckedOperation } from '../directives/enforcementPlugin.js';
 import type { KeyStates } from '../directives/keyedFields.js';
 import type { LiveContext, ReceivedOperation } from '../directives/liveOperations.js';
 import type { LoggedRequest } from '../directives/loggedRequest.js';
@@ -45,6 +46,7 @@ export class Context {
   readonly live: LiveContext | null;
   /** Set before any resolver runs, like the fields below. */
   principal: Principal | null = null;
+  checked: CheckedOperation | null = null;
   grant: Grant | null = null;
   badItems: BadItems | null = null;
   keyStates: KeyStates | null = null;
