@@ -34,12 +34,14 @@ export function completeQueriesInSlices(schema: GraphQLSchema): void {
   const slices = new WeakMap<object, () => Promise<void> | null>();
   for (const field of Object.values(schema.getQueryType()?.getFields() ?? {})) {
     const resolve = field.resolve ?? defaultFieldResolver;
-    field.resolve = async (source, args, context: object, info) => {
-      const value = await resolve(source, args, context, info);
-      const nextSlice = slices.get(context) ?? createSlices(SLICE_FIELDS);
-      slices.set(context, nextSlice);
-      await nextSlice();
-      return value;
+    field.resolve = (source, args, context: object, info) => {
+      const inSlice = (value: unknown) => {
+        const nextSlice = slices.get(context) ?? createSlices(SLICE_FIELDS);
+        slices.set(context, nextSlice);
+        return nextSlice()?.then(() => value) ?? value;
+      };
+      const value = resolve(source, args, context, info);
+      return value instanceof Promise ? value.then(inSlice) : inSlice(value);
     };
   }
 }

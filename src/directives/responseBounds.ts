@@ -10,7 +10,6 @@ import {
   isObjectType,
 } from 'graphql';
 import { responseTooLarge } from '../common/errors.js';
-import { sizeOfJson } from '../common/jsonSize.js';
 import type { ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import { exceeds } from './largeResults.js';
 
@@ -38,13 +37,11 @@ type Resolve = GraphQLFieldResolver<unknown, BoundedContext>;
 
 function counted(resolve: Resolve, nullable: boolean): Resolve {
   return (source, args, context, info) => {
-    const keyBytes = String(info.path.key).length + PUNCTUATION_BYTES;
-    const count = (value: unknown) => {
-      const sizeOf = (enough: number) => keyBytes + sizeOfJson(value, enough);
-      return context.budget.write(sizeOf, nullable) ? value : null;
-    };
+    const { budget } = context;
+    const nameBytes = String(info.path.key).length + PUNCTUATION_BYTES;
     const value = resolve(source, args, context, info);
-    return value instanceof Promise ? value.then(count) : count(value);
+    if (!(value instanceof Promise)) return budget.write(value, nameBytes, nullable) ? value : null;
+    return value.then((resolved) => (budget.write(resolved, nameBytes, nullable) ? resolved : null));
   };
 }
 

@@ -1,4 +1,5 @@
 import { type BillingError, responseTooLarge } from '../../common/errors.js';
+import { sizeOfJson } from '../../common/jsonSize.js';
 
 /** Bounds what is read into memory for one response. */
 export interface ReadBudget {
@@ -15,12 +16,13 @@ export interface ResponseBudget extends ReadBudget {
   readonly exceeded: boolean;
   /**
    * Counts a field's value.
-   * @param sizeOf measures the value; it may stop at `enough`
+   * @param value as JSON writes it
+   * @param nameBytes the size of the field's name
    * @param nullable whether the field may be null
    * @returns whether the value is in the response; if not, the field is null
    * @throws RESPONSE_TOO_LARGE the first time, and whenever the field cannot be null
    */
-  write(sizeOf: (enough: number) => number, nullable: boolean): boolean;
+  write(value: unknown, nameBytes: number, nullable: boolean): boolean;
 }
 
 export function createResponseBudget(maxBytes: number): ResponseBudget {
@@ -43,14 +45,14 @@ export function createResponseBudget(maxBytes: number): ResponseBudget {
       read += bytes;
       if (exceeded || read > maxBytes) throw exceed();
     },
-    write(sizeOf, nullable) {
+    write(value, nameBytes, nullable) {
       if (exceeded && !this.isMutation) {
         if (nullable) return false;
         throw exceed();
       }
       // Non-null fields of a mutation, such as ids, get extra room: the document bounds their number.
       const left = (this.isMutation && !nullable ? 2 : 1) * maxBytes - written;
-      const size = sizeOf(left);
+      const size = nameBytes + sizeOfJson(value, left);
       if (size <= left) {
         written += size;
         return true;
