@@ -34,25 +34,38 @@ export function mountGraphql<C extends BaseContext>(
   const single = fastifyApolloHandler(apollo, { context });
   const handler = async (request: FastifyRequest, reply: FastifyReply) =>
     events && wantsEventStream(request) ? events(request, reply) : single.call(server, request, reply);
+  /** The rejection is an event for a client that asks for events. */
+  function check(request: FastifyRequest, text: string): void {
+    if (!events || !wantsEventStream(request)) checkDocument(text);
+  }
+
+  async function checkLarge(request: FastifyRequest, text: string): Promise<void> {
+    await largeRequests.waitForDocument(request);
+    check(request, text);
+    await nextTurn();
+  }
+
   server.route({
     url,
     method,
     schema: { hide: true },
-    onRequest: async (request, reply) => {
+    onRequest: (request, reply, done) => {
       // Apollo's handler builds a URL from it.
       if (!URL.canParse(`${request.protocol}://${request.hostname}/`))
         throw badInput('Host', 'the header is missing, or is no name of a host');
       before?.(request, reply);
+      done();
     },
-    preHandler: async (request) => {
+    preHandler: (request, _reply, done) => {
       const { body, query } = request as { body: Parameters | null; query: Parameters };
       const text = body?.query ?? query.query;
-      if (typeof text !== 'string') return;
-      const isLarge = largeRequests.isLarge(text);
-      if (isLarge) await largeRequests.waitForDocument(request);
-      // The rejection is an event for a client that asks for events.
-      if (!events || !wantsEventStream(request)) checkDocument(text);
-      if (isLarge) await nextTurn();
+      if (typeof text !== 'string') return done();
+      if (largeRequests.isLarge(text)) {
+        checkLarge(request, text).then(() => done(), done);
+        return;
+      }
+      check(request, text);
+      done();
     },
     handler: tracing
       ? (request, reply) => tracing.operation(() => handler(request, reply), request.logged)

@@ -116,7 +116,10 @@ export async function createHttpServer(
   server.removeContentTypeParser('text/plain');
   server.setErrorHandler(handleError);
   server.setNotFoundHandler(createNotFoundHandler(server));
-  server.addHook('onRequest', async ({ raw }) => checkHeaders(raw));
+  server.addHook('onRequest', ({ raw }, _reply, done) => {
+    checkHeaders(raw);
+    done();
+  });
   if (config.corsOrigins.length > 0) {
     await server.register(cors, {
       origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,

@@ -22,12 +22,15 @@ const bodyOf = (message: string) => JSON.stringify({ error: { code: ErrorCode.BA
  * @throws BAD_USER_INPUT
  */
 export function checkHeaders({ headers, rawHeaders, httpVersion }: IncomingMessage): void {
-  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (isHost(rawHeaders[i])) hosts++;
   if (hosts > 1) throw badInput('Host', 'the header must not be sent more than once');
   if (hosts === 0 && httpVersion !== '1.0') throw badInput('Host', 'the header is missing');
   if ((headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked')
     throw badInput('Transfer-Encoding', 'must be chunked');
 }
+
+const isHost = (name: string | undefined): boolean => name?.length === 4 && name.toLowerCase() === 'host';
 
 /** Whether a request runs or is about to, because it has been received completely. */
 const isOwed = ({ phase, message }: TrackedRequest) => phase === 'running' || message.complete;
