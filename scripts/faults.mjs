@@ -8,7 +8,7 @@ const HELP = `Kills real servers and a real mongod at random moments, and compar
   npm run faults -- --rounds 10        fewer
   npm run faults -- --seed 12345       repeats the choices of a run; every run prints its seed
   npm run faults -- --log FILE         what the servers printed is appended to the file
-  npm run faults -- --only kill        one file: kill, exact, outage or usageEvents
+  npm run faults -- --only kill        one file: kill, exact, outage, liveUpdates or usageEvents
   npm run faults -- --help             this text
 `;
 

@@ -79,6 +79,11 @@ export interface EnforcedContext extends BoundedContext {
 export interface LiveOperation {
   /** Counts a stream for the client. @throws RATE_LIMITED if it has too many */
   reserve(): Promise<void>;
+  /**
+   * For a query or mutation: waits until the streams that the client asked for before it listen, so that nothing happens
+   * unseen between what it reads and the first message.
+   */
+  afterStreams(): Promise<void>;
   /** null until a subscription has been accepted. */
   accepted: AcceptedSubscription | null;
 }
@@ -185,6 +190,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (!document || !operation) return;
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION;
     if (isSubscription && !context.live) throw badInput('query', ONLY_LIVE);
+    if (!isSubscription) await context.live?.afterStreams();
     const given = request.request.variables ?? {};
     // Checked before the variables are coerced, because an unauthorized caller may send a megabyte of them.
     checkAccess(accessOf(document, operation, given), context.principal);

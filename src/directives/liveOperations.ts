@@ -83,6 +83,8 @@ export interface StreamOwner {
    * @throws RATE_LIMITED
    */
   openStream(end: () => void): Promise<() => void>;
+  /** For a query or mutation: waits until the streams that the client asked for before it listen. */
+  afterStreams(): Promise<void>;
   /** Ends all streams of the connection. */
   end(ending: Ending): void;
 }
@@ -281,6 +283,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
       let stream: LiveStream | null = null;
       const live: LiveContext = {
         accepted: null,
+        afterStreams: client.afterStreams,
         async reserve() {
           release = await client.openStream(() => {
             isGone = true;

@@ -74,6 +74,8 @@ export function createEventStreams(deps: {
         if (caller) client.identify(credential, caller);
         return client.openStream(endStream);
       },
+      // A request has one operation, and is answered once its stream listens.
+      afterStreams: async () => undefined,
       end: state.end,
     });
   }

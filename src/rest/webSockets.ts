@@ -191,6 +191,8 @@ interface LiveConnection extends Connection {
   credential: Credential | null;
   /** Operations that have not been answered yet. */
   starting: number;
+  /** Operations that may be subscriptions, until their streams listen. */
+  readonly opening: Set<Promise<void>>;
   /** The ids of operations that have not ended, whether or not the client has completed them. */
   readonly ids: Set<string>;
   /** The id of the operation that the last message began, if it began one. */
@@ -218,6 +220,7 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
     },
     credential: null,
     starting: 0,
+    opening: new Set(),
     ids: new Set(),
     begun: null,
     operations: 0,
@@ -402,6 +405,9 @@ function createStarter(deps: WebSocketDeps) {
     logged: LoggedRequest,
   ): Promise<LiveOutcome> {
     const over: (() => void)[] = [];
+    const earlier = [...connection.opening];
+    const listens = opening(connection);
+    over.push(listens);
     const { query } = payload;
     const { address, client } = opened;
     let documentRead = (): Promise<void> | undefined => undefined;
@@ -423,7 +429,14 @@ function createStarter(deps: WebSocketDeps) {
         documentRead: () => documentRead(),
         whenOver: (then: () => void) => void over.push(then),
       };
-      const owner = { openStream: async (end: () => void) => client.openStream(end), end: connection.end };
+      const owner = {
+        openStream: async (end: () => void) => client.openStream(end),
+        async afterStreams() {
+          listens();
+          await Promise.all(earlier);
+        },
+        end: connection.end,
+      };
       return await operations.run(payload, received, owner);
     } finally {
       for (const then of over) then();
@@ -455,6 +468,19 @@ function createStarter(deps: WebSocketDeps) {
       connection.starting--;
       accessLog.operated(logged, startedAtMs);
     }
+  };
+}
+
+/** Begins an operation that may be a subscription. @returns a function to be called once it listens, or is none */
+function opening({ opening: all }: LiveConnection): () => void {
+  let listens = () => {};
+  const listening = new Promise<void>((resolve) => {
+    listens = resolve;
+  });
+  all.add(listening);
+  return () => {
+    all.delete(listening);
+    listens();
   };
 }
 

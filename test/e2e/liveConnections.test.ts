@@ -345,6 +345,32 @@ describe('operations of a connection', () => {
     again.terminate();
   });
 
+  it('a query that is sent after a subscription runs when that listens, however long it takes', async () => {
+    const tenant = await server.createTenant();
+    const { feed } = server.app.services.realtime;
+    const { listen } = feed;
+    let isListening = false;
+    const slow = vi.spyOn(feed, 'listen').mockImplementation(async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const mailbox = await listen(...args);
+      isListening = true;
+      return mailbox as never;
+    });
+    try {
+      const client = ws(server.url, { apiKey: tenant.key });
+      const earlier = client.subscribe('{ tiers { name } }');
+      const stream = client.subscribe('subscription { alertRaised { id } }');
+      const later = client.subscribe('{ tenant { id } }');
+      await earlier.next();
+      expect([isListening, later.messages]).toEqual([false, []]);
+      await later.next();
+      expect(isListening).toBe(true);
+      stream.stop();
+    } finally {
+      slow.mockRestore();
+    }
+  });
+
   it('a subscription may cost far less than a query, because each of its messages costs as much', async () => {
     const tenant = await server.createTenant();
     const fields = Array.from({ length: 100 }, (_, i) => `a${i}: byEndpoint(first: 501) { calls endpoint }`);

@@ -62,6 +62,7 @@ function setUp(options: { work: number; enterGate?: () => Promise<() => void> })
         ends.push(end);
         return () => undefined;
       },
+      afterStreams: async () => undefined,
       end: () => undefined,
     };
     const { stream } = await live.run({ query: tenantId }, {} as never, owner);
