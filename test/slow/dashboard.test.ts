@@ -245,10 +245,12 @@ describe('mock mode', () => {
     const page = await signedIn(`/admin/mock?tenant=${tenants['Yarrow Farm']}`);
     await button(page, 'Custom…').click();
     const dialog = page.getByRole('dialog');
-    for (const nonsense of ['', '-3', '1.5', 'soon', '401']) {
+    expect(await button(dialog, 'Move').isDisabled()).toBe(true);
+    for (const nonsense of ['-3', '1.5', 'soon', '401']) {
       await dialog.getByLabel('How far').fill(nonsense);
-      await button(dialog, 'Move').click();
       await dialog.getByText('Enter a whole number from 1 to 400.').waitFor();
+      expect(await button(dialog, 'Move').isDisabled()).toBe(true);
+      expect(await dialog.getByText('It did not work').count()).toBe(0);
     }
     await dialog.getByLabel('How far').fill('2');
     await button(dialog, 'Move').click();

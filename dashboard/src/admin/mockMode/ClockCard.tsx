@@ -114,21 +114,26 @@ function MoveDialog({
 }) {
   const [amount, setAmount] = useState('');
   const [unit, setUnit] = useState<string>('days');
-  const [problem, setProblem] = useState<string | null>(null);
-  async function submit(): Promise<void> {
-    const { seconds, label } = UNITS.find(({ value }) => value === unit) ?? UNITS[1];
-    const most = Math.floor((MAX_DAYS * DAY_S) / seconds);
-    const count = parseWhole(amount, { min: 1, max: most });
-    if (!count) {
-      setProblem(`Enter a whole number from 1 to ${most}.`);
-      throw new Error('The clock was not moved');
-    }
-    setProblem(null);
-    await onMove(`Moved the clock by ${count} ${label.toLowerCase()}`, count * seconds);
-  }
+  const { seconds, label } = UNITS.find(({ value }) => value === unit) ?? UNITS[1];
+  const most = Math.floor((MAX_DAYS * DAY_S) / seconds);
+  const count = parseWhole(amount, { min: 1, max: most });
   return (
-    <FormDialog open={open} onClose={onClose} title="Move Stripe’s clock" submit="Move" onSubmit={submit}>
-      <NumberField label="How far" value={amount} onChange={setAmount} error={problem} />
+    <FormDialog
+      open={open}
+      onClose={onClose}
+      title="Move Stripe’s clock"
+      submit="Move"
+      ready={!!count}
+      onSubmit={async () => {
+        if (count) await onMove(`Moved the clock by ${count} ${label.toLowerCase()}`, count * seconds);
+      }}
+    >
+      <NumberField
+        label="How far"
+        value={amount}
+        onChange={setAmount}
+        error={amount !== '' && !count && `Enter a whole number from 1 to ${most}.`}
+      />
       <Select label="Unit" value={unit} onChange={setUnit} options={UNITS} />
       <p>The clock only goes forward, at most {MAX_DAYS} days at once.</p>
     </FormDialog>

@@ -69,6 +69,9 @@ export function TenantCard({
 
 type Subscription = MockModeTenantQuery['tenant']['subscription'];
 
+/** The others have a period too, but none follows it. */
+const RENEWED: ReadonlySet<Subscription['status']> = new Set(['ACTIVE', 'TRIALING', 'PAST_DUE', 'UNPAID']);
+
 /** By Stripe's clock, which may be ahead. */
 function datesOf({
   currentPeriodEnd,
@@ -81,7 +84,7 @@ function datesOf({
     ['Trial ends', status === 'TRIALING' && trialEnd],
     ['Grace ends', graceEndsAt],
     ['Ends', cancelAt],
-    ['Renews', cancelAt ? null : currentPeriodEnd],
+    ['Renews', !cancelAt && RENEWED.has(status) && currentPeriodEnd],
   ];
   return dates.flatMap(([name, at]) => (at ? [[name, formatInstant(at)] as [string, string]] : []));
 }

@@ -17,7 +17,7 @@ export function checkoutPage(session: SessionBody): string {
   const email = session.customer_details?.email ?? session.customer_email;
   const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
   const code = session.allow_promotion_codes
-    ? '<label class="soft">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
+    ? '<label class="code">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
     : '';
   const names = bought.map(({ description }) => description ?? 'Product').join(', ');
   return page(

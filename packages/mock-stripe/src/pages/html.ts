@@ -21,6 +21,10 @@ dl { margin: 24px 0; border-top: 1px solid var(--line); }
 dl div { display: flex; justify-content: space-between; gap: 16px; padding: 12px 0; border-bottom: 1px solid var(--line); }
 dt { color: var(--soft); }
 dd { margin: 0; text-align: right; }
+.code { display: grid; gap: 4px; margin-bottom: 16px; color: var(--soft); }
+input { width: 100%; padding: 8px 12px; border: 1px solid var(--line); border-radius: 8px; background: var(--card);
+  color: var(--ink); font: inherit; }
+input:focus-visible { outline: 3px solid var(--pay); outline-offset: 2px; }
 button { width: 100%; padding: 12px; border-radius: 8px; font: inherit; font-weight: 600; cursor: pointer; }
 button:focus-visible { outline: 3px solid var(--pay); outline-offset: 2px; }
 .pay { border: 0; background: var(--pay); color: #fff; }
