@@ -73,6 +73,16 @@ describe('the billing page', () => {
     await expectProblem(other, /401/);
   });
 
+  it.each([
+    ['cut off', 'abc'],
+    ['of any length', 'x'.repeat(50_000)],
+  ])('says so of a link that is %s', async (_what, link) => {
+    const page = await browser.newPage();
+    await page.goto(`${server.url}/billing#link=${link}`);
+    await page.getByText('This link does not work').waitFor();
+    await expectProblem(page, /status of (400|401|413)/);
+  });
+
   it('says what to do without a link', async () => {
     const page = await browser.newPage();
     await page.goto(`${server.url}/billing`);
@@ -115,11 +125,9 @@ describe('the billing page', () => {
     const second = await page.context().newPage();
     await openBilling(second, server, another.id);
     await page.getByRole('button', { name: /^Cancel / }).click();
-    await page
-      .getByRole('alertdialog')
-      .getByRole('button', { name: /^Cancel / })
-      .click();
-    await page.getByText('This page shows another account than you have open now').waitFor();
+    const dialog = page.getByRole('alertdialog');
+    await dialog.getByText('This page shows another account than you have open now').waitFor();
+    expect(await dialog.getByRole('button', { name: /^Cancel / }).isDisabled()).toBe(true);
     await expectProblem(page, /403/);
     const { data } = await server.gql(
       `{ subscription(tenantId: "${tenant.id}") { cancelAtPeriodEnd cancelAt } }`,

@@ -31,11 +31,18 @@ describe('the dashboard', () => {
     await openSignIn(page, `${server.url}/admin`);
     await expectAccessible(page);
     const field = page.getByLabel('Operator key');
-    await field.fill('not-a-key');
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByText('This key is not known').waitFor();
-    await expectProblem(page, /status of 401/);
-    expect(await field.inputValue()).toBe('');
+    await page.getByText('Enter an operator key').waitFor();
+    for (const [wrong, problem] of [
+      ['not-a-key', /status of 401/],
+      ['k'.repeat(20_000), /status of 413/],
+    ] as const) {
+      await field.fill(wrong);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('This key is not known').waitFor();
+      await expectProblem(page, problem);
+      expect(await field.inputValue()).toBe('');
+    }
 
     await field.fill(OPERATOR_KEY);
     await field.press('Enter');
@@ -61,6 +68,18 @@ describe('the dashboard', () => {
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Operator key').waitFor();
     await openSignIn(page, `${server.url}/admin/tenants`);
+  });
+
+  it('says that a page could not be loaded, and loads it when the server is back', async () => {
+    const page = await browser.newPage();
+    await signIn(page, server.url);
+    await page.route('**/assets/catalogue-*', (route) => route.abort());
+    await page.getByRole('link', { name: 'Catalogue' }).click();
+    await page.getByRole('heading', { level: 1, name: 'This page could not be loaded' }).waitFor();
+    await expectProblem(page, /ERR_FAILED/);
+    await page.unroute('**/assets/catalogue-*');
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Catalogue' }).waitFor();
   });
 
   it.each([

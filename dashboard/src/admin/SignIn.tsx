@@ -20,7 +20,9 @@ export function SignIn({ reason }: { reason: string | null }) {
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
     if (key.trim() === '') {
-      setProblem('Enter your operator key. It begins with “op_”, or is the server’s ADMIN_API_KEY.');
+      setProblem(
+        'Enter an operator key: the one that the first start printed, one of the page Operators, or the server’s ADMIN_API_KEY.',
+      );
       return;
     }
     setPending(true);
@@ -69,6 +71,7 @@ function problemOf(error: unknown): string {
   const { code, message, title, advice } = explain(error);
   switch (code) {
     case 'UNAUTHENTICATED':
+    case 'PAYLOAD_TOO_LARGE': // No key is as long as a request that is rejected for its size.
       return 'This key is not known, or does not work any more. Check that it was copied whole.';
     case 'FORBIDDEN':
       return 'This is a tenant’s or a service’s key. Sign in with an operator key.';

@@ -25,20 +25,30 @@ function NotFoundPage() {
   );
 }
 
+/** Browsers have a TypeError of different words for a file of the page that did not load. */
+const isNotLoaded = (error: unknown): boolean =>
+  error instanceof TypeError && /import(ed|ing) a? ?module/i.test(error.message);
+
 /** A part of the page threw, or a file of the page did not load. */
 function BrokenPage() {
   const error = useRouteError();
   const message = error instanceof Error ? error.message : String(error);
+  const actions = <Button onClick={() => location.reload()}>Reload</Button>;
+  if (isNotLoaded(error))
+    return (
+      <>
+        <PageHeader title="This page could not be loaded" />
+        <Callout tone="warning" title="A file of the page did not arrive" actions={actions}>
+          Either the server cannot be reached, or it was updated while this tab was open. Reload when it runs
+          again. Nothing was changed on the server by this.
+        </Callout>
+      </>
+    );
   return (
     <>
       <PageHeader title="This page broke" />
-      <Callout
-        tone="danger"
-        title="Something in the page did not work"
-        actions={<Button onClick={() => location.reload()}>Reload</Button>}
-      >
-        Nothing was changed on the server by this. Reload the page; after an update of the server this loads
-        the new version. The browser says: {message}
+      <Callout tone="danger" title="Something in the page did not work" actions={actions}>
+        Nothing was changed on the server by this. Reload the page. The browser says: {message}
       </Callout>
     </>
   );

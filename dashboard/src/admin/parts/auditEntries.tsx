@@ -31,7 +31,8 @@ function Actor({ actor }: { actor: string }) {
   const shown = <code>{id}</code>;
   return (
     <>
-      {words}{' '}
+      {words}
+      {kind === 'system' ? ': ' : ' '}
       {kind === 'stripe' ? <Link to={`/webhooks?event=${encodeURIComponent(id)}`}>{shown}</Link> : shown}
     </>
   );

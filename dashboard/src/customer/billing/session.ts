@@ -21,6 +21,8 @@ export type SessionState =
   | { status: 'unknown'; error: unknown };
 
 const SESSION = '/billing/session';
+/** How the server rejects what cannot be a link, however long it is. */
+const NO_LINK: ReadonlySet<string> = new Set(['BAD_USER_INPUT', 'PAYLOAD_TOO_LARGE']);
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 function takeLink(): string | null {
@@ -54,7 +56,7 @@ async function find(): Promise<SessionState> {
 function reasonOf(error: unknown): string | null {
   if (!(error instanceof RouteError)) return null;
   if (error.code === 'UNAUTHENTICATED') return error.reason ?? 'ENDED';
-  return error.code === 'BAD_USER_INPUT' ? 'UNKNOWN' : null;
+  return NO_LINK.has(error.code) ? 'UNKNOWN' : null;
 }
 
 /** A link works once, so that it is exchanged once, however often React renders. */
