@@ -72,7 +72,7 @@ function matches(url: string, path: string): boolean {
 }
 
 function notFound(path: string, request: FastifyRequest, reply: FastifyReply) {
-  const message = `There is no ${request.method} ${path}; GraphQL is at POST /graphql, REST under /v1/billing`;
+  const message = `There is no ${request.method} ${path}; GraphQL is at POST /graphql, REST under /v1/billing, the dashboard at /admin`;
   return reply.status(404).send(shape(request, 404, { code: ErrorCode.NOT_FOUND, message, details: {} }));
 }
 
