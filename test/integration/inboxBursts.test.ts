@@ -176,8 +176,39 @@ describe('many customers whose events take nothing', () => {
     expect(stripe.customers()).toEqual([]);
     expect(stripe.asked.length).toBeLessThanOrEqual(16);
     for (const i of [0, 99, 100, 249]) {
-      expect(await storedOf(tenantOf(i))).toMatchObject({ status: 'active', tier: 'PRO' });
+      expect(await storedOf(tenantOf(i))).toMatchObject({ status: 'active', tier: 'PRO', unannounced: true });
     }
+    // Each has an entry of its own in the audit log, although many are written together.
+    const { customer } = subscriptions[7] as Stripe.Subscription;
+    const events = await side.models.webhookEvents.find({ customer: String(customer) }).lean();
+    const entries = await side.models.auditEntries.find({ chain: tenantOf(7) }).lean();
+    expect(entries).toMatchObject([{ action: 'subscription.created' }]);
+    expect(events.map(({ _id }) => _id)).toContain(entries[0]?.actor.replace('stripe:', ''));
+  });
+
+  it('are written but for the one that something else has written meanwhile, which is fetched', async () => {
+    const { tenantOf, subscriptions } = await manySubscribed();
+    await store(subscriptions.map((one) => paid(one)));
+    await applyAll(side.instance().inbox);
+    await store(subscriptions.map((one) => eventOf('customer.subscription.updated', one)));
+    for (const { id } of subscriptions)
+      await side.stripe.subscriptions.update(id, { metadata: { contract: 'c', tier: 'pro' } });
+    const stripe = watchedStripe();
+    const interrupted: typeof fetch = async (input, init) => {
+      const response = await stripe.fetch(input, init);
+      const { searchParams } = new URL(input instanceof Request ? input.url : input);
+      // After its state was read, before the list is written.
+      if (searchParams.get('created[lte]') === String(subscriptions[MANY - 1]?.created))
+        await side.models.billingSubscriptions.collection.updateOne(
+          { _id: tenantOf(MANY - 1) as never },
+          { $inc: { revision: 1 } },
+        );
+      return response;
+    };
+    await applyAll(side.instance({ fetch: interrupted }).inbox);
+    expect(stripe.customers()).toEqual([subscriptions[MANY - 1]?.customer]);
+    for (const i of subscriptions.keys())
+      expect(await storedOf(tenantOf(i))).toMatchObject({ contract: 'c' });
   });
 
   it('are linked to their tenants, or ignored if they have none', async () => {

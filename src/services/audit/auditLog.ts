@@ -1,6 +1,7 @@
 import type { ClientSession } from 'mongoose';
 import type { Clock } from '../../common/clock.js';
 import { serviceUnavailable } from '../../common/errors.js';
+import { groupBy } from '../../common/groups.js';
 import type { AuditChainDoc, AuditEntryDoc, AuditPersonalValuesDoc } from '../../models/auditLog.js';
 import type { Models } from '../../models/models.js';
 import { chainOf, entryIdOf, FIRST_HASH, hashOf, idsOfChain } from './auditChain.js';
@@ -33,13 +34,14 @@ export interface AuditLog {
   append(session: ClientSession, changes: AuthoredChange | readonly AuthoredChange[]): Promise<void>;
   /**
    * Runs a change and writes what it notes, in one transaction.
+   * @param author of what is noted without another
    * @param work may run several times, so it must not do anything outside the transaction. `note` writes an entry when
    *   `work` is done.
    * @returns what the run of `work` that was committed returned
    */
   change<T>(
     author: Author,
-    work: (session: ClientSession, note: (change: Change) => void) => Promise<T>,
+    work: (session: ClientSession, note: (change: Change & { author?: Author }) => void) => Promise<T>,
   ): Promise<T>;
   /** Deletes the values of personal fields. The entries stay, and show `[erased]`. */
   erasePersonalValues(tenantId: string): Promise<void>;
@@ -72,12 +74,8 @@ export function createAuditLog({ models, clock }: { models: Models; clock: Clock
     return { turn, end };
   }
 
-  async function appendTo(
-    chain: string,
-    changes: readonly AuthoredChange[],
-    session: ClientSession,
-  ): Promise<void> {
-    const head = await chains.findOne({ _id: chain }, { session });
+  /** @returns the entries of changes to one chain, and the chain's new end */
+  function entriesOf(chain: string, head: AuditChainDoc | undefined, changes: readonly AuthoredChange[]) {
     // Clocks of instances differ a little. Times that never decrease let a range of times be found by index.
     const at = new Date(Math.max(clock.now(), head?.at.getTime() ?? 0));
     let { sequence, hash } = head ?? { sequence: 0, hash: FIRST_HASH };
@@ -98,21 +96,30 @@ export function createAuditLog({ models, clock }: { models: Models; clock: Clock
     }
     // `$min` changes the oldest time only if retention had deleted all entries.
     const added = { $set: { sequence, hash, at }, $min: { oldestAt: at } };
-    if (head) await chains.updateOne({ _id: chain }, added, { session });
-    else
-      await chains.insertOne({ _id: chain, sequence, hash, at, oldestAt: at, checkpoint: null }, { session });
-    await entries.insertMany(docs, { session });
-    if (personal.length > 0) await personalValues.insertMany(personal, { session });
+    const document = { _id: chain, sequence, hash, at, oldestAt: at, checkpoint: null };
+    const operation = head
+      ? { updateOne: { filter: { _id: chain }, update: added } }
+      : { insertOne: { document } };
+    return { docs, personal, operation };
   }
 
   const append: AuditLog['append'] = async (session, changes) => {
-    const byChain = new Map<string, AuthoredChange[]>();
-    for (const change of [changes].flat()) {
-      if (isNoChange(change)) continue;
-      const chain = chainOf(change.tenantId);
-      byChain.set(chain, [...(byChain.get(chain) ?? []), change]);
-    }
-    for (const [chain, ofChain] of byChain) await appendTo(chain, ofChain, session);
+    const changed = [changes].flat().filter((change) => !isNoChange(change));
+    if (changed.length === 0) return;
+    const byChain = groupBy(changed, ({ tenantId }) => chainOf(tenantId));
+    const heads = await chains.find({ _id: { $in: [...byChain.keys()] } }, { session }).toArray();
+    const headOf = new Map(heads.map((head) => [head._id, head]));
+    const added = [...byChain].map(([chain, ofChain]) => entriesOf(chain, headOf.get(chain), ofChain));
+    await chains.bulkWrite(
+      added.map(({ operation }) => operation),
+      { session },
+    );
+    await entries.insertMany(
+      added.flatMap(({ docs }) => docs),
+      { session },
+    );
+    const personal = added.flatMap((one) => one.personal);
+    if (personal.length > 0) await personalValues.insertMany(personal, { session });
   };
 
   return {
@@ -136,7 +143,7 @@ export function createAuditLog({ models, clock }: { models: Models; clock: Clock
           if (performance.now() > deadline)
             throw serviceUnavailable('Too many changes were made at the same time; try again shortly');
           noted = [];
-          const result = await work(session, (change) => noted.push({ ...change, author }));
+          const result = await work(session, (change) => noted.push({ author, ...change }));
           await append(session, noted);
           return result;
         });

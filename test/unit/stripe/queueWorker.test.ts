@@ -21,7 +21,7 @@ const LEASED: Omit<LeasedQueue, 'queue'> = {
 };
 
 const dueQueue = (queue: string) => ({ queue, subscribedAt: null });
-const NO_BURSTS: Bursts = { grant: async () => false, settle: done };
+const NO_BURSTS: Bursts = { grant: async () => new Set(), settle: done };
 
 /** A worker with `count` due queues, and when each was started. */
 function workerWith(count: number, isBusy: () => boolean) {
@@ -36,7 +36,7 @@ function workerWith(count: number, isBusy: () => boolean) {
         return { ...LEASED, queue };
       });
     },
-    payloadOf: async () => null,
+    payloadsOf: async () => new Map(),
   };
   const effect = async () => ({ kind: 'applied' as const, note: null });
   return {
@@ -94,7 +94,7 @@ it('finds an event that arrives for a queue that finishes during a search that e
       }
       return found;
     },
-    payloadOf: async () => null,
+    payloadsOf: async () => new Map(),
     async lease() {
       waiting -= 1;
       const release = async () => {
@@ -136,7 +136,7 @@ it('begins what is more urgent before what it has found already', async () => {
       begun.push(...names);
       return names.map((queue) => ({ ...LEASED, queue }));
     },
-    payloadOf: async () => null,
+    payloadsOf: async () => new Map(),
   };
   const worker = createQueueWorker({
     queues,

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { chunksOf } from '../../../common/groups.js';
 import { stripeAuthor } from '../../audit/author.js';
 import { createGate } from '../../infrastructure/gate.js';
 import type { Metrics } from '../../infrastructure/metrics.js';
@@ -16,14 +17,14 @@ export type BurstOutcome =
 /** Applies the events of many customers with less than a request to Stripe for each. */
 export interface Bursts {
   /**
-   * Writes what a queue's events grant, from the events themselves. The customer still has to be fetched.
-   * @returns whether it was written
+   * Writes what queues' events grant, from the events themselves. The customers still have to be fetched.
+   * @returns the names of the queues of which it was written
    */
-  grant(queue: LeasedQueue): Promise<boolean>;
+  grant(queues: readonly LeasedQueue[]): Promise<ReadonlySet<string>>;
   /**
    * Writes what many queues' events grant, then lists their subscriptions.
    * @param ended called once for each queue. `granted` and `open`: the customer has to be fetched by itself.
-   * @param pace resolves when the next customer may be written; false: no more
+   * @param pace resolves when the next customers may be written; false: no more
    */
   settle(
     queues: readonly LeasedQueue[],
@@ -32,12 +33,14 @@ export interface Bursts {
   ): Promise<void>;
 }
 
-const MAX_WRITES = 16;
+/** Queues that are granted in one transaction, and how many such batches are written at once. */
+const BATCH = 16;
+const MAX_BATCHES = 2;
 /** Events of one second; more tell nothing. */
 const MAX_TRIED = 3;
 
 export function createBursts(deps: {
-  queues: Pick<CustomerQueues, 'payloadOf'>;
+  queues: Pick<CustomerQueues, 'payloadsOf'>;
   sync: Pick<SubscriptionSync, 'grant' | 'syncListed'>;
   metrics: Metrics;
   log: Logger;
@@ -45,38 +48,45 @@ export function createBursts(deps: {
   const { queues, sync, metrics, log } = deps;
 
   /** An error ends no more than the attempt: the fetch that follows meets it again, and is retried. */
-  const grant: Bursts['grant'] = async ({ queue, grants }) => {
+  const grant: Bursts['grant'] = async (all) => {
     try {
-      for (const { eventId, occurredAt } of grants.slice(0, MAX_TRIED)) {
-        const payload = await queues.payloadOf(eventId);
-        if (payload === null) continue;
-        const { subject: subscription } = readEvent(payload);
-        const snapshot = { subscription, occurredAt };
-        if (!(await sync.grant(customerOf(queue), snapshot, stripeAuthor(eventId)))) continue;
-        metrics.eventsHandled('granted', 1);
-        log.info({ queue, event: eventId }, 'webhook.granted');
-        return true;
-      }
+      const tried = all.map((one) => ({ ...one, grants: one.grants.slice(0, MAX_TRIED) }));
+      const payloads = await queues.payloadsOf(
+        tried.flatMap(({ grants }) => grants.map(({ eventId }) => eventId)),
+      );
+      const granted = await sync.grant(
+        tried.map(({ queue, grants }) => ({
+          stripeCustomerId: customerOf(queue),
+          snapshots: grants.flatMap(({ eventId, occurredAt }) => {
+            const payload = payloads.get(eventId);
+            if (payload === undefined) return [];
+            return { subscription: readEvent(payload).subject, occurredAt, author: stripeAuthor(eventId) };
+          }),
+        })),
+      );
+      const names = all.map(({ queue }) => queue).filter((queue) => granted.has(customerOf(queue)));
+      metrics.eventsHandled('granted', names.length);
+      for (const queue of names) log.info({ queue }, 'webhook.granted');
+      return new Set(names);
     } catch (error) {
-      log.warn({ err: error, queue }, 'webhook.grant_failed');
+      log.warn({ err: error, queues: all.length }, 'webhook.grant_failed');
+      return new Set();
     }
-    return false;
   };
 
   return {
     grant,
 
     async settle(all, ended, pace) {
-      const writes = createGate({ maxUnits: MAX_WRITES });
+      const batches = createGate({ maxUnits: MAX_BATCHES });
       const granted = new Set<string>();
+      const granting = all.filter(({ grants }) => grants.length > 0);
       await Promise.all(
-        all
-          .filter(({ grants }) => grants.length > 0)
-          .map((one) =>
-            writes.run('', 1, async () => {
-              if ((await pace()) && (await grant(one))) granted.add(one.queue);
-            }),
-          ),
+        chunksOf(granting, BATCH).map((batch) =>
+          batches.run('', 1, async () => {
+            if (await pace()) for (const queue of await grant(batch)) granted.add(queue);
+          }),
+        ),
       );
       const open = (one: LeasedQueue) => ended(one, { kind: granted.has(one.queue) ? 'granted' : 'open' });
       const listed = new Map<string, LeasedQueue>();

@@ -30,8 +30,8 @@ export interface CustomerQueues {
    * @returns those that no other worker has and that have pending events
    */
   lease(queues: readonly string[]): Promise<LeasedQueue[]>;
-  /** The stored payload of an event; null: it is gone. */
-  payloadOf(eventId: string): Promise<string | null>;
+  /** The stored payloads of events, by id. */
+  payloadsOf(eventIds: readonly string[]): Promise<Map<string, string>>;
 }
 
 export interface DueQueue {
@@ -242,9 +242,11 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
       }
     },
 
-    async payloadOf(eventId) {
-      const event = await events.findOne({ _id: eventId }, { projection: { payload: 1 } });
-      return event?.payload ?? null;
+    async payloadsOf(eventIds) {
+      const found = await events
+        .find({ _id: { $in: [...eventIds] } }, { projection: { payload: 1 } })
+        .toArray();
+      return new Map(found.map(({ _id, payload }) => [_id, payload]));
     },
   };
 }

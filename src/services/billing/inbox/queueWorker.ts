@@ -94,7 +94,7 @@ export function createQueueWorker(deps: {
     } catch (error) {
       metrics.eventsHandled('retried', count);
       log.error({ err: error, queue, events: count }, 'webhook.retry');
-      if (isAway(error)) await bursts.grant(leased);
+      if (isAway(error) && leased.grants.length > 0) await bursts.grant([leased]);
       await leased.failed(describeFailure(error));
     } finally {
       await leased.release();

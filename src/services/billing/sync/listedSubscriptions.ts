@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import { type BillingCustomerDoc, ofCustomers } from '../../../models/billingCustomer.js';
-import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import { chunksOf } from '../../../common/groups.js';
 import type { Models } from '../../../models/models.js';
 import type { Author } from '../../audit/author.js';
 import { createGate } from '../../infrastructure/gate.js';
@@ -9,9 +8,10 @@ import type { Customers } from '../customers/customers.js';
 import { expanding } from '../stripe/olderApi.js';
 import { PAGE } from '../stripe/stripeObjects.js';
 import { answeredAt, LISTED_WITH_SCHEDULE } from './fetchedCustomer.js';
+import { type KnownCustomer, knownCustomers } from './knownCustomers.js';
 import type { Losses } from './losses.js';
 import type { SubscriptionReader } from './subscriptionState.js';
-import type { SubscriptionWriter, SyncOutcome } from './subscriptionWriter.js';
+import type { StateWrite, SubscriptionWriter, SyncOutcome } from './subscriptionWriter.js';
 
 /** A customer of whom only one subscription is known to have changed. */
 export interface ChangedSubscription {
@@ -31,7 +31,7 @@ export interface ListedSubscriptions {
   /**
    * @param ended called once for each customer. null: it has to be fetched by itself, because the list does not show the
    *   subscription, or something might be lost, which the customer's other subscriptions decide.
-   * @param pace resolves when the next customer may be written; false: no more
+   * @param pace resolves when the next customers may be written; false: no more
    */
   syncListed(
     changed: readonly ChangedSubscription[],
@@ -46,12 +46,17 @@ const MAX_LISTS = 16;
 const MIN_EACH = 25;
 /** A list has a hundred subscriptions. If it brings fewer of them than this, single requests cost everybody less. */
 const MIN_FOUND = 4;
-const MAX_WRITES = 16;
+/** Customers that are written in one transaction, and how many such batches are written at once. */
+const BATCH = 16;
+const MAX_BATCHES = 2;
 
-interface Known {
-  tenantId: string;
-  email: string | null;
-  stored: BillingSubscriptionDoc | null;
+/** What a list brought of a range. */
+interface Found {
+  /** Those that the list shows, or would if Stripe had them. */
+  reached: readonly ChangedSubscription[];
+  /** Those that are older than the list. */
+  older: readonly ChangedSubscription[];
+  writeOf(one: ChangedSubscription): Promise<StateWrite | string | null>;
 }
 
 export function createListedSubscriptions(deps: {
@@ -67,25 +72,6 @@ export function createListedSubscriptions(deps: {
 }): ListedSubscriptions {
   const { models, stripe, customers, reader, losses, writer, link, log } = deps;
 
-  async function knownOf(changed: readonly ChangedSubscription[]): Promise<Map<string, Known>> {
-    const linked = await models.billingCustomers
-      .find(ofCustomers(...changed.map(({ stripeCustomerId }) => stripeCustomerId)), {
-        stripeCustomerId: 1,
-        email: 1,
-      })
-      .lean<Pick<BillingCustomerDoc, '_id' | 'stripeCustomerId' | 'email'>[]>();
-    const docs = await models.billingSubscriptions
-      .find({ _id: { $in: linked.map(({ _id }) => _id) } })
-      .lean<BillingSubscriptionDoc[]>();
-    const storedOf = new Map(docs.map((doc) => [doc._id, doc]));
-    return new Map(
-      linked.map(({ _id: tenantId, stripeCustomerId, email }) => [
-        stripeCustomerId ?? '',
-        { tenantId, email, stored: storedOf.get(tenantId) ?? null },
-      ]),
-    );
-  }
-
   async function list(from: Date, to: Date): Promise<Stripe.Response<Stripe.ApiList<Stripe.Subscription>>> {
     const created = { gte: secondsOf(from), lte: secondsOf(to) };
     return expanding(['data.customer'], LISTED_WITH_SCHEDULE, (expand) =>
@@ -93,31 +79,31 @@ export function createListedSubscriptions(deps: {
     );
   }
 
-  /** @returns null: the customer has to be fetched; also if something else wrote since `known` was read */
-  async function write(
+  /** @returns what to write, or the reason why nothing can be; null: the customer has to be fetched */
+  async function writeOf(
     { stripeCustomerId, author }: ChangedSubscription,
-    known: Known | undefined,
+    known: KnownCustomer | undefined,
     subscription: Stripe.Subscription,
     asOf: Date | null,
-  ): Promise<SyncOutcome | null> {
+  ): Promise<StateWrite | string | null> {
     const { customer } = subscription;
     if (typeof customer === 'string' || customer.deleted || customer.id !== stripeCustomerId) return null;
     const linked = known ?? (await link(customer, author));
-    if (typeof linked === 'string') return { kind: 'ignored', reason: linked };
+    if (typeof linked === 'string') return linked;
     // Nothing was read for a tenant that is linked only now. If it has a stored subscription, the write is rejected.
     const { stored, email } = known ?? { stored: null, email: null };
     const state = await reader.stateOf(subscription, stored);
     if (!losses.keepsTier(stored, state)) return null;
     if (customer.email !== email) await customers.noteEmail(stripeCustomerId, customer.email, author);
-    const isWritten = await writer.writeState(linked.tenantId, stored, state, asOf, author);
-    return isWritten ? { kind: 'written', note: null } : null;
+    return { tenantId: linked.tenantId, stored, state, asOf, author };
   }
 
   /** What a list says about the wanted subscriptions that begin it, and those that are too old for it. */
-  async function find(range: readonly ChangedSubscription[]) {
+  async function find(range: readonly ChangedSubscription[]): Promise<Found> {
     const [newest, oldest] = [range[0], range.at(-1)] as [ChangedSubscription, ChangedSubscription];
     // Read before the request to Stripe: if something else writes in between, this write is rejected.
-    const known = await knownOf(range);
+    const ids = range.map(({ stripeCustomerId }) => stripeCustomerId);
+    const known = await knownCustomers(models, ids);
     const page = await list(oldest.createdAt, newest.createdAt);
     const listed = new Map(page.data.map((subscription) => [subscription.id, subscription]));
     const endS = page.has_more ? (page.data.at(-1)?.created ?? 0) : 0;
@@ -127,10 +113,10 @@ export function createListedSubscriptions(deps: {
     return {
       reached: range.filter((one, i) => !isOlder(one, i)),
       older: range.filter(isOlder),
-      async write(one: ChangedSubscription): Promise<SyncOutcome | null> {
+      async writeOf(one: ChangedSubscription): Promise<StateWrite | string | null> {
         const subscription = listed.get(one.stripeSubscriptionId);
         return subscription
-          ? write(one, known.get(one.stripeCustomerId), subscription, answeredAt(page))
+          ? writeOf(one, known.get(one.stripeCustomerId), subscription, answeredAt(page))
           : null;
       },
     };
@@ -148,7 +134,23 @@ export function createListedSubscriptions(deps: {
 
   return {
     async syncListed(changed, ended, pace) {
-      const writes = createGate({ maxUnits: MAX_WRITES });
+      const batches = createGate({ maxUnits: MAX_BATCHES });
+      const endAll = (some: readonly ChangedSubscription[], outcome: SyncOutcome | null) =>
+        Promise.all(some.map(({ stripeCustomerId }) => ended(stripeCustomerId, outcome)));
+
+      async function writeBatch(batch: readonly ChangedSubscription[], found: Found): Promise<void> {
+        if (!(await pace())) return void (await endAll(batch, null));
+        const writes = new Map<ChangedSubscription, StateWrite>();
+        for (const one of batch) {
+          const write = await orNull(found.writeOf(one));
+          if (write !== null && typeof write !== 'string') writes.set(one, write);
+          else await endAll([one], write === null ? null : { kind: 'ignored', reason: write });
+        }
+        const written = (await orNull(writer.writeAll([...writes.values()]))) ?? [];
+        const ends = [...writes.keys()].map((one, i) => endAll([one], written[i] ? WRITTEN : null));
+        await Promise.all(ends);
+      }
+
       /** Makes lists until one brings little; what is left is fetched by itself. */
       async function syncRange(range: readonly ChangedSubscription[]): Promise<void> {
         let left = range;
@@ -156,18 +158,14 @@ export function createListedSubscriptions(deps: {
         while (left.length > 0 && isWorthIt) {
           const found = await orNull(find(left));
           if (!found) break;
+          const { reached } = found;
           await Promise.all(
-            found.reached.map((one) =>
-              writes.run('', 1, async () => {
-                const outcome = (await pace()) ? await orNull(found.write(one)) : null;
-                await ended(one.stripeCustomerId, outcome);
-              }),
-            ),
+            chunksOf(reached, BATCH).map((batch) => batches.run('', 1, () => writeBatch(batch, found))),
           );
           left = found.older;
-          isWorthIt = found.reached.length >= MIN_FOUND;
+          isWorthIt = reached.length >= MIN_FOUND;
         }
-        await Promise.all(left.map(({ stripeCustomerId }) => ended(stripeCustomerId, null)));
+        await endAll(left, null);
       }
 
       const newestFirst = changed.toSorted((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
@@ -176,11 +174,12 @@ export function createListedSubscriptions(deps: {
   };
 }
 
+const WRITTEN: SyncOutcome = { kind: 'written', note: null };
+
 const secondsOf = (at: Date): number => Math.floor(at.getTime() / 1000);
 
 /** A list brings at most a page, so that no range is larger. */
 function rangesOf(newestFirst: readonly ChangedSubscription[]): ChangedSubscription[][] {
   const size = Math.min(PAGE, Math.max(MIN_EACH, Math.ceil(newestFirst.length / MAX_LISTS)));
-  const count = Math.ceil(newestFirst.length / size);
-  return Array.from({ length: count }, (_, i) => newestFirst.slice(i * size, (i + 1) * size));
+  return chunksOf(newestFirst, size);
 }

@@ -1,15 +1,14 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Clock } from '../../../common/clock.js';
-import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
-import type { Customers } from '../customers/customers.js';
 import { customerIdOf } from './fetchedCustomer.js';
+import { type KnownCustomer, knownCustomers } from './knownCustomers.js';
 import type { Losses } from './losses.js';
 import { createSubscriptionReader } from './subscriptionState.js';
-import type { SubscriptionWriter } from './subscriptionWriter.js';
+import type { StateWrite, SubscriptionWriter } from './subscriptionWriter.js';
 
 /** A subscription as it was when an event happened. */
 export interface Snapshot {
@@ -17,42 +16,69 @@ export interface Snapshot {
   subscription: Readonly<Record<string, unknown>>;
   /** By Stripe's clock. */
   occurredAt: Date;
+  /** The event, for the audit log. */
+  author: Author;
 }
 
-/** Writes what a snapshot gives to a tenant, before Stripe is asked for the present state. */
+/** Snapshots of a customer's subscription. */
+export interface CustomerSnapshots {
+  stripeCustomerId: string;
+  /** The first that may be written is. */
+  snapshots: readonly Snapshot[];
+}
+
+/** Writes what snapshots give to tenants, before Stripe is asked for the present state. */
 export interface SnapshotGrants {
   /**
-   * Writes the snapshot if it is later than what is stored, and gives a tier or a better one without taking anything.
+   * Writes a snapshot if it is later than what is stored, and gives a tier or a better one without taking anything.
    * It makes no request to Stripe.
-   * @returns whether it was written
+   * @returns the customers of whom a snapshot was written
    */
-  grant(stripeCustomerId: string, snapshot: Snapshot, author: Author): Promise<boolean>;
+  grant(customers: readonly CustomerSnapshots[]): Promise<ReadonlySet<string>>;
 }
 
 export function createSnapshotGrants(deps: {
   models: Models;
   tiers: Tiers;
-  customers: Customers;
   losses: Losses;
   writer: SubscriptionWriter;
   clock: Clock;
   log: Logger;
 }): SnapshotGrants {
-  const { models, tiers, customers, losses, writer, clock, log } = deps;
+  const { models, tiers, losses, writer, clock, log } = deps;
   // A price outside the catalogue waits for the fetch, which asks for its product.
   const reader = createSubscriptionReader({ tiers, products: { tierOf: async () => null }, clock, log });
 
+  /** @returns what to write; null: nothing */
+  async function writeOf(
+    stripeCustomerId: string,
+    { subscription: object, occurredAt: asOf, author }: Snapshot,
+    { tenantId, stored }: KnownCustomer,
+  ): Promise<StateWrite | null> {
+    if (!isReadable(object) || customerIdOf(object) !== stripeCustomerId) return null;
+    if (stored && asOf <= (stored.asOf ?? stored.updatedAt)) return null;
+    const state = await reader.stateOf(object, stored);
+    return losses.onlyGives(stored, state) ? { tenantId, stored, state, asOf, author } : null;
+  }
+
   return {
-    async grant(stripeCustomerId, { subscription: object, occurredAt }, author) {
-      if (!isReadable(object) || customerIdOf(object) !== stripeCustomerId) return false;
-      const known = await customers.tenantOfCustomer(stripeCustomerId);
-      if (!known) return false;
-      const { tenantId } = known;
-      const stored = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
-      if (stored && occurredAt <= (stored.asOf ?? stored.updatedAt)) return false;
-      const state = await reader.stateOf(object, stored);
-      if (!losses.onlyGives(stored, state)) return false;
-      return writer.writeState(tenantId, stored, state, occurredAt, author);
+    async grant(customers) {
+      const known = await knownCustomers(
+        models,
+        customers.map(({ stripeCustomerId }) => stripeCustomerId),
+      );
+      const writes = new Map<string, StateWrite>();
+      for (const { stripeCustomerId, snapshots } of customers) {
+        const ours = known.get(stripeCustomerId);
+        for (const snapshot of snapshots) {
+          const write = ours && (await writeOf(stripeCustomerId, snapshot, ours));
+          if (!write) continue;
+          writes.set(stripeCustomerId, write);
+          break;
+        }
+      }
+      const written = await writer.writeAll([...writes.values()]);
+      return new Set([...writes.keys()].filter((_, i) => written[i]));
     },
   };
 }

@@ -69,7 +69,7 @@ export function createSubscriptionSync(deps: {
   const writer = createSubscriptionWriter({ models, reader, failures, auditLog, clock, log, changed });
   const losses = createLosses({ tiers });
   const listed = createListedSubscriptions({ models, stripe, customers, reader, losses, writer, link, log });
-  const grants = createSnapshotGrants({ models, tiers, customers, losses, writer, clock, log });
+  const grants = createSnapshotGrants({ models, tiers, losses, writer, clock, log });
 
   /** Ends the subscription of a customer that was deleted at Stripe. */
   async function end(tenantId: string, stripeCustomerId: string, author: Author): Promise<void> {

@@ -31,15 +31,26 @@ export interface SubscriptionWriter {
     asOf: Date | null,
     author: Author,
   ): Promise<SubscriptionState | null>;
-  /** Like `write`, for a state that was read from a subscription. */
-  writeState(
-    tenantId: string,
-    stored: BillingSubscriptionDoc | null,
-    state: SubscriptionState,
-    asOf: Date | null,
-    author: Author,
-  ): Promise<boolean>;
+  /**
+   * Writes the states of several tenants, in one transaction if nothing else wrote meanwhile, and otherwise each by itself.
+   * @returns for each whether it was written
+   */
+  writeAll(writes: readonly StateWrite[]): Promise<boolean[]>;
 }
+
+/** The state of a tenant's subscription, as it was read from Stripe's object. */
+export interface StateWrite {
+  tenantId: string;
+  /** What was stored before Stripe was asked. */
+  stored: BillingSubscriptionDoc | null;
+  state: SubscriptionState;
+  /** When Stripe showed it, by its clock; null: now. */
+  asOf: Date | null;
+  author: Author;
+}
+
+/** Something else wrote since the states were read. */
+class Superseded extends Error {}
 
 export function createSubscriptionWriter(deps: {
   models: Models;
@@ -54,58 +65,98 @@ export function createSubscriptionWriter(deps: {
   const { models, reader, failures, auditLog, clock, log, changed } = deps;
   const subscriptions = models.billingSubscriptions;
 
-  const writeState: SubscriptionWriter['writeState'] = async (tenantId, stored, state, at, author) => {
-    const asOf = at ?? new Date(clock.now());
-    if (stored && diffFields(stored, state).length === 0) return confirm(stored, asOf);
-    try {
-      // Only a changed state pays for a transaction.
-      const isWritten = await auditLog.change(author, async (session, note) => {
-        const result = stored
-          ? await subscriptions.updateOne(
-              { _id: tenantId, revision: stored.revision },
-              { $set: { ...state, asOf }, $inc: { revision: 1 } },
-              { session },
-            )
-          : await subscriptions.updateOne(
-              { _id: tenantId, revision: 1 },
-              { $setOnInsert: { ...state, asOf } },
-              { upsert: true, session },
-            );
-        const isDone = stored ? result.matchedCount === 1 : result.upsertedCount === 1;
-        if (isDone) note(subscriptionChange(tenantId, stored, state));
-        return isDone;
-      });
-      if (isWritten) changed(tenantId);
-      if (isWritten && state.outsideCatalogue) {
-        const { stripeSubscriptionId, priceId, tier } = state;
-        log.warn({ tenantId, stripeSubscriptionId, priceId, tier }, 'subscription.outside_catalogue');
-      }
-      return isWritten;
-    } catch (error) {
-      if (isDuplicateKey(error)) return false;
-      throw error;
-    }
+  const asOfOr = (at: Date | null): Date => at ?? new Date(clock.now());
+  const isConfirmed = ({ stored, state }: StateWrite): boolean =>
+    stored !== null && diffFields(stored, state).length === 0;
+
+  const operationOf = ({ tenantId, stored, state, asOf: at }: StateWrite) => {
+    const asOf = asOfOr(at);
+    // A bulk write passes by the hook that marks a change as pending in the outbox.
+    const unannounced = true as const;
+    return {
+      updateOne: stored
+        ? {
+            filter: { _id: tenantId, revision: stored.revision },
+            update: { $set: { ...state, asOf, unannounced }, $inc: { revision: 1 } },
+          }
+        : {
+            filter: { _id: tenantId, revision: 1 },
+            update: { $setOnInsert: { ...state, asOf, unannounced } },
+            upsert: true,
+          },
+    };
   };
 
-  /**
-   * Raises the revision of an unchanged subscription, so that nobody writes an older state after this one. It bypasses
-   * mongoose, whose hook would publish the write.
-   * @returns false if something else wrote since
-   */
-  async function confirm({ _id, revision }: BillingSubscriptionDoc, asOf: Date): Promise<boolean> {
-    const unchanged = { _id: _id as never, revision };
-    const confirmed = { $max: { asOf }, $inc: { revision: 1 } };
-    const result = await subscriptions.collection.updateOne(unchanged, confirmed);
-    return result.matchedCount === 1;
+  /** Only changed states pay for a transaction. @returns false if something else wrote */
+  async function writeChanged(writes: readonly StateWrite[]): Promise<boolean> {
+    try {
+      const { author } = writes[0] as StateWrite;
+      await auditLog.change(author, async (session, note) => {
+        const operations = writes.map(operationOf);
+        const { matchedCount, upsertedCount } = await subscriptions.bulkWrite(operations, { session });
+        const updates = writes.filter(({ stored }) => stored).length;
+        if (matchedCount < updates || upsertedCount < writes.length - updates) throw new Superseded();
+        for (const { tenantId, stored, state, author } of writes)
+          note({ ...subscriptionChange(tenantId, stored, state), author });
+      });
+    } catch (error) {
+      if (error instanceof Superseded || isDuplicateKey(error)) return false;
+      throw error;
+    }
+    for (const { tenantId, state } of writes) {
+      changed(tenantId);
+      if (!state.outsideCatalogue) continue;
+      const { stripeSubscriptionId, priceId, tier } = state;
+      log.warn({ tenantId, stripeSubscriptionId, priceId, tier }, 'subscription.outside_catalogue');
+    }
+    return true;
   }
 
+  /**
+   * Raises the revision of unchanged subscriptions, so that nobody writes an older state after this one. It bypasses
+   * mongoose, whose hook would publish the writes.
+   * @returns false if something else wrote since one of them was read
+   */
+  async function confirm(writes: readonly StateWrite[]): Promise<boolean> {
+    const operations = writes.map(({ tenantId, stored, asOf }) => ({
+      updateOne: {
+        filter: { _id: tenantId as never, revision: stored?.revision },
+        update: { $max: { asOf: asOfOr(asOf) }, $inc: { revision: 1 } },
+      },
+    }));
+    const { matchedCount } = await subscriptions.collection.bulkWrite(operations as never[]);
+    return matchedCount === writes.length;
+  }
+
+  async function writeTogether(
+    writes: readonly StateWrite[],
+    work: (writes: readonly StateWrite[]) => Promise<boolean>,
+  ): Promise<Set<StateWrite>> {
+    if (writes.length === 0) return new Set();
+    if (await work(writes)) return new Set(writes);
+    if (writes.length === 1) return new Set();
+    const written = new Set<StateWrite>();
+    for (const one of writes) if (await work([one])) written.add(one);
+    return written;
+  }
+
+  const writeAll: SubscriptionWriter['writeAll'] = async (writes) => {
+    const confirmed = await writeTogether(writes.filter(isConfirmed), confirm);
+    const written = await writeTogether(
+      writes.filter((one) => !isConfirmed(one)),
+      writeChanged,
+    );
+    return writes.map((one) => confirmed.has(one) || written.has(one));
+  };
+
   return {
-    writeState,
+    writeAll,
 
     async write(tenantId, stored, subscription, asOf, author) {
       const failedAt = subscription.status === 'past_due' ? await failures.firstOf(subscription.id) : null;
       const state = await reader.stateOf(subscription, stored, failedAt);
-      return (await writeState(tenantId, stored, state, asOf, author)) ? state : null;
+      const [isWritten] = await writeAll([{ tenantId, stored, state, asOf, author }]);
+      return isWritten ? state : null;
     },
   };
 }
