@@ -121,12 +121,22 @@ describe('the billing page', () => {
   it('acts on no other account than the one that it shows', async () => {
     const page = await browser.newPage();
     await openBilling(page, server, tenant.id);
+    const dialog = page.getByRole('alertdialog');
+    const ask = () => page.getByRole('button', { name: /^Cancel / }).click();
+    await ask();
+    await dialog.getByText('You keep').waitFor();
     const another = await server.createTenant('Another');
     const second = await page.context().newPage();
     await openBilling(second, server, another.id);
-    await page.getByRole('button', { name: /^Cancel / }).click();
-    const dialog = page.getByRole('alertdialog');
-    await dialog.getByText('This page shows another account than you have open now').waitFor();
+    await dialog.getByRole('button', { name: /^Cancel / }).click();
+    const rejected = dialog.getByText('This page shows another account than you have open now');
+    await rejected.waitFor();
+    await expectProblem(page, /403/);
+    // Nor does it say what a cancellation would do.
+    await dialog.getByRole('button', { name: /^Keep / }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await ask();
+    await rejected.waitFor();
     expect(await dialog.getByRole('button', { name: /^Cancel / }).isDisabled()).toBe(true);
     await expectProblem(page, /403/);
     const { data } = await server.gql(
