@@ -81,8 +81,8 @@ const VERSIONS: readonly Column<Version>[] = [
   },
   {
     id: 'price',
-    header: 'Price per month',
-    csvHeader: 'Price per month (cents)',
+    header: 'Price a month',
+    csvHeader: 'Price a month (cents)',
     numeric: true,
     value: ({ monthlyPriceCents }) => monthlyPriceCents,
     cell: ({ monthlyPriceCents, currency }) => priceOf(monthlyPriceCents, currency),
@@ -159,6 +159,9 @@ const CHECKOUT: Record<Tier['checkout'], string> = {
   CONTACT_SALES: 'By contract',
 };
 
+/** A number stays with its unit: `99.9 %`. */
+const unbroken = (text: string): string => text.replace(/(\d) (?=[%\p{L}])/gu, '$1\u00a0');
+
 function TierCard({ tier }: { tier: Tier }) {
   const { limits, overage, currency } = tier;
   return (
@@ -169,7 +172,7 @@ function TierCard({ tier }: { tier: Tier }) {
             'Price',
             tier.monthlyPriceCents === null
               ? 'By contract'
-              : `${priceOf(tier.monthlyPriceCents, currency)} per month`,
+              : `${priceOf(tier.monthlyPriceCents, currency)} a month`,
           ],
           ['Sold', CHECKOUT[tier.checkout]],
           tier.trialDays > 0 && ['Trial', formatCount(tier.trialDays, 'day')],
@@ -191,10 +194,10 @@ function TierCard({ tier }: { tier: Tier }) {
               'None'
             ),
           ],
-          ['Support', tier.support],
+          ['Support', unbroken(tier.support)],
           [
             'Calls',
-            `${formatNumber(Number(limits.apiCallsPerDay))} per day, ${formatNumber(limits.apiCallsPerMinute)} per minute`,
+            `${formatNumber(Number(limits.apiCallsPerDay))} a day, ${formatNumber(limits.apiCallsPerMinute)} a minute`,
           ],
           ['At once', formatCount(limits.concurrentRequests, 'request')],
           Number(limits.maxMemories) > 0 && ['Memories', formatNumber(Number(limits.maxMemories))],

@@ -38,12 +38,24 @@ function Actor({ actor }: { actor: string }) {
   );
 }
 
+/** Where there is no room, `billing_page_link.created` is broken before its verb. */
+function Action({ action }: { action: string }) {
+  const [noun, verb] = action.split(/(?<=\.)/);
+  return (
+    <code>
+      {noun}
+      <wbr />
+      {verb}
+    </code>
+  );
+}
+
 export const AUDIT_COLUMNS: readonly Column<Entry>[] = [
   {
     id: 'action',
     header: 'Action',
     value: ({ action }) => action,
-    cell: ({ action }) => <code>{action}</code>,
+    cell: ({ action }) => <Action action={action} />,
   },
   { id: 'at', header: 'When', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
   {

@@ -1,6 +1,15 @@
 import { useQuery } from '@apollo/client/react';
 import { Send } from 'lucide-react';
-import { Button, Card, type Column, ConnectionTable, EmptyState, Status, Time } from '../../design/index.js';
+import {
+  Button,
+  Card,
+  type Column,
+  ConnectionTable,
+  EmptyState,
+  Status,
+  Time,
+  WithNote,
+} from '../../design/index.js';
 import type { TenantDeliveriesQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 import { typeName } from '../parts/eventTypes.js';
@@ -48,15 +57,22 @@ export function Deliveries({ choice }: { choice: React.ReactNode }) {
       id: 'status',
       header: 'Status',
       value: ({ status }) => status,
-      cell: ({ status }) => <Status value={status} />,
+      cell: ({ status, nextTryAt }) => (
+        <WithNote
+          note={
+            nextTryAt && (
+              <>
+                Next attempt <Time at={nextTryAt} relative />
+              </>
+            )
+          }
+        >
+          <Status value={status} />
+        </WithNote>
+      ),
     },
     { id: 'at', header: 'Made', value: ({ at }) => at, cell: ({ at }) => <Time at={at} /> },
-    {
-      id: 'next',
-      header: 'Next attempt',
-      value: ({ nextTryAt }) => nextTryAt,
-      cell: ({ nextTryAt }) => <Time at={nextTryAt} relative />,
-    },
+    { id: 'next', header: 'Next attempt', value: ({ nextTryAt }) => nextTryAt, csvOnly: true },
     { id: 'tries', header: 'Attempts', value: ({ tries }) => tries, numeric: true },
     {
       id: 'response',

@@ -118,7 +118,7 @@ function FromStripe({ choice }: { choice: React.ReactNode }) {
       value: ({ lastError, reason }) => lastError ?? reason,
       wrap: true,
     },
-    { id: 'id', header: 'Id at Stripe', value: ({ id }) => id },
+    { id: 'id', header: 'Id at Stripe', value: ({ id }) => id, csvOnly: true },
   ];
   if (can('SUPPORT')) {
     columns.push({

@@ -28,6 +28,7 @@ import {
   Time,
   toast,
   useLast,
+  WithNote,
 } from '../../design/index.js';
 import type { ApiKeyScope, TenantKeysQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
@@ -114,8 +115,15 @@ export function Keys() {
   const [revoking, setRevoking] = useState<Key | null>(null);
   const [secret, setSecret] = useState<NewSecret | null>(null);
   const columns: Column<Key>[] = [
-    { id: 'name', header: 'Name', value: ({ name }) => name, sortable: true, wrap: true },
-    { id: 'id', header: 'Id', value: ({ id }) => id, cell: ({ id }) => <Id value={id} /> },
+    {
+      id: 'name',
+      header: 'Name',
+      value: ({ name }) => name,
+      cell: ({ id, name }) => <WithNote note={<Id value={id} />}>{name}</WithNote>,
+      sortable: true,
+      wrap: true,
+    },
+    { id: 'id', header: 'Id', value: ({ id }) => id, csvOnly: true },
     {
       id: 'state',
       header: 'State',
@@ -136,6 +144,7 @@ export function Keys() {
           ))}
         </Row>
       ),
+      wrap: true,
     },
     {
       id: 'created',

@@ -18,6 +18,7 @@ import {
   readableInstants,
   Skeleton,
   Stack,
+  TextButton,
   Time,
   UsageBar,
 } from '../../design/index.js';
@@ -264,9 +265,7 @@ function UsageCard({ data }: { data: TenantOverviewQuery }) {
                 <span>{overageWords(overage)}</span>
                 {(cap !== null || overage.priceCents !== null) && (
                   <RoleGate role="OWNER">
-                    <Button size="small" variant="ghost" onClick={() => act('overage')}>
-                      Change…
-                    </Button>
+                    <TextButton onClick={() => act('overage')}>Change…</TextButton>
                   </RoleGate>
                 )}
               </Row>,

@@ -117,17 +117,13 @@ const COLUMNS: readonly Column<Tenant>[] = [
     id: 'status',
     header: 'Status',
     value: stateOf,
-    cell: (tenant) => (
-      <Status
-        value={stateOf(tenant)}
-        label={
-          tenant.subscription.cancelAtPeriodEnd && !tenant.suspendedAt ? 'Cancels at period end' : undefined
-        }
-        tone={
-          tenant.subscription.stripeSubscriptionId === null && !tenant.suspendedAt ? 'neutral' : undefined
-        }
-      />
-    ),
+    cell: (tenant) => {
+      const { cancelAtPeriodEnd, stripeSubscriptionId } = tenant.subscription;
+      if (!tenant.suspendedAt && cancelAtPeriodEnd)
+        return <Status value="CANCELING" label="Cancels at period end" />;
+      const isFree = !tenant.suspendedAt && stripeSubscriptionId === null;
+      return <Status value={stateOf(tenant)} tone={isFree ? 'neutral' : undefined} />;
+    },
   },
   {
     id: 'today',
@@ -212,7 +208,7 @@ export default function TenantsPage() {
         description="Everyone whose calls this server counts. Days and months are in UTC."
         actions={<CreateTenant />}
       />
-      <Stack tight>
+      <Stack>
         <FilterBar
           filters={filters}
           fields={[

@@ -121,6 +121,7 @@ const COLUMNS: readonly Column<Delivery>[] = [
   {
     id: 'response',
     header: 'Response',
+    numeric: true,
     value: ({ responseStatus }) => responseStatus,
     cell: ({ responseStatus }) => (responseStatus === null ? NONE : String(responseStatus)),
   },

@@ -125,6 +125,9 @@ export function CancelDialog({ tenantId, account, onChanged, ...dialog }: Dialog
   );
 }
 
+const planText = (tier: Tier): string =>
+  tier.monthlyPriceCents === 0 ? tier.displayName : `${tier.displayName}, ${priceText(tier)}`;
+
 function CancellationTerms({ preview, account }: { preview: CancellationPreview; account: Account }) {
   const { alreadyScheduled, endsAt, tierAfterwards, currency } = preview;
   const { refundCents, overageCents, lastInvoiceAt } = preview;
@@ -141,7 +144,7 @@ function CancellationTerms({ preview, account }: { preview: CancellationPreview;
       <KeyValue
         items={[
           ['Ends', formatDay(endsAt)],
-          after && ['Plan afterwards', `${after.displayName}, ${priceText(after)}`],
+          after && ['Plan afterwards', planText(after)],
           ['Paid back', formatMoney(refundCents, currency)],
           (overageCents > 0 || lastInvoiceAt !== null) && [
             'More calls, not invoiced yet',

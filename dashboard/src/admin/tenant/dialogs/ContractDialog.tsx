@@ -4,6 +4,7 @@ import {
   Callout,
   ConfirmDialog,
   ErrorState,
+  FieldGroup,
   FormDialog,
   formatCount,
   formatMoney,
@@ -139,39 +140,41 @@ function Terms({ tiers, form, onChange, onClose, onReview }: StepProps) {
           options={tiers.map(({ name }) => ({ value: name, label: name }))}
         />
       )}
-      <NumberField
-        label="Price a month"
-        unit={form.tier.currency.toUpperCase()}
-        value={form.price}
-        onChange={(value) => change({ price: value })}
-        error={price.problem}
-      />
-      <NumberField
-        label="Term"
-        unit="months"
-        hint="The contract ends by itself afterwards"
-        value={form.months}
-        onChange={(value) => change({ months: value })}
-        error={!months && `A whole number from 1 to ${MAX_TERM_MONTHS}`}
-      />
-      <Select
-        label="Payment"
-        value={form.payment}
-        onChange={(payment) => change({ payment })}
-        options={[
-          { value: 'invoice', label: 'By invoice' },
-          { value: 'card', label: 'The card on file is charged' },
-        ]}
-      />
-      {form.payment === 'invoice' && (
+      <FieldGroup label="Terms" columns>
         <NumberField
-          label="Days until an invoice is due"
-          unit="days"
-          value={form.days}
-          onChange={(value) => change({ days: value })}
-          error={!days && `A whole number from 1 to ${MAX_DAYS_UNTIL_DUE}`}
+          label="Price a month"
+          unit={form.tier.currency.toUpperCase()}
+          value={form.price}
+          onChange={(value) => change({ price: value })}
+          error={price.problem}
         />
-      )}
+        <NumberField
+          label="Term"
+          unit="months"
+          hint="The contract ends by itself afterwards"
+          value={form.months}
+          onChange={(value) => change({ months: value })}
+          error={!months && `A whole number from 1 to ${MAX_TERM_MONTHS}`}
+        />
+        <Select
+          label="Payment"
+          value={form.payment}
+          onChange={(payment) => change({ payment })}
+          options={[
+            { value: 'invoice', label: 'By invoice' },
+            { value: 'card', label: 'The card on file is charged' },
+          ]}
+        />
+        {form.payment === 'invoice' && (
+          <NumberField
+            label="An invoice is due after"
+            unit="days"
+            value={form.days}
+            onChange={(value) => change({ days: value })}
+            error={!days && `A whole number from 1 to ${MAX_DAYS_UNTIL_DUE}`}
+          />
+        )}
+      </FieldGroup>
       <LimitFields
         hint={`Empty: the limit of ${form.tier.name} applies, which the field shows`}
         texts={form.limits}
