@@ -7,7 +7,13 @@ import {
   type FormattedExecutionResult,
   type GraphQLSchema,
 } from 'graphql';
-import { type BillingError, ErrorCode, responseTooLarge, serviceUnavailable } from '../common/errors.js';
+import {
+  type BillingError,
+  badInput,
+  ErrorCode,
+  responseTooLarge,
+  serviceUnavailable,
+} from '../common/errors.js';
 import type { Credential } from '../services/accounts/callers.js';
 import type { Changes } from '../services/infrastructure/changeStreams.js';
 import { createGate } from '../services/infrastructure/gate.js';
@@ -78,11 +84,12 @@ export interface LiveRequest {
 export interface StreamOwner {
   /**
    * Counts a stream.
+   * @param characters of its document and variables
    * @param end ends the stream; called if the connection closes before it
    * @returns a function that ends the stream's share
    * @throws RATE_LIMITED
    */
-  openStream(end: () => void): Promise<() => void>;
+  openStream(characters: number, end: () => void): Promise<() => void>;
   /** For a query or mutation: waits until the streams that the client asked for before it listen. */
   afterStreams(): Promise<void>;
   /** Ends all streams of the connection. */
@@ -177,11 +184,12 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   /** What the result of an event depends on, apart from the event. */
   function shareKey(
     { principal, budget }: EnforcedContext,
-    { document, operationName, variableValues }: Args,
+    { document, operationName }: Args,
+    variablesJson: string,
   ): string {
     const documentId = documentIds.get(document) ?? ++documentCount;
     documentIds.set(document, documentId);
-    return JSON.stringify([documentId, principal?.kind, budget.maxBytes, operationName, variableValues]);
+    return JSON.stringify([documentId, principal?.kind, budget.maxBytes, operationName, variablesJson]);
   }
 
   async function resolveMessage(event: object, context: EnforcedContext, args: Args): Promise<Resolved> {
@@ -217,6 +225,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   function open(
     accepted: AcceptedSubscription,
     { operationName, variables }: LiveRequest,
+    variablesJson: string,
     whenClosed: () => void,
   ): LiveStream {
     const { context, document, source, cost } = accepted;
@@ -225,7 +234,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
     const { tenantId } = source;
     const ofTenant = openStreams.get(tenantId) ?? new Set();
     openStreams.set(tenantId, ofTenant.add(stream));
-    const key = shareKey(context, args);
+    const key = shareKey(context, args, variablesJson);
     let lastJson: string | null = null;
     let isClosed = false;
 
@@ -279,13 +288,15 @@ export function createLiveOperations<C extends MessageContext>(deps: {
   return {
     async run(request, received, client) {
       let release = () => {};
+      let variablesJson = '';
       let isGone = false;
       let stream: LiveStream | null = null;
       const live: LiveContext = {
         accepted: null,
         afterStreams: client.afterStreams,
         async reserve() {
-          release = await client.openStream(() => {
+          variablesJson = jsonOf(request.variables);
+          release = await client.openStream(request.query.length + variablesJson.length, () => {
             isGone = true;
             void stream?.return();
           });
@@ -307,7 +318,7 @@ export function createLiveOperations<C extends MessageContext>(deps: {
         const { accepted } = live;
         const isAccepted = response.body.kind === 'single' && !response.body.singleResult.errors;
         if (accepted && isAccepted && !isGone) {
-          stream = open(accepted, request, release);
+          stream = open(accepted, request, variablesJson, release);
           return { response, stream };
         }
         accepted?.source.close();
@@ -320,6 +331,15 @@ export function createLiveOperations<C extends MessageContext>(deps: {
       }
     },
   };
+}
+
+/** @throws BAD_USER_INPUT */
+function jsonOf(variables: LiveRequest['variables']): string {
+  try {
+    return JSON.stringify(variables ?? {});
+  } catch {
+    throw badInput('variables', 'are nested too deeply');
+  }
 }
 
 const NO_DATABASE = 'The database does not answer; connect and read again';

@@ -66,13 +66,13 @@ export function createEventStreams(deps: {
     const params = paramsOf(request.body);
     checkDocument(params.query);
     return operations.run(params, received, {
-      async openStream(endStream) {
+      async openStream(characters, endStream) {
         const { credential } = received;
         const caller = credential && (await callers.describe(credential, address));
         const client = liveClients.connect('sse', address, state.end);
         state.client = client;
         if (caller) client.identify(credential, caller);
-        return client.openStream(endStream);
+        return client.openStream(characters, endStream);
       },
       // A request has one operation, and is answered once its stream listens.
       afterStreams: async () => undefined,

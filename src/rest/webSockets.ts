@@ -12,8 +12,10 @@ import {
   CloseCode,
   GRAPHQL_TRANSPORT_WS_PROTOCOL,
   handleProtocols,
+  MessageType,
   makeServer,
   type SubscribePayload,
+  stringifyMessage,
 } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -55,8 +57,14 @@ const CLOSE_CODES: Record<LiveEnd, number> = {
 
 /** A document with its variables. Larger ones are sent over HTTP, where the memory of all of them is bounded. */
 const MAX_PAYLOAD_BYTES = 65_536;
+/** Frames of one message. Clients send one. */
+const MAX_FRAGMENTS = 64;
+/** Pieces in which the network brings what has not been handled yet. */
+const MAX_BUFFERED_CHUNKS = 2_048;
 /** One message of a stream, or one response. */
 const MAX_MESSAGE_BYTES = 2_097_152;
+/** Messages whose operations of one connection have not been answered yet. */
+const MAX_STARTING_CHARACTERS = 4 * MAX_PAYLOAD_BYTES;
 const INIT_TIMEOUT_MS = 5_000;
 const PING_MS = 12_000;
 /** A message that the client has not read after this time is the last one. */
@@ -99,6 +107,9 @@ export function createWebSockets(deps: WebSocketDeps): Upgrades {
     maxPayload: MAX_PAYLOAD_BYTES,
     // What is compressed can be a thousand times larger than the payload that the limit is about.
     perMessageDeflate: false,
+    // Each piece of a message takes more memory than it has bytes.
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
     // One message in a turn of the event loop, so that a client that sends thousands does not keep others waiting.
     allowSynchronousEvents: false,
     handleProtocols,
@@ -191,6 +202,12 @@ interface LiveConnection extends Connection {
   credential: Credential | null;
   /** Operations that have not been answered yet. */
   starting: number;
+  /** The length of the messages that began them. */
+  startingCharacters: number;
+  /** The length of the message that is handled. */
+  characters: number;
+  /** The client has been heard of since the last ping. */
+  isAlive: boolean;
   /** Operations that may be subscriptions, until their streams listen. */
   readonly opening: Set<Promise<void>>;
   /** The ids of operations that have not ended, whether or not the client has completed them. */
@@ -209,7 +226,6 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
   const { accessLog, unreadResponses } = deps;
   const startedAtMs = performance.now();
   let ending: Ending | null = null;
-  let isAlive = true;
   let isRefused = false;
   /** When messages were sent that have not left yet, oldest first. */
   const unsent = new Set<number>();
@@ -220,6 +236,9 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
     },
     credential: null,
     starting: 0,
+    startingCharacters: 0,
+    characters: 0,
+    isAlive: true,
     opening: new Set(),
     ids: new Set(),
     begun: null,
@@ -253,25 +272,23 @@ function createConnection(opened: Opened, deps: WebSocketDeps): LiveConnection {
 
   const timer = setInterval(() => {
     const [oldest] = unsent;
-    if (!isAlive) webSocket.terminate();
+    if (!connection.isAlive) webSocket.terminate();
     else if (oldest !== undefined && performance.now() - oldest > SLOW_MS) connection.end(SLOW_READER);
     else {
-      isAlive = false;
+      connection.isAlive = false;
       webSocket.ping();
     }
   }, PING_MS).unref();
   webSocket.on('pong', () => {
-    isAlive = true;
-  });
-  // Answers to pings pile up too if the client does not read them.
-  webSocket.on('ping', () => {
-    if (webSocket.bufferedAmount > MAX_PAYLOAD_BYTES) webSocket.terminate();
+    connection.isAlive = true;
   });
   webSocket.on('close', (code: number) => {
     clearInterval(timer);
     const reason =
       ending?.reason ??
-      (isRefused || code >= 4_000 || code === 1_009 || code === 1_002 ? 'protocol' : 'client');
+      (isRefused || code >= 4_000 || code === 1_008 || code === 1_009 || code === 1_002
+        ? 'protocol'
+        : 'client');
     const { principal } = client;
     client.closed(reason);
     const named: LoggedRequest = loggedRequest(requestId);
@@ -367,11 +384,15 @@ function createProtocol(deps: WebSocketDeps): (opened: Opened) => Connection {
         close(code, reason) {
           if (!connection.isEnding) connection.close(code, reason);
         },
+        // What came with the ping is not sent back: it may be nested so deeply that it cannot be written.
+        onPing: () => connection.send(PONG),
         onMessage(handle) {
-          webSocket.on('message', (data) => {
-            if (connection.isEnding) return;
+          takeMessages(opened, connection, deps, (text) => {
             connection.begun = null;
-            const handled = handle(String(data)).catch((error: unknown) => {
+            connection.characters = text.length;
+            const handled = handle(text).catch((error: Error) => {
+              if (OF_SERVERS.test(error.message))
+                return connection.close(CloseCode.BadRequest, 'Invalid message received');
               log.error({ err: error, requestId: opened.requestId }, 'live.message_failed');
               connection.close(CloseCode.InternalServerError, 'Internal server error');
             });
@@ -390,6 +411,48 @@ function createProtocol(deps: WebSocketDeps): (opened: Opened) => Connection {
   };
 }
 
+/**
+ * Handles the messages of a client in their order. A large one waits its turn to be parsed, like a large body; the client's
+ * other messages wait behind it, most of them in the network.
+ */
+function takeMessages(
+  { webSocket, address }: Opened,
+  connection: LiveConnection,
+  { largeRequests }: Pick<WebSocketDeps, 'largeRequests'>,
+  handle: (text: string) => void,
+): void {
+  const waiting: string[] = [];
+
+  async function handleWaiting(): Promise<void> {
+    webSocket.pause();
+    try {
+      for (let [text] = waiting; text !== undefined && !connection.isEnding; [text] = waiting) {
+        const isLarge = largeRequests.isLarge(text);
+        const endTurn = isLarge ? await largeRequests.waitForText(clientNetwork(address)) : null;
+        if (!connection.isEnding) handle(text);
+        endTurn?.();
+        await nextTurn();
+        waiting.shift();
+      }
+    } finally {
+      webSocket.resume();
+    }
+  }
+
+  webSocket.on('message', (data) => {
+    if (connection.isEnding) return;
+    connection.isAlive = true;
+    const text = String(data);
+    if (waiting.length === 0 && !largeRequests.isLarge(text)) return handle(text);
+    waiting.push(text);
+    if (waiting.length === 1)
+      handleWaiting().catch((error: Error) => connection.end(unavailable(error.message)));
+  });
+}
+
+const PONG = stringifyMessage({ type: MessageType.Pong });
+/** The library's error for a message of a type that only servers send. */
+const OF_SERVERS = /^Unexpected message of type /;
 const STREAM = parse('subscription { stream }', { noLocation: true });
 const SINGLE = parse('{ single }', { noLocation: true });
 const NEEDS_KEY = 'An API key is needed: send connectionParams {apiKey} or {authorization}';
@@ -430,7 +493,7 @@ function createStarter(deps: WebSocketDeps) {
         whenOver: (then: () => void) => void over.push(then),
       };
       const owner = {
-        openStream: async (end: () => void) => client.openStream(end),
+        openStream: async (characters: number, end: () => void) => client.openStream(characters, end),
         async afterStreams() {
           listens();
           await Promise.all(earlier);
@@ -447,8 +510,13 @@ function createStarter(deps: WebSocketDeps) {
     const { connection, opened } = extra;
     const startedAtMs = performance.now();
     const logged = loggedRequest(`${opened.requestId}.${++connection.operations}`.slice(-128));
-    if (connection.starting >= MAX_STREAMS_PER_CONNECTION || connection.isEnding) return [toError(TOO_MANY)];
+    const { characters } = connection;
+    const isFull =
+      connection.starting >= MAX_STREAMS_PER_CONNECTION ||
+      connection.startingCharacters + characters > MAX_STARTING_CHARACTERS;
+    if (isFull || connection.isEnding) return [toError(TOO_MANY)];
     connection.starting++;
+    connection.startingCharacters += characters;
     try {
       const outcome = await run(extra, payload, logged);
       const { body } = outcome.response;
@@ -466,6 +534,7 @@ function createStarter(deps: WebSocketDeps) {
       return [toError(formatted)];
     } finally {
       connection.starting--;
+      connection.startingCharacters -= characters;
       accessLog.operated(logged, startedAtMs);
     }
   };
@@ -485,7 +554,7 @@ function opening({ opening: all }: LiveConnection): () => void {
 }
 
 const TOO_MANY: GraphQLFormattedError = {
-  message: `More than ${MAX_STREAMS_PER_CONNECTION} operations wait for answers on this connection`,
+  message: `More than ${MAX_STREAMS_PER_CONNECTION} operations, or ${MAX_STARTING_CHARACTERS} characters of them, wait for answers on this connection`,
   extensions: { code: ErrorCode.SERVICE_UNAVAILABLE, http: { status: 503 } },
 };
 

@@ -75,6 +75,15 @@ async function expectOk(query: string, key = OPERATOR_KEY, on = server) {
   return data;
 }
 
+const subscribe = (socket: WebSocket, id: string, query = USAGE, variables = {}) =>
+  socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
+
+/** @param since the number of lines that the log had before */
+function expectNoServerErrors(since: number): void {
+  const levels = lines.slice(since).map((line) => JSON.parse(line).level);
+  expect(levels.filter((level) => level === 'error' || level >= 50)).toEqual([]);
+}
+
 const connectionsOf = ({ app }: { app: App }) => app.services.realtime.connections();
 
 /** Two streams of a credential that are open, on each of two instances. */
@@ -266,6 +275,52 @@ describe('bounds', () => {
     for (const socket of sockets) socket.terminate();
   });
 
+  it('of documents and variables in memory: a stream with a long one counts several times', async () => {
+    const tenant = await server.createTenant();
+    const long = (characters: number) => ({ unused: 'x'.repeat(characters) });
+    const client = ws(server.url, { apiKey: tenant.key });
+    const first = client.subscribe(USAGE, long(20_000));
+    await first.next();
+    const [{ message, extensions }] = await client.subscribe(USAGE, long(20_000)).end();
+    expect(extensions).toMatchObject({ code: 'RATE_LIMITED', limit: 60 });
+    expect(message).toContain('500 characters');
+    // An event stream may be of a request with a megabyte.
+    const events = sse(server.url, tenant.key).subscribe(USAGE, long(500_000));
+    expect((await events.next()).errors[0].extensions).toMatchObject({ code: 'RATE_LIMITED', limit: 60 });
+    first.stop();
+    await expect.poll(() => server.app.services.realtime.streams().usage, SOON).toBe(0);
+    await client.subscribe(USAGE, long(20_000)).next();
+  });
+
+  it('of the operations of a connection that wait for answers, by their length too', async () => {
+    const tenant = await server.createTenant();
+    const socket = await initialized(tenant.key);
+    const { callers } = server.app.services;
+    const { identify } = callers;
+    const slow = vi.spyOn(callers, 'identify').mockImplementation(async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return identify(...args);
+    });
+    const codes: string[] = [];
+    socket.on('message', (data) => {
+      const { type, payload } = JSON.parse(String(data));
+      codes.push(type === 'error' ? payload[0].extensions.code : type);
+    });
+    try {
+      const pad = 'x'.repeat(60_000);
+      for (let i = 0; i < 6; i++) subscribe(socket, `x${i}`, '{ tiers { name } }', { pad });
+      const answered = Array(4).fill(['next', 'complete']).flat();
+      await expect.poll(() => codes, SOON).toHaveLength(10);
+      expect(codes.slice(0, 2)).toEqual(['SERVICE_UNAVAILABLE', 'SERVICE_UNAVAILABLE']);
+      expect(codes.slice(2).sort()).toEqual(answered.sort());
+      subscribe(socket, 'later', '{ tiers { name } }', { pad });
+      await expect.poll(() => codes.slice(10), SOON).toEqual(['next', 'complete']);
+    } finally {
+      slow.mockRestore();
+      socket.terminate();
+    }
+  });
+
   it('end a connection whose client does not answer the close frame', async () => {
     expect(await deaf).toBeLessThan(12_000);
   });
@@ -285,6 +340,14 @@ describe('bounds', () => {
     const large = await initialized(tenant.key);
     large.send('x'.repeat(70_000));
     expect(await closeOf(large)).toMatchObject({ code: 1009 });
+    const inPieces = await initialized(tenant.key);
+    for (let i = 0; i < 100; i++) inPieces.send('x', { fin: false });
+    expect(await closeOf(inPieces)).toMatchObject({ code: 1008 });
+    const before = lines.length;
+    const ofServer = await initialized(tenant.key);
+    ofServer.send(JSON.stringify({ id: '1', type: 'next', payload: {} }));
+    expect(await closeOf(ofServer)).toMatchObject({ code: 4400 });
+    expectNoServerErrors(before);
   });
 
   it('other upgrades are served without, or rejected', async () => {
@@ -310,9 +373,6 @@ describe('bounds', () => {
 });
 
 describe('operations of a connection', () => {
-  const subscribe = (socket: WebSocket, id: string, query = USAGE, variables = {}) =>
-    socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
-
   it('an id is not used again before its operation has ended, and no stream outlives the connection', async () => {
     const tenant = await server.createTenant();
     const socket = await initialized(tenant.key);
@@ -416,8 +476,45 @@ describe('operations of a connection', () => {
       expect(error.extensions).toEqual({ code: 'GRAPHQL_VALIDATION_FAILED', http: { status: 400 } });
     const empty = await ws(server.url, { apiKey: tenant.key }).subscribe(nothing).end();
     expect(empty[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
-    const levels = lines.slice(before).map((line) => JSON.parse(line).level);
-    expect(levels.filter((level) => level === 'error' || level >= 50)).toEqual([]);
+    expectNoServerErrors(before);
+  });
+
+  it('what is nested too deeply is a mistake of the client, or not looked at', async () => {
+    const tenant = await server.createTenant();
+    const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+    const before = lines.length;
+    const socket = await initialized(tenant.key);
+    const answered = async (text: string) => {
+      const message = once(socket, 'message');
+      socket.send(text);
+      return JSON.parse(String((await message)[0]));
+    };
+    expect(await answered(`{"type":"ping","payload":{"a":${deep}}}`)).toEqual({ type: 'pong' });
+    const payload = `{"query":"${USAGE}","variables":{"a":${deep}}}`;
+    const rejected = await answered(`{"id":"1","type":"subscribe","payload":${payload}}`);
+    expect(rejected.payload[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'variables' });
+    expectNoServerErrors(before);
+    socket.terminate();
+  });
+
+  it('a large message is handled in its turn, and those of the same client after it in their order', async () => {
+    const tenant = await server.createTenant();
+    const socket = await initialized(tenant.key);
+    const done = new Promise<void>((resolve) => {
+      socket.on('message', (data) => {
+        const { id, type } = JSON.parse(String(data));
+        if (id === 'last' && type === 'complete') resolve();
+      });
+    });
+    for (let i = 0; i < 20; i++) {
+      subscribe(socket, `x${i}`, USAGE, { pad: 'x'.repeat(i % 2 === 0 ? 8_000 : 0) });
+      socket.send(JSON.stringify({ id: `x${i}`, type: 'complete' }));
+    }
+    subscribe(socket, 'last', '{ tiers { name } }');
+    await done;
+    // Had one been completed before it was begun, it would go on.
+    await expect.poll(() => server.app.services.realtime.streams().usage, SOON).toBe(0);
+    socket.terminate();
   });
 });
 

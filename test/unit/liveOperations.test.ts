@@ -58,7 +58,7 @@ function setUp(options: { work: number; enterGate?: () => Promise<() => void> })
   const ends: (() => void)[] = [];
   async function subscribe(tenantId: string): Promise<LiveStream> {
     const owner = {
-      async openStream(end: () => void) {
+      async openStream(_characters: number, end: () => void) {
         ends.push(end);
         return () => undefined;
       },

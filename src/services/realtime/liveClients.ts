@@ -35,11 +35,12 @@ export interface LiveClient {
   identify(credential: Credential, caller: Identified): void;
   readonly principal: Principal | null;
   /**
+   * @param characters of its document and variables, which stay in memory
    * @param end ends the stream; called if the connection closes before it
    * @returns a function that ends the stream's share
    * @throws RATE_LIMITED
    */
-  openStream(end: () => void): () => void;
+  openStream(characters: number, end: () => void): () => void;
   /** A message was handed over for sending. */
   sent(): void;
   /** The connection is closed. */
@@ -75,6 +76,8 @@ export const STOPPING: Ending = {
 
 /** Streams on one connection, those included that are just being opened. */
 export const MAX_STREAMS_PER_CONNECTION = 50;
+/** A stream with a longer document counts several times, because a document takes about 50 bytes for each character. */
+const STREAM_CHARACTERS = 500;
 /** The part of all connections that strangers may take. */
 const STRANGERS_SHARE = 0.5;
 /** How often expiries are looked for. */
@@ -173,7 +176,7 @@ export function createLiveClients(deps: {
   function giveWay([oldest]: Iterable<Open> = []): boolean {
     if (!oldest) return false;
     close(oldest, GAVE_WAY.reason);
-    end(oldest, GAVE_WAY);
+    oldest.end(GAVE_WAY);
     return true;
   }
 
@@ -201,10 +204,6 @@ export function createLiveClients(deps: {
     // Whatever the transport forgot ends too.
     for (const endStream of [...open.streams]) endStream();
     metrics.liveEnded(reason);
-  }
-
-  function end(open: Open, ending: Ending): void {
-    open.end(ending);
   }
 
   /** Checks credentials again, some at a time. */
@@ -242,7 +241,7 @@ export function createLiveClients(deps: {
       const isRejected = error instanceof BillingError && error.code !== ErrorCode.SERVICE_UNAVAILABLE;
       if (!isRejected) return log.debug({ err: error }, 'realtime.credential_not_checked');
       const ended = error.code === ErrorCode.UNAUTHENTICATED ? error : unauthenticated(NO_LONGER);
-      end(open, { reason: 'credential', error: ended });
+      open.end({ reason: 'credential', error: ended });
     }
   }
 
@@ -310,7 +309,7 @@ export function createLiveClients(deps: {
         get principal() {
           return open.known?.caller.principal ?? null;
         },
-        openStream(endStream) {
+        openStream(characters, endStream) {
           if (open.isClosed) {
             endStream();
             return () => undefined;
@@ -318,16 +317,17 @@ export function createLiveClients(deps: {
           const owner = open.known?.owner ?? `address ${network}`;
           if (open.streams.size >= MAX_STREAMS_PER_CONNECTION)
             throw tooMany('streams of one connection', MAX_STREAMS_PER_CONNECTION);
-          if (streamsPerOwner.of(owner) >= bounds.streamsPerTenant)
-            throw tooMany('streams of one tenant', bounds.streamsPerTenant);
-          if (streams >= bounds.streams)
+          const share = Math.max(1, Math.ceil(characters / STREAM_CHARACTERS));
+          if (streamsPerOwner.of(owner) + share > bounds.streamsPerTenant)
+            throw tooMany(STREAMS_OF_TENANT, bounds.streamsPerTenant);
+          if (streams + share > bounds.streams)
             throw serviceUnavailable('Too many streams are open; try again later');
-          streams++;
-          streamsPerOwner.add(owner, 1);
+          streams += share;
+          streamsPerOwner.add(owner, share);
           function release(): void {
             if (!open.streams.delete(endAndRelease)) return;
-            streams--;
-            streamsPerOwner.add(owner, -1);
+            streams -= share;
+            streamsPerOwner.add(owner, -share);
           }
           function endAndRelease(): void {
             release();
@@ -341,7 +341,7 @@ export function createLiveClients(deps: {
       };
     },
     endAll(ending) {
-      for (const open of all) end(open, ending);
+      for (const open of all) open.end(ending);
     },
     counts: () => counts,
     start() {
@@ -353,6 +353,7 @@ export function createLiveClients(deps: {
   };
 }
 
+const STREAMS_OF_TENANT = `streams of one tenant, each once for every ${STREAM_CHARACTERS} characters of its document and variables`;
 const NO_LONGER = 'The credential does not work any more';
 
 const ownerOf = (principal: Principal): string =>
