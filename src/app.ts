@@ -236,6 +236,7 @@ export async function startApp(
     createWebSockets({
       ...config,
       ...live,
+      tracing,
       log,
       schema,
       checkDocument: graphql.checkDocument,

@@ -27,6 +27,7 @@ import { type LoggedRequest, loggedRequest, nameCaller } from '../directives/log
 import type { Callers, Credential } from '../services/accounts/callers.js';
 import type { SessionPage } from '../services/accounts/sessions.js';
 import type { LiveEnd } from '../services/infrastructure/metrics.js';
+import type { Tracing } from '../services/infrastructure/tracing.js';
 import {
   type Ending,
   type LiveClient,
@@ -73,6 +74,7 @@ const SLOW_MS = 10_000;
 const CLOSE_MS = 1_000;
 const MAX_REASON_BYTES = 123;
 const PATH = '/graphql';
+const SWITCHING_PROTOCOLS = 101;
 
 const unavailable = (message: string): Ending => ({
   reason: 'unavailable',
@@ -91,6 +93,7 @@ interface WebSocketDeps {
   checkDocument: (text: string) => void;
   addressOf: (message: IncomingMessage) => string;
   publicUrl: string | null;
+  tracing: Tracing | null;
   maxResponseBytes: number;
   /** Of every response. */
   headers: Readonly<Record<string, string>>;
@@ -170,7 +173,7 @@ export function createWebSockets(deps: WebSocketDeps): Upgrades {
       socket.once('close', gone);
       server.handleUpgrade(message, socket, head, (webSocket) => {
         socket.off('close', gone);
-        accessLog.upgraded(requestId, 101);
+        accessLog.upgraded(requestId, SWITCHING_PROTOCOLS);
         connection = graphqlOverWs({ webSocket, socket, message, client, requestId, address });
       });
     },
@@ -459,7 +462,7 @@ const NEEDS_KEY = 'An API key is needed: send connectionParams {apiKey} or {auth
 
 /** Starts the operations of WebSockets: each waits its turn like a request, and is logged like one. */
 function createStarter(deps: WebSocketDeps) {
-  const { operations, accessLog, largeRequests, checkDocument, formatError } = deps;
+  const { operations, accessLog, largeRequests, checkDocument, formatError, tracing } = deps;
   const maxResponseBytes = Math.min(deps.maxResponseBytes, MAX_MESSAGE_BYTES);
 
   async function run(
@@ -506,17 +509,12 @@ function createStarter(deps: WebSocketDeps) {
     }
   }
 
-  return async (extra: Extra, payload: SubscribePayload): Promise<LiveOutcome | GraphQLError[]> => {
-    const { connection, opened } = extra;
-    const startedAtMs = performance.now();
-    const logged = loggedRequest(`${opened.requestId}.${++connection.operations}`.slice(-128));
-    const { characters } = connection;
-    const isFull =
-      connection.starting >= MAX_STREAMS_PER_CONNECTION ||
-      connection.startingCharacters + characters > MAX_STARTING_CHARACTERS;
-    if (isFull || connection.isEnding) return [toError(TOO_MANY)];
-    connection.starting++;
-    connection.startingCharacters += characters;
+  async function answer(
+    extra: Extra,
+    payload: SubscribePayload,
+    logged: LoggedRequest,
+  ): Promise<LiveOutcome | GraphQLError[]> {
+    const { connection } = extra;
     try {
       const outcome = await run(extra, payload, logged);
       const { body } = outcome.response;
@@ -532,9 +530,29 @@ function createStarter(deps: WebSocketDeps) {
       const formatted = formatError(new GraphQLError((error as Error).message).toJSON(), error);
       logged.code = String(formatted.extensions?.code);
       return [toError(formatted)];
+    }
+  }
+
+  return async (extra: Extra, payload: SubscribePayload): Promise<LiveOutcome | GraphQLError[]> => {
+    const { connection, opened } = extra;
+    const { characters } = connection;
+    const requestId = `${opened.requestId}.${++connection.operations}`.slice(-128);
+    const isFull =
+      connection.starting >= MAX_STREAMS_PER_CONNECTION ||
+      connection.startingCharacters + characters > MAX_STARTING_CHARACTERS;
+    if (isFull || connection.isEnding) return [toError(TOO_MANY)];
+    connection.starting++;
+    connection.startingCharacters += characters;
+    const startedAtMs = performance.now();
+    const trace = tracing?.startRequest(opened.message.headers);
+    const logged = loggedRequest(requestId, trace?.traceId);
+    const work = () => answer(extra, payload, logged);
+    try {
+      return await (tracing && trace ? trace.run(() => tracing.operation(work, logged)) : work());
     } finally {
       connection.starting--;
       connection.startingCharacters -= characters;
+      trace?.end({ method: 'GET', route: PATH, status: SWITCHING_PROTOCOLS, tenantId: logged.tenantId });
       accessLog.operated(logged, startedAtMs);
     }
   };

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { connectWs } from '../support/liveClient.js';
 import { collectLog } from '../support/log.js';
 import { type ReceivedSpan, startTraceReceiver, type TraceReceiver } from '../support/receivers.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
@@ -102,6 +103,64 @@ describe('a trace', () => {
     });
     const traced = lines.map((line) => JSON.parse(line)).find((line) => line.traceId === traceId);
     expect(traced).toMatchObject({ msg: 'request.answered', status: 200 });
+  });
+
+  it('has an operation over a WebSocket as it has one over HTTP', async () => {
+    const look = newTrace();
+    const client = connectWs(server.url, { apiKey: tenant.key }, { headers: look.headers });
+    await client.subscribe('query Look { memory(id: "mem_1") { id } }').end();
+    const spans = await spansOf(look.traceId);
+    const request = named(spans, 'GET /graphql');
+    expect(request).toMatchObject({
+      parentSpanId: look.spanId,
+      kind: SERVER,
+      attributes: {
+        'http.route': '/graphql',
+        'http.request.method': 'GET',
+        'http.response.status_code': 101,
+        'continuum.tenant_id': tenant.id,
+      },
+    });
+    const operation = named(spans, 'query');
+    expect(operation).toMatchObject({
+      parentSpanId: request.spanId,
+      attributes: {
+        'graphql.operation.name': 'Look',
+        'graphql.operation.type': 'query',
+        'continuum.cost': 1,
+      },
+    });
+    expect(named(spans, 'decision').parentSpanId).toBe(operation.spanId);
+    expect(named(spans, 'find memories').parentSpanId).toBe(operation.spanId);
+    client.dispose();
+    const answered = lines.map((line) => JSON.parse(line)).find((line) => line.traceId === look.traceId);
+    expect(answered).toMatchObject({ msg: 'operation.answered', operation: 'Look' });
+  });
+
+  it('of a subscription ends when it listens; its messages belong to none', async () => {
+    const { traceId, headers } = newTrace();
+    const client = connectWs(server.url, { apiKey: tenant.key }, { headers });
+    const stream = client.subscribe('subscription Follow { usageChanged(current: true) { apiCalls } }');
+    await stream.next();
+    const before = await spansOf(traceId);
+    expect(named(before, 'subscription')).toMatchObject({
+      parentSpanId: named(before, 'GET /graphql').spanId,
+      attributes: { 'graphql.operation.name': 'Follow', 'graphql.operation.type': 'subscription' },
+    });
+    await server.gql('mutation { storeMemory(input: { content: "a" }) { id } }', { key: tenant.key });
+    await stream.next();
+    await client.subscribe('{ nothing }').end();
+    // Each operation of the connection is one request of the trace that its headers name.
+    const all = await vi.waitFor(() => {
+      const spans = collector.spans.filter((span) => span.traceId === traceId);
+      expect(spans.filter(({ kind }) => kind === SERVER)).toHaveLength(2);
+      return spans;
+    }, WAIT);
+    const invalid = all.filter(({ attributes }) => attributes['error.type'] === 'GRAPHQL_VALIDATION_FAILED');
+    expect(invalid).toMatchObject([{ name: 'GraphQL', status: { code: FAILED } }]);
+    const after = all.filter(({ spanId }) => !before.some((span) => span.spanId === spanId));
+    expect(after.map(({ name }) => name).sort()).toEqual(['GET /graphql', 'GraphQL']);
+    client.dispose();
   });
 
   it('of a rejected or failed request says so', async () => {

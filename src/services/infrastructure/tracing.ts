@@ -11,7 +11,7 @@ import { importOptional } from './optionalPackage.js';
  * modules. No span has a document, a variable, a command's content, a header or a body.
  */
 export interface Tracing {
-  /** Starts the span of an HTTP request, within the trace that its headers name. */
+  /** Starts the span of an HTTP request, or of an operation over a WebSocket, within the trace that its headers name. */
   startRequest(headers: IncomingHttpHeaders): TracedRequest;
   /** Runs a GraphQL operation as a span of the current request. */
   operation<T>(work: () => Promise<T>, logged: TracedOperation): Promise<T>;
@@ -26,7 +26,7 @@ export interface Tracing {
 export interface TracedRequest {
   readonly traceId: string;
   /** Runs a function and all that it starts within the request. */
-  run(then: () => void): void;
+  run<T>(then: () => T): T;
   end(answer: {
     method: string;
     route: string | undefined;
