@@ -95,7 +95,9 @@ export function createReceipts(deps: { models: Models; clock: Clock; signer: Sig
       } catch (error) {
         if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
         const errors = [error.writeErrors].flat();
-        if (!errors.every(isDuplicateKey) || error.result.getWriteConcernError()) throw error;
+        // The driver throws the same class, without an error for any write, if it did not reach the server.
+        const areUsed = errors.length > 0 && errors.every(isDuplicateKey);
+        if (!areUsed || error.result.getWriteConcernError()) throw error;
         const used = new Set(errors.map(({ index }) => index));
         return receipts.filter((_, i) => !used.has(i));
       }
