@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../common/clock.js';
@@ -16,18 +16,24 @@ export interface Signer {
   stop(): void;
 }
 
-interface SigningKey {
+interface StoredKey {
   id: string;
   /** Base64. */
   secret: string;
 }
 
+interface SigningKey {
+  id: string;
+  /** Made once: decoding the secret for each signature would take as long as signing. */
+  secret: KeyObject;
+}
+
 interface KeysDoc {
   /** The purpose. */
   _id: string;
-  current: SigningKey;
+  current: StoredKey;
   /** Accepted until the next replacement. */
-  previous: SigningKey | null;
+  previous: StoredKey | null;
   replacedAt: Date;
 }
 
@@ -47,15 +53,16 @@ export function createSigner(deps: {
 }): Signer {
   const { connection, clock, log, purpose: _id, maxLength } = deps;
   const settings = connection.collection<KeysDoc>('settings');
-  let keys: Pick<KeysDoc, 'current' | 'previous'> | null = null;
+  let keys: { current: SigningKey; previous: SigningKey | null } | null = null;
   let timer: NodeJS.Timeout | undefined;
   let loadedAtMs = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | null = null;
 
   async function load(): Promise<void> {
     const stored = await settings.findOne({ _id });
-    keys =
+    const { current, previous } =
       stored && clock.now() - stored.replacedAt.getTime() < REPLACE_AFTER_MS ? stored : await replace(stored);
+    keys = { current: signingKey(current), previous: previous && signingKey(previous) };
     loadedAtMs = performance.now();
   }
 
@@ -126,5 +133,10 @@ export function createSigner(deps: {
   };
 }
 
+const signingKey = ({ id, secret }: StoredKey): SigningKey => ({
+  id,
+  secret: createSecretKey(secret, 'base64'),
+});
+
 const signatureOf = (signed: string, { secret }: SigningKey): Buffer =>
-  createHmac('sha256', Buffer.from(secret, 'base64')).update(signed).digest();
+  createHmac('sha256', secret).update(signed).digest();
