@@ -10,14 +10,17 @@ import { connectDatabase, databaseProblem } from './database.js';
 import { checkDatabaseIdentity } from './databaseIdentity.js';
 import { checkAccess } from './directives/access.js';
 import { createDocumentBounds } from './directives/documentBounds.js';
-import { createWorkGate, enforcementPlugin } from './directives/enforcementPlugin.js';
+import { enforcementPlugin } from './directives/enforcementPlugin.js';
 import { completeQueriesInSlices } from './directives/largeResults.js';
 import { createLiveOperations } from './directives/liveOperations.js';
 import { createErrorLog, nameCaller } from './directives/loggedRequest.js';
 import { boundResponses } from './directives/responseBounds.js';
+import { createRoutedFields } from './directives/routedFields.js';
+import { createWorkBounds } from './directives/workBounds.js';
 import { createApollo, createErrorFormat, MAX_TOKENS } from './graphql/apolloServer.js';
 import { createCollections, createModels, type Models } from './models/models.js';
 import { Context, type ReceivedRequest } from './resolvers/context.js';
+import { decideOperations, endOperations } from './resolvers/decisions.js';
 import { entities } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { auditExport } from './rest/auditExport.js';
@@ -25,6 +28,7 @@ import { billingRoutes } from './rest/billingRoutes.js';
 import { brandRoutes } from './rest/brandRoutes.js';
 import { clientAddress, createAddressReader } from './rest/clientAddress.js';
 import { credentialOf } from './rest/credentials.js';
+import { decisionRoutes } from './rest/decisionRoutes.js';
 import { createEventStreams } from './rest/eventStreams.js';
 import { exportRoute } from './rest/exportRoute.js';
 import { mountGraphql } from './rest/graphqlRoute.js';
@@ -109,6 +113,7 @@ export async function startApp(
   boundResponses(schema);
   completeQueriesInSlices(schema);
   const rules = readRules(schema);
+  const costs = readWorkWeights(schema);
   const { callers, callerSlots, idempotencyKeys, limits } = services;
   const errorLog = createErrorLog(log);
   const enforcement = {
@@ -116,8 +121,7 @@ export async function startApp(
     callers,
     idempotencyKeys,
     validateArguments: createArgumentValidation(),
-    maxOperationCost,
-    workGate: createWorkGate(maxOperationCost),
+    work: createWorkBounds(maxOperationCost),
     callerSlots,
     clock,
     log,
@@ -133,7 +137,7 @@ export async function startApp(
       sandbox
         ? ApolloServerPluginLandingPageLocalDefault({ embed: true })
         : ApolloServerPluginLandingPageDisabled(),
-      enforcementPlugin({ schema, rules, costs: readWorkWeights(schema), ...enforcement }),
+      enforcementPlugin({ schema, rules, costs, ...enforcement }),
     ],
   });
   const { gatewaySecrets } = config.subgraph;
@@ -188,6 +192,16 @@ export async function startApp(
   await server.register(pages(services));
   await server.register(brandRoutes(services));
   await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
+  await server.register(
+    decisionRoutes({
+      services,
+      fields: createRoutedFields({ schema, rules, costs, ...enforcement }),
+      authenticate,
+      metrics,
+      decide: (operations, principal) => decideOperations(services, operations, principal),
+      end: (operations, principal) => endOperations(services, operations, principal),
+    }),
+  );
   await server.register(auditExport({ services, callerSlots, clock, authenticate }));
   await server.register(webhookRoute(services));
   await server.register(exportRoute(services));

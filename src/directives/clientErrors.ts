@@ -88,6 +88,8 @@ function clientError(formatted: GraphQLFormattedError, thrown: unknown): GraphQL
 /** The end of graphql-js's messages in validation and in the coercion of variables. */
 const SUGGESTION = / Did you mean [^?]+\?/g;
 
+export const withoutSuggestion = (message: string): string => message.replace(SUGGESTION, '');
+
 /**
  * Removes the names that graphql-js suggests, which would reveal the schema although introspection is off.
  */
@@ -96,13 +98,15 @@ export function withoutSuggestions({
   extensions,
   ...error
 }: GraphQLFormattedError): GraphQLFormattedError {
-  const hide = (text: string) => text.replace(SUGGESTION, '');
   const { problem } = extensions ?? {};
   return {
     ...error,
-    message: hide(message),
+    message: withoutSuggestion(message),
     ...(extensions && {
-      extensions: { ...extensions, ...(typeof problem === 'string' && { problem: hide(problem) }) },
+      extensions: {
+        ...extensions,
+        ...(typeof problem === 'string' && { problem: withoutSuggestion(problem) }),
+      },
     }),
   };
 }

@@ -28,17 +28,11 @@ import {
 } from 'graphql';
 import type { Logger } from 'pino';
 import type { Clock } from '../common/clock.js';
-import {
-  type BillingError,
-  badInput,
-  ErrorCode,
-  operationTooExpensive,
-  serviceUnavailable,
-} from '../common/errors.js';
+import { type BillingError, badInput, ErrorCode, serviceUnavailable } from '../common/errors.js';
 import type { Callers, Credential } from '../services/accounts/callers.js';
 import { type Principal } from '../services/accounts/principal.js';
 import type { IdempotencyKeys } from '../services/idempotency/idempotencyKeys.js';
-import { createGate, type Gate, SMALL_TEXT } from '../services/infrastructure/gate.js';
+import { SMALL_TEXT } from '../services/infrastructure/gate.js';
 import type { Metrics } from '../services/infrastructure/metrics.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import { type Grant, isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
@@ -50,6 +44,7 @@ import { markConditional } from './conditionalSubscriptions.js';
 import { acquireKeys, type KeyStates, releaseKeys, returnable, withKeyStates } from './keyedFields.js';
 import { boundedName, type ErrorLog, errorFields, type LoggedRequest, nameCaller } from './loggedRequest.js';
 import { type BoundedContext, boundResponse } from './responseBounds.js';
+import type { WorkBounds } from './workBounds.js';
 
 /** The part of the request context that the plugin reads, and fills in for the resolvers. */
 export interface EnforcedContext extends BoundedContext {
@@ -101,15 +96,6 @@ export interface AcceptedSubscription {
   enterGate: (() => Promise<() => void>) | null;
 }
 
-/** Units of work. A larger operation waits until other large ones leave room for it, unless it concerns billing. */
-const LARGE_COST = 5_000;
-/** The maximum of a subscription, whose messages each cost as much, perhaps every second. */
-const MAX_SUBSCRIPTION_COST = 10_000;
-/** Large operations of one caller that may wait. */
-const MAX_WAITING = 500;
-const MAX_WAIT_MS = 10_000;
-/** The longest pause after an operation that kept the event loop busy. */
-const MAX_PAUSE_MS = 200;
 /** Operations that may wait for their decision. With more, the database is too slow and new operations fail fast. */
 const MAX_DECIDING = 5_000;
 
@@ -123,25 +109,13 @@ export interface CheckedOperation {
 
 const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 
-/** Bounds the total cost of the large operations that run at the same time. All endpoints of a process share one. */
-export const createWorkGate = (maxOperationCost: number): Gate =>
-  createGate({
-    maxUnits: maxOperationCost,
-    maxWaiting: MAX_WAITING,
-    maxWaitMs: MAX_WAIT_MS,
-    maxPauseMs: MAX_PAUSE_MS,
-    busyMessage: 'Too many large operations are under way; try again shortly, or ask for less at once',
-  });
-
 /** The schema to guard, and what the plugin needs to decide its operations. */
 export interface EnforcementPluginOptions {
   schema: GraphQLSchema;
   rules: Rules;
   costs: WorkWeights;
-  /** The maximum cost of one operation, in the units of `costs`. */
-  maxOperationCost: number;
-  /** From `createWorkGate`. */
-  workGate: Gate;
+  /** Bounds the cost of operations, in the units of `costs`. All endpoints of a process share it. */
+  work: WorkBounds;
   /** Bounds concurrent operations that cost no calls, which the tier's concurrency limit does not count. */
   callerSlots: CallerSlots;
   /** The entities that `_entities` can fetch, if the schema is a subgraph. */
@@ -167,7 +141,7 @@ export interface EnforcementPluginOptions {
  * calls and storage that were not used are returned.
  */
 export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerPlugin<EnforcedContext> {
-  const { schema, rules, costs, maxOperationCost, workGate, callerSlots, entities, limits } = deps;
+  const { schema, rules, costs, work, callerSlots, entities, limits } = deps;
   const itemTypes = itemTypesOf(schema, rules);
   const planOf = createPlanner(schema, rules, entities, costs);
   const accessOf = createAccessReader(schema, rules);
@@ -201,7 +175,7 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     checkAccess(plan.access, context.principal);
     // A subscription says whose messages it wants, even of an operator.
     if (!isSubscription) checkTenant(plan, context.principal);
-    checkWork({ work: plan.work, isMessage: isSubscription });
+    if (plan.work) work.check(plan.work, { isMessage: isSubscription });
     if (isSubscription && plan.roots.length === 0) throw badInput('query', 'must select a field of Realtime');
     if (!plan.metered) context.whenOver(await callerSlots.take(context, isBillingOnly(plan)));
     for (const { rule, args } of plan.roots) {
@@ -222,11 +196,8 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
   }
 
   /** @returns null for an operation that need not wait for others */
-  function gateOf(plan: OperationPlan, context: EnforcedContext): (() => Promise<() => void>) | null {
-    const cost = plan.work?.cost ?? 0;
-    if (cost <= LARGE_COST || isBillingOnly(plan)) return null;
-    return () => workGate.enter(callerOf(context), cost);
-  }
+  const gateOf = (plan: OperationPlan, context: EnforcedContext): (() => Promise<() => void>) | null =>
+    isBillingOnly(plan) ? null : work.gateOf(plan.work?.cost ?? 0, context);
 
   /**
    * Opens the stream of a subscription that was accepted. Its tenant need not be the caller's, which `take` has checked.
@@ -247,9 +218,15 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
     if (!(Symbol.asyncIterator in source))
       throw source.errors?.[0] ?? new Error('the subscription has no events');
     const cost = operationCostOf(plan);
-    const work = plan.work?.cost ?? 1;
     const enterGate = gateOf(plan, context);
-    live.accepted = { document, context, source: source as Mailbox, cost, work, enterGate };
+    live.accepted = {
+      document,
+      context,
+      source: source as Mailbox,
+      cost,
+      work: plan.work?.cost ?? 1,
+      enterGate,
+    };
     if (!cost || principal?.kind === 'tenant') return;
     const error = await limits.standing(cost, live.accepted.source.tenantId);
     if (error) throw error;
@@ -270,16 +247,6 @@ export function enforcementPlugin(deps: EnforcementPluginOptions): ApolloServerP
       context.badItems = remaining.badItems;
       return coerceVariables(schema, operation, remaining.variables);
     }
-  }
-
-  function checkWork({ work, isMessage }: { work: OperationPlan['work']; isMessage: boolean }): void {
-    const limit = isMessage ? Math.min(MAX_SUBSCRIPTION_COST, maxOperationCost) : maxOperationCost;
-    if (!work || work.cost <= limit) return;
-    const { cost, heaviestField: field } = work;
-    const what = isMessage ? 'Each message costs' : 'It costs';
-    const way = isMessage ? 'query it when a message says that it changed' : 'split the operation';
-    const problem = `${what} ${cost} units of work, at most ${limit} are allowed: select less of ${field}, or ${way}`;
-    throw operationTooExpensive(problem, { cost, limit, field });
   }
 
   async function take(plan: OperationPlan, context: EnforcedContext): Promise<void> {
@@ -392,11 +359,6 @@ const isBillingOnly = ({ roots }: OperationPlan): boolean =>
 
 const isBilling = (access: Access | null | undefined): boolean =>
   access?.kind === 'scope' && access.scope === ApiKeyScope.BILLING;
-
-function callerOf({ principal, address }: EnforcedContext): string {
-  if (!principal) return `address ${address}`;
-  return principal.kind === 'tenant' ? `tenant ${principal.tenantId}` : principal.kind;
-}
 
 const hasData = ({ response }: GraphQLRequestContext<EnforcedContext>): boolean =>
   response.body?.kind === 'single' && response.body.singleResult.data != null;

@@ -1,3 +1,12 @@
+import {
+  ALL_SCOPES,
+  MAX_COST,
+  MAX_ENDPOINT_LENGTH,
+  MAX_NAME_LENGTH,
+  MAX_OPERATIONS,
+  MAX_PARTS,
+  MAX_RECEIPT_LENGTH,
+} from '@continuum-billing/limits/core';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
@@ -136,6 +145,140 @@ export const reportUsage = {
 
 const time = { type: 'string', format: 'date-time' };
 
+const decisions = { tags: ['Decisions'], security: [{ apiKey: [] }, { bearer: [] }] };
+const { 502: _, ...failuresOfDecisions } = {
+  ...failures,
+  413: { description: 'PAYLOAD_TOO_LARGE', ...error },
+  429: { description: 'RATE_LIMITED: too many requests of the key are under way', ...error },
+};
+const name = { type: 'string', maxLength: MAX_NAME_LENGTH };
+const list = (items: object) => ({ type: 'array', maxItems: MAX_PARTS, items });
+const optionalText = { type: 'string', nullable: true };
+const texts = { type: 'object', additionalProperties: { type: 'string' } };
+const input = (properties: Record<string, object>, optional: readonly string[] = []) => ({
+  type: 'object',
+  additionalProperties: false,
+  required: Object.keys(properties).filter((property) => !optional.includes(property)),
+  properties,
+});
+const operations = (items: object) =>
+  input({ operations: { type: 'array', minItems: 1, maxItems: MAX_OPERATIONS, items } });
+const charges = list(
+  input(
+    {
+      endpoint: { type: 'string', minLength: 1, maxLength: MAX_ENDPOINT_LENGTH },
+      cost: { type: 'integer', minimum: 1, maximum: MAX_COST, default: 1 },
+    },
+    ['cost'],
+  ),
+);
+
+export const getDecisionNames = {
+  ...decisions,
+  summary: 'Get the names that operations may use',
+  description: 'Also shows whether the key may decide.',
+  response: {
+    200: {
+      type: 'object',
+      properties: {
+        features: { type: 'array', items: { type: 'string' } },
+        resources: { type: 'array', items: { type: 'string' } },
+        upgradeUrl: { type: 'string' },
+      },
+    },
+    ...failuresOfDecisions,
+  },
+};
+
+export const decide = {
+  ...decisions,
+  summary: `Decide up to ${MAX_OPERATIONS} operations of other services`,
+  description:
+    'The mutation `decideOperations` without GraphQL, for a key with the scope ENFORCE. Each operation is decided by itself, in one atomic step; a rejected one is not an error. The decisions are in the order of the operations.',
+  body: operations(
+    input(
+      {
+        apiKey: { ...optionalText, description: 'This, `tenantId` or `externalId` is required' },
+        tenantId: optionalText,
+        externalId: optionalText,
+        address: optionalText,
+        scope: { type: 'string', enum: ALL_SCOPES },
+        charges,
+        features: list(name),
+        fieldLimits: list(
+          input({ field: name, max: { type: 'integer', minimum: 1, maximum: 10_000 }, window: name }),
+        ),
+        stores: list(
+          input({
+            rootField: name,
+            amounts: list(input({ resource: name, amount: { type: 'integer', minimum: 0 } })),
+          }),
+        ),
+      },
+      ['apiKey', 'tenantId', 'externalId', 'address'],
+    ),
+  ),
+  response: {
+    200: {
+      type: 'object',
+      properties: {
+        decisions: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: {
+              allowed: { type: 'boolean' },
+              error: {
+                type: 'object',
+                nullable: true,
+                properties: {
+                  code: { type: 'string' },
+                  message: { type: 'string' },
+                  details: { type: 'object', additionalProperties: true },
+                  headers: texts,
+                },
+              },
+              tenantId: optionalText,
+              tier: optionalText,
+              concurrentRequests: { type: 'integer', nullable: true },
+              chargedAt: { ...time, nullable: true },
+              holds: {
+                type: 'array',
+                items: {
+                  type: 'object',
+                  properties: { rootField: { type: 'string' }, id: { type: 'string' } },
+                },
+              },
+              receipt: { ...optionalText, description: 'For `POST /v1/decisions/end`, within 15 minutes' },
+              headers: texts,
+            },
+          },
+        },
+      },
+    },
+    ...failuresOfDecisions,
+  },
+};
+
+export const endDecisions = {
+  ...decisions,
+  summary: `Return what up to ${MAX_OPERATIONS} operations did not use`,
+  description:
+    'The mutation `endOperations` without GraphQL. Each receipt works once, so that repeating the request changes nothing. If a receipt is not valid, or more is returned than it covers, nothing of the request is done.',
+  body: operations(
+    input({
+      receipt: { type: 'string', maxLength: MAX_RECEIPT_LENGTH },
+      unearned: charges,
+      keptHolds: list(name),
+      releasedHolds: list(name),
+    }),
+  ),
+  response: {
+    200: { type: 'object', properties: { ended: { type: 'boolean' } } },
+    ...failuresOfDecisions,
+  },
+};
+
 export const exportAuditLog = {
   tags: ['Audit log'],
   security: [{ apiKey: [] }, { bearer: [] }],
@@ -173,7 +316,7 @@ const DOCUMENT = {
     description: 'The REST routes. The whole API is GraphQL, at `POST /graphql`.',
     version: '1',
   },
-  tags: [{ name: 'Billing' }, { name: 'Audit log' }, { name: 'Health' }],
+  tags: [{ name: 'Billing' }, { name: 'Audit log' }, { name: 'Decisions' }, { name: 'Health' }],
   components: {
     securitySchemes: {
       apiKey: { type: 'apiKey' as const, in: 'header' as const, name: 'x-api-key' },

@@ -280,7 +280,7 @@ describe('invalid options', () => {
     );
   });
 
-  it('include a URL where nothing answers GraphQL, which does not count as an outage', async () => {
+  it('include a URL where nothing answers as billing does, which does not count as an outage', async () => {
     const options = { url: `${billing.url}/elsewhere`, serviceKey, whenAway: 'allow' as const };
     await expect(remoteLimits(options)).rejects.toThrow('The billing server answered 404');
   });

@@ -1,6 +1,6 @@
 import { BillingError, type ErrorCode } from '../errors.js';
 import { identityOf } from '../limits.js';
-import { createHttpConnection } from './httpConnection.js';
+import { createHttpConnection, type HttpAnswer } from './httpConnection.js';
 import type { EndedOperation, RemoteDecision, RemoteOperation } from './wire.js';
 
 /** The names that a schema's directives may use, and what rejections of this process say. */
@@ -33,49 +33,24 @@ export class ServerRejection extends Error {
   }
 }
 
-const DECIDE = /* GraphQL */ `
-  mutation Decide($operations: [OperationInput!]!) {
-    decideOperations(operations: $operations) {
-      allowed
-      error
-      tenantId
-      tier
-      concurrentRequests
-      chargedAt
-      holds {
-        rootField
-        id
-      }
-      receipt
-      headers
-    }
-  }
-`;
-const END = /* GraphQL */ `
-  mutation End($operations: [EndedOperationInput!]!) {
-    endOperations(operations: $operations)
-  }
-`;
 const FREE = /* GraphQL */ `
   mutation Free($input: FreeStorageInput!) {
     freeStorage(input: $input)
   }
 `;
-const CATALOGUE =
-  '{ __type(name: "Feature") { enumValues { name } } tiers { limits { stored { resource } } } brand { upgradeUrl } }';
-/** Shows whether the key may decide. Its empty API key is rejected without reading the database. */
-const NOTHING =
-  'mutation { decideOperations(operations: [{ apiKey: "", scope: READ, charges: [], features: [], fieldLimits: [], stores: [] }]) { allowed } }';
-
-interface GraphQLAnswer<T> {
-  data?: T | null;
+interface GraphQLAnswer {
+  data?: object | null;
   errors?: { message: string; extensions?: { code?: string } }[];
 }
 
-interface CatalogueAnswer {
-  __type: { enumValues: { name: string }[] };
-  tiers: { limits: { stored: { resource: string }[] } }[];
-  brand: { upgradeUrl: string };
+interface RestAnswer {
+  error?: { code?: string; message: string };
+}
+
+interface NamesAnswer {
+  features: string[];
+  resources: string[];
+  upgradeUrl: string;
 }
 
 interface DecisionAnswer {
@@ -101,42 +76,44 @@ export function createBillingClient(options: {
   timeoutMs: number;
 }): BillingClient {
   const { url, serviceKey, timeoutMs } = options;
-  const endpoint = new URL('graphql', url);
-  const connection = createHttpConnection(endpoint, { headers: { 'x-api-key': serviceKey }, timeoutMs });
+  const connectionTo = (path: string) =>
+    createHttpConnection(new URL(path, url), { headers: { 'x-api-key': serviceKey }, timeoutMs });
+  const deciding = connectionTo('v1/decisions');
+  const ending = connectionTo('v1/decisions/end');
+  const graphql = connectionTo('graphql');
 
-  async function ask<T>(query: string, variables: object): Promise<T> {
-    const { status, body } = await connection.post(JSON.stringify({ query, variables }));
-    const answer = parse(body) as GraphQLAnswer<T> | null;
-    if (!answer) throw new ServerRejection(status, null, `what is at ${endpoint} answers no GraphQL`);
-    const { data, errors } = answer;
-    if (data && !errors) return data;
-    const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
-    throw new ServerRejection(status, extensions?.code ?? null, message);
+  /** @throws ServerRejection unless the status is 200 */
+  function read<T>({ status, body }: HttpAnswer): T {
+    const answer = parse(body) as (T & RestAnswer) | null;
+    if (answer && status === 200) return answer;
+    const { code = null, message = `what is at ${url} is no billing server` } = answer?.error ?? {};
+    throw new ServerRejection(status, code, message);
   }
 
   return {
     async catalogue() {
-      await ask(NOTHING, {});
-      const { __type, tiers, brand } = await ask<CatalogueAnswer>(CATALOGUE, {});
-      return {
-        features: new Set(__type.enumValues.map(({ name }) => name)),
-        resources: new Set(tiers.flatMap(({ limits }) => limits.stored.map(({ resource }) => resource))),
-        upgradeUrl: brand.upgradeUrl,
-      };
+      const { features, resources, upgradeUrl } = read<NamesAnswer>(await deciding.get());
+      return { features: new Set(features), resources: new Set(resources), upgradeUrl };
     },
     async decide(operations) {
-      const { decideOperations } = await ask<{ decideOperations: DecisionAnswer[] }>(DECIDE, {
-        operations: operations.map(operationInput),
-      });
-      if (decideOperations.length !== operations.length)
-        throw new Error(`The billing server decided ${decideOperations.length} of ${operations.length}`);
-      return decideOperations.map(decisionOf);
-    },
-    async free(tenantId, amounts) {
-      await ask(FREE, { input: { tenantId, amounts: amountInputs(amounts) } });
+      const body = JSON.stringify({ operations: operations.map(operationInput) });
+      const { decisions } = read<{ decisions: DecisionAnswer[] }>(await deciding.post(body));
+      if (decisions.length !== operations.length)
+        throw new Error(`The billing server decided ${decisions.length} of ${operations.length}`);
+      return decisions.map(decisionOf);
     },
     async end(operations) {
-      await ask(END, { operations: operations.map(endedInput) });
+      read(await ending.post(JSON.stringify({ operations: operations.map(endedInput) })));
+    },
+    async free(tenantId, amounts) {
+      const variables = { input: { tenantId, amounts: amountInputs(amounts) } };
+      const { status, body } = await graphql.post(JSON.stringify({ query: FREE, variables }));
+      const answer = parse(body) as GraphQLAnswer | null;
+      if (!answer) throw new ServerRejection(status, null, `what is at ${url} is no billing server`);
+      const { data, errors } = answer;
+      if (data && !errors) return;
+      const [{ message, extensions } = { message: 'no data' }] = errors ?? [];
+      throw new ServerRejection(status, extensions?.code ?? null, message);
     },
   };
 }

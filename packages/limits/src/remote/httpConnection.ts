@@ -1,8 +1,10 @@
 import http from 'node:http';
 import https from 'node:https';
 
-/** Posts JSON to one address over persistent connections. */
+/** Gets and posts JSON at one address over persistent connections. */
 export interface HttpConnection {
+  /** @throws an Error if there is no complete response in time */
+  get(): Promise<HttpAnswer>;
   /** @throws an Error if there is no complete response in time */
   post(body: string): Promise<HttpAnswer>;
 }
@@ -28,27 +30,29 @@ export function createHttpConnection(
   const { Agent, request } = url.protocol === 'https:' ? https : http;
   const agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
 
-  return {
-    post(body) {
-      return new Promise((resolve, reject) => {
-        const length = Buffer.byteLength(body);
-        const headers = { ...options.headers, 'content-type': 'application/json', 'content-length': length };
-        const posted = request(url, { method: 'POST', agent, headers });
-        const late = setTimeout(() => posted.destroy(new Error(`No answer in ${timeoutMs} ms`)), timeoutMs);
-        posted.on('response', (response) => {
-          let text = '';
-          response.setEncoding('utf8');
-          response.on('data', (chunk: string) => {
-            text += chunk;
-            if (text.length > MAX_ANSWER_LENGTH) posted.destroy(new Error('The answer is too long'));
-          });
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
-          response.on('error', reject);
+  const send = (body: string | null): Promise<HttpAnswer> =>
+    new Promise((resolve, reject) => {
+      const length = body !== null && { 'content-length': Buffer.byteLength(body) };
+      const headers = {
+        ...options.headers,
+        ...(length && { 'content-type': 'application/json', ...length }),
+      };
+      const sent = request(url, { method: body === null ? 'GET' : 'POST', agent, headers });
+      const late = setTimeout(() => sent.destroy(new Error(`No answer in ${timeoutMs} ms`)), timeoutMs);
+      sent.on('response', (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => {
+          text += chunk;
+          if (text.length > MAX_ANSWER_LENGTH) sent.destroy(new Error('The answer is too long'));
         });
-        posted.on('error', reject);
-        posted.on('close', () => clearTimeout(late));
-        posted.end(body);
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+        response.on('error', reject);
       });
-    },
-  };
+      sent.on('error', reject);
+      sent.on('close', () => clearTimeout(late));
+      sent.end(body ?? undefined);
+    });
+
+  return { get: () => send(null), post: send };
 }
