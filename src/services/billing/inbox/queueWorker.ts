@@ -24,6 +24,10 @@ const MAX_QUEUES = 20;
 /** More than a second of Stripe's request rate: from here on, lists bring the state sooner. */
 const MIN_BURST = 25;
 const MAX_BURST = 1_000;
+/** Leasing many queues takes the database a moment, so that events which arrive meanwhile wait: then bursts are small and rare. */
+const MAX_BURST_WHILE_STORING = 200;
+const BURST_SPACING_MS = 5_000;
+const CALM_MS = 200;
 /** Storing and answering events has priority: while they wait for that, queues are found and started this far apart. */
 const BUSY_SPACING_MS = 100;
 /** How often the worker checks whether that is over. */
@@ -42,7 +46,7 @@ export function createQueueWorker(deps: {
   /** Whether so many events arrive now that applying them would delay the responses to Stripe. */
   isBusy: () => boolean;
 }): QueueWorker {
-  const { queues, effect, bursts, log, metrics, isBusy } = deps;
+  const { queues, effect, bursts, log, metrics } = deps;
   /** All queues that are being worked on. */
   const active = new Set<string>();
   /** Those of them that are fetched one by one. */
@@ -55,6 +59,14 @@ export function createQueueWorker(deps: {
   let woken = () => {};
   let lastBegunMs = Number.NEGATIVE_INFINITY;
   let lastSearchMs = Number.NEGATIVE_INFINITY;
+  let lastBusyMs = Number.NEGATIVE_INFINITY;
+  let lastBurstMs = Number.NEGATIVE_INFINITY;
+
+  function isBusy(): boolean {
+    const now = deps.isBusy();
+    if (now) lastBusyMs = performance.now();
+    return now;
+  }
 
   function end(queue: string): void {
     active.delete(queue);
@@ -175,11 +187,21 @@ export function createQueueWorker(deps: {
 
   const isStale = () => wanted && performance.now() >= lastSearchMs + STALE_MS;
 
+  /** @returns how many queues a burst may have now */
+  function burstSize(): number {
+    if (burst || isBusy()) return 0;
+    const nowMs = performance.now();
+    if (nowMs >= lastBusyMs + CALM_MS) return MAX_BURST;
+    return nowMs >= lastBurstMs + BURST_SPACING_MS ? MAX_BURST_WHILE_STORING : 0;
+  }
+
   /** Begins what there is room for. @returns the others */
   function begin(due: readonly DueQueue[]): readonly DueQueue[] {
     const listed = due.filter(({ subscribedAt }) => subscribedAt);
-    if (listed.length >= MIN_BURST && !burst && !isBusy()) {
-      burst = beginBurst(listed.slice(0, MAX_BURST).map(({ queue }) => queue)).finally(() => {
+    const size = listed.length >= MIN_BURST ? burstSize() : 0;
+    if (size > 0) {
+      lastBurstMs = performance.now();
+      burst = beginBurst(listed.slice(0, size).map(({ queue }) => queue)).finally(() => {
         burst = null;
         searchAgain();
       });
