@@ -36,7 +36,8 @@ if (help) {
 }
 if (!POSITIVE.test(rounds)) fail('--rounds must be a whole number, at least 1');
 if (seed !== undefined && !POSITIVE.test(seed)) fail('--seed must be a whole number, at least 1');
-if (!['', 'kill', 'exact', 'outage', 'liveUpdates', 'usageEvents'].includes(only)) fail(`--only: there is no ${only}`);
+if (!['', 'kill', 'exact', 'outage', 'liveUpdates', 'usageEvents'].includes(only))
+  fail(`--only: there is no ${only}`);
 
 const env = { ...process.env, ROUNDS: rounds };
 if (seed !== undefined) env.SEED = seed;

@@ -109,6 +109,7 @@ const MAX_MESSAGE_UNITS = 10_000;
 const MAX_MESSAGE_UNITS_EACH = 2_500;
 /** Messages about one tenant that wait for their turn. */
 const MAX_WAITING_MESSAGES = 5_000;
+const MAX_WAITING_LARGE_MESSAGES = 500;
 
 /** Of a subscription that needs no feature. */
 const NO_COST: OperationCost = {
@@ -144,7 +145,14 @@ export function createLiveOperations<C extends MessageContext>(deps: {
     maxUnits: MAX_MESSAGE_UNITS,
     maxUnitsEach: MAX_MESSAGE_UNITS_EACH,
     maxWaiting: MAX_WAITING_MESSAGES,
-    busyMessage: 'Too many messages are under way; connect and read again',
+    busyMessage: TOO_MANY_MESSAGES,
+  });
+  /** Large messages about one tenant are resolved one after the other, so that it leaves the other gate to others. */
+  const largeMessageGate = createGate({
+    maxUnits: Number.POSITIVE_INFINITY,
+    maxUnitsEach: 1,
+    maxWaiting: MAX_WAITING_LARGE_MESSAGES,
+    busyMessage: TOO_MANY_MESSAGES,
   });
   const documentIds = new WeakMap<DocumentNode, number>();
   let documentCount = 0;
@@ -214,12 +222,16 @@ export function createLiveOperations<C extends MessageContext>(deps: {
     { context, source, work, enterGate }: AcceptedSubscription,
     args: Args,
   ): Promise<Resolved> {
-    const end = await (enterGate?.() ?? messageGate.enter(source.tenantId, work));
-    try {
-      return await resolveMessage(event, context, args);
-    } finally {
-      end();
-    }
+    const resolve = () => resolveMessage(event, context, args);
+    if (!enterGate) return messageGate.run(source.tenantId, work, resolve);
+    return largeMessageGate.run(source.tenantId, 1, async () => {
+      const end = await enterGate();
+      try {
+        return await resolve();
+      } finally {
+        end();
+      }
+    });
   }
 
   function open(
@@ -342,4 +354,5 @@ function jsonOf(variables: LiveRequest['variables']): string {
   }
 }
 
+const TOO_MANY_MESSAGES = 'Too many messages are under way; connect and read again';
 const NO_DATABASE = 'The database does not answer; connect and read again';

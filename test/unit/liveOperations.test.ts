@@ -91,6 +91,19 @@ describe('the messages of a subscription', () => {
     expect(ended).toBe(1);
   });
 
+  it('take turns if they are large, one about each tenant at a time', async () => {
+    const { log, answers, subscribe } = setUp({ work: 8_000, enterGate: async () => () => undefined });
+    const streams = [await subscribe('a'), await subscribe('a'), await subscribe('b')];
+    const all = Promise.all(streams.map((stream) => stream.next()));
+    await settle();
+    expect(log).toEqual(['resolved a', 'resolved b']);
+    answers[0]?.();
+    await settle();
+    expect(log).toEqual(['resolved a', 'resolved b', 'resolved a']);
+    for (const answer of answers) answer();
+    expect(await all).toHaveLength(3);
+  });
+
   it('take turns if there are many small ones, and those about one tenant leave room for others', async () => {
     const { log, answers, subscribe } = setUp({ work: 2_000 });
     const streams = [await subscribe('a'), await subscribe('a'), await subscribe('b')];
