@@ -147,14 +147,14 @@ export function createCustomerQueues({ models, clock }: { models: Models; clock:
     taken: readonly string[],
     sort: mongo.Sort,
     limit: number,
-  ): Promise<Pick<WebhookEventDoc, 'lane' | 'nextAttemptAt' | 'subscribedAt'>[]> {
+  ): Promise<Pick<WebhookEventDoc, 'lane' | 'urgency' | 'nextAttemptAt' | 'subscribedAt'>[]> {
     const due = {
       state: PENDING,
       urgency: { $in: URGENCIES },
       nextAttemptAt: { $lte: new Date(clock.now()) },
     };
     // Only fields of the index, so that no event is read.
-    const projection = { _id: 0, lane: 1, nextAttemptAt: 1, subscribedAt: 1 };
+    const projection = { _id: 0, lane: 1, urgency: 1, nextAttemptAt: 1, subscribedAt: 1 };
     const options = { projection, sort, limit, hint: DUE_INDEX };
     return events.find({ ...due, lane: { $nin: [...taken] } }, options).toArray();
   }

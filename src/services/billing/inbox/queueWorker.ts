@@ -156,8 +156,9 @@ export function createQueueWorker(deps: {
     } catch (error) {
       lost(error, queue);
     } finally {
-      // One search follows when all have ended.
       active.delete(queue);
+      // What is applied needs no search until all have ended.
+      if (outcome.kind === 'granted' || outcome.kind === 'open') searchAgain();
     }
   }
 
