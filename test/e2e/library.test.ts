@@ -401,6 +401,18 @@ describe("a service's key", () => {
   });
 });
 
+it('asks a server without introspection, as in production, for the names of the catalogue', async () => {
+  const closed = await startTestServer({
+    env: { CATALOG_FILE: catalogueFile(catalogue), INTROSPECTION: 'false' },
+    uri: billing.uri,
+  });
+  const limits = await remoteLimits({ url: closed.url, serviceKey, whenAway: 'refuse' });
+  expect(limits.features).toContain('SEMANTIC_SEARCH');
+  expect(limits.resources).toEqual(new Set(['lamps']));
+  await limits.close();
+  await closed.stop();
+});
+
 describe('while the billing server is away', () => {
   const url = 'http://127.0.0.1:9';
 
