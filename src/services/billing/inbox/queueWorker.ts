@@ -26,7 +26,9 @@ const MIN_BURST = 25;
 const MAX_BURST = 1_000;
 /** Leasing many queues takes the database a moment, so that events which arrive meanwhile wait: then bursts are small and rare. */
 const MAX_BURST_WHILE_STORING = 200;
-const BURST_SPACING_MS = 5_000;
+const BURST_SPACING_WHILE_STORING_MS = 5_000;
+/** What comes meanwhile is listed together: the more customers are wanted, the more of them a list brings. */
+const BURST_SPACING_MS = 1_000;
 const CALM_MS = 200;
 /** Storing and answering events has priority: while they wait for that, queues are found and started this far apart. */
 const BUSY_SPACING_MS = 100;
@@ -192,8 +194,10 @@ export function createQueueWorker(deps: {
   function burstSize(): number {
     if (burst || isBusy()) return 0;
     const nowMs = performance.now();
-    if (nowMs >= lastBusyMs + CALM_MS) return MAX_BURST;
-    return nowMs >= lastBurstMs + BURST_SPACING_MS ? MAX_BURST_WHILE_STORING : 0;
+    const isCalm = nowMs >= lastBusyMs + CALM_MS;
+    const spacingMs = isCalm ? BURST_SPACING_MS : BURST_SPACING_WHILE_STORING_MS;
+    if (nowMs < lastBurstMs + spacingMs) return 0;
+    return isCalm ? MAX_BURST : MAX_BURST_WHILE_STORING;
   }
 
   /** Begins what there is room for. @returns the others */
@@ -207,14 +211,15 @@ export function createQueueWorker(deps: {
         searchAgain();
       });
     }
-    // What comes meanwhile waits for the next lists.
-    let left = burst ? due.filter(({ subscribedAt }) => !subscribedAt) : due;
+    // They wait for the next lists, which cost fewer requests.
+    const isListed = burst !== null || listed.length >= MIN_BURST;
+    let left = isListed ? due.filter(({ subscribedAt }) => !subscribedAt) : due;
     while (left.length > 0 && mayBegin()) {
       const count = isBusy() ? 1 : room();
       void beginEach(left.slice(0, count).map(({ queue }) => queue));
       left = left.slice(count);
     }
-    return left;
+    return isListed && !burst ? [...left, ...listed] : left;
   }
 
   async function work(): Promise<void> {
@@ -237,7 +242,7 @@ export function createQueueWorker(deps: {
       });
       due = begin(due);
       if (due.length === 0 && wanted && maySearch()) continue;
-      const isSoon = room() > 0 && (isBusy() || (due.length === 0 && wanted));
+      const isSoon = room() > 0 && (isBusy() || due.length > 0 || wanted);
       await Promise.race([signal, ...(isSoon ? [sleep(BUSY_LOOK_MS)] : [])]);
     }
   }
