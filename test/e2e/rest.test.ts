@@ -368,6 +368,9 @@ describe('the documentation', () => {
         `post ${REPORT}`,
         'get /v1/tenants/export/{token}',
         'post /v1/billing/webhook',
+        'get /v1/decisions',
+        'post /v1/decisions',
+        'post /v1/decisions/end',
       ].sort(),
     );
     const checkout = body.paths[CHECKOUT].post;

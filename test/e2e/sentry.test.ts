@@ -98,7 +98,7 @@ describe('errors of a server', () => {
   });
 
   it('in a background loop are sent too', async () => {
-    vi.spyOn(billing.app.models.billingSubscriptions, 'updateOne').mockRejectedValue(
+    vi.spyOn(billing.app.models.billingSubscriptions, 'bulkWrite').mockRejectedValue(
       new RangeError('a defect'),
     );
     await subscribe(billing, tenant.key);
