@@ -15,6 +15,7 @@ import { CONNECTIONS, underLoad, warmUp } from '../underLoad.js';
 const CONTENDERS = [APOLLO, FLEXIBLE, LIBRARY];
 const WANTED_DECISIONS = 3_000;
 const PACE_PER_SECOND = 500;
+const NEW_KEYS_AT_ONCE = 100;
 const WANTED_P99_MS = 10;
 const FIELDS = 1_000;
 const WANTED_START_MS = 50;
@@ -74,7 +75,9 @@ async function measureRemote(bench: Bench): Promise<{ rows: Row[]; targets: Targ
     const limits = await remoteLimits({ url, serviceKey, whenAway: 'refuse', timeoutMs: 30_000 });
     const decide = createDecider(limits, busyTenants);
     progress('each tenant asks once');
-    await Promise.all(busyTenants.map(() => decide()));
+    // The server verifies only so many new keys at once.
+    for (let asked = 0; asked < busyTenants.length; asked += NEW_KEYS_AT_ONCE)
+      await Promise.all(Array.from({ length: NEW_KEYS_AT_ONCE }, () => decide()));
     const throughputs: number[] = [];
     const tookMs: number[] = [];
     for (let round = 0; round < rounds; round++) {
