@@ -8,7 +8,7 @@ import type { Models } from '../../../models/models.js';
 import type { StorageAccountDoc, StorageReservation } from '../../../models/storageAccount.js';
 import { type ConditionalUpdate, changeIf, sendUpdates } from '../../infrastructure/conditionalUpdates.js';
 import type { Turns } from '../../infrastructure/turns.js';
-import { amountOf, askedOf, EMPTY_ACCOUNT, storedOf, sumOf } from './storageAmounts.js';
+import { amountOf, askedOf, storedOf, sumOf } from './storageAmounts.js';
 
 export type StorageLimits = Pick<TierLimits, 'maxMemories' | 'maxEmbeddings' | 'maxStorageBytes'> &
   Partial<Pick<TierLimits, 'stored'>>;
@@ -44,8 +44,13 @@ type Group = [Waiting, ...Waiting[]];
 const MAX_RESERVATIONS = 2_000;
 const MAX_WAITING = 10_000;
 
-export function createReservations(deps: { models: Models; clock: Clock; turns: Turns }): Reservations {
-  const { models, clock, turns } = deps;
+export function createReservations(deps: {
+  models: Models;
+  clock: Clock;
+  turns: Turns;
+  makeAccount: (tenantId: string) => Promise<unknown>;
+}): Reservations {
+  const { models, clock, turns, makeAccount } = deps;
   const accounts = models.storageAccounts;
   const queue = createGroupCommit<Waiting>(decide, MAX_WAITING);
   /** Those of tenants that wait for their turn, by tenant. */
@@ -136,10 +141,6 @@ export function createReservations(deps: { models: Models; clock: Clock; turns: 
       throw serviceUnavailable(
         `More than ${MAX_RESERVATIONS} operations that store are under way; try again shortly`,
       );
-  }
-
-  async function makeAccount(tenantId: string): Promise<void> {
-    await accounts.updateOne({ _id: tenantId }, { $setOnInsert: EMPTY_ACCOUNT }, { upsert: true });
   }
 
   return {

@@ -8,7 +8,7 @@ import type { StorageAccountDoc, StorageReservation } from '../../../models/stor
 import { changeIf, updateInTransaction } from '../../infrastructure/conditionalUpdates.js';
 import { createTurns, type Turns } from '../../infrastructure/turns.js';
 import { createReservations, type ReservationDecision, type StorageLimits } from './reservations.js';
-import { askedOf, EMPTY_ACCOUNT, storedOf } from './storageAmounts.js';
+import { askedOf, storedOf } from './storageAmounts.js';
 
 export type { ReservationDecision, StorageAmounts, StorageLimits, StorageReservation };
 
@@ -70,6 +70,8 @@ export interface Storage {
 /** The resources that every catalogue has. */
 const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
 
+const EMPTY_ACCOUNT = { memories: 0, embeddings: 0, bytes: 0, holds: [], dimensions: null };
+
 /** No operation lasts this long. The transaction of one that does finds its reservation gone, and stores nothing. */
 const RESERVATION_MS = 120_000;
 
@@ -83,10 +85,9 @@ export function createStorage(deps: {
   const accounts = models.storageAccounts;
   const allResources = [...OWN_RESOURCES, ...resources];
   const turns = createTurns();
-  const reservations = createReservations({ models, clock, turns });
-
-  const makeAccount = (tenantId: string) =>
+  const makeAccount = async (tenantId: string) =>
     accounts.updateOne({ _id: tenantId }, { $setOnInsert: EMPTY_ACCOUNT }, { upsert: true });
+  const reservations = createReservations({ models, clock, turns, makeAccount });
 
   return {
     reserve: (tenantId, limits, amounts, external = false) =>

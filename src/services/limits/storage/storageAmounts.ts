@@ -1,8 +1,6 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type { StorageAccountDoc } from '../../../models/storageAccount.js';
 
-export const EMPTY_ACCOUNT = { memories: 0, embeddings: 0, bytes: 0, holds: [], dimensions: null };
-
 /** The amount of one resource in an account, or in a reservation, as it is stored. */
 export function amountOf(stored: object, resource: string): number {
   const amount = (stored as Record<string, unknown>)[resource];
