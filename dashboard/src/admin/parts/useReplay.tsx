@@ -5,17 +5,24 @@ import type { EventOutcomeQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 import { useOutcome } from './useOutcome.js';
 
+/** What changes with an attempt. */
+graphql(`
+  fragment ReplayedEvent on WebhookEvent {
+    id
+    type
+    status
+    tries
+    lastError
+    reason
+    appliedAt
+    nextTryAt
+  }
+`);
+
 const REPLAY = graphql(`
   mutation ReplayWebhookEvent($id: ID!) {
     replayWebhookEvent(id: $id) {
-      id
-      type
-      status
-      tries
-      lastError
-      reason
-      appliedAt
-      nextTryAt
+      ...ReplayedEvent
     }
   }
 `);
@@ -23,14 +30,7 @@ const REPLAY = graphql(`
 const OUTCOME = graphql(`
   query EventOutcome($id: ID!) {
     webhookEvent(id: $id) {
-      id
-      type
-      status
-      tries
-      lastError
-      reason
-      appliedAt
-      nextTryAt
+      ...ReplayedEvent
     }
   }
 `);

@@ -6,17 +6,24 @@ import { graphql } from '../../generated/index.js';
 import { typeName } from './eventTypes.js';
 import { useOutcome } from './useOutcome.js';
 
+/** What changes with an attempt. */
+graphql(`
+  fragment ResentDelivery on WebhookDelivery {
+    id
+    type
+    status
+    tries
+    responseStatus
+    error
+    deliveredAt
+    nextTryAt
+  }
+`);
+
 const RESEND = graphql(`
   mutation ResendWebhookDelivery($id: ID!) {
     resendWebhookDelivery(id: $id) {
-      id
-      type
-      status
-      tries
-      responseStatus
-      error
-      deliveredAt
-      nextTryAt
+      ...ResentDelivery
     }
   }
 `);
@@ -24,14 +31,7 @@ const RESEND = graphql(`
 const OUTCOME = graphql(`
   query DeliveryOutcome($id: ID!) {
     webhookDelivery(id: $id) {
-      id
-      type
-      status
-      tries
-      responseStatus
-      error
-      deliveredAt
-      nextTryAt
+      ...ResentDelivery
     }
   }
 `);
