@@ -1,6 +1,7 @@
 import Stripe from 'stripe';
 import type { Catalogue, TierDefinition } from '../../src/catalogue/catalogue.js';
-import { callPriceOf } from '../../src/catalogue/overagePrice.js';
+import { callPricesOf } from '../../src/catalogue/overagePrice.js';
+import { priceName, stripePricesOf } from '../../src/catalogue/prices.js';
 import type { InspectedConfig } from '../../src/config/config.js';
 import { identityProblem, readDatabaseIdentity } from '../../src/databaseIdentity.js';
 import { WEBHOOK_PATH } from '../../src/services/billing/accountSetup.js';
@@ -8,7 +9,7 @@ import { EFFECTIVE_TYPES } from '../../src/services/billing/inbox/eventTarget.js
 import { readAccount } from '../../src/services/billing/stripe/stripeAccount.js';
 import { createStripeClient, isLiveKey } from '../../src/services/billing/stripe/stripeClient.js';
 import { describeFailure } from '../../src/services/billing/stripe/stripeErrors.js';
-import { findListed, PAGE } from '../../src/services/billing/stripe/stripeObjects.js';
+import { amountIn, findListed, PAGE } from '../../src/services/billing/stripe/stripeObjects.js';
 import { METER_EVENT_NAMES } from '../../src/services/billing/usageReports/meter.js';
 import { noMetrics } from '../../src/services/infrastructure/metrics.js';
 import { type Check, check, type Finding, failed, ok, skipped, verdict, warning } from './check.js';
@@ -109,25 +110,35 @@ async function checkAccount(stripe: Stripe, database: Promise<ReachedDatabase>):
 type NamedCheck = readonly [name: string, run: () => Promise<Finding>];
 
 function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted): NamedCheck[] {
-  const { name, checkout, overage, monthlyPriceCents } = tier;
+  const { name, checkout, overage } = tier;
   if (checkout === 'NONE' || !catalogue) return [];
   const { currency } = catalogue;
-  const priceId = config.stripe.priceIds[name];
-  const own: NamedCheck = [
-    `stripe.price.${name}`,
-    async () =>
-      priceId
-        ? comparePrice(stripe, priceId, { currency, amount: monthlyPriceCents, meterEventName: null })
-        : checkout === 'SELF_SERVICE'
-          ? failed(`STRIPE_PRICE_${name} is missing`, SETUP)
-          : skipped(`STRIPE_PRICE_${name} is not set: contracts with a price cannot be sold`),
-  ];
-  const callPrice = overage && callPriceOf(overage);
-  if (!callPrice) return [own];
+  const own = stripePricesOf(tier, currency).map((price): NamedCheck => {
+    const variable = priceName(name, price);
+    const priceId = config.stripe.priceIds[variable];
+    // What is agreed by contract has any amount.
+    const amounts = Object.values(price.amounts).some((amount) => amount > 0) ? price.amounts : null;
+    const cycle = `${price.intervalCount} ${price.interval}`;
+    return [
+      `stripe.price.${variable}`,
+      async () =>
+        priceId
+          ? comparePrice(stripe, priceId, { currency, amounts, cycle, meterEventName: null })
+          : checkout === 'SELF_SERVICE'
+            ? failed(`STRIPE_PRICE_${variable} is missing`, SETUP)
+            : skipped(`STRIPE_PRICE_${variable} is not set: contracts with a price cannot be sold`),
+    ];
+  });
+  if (!overage) return own;
   const overageId = config.stripe.overagePriceIds[name];
-  const wanted = { currency, amount: callPrice, meterEventName: METER_EVENT_NAMES.OVERAGE };
+  const wanted = {
+    currency,
+    amounts: callPricesOf(overage, currency),
+    cycle: '1 month',
+    meterEventName: METER_EVENT_NAMES.OVERAGE,
+  };
   return [
-    own,
+    ...own,
     [
       `stripe.overagePrice.${name}`,
       async () =>
@@ -140,25 +151,28 @@ function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted
 
 interface WantedPrice {
   currency: string;
-  /** In the currency's smallest unit; null: any, because it is agreed by contract. */
-  amount: number | string | null;
+  /** By currency, in its smallest unit; null: any, because it is agreed by contract. */
+  amounts: Readonly<Record<string, number | string>> | null;
+  /** For instance `1 month`. */
+  cycle: string;
   /** null: a fixed price. */
   meterEventName: string | null;
 }
 
 async function comparePrice(stripe: Stripe, id: string, wanted: WantedPrice): Promise<Finding> {
-  const price = await stripe.prices.retrieve(id);
+  const price = await stripe.prices.retrieve(id, { expand: ['currency_options'] });
   const { currency, recurring, active } = price;
   const amount = price.unit_amount_decimal?.toString() ?? String(price.unit_amount);
-  const isAmount =
-    wanted.amount === null || price.unit_amount_decimal?.eq(Stripe.Decimal.from(wanted.amount)) === true;
-  const interval = recurring ? `${recurring.interval_count} ${recurring.interval}` : 'once';
+  const { [wanted.currency]: own, ...others } = wanted.amounts ?? {};
+  const isAmount = own === undefined || price.unit_amount_decimal?.eq(Stripe.Decimal.from(own)) === true;
+  const cycle = recurring ? `${recurring.interval_count} ${recurring.interval}` : 'once';
   const meter = recurring?.meter ? await stripe.billing.meters.retrieve(recurring.meter) : null;
   const problems = [
     !active && 'it is archived',
     currency !== wanted.currency && `its currency is ${currency}, and the catalogue's is ${wanted.currency}`,
-    !isAmount && `its amount is ${amount}, and the catalogue says ${wanted.amount} (in the smallest unit)`,
-    interval !== '1 month' && `it is paid each ${interval}, and not each month`,
+    !isAmount && `its amount is ${amount}, and the catalogue says ${own} (in the smallest unit)`,
+    ...Object.entries(others).map(([code, other]) => currencyProblem(price, code, other)),
+    cycle !== wanted.cycle && `it is paid each ${cycle}, and not each ${wanted.cycle}`,
     wanted.meterEventName === null &&
       recurring?.usage_type === 'metered' &&
       'it is metered, and must be fixed',
@@ -167,9 +181,18 @@ async function comparePrice(stripe: Stripe, id: string, wanted: WantedPrice): Pr
       `it bills the meter ${meter?.event_name ?? 'none'}, and not ${wanted.meterEventName}`,
   ].filter((problem) => problem !== false);
   return verdict(
-    `${id}: ${amount} ${currency} each month`,
+    `${id}: ${amount} ${currency} each ${wanted.cycle === '1 month' ? 'month' : wanted.cycle}`,
     problems.map((problem) => `${id}: ${problem}`),
     `${SETUP}. A price at Stripe cannot be changed: another one replaces it, or the catalogue is corrected`,
+  );
+}
+
+function currencyProblem(price: Stripe.Price, code: string, wanted: number | string): string | false {
+  const amount = amountIn(price, code);
+  if (!amount) return `it has no amount in ${code}, and the catalogue says ${wanted}`;
+  return (
+    !amount.eq(Stripe.Decimal.from(wanted)) &&
+    `its amount in ${code} is ${amount}, and the catalogue says ${wanted}`
   );
 }
 

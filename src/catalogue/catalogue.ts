@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { TierLimits } from '../models/tierLimits.js';
 import { type CatalogueError, catalogueErrors } from './catalogueErrors.js';
 import { ancestryOf, inherited } from './inheritance.js';
+import { currencyCode, monthlyAmountIn, pricesSchema } from './prices.js';
 
 /** Largest count that a JSON number and a BSON double both hold exactly. */
 const count = z.int().min(0);
@@ -52,6 +53,10 @@ const overage = z
   .strictObject({
     priceCents: z.int().min(1).describe('For so many calls, in the currency’s smallest unit.'),
     perCalls: z.int().min(1).describe('So many calls.'),
+    amounts: z
+      .record(currencyCode, z.int().min(1))
+      .optional()
+      .describe('priceCents in the other currencies in which the tier is sold.'),
   })
   .nullable();
 
@@ -62,8 +67,9 @@ const terms = z.strictObject({
     .min(0)
     .nullable()
     .describe(
-      'A month, in the smallest unit in which Stripe counts the currency: cents of USD, yen, thousandths of KWD; null: priced by contract.',
+      'A month, in the smallest unit in which Stripe counts the currency: cents of USD, yen, thousandths of KWD; null: priced by contract, or by `prices` without a monthly one.',
     ),
+  prices: pricesSchema,
   checkout: z
     .enum(['NONE', 'SELF_SERVICE', 'CONTACT_SALES'])
     .describe('How it is bought; SELF_SERVICE needs a price.'),
@@ -80,6 +86,7 @@ const version = z.int().min(1).max(1_000_000);
 const formerLimits = limitsSchema.extend({ stored: limitsSchema.shape.stored.default({}) });
 /** An earlier version of a tier. Those who bought it keep it. */
 const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).extend({
+  prices: pricesSchema.default([]),
   version: version.describe('Below that of the tier.'),
   limits: formerLimits.describe('In full: a former version takes nothing over.'),
   stripePriceIds: z
@@ -93,7 +100,9 @@ const versioned = {
   version: version.describe('Rises when what new buyers get changes; then `former` has what it was.'),
   former: z.array(formerTerms).max(100).describe(FORMER),
 };
-const tierSchema = terms.extend({ name, ...versioned });
+/** Where the monthly price is not set, `prices` says what it is. */
+const monthlyPriceCents = terms.shape.monthlyPriceCents.optional();
+const tierSchema = terms.extend({ name, ...versioned, monthlyPriceCents });
 
 /** A tier in the file. It inherits what it does not set from the tier that it extends. */
 const writtenTier = terms
@@ -107,10 +116,7 @@ const writtenTier = terms
 
 const fileSchema = z.strictObject({
   $schema: z.string().optional().describe('Where this schema is, for editors.'),
-  currency: z
-    .string()
-    .regex(/^[a-z]{3}$/, 'must be a lower-case ISO 4217 code such as usd')
-    .describe('ISO 4217, lower case.'),
+  currency: currencyCode.describe('ISO 4217, lower case. Prices may have amounts in others, too.'),
   defaultTier: name.describe('The tier of a tenant that never paid.'),
   features: z.array(name).min(1).max(100).describe('All features; each belongs to a tier.'),
   retiredFeatures: z
@@ -134,10 +140,15 @@ const fileSchema = z.strictObject({
   tiers: z.array(writtenTier).min(1).max(50).describe('Smallest first.'),
 });
 
+type WrittenTier = z.infer<typeof writtenTier>;
+
 export type { TierLimits };
 /** Overrides in a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
-export type TierDefinition = z.infer<typeof tierSchema>;
+export type TierDefinition = Omit<z.infer<typeof tierSchema>, 'monthlyPriceCents'> & {
+  /** In the catalogue's currency; null: it has no monthly price, or is priced by contract. */
+  monthlyPriceCents: number | null;
+};
 export interface Catalogue {
   currency: string;
   /** The tier of a tenant that never paid. */
@@ -153,7 +164,8 @@ export interface Catalogue {
 }
 
 export const LIMIT_NAMES = Object.keys(limitsSchema.shape) as (keyof TierLimits)[];
-const TERM_NAMES = Object.keys(terms.shape);
+/** A tier has `monthlyPriceCents`, or `prices` instead. */
+const TERM_NAMES = Object.keys(terms.shape).filter((term) => term !== 'prices');
 
 /**
  * Checks a catalogue of tiers (names, prices in cents, limits, features).
@@ -169,7 +181,13 @@ export function parseCatalogue(json: unknown): Catalogue {
   ];
   if (!file.success || errors.length > 0) throw new Error(errors.map(textOf).join('\n'));
   const { $schema: _, tiers, ...rest } = file.data;
-  return { ...rest, tiers: tiers.map((tier) => tierSchema.parse(inherited(ancestryOf(tier, tiers)))) };
+  return { ...rest, tiers: tiers.map((tier) => wholeTier(tier, file.data)) };
+}
+
+function wholeTier(tier: WrittenTier, { tiers, currency }: z.infer<typeof fileSchema>): TierDefinition {
+  const whole = tierSchema.parse(inherited(ancestryOf(tier, tiers)));
+  const { monthlyPriceCents = monthlyAmountIn(whole.prices, currency) } = whole;
+  return { ...whole, monthlyPriceCents };
 }
 
 /** The JSON Schema of a catalogue's file (draft 2020-12). */

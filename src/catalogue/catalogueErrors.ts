@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ancestryOf, InheritanceError, inherited } from './inheritance.js';
 import { callPriceOf } from './overagePrice.js';
+import { MAX_MONTHS, monthlyAmountIn, monthsIn, type Price, priceName, pricesSchema } from './prices.js';
 
 export interface CatalogueError {
   /** Where in the file. */
@@ -25,12 +26,17 @@ const limits = z
   .looseObject({ stored: z.record(z.string(), z.unknown()).catch({}).optional() })
   .catch({})
   .optional();
+const priced = {
+  monthlyPriceCents: z.number().nullable().optional().catch(undefined),
+  prices: pricesSchema.optional().catch(undefined),
+};
 const former = z
   .looseObject({
     version: number.optional(),
     features: texts.catch([]).optional(),
     stripePriceIds: texts.catch([]).optional(),
     limits,
+    ...priced,
   })
   .catch({});
 const tier = z
@@ -41,15 +47,21 @@ const tier = z
     features: texts.catch([]).optional(),
     former: z.array(former).catch([]).optional(),
     limits,
+    ...priced,
   })
   .catch({ name: '' });
-const overage = z.object({ priceCents: z.int().min(1), perCalls: z.int().min(1) });
+const overage = z.object({
+  priceCents: z.int().min(1),
+  perCalls: z.int().min(1),
+  amounts: z.record(z.string(), z.int().min(1)).default({}),
+});
 
 /**
  * The readable parts of a file, whatever else is wrong with it, so that all errors are reported at once. Values left out
  * here (`''`, not a number, undefined) are schema errors, and are reported as such.
  */
 const readable = z.object({
+  currency: text,
   defaultTier: text,
   features: texts.optional().catch(undefined),
   retiredFeatures: texts.optional().catch(undefined),
@@ -100,7 +112,9 @@ function completed(one: ReadableTier, i: number, { tiers }: Readable, required: 
   try {
     const whole = inherited(ancestryOf(one, tiers));
     const hole = one.extends ? 'is set neither here nor in the tier that it extends' : 'is missing';
-    for (const term of required.terms) if (!(term in whole)) report(hole, 'tiers', i, term);
+    const isPriced = (whole.prices?.length ?? 0) > 0;
+    for (const term of required.terms)
+      if (!(term in whole) && !(isPriced && term === 'monthlyPriceCents')) report(hole, 'tiers', i, term);
     for (const limit of required.limits)
       if (!(limit in whole.limits)) report(hole, 'tiers', i, 'limits', limit);
     return whole as typeof whole & ReadableTier & { limits: { stored: Record<string, unknown> } };
@@ -120,13 +134,9 @@ function checkNames({ tiers, defaultTier }: Readable, report: Report): void {
   }
 }
 
-function checkTier(
-  one: WholeTier,
-  i: number,
-  { tiers, features, resources = [] }: Readable,
-  report: Report,
-): void {
-  const { name, checkout, monthlyPriceCents } = one;
+function checkTier(one: WholeTier, i: number, file: Readable, report: Report): void {
+  const { tiers, features, resources = [] } = file;
+  const { name, checkout, monthlyPriceCents, prices = [] } = one;
   const { stored } = one.limits;
   checkFeatures(one.features, features, (message) => report(message, 'tiers', i, 'features'));
   for (const resource of resources) {
@@ -136,28 +146,80 @@ function checkTier(
     if (!resources.includes(resource))
       report('is none of the resources', 'tiers', i, 'limits', 'stored', resource);
   }
-  if (checkout === 'SELF_SERVICE' && (monthlyPriceCents === 0 || monthlyPriceCents === null)) {
+  if (checkout === 'SELF_SERVICE' && !monthlyPriceCents && prices.length === 0) {
     report('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
   }
-  const sold = overage.safeParse(one.overage);
+  checkPrices(one, ['tiers', i], file, report);
+  const names = [
+    ...prices.map((price) => priceName(name, price)),
+    ...(one.overage ? [`${name}_OVERAGE`] : []),
+  ];
+  for (const price of names.filter((price) => price !== name && tiers.some((other) => other.name === price)))
+    report(`STRIPE_PRICE_${price} would be the price of two things`, 'tiers', i, 'name');
+  checkOverage(one, i, file, report);
+}
+
+function checkOverage(
+  { overage: written, checkout, prices = [] }: WholeTier,
+  i: number,
+  { currency }: Readable,
+  report: Report,
+): void {
+  const sold = overage.safeParse(written);
   if (!sold.success) return;
   if (checkout === 'NONE')
     report('a tier without a subscription has no invoice for overage', 'tiers', i, 'overage');
-  if (callPriceOf(sold.data) === null) {
+  const { amounts, ...terms } = sold.data;
+  if (
+    [terms.priceCents, ...Object.values(amounts)].some((priceCents) => !callPriceOf({ ...terms, priceCents }))
+  )
     report('priceCents divided by perCalls must have at most 12 decimals', 'tiers', i, 'overage');
+  const others = new Set(
+    prices.flatMap((price) => Object.keys(price.amounts)).filter((one) => one !== currency),
+  );
+  for (const one of others)
+    if (!Object.hasOwn(amounts, one)) report('is missing', 'tiers', i, 'overage', 'amounts', one);
+}
+
+/** The prices of a tier, or of a former version of it. */
+function checkPrices(
+  { checkout, prices = [], monthlyPriceCents }: PricedTier,
+  path: readonly PropertyKey[],
+  { currency }: Readable,
+  report: Report,
+): void {
+  if (prices.length > 0 && checkout === 'NONE')
+    report('a tier that is not sold has no prices', ...path, 'prices');
+  const months = prices.map(monthsIn);
+  for (const [i, price] of prices.entries()) {
+    const own = [...path, 'prices', i];
+    if (months.indexOf(months[i] as number) !== i) report('is paid as often as another', ...own, 'interval');
+    if ((months[i] as number) > MAX_MONTHS)
+      report(`must be paid at least every ${MAX_MONTHS} months`, ...own, 'intervalCount');
+    if (price.perSeat !== prices[0]?.perSeat)
+      report('must be the same for all prices of the tier', ...own, 'perSeat');
+    if (currency && !Object.hasOwn(price.amounts, currency))
+      report('is missing', ...own, 'amounts', currency);
   }
-  if (tiers.some((other) => other.name === `${name}_OVERAGE`)) {
-    report(`STRIPE_PRICE_${name}_OVERAGE would be the price of two things`, 'tiers', i, 'name');
-  }
+  const monthly = monthlyAmountIn(prices, currency);
+  if (prices.length > 0 && monthlyPriceCents !== undefined && monthlyPriceCents !== monthly)
+    report(`is ${monthlyPriceCents}, and prices say ${monthly}; leave it out`, ...path, 'monthlyPriceCents');
+}
+interface PricedTier {
+  checkout?: unknown;
+  prices?: readonly Price[] | undefined;
+  monthlyPriceCents?: number | null | undefined;
 }
 
 function checkFormer(
-  { version, features: had, limits: allowed, stripePriceIds = [] }: ReadableFormer,
+  { version, features: had, limits: allowed, stripePriceIds = [], ...priced }: ReadableFormer,
   [i, j]: readonly [number, number],
-  { tiers, features, resources = [] }: Readable,
+  file: Readable,
   report: Report,
 ): void {
+  const { tiers, features, resources = [] } = file;
   const path = ['tiers', i, 'former', j];
+  checkPrices(priced, path, file, report);
   const { version: present = 1, former: others = [] } = tiers[i] as ReadableTier;
   if (version !== undefined) {
     if (version >= present) report(`must be below ${present}, the tier's own`, ...path, 'version');

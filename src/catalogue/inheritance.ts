@@ -1,14 +1,18 @@
+import type { Price } from './prices.js';
+
 /** The parts of a tier in the catalogue file that inheritance uses. */
 export interface WrittenTier {
   name: string;
   extends?: string | undefined;
   version?: unknown;
   former?: unknown;
+  monthlyPriceCents?: unknown;
+  prices?: unknown;
   limits?: { stored?: object | undefined } | undefined;
 }
 
 /** Values that hold if no tier in the line sets them. */
-const DEFAULTS = { trialDays: 0, promotionCodes: true };
+const DEFAULTS = { trialDays: 0, promotionCodes: true, prices: [] as Price[] };
 
 /**
  * @returns the tier, the tier that it extends, and so on
@@ -38,7 +42,17 @@ export function inherited<T extends WrittenTier>([tier, ...above]: readonly T[])
   for (const { extends: _, version: __, former: ___, ...said } of [tier as T, ...above].reverse()) {
     const stored = { ...limits.stored, ...said.limits?.stored };
     Object.assign(limits, said.limits, { stored });
+    replacePrices(whole, said);
     Object.assign(whole, said);
   }
   return { ...whole, name, version, former, limits };
+}
+
+/** A tier that sets one of the two takes neither over. */
+function replacePrices(
+  whole: Partial<WrittenTier>,
+  said: Pick<WrittenTier, 'monthlyPriceCents' | 'prices'>,
+): void {
+  if ('monthlyPriceCents' in said) whole.prices = [];
+  if ('prices' in said) delete whole.monthlyPriceCents;
 }

@@ -21,3 +21,20 @@ export function callPriceOf({ priceCents, perCalls }: NonNullable<OveragePrice>)
   const whole = digits.slice(0, -MAX_DECIMALS);
   return fraction ? `${whole}.${fraction}` : whole;
 }
+
+/** @returns the price of one call by currency, the catalogue's first */
+export const callPricesOf = (
+  {
+    priceCents,
+    perCalls,
+    amounts = {},
+  }: NonNullable<OveragePrice> & { amounts?: Record<string, number> | undefined },
+  currency: string,
+): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries({ [currency]: priceCents, ...amounts }).map(([code, cents]) => [
+      code,
+      // The catalogue is rejected with a price that has too many decimals.
+      callPriceOf({ priceCents: cents, perCalls }) ?? '0',
+    ]),
+  );

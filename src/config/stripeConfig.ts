@@ -1,4 +1,5 @@
 import type { Catalogue, TierDefinition } from '../catalogue/catalogue.js';
+import { priceName, pricesOf } from '../catalogue/prices.js';
 import type { Environment, Variables } from './environment.js';
 
 export interface StripeConfig {
@@ -6,7 +7,7 @@ export interface StripeConfig {
   secretKey: string | null;
   /** A webhook may be signed with any of them. In live mode there is at least one. */
   webhookSecrets: readonly string[];
-  /** Stripe price id by tier name. */
+  /** Stripe price id by the name of the price: `PRO` is paid each month, `PRO_YEARLY` each year. */
   priceIds: Readonly<Record<string, string>>;
   /** Metered Stripe price id of a tier's overage, by tier name. A tier without one sells no overage. */
   overagePriceIds: Readonly<Record<string, string>>;
@@ -31,17 +32,20 @@ export function readStripe(
 ): StripeConfig {
   const mock = vars.STRIPE_MOCK_MODE ?? (!present.STRIPE_SECRET_KEY && !production);
   const tiers = catalogue?.tiers ?? [];
-  const pricesOf = (sold: readonly TierDefinition[], suffix: string) =>
+  const idsOf = (names: readonly string[], suffix = '') =>
     Object.fromEntries(
-      sold.flatMap(({ name }) => {
+      names.flatMap((name) => {
         const configured = present[`STRIPE_PRICE_${name}${suffix}`];
         if (configured) return [[name, configured]];
         return mock ? [[name, `price_${name}${suffix}`.toLowerCase()]] : [];
       }),
     );
-  const priceIds = pricesOf(tiers, '');
-  const overagePriceIds = pricesOf(
-    tiers.filter(({ overage }) => overage),
+  const soldNames = (tier: TierDefinition) =>
+    pricesOf(tier, catalogue?.currency ?? '').map((price) => priceName(tier.name, price));
+  const ownNames = (tier: TierDefinition) => [...new Set([tier.name, ...soldNames(tier)])];
+  const priceIds = idsOf(tiers.flatMap(ownNames));
+  const overagePriceIds = idsOf(
+    tiers.filter(({ overage }) => overage).map(({ name }) => name),
     '_OVERAGE',
   );
   if (!mock) {
@@ -53,20 +57,19 @@ export function readStripe(
       );
     }
     if (!present.STRIPE_WEBHOOK_SECRET) errors.push('STRIPE_WEBHOOK_SECRET: is missing; live mode needs it');
-    for (const tier of tiers) {
-      if (tier.checkout === 'SELF_SERVICE' && !priceIds[tier.name]) {
-        errors.push(
-          `STRIPE_PRICE_${tier.name}: is missing; live mode needs the Stripe price id of ${tier.name}`,
-        );
-      }
+    for (const tier of tiers.filter(({ checkout }) => checkout === 'SELF_SERVICE')) {
+      for (const name of soldNames(tier).filter((sold) => !priceIds[sold]))
+        errors.push(`STRIPE_PRICE_${name}: is missing; live mode needs the Stripe price id of ${name}`);
     }
   }
   const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];
   if (new Set(ids).size !== ids.length)
     errors.push('STRIPE_PRICE_*: two variables have the same price id; each needs its own');
-  for (const { name, former } of tiers) {
+  for (const tier of tiers) {
+    const { name, former } = tier;
     // A tier may still be sold at one of its own former prices.
-    const others = new Set(ids.filter((id) => id !== priceIds[name]));
+    const own = ownNames(tier).map((price) => priceIds[price]);
+    const others = new Set(ids.filter((id) => !own.includes(id)));
     const taken = former.flatMap(({ stripePriceIds }) => stripePriceIds).find((id) => others.has(id));
     if (taken)
       errors.push(

@@ -2,6 +2,7 @@ import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type Stripe from 'stripe';
 import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
+import { priceKey } from '../catalogue/prices.js';
 import type { ApiKeyType, StoredKey } from '../schema/apiKey.js';
 import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
@@ -9,7 +10,7 @@ import type { OperatorKeyType } from '../schema/operatorKey.js';
 import type { SubscriptionType } from '../schema/subscription.js';
 import type { LimitOverrides, TenantType } from '../schema/tenant.js';
 import type { TenantErasure } from '../schema/tenantData.js';
-import type { TierLimitsType, TierType } from '../schema/tier.js';
+import type { TierLimitsType, TierPrice, TierType } from '../schema/tier.js';
 import type { TierExplanation } from '../schema/tierExplanation.js';
 import type { StorageUsage } from '../schema/usage.js';
 import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
@@ -34,6 +35,7 @@ export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = 
   version: tier.version,
   monthlyPriceCents: tier.monthlyPriceCents,
   currency: tiers.catalogue.currency,
+  prices: toTierPrices(tiers, tier),
   features: tier.features,
   featureNames: tier.features.map((feature) => displayNameOf(tiers.catalogue, feature)),
   checkout: tier.checkout,
@@ -42,6 +44,20 @@ export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = 
   trialDays: tier.trialDays,
   limits: toTierLimits(limits),
 });
+
+/** The prices of a tier, those in the catalogue's currency first. */
+function toTierPrices(tiers: Tiers, tier: TierDefinition): TierPrice[] {
+  const all = tiers.pricesOf(tier).flatMap(({ amounts, ...price }) =>
+    Object.entries(amounts).map(([currency, unitAmount]) => ({
+      id: priceKey(tier.name, price, currency),
+      ...price,
+      currency,
+      unitAmount,
+    })),
+  );
+  const isOther = ({ currency }: TierPrice) => Number(currency !== tiers.catalogue.currency);
+  return all.toSorted((a, b) => isOther(a) - isOther(b));
+}
 
 const toStoredLimits = (stored: TierLimits['stored']) =>
   Object.entries(stored).map(([resource, limit]) => ({ resource, limit }));

@@ -1,5 +1,6 @@
 import type { TierDefinition } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
+import { cycleText } from '../catalogue/prices.js';
 import { amountText, bytesText } from '../common/amounts.js';
 import { formatMoney } from '../common/money.js';
 import type { PublicBrand } from '../services/publicBrand.js';
@@ -30,10 +31,15 @@ export function priceList(tiers: Tiers, brand: ReturnType<PublicBrand['read']>):
 export const titleOf = ({ productName }: { productName: string }): string =>
   `Plans and prices of ${productName}`;
 
-function priceOf({ catalogue }: Tiers, { monthlyPriceCents, trialDays }: TierDefinition): string {
-  if (monthlyPriceCents === null) return 'Priced by agreement';
-  if (monthlyPriceCents === 0) return 'Free';
-  const price = `${formatMoney(monthlyPriceCents, catalogue.currency, { stripZeros: true })} a month`;
+function priceOf(tiers: Tiers, tier: TierDefinition): string {
+  const { currency } = tiers.catalogue;
+  const prices = tiers.pricesOf(tier).map(({ amounts, perSeat, ...cycle }) => {
+    const amount = formatMoney(amounts[currency] ?? 0, currency, { stripZeros: true });
+    return `${amount} ${perSeat ? 'per seat ' : ''}${cycleText(cycle)}`;
+  });
+  if (prices.length === 0) return tier.monthlyPriceCents === 0 ? 'Free' : 'Priced by agreement';
+  const { trialDays } = tier;
+  const price = prices.join(', or ');
   return trialDays > 0 ? `${price}, after a free trial of ${amountText(trialDays, 'days')}` : price;
 }
 

@@ -1,4 +1,4 @@
-import { Field, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import type { TierLimits } from '../catalogue/catalogue.js';
 import { BigIntScalar } from './scalars.js';
 
@@ -35,6 +35,33 @@ registerEnumType(TierCheckout, {
     CONTACT_SALES: { description: 'By agreement with the operator.' },
   },
 });
+
+export enum PriceInterval {
+  MONTH = 'month',
+  YEAR = 'year',
+}
+registerEnumType(PriceInterval, { name: 'PriceInterval', description: 'How often a price is paid.' });
+
+@ObjectType({ description: 'What a tier costs at one interval, in one currency.' })
+export class TierPrice {
+  @Field(() => ID, { description: 'For instance `pro_yearly_eur`. It stays when the amount changes.' })
+  id!: string;
+
+  @Field(() => PriceInterval)
+  interval!: string;
+
+  @Field(() => Int, { description: 'It is paid every so many intervals.' })
+  intervalCount!: number;
+
+  @Field({ description: 'ISO 4217, lower case.' })
+  currency!: string;
+
+  @Field(() => Int, { description: 'In the smallest unit of the currency.' })
+  unitAmount!: number;
+
+  @Field({ description: 'Whether `unitAmount` is for one seat.' })
+  perSeat!: boolean;
+}
 
 @ObjectType({ description: 'The price of calls beyond the daily quota.' })
 export class TierOverage {
@@ -94,11 +121,19 @@ export class TierType {
   })
   version!: number;
 
-  @Field(() => Int, { nullable: true, description: 'null if the tier is priced by contract.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'In `currency`. null if the tier is priced by contract, or has no monthly price.',
+  })
   monthlyPriceCents!: number | null;
 
-  @Field({ description: 'ISO 4217, lower case.' })
+  @Field({ description: "The catalogue's own: ISO 4217, lower case." })
   currency!: string;
+
+  @Field(() => [TierPrice], {
+    description: 'Every price, those in `currency` first. Empty if the tier is free or priced by contract.',
+  })
+  prices!: TierPrice[];
 
   @Field(() => [Feature])
   features!: string[];

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Harness, openHarness } from '../../packages/mock-stripe/test/support/harness.js';
 import { buildServer } from '../support/serverProcess.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
-import { teamCatalogueFile } from '../support/teamCatalogue.js';
+import { AMOUNTS, catalogueFile, pricedCatalogue, teamCatalogueFile } from '../support/teamCatalogue.js';
 
 let harness: Harness;
 let bridge: Awaited<ReturnType<typeof openStripeBridge>>;
@@ -41,7 +41,7 @@ async function run(env: Record<string, string> = {}, args: string[] = []): Promi
     (done) => ({ ...done, code: 0 }),
     (error) => error as { stdout: string; stderr: string; code: number },
   );
-  const lines = result.stdout.split('\n').filter((line) => /^[A-Z_]+=/.test(line));
+  const lines = result.stdout.split('\n').filter((line) => /^[A-Z0-9_]+=/.test(line));
   return {
     code: result.code,
     stderr: result.stderr,
@@ -103,6 +103,43 @@ describe('npm run stripe:setup', () => {
     });
     // Whoever bought at the old price keeps it.
     expect((await harness.stripe.prices.retrieve(before.env.STRIPE_PRICE_PRO as string)).active).toBe(true);
+  });
+
+  it('makes one price for each interval, with further currencies, and adds a currency to the price that there is', async () => {
+    const { stripe } = harness;
+    const expand = { expand: ['currency_options'] };
+    const dollars = pricedCatalogue({
+      pro: { overage: null, prices: [{ interval: 'year', amounts: { usd: 29_000 } }] },
+      team: { overage: null },
+    });
+    const before = await run({ CATALOG_FILE: catalogueFile(dollars) });
+    expect(before.code, before.stderr).toBe(0);
+    expect(before.env).not.toHaveProperty('STRIPE_PRICE_PRO');
+    const CATALOG_FILE = catalogueFile(pricedCatalogue());
+    const { env, stderr } = await run({ CATALOG_FILE });
+    expect(stderr).toContain('price continuum_pro_yearly: found, eur added');
+    expect(env.STRIPE_PRICE_PRO_YEARLY).toBe(before.env.STRIPE_PRICE_PRO_YEARLY);
+    const yearly = await stripe.prices.retrieve(env.STRIPE_PRICE_PRO_YEARLY as string, expand);
+    expect(yearly).toMatchObject({
+      currency: 'usd',
+      unit_amount: AMOUNTS.PRO.year.usd,
+      lookup_key: 'continuum_pro_yearly',
+      recurring: { interval: 'year', interval_count: 1 },
+      currency_options: { eur: { unit_amount: AMOUNTS.PRO.year.eur } },
+    });
+    const quarterly = await stripe.prices.retrieve(env.STRIPE_PRICE_TEAM_3_MONTHS as string, expand);
+    expect(quarterly).toMatchObject({
+      product: 'continuum_team',
+      recurring: { interval: 'month', interval_count: 3 },
+    });
+    const overage = await stripe.prices.retrieve(env.STRIPE_PRICE_PRO_OVERAGE as string, expand);
+    expect(String(overage.currency_options?.eur?.unit_amount_decimal)).toBe('0.009');
+    const again = await run({ CATALOG_FILE });
+    expect(again.stderr).not.toMatch(/created|added/);
+    const portal = await stripe.billingPortal.configurations.retrieve(
+      env.STRIPE_PORTAL_CONFIGURATION as string,
+    );
+    expect(portal.features.subscription_update.products?.map(({ prices }) => prices.length)).toEqual([2, 3]);
   });
 
   it('renames products when the brand file has another product name, and leaves them alone without one', async () => {

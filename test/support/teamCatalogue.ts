@@ -39,3 +39,41 @@ export function teamCatalogueFile(
   const tiers = [free, { ...pro, ...changes.pro }, team, { ...enterprise, ...changes.enterprise }];
   return catalogueFile({ ...catalogue, tiers });
 }
+
+/** What PRO and TEAM cost in the catalogue below, in cents. */
+export const SEAT_CENTS = 1_200;
+export const AMOUNTS = {
+  PRO: { month: { usd: 2_900, eur: 2_700 }, year: { usd: 29_000, eur: 27_000 } },
+  TEAM: {
+    month: { usd: SEAT_CENTS, eur: 1_100 },
+    quarter: { usd: 3_300 },
+    year: { usd: 12_000, eur: 11_000 },
+  },
+} as const;
+
+/** The built-in catalogue with PRO by the month and the year in two currencies, and TEAM by the seat. */
+export function pricedCatalogue(changes: { pro?: object; team?: object } = {}): object {
+  const [free, builtIn, enterprise] = catalogue.tiers;
+  if (!free || !builtIn || !enterprise) throw new Error('The catalogue has three tiers');
+  const { monthlyPriceCents: _, ...pro } = builtIn;
+  const overage = { priceCents: 10, perCalls: 1_000, amounts: { eur: 9 } };
+  const { month, year } = AMOUNTS.PRO;
+  const prices = [
+    { interval: 'month', amounts: month },
+    { interval: 'year', amounts: year },
+  ];
+  const team = {
+    name: 'TEAM',
+    extends: 'PRO',
+    prices: [
+      { interval: 'month', perSeat: true, amounts: AMOUNTS.TEAM.month },
+      { interval: 'month', intervalCount: 3, perSeat: true, amounts: AMOUNTS.TEAM.quarter },
+      { interval: 'year', perSeat: true, amounts: AMOUNTS.TEAM.year },
+    ],
+    ...changes.team,
+  };
+  return {
+    ...catalogue,
+    tiers: [free, { ...pro, overage, prices, ...changes.pro }, team, { ...enterprise, overage }],
+  };
+}

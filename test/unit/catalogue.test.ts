@@ -3,7 +3,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import builtIn from '../../catalogue.json' with { type: 'json' };
 import { type Catalogue, parseCatalogue } from '../../src/catalogue/catalogue.js';
+import { cycleText, priceKey } from '../../src/catalogue/prices.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
+
+import { pricedCatalogue } from '../support/teamCatalogue.js';
 
 const MB = 1_048_576;
 const NAMES = ['FREE', 'PRO', 'ENTERPRISE'] as const;
@@ -391,5 +394,111 @@ describe('versions of a tier', () => {
     ['with a hole', { ...former, limits: {} }, 'tiers.1.former.0.limits.apiCallsPerDay'],
   ])('are rejected %s', (_, one, fault) => {
     expect(() => parseCatalogue(versioned(one))).toThrow(fault);
+  });
+});
+
+describe('prices', () => {
+  type Written = { currency: string; tiers: Record<string, unknown>[] };
+  const faultsOf = (pro: object) => faultsIn(pricedCatalogue({ pro }));
+  const monthly = (amounts: object, more: object = {}) => ({ interval: 'month', amounts, ...more });
+
+  it('are several of a tier; the monthly one in the currency of the catalogue is the one it always had', () => {
+    const parsed = parseCatalogue(pricedCatalogue());
+    const [, pro, team] = parsed.tiers;
+    expect(pro).toMatchObject({ monthlyPriceCents: 2_900 });
+    expect(team).toMatchObject({ monthlyPriceCents: 1_200, limits: pro?.limits, overage: pro?.overage });
+    expect(team?.prices.map((price) => [cycleText(price), price.perSeat])).toEqual([
+      ['a month', true],
+      ['every 3 months', true],
+      ['a year', true],
+    ]);
+    expect(parseCatalogue(structuredClone(parsed)), 'what was parsed is a catalogue').toEqual(parsed);
+    const year = pro?.prices[1];
+    expect(year && priceKey('PRO', year, 'eur')).toBe('pro_yearly_eur');
+  });
+
+  it('replace a monthly price that would be inherited, and are replaced by one', () => {
+    const written = pricedCatalogue() as Written;
+    const tiers = [
+      ...written.tiers,
+      { name: 'SOLO', extends: 'PRO', monthlyPriceCents: 900, overage: null },
+      { name: 'YEAR', extends: 'SOLO', prices: [{ interval: 'year', amounts: { usd: 9_000 } }] },
+    ];
+    const parsed = parseCatalogue({ ...written, tiers });
+    const solo = parsed.tiers[4];
+    expect(solo).toMatchObject({ monthlyPriceCents: 900, prices: [] });
+    expect(parsed.tiers[5]).toMatchObject({ monthlyPriceCents: null, prices: [{ interval: 'year' }] });
+    expect(solo && createTiers(parsed, {}, null).pricesOf(solo)).toEqual([
+      { interval: 'month', intervalCount: 1, perSeat: false, amounts: { usd: 900 } },
+    ]);
+  });
+
+  it('are found by their Stripe prices, and calls cost what they cost in the currency', () => {
+    const ids = { PRO: 'price_p', PRO_YEARLY: 'price_py', TEAM: 'price_t', TEAM_3_MONTHS: 'price_t3' };
+    const priced = createTiers(parseCatalogue(pricedCatalogue()), ids, null);
+    expect(priced.getTierFromPriceId('price_py')?.name).toBe('PRO');
+    expect(priced.getPriceFromPriceId('price_py')).toMatchObject({ interval: 'year', intervalCount: 1 });
+    expect(priced.getStripePriceId('PRO', { interval: 'year', intervalCount: 1 })).toBe('price_py');
+    expect(priced.getStripePriceId('TEAM', { interval: 'month', intervalCount: 3 })).toBe('price_t3');
+    expect(priced.getStripePriceId('TEAM', { interval: 'year', intervalCount: 1 })).toBeNull();
+    expect(priced.getStripePriceIds('PRO')).toEqual(['price_p', 'price_py']);
+    expect(priced.getOverage('PRO')).toEqual({ priceCents: 10, perCalls: 1_000 });
+    expect(priced.getOverage('PRO', 'eur')).toEqual({ priceCents: 9, perCalls: 1_000 });
+    expect(priced.getOverage('PRO', 'gbp')).toBeNull();
+  });
+
+  it.each<[string, object, string]>([
+    [
+      'without the catalogue’s currency',
+      { prices: [monthly({ eur: 5 })] },
+      'prices.0.amounts.usd: is missing',
+    ],
+    ['for nothing', { prices: [monthly({ usd: 0 })] }, 'prices.0.amounts.usd'],
+    ['in a currency of four letters', { prices: [monthly({ usd: 5, euro: 5 })] }, 'prices.0.amounts.euro'],
+    ['past what Stripe charges', { prices: [monthly({ usd: 100_000_000 })] }, 'prices.0.amounts.usd'],
+    [
+      'twice at one interval',
+      { prices: [monthly({ usd: 5 }, { intervalCount: 12 }), { interval: 'year', amounts: { usd: 6 } }] },
+      'prices.1.interval: is paid as often as another',
+    ],
+    [
+      'paid too rarely',
+      { prices: [{ interval: 'year', intervalCount: 4, amounts: { usd: 5 } }] },
+      'intervalCount',
+    ],
+    [
+      'by the seat beside a flat one',
+      { prices: [monthly({ usd: 5 }), { interval: 'year', perSeat: true, amounts: { usd: 6 } }] },
+      'prices.1.perSeat: must be the same',
+    ],
+    [
+      'that contradict the monthly price',
+      { monthlyPriceCents: 1 },
+      'monthlyPriceCents: is 1, and prices say 2900',
+    ],
+    [
+      'in a currency in which calls are not',
+      { overage: { priceCents: 10, perCalls: 1_000 } },
+      'tiers.1.overage.amounts.eur: is missing',
+    ],
+    [
+      'of calls with too many decimals',
+      { overage: { priceCents: 9, perCalls: 9, amounts: { eur: 1 } } },
+      'tiers.1.overage: priceCents divided by perCalls',
+    ],
+    ['of a tier that is not sold', { checkout: 'NONE', overage: null }, 'prices: a tier that is not sold'],
+  ])('are rejected %s', (_, pro, fault) => {
+    expect(faultsOf(pro).join('\n')).toContain(fault);
+  });
+
+  it('of two tiers cannot have one variable', () => {
+    const written = pricedCatalogue() as Written;
+    const tiers = [
+      ...written.tiers,
+      { name: 'PRO_YEARLY', extends: 'PRO', monthlyPriceCents: 900, overage: null },
+    ];
+    expect(faultsIn({ ...written, tiers })).toEqual([
+      'tiers.1.name: STRIPE_PRICE_PRO_YEARLY would be the price of two things',
+    ]);
   });
 });

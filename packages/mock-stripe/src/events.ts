@@ -1,4 +1,5 @@
 import Stripe from 'stripe';
+import { withoutCurrencyOptions } from './http/expand.js';
 import { mockId } from './ids.js';
 import type { Change, EventRequest } from './operation.js';
 import type { Store, Tx } from './storage/store.js';
@@ -17,7 +18,10 @@ export function eventWriter(store: Store, tx: Tx, nowS: number, request: EventRe
       object: 'event',
       api_version: API_VERSION,
       created: nowS,
-      data: { object, ...(previous ? { previous_attributes: previous } : {}) },
+      data: {
+        object: withoutCurrencyOptions(object),
+        ...(previous ? { previous_attributes: withoutCurrencyOptions(previous) as typeof previous } : {}),
+      },
       livemode: false,
       pending_webhooks: 1,
       request: request ?? { id: null, idempotency_key: null },

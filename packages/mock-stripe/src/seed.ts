@@ -17,6 +17,8 @@ export const seededPrice = z.strictObject({
     .string()
     .regex(/^\d+(\.\d{1,12})?$/, 'must be a decimal in the smallest unit of the currency'),
   currency: z.string().length(3),
+  /** What it costs in other currencies, by their codes in lower case. */
+  currencyAmounts: z.record(z.string().length(3), z.string().regex(/^\d+(\.\d{1,12})?$/)).default({}),
   interval: z.enum(['day', 'week', 'month', 'year']).default('month'),
   intervalCount: z.int().min(1).default(1),
   /** Makes the price metered: it bills what the meter of these events counts. */

@@ -1,13 +1,14 @@
 import Stripe from 'stripe';
 import type { Catalogue, TierDefinition } from '../../catalogue/catalogue.js';
-import { callPriceOf } from '../../catalogue/overagePrice.js';
+import { callPricesOf } from '../../catalogue/overagePrice.js';
+import { type BillingCycle, cycleName, priceName, stripePricesOf } from '../../catalogue/prices.js';
 import type { Clock } from '../../common/clock.js';
 import { type Brand, DEFAULT_BRAND } from '../../config/brand.js';
 import { digest } from './customers/customers.js';
 import { EFFECTIVE_TYPES } from './inbox/eventTarget.js';
 import { productNames } from './productNames.js';
 import { isMissing } from './stripe/stripeErrors.js';
-import { findListed, PAGE } from './stripe/stripeObjects.js';
+import { amountIn, currencyOptionsOf, findListed, PAGE } from './stripe/stripeObjects.js';
 import { METER_EVENT_NAMES, OVERAGE_PRICE } from './usageReports/meter.js';
 
 /** The result of setting up a Stripe account for sales. */
@@ -23,14 +24,18 @@ type EnabledEvent = Stripe.WebhookEndpointCreateParams.EnabledEvent;
 export const WEBHOOK_PATH = '/v1/billing/webhook';
 /** Concurrent runs share idempotency keys; an object that was deleted at Stripe can be created again a minute later. */
 const SHARED_MS = 60_000;
+const MONTHLY: BillingCycle = { interval: 'month', intervalCount: 1 };
 const CREATED_HERE = { continuum: 'true' };
 
-interface PriceTerms {
-  /** Cents. */
-  amount: Stripe.Decimal;
-  /** The meter whose calls it bills; null: a fixed monthly price. */
+interface PriceTerms extends BillingCycle {
+  /** By currency, in its smallest unit. */
+  amounts: Record<string, Stripe.Decimal>;
+  /** The meter whose calls it bills; null: a fixed price. */
   meter: string | null;
 }
+
+const decimals = (amounts: Readonly<Record<string, number | string>>): Record<string, Stripe.Decimal> =>
+  Object.fromEntries(Object.entries(amounts).map(([code, amount]) => [code, Stripe.Decimal.from(amount)]));
 
 const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLowerCase()}`;
 
@@ -73,32 +78,52 @@ export async function setUpAccount(deps: {
     return id;
   }
 
-  /** A price cannot be changed: another amount needs another price, which takes over the lookup key. */
+  /**
+   * A price cannot be changed: another amount needs another price, which takes over the lookup key. Another currency is
+   * added to the price that there is.
+   */
   async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string> {
-    const lookupKey = `${productId}_monthly`;
-    const { data } = await stripe.prices.list({ lookup_keys: [lookupKey], active: true });
+    const { interval, intervalCount, meter, amounts } = terms;
+    const lookupKey = `${productId}_${cycleName(terms).toLowerCase()}`;
+    const { data } = await stripe.prices.list({
+      lookup_keys: [lookupKey],
+      active: true,
+      expand: ['data.currency_options'],
+    });
+    const { [catalogue.currency]: amount = Stripe.Decimal.from(0), ...others } = amounts;
     const found = data.find(
       (one) =>
-        one.unit_amount_decimal?.eq(terms.amount) &&
+        one.unit_amount_decimal?.eq(amount) &&
         one.currency === catalogue.currency &&
         one.product === productId &&
-        one.recurring?.meter === terms.meter,
+        one.recurring?.interval === interval &&
+        one.recurring.interval_count === intervalCount &&
+        one.recurring.meter === meter &&
+        Object.entries(others).every(([code, other]) => amountIn(one, code)?.eq(other) !== false),
     );
     if (found) {
-      steps.push(`price ${lookupKey}: found`);
+      const added = Object.entries(others).filter(([code]) => !amountIn(found, code));
+      if (added.length > 0) {
+        const params = { currency_options: currencyOptionsOf(Object.fromEntries(added)) };
+        await stripe.prices.update(found.id, params, keyed([found.id, params]));
+      }
+      const news = added.length > 0 ? `, ${added.map(([code]) => code).join(', ')} added` : '';
+      steps.push(`price ${lookupKey}: found${news}`);
       return found.id;
     }
     const params = {
       product: productId,
       currency: catalogue.currency,
-      unit_amount_decimal: terms.amount,
+      unit_amount_decimal: amount,
+      ...(Object.keys(others).length > 0 && { currency_options: currencyOptionsOf(others) }),
       recurring: {
-        interval: 'month' as const,
-        ...(terms.meter && { usage_type: 'metered' as const, meter: terms.meter }),
+        interval,
+        ...(intervalCount > 1 && { interval_count: intervalCount }),
+        ...(meter && { usage_type: 'metered' as const, meter }),
       },
       lookup_key: lookupKey,
       transfer_lookup_key: true,
-      metadata: { ...CREATED_HERE, tier: tier.name, ...(terms.meter && OVERAGE_PRICE) },
+      metadata: { ...CREATED_HERE, tier: tier.name, ...(meter && OVERAGE_PRICE) },
     };
     const created = await stripe.prices.create(params, keyed(params));
     steps.push(`price ${lookupKey}: created${data.length > 0 ? ', replacing the previous one' : ''}`);
@@ -124,16 +149,16 @@ export async function setUpAccount(deps: {
     return created.id;
   }
 
-  async function portal(forSale: { product: string; price: string }[]): Promise<string> {
+  async function portal(forSale: { product: string; prices: string[] }[]): Promise<string> {
     const features: Stripe.BillingPortal.ConfigurationCreateParams.Features = {
       customer_update: { enabled: true, allowed_updates: ['email', 'name', 'address', 'tax_id'] },
       invoice_history: { enabled: true },
       payment_method_update: { enabled: true },
       subscription_cancel: { enabled: true, mode: 'at_period_end' },
       subscription_update: {
-        enabled: forSale.length > 1,
+        enabled: forSale.flatMap(({ prices }) => prices).length > 1,
         default_allowed_updates: ['price', 'promotion_code'],
-        products: forSale.map(({ product: id, price: priceId }) => ({ product: id, prices: [priceId] })),
+        products: forSale,
         proration_behavior: 'always_invoice',
         schedule_at_period_end: { conditions: [{ type: 'decreasing_item_amount' }] },
       },
@@ -188,25 +213,31 @@ export async function setUpAccount(deps: {
 
   /** Bills each call that the meter counts, at the catalogue's exact price. */
   async function overagePrice(tier: TierDefinition, meterId: string): Promise<void> {
-    const amount = tier.overage && callPriceOf(tier.overage);
-    if (!amount) return;
+    if (!tier.overage) return;
     const title = productNamesOf(tier).overage;
     const productId = await product(`${productIdOf(tier)}_overage`, tier, title);
-    const terms = { amount: Stripe.Decimal.from(amount), meter: meterId };
+    const terms = {
+      ...MONTHLY,
+      amounts: decimals(callPricesOf(tier.overage, catalogue.currency)),
+      meter: meterId,
+    };
     environment[`STRIPE_PRICE_${tier.name}_OVERAGE`] = await price(tier, productId, terms);
   }
 
-  const forSale: { product: string; price: string }[] = [];
+  const forSale: { product: string; prices: string[] }[] = [];
   await meter(METER_EVENT_NAMES.MANUAL, 'Continuum API calls');
   const meterId = await meter(METER_EVENT_NAMES.OVERAGE, 'Continuum calls past the daily quota');
   for (const tier of catalogue.tiers) {
     if (tier.checkout === 'NONE') continue;
     const productId = await product(productIdOf(tier), tier, productNamesOf(tier).tier);
-    const terms = { amount: Stripe.Decimal.from(tier.monthlyPriceCents ?? 0), meter: null };
-    const priceId = await price(tier, productId, terms);
-    environment[`STRIPE_PRICE_${tier.name}`] = priceId;
+    const prices: string[] = [];
+    for (const { amounts, ...cycle } of stripePricesOf(tier, catalogue.currency)) {
+      const priceId = await price(tier, productId, { ...cycle, amounts: decimals(amounts), meter: null });
+      environment[`STRIPE_PRICE_${priceName(tier.name, cycle)}`] = priceId;
+      prices.push(priceId);
+    }
     await overagePrice(tier, meterId);
-    if (tier.checkout === 'SELF_SERVICE') forSale.push({ product: productId, price: priceId });
+    if (tier.checkout === 'SELF_SERVICE') forSale.push({ product: productId, prices });
   }
   environment.STRIPE_PORTAL_CONFIGURATION = await portal(forSale);
   if (publicUrl) {

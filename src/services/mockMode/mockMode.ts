@@ -8,7 +8,9 @@ import {
 } from '@continuum-billing/mock-stripe';
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
-import { callPriceOf } from '../../catalogue/overagePrice.js';
+import type { TierDefinition } from '../../catalogue/catalogue.js';
+import { callPricesOf } from '../../catalogue/overagePrice.js';
+import { priceName, stripePricesOf } from '../../catalogue/prices.js';
 import type { Clock } from '../../common/clock.js';
 import type { Brand } from '../../config/brand.js';
 import type { Models } from '../../models/models.js';
@@ -109,36 +111,48 @@ async function loadWebhookSecret(connection: Connection): Promise<string> {
 
 /** The catalogue as prices of Stripe: each tier's own, and what its calls past the daily quota cost. */
 function pricesOf(tiers: Tiers, brand: Brand): SeededPrice[] {
-  return tiers.all().flatMap(({ name, monthlyPriceCents }): SeededPrice[] => {
-    const id = tiers.getStripePriceId(name);
-    if (!id) return [];
-    const { currency } = tiers.catalogue;
+  const { currency } = tiers.catalogue;
+  return tiers.all().flatMap((tier): SeededPrice[] => {
+    const { name } = tier;
     const key = name.toLowerCase();
-    const price = {
-      id,
+    const product = {
       productId: `prod_mock_${key}`,
       productName: productNames(brand, tiers.catalogue, name).tier,
-      unitAmount: String(monthlyPriceCents ?? 0),
-      currency,
-      lookupKey: key,
       metadata: { tier: name },
     };
-    const overage = tiers.getOverage(name);
-    const unitAmount = overage && callPriceOf(overage);
-    const overageId = tiers.getOveragePriceId(name);
-    if (!unitAmount || !overageId) return [price];
-    const overagePrice = {
-      id: overageId,
+    const own = stripePricesOf(tier, currency).flatMap(({ amounts, ...cycle }): SeededPrice[] => {
+      const id = tiers.getStripePriceId(name, cycle);
+      const lookupKey = priceName(key, cycle).toLowerCase();
+      return id ? [{ ...product, ...cycle, id, lookupKey, ...seededAmounts(amounts, currency) }] : [];
+    });
+    return own.length > 0 ? [...own, ...overagePriceOf(tiers, brand, tier)] : [];
+  });
+}
+
+function overagePriceOf(tiers: Tiers, brand: Brand, { name, overage }: TierDefinition): SeededPrice[] {
+  const { currency } = tiers.catalogue;
+  const id = tiers.getOveragePriceId(name);
+  if (!overage || !id) return [];
+  const key = name.toLowerCase();
+  return [
+    {
+      id,
       productId: `prod_mock_${key}_overage`,
       productName: productNames(brand, tiers.catalogue, name).overage,
-      unitAmount,
-      currency,
+      ...seededAmounts(callPricesOf(overage, currency), currency),
       lookupKey: `${key}_overage`,
       metadata: { tier: name, overage: 'true' },
       meterEventName: METER_EVENT_NAMES.OVERAGE,
-    };
-    return [price, overagePrice];
-  });
+    },
+  ];
+}
+
+function seededAmounts(amounts: Readonly<Record<string, number | string>>, currency: string) {
+  const { [currency]: unitAmount = 0, ...others } = amounts;
+  const currencyAmounts = Object.fromEntries(
+    Object.entries(others).map(([code, amount]) => [code, String(amount)]),
+  );
+  return { currency, unitAmount: String(unitAmount), currencyAmounts };
 }
 
 /** A person who leaves the mock's page finds what was paid for: its webhooks are applied before the page answers. */

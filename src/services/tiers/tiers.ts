@@ -1,5 +1,6 @@
 import type { Catalogue, TierDefinition, TierLimits } from '../../catalogue/catalogue.js';
 import type { OveragePrice } from '../../catalogue/overagePrice.js';
+import { type BillingCycle, type Price, priceName, pricesOf } from '../../catalogue/prices.js';
 
 /** The tiers for sale: limits, features and their Stripe prices, as the catalogue defines them. */
 export interface Tiers {
@@ -15,12 +16,21 @@ export interface Tiers {
   versionOf(name: string, bought: BoughtVersion): number;
   has(name: string): boolean;
   getTierLimits(name: string): TierLimits;
-  /** The price of calls beyond the quota; null if none are sold, or no Stripe price bills them. */
-  getOverage(name: string): OveragePrice;
+  /** What a tier costs at each interval; empty if it is free or priced by contract. */
+  pricesOf(tier: TierDefinition): readonly Price[];
+  /**
+   * @param currency default: the catalogue's
+   * @returns the price of calls beyond the quota; null if none are sold in the currency, or no Stripe price bills them
+   */
+  getOverage(name: string, currency?: string | null): OveragePrice;
   /** The tier that a Stripe price buys; null for a price that is not in the catalogue. */
   getTierFromPriceId(priceId: string): TierDefinition | null;
-  /** The Stripe price of a tier; null if it has none. */
-  getStripePriceId(name: string): string | null;
+  /** The price of the catalogue that a Stripe price is; null for one that is not in the catalogue. */
+  getPriceFromPriceId(priceId: string): Price | null;
+  /** @param cycle default: monthly. @returns the Stripe price of a tier; null if it has none */
+  getStripePriceId(name: string, cycle?: BillingCycle): string | null;
+  /** The Stripe prices of a tier, at every interval. */
+  getStripePriceIds(name: string): readonly string[];
   /** The metered Stripe price of a tier's overage; null if none is sold. */
   getOveragePriceId(name: string): string | null;
   isOveragePriceId(priceId: string): boolean;
@@ -35,7 +45,7 @@ export interface BoughtVersion {
   known: number | null;
 }
 
-/** Stripe price ids by tier name. */
+/** Stripe price ids by the name of the price: `PRO`, `PRO_YEARLY`. */
 export type PriceIds = Readonly<Record<string, string>>;
 
 /** @param overagePriceIds of the tiers whose overage is sold; null: another process bills it, per the catalogue */
@@ -48,14 +58,25 @@ export function createTiers(
   const overagePriceIdOf = new Map(Object.entries(overagePriceIds ?? {}));
   const isOverage = new Set(overagePriceIdOf.values());
   const byName = new Map(catalogue.tiers.map((tier) => [tier.name, tier]));
-  const salesOf = new Map(
-    catalogue.tiers.map((tier) => [tier.name, salesIn(tier, priceIdOf.get(tier.name))] as const),
-  );
+  const ownPrices = (tier: TierDefinition) => pricesOf(tier, catalogue.currency);
+  /** The monthly price first: a tier that is priced by contract has one, too. */
+  const namesOf = (tier: TierDefinition) =>
+    new Set([tier.name, ...ownPrices(tier).map((price) => priceName(tier.name, price))]);
+  const idsOf = (tier: TierDefinition) => [...namesOf(tier)].flatMap((name) => priceIdOf.get(name) ?? []);
+  const salesOf = new Map(catalogue.tiers.map((tier) => [tier.name, salesIn(tier, idsOf(tier))] as const));
   const byPriceId = new Map(
     catalogue.tiers.flatMap((tier) =>
       (salesOf.get(tier.name) ?? [])
         .toReversed()
         .flatMap(({ version, priceIds }) => priceIds.map((id) => [id, asOf(tier, version)] as const)),
+    ),
+  );
+  const soldPrices = new Map(
+    catalogue.tiers.flatMap((tier) =>
+      ownPrices(tier).flatMap((price) => {
+        const id = priceIdOf.get(priceName(tier.name, price));
+        return id ? [[id, price] as const] : [];
+      }),
     ),
   );
   const get = (name: string, version?: number) => {
@@ -80,13 +101,25 @@ export function createTiers(
     },
     has: (name) => byName.has(name),
     getTierLimits: (name) => get(name).limits,
-    getOverage: (name) => (overagePriceIds === null || overagePriceIdOf.has(name) ? get(name).overage : null),
+    pricesOf: ownPrices,
+    getOverage(name, currency = null) {
+      const { overage } = get(name);
+      if (!overage || (overagePriceIds !== null && !overagePriceIdOf.has(name))) return null;
+      const { amounts = {}, ...price } = overage;
+      if (currency === null || currency === catalogue.currency) return price;
+      const priceCents = amounts[currency];
+      return priceCents === undefined ? null : { ...price, priceCents };
+    },
     getTierFromPriceId: (priceId) => byPriceId.get(priceId) ?? null,
-    getStripePriceId: (name) => priceIdOf.get(name) ?? null,
+    getPriceFromPriceId: (priceId) => soldPrices.get(priceId) ?? null,
+    getStripePriceId: (name, cycle = MONTHLY) => priceIdOf.get(priceName(name, cycle)) ?? null,
+    getStripePriceIds: (name) => idsOf(get(name)),
     getOveragePriceId: (name) => overagePriceIdOf.get(name) ?? null,
     isOveragePriceId: (priceId) => isOverage.has(priceId),
   };
 }
+
+const MONTHLY: BillingCycle = { interval: 'month', intervalCount: 1 };
 
 interface Sale {
   version: number;
@@ -95,8 +128,8 @@ interface Sale {
 }
 
 /** @returns the newest first; a former version without prices was sold at those of the next version */
-function salesIn({ version, former }: TierDefinition, priceId: string | undefined): Sale[] {
-  const sales: Sale[] = [{ version, priceIds: priceId ? [priceId] : [] }];
+function salesIn({ version, former }: TierDefinition, present: readonly string[]): Sale[] {
+  const sales: Sale[] = [{ version, priceIds: present }];
   for (const { version, stripePriceIds } of former.toSorted((a, b) => b.version - a.version)) {
     const priceIds = stripePriceIds.length > 0 ? stripePriceIds : (sales.at(-1)?.priceIds ?? []);
     sales.push({ version, priceIds });
@@ -108,6 +141,6 @@ function salesIn({ version, former }: TierDefinition, priceId: string | undefine
 function asOf(tier: TierDefinition, version: number): TierDefinition {
   const former = tier.former.find((one) => one.version === version);
   if (!former) return tier;
-  const { monthlyPriceCents, features, limits } = former;
-  return { ...tier, version, monthlyPriceCents, features, limits };
+  const { monthlyPriceCents, prices, features, limits } = former;
+  return { ...tier, version, monthlyPriceCents, prices, features, limits };
 }

@@ -19,7 +19,18 @@ export async function expandPaths(tx: Tx, answer: unknown, paths: readonly strin
     }
     await expandField(tx, copy, fields, path);
   }
-  return copy;
+  return paths.some((path) => path.endsWith(CURRENCY_OPTIONS)) ? copy : withoutCurrencyOptions(copy);
+}
+
+const CURRENCY_OPTIONS = 'currency_options';
+
+/** Stripe shows what a price costs in other currencies only where that is expanded. */
+export function withoutCurrencyOptions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutCurrencyOptions);
+  if (typeof value !== 'object' || value === null) return value;
+  const { [CURRENCY_OPTIONS]: _, ...rest } = value as Json;
+  const shown = (value as Json).object === 'price' ? rest : (value as Json);
+  return Object.fromEntries(Object.entries(shown).map(([name, one]) => [name, withoutCurrencyOptions(one)]));
 }
 
 async function expandField(tx: Tx, holder: Json, fields: string[], path: string): Promise<void> {

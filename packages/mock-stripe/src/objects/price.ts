@@ -24,11 +24,13 @@ export interface PriceTerms {
   /** null: paid once. */
   interval: Interval | null;
   intervalCount: number;
+  /** What it costs in other currencies, as `unitAmount`. */
+  currencyAmounts?: Readonly<Record<string, string>>;
 }
 
 export function buildPrice(id: string, terms: PriceTerms, nowS: number): PriceBody {
   const { currency, unitAmount, product, interval, intervalCount, meter = null } = terms;
-  const cents = Number(unitAmount);
+  const { currencyAmounts = {} } = terms;
   return {
     id,
     object: 'price',
@@ -36,6 +38,12 @@ export function buildPrice(id: string, terms: PriceTerms, nowS: number): PriceBo
     billing_scheme: 'per_unit',
     created: nowS,
     currency: currency.toLowerCase(),
+    currency_options: {
+      [currency.toLowerCase()]: currencyOption(unitAmount),
+      ...Object.fromEntries(
+        Object.entries(currencyAmounts).map(([code, amount]) => [code.toLowerCase(), currencyOption(amount)]),
+      ),
+    },
     custom_unit_amount: null,
     livemode: false,
     lookup_key: null,
@@ -55,9 +63,37 @@ export function buildPrice(id: string, terms: PriceTerms, nowS: number): PriceBo
     tiers_mode: null,
     transform_quantity: null,
     type: interval ? 'recurring' : 'one_time',
-    unit_amount: Number.isInteger(cents) ? cents : null,
-    unit_amount_decimal: unitAmount,
+    ...amounts(unitAmount),
   };
+}
+
+const amounts = (unitAmount: string) => ({
+  unit_amount: Number.isInteger(Number(unitAmount)) ? Number(unitAmount) : null,
+  unit_amount_decimal: unitAmount,
+});
+
+export const currencyOption = (unitAmount: string): NonNullable<PriceBody['currency_options']>[string] => ({
+  custom_unit_amount: null,
+  tax_behavior: 'unspecified',
+  ...amounts(unitAmount),
+});
+
+/**
+ * @param param names the price in the error
+ * @returns the price as it is charged in a currency
+ * @throws MockStripeError for a currency that it does not have
+ */
+export function priceIn(price: PriceBody, currency: string, param = 'currency'): PriceBody {
+  if (price.currency === currency) return price;
+  const option = price.currency_options?.[currency];
+  if (!option) {
+    throw invalidRequest(
+      `The price specified only supports \`${Object.keys(price.currency_options ?? { [price.currency]: 1 }).join('`, `')}\`. This doesn't match the expected currency: \`${currency}\`.`,
+      { param },
+    );
+  }
+  const { unit_amount, unit_amount_decimal } = option;
+  return { ...price, currency, unit_amount, unit_amount_decimal };
 }
 
 export const isMetered = ({ recurring }: PriceBody): boolean => recurring?.usage_type === 'metered';

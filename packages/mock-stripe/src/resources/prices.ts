@@ -18,15 +18,22 @@ import {
 } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { meters } from '../objects/meter.js';
-import { buildPrice, prices } from '../objects/price.js';
+import { buildPrice, currencyOption, prices } from '../objects/price.js';
 import { buildProduct, products } from '../objects/product.js';
 import { type Call, operation } from '../operation.js';
 import type { PriceBody } from '../wire.js';
 
-const creation = z.strictObject({
-  currency: text,
+const amount = {
   unit_amount: natural.optional(),
   unit_amount_decimal: text.regex(/^\d{1,12}(\.\d{1,12})?$/, 'must be a decimal').optional(),
+};
+const currencyOptions = z
+  .record(text.length(3), z.strictObject({ ...amount, ...ignoring(taxBehavior, 'tax_behavior') }))
+  .optional();
+const creation = z.strictObject({
+  currency: text,
+  ...amount,
+  currency_options: currencyOptions,
   product: text.optional(),
   product_data: z.strictObject({ name: text, ...ignoring(object, 'metadata') }).optional(),
   recurring: z
@@ -47,6 +54,7 @@ const creation = z.strictObject({
   ...ignoring(taxBehavior, 'tax_behavior'),
 });
 const change = z.strictObject({
+  currency_options: currencyOptions,
   active: flag.optional(),
   lookup_key: text.optional(),
   nickname: text.optional(),
@@ -61,6 +69,11 @@ function apply(body: PriceBody, params: z.infer<typeof change>): void {
   if (params.lookup_key !== undefined) body.lookup_key = params.lookup_key;
   if (params.nickname !== undefined) body.nickname = params.nickname;
   body.metadata = mergeMetadata(body.metadata, params.metadata);
+  for (const [code, option] of Object.entries(params.currency_options ?? {}))
+    body.currency_options = {
+      ...body.currency_options,
+      [code.toLowerCase()]: currencyOption(amountOf(option)),
+    };
 }
 
 /** A lookup key names one price: `transfer_lookup_key` takes it from another. */
@@ -90,7 +103,10 @@ async function productFor({ tx, nowS, emit }: Call, params: z.infer<typeof creat
   return body.id;
 }
 
-function amountOf({ unit_amount: cents, unit_amount_decimal: decimal }: z.infer<typeof creation>): string {
+function amountOf({
+  unit_amount: cents,
+  unit_amount_decimal: decimal,
+}: Pick<z.infer<typeof creation>, keyof typeof amount>): string {
   if (cents !== undefined && decimal !== undefined) {
     throw invalidRequest('You may only specify one of these parameters: unit_amount, unit_amount_decimal.');
   }

@@ -1,3 +1,5 @@
+import Stripe from 'stripe';
+
 const MAX_ID_CHARS = 255;
 
 /** @param reference an id or the expanded object, as Stripe returns either */
@@ -17,6 +19,26 @@ export function subscriptionOfInvoice({
   };
   return idOf(details?.subscription ?? subscription);
 }
+
+/** @returns what a price costs in another currency, as a decimal; null if it has no amount in it */
+export function amountIn(
+  { currency_options: options }: Stripe.Price,
+  currency: string,
+): Stripe.Decimal | null {
+  const { unit_amount: amount, unit_amount_decimal: decimal } = options?.[currency] ?? {};
+  const value = decimal ?? amount;
+  // The SDK neither reads nor writes decimals inside of records.
+  return value == null ? null : Stripe.Decimal.from(String(value));
+}
+
+/** @returns amounts by currency as the parameter of a price */
+export const currencyOptionsOf = (amounts: Readonly<Record<string, Stripe.Decimal>>) =>
+  Object.fromEntries(
+    Object.entries(amounts).map(([currency, amount]) => [
+      currency,
+      { unit_amount_decimal: String(amount) as unknown as Stripe.Decimal },
+    ]),
+  );
 
 const MAX_SEARCHED = 10_000;
 /** The largest page that Stripe returns. */

@@ -52,10 +52,7 @@ export function createProductTiers(deps: {
 
   async function tierSoldAs(productId: string): Promise<string | null> {
     for (const { name, former } of tiers.all()) {
-      const priceIds = [
-        tiers.getStripePriceId(name) ?? [],
-        ...former.map(({ stripePriceIds }) => stripePriceIds),
-      ];
+      const priceIds = [tiers.getStripePriceIds(name), ...former.map(({ stripePriceIds }) => stripePriceIds)];
       for (const priceId of priceIds.flat())
         if ((await productIds.get(priceId)).id === productId) return name;
     }
