@@ -120,7 +120,7 @@ function pricesOf(tiers: Tiers, brand: Brand): SeededPrice[] {
       productName: productNames(brand, tiers.catalogue, name).tier,
       metadata: { tier: name },
     };
-    const own = stripePricesOf(tier, currency).flatMap(({ amounts, ...cycle }): SeededPrice[] => {
+    const own = stripePricesOf(tier, currency).flatMap(({ amounts, perSeat: _, ...cycle }): SeededPrice[] => {
       const id = tiers.getStripePriceId(name, cycle);
       const lookupKey = priceName(key, cycle).toLowerCase();
       return id ? [{ ...product, ...cycle, id, lookupKey, ...seededAmounts(amounts, currency) }] : [];
