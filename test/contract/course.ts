@@ -88,7 +88,7 @@ interface Course {
   harness: Harness;
 }
 
-/** The second time the catalogue has another price, the product another name, and an endpoint made by hand lacks events. */
+/** The second time the catalogue has other prices and another currency, the product another name, and an endpoint made by hand lacks events. */
 async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<string, string>> {
   await setUp(apiBase, { PUBLIC_URL });
   const other = 'https://other.example';
@@ -96,7 +96,15 @@ async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<
     url: `${other}/v1/billing/webhook`,
     enabled_events: ['charge.refunded'],
   });
-  const CATALOG_FILE = teamCatalogueFile({ pro: { monthlyPriceCents: 3_900 } });
+  const pro = {
+    monthlyPriceCents: 3_900,
+    prices: [
+      { interval: 'month', amounts: { usd: 3_900, eur: 3_600 } },
+      { interval: 'year', amounts: { usd: 39_000, eur: 36_000 } },
+    ],
+    overage: { priceCents: 10, perCalls: 1_000, amounts: { eur: 9 } },
+  };
+  const CATALOG_FILE = teamCatalogueFile({ pro });
   const BRAND_FILE = join(mkdtempSync(join(tmpdir(), 'brand-')), 'brand.json');
   writeFileSync(BRAND_FILE, JSON.stringify({ productName: 'Zebra' }));
   return { CATALOG_FILE, ...(await setUp(apiBase, { PUBLIC_URL: other, CATALOG_FILE, BRAND_FILE })) };

@@ -94,12 +94,16 @@ export const STRICTER: readonly Stricter[] = [
   { endpoint: 'POST /v1/checkout/sessions', kind: 'word', param: 'customer_email', reason: NO_EMAIL },
   { endpoint: 'POST /v1/customers', kind: 'word', param: 'email', reason: NO_EMAIL },
   { endpoint: 'POST /v1/customers/:id', kind: 'word', param: 'email', reason: NO_EMAIL },
-  {
-    endpoint: 'POST /v1/prices',
-    kind: 'word',
-    param: 'unit_amount_decimal',
+  ...[
+    ['POST /v1/prices', 'unit_amount_decimal'] as const,
+    ['POST /v1/prices', 'currency_options[eur][unit_amount_decimal]'] as const,
+    ['POST /v1/prices/:id', 'currency_options[eur][unit_amount_decimal]'] as const,
+  ].map(([endpoint, param]) => ({
+    endpoint,
+    kind: 'word' as const,
+    param,
     reason: 'must be a number with at most 12 decimals',
-  },
+  })),
   {
     endpoint: 'POST /v1/subscription_schedules',
     kind: 'without',

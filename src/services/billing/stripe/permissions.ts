@@ -82,7 +82,7 @@ export const RESOURCES: readonly Resource[] = [
     label: 'Plans and prices',
     name: 'plan',
     server: ['GET /v1/prices/:id'],
-    setup: ['GET /v1/prices', 'POST /v1/prices'],
+    setup: ['GET /v1/prices', 'POST /v1/prices', 'POST /v1/prices/:id'],
   },
   {
     label: 'Subscriptions',
