@@ -33,6 +33,7 @@ export async function completeSession(change: Change, id: string, code: string |
   const { subscription: terms } = hidden;
   const { subscription, invoice } = await startSubscription(change, {
     customer: customer.body.id,
+    currency: body.currency ?? undefined,
     items: hidden.lineItems.flatMap(({ price, quantity }): ItemTerms[] =>
       price ? [{ price, quantity: quantity ?? 1, metadata: {} }] : [],
     ),

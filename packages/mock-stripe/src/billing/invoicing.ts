@@ -12,11 +12,11 @@ import {
   type UsageSpan,
 } from '../objects/invoice.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
-import { isMetered } from '../objects/price.js';
-import type { Period, StoredSubscription } from '../objects/subscription.js';
+import { centsFor, isMetered, priceIn } from '../objects/price.js';
+import type { StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import type { Tx } from '../storage/store.js';
-import { type InvoiceBody, idOf, type SubscriptionBody } from '../wire.js';
+import { type InvoiceBody, idOf, type SubscriptionBody, type SubscriptionItemBody } from '../wire.js';
 import { discountsOn, useUp } from './discounts.js';
 import { productName, rate } from './lineText.js';
 import { usageLines } from './usage.js';
@@ -55,14 +55,19 @@ export const waitingLines = ({ body, hidden }: StoredSubscription): LineTerms[] 
     proration: !usage,
   }));
 
-/** The invoice's lines for one period of every item that is paid in advance, and those that waited for it. */
-export async function periodLines(tx: Tx, stored: StoredSubscription, period: Period): Promise<LineTerms[]> {
+/** The invoice's lines for the period of each of the items that is paid in advance, and those that waited for it. */
+export async function periodLines(
+  tx: Tx,
+  stored: StoredSubscription,
+  items: readonly SubscriptionItemBody[],
+): Promise<LineTerms[]> {
   const { body } = stored;
   const trial = body.status === 'trialing';
   const lines: LineTerms[] = [];
-  for (const { id, price, quantity = 1 } of body.items.data) {
-    if (isMetered(price)) continue;
-    const amountCents = trial ? 0 : (price.unit_amount ?? 0) * quantity;
+  for (const { id, price: listed, quantity = 1, current_period_start, current_period_end } of items) {
+    if (isMetered(listed)) continue;
+    const price = priceIn(listed, body.currency);
+    const amountCents = trial ? 0 : centsFor(price, quantity);
     const name = await productName(tx, price);
     lines.push({
       itemId: id,
@@ -75,8 +80,8 @@ export async function periodLines(tx: Tx, stored: StoredSubscription, period: Pe
       currency: price.currency,
       description: trial ? `Trial period for ${name}` : `${quantity} × ${name} (at ${rate(price)})`,
       proration: false,
-      fromS: period.start,
-      untilS: period.end,
+      fromS: current_period_start,
+      untilS: current_period_end,
     });
   }
   return [...waitingLines(stored), ...lines];

@@ -1,16 +1,16 @@
 import { invalidRequest, noSuch } from '../http/errors.js';
 import { type MetadataChange, mergeMetadata } from '../http/params.js';
-import { isMetered, rejectQuantity, subscribablePrice } from '../objects/price.js';
+import { isMetered, priceIn, rejectQuantity, subscribablePrice } from '../objects/price.js';
 import {
   buildItem,
   type ItemTerms,
   type PendingLine,
-  periodOf,
+  periodOfNew,
   planOf,
   type StoredSubscription,
 } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
-import type { SubscriptionItemBody } from '../wire.js';
+import type { SubscriptionBody, SubscriptionItemBody } from '../wire.js';
 import { prorationLines } from './proration.js';
 import { spanOf, usageLine } from './usage.js';
 
@@ -35,14 +35,13 @@ export async function changeItems(
   atS: number,
 ): Promise<PendingLine[]> {
   const { body, hidden } = stored;
-  const period = periodOf(body);
   const lines: PendingLine[] = [];
   for (const [index, wanted] of changes.entries()) {
     const param = `items[${index}]`;
     const position = body.items.data.findIndex(({ id }) => id === wanted.id);
     const before = body.items.data[position] ?? null;
     if (wanted.id !== undefined && !before) throw noSuch('subscription_item', wanted.id, `${param}[id]`);
-    const after = wanted.deleted ? null : await itemAfter(change, body.id, before, wanted, param, period);
+    const after = wanted.deleted ? null : await itemAfter(change, body, before, wanted, param);
     if (before && !samePrice(before, after)) lines.push(...(await usedUntil(change, stored, before, atS)));
     if (after && !samePrice(before, after) && isMetered(after.price)) {
       hidden.countedFromS = { ...hidden.countedFromS, [after.id]: atS };
@@ -51,7 +50,7 @@ export async function changeItems(
     else if (before) body.items.data[position] = after;
     else body.items.data.push(after);
     if (!sameCharge(before, after))
-      lines.push(...(await prorationLines(change.tx, before, after, period, atS)));
+      lines.push(...(await prorationLines(change.tx, before, after, body.currency, atS)));
   }
   requireDistinct(body.items.data);
   if (body.items.data.length === 0) {
@@ -62,23 +61,23 @@ export async function changeItems(
 
 async function itemAfter(
   { tx, nowS }: Change,
-  subscription: string,
+  subscription: SubscriptionBody,
   before: SubscriptionItemBody | null,
   wanted: ItemChange,
   param: string,
-  period: { start: number; end: number },
 ): Promise<SubscriptionItemBody> {
   const price = wanted.price ? await subscribablePrice(tx, wanted.price, `${param}[price]`) : before?.price;
   if (!price) throw invalidRequest(`You must pass a price for a new item.`, { param: `${param}[price]` });
   rejectQuantity(price, wanted.quantity, param);
+  priceIn(price, subscription.currency, `${param}[price]`);
   const quantity = wanted.quantity ?? before?.quantity ?? 1;
   const metadata = mergeMetadata(before?.metadata ?? {}, wanted.metadata);
   const { settings } = wanted;
   if (!before)
     return buildItem(
-      subscription,
+      subscription.id,
       { price, quantity, metadata, ...(settings && { settings }) },
-      period,
+      periodOfNew(subscription, price, nowS),
       nowS,
     );
   const { quantity: _, ...rest } = before;

@@ -1,5 +1,5 @@
 import type { InvoiceTerms, UsageSpan } from '../objects/invoice.js';
-import { periodFrom, type StoredSubscription, setPeriod } from '../objects/subscription.js';
+import { beginPeriods, periodOf, type StoredSubscription } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
 import { noteOutcome } from './dunning.js';
 import { type Charged, charge, draft, periodLines } from './invoicing.js';
@@ -8,21 +8,19 @@ import { usageLines } from './usage.js';
 /**
  * Moves a subscription into the period that begins at a moment, and bills it together with what waited for an invoice.
  * Neither saves the subscription nor sends an event.
+ * @param which the items whose period has ended by then, or all
  * @param spans what was used before; a renewal leaves an hour for more of it to arrive
  */
 export async function beginPeriod(
   change: Change,
   stored: StoredSubscription,
-  startS: number,
-  reason: InvoiceTerms['reason'],
+  { startS, which, reason }: { startS: number; which: 'due' | 'all'; reason: InvoiceTerms['reason'] },
   spans: UsageSpan[] = [],
 ): Promise<Charged> {
   const { body, hidden } = stored;
-  const price = body.items.data[0]?.price;
-  if (!price) throw new Error(`${body.id} has no items`);
-  const period = periodFrom(startS, body.billing_cycle_anchor, price);
-  setPeriod(body, period);
-  const lines = await periodLines(change.tx, stored, period);
+  const begun = beginPeriods(body, startS, which);
+  const lines = await periodLines(change.tx, stored, begun);
+  const period = periodOf(body);
   hidden.pending = [];
   const terms = { reason, lines, period };
   const charged =

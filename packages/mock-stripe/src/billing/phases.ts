@@ -4,7 +4,7 @@ import { isMetered, subscribablePrice } from '../objects/price.js';
 import { type StoredSchedule, schedules } from '../objects/schedule.js';
 import {
   buildItem,
-  periodOf,
+  periodOfNew,
   planOf,
   type StoredSubscription,
   subscriptions,
@@ -81,7 +81,12 @@ async function takeItems(
     items.push(
       replaced
         ? { ...replaced, price, plan: planOf(price), ...(isMetered(price) ? {} : { quantity }), ...settings }
-        : buildItem(body.id, { price, quantity, metadata: metadata ?? {}, settings }, periodOf(body), nowS),
+        : buildItem(
+            body.id,
+            { price, quantity, metadata: metadata ?? {}, settings },
+            periodOfNew(body, price, nowS),
+            nowS,
+          ),
     );
   }
   body.items.data = items;
@@ -119,6 +124,7 @@ export async function enterPhase(change: Change, stored: StoredSubscription): Pr
     return;
   }
   await takePhase(change, stored, next);
+  if (next.billing_cycle_anchor === 'phase_start') stored.body.billing_cycle_anchor = next.start_date;
   schedule.body.current_phase = { start_date: next.start_date, end_date: next.end_date };
   await tx.save(schedules, schedule);
   await emit('subscription_schedule.updated', schedule.body);

@@ -15,9 +15,14 @@ export async function renew(change: Change, stored: StoredSubscription): Promise
   const { body } = stored;
   const before = structuredClone(body);
   const endS = periodOf(body).end;
-  const spans = spansOf(stored, endS);
+  const spans = spansOf(stored, endS, 'due');
   await enterPhase(change, stored);
-  const { invoice } = await beginPeriod(change, stored, endS, 'subscription_cycle', spans);
+  const { invoice } = await beginPeriod(
+    change,
+    stored,
+    { startS: endS, which: 'due', reason: 'subscription_cycle' },
+    spans,
+  );
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
   await emitPaymentOutcome(change, invoice);
@@ -44,7 +49,11 @@ export async function endTrial(change: Change, stored: StoredSubscription): Prom
   body.status = 'active';
   body.trial_end = nowS;
   body.billing_cycle_anchor = nowS;
-  const { invoice } = await beginPeriod(change, stored, nowS, 'subscription_cycle');
+  const { invoice } = await beginPeriod(change, stored, {
+    startS: nowS,
+    which: 'all',
+    reason: 'subscription_cycle',
+  });
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.updated', body, changedFields(before, body));
   await emitPaymentOutcome(change, invoice);
@@ -63,7 +72,11 @@ export async function resume(change: Change, stored: StoredSubscription): Promis
   const before = structuredClone(body);
   body.status = 'active';
   body.billing_cycle_anchor = nowS;
-  const { invoice } = await beginPeriod(change, stored, nowS, 'subscription_update');
+  const { invoice } = await beginPeriod(change, stored, {
+    startS: nowS,
+    which: 'all',
+    reason: 'subscription_update',
+  });
   await tx.save(subscriptions, stored);
   await emit('customer.subscription.resumed', body);
   await emit('customer.subscription.updated', body, changedFields(before, body));

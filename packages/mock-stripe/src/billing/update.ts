@@ -2,11 +2,12 @@ import { changedFields } from '../events.js';
 import { cardDeclined, invalidRequest } from '../http/errors.js';
 import { type MetadataChange, mergeMetadata } from '../http/params.js';
 import { customers } from '../objects/customer.js';
-import type { StoredInvoice } from '../objects/invoice.js';
+import type { StoredInvoice, UsageSpan } from '../objects/invoice.js';
 import {
   type PendingLine,
   periodOf,
   type StoredSubscription,
+  sameCycle,
   setPeriod,
   subscriptions,
 } from '../objects/subscription.js';
@@ -22,12 +23,11 @@ import { beginPeriod } from './period.js';
 import { endTrial } from './renewal.js';
 import { spansOf } from './usage.js';
 
-export interface SubscriptionUpdate extends Ending {
+export interface SubscriptionUpdate extends Ending, CycleChange {
   items?: ItemChange[] | undefined;
   proration_behavior?: 'always_invoice' | 'create_prorations' | 'none' | undefined;
   proration_date?: number | undefined;
   payment_behavior?: 'allow_incomplete' | 'default_incomplete' | 'error_if_incomplete' | undefined;
-  billing_cycle_anchor?: { type: 'now' | 'unchanged' } | undefined;
   default_payment_method?: string | undefined;
   description?: string | undefined;
   discounts?: DiscountTerms[] | undefined;
@@ -137,23 +137,42 @@ async function billChange(
 }
 
 /** A new cycle begins when it is asked for, or when the new price is paid at another interval. */
-function startsCycle(
+export function startsCycle(
   before: StoredSubscription['body'],
   after: StoredSubscription['body'],
-  update: SubscriptionUpdate,
-) {
-  const [old, now] = [before.items.data[0]?.price.recurring, after.items.data[0]?.price.recurring];
-  const sameInterval = old?.interval === now?.interval && old?.interval_count === now?.interval_count;
-  return update.billing_cycle_anchor?.type === 'now' || !sameInterval;
+  update: CycleChange,
+): boolean {
+  const pricesBefore = new Map(before.items.data.map(({ id, price }) => [id, price]));
+  const isPaidOtherwise = after.items.data.some(({ id, price }) => {
+    const known = pricesBefore.get(id);
+    return known !== undefined && !sameCycle(known, price);
+  });
+  return isPaidOtherwise || beginsNow(update);
 }
 
-/** Only the credit for the old period is kept: the new period is billed in full. */
-async function beginCycle(change: Change, stored: StoredSubscription): Promise<Charged> {
+const beginsNow = ({ billing_cycle_anchor: anchor }: CycleChange): boolean =>
+  (typeof anchor === 'object' ? anchor.type : anchor) === 'now';
+
+export interface CycleChange {
+  billing_cycle_anchor?: 'now' | 'unchanged' | { type: 'now' | 'unchanged' } | undefined;
+}
+
+/**
+ * Begins a cycle. Only the credit for the old period is kept: the new period is billed in full.
+ * @returns what was used before
+ */
+export function takeCycle(stored: StoredSubscription, nowS: number): UsageSpan[] {
   const { body, hidden } = stored;
   hidden.pending = hidden.pending.filter(({ amountCents, usage }) => amountCents < 0 || usage);
-  body.billing_cycle_anchor = change.nowS;
-  const spans = spansOf(stored, change.nowS);
-  return beginPeriod(change, stored, change.nowS, 'subscription_update', spans);
+  const spans = spansOf(stored, nowS);
+  body.billing_cycle_anchor = nowS;
+  return spans;
+}
+
+async function beginCycle(change: Change, stored: StoredSubscription): Promise<Charged> {
+  const spans = takeCycle(stored, change.nowS);
+  const terms = { startS: change.nowS, which: 'all', reason: 'subscription_update' } as const;
+  return beginPeriod(change, stored, terms, spans);
 }
 
 async function billWaiting(change: Change, stored: StoredSubscription): Promise<Charged> {

@@ -1,8 +1,8 @@
 import type * as mongo from 'mongodb';
 import type { LineTerms, UsageSpan } from '../objects/invoice.js';
 import { meterEvents, meters } from '../objects/meter.js';
-import { centsFor, isMetered } from '../objects/price.js';
-import { periodOf, type StoredSubscription } from '../objects/subscription.js';
+import { centsFor, isMetered, priceIn } from '../objects/price.js';
+import type { StoredSubscription } from '../objects/subscription.js';
 import type { ObjectDocument } from '../storage/documents.js';
 import type { Tx } from '../storage/store.js';
 import { idOf, type MeterBody, type SubscriptionItemBody } from '../wire.js';
@@ -41,20 +41,25 @@ export async function countedBy(
 
 /** @returns the time of the present period, up to a moment, in which an item's usage is to be billed */
 export function spanOf(
-  { body, hidden }: StoredSubscription,
-  { id, price, created }: SubscriptionItemBody,
+  { hidden }: StoredSubscription,
+  { id, price, created, current_period_start: startS }: SubscriptionItemBody,
   untilS: number,
 ): UsageSpan {
-  const fromS = Math.max(periodOf(body).start, created, hidden.countedFromS?.[id] ?? 0);
+  const fromS = Math.max(startS, created, hidden.countedFromS?.[id] ?? 0);
   return { itemId: id, price, fromS, untilS };
 }
 
 /** Nothing that is used in a trial is billed. */
-export const spansOf = (stored: StoredSubscription, untilS: number): UsageSpan[] =>
+export const spansOf = (
+  stored: StoredSubscription,
+  untilS: number,
+  which: 'due' | 'all' = 'all',
+): UsageSpan[] =>
   stored.body.status === 'trialing'
     ? []
     : stored.body.items.data
         .filter(({ price }) => isMetered(price))
+        .filter(({ current_period_end: endS }) => which === 'all' || endS <= untilS)
         .map((item) => spanOf(stored, item, untilS))
         .filter(({ fromS }) => fromS < untilS);
 
@@ -65,6 +70,7 @@ export async function usageLine(
   { itemId, price, fromS, untilS }: UsageSpan,
 ): Promise<LineTerms> {
   const { body: meter } = await tx.get(meters, price.recurring?.meter ?? '', 'meter');
+  const charged = priceIn(price, body.currency);
   const during = { 'hidden.atS': { $gte: fromS, $lt: untilS } };
   const quantity = await countedBy(tx, meter, idOf(body.customer) ?? '', during);
   return {
@@ -72,11 +78,11 @@ export async function usageLine(
     subscription: body.id,
     price: price.id,
     product: idOf(price.product) ?? '',
-    amountCents: centsFor(price, quantity),
-    unitAmount: price.unit_amount_decimal,
+    amountCents: centsFor(charged, quantity),
+    unitAmount: charged.unit_amount_decimal,
     quantity,
-    currency: price.currency,
-    description: `${quantity} × ${await productName(tx, price)} (at ${rate(price)})`,
+    currency: charged.currency,
+    description: `${quantity} × ${await productName(tx, price)} (at ${rate(charged)})`,
     proration: false,
     fromS,
     untilS,

@@ -28,9 +28,17 @@ export const checkoutSessions: Kind<SessionBody, SessionHidden> = {
   dueAt: ({ status, expires_at: expiresAt }) => (status === 'open' ? expiresAt : null),
 };
 
-/** @param quantity null: a meter counts it, and nothing of it is due today */
-export function buildLineItem(price: PriceBody, quantity: number | null, name: string): LineItemBody {
-  const total = quantity === null ? 0 : centsFor(price, quantity);
+/**
+ * @param charged the price in the session's currency
+ * @param quantity null: a meter counts it, and nothing of it is due today
+ */
+export function buildLineItem(
+  price: PriceBody,
+  charged: PriceBody,
+  quantity: number | null,
+  name: string,
+): LineItemBody {
+  const total = quantity === null ? 0 : centsFor(charged, quantity);
   return {
     id: mockId('li'),
     object: 'item',
@@ -39,7 +47,7 @@ export function buildLineItem(price: PriceBody, quantity: number | null, name: s
     amount_subtotal: total,
     amount_tax: 0,
     amount_total: total,
-    currency: price.currency,
+    currency: charged.currency,
     description: name,
     metadata: {},
     price,

@@ -95,6 +95,37 @@ export function setPeriod(body: SubscriptionBody, { start, end }: Period): void 
   }
 }
 
+/**
+ * Begins the next period of items, each in its own interval and all in the cycle of the subscription's anchor.
+ * @param which those whose period has ended by then, or all
+ * @returns those items
+ */
+export function beginPeriods(
+  { items, billing_cycle_anchor: anchorS }: SubscriptionBody,
+  startS: number,
+  which: 'due' | 'all',
+): SubscriptionItemBody[] {
+  const begun = which === 'all' ? items.data : items.data.filter((item) => item.current_period_end <= startS);
+  for (const item of begun) {
+    const { start, end } = periodFrom(startS, anchorS, item.price);
+    item.current_period_start = start;
+    item.current_period_end = end;
+  }
+  return begun;
+}
+
+/** The period of a new item: that of the items paid as often, or the rest of the one that it would be in. */
+export function periodOfNew(body: SubscriptionBody, price: PriceBody, nowS: number): Period {
+  if (body.status === 'trialing') return periodOf(body);
+  const alike = body.items.data.find((item) => sameCycle(item.price, price));
+  return alike
+    ? { start: alike.current_period_start, end: alike.current_period_end }
+    : periodFrom(nowS, body.billing_cycle_anchor, price);
+}
+
+export const sameCycle = ({ recurring: one }: PriceBody, { recurring: other }: PriceBody): boolean =>
+  one?.interval === other?.interval && one?.interval_count === other?.interval_count;
+
 /** The period that begins at a moment, in the cycle of the subscription's anchor. */
 export function periodFrom(startS: number, anchorS: number, price: PriceBody): Period {
   const { interval, interval_count: count } = price.recurring ?? { interval: 'month', interval_count: 1 };

@@ -1,5 +1,6 @@
-import { rate } from '../billing/lineText.js';
+import { cycleOf, rate } from '../billing/lineText.js';
 import { formatMoney } from '../money.js';
+import { priceIn } from '../objects/price.js';
 import type { LineItemBody, SessionBody } from '../wire.js';
 import { escapeHtml, page, row } from './html.js';
 
@@ -9,11 +10,10 @@ export function checkoutPage(session: SessionBody): string {
   const total = formatMoney(session.amount_total ?? 0, session.currency ?? 'usd');
   // Metered items are listed below with their price alone.
   const bought = items.filter(({ quantity }) => quantity !== null);
-  const price = bought[0]?.price;
+  const listed = bought[0]?.price;
+  const price = listed && priceIn(listed, session.currency ?? listed.currency);
   const trial = session.amount_total === 0 && price?.unit_amount;
-  const terms = trial
-    ? `today; after the trial ${rate(price)}`
-    : `per ${price?.recurring?.interval ?? 'period'}`;
+  const terms = trial ? `today; after the trial ${rate(price)}` : `per ${price ? cycleOf(price) : 'period'}`;
   const email = session.customer_details?.email ?? session.customer_email;
   const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
   const code = session.allow_promotion_codes
@@ -35,5 +35,8 @@ ${row('Card', 'Visa •••• 4242')}
   );
 }
 
-const itemRow = ({ description, quantity, price }: LineItemBody): string =>
-  row(`${quantity === null ? '' : `${quantity} × `}${description ?? 'Product'}`, price ? rate(price) : '');
+const itemRow = ({ description, quantity, price, currency }: LineItemBody): string =>
+  row(
+    `${quantity === null ? '' : `${quantity} × `}${description ?? 'Product'}`,
+    price ? rate(priceIn(price, currency)) : '',
+  );

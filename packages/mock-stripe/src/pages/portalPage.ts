@@ -1,6 +1,7 @@
 import { rate } from '../billing/lineText.js';
 import { type PortalView, planItemOf } from '../billing/portal.js';
 import { formatMoney } from '../money.js';
+import { priceIn } from '../objects/price.js';
 import { escapeHtml, page, row } from './html.js';
 
 /** Cards that a person may try. */
@@ -18,7 +19,9 @@ export function portalPage(view: PortalView, problem: string | null = null): str
   const price = subscription && planItemOf(subscription)?.price;
   const rows = [
     row('Plan', subscription ? (plan ?? 'Product') : 'none'),
-    ...(subscription && price ? [row('Price', rate(price)), row('Status', stateOf(view))] : []),
+    ...(subscription && price
+      ? [row('Price', rate(priceIn(price, subscription.currency))), row('Status', stateOf(view))]
+      : []),
     row('Card', card?.card ? `${card.card.display_brand} •••• ${card.card.last4}` : 'none'),
     row('E-mail', customer.email ?? 'not given'),
   ];

@@ -30,7 +30,7 @@ import {
   type StoredSession,
 } from '../objects/checkoutSession.js';
 import { customers } from '../objects/customer.js';
-import { isMetered, rejectQuantity, subscribablePrice } from '../objects/price.js';
+import { isMetered, priceIn, rejectQuantity, subscribablePrice } from '../objects/price.js';
 import { type Call, operation } from '../operation.js';
 import type { LineItemBody } from '../wire.js';
 
@@ -94,14 +94,20 @@ const creation = z.strictObject({
     'wallet_options',
   ),
   ...ignoring(list, 'custom_fields', 'payment_method_types'),
-  ...ignoring(text, 'currency', 'integration_identifier'),
+  currency: text.optional(),
+  ...ignoring(text, 'integration_identifier'),
   ...ignoring(z.enum(['always', 'if_required']), 'customer_creation'),
   ...ignoring(z.enum(['auto', 'book', 'donate', 'pay', 'subscribe']), 'submit_type'),
 });
 type Creation = z.infer<typeof creation>;
 
-async function lineItemsFor({ tx }: Call, { line_items: wanted }: Creation): Promise<LineItemBody[]> {
+async function lineItemsFor(
+  { tx }: Call,
+  { line_items: wanted, currency: asked }: Creation,
+  own: string | null,
+): Promise<LineItemBody[]> {
   if (!wanted || wanted.length === 0) throw missingParameter('line_items');
+  const currency = asked?.toLowerCase() ?? own;
   const items: LineItemBody[] = [];
   for (const [index, { price, quantity: asked }] of wanted.entries()) {
     const param = `line_items[${index}]`;
@@ -111,18 +117,20 @@ async function lineItemsFor({ tx }: Call, { line_items: wanted }: Creation): Pro
     if (quantity !== null && quantity < 1) {
       throw invalidRequest('Quantity must be at least 1.', { param: `${param}[quantity]` });
     }
-    items.push(buildLineItem(body, quantity, await productName(tx, body)));
+    const charged = priceIn(body, currency ?? body.currency, 'currency');
+    items.push(buildLineItem(body, charged, quantity, await productName(tx, body)));
   }
   return items;
 }
 
 async function payerOf({ tx }: Call, params: Creation) {
-  if (!params.customer) return { customer: null, customerEmail: params.customer_email || null };
+  if (!params.customer)
+    return { customer: null, customerEmail: params.customer_email || null, ownCurrency: null };
   if (params.customer_email) {
     throw invalidRequest('You may only specify one of these parameters: customer, customer_email.');
   }
   const { body } = await tx.get(customers, params.customer, 'customer');
-  return { customer: body.id, customerEmail: body.email };
+  return { customer: body.id, customerEmail: body.email, ownCurrency: body.currency ?? null };
 }
 
 function expiryOf({ expires_at: asked }: Creation, nowS: number): number {
@@ -166,12 +174,13 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
     throw invalidRequest('You may only specify one of these parameters: allow_promotion_codes, discounts.');
   }
   if (!params.success_url) throw missingParameter('success_url');
-  const lineItems = await lineItemsFor(call, params);
+  const { ownCurrency, ...payer } = await payerOf(call, params);
+  const lineItems = await lineItemsFor(call, params, ownCurrency);
   const subscription = subscriptionTerms(params, nowS);
   const onTrial = subscription.trialPeriodDays !== null || subscription.trialEndS !== null;
   const id = mockId(checkoutSessions.prefix);
   const terms = {
-    ...(await payerOf(call, params)),
+    ...payer,
     clientReferenceId: params.client_reference_id ?? null,
     successUrl: params.success_url,
     cancelUrl: params.cancel_url ?? null,

@@ -12,7 +12,6 @@ import {
   listOf,
   metadata,
   natural,
-  object,
   prorationBehavior,
   range,
   text,
@@ -40,7 +39,9 @@ const preview = z.strictObject({
       proration_behavior: prorationBehavior.optional(),
       proration_date: integer.optional(),
       ...ignoring(flag, 'cancel_at_period_end'),
-      ...ignoring(z.union([text, object]), 'billing_cycle_anchor'),
+      billing_cycle_anchor: z
+        .union([z.enum(['now', 'unchanged']), z.strictObject({ type: z.enum(['now', 'unchanged']) })])
+        .optional(),
     })
     .optional(),
   ...ignoring(z.enum(['next', 'recurring']), 'preview_mode'),

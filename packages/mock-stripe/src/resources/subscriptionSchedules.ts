@@ -68,7 +68,7 @@ const phase = z.strictObject({
   trial_end: integer.optional(),
   ...billingSettings.shape,
   ...ignoring(list, 'add_invoice_items'),
-  ...ignoring(z.enum(['automatic', 'phase_start']), 'billing_cycle_anchor'),
+  billing_cycle_anchor: z.enum(['automatic', 'phase_start']).optional(),
 });
 const change = z.strictObject({
   end_behavior: z.enum(['cancel', 'release']).optional(),
@@ -123,6 +123,7 @@ async function phasesFrom(
           default_payment_method: terms.default_payment_method ?? null,
           description: terms.description || null,
           trial_end: terms.trial_end ?? null,
+          billing_cycle_anchor: terms.billing_cycle_anchor ?? null,
         },
       }),
     );
