@@ -31,6 +31,9 @@ export interface OverageItem {
   priceId: string;
   /** Usage before this is not billed by the item. */
   since: Date;
+  /** The period that the item bills now; absent where it is the subscription's own. */
+  periodStart?: Date;
+  periodEnd?: Date;
 }
 
 /** What one unit of a subscription item costs. */
@@ -74,6 +77,8 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   scheduleId: string | null;
   /** The tier that the schedule changes it to, and when. */
   scheduledTier: string | null;
+  /** The Stripe price that the schedule changes it to. Absent from documents of earlier versions. */
+  scheduledPriceId?: string | null;
   scheduledAt: Date | null;
   /** Identifies the terms of the contract; null if the tenant bought the subscription itself. */
   contract: string | null;
@@ -97,6 +102,16 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   updatedAt: Date;
 }
 
+/** The period whose overage is billed next: of a subscription that is paid each year, a month. */
+export function billedPeriodOf({
+  currentPeriodStart,
+  currentPeriodEnd,
+  overageItems,
+}: Pick<BillingSubscriptionDoc, 'currentPeriodStart' | 'currentPeriodEnd' | 'overageItems'>) {
+  const own = overageItems?.find(({ periodEnd }) => periodEnd !== undefined);
+  return { start: own?.periodStart ?? currentPeriodStart, end: own?.periodEnd ?? currentPeriodEnd };
+}
+
 export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
   {
     _id: String,
@@ -118,6 +133,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     overageItems: { type: Schema.Types.Mixed, default: null },
     scheduleId: { type: String, default: null },
     scheduledTier: { type: String, default: null },
+    scheduledPriceId: { type: String, default: undefined },
     scheduledAt: { type: Date, default: null },
     contract: { type: String, default: null },
     limits: { type: Schema.Types.Mixed, default: null },
@@ -133,6 +149,12 @@ billingSubscriptionSchema.index({ stripeSubscriptionId: 1 }, { unique: true });
 billingSubscriptionSchema.index({ currentPeriodStart: 1 });
 billingSubscriptionSchema.index({ currentPeriodEnd: 1 });
 billingSubscriptionSchema.index({ endedAt: 1 });
+for (const boundary of ['overageItems.periodStart', 'overageItems.periodEnd']) {
+  billingSubscriptionSchema.index(
+    { [boundary]: 1 },
+    { partialFilterExpression: { [boundary]: { $exists: true } } },
+  );
+}
 // Finds grace periods, which end without a write, and counts the subscriptions that grant a tier.
 billingSubscriptionSchema.index({ status: 1, _id: 1 }, { name: 'status' });
 // Finds the tiers and versions that a catalogue must have, and counts their subscriptions.

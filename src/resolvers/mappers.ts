@@ -17,6 +17,7 @@ import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
 import type { OperatorRole } from '../services/accounts/principal.js';
 import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
+import { paidPriceOf, scheduledPriceOf } from '../services/billing/subscriptions/paidPrices.js';
 import type { TierExplanation as ExplainedTier } from '../services/billing/tierExplanation.js';
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
@@ -161,6 +162,8 @@ export async function readSubscription(
     tenantId,
     tier: toEntitledTier(services.tiers, entitlement),
     status: doc?.status ?? 'active',
+    price: paidPriceOf(services.tiers, doc),
+    seats: doc?.quantity ?? 1,
     currentPeriodStart: doc?.currentPeriodStart ?? null,
     currentPeriodEnd: doc?.currentPeriodEnd ?? null,
     cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
@@ -168,6 +171,7 @@ export async function readSubscription(
     trialEnd: doc?.trialEnd ?? null,
     graceEndsAt: services.entitlements.graceEndsAt(doc),
     scheduledTier: doc?.scheduledTier ?? null,
+    scheduledPrice: scheduledPriceOf(services.tiers, doc),
     scheduledAt: doc?.scheduledAt ?? null,
     outsideCatalogue: doc?.outsideCatalogue ?? false,
     isContract: typeof doc?.contract === 'string',

@@ -10,8 +10,7 @@ import {
   SubscriptionType,
 } from '../schema/subscription.js';
 import { TenantArgs } from '../schema/tenantRef.js';
-import { TierName } from '../schema/tier.js';
-import { ChangeTierInput, TierChangePreview } from '../schema/tierChange.js';
+import { ChangeTierInput, PreviewTierChangeArgs, TierChangePreview } from '../schema/tierChange.js';
 import { OperatorRole } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { readSubscription } from './mappers.js';
@@ -74,13 +73,12 @@ export class SubscriptionResolver {
   @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
   @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
   async previewTierChange(
-    @Arg('tier', () => TierName) tier: string,
-    @Arg('immediately', () => Boolean, { defaultValue: false }) immediately: boolean,
+    @Args() change: PreviewTierChangeArgs,
     @Args() named: TenantArgs,
     @Ctx() context: Context,
   ): Promise<TierChangePreview> {
     const tenantId = await requestedTenantId(context, named);
-    return context.services.tierChanges.preview(tenantId, tier, immediately);
+    return context.services.tierChanges.preview(tenantId, change);
   }
 
   @Mutation(() => SubscriptionType, {
@@ -96,8 +94,7 @@ export class SubscriptionResolver {
     const tenantId = await requestedTenantId(context, named);
     await context.services.tierChanges.change(
       tenantId,
-      input.tier,
-      input.immediately ?? false,
+      { ...input, immediately: input.immediately ?? false },
       context.author(),
     );
     return currentSubscription(context, tenantId);

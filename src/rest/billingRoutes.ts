@@ -26,6 +26,10 @@ interface CheckoutBody {
   success_url: string;
   cancel_url: string;
   customer_email?: string;
+  interval?: 'month' | 'year' | null;
+  interval_count?: number | null;
+  currency?: string | null;
+  seats?: number | null;
 }
 
 /** The REST routes for billing. They call the same services as the schema; names of tiers are in lower case. */
@@ -90,7 +94,17 @@ export function billingRoutes(deps: {
       },
       async ({ tenantId, author, body }) => {
         const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
-        const wanted = { tier: tier.toUpperCase(), successUrl, cancelUrl, customerEmail };
+        const { interval, interval_count: intervalCount, currency, seats } = body;
+        const wanted = {
+          tier: tier.toUpperCase(),
+          successUrl,
+          cancelUrl,
+          customerEmail,
+          interval,
+          intervalCount,
+          currency,
+          seats,
+        };
         const { id, url } = await services.subscriptions.checkout(tenantId, wanted, author);
         return { session_id: id, url, local_url: services.localCheckoutUrl(id) };
       },

@@ -77,6 +77,10 @@ export const createCheckoutSession = (tierNames: string[]) => ({
       success_url: url,
       cancel_url: url,
       customer_email: { type: 'string', nullable: true, format: 'email', maxLength: 320 },
+      interval: { type: 'string', nullable: true, enum: ['month', 'year', null] },
+      interval_count: { type: 'integer', nullable: true, minimum: 1, maximum: 36 },
+      currency: { type: 'string', nullable: true, minLength: 3, maxLength: 3 },
+      seats: { type: 'integer', nullable: true, minimum: 1, maximum: 100_000 },
     },
   },
   response: {

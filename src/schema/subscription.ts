@@ -1,7 +1,7 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { IsEmail, IsHttpUrl, MaxLength } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
-import { TierName, TierType } from './tier.js';
+import { PriceInterval, TierName, TierPrice, TierType } from './tier.js';
 
 export enum SubscriptionStatus {
   INCOMPLETE = 'incomplete',
@@ -34,6 +34,16 @@ export class SubscriptionType {
   @Field(() => SubscriptionStatus)
   status!: string;
 
+  @Field(() => TierPrice, {
+    nullable: true,
+    description:
+      'What it is paid at. null: nothing is paid, or its price at Stripe is neither monthly nor yearly or has no fixed amount.',
+  })
+  price!: TierPrice | null;
+
+  @Field(() => Int, { description: 'The seats that were bought; 1 for a tier that is not sold by the seat.' })
+  seats!: number;
+
   @Field(() => DateTimeScalar, { nullable: true })
   currentPeriodStart!: Date | null;
 
@@ -60,6 +70,9 @@ export class SubscriptionType {
     description: 'The tier after the scheduled change, if there is one.',
   })
   scheduledTier!: string | null;
+
+  @Field(() => TierPrice, { nullable: true, description: 'The price after the scheduled change.' })
+  scheduledPrice!: TierPrice | null;
 
   @Field(() => DateTimeScalar, { nullable: true })
   scheduledAt!: Date | null;
@@ -99,6 +112,29 @@ export class CheckoutSession {
 export class CreateCheckoutSessionInput {
   @Field(() => TierName)
   tier!: string;
+
+  @Field(() => PriceInterval, {
+    nullable: true,
+    description: "Default: the monthly price, otherwise the tier's first.",
+  })
+  interval?: PriceInterval | null;
+
+  @Field(() => Int, { nullable: true, description: 'Default: 1, if `interval` is given.' })
+  intervalCount?: number | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "ISO 4217. Default: the tenant's, otherwise the catalogue's. A tenant's first purchase fixes its currency.",
+  })
+  @MaxLength(3)
+  currency?: string | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Default: 1. Only for a tier that is sold by the seat.',
+  })
+  seats?: number | null;
 
   @Field({ description: 'Where the person is sent after paying. The session id is appended.' })
   @IsHttpUrl()

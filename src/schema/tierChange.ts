@@ -1,8 +1,8 @@
-import { Field, InputType, Int, ObjectType } from 'type-graphql';
+import { ArgsType, Field, InputType, Int, ObjectType } from 'type-graphql';
 import { DateTimeScalar } from './scalars.js';
-import { TierName } from './tier.js';
+import { PriceInterval, TierName } from './tier.js';
 
-@InputType()
+@InputType({ description: 'What is left out stays as it is, if the tier is sold so.' })
 export class ChangeTierInput {
   @Field(() => TierName, {
     description: 'The free tier cancels the subscription. The current tier undoes a scheduled change.',
@@ -16,12 +16,42 @@ export class ChangeTierInput {
       'Whether to downgrade immediately, with a credit for the rest of the period, instead of at its end.',
   })
   immediately?: boolean | null;
+
+  @Field(() => PriceInterval, { nullable: true })
+  interval?: PriceInterval | null;
+
+  @Field(() => Int, { nullable: true, description: 'Default: 1, if `interval` is given.' })
+  intervalCount?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Only for a tier that is sold by the seat.' })
+  seats?: number | null;
 }
 
-@ObjectType({ description: 'When a change of tier takes effect, and what it costs.' })
+@ArgsType()
+export class PreviewTierChangeArgs {
+  @Field(() => TierName)
+  tier!: string;
+
+  @Field(() => Boolean, { defaultValue: false })
+  immediately!: boolean;
+
+  @Field(() => PriceInterval, { nullable: true })
+  interval?: PriceInterval | null;
+
+  @Field(() => Int, { nullable: true })
+  intervalCount?: number | null;
+
+  @Field(() => Int, { nullable: true })
+  seats?: number | null;
+}
+
+@ObjectType({ description: 'When a change of tier, interval or seats takes effect, and what it costs.' })
 export class TierChangePreview {
   @Field(() => TierName)
   tier!: string;
+
+  @Field(() => Int, { description: 'Afterwards; 1 for a tier that is not sold by the seat.' })
+  seats!: number;
 
   @Field({ description: 'false if the change takes effect at the end of the period.' })
   immediately!: boolean;
@@ -39,7 +69,7 @@ export class TierChangePreview {
 
   @Field(() => Int, {
     description:
-      'For the rest of the period: the price of the new tier minus the credit for the old one. A negative amount is a credit.',
+      'For the rest of the period, or for the new period if the interval changes: the new price minus the credit for the old one. A negative amount is a credit.',
   })
   prorationCents!: number;
 

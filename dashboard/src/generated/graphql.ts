@@ -28,9 +28,15 @@ export type ApiKeyScope =
   /** Store, delete and share memories. */
   | 'WRITE';
 
+/** What is left out stays as it is, if the tier is sold so. */
 export type ChangeTierInput = {
   /** Whether to downgrade immediately, with a credit for the rest of the period, instead of at its end. */
   immediately?: boolean | null | undefined;
+  interval?: PriceInterval | null | undefined;
+  /** Default: 1, if `interval` is given. */
+  intervalCount?: number | null | undefined;
+  /** Only for a tier that is sold by the seat. */
+  seats?: number | null | undefined;
   /** The free tier cancels the subscription. The current tier undoes a scheduled change. */
   tier: TierName;
 };
@@ -59,7 +65,15 @@ export type CreateBillingPageSessionInput = {
 
 export type CreateCheckoutSessionInput = {
   cancelUrl: string;
+  /** ISO 4217. Default: the tenant's, otherwise the catalogue's. A tenant's first purchase fixes its currency. */
+  currency?: string | null | undefined;
   customerEmail?: string | null | undefined;
+  /** Default: the monthly price, otherwise the tier's first. */
+  interval?: PriceInterval | null | undefined;
+  /** Default: 1, if `interval` is given. */
+  intervalCount?: number | null | undefined;
+  /** Default: 1. Only for a tier that is sold by the seat. */
+  seats?: number | null | undefined;
   /** Where the person is sent after paying. The session id is appended. */
   successUrl: string;
   tier: TierName;
@@ -67,19 +81,27 @@ export type CreateCheckoutSessionInput = {
 
 /** The terms agreed with a tenant. */
 export type CreateEnterpriseSubscriptionInput = {
+  /** ISO 4217. Default: the catalogue's. A tenant's first purchase fixes its currency. */
+  currency?: string | null | undefined;
   /** Days until an invoice is due, 1 to 90. With null, the card on file is charged. */
   daysUntilDue?: number | null | undefined;
   /** Your own id of the tenant, instead of `tenantId`. */
   externalId?: string | number | null | undefined;
+  /** Default: MONTH. With YEAR, `termMonths` are whole years. */
+  interval?: PriceInterval | null | undefined;
   /** Limits that replace the tier's own while the subscription grants the tier. */
   limits?: TierLimitsInput | null | undefined;
-  monthlyPriceCents: number;
+  /** The price of a month. Either this or `unitAmount` is required. */
+  monthlyPriceCents?: number | null | undefined;
+  seats?: number | null | undefined;
   /** This or `externalId` is required. */
   tenantId?: string | number | null | undefined;
   /** Months until the contract ends, 1 to 120. */
   termMonths: number;
   /** A tier that is priced by contract. Default: the first one in the catalogue. */
   tier?: TierName | null | undefined;
+  /** The price of an interval, for one seat if there are `seats`, in the smallest unit of the currency. */
+  unitAmount?: number | null | undefined;
 };
 
 export type CreateOperatorKeyInput = {
@@ -169,6 +191,11 @@ export type OutgoingEventType =
   | 'TENANT_SUSPENDED'
   | 'TIER_CHANGED'
   | 'USAGE_ALERT';
+
+/** How often a price is paid. */
+export type PriceInterval =
+  | 'MONTH'
+  | 'YEAR';
 
 /** In the order of a run. The first two only count, so that a wrong key changes nothing. */
 export type ReconcilePhase =

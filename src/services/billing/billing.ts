@@ -209,7 +209,6 @@ export function createBilling(deps: {
       tiers,
       items: overageItems,
       unbilled,
-      currency: tiers.catalogue.currency,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, upgradeUrl()),
     }),
     reconcile,

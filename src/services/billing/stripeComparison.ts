@@ -218,6 +218,7 @@ const LABELS: Readonly<Record<ComparedField, string>> = {
   pastDueSince: 'first payment that failed',
   scheduleId: 'schedule',
   scheduledTier: 'scheduled tier',
+  scheduledPriceId: 'scheduled price',
   scheduledAt: 'date of the scheduled change',
   contract: 'contract',
   limits: "contract's limits",

@@ -2,7 +2,7 @@ import type { TierLimits } from '../../catalogue/catalogue.js';
 import { callsFor, type OveragePrice } from '../../catalogue/overagePrice.js';
 import type { Clock } from '../../common/clock.js';
 import { notFound } from '../../common/errors.js';
-import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, billedPeriodOf } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TenantContract, TenantDoc } from '../../models/tenant.js';
 import { createLoadingCache } from '../infrastructure/loadingCache.js';
@@ -36,7 +36,7 @@ export interface Entitlement {
   /** The limits for admission. */
   callLimits: CallLimits;
   /** Calls beyond the daily quota: their price, and the monthly cap that the tenant has opted into. */
-  overage: { price: OveragePrice; monthlyCapCents: number | null };
+  overage: { price: OveragePrice; monthlyCapCents: number | null; currency: string };
   features: ReadonlySet<string>;
   /** When it ends by itself, with the grace period of a failed payment or the overrides of a contract. */
   endsAt: Date | null;
@@ -74,13 +74,10 @@ interface Bought {
 
 /** The span in which overage is billed now. */
 function billedSpan(subscription: BillingSubscriptionDoc | null) {
-  const { currentPeriodStart, currentPeriodEnd, overageItems } = subscription ?? {};
-  const since = Math.min(...(overageItems ?? []).map((item) => item.since.getTime()));
-  if (!currentPeriodStart || !Number.isFinite(since)) return { billedFromMs: 0, billedUntilMs: null };
-  return {
-    billedFromMs: Math.max(currentPeriodStart.getTime(), since),
-    billedUntilMs: currentPeriodEnd?.getTime() ?? null,
-  };
+  const since = Math.min(...(subscription?.overageItems ?? []).map((item) => item.since.getTime()));
+  const { start, end } = subscription ? billedPeriodOf(subscription) : {};
+  if (!start || !Number.isFinite(since)) return { billedFromMs: 0, billedUntilMs: null };
+  return { billedFromMs: Math.max(start.getTime(), since), billedUntilMs: end?.getTime() ?? null };
 }
 
 const NO_CONTRACT: TenantContract = { tier: null };
@@ -158,7 +155,8 @@ export function createEntitlements(deps: {
     const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
-    const price = onTrial ? null : tiers.getOverage(tier);
+    const currency = subscription?.itemPrice?.currency ?? tiers.catalogue.currency;
+    const price = onTrial ? null : tiers.getOverage(tier, currency);
     const overageCallsPerMonth = callsFor(monthlyCapCents ?? 0, price);
     return {
       tenantId: tenant._id,
@@ -172,7 +170,7 @@ export function createEntitlements(deps: {
         overageCallsPerMonth,
         overageTerms: price && { price, ...billedSpan(subscription) },
       },
-      overage: { price, monthlyCapCents },
+      overage: { price, monthlyCapCents, currency },
       features: new Set(definition.features),
       endsAt: earlierOf(endsAt, until),
       tierEndsAt: source === TierSource.CONTRACT ? until : endsAt,

@@ -131,6 +131,12 @@ async function phasesFrom(
   return phases;
 }
 
+/** The phase that runs may end at another time than before. */
+function runningPhase({ phases, current_phase: current }: ScheduleBody): ScheduleBody['current_phase'] {
+  const running = phases.find(({ start_date: at }) => at === current?.start_date);
+  return running ? { start_date: running.start_date, end_date: running.end_date } : current;
+}
+
 /** A change of the phase that runs is a change of the subscription. */
 async function takeCurrentPhase(call: Call, { phases, current_phase: current, subscription }: ScheduleBody) {
   const running = phases.find(({ start_date: at }) => at === current?.start_date);
@@ -173,7 +179,10 @@ export const subscriptionScheduleOperations = [
     const stored = await call.tx.get(schedules, call.id);
     requireRunning(stored, 'update');
     const before = structuredClone(stored.body);
-    if (params.phases) stored.body.phases = await phasesFrom(call, params.phases, before);
+    if (params.phases) {
+      stored.body.phases = await phasesFrom(call, params.phases, before);
+      stored.body.current_phase = runningPhase(stored.body);
+    }
     await takeCurrentPhase(call, stored.body);
     if (params.end_behavior) stored.body.end_behavior = params.end_behavior;
     stored.body.metadata = mergeMetadata(stored.body.metadata ?? {}, params.metadata);

@@ -68,7 +68,7 @@ export function createCancellationPreviews(deps: {
         alreadyScheduled: atPeriodEnd && endsWithPeriod(subscription),
         tier: subscription.tier,
         tierAfterwards,
-        currency,
+        currency: subscription.itemPrice?.currency ?? currency,
         refundCents: 0,
         overageCents: await overageCentsOf(tenantId, overage.price),
         lastInvoiceAt: subscription.overageItems ? endsAt : null,

@@ -1,8 +1,11 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { LimitOverrides, TierLimits } from '../../../catalogue/catalogue.js';
+import { MAX_AMOUNT, type PriceInterval } from '../../../catalogue/prices.js';
+import { addMonths } from '../../../common/calendar.js';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
+import { formatMoney } from '../../../common/money.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { AuditLog } from '../../audit/auditLog.js';
@@ -21,7 +24,16 @@ import type { Subscriptions } from './subscriptions.js';
 export interface ContractTerms {
   /** null: the catalogue's first tier that is priced by contract. */
   tier: string | null;
-  monthlyPriceCents: number;
+  /** The price of a month; null: `unitAmount` says what an interval costs. */
+  monthlyPriceCents?: number | null | undefined;
+  /** Of one seat, if there are seats. */
+  unitAmount?: number | null | undefined;
+  /** Default: month. */
+  interval?: PriceInterval | null | undefined;
+  /** Default: the catalogue's. */
+  currency?: string | null | undefined;
+  /** Default: 1. */
+  seats?: number | null | undefined;
   /** Overrides of the tier's limits; they end with the subscription. */
   limits: LimitOverrides;
   /** The contract ends after this many months. */
@@ -71,6 +83,31 @@ export function createContracts(deps: {
     log,
   } = deps;
 
+  const currencyOf = ({ currency }: Pick<ContractTerms, 'currency'>): string =>
+    currency ?? tiers.catalogue.currency;
+
+  /** @throws BAD_USER_INPUT for terms that do not fit together, or the tier, or what the tenant has */
+  function checkPrice(terms: AgreedTerms, former: BillingSubscriptionDoc | null): void {
+    const { tier, monthlyPriceCents, unitAmount, interval, termMonths, seats } = terms;
+    if ((monthlyPriceCents == null) === (unitAmount == null))
+      throw badInput('input.unitAmount', 'is given instead of monthlyPriceCents: one of the two is required');
+    if (monthlyPriceCents != null && (interval === 'year' || seats != null))
+      throw badInput('input.monthlyPriceCents', 'is the price of a month for all; give unitAmount instead');
+    if (interval === 'year' && termMonths % 12 !== 0)
+      throw badInput('input.termMonths', 'must be whole years where each year is paid for');
+    if ((monthlyPriceCents ?? unitAmount ?? 0) * (seats ?? 1) > MAX_AMOUNT)
+      throw badInput(
+        'input.seats',
+        `must cost at most ${formatMoney(MAX_AMOUNT, currencyOf(terms))} together`,
+      );
+    const currency = currencyOf(terms);
+    if (tiers.getOverage(tier) && !tiers.getOverage(tier, currency))
+      throw badInput('input.currency', `The ${tier.toLowerCase()} tier sells no overage in ${currency}`);
+    const fixed = former?.itemPrice?.currency ?? currency;
+    if (fixed !== currency)
+      throw badInput('input.currency', `is ${fixed} since the first purchase, and cannot be changed`);
+  }
+
   /** @returns the tier's product at Stripe, which gets the contract's price */
   async function productOf(tier: string): Promise<string> {
     const priceId = tiers.getStripePriceId(tier);
@@ -85,15 +122,15 @@ export function createContracts(deps: {
   }
 
   function paramsOf(tenantId: string, terms: AgreedTerms, product: string, endsAt: Date) {
-    const { tier, monthlyPriceCents, limits, daysUntilDue } = terms;
+    const { tier, limits, daysUntilDue, interval, seats } = terms;
     const item = {
       price_data: {
-        currency: tiers.catalogue.currency,
+        currency: currencyOf(terms),
         product,
-        unit_amount: monthlyPriceCents,
-        recurring: { interval: 'month' as const },
+        unit_amount: terms.monthlyPriceCents ?? terms.unitAmount ?? 0,
+        recurring: { interval: interval ?? ('month' as const) },
       },
-      quantity: 1,
+      quantity: seats ?? 1,
     };
     const metadata = {
       tenant_id: tenantId,
@@ -174,7 +211,8 @@ export function createContracts(deps: {
       if (!tier)
         throw badInput('input.tier', 'is required, because no tier of the catalogue is priced by contract');
       const limits = Object.fromEntries(Object.entries(wanted.limits).filter(([, limit]) => limit != null));
-      const terms = { ...wanted, tier, limits };
+      const terms = { ...agreed(wanted), tier, limits };
+      checkPrice(terms, null);
       return callingStripe(log, tenantId, async () => {
         const product = await productOf(terms.tier);
         const contract = contractIdOf(terms);
@@ -188,6 +226,7 @@ export function createContracts(deps: {
           if (current?.contract) {
             throw badInput('input.tenantId', 'has a contract with other terms; end it at Stripe first');
           }
+          checkPrice(terms, current);
           const customer = await customers.ensure(tenantId, tenant.email);
           // An open checkout page must not buy a second subscription.
           if (await subscriptions.closeCheckout(customer)) continue;
@@ -214,17 +253,16 @@ export function createContracts(deps: {
   };
 }
 
+/** Without what is not agreed, so that terms of earlier versions keep their id. */
+const agreed = ({ currency, ...wanted }: ContractTerms): ContractTerms => {
+  const all = { ...wanted, ...(currency && { currency: currency.toLowerCase() }) };
+  const optional = ['unitAmount', 'monthlyPriceCents', 'interval', 'seats'];
+  return Object.fromEntries(
+    Object.entries(all).filter(([name, value]) => value != null || !optional.includes(name)),
+  ) as unknown as ContractTerms;
+};
+
 const contractIdOf = (terms: AgreedTerms): string => digest(terms);
 
 /** Rounded down to whole minutes, so that two clicks are one request and no further period begins. */
 const seconds = (at: Date): number => Math.floor(at.getTime() / 60_000) * 60;
-
-/** A day that the target month does not have becomes its last day. */
-function addMonths(from: Date, months: number): Date {
-  const lastDay = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + months + 1, 0)).getUTCDate();
-  const to = new Date(from);
-  to.setUTCDate(1);
-  to.setUTCMonth(from.getUTCMonth() + months);
-  to.setUTCDate(Math.min(from.getUTCDate(), lastDay));
-  return to;
-}

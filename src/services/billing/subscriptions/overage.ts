@@ -41,14 +41,13 @@ export function createOverage(deps: {
   tiers: Pick<Tiers, 'get' | 'getOverage'>;
   items: OverageItems;
   unbilled: UnbilledOverage;
-  currency: string;
   notAvailable: (tier: string) => BillingError;
 }): Overage {
-  const { tenants, entitlements, usage, tiers, items, unbilled, currency, notAvailable } = deps;
+  const { tenants, entitlements, usage, tiers, items, unbilled, notAvailable } = deps;
 
   async function stateOf(tenantId: string, terms: Entitlement): Promise<OverageState> {
     const [month] = await usage.current([{ tenantId, period: UsagePeriod.MONTH, terms }]);
-    const { price, monthlyCapCents } = terms.overage;
+    const { price, monthlyCapCents, currency } = terms.overage;
     const usedCalls = month?.overageCalls ?? 0;
     const allowedCalls = callsFor(monthlyCapCents ?? 0, price);
     return {

@@ -41,7 +41,8 @@ export function createOverageItems(deps: {
   const { stripe, tiers, currentSubscriptions, log } = deps;
 
   function missingIn(subscription: BillingSubscriptionDoc): Stripe.SubscriptionUpdateParams.Item[] {
-    const priceId = tiers.getOveragePriceId(subscription.tier);
+    const { tier, itemPrice } = subscription;
+    const priceId = tiers.getOverage(tier, itemPrice?.currency) && tiers.getOveragePriceId(tier);
     return priceId ? overageSwap(subscription, priceId) : [];
   }
 

@@ -40,6 +40,7 @@ export interface Replacement {
   /** The price of the tier's item. */
   priceId: string;
   newPriceId: string;
+  newQuantity: number;
   /** The prices that bill overage. */
   overagePriceIds: readonly string[];
   /** null: no overage is billed. */
@@ -49,14 +50,16 @@ export interface Replacement {
 /** @returns the items and settings of a phase that differs from `phase` only in its prices */
 export function successorOf(
   phase: Phase,
-  { priceId, newPriceId, overagePriceIds, newOveragePriceId }: Replacement,
+  { priceId, newPriceId, newQuantity, overagePriceIds, newOveragePriceId }: Replacement,
 ): PhaseParams {
   const isRemoved = ({ price }: Phase['items'][number]) => {
     const id = idOf(price);
     return overagePriceIds.includes(id) && id !== newOveragePriceId;
   };
   const items = phase.items.filter((item) => !isRemoved(item)).map(itemOf);
-  const changed = items.map((item) => (item.price === priceId ? { ...item, price: newPriceId } : item));
+  const changed = items.map((item) =>
+    item.price === priceId ? { ...item, price: newPriceId, quantity: newQuantity } : item,
+  );
   const lacksOverage = newOveragePriceId && !items.some(({ price }) => price === newOveragePriceId);
   return {
     ...withoutNulls(settingsOf(phase)),

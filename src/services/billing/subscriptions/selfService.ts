@@ -1,27 +1,157 @@
+import {
+  type BillingCycle,
+  cycleText,
+  MAX_AMOUNT,
+  monthsIn,
+  type Price,
+  type PriceInterval,
+  priceName,
+} from '../../../catalogue/prices.js';
 import { badInput } from '../../../common/errors.js';
+import { formatMoney } from '../../../common/money.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tiers } from '../../tiers/tiers.js';
 
 /** What tenants may buy and change without the operator. */
 
+export const MAX_SEATS = 100_000;
+
+/** A price that a caller asks for. */
+export interface WantedPrice {
+  tier: string;
+  interval?: PriceInterval | null | undefined;
+  /** Default: 1. */
+  intervalCount?: number | null | undefined;
+  currency?: string | null | undefined;
+  seats?: number | null | undefined;
+}
+
+/** What holds where a caller says nothing. */
+export interface PresentTerms {
+  /** Kept if the tier is sold so. */
+  cycle: BillingCycle | null;
+  /** The currency that the tenant's first purchase fixed; null: none yet. */
+  currency: string | null;
+  /** null: 1. */
+  seats: number | null;
+}
+
+/** A price for sale. */
+export interface Sale {
+  tier: string;
+  priceId: string;
+  price: Price;
+  currency: string;
+  /** For one seat, if it is sold by the seat. */
+  unitAmount: number;
+  /** The seats; otherwise 1. */
+  quantity: number;
+  /** The metered price that bills calls past the quota; null: they are not sold. */
+  overagePriceId: string | null;
+}
+
+export const NO_TERMS: PresentTerms = { cycle: null, currency: null, seats: null };
+
+/** @returns what a subscription has, or had before it ended */
+export function presentTermsOf(subscription: BillingSubscriptionDoc | null): PresentTerms {
+  if (!subscription) return NO_TERMS;
+  const { itemPrice, quantity } = subscription;
+  return { cycle: cycleOf(subscription), currency: itemPrice?.currency ?? null, seats: quantity };
+}
+
+export function cycleOf({ itemPrice }: Pick<BillingSubscriptionDoc, 'itemPrice'>): BillingCycle | null {
+  const { interval, intervalCount = 1 } = itemPrice ?? {};
+  return interval === 'month' || interval === 'year' ? { interval, intervalCount } : null;
+}
+
+export const isSameCycle = (one: BillingCycle | null, other: BillingCycle | null): boolean =>
+  one !== null && other !== null && monthsIn(one) === monthsIn(other);
+
 /**
- * @param argument the path of the argument that names the tier
- * @returns the tier's Stripe price
- * @throws BAD_USER_INPUT for a tier that is not for sale
+ * @param path what precedes the arguments' names in errors, such as `input.`
+ * @throws BAD_USER_INPUT for a tier that is not for sale, or not at the interval, in the currency, or by the seat
  */
-export function priceForSale(tiers: Tiers, tier: string, argument: string): string {
+export function saleOf(tiers: Tiers, wanted: WantedPrice, present: PresentTerms, path: string): Sale {
+  const { tier } = wanted;
   const name = tier.toLowerCase();
-  const { checkout } = tiers.get(tier);
-  if (checkout === 'NONE') throw badInput(argument, `The ${name} tier does not require checkout`);
+  const definition = tiers.get(tier);
+  const { checkout } = definition;
+  if (checkout === 'NONE') throw badInput(`${path}tier`, `The ${name} tier does not require checkout`);
   if (checkout === 'CONTACT_SALES')
-    throw badInput(argument, `The ${name} tier has custom pricing, contact sales`);
-  const priceId = tiers.getStripePriceId(tier);
+    throw badInput(`${path}tier`, `The ${name} tier has custom pricing, contact sales`);
+  const price = priceWanted(name, tiers.pricesOf(definition), wanted, present, path);
+  const priceId = tiers.getStripePriceId(tier, price);
   if (!priceId)
     throw badInput(
-      argument,
-      `The ${name} tier is not for sale here: the operator must set STRIPE_PRICE_${tier}`,
+      `${path}tier`,
+      `The ${name} tier is not for sale here: the operator must set STRIPE_PRICE_${priceName(tier, price)}`,
     );
-  return priceId;
+  const currency = currencyWanted(name, price, tiers.catalogue.currency, wanted, present, path);
+  const unitAmount = price.amounts[currency] as number;
+  const quantity = seatsWanted(name, price, wanted, present, path);
+  if (unitAmount * quantity > MAX_AMOUNT)
+    throw badInput(`${path}seats`, `must cost at most ${formatMoney(MAX_AMOUNT, currency)} together`);
+  const overagePriceId = tiers.getOverage(tier, currency) ? tiers.getOveragePriceId(tier) : null;
+  return { tier, priceId, price, currency, unitAmount, quantity, overagePriceId };
+}
+
+function priceWanted(
+  name: string,
+  prices: readonly Price[],
+  { interval, intervalCount }: WantedPrice,
+  { cycle }: PresentTerms,
+  path: string,
+): Price {
+  if (!interval) {
+    if (intervalCount) throw badInput(`${path}intervalCount`, 'needs an interval');
+    const kept = prices.find((price) => isSameCycle(price, cycle));
+    return kept ?? prices.find((price) => monthsIn(price) === 1) ?? (prices[0] as Price);
+  }
+  const asked = { interval, intervalCount: intervalCount ?? 1 };
+  const price = prices.find((one) => isSameCycle(one, asked));
+  if (price) return price;
+  const sold = prices.map(cycleText).join(', ');
+  throw badInput(
+    `${path}interval`,
+    `The ${name} tier is not sold ${cycleText(asked)}; its prices are ${sold}`,
+  );
+}
+
+function currencyWanted(
+  name: string,
+  { amounts }: Price,
+  ownCurrency: string,
+  { currency }: WantedPrice,
+  present: PresentTerms,
+  path: string,
+): string {
+  const asked = currency?.toLowerCase() ?? present.currency ?? ownCurrency;
+  if (present.currency && asked !== present.currency)
+    throw badInput(
+      `${path}currency`,
+      `is ${present.currency} since the first purchase, and cannot be changed`,
+    );
+  if (Object.hasOwn(amounts, asked)) return asked;
+  throw badInput(
+    `${path}currency`,
+    `The ${name} tier is not sold in ${asked} at this interval, but in ${Object.keys(amounts).join(', ')}`,
+  );
+}
+
+function seatsWanted(
+  name: string,
+  { perSeat }: Price,
+  { seats }: WantedPrice,
+  present: PresentTerms,
+  path: string,
+): number {
+  if (!perSeat) {
+    if (seats != null) throw badInput(`${path}seats`, `The ${name} tier is not sold by the seat`);
+    return 1;
+  }
+  const quantity = seats ?? present.seats ?? 1;
+  if (Number.isInteger(quantity) && quantity >= 1 && quantity <= MAX_SEATS) return quantity;
+  throw badInput(`${path}seats`, `must be a whole number from 1 to ${MAX_SEATS}`);
 }
 
 /** @throws BAD_USER_INPUT for a contract, which only the operator may change */

@@ -1,11 +1,13 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import { type BillingCycle, monthsIn } from '../../../catalogue/prices.js';
 import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import { isRejected } from '../stripe/stripeErrors.js';
 import { WITH_SCHEDULE } from '../sync/subscriptionSync.js';
 import { overageSwap } from './overageItems.js';
 import { successorOf, unchangedPhase } from './schedulePhases.js';
+import { cycleOf, isSameCycle } from './selfService.js';
 import { keyed, updateSubscription } from './subscriptionUpdate.js';
 
 /**
@@ -32,10 +34,19 @@ export interface SubscriptionChanges {
 
 export interface SwitchTerms {
   priceId: string;
+  quantity: number;
+  /** How often the price is paid. */
+  cycle: BillingCycle;
   /** null: the tier sells no overage. */
   overagePriceId: string | null;
   metadata: Record<string, string>;
 }
+
+/** A new interval begins a new period: the first is billed in full, less the credit for the old one. */
+export const beginsCycle = (subscription: BillingSubscriptionDoc, cycle: BillingCycle): boolean => {
+  const present = cycleOf(subscription);
+  return present !== null && !isSameCycle(present, cycle) && subscription.status !== 'trialing';
+};
 
 export function createSubscriptionChanges(deps: {
   stripe: Stripe;
@@ -94,7 +105,12 @@ export function createSubscriptionChanges(deps: {
 
     async cancelAtPeriodEnd(subscription) {
       await release(subscription);
-      return update('cancel', subscription, { cancel_at_period_end: true });
+      return update(
+        'cancel',
+        subscription,
+        // With a monthly meter beside it, a year ends with the longest period.
+        isMixed(subscription) ? { cancel_at: 'max_period_end' } : { cancel_at_period_end: true },
+      );
     },
 
     async undoScheduled(subscription) {
@@ -111,10 +127,11 @@ export function createSubscriptionChanges(deps: {
         keyed('unpause', subscription),
       ),
 
-    async switchNow(subscription, { priceId, overagePriceId, metadata }) {
+    async switchNow(subscription, { priceId, quantity, cycle, overagePriceId, metadata }) {
       await prepare(subscription);
-      return update(`switch:${priceId}`, subscription, {
-        items: [switchedItem(subscription, priceId), ...overageSwap(subscription, overagePriceId)],
+      return update(`switch:${priceId}:${quantity}`, subscription, {
+        items: [switchedItem(subscription, priceId, quantity), ...overageSwap(subscription, overagePriceId)],
+        ...(beginsCycle(subscription, cycle) && { billing_cycle_anchor: { type: 'now' } }),
         proration_behavior: 'always_invoice',
         payment_behavior: 'error_if_incomplete',
         metadata,
@@ -122,13 +139,13 @@ export function createSubscriptionChanges(deps: {
       });
     },
 
-    async switchAtPeriodEnd(subscription, { priceId, overagePriceId, metadata }) {
+    async switchAtPeriodEnd(subscription, { priceId, quantity, cycle, overagePriceId, metadata }) {
       await release(subscription);
       const { stripeSubscriptionId: id } = subscription;
       if (isEnding(subscription)) await update('resume', subscription, withoutEnd(subscription));
       const created = await stripe.subscriptionSchedules.create(
         { from_subscription: id },
-        keyed(`schedule:${priceId}`, subscription),
+        keyed(`schedule:${priceId}:${quantity}`, subscription),
       );
       const [now] = created.phases;
       if (!now) throw new Error(`The schedule ${created.id} has no phase`);
@@ -140,15 +157,18 @@ export function createSubscriptionChanges(deps: {
           proration_behavior: 'none',
           metadata: MADE_HERE,
           phases: [
-            unchangedPhase(now),
+            { ...unchangedPhase(now), end_date: endOfPeriod(subscription, now) },
             {
               ...successorOf(now, {
                 priceId: subscription.priceId,
                 newPriceId: priceId,
+                newQuantity: quantity,
                 overagePriceIds: metered.map((item) => item.priceId),
                 newOveragePriceId: overagePriceId,
               }),
-              duration: { interval: 'month', interval_count: 1 },
+              duration: { interval: cycle.interval, interval_count: cycle.intervalCount },
+              // A longer period does not begin where the shorter ones did.
+              ...(isLonger(subscription, cycle) && { billing_cycle_anchor: 'phase_start' as const }),
               // At the period's end nothing is prorated, but a metered item that is removed must be billed.
               proration_behavior: metered.length > 0 ? 'create_prorations' : 'none',
               metadata,
@@ -156,7 +176,7 @@ export function createSubscriptionChanges(deps: {
           ],
           expand: ['subscription'],
         },
-        keyed(`phases:${created.id}:${priceId}`, subscription),
+        keyed(`phases:${created.id}:${priceId}:${quantity}`, subscription),
       );
       return { ...(schedule.subscription as Stripe.Subscription), schedule };
     },
@@ -191,10 +211,26 @@ function mayBeReleased(schedule: Stripe.SubscriptionSchedule): boolean {
   );
 }
 
+/** Whether calls past the quota are billed at other times than the tier's price. */
+const isMixed = ({ overageItems }: BillingSubscriptionDoc): boolean =>
+  overageItems?.some(({ periodEnd }) => periodEnd !== undefined) ?? false;
+
+const isLonger = (subscription: BillingSubscriptionDoc, cycle: BillingCycle): boolean => {
+  const present = cycleOf(subscription);
+  return present !== null && monthsIn(cycle) > monthsIn(present);
+};
+
+/** The end of the tier's period, in seconds: a schedule may end its phase with the monthly meter's. */
+const endOfPeriod = (
+  { currentPeriodEnd }: BillingSubscriptionDoc,
+  { end_date: end }: Stripe.SubscriptionSchedule.Phase,
+): number => Math.max(end, Math.floor((currentPeriodEnd?.getTime() ?? 0) / 1000));
+
 /** The item with the tier's price, at another price. The quantity is repeated because Stripe might unset it. */
 export function switchedItem(
-  { itemId, quantity }: BillingSubscriptionDoc,
+  { itemId }: BillingSubscriptionDoc,
   priceId: string,
+  quantity: number,
 ): Stripe.SubscriptionUpdateParams.Item & { id: string } {
   return { id: itemId, price: priceId, quantity };
 }

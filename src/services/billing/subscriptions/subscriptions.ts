@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import { isMonthly } from '../../../catalogue/prices.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
@@ -10,13 +11,19 @@ import { type Customer, type Customers, digest } from '../customers/customers.js
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
-import { priceForSale, rejectContract } from './selfService.js';
+import {
+  NO_TERMS,
+  presentTermsOf,
+  rejectContract,
+  type Sale,
+  saleOf,
+  type WantedPrice,
+} from './selfService.js';
 import { endsWithPeriod, isEnding, type SubscriptionChanges } from './subscriptionChanges.js';
 
 export type { BillingSubscriptionDoc };
 
-export interface CheckoutRequest {
-  tier: string;
+export interface CheckoutRequest extends WantedPrice {
   successUrl: string;
   cancelUrl: string;
   customerEmail?: string | null | undefined;
@@ -71,30 +78,41 @@ export function createSubscriptions(deps: {
     return tenant?.email ?? null;
   }
 
+  /** The tenant's subscription, which has ended, or it would need no checkout. */
+  const formerOf = (tenantId: string) =>
+    models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
+
+  /** Of an earlier subscription only the currency stays. */
+  const saleFor = (request: CheckoutRequest, former: BillingSubscriptionDoc | null): Sale =>
+    saleOf(tiers, request, { ...NO_TERMS, currency: presentTermsOf(former).currency }, 'input.');
+
   /** Each tenant gets one trial: a tenant that ever had a subscription pays from the first day. */
-  async function trialDaysOf(tenantId: string, tier: string): Promise<number> {
-    const { trialDays } = tiers.get(tier);
-    return trialDays > 0 && (await models.billingSubscriptions.exists({ _id: tenantId })) ? 0 : trialDays;
-  }
+  const trialDaysOf = (tier: string, former: BillingSubscriptionDoc | null): number =>
+    former ? 0 : tiers.get(tier).trialDays;
 
   /** The checkout's parameters. The hash covers all of them, because one idempotency key must mean one request. */
   function purchase(
     { _id: tenantId, stripeCustomerId }: Customer,
     request: CheckoutRequest,
-    price: string,
+    { priceId, price, quantity, currency, overagePriceId }: Sale,
     trialDays: number,
   ) {
     const metadata = { tenant_id: tenantId, ...tierMetadata(tiers.get(request.tier)) };
-    const overagePrice = tiers.getOveragePriceId(request.tier);
     const params: Stripe.Checkout.SessionCreateParams = {
       mode: 'subscription',
       customer: stripeCustomerId,
-      line_items: [{ price, quantity: 1 }, ...(overagePrice ? [{ price: overagePrice }] : [])],
+      line_items: [{ price: priceId, quantity }, ...(overagePriceId ? [{ price: overagePriceId }] : [])],
+      ...(currency !== tiers.catalogue.currency && { currency }),
       success_url: withSessionId(request.successUrl),
       cancel_url: request.cancelUrl,
       client_reference_id: tenantId,
       metadata,
-      subscription_data: { metadata, ...(trialDays > 0 && { trial_period_days: trialDays }) },
+      subscription_data: {
+        metadata,
+        ...(trialDays > 0 && { trial_period_days: trialDays }),
+        // Calls past the quota are billed each month, whatever the tier's interval is.
+        ...(!isMonthly(price) && { billing_mode: { type: 'flexible' as const } }),
+      },
       allow_promotion_codes: tiers.get(request.tier).promotionCodes,
       billing_address_collection: 'auto',
     };
@@ -183,12 +201,19 @@ export function createSubscriptions(deps: {
     },
 
     async checkout(tenantId, request, author) {
-      const priceId = priceForSale(tiers, request.tier, 'input.tier');
+      // Before any request to Stripe.
+      saleFor(request, await formerOf(tenantId));
       return callingStripe(log, tenantId, async () => {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           await rejectSecond(tenantId);
           const customer = await customers.ensure(tenantId, await emailFor(tenantId, request));
-          const wanted = purchase(customer, request, priceId, await trialDaysOf(tenantId, request.tier));
+          const former = await formerOf(tenantId);
+          const wanted = purchase(
+            customer,
+            request,
+            saleFor(request, former),
+            trialDaysOf(request.tier, former),
+          );
           const open = customer.openCheckout;
           if (open) {
             if (await isOpenFor(tenantId, open, wanted)) return { id: open.sessionId, url: open.url };

@@ -1,20 +1,37 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import { monthsIn } from '../../../catalogue/prices.js';
 import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
-import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, billedPeriodOf } from '../../../models/billingSubscription.js';
 import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
 import type { CurrentSubscriptions, PlannedChange } from './currentSubscriptions.js';
 import { overageSwap } from './overageItems.js';
-import { priceForSale, rejectContract } from './selfService.js';
-import { endsWithPeriod, isEnding, type SubscriptionChanges, switchedItem } from './subscriptionChanges.js';
+import {
+  cycleOf,
+  isSameCycle,
+  presentTermsOf,
+  rejectContract,
+  type Sale,
+  saleOf,
+  type WantedPrice,
+} from './selfService.js';
+import {
+  beginsCycle,
+  endsWithPeriod,
+  isEnding,
+  type SubscriptionChanges,
+  switchedItem,
+} from './subscriptionChanges.js';
 
-/** When a change of tier takes effect, and what it costs. All amounts in cents. */
+/** When a change of tier, price or seats takes effect, and what it costs. All amounts in cents. */
 export interface TierChangePreview {
   tier: string;
+  /** The seats afterwards; 1 for a tier that is not sold by the seat. */
+  seats: number;
   immediately: boolean;
   effectiveAt: Date;
   currency: string;
@@ -31,25 +48,23 @@ export interface TierChangePreview {
 export interface TierChanges {
   /**
    * Changes to a larger tier at once, charging the rest of the period, and to a smaller one at the end of the period,
-   * unless `immediately`. A change to the default tier ends the subscription. A change to the current tier cancels a
+   * unless `immediately`. Within a tier, a longer interval and more seats are an upgrade. A change to the default tier ends the subscription. A change to the current tier cancels a
    * scheduled change; if there is none and the catalogue has a newer version of the tier, it switches to that at once.
    * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
    */
-  change(
-    tenantId: string,
-    tier: string,
-    immediately: boolean,
-    author: Author,
-  ): Promise<BillingSubscriptionDoc>;
+  change(tenantId: string, wanted: WantedChangeOfTier, author: Author): Promise<BillingSubscriptionDoc>;
   /** Computes what `change` would do, without changing anything. */
-  preview(tenantId: string, tier: string, immediately: boolean): Promise<TierChangePreview>;
+  preview(tenantId: string, wanted: WantedChangeOfTier): Promise<TierChangePreview>;
 }
 
-interface Wanted {
-  tier: string;
+/** What is left out stays as it is, if the tier is sold so. */
+export interface WantedChangeOfTier extends Omit<WantedPrice, 'currency'> {
   immediately: boolean;
-  /** The argument that names the tier. */
-  argument: string;
+}
+
+interface Wanted extends WantedChangeOfTier {
+  /** What precedes the arguments' names in errors. */
+  path: string;
 }
 type ChangeKind = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
 
@@ -63,8 +78,17 @@ export function createTierChanges(deps: {
 }): TierChanges {
   const { stripe, tiers, currentSubscriptions, changes, clock, log } = deps;
 
-  /** Tiers priced by contract count as the largest. */
-  const priceOf = (tier: string) => tiers.get(tier).monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+  /**
+   * What a tier costs a month, by which tiers are compared: at its shortest interval, because a discount for a longer one
+   * makes no tier smaller. Tiers priced by contract count as the largest.
+   */
+  function rateOf(tier: string, seats: number): number {
+    const definition = tiers.get(tier);
+    const [shortest] = tiers.pricesOf(definition).toSorted((a, b) => monthsIn(a) - monthsIn(b));
+    if (!shortest) return definition.monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+    const amount = shortest.amounts[tiers.catalogue.currency] ?? 0;
+    return (amount * (shortest.perSeat ? seats : 1)) / monthsIn(shortest);
+  }
 
   /** Whether the catalogue has another version of its tier. A scheduled change is cancelled first. */
   const isOutdated = (subscription: BillingSubscriptionDoc): boolean =>
@@ -72,32 +96,48 @@ export function createTierChanges(deps: {
     !isEnding(subscription) &&
     !subscription.scheduledTier;
 
-  const priceIdOf = ({ tier, argument }: Wanted): string => priceForSale(tiers, tier, argument);
+  const saleFor = (subscription: BillingSubscriptionDoc, { path, ...wanted }: Wanted): Sale =>
+    saleOf(tiers, wanted, presentTermsOf(subscription), path);
+
+  /** Whether a change within the tier asks for nothing that the subscription has not. */
+  function isAsWanted(subscription: BillingSubscriptionDoc, wanted: Wanted): boolean {
+    if (wanted.tier !== subscription.tier || isOutdated(subscription)) return false;
+    // A price outside the catalogue stays as it is, too.
+    if (!wanted.interval && wanted.seats == null) return true;
+    const { price, quantity } = saleFor(subscription, wanted);
+    return isSameCycle(cycleOf(subscription), price) && quantity === subscription.quantity;
+  }
+
+  function isUpgrade(subscription: BillingSubscriptionDoc, { tier, price, quantity }: Sale): boolean {
+    if (tier !== subscription.tier)
+      return rateOf(tier, quantity) > rateOf(subscription.tier, subscription.quantity);
+    const present = cycleOf(subscription);
+    return present === null || monthsIn(price) >= monthsIn(present);
+  }
 
   /** @throws BAD_USER_INPUT for a change that is not possible */
   function kindOf(subscription: BillingSubscriptionDoc, wanted: Wanted): ChangeKind {
-    const { tier: currentTier, status } = subscription;
+    const { status } = subscription;
     const { tier, immediately } = wanted;
     rejectContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
-    if (tier === currentTier && !isOutdated(subscription)) return 'STAY';
-    priceIdOf(wanted);
+    if (isAsWanted(subscription, wanted)) return 'STAY';
+    const sale = saleFor(subscription, wanted);
     if (status !== 'active' && status !== 'trialing') {
       throw badInput('subscription', `is ${status}; pay what is due first, with createPortalSession`);
     }
     // In a trial nothing has been paid for yet.
-    const isSame = tier === currentTier;
-    const isAtOnce = immediately || isSame || status === 'trialing' || priceOf(tier) > priceOf(currentTier);
+    const isAtOnce = immediately || status === 'trialing' || isUpgrade(subscription, sale);
     return isAtOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
   }
 
   function plan(subscription: BillingSubscriptionDoc, wanted: Wanted): PlannedChange {
     const { tier } = wanted;
-    const terms = () => ({
-      priceId: priceIdOf(wanted),
-      overagePriceId: tiers.getOveragePriceId(tier),
-      metadata: { tenant_id: subscription._id, ...tierMetadata(tiers.get(tier)) },
-    });
+    const terms = () => {
+      const { priceId, quantity, price, overagePriceId } = saleFor(subscription, wanted);
+      const metadata = { tenant_id: subscription._id, ...tierMetadata(tiers.get(tier)) };
+      return { priceId, quantity, cycle: price, overagePriceId, metadata };
+    };
     switch (kindOf(subscription, wanted)) {
       case 'STAY':
         return isEnding(subscription) || subscription.scheduledTier
@@ -110,89 +150,123 @@ export function createTierChanges(deps: {
       case 'SWITCH_NOW':
         return () => changes.switchNow(subscription, terms());
       case 'SWITCH_LATER':
-        return subscription.scheduledTier === tier && !isEnding(subscription)
+        return isScheduled(subscription, terms().priceId) && !isEnding(subscription)
           ? null
           : () => changes.switchAtPeriodEnd(subscription, terms());
     }
   }
+
+  /** Earlier versions did not store the price, and sold each tier at one. */
+  const isScheduled = (
+    { scheduledTier, scheduledPriceId }: BillingSubscriptionDoc,
+    priceId: string,
+  ): boolean =>
+    scheduledPriceId
+      ? scheduledPriceId === priceId
+      : scheduledTier === tiers.getTierFromPriceId(priceId)?.name;
 
   /** Previews the next invoice: at once with `always_invoice`, else at the end of the period. */
   async function previewInvoice(
     { stripeSubscriptionId: subscription }: BillingSubscriptionDoc,
     items: Stripe.InvoiceCreatePreviewParams.SubscriptionDetails.Item[],
     behavior: 'always_invoice' | 'none',
+    newCycle = false,
   ): Promise<Stripe.Invoice> {
     return stripe.invoices.createPreview({
       subscription,
-      subscription_details: { ...(items.length > 0 && { items }), proration_behavior: behavior },
+      subscription_details: {
+        ...(items.length > 0 && { items }),
+        proration_behavior: behavior,
+        ...(newCycle && { billing_cycle_anchor: { type: 'now' } }),
+      },
     });
   }
 
-  const isOverage = (pricing: Stripe.InvoiceLineItem.Pricing | null): boolean => {
-    const price = pricing?.price_details?.price;
-    return price !== undefined && tiers.isOveragePriceId(typeof price === 'string' ? price : price.id);
-  };
+  const isOverage = (pricing: Stripe.InvoiceLineItem.Pricing | null): boolean =>
+    tiers.isOveragePriceId(pricedAt(pricing) ?? '');
 
   async function previewOf(subscription: BillingSubscriptionDoc, wanted: Wanted): Promise<TierChangePreview> {
-    const { tier } = wanted;
     const now = new Date(clock.now());
     const end = subscription.currentPeriodEnd ?? now;
     const nothing = {
-      tier,
-      currency: tiers.catalogue.currency,
+      tier: wanted.tier,
+      seats: 1,
+      currency: subscription.itemPrice?.currency ?? tiers.catalogue.currency,
       amountDueNowCents: 0,
       prorationCents: 0,
       nextInvoiceCents: null,
       nextInvoiceAt: null,
     };
-    const kind = kindOf(subscription, wanted);
-    const switched = () => [switchedItem(subscription, priceIdOf(wanted))];
-    switch (kind) {
+    switch (kindOf(subscription, wanted)) {
       case 'END_NOW':
         return { ...nothing, immediately: true, effectiveAt: now };
       case 'END_LATER':
         return { ...nothing, immediately: false, effectiveAt: subscription.cancelAt ?? end };
-      case 'SWITCH_NOW': {
-        const items = [...switched(), ...overageSwap(subscription, tiers.getOveragePriceId(tier))];
-        const invoice = await previewInvoice(subscription, items, 'always_invoice');
+      case 'SWITCH_NOW':
+        return { ...nothing, ...(await previewNow(subscription, saleFor(subscription, wanted), now)) };
+      case 'SWITCH_LATER':
+        return { ...nothing, ...(await previewLater(subscription, saleFor(subscription, wanted), end)) };
+      case 'STAY': {
+        const invoice = await previewInvoice(subscription, [], 'none');
         return {
           ...nothing,
-          immediately: true,
+          seats: subscription.quantity,
+          immediately: false,
           effectiveAt: now,
           currency: invoice.currency,
-          amountDueNowCents: invoice.amount_due,
-          prorationCents: invoice.lines.data.reduce(
-            (sum, { amount, pricing }) => (isOverage(pricing) ? sum : sum + amount),
-            0,
-          ),
-          nextInvoiceCents: tiers.get(tier).monthlyPriceCents,
-          nextInvoiceAt: end,
-        };
-      }
-      case 'STAY':
-      case 'SWITCH_LATER': {
-        // It includes the period's overage at the price of the tier that ends.
-        const invoice = await previewInvoice(subscription, kind === 'STAY' ? [] : switched(), 'none');
-        return {
-          ...nothing,
-          immediately: false,
-          effectiveAt: kind === 'STAY' ? now : end,
-          currency: invoice.currency,
           nextInvoiceCents: invoice.amount_due,
-          nextInvoiceAt: end,
+          nextInvoiceAt: billedPeriodOf(subscription).end ?? end,
         };
       }
     }
   }
 
+  async function previewNow(subscription: BillingSubscriptionDoc, sale: Sale, now: Date) {
+    const { priceId, quantity, price, overagePriceId, unitAmount } = sale;
+    const newCycle = beginsCycle(subscription, price);
+    const items = [
+      switchedItem(subscription, priceId, quantity),
+      ...overageSwap(subscription, overagePriceId),
+    ];
+    const invoice = await previewInvoice(subscription, items, 'always_invoice', newCycle);
+    return {
+      seats: quantity,
+      immediately: true,
+      effectiveAt: now,
+      currency: invoice.currency,
+      amountDueNowCents: invoice.amount_due,
+      prorationCents: invoice.lines.data.reduce(
+        (sum, { amount, pricing }) => (isOverage(pricing) ? sum : sum + amount),
+        0,
+      ),
+      nextInvoiceCents: unitAmount * quantity,
+      nextInvoiceAt: newCycle ? endOf(invoice, priceId) : subscription.currentPeriodEnd,
+    };
+  }
+
+  async function previewLater(subscription: BillingSubscriptionDoc, sale: Sale, end: Date) {
+    const { priceId, quantity, price, unitAmount, currency } = sale;
+    const later = { seats: quantity, immediately: false, effectiveAt: end, nextInvoiceAt: end };
+    // Stripe would preview another interval as if it began now.
+    if (beginsCycle(subscription, price))
+      return { ...later, currency, nextInvoiceCents: unitAmount * quantity };
+    // It includes the period's overage at the price of the tier that ends.
+    const invoice = await previewInvoice(
+      subscription,
+      [switchedItem(subscription, priceId, quantity)],
+      'none',
+    );
+    return { ...later, currency: invoice.currency, nextInvoiceCents: invoice.amount_due };
+  }
+
   return {
-    change(tenantId, tier, immediately, author) {
-      const wanted = { tier, immediately, argument: 'input.tier' };
+    change(tenantId, change, author) {
+      const wanted = { ...change, path: 'input.' };
       return callingStripe(log, tenantId, () =>
         currentSubscriptions.change(
           tenantId,
           {
-            isEnd: tier === tiers.defaultTier.name,
+            isEnd: change.tier === tiers.defaultTier.name,
             plan: (subscription) => plan(subscription, wanted),
           },
           author,
@@ -200,7 +274,7 @@ export function createTierChanges(deps: {
       );
     },
 
-    preview(tenantId, tier, immediately) {
+    preview(tenantId, change) {
       return callingStripe(log, tenantId, () =>
         currentSubscriptions.retryAfterSync(tenantId, async () => {
           const subscription =
@@ -208,9 +282,22 @@ export function createTierChanges(deps: {
           if (!subscription) {
             throw badInput('tier', 'there is no paid subscription; start one with createCheckoutSession');
           }
-          return previewOf(subscription, { tier, immediately, argument: 'tier' });
+          return previewOf(subscription, { ...change, path: '' });
         }),
       );
     },
   };
+}
+
+/** @returns the end of the period that an invoice bills at a price; null if it bills none */
+function endOf({ lines }: Stripe.Invoice, priceId: string): Date | null {
+  const ends = lines.data
+    .filter(({ pricing }) => pricedAt(pricing) === priceId)
+    .map(({ period }) => period.end);
+  return ends.length > 0 ? new Date(Math.max(...ends) * 1000) : null;
+}
+
+function pricedAt(pricing: Stripe.InvoiceLineItem.Pricing | null): string | undefined {
+  const price = pricing?.price_details?.price;
+  return typeof price === 'string' ? price : price?.id;
 }

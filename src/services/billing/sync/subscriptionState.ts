@@ -86,10 +86,18 @@ const dateOf = (seconds: number | null | undefined): Date | null =>
 
 const isMetered = ({ price }: Stripe.SubscriptionItem): boolean => price.recurring?.usage_type === 'metered';
 
-/** A price in steps, or by transformed quantities, has no fixed amount. */
-function itemPriceOf({ price }: Stripe.SubscriptionItem): ItemPrice | null {
-  const { unit_amount: cents, unit_amount_decimal: decimal, recurring, currency } = price;
-  const unitCents = cents ?? (decimal == null ? Number.NaN : Number(decimal));
+/**
+ * A price in steps, or by transformed quantities, has no fixed amount. Stripe shows a price in its own currency, whatever
+ * the subscription is paid in: what it costs in others is in the catalogue.
+ */
+function itemPriceOf({ price }: Stripe.SubscriptionItem, paidIn: string, tiers: Tiers): ItemPrice | null {
+  const { unit_amount: cents, unit_amount_decimal: decimal, recurring } = price;
+  const currency = paidIn || price.currency;
+  const own = cents ?? (decimal == null ? Number.NaN : Number(decimal));
+  const unitCents =
+    currency === price.currency
+      ? own
+      : (tiers.getPriceFromPriceId(price.id)?.amounts[currency] ?? Number.NaN);
   // Older servers leave the interval out.
   if (!recurring?.interval || !Number.isFinite(unitCents)) return null;
   return { unitCents, currency, interval: recurring.interval, intervalCount: recurring.interval_count };
@@ -161,6 +169,7 @@ export function createSubscriptionReader(deps: {
   /** @returns the items that bill overage, including items at a price that is no longer for sale */
   function overageItemsIn(
     { id, items }: Stripe.Subscription,
+    bought: Stripe.SubscriptionItem,
     stored: BillingSubscriptionDoc | null,
   ): OverageItem[] | null {
     const known = stored?.stripeSubscriptionId === id ? (stored.overageItems ?? []) : [];
@@ -177,24 +186,30 @@ export function createSubscriptionReader(deps: {
       id: item.id,
       priceId: item.price.id,
       since: new Date(item.created * 1000),
+      ...(item.current_period_end !== bought.current_period_end && {
+        periodStart: new Date(item.current_period_start * 1000),
+        periodEnd: new Date(item.current_period_end * 1000),
+      }),
     }));
   }
 
   /** The scheduled tier. If the schedule was not expanded, the stored value of the same schedule is used. */
   function scheduledIn({ schedule }: Stripe.Subscription, stored: BillingSubscriptionDoc | null) {
-    if (!schedule) return { scheduleId: null, scheduledTier: null, scheduledAt: null };
+    if (!schedule)
+      return { scheduleId: null, scheduledTier: null, scheduledPriceId: null, scheduledAt: null };
     if (typeof schedule === 'string') {
       const known = stored?.scheduleId === schedule ? stored : null;
-      const { scheduledTier = null, scheduledAt = null } = known ?? {};
-      return { scheduleId: schedule, scheduledTier, scheduledAt };
+      const { scheduledTier = null, scheduledPriceId = null, scheduledAt = null } = known ?? {};
+      return { scheduleId: schedule, scheduledTier, scheduledPriceId, scheduledAt };
     }
     const next = schedule.phases.find(({ start_date: at }) => at >= (schedule.current_phase?.end_date ?? 0));
-    const tier = next?.items
-      .map(({ price }) => tiers.getTierFromPriceId(typeof price === 'string' ? price : price.id))
-      .find((one) => one !== null);
+    const priceIds = (next?.items ?? []).map(({ price }) => (typeof price === 'string' ? price : price.id));
+    const priceId = priceIds.find((id) => tiers.getTierFromPriceId(id) !== null) ?? null;
+    const tier = priceId && tiers.getTierFromPriceId(priceId);
     return {
       scheduleId: schedule.id,
-      scheduledTier: tier?.name ?? null,
+      scheduledTier: tier ? tier.name : null,
+      scheduledPriceId: priceId,
       scheduledAt: tier ? dateOf(next?.start_date) : null,
     };
   }
@@ -252,8 +267,8 @@ export function createSubscriptionReader(deps: {
       priceId: bought.item.price.id,
       itemId: bought.item.id,
       quantity: bought.item.quantity ?? 1,
-      itemPrice: itemPriceOf(bought.item),
-      overageItems: overageItemsIn(subscription, stored),
+      itemPrice: itemPriceOf(bought.item, subscription.currency, tiers),
+      overageItems: overageItemsIn(subscription, bought.item, stored),
       currentPeriodStart: dateOf(startS),
       currentPeriodEnd: dateOf(endS),
       cancelAtPeriodEnd: subscription.cancel_at_period_end,

@@ -1,4 +1,4 @@
-import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, billedPeriodOf } from '../../../models/billingSubscription.js';
 
 /** Stripe accepts late usage for an invoice for an hour; this leaves a margin for delivery. */
 export const INVOICE_OPEN_MS = 50 * 60_000;
@@ -17,8 +17,7 @@ export function billableTime(
 ): number {
   const items = subscription?.overageItems;
   if (!subscription || !items) return used.atMs;
-  const { currentPeriodStart } = subscription;
-  const startMs = currentPeriodStart?.getTime() ?? 0;
+  const startMs = billedPeriodOf(subscription).start?.getTime() ?? 0;
   const isClosed = nowMs > startMs + INVOICE_OPEN_MS;
   // The ended period billed it, perhaps by an item that was removed with it.
   if (used.spanStartMs && used.atMs < startMs && !isClosed) return used.atMs;
@@ -44,9 +43,9 @@ export function boundariesOf(
   subscription: BillingSubscriptionDoc | null,
   nowMs: number,
 ): number[] {
-  const { currentPeriodStart, currentPeriodEnd, endedAt } = subscription ?? {};
+  const { start = null, end = null } = subscription ? billedPeriodOf(subscription) : {};
   // The next period has begun, although Stripe has not reported it yet.
-  const hasEnded = currentPeriodEnd && currentPeriodEnd.getTime() <= nowMs;
-  const known = [currentPeriodStart, hasEnded ? currentPeriodEnd : null, endedAt];
+  const hasEnded = end && end.getTime() <= nowMs;
+  const known = [start, hasEnded ? end : null, subscription?.endedAt];
   return [...starts, ...known.flatMap((at) => at?.getTime() ?? [])].sort((a, b) => a - b);
 }

@@ -165,7 +165,13 @@ export function createOverageLedger(deps: {
           .find(
             {
               _id: { $gt: after },
-              $or: [{ currentPeriodStart: lately }, { currentPeriodEnd: lately }, { endedAt: lately }],
+              $or: [
+                { currentPeriodStart: lately },
+                { currentPeriodEnd: lately },
+                { 'overageItems.periodStart': lately },
+                { 'overageItems.periodEnd': lately },
+                { endedAt: lately },
+              ],
             },
             { _id: 1 },
           )

@@ -1,6 +1,6 @@
 import { type OveragePrice } from '../../../catalogue/overagePrice.js';
 import type { Clock } from '../../../common/clock.js';
-import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, billedPeriodOf, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import type { Admission } from '../../limits/calls/admission.js';
@@ -34,8 +34,9 @@ export function createUnbilledOverage(deps: {
   /** @returns whether a span's calls are not on a closed invoice yet */
   async function unbilledSpans(subscription: BillingSubscriptionDoc) {
     const stripeMs = (await stripeNow()).getTime();
-    const { currentPeriodStart, endedAt, overageItems, status } = subscription;
-    const periodStarts = [currentPeriodStart, endedAt].flatMap((at) => at?.getTime() ?? []);
+    const { endedAt, overageItems, status } = subscription;
+    const billed = billedPeriodOf(subscription);
+    const periodStarts = [billed.start, endedAt].flatMap((at) => at?.getTime() ?? []);
     return (span: string, starts: readonly number[]): boolean => {
       const startMs = startOfSpan(span);
       if (startMs === 0) return false;
@@ -43,8 +44,7 @@ export function createUnbilledOverage(deps: {
       const endMs = next ?? endedAt?.getTime();
       if (endMs === undefined) return overageItems !== null && !ENDED.includes(status);
       // A period's invoice is a draft for an hour; an item that is removed earlier is billed when it is removed.
-      const endsPeriod =
-        periodStarts.includes(endMs) || endMs >= (subscription.currentPeriodEnd?.getTime() ?? 0);
+      const endsPeriod = periodStarts.includes(endMs) || endMs >= (billed.end?.getTime() ?? 0);
       return endsPeriod && stripeMs < endMs + HOUR_MS;
     };
   }
