@@ -65,6 +65,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     const course = { server, harness };
     await firstPurchase(course);
     await tierChanges(course);
+    await intervals(course);
     await contracts(course);
     await accountPages(course);
     await usage(course);
@@ -180,6 +181,26 @@ async function tierChanges(course: Course): Promise<void> {
   await settled(course);
   await step('mutation { resumeSubscription { status } }');
   await step('mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }');
+}
+
+/** A year in another currency, changed at its end and by the seat, and ended with it. */
+async function intervals(course: Course): Promise<void> {
+  const tenant = await course.server.createTenant();
+  const yearly = await checkout(course, tenant, { tier: 'PRO', interval: 'YEAR', currency: 'eur' });
+  await course.harness.mock.checkout.complete(yearly);
+  await settled(course);
+  const step = async (field: string) => {
+    await ask(course, field, tenant.key);
+    await settled(course);
+  };
+  await step('mutation { changeTier(input: { tier: PRO, interval: MONTH }) { status } }');
+  await step('mutation { resumeSubscription { status } }');
+  await step('mutation { cancelSubscription { status } }');
+  const monthly = await subscriber(course, 'PRO');
+  const toYear = 'tier: PRO, interval: YEAR';
+  await ask(course, `{ previewTierChange(${toYear}) { amountDueNowCents } }`, monthly.key);
+  await ask(course, `mutation { changeTier(input: { ${toYear} }) { status } }`, monthly.key);
+  await settled(course);
 }
 
 /** One that begins, one that cannot, and one that a subscription of the tenant's own goes over to. */

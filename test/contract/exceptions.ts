@@ -33,6 +33,12 @@ export const NEWER: readonly Newer[] = [
     reason: 'was a word, and is an object with a type since 2026-10',
   },
   {
+    endpoint: 'POST /v1/invoices/create_preview',
+    param: 'subscription_details[billing_cycle_anchor]',
+    field: ['subscription_details[billing_cycle_anchor][type]', 'now'],
+    reason: 'was a word, and is an object with a type since 2026-10',
+  },
+  {
     endpoint: 'POST /v1/webhook_endpoints',
     param: 'api_version',
     field: ['api_version', Stripe.API_VERSION],

@@ -40,7 +40,9 @@ const isNewer = (request: StripeRequest, param: string | null) =>
 /** What stripe-mock can judge of a request; null: nothing. */
 function known(request: StripeRequest): StripeRequest | null {
   if (isNewer(request, null)) return null;
-  const newer = paramsOf(request).filter((param) => isNewer(request, param));
+  const newer = NEWER.flatMap(({ endpoint, param }) =>
+    endpoint === endpointOf(request) && param ? [param] : [],
+  );
   return newer.reduce(without, request);
 }
 

@@ -279,7 +279,7 @@ describe('a change of the interval', () => {
     const totals = await totalsOf(tenant);
     expect([totals[0], totals.at(-1)]).toEqual([AMOUNTS.PRO.year.usd, AMOUNTS.PRO.month.usd]);
     expect(totals.slice(1, -1)).toEqual(Array(11).fill(0));
-  });
+  }, 120_000);
 
   it('with another tier goes by the tier: down to a year of a smaller one at the end of the month', async () => {
     const tenant = await buyer({ tier: 'TEAM', seats: 4 });
@@ -331,5 +331,5 @@ describe('a yearly subscription', () => {
     await moveTo(state.currentPeriodEnd, HOUR_S + 60);
     expect(await stateOf(tenant)).toMatchObject({ tier: { name: 'FREE' }, status: 'CANCELED', price: null });
     expect((await totalsOf(tenant)).slice(0, 2)).toEqual([AMOUNTS.PRO.year.eur, 90]);
-  });
+  }, 120_000);
 });

@@ -166,7 +166,12 @@ async function fillThroughModels(): Promise<void> {
       pastDueSince: id === due ? PAST : null,
       scheduledTier: id === due ? 'PRO' : null,
       endedAt: id === due ? null : LONG_AGO,
-      ...(id === due && { unannounced: true }),
+      ...(id === due && {
+        unannounced: true,
+        overageItems: (first?.overageItems ?? [{ id: 'si_1', priceId: 'price_1', since: PAST }]).map(
+          (item) => ({ ...item, periodStart: LONG_AGO, periodEnd: FUTURE }),
+        ),
+      }),
     })),
   );
   await insert(

@@ -66,7 +66,7 @@ const creation = z.strictObject({
           }),
         })
         .optional(),
-      ...ignoring(object, 'billing_mode'),
+      ...ignoring(z.looseObject({ type: z.enum(['classic', 'flexible']) }), 'billing_mode'),
       ...ignoring(prorationBehavior, 'proration_behavior'),
     })
     .optional(),

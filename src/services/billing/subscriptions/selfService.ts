@@ -32,8 +32,10 @@ export interface PresentTerms {
   cycle: BillingCycle | null;
   /** The currency that the tenant's first purchase fixed; null: none yet. */
   currency: string | null;
-  /** null: 1. */
+  /** null: it is not sold by the seat. */
   seats: number | null;
+  /** The quantity of a flat price, which the operator may have set at Stripe. */
+  flatQuantity: number;
 }
 
 /** A price for sale. */
@@ -50,13 +52,19 @@ export interface Sale {
   overagePriceId: string | null;
 }
 
-export const NO_TERMS: PresentTerms = { cycle: null, currency: null, seats: null };
+export const NO_TERMS: PresentTerms = { cycle: null, currency: null, seats: null, flatQuantity: 1 };
 
 /** @returns what a subscription has, or had before it ended */
-export function presentTermsOf(subscription: BillingSubscriptionDoc | null): PresentTerms {
+export function presentTermsOf(tiers: Tiers, subscription: BillingSubscriptionDoc | null): PresentTerms {
   if (!subscription) return NO_TERMS;
-  const { itemPrice, quantity } = subscription;
-  return { cycle: cycleOf(subscription), currency: itemPrice?.currency ?? null, seats: quantity };
+  const { itemPrice, quantity, priceId } = subscription;
+  const isPerSeat = tiers.getPriceFromPriceId(priceId)?.perSeat === true;
+  return {
+    cycle: cycleOf(subscription),
+    currency: itemPrice?.currency ?? null,
+    seats: isPerSeat ? quantity : null,
+    flatQuantity: isPerSeat ? 1 : quantity,
+  };
 }
 
 export function cycleOf({ itemPrice }: Pick<BillingSubscriptionDoc, 'itemPrice'>): BillingCycle | null {
@@ -147,7 +155,7 @@ function seatsWanted(
 ): number {
   if (!perSeat) {
     if (seats != null) throw badInput(`${path}seats`, `The ${name} tier is not sold by the seat`);
-    return 1;
+    return present.flatQuantity;
   }
   const quantity = seats ?? present.seats ?? 1;
   if (Number.isInteger(quantity) && quantity >= 1 && quantity <= MAX_SEATS) return quantity;

@@ -84,7 +84,7 @@ export function createSubscriptions(deps: {
 
   /** Of an earlier subscription only the currency stays. */
   const saleFor = (request: CheckoutRequest, former: BillingSubscriptionDoc | null): Sale =>
-    saleOf(tiers, request, { ...NO_TERMS, currency: presentTermsOf(former).currency }, 'input.');
+    saleOf(tiers, request, { ...NO_TERMS, currency: presentTermsOf(tiers, former).currency }, 'input.');
 
   /** Each tenant gets one trial: a tenant that ever had a subscription pays from the first day. */
   const trialDaysOf = (tier: string, former: BillingSubscriptionDoc | null): number =>

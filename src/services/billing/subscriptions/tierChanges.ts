@@ -97,7 +97,7 @@ export function createTierChanges(deps: {
     !subscription.scheduledTier;
 
   const saleFor = (subscription: BillingSubscriptionDoc, { path, ...wanted }: Wanted): Sale =>
-    saleOf(tiers, wanted, presentTermsOf(subscription), path);
+    saleOf(tiers, wanted, presentTermsOf(tiers, subscription), path);
 
   /** Whether a change within the tier asks for nothing that the subscription has not. */
   function isAsWanted(subscription: BillingSubscriptionDoc, wanted: Wanted): boolean {
