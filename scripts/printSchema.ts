@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { readRules } from '@continuum-billing/limits/core';
 import { catalogueJsonSchema } from '../src/catalogue/catalogue.js';
 import { readConfig } from '../src/config/config.js';
-import { entities } from '../src/resolvers/entities.js';
+import { entitiesOf } from '../src/resolvers/entities.js';
 import { resolvers } from '../src/resolvers/resolvers.js';
 import { buildSchema } from '../src/schema/buildSchema.js';
 import { printSchema } from '../src/schema/printSchema.js';
@@ -35,9 +35,10 @@ if (values.help) {
   console.log(HELP);
 } else {
   // The committed schemas are those of the built-in catalogue and names, whatever the environment says.
-  const { catalogue, subgraph } = readConfig({});
-  const schema = buildSchema([...resolvers], catalogue);
+  const config = readConfig({});
+  const schema = buildSchema([...resolvers], config);
   keep('schema.graphql', `${HEADER}${printSchema(schema)}`);
-  keep('subgraph.graphql', `${HEADER}${buildSubgraph(schema, readRules(schema), entities, subgraph).sdl}`);
+  const { sdl } = buildSubgraph(schema, readRules(schema), entitiesOf(config), config.subgraph);
+  keep('subgraph.graphql', `${HEADER}${sdl}`);
   keep('catalogue.schema.json', `${JSON.stringify(catalogueJsonSchema(), null, 2)}\n`);
 }

@@ -21,7 +21,7 @@ import { createApollo, createErrorFormat, MAX_TOKENS } from './graphql/apolloSer
 import { createCollections, createModels, type Models } from './models/models.js';
 import { Context, type ReceivedRequest } from './resolvers/context.js';
 import { decideOperations, endOperations } from './resolvers/decisions.js';
-import { entities } from './resolvers/entities.js';
+import { entitiesOf } from './resolvers/entities.js';
 import { resolvers } from './resolvers/resolvers.js';
 import { auditExport } from './rest/auditExport.js';
 import { billingRoutes } from './rest/billingRoutes.js';
@@ -109,7 +109,7 @@ export async function startApp(
 
   // GraphQL: one schema at /graphql, and with prefixed types at /subgraph, for a gateway.
   const { sandbox, introspection, maxOperationCost } = config;
-  const schema = buildSchema([...resolvers], config.catalogue);
+  const schema = buildSchema([...resolvers], config);
   boundResponses(schema);
   completeQueriesInSlices(schema);
   const rules = readRules(schema);
@@ -142,7 +142,7 @@ export async function startApp(
   });
   const { gatewaySecrets } = config.subgraph;
   const subgraph =
-    gatewaySecrets.length === 0 ? null : buildSubgraph(schema, rules, entities, config.subgraph);
+    gatewaySecrets.length === 0 ? null : buildSubgraph(schema, rules, entitiesOf(config), config.subgraph);
   const subgraphApollo =
     subgraph &&
     createApollo({

@@ -52,7 +52,7 @@ const DEFAULT_GRACE_DAYS = 14;
 export async function directLimits(options: DirectLimitsOptions): Promise<Limits> {
   const { mongodbUri, graceDays = DEFAULT_GRACE_DAYS, redisUrl = null, upgradeUrl } = options;
   const log = options.log ?? pino({ level: 'warn' });
-  const catalogue = parseCatalogue(options.catalogue ?? defaultCatalogue);
+  const catalogue = parseCatalogue(options.catalogue ?? defaultCatalogue, { sampleDomain: false });
   const jwt = readJwtOptions(options);
   const connection = await connectDatabase(mongodbUri, log);
   const clock = await startAgreedClock(connection, log);

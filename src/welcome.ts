@@ -1,6 +1,15 @@
 import type { App } from './app.js';
 import type { Config } from './config/config.js';
 
+type WelcomeConfig = Pick<
+  Config,
+  'publicUrl' | 'adminApiKeys' | 'mockIsPublic' | 'openApiDocs' | 'sampleDomain'
+> & { mongodbUri: string | null };
+
+/** Queries to try, as they are inside of JSON. */
+const STORE = 'mutation { storeMemory(input: {content: \\"hello\\"}) { id } }';
+const CONSUME = 'mutation { consume(input: {endpoint: \\"hello\\"}) { allowed remaining } }';
+
 const line = '─'.repeat(72);
 
 const PUBLIC_MOCK = `
@@ -16,7 +25,7 @@ ${line}
  */
 export async function welcome(
   { services, models, url: ownUrl }: App,
-  { publicUrl, mongodbUri, adminApiKeys, mockIsPublic, openApiDocs }: Config,
+  { publicUrl, mongodbUri, adminApiKeys, mockIsPublic, openApiDocs, sampleDomain }: WelcomeConfig,
 ): Promise<string> {
   const url = publicUrl ?? ownUrl;
   const docs = openApiDocs ? `   (REST: ${url}/docs)` : '';
@@ -42,7 +51,7 @@ ${keys.join('\n')}
 
   curl ${url}/graphql -H 'content-type: application/json' \\
     -H 'x-api-key: ${key.secret}' \\
-    -d '{"query":"mutation { storeMemory(input: {content: \\"hello\\"}) { id } }"}'
+    -d '{"query":"${sampleDomain ? STORE : CONSUME}"}'
 ${line}
 
 `;

@@ -82,8 +82,16 @@ const terms = z.strictObject({
   support: z.string().max(200).describe('In words, for people.'),
 });
 const version = z.int().min(1).max(1_000_000);
+/** Limits that only the sample domain uses. Without it, a catalogue need not name them and the API does not have them. */
+export const SAMPLE_LIMITS = ['maxMemories', 'maxEmbeddings', 'federationPriority'] as const;
+/** Only with the sample domain does a catalogue have to name all limits: catalogueErrors.ts reports those that are missing. */
+const wholeLimits = limitsSchema.extend({
+  maxMemories: limitsSchema.shape.maxMemories.default(0),
+  maxEmbeddings: limitsSchema.shape.maxEmbeddings.default(0),
+  federationPriority: limitsSchema.shape.federationPriority.default(0),
+} satisfies Record<(typeof SAMPLE_LIMITS)[number], z.ZodType>);
 /** A former version is a copy of a tier, in which `stored` is optional if the catalogue has no resources. */
-const formerLimits = limitsSchema.extend({ stored: limitsSchema.shape.stored.default({}) });
+const formerLimits = wholeLimits.extend({ stored: limitsSchema.shape.stored.default({}) });
 /** An earlier version of a tier. Those who bought it keep it. */
 const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).extend({
   prices: pricesSchema.default([]),
@@ -102,7 +110,7 @@ const versioned = {
 };
 /** Where the monthly price is not set, `prices` says what it is. */
 const monthlyPriceCents = terms.shape.monthlyPriceCents.optional();
-const tierSchema = terms.extend({ name, ...versioned, monthlyPriceCents });
+const tierSchema = terms.extend({ name, ...versioned, monthlyPriceCents, limits: wholeLimits });
 
 /** A tier in the file. It inherits what it does not set from the tier that it extends. */
 const writtenTier = terms
@@ -129,7 +137,7 @@ const fileSchema = z.strictObject({
     .max(50)
     .default([])
     .describe(
-      'What else than memories is stored and limited: `@storageQuota(resource: "products")` names it.',
+      'What is stored and limited, in addition to the memories of the sample domain: `@storageQuota(resource: "products")` names it.',
     ),
   displayNames: z
     .record(z.string(), displayName)
@@ -167,17 +175,22 @@ export const LIMIT_NAMES = Object.keys(limitsSchema.shape) as (keyof TierLimits)
 /** A tier has `monthlyPriceCents`, or `prices` instead. */
 const TERM_NAMES = Object.keys(terms.shape).filter((term) => term !== 'prices');
 
+/** @returns the limits that the API has */
+export const limitNames = (sampleDomain: boolean): (keyof TierLimits)[] =>
+  sampleDomain ? LIMIT_NAMES : LIMIT_NAMES.filter((limit) => !SAMPLE_LIMITS.some((one) => one === limit));
+
 /**
  * Checks a catalogue of tiers (names, prices in cents, limits, features).
+ * @param options.sampleDomain whether each tier must set the limits of the sample domain
  * @returns the catalogue, with everything that its tiers inherit
  * @throws an Error whose message lists every error with its path
  */
-export function parseCatalogue(json: unknown): Catalogue {
+export function parseCatalogue(json: unknown, { sampleDomain = true } = {}): Catalogue {
   const file = fileSchema.safeParse(json);
   const malformed: CatalogueError[] = file.error?.issues ?? [];
   const errors = [
     ...malformed,
-    ...catalogueErrors(json, { terms: TERM_NAMES, limits: LIMIT_NAMES }, malformed),
+    ...catalogueErrors(json, { terms: TERM_NAMES, limits: limitNames(sampleDomain) }, malformed),
   ];
   if (!file.success || errors.length > 0) throw new Error(errors.map(textOf).join('\n'));
   const { $schema: _, tiers, ...rest } = file.data;

@@ -96,7 +96,8 @@ export function catalogueErrors(
     if (one) checkTier(one, i, file.data, report);
   }
   for (const [i, one] of file.data.tiers.entries()) {
-    for (const [j, version] of (one.former ?? []).entries()) checkFormer(version, [i, j], file.data, report);
+    for (const [j, version] of (one.former ?? []).entries())
+      checkFormer(version, [i, j], file.data, required, report);
   }
   checkFeaturesHad(file.data, whole, report);
   checkDisplayNames(file.data, report);
@@ -215,6 +216,7 @@ function checkFormer(
   { version, features: had, limits: allowed, stripePriceIds = [], ...priced }: ReadableFormer,
   [i, j]: readonly [number, number],
   file: Readable,
+  required: Required,
   report: Report,
 ): void {
   const { tiers, features, resources = [] } = file;
@@ -227,6 +229,8 @@ function checkFormer(
       report(`version ${version} appears twice`, ...path, 'version');
   }
   checkFeatures(had, features, (message) => report(message, ...path, 'features'));
+  for (const limit of required.limits.filter((one) => one !== 'stored'))
+    if (!Object.hasOwn(allowed ?? {}, limit)) report('is missing', ...path, 'limits', limit);
   for (const resource of resources) {
     if (!Object.hasOwn(allowed?.stored ?? {}, resource))
       report('is missing', ...path, 'limits', 'stored', resource);

@@ -90,6 +90,8 @@ export interface Config {
   /** Days after which entries of the audit log are deleted; null: never. */
   auditRetentionDays: number | null;
   catalogue: Catalogue;
+  /** Whether the API has the sample domain: memories, embeddings, semantic search and sharing. */
+  sampleDomain: boolean;
   brand: Brand;
   /** Where a person upgrades; null for this server's price page. */
   upgradeUrl: string | null;
@@ -173,7 +175,7 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
   const present = presentVariables(env);
   const errors: string[] = [];
   const vars = parseEnvironment(present, errors);
-  const catalogue = readCatalogue(vars.CATALOG_FILE, errors);
+  const catalogue = readCatalogue(vars.CATALOG_FILE, vars.SAMPLE_DOMAIN, errors);
   const brand = readBrand(vars.BRAND_FILE ?? null, errors);
   const production = vars.NODE_ENV === 'production';
   const stripe = readStripe(vars, present, production, catalogue, errors);
@@ -191,6 +193,7 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
     port: vars.PORT,
     host,
     publicUrl: vars.PUBLIC_URL ?? null,
+    sampleDomain: vars.SAMPLE_DOMAIN,
     brand,
     upgradeUrl: vars.UPGRADE_URL ?? null,
     mongodbUri: vars.MONGODB_URI ?? null,
@@ -260,7 +263,7 @@ export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): Str
   const errors: string[] = [];
   const parsed = setupEnvironment.safeParse(present);
   if (!parsed.success) errors.push(...linesOf(parsed.error));
-  const catalogue = readCatalogue(present.CATALOG_FILE, errors);
+  const catalogue = readCatalogue(present.CATALOG_FILE, parsed.data?.SAMPLE_DOMAIN ?? true, errors);
   const brand = present.BRAND_FILE ? readBrand(present.BRAND_FILE, errors) : null;
   if (!parsed.success || !catalogue || errors.length > 0) throw new ConfigError(errors);
   const { STRIPE_SECRET_KEY: secretKey, STRIPE_API_BASE: apiBase, PUBLIC_URL: publicUrl } = parsed.data;
@@ -319,9 +322,10 @@ const needsMockMode = (host: string) =>
   `STRIPE_MOCK_MODE: must be true to run without Stripe on ${host}, because anyone who reaches the server can then buy ` +
   'any tier for free. Otherwise set STRIPE_SECRET_KEY for live mode, or HOST=127.0.0.1 to stay on this machine';
 
-function readCatalogue(file: string | undefined, errors: string[]): Catalogue | null {
+function readCatalogue(file: string | undefined, sampleDomain: boolean, errors: string[]): Catalogue | null {
   try {
-    return parseCatalogue(file ? JSON.parse(readFileSync(file, 'utf8')) : defaultCatalogue);
+    const json = file ? JSON.parse(readFileSync(file, 'utf8')) : defaultCatalogue;
+    return parseCatalogue(json, { sampleDomain });
   } catch (error) {
     const lines = (error as Error).message.split('\n');
     errors.push(...lines.map((line) => `CATALOG_FILE (${file ?? 'catalogue.json'}): ${line}`));

@@ -122,6 +122,7 @@ const environment = z.object({
   AUDIT_RETENTION_DAYS: wholeNumber(30, 36_500).optional(),
   CATALOG_FILE: z.string().optional(),
   BRAND_FILE: z.string().optional(),
+  SAMPLE_DOMAIN: flag.default(true),
   UPGRADE_URL: httpUrl
     .refine((url) => !/^https?:\/\/[^/?#]*@/i.test(url), 'must not contain a password')
     .optional(),
@@ -162,11 +163,13 @@ const environment = z.object({
 export const databaseEnvironment = environment.pick({ MONGODB_URI: true, DATA_DIR: true });
 
 /** The variables that `npm run stripe:setup` reads. */
-export const setupEnvironment = environment.pick({ PUBLIC_URL: true, STRIPE_API_BASE: true }).extend({
-  STRIPE_SECRET_KEY: z
-    .string({ error: 'is missing' })
-    .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
-});
+export const setupEnvironment = environment
+  .pick({ PUBLIC_URL: true, STRIPE_API_BASE: true, SAMPLE_DOMAIN: true })
+  .extend({
+    STRIPE_SECRET_KEY: z
+      .string({ error: 'is missing' })
+      .regex(/^(sk|rk)_\S+$/, 'must be a Stripe secret key (sk_… or rk_…)'),
+  });
 
 export type Variables = Readonly<Record<string, string | undefined>>;
 

@@ -64,7 +64,7 @@ export class DecisionResolver {
 
   @Mutation(() => Boolean, {
     description:
-      'Sets how much of a resource other services have stored, after a count. `bytes` is the total of all services, without memories.',
+      'Sets how much of a resource other services have stored, after a count. `bytes` is the total of all services, without what this server stores.',
   })
   @ServiceOnly()
   async setStored(

@@ -1,4 +1,5 @@
 import { forbidden, notFound } from '../common/errors.js';
+import type { Config } from '../config/config.js';
 import type { Entity } from '../schema/subgraph.js';
 import { ownTenantId, requirePrincipal } from '../services/accounts/principal.js';
 import type { TenantDoc } from '../services/accounts/tenants.js';
@@ -7,7 +8,10 @@ import type { Context } from './context.js';
 import { readSubscription, toMemory, toTenant, toTier } from './mappers.js';
 
 /** The entities that other subgraphs can refer to. They are read through loaders, so that a list costs as many reads as one. */
-export const entities: readonly Entity<Context>[] = [
+export const entitiesOf = ({ sampleDomain }: Pick<Config, 'sampleDomain'>): readonly Entity<Context>[] =>
+  sampleDomain ? [...entities, memory] : entities;
+
+const entities: readonly Entity<Context>[] = [
   {
     type: 'Tenant',
     key: 'id',
@@ -32,20 +36,21 @@ export const entities: readonly Entity<Context>[] = [
       return toTier(tiers, tiers.get(name));
     },
   },
-  {
-    type: 'Memory',
-    key: 'id',
-    rootField: 'Query.memory',
-    async resolve(id, context) {
-      const memory = await context.services.memories.find(ownTenantId(context), id, {
-        fields: LARGE_FIELDS,
-        budget: context.budget,
-      });
-      if (!memory) throw notFound(`Memory ${id}`);
-      return toMemory(memory);
-    },
-  },
 ];
+
+const memory: Entity<Context> = {
+  type: 'Memory',
+  key: 'id',
+  rootField: 'Query.memory',
+  async resolve(id, context) {
+    const found = await context.services.memories.find(ownTenantId(context), id, {
+      fields: LARGE_FIELDS,
+      budget: context.budget,
+    });
+    if (!found) throw notFound(`Memory ${id}`);
+    return toMemory(found);
+  },
+};
 
 /** @throws FORBIDDEN for another tenant, whether or not it exists; NOT_FOUND for the operator */
 async function visibleTenant(id: string, context: Context): Promise<TenantDoc> {

@@ -4,9 +4,7 @@ import { dirname, join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import { serviceUnavailable } from '../common/errors.js';
-import type { PublicBrand } from '../services/publicBrand.js';
 import type { Services } from '../services/services.js';
-import type { Tiers } from '../services/tiers/tiers.js';
 import { escapeHtml, priceList, titleOf } from './priceList.js';
 import { PAGE_POLICY } from './securityHeaders.js';
 
@@ -25,10 +23,17 @@ const PAGES = {
 };
 
 /** The operator's dashboard and the pages for customers, as `dashboard/` builds them. */
-export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): FastifyPluginAsync {
+export function pages({
+  tiers,
+  brand,
+  sampleDomain,
+}: Pick<Services, 'tiers' | 'brand' | 'sampleDomain'>): FastifyPluginAsync {
   const built = readBuilt(PRICE_PAGE);
   const isBuilt = built !== null;
   const template = built ?? UNBUILT;
+  /** The pages do not ask for the sample domain where the server has none. */
+  const marked = (html: string) =>
+    sampleDomain ? html : html.replace('<html ', '<html data-sample-domain="off" ');
   return async (app) => {
     if (isBuilt)
       await app.register(fastifyStatic, {
@@ -47,14 +52,18 @@ export function pages({ tiers, brand }: Pick<Services, 'tiers' | 'brand'>): Fast
       for (const path of paths) {
         app.get(path, { schema: { hide: true } }, async (_request, reply) => {
           if (!isBuilt) throw serviceUnavailable(NOT_BUILT);
-          return sendPage(reply, file);
+          if (sampleDomain) return sendPage(reply, file);
+          return setHeaders(reply)
+            .type(HTML)
+            .send(marked(readBuilt(file) ?? ''));
         });
       }
     }
     // Even without scripts, and where the pages are not built, rejections lead to the prices.
     app.get('/upgrade', { schema: { hide: true } }, async (_request, reply) => {
-      setHeaders(reply).type('text/html; charset=utf-8');
-      return pricePage(template, tiers, brand.read());
+      setHeaders(reply).type(HTML);
+      const own = brand.read();
+      return marked(pricePage(template, titleOf(own), priceList(tiers, own, { sampleDomain })));
     });
   };
 }
@@ -69,14 +78,14 @@ function readBuilt(file: string): string | null {
   }
 }
 
+const HTML = 'text/html; charset=utf-8';
 const PRICE_PAGE = 'customer.html';
 const UNBUILT =
   '<!doctype html><html lang="en"><head><title></title></head><body><noscript></noscript></body></html>';
 
-function pricePage(template: string, tiers: Tiers, brand: ReturnType<PublicBrand['read']>): string {
-  const list = priceList(tiers, brand);
+function pricePage(template: string, title: string, list: string): string {
   return template
-    .replace(/<title>.*?<\/title>/s, () => `<title>${escapeHtml(titleOf(brand))}</title>`)
+    .replace(/<title>.*?<\/title>/s, () => `<title>${escapeHtml(title)}</title>`)
     .replace(/<meta name="robots"[^>]*>/, '')
     .replace(/<noscript>.*?<\/noscript>/s, () =>
       template === UNBUILT ? list : `<noscript>${list}</noscript>`,

@@ -10,10 +10,14 @@ import type { Tiers } from '../services/tiers/tiers.js';
  * The price page for those who read it without scripts: search engines, link previews, some people. What others see is
  * drawn from the API (dashboard/src/customer).
  */
-export function priceList(tiers: Tiers, brand: ReturnType<PublicBrand['read']>): string {
+export function priceList(
+  tiers: Tiers,
+  brand: ReturnType<PublicBrand['read']>,
+  { sampleDomain }: { sampleDomain: boolean },
+): string {
   const { productName, upgradeUrl, upgradesInProduct, supportEmail, supportUrl } = brand;
   const sections = tiers.all().map((tier) => {
-    const items = linesOf(tiers, tier).map((line) => `<li>${escapeHtml(line)}</li>`);
+    const items = linesOf(tiers, tier, sampleDomain).map((line) => `<li>${escapeHtml(line)}</li>`);
     const name = displayNameOf(tiers.catalogue, tier.name);
     return `<section><h2>${escapeHtml(name)}</h2><p>${escapeHtml(priceOf(tiers, tier))}</p><ul>${items.join('')}</ul></section>`;
   });
@@ -44,7 +48,11 @@ function priceOf(tiers: Tiers, tier: TierDefinition): string {
 }
 
 /** What is not in the tier at all has no line. */
-function linesOf(tiers: Tiers, { name, limits, features, support }: TierDefinition): string[] {
+function linesOf(
+  tiers: Tiers,
+  { name, limits, features, support }: TierDefinition,
+  sampleDomain: boolean,
+): string[] {
   const { catalogue } = tiers;
   const overage = tiers.getOverage(name);
   const stored = Object.entries(limits.stored).map(
@@ -54,7 +62,7 @@ function linesOf(tiers: Tiers, { name, limits, features, support }: TierDefiniti
     [limits.apiCallsPerDay, `${amountText(limits.apiCallsPerDay, 'calls')} a day`],
     [limits.apiCallsPerMinute, `${amountText(limits.apiCallsPerMinute, 'calls')} a minute`],
     [limits.concurrentRequests, `${number.format(limits.concurrentRequests)} at once`],
-    [limits.maxMemories, `Memories: ${number.format(limits.maxMemories)}`],
+    [sampleDomain ? limits.maxMemories : 0, `Memories: ${number.format(limits.maxMemories)}`],
     ...stored,
     [limits.maxStorageBytes, `Storage: ${bytesText(limits.maxStorageBytes)}`],
   ];

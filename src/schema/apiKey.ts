@@ -8,8 +8,8 @@ registerEnumType(ApiKeyScope, {
   name: 'ApiKeyScope',
   description: 'What a key may do.',
   valuesConfig: {
-    READ: { description: 'Read memories, usage, storage and the subscription.' },
-    WRITE: { description: 'Store, delete and share memories.' },
+    READ: { description: 'Read usage, storage, the subscription and what is stored.' },
+    WRITE: { description: 'Store, delete and share data.' },
     BILLING: { description: 'Buy and cancel.' },
     KEYS: { description: 'List, create, rotate and revoke keys.' },
     USAGE: { description: 'Record and report usage.' },

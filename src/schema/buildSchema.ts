@@ -9,18 +9,23 @@ import {
   validateSchema,
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
-import type { Catalogue } from '../catalogue/catalogue.js';
+import type { Config } from '../config/config.js';
 import type { Subscribe } from '../directives/subscribes.js';
 import { COST_DIRECTIVES } from './costDirectives.js';
 import { withOperationCosts } from './operationCosts.js';
 import { Realtime } from './realtime.js';
+import { withoutSampleDomain } from './sampleDomain.js';
 import { DateTimeScalar } from './scalars.js';
 
 /**
  * Builds the schema. The values of its enums `TierName` and `Feature` come from the catalogue.
+ * @param options.sampleDomain whether it has the sample domain
  * @throws an error that lists everything that is wrong with the schema
  */
-export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogue: Catalogue): GraphQLSchema {
+export function buildSchema(
+  resolvers: NonEmptyArray<new () => object>,
+  { catalogue, sampleDomain }: Pick<Config, 'catalogue' | 'sampleDomain'>,
+): GraphQLSchema {
   const built = buildSchemaSync({
     resolvers,
     orphanedTypes: [Realtime],
@@ -45,11 +50,12 @@ export function buildSchema(resolvers: NonEmptyArray<new () => object>, catalogu
     [MapperKind.MUTATION_ROOT_FIELD]: (field) => ({ ...field, type: getNullableType(field.type) }),
   });
   const features = ofCatalogue.getType('Feature') as GraphQLEnumType;
-  const schema = new GraphQLSchema({
+  const whole = new GraphQLSchema({
     ...ofCatalogue.toConfig(),
     subscription: subscriptionRoot(ofCatalogue),
     directives: [...specifiedDirectives, ...directiveDefinitions(features), ...COST_DIRECTIVES],
   });
+  const schema = sampleDomain ? whole : withoutSampleDomain(whole);
   const errors = validateSchema(schema);
   if (errors.length > 0)
     throw new Error(`The schema is not valid:\n${errors.map(({ message }) => message).join('\n')}`);

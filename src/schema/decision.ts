@@ -24,7 +24,7 @@ export class FieldLimitInput {
 
 const RESOURCE = {
   description:
-    'A resource of the catalogue, or `bytes` for what services store themselves. The bytes of memories are counted separately.',
+    'A resource of the catalogue, or `bytes` for what services store themselves. The bytes of what this server stores are counted separately.',
 };
 
 @InputType()

@@ -109,6 +109,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     idempotencyKeys,
     alerts,
     maxEventsPerDay: config.maxUsageEventsPerDay,
+    sampleDomain: config.sampleDomain,
   });
   const { alertReview } = usageServices;
 
@@ -203,6 +204,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     }),
     idempotencyKeys,
     memories,
+    sampleDomain: config.sampleDomain,
     realtime,
     mock: mockMode?.controlsOf(billing, tenants) ?? null,
     localCheckoutUrl: (sessionId) => (isMock ? `${publicUrl()}/mock/checkout/${sessionId}` : null),

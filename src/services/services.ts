@@ -76,6 +76,8 @@ export interface Services {
   limitOverrides: LimitOverrides;
   inbox: Pick<Inbox, 'page' | 'get' | 'payloadOf' | 'tenantsOf' | 'replay'>;
   memories: Memories;
+  /** Whether the API has memories. */
+  sampleDomain: boolean;
   outgoingWebhooks: Pick<OutgoingWebhooks, 'wake'>;
   overage: Overage;
   overview: Overview;

@@ -12,7 +12,10 @@ import { parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { resolvers } from '../../src/resolvers/resolvers.js';
 import { buildSchema } from '../../src/schema/buildSchema.js';
 
-const schema = buildSchema([...resolvers], parseCatalogue(defaultCatalogue));
+const schema = buildSchema([...resolvers], {
+  catalogue: parseCatalogue(defaultCatalogue),
+  sampleDomain: true,
+});
 const objectTypes = Object.values(schema.getTypeMap())
   .filter(isObjectType)
   .filter(({ name }) => !name.startsWith('__'));

@@ -16,7 +16,7 @@ import {
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config/config.js';
-import { entities } from '../../src/resolvers/entities.js';
+import { entitiesOf } from '../../src/resolvers/entities.js';
 import { resolvers } from '../../src/resolvers/resolvers.js';
 import { buildSchema } from '../../src/schema/buildSchema.js';
 import { buildSubgraph } from '../../src/schema/subgraph.js';
@@ -24,9 +24,9 @@ import { buildSubgraph } from '../../src/schema/subgraph.js';
 /** The root of subscriptions and what only it returns: gateways pass on queries and mutations. */
 const ONLY_LIVE = ['Realtime', 'MemoryChange', 'MemoryChangeKind'];
 const NAMES = { typePrefix: 'Billing', fieldPrefix: '' };
-const plain = buildSchema([...resolvers], readConfig({}).catalogue);
+const plain = buildSchema([...resolvers], readConfig({}));
 const rules = readRules(plain);
-const subgraph = buildSubgraph(plain, rules, entities, NAMES);
+const subgraph = buildSubgraph(plain, rules, entitiesOf({ sampleDomain: true }), NAMES);
 
 function compose(sdl: string): string {
   const { errors, supergraphSdl, hints } = composeServices([
@@ -59,7 +59,10 @@ describe('the names', () => {
     ['billing', 'billingTiers'],
     ['', 'tiers'],
   ])('of root fields get the prefix "%s"', (fieldPrefix, name) => {
-    const { schema, rules: renamed } = buildSubgraph(plain, rules, entities, { ...NAMES, fieldPrefix });
+    const { schema, rules: renamed } = buildSubgraph(plain, rules, entitiesOf({ sampleDomain: true }), {
+      ...NAMES,
+      fieldPrefix,
+    });
     expect(schema.getQueryType()?.getFields()).toHaveProperty(name);
     expect(renamed.get(`Query.${name}`)).toBe(rules.get('Query.tiers'));
     // Federation's own fields keep their names.

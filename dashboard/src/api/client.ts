@@ -1,7 +1,8 @@
-import { ApolloClient, ApolloLink, HttpLink } from '@apollo/client';
+import { ApolloClient, ApolloLink, DocumentTransform, HttpLink } from '@apollo/client';
 import { ErrorLink } from '@apollo/client/link/error';
 import { createCache } from './cache.js';
 import { codeOf } from './errors.js';
+import { askable } from './sampleDomain.js';
 
 /** Which of the two session cookies the page means. */
 export type SessionKind = 'operator' | 'billing';
@@ -32,6 +33,7 @@ export function createClient(options: {
   return new ApolloClient({
     link: ApolloLink.from([signedOut, http]),
     cache: createCache(),
+    documentTransform: new DocumentTransform(askable),
     // A page shows at once what is known and reads it again. What a mutation changed is then never stale for long.
     defaultOptions: {
       watchQuery: {

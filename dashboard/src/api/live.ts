@@ -5,6 +5,7 @@ import { type Client, createClient as createWsClient } from 'graphql-ws';
 import { createContext, useContext, useEffect, useRef, useState } from 'react';
 import type { SessionKind } from './client.js';
 import { explain } from './errors.js';
+import { askable } from './sampleDomain.js';
 
 /** Whether live updates arrive. `off`: the server has none of this kind, so that reading again is up to the person. */
 export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'off';
@@ -73,7 +74,7 @@ export function useLive<Data, Variables extends Record<string, unknown>>(
     ];
     const stop = client.subscribe<Data, never>(
       // With the types' names, so that what arrives can be written to the cache.
-      { query: print(addTypenameToDocument(document)), variables: JSON.parse(variables) },
+      { query: print(addTypenameToDocument(askable(document))), variables: JSON.parse(variables) },
       {
         next: ({ data }) => {
           connectedBefore = true;

@@ -21,11 +21,11 @@ export type ApiKeyScope =
   | 'ENFORCE'
   /** List, create, rotate and revoke keys. */
   | 'KEYS'
-  /** Read memories, usage, storage and the subscription. */
+  /** Read usage, storage, the subscription and what is stored. */
   | 'READ'
   /** Record and report usage. */
   | 'USAGE'
-  /** Store, delete and share memories. */
+  /** Store, delete and share data. */
   | 'WRITE';
 
 /** What is left out stays as it is, if the tier is sold so. */

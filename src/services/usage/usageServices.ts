@@ -43,12 +43,23 @@ export function createUsageServices(deps: {
   alerts: Alerts;
   /** The most usage events stored for one tenant and day. */
   maxEventsPerDay: number;
+  sampleDomain: boolean;
 }): UsageServices {
-  const { models, clock, log, metrics, entitlements, idempotencyKeys, alerts, maxEventsPerDay } = deps;
+  const {
+    models,
+    clock,
+    log,
+    metrics,
+    entitlements,
+    idempotencyKeys,
+    alerts,
+    maxEventsPerDay,
+    sampleDomain,
+  } = deps;
   const { activity, admission, decisionMeter, endpointNames, storage } = deps.limitServices;
   const base = { models, clock, log, metrics };
   const usage = createUsage({ ...base, admission });
-  const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage });
+  const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage, sampleDomain });
   const dayCounts = createDayCounts({ ...base, endpointNames, admission });
   const journal = createEventJournal({ ...base, dayCounts });
   const historyExpiry = createHistoryExpiry({

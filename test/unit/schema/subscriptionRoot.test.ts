@@ -15,7 +15,10 @@ import { resolvers } from '../../../src/resolvers/resolvers.js';
 import { buildSchema } from '../../../src/schema/buildSchema.js';
 import { printSchema } from '../../../src/schema/printSchema.js';
 
-const schema = buildSchema([...resolvers], parseCatalogue(defaultCatalogue));
+const schema = buildSchema([...resolvers], {
+  catalogue: parseCatalogue(defaultCatalogue),
+  sampleDomain: true,
+});
 
 /** graphql fills in the defaults of the fields of a default value when it parses one. */
 const comparable = (text: string) => text.replaceAll(/ = \{[^}\n]*\}/g, ' = {}');

@@ -200,8 +200,8 @@ function TierCard({ tier }: { tier: Tier }) {
             `${formatNumber(Number(limits.apiCallsPerDay))} a day, ${formatNumber(limits.apiCallsPerMinute)} a minute`,
           ],
           ['At once', formatCount(limits.concurrentRequests, 'request')],
-          Number(limits.maxMemories) > 0 && ['Memories', formatNumber(Number(limits.maxMemories))],
-          Number(limits.maxEmbeddings) > 0 && ['Embeddings', formatNumber(Number(limits.maxEmbeddings))],
+          limits.maxMemories > 0 && ['Memories', formatNumber(Number(limits.maxMemories))],
+          limits.maxEmbeddings > 0 && ['Embeddings', formatNumber(Number(limits.maxEmbeddings))],
           ...limits.stored.map(({ displayName, limit }): [string, string] => [
             displayName,
             formatNumber(Number(limit)),

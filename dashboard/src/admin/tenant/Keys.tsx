@@ -267,8 +267,8 @@ export function KeysOfProvision({ tenantId }: { tenantId: string }) {
 }
 
 const SCOPES: readonly { scope: ApiKeyScope; hint: string }[] = [
-  { scope: 'READ', hint: 'Read memories, usage, storage and the subscription' },
-  { scope: 'WRITE', hint: 'Store, delete and share memories' },
+  { scope: 'READ', hint: 'Read usage, storage, the subscription and what is stored' },
+  { scope: 'WRITE', hint: 'Store, delete and share data' },
   { scope: 'USAGE', hint: 'Record and report usage' },
   { scope: 'BILLING', hint: 'Buy and cancel' },
   { scope: 'KEYS', hint: 'List, create, rotate and revoke keys' },

@@ -1,5 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { Bell } from 'lucide-react';
+import { SAMPLE_DOMAIN } from '../../api/sampleDomain.js';
 import {
   Badge,
   Button,
@@ -289,8 +290,8 @@ function StorageCard({ storage }: { storage: TenantOverviewQuery['storage'] }) {
   return (
     <Card title="Storage">
       <Stack tight>
-        <UsageBar label="Memories" used={memories} limit={limits.maxMemories} />
-        <UsageBar label="Embeddings" used={embeddings} limit={limits.maxEmbeddings} />
+        {SAMPLE_DOMAIN && <UsageBar label="Memories" used={memories} limit={limits.maxMemories} />}
+        {SAMPLE_DOMAIN && <UsageBar label="Embeddings" used={embeddings} limit={limits.maxEmbeddings} />}
         <UsageBar label="Bytes" used={bytes} limit={limits.maxStorageBytes} format={formatBytes} />
         {resources.map(({ resource, stored, limit }) => (
           <UsageBar key={resource} label={resource} used={stored} limit={limit} />

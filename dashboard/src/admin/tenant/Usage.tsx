@@ -1,5 +1,6 @@
 import { useQuery } from '@apollo/client/react';
 import { useMemo } from 'react';
+import { SAMPLE_DOMAIN } from '../../api/sampleDomain.js';
 import {
   Callout,
   Card,
@@ -81,6 +82,10 @@ export function Usage() {
 }
 
 type Slot = TenantUsageHistoryQuery['usageHistory'][number];
+/** Shares are of the sample domain. */
+const shares = ({ federationShares }: { federationShares: number }) =>
+  SAMPLE_DOMAIN ? ` and ${formatNumber(federationShares)} federation shares` : '';
+
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -232,7 +237,7 @@ function ByEndpoint() {
       title="By endpoint"
       description={
         usage &&
-        `${formatDay(usage.from)} to now, UTC: ${calls(total)}, of which ${formatNumber(usage.extractions)} extractions and ${formatNumber(usage.federationShares)} federation shares`
+        `${formatDay(usage.from)} to now, UTC: ${calls(total)}, of which ${formatNumber(usage.extractions)} extractions${shares(usage)}`
       }
       actions={
         <Segments

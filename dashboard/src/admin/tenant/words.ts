@@ -1,3 +1,4 @@
+import { SAMPLE_DOMAIN, SAMPLE_FIELDS } from '../../api/sampleDomain.js';
 import { formatBytes, formatCount, formatMoney, formatNumber } from '../../design/index.js';
 import type { AlertKind, TierSource } from '../../generated/graphql.js';
 
@@ -33,8 +34,7 @@ export const ALERTS: Readonly<Record<AlertKind, { label: string; format: (value:
   STORAGE_BYTES: { label: 'Storage', format: formatBytes },
 };
 
-/** The limits of a tier, in the order of the page. */
-export const LIMITS = [
+const ALL_LIMITS = [
   { key: 'apiCallsPerMinute', label: 'Calls a minute', unit: undefined, format: calls },
   { key: 'apiCallsPerDay', label: 'Calls a UTC day', unit: undefined, format: calls },
   {
@@ -60,4 +60,7 @@ export const LIMITS = [
   },
 ] as const;
 
-export type LimitKey = (typeof LIMITS)[number]['key'];
+export type LimitKey = (typeof ALL_LIMITS)[number]['key'];
+
+/** The limits of a tier, in the order of the page. */
+export const LIMITS = ALL_LIMITS.filter(({ key }) => SAMPLE_DOMAIN || !SAMPLE_FIELDS.has(key));

@@ -34,7 +34,7 @@ export function directiveDefinitions(featureType: GraphQLEnumType | GraphQLScala
     new GraphQLDirective({
       name: 'storageQuota',
       description:
-        'The field runs only while what the argument `arg` stores fits into the tenant’s storage quotas. `resource` is the catalogue’s name for it; the billing server stores memories where it is absent.',
+        'The field runs only while what the argument `arg` stores fits into the tenant’s storage quotas. `resource` is the catalogue’s name for it; where it is absent, the billing server itself stores it.',
       locations: [DirectiveLocation.FIELD_DEFINITION],
       args: {
         arg: { type: new GraphQLNonNull(GraphQLString), defaultValue: 'input' },

@@ -28,9 +28,16 @@ export function createAlertReview(deps: {
   usage: Usage;
   storage: Pick<Storage, 'stored'>;
   log: Logger;
+  /** Whether memories and embeddings are reviewed. */
+  sampleDomain: boolean;
 }): AlertReview {
-  const { alerts, entitlements, usage, storage, log } = deps;
+  const { alerts, entitlements, usage, storage, log, sampleDomain } = deps;
   const running = new Map<string, Promise<void>>();
+
+  const measuresOf = (stored: StorageAmounts, limits: TierLimits): Measure[] => [
+    ...(sampleDomain ? sampleMeasures(stored, limits) : []),
+    ...storageMeasures(stored, limits),
+  ];
 
   async function review(tenantId: string): Promise<void> {
     const terms = await entitlements.get(tenantId);
@@ -49,7 +56,7 @@ export function createAlertReview(deps: {
         used: month?.overageCalls ?? 0,
         limit: terms.callLimits.overageCallsPerMonth,
       },
-      ...amounts.flatMap((stored) => storageMeasures(stored, terms.limits)),
+      ...amounts.flatMap((stored) => measuresOf(stored, terms.limits)),
     ]);
   }
 
@@ -57,7 +64,7 @@ export function createAlertReview(deps: {
     review,
     async seeStored(tenantId, amounts) {
       const { limits } = await entitlements.get(tenantId);
-      for (const measure of storageMeasures(amounts, limits)) alerts.see(tenantId, measure);
+      for (const measure of measuresOf(amounts, limits)) alerts.see(tenantId, measure);
     },
     reviewSoon(tenantId) {
       // Past the bound, a later review finds it.
@@ -74,7 +81,10 @@ export function createAlertReview(deps: {
 }
 
 const storageMeasures = (stored: StorageAmounts, limits: TierLimits): Measure[] => [
+  { kind: AlertKind.STORAGE_BYTES, used: stored.bytes ?? 0, limit: limits.maxStorageBytes },
+];
+
+const sampleMeasures = (stored: StorageAmounts, limits: TierLimits): Measure[] => [
   { kind: AlertKind.MEMORIES, used: stored.memories ?? 0, limit: limits.maxMemories },
   { kind: AlertKind.EMBEDDINGS, used: stored.embeddings ?? 0, limit: limits.maxEmbeddings },
-  { kind: AlertKind.STORAGE_BYTES, used: stored.bytes ?? 0, limit: limits.maxStorageBytes },
 ];
