@@ -148,6 +148,7 @@ describe('without the sample domain', () => {
     await signIn(page, server.url, `/admin/tenants/${tenant.id}`);
     for (const path of ['', '?tab=usage', '?tab=limits', '?tab=keys']) {
       await page.goto(`${server.url}/admin/tenants/${tenant.id}${path}`);
+      await page.getByRole('heading', { level: 1, name: 'Acme' }).waitFor();
       await settled(page);
       const text = await page.getByRole('main').innerText();
       expect(text, path).toContain('Acme');
