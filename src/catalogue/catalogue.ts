@@ -75,6 +75,14 @@ const terms = z.strictObject({
     .describe('How it is bought; SELF_SERVICE needs a price.'),
   // Stripe takes up to 730.
   trialDays: z.int().min(0).max(730).describe("Days of trial of a tenant's first subscription; 0: none."),
+  trialRequiresCard: z
+    .boolean()
+    .describe('Whether the checkout of a trial asks for a card; true by default.'),
+  trialEndWithoutCard: z
+    .enum(['CANCEL', 'PAUSE', 'INVOICE'])
+    .describe(
+      'What happens to a trial without a card when it ends. CANCEL, the default: the subscription ends and the default tier follows; PAUSE: it is paused until there is a card; INVOICE: the payment is overdue.',
+    ),
   promotionCodes: z.boolean().describe('Whether the page where a person pays asks for a promotion code.'),
   features: z.array(name).describe('Features of the catalogue that the tier has.'),
   limits: limitsSchema,

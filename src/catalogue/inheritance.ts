@@ -12,7 +12,13 @@ export interface WrittenTier {
 }
 
 /** Values that hold if no tier in the line sets them. */
-const DEFAULTS = { trialDays: 0, promotionCodes: true, prices: [] as Price[] };
+const DEFAULTS = {
+  trialDays: 0,
+  trialRequiresCard: true,
+  trialEndWithoutCard: 'CANCEL',
+  promotionCodes: true,
+  prices: [] as Price[],
+};
 
 /**
  * @returns the tier, the tier that it extends, and so on

@@ -43,6 +43,8 @@ export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = 
   overage: tiers.getOverage(tier.name),
   support: tier.support,
   trialDays: tier.trialDays,
+  trialRequiresCard: tier.trialRequiresCard,
+  trialEndWithoutCard: tier.trialEndWithoutCard,
   limits: toTierLimits(limits),
 });
 

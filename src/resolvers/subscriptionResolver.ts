@@ -7,6 +7,7 @@ import {
   CancelSubscriptionInput,
   CheckoutSession,
   CreateCheckoutSessionInput,
+  ExtendTrialInput,
   SubscriptionType,
 } from '../schema/subscription.js';
 import { TenantArgs } from '../schema/tenantRef.js';
@@ -122,6 +123,20 @@ export class SubscriptionResolver {
       },
       context.author(),
     );
+    return currentSubscription(context, tenantId);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description: "Moves the end of a tenant's trial. The same end again changes nothing.",
+  })
+  @RequiresRole(OperatorRole.OWNER)
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  async extendTrial(
+    @Arg('input') input: ExtendTrialInput,
+    @Ctx() context: Context,
+  ): Promise<SubscriptionType> {
+    const tenantId = await requestedTenantId(context, input);
+    await context.services.trials.extend(tenantId, input.until, context.author());
     return currentSubscription(context, tenantId);
   }
 

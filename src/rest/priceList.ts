@@ -42,9 +42,11 @@ function priceOf(tiers: Tiers, tier: TierDefinition): string {
     return `${amount} ${perSeat ? 'per seat ' : ''}${cycleText(cycle)}`;
   });
   if (prices.length === 0) return tier.monthlyPriceCents === 0 ? 'Free' : 'Priced by agreement';
-  const { trialDays } = tier;
+  const { trialDays, trialRequiresCard } = tier;
   const price = prices.join(', or ');
-  return trialDays > 0 ? `${price}, after a free trial of ${amountText(trialDays, 'days')}` : price;
+  if (trialDays === 0) return price;
+  const trial = `${price}, after a free trial of ${amountText(trialDays, 'days')}`;
+  return trialRequiresCard ? trial : `${trial}, for which no card is needed`;
 }
 
 /** What is not in the tier at all has no line. */

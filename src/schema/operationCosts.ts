@@ -150,6 +150,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Mutation.deleteWebhookEndpoint': { weight: WRITE },
   'Mutation.endOperations': { weight: WRITE },
   'Mutation.freeStorage': { weight: WRITE },
+  'Mutation.extendTrial': { weight: 3 * STRIPE_REQUEST },
   'Mutation.recordUsage': { weight: 20, ...ONE_EACH },
   'Mutation.repairTenant': { weight: 4 * STRIPE_REQUEST },
   'Mutation.replayWebhookEvent': { weight: STRIPE_REQUEST },

@@ -1,6 +1,7 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { IsEmail, IsHttpUrl, MaxLength } from './constraints.js';
 import { DateTimeScalar } from './scalars.js';
+import { TenantInput } from './tenantRef.js';
 import { PriceInterval, TierName, TierPrice, TierType } from './tier.js';
 
 export enum SubscriptionStatus {
@@ -192,4 +193,12 @@ export class CancellationPreview {
 export class CancelSubscriptionInput {
   @Field(() => Boolean, { nullable: true, defaultValue: true, description: 'false cancels immediately.' })
   atPeriodEnd?: boolean | null;
+}
+
+@InputType()
+export class ExtendTrialInput extends TenantInput {
+  @Field(() => DateTimeScalar, {
+    description: 'The new end, later than the present one and at most 730 days after the trial began.',
+  })
+  until!: Date;
 }

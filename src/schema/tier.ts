@@ -36,6 +36,21 @@ registerEnumType(TierCheckout, {
   },
 });
 
+export enum TrialEndWithoutCard {
+  CANCEL = 'CANCEL',
+  PAUSE = 'PAUSE',
+  INVOICE = 'INVOICE',
+}
+registerEnumType(TrialEndWithoutCard, {
+  name: 'TrialEndWithoutCard',
+  description: 'What happens to a trial without a card when it ends.',
+  valuesConfig: {
+    CANCEL: { description: 'The subscription ends, and the tenant has the default tier.' },
+    PAUSE: { description: 'The subscription is paused until there is a card and `resumeSubscription`.' },
+    INVOICE: { description: 'The payment is overdue, and the grace period begins.' },
+  },
+});
+
 export enum PriceInterval {
   MONTH = 'month',
   YEAR = 'year',
@@ -155,6 +170,12 @@ export class TierType {
 
   @Field(() => Int, { description: "Trial days of a tenant's first subscription; 0 means no trial." })
   trialDays!: number;
+
+  @Field({ description: 'Whether the checkout of a trial asks for a card.' })
+  trialRequiresCard!: boolean;
+
+  @Field(() => TrialEndWithoutCard, { description: 'What happens to a trial without a card when it ends.' })
+  trialEndWithoutCard!: string;
 
   @Field(() => TierLimitsType, {
     description: "For a tenant's tier, includes the overrides of its contract.",

@@ -21,6 +21,7 @@ import type { Contracts } from './billing/subscriptions/contracts.js';
 import type { Overage } from './billing/subscriptions/overage.js';
 import type { Subscriptions } from './billing/subscriptions/subscriptions.js';
 import type { TierChanges } from './billing/subscriptions/tierChanges.js';
+import type { Trials } from './billing/subscriptions/trials.js';
 import type { TenantSearch } from './billing/tenantSearch/tenantSearch.js';
 import type { TierExplanations } from './billing/tierExplanation.js';
 import type { UsageReports } from './billing/usageReports/usageReports.js';
@@ -106,6 +107,7 @@ export interface Services {
   tenantTokens: TenantTokens;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
+  trials: Trials;
   tiers: Tiers;
   usage: Usage;
   usageEvents: UsageEvents;

@@ -64,6 +64,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     server = await startLive(bridge.url, environment);
     const course = { server, harness };
     await firstPurchase(course);
+    await trial(course);
     await tierChanges(course);
     await intervals(course);
     await contracts(course);
@@ -105,7 +106,10 @@ async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<
     ],
     overage: { priceCents: 10, perCalls: 1_000, amounts: { eur: 9 } },
   };
-  const CATALOG_FILE = teamCatalogueFile({ pro });
+  const CATALOG_FILE = teamCatalogueFile({
+    pro,
+    team: { trialDays: 14, trialRequiresCard: false, trialEndWithoutCard: 'PAUSE' },
+  });
   const BRAND_FILE = join(mkdtempSync(join(tmpdir(), 'brand-')), 'brand.json');
   writeFileSync(BRAND_FILE, JSON.stringify({ productName: 'Zebra' }));
   return { CATALOG_FILE, ...(await setUp(apiBase, { PUBLIC_URL: other, CATALOG_FILE, BRAND_FILE })) };
@@ -153,6 +157,19 @@ async function firstPurchase(course: Course): Promise<void> {
   expect((await ask(course, '{ subscription { tier { name } } }', tenant.key)).subscription).toEqual({
     tier: { name: 'TEAM' },
   });
+}
+
+/** A trial without a card that is extended. */
+async function trial(course: Course): Promise<void> {
+  const tenant = await subscriber(course, 'TEAM');
+  const { subscription } = await ask(course, '{ subscription { status trialEnd } }', tenant.key);
+  expect(subscription.status).toBe('TRIALING');
+  const until = new Date(Date.parse(subscription.trialEnd) + 7 * DAY_MS).toISOString();
+  await ask(
+    course,
+    `mutation { extendTrial(input: { tenantId: "${tenant.id}", until: "${until}" }) { status } }`,
+  );
+  await settled(course);
 }
 
 async function tierChanges(course: Course): Promise<void> {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebhookEndpointStatus } from '../../src/models/outgoingWebhook.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import { createAuditVerification } from '../../src/services/audit/auditVerification.js';
-import { advance, press, settled, subscribe } from '../support/billing.js';
+import { advance, press, settled, stripeOf, subscribe } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import {
   LOOPBACK_WEBHOOKS,
@@ -312,6 +312,20 @@ const AUDITED: Record<string, Audited> = {
       },
     ],
   },
+  extendTrial: {
+    by: 'operator',
+    async field({ tenant }) {
+      await beginTrial(tenant.id);
+      return `extendTrial(input: { tenantId: "${tenant.id}", until: "${daysFromNow(20)}" }) { id }`;
+    },
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ trialEnd: expect.anything() }),
+        after: objectContaining({ trialEnd: expect.anything() }),
+      },
+    ],
+  },
   createWebhookEndpoint: {
     by: 'operator',
     field: () =>
@@ -478,6 +492,19 @@ async function verified(...args: string[]): Promise<{ code: number; stdout: stri
     ({ stdout }) => ({ code: 0, stdout }),
     ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
   );
+}
+
+const daysFromNow = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString();
+
+/** Such as a person at Stripe gives a subscription. */
+async function beginTrial(tenantId: string): Promise<void> {
+  const stored = await server.app.models.billingSubscriptions.findById(tenantId).lean();
+  const trial_end = Math.floor(Date.parse(daysFromNow(10)) / 1000);
+  await stripeOf(server).subscriptions.update(stored?.stripeSubscriptionId ?? '', {
+    trial_end,
+    proration_behavior: 'none',
+  });
+  await settled(server);
 }
 
 describe('every mutation', () => {

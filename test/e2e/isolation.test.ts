@@ -232,6 +232,11 @@ const MUTATIONS: Record<string, Attempt> = {
       `createEnterpriseSubscription(input: { tenantId: "${id}", monthlyPriceCents: 1, termMonths: 1 }) { id }`,
     expect: 'FORBIDDEN',
   },
+  extendTrial: {
+    who: 'operator',
+    field: ({ id }) => `extendTrial(input: { tenantId: "${id}", until: "2030-01-01T00:00:00Z" }) { id }`,
+    expect: 'FORBIDDEN',
+  },
   resumeSubscription: { who: 'tenant', field: () => 'resumeSubscription { id }', expect: 'BAD_USER_INPUT' },
   reportUsage: {
     who: 'tenant',

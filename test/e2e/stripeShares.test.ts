@@ -59,6 +59,7 @@ const LIMITED = {
     'createCheckoutSession',
     'createEnterpriseSubscription',
     'createPortalSession',
+    'extendTrial',
     'replayWebhookEvent',
     'reportUsage',
     'resumeSubscription',

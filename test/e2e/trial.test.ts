@@ -86,6 +86,135 @@ describe('a trial that the catalogue gives', () => {
   });
 });
 
+describe('an operator who extends a trial', () => {
+  const extend = (tenantId: string, until: Date, key?: string) =>
+    server.gql('mutation ($input: ExtendTrialInput!) { extendTrial(input: $input) { status trialEnd } }', {
+      ...(key && { key }),
+      variables: { input: { tenantId, until: until.toISOString() } },
+    });
+  const endOf = async ({ key }: { key: string }) =>
+    new Date((await server.gql('{ subscription { trialEnd } }', { key })).data.subscription.trialEnd);
+  const daysAfter = (from: Date, days: number) => new Date(from.getTime() + days * DAY_S * 1000);
+
+  it('moves its end and the first payment, once, and the audit log says so', async () => {
+    const tenant = await trying();
+    const until = daysAfter(await endOf(tenant), 20);
+    for (const _ of [1, 2]) {
+      const { data, errors } = await extend(tenant.id, until);
+      expect(errors).toEqual([]);
+      expect(data.extendTrial).toEqual({ status: 'TRIALING', trialEnd: until.toISOString() });
+    }
+    const [subscription] = (await stripeOf(server).subscriptions.list({ customer: tenant.customer })).data;
+    expect(subscription?.trial_end).toBe(until.getTime() / 1000);
+    const changes = await server.app.models.auditEntries
+      .find({ chain: tenant.id, action: 'subscription.changed', after: /trialEnd/ })
+      .lean();
+    expect(changes).toHaveLength(1);
+    await advance(server, 30 * DAY_S);
+    expect((await subscriptionOf(server, tenant.key)).status).toBe('TRIALING');
+    await advance(server, 5 * DAY_S);
+    expect((await subscriptionOf(server, tenant.key)).status).toBe('ACTIVE');
+    expect((await stripeOf(server).invoices.list({ customer: tenant.customer })).data[0]?.amount_paid).toBe(
+      2_900,
+    );
+  });
+
+  it('may not shorten it, nor give it more than 730 days in all, nor begin one', async () => {
+    const tenant = await trying();
+    const end = await endOf(tenant);
+    const rejected = async (tenantId: string, until: Date) => {
+      const { status, errors } = await extend(tenantId, until);
+      expect(status).toBe(400);
+      return errors[0]?.message;
+    };
+    expect(await rejected(tenant.id, daysAfter(end, -1))).toContain('must be later than the present end');
+    expect(await rejected(tenant.id, daysAfter(end, 717))).toContain('730 days after the trial began');
+    expect(await endOf(tenant)).toEqual(end);
+    expect((await extend(tenant.id, daysAfter(end, 716))).errors).toEqual([]);
+    const never = await server.createTenant();
+    expect(await rejected(never.id, end)).toContain('there is no paid subscription');
+    const paying = await server.createTenant();
+    await press(await beginCheckout(server, paying.key, { tier: 'TEAM' }), 'complete');
+    expect(await rejected(paying.id, end)).toContain('has no trial: its subscription is active');
+  });
+
+  it('is an operator: a tenant cannot', async () => {
+    const tenant = await trying();
+    const { errors } = await extend(tenant.id, daysAfter(await endOf(tenant), 1), tenant.key);
+    expect(errors[0]?.extensions?.code).toBe('FORBIDDEN');
+  });
+});
+
+describe.each([
+  ['CANCEL', 'CANCELED', 'FREE'],
+  ['PAUSE', 'PAUSED', 'FREE'],
+  ['INVOICE', 'PAST_DUE', 'PRO'],
+])('a trial without a card that ends with %s', (trialEndWithoutCard, status, tier) => {
+  let without: TestServer;
+  beforeAll(async () => {
+    const pro = { trialDays: 14, trialRequiresCard: false, trialEndWithoutCard };
+    without = await startTestServer({ env: { CATALOG_FILE: teamCatalogueFile({ pro }) } });
+  });
+  afterAll(() => without?.stop());
+
+  it('asks for no card, and does so once its days are over', async () => {
+    const tenant = await without.createTenant();
+    const checkout = await beginCheckout(without, tenant.key);
+    const session = await stripeOf(without).checkout.sessions.retrieve(checkout.id);
+    expect(session.payment_method_collection).toBe('if_required');
+    await press(checkout, 'complete');
+    expect(await subscriptionOf(without, tenant.key)).toMatchObject({ status: 'TRIALING' });
+    const customer = await customerIdOf(without, tenant.id);
+    expect((await stripeOf(without).customers.listPaymentMethods(customer)).data).toEqual([]);
+    await advance(without, 15 * DAY_S);
+    expect(await subscriptionOf(without, tenant.key)).toMatchObject({ status, tier: { name: tier } });
+    const { data } = await without.gql('{ tier(name: PRO) { trialRequiresCard trialEndWithoutCard } }', {});
+    expect(data.tier).toEqual({ trialRequiresCard: false, trialEndWithoutCard });
+  });
+
+  it('is paid for by a card that was added in time', async () => {
+    const tenant = await without.createTenant();
+    await press(await beginCheckout(without, tenant.key), 'complete');
+    await addCard(without, tenant.id);
+    await advance(without, 15 * DAY_S);
+    expect(await subscriptionOf(without, tenant.key)).toMatchObject({
+      status: 'ACTIVE',
+      tier: { name: 'PRO' },
+    });
+  });
+});
+
+async function addCard(at: TestServer, tenantId: string): Promise<void> {
+  const customer = await customerIdOf(at, tenantId);
+  const stripe = stripeOf(at);
+  const { id } = await stripe.paymentMethods.attach('pm_card_visa', { customer });
+  await stripe.customers.update(customer, { invoice_settings: { default_payment_method: id } });
+  await settled(at);
+}
+
+describe('a trial that is paused at its end, for want of a card', () => {
+  let without: TestServer;
+  beforeAll(async () => {
+    const pro = { trialDays: 14, trialRequiresCard: false, trialEndWithoutCard: 'PAUSE' };
+    without = await startTestServer({ env: { CATALOG_FILE: teamCatalogueFile({ pro }) } });
+  });
+  afterAll(() => without?.stop());
+
+  it('is resumed with a card, and not without one', async () => {
+    const tenant = await without.createTenant();
+    await press(await beginCheckout(without, tenant.key), 'complete');
+    await advance(without, 15 * DAY_S);
+    const resume = () =>
+      without.gql('mutation { resumeSubscription { status tier { name } } }', { key: tenant.key });
+    const rejected = await resume();
+    expect(rejected.status).toBe(400);
+    expect(rejected.errors[0]?.message).toContain('has no card to pay with');
+    expect((await subscriptionOf(without, tenant.key)).status).toBe('PAUSED');
+    await addCard(without, tenant.id);
+    expect((await resume()).data.resumeSubscription).toEqual({ status: 'ACTIVE', tier: { name: 'PRO' } });
+  });
+});
+
 describe('a subscription that is paused or unpaid', () => {
   it('gives the free tier, and resumeSubscription takes a paused one up again', async () => {
     const { key, subscriptionId } = await trying();

@@ -25,7 +25,7 @@ export function catalogueFile(content: object): string {
  * @returns the file's path
  */
 export function teamCatalogueFile(
-  changes: { pro?: object; enterprise?: object; overage?: null } = {},
+  changes: { pro?: object; team?: object; enterprise?: object; overage?: null } = {},
 ): string {
   const [free, builtIn, enterprise] = catalogue.tiers;
   if (!free || !builtIn || !enterprise) throw new Error('The catalogue has three tiers');
@@ -35,6 +35,7 @@ export function teamCatalogueFile(
     name: 'TEAM',
     monthlyPriceCents: TEAM_CENTS,
     limits: { ...pro.limits, apiCallsPerDay: 50_000 },
+    ...changes.team,
   };
   const tiers = [free, { ...pro, ...changes.pro }, team, { ...enterprise, ...changes.enterprise }];
   return catalogueFile({ ...catalogue, tiers });

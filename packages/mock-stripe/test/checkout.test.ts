@@ -121,6 +121,21 @@ describe('completing', () => {
     expect(itemOf(subscription).current_period_end).toBe(subscription.trial_end);
     expect(subscription.latest_invoice).toMatchObject({ status: 'paid', total: 0 });
   });
+
+  it.each([
+    [{ trial_period_days: 14 }, 0],
+    [{}, 1],
+  ])('asks for a card only where something is due, if told so', async (terms, cards) => {
+    const { stripe, mock } = harness;
+    const session = await stripe.checkout.sessions.create({
+      ...CHECKOUT,
+      payment_method_collection: 'if_required',
+      subscription_data: terms,
+    } as never);
+    await mock.checkout.complete(session.id);
+    const { customer } = await stripe.checkout.sessions.retrieve(session.id);
+    expect((await stripe.customers.listPaymentMethods(customer as string)).data).toHaveLength(cards);
+  });
 });
 
 describe('a customer whose card is refused', () => {

@@ -36,6 +36,7 @@ import { createOverageItems } from './subscriptions/overageItems.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions, type Subscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges, type TierChanges } from './subscriptions/tierChanges.js';
+import { createTrials, type Trials } from './subscriptions/trials.js';
 import { createSubscriptionSync } from './sync/subscriptionSync.js';
 import { createTenantSearch, type TenantSearch } from './tenantSearch/tenantSearch.js';
 import { createTermBackfill } from './tenantSearch/termBackfill.js';
@@ -61,6 +62,7 @@ export interface Billing {
   tenantSearch: TenantSearch;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
+  trials: Trials;
   usageReporter: UsageReporter;
   usageReports: UsageReports;
   verify: WebhookVerifier;
@@ -222,6 +224,7 @@ export function createBilling(deps: {
       defaultTier: tiers.defaultTier.name,
     }),
     tierChanges: createTierChanges(subscriptionDeps),
+    trials: createTrials(subscriptionDeps),
     tierExplanations: createTierExplanations({
       models,
       clock,

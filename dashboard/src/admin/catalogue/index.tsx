@@ -31,6 +31,8 @@ const CATALOGUE = graphql(`
       currency
       checkout
       trialDays
+      trialRequiresCard
+      trialEndWithoutCard
       features
       featureNames
       support
@@ -159,6 +161,12 @@ const CHECKOUT: Record<Tier['checkout'], string> = {
   CONTACT_SALES: 'By contract',
 };
 
+const TRIAL_END: Record<Tier['trialEndWithoutCard'], string> = {
+  CANCEL: 'it ends',
+  PAUSE: 'it is paused',
+  INVOICE: 'the payment is overdue',
+};
+
 /** A number stays with its unit: `99.9 %`. */
 const unbroken = (text: string): string => text.replace(/(\d) (?=[%\p{L}])/gu, '$1\u00a0');
 
@@ -175,7 +183,10 @@ function TierCard({ tier }: { tier: Tier }) {
               : `${priceOf(tier.monthlyPriceCents, currency)} a month`,
           ],
           ['Sold', CHECKOUT[tier.checkout]],
-          tier.trialDays > 0 && ['Trial', formatCount(tier.trialDays, 'day')],
+          tier.trialDays > 0 && [
+            'Trial',
+            `${formatCount(tier.trialDays, 'day')}${tier.trialRequiresCard ? '' : `, without a card; then ${TRIAL_END[tier.trialEndWithoutCard]}`}`,
+          ],
           [
             'Overage',
             overage

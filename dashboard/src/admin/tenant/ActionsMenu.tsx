@@ -30,6 +30,7 @@ export function ActionsMenu() {
           own &&
             (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
             item('resume', 'Resume subscription…'),
+          subscription.status === 'TRIALING' && item('extendTrial', 'Extend the trial…'),
           item('overage', 'Set overage cap…'),
           item('limits', 'Override limits…'),
           item('details', 'Edit details…'),

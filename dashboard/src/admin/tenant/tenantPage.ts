@@ -89,6 +89,7 @@ export type Action =
   | 'changeTier'
   | 'cancel'
   | 'resume'
+  | 'extendTrial'
   | 'overage'
   | 'checkout'
   | 'contract'

@@ -11,7 +11,7 @@ import {
 } from '../../design/index.js';
 import { supportOf, useBrand } from '../brand.js';
 import { TierCard } from '../plans/TierCard.js';
-import type { Tier } from '../plans/tierTerms.js';
+import { type Tier, trialText } from '../plans/tierTerms.js';
 import type { StripePages } from './actions.js';
 import type { Account } from './documents.js';
 import { CancelDialog, ChangeDialog, KeepDialog } from './PlanDialogs.js';
@@ -124,9 +124,7 @@ export function Plans({
                 tier={shown}
                 current={isCurrent}
                 badge={badgeOf(tier)}
-                note={
-                  actionOf(tier, account) === 'TRY' && `${formatCount(tier.trialDays, 'day')} free at first`
-                }
+                note={actionOf(tier, account) === 'TRY' && trialText(tier)}
                 action={buttonOf(tier)}
               />
             );

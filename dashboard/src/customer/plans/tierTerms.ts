@@ -13,6 +13,7 @@ export const TIER_TERMS = graphql(`
     monthlyPriceCents
     currency
     trialDays
+    trialRequiresCard
     checkout
     support
     featureNames
@@ -41,6 +42,10 @@ export function priceOf({ monthlyPriceCents, currency }: Tier): { price: string;
   const price = formatMoney(monthlyPriceCents, currency, { whole: true });
   return monthlyPriceCents === 0 ? { price } : { price, per: 'a month' };
 }
+
+/** What a price card says of the trial. */
+export const trialText = ({ trialDays, trialRequiresCard }: Tier): string =>
+  `${formatCount(trialDays, 'day')} free at first${trialRequiresCard ? '' : ', no card needed'}`;
 
 /** In a sentence: `$29 a month`. */
 export function priceText(tier: Tier): string {

@@ -3,7 +3,6 @@ import { useEffect } from 'react';
 import {
   ButtonAnchor,
   ErrorState,
-  formatCount,
   PageHeader,
   PriceCards,
   Skeleton,
@@ -13,7 +12,7 @@ import {
 import { graphql } from '../../generated/index.js';
 import { publicClient, supportOf, useBrand } from '../brand.js';
 import { TierCard } from '../plans/TierCard.js';
-import type { Tier } from '../plans/tierTerms.js';
+import { type Tier, trialText } from '../plans/tierTerms.js';
 import { Shell } from '../Shell.js';
 
 const PRICES = graphql(`
@@ -80,9 +79,10 @@ function Prices() {
     );
   }
 
-  function noteOf({ checkout, trialDays }: Tier) {
+  function noteOf(tier: Tier) {
+    const { checkout, trialDays } = tier;
     if (checkout === 'CONTACT_SALES' && !upgradesInProduct && support)
       return <a href={support.href}>Contact us</a>;
-    return trialDays > 0 && `${formatCount(trialDays, 'day')} free at first`;
+    return trialDays > 0 && trialText(tier);
   }
 }

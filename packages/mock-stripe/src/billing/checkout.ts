@@ -39,7 +39,9 @@ export async function completeSession(change: Change, id: string, code: string |
     ),
     metadata: terms.metadata,
     description: terms.description,
-    paymentMethod: await attachCard(change, customer.body, 'pm_card_visa', 'payment_method'),
+    paymentMethod: asksForCard(body)
+      ? await attachCard(change, customer.body, 'pm_card_visa', 'payment_method')
+      : null,
     trialEndS: terms.trialEndS ?? (terms.trialPeriodDays ? nowS + terms.trialPeriodDays * DAY_S : null),
     daysUntilDue: null,
     discounts: await discountsFor(change, stored, customer.body.id, code),
@@ -58,6 +60,10 @@ export async function completeSession(change: Change, id: string, code: string |
   await emit('checkout.session.completed', body);
   return successUrlOf(change, body);
 }
+
+/** Where a card is asked for only if it is required, nothing that is due today means that none is. */
+export const asksForCard = ({ payment_method_collection: collection, amount_total: due }: SessionBody) =>
+  collection !== 'if_required' || due !== 0;
 
 async function discountsFor(
   { tx, nowS }: Change,

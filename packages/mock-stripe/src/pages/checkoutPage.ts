@@ -1,3 +1,4 @@
+import { asksForCard } from '../billing/checkout.js';
 import { cycleOf, rate } from '../billing/lineText.js';
 import { formatMoney } from '../money.js';
 import { priceIn } from '../objects/price.js';
@@ -28,9 +29,9 @@ export function checkoutPage(session: SessionBody): string {
 <dl>
 ${items.map(itemRow).join('\n')}
 ${row('E-mail', email ?? 'not given')}
-${row('Card', 'Visa •••• 4242')}
+${row('Card', asksForCard(session) ? 'Visa •••• 4242' : 'not asked for')}
 </dl>
-<form method="post" action="${escapeHtml(action)}/complete">${code}<button class="pay">Pay and subscribe</button></form>
+<form method="post" action="${escapeHtml(action)}/complete">${code}<button class="pay">${asksForCard(session) ? 'Pay and subscribe' : 'Start the trial'}</button></form>
 <form method="post" action="${escapeHtml(action)}/decline"><button class="leave">Decline and go back</button></form>`,
   );
 }

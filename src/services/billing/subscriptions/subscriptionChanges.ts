@@ -24,7 +24,10 @@ export interface SubscriptionChanges {
   cancelAtPeriodEnd(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   /** Cancels a scheduled end or a scheduled change of tier. */
   undoScheduled(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
-  /** Resumes a paused subscription with a new period. */
+  /**
+   * Resumes a paused subscription with a new period.
+   * @throws BAD_USER_INPUT without a payment method: the payment would fail, and begin a grace period
+   */
   unpause(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   /** Changes the tier now. The rest of the period is charged or credited at once; if that payment fails, nothing changes. */
   switchNow(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
@@ -95,6 +98,21 @@ export function createSubscriptionChanges(deps: {
     });
   }
 
+  async function requirePaymentMethod({ stripeSubscriptionId: id }: BillingSubscriptionDoc): Promise<void> {
+    const found = await stripe.subscriptions.retrieve(id, { expand: ['customer'] });
+    const customer = found.customer as Stripe.Customer;
+    const method =
+      found.default_payment_method ??
+      found.default_source ??
+      customer.invoice_settings.default_payment_method ??
+      customer.default_source;
+    if (method || found.collection_method === 'send_invoice') return;
+    throw badInput(
+      'subscription',
+      'has no card to pay with; add one with createPortalSession, then resume it',
+    );
+  }
+
   return {
     prepare,
 
@@ -120,12 +138,14 @@ export function createSubscriptionChanges(deps: {
       return update('resume', subscription, withoutEnd(subscription));
     },
 
-    unpause: (subscription) =>
-      stripe.subscriptions.resume(
+    async unpause(subscription) {
+      await requirePaymentMethod(subscription);
+      return stripe.subscriptions.resume(
         subscription.stripeSubscriptionId,
         { expand: WITH_SCHEDULE },
         keyed('unpause', subscription),
-      ),
+      );
+    },
 
     async switchNow(subscription, { priceId, quantity, cycle, overagePriceId, metadata }) {
       await prepare(subscription);

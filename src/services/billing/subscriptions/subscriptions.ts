@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
+import type { TierDefinition } from '../../../catalogue/catalogue.js';
 import { isMonthly } from '../../../catalogue/prices.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
@@ -107,12 +108,15 @@ export function createSubscriptions(deps: {
       cancel_url: request.cancelUrl,
       client_reference_id: tenantId,
       metadata,
-      subscription_data: {
-        metadata,
-        ...(trialDays > 0 && { trial_period_days: trialDays }),
-        // Calls past the quota are billed each month, whatever the tier's interval is.
-        ...(!isMonthly(price) && { billing_mode: { type: 'flexible' as const } }),
-      },
+      ...withTrial(
+        {
+          metadata,
+          // Calls past the quota are billed each month, whatever the tier's interval is.
+          ...(!isMonthly(price) && { billing_mode: { type: 'flexible' as const } }),
+        },
+        tiers.get(request.tier),
+        trialDays,
+      ),
       allow_promotion_codes: tiers.get(request.tier).promotionCodes,
       billing_address_collection: 'auto',
     };
@@ -273,6 +277,24 @@ export function createSubscriptions(deps: {
     },
   };
 }
+
+/** A checkout that asks for no card says what happens when the trial ends without one. */
+function withTrial(
+  data: Stripe.Checkout.SessionCreateParams.SubscriptionData,
+  { trialRequiresCard, trialEndWithoutCard }: TierDefinition,
+  trialDays: number,
+): Pick<Stripe.Checkout.SessionCreateParams, 'payment_method_collection' | 'subscription_data'> {
+  if (trialDays === 0) return { subscription_data: data };
+  const trial = { ...data, trial_period_days: trialDays };
+  if (trialRequiresCard) return { subscription_data: trial };
+  const endBehavior = { missing_payment_method: END_WITHOUT_CARD[trialEndWithoutCard] };
+  return {
+    payment_method_collection: 'if_required',
+    subscription_data: { ...trial, trial_settings: { end_behavior: endBehavior } },
+  };
+}
+
+const END_WITHOUT_CARD = { CANCEL: 'cancel', PAUSE: 'pause', INVOICE: 'create_invoice' } as const;
 
 const SESSION_ID = '{CHECKOUT_SESSION_ID}';
 

@@ -7,6 +7,7 @@ import { CustomerPageDialog } from './CustomerPageDialog.js';
 import { DetailsDialog } from './DetailsDialog.js';
 import { EraseDialog } from './EraseDialog.js';
 import { ExportDialog } from './ExportDialog.js';
+import { ExtendTrialDialog } from './ExtendTrialDialog.js';
 import { LimitsDialog } from './LimitsDialog.js';
 import { OverageDialog } from './OverageDialog.js';
 import { ReinstateDialog, SuspendDialog } from './SuspendDialog.js';
@@ -15,6 +16,7 @@ const DIALOGS: Readonly<Record<Action, React.ComponentType<ActionDialogProps>>> 
   changeTier: ChangeTierDialog,
   cancel: CancelDialog,
   resume: ResumeDialog,
+  extendTrial: ExtendTrialDialog,
   overage: OverageDialog,
   checkout: CheckoutDialog,
   contract: ContractDialog,
