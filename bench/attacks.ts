@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { getIntrospectionQuery } from 'graphql';
 import type { Models } from '../src/models/models.js';
 import { generateKey } from '../src/services/accounts/keySecret.js';
-import { encodeEndpoint } from '../src/services/limits/calls/endpointNames.js';
+import { encodeEndpoint } from '../src/services/limits/ledger/endpointNames.js';
 import { packEmbedding } from '../src/services/memories/embedding.js';
 import type { LoadRequest } from './load/load.js';
 import type { Progress } from './progress.js';
@@ -236,15 +236,16 @@ export async function storeMuch(models: Models, tenant: BusyTenant, progress: Pr
     memory(LARGE_MEMORIES + n, `${n}`, embedding),
   );
   await models.memories.collection.insertMany([...large, ...embedded] as never[]);
-  await models.storageAccounts.collection.updateOne(
+  await models.ledgers.collection.updateOne(
     { _id: tenant.id } as never,
     {
       $set: {
-        memories: LARGE_MEMORIES + EMBEDDINGS,
-        embeddings: EMBEDDINGS,
-        bytes: LARGE_MEMORIES * MEGABYTE,
+        levels: {
+          memories: LARGE_MEMORIES + EMBEDDINGS,
+          embeddings: EMBEDDINGS,
+          bytes: LARGE_MEMORIES * MEGABYTE,
+        },
         dimensions: DIMENSIONS,
-        holds: [],
       },
     },
     { upsert: true },

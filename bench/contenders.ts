@@ -22,7 +22,7 @@ export const SHIPPED = peer('Apollo, graphql-rate-limit', 'graphqlRateLimit', as
 
 /** No server of ours: the same Apollo Server, with its schema enforced on the database. */
 export const LIBRARY = peer('Apollo, our library', 'library', (models) =>
-  sumOf(models, 'usage_days', '$calls'),
+  sumOf(models, 'ledgers', '$windows.day.used'),
 );
 
 export const ALONE = ours('Continuum, one instance');
@@ -39,7 +39,7 @@ function ours(name: string): Contender {
   return {
     name,
     start: (mongodbUri) => startOurServer(mongodbUri),
-    stored: (models) => sumOf(models, 'usage_days', '$calls'),
+    stored: (models) => sumOf(models, 'ledgers', '$windows.day.used'),
   };
 }
 

@@ -18,6 +18,7 @@ import { boundResponses } from './directives/responseBounds.js';
 import { createRoutedFields } from './directives/routedFields.js';
 import { createWorkBounds } from './directives/workBounds.js';
 import { createApollo, createErrorFormat, MAX_TOKENS } from './graphql/apolloServer.js';
+import { migrate } from './migrations/migrations.js';
 import { createCollections, createModels, type Models } from './models/models.js';
 import { Context, type ReceivedRequest } from './resolvers/context.js';
 import { decideOperations, endOperations } from './resolvers/decisions.js';
@@ -93,6 +94,7 @@ export async function startApp(
   const agreedClock = deps.clock ? null : await startAgreedClock(connection, log);
   const clock = deps.clock ?? (agreedClock as AgreedClock);
   const models = createModels(connection);
+  await migrate({ models, clock, log });
   await createCollections(models);
 
   let url = '';

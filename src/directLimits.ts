@@ -7,6 +7,7 @@ import { badInput } from './common/errors.js';
 import { isProduction } from './config/config.js';
 import { type JwtConfig, type JwtSettings, readJwt } from './config/jwtConfig.js';
 import { connectDatabase } from './database.js';
+import { needMigrated } from './migrations/migrations.js';
 import { createModels } from './models/models.js';
 import { createAccounts } from './services/accounts/accounts.js';
 import { createAuditLog } from './services/audit/auditLog.js';
@@ -91,6 +92,7 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     await connection.close();
   };
   try {
+    await needMigrated(models);
     await tierServices.checkCatalogue();
     await tenantTokens.start();
   } catch (error) {

@@ -89,6 +89,7 @@ export async function serveMemories(
     models,
     clock,
     storage: createStorage({ models, clock }),
+    alone: (_tenants, work) => work(),
     stored: () => undefined,
   });
   const memory = async (_: unknown, args: { id: string }, context: PeerContext, info: GraphQLResolveInfo) => {

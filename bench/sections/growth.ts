@@ -8,7 +8,7 @@ import { storeHistory, storeQuietTenants } from '../stored/history.js';
 import { storeAsCounted } from '../stored/standings.js';
 import { readMemory, storeBusyTenants } from '../stored/tenants.js';
 import { underLoad, warmUp } from '../underLoad.js';
-import { createShared, startAlone, takesOf, takingCalls, withSeldomTenants } from './admission.js';
+import { startInstances, stopAll, takesOf, takingCalls, withSeldomTenants } from './admission.js';
 
 const WHOLE = { quietTenants: 999_000, historyDays: 400, tenantsOfDay: 100_000 };
 const QUICK = { quietTenants: 50_000, historyDays: 40, tenantsOfDay: 10_000 };
@@ -28,8 +28,7 @@ export async function growth(bench: Bench): Promise<Findings> {
   const stored = [await storeFew(bench), await storeMany(bench)];
   const comparisons: [string, string, (bench: Bench, stored: readonly Stored[]) => Promise<Standing[]>][] = [
     ['A metered operation', 'requests/s', overHttp],
-    ['Admission, single-writer', 'decisions/s', alone],
-    ['Admission, multi-writer', 'decisions/s', shared],
+    ['Admission', 'decisions/s', deciding],
   ];
   const tables: Table[] = [];
   const targets: Target[] = [];
@@ -86,42 +85,35 @@ async function overHttp(bench: Bench, stored: readonly Stored[]): Promise<Standi
   }
 }
 
-async function alone(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
-  const admissions = await Promise.all(stored.map(({ models }) => startAlone(models)));
+async function deciding(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
+  const instances = await Promise.all(stored.map(({ models }) => startInstances(models, 1)));
   try {
     return await warmAndCompete(
-      admissions.map((own, i) => takingCalls((stored[i] as Stored).name, takesOf(own))),
+      instances.map((own, i) => takingCalls((stored[i] as Stored).name, takesOf(own))),
       bench,
     );
   } finally {
-    await Promise.all(admissions.map((own) => own.stop()));
+    await stopAll(instances.flat());
   }
-}
-
-function shared(bench: Bench, stored: readonly Stored[]): Promise<Standing[]> {
-  return warmAndCompete(
-    stored.map(({ name, models }) => takingCalls(name, takesOf(createShared(models)))),
-    bench,
-  );
 }
 
 /** The same calls, and among them those of very many tenants that call now and then. */
 async function manyInADay(bench: Bench, { models }: Stored): Promise<{ table: Table; targets: Target[] }> {
   const { tenantsOfDay } = sizeOf(bench);
-  const admission = await startAlone(models);
+  const own = await startInstances(models, 1);
   const delay = monitorEventLoopDelay({ resolution: 5 });
   try {
-    const few = takingCalls('1,000 tenants call', takesOf(admission));
+    const few = takingCalls('1,000 tenants call', takesOf(own));
     const many = takingCalls(
       `${tenantsOfDay.toLocaleString('en-US')} more call now and then`,
-      takesOf(admission),
+      takesOf(own),
       withSeldomTenants(tenantsOfDay),
     );
     await few.round(1);
     delay.enable();
     const standings = await compete([few, many], bench);
     delay.disable();
-    const title = 'Admission, single-writer, tenants of one day';
+    const title = 'Admission, tenants of one day';
     const stallMs = delay.max / 1e6;
     return {
       table: {
@@ -140,7 +132,7 @@ async function manyInADay(bench: Bench, { models }: Stored): Promise<{ table: Ta
       ],
     };
   } finally {
-    await admission.stop();
+    await stopAll(own);
   }
 }
 

@@ -98,12 +98,18 @@ function targetsOf(
   ];
 }
 
-/** What the accounts say is what is stored. The tenants' first memories are in no account. */
+/** What the ledgers say is what is stored. The tenants' first memories are in no ledger. */
 async function exactTarget({ busyTenants }: Bench, { contender, models }: Serving): Promise<Target> {
   const [stored, [counted]] = await Promise.all([
     models.memories.countDocuments(),
-    models.storageAccounts.aggregate<{ memories: number; held: number }>([
-      { $group: { _id: null, memories: { $sum: '$memories' }, held: { $sum: { $size: '$holds' } } } },
+    models.ledgers.aggregate<{ memories: number; held: number }>([
+      {
+        $group: {
+          _id: null,
+          memories: { $sum: '$levels.memories' },
+          held: { $sum: { $size: { $ifNull: ['$reservations', []] } } },
+        },
+      },
     ]),
   ]);
   const { memories = 0, held = 0 } = counted ?? {};

@@ -152,11 +152,11 @@ function sending(name: string, send: () => Promise<void>): Contestant {
 }
 
 /** Accepted events are on disk; they are counted in their day right after. */
-async function storedCalls({ usageDays }: Models, wanted: number): Promise<number> {
+async function storedCalls({ ledgers }: Models, wanted: number): Promise<number> {
   const deadline = performance.now() + SETTLE_MS;
   for (;;) {
-    const [sum] = await usageDays.aggregate<{ calls: number }>([
-      { $group: { _id: null, calls: { $sum: '$calls' } } },
+    const [sum] = await ledgers.aggregate<{ calls: number }>([
+      { $group: { _id: null, calls: { $sum: '$windows.day.used' } } },
     ]);
     const calls = sum?.calls ?? 0;
     if (calls === wanted || performance.now() > deadline) return calls;
@@ -166,4 +166,4 @@ async function storedCalls({ usageDays }: Models, wanted: number): Promise<numbe
 
 const METHOD = `${SENDERS} clients post batches of ${BATCH} new events of ${TENANTS} tenants. p50 and p99 are those of a batch. One batch in
 ${REPEATED} is sent twice, and must come back as duplicates only. At the end the sum of the accepted quantities is compared with the
-usage days.`;
+ledgers.`;

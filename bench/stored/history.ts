@@ -2,8 +2,8 @@ import type { Model } from 'mongoose';
 import type { Models } from '../../src/models/models.js';
 import type { TenantDoc } from '../../src/models/tenant.js';
 import type { UsageDayDoc } from '../../src/models/usageDay.js';
-import { encodeEndpoint } from '../../src/services/limits/calls/endpointNames.js';
-import { dayOf, minuteOf, usageDayId } from '../../src/services/limits/calls/windows.js';
+import { encodeEndpoint } from '../../src/services/limits/ledger/endpointNames.js';
+import { dayOf, usageDayId } from '../../src/services/limits/ledger/windows.js';
 import type { Progress } from '../progress.js';
 import { BUSY_EVERY, tenantId } from './tenants.js';
 
@@ -60,12 +60,9 @@ function usageDay(tenant: string, atMs: number): UsageDayDoc {
   return {
     _id: usageDayId(tenant, dayOf(atMs)),
     calls: 24 * perHour,
-    minute: { at: minuteOf(atMs), calls: 1 },
     endpoints: Object.fromEntries(ENDPOINTS.map((name) => [encodeEndpoint(name), perEndpoint])),
     hours,
-    batches: { i0123456789ab: minuteOf(atMs) },
-    federationShares: 0,
-    extractions: 0,
+    sealed: true,
   };
 }
 

@@ -5,7 +5,7 @@ import { listName, TenantState } from '../../src/models/tenantStanding.js';
 import { countingRules } from '../../src/services/insights/insightServices.js';
 import { revenueKeyOf } from '../../src/services/insights/standing.js';
 import { usageKeyOf } from '../../src/services/limits/activity/usageRanks.js';
-import { dayOf } from '../../src/services/limits/calls/windows.js';
+import { dayOf } from '../../src/services/limits/ledger/windows.js';
 import type { Progress } from '../progress.js';
 import { tenantId } from './tenants.js';
 

@@ -1,5 +1,4 @@
 import type { Connection, Model, Schema } from 'mongoose';
-import { type AdmissionJournalDoc, admissionJournalSchema } from './admissionJournal.js';
 import { type ApiKeyDoc, apiKeySchema } from './apiKey.js';
 import {
   type AuditChainDoc,
@@ -23,6 +22,7 @@ import {
 } from './figures.js';
 import { type IdempotencyKeyDoc, idempotencyKeySchema } from './idempotencyKey.js';
 import { type LeaseDoc, leaseSchema } from './lease.js';
+import { type LedgerDoc, ledgerSchema } from './ledger.js';
 import { type MemoryDoc, memorySchema } from './memory.js';
 import {
   type PublishedStateDoc,
@@ -32,12 +32,10 @@ import {
   webhookDeliverySchema,
   webhookEndpointSchema,
 } from './outgoingWebhook.js';
-import { type OverageMonthDoc, overageMonthSchema } from './overageMonth.js';
 import { type ReconcileRunDoc, reconcileRunSchema } from './reconcileRun.js';
 import { type RejectionDoc, rejectionSchema } from './rejection.js';
 import { type ServerInstanceDoc, serverInstanceSchema } from './serverInstance.js';
 import { type SessionDoc, sessionSchema } from './session.js';
-import { type StorageAccountDoc, storageAccountSchema } from './storageAccount.js';
 import { type StripeRateDoc, stripeRateSchema } from './stripeRate.js';
 import { type TenantDoc, tenantSchema } from './tenant.js';
 import { type TenantStandingDoc, tenantStandingSchema } from './tenantStanding.js';
@@ -52,11 +50,9 @@ export interface Models {
   connection: Connection;
   tenants: Model<TenantDoc>;
   apiKeys: Model<ApiKeyDoc>;
-  admissionJournal: Model<AdmissionJournalDoc>;
   serverInstances: Model<ServerInstanceDoc>;
   usageDays: Model<UsageDayDoc>;
-  overageMonths: Model<OverageMonthDoc>;
-  storageAccounts: Model<StorageAccountDoc>;
+  ledgers: Model<LedgerDoc>;
   memories: Model<MemoryDoc>;
   billingCustomers: Model<BillingCustomerDoc>;
   billingSubscriptions: Model<BillingSubscriptionDoc>;
@@ -92,11 +88,9 @@ export function createModels(connection: Connection): Models {
     connection,
     tenants: model('Tenant', tenantSchema),
     apiKeys: model('ApiKey', apiKeySchema),
-    admissionJournal: model('AdmissionJournal', admissionJournalSchema),
     serverInstances: model('ServerInstance', serverInstanceSchema),
     usageDays: model('UsageDay', usageDaySchema),
-    overageMonths: model('OverageMonth', overageMonthSchema),
-    storageAccounts: model('StorageAccount', storageAccountSchema),
+    ledgers: model('Ledger', ledgerSchema),
     memories: model('Memory', memorySchema),
     billingCustomers: model('BillingCustomer', billingCustomerSchema),
     billingSubscriptions: model('BillingSubscription', billingSubscriptionSchema),

@@ -7,13 +7,11 @@ export enum ServerInstanceKind {
   DIRECT = 'DIRECT',
 }
 
-/** A running server. Heartbeats only suggest when to try the single-writer ledger; the journal decides. */
+/** A running server. */
 export interface ServerInstanceDoc {
   _id: string;
   /** The last heartbeat, by the database's clock. */
   seenAt: Date;
-  /** The epoch in which it is the single writer; null in the multi-writer ledger. */
-  epoch: number | null;
   kind?: ServerInstanceKind;
   version?: string;
   startedAt?: Date;
@@ -25,7 +23,6 @@ export const serverInstanceSchema = new Schema<ServerInstanceDoc>(
   {
     _id: String,
     seenAt: Date,
-    epoch: Number,
     kind: String,
     version: String,
     startedAt: Date,

@@ -1,6 +1,6 @@
 import { MAX_COST } from '@continuum-billing/limits/core';
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { isEndpointName } from '../services/limits/calls/endpointNames.js';
+import { isEndpointName } from '../services/limits/ledger/endpointNames.js';
 import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
 import { type UsageEventOutcome, UsageEventStatus } from '../services/usage/recording/usageEvents.js';
 import { IDEMPOTENCY_KEY_DESCRIPTION, IsIdempotencyKey, IsInt, Max, Min, Satisfies } from './constraints.js';

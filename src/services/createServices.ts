@@ -98,9 +98,9 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     upgradeUrl,
     watch: (admission) => watchAdmission(admission, alerts),
   });
-  const { admission, storage } = limitServices;
+  const { admission, storage, usageDays } = limitServices;
   const decisionServices = createDecisionServices({ ...base, authenticator, tenantDirectory, limitServices });
-  const idempotencyKeys = createIdempotencyKeys({ ...base, admission });
+  const idempotencyKeys = createIdempotencyKeys({ ...base, usageDays });
 
   const usageServices = createUsageServices({
     ...base,
@@ -116,6 +116,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
   const memories = createMemories({
     ...base,
     storage,
+    alone: admission.alone,
     idempotencyKeys,
     // An alert that is missed here is found by the next review.
     stored: (tenantId, amounts) => void alertReview.seeStored(tenantId, amounts).catch(() => undefined),
@@ -172,7 +173,6 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     ...base,
     authenticator,
     tenants,
-    admission,
     customerErasure: billing.customerErasure,
     publicUrl,
     tenantChanged(tenantId) {

@@ -1,7 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Rejections } from './billing/inbox/rejections.js';
 import { type Backlog, type BacklogReader, MAX_COUNT } from './insights/backlog.js';
-import type { RunningAdmission } from './limits/calls/createAdmission.js';
 import type { Realtime } from './realtime/realtime.js';
 import type { ServerInstances } from './tiers/serverInstances.js';
 
@@ -10,31 +9,14 @@ export function addGauges(
   registry: Registry,
   deps: {
     readBacklog: BacklogReader;
-    admission: Pick<RunningAdmission, 'isSingleWriter' | 'journalLagMs'>;
     webhookRejections: Pick<Rejections, 'totals'>;
     serverInstances: Pick<ServerInstances, 'differing'>;
     realtime: Pick<Realtime, 'connections' | 'streams'>;
   },
 ): void {
-  const { admission, readBacklog, webhookRejections, serverInstances, realtime } = deps;
+  const { readBacklog, webhookRejections, serverInstances, realtime } = deps;
   const registers = [registry];
 
-  new Gauge({
-    name: 'continuum_ledger_single_writer',
-    help: '1 while this instance is the only one and decides calls in memory; 0 while several share the database.',
-    registers,
-    collect() {
-      this.set(admission.isSingleWriter() ? 1 : 0);
-    },
-  });
-  new Gauge({
-    name: 'continuum_journal_lag_seconds',
-    help: "For how long decided calls have not been written to their days' documents; about 1 while all is well.",
-    registers,
-    collect() {
-      this.set(admission.journalLagMs() / 1000);
-    },
-  });
   new Gauge({
     name: 'continuum_catalogue_differs',
     help: 'Other instances of the database whose catalogue is not that of this one; there should be none.',

@@ -67,7 +67,7 @@ async function state(): Promise<object> {
     models.tenants.find({}, { unannounced: 0 }).sort({ _id: 1 }).lean(),
     models.billingCustomers.countDocuments(),
     models.usageReports.countDocuments(),
-    models.storageAccounts.countDocuments({ 'holds.0': { $exists: true } }),
+    models.ledgers.countDocuments({ 'reservations.0': { $exists: true } }),
   ]);
   return { ...data, tenants, customers, reports, held };
 }

@@ -1,5 +1,6 @@
+import type { mongo } from 'mongoose';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import {
   composeExample,
@@ -164,19 +165,13 @@ describe.each(GATEWAYS)('through %s', (_, file) => {
   it('a query of one metered field costs one request and one batch', async () => {
     await run(url, '{ memories { pageInfo { hasNextPage } } }', tenant.key);
     const { connection } = billing.app.models;
-    let batches = 0;
-    connection.set('debug', (collection: string, method: string) => {
-      if (collection === 'admission_journal' && method.startsWith('insert')) batches++;
-    });
+    const command = vi.spyOn(connection.db as mongo.Db, 'command');
     const before = requests;
     const calls = await callsOf(tenant);
-    try {
-      await run(url, '{ memories { pageInfo { hasNextPage } } }', tenant.key);
-    } finally {
-      connection.set('debug', false);
-    }
+    await run(url, '{ memories { pageInfo { hasNextPage } } }', tenant.key);
     expect(requests - before).toBe(1);
-    expect(batches).toBe(1);
+    expect(command.mock.calls.filter(([{ update }]) => update === 'ledgers')).toHaveLength(1);
+    command.mockRestore();
     expect((await callsOf(tenant)) - calls).toBe(1);
   });
 

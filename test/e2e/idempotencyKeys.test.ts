@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
+import { storedDays } from '../support/ledger.js';
 import { ask, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 const GATEWAY_SECRET = 'secret-of-the-gateway-0123456789';
@@ -154,7 +155,7 @@ describe('a request with an idempotency key', () => {
     await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
     await vi.waitFor(
       async () => {
-        const [day] = await server.app.models.usageDays.find({ _id: new RegExp(`^${tenant.id}:`) }).lean();
+        const [day] = await storedDays(server.app.models.connection, tenant.id);
         expect(day).toMatchObject({ calls: 2, marks: {} });
       },
       { timeout: 5_000, interval: 50 },
@@ -274,7 +275,7 @@ describe('an attempt that failed', () => {
 describe('an attempt that a crash ended', () => {
   it.each(['charged', 'not charged'])('when it was %s is charged once in all', async (when) => {
     const attempts = { consume: 'a1', storeMemory: 'a2' };
-    const { idempotencyKeys: keys, usageDays } = server.app.models;
+    const { idempotencyKeys: keys, ledgers } = server.app.models;
     // The records of a first attempt, without their answers.
     await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
     await store({ content: 'x', idempotencyKey: 'k' });
@@ -284,9 +285,8 @@ describe('an attempt that a crash ended', () => {
         { _id: `${tenant.id}:${field}:k` },
         { $set: { attempt, answer: null, leaseUntil } },
       );
-      const day = new Date(clock.now()).toISOString().slice(0, 10);
       if (when === 'charged')
-        await usageDays.updateOne({ _id: `${tenant.id}:${day}` }, { $set: { [`marks.${attempt}`]: 1 } });
+        await ledgers.updateOne({ _id: tenant.id }, { $set: { [`today.marks.${attempt}`]: 1 } });
     }
     expect((await consume({ endpoint: 'jobs', idempotencyKey: 'k' })).data.consume.allowed).toBe(true);
     expect((await store({ content: 'x', idempotencyKey: 'k' })).errors).toEqual([]);

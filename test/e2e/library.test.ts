@@ -56,8 +56,8 @@ async function storageOf({ id, key }: TestTenant): Promise<{ lamps: number; byte
   const { data } = await billing.gql('{ storage { bytes resources { resource stored limit } } }', { key });
   const [lamps] = data.storage.resources;
   expect(lamps).toMatchObject({ resource: 'lamps', limit: MOST_LAMPS });
-  const account = await billing.app.models.storageAccounts.findById(id).lean<{ holds: unknown[] }>();
-  return { lamps: lamps.stored, bytes: data.storage.bytes, holds: account?.holds.length ?? 0 };
+  const ledger = await billing.app.models.ledgers.findById(id).lean();
+  return { lamps: lamps.stored, bytes: data.storage.bytes, holds: ledger?.reservations?.length ?? 0 };
 }
 
 const callsOf = async ({ key }: TestTenant): Promise<number> =>

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { reserveStorage } from '../support/ledger.js';
 import { quiet, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 let server: TestServer;
@@ -203,23 +204,21 @@ describe('sharing', () => {
 describe('storage counters', () => {
   it('equal what is stored after a crash between the hold and the storing', async () => {
     await fresh();
-    const { storage } = server.app.services;
+    const { storage, admission } = server.app.services;
+    const reserve = (amounts: Record<string, number>) =>
+      reserveStorage(admission, tenant.id, limits, amounts);
     const limits = { maxMemories: 2, maxEmbeddings: 2, maxStorageBytes: 1_000 };
-    const held = await storage.reserve(tenant.id, limits, { memories: 2, embeddings: 0, bytes: 10 });
+    const held = await reserve({ memories: 2, embeddings: 0, bytes: 10 });
     expect(held.granted).toBe(true);
     // Nobody settles it: to the reader it never happened, and the room comes back with the sweep.
     expect((await run('{ storage { memories bytes } }')).storage).toEqual({ memories: 0, bytes: 0 });
-    expect((await storage.reserve(tenant.id, limits, { memories: 1, embeddings: 0, bytes: 1 })).granted).toBe(
-      false,
-    );
-    await server.app.models.storageAccounts.updateOne(
+    expect((await reserve({ memories: 1, embeddings: 0, bytes: 1 })).granted).toBe(false);
+    await server.app.models.ledgers.updateOne(
       { _id: tenant.id },
-      { $set: { 'holds.0.at': new Date(Date.now() - 600_000) } },
+      { $set: { 'reservations.0.at': new Date(Date.now() - 600_000) } },
     );
     expect(await storage.sweep()).toBe(1);
-    expect((await storage.reserve(tenant.id, limits, { memories: 2, embeddings: 0, bytes: 1 })).granted).toBe(
-      true,
-    );
+    expect((await reserve({ memories: 2, embeddings: 0, bytes: 1 })).granted).toBe(true);
   });
 
   it('equal what is stored after sixty stores and deletions at once', async () => {
@@ -243,7 +242,7 @@ describe('storage counters', () => {
 });
 
 describe('reads', () => {
-  it('lists 100 tenants with tier, subscription, usage and storage in five database reads, as ten', async () => {
+  it('lists 100 tenants with tier, subscription, usage and storage in six database reads, as ten', async () => {
     for (let i = 0; i < 12; i++) await server.createTenant(`Listed ${i}`);
     const extra = Array.from({ length: 100 }, (_, i) => ({
       _id: `ten_9${String(i).padStart(6, '0')}`,
@@ -272,7 +271,7 @@ describe('reads', () => {
         ({ ns, command }) => ns.endsWith('.tenants') || JSON.stringify(command).includes(listed.id),
       ).length;
     };
-    expect([await list(10), await list(100)]).toEqual([5, 5]);
+    expect([await list(10), await list(100)]).toEqual([6, 6]);
     await server.app.models.connection.db?.command({ profile: 0 });
   });
 });

@@ -247,11 +247,11 @@ describe('recordUsage', () => {
 
   it('is counted at the start of a server when the one before died in between', async () => {
     const { key } = await limited(10, 10);
-    const days = server.app.models.usageDays.collection;
-    const bulkWrite = days.bulkWrite.bind(days);
-    // Only the counting fails: admission settles into the same collection by its own clock.
+    const ledgers = server.app.models.ledgers.collection;
+    const bulkWrite = ledgers.bulkWrite.bind(ledgers);
+    // Only the counting fails.
     const killed = vi
-      .spyOn(days, 'bulkWrite')
+      .spyOn(ledgers, 'bulkWrite')
       .mockImplementation(async (...args: Parameters<typeof bulkWrite>) => {
         if (JSON.stringify(args[0]).includes('recorded.')) throw new Error('killed');
         return bulkWrite(...args);

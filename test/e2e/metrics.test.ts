@@ -187,12 +187,10 @@ describe('outgoing webhooks', () => {
 });
 
 describe('gauges', () => {
-  it('describe this instance: its ledger, its journal, its connections, its process', async () => {
+  it('describe this instance: its connections, its process', async () => {
     const { value, contentType } = await read();
     expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(value('continuum_build_info', { version: '0.1.0', mode: 'mock' })).toBe(1);
-    expect(value('continuum_ledger_single_writer')).toBe(1);
-    expect(value('continuum_journal_lag_seconds')).toBeLessThan(10);
     const pool = value('continuum_mongodb_pool_connections');
     expect(pool).toBeGreaterThan(0);
     expect(pool).toBeLessThanOrEqual(50);
@@ -237,7 +235,6 @@ describe('gauges', () => {
     await other.stop();
     await models.webhookEvents.deleteMany({ _id: { $in: ['evt_waits', 'evt_failed'] } });
     expect(value('continuum_database_up')).toBe(1);
-    expect(value('continuum_ledger_single_writer')).toBe(0);
     expect(value('continuum_webhook_inbox_pending')).toBe(1);
     expect(value('continuum_webhook_inbox_failed')).toBe(1);
     expect(value('continuum_webhook_inbox_lag_seconds')).toBeGreaterThanOrEqual(599);

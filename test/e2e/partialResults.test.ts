@@ -28,7 +28,7 @@ const away = () => {
   throw new mongo.MongoNetworkError('connection closed');
 };
 /** MongoDB answers for nothing that reads usage. */
-const breakUsage = () => vi.spyOn(server.app.models.usageDays, 'find').mockImplementation(away as never);
+const breakUsage = () => vi.spyOn(server.app.models.ledgers, 'find').mockImplementation(away as never);
 
 describe('a mutation of which a field fails', () => {
   it('keeps what the fields before and after it did, with status 200', async () => {

@@ -83,7 +83,7 @@ describe('a service', () => {
       message: expect.stringContaining('twice'),
       extensions: { code: 'BAD_USER_INPUT' },
     });
-    expect(await server.app.models.storageAccounts.findById(tenant.id)).toBeNull();
+    expect(await server.app.models.ledgers.findById(tenant.id)).toBeNull();
   });
 
   it('is needed: a tenant cannot say what it has stored', async () => {

@@ -42,7 +42,7 @@ beforeAll(async () => {
     return own;
   });
   load = createMeteredLoad(await createLoadedTenants(first, limits), createRandom(random.seed + 1));
-  await load.check(servers, connection, 'before any load');
+  await load.check(connection, 'before any load');
 }, 120_000);
 afterAll(async () => {
   for (const server of servers) await server.end('SIGKILL').catch(() => undefined);
@@ -82,7 +82,7 @@ async function underLoad(fail: () => Promise<void>): Promise<string> {
 /** A client that got no answer sends the same again: with its idempotency key that counts once, to the call. */
 async function checkOnceAsked(context: string): Promise<void> {
   expect(await load.askAgain(servers), `${context}: answers that were lost`).toBeGreaterThan(0);
-  await load.check(servers, connection, `${context}, asked again`);
+  await load.check(connection, `${context}, asked again`);
 }
 
 /** Once each kind of load has been served by the servers that run now. */
@@ -112,7 +112,7 @@ it(
       const [server] = servers as [ServerProcess];
       const context = await underLoad(() => kill(server));
       await start();
-      await load.check(servers, connection, context);
+      await load.check(connection, context);
     }
     await checkOnceAsked(seed);
   },
@@ -130,7 +130,7 @@ it(
       });
       await Promise.all(servers.map(ready));
       await serves(context);
-      await load.check(servers, connection, context);
+      await load.check(connection, context);
     }
     await checkOnceAsked(seed);
   },
@@ -151,7 +151,7 @@ it(
       });
       await Promise.all(servers.map(ready));
       await serves(context);
-      await load.check(servers, connection, context);
+      await load.check(connection, context);
     }
     await checkOnceAsked(seed);
   },
@@ -165,5 +165,5 @@ it(`a server that is asked to stop under load has all that it answered in the do
     for (const server of ending) expect(await server.end('SIGTERM')).toBe(0);
   });
   await start();
-  await load.check(servers, connection, context);
+  await load.check(connection, context);
 }, 60_000);

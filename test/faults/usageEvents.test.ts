@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { callsIn, storedDays } from '../support/ledger.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
 
 const OPERATOR = 'operator-key-of-the-faults-0123456789';
@@ -42,10 +43,7 @@ async function record(server: ServerProcess, call: Call): Promise<string[] | nul
   return answer?.body.data?.recordUsage.map(({ status }: { status: string }) => status) ?? null;
 }
 
-async function counted(): Promise<number> {
-  const days = await database.connection.collection('usage_days').find().toArray();
-  return days.reduce((sum, { calls }) => sum + calls, 0);
-}
+const counted = async (): Promise<number> => callsIn(await storedDays(database.connection));
 
 it('each event counts once when one of two servers is killed with -9 again and again under load', async () => {
   let calls = 0;

@@ -3,11 +3,10 @@ import type { Model, mongo } from 'mongoose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createModels, type Models } from '../../src/models/models.js';
 import { OutgoingEventType } from '../../src/models/outgoingWebhook.js';
-import { EMPTY_USAGE_DAY } from '../../src/models/usageDay.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import { entryIdOf } from '../../src/services/audit/auditChain.js';
-import { dayOf, monthOf, usageDayId } from '../../src/services/limits/calls/windows.js';
+import { dayNumberOf, dayOf, usageDayId } from '../../src/services/limits/ledger/windows.js';
 import { settled, subscribe } from '../support/billing.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
@@ -181,19 +180,11 @@ async function fillThroughModels(): Promise<void> {
   await insert(
     models.usageDays,
     all.map((id) => ({
-      _id: usageDayId(id, dayOf(NOW.getTime())),
-      ...EMPTY_USAGE_DAY,
+      _id: usageDayId(id, dayOf(PAST.getTime())),
       calls: 5,
-      ...(id === due && {
-        overage: { used: 3, spans: { '0000000000': 3 }, allotted: 3, allowance: 10, turn: 1 },
-        overageLedger: 'OPEN',
-        claim: { epoch: 0, settled: 0 },
-      }),
+      sealed: true,
+      ...(id === due && { overage: { used: 3, spans: { '0000000000': 3 } }, overageLedger: 'OPEN' }),
     })),
-  );
-  await insert(
-    models.overageMonths,
-    all.map((id) => ({ _id: monthOf(usageDayId(id, dayOf(NOW.getTime()))), turn: 1 })),
   );
   await insert(
     models.usageReports,
@@ -237,15 +228,22 @@ async function fillThroughModels(): Promise<void> {
     })),
   );
   await insert(
-    models.storageAccounts,
-    all.map((id) => ({
-      _id: id,
-      memories: 1,
-      embeddings: 0,
-      bytes: 10,
-      holds: id === due ? [{ id: 'h1', at: PAST, memories: 1, embeddings: 0, bytes: 10 }] : [],
-      dimensions: null,
-    })),
+    models.ledgers,
+    all.map((id) => {
+      const yesterday = dayNumberOf(PAST.getTime());
+      const amounts = { memories: 1, embeddings: 0, bytes: 10 };
+      return {
+        _id: id,
+        windows: { day: { at: yesterday + 1, used: 5 } },
+        levels: amounts,
+        reservations: id === due ? [{ id: 'r1', at: PAST, amounts }] : [],
+        dimensions: null,
+        ...(id === due && {
+          today: { overage: { used: 3 }, overageLedger: 'OPEN' },
+          ended: { at: yesterday, calls: 5 },
+        }),
+      };
+    }),
   );
   const audited = {
     actor: 'system:test',
@@ -371,11 +369,10 @@ async function fillThroughModels(): Promise<void> {
     { ...event, _id: 'evt_thin', twinId: 'evt_snapshot' },
   ]);
   await insert(models.fieldWindows, [{ _id: `${due}:Query.memories`, calls: [1], expiresAt: FUTURE }]);
-  await insert(models.serverInstances, [{ _id: 'crashed', seenAt: PAST, epoch: null }]);
+  await insert(models.serverInstances, [{ _id: 'crashed', seenAt: PAST }]);
   await insert(models.leases, [{ _id: 'of another server', holder: 'other', until: PAST }]);
   await insert(models.endedReceipts, [{ _id: `${due}:1`, expiresAt: FUTURE }]);
   await insert(models.stripeRates, [{ _id: 'GET /v1/prices', freeAt: NOW, reservedFreeAt: NOW }]);
-  await insert(models.admissionJournal, [{ _id: '000000000000:000000000001', instance: 'i1', entries: [] }]);
 }
 
 const collections = () => Object.values(models.connection.models).map((model) => model.collection);

@@ -1,19 +1,25 @@
+import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { ErrorCode, serviceUnavailable } from '../../src/common/errors.js';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import type { RequestLease } from '../../src/services/idempotency/idempotencyKeys.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
+import { createAdmission, type RunningAdmission } from '../../src/services/limits/ledger/createAdmission.js';
 import { createStorage, type Storage } from '../../src/services/limits/storage/storage.js';
 import { memoryDocument } from '../../src/services/memories/memories.js';
 import { createMemoryWriter, type MemoryWriter } from '../../src/services/memories/memoryWriter.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
+import { reserveStorage } from '../support/ledger.js';
 
 const LIMITS = { maxMemories: 1_000, maxEmbeddings: 1_000, maxStorageBytes: 1_000_000 };
+const log = pino({ level: 'silent' });
 const clock = createFakeClock('2026-11-27T12:00:00Z');
 
 let database: TestDatabase;
 let models: Models;
 let storage: Storage;
+let admission: RunningAdmission;
 let writer: MemoryWriter;
 const complete = vi.fn(async (_lease: RequestLease) => undefined);
 let transactions: ReturnType<typeof vi.spyOn>;
@@ -24,9 +30,11 @@ beforeAll(async () => {
   models = createModels(database.connection);
   await createCollections(models);
   storage = createStorage({ models, clock });
+  admission = createAdmission({ models, clock, log, metrics: noMetrics });
   writer = createMemoryWriter({
     models,
     storage,
+    alone: admission.alone,
     idempotencyKeys: { complete, completed: () => undefined },
     stored: () => undefined,
   });
@@ -43,13 +51,13 @@ const newTenant = () => `ten_writer${++tenants}`;
 async function newMemory(tenantId: string, embedding: number[] | null = null, leaseId: string | null = null) {
   const doc = memoryDocument(tenantId, { content: 'some text', embedding }, new Date(clock.now()));
   const amounts = { memories: 1, embeddings: embedding ? 1 : 0, bytes: doc.bytes };
-  const decision = await storage.reserve(tenantId, LIMITS, amounts);
+  const decision = await reserveStorage(admission, tenantId, LIMITS, amounts);
   if (!decision.granted) throw new Error('no room');
   const lease = leaseId === null ? null : ({ id: leaseId } as RequestLease);
   return {
     tenantId,
     docs: [doc],
-    reservationId: decision.reservation.id,
+    reservationId: decision.id,
     dimensions: embedding?.length ?? null,
     keyed: lease && { lease, answer: {} },
   };
@@ -57,10 +65,10 @@ async function newMemory(tenantId: string, embedding: number[] | null = null, le
 
 /** What is stored, what the account says of it, and what is still reserved. */
 async function stateOf(tenantId: string) {
-  const account = await models.storageAccounts.findById(tenantId).lean();
+  const ledger = await models.ledgers.findById(tenantId).lean();
   const [stored] = await storage.stored([tenantId]);
   const documents = await models.memories.countDocuments({ tenantId });
-  return { documents, counted: stored?.memories, reserved: account?.holds.length };
+  return { documents, counted: stored?.memories, reserved: ledger?.reservations?.length };
 }
 
 it('stores what many operations ask for at once in few transactions', async () => {
@@ -130,11 +138,15 @@ it('stores what is too large for one transaction in several', async () => {
 
 it('reserves exactly what fits when two instances ask at once, while others store', async () => {
   const tenantId = newTenant();
-  const instances = [storage, createStorage({ models, clock })];
+  const instances = [admission, createAdmission({ models, clock, log, metrics: noMetrics })];
   const limits = { ...LIMITS, maxMemories: 50 };
   const before = await Promise.all(Array.from({ length: 20 }, () => newMemory(tenantId)));
   const asked = Array.from({ length: 80 }, (_, i) =>
-    (instances[i % 2] as Storage).reserve(tenantId, limits, { memories: 1, embeddings: 0, bytes: 1 }),
+    reserveStorage(instances[i % 2] as RunningAdmission, tenantId, limits, {
+      memories: 1,
+      embeddings: 0,
+      bytes: 1,
+    }),
   );
   const [decisions] = await Promise.all([
     Promise.all(asked),

@@ -1,12 +1,13 @@
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
-import {
-  createStorage,
-  type Storage,
-  type StorageLimits,
-} from '../../src/services/limits/storage/storage.js';
+import { noMetrics } from '../../src/services/infrastructure/metrics.js';
+import type { Admission, StorageLimits } from '../../src/services/limits/ledger/admission.js';
+import { createAdmission } from '../../src/services/limits/ledger/createAdmission.js';
+import { createStorage, type Storage } from '../../src/services/limits/storage/storage.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock, type FakeClock } from '../support/fakeClock.js';
+import { reserveStorage } from '../support/ledger.js';
 
 /** Names that mean something to mongoose or to its documents. */
 const ODD = ['errors', 'schema', 'options', 'collection', 'isNew', 'get', 'length', 'name'];
@@ -16,6 +17,7 @@ let database: TestDatabase;
 let models: Models;
 let clock: FakeClock;
 let storage: Storage;
+let admission: Admission;
 let tenants = 0;
 
 beforeAll(async () => {
@@ -23,6 +25,7 @@ beforeAll(async () => {
   models = createModels(database.connection);
   await createCollections(models);
   clock = createFakeClock('2026-11-22T12:00:00Z');
+  admission = createAdmission({ models, clock, log: pino({ level: 'silent' }), metrics: noMetrics });
   storage = createStorage({ models, clock, resources: ['lamps', ...ODD] });
 });
 afterAll(() => database.dropAndClose());
@@ -36,9 +39,9 @@ const limitsOf = (stored: Record<string, number>): StorageLimits => ({
 });
 
 async function reserved(tenant: string, amounts: Record<string, number>, external = false): Promise<string> {
-  const decision = await storage.reserve(tenant, limitsOf({ lamps: 5 }), amounts, external);
+  const decision = await reserveStorage(admission, tenant, limitsOf({ lamps: 5 }), amounts, external);
   if (!decision.granted) throw new Error(`no room for ${decision.resource}`);
-  return decision.reservation.id;
+  return decision.id;
 }
 const lampsOf = async (tenant: string) => (await storage.stored([tenant]))[0]?.lamps;
 
@@ -47,11 +50,11 @@ describe('any resource of a catalogue', () => {
     const tenant = newTenant();
     const limits = limitsOf({ [resource]: 2 });
     const decisions = await Promise.all(
-      Array.from({ length: 5 }, () => storage.reserve(tenant, limits, { [resource]: 1 })),
+      Array.from({ length: 5 }, () => reserveStorage(admission, tenant, limits, { [resource]: 1 })),
     );
     const granted = decisions.filter((decision) => decision.granted);
     expect(granted).toHaveLength(2);
-    for (const { reservation } of granted) await storage.commitExternal(tenant, reservation.id);
+    for (const { id } of granted) await storage.commitExternal(tenant, id);
     expect((await storage.stored([tenant]))[0]).toMatchObject({ [resource]: 2 });
     await storage.freeExternal(tenant, { [resource]: 1 });
     expect((await storage.stored([tenant]))[0]).toMatchObject({ [resource]: 1 });
@@ -59,7 +62,7 @@ describe('any resource of a catalogue', () => {
 
   it.each(['constructor', 'toString', '__proto__'])('without a limit has no room: %s', async (resource) => {
     const amounts = Object.fromEntries([[resource, 1]]);
-    expect(await storage.reserve(newTenant(), limitsOf({}), amounts)).toMatchObject({
+    expect(await reserveStorage(admission, newTenant(), limitsOf({}), amounts)).toMatchObject({
       granted: false,
       limit: 0,
     });
@@ -114,7 +117,7 @@ describe('what another service says', () => {
   it('may be more than the limit: then there is no room until there is less', async () => {
     const tenant = newTenant();
     await storage.setExternal(tenant, 'lamps', 9);
-    const asked = () => storage.reserve(tenant, limitsOf({ lamps: 5 }), { lamps: 1 });
+    const asked = () => reserveStorage(admission, tenant, limitsOf({ lamps: 5 }), { lamps: 1 });
     expect(await asked()).toEqual({ granted: false, resource: 'lamps', limit: 5, usage: 9 });
     await storage.setExternal(tenant, 'lamps', 4);
     expect((await asked()).granted).toBe(true);
@@ -125,9 +128,9 @@ describe('what another service says', () => {
     const bytesOf = async () => (await storage.stored([tenant]))[0]?.bytes;
     const room = { ...limitsOf({ lamps: 100 }), maxStorageBytes: 1_000 };
     const reserve = async (amounts: Record<string, number>, external: boolean) => {
-      const decision = await storage.reserve(tenant, room, amounts, external);
+      const decision = await reserveStorage(admission, tenant, room, amounts, external);
       if (!decision.granted) throw new Error('no room');
-      return decision.reservation.id;
+      return decision.id;
     };
     const memory = await reserve({ memories: 1, embeddings: 0, bytes: 100 }, false);
     await models.connection.transaction((session) =>

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
 import { createServiceKey } from '../support/federation.js';
+import { usageDayOf } from '../support/ledger.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 /** Why a collection needs no expiry, each with the words of the table that say its bound. */
@@ -12,10 +13,9 @@ const BOUNDED_OTHERWISE = new Map([
   ['announced_states', 'one document each'],
   ['tenant_standings', 'one document each'],
   ['tenant_counts', 'one document'],
-  ['storage_accounts', 'one document'],
+  ['ledgers', 'one document'],
   ['memories', 'the tier’s quota'],
   ['usage_days', '432 days'],
-  ['overage_months', '432 days'],
   ['webhook_endpoints', '20'],
   ['audit_entries', 'AUDIT_RETENTION_DAYS'],
   ['audit_personal_values', 'AUDIT_RETENTION_DAYS'],
@@ -89,7 +89,7 @@ describe('a tenant', () => {
     expect(more.at(-1)?.reason).toMatch(/5 events already.*quantity/);
     expect(statuses(await record(['a', 'b', 'c']))).toEqual(Array(3).fill('DUPLICATE'));
     expect(statuses(await record(['y'], '2026-11-25T12:00:00Z'))).toEqual(['ACCEPTED']);
-    const day = await server.app.models.usageDays.findById(`${tenant.id}:2026-11-26`).lean();
+    const day = await usageDayOf(server.app.models, `${tenant.id}:2026-11-26`);
     expect(day?.recordedEvents).toBeLessThanOrEqual(5);
   });
 

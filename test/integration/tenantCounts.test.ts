@@ -14,6 +14,7 @@ import { createTenantCount } from '../../src/services/insights/tenantCount.js';
 import { addTo, amountsIn, type FigureAmounts } from '../../src/services/insights/tenantFigures.js';
 import { createTenantRanking, TenantSort } from '../../src/services/insights/tenantRanking.js';
 import { createUsageRanks } from '../../src/services/limits/activity/usageRanks.js';
+import { createUsageDays } from '../../src/services/limits/ledger/usageDays.js';
 import { createEntitlements } from '../../src/services/tiers/entitlements.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 import { AlertKind, createAlerts } from '../../src/services/usage/alerts/alerts.js';
@@ -62,7 +63,7 @@ function createProcess(options: { rules?: string; failing?: () => boolean } = {}
     defaultTier: tiers.defaultTier.name,
   });
   const lease = createLease({ models, name: 'tenant count', ttlMs: 60_000, isPeriodic: true });
-  const usageRanks = createUsageRanks(base);
+  const usageRanks = createUsageRanks({ ...base, usageDays: createUsageDays({ models }) });
   return {
     alerts,
     dailyFigures,

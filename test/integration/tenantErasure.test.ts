@@ -52,7 +52,7 @@ async function addTenant(id: string): Promise<void> {
     formerStripeIds: [`cus_${id}`],
     email: `${MARK}@example.com`,
   });
-  await insert(models.storageAccounts.collection, { _id: id, memories: 2, holds: [] });
+  await insert(models.ledgers.collection, { _id: id, levels: { memories: 2 }, reservations: [] });
   await insert(
     models.memories.collection,
     ...[1, 2].map((i) => ({ _id: `${id}:mem_${i}`, tenantId: id, content: `${MARK} ${i}` })),
@@ -124,6 +124,8 @@ it('an erasure that is killed at any of its writes is finished by the next proce
   const expected = await leftOf('ten_whole');
   expect(expected).toEqual({
     tenants: 1,
+    // Numbers of calls.
+    ledgers: 1,
     billing_customers: 1,
     webhook_events: 1,
     audit_chains: 1,

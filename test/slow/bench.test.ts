@@ -13,8 +13,8 @@ it('measures admission and every peer of it in one run', async () => {
   const peers = [
     'rate-limiter-flexible, MongoDB',
     'graphql-rate-limit, in memory',
-    'Continuum, multi-writer',
-    'Continuum, single-writer',
+    'Continuum, one instance',
+    'Continuum, two instances',
   ];
   for (const peer of peers) {
     const [, throughput = '', ratio] =
@@ -22,7 +22,7 @@ it('measures admission and every peer of it in one run', async () => {
     expect(Number(throughput.replaceAll(',', '')), `decisions/s of ${peer}`).toBeGreaterThan(0);
     expect(Number(ratio), `ratio of ${peer}`).toBeGreaterThan(0);
   }
-  expect(stdout).toMatch(/^\| Continuum, single-writer: p99 of one idle call .* ms \| +(met|missed) \|$/m);
+  expect(stdout).toMatch(/^\| Continuum, one instance: p99 of one idle call .* ms \| +(met|missed) \|$/m);
 }, 120_000);
 
 it('says what is wrong with the arguments, and measures nothing', async () => {

@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { callsIn, storedDays } from '../support/ledger.js';
 import { connectRaw, rawPost } from '../support/rawClient.js';
 import { OPERATOR_KEY } from '../support/server.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
@@ -22,9 +23,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await Promise.all(
-    ['memories', 'usage_days', 'admission_journal'].map((name) =>
-      database.connection.collection(name).deleteMany({}),
-    ),
+    ['memories', 'usage_days', 'ledgers'].map((name) => database.connection.collection(name).deleteMany({})),
   );
 });
 afterAll(async () => {
@@ -119,11 +118,7 @@ async function storedContents(): Promise<string[]> {
   return docs.map(({ content }) => String(content)).sort();
 }
 
-/** Of a server that has settled all. */
-async function chargedCalls(): Promise<number> {
-  const days = await database.connection.collection('usage_days').find().toArray();
-  return days.reduce((sum, { calls }) => sum + Number(calls), 0);
-}
+const chargedCalls = async (): Promise<number> => callsIn(await storedDays(database.connection));
 
 it.each(['0', '1'])(
   'a server that is stopped under load, with %s s of notice, has answered all that it stored and charged, and nothing else',

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
 import { expect } from 'vitest';
+import type { LedgerDoc } from '../../src/models/ledger.js';
 import { createModels } from '../../src/models/models.js';
 import { createStorage } from '../../src/services/limits/storage/storage.js';
 import { createFakeClock } from './fakeClock.js';
+import { storedDays } from './ledger.js';
 import type { Random } from './random.js';
 import type { ServerProcess } from './serverProcess.js';
 
@@ -45,10 +47,8 @@ export interface MeteredLoad {
    * @returns how many had no answer
    */
   askAgain(servers: readonly ServerProcess[]): Promise<number>;
-  /** Who asks for usage is shown all that is decided: the documents have it then. */
-  settle(servers: readonly ServerProcess[]): Promise<void>;
   /** Compares what was told with what is stored. @param servers that run, one at least */
-  check(servers: readonly ServerProcess[], connection: mongoose.Connection, context: string): Promise<void>;
+  check(connection: mongoose.Connection, context: string): Promise<void>;
 }
 
 export const FAULTS_OPERATOR = 'operator-key-of-the-faults-0123456789';
@@ -174,12 +174,6 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
     }
   }
 
-  async function settle(servers: readonly ServerProcess[]): Promise<void> {
-    await Promise.all(
-      tenants.flatMap(({ key }) => servers.map((server) => server.gql('{ usage { apiCalls } }', key))),
-    );
-  }
-
   return {
     tenants,
     surprises,
@@ -212,9 +206,7 @@ export function createMeteredLoad(tenants: LoadedTenant[], random: Random): Mete
       expect(unanswered(), 'requests with an idempotency key that are never answered').toBe(0);
       return lost;
     },
-    settle,
-    async check(servers, connection, context) {
-      await settle(servers);
+    async check(connection, context) {
       await sweep(connection);
       for (const tenant of tenants) await compare(tenant, connection, context);
       expect(surprises.splice(0), `${context}: answers that no fault explains`).toEqual([]);
@@ -245,10 +237,7 @@ async function compare(
 ): Promise<void> {
   const of = (words: string) => `${context}, tenant ${tenant.id}: ${words}`;
   const open = (of: 'calls' | 'memories') => sum(tenant.unanswered.map((request) => request[of]));
-  const days = await connection
-    .collection<{ _id: string; calls: number; endpoints: object; hours: object }>('usage_days')
-    .find({ _id: { $gt: `${tenant.id}:`, $lt: `${tenant.id};` } })
-    .toArray();
+  const days = await storedDays(connection, tenant.id);
   const calls = sum(days.map((day) => day.calls));
   expect(calls, of('an acknowledged call is lost')).toBeGreaterThanOrEqual(tenant.calls);
   expect(calls, of('a call is counted that nobody made')).toBeLessThanOrEqual(
@@ -256,8 +245,8 @@ async function compare(
   );
   for (const day of days) {
     expect(day.calls, of(`the limit was passed on ${day._id}`)).toBeLessThanOrEqual(tenant.callLimit);
-    expect(sum(Object.values(day.endpoints)), of('the sum of the endpoints')).toBe(day.calls);
-    expect(sum(Object.values(day.hours)), of('the sum of the hours')).toBe(day.calls);
+    expect(sum(Object.values(day.endpoints ?? {})), of('the sum of the endpoints')).toBe(day.calls);
+    expect(sum(Object.values(day.hours ?? {})), of('the sum of the hours')).toBe(day.calls);
   }
 
   const memories = await connection
@@ -269,17 +258,15 @@ async function compare(
     tenant.memories + tenant.unknownMemories + open('memories'),
   );
   expect(memories.length, of('the storage limit was passed')).toBeLessThanOrEqual(tenant.memoryLimit);
-  const account = await connection
-    .collection<{ _id: string; memories: number; bytes: number; holds: unknown[] }>('storage_accounts')
-    .findOne({ _id: tenant.id });
+  const ledger = await connection.collection<LedgerDoc>('ledgers').findOne({ _id: tenant.id });
   const counters = {
-    memories: account?.memories ?? 0,
-    bytes: account?.bytes ?? 0,
-    holds: account?.holds ?? [],
+    memories: ledger?.levels?.memories ?? 0,
+    bytes: ledger?.levels?.bytes ?? 0,
+    reservations: ledger?.reservations ?? [],
   };
   expect(counters, of('the storage counters')).toEqual({
     memories: memories.length,
     bytes: sum(memories.map(({ bytes }) => bytes as number)),
-    holds: [],
+    reservations: [],
   });
 }

@@ -106,7 +106,7 @@ export function createBilling(deps: {
 }): Billing {
   const { models, clock, log, auditLog, metrics, config, standIn, alerts, tenants, upgradeUrl } = deps;
   const { tiers, entitlements } = deps.tierServices;
-  const { admission } = deps.limitServices;
+  const { usageDays } = deps.limitServices;
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log, auditLog };
 
@@ -173,7 +173,7 @@ export function createBilling(deps: {
 
   const unbilled = createUnbilledOverage({
     ...base,
-    admission,
+    usageDays,
     stripeNow: async () => standIn?.now() ?? new Date(clock.now()),
   });
 

@@ -7,8 +7,8 @@ import { badInput, serviceUnavailable } from '../../common/errors.js';
 import type { IdempotencyKeyDoc } from '../../models/idempotencyKey.js';
 import type { Models } from '../../models/models.js';
 import { isDuplicateKey } from '../infrastructure/databaseErrors.js';
-import type { Admission } from '../limits/calls/admission.js';
-import { dayOf, usageDayId } from '../limits/calls/windows.js';
+import type { UsageDays } from '../limits/ledger/usageDays.js';
+import { dayOf } from '../limits/ledger/windows.js';
 import { createMarkCleanup } from './markCleanup.js';
 
 /** A request that is executed once, however often it is sent. */
@@ -90,9 +90,9 @@ export function createIdempotencyKeys(deps: {
   models: Models;
   clock: Clock;
   log: Logger;
-  admission: Admission;
+  usageDays: UsageDays;
 }): IdempotencyKeys {
-  const { models, clock, admission } = deps;
+  const { models, clock, usageDays } = deps;
   const keys = models.idempotencyKeys;
   const marks = createMarkCleanup(deps);
   const waiting = new Map<string, number>();
@@ -130,9 +130,9 @@ export function createIdempotencyKeys(deps: {
   /** Whether an attempt was charged, on either of the days on which that was possible. */
   async function isCharged(tenantId: string, { attempt, startedAt }: IdempotencyKeyDoc): Promise<boolean> {
     const at = startedAt.getTime();
-    const ids = [at, at + DAY_MS].map((ms) => usageDayId(tenantId, dayOf(ms)));
-    await admission.settle(ids);
-    return (await models.usageDays.exists({ _id: { $in: ids }, [`marks.${attempt}`]: { $gt: 0 } })) !== null;
+    const days = { tenantId, from: dayOf(at), to: dayOf(at + DAY_MS) };
+    const found = await usageDays.read([days], [`marks.${attempt}`]);
+    return found.some(({ marks }) => (marks?.[attempt] ?? 0) > 0);
   }
 
   /** Takes over from an attempt whose lease has expired. @returns null if another attempt was faster */

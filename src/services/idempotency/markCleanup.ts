@@ -1,7 +1,8 @@
+import type { Model } from 'mongoose';
 import type { Logger } from 'pino';
+import { chunksOf, groupBy } from '../../common/groups.js';
 import type { Models } from '../../models/models.js';
-import type { Admission } from '../limits/calls/admission.js';
-import { dayOf, usageDayId } from '../limits/calls/windows.js';
+import { dayOf, usageDayId } from '../limits/ledger/windows.js';
 
 /** A charge with a mark. */
 export interface MarkedCharge {
@@ -24,8 +25,8 @@ const MAX_DELAY_MS = 60_000;
 const MAX_PENDING = 100_000;
 const CHUNK = 1_000;
 
-export function createMarkCleanup(deps: { models: Models; log: Logger; admission: Admission }): MarkCleanup {
-  const { models, log, admission } = deps;
+export function createMarkCleanup(deps: { models: Models; log: Logger }): MarkCleanup {
+  const { models, log } = deps;
   let pending: MarkedCharge[] = [];
   let timer: NodeJS.Timeout | undefined;
   let cleaning: Promise<void> = Promise.resolve();
@@ -41,24 +42,28 @@ export function createMarkCleanup(deps: { models: Models; log: Logger; admission
     }
   }
 
-  async function remove(marked: readonly MarkedCharge[]): Promise<void> {
-    const byDay = new Map<string, string[]>();
-    for (const { tenantId, attempt, startedAtMs } of marked) {
-      // Around midnight the charge can be on either of two days.
-      for (const day of new Set([dayOf(startedAtMs), dayOf(startedAtMs + MAX_DELAY_MS)])) {
-        const id = usageDayId(tenantId, day);
-        byDay.set(id, [...(byDay.get(id) ?? []), attempt]);
-      }
+  async function unset(
+    { collection }: Pick<Model<never>, 'collection'>,
+    id: string,
+    groups: readonly string[],
+    marked: readonly MarkedCharge[],
+  ): Promise<void> {
+    for (const chunk of chunksOf(marked, CHUNK)) {
+      const paths = groups.flatMap((group) => chunk.map(({ attempt }) => [`${group}.${attempt}`, '']));
+      await collection.updateOne({ _id: id as never }, { $unset: Object.fromEntries(paths) });
     }
-    await admission.settle([...byDay.keys()]);
-    for (const [id, attempts] of byDay) {
-      for (let i = 0; i < attempts.length; i += CHUNK) {
-        const paths = attempts.slice(i, i + CHUNK).map((attempt) => [`marks.${attempt}`, '']);
-        await models.usageDays.collection.updateOne(
-          { _id: id as never },
-          { $unset: Object.fromEntries(paths) },
-        );
-      }
+  }
+
+  async function remove(marked: readonly MarkedCharge[]): Promise<void> {
+    const ofTenant = groupBy(marked, ({ tenantId }) => tenantId);
+    for (const [tenantId, ofOne] of ofTenant) {
+      // First in the ledger: a day that ends meanwhile takes the marks that it still has to the history.
+      await unset(models.ledgers, tenantId, ['today.marks', 'ended.marks'], ofOne);
+      // Around midnight the charge can be on either of two days.
+      const days = new Set(
+        ofOne.flatMap(({ startedAtMs }) => [dayOf(startedAtMs), dayOf(startedAtMs + MAX_DELAY_MS)]),
+      );
+      for (const day of days) await unset(models.usageDays, usageDayId(tenantId, day), ['marks'], ofOne);
     }
   }
 

@@ -1,15 +1,14 @@
 import { type ClientSession, type Model, mongo } from 'mongoose';
 import { isDatabaseUnavailable, isDuplicateKey } from './databaseErrors.js';
 
-/**
- * A statement of MongoDB's `update` command. Sending it again after it changed its document changes nothing. Its condition
- * is in the update, because a filter on more than `_id` makes MongoDB plan each statement, which costs as much as the
- * update.
- */
+/** A statement of MongoDB's `update` command. Sending it again after it changed its document changes nothing. */
 export interface ConditionalUpdate {
   q: { _id: string };
-  u: object[];
+  /** Operators, or a pipeline. */
+  u: object;
   upsert?: true;
+  /** An index, so that MongoDB does not weigh one against the others for each statement. */
+  hint?: string;
 }
 
 /** The update that changes fields of a document if the condition holds. */

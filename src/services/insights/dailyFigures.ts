@@ -1,7 +1,7 @@
 import type { Clock } from '../../common/clock.js';
 import type { DailyFiguresDoc, HourlyActivityDoc, TenantCountsDoc } from '../../models/figures.js';
 import type { Models } from '../../models/models.js';
-import { dayOf, startOfDay } from '../limits/calls/windows.js';
+import { dayOf, startOfDay } from '../limits/ledger/windows.js';
 import { type ActivityTotals, totalsOf } from './activityTotals.js';
 import { COUNTS_ID } from './tenantFigures.js';
 

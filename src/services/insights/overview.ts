@@ -3,7 +3,7 @@ import type { HourlyActivityDoc, TenantCountsDoc, TenantFigures } from '../../mo
 import type { Models } from '../../models/models.js';
 import { listName, type TenantStandingDoc, TenantState } from '../../models/tenantStanding.js';
 import { REJECTION_REASONS, type RejectionReason } from '../infrastructure/metrics.js';
-import { dayOf, hourOf } from '../limits/calls/windows.js';
+import { dayOf, hourOf } from '../limits/ledger/windows.js';
 import type { Tiers } from '../tiers/tiers.js';
 import { totalsOf } from './activityTotals.js';
 import { type DailyFigures, type DailyFlows } from './dailyFigures.js';

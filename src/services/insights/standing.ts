@@ -1,7 +1,7 @@
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import { listName, type TenantStandingDoc, TenantState } from '../../models/tenantStanding.js';
-import { endOfDay } from '../limits/calls/windows.js';
+import { endOfDay } from '../limits/ledger/windows.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
 import { monthlyRevenueOf } from './monthlyRevenue.js';

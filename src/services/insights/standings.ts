@@ -6,7 +6,7 @@ import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import type { TenantStandingDoc } from '../../models/tenantStanding.js';
 import { usageKeyOf } from '../limits/activity/usageRanks.js';
-import { dayOf } from '../limits/calls/windows.js';
+import { dayOf } from '../limits/ledger/windows.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { Alerts } from '../usage/alerts/alerts.js';

@@ -11,14 +11,15 @@ import type { TierServices } from '../tiers/tierServices.js';
 import { type Activity, countActivity, createActivity } from './activity/activity.js';
 import { createUsageRanks, type UsageRanks } from './activity/usageRanks.js';
 import { type CallerSlots, createCallerSlots } from './callerSlots.js';
-import { createAdmission, type RunningAdmission } from './calls/createAdmission.js';
-import { createEndpointNames, type EndpointNames } from './calls/endpointNames.js';
 import { createRedisConcurrency } from './concurrency/redisConcurrency.js';
 import { createDecisionMeter, type DecisionMeter } from './decisionMeter.js';
 import { createMongoCallWindows } from './fieldLimits/callWindows.js';
 import { createFieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
 import { createFieldLimits, type FieldLimits } from './fieldLimits/fieldLimits.js';
 import { createRedisCallWindows } from './fieldLimits/redisCallWindows.js';
+import { createAdmission, type RunningAdmission } from './ledger/createAdmission.js';
+import { createEndpointNames, type EndpointNames } from './ledger/endpointNames.js';
+import { createUsageDays, type UsageDays } from './ledger/usageDays.js';
 import { measureDecisions } from './measuredLimits.js';
 import { createStorage, type Storage } from './storage/storage.js';
 import { createTenantLimits, type TenantLimits } from './tenantLimits.js';
@@ -36,6 +37,7 @@ export interface LimitServices {
   /** null: Redis is not configured. */
   redis: Redis | null;
   storage: Storage;
+  usageDays: UsageDays;
   usageRanks: UsageRanks;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -62,11 +64,12 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
   const { models, clock, log, metrics, authenticator, tenantDirectory, redisUrl, upgradeUrl, watch } = deps;
   const { tiers, entitlements, serverInstances } = deps.tierServices;
   const base = { models, clock, log };
-  const ledgers = createAdmission({ ...base, metrics, instances: serverInstances });
-  const usageRanks = createUsageRanks(base);
-  const activity = createActivity({ ...base, instance: ledgers.instance, usageRanks });
+  const decided = createAdmission({ ...base, metrics, instances: serverInstances });
+  const usageDays = createUsageDays(base);
+  const usageRanks = createUsageRanks({ ...base, usageDays });
+  const activity = createActivity({ ...base, instance: decided.instance, usageRanks });
   const decisionMeter = createDecisionMeter({ metrics, activity });
-  const admission = watch(countActivity(ledgers, activity));
+  const admission = watch(countActivity(decided, activity));
   const storage = createStorage({ ...base, resources: tiers.catalogue.resources });
   const redis = redisUrl === null ? null : createRedis({ url: redisUrl, log });
   const redisConcurrency = redis && createRedisConcurrency({ redis });
@@ -104,10 +107,11 @@ export function createLimitServices(deps: LimitServicesDeps): LimitServices {
     decisionMeter,
     changes,
     callerSlots: createCallerSlots({ ...base, entitlements, upgradeUrl }),
-    endpointNames: createEndpointNames(base),
+    endpointNames: createEndpointNames({ usageDays }),
     limits: measureDecisions(tenantLimits, decisionMeter),
     redis,
     storage,
+    usageDays,
     usageRanks,
     async start() {
       changes.start();

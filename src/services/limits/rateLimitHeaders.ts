@@ -1,6 +1,6 @@
 import type { Entitlement } from '../tiers/entitlements.js';
-import type { WindowUse } from './calls/admission.js';
-import { endOfDay, endOfMinute } from './calls/windows.js';
+import type { WindowUse } from './ledger/admission.js';
+import { endOfDay, endOfMinute } from './ledger/windows.js';
 
 /** Headers of every metered response: the report's and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). */
 export function rateLimitHeaders({ tier, limits }: Entitlement, used: WindowUse): Map<string, string> {

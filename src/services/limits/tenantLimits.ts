@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   type Concurrency,
   type FieldLimit,
@@ -15,12 +16,12 @@ import {
   tenantSuspended,
 } from '../../common/errors.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
-import { type Admission, type Decision, type WindowUse } from './calls/admission.js';
-import { tooLargeExtraction } from './calls/extractions.js';
-import { endOfDay, endOfMinute } from './calls/windows.js';
 import type { FieldLimitDecision } from './fieldLimits/fieldLimitDecision.js';
+import type { Admission, Decision, Reserved } from './ledger/admission.js';
+import { tooLargeExtraction } from './ledger/extractions.js';
+import { endOfDay, endOfMinute } from './ledger/windows.js';
 import { rateLimitHeaders } from './rateLimitHeaders.js';
-import type { Storage, StorageReservation } from './storage/storage.js';
+import type { Storage } from './storage/storage.js';
 
 /** An operation that may run: what was taken for it, and how to end it. */
 export interface Grant {
@@ -30,7 +31,7 @@ export interface Grant {
   /** When its calls were charged; null: it cost none. */
   chargedAtMs: number | null;
   /** Storage reservations, by the root field's name in the answer. */
-  reservations: ReadonlyMap<string, StorageReservation>;
+  reservations: ReadonlyMap<string, Reserved>;
   headers: ReadonlyMap<string, string>;
   /** Returns the calls that failed and ends the reservations. Must be called once, whatever happened. */
   end(outcome: Outcome): Promise<void>;
@@ -61,6 +62,9 @@ export interface TenantLimits {
 export const isRejection = <G>(outcome: G | Rejection): outcome is Rejection =>
   'error' in (outcome as object);
 
+type CallsRejected = Extract<Decision, { window: unknown }>;
+type StorageRejected = Extract<Decision, { storage: unknown }>;
+
 /** No tenant has this id. */
 const OPERATOR = 'operator';
 
@@ -75,11 +79,7 @@ export function createTenantLimits(deps: {
 }): TenantLimits {
   const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
 
-  function callsRejection(
-    entitlement: Entitlement,
-    decision: Decision & { admitted: false },
-    wanted: number,
-  ): Rejection {
+  function callsRejection(entitlement: Entitlement, decision: CallsRejected, wanted: number): Rejection {
     const { tier, limits } = entitlement;
     const { window, used } = decision;
     const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
@@ -125,90 +125,71 @@ export function createTenantLimits(deps: {
     return rateLimitHeaders(entitlement, await admission.look(entitlement.tenantId));
   }
 
-  /** Reserves storage for each field that stores. @returns the error if one of them has no room */
-  async function reserveStorage(
-    { stores }: OperationCost,
+  function storageRejection(
     entitlement: Entitlement,
-  ): Promise<Map<string, StorageReservation> | BillingError> {
-    const reservations = new Map<string, StorageReservation>();
-    for (const [rootKey, { amounts, external }] of stores) {
-      const { tenantId, limits } = entitlement;
-      const decision = await storage.reserve(tenantId, limits, amounts, external);
-      if (decision.granted) {
-        reservations.set(rootKey, decision.reservation);
-        continue;
-      }
-      await releaseAll(entitlement.tenantId, reservations);
-      const { resource, limit, usage } = decision;
-      const { tier } = entitlement;
-      const requested = amounts[resource] ?? 0;
-      const state = `${amountText(usage, resource)} stored, ${amountText(requested, resource)} more requested`;
-      return storageQuotaExceeded(
-        `Storage limit exceeded (${amountText(limit, resource)}): ${state}. Delete something, or upgrade at ${upgradeUrl()}`,
-        {
-          resource,
-          limit,
-          usage,
-          requested,
-          tier,
-          upgradeUrl: upgradeUrl(),
-        },
-      );
-    }
-    return reservations;
+    { used, storage: { resource, limit, usage, requested } }: StorageRejected,
+  ): Rejection {
+    const { tier } = entitlement;
+    const state = `${amountText(usage, resource)} stored, ${amountText(requested, resource)} more requested`;
+    const error = storageQuotaExceeded(
+      `Storage limit exceeded (${amountText(limit, resource)}): ${state}. Delete something, or upgrade at ${upgradeUrl()}`,
+      { resource, limit, usage, requested, tier, upgradeUrl: upgradeUrl() },
+    );
+    return { error, tier, headers: rateLimitHeaders(entitlement, used) };
   }
 
-  async function releaseAll(
-    tenantId: string,
-    reservations: ReadonlyMap<string, StorageReservation>,
-  ): Promise<void> {
-    await Promise.all(
-      [...reservations.values()].map((reservation) => storage.release(tenantId, reservation.id)),
-    );
+  async function releaseAll(tenantId: string, reserved: Iterable<Reserved>): Promise<void> {
+    await Promise.all([...reserved].map(({ id }) => storage.release(tenantId, id)));
   }
 
   async function takeCallsAndStorage(
     cost: OperationCost,
     entitlement: Entitlement,
   ): Promise<Grant | Rejection> {
-    const { tenantId, tier } = entitlement;
+    const { tenantId, tier, callLimits, limits } = entitlement;
     const { charges } = cost;
-    const reservations = await reserveStorage(cost, entitlement);
-    if (reservations instanceof Error) return reject(entitlement, reservations);
-    let used: WindowUse | null = null;
+    const reservations = new Map<string, Reserved>(
+      [...cost.stores].map(([rootKey, stored]) => [rootKey, { id: randomUUID(), ...stored }]),
+    );
+    const reserved = [...reservations.values()];
+    const takesNothing = charges.length === 0 && reserved.length === 0;
+    const decision = takesNothing
+      ? null
+      : await admission.admit(
+          tenantId,
+          { calls: callLimits, storage: limits },
+          { charges, ...(reserved.length > 0 && { reserved }) },
+        );
+    if (decision && !decision.admitted)
+      return 'storage' in decision
+        ? storageRejection(entitlement, decision)
+        : callsRejection(entitlement, decision, sumOf(charges));
+    const used = charges.length > 0 ? (decision?.used ?? null) : null;
     try {
-      if (charges.length > 0) {
-        const decision = await admission.admit(tenantId, entitlement.callLimits, charges);
-        if (!decision.admitted) {
-          await releaseAll(tenantId, reservations);
-          return callsRejection(entitlement, decision, sumOf(charges));
-        }
-        used = decision.used;
-      }
       const details = { tier, upgradeUrl: upgradeUrl() };
       const fieldError = await fieldLimits.take(tenantId, cost.fieldLimits, details);
       if (fieldError) {
-        await releaseAll(tenantId, reservations);
+        await releaseAll(tenantId, reserved);
         if (used) await admission.returnCalls(tenantId, charges, used);
         return await reject(entitlement, fieldError);
       }
     } catch (error) {
       // Not awaited: while the database is unavailable, the caller gets the error at once.
       if (used) admission.returnCalls(tenantId, charges, used).catch(() => undefined);
-      releaseAll(tenantId, reservations).catch(() => undefined);
+      releaseAll(tenantId, reserved).catch(() => undefined);
       throw error;
     }
     return {
       tier,
-      concurrentRequests: entitlement.limits.concurrentRequests,
+      concurrentRequests: limits.concurrentRequests,
       chargedAtMs: used?.atMs ?? null,
       reservations,
       headers: used ? rateLimitHeaders(entitlement, used) : new Map(),
       async end({ failed, returned, notStored }) {
         await Promise.all([
           used && returned.length > 0 && admission.returnCalls(tenantId, returned, used),
-          ...[...reservations].map(([rootKey, { id, elsewhere: isExternal }]) => {
-            if (isExternal && notStored !== 'all' && !notStored.has(rootKey))
+          ...[...reservations].map(([rootKey, { id, external }]) => {
+            if (external && notStored !== 'all' && !notStored.has(rootKey))
               return storage.commitExternal(tenantId, id);
             // Releasing a reservation that was committed does nothing.
             return failed && storage.release(tenantId, id);

@@ -1,13 +1,12 @@
 import { type Storable, type StorageAmounts, sizeOf } from '@continuum-billing/limits/core';
-import { Types } from 'mongoose';
+import { type ClientSession, Types } from 'mongoose';
 import type { Clock } from '../../common/clock.js';
 import { badInput, notFound } from '../../common/errors.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
-import { EMPTY_USAGE_DAY } from '../../models/usageDay.js';
 import type { Answer, IdempotencyKeys, RequestLease } from '../idempotency/idempotencyKeys.js';
 import { createGate } from '../infrastructure/gate.js';
-import { dayOf, usageDayId } from '../limits/calls/windows.js';
+import type { RunningAdmission } from '../limits/ledger/createAdmission.js';
 import type { Storage } from '../limits/storage/storage.js';
 import { createBoundedReads, type MemoryReading, type ReadMemory } from './boundedReads.js';
 import { cosine, packEmbedding, unpackInto } from './embedding.js';
@@ -94,15 +93,20 @@ export function createMemories(deps: {
   models: Models;
   clock: Clock;
   storage: Storage;
+  /** Runs transactions that change ledgers. */
+  alone: RunningAdmission['alone'];
   idempotencyKeys: Pick<IdempotencyKeys, 'complete' | 'completed'>;
   /** Called with a tenant's totals after it has stored more. */
   stored: (tenantId: string, amounts: StorageAmounts) => void;
 }): Memories {
-  const { models, clock, storage } = deps;
+  const { models, clock, storage, alone } = deps;
 
   const writer = createMemoryWriter(deps);
   const reads = createBoundedReads({ models });
   const scanGate = createGate({ maxUnits: SCANS_AT_ONCE, maxPauseMs: MAX_SCAN_PAUSE_MS });
+
+  const inTransaction = <T>(tenantId: string, work: (session: ClientSession) => Promise<T>): Promise<T> =>
+    alone([tenantId], () => models.connection.transaction(work) as Promise<T>);
 
   async function searchText(
     tenantId: string,
@@ -205,7 +209,7 @@ export function createMemories(deps: {
     },
 
     async remove(tenantId, id) {
-      return models.connection.transaction(async (session) => {
+      return inTransaction(tenantId, async (session) => {
         const removed = await models.memories
           .findByIdAndDelete(keyOf(tenantId, id), { session })
           .lean<MemoryDoc>();
@@ -217,9 +221,8 @@ export function createMemories(deps: {
     },
 
     async share(tenantId, id) {
-      return models.connection.transaction(async (session) => {
+      return inTransaction(tenantId, async (session) => {
         const sharedAt = new Date(clock.now());
-        const { federationShares: _, ...otherFields } = EMPTY_USAGE_DAY;
         const key = keyOf(tenantId, id);
         const shared = await models.memories.updateOne(
           { _id: key, sharedAt: null },
@@ -227,12 +230,9 @@ export function createMemories(deps: {
           { session },
         );
         if (shared.modifiedCount === 1) {
-          await models.usageDays.updateOne(
-            { _id: usageDayId(tenantId, dayOf(clock.now())) },
-            {
-              $inc: { federationShares: 1 },
-              $setOnInsert: otherFields,
-            },
+          await models.ledgers.updateOne(
+            { _id: tenantId },
+            { $inc: { 'today.federationShares': 1 } },
             { session, upsert: true },
           );
         }

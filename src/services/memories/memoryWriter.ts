@@ -3,6 +3,7 @@ import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import type { Answer, IdempotencyKeys, RequestLease } from '../idempotency/idempotencyKeys.js';
 import { isDatabaseUnavailable, isDuplicateKey } from '../infrastructure/databaseErrors.js';
+import type { RunningAdmission } from '../limits/ledger/createAdmission.js';
 import type { Storage, StorageCommit } from '../limits/storage/storage.js';
 
 /** The memories of one operation, and what is written with them. */
@@ -35,11 +36,13 @@ const MAX_BYTES = 4_194_304;
 export function createMemoryWriter(deps: {
   models: Models;
   storage: Storage;
+  /** Runs transactions that change ledgers. */
+  alone: RunningAdmission['alone'];
   idempotencyKeys: Pick<IdempotencyKeys, 'complete' | 'completed'>;
   /** Called with a tenant's totals after it has stored more. */
   stored: (tenantId: string, amounts: StorageAmounts) => void;
 }): MemoryWriter {
-  const { models, storage, idempotencyKeys } = deps;
+  const { models, storage, alone, idempotencyKeys } = deps;
   const queue = createGroupCommit<Waiting>(commit, MAX_WAITING);
 
   async function commit(batch: readonly Waiting[]): Promise<void> {
@@ -72,7 +75,7 @@ export function createMemoryWriter(deps: {
   async function store(all: readonly NewMemories[]): Promise<boolean> {
     const docs = all.flatMap((memories) => memories.docs);
     try {
-      const isCommitted = await storage.alone(tenantIdsOf(all), () =>
+      const isCommitted = await alone(tenantIdsOf(all), () =>
         models.connection.transaction(async (session) => {
           // First, because a transaction fails if its tenants reserved storage after it began.
           if (!(await storage.commit(all, session))) {

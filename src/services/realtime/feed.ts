@@ -8,7 +8,7 @@ import type { Models } from '../../models/models.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
 import type { Changes } from '../infrastructure/changeStreams.js';
 import { openPacedChangeStream, type PacedChangeStream } from '../infrastructure/pacedChangeStream.js';
-import { dayOf } from '../limits/calls/windows.js';
+import { dayOf } from '../limits/ledger/windows.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import type { Usage, UsagePeriod } from '../usage/usage.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
@@ -67,7 +67,7 @@ export function createFeed(deps: {
   entitlements: Pick<Entitlements, 'get'>;
 }): Feed {
   const { models, clock, log, changes, usage, entitlements } = deps;
-  const { usageDays, usageAlerts, memories, publishedStates, connection } = models;
+  const { ledgers, usageDays, usageAlerts, memories, publishedStates, connection } = models;
   const listeners: Record<Topic, Listeners> = {
     usage: new Map(),
     subscription: new Map(),
@@ -98,7 +98,9 @@ export function createFeed(deps: {
     {
       $match: {
         'ns.coll': {
-          $in: [usageDays, usageAlerts, memories, publishedStates].map(({ collection }) => collection.name),
+          $in: [ledgers, usageDays, usageAlerts, memories, publishedStates].map(
+            ({ collection }) => collection.name,
+          ),
         },
         operationType: { $in: ['insert', 'update', 'replace', 'delete'] },
       },
@@ -186,6 +188,9 @@ export function createFeed(deps: {
     if (!('documentKey' in change) || !('coll' in change.ns)) return;
     const id = String(change.documentKey._id);
     switch (change.ns.coll) {
+      case ledgers.collection.name:
+        usageChanged(id);
+        break;
       case usageDays.collection.name:
         usageChanged(id.slice(0, -DAY_ID_LENGTH));
         break;

@@ -84,7 +84,10 @@ export async function eraseDocuments(erasure: ErasureOf): Promise<void> {
   }
 
   // First, because a transaction that stores commits its reservation there: without it, nothing is stored any more.
-  await remove('storageAccounts', { _id: tenantId });
+  await models.ledgers.updateOne(
+    { _id: tenantId },
+    { $set: { levels: {}, reservations: [], dimensions: null } },
+  );
   for (const [name, documents] of Object.entries(TENANT_DOCUMENTS)) {
     if (typeof documents !== 'string' && documents.erased === 'DELETED')
       await remove(name as CollectionName, documents.of(subject));
@@ -98,6 +101,10 @@ export async function eraseDocuments(erasure: ErasureOf): Promise<void> {
     { $set: { email: null, openCheckout: null, paymentMethodAttachedAt: null, erasedAt: now() } },
   );
   // Otherwise reports of the same calls would be written again.
+  await models.ledgers.updateOne(
+    { _id: tenantId },
+    { $unset: { 'today.overageLedger': 1, 'ended.overageLedger': 1 } },
+  );
   await models.usageDays.updateMany({ ...byPrefix, overageLedger: 'OPEN' }, { $unset: { overageLedger: 1 } });
   await models.usageReports.updateMany(
     { ...byPrefix, nextTryAt: { $exists: true } },

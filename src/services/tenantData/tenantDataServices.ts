@@ -7,7 +7,6 @@ import type { AuditLog } from '../audit/auditLog.js';
 import type { CustomerErasure } from '../billing/customers/customerErasure.js';
 import { createLease } from '../infrastructure/lease.js';
 import { createSigner } from '../infrastructure/signer.js';
-import type { Admission } from '../limits/calls/admission.js';
 import { createErasures, type Erasures } from './erasures.js';
 import { createTenantExports, type TenantExports } from './tenantExports.js';
 
@@ -29,7 +28,6 @@ export function createTenantDataServices(deps: {
   log: Logger;
   auditLog: AuditLog;
   tenants: Tenants;
-  admission: Admission;
   authenticator: Authenticator;
   customerErasure: CustomerErasure;
   publicUrl: () => string;

@@ -3,10 +3,10 @@ import type { ApiKeyDoc } from '../../models/apiKey.js';
 import type { AuditEntryDoc, AuditPersonalValuesDoc } from '../../models/auditLog.js';
 import type { BillingCustomerDoc } from '../../models/billingCustomer.js';
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { LedgerDoc } from '../../models/ledger.js';
 import type { MemoryDoc } from '../../models/memory.js';
 import type { Models } from '../../models/models.js';
 import type { RejectionDoc } from '../../models/rejection.js';
-import type { StorageAccountDoc } from '../../models/storageAccount.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
@@ -16,7 +16,8 @@ import type { WebhookEventDoc } from '../../models/webhookEvent.js';
 import { openFields } from '../audit/auditedFields.js';
 import { forTenant } from '../audit/auditReader.js';
 import { shownEvent } from '../billing/inbox/shownEvent.js';
-import { decodeEndpoint } from '../limits/calls/endpointNames.js';
+import { decodeEndpoint } from '../limits/ledger/endpointNames.js';
+import { daysOf } from '../limits/ledger/usageDays.js';
 import { unpackEmbedding } from '../memories/embedding.js';
 
 /** Whose documents are meant. */
@@ -32,8 +33,10 @@ export interface TenantDocuments {
   of(subject: DataSubject): object;
   /** Further stages of the query, for what the record needs of other collections. */
   stages?: readonly mongo.Document[];
-  /** A record of the archive; or why the archive has none. */
-  exported: { as: string; record(doc: mongo.Document): object } | { not: string };
+  /** Records of the archive, by the name of their kind; or why the archive has none. */
+  exported:
+    | { kinds: readonly string[]; records(doc: mongo.Document): readonly NamedRecord[] }
+    | { not: string };
   /** What becomes of them when the tenant is erased: see `erasedDocuments.ts`. */
   erased: 'DELETED' | { changed: string } | { kept: string };
 }
@@ -47,9 +50,24 @@ const byTenant = ({ tenantId }: DataSubject) => ({ tenantId });
 /** The part of an id after the tenant's. */
 const ownPart = (id: string): string => id.slice(id.indexOf(':') + 1);
 
+type NamedRecord = readonly [kind: string, record: object];
+
 const exported = <T>(as: string, record: (doc: T) => object) => ({
-  as,
-  record: record as (doc: mongo.Document) => object,
+  kinds: [as],
+  records: (doc: mongo.Document): NamedRecord[] => [[as, record(doc as T)]],
+});
+
+const exportedDay = ({ _id, calls, endpoints, hours, ...day }: UsageDayDoc) => ({
+  day: ownPart(_id),
+  calls,
+  endpoints: Object.fromEntries(
+    Object.entries(endpoints ?? {}).map(([name, count]) => [decodeEndpoint(name), count]),
+  ),
+  hours: hours ?? {},
+  federationShares: day.federationShares ?? 0,
+  extractions: day.extractions ?? 0,
+  recordedEvents: day.recordedEvents,
+  overage: day.overage,
 });
 
 /**
@@ -121,20 +139,25 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     ),
     erased: { kept: 'ids at Stripe, tier, status and dates, which accounting needs' },
   },
+  // Before the history, to which a day may move meanwhile: then the archive has it twice.
+  ledgers: {
+    of: byId,
+    exported: {
+      kinds: ['storage', 'usageDay'],
+      records(doc) {
+        const ledger = doc as unknown as LedgerDoc;
+        const storage = { ...ledger.levels, dimensions: ledger.dimensions ?? null };
+        return [
+          ['storage', storage],
+          ...daysOf(ledger).map((day) => ['usageDay', exportedDay(day)] as const),
+        ];
+      },
+    },
+    erased: { changed: 'storage goes; numbers of calls stay, from which bills are made' },
+  },
   usageDays: {
     of: byIdPrefix,
-    exported: exported<UsageDayDoc>('usageDay', ({ _id, calls, endpoints, hours, ...day }) => ({
-      day: ownPart(_id),
-      calls,
-      endpoints: Object.fromEntries(
-        Object.entries(endpoints).map(([name, count]) => [decodeEndpoint(name), count]),
-      ),
-      hours,
-      federationShares: day.federationShares,
-      extractions: day.extractions,
-      recordedEvents: day.recordedEvents,
-      overage: day.overage,
-    })),
+    exported: exported<UsageDayDoc>('usageDay', exportedDay),
     erased: { kept: 'numbers of calls, from which bills were made; the history expires' },
   },
   usageEventBatches: {
@@ -167,11 +190,6 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
       limit,
       at,
     })),
-    erased: 'DELETED',
-  },
-  storageAccounts: {
-    of: byId,
-    exported: exported<StorageAccountDoc>('storage', ({ _id, holds: _holds, ...totals }) => totals),
     erased: 'DELETED',
   },
   memories: {
@@ -225,11 +243,6 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
     exported: { not: 'the audit entries contain them' },
     erased: { changed: 'the audit log erases them' },
   },
-  overageMonths: {
-    of: byIdPrefix,
-    exported: { not: 'it numbers days for the server’s own use' },
-    erased: { kept: 'numbers that usage days refer to' },
-  },
   fieldWindows: {
     of: byIdPrefix,
     exported: { not: 'the times of calls in the last minutes' },
@@ -281,7 +294,6 @@ export const TENANT_DOCUMENTS: Readonly<Record<CollectionName, TenantDocuments |
   tenantCounts: 'sums over all tenants',
   dailyFigures: 'sums over all tenants',
   hourlyActivity: 'sums over all tenants',
-  admissionJournal: 'batches of a second, which end up in the usage days; an export waits for that',
   serverInstances: 'heartbeats of servers',
   leases: 'names of work, and of customers at Stripe for as long as it takes to apply their events',
   stripeRates: 'endpoints of Stripe',

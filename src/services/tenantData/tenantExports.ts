@@ -9,8 +9,6 @@ import type { Tenants } from '../accounts/tenants.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
 import type { Signer } from '../infrastructure/signer.js';
-import type { Admission } from '../limits/calls/admission.js';
-import { dayOf, usageDayId } from '../limits/calls/windows.js';
 import {
   type CollectionName,
   type DataSubject,
@@ -61,13 +59,12 @@ export function createTenantExports(deps: {
   models: Models;
   clock: Clock;
   tenants: Pick<Tenants, 'idOf'>;
-  admission: Pick<Admission, 'settle'>;
   auditLog: AuditLog;
   authenticator: Pick<Authenticator, 'endOf'>;
   signer: Signer;
   publicUrl: () => string;
 }): TenantExports {
-  const { models, clock, tenants, admission, auditLog, authenticator, signer, publicUrl } = deps;
+  const { models, clock, tenants, auditLog, authenticator, signer, publicUrl } = deps;
   const running = new Set<string>();
 
   /** Documents as they are when they are read. Each is read once, because what selects it never changes. */
@@ -87,17 +84,17 @@ export function createTenantExports(deps: {
     const lineOf = (collection: string, record: object) => `${JSON.stringify({ collection, record })}\n`;
 
     yield hashed(lineOf('archive', { ...FORMAT, tenantId, startedAt: new Date(clock.now()) }));
-    // A single instance has the last second in memory.
-    await admission.settle([usageDayId(tenantId, dayOf(clock.now()))]);
     const subject = await subjectOf(models, tenantId);
     for (const [name, documents] of Object.entries(TENANT_DOCUMENTS)) {
       if (typeof documents === 'string' || 'not' in documents.exported) continue;
-      const { as, record } = documents.exported;
-      counts[as] = 0;
+      const { kinds, records } = documents.exported;
+      for (const kind of kinds) counts[kind] ??= 0;
       let text = '';
       for await (const doc of read(name as CollectionName, documents, subject)) {
-        text += lineOf(as, record(doc));
-        counts[as] += 1;
+        for (const [kind, record] of records(doc)) {
+          text += lineOf(kind, record);
+          counts[kind] = (counts[kind] ?? 0) + 1;
+        }
         if (text.length < CHUNK_CHARS) continue;
         yield hashed(text);
         text = '';

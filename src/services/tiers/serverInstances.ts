@@ -96,7 +96,7 @@ export function createServerInstances(deps: {
           { $limit: MAX_LISTED },
         ])
         .toArray();
-      return found.map(({ _id: id, epoch: _, ...instance }) => ({
+      return found.map(({ _id: id, ...instance }) => ({
         ...instance,
         id,
         sameCatalogue: instance.catalogueDigest === presence.catalogueDigest,

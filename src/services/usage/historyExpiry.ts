@@ -4,7 +4,7 @@ import type { Models } from '../../models/models.js';
 import type { TenantDoc } from '../../models/tenant.js';
 import type { Lease } from '../infrastructure/lease.js';
 import { createLeasedPasses, type LeasedPasses } from '../infrastructure/leasedPasses.js';
-import { dayOf, usageDayId } from '../limits/calls/windows.js';
+import { dayOf, usageDayId } from '../limits/ledger/windows.js';
 
 /** Deletes usage that is too old for any history, once a day. A pass returns how many documents it deleted. */
 export type HistoryExpiry = LeasedPasses<number>;
@@ -41,10 +41,7 @@ export function createHistoryExpiry(deps: {
       }));
     // Usage that may still be reported to Stripe is far younger.
     const days = await models.usageDays.collection.bulkWrite(older(before) as never, { ordered: false });
-    const months = await models.overageMonths.collection.bulkWrite(older(before.slice(0, 7)) as never, {
-      ordered: false,
-    });
-    return days.deletedCount + months.deletedCount;
+    return days.deletedCount;
   }
 
   async function pass(): Promise<number> {

@@ -1,12 +1,13 @@
 import type { Clock } from '../../common/clock.js';
 import { badInput } from '../../common/errors.js';
 import { groupBy } from '../../common/groups.js';
+import type { LedgerDoc, WindowCount } from '../../models/ledger.js';
 import type { Models } from '../../models/models.js';
 import type { UsageDayDoc } from '../../models/usageDay.js';
 import { createGate } from '../infrastructure/gate.js';
 import type { ReadBudget } from '../infrastructure/responseBudget.js';
-import type { Admission } from '../limits/calls/admission.js';
-import { decodeEndpoint } from '../limits/calls/endpointNames.js';
+import { decodeEndpoint } from '../limits/ledger/endpointNames.js';
+import type { UsageDays } from '../limits/ledger/usageDays.js';
 import {
   dayOf,
   endOfDay,
@@ -14,10 +15,11 @@ import {
   endOfMonth,
   hourOf,
   minuteOf,
+  partsOf,
   startOfDay,
   startOfMonth,
   usageDayId,
-} from '../limits/calls/windows.js';
+} from '../limits/ledger/windows.js';
 import type { Entitlement } from '../tiers/entitlements.js';
 import { costOfOverage } from '../tiers/overage.js';
 
@@ -96,12 +98,19 @@ export interface HistoryQuery {
   terms: UsageTerms;
 }
 
+/** What is stored of one tenant at present. */
+interface TenantReading {
+  minute: WindowCount | undefined;
+  days: readonly UsageDayDoc[];
+}
+
 interface HistoryDay {
   day: Date;
   /** undefined: nothing was used. */
   doc: UsageDayDoc | undefined;
 }
 
+const DAY_FIELDS = ['calls', 'federationShares', 'extractions', 'overage'] as const;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const MAX_HISTORY_DAYS = 400;
@@ -113,19 +122,9 @@ const READING_BYTES = 16_777_216;
 /** Days with endpoints that the driver decodes in one go. */
 const DAYS_AT_ONCE = 25;
 
-export function createUsage(deps: {
-  models: Models;
-  clock: Clock;
-  admission: Pick<Admission, 'settle'>;
-}): Usage {
-  const { models, clock, admission } = deps;
+export function createUsage(deps: { models: Models; clock: Clock; usageDays: UsageDays }): Usage {
+  const { models, clock, usageDays } = deps;
   const gate = createGate({ maxUnits: READING_BYTES });
-
-  /** Includes what was charged a moment ago. Returned calls may still belong to yesterday. */
-  async function settle(tenantIds: readonly string[], nowMs: number): Promise<void> {
-    const days = [dayOf(nowMs), dayOf(nowMs - DAY_MS)];
-    await admission.settle(tenantIds.flatMap((id) => days.map((day) => usageDayId(id, day))));
-  }
 
   function readDay(doc: UsageDayDoc | undefined, from: Date, terms: UsageTerms): Reading {
     const docs = doc ? [doc] : [];
@@ -133,10 +132,10 @@ export function createUsage(deps: {
     return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), docs, terms, apiCallsPerDay);
   }
 
-  function readMinute(doc: UsageDayDoc | undefined, nowMs: number, terms: UsageTerms): Reading {
+  function readMinute(minute: WindowCount | undefined, nowMs: number, terms: UsageTerms): Reading {
     const to = endOfMinute(nowMs);
     const from = new Date(to.getTime() - 60_000);
-    const calls = doc?.minute?.at === minuteOf(nowMs) ? doc.minute.calls : 0;
+    const calls = minute?.at === minuteOf(nowMs) ? minute.used : 0;
     const limit = terms.limits.apiCallsPerMinute;
     return {
       ...reading(UsagePeriod.MINUTE, from, to, [], terms, limit),
@@ -156,19 +155,19 @@ export function createUsage(deps: {
 
   function readPeriod(
     { period, terms }: UsageQuery,
-    today: UsageDayDoc | undefined,
-    month: readonly UsageDayDoc[],
+    { minute, days }: TenantReading,
     nowMs: number,
   ): Reading {
+    const today = days.find(({ _id }) => partsOf(_id).day === dayOf(nowMs));
     switch (period) {
       case UsagePeriod.MINUTE:
-        return readMinute(today, nowMs, terms);
+        return readMinute(minute, nowMs, terms);
       case UsagePeriod.HOUR:
         return readHour(today, startOfHour(nowMs), terms);
       case UsagePeriod.DAY:
         return readDay(today, startOfDay(nowMs), terms);
       case UsagePeriod.MONTH:
-        return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), month, terms, null);
+        return reading(UsagePeriod.MONTH, startOfMonth(nowMs), endOfMonth(nowMs), days, terms, null);
     }
   }
 
@@ -210,34 +209,39 @@ export function createUsage(deps: {
     };
   }
 
-  /** The days of all queries: today's by id, and the days of months as ranges. */
-  function daysOf(queries: readonly UsageQuery[], nowMs: number): object {
-    const today = ({ tenantId }: UsageQuery) => usageDayId(tenantId, dayOf(nowMs));
-    const firstOfMonth = dayOf(startOfMonth(nowMs).getTime());
-    const isMonth = ({ period }: UsageQuery) => period === UsagePeriod.MONTH;
-    const months = queries.filter(isMonth);
-    const single = { _id: { $in: queries.filter((query) => !isMonth(query)).map(today) } };
-    if (months.length === 0) return single;
-    const ranges = months.map((query) => ({
-      _id: { $gte: usageDayId(query.tenantId, firstOfMonth), $lte: today(query) },
-    }));
-    return { $or: [single, ...ranges] };
-  }
-
   async function readCurrent(
     queries: readonly UsageQuery[],
     nowMs: number,
     endpoints: boolean,
   ): Promise<UsageReading[]> {
-    const docs = await models.usageDays
-      .find(daysOf(queries, nowMs), endpoints ? {} : { endpoints: 0 })
-      .lean<UsageDayDoc[]>();
-    const byId = new Map(docs.map((doc) => [doc._id, doc]));
-    const byTenant = groupBy(docs, ({ _id }) => _id.slice(0, _id.lastIndexOf(':')));
+    const today = dayOf(nowMs);
+    const firstOfMonth = dayOf(startOfMonth(nowMs).getTime());
+    const ranges = queries
+      .filter(({ period }) => period !== UsagePeriod.MINUTE)
+      .map(({ tenantId, period }) => ({
+        tenantId,
+        from: period === UsagePeriod.MONTH ? firstOfMonth : today,
+        to: today,
+      }));
+    const ofMinutes = queries.filter(({ period }) => period === UsagePeriod.MINUTE);
+    const [days, minutes] = await Promise.all([
+      usageDays.read(ranges, [...DAY_FIELDS, 'hours', ...(endpoints ? (['endpoints'] as const) : [])]),
+      readMinutes(ofMinutes.map(({ tenantId }) => tenantId)),
+    ]);
+    const byTenant = groupBy(days, ({ _id }) => partsOf(_id).tenantId);
     return queries.map((query) => {
-      const today = byId.get(usageDayId(query.tenantId, dayOf(nowMs)));
-      return named(query.tenantId, readPeriod(query, today, byTenant.get(query.tenantId) ?? [], nowMs));
+      const { tenantId } = query;
+      const known = { minute: minutes.get(tenantId), days: byTenant.get(tenantId) ?? [] };
+      return named(tenantId, readPeriod(query, known, nowMs));
     });
+  }
+
+  async function readMinutes(tenantIds: readonly string[]): Promise<Map<string, WindowCount | undefined>> {
+    if (tenantIds.length === 0) return new Map();
+    const found = await models.ledgers
+      .find({ _id: { $in: tenantIds } }, { 'windows.minute': 1 })
+      .lean<LedgerDoc[]>();
+    return new Map(found.map(({ _id, windows }) => [_id, windows?.minute]));
   }
 
   /** The days that the range touches, up to now, in one read. */
@@ -258,11 +262,11 @@ export function createUsage(deps: {
     const needsEndpoints = endpoints && !isHourly;
     const docs = await gate.run(tenantId, needsEndpoints ? count * DAY_BYTES : 0, async () => {
       budget.read(0);
-      const days = { $gte: usageDayId(tenantId, dayOf(firstMs)), $lte: usageDayId(tenantId, dayOf(lastMs)) };
-      const found = await models.usageDays
-        .find({ _id: days }, { ...(!needsEndpoints && { endpoints: 0 }), ...(!isHourly && { hours: 0 }) })
-        .batchSize(needsEndpoints ? DAYS_AT_ONCE : count + 1)
-        .lean<UsageDayDoc[]>();
+      const found = await usageDays.read(
+        [{ tenantId, from: dayOf(firstMs), to: dayOf(lastMs) }],
+        isHourly ? ['hours'] : needsEndpoints ? [...DAY_FIELDS, 'endpoints'] : DAY_FIELDS,
+        needsEndpoints ? DAYS_AT_ONCE : count + 1,
+      );
       for (const doc of found) budget.read(Object.keys(doc.endpoints ?? {}).length * ENDPOINT_BYTES);
       return found;
     });
@@ -282,19 +286,13 @@ export function createUsage(deps: {
 
   return {
     async current(queries) {
-      const nowMs = clock.now();
-      await settle(
-        queries.map(({ tenantId }) => tenantId),
-        nowMs,
-      );
-      return readCurrent(queries, nowMs, true);
+      return readCurrent(queries, clock.now(), true);
     },
 
     stored: (queries, endpoints) => readCurrent(queries, clock.now(), endpoints),
 
     async history(tenantId, query, wanted) {
       const { from, to, granularity, terms } = query;
-      await settle([tenantId], clock.now());
       const days = await readDays(tenantId, query, wanted);
       switch (granularity) {
         case UsageGranularity.HOUR: {

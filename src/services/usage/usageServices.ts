@@ -56,11 +56,12 @@ export function createUsageServices(deps: {
     maxEventsPerDay,
     sampleDomain,
   } = deps;
-  const { activity, admission, decisionMeter, endpointNames, storage } = deps.limitServices;
+  const { activity, admission, decisionMeter, endpointNames, storage, usageDays } = deps.limitServices;
+  const { dayEnds } = admission;
   const base = { models, clock, log, metrics };
-  const usage = createUsage({ ...base, admission });
+  const usage = createUsage({ ...base, usageDays });
   const alertReview = createAlertReview({ ...base, alerts, entitlements, usage, storage, sampleDomain });
-  const dayCounts = createDayCounts({ ...base, endpointNames, admission });
+  const dayCounts = createDayCounts({ ...base, endpointNames, admission, dayEnds });
   const journal = createEventJournal({ ...base, dayCounts });
   const historyExpiry = createHistoryExpiry({
     ...base,
@@ -83,11 +84,11 @@ export function createUsageServices(deps: {
       idempotencyKeys,
     }),
     historyExpiry,
-    overageLedger: createOverageLedger({ ...base, admission }),
+    overageLedger: createOverageLedger({ ...base, usageDays, dayEnds }),
     usage,
     usageEvents: createUsageEvents({
       ...base,
-      room: createEventRoom({ models, maxPerDay: maxEventsPerDay }),
+      room: createEventRoom({ usageDays, maxPerDay: maxEventsPerDay }),
       journal,
       recorded(tenantId, events) {
         alertReview.reviewSoon(tenantId);

@@ -4,7 +4,7 @@ import type { Clock } from '../../../common/clock.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
-import { minuteOf } from '../../limits/calls/windows.js';
+import { minuteOf } from '../../limits/ledger/windows.js';
 import { startOfSpan } from '../../tiers/overage.js';
 import { billableTime } from '../../usage/overage/billableTime.js';
 import type { Customers } from '../customers/customers.js';

@@ -14,7 +14,7 @@ import {
 import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
-import { startOfDay } from '../../limits/calls/windows.js';
+import { startOfDay } from '../../limits/ledger/windows.js';
 import { callingStripe, describeFailure } from '../stripe/stripeErrors.js';
 import type { ReportDelivery } from './reportDelivery.js';
 

@@ -6,7 +6,7 @@ import type { BillingError } from '../../../common/errors.js';
 import type { InstanceActivity } from '../../../models/figures.js';
 import type { Models } from '../../../models/models.js';
 import type { RejectionReason } from '../../infrastructure/metrics.js';
-import type { RunningAdmission } from '../calls/createAdmission.js';
+import type { RunningAdmission } from '../ledger/createAdmission.js';
 import type { UsageRanks } from './usageRanks.js';
 
 /** What the limits rejected. */
@@ -284,9 +284,10 @@ export function countActivity(
 ): RunningAdmission {
   return {
     ...admission,
-    async admit(tenantId, limits, charges) {
-      const decision = await admission.admit(tenantId, limits, charges);
-      if (decision.admitted) activity.calls(tenantId, sumOf(charges), decision.used.atMs);
+    async admit(tenantId, limits, taken) {
+      const decision = await admission.admit(tenantId, limits, taken);
+      const calls = sumOf(taken.charges);
+      if (decision.admitted && calls > 0) activity.calls(tenantId, calls, decision.used.atMs);
       return decision;
     },
     async returnCalls(tenantId: string, charges: readonly Charge[], charged) {

@@ -2,8 +2,8 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import type { TenantStandingDoc } from '../../../models/tenantStanding.js';
-import type { UsageDayDoc } from '../../../models/usageDay.js';
-import { dayOf, daysOfMonth, usageDayId } from '../calls/windows.js';
+import { onlyDay, type UsageDays } from '../ledger/usageDays.js';
+import { dayOf, daysOfMonth, usageDayId } from '../ledger/windows.js';
 
 /** Puts tenants in order by their calls of the UTC month, as their usage days have them. */
 export interface UsageRanks {
@@ -16,16 +16,14 @@ const MAX_REMEMBERED = 50_000;
 /** An order is not worth waiting for a disk. */
 const QUICK = { ordered: false, writeConcern: { w: 1 } } as const;
 
-export function createUsageRanks(deps: { models: Models; clock: Clock }): UsageRanks {
-  const { models, clock } = deps;
+export function createUsageRanks(deps: { models: Models; clock: Clock; usageDays: UsageDays }): UsageRanks {
+  const { models, clock, usageDays } = deps;
   const standings = models.connection.collection<TenantStandingDoc>(models.tenantStandings.collection.name);
   /** Calls of the month before a day, by `<tenant>:<day>`. Usage that is recorded for those days later counts tomorrow. */
   const callsBefore = new LRUCache<string, number>({ max: MAX_REMEMBERED });
 
   async function callsOf(dayIds: readonly string[]): Promise<Map<string, number>> {
-    const found = await models.usageDays
-      .find({ _id: { $in: dayIds } }, { calls: 1 })
-      .lean<Pick<UsageDayDoc, '_id' | 'calls'>[]>();
+    const found = await usageDays.read(dayIds.map(onlyDay), ['calls']);
     return new Map(found.map(({ _id, calls }) => [_id, calls]));
   }
 

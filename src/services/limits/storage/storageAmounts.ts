@@ -1,21 +1,23 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
-import type { StorageAccountDoc } from '../../../models/storageAccount.js';
+import type { LedgerDoc } from '../../../models/ledger.js';
+import type { StorageLimits } from '../ledger/admission.js';
 
-/** The amount of one resource in an account, or in a reservation, as it is stored. */
-export function amountOf(stored: object, resource: string): number {
-  const amount = (stored as Record<string, unknown>)[resource];
-  return typeof amount === 'number' ? amount : 0;
-}
+/** The amount of one resource; names come from a catalogue, and may be those of an object's own properties. */
+export const amountOf = (amounts: Readonly<Record<string, number>> | undefined, resource: string): number =>
+  amounts && Object.hasOwn(amounts, resource) ? (amounts[resource] as number) : 0;
 
-/** What is stored of these resources: the totals less what is reserved. */
+/** What is stored of these resources: the levels less what is reserved. */
 export const storedOf = (
-  account: StorageAccountDoc | undefined | null,
+  ledger: Pick<LedgerDoc, 'levels' | 'reservations'> | undefined | null,
   resources: readonly string[],
 ): StorageAmounts =>
   Object.fromEntries(
     resources.map((resource) => {
-      const reserved = account?.holds.reduce((sum, hold) => sum + amountOf(hold, resource), 0) ?? 0;
-      return [resource, account ? amountOf(account, resource) - reserved : 0];
+      const reserved = ledger?.reservations?.reduce(
+        (sum, { amounts }) => sum + amountOf(amounts, resource),
+        0,
+      );
+      return [resource, amountOf(ledger?.levels, resource) - (reserved ?? 0)];
     }),
   );
 
@@ -29,4 +31,11 @@ export function sumOf(all: readonly StorageAmounts[]): StorageAmounts {
     for (const [resource, amount] of Object.entries(amounts))
       sums.set(resource, (sums.get(resource) ?? 0) + amount);
   return Object.fromEntries(sums);
+}
+
+export function limitOf(limits: StorageLimits, resource: string): number {
+  if (resource === 'memories') return limits.maxMemories;
+  if (resource === 'embeddings') return limits.maxEmbeddings;
+  if (resource === 'bytes') return limits.maxStorageBytes;
+  return amountOf(limits.stored, resource);
 }

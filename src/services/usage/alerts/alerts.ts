@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
 import type { Models } from '../../../models/models.js';
 import { AlertKind, type UsageAlertDoc } from '../../../models/usageAlert.js';
-import type { RunningAdmission } from '../../limits/calls/createAdmission.js';
-import { dayOf } from '../../limits/calls/windows.js';
+import type { RunningAdmission } from '../../limits/ledger/createAdmission.js';
+import { dayOf } from '../../limits/ledger/windows.js';
 
 export { AlertKind, type UsageAlertDoc };
 
@@ -175,10 +175,10 @@ function windowOf(kind: AlertKind, nowMs: number): string {
 export function watchAdmission(admission: RunningAdmission, alerts: Alerts): RunningAdmission {
   return {
     ...admission,
-    async admit(tenantId, limits, charges) {
-      const decision = await admission.admit(tenantId, limits, charges);
+    async admit(tenantId, limits, taken) {
+      const decision = await admission.admit(tenantId, limits, taken);
       const { day, overageOfMonth } = decision.used;
-      const { apiCallsPerDay, overageCallsPerMonth } = limits;
+      const { apiCallsPerDay, overageCallsPerMonth } = limits.calls;
       alerts.see(tenantId, { kind: AlertKind.API_CALLS_PER_DAY, used: day, limit: apiCallsPerDay });
       alerts.see(tenantId, {
         kind: AlertKind.OVERAGE_PER_MONTH,

@@ -1,11 +1,13 @@
 import type { Clock } from '../../../common/clock.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { LedgerDoc } from '../../../models/ledger.js';
 import type { Models } from '../../../models/models.js';
 import type { UsageDayDoc } from '../../../models/usageDay.js';
 import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../../models/usageReport.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
-import type { Admission } from '../../limits/calls/admission.js';
-import { dayOf, endOfDay, usageDayId } from '../../limits/calls/windows.js';
+import type { DayEnds } from '../../limits/ledger/dayEnds.js';
+import { daysOf, onlyDay, type UsageDays } from '../../limits/ledger/usageDays.js';
+import { dayOf, endOfDay, usageDayId } from '../../limits/ledger/windows.js';
 import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overage.js';
 import { boundariesOf, INVOICE_OPEN_MS } from './billableTime.js';
 
@@ -39,9 +41,10 @@ const NOT_COUNTED = [UsageReportStatus.CANCELED, UsageReportStatus.FAILED];
 export function createOverageLedger(deps: {
   models: Models;
   clock: Clock;
-  admission: Pick<Admission, 'settle'>;
+  usageDays: UsageDays;
+  dayEnds: Pick<DayEnds, 'endOpenOverage'>;
 }): OverageLedger {
-  const { models, clock, admission } = deps;
+  const { models, clock, usageDays, dayEnds } = deps;
   const reports = models.usageReports;
 
   /** @param untilMs usage before this time is reported */
@@ -124,18 +127,34 @@ export function createOverageLedger(deps: {
     models.usageDays.updateOne({ _id: dayId, 'overage.used': used }, { $unset: { overageLedger: 1 } });
 
   async function writeDays(ids: readonly string[], untilMs: number, which: Which = 'ALL'): Promise<number> {
-    // A single instance has the last second in memory.
-    await admission.settle(ids);
-    const days = await models.usageDays
-      .find({ _id: { $in: ids }, overageLedger: 'OPEN' }, { overage: 1 })
-      .lean<UsageDayDoc[]>();
+    const days = await usageDays.read(ids.map(onlyDay), ['overage', 'overageLedger']);
     let count = 0;
-    for (const day of days) count += await writeDay(day, untilMs, which);
+    for (const day of days) if (day.overageLedger) count += await writeDay(day, untilMs, which);
     return count;
   }
 
-  async function writeOpen(untilMs: number): Promise<number> {
+  async function writeOpenToday(untilMs: number): Promise<number> {
     let count = 0;
+    let after = '';
+    for (;;) {
+      const ledgers = await models.ledgers
+        .find({ _id: { $gt: after }, 'today.overageLedger': 'OPEN' }, { 'windows.day': 1 })
+        .sort({ _id: 1 })
+        .limit(PAGE)
+        .lean<LedgerDoc[]>();
+      if (ledgers.length === 0) return count;
+      count += await writeDays(
+        ledgers.flatMap((ledger) => daysOf(ledger).map(({ _id }) => _id)),
+        untilMs,
+      );
+      after = ledgers.at(-1)?._id ?? '';
+    }
+  }
+
+  async function writeOpen(untilMs: number): Promise<number> {
+    // What is still open in a ledger afterwards is of today.
+    await dayEnds.endOpenOverage();
+    let count = await writeOpenToday(untilMs);
     let after = '';
     for (;;) {
       const page = { _id: { $gt: after }, overageLedger: 'OPEN' } as const;

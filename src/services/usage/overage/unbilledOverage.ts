@@ -2,9 +2,8 @@ import { type OveragePrice } from '../../../catalogue/overagePrice.js';
 import type { Clock } from '../../../common/clock.js';
 import { type BillingSubscriptionDoc, billedPeriodOf, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
-import type { UsageDayDoc } from '../../../models/usageDay.js';
-import type { Admission } from '../../limits/calls/admission.js';
-import { dayOf, usageDayId } from '../../limits/calls/windows.js';
+import type { UsageDays } from '../../limits/ledger/usageDays.js';
+import { dayOf } from '../../limits/ledger/windows.js';
 import { costOfOverage, startOfSpan } from '../../tiers/overage.js';
 import { boundariesOf } from './billableTime.js';
 
@@ -27,9 +26,9 @@ export function createUnbilledOverage(deps: {
   clock: Clock;
   /** Stripe's time; the mock's may be ahead of ours. */
   stripeNow: () => Promise<Date>;
-  admission: Pick<Admission, 'settle'>;
+  usageDays: UsageDays;
 }): UnbilledOverage {
-  const { models, clock, stripeNow, admission } = deps;
+  const { models, clock, stripeNow, usageDays } = deps;
 
   /** @returns whether a span's calls are not on a closed invoice yet */
   async function unbilledSpans(subscription: BillingSubscriptionDoc) {
@@ -56,12 +55,8 @@ export function createUnbilledOverage(deps: {
         .lean<BillingSubscriptionDoc>();
       if (!subscription) return 0;
       const nowMs = clock.now();
-      const today = usageDayId(tenantId, dayOf(nowMs));
-      const since = usageDayId(tenantId, dayOf(nowMs - LOOK_BACK_DAYS * DAY_MS));
-      await admission.settle([today]);
-      const days = await models.usageDays
-        .find({ _id: { $gte: since, $lte: today }, overage: { $exists: true } }, { overage: 1 })
-        .lean<UsageDayDoc[]>();
+      const since = dayOf(nowMs - LOOK_BACK_DAYS * DAY_MS);
+      const days = await usageDays.read([{ tenantId, from: since, to: dayOf(nowMs) }], ['overage']);
       const starts = days.flatMap(({ overage }) => Object.keys(overage?.spans ?? {}).map(startOfSpan));
       const isUnbilled = await unbilledSpans(subscription);
       return costOfOverage(

@@ -1,11 +1,11 @@
 import type { Clock } from '../../../common/clock.js';
 import { BillingError, ErrorCode, tenantSuspended } from '../../../common/errors.js';
 import type { IdempotencyKeys, RequestLease } from '../../idempotency/idempotencyKeys.js';
-import type { Admission, Decision } from '../../limits/calls/admission.js';
-import type { EndpointNames } from '../../limits/calls/endpointNames.js';
-import { tooLargeExtraction } from '../../limits/calls/extractions.js';
-import { dayOf, endOfDay, endOfMinute, usageDayId } from '../../limits/calls/windows.js';
 import type { DecisionMeter } from '../../limits/decisionMeter.js';
+import type { Admission, Decision } from '../../limits/ledger/admission.js';
+import type { EndpointNames } from '../../limits/ledger/endpointNames.js';
+import { tooLargeExtraction } from '../../limits/ledger/extractions.js';
+import { dayOf, endOfDay, endOfMinute, usageDayId } from '../../limits/ledger/windows.js';
 import type { CallLimits, Entitlement, Entitlements } from '../../tiers/entitlements.js';
 
 export interface ConsumeAnswer {
@@ -43,20 +43,22 @@ export function createConsumption(deps: {
   const { admission, entitlements, endpointNames, idempotencyKeys, clock, decisionMeter } = deps;
 
   async function charge(
-    { tenantId, callLimits, tier }: Entitlement,
+    { tenantId, callLimits, limits, tier }: Entitlement,
     { endpoint, cost }: Consumed,
     mark?: string,
   ) {
     const startedAtMs = performance.now();
     const countedAs = await endpointNames.admit(usageDayId(tenantId, dayOf(clock.now())), [endpoint]);
     const charges = [{ endpoint: countedAs(endpoint), calls: cost, ...(mark !== undefined && { mark }) }];
-    const decision = await admission.admit(tenantId, callLimits, charges).catch((error: unknown) => {
-      decisionMeter.failed(startedAtMs, tier);
-      throw error;
-    });
+    const decision = await admission
+      .admit(tenantId, { calls: callLimits, storage: limits }, { charges })
+      .catch((error: unknown) => {
+        decisionMeter.failed(startedAtMs, tier);
+        throw error;
+      });
     if (decision.admitted) decisionMeter.accepted(startedAtMs, tier);
     else {
-      const { window } = decision;
+      const window = windowOf(decision);
       decisionMeter.rejected(
         startedAtMs,
         tenantId,
@@ -130,10 +132,14 @@ function answerOf(decision: Decision, limits: CallLimits): ConsumeAnswer {
   const day = Math.max(0, limits.apiCallsPerDay - used.day);
   const minute = Math.max(0, limits.apiCallsPerMinute - used.minute);
   const tighter = day === 0 || day < minute ? 'day' : 'minute';
-  const window = admitted ? tighter : decision.window;
+  const window = admitted ? tighter : windowOf(decision);
   return {
     allowed: admitted,
     remaining: Math.min(day, minute),
     resetsAt: window === 'day' ? endOfDay(used.atMs) : endOfMinute(used.atMs),
   };
 }
+
+/** What rejected calls alone, which take no storage. */
+const windowOf = (decision: Decision & { admitted: false }): 'minute' | 'day' =>
+  'window' in decision ? decision.window : 'day';

@@ -1,19 +1,20 @@
-import type { mongo } from 'mongoose';
 import { groupBy } from '../../../common/groups.js';
+import type { LedgerDoc } from '../../../models/ledger.js';
 import type { Models } from '../../../models/models.js';
-import { EMPTY_USAGE_DAY, type UsageDayDoc } from '../../../models/usageDay.js';
 import type { UsageEvent, UsageEventBatchDoc } from '../../../models/usageEventBatch.js';
-import type { Admission } from '../../limits/calls/admission.js';
-import type { EndpointNames } from '../../limits/calls/endpointNames.js';
-import { callPaths } from '../../limits/calls/increments.js';
-import { dayOf, hourOf, usageDayId } from '../../limits/calls/windows.js';
+import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
+import type { Admission } from '../../limits/ledger/admission.js';
+import type { DayEnds } from '../../limits/ledger/dayEnds.js';
+import type { EndpointNames } from '../../limits/ledger/endpointNames.js';
+import { callPaths } from '../../limits/ledger/ledgerUpdates.js';
+import { dayNumberOf, hourOf, nameOfDay, usageDayId } from '../../limits/ledger/windows.js';
 
 export type CountableBatch = Pick<
   UsageEventBatchDoc,
   'tenantId' | 'writer' | 'sequence' | 'events' | 'recordedAt'
 >;
 
-/** Adds stored batches of usage events to the usage days in which they happened. */
+/** Adds stored batches of usage events to the days in which they happened: to the ledger, or to the history. */
 export interface DayCounts {
   /**
    * Counting a batch again changes nothing, on any instance and at any time. This relies on one rule: a writer stores a
@@ -24,86 +25,159 @@ export interface DayCounts {
 
 /** One batch's share of one day. */
 interface DayCount {
-  dayId: string;
+  tenantId: string;
+  day: number;
   writer: string;
   sequence: number;
+  calls: number;
+  /** By path of the record. */
   increments: Map<string, number>;
 }
 
 const COUNT_TIMEOUT_MS = 5_000;
+/** A day can end between two tries, and not again for a day. */
+const MAX_TRIES = 10;
 
 export function createDayCounts(deps: {
   models: Models;
   endpointNames: EndpointNames;
-  admission: Pick<Admission, 'recorded'>;
+  admission: Pick<Admission, 'changed'>;
+  dayEnds: Pick<DayEnds, 'seal' | 'begin'>;
 }): DayCounts {
-  const { models, endpointNames, admission } = deps;
-  const days = models.usageDays.collection;
+  const { models, endpointNames, admission, dayEnds } = deps;
 
   async function countsOf(batch: CountableBatch): Promise<DayCount[]> {
     const { tenantId, writer, sequence, events, recordedAt } = batch;
-    const atMs = ({ at }: UsageEvent) => (at ?? recordedAt).getTime();
-    const byDay = groupBy(events, (event) => usageDayId(tenantId, dayOf(atMs(event))));
+    // What a service with a fast clock reports happened when it was recorded.
+    const atMs = ({ at }: UsageEvent) => Math.min((at ?? recordedAt).getTime(), recordedAt.getTime());
+    const byDay = groupBy(events, (event) => dayNumberOf(atMs(event)));
     return Promise.all(
-      [...byDay].map(async ([dayId, ofDay]) => {
+      [...byDay].map(async ([day, ofDay]) => {
+        const dayId = usageDayId(tenantId, nameOfDay(day));
         const countedAs = await endpointNames.admit(dayId, new Set(ofDay.map(({ endpoint }) => endpoint)));
-        const increments = new Map<string, number>();
-        const add = (path: string, count: number) =>
-          increments.set(path, (increments.get(path) ?? 0) + count);
+        const increments = new Map<string, number>([['recordedEvents', ofDay.length]]);
         for (const [hour, ofHour] of groupBy(ofDay, (event) => hourOf(atMs(event)))) {
           const charges = ofHour.map(({ endpoint, quantity }) => ({
             endpoint: countedAs(endpoint),
             calls: quantity,
           }));
-          for (const [path, calls] of callPaths(charges, hour)) add(path, calls);
+          for (const [path, more] of callPaths(charges, hour))
+            increments.set(path, (increments.get(path) ?? 0) + more);
         }
-        add('recordedEvents', ofDay.length);
-        add(
-          'calls',
-          ofDay.reduce((sum, { quantity }) => sum + quantity, 0),
-        );
-        return { dayId, writer, sequence, increments };
+        const calls = ofDay.reduce((sum, { quantity }) => sum + quantity, 0);
+        return { tenantId, day, writer, sequence, calls, increments };
       }),
     );
   }
 
-  /** @returns how many counts were applied; the days of the others are missing, or have them already */
-  async function take(counts: readonly DayCount[]): Promise<number> {
-    const statements = counts.map(({ dayId, writer, sequence, increments }) => ({
+  /** @returns the counts that are not applied yet */
+  async function take(counts: readonly DayCount[]): Promise<DayCount[]> {
+    const ledgers = await readLedgers(counts);
+    const dayOfLedger = ({ tenantId }: DayCount) => ledgers.get(tenantId)?.windows?.day?.at;
+    const notYet = counts.filter((count) => !hasCounted(ledgers.get(count.tenantId), count));
+    const beginning = notYet.filter((count) => (dayOfLedger(count) ?? Number.NEGATIVE_INFINITY) < count.day);
+    if (beginning.length > 0) {
+      await beginDays(beginning);
+      return notYet;
+    }
+    const present = notYet.filter((count) => dayOfLedger(count) === count.day);
+    await takeInHistory(notYet.filter((count) => dayOfLedger(count) !== count.day));
+    if (present.length === 0) return [];
+    const taken = await takeInLedgers(present);
+    // In some ledgers the day has ended since, and what they have counted was written in between.
+    return taken === present.length ? [] : present;
+  }
+
+  const hasCounted = (ledger: LedgerDoc | undefined, { day, writer, sequence }: DayCount): boolean =>
+    ledger?.windows?.day?.at === day && (ledger.today?.recorded?.[writer] ?? 0) >= sequence;
+
+  async function readLedgers(counts: readonly DayCount[]): Promise<Map<string, LedgerDoc>> {
+    const ids = [...new Set(counts.map(({ tenantId }) => tenantId))];
+    const writers = new Set(counts.map(({ writer }) => `today.recorded.${writer}`));
+    const projection = Object.fromEntries(['windows.day', ...writers].map((path) => [path, 1]));
+    const found = await models.ledgers
+      .find({ _id: { $in: ids } }, projection, { timeoutMS: COUNT_TIMEOUT_MS })
+      .lean<LedgerDoc[]>();
+    return new Map(found.map((ledger) => [ledger._id, ledger]));
+  }
+
+  async function takeInLedgers(counts: readonly DayCount[]): Promise<number> {
+    const statements = counts.map(({ tenantId, day, writer, sequence, calls, increments }) => ({
       updateOne: {
-        filter: { _id: dayId, [`recorded.${writer}`]: { $not: { $gte: sequence } } },
-        update: { $inc: Object.fromEntries(increments), $set: { [`recorded.${writer}`]: sequence } },
+        filter: {
+          _id: tenantId,
+          'windows.day.at': day,
+          [`today.recorded.${writer}`]: { $not: { $gte: sequence } },
+        },
+        update: {
+          $inc: { 'windows.day.used': calls, ...pathsOf(increments, 'today.') },
+          $set: { [`today.recorded.${writer}`]: sequence },
+        },
       },
     }));
-    return (await bulk(statements)).matchedCount;
+    return (await bulk(models.ledgers, statements)).matchedCount;
   }
 
-  async function makeDays(ids: readonly string[]): Promise<void> {
-    await bulk(
-      ids.map((_id) => ({
-        updateOne: { filter: { _id }, update: { $setOnInsert: EMPTY_USAGE_DAY }, upsert: true },
-      })),
-    );
+  /** The ledger's record of the day comes first, because it says which batches it has. */
+  async function takeInHistory(counts: readonly DayCount[]): Promise<void> {
+    if (counts.length === 0) return;
+    await dayEnds.seal(counts.map(({ tenantId }) => tenantId));
+    const statements = counts.map(({ tenantId, day, writer, sequence, calls, increments }) => ({
+      updateOne: {
+        filter: {
+          _id: usageDayId(tenantId, nameOfDay(day)),
+          [`recorded.${writer}`]: { $not: { $gte: sequence } },
+        },
+        update: {
+          $inc: { calls, ...pathsOf(increments, '') },
+          $set: { [`recorded.${writer}`]: sequence },
+        },
+        upsert: true,
+      },
+    }));
+    try {
+      await bulk(models.usageDays, statements);
+    } catch (error) {
+      // A day that has the batch already has its id, and not the condition.
+      if (!isDuplicateKey(error)) throw error;
+      // So has a day that another instance made at the same moment.
+      await bulk(
+        models.usageDays,
+        statements.map(({ updateOne: { upsert: _, ...updateOne } }) => ({ updateOne })),
+      );
+    }
   }
 
-  const bulk = (statements: mongo.AnyBulkWriteOperation<UsageDayDoc>[]) =>
-    days.bulkWrite(statements as never, { ordered: false, timeoutMS: COUNT_TIMEOUT_MS });
+  const bulk = (
+    { collection }: Pick<Models['ledgers'], 'collection'> | Pick<Models['usageDays'], 'collection'>,
+    statements: readonly object[],
+  ) => collection.bulkWrite(statements as never, { ordered: false, timeoutMS: COUNT_TIMEOUT_MS });
+
+  /** The ledgers begin the latest of the days, as they would with a call: the history has only days before that of the ledger. */
+  async function beginDays(counts: readonly DayCount[]): Promise<void> {
+    const latest = new Map<string, number>();
+    for (const { tenantId, day } of counts) latest.set(tenantId, Math.max(day, latest.get(tenantId) ?? day));
+    for (const [day, ofDay] of groupBy(latest, ([, day]) => day))
+      await dayEnds.begin(
+        day,
+        ofDay.map(([tenantId]) => tenantId),
+      );
+  }
 
   return {
     async count(batches) {
-      const counts = (await Promise.all(batches.map(countsOf))).flat();
-      if (counts.length === 0) return;
-      await takeAll(counts);
+      let open = (await Promise.all(batches.map(countsOf))).flat();
+      if (open.length === 0) return;
+      const tenantIds = open.map(({ tenantId }) => tenantId);
+      for (let tries = 1; open.length > 0; tries++) {
+        if (tries > MAX_TRIES) throw new Error('The days of usage events do not stay the same');
+        open = await take(open);
+      }
       // From the next call on the limits see what was recorded.
-      admission.recorded(counts.map(({ dayId }) => dayId));
+      admission.changed(tenantIds);
     },
   };
-
-  async function takeAll(counts: readonly DayCount[]): Promise<void> {
-    if ((await take(counts)) === counts.length) return;
-    // Some days are new. If the upsert had the condition, a day that another instance creates at the same time would
-    // look as if it already had the batch.
-    await makeDays(counts.map(({ dayId }) => dayId));
-    await take(counts);
-  }
 }
+
+const pathsOf = (increments: ReadonlyMap<string, number>, prefix: string): Record<string, number> =>
+  Object.fromEntries([...increments].map(([path, count]) => [`${prefix}${path}`, count]));

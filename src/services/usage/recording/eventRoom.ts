@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Models } from '../../../models/models.js';
-import type { UsageDayDoc } from '../../../models/usageDay.js';
+import { onlyDay, type UsageDays } from '../../limits/ledger/usageDays.js';
 
 /** Bounds the stored events of one tenant, by the day in which they happened. */
 export interface EventRoom {
@@ -15,14 +14,20 @@ const MAX_REMEMBERED = 50_000;
 /** How long until events recorded by other instances are seen. */
 const REMEMBER_MS = 60_000;
 
-export function createEventRoom({ models, maxPerDay }: { models: Models; maxPerDay: number }): EventRoom {
+export function createEventRoom({
+  usageDays,
+  maxPerDay,
+}: {
+  usageDays: UsageDays;
+  maxPerDay: number;
+}): EventRoom {
   const counts = new LRUCache<string, number>({ max: MAX_REMEMBERED, ttl: REMEMBER_MS });
   return {
     maxPerDay,
     async left(usageDayId) {
       let count = counts.get(usageDayId);
       if (count === undefined) {
-        const day = await models.usageDays.findById(usageDayId, { recordedEvents: 1 }).lean<UsageDayDoc>();
+        const [day] = await usageDays.read([onlyDay(usageDayId)], ['recordedEvents']);
         count = counts.get(usageDayId) ?? day?.recordedEvents ?? 0;
         counts.set(usageDayId, count);
       }

@@ -2,8 +2,8 @@ import type { Clock } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import { groupBy } from '../../../common/groups.js';
 import type { UsageEvent } from '../../../models/usageEventBatch.js';
-import { isEndpointName } from '../../limits/calls/endpointNames.js';
-import { dayOf, usageDayId } from '../../limits/calls/windows.js';
+import { isEndpointName } from '../../limits/ledger/endpointNames.js';
+import { dayOf, usageDayId } from '../../limits/ledger/windows.js';
 import type { EventJournal } from './eventJournal.js';
 import type { EventRoom } from './eventRoom.js';
 

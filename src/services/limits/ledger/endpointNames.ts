@@ -1,7 +1,6 @@
 import { MAX_ENDPOINT_LENGTH } from '@continuum-billing/limits/core';
 import { LRUCache } from 'lru-cache';
-import type { Models } from '../../../models/models.js';
-import type { UsageDayDoc } from '../../../models/usageDay.js';
+import { onlyDay, type UsageDays } from './usageDays.js';
 
 /** The name under which endpoints beyond the daily maximum are counted. */
 export const OTHER_ENDPOINTS = '(other)';
@@ -24,7 +23,7 @@ export interface EndpointNames {
   admit(usageDayId: string, names: Iterable<string>): Promise<(name: string) => string>;
 }
 
-export function createEndpointNames({ models }: { models: Models }): EndpointNames {
+export function createEndpointNames({ usageDays }: { usageDays: UsageDays }): EndpointNames {
   const known = new LRUCache<string, Set<string>>({
     maxSize: MAX_REMEMBERED,
     sizeCalculation: (names) => names.size + 1,
@@ -33,7 +32,7 @@ export function createEndpointNames({ models }: { models: Models }): EndpointNam
   async function namesOf(usageDayId: string): Promise<Set<string>> {
     const remembered = known.get(usageDayId);
     if (remembered) return remembered;
-    const day = await models.usageDays.findById(usageDayId, { endpoints: 1 }).lean<UsageDayDoc>();
+    const [day] = await usageDays.read([onlyDay(usageDayId)], ['endpoints']);
     // Another call may have read the day meanwhile, and added names to it.
     return known.get(usageDayId) ?? new Set(Object.keys(day?.endpoints ?? {}).map(decodeEndpoint));
   }

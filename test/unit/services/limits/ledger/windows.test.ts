@@ -10,7 +10,7 @@ import {
   startOfDay,
   startOfMonth,
   usageDayId,
-} from '../../../../../src/services/limits/calls/windows.js';
+} from '../../../../../src/services/limits/ledger/windows.js';
 
 const instants = fc.integer({ min: 0, max: Date.UTC(2100, 0, 1) });
 const at = (text: string) => new Date(text).getTime();
