@@ -158,10 +158,9 @@ describe('without the sample domain', () => {
     await page.getByRole('button', { name: 'Override…' }).click();
     expectNoSample(await page.getByRole('dialog').innerText());
     await page.goto(`${server.url}/admin/catalogue`);
-    await settled(page);
-    const text = await page.getByRole('main').innerText();
-    expect(text).toContain('Projects');
-    expectNoSample(text);
+    const main = page.getByRole('main');
+    await main.getByText('Projects').first().waitFor();
+    expectNoSample(await main.innerText());
   });
 });
 
