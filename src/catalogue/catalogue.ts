@@ -60,6 +60,11 @@ const overage = z
   })
   .nullable();
 
+const limitsPerSeat = z
+  .array(z.string().max(40))
+  .max(100)
+  .describe('Limits, and resources, whose amount is for each seat that is bought.');
+
 /** The terms of a tier, without its name. */
 const terms = z.strictObject({
   monthlyPriceCents: z
@@ -86,6 +91,7 @@ const terms = z.strictObject({
   promotionCodes: z.boolean().describe('Whether the page where a person pays asks for a promotion code.'),
   features: z.array(name).describe('Features of the catalogue that the tier has.'),
   limits: limitsSchema,
+  limitsPerSeat,
   overage: overage.describe('What calls past the daily quota cost; null: they are refused.'),
   support: z.string().max(200).describe('In words, for people.'),
 });
@@ -103,6 +109,7 @@ const formerLimits = wholeLimits.extend({ stored: limitsSchema.shape.stored.defa
 /** An earlier version of a tier. Those who bought it keep it. */
 const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).extend({
   prices: pricesSchema.default([]),
+  limitsPerSeat: limitsPerSeat.default([]),
   version: version.describe('Below that of the tier.'),
   limits: formerLimits.describe('In full: a former version takes nothing over.'),
   stripePriceIds: z

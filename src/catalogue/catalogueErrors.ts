@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ancestryOf, InheritanceError, inherited } from './inheritance.js';
 import { callPriceOf } from './overagePrice.js';
 import { MAX_MONTHS, monthlyAmountIn, monthsIn, type Price, priceName, pricesSchema } from './prices.js';
+import { SEAT_LIMITS } from './seatLimits.js';
 
 export interface CatalogueError {
   /** Where in the file. */
@@ -151,6 +152,7 @@ function checkTier(one: WholeTier, i: number, file: Readable, report: Report): v
     report('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
   }
   checkPrices(one, ['tiers', i], file, report);
+  checkLimitsPerSeat(one, i, resources, report);
   const names = [
     ...prices.map((price) => priceName(name, price)),
     ...(one.overage ? [`${name}_OVERAGE`] : []),
@@ -158,6 +160,20 @@ function checkTier(one: WholeTier, i: number, file: Readable, report: Report): v
   for (const price of names.filter((price) => price !== name && tiers.some((other) => other.name === price)))
     report(`STRIPE_PRICE_${price} would be the price of two things`, 'tiers', i, 'name');
   checkOverage(one, i, file, report);
+}
+
+function checkLimitsPerSeat(
+  { limitsPerSeat, prices = [], checkout }: WholeTier,
+  i: number,
+  resources: readonly string[],
+  report: Report,
+): void {
+  const names = z.array(z.string()).catch([]).parse(limitsPerSeat);
+  for (const name of names)
+    if (!SEAT_LIMITS.includes(name) && !resources.includes(name))
+      report(`${name} is no limit that may be for each seat`, 'tiers', i, 'limitsPerSeat');
+  const hasSeats = checkout === 'CONTACT_SALES' || prices.some(({ perSeat }) => perSeat);
+  if (names.length > 0 && !hasSeats) report('the tier is not sold by the seat', 'tiers', i, 'limitsPerSeat');
 }
 
 function checkOverage(

@@ -18,6 +18,7 @@ const DEFAULTS = {
   trialEndWithoutCard: 'CANCEL',
   promotionCodes: true,
   prices: [] as Price[],
+  limitsPerSeat: [] as string[],
 };
 
 /**

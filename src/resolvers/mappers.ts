@@ -46,6 +46,7 @@ export const toTier = (tiers: Tiers, tier: TierDefinition, limits: TierLimits = 
   trialRequiresCard: tier.trialRequiresCard,
   trialEndWithoutCard: tier.trialEndWithoutCard,
   limits: toTierLimits(limits),
+  limitsPerSeat: tier.limitsPerSeat,
 });
 
 /** The prices of a tier, those in the catalogue's currency first. */

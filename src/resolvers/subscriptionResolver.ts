@@ -1,5 +1,5 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
-import { Arg, Args, Ctx, Directive, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Args, Ctx, Directive, Int, Mutation, Query, Resolver } from 'type-graphql';
 import { RequiresRole, RequiresScope } from '../directives/access.js';
 import { CreateEnterpriseSubscriptionInput } from '../schema/contract.js';
 import {
@@ -98,6 +98,34 @@ export class SubscriptionResolver {
       { ...input, immediately: input.immediately ?? false },
       context.author(),
     );
+    return currentSubscription(context, tenantId);
+  }
+
+  @Query(() => TierChangePreview, { description: 'What `setSeats` would do and cost. Changes nothing.' })
+  @RequiresScope(ApiKeyScope.BILLING, { role: OperatorRole.READ })
+  @Directive('@rateLimited(cost: 0, max: 30, window: "10s")')
+  async previewSeats(
+    @Arg('seats', () => Int) seats: number,
+    @Args() named: TenantArgs,
+    @Ctx() context: Context,
+  ): Promise<TierChangePreview> {
+    const tenantId = await requestedTenantId(context, named);
+    return context.services.seatChanges.preview(tenantId, seats);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description:
+      'Changes how many seats are paid for, at once. The rest of the period is charged, or credited for the next invoices. Never below what is in use.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
+  async setSeats(
+    @Arg('seats', () => Int) seats: number,
+    @Args() named: TenantArgs,
+    @Ctx() context: Context,
+  ): Promise<SubscriptionType> {
+    const tenantId = await requestedTenantId(context, named);
+    await context.services.seatChanges.set(tenantId, seats, context.author());
     return currentSubscription(context, tenantId);
   }
 

@@ -181,4 +181,10 @@ export class TierType {
     description: "For a tenant's tier, includes the overrides of its contract.",
   })
   limits!: TierLimitsType;
+
+  @Field(() => [String], {
+    description:
+      'The limits, and resources, that are for each seat. Those of a subscription are for all its seats.',
+  })
+  limitsPerSeat!: string[];
 }

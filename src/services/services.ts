@@ -20,6 +20,7 @@ import type { CancellationPreviews } from './billing/subscriptions/cancellationP
 import type { Contracts } from './billing/subscriptions/contracts.js';
 import type { Overage } from './billing/subscriptions/overage.js';
 import type { Subscriptions } from './billing/subscriptions/subscriptions.js';
+import type { SeatChanges } from './billing/subscriptions/seatChanges.js';
 import type { TierChanges } from './billing/subscriptions/tierChanges.js';
 import type { Trials } from './billing/subscriptions/trials.js';
 import type { TenantSearch } from './billing/tenantSearch/tenantSearch.js';
@@ -105,6 +106,7 @@ export interface Services {
   tenantExports: TenantExports;
   tenants: Tenants;
   tenantTokens: TenantTokens;
+  seatChanges: SeatChanges;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
   trials: Trials;

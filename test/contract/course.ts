@@ -101,8 +101,8 @@ async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<
   const pro = {
     monthlyPriceCents: 3_900,
     prices: [
-      { interval: 'month', amounts: { usd: 3_900, eur: 3_600 } },
-      { interval: 'year', amounts: { usd: 39_000, eur: 36_000 } },
+      { interval: 'month', perSeat: true, amounts: { usd: 3_900, eur: 3_600 } },
+      { interval: 'year', perSeat: true, amounts: { usd: 39_000, eur: 36_000 } },
     ],
     overage: { priceCents: 10, perCalls: 1_000, amounts: { eur: 9 } },
   };
@@ -217,6 +217,9 @@ async function intervals(course: Course): Promise<void> {
   const toYear = 'tier: PRO, interval: YEAR';
   await ask(course, `{ previewTierChange(${toYear}) { amountDueNowCents } }`, monthly.key);
   await ask(course, `mutation { changeTier(input: { ${toYear} }) { status } }`, monthly.key);
+  await settled(course);
+  await ask(course, '{ previewSeats(seats: 3) { prorationCents } }', monthly.key);
+  await ask(course, 'mutation { setSeats(seats: 3) { seats } }', monthly.key);
   await settled(course);
 }
 

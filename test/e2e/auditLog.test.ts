@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { buildSchema } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import builtIn from '../../catalogue.json' with { type: 'json' };
 import { WebhookEndpointStatus } from '../../src/models/outgoingWebhook.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import { createAuditVerification } from '../../src/services/audit/auditVerification.js';
@@ -19,6 +20,7 @@ import {
   type TestTenant,
 } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
+import { catalogueFile } from '../support/teamCatalogue.js';
 
 interface Entry {
   id: string;
@@ -277,6 +279,17 @@ const AUDITED: Record<string, Audited> = {
       { action: 'overage.changed', before: { monthlyCapCents: null }, after: { monthlyCapCents: 700 } },
     ],
   },
+  setSeats: {
+    by: 'tenant',
+    field: () => 'setSeats(seats: 2) { seats }',
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ quantity: 1 }),
+        after: objectContaining({ quantity: 2 }),
+      },
+    ],
+  },
   changeTier: {
     by: 'tenant',
     field: () => 'changeTier(input: { tier: FREE, immediately: true }) { id }',
@@ -458,7 +471,11 @@ const made: Made = {
 };
 
 beforeAll(async () => {
-  server = await startTestServer({ clock, env: LOOPBACK_WEBHOOKS });
+  // PRO is sold by the seat.
+  const prices = [{ interval: 'month', perSeat: true, amounts: { usd: 2_900 } }];
+  const tiers = builtIn.tiers.map((tier) => (tier.name === 'PRO' ? { ...tier, prices } : tier));
+  const CATALOG_FILE = catalogueFile({ ...builtIn, tiers });
+  server = await startTestServer({ clock, env: { ...LOOPBACK_WEBHOOKS, CATALOG_FILE } });
   made.other = await server.createTenant('Another');
   made.toErase = await server.createTenant('To erase');
 });

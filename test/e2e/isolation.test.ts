@@ -99,6 +99,11 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'previewTierChange(tier: FREE) { effectiveAt }',
     expect: 'BAD_USER_INPUT',
   },
+  previewSeats: {
+    who: 'tenant',
+    field: ({ id }) => `previewSeats(tenantId: "${id}", seats: 2) { tier seats }`,
+    expect: 'FORBIDDEN',
+  },
   previewCancellation: {
     who: 'tenant',
     field: ({ id }) => `previewCancellation(tenantId: "${id}") { endsAt summary }`,
@@ -219,6 +224,11 @@ const MUTATIONS: Record<string, Attempt> = {
     who: 'tenant',
     field: () => 'changeTier(input: { tier: FREE, immediately: true }) { id status }',
     expect: 'BAD_USER_INPUT',
+  },
+  setSeats: {
+    who: 'tenant',
+    field: ({ id }) => `setSeats(tenantId: "${id}", seats: 2) { id seats }`,
+    expect: 'FORBIDDEN',
   },
   createPortalSession: {
     who: 'tenant',

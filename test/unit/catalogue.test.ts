@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import builtIn from '../../catalogue.json' with { type: 'json' };
 import { type Catalogue, parseCatalogue } from '../../src/catalogue/catalogue.js';
 import { cycleText, priceKey } from '../../src/catalogue/prices.js';
+import { limitsFor } from '../../src/catalogue/seatLimits.js';
 import { createTiers } from '../../src/services/tiers/tiers.js';
 
 import { pricedCatalogue } from '../support/teamCatalogue.js';
@@ -489,6 +490,20 @@ describe('prices', () => {
     ['of a tier that is not sold', { checkout: 'NONE', overage: null }, 'prices: a tier that is not sold'],
   ])('are rejected %s', (_, pro, fault) => {
     expect(faultsOf(pro).join('\n')).toContain(fault);
+  });
+
+  it('by the seat may have limits for each seat, and others may not', () => {
+    const team = { limitsPerSeat: ['apiCallsPerDay'] };
+    const parsed = parseCatalogue(pricedCatalogue({ team }));
+    const limits = (seats: number) => parsed.tiers[2] && limitsFor(parsed.tiers[2], seats);
+    expect(limits(1)).toMatchObject({ apiCallsPerDay: 10_000, maxMemories: 100_000 });
+    expect(limits(7)).toMatchObject({ apiCallsPerDay: 70_000, maxMemories: 100_000 });
+    expect(faultsOf({ limitsPerSeat: ['apiCallsPerDay'] })).toContain(
+      'tiers.1.limitsPerSeat: the tier is not sold by the seat',
+    );
+    expect(faultsIn(pricedCatalogue({ team: { limitsPerSeat: ['federationPriority'] } }))).toEqual([
+      'tiers.2.limitsPerSeat: federationPriority is no limit that may be for each seat',
+    ]);
   });
 
   it('of two tiers cannot have one variable', () => {

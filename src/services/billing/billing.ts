@@ -33,6 +33,8 @@ import { type Contracts, createContracts } from './subscriptions/contracts.js';
 import { createCurrentSubscriptions } from './subscriptions/currentSubscriptions.js';
 import { createOverage, type Overage } from './subscriptions/overage.js';
 import { createOverageItems } from './subscriptions/overageItems.js';
+import { createSeatChanges, type SeatChanges } from './subscriptions/seatChanges.js';
+import { createSeatUse } from './subscriptions/seatUse.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions, type Subscriptions } from './subscriptions/subscriptions.js';
 import { createTierChanges, type TierChanges } from './subscriptions/tierChanges.js';
@@ -60,6 +62,7 @@ export interface Billing {
   stripeComparisons: StripeComparisons;
   subscriptions: Subscriptions;
   tenantSearch: TenantSearch;
+  seatChanges: SeatChanges;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
   trials: Trials;
@@ -106,7 +109,11 @@ export function createBilling(deps: {
 }): Billing {
   const { models, clock, log, auditLog, metrics, config, standIn, alerts, tenants, upgradeUrl } = deps;
   const { tiers, entitlements } = deps.tierServices;
+<<<<<<< HEAD
   const { usageDays } = deps.limitServices;
+=======
+  const { admission, storage } = deps.limitServices;
+>>>>>>> 70a103e (Seats are changed by setSeats, with limits that grow with them; pages switch between intervals)
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log, auditLog };
 
@@ -139,7 +146,9 @@ export function createBilling(deps: {
       await delivery.deliverFor(tenantId);
     },
   });
-  const subscriptionDeps = { ...base, stripe, tiers, customers, currentSubscriptions, changes };
+  const { resources } = tiers.catalogue;
+  const seatUse = createSeatUse({ storage, tenants, entitlements, resources });
+  const subscriptionDeps = { ...base, stripe, tiers, customers, currentSubscriptions, changes, seatUse };
   const subscriptions = createSubscriptions(subscriptionDeps);
 
   const webhookRejections = createRejections();
@@ -223,6 +232,7 @@ export function createBilling(deps: {
       alerts,
       defaultTier: tiers.defaultTier.name,
     }),
+    seatChanges: createSeatChanges(subscriptionDeps),
     tierChanges: createTierChanges(subscriptionDeps),
     trials: createTrials(subscriptionDeps),
     tierExplanations: createTierExplanations({

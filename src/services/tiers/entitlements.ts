@@ -1,5 +1,6 @@
 import type { TierLimits } from '../../catalogue/catalogue.js';
 import { callsFor, type OveragePrice } from '../../catalogue/overagePrice.js';
+import { limitsFor } from '../../catalogue/seatLimits.js';
 import type { Clock } from '../../common/clock.js';
 import { notFound } from '../../common/errors.js';
 import { type BillingSubscriptionDoc, billedPeriodOf } from '../../models/billingSubscription.js';
@@ -65,6 +66,8 @@ interface Bought {
   source: TierSource;
   /** Absent: the current version. */
   version?: number;
+  /** Absent: one. */
+  seats?: number;
   /** Overrides of a contract in the subscription's metadata. */
   limits: Partial<TierLimits>;
   endsAt: Date | null;
@@ -108,7 +111,7 @@ export function createEntitlements(deps: {
       onTrial: false,
     };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
-    const { tier, status, tierVersion: version } = subscription;
+    const { tier, status, tierVersion: version, quantity: seats } = subscription;
     const limits = subscription.limits ?? {};
     switch (status) {
       case 'active':
@@ -117,6 +120,7 @@ export function createEntitlements(deps: {
           tier,
           source: TierSource.SUBSCRIPTION,
           version,
+          seats,
           limits,
           endsAt: null,
           onTrial: status === 'trialing',
@@ -124,7 +128,7 @@ export function createEntitlements(deps: {
       case 'past_due': {
         const endsAt = graceEndsAt(subscription);
         return endsAt && endsAt.getTime() > clock.now()
-          ? { tier, source: TierSource.GRACE_PERIOD, version, limits, endsAt, onTrial: false }
+          ? { tier, source: TierSource.GRACE_PERIOD, version, seats, limits, endsAt, onTrial: false }
           : nothing;
       }
       case 'incomplete':
@@ -149,10 +153,11 @@ export function createEntitlements(deps: {
       onTrial: false,
     };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);
-    const { tier, source, version, limits: boughtLimits, endsAt, onTrial } = held;
+    const { tier, source, version, seats = 1, limits: boughtLimits, endsAt, onTrial } = held;
     const definition = tiers.get(tier, version);
-    const stored = { ...definition.limits.stored, ...boughtLimits.stored, ...limits.stored };
-    const ownLimits = { ...definition.limits, ...boughtLimits, ...limits, stored };
+    const tierLimits = limitsFor(definition, seats);
+    const stored = { ...tierLimits.stored, ...boughtLimits.stored, ...limits.stored };
+    const ownLimits = { ...tierLimits, ...boughtLimits, ...limits, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
     const currency = subscription?.itemPrice?.currency ?? tiers.catalogue.currency;

@@ -9,7 +9,7 @@ import {
   Skeleton,
   toast,
 } from '../../design/index.js';
-import { amountsOf, priceText, type Tier } from '../plans/tierTerms.js';
+import { amountsOf, type Price, priceText, type Tier } from '../plans/tierTerms.js';
 import { type Account, CANCEL, CHANGE_TIER, PREVIEW, RESUME } from './documents.js';
 import { endOf } from './planState.js';
 
@@ -26,12 +26,17 @@ export function ChangeDialog({
   tenantId,
   account,
   tier,
+  price,
   upgrade,
   onChanged,
   ...dialog
-}: DialogProps & { tier: Tier; upgrade: boolean }) {
+}: DialogProps & { tier: Tier; price: Price | null; upgrade: boolean }) {
+  const wanted = {
+    tier: tier.name,
+    ...(price && { interval: price.interval, intervalCount: price.intervalCount }),
+  };
   const { data, error, refetch } = useQuery(PREVIEW, {
-    variables: { tenantId, tier: tier.name },
+    variables: { tenantId, ...wanted },
     fetchPolicy: 'network-only',
   });
   const [change] = useMutation(CHANGE_TIER);
@@ -49,7 +54,7 @@ export function ChangeDialog({
       }
       ready={preview !== undefined}
       onConfirm={async () => {
-        await change({ variables: { tenantId, tier: tier.name } });
+        await change({ variables: { tenantId, input: wanted } });
         await onChanged();
         toast({
           title: preview?.immediately
@@ -69,7 +74,7 @@ export function ChangeDialog({
           </p>
           <KeyValue
             items={[
-              ['Plan', `${tier.displayName}, ${priceText(tier)}`],
+              ['Plan', `${tier.displayName}, ${priceText(tier, price)}`],
               ['Begins', preview.immediately ? 'Now' : formatDay(preview.effectiveAt)],
               preview.immediately && [
                 'For the rest of this period',
@@ -185,7 +190,7 @@ export function KeepDialog({ tenantId, account, onChanged, ...dialog }: DialogPr
         {endOf(plan)
           ? `The cancellation on ${formatDay(endOf(plan))} is undone.`
           : `The change to ${scheduled?.displayName ?? 'the other plan'} on ${formatDay(plan.scheduledAt)} is undone.`}{' '}
-        {displayName} goes on at {priceText(plan.tier)}; the next invoice is on{' '}
+        {displayName} goes on at {priceText(plan.tier, plan.price)}; the next invoice is on{' '}
         {formatDay(plan.currentPeriodEnd)}. Nothing is paid now.
       </p>
     </ConfirmDialog>

@@ -1,5 +1,13 @@
 import type { ReactNode } from 'react';
-import { Badge, Callout, formatDay, formatInstant, Status, type Tone } from '../../design/index.js';
+import {
+  Badge,
+  Callout,
+  formatCount,
+  formatDay,
+  formatInstant,
+  Status,
+  type Tone,
+} from '../../design/index.js';
 import { useBrand } from '../brand.js';
 import { priceText, type Tier } from '../plans/tierTerms.js';
 import type { Account, Plan } from './documents.js';
@@ -39,13 +47,14 @@ export function planSentence(account: Account, productName: string): string {
   const scheduled = tiers.find(({ name }) => name === plan.scheduledTier);
   if (end) return `${tier.displayName} ends on ${formatDay(end)}. ${afterEnd(free)}`;
   if (scheduled)
-    return `${tier.displayName} changes to ${scheduled.displayName} on ${formatDay(scheduledAt)}, at ${priceText(scheduled)}.`;
+    return `${tier.displayName} changes to ${scheduled.displayName} on ${formatDay(scheduledAt)}, at ${priceText(scheduled, plan.scheduledPrice)}.`;
   if (plan.status === 'TRIALING')
-    return `Your trial of ${tier.displayName} ends on ${formatDay(trialEnd)}. Then it costs ${priceText(tier)}.`;
+    return `Your trial of ${tier.displayName} ends on ${formatDay(trialEnd)}. Then it costs ${priceText(tier, plan.price)}.`;
   if (plan.status === 'PAUSED') return `Your subscription to ${tier.displayName} is paused.`;
   const next =
     currentPeriodEnd && plan.status === 'ACTIVE' ? ` It renews on ${formatDay(currentPeriodEnd)}.` : '';
-  return `You pay ${priceText(tier)}.${next}`;
+  const seats = plan.price?.perSeat ? `, for ${formatCount(plan.seats, 'seat')}` : '';
+  return `You pay ${priceText(tier, plan.price)}${seats}.${next}`;
 }
 
 const afterEnd = (free: Tier | undefined): string =>

@@ -10,8 +10,9 @@ import {
   Stack,
 } from '../../design/index.js';
 import { supportOf, useBrand } from '../brand.js';
+import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';
-import { type Tier, trialText } from '../plans/tierTerms.js';
+import { type Cycle, cycleLabel, cyclesOf, type Price, priceAt, type Tier, trialText } from '../plans/tierTerms.js';
 import type { StripePages } from './actions.js';
 import type { Account } from './documents.js';
 import { CancelDialog, ChangeDialog, KeepDialog } from './PlanDialogs.js';
@@ -19,6 +20,7 @@ import { actionOf, endOf, fixedReason, isChangeable, isPaid, type TierAction } f
 
 interface Choice {
   tier: Tier;
+  price: Price | null;
   action: TierAction;
 }
 
@@ -36,6 +38,9 @@ export function Plans({
   const { subscription: plan, tiers, tenant } = account;
   const [choice, setChoice] = useState<Choice | null>(null);
   const [canceling, setCanceling] = useState(false);
+  const [chosenCycle, setCycle] = useState<Cycle | null>(null);
+  const cycle = chosenCycle ?? plan.price;
+  const priceFor = (tier: Tier) => priceAt(tier, cycle, plan.price?.currency);
   const close = () => {
     setChoice(null);
     setCanceling(false);
@@ -44,9 +49,12 @@ export function Plans({
   const common = { open: true, onClose: close, account, onChanged };
 
   function buttonOf(tier: Tier) {
-    const action = actionOf(tier, account);
+    const price = priceFor(tier);
+    const action = actionOf(tier, price, account);
+    const isCurrent = plan.tier.name === tier.name;
+    const often = isCurrent && price ? cycleLabel(price).toLowerCase() : null;
     const name = tier.displayName;
-    const choose = () => setChoice({ tier, action });
+    const choose = () => setChoice({ tier, price, action });
     switch (action) {
       case 'BUY':
       case 'TRY':
@@ -54,7 +62,7 @@ export function Plans({
           <Button
             variant="primary"
             pending={pages.leaving === tier.name}
-            onClick={() => pages.buy(tier.name)}
+            onClick={() => pages.buy(tier.name, price)}
           >
             {action === 'TRY' ? `Try ${name} for ${formatCount(tier.trialDays, 'day')}` : `Buy ${name}`}
           </Button>
@@ -62,13 +70,13 @@ export function Plans({
       case 'UPGRADE':
         return (
           <Button variant="primary" disabled={due} onClick={choose}>
-            Upgrade to {name}
+            {often ? `Pay ${often}` : `Upgrade to ${name}`}
           </Button>
         );
       case 'DOWNGRADE':
         return (
           <Button disabled={due} onClick={choose}>
-            Downgrade to {name}
+            {often ? `Pay ${often}` : `Downgrade to ${name}`}
           </Button>
         );
       case 'CURRENT':
@@ -113,6 +121,7 @@ export function Plans({
               : `Ask ${brand.productName} to change it.`}
           </Callout>
         )}
+        {!fixedReason(account) && <CycleSwitch cycles={cyclesOf(tiers)} value={cycle} onChange={setCycle} />}
         <PriceCards label="Plans">
           {tiers.map((tier) => {
             const isCurrent = plan.tier.name === tier.name;
@@ -122,9 +131,10 @@ export function Plans({
               <TierCard
                 key={tier.name}
                 tier={shown}
+                price={isCurrent && plan.price && !chosenCycle ? plan.price : priceFor(tier)}
                 current={isCurrent}
                 badge={badgeOf(tier)}
-                note={actionOf(tier, account) === 'TRY' && trialText(tier)}
+                note={actionOf(tier, priceFor(tier), account) === 'TRY' && trialText(tier)}
                 action={buttonOf(tier)}
               />
             );
@@ -136,6 +146,7 @@ export function Plans({
           {...common}
           tenantId={tenant.id}
           tier={choice.tier}
+          price={choice.price}
           upgrade={choice.action === 'UPGRADE'}
         />
       )}

@@ -2,6 +2,7 @@ import { useMutation } from '@apollo/client/react';
 import { useState } from 'react';
 import { explain } from '../../api/errors.js';
 import { toast } from '../../design/index.js';
+import type { Cycle } from '../plans/tierTerms.js';
 import { CHECKOUT, PORTAL } from './documents.js';
 
 /** Where Stripe's pages lead back to. */
@@ -33,9 +34,14 @@ export function useStripePages(tenantId: string) {
 
   return {
     leaving,
-    buy: (tier: string) =>
+    buy: (tier: string, cycle: Cycle | null) =>
       leave(tier, async () => {
-        const input = { tier: tier as never, successUrl: `${here()}?bought=${tier}`, cancelUrl: here() };
+        const input = {
+          tier: tier as never,
+          ...(cycle && { interval: cycle.interval, intervalCount: cycle.intervalCount }),
+          successUrl: `${here()}?bought=${tier}`,
+          cancelUrl: here(),
+        };
         return (await checkout({ variables: { tenantId, input } })).data?.createCheckoutSession;
       }),
     manage: (button = 'portal') =>

@@ -9,12 +9,29 @@ export const PLAN_FIELDS = graphql(`
   fragment Plan on Subscription {
     id
     status
+    seats
+    price {
+      id
+      interval
+      intervalCount
+      currency
+      unitAmount
+      perSeat
+    }
     currentPeriodEnd
     cancelAtPeriodEnd
     cancelAt
     trialEnd
     graceEndsAt
     scheduledTier
+    scheduledPrice {
+      id
+      interval
+      intervalCount
+      currency
+      unitAmount
+      perSeat
+    }
     scheduledAt
     stripeSubscriptionId
     tier {
@@ -145,8 +162,13 @@ export const PAYMENT_METHODS = graphql(`
 `);
 
 export const PREVIEW = graphql(`
-  query BillingPreview($tenantId: ID!, $tier: TierName!) {
-    previewTierChange(tenantId: $tenantId, tier: $tier) {
+  query BillingPreview($tenantId: ID!, $tier: TierName!, $interval: PriceInterval, $intervalCount: Int) {
+    previewTierChange(
+      tenantId: $tenantId
+      tier: $tier
+      interval: $interval
+      intervalCount: $intervalCount
+    ) {
       immediately
       effectiveAt
       currency
@@ -179,8 +201,8 @@ export const PORTAL = graphql(`
 `);
 
 export const CHANGE_TIER = graphql(`
-  mutation BillingChangeTier($tenantId: ID!, $tier: TierName!) {
-    changeTier(tenantId: $tenantId, input: { tier: $tier }) {
+  mutation BillingChangeTier($tenantId: ID!, $input: ChangeTierInput!) {
+    changeTier(tenantId: $tenantId, input: $input) {
       ...Plan
     }
   }

@@ -1,4 +1,4 @@
-import type { Tier } from '../plans/tierTerms.js';
+import { cycleKey, monthsIn, type Price, priceAt, type Tier } from '../plans/tierTerms.js';
 import type { Account, Plan } from './documents.js';
 
 /** Statuses of a subscription that is paid for, or should be. */
@@ -24,15 +24,21 @@ export function fixedReason({ tenant, subscription }: Account): FixedReason {
 /** What the button of a tier does. */
 export type TierAction = 'CURRENT' | 'BUY' | 'TRY' | 'UPGRADE' | 'DOWNGRADE' | 'KEEP' | 'CONTACT' | 'NONE';
 
-/** Tiers priced by agreement count as the largest. */
-const priceOf = ({ monthlyPriceCents }: Tier): number => monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+/** What a tier costs a month at its shortest interval. Tiers priced by agreement count as the largest. */
+function rateOf(tier: Tier, seats: number): number {
+  const price = priceAt(tier, null);
+  if (!price) return tier.monthlyPriceCents ?? Number.POSITIVE_INFINITY;
+  return (price.unitAmount * (price.perSeat ? seats : 1)) / monthsIn(price);
+}
 
-export function actionOf(tier: Tier, account: Account): TierAction {
+/** @param price the one that is shown; another interval of the plan that one has is a change, too */
+export function actionOf(tier: Tier, price: Price | null, account: Account): TierAction {
   const { subscription } = account;
   const isCurrent = subscription.tier.name === tier.name;
   if (fixedReason(account)) return isCurrent ? 'CURRENT' : 'NONE';
   const isScheduled = endOf(subscription) !== null || subscription.scheduledTier !== null;
-  if (isCurrent) return isPaid(subscription) && isScheduled ? 'KEEP' : 'CURRENT';
+  if (isCurrent && isPaid(subscription) && isScheduled) return 'KEEP';
+  if (isCurrent) return cycleChange(price, subscription) ?? 'CURRENT';
   if (tier.checkout === 'CONTACT_SALES') return 'CONTACT';
   if (!isPaid(subscription)) {
     if (tier.checkout === 'NONE') return 'NONE';
@@ -42,7 +48,13 @@ export function actionOf(tier: Tier, account: Account): TierAction {
   // The subscription is canceled from its own card.
   if (tier.checkout === 'NONE') return 'NONE';
   if (subscription.scheduledTier === tier.name) return 'NONE';
-  return priceOf(tier) > priceOf(subscription.tier) ? 'UPGRADE' : 'DOWNGRADE';
+  const seats = subscription.price?.perSeat ? subscription.seats : 1;
+  return rateOf(tier, seats) > rateOf(subscription.tier, seats) ? 'UPGRADE' : 'DOWNGRADE';
+}
+
+function cycleChange(price: Price | null, plan: Plan): 'UPGRADE' | 'DOWNGRADE' | null {
+  if (!price || !plan.price || !isPaid(plan) || cycleKey(price) === cycleKey(plan.price)) return null;
+  return monthsIn(price) > monthsIn(plan.price) ? 'UPGRADE' : 'DOWNGRADE';
 }
 
 /** While something is due, a plan can be paid or canceled, and not changed. */

@@ -1,10 +1,11 @@
 import type { ReactNode } from 'react';
 import { PriceCard } from '../../design/index.js';
-import { amountsOf, priceOf, type Tier } from './tierTerms.js';
+import { amountsOf, type Price, priceOf, type Tier } from './tierTerms.js';
 
 /** A tier of the catalogue, the same on both pages. */
 export function TierCard({
   tier,
+  price,
   heading,
   badge,
   note,
@@ -12,6 +13,8 @@ export function TierCard({
   current,
 }: {
   tier: Tier;
+  /** Default: the shortest interval's. */
+  price?: Price | null;
   heading?: 'h2' | 'h3';
   badge?: ReactNode;
   note?: ReactNode;
@@ -23,7 +26,7 @@ export function TierCard({
       name={tier.displayName}
       heading={heading}
       badge={badge}
-      {...priceOf(tier)}
+      {...priceOf(tier, price ?? undefined)}
       note={note}
       action={action}
       amounts={amountsOf(tier)}

@@ -1,5 +1,5 @@
 import { ApolloProvider, useQuery } from '@apollo/client/react';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import {
   ButtonAnchor,
   ErrorState,
@@ -11,8 +11,9 @@ import {
 } from '../../design/index.js';
 import { graphql } from '../../generated/index.js';
 import { publicClient, supportOf, useBrand } from '../brand.js';
+import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';
-import { type Tier, trialText } from '../plans/tierTerms.js';
+import { type Cycle, cyclesOf, priceAt, type Tier, trialText } from '../plans/tierTerms.js';
 import { Shell } from '../Shell.js';
 
 const PRICES = graphql(`
@@ -41,6 +42,7 @@ function Prices() {
   const brand = useBrand();
   const { productName, upgradeUrl, upgradesInProduct } = brand;
   const support = supportOf(brand);
+  const [cycle, setCycle] = useState<Cycle | null>(null);
   useEffect(() => {
     document.documentElement.lang = 'en';
   }, []);
@@ -55,11 +57,21 @@ function Prices() {
         }
       />
       {data ? (
-        <PriceCards label="Plans">
-          {data.tiers.map((tier) => (
-            <TierCard key={tier.name} heading="h2" tier={tier} note={noteOf(tier)} action={actionOf(tier)} />
-          ))}
-        </PriceCards>
+        <>
+          <CycleSwitch cycles={cyclesOf(data.tiers)} value={cycle} onChange={setCycle} />
+          <PriceCards label="Plans">
+            {data.tiers.map((tier) => (
+              <TierCard
+                key={tier.name}
+                heading="h2"
+                tier={tier}
+                price={priceAt(tier, cycle)}
+                note={noteOf(tier)}
+                action={actionOf(tier)}
+              />
+            ))}
+          </PriceCards>
+        </>
       ) : error ? (
         <ErrorState error={error} onRetry={refetch} />
       ) : (

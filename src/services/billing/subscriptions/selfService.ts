@@ -57,14 +57,23 @@ export const NO_TERMS: PresentTerms = { cycle: null, currency: null, seats: null
 /** @returns what a subscription has, or had before it ended */
 export function presentTermsOf(tiers: Tiers, subscription: BillingSubscriptionDoc | null): PresentTerms {
   if (!subscription) return NO_TERMS;
-  const { itemPrice, quantity, priceId } = subscription;
-  const isPerSeat = tiers.getPriceFromPriceId(priceId)?.perSeat === true;
+  const { itemPrice, quantity } = subscription;
+  const isPerSeat = isSoldBySeat(tiers, subscription);
   return {
     cycle: cycleOf(subscription),
     currency: itemPrice?.currency ?? null,
     seats: isPerSeat ? quantity : null,
     flatQuantity: isPerSeat ? 1 : quantity,
   };
+}
+
+/** Whether its quantity is a number of seats: all prices of a tier are by the seat, or none is. */
+export function isSoldBySeat(
+  tiers: Tiers,
+  { tier, tierVersion, priceId }: Pick<BillingSubscriptionDoc, 'tier' | 'tierVersion' | 'priceId'>,
+): boolean {
+  const [first] = tiers.has(tier) ? tiers.pricesOf(tiers.get(tier, tierVersion)) : [];
+  return (tiers.getPriceFromPriceId(priceId) ?? first)?.perSeat === true;
 }
 
 export function cycleOf({ itemPrice }: Pick<BillingSubscriptionDoc, 'itemPrice'>): BillingCycle | null {

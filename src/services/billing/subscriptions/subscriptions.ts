@@ -12,6 +12,7 @@ import { type Customer, type Customers, digest } from '../customers/customers.js
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
+import type { SeatUse } from './seatUse.js';
 import {
   NO_TERMS,
   presentTermsOf,
@@ -57,10 +58,11 @@ export function createSubscriptions(deps: {
   customers: Customers;
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
+  seatUse: SeatUse;
   auditLog: AuditLog;
   log: Logger;
 }): Subscriptions {
-  const { models, stripe, tiers, customers, currentSubscriptions, changes, auditLog, log } = deps;
+  const { models, stripe, tiers, customers, currentSubscriptions, changes, seatUse, auditLog, log } = deps;
 
   async function rejectSecond(tenantId: string): Promise<void> {
     const paid = await currentSubscriptions.fetch(tenantId);
@@ -206,7 +208,8 @@ export function createSubscriptions(deps: {
 
     async checkout(tenantId, request, author) {
       // Before any request to Stripe.
-      saleFor(request, await formerOf(tenantId));
+      const { quantity } = saleFor(request, await formerOf(tenantId));
+      await seatUse.check(tenantId, tiers.get(request.tier), quantity, 'input.seats');
       return callingStripe(log, tenantId, async () => {
         for (let tries = 0; tries < MAX_TRIES; tries++) {
           await rejectSecond(tenantId);

@@ -10,6 +10,7 @@ import { callingStripe } from '../stripe/stripeErrors.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
 import type { CurrentSubscriptions, PlannedChange } from './currentSubscriptions.js';
 import { overageSwap } from './overageItems.js';
+import type { SeatUse } from './seatUse.js';
 import {
   cycleOf,
   isSameCycle,
@@ -73,10 +74,11 @@ export function createTierChanges(deps: {
   tiers: Tiers;
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
+  seatUse: SeatUse;
   clock: Clock;
   log: Logger;
 }): TierChanges {
-  const { stripe, tiers, currentSubscriptions, changes, clock, log } = deps;
+  const { stripe, tiers, currentSubscriptions, changes, seatUse, clock, log } = deps;
 
   /**
    * What a tier costs a month, by which tiers are compared: at its shortest interval, because a discount for a longer one
@@ -154,6 +156,16 @@ export function createTierChanges(deps: {
           ? null
           : () => changes.switchAtPeriodEnd(subscription, terms());
     }
+  }
+
+  /** A smaller tier keeps what is stored; a tier that is sold by the seat has a seat for all of it. */
+  async function checkUse(subscription: BillingSubscriptionDoc | null, wanted: Wanted): Promise<void> {
+    const definition = tiers.get(wanted.tier);
+    if (!subscription || definition.checkout !== 'SELF_SERVICE' || definition.limitsPerSeat.length === 0)
+      return;
+    if (isAsWanted(subscription, wanted)) return;
+    const { quantity } = saleFor(subscription, wanted);
+    await seatUse.check(subscription._id, definition, quantity, `${wanted.path}seats`);
   }
 
   /** Earlier versions did not store the price, and sold each tier at one. */
@@ -262,16 +274,17 @@ export function createTierChanges(deps: {
   return {
     change(tenantId, change, author) {
       const wanted = { ...change, path: 'input.' };
-      return callingStripe(log, tenantId, () =>
-        currentSubscriptions.change(
+      return callingStripe(log, tenantId, async () => {
+        await checkUse(await currentSubscriptions.stored(tenantId), wanted);
+        return currentSubscriptions.change(
           tenantId,
           {
             isEnd: change.tier === tiers.defaultTier.name,
             plan: (subscription) => plan(subscription, wanted),
           },
           author,
-        ),
-      );
+        );
+      });
     },
 
     preview(tenantId, change) {
@@ -282,7 +295,9 @@ export function createTierChanges(deps: {
           if (!subscription) {
             throw badInput('tier', 'there is no paid subscription; start one with createCheckoutSession');
           }
-          return previewOf(subscription, { ...change, path: '' });
+          const wanted = { ...change, path: '' };
+          await checkUse(subscription, wanted);
+          return previewOf(subscription, wanted);
         }),
       );
     },

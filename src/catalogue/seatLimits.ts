@@ -1,0 +1,33 @@
+import type { TierLimits } from '../models/tierLimits.js';
+
+/** Limits that GraphQL has as 32-bit integers. */
+const SMALL: readonly string[] = ['apiCallsPerMinute', 'concurrentRequests', 'maxExtractionBatchSize'];
+const MAX_SMALL = 2 ** 31 - 1;
+
+/** Limits of the tier that may be for each seat, besides those of the catalogue's resources. */
+export const SEAT_LIMITS: readonly string[] = [
+  ...SMALL,
+  'apiCallsPerDay',
+  'maxMemories',
+  'maxEmbeddings',
+  'maxStorageBytes',
+];
+
+/** @returns the limits of a tier with so many seats */
+export function limitsFor(
+  { limits, limitsPerSeat }: { limits: TierLimits; limitsPerSeat: readonly string[] },
+  seats: number,
+): TierLimits {
+  if (limitsPerSeat.length === 0 || seats === 1) return limits;
+  const scaled = <T extends object>(part: T): T =>
+    Object.fromEntries(
+      Object.entries(part).map(([name, limit]) => [
+        name,
+        typeof limit === 'number' && limitsPerSeat.includes(name) ? product(name, limit, seats) : limit,
+      ]),
+    ) as T;
+  return { ...scaled(limits), stored: scaled(limits.stored) };
+}
+
+const product = (name: string, limit: number, seats: number): number =>
+  Math.min(limit * seats, SMALL.includes(name) ? MAX_SMALL : Number.MAX_SAFE_INTEGER);

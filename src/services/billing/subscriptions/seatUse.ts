@@ -1,0 +1,52 @@
+import type { TierDefinition } from '../../../catalogue/catalogue.js';
+import { badInput } from '../../../common/errors.js';
+import type { Tenants } from '../../accounts/tenants.js';
+import type { Storage } from '../../limits/storage/storage.js';
+import type { Entitlements } from '../../tiers/entitlements.js';
+
+/** Keeps a tenant from having fewer seats than it uses. */
+export interface SeatUse {
+  /**
+   * @param argument the argument that names the seats
+   * @throws BAD_USER_INPUT if more of a resource is stored than so many seats of the tier allow
+   */
+  check(tenantId: string, tier: TierDefinition, seats: number, argument: string): Promise<void>;
+}
+
+/** The counted resource of a limit; each resource of the catalogue has its own name. */
+const COUNTED: Readonly<Record<string, string>> = {
+  maxMemories: 'memories',
+  maxEmbeddings: 'embeddings',
+  maxStorageBytes: 'bytes',
+};
+
+export function createSeatUse(deps: {
+  storage: Pick<Storage, 'stored'>;
+  tenants: Pick<Tenants, 'get'>;
+  entitlements: Pick<Entitlements, 'isInForce'>;
+  resources: readonly string[];
+}): SeatUse {
+  const { storage, tenants, entitlements, resources } = deps;
+
+  return {
+    async check(tenantId, { limits, limitsPerSeat }, seats, argument) {
+      const all: Readonly<Record<string, unknown>> = { ...limits, ...limits.stored };
+      const counted = limitsPerSeat.flatMap((name) => {
+        const resource = COUNTED[name] ?? (resources.includes(name) ? name : null);
+        return resource ? [{ name, resource, each: Number(all[name]) }] : [];
+      });
+      if (counted.length === 0) return;
+      const { contract } = await tenants.get(tenantId);
+      const own = entitlements.isInForce(contract) ? (contract.limits ?? {}) : {};
+      // What was agreed with the tenant holds for any number of seats.
+      const agreed: Readonly<Record<string, unknown>> = { ...own, ...own.stored };
+      const [stored = {}] = await storage.stored([tenantId]);
+      const problems = counted.flatMap(({ name, resource, each }) => {
+        const used = stored[resource] ?? 0;
+        if (agreed[name] != null || !(each > 0) || used <= each * seats) return [];
+        return [`${used} ${resource} are in use, which need ${Math.ceil(used / each)} seats`];
+      });
+      if (problems.length > 0) throw badInput(argument, `too few: ${problems.join('; ')}`);
+    },
+  };
+}
