@@ -109,11 +109,7 @@ export function createBilling(deps: {
 }): Billing {
   const { models, clock, log, auditLog, metrics, config, standIn, alerts, tenants, upgradeUrl } = deps;
   const { tiers, entitlements } = deps.tierServices;
-<<<<<<< HEAD
-  const { usageDays } = deps.limitServices;
-=======
-  const { admission, storage } = deps.limitServices;
->>>>>>> 70a103e (Seats are changed by setSeats, with limits that grow with them; pages switch between intervals)
+  const { usageDays, storage } = deps.limitServices;
   const { overageLedger, usage } = deps.usageServices;
   const base = { models, clock, log, auditLog };
 
