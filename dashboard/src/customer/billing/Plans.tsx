@@ -12,7 +12,15 @@ import {
 import { supportOf, useBrand } from '../brand.js';
 import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';
-import { type Cycle, cycleLabel, cyclesOf, type Price, priceAt, type Tier, trialText } from '../plans/tierTerms.js';
+import {
+  type Cycle,
+  cycleLabel,
+  cyclesOf,
+  type Price,
+  priceAt,
+  type Tier,
+  trialText,
+} from '../plans/tierTerms.js';
 import type { StripePages } from './actions.js';
 import type { Account } from './documents.js';
 import { CancelDialog, ChangeDialog, KeepDialog } from './PlanDialogs.js';
