@@ -4,10 +4,20 @@ import type { TierLimits } from '../models/tierLimits.js';
 import { type CatalogueError, catalogueErrors } from './catalogueErrors.js';
 import { ancestryOf, inherited } from './inheritance.js';
 import { currencyCode, monthlyAmountIn, pricesSchema } from './prices.js';
+import { UNLIMITED, UNLIMITED_INT } from './unlimited.js';
 
 /** Largest count that a JSON number and a BSON double both hold exactly. */
-const count = z.int().min(0);
-const smallCount = count.max(2 ** 31 - 1);
+const count = z
+  .int()
+  .min(0)
+  .nullable()
+  .transform((limit) => limit ?? UNLIMITED);
+const smallCount = z
+  .int()
+  .min(0)
+  .max(UNLIMITED_INT)
+  .nullable()
+  .transform((limit) => limit ?? UNLIMITED_INT);
 const name = z.string().regex(/^[A-Z][A-Z0-9_]{0,39}$/, 'must be an upper-case name such as PRO');
 
 /** Fields of a storage account that cannot be the name of a resource. */
@@ -38,7 +48,7 @@ const displayName = z
   );
 
 export const limitsSchema = z.strictObject({
-  apiCallsPerDay: count.describe('Calls in a UTC day.'),
+  apiCallsPerDay: count.describe('Calls in a UTC day. Here and below, null: unlimited.'),
   apiCallsPerMinute: smallCount.describe('Calls in a minute of the clock.'),
   concurrentRequests: smallCount.describe('Metered operations under way at once.'),
   maxMemories: count.describe('Memories stored.'),
@@ -48,6 +58,13 @@ export const limitsSchema = z.strictObject({
   federationPriority: smallCount.describe('Higher goes first; 0: no federation.'),
   stored: z.record(resourceName, count).describe('How many of each resource of the catalogue may be stored.'),
 } satisfies Record<keyof TierLimits, z.ZodType>);
+
+const setting = z.union([z.number(), z.string().max(200), z.boolean()]);
+export type Setting = z.infer<typeof setting>;
+const MAX_SETTINGS = 50;
+const settings = z
+  .record(z.string().regex(/^[a-z][A-Za-z0-9]{0,39}$/, 'must be a name such as retentionDays'), setting)
+  .refine((all) => Object.keys(all).length <= MAX_SETTINGS, `must be at most ${MAX_SETTINGS}`);
 
 const overage = z
   .strictObject({
@@ -92,6 +109,9 @@ const terms = z.strictObject({
   features: z.array(name).describe('Features of the catalogue that the tier has.'),
   limits: limitsSchema,
   limitsPerSeat,
+  settings: settings.describe(
+    'Values that your own services read, such as retentionDays. Inherited one by one.',
+  ),
   overage: overage.describe('What calls past the daily quota cost; null: they are refused.'),
   support: z.string().max(200).describe('In words, for people.'),
 });
@@ -112,6 +132,7 @@ const formerTerms = terms.pick({ monthlyPriceCents: true, features: true }).exte
   limitsPerSeat: limitsPerSeat.default([]),
   version: version.describe('Below that of the tier.'),
   limits: formerLimits.describe('In full: a former version takes nothing over.'),
+  settings: settings.default({}),
   stripePriceIds: z
     .array(z.string().min(1).max(255))
     .max(50)

@@ -8,6 +8,7 @@ export interface WrittenTier {
   former?: unknown;
   monthlyPriceCents?: unknown;
   prices?: unknown;
+  settings?: object | undefined;
   limits?: { stored?: object | undefined } | undefined;
 }
 
@@ -19,6 +20,7 @@ const DEFAULTS = {
   promotionCodes: true,
   prices: [] as Price[],
   limitsPerSeat: [] as string[],
+  settings: {},
 };
 
 /**
@@ -49,8 +51,9 @@ export function inherited<T extends WrittenTier>([tier, ...above]: readonly T[])
   for (const { extends: _, version: __, former: ___, ...said } of [tier as T, ...above].reverse()) {
     const stored = { ...limits.stored, ...said.limits?.stored };
     Object.assign(limits, said.limits, { stored });
+    const settings = { ...whole.settings, ...said.settings };
     replacePrices(whole, said);
-    Object.assign(whole, said);
+    Object.assign(whole, said, { settings });
   }
   return { ...whole, name, version, former, limits };
 }

@@ -1,6 +1,7 @@
 import { ApiKeyScope } from '@continuum-billing/limits/core';
 import { Arg, Args, Ctx, Query, Resolver } from 'type-graphql';
 import { PublicAccess, RequiresRole, RequiresScope } from '../directives/access.js';
+import { EntitlementType } from '../schema/entitlement.js';
 import { ServerInstance } from '../schema/serverInstance.js';
 import { TenantArgs } from '../schema/tenantRef.js';
 import { Feature, TierName, TierType } from '../schema/tier.js';
@@ -42,6 +43,15 @@ export class TierResolver {
   ): Promise<boolean> {
     const tenantId = await requestedTenantId(context, named);
     return (await context.loaders.entitlement(tenantId)).features.has(feature);
+  }
+
+  @Query(() => [EntitlementType], {
+    description:
+      'Features, limits, what is stored, and settings: what a tenant has now, and what it follows from.',
+  })
+  @RequiresScope(ApiKeyScope.READ)
+  async entitlements(@Args() named: TenantArgs, @Ctx() context: Context): Promise<EntitlementType[]> {
+    return context.services.entitlementList.list(await requestedTenantId(context, named));
   }
 
   @Query(() => [ServerInstance], {

@@ -1,6 +1,7 @@
-import type { TierDefinition } from '../catalogue/catalogue.js';
+import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
 import { cycleText } from '../catalogue/prices.js';
+import { finiteLimit } from '../catalogue/unlimited.js';
 import { amountText, bytesText } from '../common/amounts.js';
 import { formatMoney } from '../common/money.js';
 import type { PublicBrand } from '../services/publicBrand.js';
@@ -58,15 +59,16 @@ function linesOf(
   const { catalogue } = tiers;
   const overage = tiers.getOverage(name);
   const stored = Object.entries(limits.stored).map(
-    ([resource, limit]) => [limit, `${displayNameOf(catalogue, resource)}: ${number.format(limit)}`] as const,
+    ([resource, limit]) =>
+      [limit, `${displayNameOf(catalogue, resource)}: ${limitText('stored', limit)}`] as const,
   );
   const amounts: (readonly [amount: number, line: string])[] = [
-    [limits.apiCallsPerDay, `${amountText(limits.apiCallsPerDay, 'calls')} a day`],
-    [limits.apiCallsPerMinute, `${amountText(limits.apiCallsPerMinute, 'calls')} a minute`],
-    [limits.concurrentRequests, `${number.format(limits.concurrentRequests)} at once`],
-    [sampleDomain ? limits.maxMemories : 0, `Memories: ${number.format(limits.maxMemories)}`],
+    [limits.apiCallsPerDay, `${callsText('apiCallsPerDay', limits)} a day`],
+    [limits.apiCallsPerMinute, `${callsText('apiCallsPerMinute', limits)} a minute`],
+    [limits.concurrentRequests, `${limitText('concurrentRequests', limits.concurrentRequests)} at once`],
+    [sampleDomain ? limits.maxMemories : 0, `Memories: ${limitText('maxMemories', limits.maxMemories)}`],
     ...stored,
-    [limits.maxStorageBytes, `Storage: ${bytesText(limits.maxStorageBytes)}`],
+    [limits.maxStorageBytes, `Storage: ${limitText('maxStorageBytes', limits.maxStorageBytes, bytesText)}`],
   ];
   const overagePrice =
     overage &&
@@ -77,6 +79,16 @@ function linesOf(
     ...features.map((feature) => displayNameOf(catalogue, feature)),
     ...(support ? [`Support: ${support}`] : []),
   ];
+}
+
+const limitText = (name: string, limit: number, text: (limit: number) => string = number.format): string => {
+  const finite = finiteLimit(name, limit);
+  return finite === null ? 'unlimited' : text(finite);
+};
+
+function callsText(name: 'apiCallsPerDay' | 'apiCallsPerMinute', limits: TierLimits): string {
+  const finite = finiteLimit(name, limits[name]);
+  return finite === null ? 'unlimited calls' : amountText(finite, 'calls');
 }
 
 const number = new Intl.NumberFormat('en');

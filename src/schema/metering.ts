@@ -49,7 +49,10 @@ export class ConsumeResult implements ConsumeAnswer {
   @Field({ description: 'false if the cost exceeds what is left of a limit; nothing was charged.' })
   allowed!: boolean;
 
-  @Field(() => BigIntScalar, { description: 'Calls left in the current minute or day, whichever is lower.' })
+  @Field(() => BigIntScalar, {
+    description:
+      'Calls left in the current minute or day, whichever is lower; 9007199254740991 if neither is limited.',
+  })
   remaining!: number;
 
   @Field(() => DateTimeScalar, {

@@ -72,6 +72,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Query.auditLog': connection(10 * READ),
   'Query.compareWithStripe': { weight: 2 * STRIPE_REQUEST },
   'Query.entitlement': { weight: READ },
+  'Query.entitlements': { weight: 3 * READ, assumedSize: 50 },
   'Query.explainTier': { weight: 30 },
   'Query.invoices': connection(STRIPE_REQUEST),
   'Query.memories': connection(),

@@ -229,7 +229,10 @@ export class StoredLimitInput {
   limit!: number;
 }
 
-@InputType({ description: 'Overrides of limits. null removes an override.' })
+@InputType({
+  description:
+    'Overrides of limits. null removes an override; the largest value means unlimited: 9007199254740991, or 2147483647 of an Int.',
+})
 export class TierLimitsInput {
   @Field(() => BigIntScalar, { nullable: true })
   @IsCount()

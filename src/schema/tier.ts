@@ -87,7 +87,10 @@ export class TierOverage {
   perCalls!: number;
 }
 
-@ObjectType('TierLimits', { description: 'What a tier allows.' })
+@ObjectType('TierLimits', {
+  description:
+    'What a tier allows. A limit with the largest value of its type is unlimited: 9007199254740991, or 2147483647 of an Int.',
+})
 export class TierLimitsType implements Omit<TierLimits, 'stored'> {
   @Field(() => BigIntScalar)
   apiCallsPerDay!: number;

@@ -40,7 +40,10 @@ export class UsageType implements UsageReading {
   @Field(() => BigIntScalar)
   apiCalls!: number;
 
-  @Field(() => BigIntScalar, { nullable: true, description: 'null if this period has no limit of its own.' })
+  @Field(() => BigIntScalar, {
+    nullable: true,
+    description: 'null if this period has no limit of its own, or an unlimited one.',
+  })
   limit!: number | null;
 
   @Field(() => BigIntScalar, { nullable: true })

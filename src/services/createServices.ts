@@ -105,6 +105,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
   const usageServices = createUsageServices({
     ...base,
     limitServices,
+    tiers,
     entitlements,
     idempotencyKeys,
     alerts,

@@ -48,6 +48,7 @@ import type { ServerInstances } from './tiers/serverInstances.js';
 import type { Tiers } from './tiers/tiers.js';
 import type { AlertReview } from './usage/alerts/alertReview.js';
 import type { Alerts } from './usage/alerts/alerts.js';
+import type { EntitlementList } from './usage/entitlementList.js';
 import type { Consumption } from './usage/recording/consumption.js';
 import type { UsageEvents } from './usage/recording/usageEvents.js';
 import type { Usage } from './usage/usage.js';
@@ -59,6 +60,7 @@ import type { WebhookEndpoints } from './webhooks/webhookEndpoints.js';
 export interface Services {
   admission: Admission;
   alertReview: AlertReview;
+  entitlementList: EntitlementList;
   alerts: Alerts;
   apiKeys: ApiKeys;
   auditLog: AuditLog;

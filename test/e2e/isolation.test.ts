@@ -124,6 +124,11 @@ const QUERIES: Record<string, Attempt> = {
     field: () => 'storage { embeddings limits { maxMemories } }',
     expect: own({ embeddings: 0, limits: { maxMemories: 100_000 } }),
   },
+  entitlements: {
+    who: 'tenant',
+    field: () => 'entitlements { name kind used }',
+    expect: (data) => expect(data).toContainEqual({ name: 'memories', kind: 'STORED', used: 0 }),
+  },
   entitlement: { who: 'tenant', field: () => 'entitlement(feature: FEDERATION)', expect: own(true) },
   explainTier: {
     who: 'tenant',

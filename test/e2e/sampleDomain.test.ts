@@ -103,11 +103,19 @@ describe('without the sample domain', () => {
     expect(errors).toEqual([]);
     expect(data.setTenantLimits.tier).toEqual({ name: 'STARTER', limits: { apiCallsPerDay: 7 } });
     const own = await server.gql(
-      '{ usage { apiCalls limit } storage { bytes resources { resource stored limit } } alerts { edges { node { kind } } } }',
+      '{ usage { apiCalls limit } storage { bytes resources { resource stored limit } } alerts { edges { node { kind } } } entitlements { name } }',
       { key: tenant.key },
     );
     expect(own.errors).toEqual([]);
     expect(own.data.usage.limit).toBe(7);
+    expect(own.data.entitlements.map(({ name }: { name: string }) => name)).toEqual([
+      'apiCallsPerDay',
+      'apiCallsPerMinute',
+      'concurrentRequests',
+      'maxExtractionBatchSize',
+      'bytes',
+      'projects',
+    ]);
     expect(own.data.storage.resources).toEqual([{ resource: 'projects', stored: 2, limit: 3 }]);
   });
 

@@ -1,7 +1,7 @@
 import { Meter } from '@base-ui/react/meter';
 import { type ReactNode, useId } from 'react';
 import { cx } from './cx.js';
-import { formatInstant, formatNumber, formatPercent, formatRelative } from './format.js';
+import { formatInstant, formatNumber, formatPercent, formatRelative, isUnlimited } from './format.js';
 import styles from './Usage.module.css';
 
 const NEAR = 0.8;
@@ -10,7 +10,7 @@ const NEAR = 0.8;
 export function UsageBar({
   label,
   used,
-  limit,
+  limit: given,
   format = formatNumber,
   resetsAt,
   note,
@@ -25,10 +25,12 @@ export function UsageBar({
   note?: ReactNode;
 }) {
   const id = useId();
+  const limit = given !== null && isUnlimited(given) ? null : given;
+  const without = limit === given ? 'no limit' : 'unlimited';
   const ratio = limit === null ? 0 : limit === 0 ? 1 : used / limit;
   const words =
     limit === null
-      ? `${format(used)}, no limit`
+      ? `${format(used)}, ${without}`
       : `${format(used)} of ${format(limit)}, ${formatPercent(ratio)}`;
   return (
     <Meter.Root
@@ -45,7 +47,7 @@ export function UsageBar({
       <span className={styles.value}>
         {format(used)}
         <span className={styles.limit}>
-          {limit === null ? ', no limit' : ` of ${format(limit)} · ${formatPercent(ratio)}`}
+          {limit === null ? `, ${without}` : ` of ${format(limit)} · ${formatPercent(ratio)}`}
         </span>
       </span>
       {limit !== null && (

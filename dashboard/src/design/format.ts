@@ -14,13 +14,20 @@ export function setLocale(tag: string): void {
 /** Shown where there is no value. */
 export const NONE = '—';
 
+/** What the API returns for a limit that is none; of an Int, the other. */
+export const UNLIMITED = Number.MAX_SAFE_INTEGER;
+const UNLIMITED_INT = 2 ** 31 - 1;
+
+export const isUnlimited = (limit: number): boolean => limit === UNLIMITED;
+
 /** Of the locale. */
 export const numberFormat = (options?: Intl.NumberFormatOptions): Intl.NumberFormat =>
   new Intl.NumberFormat(locale, options);
 
 /** @returns for instance `12,345` */
 export function formatNumber(value: number | null | undefined, options?: Intl.NumberFormatOptions): string {
-  return value === null || value === undefined ? NONE : numberFormat(options).format(value);
+  if (value === null || value === undefined) return NONE;
+  return isUnlimited(value) ? 'unlimited' : numberFormat(options).format(value);
 }
 
 /** For axes and tiles. @returns for instance `1.2M` */
@@ -30,7 +37,7 @@ export function formatCompact(value: number | null | undefined): string {
 
 /** @returns for instance `1 call` or `1,200 calls` */
 export function formatCount(value: number, singular: string, plural = `${singular}s`): string {
-  return `${formatNumber(value)} ${value === 1 ? singular : plural}`;
+  return `${formatNumber(value === UNLIMITED_INT ? UNLIMITED : value)} ${value === 1 ? singular : plural}`;
 }
 
 /** Stripe's, which differ from those of Intl: ISK and UGX are counted in hundredths (the server's common/money.ts). */
@@ -74,6 +81,7 @@ const BYTE_UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'];
 /** Steps of 1,024, like the server's own texts. @returns for instance `1.5 KB` */
 export function formatBytes(bytes: number | null | undefined): string {
   if (bytes === null || bytes === undefined) return NONE;
+  if (isUnlimited(bytes)) return 'unlimited';
   if (bytes === 1) return '1 byte';
   let unit = 0;
   let amount = bytes;

@@ -356,7 +356,7 @@ export type TierCheckout =
   /** With `createCheckoutSession`. */
   | 'SELF_SERVICE';
 
-/** Overrides of limits. null removes an override. */
+/** Overrides of limits. null removes an override; the largest value means unlimited: 9007199254740991, or 2147483647 of an Int. */
 export type TierLimitsInput = {
   apiCallsPerDay?: number | null | undefined;
   apiCallsPerMinute?: number | null | undefined;

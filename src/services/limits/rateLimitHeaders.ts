@@ -1,27 +1,32 @@
+import { callsLeft, UNLIMITED } from '../../catalogue/unlimited.js';
 import type { Entitlement } from '../tiers/entitlements.js';
 import type { WindowUse } from './ledger/admission.js';
 import { endOfDay, endOfMinute } from './ledger/windows.js';
 
-/** Headers of every metered response: the report's and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). */
+/** Headers of every metered response: the report's and the IETF draft's (draft-ietf-httpapi-ratelimit-headers). A window without a limit has none. */
 export function rateLimitHeaders({ tier, limits }: Entitlement, used: WindowUse): Map<string, string> {
-  const day = Math.max(0, limits.apiCallsPerDay - used.day);
-  const minute = Math.max(0, limits.apiCallsPerMinute - used.minute);
+  const { day, minute } = callsLeft(limits, used);
   const dayEnd = endOfDay(used.atMs);
   const minuteEnd = endOfMinute(used.atMs);
   const seconds = (until: Date) => Math.max(0, Math.ceil((until.getTime() - used.atMs) / 1000));
   // The reset is that of the window that runs out first.
   const reset = day === 0 || day < minute ? dayEnd : minuteEnd;
+  const windows = [
+    { name: 'minute', quota: limits.apiCallsPerMinute, left: minute, windowS: 60, end: minuteEnd },
+    { name: 'day', quota: limits.apiCallsPerDay, left: day, windowS: 86_400, end: dayEnd },
+  ].filter(({ left }) => left !== UNLIMITED);
+  if (windows.length === 0) return new Map([['x-tier', tier.toLowerCase()]]);
   return new Map([
-    ['x-ratelimit-limit-day', String(limits.apiCallsPerDay)],
-    ['x-ratelimit-limit-minute', String(limits.apiCallsPerMinute)],
-    ['x-ratelimit-remaining-day', String(day)],
-    ['x-ratelimit-remaining-minute', String(minute)],
+    ...windows.flatMap(({ name, quota, left }): [string, string][] => [
+      [`x-ratelimit-limit-${name}`, String(quota)],
+      [`x-ratelimit-remaining-${name}`, String(left)],
+    ]),
     ['x-ratelimit-reset', String(Math.floor(reset.getTime() / 1000))],
     ['x-tier', tier.toLowerCase()],
     [
       'ratelimit-policy',
-      `"minute";q=${limits.apiCallsPerMinute};w=60, "day";q=${limits.apiCallsPerDay};w=86400`,
+      windows.map(({ name, quota, windowS }) => `"${name}";q=${quota};w=${windowS}`).join(', '),
     ],
-    ['ratelimit', `"minute";r=${minute};t=${seconds(minuteEnd)}, "day";r=${day};t=${seconds(dayEnd)}`],
+    ['ratelimit', windows.map(({ name, left, end }) => `"${name}";r=${left};t=${seconds(end)}`).join(', ')],
   ]);
 }

@@ -34,6 +34,8 @@ export interface Entitlement {
   /** The version of the tier that was bought. */
   tierVersion: number;
   limits: TierLimits;
+  /** The limits that a contract sets in place of the tier's. */
+  overrides: Partial<TierLimits>;
   /** The limits for admission. */
   callLimits: CallLimits;
   /** Calls beyond the daily quota: their price, and the monthly cap that the tenant has opted into. */
@@ -156,8 +158,13 @@ export function createEntitlements(deps: {
     const { tier, source, version, seats = 1, limits: boughtLimits, endsAt, onTrial } = held;
     const definition = tiers.get(tier, version);
     const tierLimits = limitsFor(definition, seats);
-    const stored = { ...tierLimits.stored, ...boughtLimits.stored, ...limits.stored };
-    const ownLimits = { ...tierLimits, ...boughtLimits, ...limits, stored };
+    const overrides = {
+      ...boughtLimits,
+      ...limits,
+      stored: { ...boughtLimits.stored, ...limits.stored },
+    };
+    const stored = { ...tierLimits.stored, ...overrides.stored };
+    const ownLimits = { ...tierLimits, ...overrides, stored };
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
     const currency = subscription?.itemPrice?.currency ?? tiers.catalogue.currency;
@@ -169,6 +176,7 @@ export function createEntitlements(deps: {
       source,
       tierVersion: definition.version,
       limits: ownLimits,
+      overrides,
       callLimits: {
         apiCallsPerDay,
         apiCallsPerMinute,

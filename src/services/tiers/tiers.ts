@@ -141,6 +141,6 @@ function salesIn({ version, former }: TierDefinition, present: readonly string[]
 function asOf(tier: TierDefinition, version: number): TierDefinition {
   const former = tier.former.find((one) => one.version === version);
   if (!former) return tier;
-  const { monthlyPriceCents, prices, features, limits, limitsPerSeat } = former;
-  return { ...tier, version, monthlyPriceCents, prices, features, limits, limitsPerSeat };
+  const { monthlyPriceCents, prices, features, limits, limitsPerSeat, settings } = former;
+  return { ...tier, version, monthlyPriceCents, prices, features, limits, limitsPerSeat, settings };
 }

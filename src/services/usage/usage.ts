@@ -1,3 +1,4 @@
+import { finiteLimit } from '../../catalogue/unlimited.js';
 import type { Clock } from '../../common/clock.js';
 import { badInput } from '../../common/errors.js';
 import { groupBy } from '../../common/groups.js';
@@ -128,7 +129,7 @@ export function createUsage(deps: { models: Models; clock: Clock; usageDays: Usa
 
   function readDay(doc: UsageDayDoc | undefined, from: Date, terms: UsageTerms): Reading {
     const docs = doc ? [doc] : [];
-    const { apiCallsPerDay } = terms.limits;
+    const apiCallsPerDay = finiteLimit('apiCallsPerDay', terms.limits.apiCallsPerDay);
     return reading(UsagePeriod.DAY, from, endOfDay(from.getTime()), docs, terms, apiCallsPerDay);
   }
 
@@ -136,11 +137,11 @@ export function createUsage(deps: { models: Models; clock: Clock; usageDays: Usa
     const to = endOfMinute(nowMs);
     const from = new Date(to.getTime() - 60_000);
     const calls = minute?.at === minuteOf(nowMs) ? minute.used : 0;
-    const limit = terms.limits.apiCallsPerMinute;
+    const limit = finiteLimit('apiCallsPerMinute', terms.limits.apiCallsPerMinute);
     return {
       ...reading(UsagePeriod.MINUTE, from, to, [], terms, limit),
       apiCalls: calls,
-      remaining: Math.max(0, limit - calls),
+      remaining: limit === null ? null : Math.max(0, limit - calls),
     };
   }
 

@@ -6,8 +6,10 @@ import { createLease } from '../infrastructure/lease.js';
 import type { Metrics } from '../infrastructure/metrics.js';
 import type { LimitServices } from '../limits/limitServices.js';
 import type { Entitlements } from '../tiers/entitlements.js';
+import type { Tiers } from '../tiers/tiers.js';
 import { type AlertReview, createAlertReview } from './alerts/alertReview.js';
 import type { Alerts } from './alerts/alerts.js';
+import { createEntitlementList, type EntitlementList } from './entitlementList.js';
 import { createHistoryExpiry, type HistoryExpiry } from './historyExpiry.js';
 import { createOverageLedger, type OverageLedger } from './overage/overageLedger.js';
 import { type Consumption, createConsumption } from './recording/consumption.js';
@@ -21,6 +23,7 @@ import { createUsage, type Usage } from './usage.js';
 export interface UsageServices {
   alertReview: AlertReview;
   consumption: Consumption;
+  entitlementList: EntitlementList;
   historyExpiry: HistoryExpiry;
   overageLedger: OverageLedger;
   usage: Usage;
@@ -38,6 +41,7 @@ export function createUsageServices(deps: {
   log: Logger;
   metrics: Metrics;
   limitServices: LimitServices;
+  tiers: Tiers;
   entitlements: Entitlements;
   idempotencyKeys: IdempotencyKeys;
   alerts: Alerts;
@@ -83,6 +87,7 @@ export function createUsageServices(deps: {
       endpointNames,
       idempotencyKeys,
     }),
+    entitlementList: createEntitlementList({ ...deps, usage, storage }),
     historyExpiry,
     overageLedger: createOverageLedger({ ...base, usageDays, dayEnds }),
     usage,

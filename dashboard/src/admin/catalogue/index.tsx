@@ -208,7 +208,7 @@ function TierCard({ tier }: { tier: Tier }) {
           ['Support', unbroken(tier.support)],
           [
             'Calls',
-            `${formatNumber(Number(limits.apiCallsPerDay))} a day, ${formatNumber(limits.apiCallsPerMinute)} a minute`,
+            `${formatCount(limits.apiCallsPerDay, 'call')} a day, ${formatCount(limits.apiCallsPerMinute, 'call')} a minute`,
           ],
           ['At once', formatCount(limits.concurrentRequests, 'request')],
           limits.maxMemories > 0 && ['Memories', formatNumber(Number(limits.maxMemories))],

@@ -21,6 +21,7 @@ import {
   Stack,
   TextButton,
   Time,
+  UNLIMITED,
   UsageBar,
 } from '../../design/index.js';
 import type { TenantOverviewQuery } from '../../generated/graphql.js';
@@ -226,14 +227,14 @@ function UsageCard({ data }: { data: TenantOverviewQuery }) {
         <UsageBar
           label="Calls this minute"
           used={minute.apiCalls}
-          limit={minute.limit ?? null}
+          limit={minute.limit ?? UNLIMITED}
           format={calls}
           resetsAt={minute.resetsAt}
         />
         <UsageBar
           label="Calls today"
           used={today.apiCalls}
-          limit={today.limit ?? null}
+          limit={today.limit ?? UNLIMITED}
           format={calls}
           resetsAt={today.resetsAt}
           note={today.overageCalls > 0 ? `${calls(today.overageCalls)} of them are paid overage` : undefined}

@@ -10,6 +10,7 @@ import {
   Row,
   Skeleton,
   Stack,
+  UNLIMITED,
   UsageBar,
 } from '../../design/index.js';
 import { overageText } from '../plans/tierTerms.js';
@@ -41,12 +42,17 @@ export function UsageCards({
           <UsageBar
             label="Today"
             used={within}
-            limit={day.limit}
+            limit={day.limit ?? UNLIMITED}
             format={calls}
             resetsAt={day.resetsAt}
             note={day.overageCalls > 0 && `${calls(day.overageCalls)} beyond, paid`}
           />
-          <UsageBar label="This minute" used={minute.apiCalls} limit={minute.limit} format={calls} />
+          <UsageBar
+            label="This minute"
+            used={minute.apiCalls}
+            limit={minute.limit ?? UNLIMITED}
+            format={calls}
+          />
           <UsageBar
             label="This month"
             used={month.apiCalls}

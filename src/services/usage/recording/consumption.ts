@@ -1,3 +1,4 @@
+import { callsLeft } from '../../../catalogue/unlimited.js';
 import type { Clock } from '../../../common/clock.js';
 import { BillingError, ErrorCode, tenantSuspended } from '../../../common/errors.js';
 import type { IdempotencyKeys, RequestLease } from '../../idempotency/idempotencyKeys.js';
@@ -129,8 +130,7 @@ export function createConsumption(deps: {
 
 function answerOf(decision: Decision, limits: CallLimits): ConsumeAnswer {
   const { admitted, used } = decision;
-  const day = Math.max(0, limits.apiCallsPerDay - used.day);
-  const minute = Math.max(0, limits.apiCallsPerMinute - used.minute);
+  const { day, minute } = callsLeft(limits, used);
   const tighter = day === 0 || day < minute ? 'day' : 'minute';
   const window = admitted ? tighter : windowOf(decision);
   return {
