@@ -16,7 +16,12 @@ export const config = {
         arrayInputCoercion: false,
         strictScalars: true,
         // As src/schema/scalars.ts serialises them: instants as RFC 3339 text, whole numbers up to 2^53 as numbers.
-        scalars: { DateTime: 'string', BigInt: 'number', JSONObject: 'Record<string, unknown>', SettingValue: 'number | string | boolean' },
+        scalars: {
+          DateTime: 'string',
+          BigInt: 'number',
+          JSONObject: 'Record<string, unknown>',
+          SettingValue: 'number | string | boolean',
+        },
       },
     },
   },

@@ -291,6 +291,7 @@ function checkDisplayNames(
   const settings = tiers.flatMap((tier) => Object.keys(tier.settings ?? {}));
   const known = new Set([...tiers.map(({ name }) => name), ...features, ...resources, ...settings]);
   for (const name of Object.keys(displayNames)) {
-    if (!known.has(name)) report('is the name of no tier, feature, resource or setting', 'displayNames', name);
+    if (!known.has(name))
+      report('is the name of no tier, feature, resource or setting', 'displayNames', name);
   }
 }
