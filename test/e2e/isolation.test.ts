@@ -518,10 +518,12 @@ const CHANGES_LATER = ['ledgers', 'field_windows', 'tenant_standings', 'rejectio
 async function stateOfVictim(): Promise<Record<string, unknown>> {
   const { connection } = server.app.models;
   const { data } = await server.gql(
-    '{ usage { apiCalls federationShares extractions byEndpoint { endpoint calls } } }',
+    '{ usage { apiCalls federationShares extractions byEndpoint { endpoint calls } } storage { memories embeddings bytes } }',
     { key: victim.key },
   );
-  const state: Record<string, unknown> = { usage: data.usage };
+  const ledger = await server.app.models.ledgers.findById(victim.id).lean();
+  const stored = [data.storage, ledger?.levels, ledger?.reservations];
+  const state: Record<string, unknown> = { usage: data.usage, stored };
   for (const { name } of (await connection.db?.listCollections().toArray()) ?? []) {
     if (CHANGES_LATER.includes(name)) continue;
     const docs = await connection.collection(name).find().sort({ _id: 1 }).toArray();

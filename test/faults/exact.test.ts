@@ -77,7 +77,9 @@ it.each([
     const tenants = await createLoadedTenants(servers[0] as ServerProcess, limits);
     const load = createMeteredLoad(tenants, createRandom(random.seed + 1));
     // Every server has verified every key.
-
+    await Promise.all(
+      tenants.flatMap(({ key }) => servers.map((server) => server.gql('{ usage { apiCalls } }', key))),
+    );
     const clients = tenants.flatMap((tenant) =>
       Array.from({ length: CLIENTS_PER_TENANT }, () => client(tenant)),
     );

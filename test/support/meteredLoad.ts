@@ -47,7 +47,7 @@ export interface MeteredLoad {
    * @returns how many had no answer
    */
   askAgain(servers: readonly ServerProcess[]): Promise<number>;
-  /** Compares what was told with what is stored. @param servers that run, one at least */
+  /** Compares what was told with what is stored. */
   check(connection: mongoose.Connection, context: string): Promise<void>;
 }
 
