@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
 import type { Logger } from 'pino';
@@ -76,6 +77,8 @@ export function createFeed(deps: {
   };
   const counts: Record<Topic, number> = { usage: 0, subscription: 0, alert: 0, memory: 0 };
   const lostListeners: (() => void)[] = [];
+  /** The stream is everybody's, and belongs to no trace of the request that opens it. */
+  const outsideRequests = AsyncLocalStorage.snapshot();
   let stream: PacedChangeStream | null = null;
   let closing: NodeJS.Timeout | undefined;
   let dayTimer: NodeJS.Timeout | undefined;
@@ -249,17 +252,19 @@ export function createFeed(deps: {
     clearTimeout(closing);
     closing = undefined;
     if (stream) return stream;
-    const opened = openPacedChangeStream({
-      connection,
-      pipeline: PIPELINE,
-      changed,
-      handled: () => delivering,
-      lost(error) {
-        log.warn({ err: error }, 'realtime.stream_lost');
-        if (stream === opened) stream = null;
-        lost();
-      },
-    });
+    const opened = outsideRequests(() =>
+      openPacedChangeStream({
+        connection,
+        pipeline: PIPELINE,
+        changed,
+        handled: () => delivering,
+        lost(error) {
+          log.warn({ err: error }, 'realtime.stream_lost');
+          if (stream === opened) stream = null;
+          lost();
+        },
+      }),
+    );
     stream = opened;
     today = dayOf(clock.now());
     dayTimer ??= setInterval(checkDay, DAY_CHECK_MS).unref();
