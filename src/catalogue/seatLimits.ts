@@ -1,12 +1,11 @@
 import type { TierLimits } from '../models/tierLimits.js';
+import { unlimitedOf } from './unlimited.js';
 
-/** Limits that GraphQL has as 32-bit integers. */
-const SMALL: readonly string[] = ['apiCallsPerMinute', 'concurrentRequests', 'maxExtractionBatchSize'];
-const MAX_SMALL = 2 ** 31 - 1;
-
-/** Limits of the tier that may be for each seat, besides those of the catalogue's resources. */
+/** Limits of the tier that may be for each seat, in addition to those of the catalogue's resources. */
 export const SEAT_LIMITS: readonly string[] = [
-  ...SMALL,
+  'apiCallsPerMinute',
+  'concurrentRequests',
+  'maxExtractionBatchSize',
   'apiCallsPerDay',
   'maxMemories',
   'maxEmbeddings',
@@ -30,4 +29,4 @@ export function limitsFor(
 }
 
 const product = (name: string, limit: number, seats: number): number =>
-  Math.min(limit * seats, SMALL.includes(name) ? MAX_SMALL : Number.MAX_SAFE_INTEGER);
+  Math.min(limit * seats, unlimitedOf(name));

@@ -15,9 +15,12 @@ const INT_LIMITS: ReadonlySet<string> = new Set([
   'federationPriority',
 ] satisfies (keyof TierLimits)[]);
 
+/** @param name of a limit, or of a resource of the catalogue. @returns the number that is unlimited */
+export const unlimitedOf = (name: string): number => (INT_LIMITS.has(name) ? UNLIMITED_INT : UNLIMITED);
+
 /** @param name of a limit, or of a resource of the catalogue. @returns null: unlimited */
 export const finiteLimit = (name: string, limit: number): number | null =>
-  limit >= (INT_LIMITS.has(name) ? UNLIMITED_INT : UNLIMITED) ? null : limit;
+  limit >= unlimitedOf(name) ? null : limit;
 
 /** @returns the calls left in each window; UNLIMITED in one without a limit */
 export function callsLeft(

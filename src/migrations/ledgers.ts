@@ -6,7 +6,13 @@ import type { LedgerDoc, StorageReservation } from '../models/ledger.js';
 import type { Models } from '../models/models.js';
 import type { DayOverage, DayRecord } from '../models/usageDay.js';
 import { isDuplicateKey } from '../services/infrastructure/databaseErrors.js';
-import { dayNumberOf, monthOfDay, nameOfDay, usageDayId } from '../services/limits/ledger/windows.js';
+import {
+  dayNumberOf,
+  monthOfDay,
+  nameOfDay,
+  partsOf,
+  usageDayId,
+} from '../services/limits/ledger/windows.js';
 import { ALIVE_MS } from '../services/tiers/serverInstances.js';
 import type { MigrationDeps } from './migration.js';
 
@@ -200,7 +206,7 @@ async function moveToday(models: Models, today: number, log: Logger): Promise<vo
     await models.ledgers.collection.bulkWrite(
       found.map((day) => ({
         updateOne: {
-          filter: { _id: tenantOf(day) as never },
+          filter: { _id: partsOf(day._id).tenantId as never },
           update: { $set: { today: recordOf(day), ...windowsOf(day, today) } },
           upsert: true,
         },
@@ -210,8 +216,6 @@ async function moveToday(models: Models, today: number, log: Logger): Promise<vo
     await days.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } });
   }
 }
-
-const tenantOf = ({ _id }: { _id: string }): string => _id.slice(0, _id.indexOf(':'));
 
 const windowsOf = ({ calls, minute }: OldDay, today: number) => ({
   'windows.day': { at: today, used: calls },
@@ -244,7 +248,7 @@ async function moveOverage(models: Models, today: number): Promise<void> {
     _id: { $regex: `:${month}$` },
   });
   for await (const { _id } of months) {
-    const tenantId = tenantOf({ _id });
+    const tenantId = _id.slice(0, -`:${month}`.length);
     const days = await models.usageDays
       .find({ _id: { $gte: `${_id}-`, $lt: `${_id}.` }, overage: { $exists: true } }, { overage: 1 })
       .lean();

@@ -11,3 +11,10 @@ export interface TierLimits {
   /** The storage limit of each resource in the catalogue. */
   stored: Record<string, number>;
 }
+
+/** The limits of the resources that every catalogue has, by what storage calls the resource. */
+export const STORED_LIMITS = {
+  memories: 'maxMemories',
+  embeddings: 'maxEmbeddings',
+  bytes: 'maxStorageBytes',
+} as const satisfies Record<string, keyof TierLimits>;

@@ -1,6 +1,6 @@
 import { Schema } from 'mongoose';
 
-/** What is recorded of a tenant's UTC day besides the number of calls. Absent fields are empty or 0. */
+/** What is recorded of a tenant's UTC day, apart from the number of calls. Absent fields are empty or 0. */
 export interface DayRecord {
   /** Calls by endpoint. The names are encoded, see services/limits/ledger/endpointNames.ts. */
   endpoints?: Record<string, number>;

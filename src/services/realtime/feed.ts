@@ -9,7 +9,7 @@ import type { Models } from '../../models/models.js';
 import type { UsageAlertDoc } from '../../models/usageAlert.js';
 import type { Changes } from '../infrastructure/changeStreams.js';
 import { openPacedChangeStream, type PacedChangeStream } from '../infrastructure/pacedChangeStream.js';
-import { dayOf } from '../limits/ledger/windows.js';
+import { dayOf, partsOf } from '../limits/ledger/windows.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import type { Usage, UsagePeriod } from '../usage/usage.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
@@ -57,7 +57,6 @@ const SLICE = 20;
 const READ_TENANTS = 100;
 /** The stream stays open for a while, because pages are reloaded. */
 const KEEP_OPEN_MS = 10_000;
-const DAY_ID_LENGTH = ':YYYY-MM-DD'.length;
 
 export function createFeed(deps: {
   models: Models;
@@ -195,7 +194,7 @@ export function createFeed(deps: {
         usageChanged(id);
         break;
       case usageDays.collection.name:
-        usageChanged(id.slice(0, -DAY_ID_LENGTH));
+        usageChanged(partsOf(id).tenantId);
         break;
       case publishedStates.collection.name:
         // A grace period or a contract that has ended changes the tier without a write to either.

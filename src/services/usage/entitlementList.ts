@@ -1,7 +1,7 @@
 import { limitNames, type Setting } from '../../catalogue/catalogue.js';
 import { displayNameOf } from '../../catalogue/displayNames.js';
 import { finiteLimit } from '../../catalogue/unlimited.js';
-import type { TierLimits } from '../../models/tierLimits.js';
+import { STORED_LIMITS, type TierLimits } from '../../models/tierLimits.js';
 import type { Storage } from '../limits/storage/storage.js';
 import type { Entitlement, Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
@@ -44,12 +44,6 @@ export interface EntitlementList {
   list(tenantId: string): Promise<ListedEntitlement[]>;
 }
 
-/** The limits of what is stored, by what storage calls it. */
-const STORED_LIMITS = {
-  memories: 'maxMemories',
-  embeddings: 'maxEmbeddings',
-  bytes: 'maxStorageBytes',
-} as const;
 const NOTHING = { limit: null, used: null, remaining: null, window: null, resetsAt: null, value: null };
 
 export function createEntitlementList(deps: {

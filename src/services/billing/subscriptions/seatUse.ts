@@ -1,5 +1,6 @@
 import type { TierDefinition } from '../../../catalogue/catalogue.js';
 import { badInput } from '../../../common/errors.js';
+import { STORED_LIMITS } from '../../../models/tierLimits.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { Storage } from '../../limits/storage/storage.js';
 import type { Entitlements } from '../../tiers/entitlements.js';
@@ -14,11 +15,9 @@ export interface SeatUse {
 }
 
 /** The counted resource of a limit; each resource of the catalogue has its own name. */
-const COUNTED: Readonly<Record<string, string>> = {
-  maxMemories: 'memories',
-  maxEmbeddings: 'embeddings',
-  maxStorageBytes: 'bytes',
-};
+const COUNTED: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(STORED_LIMITS).map(([resource, limit]) => [limit, resource]),
+);
 
 export function createSeatUse(deps: {
   storage: Pick<Storage, 'stored'>;

@@ -95,7 +95,7 @@ export function createAdmission(deps: {
 }): RunningAdmission {
   const { models, clock, log, metrics, instances } = deps;
   const instance = `i${randomUUID().replaceAll('-', '').slice(0, 12)}`;
-  const ledgers = models.ledgers.collection;
+  const ledgers = models.connection.collection<LedgerDoc>(models.ledgers.collection.name);
   const heartbeat = createHeartbeat({ models, log, instance, instances });
   const dayEnds = createDayEnds({ models, clock, log });
   const returnedCalls = createReturnedCalls({ models, log, instance, dayEnds });
@@ -214,7 +214,7 @@ export function createAdmission(deps: {
 
   async function settleTake({ tenantId, batch, calls, charges, view, atMs }: LedgerTake): Promise<void> {
     const before = await ledgers.findOneAndUpdate(
-      { _id: tenantId as never },
+      { _id: tenantId },
       // A later number: the statement, if it still comes, changes nothing any more.
       { $set: { [batchOf]: ++lastBatch } },
       { returnDocument: 'before', projection: { [batchOf]: 1 }, timeoutMS: READ_TIMEOUT_MS },
@@ -227,18 +227,18 @@ export function createAdmission(deps: {
 
   /** Begins the day in ledgers that have an earlier one, or none. */
   async function beginDays(open: readonly Group[], nowMs: number): Promise<void> {
-    const beginning = open.filter(({ tenantId }) => {
-      const { windows } = viewFor(tenantId);
-      return windows.day.at < windowsToCharge({ windows }, nowMs).day;
+    const beginning = open.flatMap((group) => {
+      const view = viewFor(group.tenantId);
+      const { day } = windowsToCharge(view, nowMs);
+      return view.windows.day.at < day ? [{ group, day }] : [];
     });
     if (beginning.length === 0) return;
-    const ofDay = groupBy(beginning, ({ tenantId }) => windowsToCharge(viewFor(tenantId), nowMs).day);
-    for (const [day, groups] of ofDay)
+    for (const [day, ofDay] of groupBy(beginning, (one) => one.day))
       await dayEnds.begin(
         day,
-        groups.map(({ tenantId }) => tenantId),
+        ofDay.map(({ group }) => group.tenantId),
       );
-    await readViews(beginning);
+    await readViews(beginning.map(({ group }) => group));
   }
 
   function forgetStorage(tenantId: string): void {
@@ -329,9 +329,9 @@ export function createAdmission(deps: {
       ...(stores && { levels: 1, reservations: 1 }),
     };
     const found = await ledgers
-      .find({ _id: { $in: ids as never[] } }, { projection, timeoutMS: READ_TIMEOUT_MS })
+      .find({ _id: { $in: ids } }, { projection, timeoutMS: READ_TIMEOUT_MS })
       .toArray();
-    return new Map(found.map((doc) => [String(doc._id), doc as unknown as LedgerDoc]));
+    return new Map(found.map((doc) => [doc._id, doc]));
   }
 
   async function readViews(wanted: readonly Group[]): Promise<void> {

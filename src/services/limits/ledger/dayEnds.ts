@@ -1,6 +1,7 @@
 import { type mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
+import { chunksOf } from '../../../common/groups.js';
 import type { EndedDay, LedgerDoc } from '../../../models/ledger.js';
 import type { Models } from '../../../models/models.js';
 import type { ServerInstanceDoc } from '../../../models/serverInstance.js';
@@ -69,8 +70,7 @@ export function createDayEnds(deps: { models: Models; clock: Clock; log: Logger 
   }
 
   async function seal(tenantIds: readonly string[]): Promise<void> {
-    for (let i = 0; i < tenantIds.length; i += PAGE)
-      await sealAll({ _id: { $in: tenantIds.slice(i, i + PAGE) } });
+    for (const ids of chunksOf(tenantIds, PAGE)) await sealAll({ _id: { $in: ids } });
   }
 
   async function begin(day: number, tenantIds: readonly string[]): Promise<void> {
@@ -144,7 +144,7 @@ const paths = <T>(prefix: string, values: Readonly<Record<string, T>>): Record<s
   Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}.${name}`, value]));
 
 /** All numbers of a record, by path. */
-export const countsOf = (record: object, prefix = ''): [string, number][] =>
+const countsOf = (record: object, prefix = ''): [string, number][] =>
   Object.entries(record).flatMap(([name, value]): [string, number][] =>
     typeof value === 'number'
       ? [[`${prefix}${name}`, value]]

@@ -62,7 +62,7 @@ export const copyOf = (view: LedgerView): LedgerView => ({
 });
 
 /** The windows to charge: never earlier than those that were charged, even if this instance's clock is behind. */
-export function windowsToCharge({ windows }: Pick<LedgerView, 'windows'>, nowMs: number): ChargedWindows {
+export function windowsToCharge({ windows }: LedgerView, nowMs: number): ChargedWindows {
   const minute = Math.max(minuteOf(nowMs), windows.minute.at);
   const day = Math.max(dayOfMinute(minute), windows.day.at);
   return { minute, day, overage: monthOfDay(day) };

@@ -5,6 +5,7 @@ import { type BillingError, badInput, serviceUnavailable } from '../../../common
 import { groupBy } from '../../../common/groups.js';
 import type { LedgerDoc, StorageReservation } from '../../../models/ledger.js';
 import type { Models } from '../../../models/models.js';
+import { STORED_LIMITS } from '../../../models/tierLimits.js';
 import { updateInTransaction } from '../../infrastructure/conditionalUpdates.js';
 import { amountOf, askedOf, storedOf } from './storageAmounts.js';
 
@@ -52,9 +53,6 @@ export interface Storage {
   sweep(): Promise<number>;
 }
 
-/** The resources that every catalogue has. */
-const OWN_RESOURCES = ['memories', 'embeddings', 'bytes'] as const;
-
 /** No operation lasts this long. The transaction of one that does finds its reservation gone, and stores nothing. */
 const RESERVATION_MS = 120_000;
 const MAX_SWEPT = 1_000;
@@ -67,7 +65,7 @@ export function createStorage(deps: {
 }): Storage {
   const { models, clock, resources = [] } = deps;
   const { ledgers } = models;
-  const allResources = [...OWN_RESOURCES, ...resources];
+  const allResources = [...Object.keys(STORED_LIMITS), ...resources];
 
   /** Ends a reservation that is still open. @param change what is added to the levels with it */
   async function end(

@@ -1,5 +1,6 @@
 import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type { LedgerDoc } from '../../../models/ledger.js';
+import { STORED_LIMITS } from '../../../models/tierLimits.js';
 import type { StorageLimits } from '../ledger/admission.js';
 
 /** The amount of one resource; names come from a catalogue, and may be those of an object's own properties. */
@@ -33,9 +34,9 @@ export function sumOf(all: readonly StorageAmounts[]): StorageAmounts {
   return Object.fromEntries(sums);
 }
 
+const isOwn = (resource: string): resource is keyof typeof STORED_LIMITS =>
+  Object.hasOwn(STORED_LIMITS, resource);
+
 export function limitOf(limits: StorageLimits, resource: string): number {
-  if (resource === 'memories') return limits.maxMemories;
-  if (resource === 'embeddings') return limits.maxEmbeddings;
-  if (resource === 'bytes') return limits.maxStorageBytes;
-  return amountOf(limits.stored, resource);
+  return isOwn(resource) ? limits[STORED_LIMITS[resource]] : amountOf(limits.stored, resource);
 }

@@ -7,7 +7,7 @@ import { type UsageReportDoc, UsageReportKind, UsageReportStatus } from '../../.
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import type { DayEnds } from '../../limits/ledger/dayEnds.js';
 import { daysOf, onlyDay, type UsageDays } from '../../limits/ledger/usageDays.js';
-import { dayOf, endOfDay, usageDayId } from '../../limits/ledger/windows.js';
+import { dayOf, endOfDay, partsOf, usageDayId } from '../../limits/ledger/windows.js';
 import { callsBySpan, spanKey, startOfSpan } from '../../tiers/overage.js';
 import { boundariesOf, INVOICE_OPEN_MS } from './billableTime.js';
 
@@ -222,8 +222,7 @@ type OverageReport = UsageReportDoc & { span: string };
 type NewReport = Pick<OverageReport, '_id' | 'tenantId' | 'quantity' | 'span'> & { atMs: number };
 
 function namesOf({ _id: id }: UsageDayDoc) {
-  const tenantId = id.slice(0, id.lastIndexOf(':'));
-  const day = id.slice(tenantId.length + 1);
+  const { tenantId, day } = partsOf(id);
   const startMs = Date.parse(day);
   const endMs = endOfDay(startMs).getTime();
   return { id, tenantId, prefix: `${tenantId}:overage/${day}/`, startMs, endMs };

@@ -102,19 +102,9 @@ export function createDayCounts(deps: {
   }
 
   async function takeInLedgers(counts: readonly DayCount[]): Promise<number> {
-    const statements = counts.map(({ tenantId, day, writer, sequence, calls, increments }) => ({
-      updateOne: {
-        filter: {
-          _id: tenantId,
-          'windows.day.at': day,
-          [`today.recorded.${writer}`]: { $not: { $gte: sequence } },
-        },
-        update: {
-          $inc: { 'windows.day.used': calls, ...pathsOf(increments, 'today.') },
-          $set: { [`today.recorded.${writer}`]: sequence },
-        },
-      },
-    }));
+    const statements = counts.map((count) =>
+      statementOf(count, { _id: count.tenantId, 'windows.day.at': count.day }, 'windows.day.used', 'today.'),
+    );
     return (await bulk(models.ledgers, statements)).matchedCount;
   }
 
@@ -122,29 +112,19 @@ export function createDayCounts(deps: {
   async function takeInHistory(counts: readonly DayCount[]): Promise<void> {
     if (counts.length === 0) return;
     await dayEnds.seal(counts.map(({ tenantId }) => tenantId));
-    const statements = counts.map(({ tenantId, day, writer, sequence, calls, increments }) => ({
-      updateOne: {
-        filter: {
-          _id: usageDayId(tenantId, nameOfDay(day)),
-          [`recorded.${writer}`]: { $not: { $gte: sequence } },
-        },
-        update: {
-          $inc: { calls, ...pathsOf(increments, '') },
-          $set: { [`recorded.${writer}`]: sequence },
-        },
-        upsert: true,
-      },
-    }));
+    const statements = counts.map((count) =>
+      statementOf(count, { _id: usageDayId(count.tenantId, nameOfDay(count.day)) }, 'calls', ''),
+    );
     try {
-      await bulk(models.usageDays, statements);
+      await bulk(
+        models.usageDays,
+        statements.map(({ updateOne }) => ({ updateOne: { ...updateOne, upsert: true } })),
+      );
     } catch (error) {
       // A day that has the batch already has its id, and not the condition.
       if (!isDuplicateKey(error)) throw error;
       // So has a day that another instance made at the same moment.
-      await bulk(
-        models.usageDays,
-        statements.map(({ updateOne: { upsert: _, ...updateOne } }) => ({ updateOne })),
-      );
+      await bulk(models.usageDays, statements);
     }
   }
 
@@ -179,5 +159,17 @@ export function createDayCounts(deps: {
   };
 }
 
-const pathsOf = (increments: ReadonlyMap<string, number>, prefix: string): Record<string, number> =>
-  Object.fromEntries([...increments].map(([path, count]) => [`${prefix}${path}`, count]));
+/** @param calls the path of the day's calls @param prefix of the paths of its record */
+function statementOf(count: DayCount, ofDay: object, calls: string, prefix: string) {
+  const recorded = `${prefix}recorded.${count.writer}`;
+  const counted = [...count.increments].map(([path, more]) => [`${prefix}${path}`, more]);
+  return {
+    updateOne: {
+      filter: { ...ofDay, [recorded]: { $not: { $gte: count.sequence } } },
+      update: {
+        $inc: { [calls]: count.calls, ...Object.fromEntries(counted) },
+        $set: { [recorded]: count.sequence },
+      },
+    },
+  };
+}
