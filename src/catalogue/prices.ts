@@ -87,6 +87,10 @@ export function cycleName({ interval, intervalCount }: BillingCycle): string {
 export const cycleText = ({ interval, intervalCount }: BillingCycle): string =>
   intervalCount > 1 ? `every ${intervalCount} ${interval}s` : `a ${interval}`;
 
+/** @returns what follows the amount of a price, for instance `a month` or `per seat every 3 months` */
+export const perText = ({ perSeat, ...cycle }: BillingCycle & { perSeat: boolean }): string =>
+  `${perSeat ? 'per seat ' : ''}${cycleText(cycle)}`;
+
 /**
  * @returns the name of a tier's price, as the variables of Stripe's prices have it: the tier's own for the monthly one,
  *   otherwise with its interval, such as `PRO_YEARLY`

@@ -2,7 +2,7 @@ import type { StorageAmounts } from '@continuum-billing/limits/core';
 import type Stripe from 'stripe';
 import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
-import { priceKey } from '../catalogue/prices.js';
+import { perText, priceKey } from '../catalogue/prices.js';
 import type { ApiKeyType, StoredKey } from '../schema/apiKey.js';
 import type { InvoiceType, PaymentMethodType } from '../schema/billingAccount.js';
 import type { MemoryType } from '../schema/memory.js';
@@ -17,7 +17,11 @@ import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
 import type { OperatorRole } from '../services/accounts/principal.js';
 import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
-import { paidPriceOf, scheduledPriceOf } from '../services/billing/subscriptions/paidPrices.js';
+import {
+  type PaidPrice,
+  paidPriceOf,
+  scheduledPriceOf,
+} from '../services/billing/subscriptions/paidPrices.js';
 import type { TierExplanation as ExplainedTier } from '../services/billing/tierExplanation.js';
 import type { ReadMemory } from '../services/memories/boundedReads.js';
 import { unpackEmbedding } from '../services/memories/embedding.js';
@@ -57,11 +61,14 @@ function toTierPrices(tiers: Tiers, tier: TierDefinition): TierPrice[] {
       ...price,
       currency,
       unitAmount,
+      per: perText(price),
     })),
   );
   const isOther = ({ currency }: TierPrice) => Number(currency !== tiers.catalogue.currency);
   return all.toSorted((a, b) => isOther(a) - isOther(b));
 }
+
+const toPaidPrice = (price: PaidPrice | null): TierPrice | null => price && { ...price, per: perText(price) };
 
 const toStoredLimits = (stored: TierLimits['stored']) =>
   Object.entries(stored).map(([resource, limit]) => ({ resource, limit }));
@@ -165,7 +172,7 @@ export async function readSubscription(
     tenantId,
     tier: toEntitledTier(services.tiers, entitlement),
     status: doc?.status ?? 'active',
-    price: paidPriceOf(services.tiers, doc),
+    price: toPaidPrice(paidPriceOf(services.tiers, doc)),
     seats: doc?.quantity ?? 1,
     currentPeriodStart: doc?.currentPeriodStart ?? null,
     currentPeriodEnd: doc?.currentPeriodEnd ?? null,
@@ -174,7 +181,7 @@ export async function readSubscription(
     trialEnd: doc?.trialEnd ?? null,
     graceEndsAt: services.entitlements.graceEndsAt(doc),
     scheduledTier: doc?.scheduledTier ?? null,
-    scheduledPrice: scheduledPriceOf(services.tiers, doc),
+    scheduledPrice: toPaidPrice(scheduledPriceOf(services.tiers, doc)),
     scheduledAt: doc?.scheduledAt ?? null,
     outsideCatalogue: doc?.outsideCatalogue ?? false,
     isContract: typeof doc?.contract === 'string',

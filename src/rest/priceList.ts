@@ -1,6 +1,6 @@
 import type { TierDefinition, TierLimits } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
-import { cycleText } from '../catalogue/prices.js';
+import { perText } from '../catalogue/prices.js';
 import { finiteLimit } from '../catalogue/unlimited.js';
 import { amountText, bytesText } from '../common/amounts.js';
 import { formatMoney } from '../common/money.js';
@@ -38,10 +38,12 @@ export const titleOf = ({ productName }: { productName: string }): string =>
 
 function priceOf(tiers: Tiers, tier: TierDefinition): string {
   const { currency } = tiers.catalogue;
-  const prices = tiers.pricesOf(tier).map(({ amounts, perSeat, ...cycle }) => {
-    const amount = formatMoney(amounts[currency] ?? 0, currency, { stripZeros: true });
-    return `${amount} ${perSeat ? 'per seat ' : ''}${cycleText(cycle)}`;
-  });
+  const prices = tiers
+    .pricesOf(tier)
+    .map(
+      (price) =>
+        `${formatMoney(price.amounts[currency] ?? 0, currency, { stripZeros: true })} ${perText(price)}`,
+    );
   if (prices.length === 0) return tier.monthlyPriceCents === 0 ? 'Free' : 'Priced by agreement';
   const { trialDays, trialRequiresCard } = tier;
   const price = prices.join(', or ');

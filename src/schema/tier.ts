@@ -76,6 +76,9 @@ export class TierPrice {
 
   @Field({ description: 'Whether `unitAmount` is for one seat.' })
   perSeat!: boolean;
+
+  @Field({ description: 'For people, after the amount: `a month`, `per seat every 3 months`.' })
+  per!: string;
 }
 
 @ObjectType({ description: 'The price of calls beyond the daily quota.' })

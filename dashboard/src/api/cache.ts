@@ -26,7 +26,7 @@ const CONNECTIONS = [
 ];
 
 /**
- * Types without an id of their own. They belong to the object that they were read from, and two queries that read
+ * Types without an id of their own, or whose id is not enough: a price keeps its id when its amount changes. They belong to the object that they were read from, and two queries that read
  * different fields of one add to each other. Tier is among them although it has a name: the limits of a tenant's tier
  * include the overrides of its contract.
  */
@@ -40,6 +40,7 @@ const PARTS = [
   'Tier',
   'TierExplanation',
   'TierLimits',
+  'TierPrice',
   'Usage',
 ];
 

@@ -80,6 +80,12 @@ export function setCustomerTexts(replaced: Texts): void {
   speaksOfApi = false;
 }
 
+/** @returns how many seats are needed for what is stored, if that is what an error says */
+export function seatsNeeded(error: unknown): number | null {
+  const needed = CombinedGraphQLErrors.is(error) && error.errors[0]?.extensions?.seatsNeeded;
+  return typeof needed === 'number' ? needed : null;
+}
+
 function explained(code: string, message: string, requestId: unknown): Explanation {
   const [title, advice] = texts[code] ?? ['It did not work', 'Try again.'];
   return {
@@ -100,6 +106,12 @@ function sentence(text: string): string {
 export function explain(error: unknown): Explanation {
   if (CombinedGraphQLErrors.is(error) || CombinedProtocolErrors.is(error)) {
     const first = error.errors[0];
+    const needed = seatsNeeded(error);
+    if (needed !== null) {
+      const title = `At least ${needed} seats are needed`;
+      const advice = 'What is stored now needs them. Delete some of it to have fewer.';
+      return { code: 'BAD_USER_INPUT', title, message: '', advice, requestId: null };
+    }
     return explained(
       String(first?.extensions?.code ?? 'INTERNAL_SERVER_ERROR'),
       first?.message ?? error.message,

@@ -190,6 +190,8 @@ export interface ConfirmDialogProps {
   dismiss?: string | undefined;
   /** For what takes something away. */
   danger?: boolean | undefined;
+  /** What is chosen first, above the text that says what will happen. */
+  fields?: ReactNode;
   /** The button works only after this text was typed, for what cannot be undone. */
   typed?: string | undefined;
   /** False while something that the text needs is loading or missing. */
@@ -207,6 +209,7 @@ export function ConfirmDialog({
   confirm,
   dismiss = 'Cancel',
   danger,
+  fields,
   typed,
   ready = true,
   onConfirm,
@@ -234,6 +237,7 @@ export function ConfirmDialog({
               if (allowed) void action.run();
             }}
           >
+            {fields}
             <AlertDialog.Description render={<div className={styles.stack} />}>
               {children}
             </AlertDialog.Description>

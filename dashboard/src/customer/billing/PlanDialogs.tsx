@@ -1,19 +1,24 @@
 import { useMutation, useQuery } from '@apollo/client/react';
 import { type CancellationPreview, useCancellationPreview } from '../../api/cancellationPreview.js';
+import { seatsNeeded } from '../../api/errors.js';
+import { cycleLabel, type Price, priceText, termsOf } from '../../api/prices.js';
 import {
   ConfirmDialog,
   ErrorState,
+  formatCount,
   formatDay,
   formatMoney,
   KeyValue,
   Skeleton,
   toast,
 } from '../../design/index.js';
-import { amountsOf, type Price, priceText, type Tier } from '../plans/tierTerms.js';
+import type { ChangePreviewFragment } from '../../generated/graphql.js';
+import { amountsOf, type Tier } from '../plans/tierTerms.js';
 import { type Account, CANCEL, CHANGE_TIER, PREVIEW, RESUME } from './documents.js';
 import { endOf } from './planState.js';
+import { SeatsField, useSeats } from './SeatsField.js';
 
-interface DialogProps {
+export interface DialogProps {
   open: boolean;
   onClose(): void;
   tenantId: string;
@@ -31,28 +36,30 @@ export function ChangeDialog({
   onChanged,
   ...dialog
 }: DialogProps & { tier: Tier; price: Price | null; upgrade: boolean }) {
-  const wanted = {
-    tier: tier.name,
-    ...(price && { interval: price.interval, intervalCount: price.intervalCount }),
-  };
-  const { data, error, refetch } = useQuery(PREVIEW, {
+  const { tier: old, price: paid, seats: present } = account.subscription;
+  // Another interval of the plan that one has keeps its seats.
+  const isBySeat = price?.perSeat === true && tier.name !== old.name;
+  const input = useSeats(isBySeat ? price : null, paid?.perSeat ? present : 1);
+  const wanted = { tier: tier.name, ...termsOf(price, input.settled) };
+  const isChosen = !isBySeat || input.settled !== null;
+  const { data, error, refetch, loading } = useQuery(PREVIEW, {
     variables: { tenantId, ...wanted },
+    skip: !isChosen,
     fetchPolicy: 'network-only',
   });
   const [change] = useMutation(CHANGE_TIER);
-  const preview = data?.previewTierChange;
-  const { displayName: old } = account.subscription.tier;
-  const verb = upgrade ? 'Upgrade' : 'Downgrade';
+  const preview = isChosen && !loading && !error ? data?.previewTierChange : undefined;
+  // Whether it is larger depends on how many seats are chosen.
+  const verb = isBySeat ? 'Change' : upgrade ? 'Upgrade' : 'Downgrade';
+  const often = price && tier.name === old.name ? cycleLabel(price).toLowerCase() : null;
+  const name = often ? `Pay ${often}` : `${verb} to ${tier.displayName}`;
   return (
     <ConfirmDialog
       {...dialog}
-      title={`${verb} to ${tier.displayName}?`}
-      confirm={
-        preview?.immediately && preview.amountDueNowCents > 0
-          ? 'Pay and change'
-          : `${verb} to ${tier.displayName}`
-      }
+      title={`${name}?`}
+      confirm={preview?.immediately && preview.amountDueNowCents > 0 ? 'Pay and change' : name}
       ready={preview !== undefined}
+      fields={isBySeat && <SeatsField input={input} error={error} />}
       onConfirm={async () => {
         await change({ variables: { tenantId, input: wanted } });
         await onChanged();
@@ -63,31 +70,13 @@ export function ChangeDialog({
         });
       }}
     >
-      {error ? (
-        <ErrorState error={error} onRetry={refetch} />
+      {isChosen && error ? (
+        seatsNeeded(error) === null && <ErrorState error={error} onRetry={refetch} />
       ) : preview ? (
         <>
-          <p>
-            {preview.immediately
-              ? `${tier.displayName} begins at once and replaces ${old}. What you have paid for the rest of this period is taken off.`
-              : `You keep ${old} until ${formatDay(preview.effectiveAt)}, which is paid. Then ${tier.displayName} begins.`}
-          </p>
-          <KeyValue
-            items={[
-              ['Plan', `${tier.displayName}, ${priceText(tier, price)}`],
-              ['Begins', preview.immediately ? 'Now' : formatDay(preview.effectiveAt)],
-              preview.immediately && [
-                'For the rest of this period',
-                formatMoney(preview.prorationCents, preview.currency),
-              ],
-              ['You pay now', formatMoney(Math.max(preview.amountDueNowCents, 0), preview.currency)],
-              preview.nextInvoiceAt !== null && [
-                'Next invoice',
-                `${formatMoney(preview.nextInvoiceCents, preview.currency)} on ${formatDay(preview.nextInvoiceAt)}`,
-              ],
-            ]}
-          />
-          {!upgrade && (
+          <p>{whenText(preview, old.displayName, tier.displayName, often)}</p>
+          <ChangeTerms preview={preview} plan={`${tier.displayName}, ${priceText(tier, price)}`} />
+          {!often && !preview.immediately && (
             <p>
               Your data stays. What is above a limit of {tier.displayName} cannot grow until you delete some.
             </p>
@@ -97,6 +86,45 @@ export function ChangeDialog({
         <Skeleton lines={4} />
       )}
     </ConfirmDialog>
+  );
+}
+
+/** @param often how a plan that stays will be paid; null: the plan changes */
+function whenText(
+  { immediately, effectiveAt }: ChangePreviewFragment,
+  old: string,
+  next: string,
+  often: string | null,
+): string {
+  const day = formatDay(effectiveAt);
+  if (!immediately)
+    return often
+      ? `Nothing changes until ${day}, which is paid. Then you pay ${often}.`
+      : `You keep ${old} until ${day}, which is paid. Then ${next} begins.`;
+  const begins = often ? `You pay ${often} from now on.` : `${next} begins at once and replaces ${old}.`;
+  return `${begins} What you have paid for the rest of this period is taken off.`;
+}
+
+/** What a change costs now and later. */
+export function ChangeTerms({ preview, plan }: { preview: ChangePreviewFragment; plan: string }) {
+  const { immediately, effectiveAt, currency, seats, prorationCents, amountDueNowCents } = preview;
+  const { nextInvoiceCents, nextInvoiceAt } = preview;
+  return (
+    <KeyValue
+      items={[
+        ['Plan', seats > 1 ? `${plan}, for ${formatCount(seats, 'seat')}` : plan],
+        ['Begins', immediately ? 'Now' : formatDay(effectiveAt)],
+        immediately && ['For the rest of this period', formatMoney(prorationCents, currency)],
+        ['You pay now', formatMoney(Math.max(amountDueNowCents, 0), currency)],
+        immediately &&
+          amountDueNowCents <= 0 &&
+          prorationCents < 0 && ['Taken off your next invoices', formatMoney(-prorationCents, currency)],
+        nextInvoiceAt !== null && [
+          'Next invoice',
+          `${formatMoney(nextInvoiceCents, currency)} on ${formatDay(nextInvoiceAt)}`,
+        ],
+      ]}
+    />
   );
 }
 

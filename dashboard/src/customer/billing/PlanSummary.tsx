@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { priceText } from '../../api/prices.js';
 import {
   Badge,
   Callout,
@@ -9,7 +10,7 @@ import {
   type Tone,
 } from '../../design/index.js';
 import { useBrand } from '../brand.js';
-import { priceText, type Tier } from '../plans/tierTerms.js';
+import type { Tier } from '../plans/tierTerms.js';
 import type { Account, Plan } from './documents.js';
 import { endOf, fixedReason, isPaid } from './planState.js';
 
@@ -46,6 +47,8 @@ export function planSentence(account: Account, productName: string): string {
   const free = tiers.find(({ checkout }) => checkout === 'NONE');
   const scheduled = tiers.find(({ name }) => name === plan.scheduledTier);
   if (end) return `${tier.displayName} ends on ${formatDay(end)}. ${afterEnd(free)}`;
+  if (scheduled?.name === tier.name)
+    return `${tier.displayName} costs ${priceText(scheduled, plan.scheduledPrice)} from ${formatDay(scheduledAt)}.`;
   if (scheduled)
     return `${tier.displayName} changes to ${scheduled.displayName} on ${formatDay(scheduledAt)}, at ${priceText(scheduled, plan.scheduledPrice)}.`;
   if (plan.status === 'TRIALING')

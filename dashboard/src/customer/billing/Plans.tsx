@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { type Cycle, cycleLabel, cyclesOf, type Price, priceAt } from '../../api/prices.js';
 import {
   Badge,
   Button,
@@ -12,19 +13,12 @@ import {
 import { supportOf, useBrand } from '../brand.js';
 import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';
-import {
-  type Cycle,
-  cycleLabel,
-  cyclesOf,
-  type Price,
-  priceAt,
-  type Tier,
-  trialText,
-} from '../plans/tierTerms.js';
-import type { StripePages } from './actions.js';
+import { type Tier, trialText } from '../plans/tierTerms.js';
+import { type StripePages, showError } from './actions.js';
 import type { Account } from './documents.js';
 import { CancelDialog, ChangeDialog, KeepDialog } from './PlanDialogs.js';
 import { actionOf, endOf, fixedReason, isChangeable, isPaid, type TierAction } from './planState.js';
+import { BuyDialog, SeatsDialog } from './SeatDialogs.js';
 
 interface Choice {
   tier: Tier;
@@ -45,13 +39,13 @@ export function Plans({
   const support = supportOf(brand);
   const { subscription: plan, tiers, tenant } = account;
   const [choice, setChoice] = useState<Choice | null>(null);
-  const [canceling, setCanceling] = useState(false);
+  const [opened, setOpened] = useState<'cancellation' | 'seats' | null>(null);
   const [chosenCycle, setCycle] = useState<Cycle | null>(null);
   const cycle = chosenCycle ?? plan.price;
   const priceFor = (tier: Tier) => priceAt(tier, cycle, plan.price?.currency);
   const close = () => {
     setChoice(null);
-    setCanceling(false);
+    setOpened(null);
   };
   const due = isPaid(plan) && !isChangeable(plan);
   const common = { open: true, onClose: close, account, onChanged };
@@ -70,7 +64,7 @@ export function Plans({
           <Button
             variant="primary"
             pending={pages.leaving === tier.name}
-            onClick={() => pages.buy(tier.name, price)}
+            onClick={() => (price?.perSeat ? choose() : pages.buy(tier.name, price).catch(showError))}
           >
             {action === 'TRY' ? `Try ${name} for ${formatCount(tier.trialDays, 'day')}` : `Buy ${name}`}
           </Button>
@@ -78,22 +72,29 @@ export function Plans({
       case 'UPGRADE':
         return (
           <Button variant="primary" disabled={due} onClick={choose}>
-            {often ? `Pay ${often}` : `Upgrade to ${name}`}
+            {often ? `Pay ${often}` : `${price?.perSeat ? 'Change' : 'Upgrade'} to ${name}`}
           </Button>
         );
       case 'DOWNGRADE':
         return (
           <Button disabled={due} onClick={choose}>
-            {often ? `Pay ${often}` : `Downgrade to ${name}`}
+            {often ? `Pay ${often}` : `${price?.perSeat ? 'Change' : 'Downgrade'} to ${name}`}
           </Button>
         );
       case 'CURRENT':
         return (
           isPaid(plan) &&
           !fixedReason(account) && (
-            <Button variant="ghost" onClick={() => setCanceling(true)}>
-              Cancel {name}
-            </Button>
+            <>
+              {plan.price?.perSeat && (
+                <Button disabled={due} onClick={() => setOpened('seats')}>
+                  Change seats
+                </Button>
+              )}
+              <Button variant="ghost" onClick={() => setOpened('cancellation')}>
+                Cancel {name}
+              </Button>
+            </>
           )
         );
       case 'KEEP':
@@ -158,7 +159,11 @@ export function Plans({
           upgrade={choice.action === 'UPGRADE'}
         />
       )}
-      {canceling && <CancelDialog {...common} tenantId={tenant.id} />}
+      {choice?.price && (choice.action === 'BUY' || choice.action === 'TRY') && (
+        <BuyDialog tier={choice.tier} price={choice.price} pages={pages} onClose={close} />
+      )}
+      {opened === 'seats' && <SeatsDialog {...common} tenantId={tenant.id} />}
+      {opened === 'cancellation' && <CancelDialog {...common} tenantId={tenant.id} />}
       {choice?.action === 'KEEP' && <KeepDialog {...common} tenantId={tenant.id} />}
     </section>
   );

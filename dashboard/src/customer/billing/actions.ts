@@ -1,8 +1,8 @@
 import { useMutation } from '@apollo/client/react';
 import { useState } from 'react';
 import { explain } from '../../api/errors.js';
+import { type Price, termsOf } from '../../api/prices.js';
 import { toast } from '../../design/index.js';
-import type { Cycle } from '../plans/tierTerms.js';
 import { CHECKOUT, PORTAL } from './documents.js';
 
 /** Where Stripe's pages lead back to. */
@@ -15,6 +15,7 @@ export function useStripePages(tenantId: string) {
   /** The button that was pressed: until the browser leaves the page, none works again. */
   const [leaving, setLeaving] = useState<string | null>(null);
 
+  /** @throws what went wrong, for a dialog to show */
   async function leave(
     button: string,
     ask: () => Promise<{ url: string; localUrl: string | null } | null | undefined>,
@@ -27,18 +28,18 @@ export function useStripePages(tenantId: string) {
       location.assign(session.localUrl ?? session.url);
     } catch (error) {
       setLeaving(null);
-      const { title, message, advice } = explain(error);
-      toast({ tone: 'danger', title, text: `${message} ${advice}`.trim() });
+      throw error;
     }
   }
 
   return {
     leaving,
-    buy: (tier: string, cycle: Cycle | null) =>
+    /** @param seats null: the tier is not sold by the seat */
+    buy: (tier: string, price: Price | null, seats: number | null = null) =>
       leave(tier, async () => {
         const input = {
           tier: tier as never,
-          ...(cycle && { interval: cycle.interval, intervalCount: cycle.intervalCount }),
+          ...termsOf(price, seats),
           successUrl: `${here()}?bought=${tier}`,
           cancelUrl: here(),
         };
@@ -48,8 +49,14 @@ export function useStripePages(tenantId: string) {
       leave(button, async () => {
         const input = { returnUrl: here() };
         return (await portal({ variables: { tenantId, input } })).data?.createPortalSession;
-      }),
+      }).catch(showError),
   };
+}
+
+/** Of a button that has no dialog to say it. */
+export function showError(error: unknown): void {
+  const { title, message, advice } = explain(error);
+  toast({ tone: 'danger', title, text: `${message} ${advice}`.trim() });
 }
 
 export type StripePages = ReturnType<typeof useStripePages>;

@@ -11,12 +11,7 @@ export const PLAN_FIELDS = graphql(`
     status
     seats
     price {
-      id
-      interval
-      intervalCount
-      currency
-      unitAmount
-      perSeat
+      ...PriceTerms
     }
     currentPeriodEnd
     cancelAtPeriodEnd
@@ -25,12 +20,7 @@ export const PLAN_FIELDS = graphql(`
     graceEndsAt
     scheduledTier
     scheduledPrice {
-      id
-      interval
-      intervalCount
-      currency
-      unitAmount
-      perSeat
+      ...PriceTerms
     }
     scheduledAt
     stripeSubscriptionId
@@ -162,20 +152,50 @@ export const PAYMENT_METHODS = graphql(`
 `);
 
 export const PREVIEW = graphql(`
-  query BillingPreview($tenantId: ID!, $tier: TierName!, $interval: PriceInterval, $intervalCount: Int) {
+  query BillingPreview(
+    $tenantId: ID!
+    $tier: TierName!
+    $interval: PriceInterval
+    $intervalCount: Int
+    $seats: Int
+  ) {
     previewTierChange(
       tenantId: $tenantId
       tier: $tier
       interval: $interval
       intervalCount: $intervalCount
+      seats: $seats
     ) {
-      immediately
-      effectiveAt
-      currency
-      amountDueNowCents
-      prorationCents
-      nextInvoiceCents
-      nextInvoiceAt
+      ...ChangePreview
+    }
+  }
+`);
+
+export const CHANGE_PREVIEW = graphql(`
+  fragment ChangePreview on TierChangePreview {
+    seats
+    immediately
+    effectiveAt
+    currency
+    amountDueNowCents
+    prorationCents
+    nextInvoiceCents
+    nextInvoiceAt
+  }
+`);
+
+export const PREVIEW_SEATS = graphql(`
+  query BillingPreviewSeats($tenantId: ID!, $seats: Int!) {
+    previewSeats(tenantId: $tenantId, seats: $seats) {
+      ...ChangePreview
+    }
+  }
+`);
+
+export const SET_SEATS = graphql(`
+  mutation BillingSetSeats($tenantId: ID!, $seats: Int!) {
+    setSeats(tenantId: $tenantId, seats: $seats) {
+      ...Plan
     }
   }
 `);

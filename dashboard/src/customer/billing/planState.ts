@@ -1,4 +1,5 @@
-import { cycleKey, monthsIn, type Price, priceAt, type Tier } from '../plans/tierTerms.js';
+import { cycleKey, monthsIn, type Price, priceAt } from '../../api/prices.js';
+import type { Tier } from '../plans/tierTerms.js';
 import type { Account, Plan } from './documents.js';
 
 /** Statuses of a subscription that is paid for, or should be. */

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
+import { type Price, priceOf } from '../../api/prices.js';
 import { PriceCard } from '../../design/index.js';
-import { amountsOf, type Price, priceOf, type Tier } from './tierTerms.js';
+import { amountsOf, type Tier } from './tierTerms.js';
 
 /** A tier of the catalogue, the same on both pages. */
 export function TierCard({

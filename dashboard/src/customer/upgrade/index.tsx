@@ -1,5 +1,6 @@
 import { ApolloProvider, useQuery } from '@apollo/client/react';
 import { useEffect, useState } from 'react';
+import { type Cycle, cyclesOf, priceAt } from '../../api/prices.js';
 import {
   ButtonAnchor,
   ErrorState,
@@ -13,7 +14,7 @@ import { graphql } from '../../generated/index.js';
 import { publicClient, supportOf, useBrand } from '../brand.js';
 import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';
-import { type Cycle, cyclesOf, priceAt, type Tier, trialText } from '../plans/tierTerms.js';
+import { type Tier, trialText } from '../plans/tierTerms.js';
 import { Shell } from '../Shell.js';
 
 const PRICES = graphql(`

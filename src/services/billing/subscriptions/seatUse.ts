@@ -40,12 +40,18 @@ export function createSeatUse(deps: {
       // What was agreed with the tenant holds for any number of seats.
       const agreed: Readonly<Record<string, unknown>> = { ...own, ...own.stored };
       const [stored = {}] = await storage.stored([tenantId]);
-      const problems = counted.flatMap(({ name, resource, each }) => {
+      const tooFew = counted.flatMap(({ name, resource, each }) => {
         const used = stored[resource] ?? 0;
         if (agreed[name] != null || !(each > 0) || used <= each * seats) return [];
-        return [`${used} ${resource} are in use, which need ${Math.ceil(used / each)} seats`];
+        return [{ used, resource, seatsNeeded: Math.ceil(used / each) }];
       });
-      if (problems.length > 0) throw badInput(argument, `too few: ${problems.join('; ')}`);
+      if (tooFew.length === 0) return;
+      const problems = tooFew.map(
+        ({ used, resource, seatsNeeded }) =>
+          `${used} ${resource} are in use, which need ${seatsNeeded} seats`,
+      );
+      const seatsNeeded = Math.max(...tooFew.map((few) => few.seatsNeeded));
+      throw badInput(argument, `too few: ${problems.join('; ')}`, { seatsNeeded });
     },
   };
 }
