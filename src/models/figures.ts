@@ -8,9 +8,11 @@ export interface TenantFigures {
   tiers?: Record<string, number>;
   /** By tier and version. */
   versions?: Record<string, Record<string, number>>;
-  /** By the tier that is paid for. */
+  /** By the tier that is paid for: all who pay, and what they pay in the catalogue's currency. */
   revenue?: Record<string, { cents?: number; tenants?: number }>;
-  /** Tenants that pay a price that is not known in the catalogue's currency. */
+  /** What is paid in other currencies than the catalogue's, by currency. */
+  currencies?: Record<string, { cents?: number; tenants?: number }>;
+  /** Tenants that pay a price that is not known. */
   unpriced?: number;
   /** By state. */
   states?: Record<string, number>;

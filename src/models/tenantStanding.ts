@@ -9,6 +9,12 @@ export enum TenantState {
   ERASED = 'ERASED',
 }
 
+/** An amount in the smallest unit of its currency. */
+export interface CurrencyAmount {
+  currency: string;
+  cents: number;
+}
+
 /**
  * What follows from a tenant's documents, for lists and counts: never the authority for anything. It is written in the
  * transaction that publishes a change of the tenant, and checked by a periodic count.
@@ -21,8 +27,10 @@ export interface TenantStandingDoc {
   tierVersion: number;
   /** The tier of the subscription that it pays for; null: it pays nothing. A contract may give it another tier. */
   paidTier: string | null;
-  /** What the subscription costs a month; null: it pays nothing, or the price is not known in the catalogue's currency. */
+  /** What the subscription costs a month in the catalogue's currency; null: nothing, or it is not known, or in another. */
   monthlyCents: number | null;
+  /** What it costs a month in another currency. */
+  monthlyOther: CurrencyAmount | null;
   states: TenantState[];
   /** The lists that the tenant is in, see `listName`. */
   lists: string[];
@@ -47,6 +55,7 @@ export const tenantStandingSchema = new Schema<TenantStandingDoc>(
     tierVersion: Number,
     paidTier: { type: String, default: null },
     monthlyCents: { type: Number, default: null },
+    monthlyOther: { type: Schema.Types.Mixed, default: null },
     states: [String],
     lists: [String],
     pastDueSince: { type: Date, default: null },

@@ -34,7 +34,7 @@ const kindOf = (reason: string): RejectionKind =>
 const read = ({ overview }: Clocked) => ({ asOf: overview.now() });
 
 export const toRevenue = (revenue: RevenueFigures, services: Services): RevenueOverview => {
-  const { monthlyCents, monthlyCentsBefore, payingTenants, unpricedTenants, byTier } = revenue;
+  const { monthlyCents, monthlyCentsBefore, payingTenants, unpricedTenants, byTier, byCurrency } = revenue;
   return {
     ...read(services),
     currency: services.tiers.catalogue.currency,
@@ -51,6 +51,11 @@ export const toRevenue = (revenue: RevenueFigures, services: Services): RevenueO
         monthlyCents: cents,
         monthlyCents30DaysAgo: centsBefore,
       })),
+    byCurrency: byCurrency.map(({ cents, centsBefore, ...rest }) => ({
+      ...rest,
+      monthlyCents: cents,
+      monthlyCents30DaysAgo: centsBefore,
+    })),
   };
 };
 

@@ -4,7 +4,14 @@ import { badInput } from '../common/errors.js';
 import { Checked, RequiresRole, RequiresScope } from '../directives/access.js';
 import { connect, DEFAULT_PAGE, decodeCursor, encodeCursor } from '../schema/pagination.js';
 import { SubscriptionType } from '../schema/subscription.js';
-import { CreateTenantInput, NewTenant, TenantConnection, TenantsArgs, TenantType } from '../schema/tenant.js';
+import {
+  CreateTenantInput,
+  MonthlyRevenue,
+  NewTenant,
+  TenantConnection,
+  TenantsArgs,
+  TenantType,
+} from '../schema/tenant.js';
 import { TierType } from '../schema/tier.js';
 import { StorageUsage, UsageType } from '../schema/usage.js';
 import { OperatorRole, ownTenantId } from '../services/accounts/principal.js';
@@ -86,10 +93,24 @@ export class TenantResolver {
   @FieldResolver(() => Int, {
     nullable: true,
     description:
-      'What its subscription costs a month, in cents, at its price at Stripe: without discounts, taxes and overage; a yearly price by 12. null: it pays nothing, or the price is not known.',
+      "What its subscription costs a month, in cents, at its price at Stripe: without discounts, taxes and overage; a yearly price by 12. null: it pays nothing, the price is not known, or it is not in the catalogue's currency (see `monthlyRevenue`).",
   })
   async monthlyRevenueCents(@Root() { id }: TenantType, @Ctx() { loaders }: Context): Promise<number | null> {
     return (await loaders.standing.load(id))?.monthlyCents ?? null;
+  }
+
+  @FieldResolver(() => MonthlyRevenue, {
+    nullable: true,
+    description:
+      'The same in the currency that it pays in. null: it pays nothing, or the price is not known.',
+  })
+  async monthlyRevenue(
+    @Root() { id }: TenantType,
+    @Ctx() { services, loaders }: Context,
+  ): Promise<MonthlyRevenue | null> {
+    const { monthlyCents = null, monthlyOther = null } = (await loaders.standing.load(id)) ?? {};
+    if (monthlyCents === null) return monthlyOther;
+    return { currency: services.tiers.catalogue.currency, cents: monthlyCents };
   }
 
   @FieldResolver(() => UsageType)

@@ -132,6 +132,7 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'TenantsOverview.nearLimitTenants': { weight: READ, assumedSize: 10 },
   'TenantsOverview.overLimitTenants': { weight: READ, assumedSize: 10 },
   'CallsOverview.byHour': { assumedSize: 24 },
+  'Tenant.monthlyRevenue': { weight: 10 },
   'Tenant.monthlyRevenueCents': { weight: 10 },
 
   'Mutation.cancelSubscription': { weight: 3 * STRIPE_REQUEST },

@@ -78,24 +78,36 @@ export class TierRevenue {
   monthlyCents30DaysAgo!: number | null;
 }
 
+@ObjectType({ description: 'What tenants pay in one currency. Nothing is converted.' })
+export class CurrencyRevenue {
+  @Field({ description: 'ISO 4217, lower case.' })
+  currency!: string;
+
+  @Field(() => Int)
+  payingTenants!: number;
+
+  @Field(() => BigIntScalar, { description: 'In the smallest unit of the currency.' })
+  monthlyCents!: number;
+
+  @Field(() => BigIntScalar, { nullable: true, description: 'null: there is no figure of that day.' })
+  monthlyCents30DaysAgo!: number | null;
+}
+
 @ObjectType({
   description:
     'Monthly recurring revenue in cents: subscriptions that are active, or past due within their grace period, at their prices at Stripe. Trials, discounts, taxes and overage are not in it.',
 })
 export class RevenueOverview extends Read {
-  @Field({ description: 'ISO 4217, lower case.' })
+  @Field({ description: "The catalogue's: ISO 4217, lower case." })
   currency!: string;
 
-  @Field(() => BigIntScalar)
+  @Field(() => BigIntScalar, { description: 'Of what is paid in `currency`; `byCurrency` has the others.' })
   monthlyCents!: number;
 
-  @Field(() => Int)
+  @Field(() => Int, { description: 'In any currency.' })
   payingTenants!: number;
 
-  @Field(() => Int, {
-    description:
-      'Paying tenants that are not in `monthlyCents`: their price is not known, or in another currency.',
-  })
+  @Field(() => Int, { description: 'Paying tenants whose price is not known.' })
   unpricedTenants!: number;
 
   @Field(() => BigIntScalar, { nullable: true, description: 'null: there is no figure of that day.' })
@@ -104,8 +116,11 @@ export class RevenueOverview extends Read {
   @Field(() => BigIntScalar, { nullable: true, description: 'Since 30 days ago.' })
   changeCents!: number | null;
 
-  @Field(() => [TierRevenue])
+  @Field(() => [TierRevenue], { description: 'Amounts in `currency`, tenants in any.' })
   byTier!: TierRevenue[];
+
+  @Field(() => [CurrencyRevenue], { description: '`currency` first, then those that are paid in.' })
+  byCurrency!: CurrencyRevenue[];
 }
 
 @ObjectType({ description: 'How many tenants have a tier.' })

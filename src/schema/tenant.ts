@@ -8,6 +8,15 @@ import { TenantErasure } from './tenantData.js';
 import { IsExternalId, TenantArgs, TenantInput } from './tenantRef.js';
 import { StoredLimit, TierName } from './tier.js';
 
+@ObjectType({ description: 'What a subscription costs a month.' })
+export class MonthlyRevenue {
+  @Field({ description: 'ISO 4217, lower case.' })
+  currency!: string;
+
+  @Field(() => BigIntScalar, { description: 'In the smallest unit of the currency.' })
+  cents!: number;
+}
+
 @ObjectType('Tenant', { description: 'A customer of the operator.' })
 export class TenantType {
   @Field(() => ID)

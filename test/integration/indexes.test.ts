@@ -281,6 +281,7 @@ async function fillThroughModels(): Promise<void> {
       tierVersion: 1,
       paidTier: null,
       monthlyCents: null,
+      monthlyOther: null,
       states: [],
       lists: ['*/*', '*/FREE'],
       pastDueSince: id === due ? PAST : null,

@@ -355,7 +355,7 @@ describe('revenue', () => {
     ['a price for three months', { itemPrice: { ...MONTHLY, intervalCount: 3 } }, 967, 0],
     ['the catalogue, where no price is stored', {}, 2900, 0],
     ['no known price of a contract', { tier: 'ENTERPRISE', contract: 'terms' }, 0, 1],
-    ['another currency', { itemPrice: { ...MONTHLY, currency: 'eur' } }, 0, 1],
+    ['another currency', { itemPrice: { ...MONTHLY, currency: 'eur' } }, 0, 0],
     ['a trial', { status: 'trialing', itemPrice: MONTHLY }, 0, 0],
     ['a subscription that ended', { status: 'canceled', itemPrice: MONTHLY }, 0, 0],
   ])('by %s', async (_, fields, cents, unpriced) => {
@@ -366,6 +366,38 @@ describe('revenue', () => {
     await one.count.run();
     const revenue = await one.overview.read().revenue();
     expect([revenue.monthlyCents, revenue.unpricedTenants]).toEqual([cents, unpriced]);
+  });
+
+  it('is counted by currency, and compared with what it was, without any conversion', async () => {
+    const one = createProcess();
+    const [dollars, euros, more, unknown] = (await addTenants(4)) as [string, string, string, string];
+    const inEuros = { ...MONTHLY, currency: 'eur' };
+    await setSubscription(dollars, { itemPrice: MONTHLY });
+    await setSubscription(euros, { itemPrice: inEuros });
+    await setSubscription(more, {
+      itemPrice: { ...inEuros, unitCents: 27_000, interval: 'year' },
+      quantity: 2,
+    });
+    await setSubscription(unknown, { tier: 'ENTERPRISE', contract: 'terms' });
+    await one.publish();
+    await one.count.run();
+    const usd = { currency: 'usd', payingTenants: 1, cents: 2_900 };
+    const counted = [
+      usd,
+      { currency: 'eur', payingTenants: 2, cents: 2_900 + Math.round((2 * 27_000) / 12) },
+    ];
+    const first = await one.overview.read().revenue();
+    expect(first).toMatchObject({ payingTenants: 4, unpricedTenants: 1, byCurrency: counted });
+    clock.advance(30 * DAY_MS);
+    await setSubscription(more, { status: 'canceled', itemPrice: inEuros });
+    await one.publish();
+    await one.count.stop();
+    await createProcess().count.run();
+    const later = await one.overview.read().revenue();
+    expect(later.byCurrency).toMatchObject([
+      { ...usd, centsBefore: 2_900 },
+      { currency: 'eur', payingTenants: 1, cents: 2_900, centsBefore: 7_400 },
+    ]);
   });
 
   it('of an erased tenant is none, of a suspended one what it pays', async () => {

@@ -219,6 +219,20 @@ describe('a contract', () => {
     const { errors } = await begin(tenant, { unitAmount: 1, currency: 'eur' });
     expect(errors[0]).toMatchObject({ message: expect.stringContaining('is usd since the first purchase') });
   });
+
+  it('is rejected in another currency than that of a subscription that has ended', async () => {
+    const tenant = await buyer({});
+    await server.gql('mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }', tenant);
+    await settled(server);
+    const requests = mockOf(server).requestsSince();
+    const { errors } = await begin(tenant, { unitAmount: 1_000, currency: 'eur' });
+    expect(errors[0]).toMatchObject({
+      message: expect.stringContaining('is usd since the first purchase'),
+      extensions: { code: 'BAD_USER_INPUT', argument: 'input.currency' },
+    });
+    expect(requests()).toEqual([]);
+    expect((await begin(tenant, { unitAmount: 1_000 })).errors).toEqual([]);
+  });
 });
 
 describe('a change of the interval', () => {
@@ -304,6 +318,55 @@ describe('a change of the interval', () => {
     const tenant = await buyer({});
     const { errors } = await change(tenant.key, { tier: 'PRO', interval: 'MONTH', intervalCount: 3 });
     expect(errors[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', argument: 'input.interval' });
+  });
+});
+
+describe('a currency that only Stripe knows of', () => {
+  it('is named when it keeps a contract or a checkout from beginning', async () => {
+    const tenant = await buyer({ currency: 'eur' });
+    await server.gql('mutation { cancelSubscription(input: { atPeriodEnd: false }) { status } }', tenant);
+    await settled(server);
+    await server.app.models.billingSubscriptions.deleteOne({ _id: tenant.id });
+    const contract = await server.gql(
+      `mutation { createEnterpriseSubscription(input: {
+        tenantId: "${tenant.id}", termMonths: 12, monthlyPriceCents: 100 }) { id } }`,
+      { key: OPERATOR_KEY },
+    );
+    const checkout = await askCheckout(server, tenant.key, { currency: 'usd' });
+    for (const { status, errors } of [contract, checkout]) {
+      expect(status).toBe(400);
+      expect(errors[0]).toMatchObject({
+        message: expect.stringContaining('first purchase'),
+        extensions: { code: 'BAD_USER_INPUT' },
+      });
+    }
+  });
+
+  it('is named when a tier that is not sold in it is asked for, before anything is changed', async () => {
+    const tenant = await server.createTenant();
+    await askCheckout(server, tenant.key);
+    const stripe = stripeOf(server);
+    const { id: price } = await stripe.prices.create({
+      currency: 'gbp',
+      unit_amount: 500,
+      recurring: { interval: 'month' },
+      product_data: { name: 'Agreed' },
+    });
+    const customer = await customerIdOf(server, tenant.id);
+    await stripe.subscriptions.create({
+      customer,
+      items: [{ price }],
+      collection_method: 'send_invoice',
+      days_until_due: 30,
+    });
+    await settled(server);
+    const changing = await change(tenant.key, { tier: 'PRO' });
+    const previewing = await server.gql('{ previewTierChange(tier: PRO) { immediately } }', tenant);
+    expect([changing, previewing].map(({ errors }) => errors[0]?.extensions)).toMatchObject([
+      { code: 'BAD_USER_INPUT', argument: 'input.tier' },
+      { code: 'BAD_USER_INPUT', argument: 'tier' },
+    ]);
+    expect(changing.errors[0]?.message).toContain('not sold in gbp');
   });
 });
 

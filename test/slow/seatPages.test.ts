@@ -111,7 +111,7 @@ describe('seats', () => {
     );
     await button(page, 'Change seats').click();
     await seats.fill('8');
-    await dialog(page).getByText('What you have stored needs 9 seats.').waitFor();
+    await dialog(page).getByText('What is stored needs 9 seats.').waitFor();
     expect(await change.isDisabled()).toBe(true);
     await expectAccessible(page);
     await seats.fill('9');

@@ -209,3 +209,15 @@ describe('a change', () => {
     );
   });
 });
+
+describe('the portal', () => {
+  it('offers the prices that are sold in the currency of the subscription, at what they cost in it', async () => {
+    const { stripe, mock } = harness;
+    const { customer } = await buy({ items: [{ price: 'price_month', quantity: 1 }], currency: 'eur' });
+    const { id } = await stripe.billingPortal.sessions.create({ customer: String(customer) });
+    const view = await mock.portal.find(id);
+    expect(view?.plans.map(({ price }) => [price.id, price.currency, price.unit_amount])).toEqual([
+      ['price_year', 'eur', 11_000],
+    ]);
+  });
+});

@@ -33,9 +33,12 @@ export interface InsightServices {
 /** Longer than a page of the count takes. */
 const COUNT_LEASE_MS = 60_000;
 
-/** Identifies the settings that standings depend on, in addition to the stored documents. */
+/** Rises when standings follow from the same documents by other rules. */
+const RULES_VERSION = 2;
+
+/** Identifies what standings depend on, in addition to the stored documents. */
 export const countingRules = (catalogue: Catalogue, graceDays: number): string =>
-  `${catalogueDigest(catalogue)}/${graceDays}`;
+  `${catalogueDigest(catalogue)}/${graceDays}/${RULES_VERSION}`;
 
 export function createInsightServices(deps: {
   models: Models;

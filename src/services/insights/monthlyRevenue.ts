@@ -1,12 +1,15 @@
 import type { BillingSubscriptionDoc } from '../../models/billingSubscription.js';
+import type { CurrencyAmount } from '../../models/tenantStanding.js';
 import type { Tiers } from '../tiers/tiers.js';
 
 /** What a tenant pays by its subscription. */
 export interface MonthlyRevenue {
   /** The tier of the subscription; null: it pays nothing. */
   paidTier: string | null;
-  /** null: it pays nothing, or the price is not known in the catalogue's currency. */
+  /** In the catalogue's currency; null: it pays nothing, in another currency, or at a price that is not known. */
   monthlyCents: number | null;
+  /** What it pays in another currency. */
+  monthlyOther: CurrencyAmount | null;
 }
 
 const MONTHS_IN: Readonly<Record<string, number>> = {
@@ -16,7 +19,7 @@ const MONTHS_IN: Readonly<Record<string, number>> = {
   year: 12,
 };
 
-const NONE: MonthlyRevenue = { paidTier: null, monthlyCents: null };
+const NONE: MonthlyRevenue = { paidTier: null, monthlyCents: null, monthlyOther: null };
 
 /**
  * The price at Stripe, and for subscriptions without a known one that of the catalogue, for one month. Discounts, taxes
@@ -35,13 +38,16 @@ export function monthlyRevenueOf(
     const { unitCents, currency, interval, intervalCount } = itemPrice;
     if (unitCents === 0) return NONE;
     const months = MONTHS_IN[interval];
-    if (currency !== tiers.catalogue.currency || !months) return { paidTier: tier, monthlyCents: null };
-    const cents = (unitCents * quantity) / (months * Math.max(1, intervalCount));
-    return { paidTier: tier, monthlyCents: Math.round(cents) };
+    const unknown = { ...NONE, paidTier: tier };
+    if (!months) return unknown;
+    const cents = Math.round((unitCents * quantity) / (months * Math.max(1, intervalCount)));
+    return currency === tiers.catalogue.currency
+      ? { ...unknown, monthlyCents: cents }
+      : { ...unknown, monthlyOther: { currency, cents } };
   }
   const listed = tiers.has(tier) ? tiers.get(tier, tierVersion).monthlyPriceCents : null;
   if (listed === 0) return NONE;
   // A negotiated price is not the tier's.
   const isListed = listed !== null && subscription.contract === null;
-  return { paidTier: tier, monthlyCents: isListed ? listed * quantity : null };
+  return { ...NONE, paidTier: tier, monthlyCents: isListed ? listed * quantity : null };
 }

@@ -22,6 +22,16 @@ export interface RevenueFigures {
   payingTenants: number;
   unpricedTenants: number;
   byTier: { tier: string; payingTenants: number; cents: number; centsBefore: number | null }[];
+  /** The catalogue's currency first. */
+  byCurrency: CurrencyRevenue[];
+}
+
+export interface CurrencyRevenue {
+  currency: string;
+  payingTenants: number;
+  cents: number;
+  /** null: there is no figure of that day. */
+  centsBefore: number | null;
 }
 
 export interface TenantsInfo {
@@ -139,7 +149,28 @@ export function createOverview(deps: {
         cents: now.revenue?.[tier]?.cents ?? 0,
         centsBefore: then && (then.revenue?.[tier]?.cents ?? 0),
       })),
+      byCurrency: byCurrency(now, then),
     };
+  }
+
+  function byCurrency(now: TenantFigures, then: TenantFigures | null): CurrencyRevenue[] {
+    const others = Object.entries(now.currencies ?? {}).filter(([, { tenants = 0 }]) => tenants > 0);
+    const elsewhere = others.reduce((sum, [, { tenants = 0 }]) => sum + tenants, 0);
+    const own = {
+      currency: tiers.catalogue.currency,
+      payingTenants: payingIn(now) - elsewhere - (now.unpriced ?? 0),
+      cents: centsIn(now),
+      centsBefore: then && centsIn(then),
+    };
+    const rest = others
+      .map(([currency, { tenants = 0, cents = 0 }]) => ({
+        currency,
+        payingTenants: tenants,
+        cents,
+        centsBefore: then && (then.currencies?.[currency]?.cents ?? 0),
+      }))
+      .toSorted((a, b) => b.payingTenants - a.payingTenants || a.currency.localeCompare(b.currency));
+    return [own, ...rest];
   }
 
   function tenantsOf(now: TenantFigures, then: TenantFigures | null): Omit<TenantsInfo, 'today' | 'lately'> {

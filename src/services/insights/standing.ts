@@ -36,7 +36,7 @@ export function createStandingRule(deps: {
     const { tier, tierVersion, endsAt } = entitlements.derive(tenant, subscription);
     const graceEndsAt = entitlements.graceEndsAt(subscription);
     const isInGrace = graceEndsAt !== null && graceEndsAt.getTime() > nowMs;
-    const { paidTier, monthlyCents } = monthlyRevenueOf(subscription, isInGrace, tiers);
+    const revenue = monthlyRevenueOf(subscription, isInGrace, tiers);
     const states = [
       ...(tenant.suspendedAt ? [TenantState.SUSPENDED] : []),
       ...(subscription?.status === 'past_due' ? [TenantState.PAST_DUE] : []),
@@ -54,14 +54,13 @@ export function createStandingRule(deps: {
       _id,
       tier,
       tierVersion,
-      paidTier,
-      monthlyCents,
+      ...revenue,
       states,
       lists: listsOf(tier, states),
       pastDueSince: subscription?.status === 'past_due' ? subscription.pastDueSince : null,
       graceEndsAt,
       ...(Number.isFinite(dueMs) && { dueAt: new Date(dueMs) }),
-      revenueKey: revenueKeyOf(_id, monthlyCents ?? 0),
+      revenueKey: revenueKeyOf(_id, revenue.monthlyCents ?? 0),
     };
   };
 }
@@ -75,6 +74,7 @@ const erasedStanding = (tenantId: string, tier: string, tierVersion: number): St
   tierVersion,
   paidTier: null,
   monthlyCents: null,
+  monthlyOther: null,
   states: [TenantState.ERASED],
   lists: [listName(null, TenantState.ERASED), listName(tier, TenantState.ERASED)],
   pastDueSince: null,

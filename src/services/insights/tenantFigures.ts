@@ -12,13 +12,18 @@ export type FigureAmounts = Map<string, number>;
 export function shareOf(standing: Standing | null): FigureAmounts {
   const share: FigureAmounts = new Map();
   if (!standing) return share;
-  const { tier, tierVersion, paidTier, monthlyCents, states } = standing;
+  const { tier, tierVersion, paidTier, monthlyCents, monthlyOther, states } = standing;
   for (const state of states) share.set(`states.${state}`, 1);
   if (states.includes(TenantState.ERASED)) return share;
   share.set('tenants', 1).set(`tiers.${tier}`, 1).set(`versions.${tier}.${tierVersion}`, 1);
   if (paidTier === null) return share;
   share.set(`revenue.${paidTier}.tenants`, 1);
-  if (monthlyCents === null) share.set('unpriced', 1);
+  // Those that were stored before the field existed are without it.
+  if (monthlyOther)
+    share
+      .set(`currencies.${monthlyOther.currency}.tenants`, 1)
+      .set(`currencies.${monthlyOther.currency}.cents`, monthlyOther.cents);
+  else if (monthlyCents === null) share.set('unpriced', 1);
   else share.set(`revenue.${paidTier}.cents`, monthlyCents);
   return share;
 }

@@ -13,6 +13,7 @@ import {
   Grid,
   KeyValue,
   Link,
+  NONE,
   PageHeader,
   Row,
   Skeleton,
@@ -20,6 +21,7 @@ import {
 } from '../../design/index.js';
 import type { CatalogueQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { pricesText } from '../../prices/prices.js';
 
 const CATALOGUE = graphql(`
   query Catalogue {
@@ -27,9 +29,8 @@ const CATALOGUE = graphql(`
       name
       displayName
       version
-      monthlyPriceCents
-      currency
       checkout
+      ...TierPrices
       trialDays
       trialRequiresCard
       trialEndWithoutCard
@@ -103,8 +104,9 @@ const VERSIONS: readonly Column<Version>[] = [
   },
 ];
 
+/** A version is listed with its monthly price alone. */
 const priceOf = (cents: number | null, currency: string): string =>
-  cents === null ? 'By contract' : formatMoney(cents, currency);
+  cents === null ? NONE : formatMoney(cents, currency);
 
 export default function CataloguePage() {
   const { data, error, refetch } = useQuery(CATALOGUE);
@@ -167,6 +169,10 @@ const TRIAL_END: Record<Tier['trialEndWithoutCard'], string> = {
   INVOICE: 'the payment is overdue',
 };
 
+/** Beside the catalogue's own. */
+const currenciesOf = ({ prices, currency }: Tier): string[] =>
+  [...new Set(prices.map((price) => price.currency))].filter((other) => other !== currency);
+
 /** A number stays with its unit: `99.9 %`. */
 const unbroken = (text: string): string => text.replace(/(\d) (?=[%\p{L}])/gu, '$1\u00a0');
 
@@ -176,12 +182,11 @@ function TierCard({ tier }: { tier: Tier }) {
     <Card title={tier.displayName} description={`${tier.name}, version ${tier.version}`}>
       <KeyValue
         items={[
-          [
-            'Price',
-            tier.monthlyPriceCents === null
-              ? 'By contract'
-              : `${priceOf(tier.monthlyPriceCents, currency)} a month`,
-          ],
+          ['Price', pricesText(tier)],
+          ...currenciesOf(tier).map((other): [string, string] => [
+            `In ${other.toUpperCase()}`,
+            pricesText(tier, other),
+          ]),
           ['Sold', CHECKOUT[tier.checkout]],
           tier.trialDays > 0 && [
             'Trial',

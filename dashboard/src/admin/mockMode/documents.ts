@@ -100,7 +100,7 @@ export const TIERS = graphql(`
   query MockModeTiers {
     tiers {
       name
-      monthlyPriceCents
+      checkout
     }
   }
 `);

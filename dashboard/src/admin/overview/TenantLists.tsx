@@ -19,16 +19,23 @@ type AtLimit = Overview['tenants']['overLimitTenants'][number] & { state: 'OVER_
 const linkTo = (id: string) => `/tenants/${encodeURIComponent(id)}`;
 
 /** Whose payment failed, and when they lose their tier. */
-export function PastDueTenants({ overview: { tenants, revenue } }: { overview: Overview }) {
+export function PastDueTenants({ overview: { tenants } }: { overview: Overview }) {
   const columns: readonly Column<PastDue>[] = [
     { id: 'tenant', header: 'Tenant', value: ({ tenant }) => tenant.name },
     {
       id: 'revenue',
       header: 'Revenue a month',
-      csvHeader: `Revenue a month (cents, ${revenue.currency})`,
-      value: ({ monthlyCents }) => monthlyCents,
-      cell: ({ monthlyCents }) => formatMoney(monthlyCents, revenue.currency),
+      csvHeader: 'Revenue a month (cents)',
+      value: ({ tenant }) => tenant.monthlyRevenue?.cents ?? null,
+      cell: ({ tenant: { monthlyRevenue } }) =>
+        monthlyRevenue ? formatMoney(monthlyRevenue.cents, monthlyRevenue.currency) : NONE,
       numeric: true,
+    },
+    {
+      id: 'currency',
+      header: 'Revenue currency',
+      value: ({ tenant }) => tenant.monthlyRevenue?.currency ?? null,
+      csvOnly: true,
     },
     {
       id: 'since',

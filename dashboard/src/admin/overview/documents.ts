@@ -9,10 +9,14 @@ export const OVERVIEW = graphql(`
       revenue {
         currency
         monthlyCents
-        changeCents
-        monthlyCents30DaysAgo
         payingTenants
         unpricedTenants
+        byCurrency {
+          currency
+          payingTenants
+          monthlyCents
+          monthlyCents30DaysAgo
+        }
         byTier {
           tier
           payingTenants
@@ -36,12 +40,15 @@ export const OVERVIEW = graphql(`
           tenants30DaysAgo
         }
         pastDueTenants {
-          monthlyCents
           pastDueSince
           graceEndsAt
           tenant {
             id
             name
+            monthlyRevenue {
+              currency
+              cents
+            }
           }
         }
         overLimitTenants {

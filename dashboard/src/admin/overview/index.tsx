@@ -86,6 +86,14 @@ function Figures({ overview, names }: { overview: Overview; names: TierNames }) 
           value={formatMoney(revenue.monthlyCents, revenue.currency)}
           note={revenueNote(revenue)}
         />
+        {revenue.byCurrency.slice(1).map((other) => (
+          <Stat
+            key={other.currency}
+            label={`Monthly recurring revenue, ${other.currency.toUpperCase()}`}
+            value={formatMoney(other.monthlyCents, other.currency)}
+            note={changeNote(other)}
+          />
+        ))}
         <Stat
           label="Paying tenants"
           value={formatNumber(revenue.payingTenants)}
@@ -127,10 +135,20 @@ function Figures({ overview, names }: { overview: Overview; names: TierNames }) 
 }
 
 function revenueNote(revenue: Overview['revenue']): string {
-  const { changeCents, monthlyCents, monthlyCents30DaysAgo, currency, unpricedTenants } = revenue;
+  const { unpricedTenants, byCurrency } = revenue;
   if (unpricedTenants > 0)
     return `${formatNumber(unpricedTenants)} paying tenants have a price that is not known`;
-  if (changeCents === null || monthlyCents30DaysAgo === null) return 'no figure of 30 days ago yet';
+  const [own] = byCurrency;
+  return own ? changeNote(own) : '';
+}
+
+function changeNote({
+  currency,
+  monthlyCents,
+  monthlyCents30DaysAgo,
+}: Overview['revenue']['byCurrency'][number]): string {
+  if (monthlyCents30DaysAgo === null) return 'no figure of 30 days ago yet';
+  const changeCents = monthlyCents - monthlyCents30DaysAgo;
   const percent = formatChange(monthlyCents, monthlyCents30DaysAgo);
   return `${formatMoney(changeCents, currency, { sign: true })}${percent ? ` (${percent})` : ''} in 30 days`;
 }

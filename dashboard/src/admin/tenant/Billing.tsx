@@ -13,6 +13,7 @@ import {
   formatDay,
   formatEnum,
   formatMoney,
+  formatNumber,
   Grid,
   Id,
   KeyValue,
@@ -31,10 +32,11 @@ import type {
   TenantUsageReportsQuery,
 } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { priceText } from '../../prices/prices.js';
 import { RoleGate } from '../session.js';
 import { StripeObject } from './StripeNow.js';
 import { isContract, isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
-import { calls, price } from './words.js';
+import { calls } from './words.js';
 
 const BILLING = graphql(`
   query TenantBilling($tenantId: ID!) {
@@ -150,7 +152,7 @@ function SubscriptionCard({
   stripe: TenantBillingQuery['explainTier']['stripe'] | null;
 }) {
   const { act } = useTenantPage();
-  const { tier, status, currentPeriodStart, currentPeriodEnd, cancelAt } = subscription;
+  const { tier, price, seats, status, currentPeriodStart, currentPeriodEnd, cancelAt } = subscription;
   const ending = isEnding(subscription);
   const subscribed = isSubscribed(subscription);
   const contract = isContract(subscription);
@@ -193,7 +195,8 @@ function SubscriptionCard({
           items={[
             ['Status', <Status value={status} />],
             ['Tier', `${tier.name}, version ${tier.version}`],
-            ['Price', price(tier)],
+            ['Price', priceText(tier, price)],
+            price?.perSeat && ['Seats', formatNumber(seats)],
             contract && [
               'Contract',
               <>
@@ -210,7 +213,9 @@ function SubscriptionCard({
             subscription.scheduledTier && [
               'Scheduled',
               <>
-                {subscription.scheduledTier} from <Time at={subscription.scheduledAt} />
+                {subscription.scheduledTier}
+                {subscription.scheduledPrice && `, ${priceText(tier, subscription.scheduledPrice)},`} from{' '}
+                <Time at={subscription.scheduledAt} />
               </>,
             ],
             stripe && ['Customer', <StripeObject kind="customers" id={stripe.customerId} />],

@@ -26,10 +26,11 @@ import {
 } from '../../design/index.js';
 import type { TenantOverviewQuery } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
+import { pricesText } from '../../prices/prices.js';
 import { RoleGate } from '../session.js';
 import { StripeNow } from './StripeNow.js';
 import { useTenantPage } from './tenantPage.js';
-import { ALERTS, calls, price, SOURCE_NAMES, SOURCES } from './words.js';
+import { ALERTS, calls, SOURCE_NAMES, SOURCES } from './words.js';
 
 const OVERVIEW = graphql(`
   query TenantOverview($tenantId: ID!) {
@@ -55,8 +56,7 @@ const OVERVIEW = graphql(`
       tier {
         name
         version
-        currency
-        monthlyPriceCents
+        ...TierPrices
         featureNames
         limits {
           concurrentRequests
@@ -177,7 +177,7 @@ function WhyThisTier({ explanation }: { explanation: TenantOverviewQuery['explai
             ['Given by', SOURCES[source]],
             ['Since', since ? <Time at={since} /> : 'not known'],
             ['Until', until ? <Time at={until} /> : 'no end'],
-            ['Price', `${price(tier)}, version ${tier.version} of the tier`],
+            ['Price', `${pricesText(tier)}; version ${tier.version} of the tier`],
             [
               'Features',
               tier.featureNames.length === 0 ? (

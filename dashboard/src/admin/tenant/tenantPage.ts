@@ -48,16 +48,22 @@ export const SUBSCRIPTION_FACTS = graphql(`
     cancelAt
     trialEnd
     graceEndsAt
+    seats
+    price {
+      ...PriceTerms
+    }
     scheduledTier
+    scheduledPrice {
+      ...PriceTerms
+    }
     scheduledAt
     outsideCatalogue
     isContract
     tier {
       name
       version
-      currency
-      monthlyPriceCents
       trialDays
+      ...TierPrices
     }
   }
 `);

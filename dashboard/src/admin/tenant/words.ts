@@ -1,15 +1,8 @@
 import { SAMPLE_DOMAIN, SAMPLE_FIELDS } from '../../api/sampleDomain.js';
-import { formatBytes, formatCount, formatMoney, formatNumber } from '../../design/index.js';
+import { formatBytes, formatCount, formatNumber } from '../../design/index.js';
 import type { AlertKind, TierSource } from '../../generated/graphql.js';
 
 export const calls = (count: number): string => formatCount(count, 'call');
-
-/** What a tier costs, for people. */
-export function price(tier: { monthlyPriceCents?: number | null; currency: string }): string {
-  const { monthlyPriceCents: cents, currency } = tier;
-  if (cents === null || cents === undefined) return 'Priced by contract';
-  return cents === 0 ? 'Free of charge' : `${formatMoney(cents, currency, { whole: true })} a month`;
-}
 
 export const SOURCES: Readonly<Record<TierSource, string>> = {
   CONTRACT: 'An override of an operator',

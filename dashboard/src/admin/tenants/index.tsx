@@ -49,11 +49,13 @@ const TENANTS = graphql(`
             tenantId
             status
           }
-          monthlyRevenueCents
+          monthlyRevenue {
+            currency
+            cents
+          }
           tier {
             name
             displayName
-            currency
           }
           subscription {
             id
@@ -142,10 +144,16 @@ const COLUMNS: readonly Column<Tenant>[] = [
     id: 'revenue',
     header: 'Revenue a month',
     csvHeader: 'Revenue a month (cents)',
-    value: ({ monthlyRevenueCents }) => monthlyRevenueCents,
-    cell: ({ monthlyRevenueCents, tier }) =>
-      monthlyRevenueCents === null ? NONE : formatMoney(monthlyRevenueCents, tier.currency),
+    value: ({ monthlyRevenue }) => monthlyRevenue?.cents ?? null,
+    cell: ({ monthlyRevenue }) =>
+      monthlyRevenue ? formatMoney(monthlyRevenue.cents, monthlyRevenue.currency) : NONE,
     numeric: true,
+  },
+  {
+    id: 'currency',
+    header: 'Revenue currency',
+    value: ({ monthlyRevenue }) => monthlyRevenue?.currency ?? null,
+    csvOnly: true,
   },
   {
     id: 'created',

@@ -1,7 +1,6 @@
 import { useMutation, useQuery } from '@apollo/client/react';
 import { type CancellationPreview, useCancellationPreview } from '../../api/cancellationPreview.js';
 import { seatsNeeded } from '../../api/errors.js';
-import { cycleLabel, type Price, priceText, termsOf } from '../../api/prices.js';
 import {
   ConfirmDialog,
   ErrorState,
@@ -13,10 +12,11 @@ import {
   toast,
 } from '../../design/index.js';
 import type { ChangePreviewFragment } from '../../generated/graphql.js';
+import { cycleLabel, type Price, priceText, termsOf } from '../../prices/prices.js';
+import { SeatsField, useSeats } from '../../prices/SeatsField.js';
 import { amountsOf, type Tier } from '../plans/tierTerms.js';
 import { type Account, CANCEL, CHANGE_TIER, PREVIEW, RESUME } from './documents.js';
 import { endOf } from './planState.js';
-import { SeatsField, useSeats } from './SeatsField.js';
 
 export interface DialogProps {
   open: boolean;

@@ -1,5 +1,4 @@
 import type { ReactNode } from 'react';
-import { priceText } from '../../api/prices.js';
 import {
   Badge,
   Callout,
@@ -9,6 +8,7 @@ import {
   Status,
   type Tone,
 } from '../../design/index.js';
+import { priceText } from '../../prices/prices.js';
 import { useBrand } from '../brand.js';
 import type { Tier } from '../plans/tierTerms.js';
 import type { Account, Plan } from './documents.js';

@@ -1,5 +1,4 @@
 import { useState } from 'react';
-import { type Cycle, cycleLabel, cyclesOf, type Price, priceAt } from '../../api/prices.js';
 import {
   Badge,
   Button,
@@ -10,6 +9,7 @@ import {
   PriceCards,
   Stack,
 } from '../../design/index.js';
+import { type Cycle, cycleLabel, cyclesOf, type Price, priceAt } from '../../prices/prices.js';
 import { supportOf, useBrand } from '../brand.js';
 import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';

@@ -1,6 +1,5 @@
 import { useMutation, useQuery } from '@apollo/client/react';
 import { seatsNeeded } from '../../api/errors.js';
-import { type Price, priceText } from '../../api/prices.js';
 import {
   ConfirmDialog,
   ErrorState,
@@ -11,11 +10,12 @@ import {
   Skeleton,
   toast,
 } from '../../design/index.js';
+import { type Price, priceText } from '../../prices/prices.js';
+import { SeatsField, useSeats } from '../../prices/SeatsField.js';
 import type { Tier } from '../plans/tierTerms.js';
 import type { StripePages } from './actions.js';
 import { PREVIEW_SEATS, SET_SEATS } from './documents.js';
 import { ChangeTerms, type DialogProps } from './PlanDialogs.js';
-import { SeatsField, useSeats } from './SeatsField.js';
 
 /** Asks for how many people a plan is bought, and says what they cost together. */
 export function BuyDialog({

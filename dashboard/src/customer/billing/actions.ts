@@ -1,8 +1,8 @@
 import { useMutation } from '@apollo/client/react';
 import { useState } from 'react';
 import { explain } from '../../api/errors.js';
-import { type Price, termsOf } from '../../api/prices.js';
 import { toast } from '../../design/index.js';
+import { type Price, termsOf } from '../../prices/prices.js';
 import { CHECKOUT, PORTAL } from './documents.js';
 
 /** Where Stripe's pages lead back to. */

@@ -1,4 +1,4 @@
-import { cycleKey, monthsIn, type Price, priceAt } from '../../api/prices.js';
+import { cycleKey, monthsIn, type Price, priceAt } from '../../prices/prices.js';
 import type { Tier } from '../plans/tierTerms.js';
 import type { Account, Plan } from './documents.js';
 

@@ -1,5 +1,5 @@
-import { type Cycle, cycleKey, cycleLabel } from '../../api/prices.js';
 import { Segments } from '../../design/index.js';
+import { type Cycle, cycleKey, cycleLabel } from '../../prices/prices.js';
 
 /** Chooses how often the prices that are shown are paid; nothing where there is no choice. */
 export function CycleSwitch({

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
-import { type Price, priceOf } from '../../api/prices.js';
 import { PriceCard } from '../../design/index.js';
+import { type Price, priceOf } from '../../prices/prices.js';
 import { amountsOf, type Tier } from './tierTerms.js';
 
 /** A tier of the catalogue, the same on both pages. */

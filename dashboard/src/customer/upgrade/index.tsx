@@ -1,6 +1,5 @@
 import { ApolloProvider, useQuery } from '@apollo/client/react';
 import { useEffect, useState } from 'react';
-import { type Cycle, cyclesOf, priceAt } from '../../api/prices.js';
 import {
   ButtonAnchor,
   ErrorState,
@@ -11,6 +10,7 @@ import {
   setLocale,
 } from '../../design/index.js';
 import { graphql } from '../../generated/index.js';
+import { type Cycle, cyclesOf, priceAt } from '../../prices/prices.js';
 import { publicClient, supportOf, useBrand } from '../brand.js';
 import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';

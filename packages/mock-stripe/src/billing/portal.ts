@@ -4,7 +4,7 @@ import { customers } from '../objects/customer.js';
 import { invoices } from '../objects/invoice.js';
 import { paymentMethods } from '../objects/paymentMethod.js';
 import { portalSessions } from '../objects/portalSession.js';
-import { isMetered, prices } from '../objects/price.js';
+import { isMetered, isSoldIn, priceIn, prices } from '../objects/price.js';
 import { schedules } from '../objects/schedule.js';
 import { type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import type { Change } from '../operation.js';
@@ -38,7 +38,7 @@ export interface PortalView {
   subscription: SubscriptionBody | null;
   /** What is bought. */
   plan: string | null;
-  /** Other prices for sale. */
+  /** Other prices for sale, as they are in the subscription's currency. */
   plans: { price: PriceBody; name: string }[];
   card: PaymentMethodBody | null;
   /** The latest invoice, where it waits for its payment. */
@@ -72,6 +72,7 @@ export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView 
   const forSale = (await tx.list(prices, { 'refs.active': true, hidden: null }, MAX_SHOWN)).filter(
     ({ body: other }) => other.recurring && !isMetered(other) && other.unit_amount && other.id !== price?.id,
   );
+  const currency = body?.currency;
   return {
     sessionId,
     returnUrl: session.body.return_url,
@@ -81,7 +82,12 @@ export async function viewPortal(tx: Tx, sessionId: string): Promise<PortalView 
     plan: price ? await productName(tx, price) : null,
     plans: isSwitchable(body)
       ? await Promise.all(
-          forSale.map(async ({ body: other }) => ({ price: other, name: await productName(tx, other) })),
+          forSale
+            .filter(({ body: other }) => !currency || isSoldIn(other, currency))
+            .map(async ({ body: other }) => ({
+              price: currency ? priceIn(other, currency) : other,
+              name: await productName(tx, other),
+            })),
         )
       : [],
     card: (cardId ? (await tx.find(paymentMethods, cardId))?.body : null) ?? null,

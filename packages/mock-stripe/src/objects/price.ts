@@ -96,6 +96,9 @@ export function priceIn(price: PriceBody, currency: string, param = 'currency'):
   return { ...price, currency, unit_amount, unit_amount_decimal };
 }
 
+export const isSoldIn = (price: PriceBody, currency: string): boolean =>
+  price.currency === currency || price.currency_options?.[currency] !== undefined;
+
 export const isMetered = ({ recurring }: PriceBody): boolean => recurring?.usage_type === 'metered';
 
 /**

@@ -73,6 +73,11 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
   if (error.type === 'StripeInvalidRequestError' && error.param && USER_PARAMS[error.param]) {
     return badInput(USER_PARAMS[error.param] as string, 'was rejected by the payment provider', details);
   }
+  if (isCurrencyConflict(error)) {
+    const problem =
+      'is fixed at the payment provider by the first purchase, and this is not sold in it; the operator can make another customer there';
+    return badInput('currency', problem, details);
+  }
   if (error.type === 'StripePermissionError') {
     const endpoint = endpointOfError(error);
     const permission = endpoint && permissionFor(endpoint);
@@ -98,6 +103,14 @@ function clientError(error: Stripe.errors.StripeError): BillingError {
     details,
   );
 }
+
+/**
+ * Stripe has no code for it. What we know of a tenant's currency is checked before; at Stripe a quote, a discount or an
+ * invoice item fixes it, too.
+ */
+const isCurrencyConflict = ({ type, message }: Stripe.errors.StripeError): boolean =>
+  type === 'StripeInvalidRequestError' &&
+  /combine currencies|(not|n't) match the (customer|expected) currency/i.test(message);
 
 const DEFAULT_RETRY_S = 2;
 const MAX_RETRY_S = 60;

@@ -211,8 +211,10 @@ export function createContracts(deps: {
       if (!tier)
         throw badInput('input.tier', 'is required, because no tier of the catalogue is priced by contract');
       const limits = Object.fromEntries(Object.entries(wanted.limits).filter(([, limit]) => limit != null));
-      const terms = { ...agreed(wanted), tier, limits };
-      checkPrice(terms, null);
+      const terms = { ...agreed(wanted, tiers.catalogue.currency), tier, limits };
+      // One that has ended fixed the currency, too.
+      const [former = null] = await subscriptions.findMany([tenantId]);
+      checkPrice(terms, former);
       return callingStripe(log, tenantId, async () => {
         const product = await productOf(terms.tier);
         const contract = contractIdOf(terms);
@@ -253,9 +255,10 @@ export function createContracts(deps: {
   };
 }
 
-/** Without what is not agreed, so that terms of earlier versions keep their id. */
-const agreed = ({ currency, ...wanted }: ContractTerms): ContractTerms => {
-  const all = { ...wanted, ...(currency && { currency: currency.toLowerCase() }) };
+/** Without what is not agreed, or the default, so that the same terms have one id, those of earlier versions too. */
+const agreed = ({ currency, ...wanted }: ContractTerms, ownCurrency: string): ContractTerms => {
+  const other = currency?.toLowerCase();
+  const all = { ...wanted, ...(other && other !== ownCurrency && { currency: other }) };
   const optional = ['unitAmount', 'monthlyPriceCents', 'interval', 'seats'];
   return Object.fromEntries(
     Object.entries(all).filter(([name, value]) => value != null || !optional.includes(name)),

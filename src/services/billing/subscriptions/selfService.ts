@@ -138,7 +138,7 @@ function currencyWanted(
   name: string,
   { amounts }: Price,
   ownCurrency: string,
-  { currency }: WantedPrice,
+  { currency, interval }: WantedPrice,
   present: PresentTerms,
   path: string,
 ): string {
@@ -149,8 +149,10 @@ function currencyWanted(
       `is ${present.currency} since the first purchase, and cannot be changed`,
     );
   if (Object.hasOwn(amounts, asked)) return asked;
+  // Who changes a tier names no currency.
+  const argument = currency ? 'currency' : interval ? 'interval' : 'tier';
   throw badInput(
-    `${path}currency`,
+    `${path}${argument}`,
     `The ${name} tier is not sold in ${asked} at this interval, but in ${Object.keys(amounts).join(', ')}`,
   );
 }

@@ -5,34 +5,39 @@ import {
   Checkbox,
   ErrorState,
   FormDialog,
+  formatCount,
   formatMoney,
+  formatNumber,
   KeyValue,
-  Select,
   Skeleton,
   Time,
   toast,
 } from '../../../design/index.js';
-import type { PreviewTenantTierQuery, TierName } from '../../../generated/graphql.js';
+import type { ChangeTenantTierMutation, PreviewTenantTierQuery } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
+import { priceText, termsOf } from '../../../prices/prices.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
-import { price } from '../words.js';
-
-const TIERS = graphql(`
-  query TiersToChoose {
-    tiers {
-      name
-      version
-      currency
-      monthlyPriceCents
-      trialDays
-    }
-  }
-`);
+import { PriceFields, usePriceChoice, useTiers } from './PriceFields.js';
 
 const PREVIEW = graphql(`
-  query PreviewTenantTier($tenantId: ID!, $tier: TierName!, $immediately: Boolean!) {
-    previewTierChange(tenantId: $tenantId, tier: $tier, immediately: $immediately) {
+  query PreviewTenantTier(
+    $tenantId: ID!
+    $tier: TierName!
+    $immediately: Boolean!
+    $interval: PriceInterval
+    $intervalCount: Int
+    $seats: Int
+  ) {
+    previewTierChange(
+      tenantId: $tenantId
+      tier: $tier
+      immediately: $immediately
+      interval: $interval
+      intervalCount: $intervalCount
+      seats: $seats
+    ) {
       tier
+      seats
       immediately
       effectiveAt
       currency
@@ -52,57 +57,47 @@ const CHANGE = graphql(`
   }
 `);
 
-export function useTiers() {
-  return useQuery(TIERS).data?.tiers;
-}
-
 export function ChangeTierDialog({ onClose }: ActionDialogProps) {
   const { tenantId, tenant } = useTenantPage();
-  const tiers = useTiers();
+  const { tier: current, price: paid, scheduledTier, seats } = tenant.subscription;
+  const currency = paid?.currency ?? null;
+  const tiers = (useTiers() ?? []).filter(({ checkout }) => checkout !== 'CONTACT_SALES');
+  const choice = usePriceChoice(tiers, currency);
   const change = useChange(CHANGE);
-  const [tier, setTier] = useState<TierName | ''>('');
   const [immediately, setImmediately] = useState(false);
+  const wanted = { tier: choice.tier?.name ?? 'FREE', ...termsOf(choice.price, choice.seats.settled) };
   const preview = useQuery(PREVIEW, {
-    variables: { tenantId, tier: tier || 'FREE', immediately },
-    skip: tier === '',
+    variables: { tenantId, immediately, ...wanted },
+    skip: !choice.ready,
     // Money that was computed a while ago is not what would be charged now.
     fetchPolicy: 'network-only',
   });
   const shown =
-    tier !== '' && !preview.loading && !preview.error ? preview.data?.previewTierChange : undefined;
-  const current = tenant.subscription.tier.name;
-  const options = (tiers ?? [])
-    .filter(({ name, monthlyPriceCents }) => name !== current && monthlyPriceCents !== null)
-    .map((option) => ({ value: option.name, label: `${option.name}: ${price(option)}` }));
+    choice.ready && !preview.loading && !preview.error ? preview.data?.previewTierChange : undefined;
+  const pays = `${current.name}, ${priceText(current, paid)}${paid?.perSeat ? `, for ${formatCount(seats, 'seat')}` : ''}`;
   return (
     <FormDialog
       open
       onClose={onClose}
       title={`Change the tier of ${tenant.name}`}
-      submit={tier === '' ? 'Change tier' : `Change to ${tier}`}
+      submit={choice.tier ? `Change to ${choice.tier.name}` : 'Change tier'}
       ready={shown !== undefined}
       onSubmit={async () => {
-        if (tier === '') return;
-        const { changeTier } = await change({ tenantId, input: { tier, immediately } });
-        toast(
-          changeTier?.scheduledTier
-            ? {
-                title: 'The change is scheduled',
-                text: `${tenant.name} moves to ${tier} at the end of the period.`,
-              }
-            : { title: 'The tier has changed', text: `${tenant.name} has ${changeTier?.tier.name ?? tier}.` },
-        );
+        const { changeTier } = await change({ tenantId, input: { ...wanted, immediately } });
+        toast(outcomeOf(tenant.name, changeTier ?? null));
       }}
     >
       <p>
-        {tenant.name} pays for {current}. An upgrade takes effect at once; a downgrade at the end of the
-        period, unless you say otherwise.
+        {tenant.name} pays for {pays}. An upgrade takes effect at once; a downgrade at the end of the period,
+        unless you say otherwise.
+        {scheduledTier && ` ${scheduledTier} is scheduled, which another change replaces.`}
       </p>
-      <Select
+      <PriceFields
         label="New tier"
-        value={tier}
-        onChange={(value) => setTier(value as TierName)}
-        options={tier === '' ? [{ value: '', label: 'Choose a tier' }, ...options] : options}
+        tiers={tiers}
+        choice={choice}
+        currency={currency}
+        error={choice.ready ? preview.error : null}
       />
       <Checkbox
         label="Downgrade at once"
@@ -110,7 +105,7 @@ export function ChangeTierDialog({ onClose }: ActionDialogProps) {
         checked={immediately}
         onChange={setImmediately}
       />
-      {tier !== '' &&
+      {choice.ready &&
         (shown ? (
           <Preview preview={shown} />
         ) : preview.error ? (
@@ -122,14 +117,32 @@ export function ChangeTierDialog({ onClose }: ActionDialogProps) {
   );
 }
 
+type Changed = ChangeTenantTierMutation['changeTier'];
+
+function outcomeOf(tenant: string, changed: Changed) {
+  if (!changed) return { title: 'The tier has changed' };
+  const { tier, price, seats, scheduledTier } = changed;
+  if (scheduledTier)
+    return {
+      title: 'The change is scheduled',
+      text: `${tenant} moves to ${scheduledTier} at the end of the period.`,
+    };
+  const forSeats = price?.perSeat ? `, for ${formatCount(seats, 'seat')}` : '';
+  return {
+    title: 'The tier has changed',
+    text: `${tenant} has ${tier.name}, ${priceText(tier, price)}${forSeats}.`,
+  };
+}
+
 function Preview({ preview }: { preview: PreviewTenantTierQuery['previewTierChange'] }) {
   const { currency, immediately, effectiveAt, amountDueNowCents, prorationCents } = preview;
-  const { nextInvoiceCents, nextInvoiceAt } = preview;
+  const { nextInvoiceCents, nextInvoiceAt, seats } = preview;
   return (
     <Callout title={immediately ? 'It happens at once' : 'It happens at the end of the period'}>
       <KeyValue
         items={[
           ['Takes effect', <Time at={effectiveAt} />],
+          seats > 1 && ['Seats', formatNumber(seats)],
           ['Charged now', <strong>{formatMoney(amountDueNowCents, currency)}</strong>],
           prorationCents !== 0 && [
             prorationCents < 0 ? 'Credit for the rest of the period' : 'For the rest of the period',

@@ -6,15 +6,14 @@ import {
   FormDialog,
   isWebAddress,
   LinkOut,
-  Select,
   Stack,
   TextField,
 } from '../../../design/index.js';
-import type { CreateTenantCheckoutMutation, TierName } from '../../../generated/graphql.js';
+import type { CreateTenantCheckoutMutation } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
+import { termsOf } from '../../../prices/prices.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
-import { price } from '../words.js';
-import { useTiers } from './ChangeTierDialog.js';
+import { PriceFields, usePriceChoice, useTiers } from './PriceFields.js';
 
 const CREATE = graphql(`
   mutation CreateTenantCheckout($tenantId: ID!, $input: CreateCheckoutSessionInput!) {
@@ -36,15 +35,15 @@ export function CheckoutDialog({ onClose }: ActionDialogProps) {
 
 function CheckoutForm({ onClose, onCreated }: ActionDialogProps & { onCreated(checkout: Checkout): void }) {
   const { tenantId, tenant } = useTenantPage();
-  const tiers = useTiers()?.filter(
-    ({ monthlyPriceCents }) => typeof monthlyPriceCents === 'number' && monthlyPriceCents > 0,
-  );
+  const tiers = (useTiers() ?? []).filter(({ checkout }) => checkout === 'SELF_SERVICE');
+  // What a tenant pays in is fixed by what it has.
+  const currency = tenant.subscription.price?.currency ?? null;
+  const choice = usePriceChoice(tiers, currency, { preselect: true });
   const create = useChange(CREATE, { secret: true });
-  const [chosen, setTier] = useState<TierName | ''>('');
   const [email, setEmail] = useState(tenant.email ?? '');
   const [back, setBack] = useState(`${location.origin}/upgrade`);
-  const tier = chosen || (tiers?.[0]?.name ?? '');
-  const trial = tiers?.find(({ name }) => name === tier)?.trialDays ?? 0;
+  const { tier, price, seats } = choice;
+  const trial = tier?.trialDays ?? 0;
   const created = useRef<Checkout | null>(null);
   return (
     <FormDialog
@@ -53,13 +52,15 @@ function CheckoutForm({ onClose, onCreated }: ActionDialogProps & { onCreated(ch
       onClose={() => (created.current ? onCreated(created.current) : onClose())}
       title={`A checkout link for ${tenant.name}`}
       submit="Create link"
-      ready={tier !== '' && isWebAddress(back)}
+      ready={choice.ready && isWebAddress(back)}
       onSubmit={async () => {
-        if (tier === '') return;
+        if (!tier) return;
         const { createCheckoutSession } = await create({
           tenantId,
           input: {
-            tier,
+            tier: tier.name,
+            ...termsOf(price, seats.settled),
+            currency: price?.currency ?? null,
             successUrl: back,
             cancelUrl: back,
             ...(email.trim() === '' ? {} : { customerEmail: email.trim() }),
@@ -72,14 +73,11 @@ function CheckoutForm({ onClose, onCreated }: ActionDialogProps & { onCreated(ch
         A person who opens the link pays at Stripe, and the tenant then has the tier. Nothing is charged
         before, and the link ends by itself after a day.
       </p>
-      <Select
+      <PriceFields
         label="Tier"
-        value={tier}
-        onChange={(value) => setTier(value as TierName)}
-        options={(tiers ?? []).map((option) => ({
-          value: option.name,
-          label: `${option.name}: ${price(option)}`,
-        }))}
+        tiers={tiers}
+        choice={choice}
+        currency={currency}
         hint={trial > 0 ? `The first subscription begins with a trial of ${trial} days` : undefined}
       />
       <TextField

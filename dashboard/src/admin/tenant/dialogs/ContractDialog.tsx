@@ -15,14 +15,17 @@ import {
   parseWhole,
   Select,
   Skeleton,
+  TextField,
   toast,
 } from '../../../design/index.js';
 import type {
   CreateEnterpriseSubscriptionInput,
+  PriceInterval,
   TierLimitsInput,
   TiersByContractQuery,
 } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
+import { cycleLabel } from '../../../prices/prices.js';
 import { type ActionDialogProps, isSubscribed, useChange, useTenantPage } from '../tenantPage.js';
 import { LIMITS } from '../words.js';
 import { changedLimits, LimitFields, type LimitTexts, limitTexts } from './LimitFields.js';
@@ -52,6 +55,7 @@ const BEGIN = graphql(`
 /** The API's. */
 const MAX_PRICE_CENTS = 99_999_999;
 const MAX_TERM_MONTHS = 120;
+const MAX_SEATS = 100_000;
 const MAX_DAYS_UNTIL_DUE = 90;
 
 type Tier = TiersByContractQuery['tiers'][number];
@@ -59,6 +63,10 @@ type Tier = TiersByContractQuery['tiers'][number];
 interface Form {
   tier: Tier;
   price: string;
+  interval: PriceInterval;
+  currency: string;
+  /** Empty: the price is for all. */
+  seats: string;
   months: string;
   payment: string;
   days: string;
@@ -67,6 +75,7 @@ interface Form {
 
 /** Asks for the terms, then says what they do before they begin. */
 export function ContractDialog({ onClose }: ActionDialogProps) {
+  const { tenant } = useTenantPage();
   const { data, error, refetch } = useQuery(TIERS);
   const [form, setForm] = useState<Form | null>(null);
   const [reviewing, setReviewing] = useState(false);
@@ -76,6 +85,9 @@ export function ContractDialog({ onClose }: ActionDialogProps) {
     setForm({
       tier: first,
       price: '',
+      interval: 'MONTH',
+      currency: (tenant.subscription.price?.currency ?? first.currency).toUpperCase(),
+      seats: '',
       months: '12',
       payment: 'invoice',
       days: '30',
@@ -118,7 +130,7 @@ function Terms({ tiers, form, onChange, onClose, onReview }: StepProps) {
   const { tenant } = useTenantPage();
   const change = (part: Partial<Form>) => onChange({ ...form, ...part });
   const done = useRef(false);
-  const { price, months, days } = read(form);
+  const { price, currency, seats, months, days } = read(form);
   return (
     <FormDialog
       open
@@ -141,12 +153,36 @@ function Terms({ tiers, form, onChange, onClose, onReview }: StepProps) {
         />
       )}
       <FieldGroup label="Terms" columns>
+        <Select
+          label="Paid"
+          value={form.interval}
+          onChange={(interval) => change({ interval: interval as PriceInterval })}
+          options={(['MONTH', 'YEAR'] as const).map((interval) => ({
+            value: interval,
+            label: cycleLabel({ interval, intervalCount: 1 }),
+          }))}
+        />
+        <TextField
+          label="Currency"
+          value={form.currency}
+          onChange={(value) => change({ currency: value })}
+          error={!currency && 'A code such as USD'}
+          autoComplete="off"
+          maxLength={3}
+        />
         <NumberField
-          label="Price a month"
-          unit={form.tier.currency.toUpperCase()}
+          label={`Price ${perOf(form)}`}
+          unit={currency?.toUpperCase()}
           value={form.price}
           onChange={(value) => change({ price: value })}
           error={price.problem}
+        />
+        <NumberField
+          label="Seats"
+          hint="Empty: the price is for all"
+          value={form.seats}
+          onChange={(value) => change({ seats: value })}
+          error={seats === undefined && `A whole number from 1 to ${formatNumber(MAX_SEATS)}`}
         />
         <NumberField
           label="Term"
@@ -154,7 +190,11 @@ function Terms({ tiers, form, onChange, onClose, onReview }: StepProps) {
           hint="The contract ends by itself afterwards"
           value={form.months}
           onChange={(value) => change({ months: value })}
-          error={!months && `A whole number from 1 to ${MAX_TERM_MONTHS}`}
+          error={
+            months
+              ? form.interval === 'YEAR' && months % 12 !== 0 && 'Whole years: 12, 24, 36'
+              : `A whole number from 1 to ${MAX_TERM_MONTHS}`
+          }
         />
         <Select
           label="Payment"
@@ -192,8 +232,10 @@ function Review({ form, onClose, onReview }: StepProps) {
   const terms = termsOf(form);
   if (!terms) return null;
   const { tier } = form;
-  const { monthlyPriceCents, termMonths, daysUntilDue, limits } = terms;
-  const money = formatMoney(monthlyPriceCents, tier.currency);
+  const { termMonths, daysUntilDue, limits, seats = 1, currency } = terms;
+  const amount = terms.monthlyPriceCents ?? terms.unitAmount ?? 0;
+  const money = formatMoney(amount * (seats ?? 1), currency);
+  const often = perOf({ ...form, seats: '' });
   const converts = isSubscribed(tenant.subscription);
   return (
     <ConfirmDialog
@@ -211,7 +253,8 @@ function Review({ form, onClose, onReview }: StepProps) {
       <KeyValue
         items={[
           ['Tier', `${tier.name}, at once`],
-          ['Price', `${money} a month`],
+          ['Price', `${formatMoney(amount, currency)} ${perOf(form)}`],
+          form.seats.trim() !== '' && ['Seats', `${formatNumber(seats)}, together ${money} ${often}`],
           ['Term', formatCount(termMonths, 'month')],
           [
             'Payment',
@@ -238,27 +281,43 @@ function Review({ form, onClose, onReview }: StepProps) {
   );
 }
 
+/** @returns what follows the price: `a month`, or with seats `per seat a year` */
+const perOf = ({ interval, seats }: Pick<Form, 'interval' | 'seats'>): string =>
+  `${seats.trim() === '' ? '' : 'per seat '}a ${interval.toLowerCase()}`;
+
 function read(form: Form) {
+  const currency = /^[a-z]{3}$/i.test(form.currency) ? form.currency.toLowerCase() : null;
   return {
-    price: parseMoney(form.price, form.tier.currency, { max: MAX_PRICE_CENTS }),
+    currency,
+    price: parseMoney(form.price, currency ?? form.tier.currency, { max: MAX_PRICE_CENTS }),
+    seats: parseWhole(form.seats, { min: 1, max: MAX_SEATS }),
     months: parseWhole(form.months, { min: 1, max: MAX_TERM_MONTHS }),
     days: parseWhole(form.days, { min: 1, max: MAX_DAYS_UNTIL_DUE }),
   };
 }
 
-type Terms = Pick<CreateEnterpriseSubscriptionInput, 'monthlyPriceCents' | 'termMonths'> & {
+type Terms = Pick<
+  CreateEnterpriseSubscriptionInput,
+  'monthlyPriceCents' | 'unitAmount' | 'interval' | 'seats' | 'termMonths'
+> & {
+  currency: string;
   daysUntilDue: number | null;
   limits: TierLimitsInput;
 };
 
 /** @returns null if something is missing or wrong */
 function termsOf(form: Form): Terms | null {
-  const { price, months, days } = read(form);
+  const { price, currency, seats, months, days } = read(form);
+  const { interval } = form;
   const limits = changedLimits(limitTexts(form.tier.limits, null), form.limits);
   const byInvoice = form.payment === 'invoice';
-  if (price.cents === null || !months || !limits || (byInvoice && !days)) return null;
+  if (price.cents === null || !currency || seats === undefined || !months || !limits) return null;
+  if ((byInvoice && !days) || (interval === 'YEAR' && months % 12 !== 0)) return null;
+  // A month's price for all has a field of its own, by which the same terms are recognized.
+  const isPlain = interval === 'MONTH' && seats === null;
   return {
-    monthlyPriceCents: price.cents,
+    ...(isPlain ? { monthlyPriceCents: price.cents } : { unitAmount: price.cents, interval, seats }),
+    currency,
     termMonths: months,
     daysUntilDue: byInvoice ? (days ?? null) : null,
     limits,

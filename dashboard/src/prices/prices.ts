@@ -83,6 +83,13 @@ export function priceText(tier: PricedTier, paid?: Price | null): string {
   return per ? `${price} ${per}` : tier.monthlyPriceCents === 0 ? 'free' : 'priced by agreement';
 }
 
+/** All prices in one currency, for a label: `$29 a month, or $290 a year`. */
+export function pricesText(tier: PricedTier, currency: string | null = null): string {
+  const prices = pricesIn(tier, currency);
+  if (prices.length > 0) return prices.map((price) => priceText(tier, price)).join(', or ');
+  return tier.monthlyPriceCents === 0 ? 'Free' : 'By agreement';
+}
+
 /** The input of mutations that buy at a price; the seats only where it is by the seat. */
 export const termsOf = (price: Price | null, seats: number | null = null) => ({
   ...(price && { interval: price.interval, intervalCount: price.intervalCount }),

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
-import { seatsNeeded } from '../../api/errors.js';
-import { maxSeatsAt, type Price } from '../../api/prices.js';
-import { formatNumber, NumberField, parseWhole } from '../../design/index.js';
+import { seatsNeeded } from '../api/errors.js';
+import { formatNumber, NumberField, parseWhole } from '../design/index.js';
+import { maxSeatsAt, type Price } from './prices.js';
 
 /** What a person types as the number of seats. */
 export interface SeatsInput {
@@ -35,7 +35,7 @@ export function SeatsField({ input, error }: { input: SeatsInput; error?: unknow
   const needed = seatsNeeded(error);
   const tooFew =
     needed !== null && input.settled !== null && input.settled < needed
-      ? `What you have stored needs ${formatNumber(needed)} seats. Delete some of it to have fewer.`
+      ? `What is stored needs ${formatNumber(needed)} seats. Delete some of it to have fewer.`
       : null;
   return (
     <NumberField
