@@ -238,6 +238,124 @@ describe('a trial that ends', () => {
   });
 });
 
+describe('payments that are paused', () => {
+  const inDays = async (days: number) =>
+    Math.floor((await harness.mock.now()).getTime() / 1000) + days * DAY_S;
+  const statusesOf = async (subscription: string) =>
+    (await harness.stripe.invoices.list({ subscription, limit: 100 })).data.map(({ status }) => status);
+
+  it.each([
+    ['void', 'void'],
+    ['mark_uncollectible', 'uncollectible'],
+    ['keep_as_draft', 'draft'],
+  ] as const)(
+    'leave new invoices %s until their date, and are collected from then on',
+    async (behavior, status) => {
+      const { stripe, mock } = harness;
+      const { id } = await subscribe(harness);
+      const resumes_at = await inDays(400);
+      await stripe.subscriptions.update(id, { pause_collection: { behavior, resumes_at } });
+      await mock.advanceClock(399 * DAY_S);
+      const paused = await stripe.subscriptions.retrieve(id);
+      expect(paused).toMatchObject({ status: 'active', pause_collection: { behavior, resumes_at } });
+      expect(await statusesOf(id)).toEqual([...Array(13).fill(status), 'paid']);
+      await mock.advanceClock(2 * DAY_S);
+      const resumed = await stripe.subscriptions.retrieve(id);
+      expect(resumed).toMatchObject({ status: 'active', pause_collection: null });
+      expect(await statusesOf(id)).toHaveLength(14);
+      const { data } = await stripe.events.list({ type: 'customer.subscription.updated', limit: 1 });
+      expect(data[0]).toMatchObject({
+        created: resumes_at,
+        data: { previous_attributes: { pause_collection: { behavior, resumes_at } } },
+      });
+      await mock.advanceClock(30 * DAY_S);
+      expect(await statusesOf(id)).toEqual(['paid', ...Array(13).fill(status), 'paid']);
+    },
+  );
+
+  it('end in one jump of the clock as day by day', async () => {
+    const { stripe, mock } = harness;
+    const one = await subscribe(harness);
+    const resumes_at = await inDays(70);
+    await stripe.subscriptions.update(one.id, { pause_collection: { behavior: 'void', resumes_at } });
+    await mock.advanceClock(130 * DAY_S);
+    // Periods begin on 31 January (paid), 28 February, 31 March; 11 April is the date; then 30 April, 31 May.
+    expect(await statusesOf(one.id)).toEqual(['paid', 'paid', 'void', 'void', 'paid']);
+    const { data } = await stripe.invoices.list({ subscription: one.id });
+    expect(data.map(({ amount_due: due, amount_paid: paid }) => [due, paid])).toEqual([
+      [2_900, 2_900],
+      [2_900, 2_900],
+      [2_900, 0],
+      [2_900, 0],
+      [2_900, 2_900],
+    ]);
+  });
+
+  it('use up nothing of the credit of a customer', async () => {
+    const { stripe, mock } = harness;
+    const { id, customer } = await subscribe(harness);
+    await stripe.customers.update(customer as string, { balance: -5_000 });
+    const resumes_at = await inDays(40);
+    await stripe.subscriptions.update(id, { pause_collection: { behavior: 'void', resumes_at } });
+    await mock.advanceClock(45 * DAY_S);
+    expect(await stripe.customers.retrieve(customer as string)).toMatchObject({ balance: -5_000 });
+    await mock.advanceClock(30 * DAY_S);
+    expect(await stripe.customers.retrieve(customer as string)).toMatchObject({ balance: -2_100 });
+  });
+
+  it('are collected again when the pause is removed, and invoices from before it are tried all the time', async () => {
+    const { stripe, mock } = harness;
+    const { id, customer } = await subscribe(harness);
+    await stripe.customers.update(customer as string, { metadata: { mock_card: 'decline' } });
+    await mock.advanceClock(29 * DAY_S);
+    await stripe.subscriptions.update(id, { pause_collection: { behavior: 'void' } });
+    expect((await stripe.subscriptions.retrieve(id)).status).toBe('past_due');
+    await stripe.customers.update(customer as string, { metadata: { mock_card: '' } });
+    await mock.advanceClock(4 * DAY_S);
+    expect((await stripe.subscriptions.retrieve(id)).status).toBe('active');
+    expect(await statusesOf(id)).toEqual(['paid', 'paid']);
+    await mock.advanceClock(30 * DAY_S);
+    expect(await statusesOf(id)).toEqual(['void', 'paid', 'paid']);
+    const resumed = await stripe.subscriptions.update(id, { pause_collection: '' });
+    expect(resumed.pause_collection).toBeNull();
+    await mock.advanceClock(30 * DAY_S);
+    expect(await statusesOf(id)).toEqual(['paid', 'void', 'paid', 'paid']);
+  });
+
+  it('must be given a known behavior and a date that is to come, of a subscription that goes on', async () => {
+    const { stripe } = harness;
+    const { id } = await subscribe(harness);
+    const pausing = (pause_collection: Record<string, unknown>) =>
+      stripe.subscriptions.update(id, { pause_collection } as never);
+    await expect(pausing({ behavior: 'void', resumes_at: 1 })).rejects.toThrow('in the future');
+    await expect(pausing({ behavior: 'forgive' })).rejects.toThrow('pause_collection');
+    await expect(pausing({ resumes_at: await inDays(1) })).rejects.toThrow('pause_collection');
+    expect((await stripe.subscriptions.retrieve(id)).pause_collection).toBeNull();
+    await stripe.subscriptions.cancel(id);
+    await expect(pausing({ behavior: 'void' })).rejects.toThrow('canceled');
+  });
+});
+
+describe('a trial that is given another end', () => {
+  it('ends at most two years after the present one, and in the future', async () => {
+    const { stripe, mock } = harness;
+    const { id } = await subscribe(harness);
+    const nowS = Math.floor((await mock.now()).getTime() / 1000);
+    const { trial_end: end } = await stripe.subscriptions.update(id, { trial_end: nowS + 10 * DAY_S });
+    const prolong = (trial_end: number) => stripe.subscriptions.update(id, { trial_end });
+    await expect(prolong(nowS)).rejects.toThrow('in the future');
+    await expect(prolong((end ?? 0) + 730 * DAY_S + 1)).rejects.toThrow('two years');
+    expect((await stripe.subscriptions.retrieve(id)).trial_end).toBe(nowS + 10 * DAY_S);
+    await prolong((end ?? 0) + 730 * DAY_S);
+    await mock.advanceClock(739 * DAY_S);
+    expect((await stripe.subscriptions.retrieve(id)).status).toBe('trialing');
+    await mock.advanceClock(2 * DAY_S);
+    expect((await stripe.subscriptions.retrieve(id)).status).toBe('active');
+    const { data } = await stripe.events.list({ type: 'customer.subscription.trial_will_end' });
+    expect(data.map(({ created }) => created)).toEqual([nowS + 737 * DAY_S]);
+  });
+});
+
 describe('a session that nobody pays', () => {
   it('expires after 24 hours, and cannot be completed any more', async () => {
     const { stripe, mock } = harness;

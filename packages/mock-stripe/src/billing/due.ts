@@ -6,7 +6,7 @@ import type { ObjectDocument } from '../storage/documents.js';
 import { cancelNow } from './cancellation.js';
 import { expireSession } from './checkout.js';
 import { finalizeDraft, retryPayment } from './dunning.js';
-import { endTrial, renew, sayTrialEnds } from './renewal.js';
+import { collectPayments, endTrial, renew, sayTrialEnds } from './renewal.js';
 
 /** Does the one thing for which an object is due, at the time at which it is. */
 export async function happen(change: Change, document: ObjectDocument): Promise<void> {
@@ -36,6 +36,8 @@ async function subscriptionDue(change: Change, stored: StoredSubscription): Prom
   if (body.cancel_at !== null && body.cancel_at <= nowS) {
     return cancelNow(change, stored, 'cancellation_requested', true);
   }
+  const { resumes_at: resumesAt = null } = body.pause_collection ?? {};
+  if (resumesAt !== null && resumesAt <= nowS) return collectPayments(change, stored);
   if (body.status === 'trialing')
     return (body.trial_end ?? 0) > nowS ? sayTrialEnds(change, stored) : endTrial(change, stored);
   if (hidden.retryAtS !== null && hidden.retryAtS <= nowS) return retryPayment(change, stored);

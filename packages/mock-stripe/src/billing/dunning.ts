@@ -20,7 +20,8 @@ export async function noteOutcome(
   { body, hidden }: StoredSubscription,
   { invoice, paid }: Charged,
 ): Promise<void> {
-  if (invoice.body.status === 'draft') return;
+  // Nobody is behind with an invoice that is not to be paid, nor pays an earlier one with it.
+  if (invoice.body.status !== 'open' && invoice.body.status !== 'paid') return;
   if (paid) {
     if (body.status === 'past_due') body.status = 'active';
     hidden.retries = 0;
@@ -84,6 +85,12 @@ export async function retryPayment(change: Change, stored: StoredSubscription): 
   if (invoice.hidden) {
     // The next period's, which is not to be paid yet.
     hidden.retryAtS = invoice.hidden.finalizesAtS + 1;
+    await tx.save(subscriptions, stored);
+    return;
+  }
+  if (invoice.body.status !== 'open') {
+    // A pause has left the latest one uncollected, so nothing is retried.
+    hidden.retryAtS = null;
     await tx.save(subscriptions, stored);
     return;
   }

@@ -105,11 +105,16 @@ export async function charge(
   terms: ChargeTerms,
 ): Promise<Charged> {
   const { tx, nowS, emit } = change;
+  const { pause_collection: pause } = subscription.body;
   const written = await write(change, subscription, terms, mockId(invoices.prefix));
   const stored = await tx.insert(invoices, written.body.id, written.body, null);
-  await emit('invoice.finalized', stored.body);
+  if (pause?.behavior !== 'keep_as_draft') await emit('invoice.finalized', stored.body);
   subscription.body.latest_invoice = stored._id;
-  return { invoice: stored, paid: await collect(tx, stored, written.customer, subscription, nowS) };
+  if (!pause || stored.body.amount_due === 0)
+    return { invoice: stored, paid: await collect(tx, stored, written.customer, subscription, nowS) };
+  stored.body = uncollected(stored.body, pause, nowS);
+  await tx.save(invoices, stored);
+  return { invoice: stored, paid: false };
 }
 
 /** Writes an invoice that stays open to late usage, and is finalized and collected an hour later. */
@@ -173,12 +178,15 @@ async function write(
   const { tx, nowS } = change;
   const discounts = await discountsOn(tx, body, terms.lines, nowS);
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
+  // A voided invoice and a draft use nothing of the customer's credit.
+  const keepsCredit = body.pause_collection != null && body.pause_collection.behavior !== 'mark_uncollectible';
+  const payer = keepsCredit ? { ...customer.body, balance: 0 } : customer.body;
   const invoice = buildInvoice(
     id,
-    { ...terms, discounts, customer: customer.body, subscription: payerOf(body), currency: body.currency },
+    { ...terms, discounts, customer: payer, subscription: payerOf(body), currency: body.currency },
     nowS,
   );
-  customer.body.balance = invoice.ending_balance ?? 0;
+  if (!keepsCredit) customer.body.balance = invoice.ending_balance ?? 0;
   customer.body.currency ??= body.currency;
   customer.body.next_invoice_sequence = (customer.body.next_invoice_sequence ?? 1) + 1;
   await tx.save(customers, customer);
@@ -224,6 +232,23 @@ async function collect(
   return paid;
 }
 
+/** While collection is paused, nobody pays a new invoice. */
+function uncollected(
+  body: InvoiceBody,
+  { behavior }: NonNullable<SubscriptionBody['pause_collection']>,
+  nowS: number,
+): InvoiceBody {
+  if (behavior === 'keep_as_draft') return { ...asDraft(body), auto_advance: false };
+  const { status_transitions: at } = body;
+  return behavior === 'void'
+    ? { ...body, status: 'void', status_transitions: { ...at, voided_at: nowS } }
+    : {
+        ...body,
+        status: 'uncollectible',
+        status_transitions: { ...at, marked_uncollectible_at: nowS },
+      };
+}
+
 /**
  * Tries an open invoice once more.
  * @param outOfBand it was paid in another way, such as by a transfer
@@ -243,6 +268,8 @@ export async function collectAgain(
 /** Emits the events of how the last attempt to collect an invoice ended. */
 export async function emitPaymentOutcome({ tx, emit }: Change, { body }: StoredInvoice): Promise<void> {
   if (body.status === 'draft') return;
+  if (body.status === 'void') return emit('invoice.voided', body);
+  if (body.status === 'uncollectible') return emit('invoice.marked_uncollectible', body);
   if (body.status !== 'paid' && !body.attempted) {
     await emit('invoice.sent', body);
     return;

@@ -9,7 +9,7 @@ import { usageLines } from './usage.js';
  * Moves a subscription into the period that begins at a moment, and bills it together with what waited for an invoice.
  * Neither saves the subscription nor sends an event.
  * @param which the items whose period has ended by then, or all
- * @param spans what was used before; a renewal leaves an hour for more of it to arrive
+ * @param spans what was used before; a renewal leaves an hour for more of it to arrive, unless nobody pays for it
  */
 export async function beginPeriod(
   change: Change,
@@ -24,7 +24,7 @@ export async function beginPeriod(
   hidden.pending = [];
   const terms = { reason, lines, period };
   const charged =
-    reason === 'subscription_cycle' && spans.length > 0
+    reason === 'subscription_cycle' && spans.length > 0 && !body.pause_collection
       ? await draft(change, stored, terms, spans)
       : await charge(change, stored, {
           ...terms,

@@ -28,6 +28,14 @@ export async function renew(change: Change, stored: StoredSubscription): Promise
   await emitPaymentOutcome(change, invoice);
 }
 
+/** The date on which payments are collected again has come. Invoices of the time before stay as they are. */
+export async function collectPayments({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
+  const before = structuredClone(stored.body);
+  stored.body.pause_collection = null;
+  await tx.save(subscriptions, stored);
+  await emit('customer.subscription.updated', stored.body, changedFields(before, stored.body));
+}
+
 export async function sayTrialEnds({ tx, emit }: Change, stored: StoredSubscription): Promise<void> {
   stored.hidden.trialEndSaid = stored.body.trial_end ?? 0;
   await tx.save(subscriptions, stored);

@@ -23,6 +23,8 @@ import { beginPeriod } from './period.js';
 import { endTrial } from './renewal.js';
 import { spansOf } from './usage.js';
 
+type PauseBehavior = NonNullable<SubscriptionBody['pause_collection']>['behavior'];
+
 export interface SubscriptionUpdate extends Ending, CycleChange {
   items?: ItemChange[] | undefined;
   proration_behavior?: 'always_invoice' | 'create_prorations' | 'none' | undefined;
@@ -34,6 +36,7 @@ export interface SubscriptionUpdate extends Ending, CycleChange {
   collection_method?: 'charge_automatically' | 'send_invoice' | undefined;
   days_until_due?: number | undefined;
   metadata?: MetadataChange;
+  pause_collection?: '' | { behavior: PauseBehavior; resumes_at?: number | undefined } | undefined;
   settings?: Partial<SubscriptionBody>;
   trial_end?: 'now' | number | undefined;
   cancellation_details?: { comment?: string | undefined; feedback?: string | undefined } | undefined;
@@ -54,6 +57,7 @@ export async function updateSubscription(
   requireChangeable(body.status, update);
   requireOwnEnding(body.schedule, update);
   await applyPlain(change, stored, update);
+  if (update.pause_collection !== undefined) pauseCollection(body, update.pause_collection, nowS);
   if (update.discounts) await setDiscounts(change, stored, update.discounts);
   const owed = update.items
     ? await changeItems(change, stored, update.items, update.proration_date ?? nowS)
@@ -131,8 +135,9 @@ async function billChange(
   const newCycle = startsCycle(before, body, update);
   if (!newCycle && (behavior !== 'always_invoice' || hidden.pending.length === 0)) return null;
   const { invoice, paid } = newCycle ? await beginCycle(change, stored) : await billWaiting(change, stored);
-  const sent = invoice.body.collection_method === 'send_invoice';
-  if (!paid && !sent && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
+  const { status, collection_method: method } = invoice.body;
+  const failed = !paid && status === 'open' && method === 'charge_automatically';
+  if (failed && update.payment_behavior === 'error_if_incomplete') throw cardDeclined();
   return invoice;
 }
 
@@ -184,8 +189,27 @@ async function billWaiting(change: Change, stored: StoredSubscription): Promise<
   return charged;
 }
 
+function pauseCollection(
+  body: SubscriptionBody,
+  pause: NonNullable<SubscriptionUpdate['pause_collection']>,
+  nowS: number,
+): void {
+  if (pause && pause.resumes_at !== undefined && pause.resumes_at <= nowS) {
+    const param = 'pause_collection[resumes_at]';
+    throw invalidRequest('Invalid timestamp: must be in the future.', { param });
+  }
+  body.pause_collection = pause ? { behavior: pause.behavior, resumes_at: pause.resumes_at ?? null } : null;
+}
+
+const MAX_TRIAL_S = 730 * 86_400;
+
 function prolongTrial({ body }: StoredSubscription, endS: number, nowS: number): void {
-  if (endS <= nowS) throw invalidRequest('Invalid timestamp: must be in the future.', { param: 'trial_end' });
+  const param = 'trial_end';
+  if (endS <= nowS) throw invalidRequest('Invalid timestamp: must be in the future.', { param });
+  if (endS > body.billing_cycle_anchor + MAX_TRIAL_S)
+    throw invalidRequest('Invalid timestamp: must be at most two years from the billing_cycle_anchor.', {
+      param,
+    });
   if (body.status !== 'trialing') body.trial_start = nowS;
   body.status = 'trialing';
   body.trial_end = endS;

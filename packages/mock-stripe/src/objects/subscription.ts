@@ -43,7 +43,7 @@ export const subscriptions: Kind<SubscriptionBody, SubscriptionHidden> = {
     prices: items.data.map(({ price }) => price.id),
   }),
   dueAt(body, { retryAtS, trialEndSaid }) {
-    const endings = [body.cancel_at];
+    const endings = [body.cancel_at, body.pause_collection?.resumes_at ?? null];
     switch (body.status) {
       case 'trialing':
         return earliest([
@@ -59,6 +59,8 @@ export const subscriptions: Kind<SubscriptionBody, SubscriptionHidden> = {
         return body.created + INCOMPLETE_LIFE_S;
       case 'paused':
         return earliest(endings);
+      case 'unpaid':
+        return body.pause_collection?.resumes_at ?? null;
       default:
         return null;
     }
