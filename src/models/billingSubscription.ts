@@ -47,6 +47,18 @@ export interface ItemPrice {
   intervalCount: number;
 }
 
+/** What becomes of the invoices that Stripe makes while payments are paused. */
+export const PAUSED_INVOICES = ['void', 'keep_as_draft', 'mark_uncollectible'] as const;
+export type PausedInvoices = (typeof PAUSED_INVOICES)[number];
+
+/** Payments that are paused at Stripe: the subscription keeps its status and its tier, and nothing is collected. */
+export interface PaymentPause {
+  /** null: something that this version does not know. */
+  invoices: PausedInvoices | null;
+  /** null: until somebody resumes them. */
+  resumesAt: Date | null;
+}
+
 /** The latest known state of a tenant's subscription at Stripe. */
 export interface BillingSubscriptionDoc extends OutboxSource {
   /** The tenant's id: a tenant has one subscription, and a new one replaces an ended one. */
@@ -71,6 +83,8 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   cancelAtPeriodEnd: boolean;
   cancelAt: Date | null;
   trialEnd: Date | null;
+  /** null if payments are collected. Absent from documents of earlier versions. */
+  pause?: PaymentPause | null;
   /** null if it has not ended. */
   endedAt: Date | null;
   /** The Stripe schedule that controls the subscription. It must be released before anything else is changed. */
@@ -126,6 +140,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     cancelAtPeriodEnd: { type: Boolean, required: true },
     cancelAt: { type: Date, default: null },
     trialEnd: { type: Date, default: null },
+    pause: { type: Schema.Types.Mixed, default: null },
     endedAt: { type: Date, default: null },
     itemId: { type: String, required: true },
     quantity: { type: Number, required: true },

@@ -20,6 +20,8 @@ export enum OutgoingEventType {
   SUBSCRIPTION_TRIAL_WILL_END = 'subscription.trial_will_end',
   SUBSCRIPTION_PAUSED = 'subscription.paused',
   SUBSCRIPTION_RESUMED = 'subscription.resumed',
+  PAYMENTS_PAUSED = 'subscription.payments_paused',
+  PAYMENTS_RESUMED = 'subscription.payments_resumed',
   SUBSCRIPTION_SCHEDULE_CHANGED = 'subscription.schedule_changed',
   CHARGE_REFUNDED = 'charge.refunded',
   CHARGE_DISPUTED = 'charge.disputed',

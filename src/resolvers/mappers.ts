@@ -179,6 +179,7 @@ export async function readSubscription(
     cancelAtPeriodEnd: doc?.cancelAtPeriodEnd ?? false,
     cancelAt: doc?.cancelAt ?? null,
     trialEnd: doc?.trialEnd ?? null,
+    paymentPause: doc?.pause ?? null,
     graceEndsAt: services.entitlements.graceEndsAt(doc),
     scheduledTier: doc?.scheduledTier ?? null,
     scheduledPrice: toPaidPrice(scheduledPriceOf(services.tiers, doc)),

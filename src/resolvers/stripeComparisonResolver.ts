@@ -57,6 +57,7 @@ const toSide = (side: ComparedSide): ComparedSubscription => ({
   cancelAtPeriodEnd: side.cancelAtPeriodEnd ?? null,
   cancelAt: side.cancelAt ?? null,
   trialEnd: side.trialEnd ?? null,
+  paymentPause: side.pause ?? null,
   endedAt: side.endedAt ?? null,
   scheduledTier: side.scheduledTier ?? null,
   scheduledAt: side.scheduledAt ?? null,

@@ -8,6 +8,7 @@ import {
   CheckoutSession,
   CreateCheckoutSessionInput,
   ExtendTrialInput,
+  PausePaymentsInput,
   SubscriptionType,
 } from '../schema/subscription.js';
 import { TenantArgs } from '../schema/tenantRef.js';
@@ -169,7 +170,35 @@ export class SubscriptionResolver {
   }
 
   @Mutation(() => SubscriptionType, {
-    description: 'Undoes a scheduled cancellation or change of tier, or resumes a paused subscription.',
+    description:
+      "Pauses a tenant's payments until a date. It keeps its tier for nothing, and the invoices of that time are voided; calls past the quota are charged before and not sold meanwhile. The same date again changes nothing.",
+  })
+  @RequiresRole(OperatorRole.OWNER)
+  @Directive('@rateLimited(cost: 0, max: 60, window: "1m")')
+  async pausePayments(
+    @Arg('input') input: PausePaymentsInput,
+    @Ctx() context: Context,
+  ): Promise<SubscriptionType> {
+    const tenantId = await requestedTenantId(context, input);
+    await context.services.pauses.pause(tenantId, input.resumesAt, context.author());
+    return currentSubscription(context, tenantId);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description:
+      'Ends a pause of payments: the next invoice is collected. Without a pause it changes nothing.',
+  })
+  @RequiresScope(ApiKeyScope.BILLING)
+  @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')
+  async resumePayments(@Args() named: TenantArgs, @Ctx() context: Context): Promise<SubscriptionType> {
+    const tenantId = await requestedTenantId(context, named);
+    await context.services.pauses.resume(tenantId, context.author());
+    return currentSubscription(context, tenantId);
+  }
+
+  @Mutation(() => SubscriptionType, {
+    description:
+      'Undoes a scheduled cancellation or change of tier, or resumes a subscription that is `PAUSED`.',
   })
   @RequiresScope(ApiKeyScope.BILLING)
   @Directive('@rateLimited(cost: 0, max: 30, window: "1m")')

@@ -73,6 +73,7 @@ export function billingRoutes(deps: {
       status: doc?.status ?? 'active',
       current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
       cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
+      ...(doc?.pause && { payment_pause: { resumes_at: doc.pause.resumesAt?.toISOString() ?? null } }),
       ...(graceEndsAt && { grace_ends_at: graceEndsAt.toISOString() }),
     };
   }

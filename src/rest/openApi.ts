@@ -57,6 +57,11 @@ const subscription = {
     status: { type: 'string' },
     current_period_end: { type: 'string', format: 'date-time', nullable: true },
     cancel_at_period_end: { type: 'boolean' },
+    payment_pause: {
+      type: 'object',
+      description: 'Only while payments are paused: when they resume by themselves, or null',
+      properties: { resumes_at: { type: 'string', format: 'date-time', nullable: true } },
+    },
     grace_ends_at: {
       type: 'string',
       format: 'date-time',

@@ -153,6 +153,8 @@ const COSTS: Readonly<Record<string, DeclaredCost>> = {
   'Mutation.endOperations': { weight: WRITE },
   'Mutation.freeStorage': { weight: WRITE },
   'Mutation.extendTrial': { weight: 3 * STRIPE_REQUEST },
+  'Mutation.pausePayments': { weight: 4 * STRIPE_REQUEST },
+  'Mutation.resumePayments': { weight: 2 * STRIPE_REQUEST },
   'Mutation.recordUsage': { weight: 20, ...ONE_EACH },
   'Mutation.repairTenant': { weight: 4 * STRIPE_REQUEST },
   'Mutation.replayWebhookEvent': { weight: STRIPE_REQUEST },

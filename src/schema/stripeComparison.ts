@@ -1,7 +1,7 @@
 import { Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { StripeComparisonStatus } from '../services/billing/stripeComparison.js';
 import { DateTimeScalar } from './scalars.js';
-import { SubscriptionStatus } from './subscription.js';
+import { PaymentPause, SubscriptionStatus } from './subscription.js';
 
 registerEnumType(StripeComparisonStatus, {
   name: 'StripeComparisonStatus',
@@ -58,6 +58,9 @@ export class ComparedSubscription {
 
   @Field(() => DateTimeScalar, { nullable: true })
   trialEnd!: Date | null;
+
+  @Field(() => PaymentPause, { nullable: true })
+  paymentPause!: PaymentPause | null;
 
   @Field(() => DateTimeScalar, { nullable: true })
   endedAt!: Date | null;

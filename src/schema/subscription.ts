@@ -16,6 +16,40 @@ export enum SubscriptionStatus {
 }
 registerEnumType(SubscriptionStatus, { name: 'SubscriptionStatus', description: "Stripe's statuses." });
 
+export enum PausedInvoices {
+  VOID = 'void',
+  KEEP_AS_DRAFT = 'keep_as_draft',
+  MARK_UNCOLLECTIBLE = 'mark_uncollectible',
+}
+registerEnumType(PausedInvoices, {
+  name: 'PausedInvoices',
+  description: "Stripe's behaviors of paused invoices.",
+  valuesConfig: {
+    VOID: { description: 'They are voided, and never paid. `pausePayments` does this.' },
+    KEEP_AS_DRAFT: { description: 'They stay drafts, which the operator may collect later, at Stripe.' },
+    MARK_UNCOLLECTIBLE: { description: 'They are written off as uncollectible.' },
+  },
+});
+
+@ObjectType({
+  description:
+    'Payments that are paused: the subscription keeps its status and its tier, nothing is collected, and no calls past the quota are sold.',
+})
+export class PaymentPause {
+  @Field(() => DateTimeScalar, {
+    nullable: true,
+    description:
+      'When payments resume by themselves: the next invoice after this is collected. null: when somebody resumes them.',
+  })
+  resumesAt!: Date | null;
+
+  @Field(() => PausedInvoices, {
+    nullable: true,
+    description: 'What becomes of the invoices meanwhile. null: something that this version does not know.',
+  })
+  invoices!: string | null;
+}
+
 @ObjectType('Subscription', {
   description:
     'What a tenant has bought. A tenant that has never paid has an active subscription to the free tier.',
@@ -59,6 +93,12 @@ export class SubscriptionType {
 
   @Field(() => DateTimeScalar, { nullable: true })
   trialEnd!: Date | null;
+
+  @Field(() => PaymentPause, {
+    nullable: true,
+    description: 'null: payments are collected. See `pausePayments`.',
+  })
+  paymentPause!: PaymentPause | null;
 
   @Field(() => DateTimeScalar, {
     nullable: true,
@@ -201,4 +241,10 @@ export class ExtendTrialInput extends TenantInput {
     description: 'The new end, later than the present one and at most 730 days after the trial began.',
   })
   until!: Date;
+}
+
+@InputType()
+export class PausePaymentsInput extends TenantInput {
+  @Field(() => DateTimeScalar, { description: 'In the future, and at most 730 days from now.' })
+  resumesAt!: Date;
 }

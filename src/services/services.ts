@@ -19,6 +19,7 @@ import type { StripeComparisons } from './billing/stripeComparison.js';
 import type { CancellationPreviews } from './billing/subscriptions/cancellationPreview.js';
 import type { Contracts } from './billing/subscriptions/contracts.js';
 import type { Overage } from './billing/subscriptions/overage.js';
+import type { Pauses } from './billing/subscriptions/pauses.js';
 import type { SeatChanges } from './billing/subscriptions/seatChanges.js';
 import type { Subscriptions } from './billing/subscriptions/subscriptions.js';
 import type { TierChanges } from './billing/subscriptions/tierChanges.js';
@@ -111,6 +112,7 @@ export interface Services {
   seatChanges: SeatChanges;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
+  pauses: Pauses;
   trials: Trials;
   tiers: Tiers;
   usage: Usage;

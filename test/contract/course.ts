@@ -65,6 +65,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     const course = { server, harness };
     await firstPurchase(course);
     await trial(course);
+    await pause(course);
     await tierChanges(course);
     await intervals(course);
     await contracts(course);
@@ -169,6 +170,20 @@ async function trial(course: Course): Promise<void> {
     course,
     `mutation { extendTrial(input: { tenantId: "${tenant.id}", until: "${until}" }) { status } }`,
   );
+  await settled(course);
+}
+
+/** Paused by the operator, resumed by the tenant. */
+async function pause(course: Course): Promise<void> {
+  const tenant = await subscriber(course, 'PRO');
+  const resumesAt = new Date(Date.now() + 40 * DAY_MS).toISOString();
+  const { pausePayments } = await ask(
+    course,
+    `mutation { pausePayments(input: { tenantId: "${tenant.id}", resumesAt: "${resumesAt}" }) { paymentPause { invoices } } }`,
+  );
+  expect(pausePayments.paymentPause.invoices).toBe('VOID');
+  await settled(course);
+  await ask(course, 'mutation { resumePayments { status } }', tenant.key);
   await settled(course);
 }
 

@@ -325,6 +325,29 @@ const AUDITED: Record<string, Audited> = {
       },
     ],
   },
+  pausePayments: {
+    by: 'operator',
+    field: ({ tenant }) =>
+      `pausePayments(input: { tenantId: "${tenant.id}", resumesAt: "${daysFromNow(20)}" }) { id }`,
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ pause: null }),
+        after: objectContaining({ pause: objectContaining({ invoices: 'void' }) }),
+      },
+    ],
+  },
+  resumePayments: {
+    by: 'tenant',
+    field: () => 'resumePayments { id }',
+    tenant: () => [
+      {
+        action: 'subscription.changed',
+        before: objectContaining({ pause: objectContaining({ invoices: 'void' }) }),
+        after: objectContaining({ pause: null }),
+      },
+    ],
+  },
   extendTrial: {
     by: 'operator',
     async field({ tenant }) {

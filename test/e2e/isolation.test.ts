@@ -252,6 +252,13 @@ const MUTATIONS: Record<string, Attempt> = {
     field: ({ id }) => `extendTrial(input: { tenantId: "${id}", until: "2030-01-01T00:00:00Z" }) { id }`,
     expect: 'FORBIDDEN',
   },
+  pausePayments: {
+    who: 'operator',
+    field: ({ id }) =>
+      `pausePayments(input: { tenantId: "${id}", resumesAt: "2030-01-01T00:00:00Z" }) { id }`,
+    expect: 'FORBIDDEN',
+  },
+  resumePayments: { who: 'tenant', field: () => 'resumePayments { id }', expect: 'BAD_USER_INPUT' },
   resumeSubscription: { who: 'tenant', field: () => 'resumeSubscription { id }', expect: 'BAD_USER_INPUT' },
   reportUsage: {
     who: 'tenant',

@@ -53,7 +53,13 @@ export interface MockSubscription {
   upcoming: { what: UpcomingChange; at: Date }[];
 }
 
-export type UpcomingChange = 'trial_will_end' | 'trial_end' | 'renewal' | 'payment_retry' | 'cancellation';
+export type UpcomingChange =
+  | 'trial_will_end'
+  | 'trial_end'
+  | 'renewal'
+  | 'payment_retry'
+  | 'payments_resume'
+  | 'cancellation';
 
 export interface MockEvent {
   id: string;
@@ -145,6 +151,7 @@ function upcomingOf({ body, hidden, dueAt }: StoredSubscription): MockSubscripti
     trial_will_end: trialing ? notice : null,
     trial_end: trialing ? body.trial_end : null,
     payment_retry: trialing ? null : hidden.retryAtS,
+    payments_resume: body.pause_collection?.resumes_at ?? null,
     cancellation: body.cancel_at,
     renewal: trialing || body.status === 'paused' ? null : periodOf(body).end,
   };

@@ -45,6 +45,10 @@ describe('the state', () => {
     expect(held).toMatchObject({ id, status: 'active', title: 'pro' });
     expect(held?.upcoming[0]?.at).toEqual(held?.currentPeriodEnd);
 
+    const resumes_at = Math.floor((await mock.now()).getTime() / 1000) + DAY_S;
+    await stripe.subscriptions.update(id, { pause_collection: { behavior: 'void', resumes_at } });
+    expect(await whatComes(customer)).toEqual(['payments_resume', 'renewal']);
+    await stripe.subscriptions.update(id, { pause_collection: '' });
     await stripe.subscriptions.update(id, { cancel_at_period_end: true });
     expect(await whatComes(customer)).toEqual(['cancellation']);
     await stripe.subscriptions.cancel(id);

@@ -33,6 +33,7 @@ import { type Contracts, createContracts } from './subscriptions/contracts.js';
 import { createCurrentSubscriptions } from './subscriptions/currentSubscriptions.js';
 import { createOverage, type Overage } from './subscriptions/overage.js';
 import { createOverageItems } from './subscriptions/overageItems.js';
+import { createPauses, type Pauses } from './subscriptions/pauses.js';
 import { createSeatChanges, type SeatChanges } from './subscriptions/seatChanges.js';
 import { createSeatUse } from './subscriptions/seatUse.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
@@ -57,6 +58,7 @@ export interface Billing {
   customers: Customers;
   inbox: Inbox;
   overage: Overage;
+  pauses: Pauses;
   reconcile: Reconcile;
   reconcileRuns: ReconcileRuns;
   stripeComparisons: StripeComparisons;
@@ -176,11 +178,8 @@ export function createBilling(deps: {
     lease: reconcileLease,
   });
 
-  const unbilled = createUnbilledOverage({
-    ...base,
-    usageDays,
-    stripeNow: async () => standIn?.now() ?? new Date(clock.now()),
-  });
+  const stripeNow = async () => standIn?.now() ?? new Date(clock.now());
+  const unbilled = createUnbilledOverage({ ...base, usageDays, stripeNow });
 
   const termBackfill = createTermBackfill({
     models,
@@ -214,10 +213,12 @@ export function createBilling(deps: {
       entitlements,
       usage,
       tiers,
+      currentSubscriptions,
       items: overageItems,
       unbilled,
       notAvailable: (tier) => featureNotAvailable('OVERAGE', tier, upgradeUrl()),
     }),
+    pauses: createPauses({ ...subscriptionDeps, stripeNow }),
     reconcile,
     reconcileRuns: createReconcileRuns({ models, lease: reconcileLease }),
     stripeComparisons: createStripeComparisons({ ...base, customers, sync }),

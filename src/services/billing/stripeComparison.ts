@@ -214,6 +214,7 @@ const LABELS: Readonly<Record<ComparedField, string>> = {
   cancelAtPeriodEnd: 'cancellation at the end of the period',
   cancelAt: 'date of the cancellation',
   trialEnd: 'end of the trial',
+  pause: 'pause of payments',
   endedAt: 'end of the subscription',
   pastDueSince: 'first payment that failed',
   scheduleId: 'schedule',

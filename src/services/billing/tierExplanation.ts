@@ -7,6 +7,7 @@ import type { WebhookEventDoc } from '../../models/webhookEvent.js';
 import { type Entitlement, type Entitlements, TierSource } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
 import type { Inbox } from './inbox/inbox.js';
+import { untilText } from './subscriptions/selfService.js';
 
 /** Why a tenant has its tier. */
 export interface TierExplanation {
@@ -173,6 +174,7 @@ function summaryOf(explained: Omit<TierExplanation, 'summary'>, tenant: TenantDo
     ...(subscription
       ? [`Stripe said last that ${subscription.stripeSubscriptionId} is ${subscription.status}.`]
       : []),
+    ...(subscription?.pause ? [`Its payments are paused${untilText(subscription.pause)}.`] : []),
     ...(lastEvent
       ? [`The last event was ${lastEvent.type}, received on ${text(lastEvent.receivedAt)}.`]
       : []),

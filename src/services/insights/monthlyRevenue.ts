@@ -32,7 +32,8 @@ export function monthlyRevenueOf(
   tiers: Tiers,
 ): MonthlyRevenue {
   if (!subscription) return NONE;
-  const { status, tier, tierVersion, quantity, itemPrice } = subscription;
+  const { status, tier, tierVersion, quantity, itemPrice, pause } = subscription;
+  if (pause) return NONE;
   if (status !== 'active' && !(status === 'past_due' && isInGrace)) return NONE;
   if (itemPrice) {
     const { unitCents, currency, interval, intervalCount } = itemPrice;

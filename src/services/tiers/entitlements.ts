@@ -3,7 +3,7 @@ import { callsFor, type OveragePrice } from '../../catalogue/overagePrice.js';
 import { limitsFor } from '../../catalogue/seatLimits.js';
 import type { Clock } from '../../common/clock.js';
 import { notFound } from '../../common/errors.js';
-import { type BillingSubscriptionDoc, billedPeriodOf } from '../../models/billingSubscription.js';
+import { type BillingSubscriptionDoc, billedPeriodOf, ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
 import type { TenantContract, TenantDoc } from '../../models/tenant.js';
 import { createLoadingCache } from '../infrastructure/loadingCache.js';
@@ -73,8 +73,6 @@ interface Bought {
   /** Overrides of a contract in the subscription's metadata. */
   limits: Partial<TierLimits>;
   endsAt: Date | null;
-  /** Whether nothing is billed yet. */
-  onTrial: boolean;
 }
 
 /** The span in which overage is billed now. */
@@ -110,7 +108,6 @@ export function createEntitlements(deps: {
       source: TierSource.DEFAULT,
       limits: {},
       endsAt: null,
-      onTrial: false,
     };
     if (!subscription || !tiers.has(subscription.tier)) return nothing;
     const { tier, status, tierVersion: version, quantity: seats } = subscription;
@@ -118,19 +115,11 @@ export function createEntitlements(deps: {
     switch (status) {
       case 'active':
       case 'trialing':
-        return {
-          tier,
-          source: TierSource.SUBSCRIPTION,
-          version,
-          seats,
-          limits,
-          endsAt: null,
-          onTrial: status === 'trialing',
-        };
+        return { tier, source: TierSource.SUBSCRIPTION, version, seats, limits, endsAt: null };
       case 'past_due': {
         const endsAt = graceEndsAt(subscription);
         return endsAt && endsAt.getTime() > clock.now()
-          ? { tier, source: TierSource.GRACE_PERIOD, version, seats, limits, endsAt, onTrial: false }
+          ? { tier, source: TierSource.GRACE_PERIOD, version, seats, limits, endsAt }
           : nothing;
       }
       case 'incomplete':
@@ -152,10 +141,9 @@ export function createEntitlements(deps: {
       source: TierSource.CONTRACT,
       limits: {},
       endsAt: null,
-      onTrial: false,
     };
     const held = tiers.has(granted.tier) ? granted : bought(subscription);
-    const { tier, source, version, seats = 1, limits: boughtLimits, endsAt, onTrial } = held;
+    const { tier, source, version, seats = 1, limits: boughtLimits, endsAt } = held;
     const definition = tiers.get(tier, version);
     const tierLimits = limitsFor(definition, seats);
     const overrides = {
@@ -168,7 +156,7 @@ export function createEntitlements(deps: {
     const { apiCallsPerDay, apiCallsPerMinute } = ownLimits;
     const monthlyCapCents = tenant.overage?.monthlyCapCents ?? null;
     const currency = subscription?.itemPrice?.currency ?? tiers.catalogue.currency;
-    const price = onTrial ? null : tiers.getOverage(tier, currency);
+    const price = unbilledBecause(subscription, clock.now()) ? null : tiers.getOverage(tier, currency);
     const overageCallsPerMonth = callsFor(monthlyCapCents ?? 0, price);
     return {
       tenantId: tenant._id,
@@ -209,6 +197,20 @@ export function createEntitlements(deps: {
   });
 
   return { get: cache.get, derive, isInForce, graceEndsAt, forget: cache.forget, forgetAll: cache.clear };
+}
+
+/**
+ * Why nothing that a tenant uses now is billed; null: it is. A pause ends by the clock, even if Stripe's event about that
+ * is late.
+ */
+export function unbilledBecause(
+  subscription: Pick<BillingSubscriptionDoc, 'status' | 'pause'> | null,
+  nowMs: number,
+): 'trial' | 'pause' | null {
+  if (!subscription || ENDED.includes(subscription.status)) return null;
+  const { status, pause } = subscription;
+  if (status === 'trialing') return 'trial';
+  return pause && (!pause.resumesAt || pause.resumesAt.getTime() > nowMs) ? 'pause' : null;
 }
 
 const earlierOf = (a: Date | null, b: Date | null): Date | null => (a && b ? (a < b ? a : b) : (a ?? b));

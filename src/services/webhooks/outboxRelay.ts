@@ -172,6 +172,7 @@ export function createOutboxRelay(deps: {
         const events: OutgoingEvent[] = [];
         if (data && text !== published?.subscription)
           events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
+        if (data) events.push(...pauseEvents(data, published));
         if (tier !== from)
           events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
         events.push(...suspensionEvents(tenant, published), ...erasureEvents(tenant, published));
@@ -336,6 +337,14 @@ function suspensionEvents(tenant: TenantDoc, published: PublishedStateDoc | null
   return [{ type: OutgoingEventType.TENANT_SUSPENDED, data }];
 }
 
+/** A pause that is given another date is no other pause. */
+function pauseEvents(data: ReturnType<typeof subscriptionData>, published: PublishedStateDoc | null) {
+  const before = JSON.parse(published?.subscription ?? 'null') as { paymentPause?: unknown } | null;
+  const isPaused = data.paymentPause !== null;
+  if (isPaused === Boolean(before?.paymentPause)) return [];
+  return [{ type: isPaused ? OutgoingEventType.PAYMENTS_PAUSED : OutgoingEventType.PAYMENTS_RESUMED, data }];
+}
+
 /** The event has the tenant's id alone, because nothing else is left. */
 function erasureEvents({ _id: tenantId, erasure }: TenantDoc, published: PublishedStateDoc | null) {
   const erasedAt = erasure?.completedAt;
@@ -346,7 +355,13 @@ function erasureEvents({ _id: tenantId, erasure }: TenantDoc, published: Publish
 const subscriptionData = (subscription: BillingSubscriptionDoc) => {
   const { _id, tier, status, currentPeriodStart, currentPeriodEnd, cancelAtPeriodEnd, cancelAt, trialEnd } =
     subscription;
-  const { scheduledTier = null, scheduledAt = null, outsideCatalogue, stripeSubscriptionId } = subscription;
+  const {
+    pause = null,
+    scheduledTier = null,
+    scheduledAt = null,
+    outsideCatalogue,
+    stripeSubscriptionId,
+  } = subscription;
   return {
     tenantId: _id,
     tier,
@@ -356,6 +371,7 @@ const subscriptionData = (subscription: BillingSubscriptionDoc) => {
     cancelAtPeriodEnd,
     cancelAt,
     trialEnd,
+    paymentPause: pause,
     scheduledTier,
     scheduledAt,
     outsideCatalogue: outsideCatalogue ?? false,

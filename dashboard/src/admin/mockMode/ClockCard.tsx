@@ -32,6 +32,7 @@ const WORDS: Record<Upcoming['what'], string> = {
   trial_end: 'end of the trial',
   renewal: 'renewal',
   payment_retry: 'next payment try',
+  payments_resume: 'end of the pause of payments',
   cancellation: 'end of the subscription',
 };
 

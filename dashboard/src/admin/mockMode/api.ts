@@ -41,7 +41,7 @@ export interface MockSubscription {
 }
 
 export interface Upcoming {
-  what: 'trial_will_end' | 'trial_end' | 'renewal' | 'payment_retry' | 'cancellation';
+  what: 'trial_will_end' | 'trial_end' | 'renewal' | 'payment_retry' | 'payments_resume' | 'cancellation';
   at: string;
 }
 

@@ -20,6 +20,8 @@ const TYPES: Record<OutgoingEventType, string> = {
   CHECKOUT_PAYMENT_FAILED: 'checkout.payment_failed',
   SUBSCRIPTION_TRIAL_WILL_END: 'subscription.trial_will_end',
   SUBSCRIPTION_PAUSED: 'subscription.paused',
+  PAYMENTS_PAUSED: 'subscription.payments_paused',
+  PAYMENTS_RESUMED: 'subscription.payments_resumed',
   SUBSCRIPTION_RESUMED: 'subscription.resumed',
   SUBSCRIPTION_SCHEDULE_CHANGED: 'subscription.schedule_changed',
   CHARGE_REFUNDED: 'charge.refunded',

@@ -179,7 +179,8 @@ async function write(
   const discounts = await discountsOn(tx, body, terms.lines, nowS);
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
   // A voided invoice and a draft use nothing of the customer's credit.
-  const keepsCredit = body.pause_collection != null && body.pause_collection.behavior !== 'mark_uncollectible';
+  const keepsCredit =
+    body.pause_collection != null && body.pause_collection.behavior !== 'mark_uncollectible';
   const payer = keepsCredit ? { ...customer.body, balance: 0 } : customer.body;
   const invoice = buildInvoice(
     id,

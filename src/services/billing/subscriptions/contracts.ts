@@ -17,6 +17,7 @@ import { contractMetadata, tierMetadata } from '../sync/subscriptionMetadata.js'
 import { type SubscriptionSync, WITH_SCHEDULE } from '../sync/subscriptionSync.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
 import { overageSwap } from './overageItems.js';
+import { rejectPaused } from './selfService.js';
 import type { SubscriptionChanges } from './subscriptionChanges.js';
 import type { Subscriptions } from './subscriptions.js';
 
@@ -229,6 +230,7 @@ export function createContracts(deps: {
             throw badInput('input.tenantId', 'has a contract with other terms; end it at Stripe first');
           }
           checkPrice(terms, current);
+          if (current) rejectPaused(current, 'input.tenantId');
           const customer = await customers.ensure(tenantId, tenant.email);
           // An open checkout page must not buy a second subscription.
           if (await subscriptions.closeCheckout(customer)) continue;

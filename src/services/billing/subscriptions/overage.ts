@@ -6,6 +6,7 @@ import type { Entitlement, Entitlements } from '../../tiers/entitlements.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import type { UnbilledOverage } from '../../usage/overage/unbilledOverage.js';
 import { type Usage, UsagePeriod } from '../../usage/usage.js';
+import type { CurrentSubscriptions } from './currentSubscriptions.js';
 import type { OverageItems } from './overageItems.js';
 
 /** A tenant's overage in the current UTC month. */
@@ -39,11 +40,12 @@ export function createOverage(deps: {
   entitlements: Entitlements;
   usage: Usage;
   tiers: Pick<Tiers, 'get' | 'getOverage'>;
+  currentSubscriptions: Pick<CurrentSubscriptions, 'stored'>;
   items: OverageItems;
   unbilled: UnbilledOverage;
   notAvailable: (tier: string) => BillingError;
 }): Overage {
-  const { tenants, entitlements, usage, tiers, items, unbilled, notAvailable } = deps;
+  const { tenants, entitlements, usage, tiers, currentSubscriptions, items, unbilled, notAvailable } = deps;
 
   async function stateOf(tenantId: string, terms: Entitlement): Promise<OverageState> {
     const [month] = await usage.current([{ tenantId, period: UsagePeriod.MONTH, terms }]);
@@ -63,10 +65,13 @@ export function createOverage(deps: {
     };
   }
 
-  function rejectionOf(tier: string): BillingError {
+  async function rejectionOf(tenantId: string, tier: string): Promise<BillingError> {
     if (!tiers.get(tier).overage) return notAvailable(tier);
+    const subscription = await currentSubscriptions.stored(tenantId);
     const problem = tiers.getOverage(tier)
-      ? 'overage is not sold during a trial, because trials are not billed'
+      ? subscription?.pause
+        ? 'overage is not sold while payments are paused'
+        : 'overage is not sold during a trial, because trials are not billed'
       : `overage is not for sale here: the operator must set STRIPE_PRICE_${tier}_OVERAGE`;
     return badInput('input.monthlyCapCents', problem);
   }
@@ -78,7 +83,7 @@ export function createOverage(deps: {
       const { tier, overage } = await entitlements.get(tenantId);
       // Opting out is always possible.
       if (monthlyCapCents !== null) {
-        if (!overage.price) throw rejectionOf(tier);
+        if (!overage.price) throw await rejectionOf(tenantId, tier);
         // Stripe bills only usage after the item exists, so this comes first: a cap without it would give calls away.
         await items.ensure(tenantId, author);
       }

@@ -10,7 +10,7 @@ import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { CurrentSubscriptions, PlannedChange } from './currentSubscriptions.js';
 import type { SeatUse } from './seatUse.js';
-import { isSoldBySeat, MAX_SEATS, rejectContract } from './selfService.js';
+import { isSoldBySeat, MAX_SEATS, rejectContract, rejectPaused } from './selfService.js';
 import { updateSubscription } from './subscriptionUpdate.js';
 import type { TierChangePreview } from './tierChanges.js';
 
@@ -19,8 +19,8 @@ export interface SeatChanges {
   /**
    * Changes the seats at once. The rest of the period is charged, or credited for the next invoices. If the payment
    * fails, nothing changes.
-   * @throws BAD_USER_INPUT without a subscription that is sold by the seat, while a payment is due or a change is
-   *   scheduled, and for fewer seats than are in use
+   * @throws BAD_USER_INPUT without a subscription that is sold by the seat, while a payment is due, payments are paused
+   *   or a change is scheduled, and for fewer seats than are in use
    */
   set(tenantId: string, seats: number, author: Author): Promise<BillingSubscriptionDoc>;
   /** Computes what `set` would do, without changing anything. */
@@ -47,6 +47,7 @@ export function createSeatChanges(deps: {
       throw badInput('seats', `must be a whole number from 1 to ${MAX_SEATS}`);
     if (itemPrice && itemPrice.unitCents * seats > MAX_AMOUNT)
       throw badInput('seats', `must cost at most ${formatMoney(MAX_AMOUNT, itemPrice.currency)} together`);
+    rejectPaused(subscription);
     if (scheduledTier)
       throw badInput(
         'subscription',

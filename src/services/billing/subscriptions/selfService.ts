@@ -7,9 +7,10 @@ import {
   type PriceInterval,
   priceName,
 } from '../../../catalogue/prices.js';
+import { instantText } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import { formatMoney } from '../../../common/money.js';
-import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
+import type { BillingSubscriptionDoc, PaymentPause } from '../../../models/billingSubscription.js';
 import type { Tiers } from '../../tiers/tiers.js';
 
 /** What tenants may buy and change without the operator. */
@@ -172,6 +173,16 @@ function seatsWanted(
   if (Number.isInteger(quantity) && quantity >= 1 && quantity <= MAX_SEATS) return quantity;
   throw badInput(`${path}seats`, `must be a whole number from 1 to ${MAX_SEATS}`);
 }
+
+/** @throws BAD_USER_INPUT while payments are paused: what a change costs would not be paid, and what it credits was not */
+export function rejectPaused({ pause }: BillingSubscriptionDoc, argument = 'subscription'): void {
+  if (!pause) return;
+  throw badInput(argument, `has paused payments${untilText(pause)}; resume them first, with resumePayments`);
+}
+
+/** @returns such as ` until 2027-03-01T00:00:00Z`, or nothing */
+export const untilText = ({ resumesAt }: PaymentPause): string =>
+  resumesAt ? ` until ${instantText(resumesAt)}` : '';
 
 /** @throws BAD_USER_INPUT for a contract, which only the operator may change */
 export function rejectContract({ contract }: BillingSubscriptionDoc): void {

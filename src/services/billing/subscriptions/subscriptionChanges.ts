@@ -29,6 +29,17 @@ export interface SubscriptionChanges {
    * @throws BAD_USER_INPUT without a payment method: the payment would fail, and begin a grace period
    */
   unpause(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
+  /**
+   * Lets Stripe void all invoices until a moment. Overage of the running period is charged first, because the invoice that
+   * would bill it is voided, too; if that payment fails, nothing changes.
+   * @param overagePriceId what bills overage afterwards; null: nothing
+   */
+  pausePayments(
+    subscription: BillingSubscriptionDoc,
+    resumesAtS: number,
+    overagePriceId: string | null,
+  ): Promise<Stripe.Subscription>;
+  resumePayments(subscription: BillingSubscriptionDoc): Promise<Stripe.Subscription>;
   /** Changes the tier now. The rest of the period is charged or credited at once; if that payment fails, nothing changes. */
   switchNow(subscription: BillingSubscriptionDoc, terms: SwitchTerms): Promise<Stripe.Subscription>;
   /** Changes the tier at the end of the period, with a schedule. */
@@ -147,6 +158,25 @@ export function createSubscriptionChanges(deps: {
       );
     },
 
+    async pausePayments(subscription, resumesAtS, overagePriceId) {
+      const { overageItems, _id } = subscription;
+      if (overageItems) {
+        await reportUsage(_id);
+        // An item that is removed bills what it has counted, and another one begins at zero.
+        const removed = overageItems.map(({ id }) => ({ id, deleted: true }));
+        await update('bill_overage', subscription, {
+          items: overagePriceId ? [...removed, { price: overagePriceId }] : removed,
+          proration_behavior: 'always_invoice',
+          payment_behavior: 'error_if_incomplete',
+        });
+      }
+      return update(`pause:${resumesAtS}`, subscription, {
+        pause_collection: { behavior: 'void', resumes_at: resumesAtS },
+      });
+    },
+
+    resumePayments: (subscription) => update('resume_payments', subscription, { pause_collection: '' }),
+
     async switchNow(subscription, { priceId, quantity, cycle, overagePriceId, metadata }) {
       await prepare(subscription);
       return update(`switch:${priceId}:${quantity}`, subscription, {
@@ -205,6 +235,13 @@ export function createSubscriptionChanges(deps: {
 
 export const isEnding = ({ cancelAtPeriodEnd, cancelAt }: BillingSubscriptionDoc): boolean =>
   cancelAtPeriodEnd || cancelAt !== null;
+
+/** When it is to end; null: it goes on. */
+export const endOf = ({
+  cancelAtPeriodEnd,
+  cancelAt,
+  currentPeriodEnd,
+}: BillingSubscriptionDoc): Date | null => cancelAt ?? (cancelAtPeriodEnd ? currentPeriodEnd : null);
 
 /** Whether it ends with the current period. */
 export const endsWithPeriod = ({ cancelAtPeriodEnd, cancelAt, currentPeriodEnd }: BillingSubscriptionDoc) =>

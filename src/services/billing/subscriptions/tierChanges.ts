@@ -16,6 +16,7 @@ import {
   isSameCycle,
   presentTermsOf,
   rejectContract,
+  rejectPaused,
   type Sale,
   saleOf,
   type WantedPrice,
@@ -51,7 +52,7 @@ export interface TierChanges {
    * Changes to a larger tier at once, charging the rest of the period, and to a smaller one at the end of the period,
    * unless `immediately`. Within a tier, a longer interval and more seats are an upgrade. A change to the default tier ends the subscription. A change to the current tier cancels a
    * scheduled change; if there is none and the catalogue has a newer version of the tier, it switches to that at once.
-   * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due
+   * @throws BAD_USER_INPUT without a subscription, for a tier that is not for sale, and while a payment is due or payments are paused
    */
   change(tenantId: string, wanted: WantedChangeOfTier, author: Author): Promise<BillingSubscriptionDoc>;
   /** Computes what `change` would do, without changing anything. */
@@ -124,6 +125,7 @@ export function createTierChanges(deps: {
     rejectContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
     if (isAsWanted(subscription, wanted)) return 'STAY';
+    rejectPaused(subscription);
     const sale = saleFor(subscription, wanted);
     if (status !== 'active' && status !== 'trialing') {
       throw badInput('subscription', `is ${status}; pay what is due first, with createPortalSession`);

@@ -55,6 +55,8 @@ function keepsTerms(stored: BillingSubscriptionDoc, state: SubscriptionState): b
     sameVersion &&
     state.quantity >= stored.quantity &&
     (!stored.overageItems || state.overageItems !== null) &&
+    // While payments are paused, no calls past the quota are sold.
+    (!state.pause || !!stored.pause) &&
     (state.currentPeriodEnd?.getTime() ?? 0) >= (stored.currentPeriodEnd?.getTime() ?? 0)
   );
 }

@@ -6,6 +6,8 @@ import {
   ENDED,
   type ItemPrice,
   type OverageItem,
+  PAUSED_INVOICES,
+  type PaymentPause,
   type SubscriptionStatus,
 } from '../../../models/billingSubscription.js';
 import type { Tiers } from '../../tiers/tiers.js';
@@ -83,6 +85,12 @@ function statusOf({ id, status }: Stripe.Subscription): SubscriptionStatus {
 
 const dateOf = (seconds: number | null | undefined): Date | null =>
   seconds ? new Date(seconds * 1000) : null;
+
+function pauseOf({ pause_collection: pause }: Stripe.Subscription): PaymentPause | null {
+  if (!pause) return null;
+  const invoices = PAUSED_INVOICES.find((known) => known === pause.behavior) ?? null;
+  return { invoices, resumesAt: dateOf(pause.resumes_at) };
+}
 
 const isMetered = ({ price }: Stripe.SubscriptionItem): boolean => price.recurring?.usage_type === 'metered';
 
@@ -274,6 +282,7 @@ export function createSubscriptionReader(deps: {
       cancelAtPeriodEnd: subscription.cancel_at_period_end,
       cancelAt: dateOf(subscription.cancel_at),
       trialEnd: dateOf(subscription.trial_end),
+      pause: pauseOf(subscription),
       endedAt: dateOf(subscription.ended_at),
       ...scheduledIn(subscription, stored),
       contract: contract?.id ?? null,

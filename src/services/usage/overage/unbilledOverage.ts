@@ -35,11 +35,13 @@ export function createUnbilledOverage(deps: {
     const stripeMs = (await stripeNow()).getTime();
     const { endedAt, overageItems, status } = subscription;
     const billed = billedPeriodOf(subscription);
+    // What was used before an item began was counted, and billed, by another one.
+    const begun = (overageItems ?? []).map(({ since }) => since.getTime());
     const periodStarts = [billed.start, endedAt].flatMap((at) => at?.getTime() ?? []);
     return (span: string, starts: readonly number[]): boolean => {
       const startMs = startOfSpan(span);
       if (startMs === 0) return false;
-      const next = boundariesOf(starts, subscription, stripeMs).find((at) => at > startMs);
+      const next = boundariesOf([...starts, ...begun], subscription, stripeMs).find((at) => at > startMs);
       const endMs = next ?? endedAt?.getTime();
       if (endMs === undefined) return overageItems !== null && !ENDED.includes(status);
       // A period's invoice is a draft for an hour; an item that is removed earlier is billed when it is removed.
