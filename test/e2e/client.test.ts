@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { type BillingClient, createBillingClient, isBillingError } from '@continuum-billing/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
-import { type FlakyProxy, startFlakyProxy } from '../support/flakyProxy.js';
+import { closedAddress, type FlakyProxy, startFlakyProxy } from '../support/flakyProxy.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 // Two seconds before the minute's limit resets.
@@ -81,7 +81,9 @@ describe('the operations of the client', () => {
       allowed: true,
       remaining: 1,
     });
-    expect(await operator.consume({ externalId, endpoint: 'render', cost: 2 })).toMatchObject({ allowed: false });
+    expect(await operator.consume({ externalId, endpoint: 'render', cost: 2 })).toMatchObject({
+      allowed: false,
+    });
     const { edges } = await operator.tenants({ search: externalId });
     expect(edges.map(({ node }) => node.name)).toEqual(['Acme Ltd']);
     const { token } = await operator.createTenantToken({ externalId, scopes: ['READ'] });
@@ -131,7 +133,9 @@ describe('an error', () => {
     const feature = await errorOf(billing.request('mutation { shareMemory(id: "x") { id } }'));
     expect(isBillingError(feature, 'FEATURE_NOT_AVAILABLE') && feature.details.feature).toBe('FEDERATION');
     expect(await errorOf(billing.tier({ name: 'GOLD' }))).toMatchObject({ code: 'BAD_USER_INPUT' });
-    expect(await errorOf(billing.request('{ nonsense }'))).toMatchObject({ code: 'GRAPHQL_VALIDATION_FAILED' });
+    expect(await errorOf(billing.request('{ nonsense }'))).toMatchObject({
+      code: 'GRAPHQL_VALIDATION_FAILED',
+    });
   });
 
   it('never has the key, whatever went wrong', async () => {
@@ -140,7 +144,7 @@ describe('an error', () => {
       createBillingClient({ url: server.url, apiKey: secret, fetch, retries: 0 }).usage();
     const errors = [
       await errorOf(createBillingClient({ url: server.url, apiKey: secret }).usage()),
-      await errorOf(createBillingClient({ url: 'http://127.0.0.1:1', apiKey: secret, retries: 0 }).usage()),
+      await errorOf(createBillingClient({ url: await closedAddress(), apiKey: secret, retries: 0 }).usage()),
       await errorOf(
         failing(async (_url, init) => {
           throw Object.assign(new Error(`bad request ${JSON.stringify(init?.headers)}`), { init });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createListener, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
 /** Stands between a client and a server, and loses what it is asked to. */
@@ -12,6 +12,8 @@ export interface FlakyProxy {
   loseAnswers(count: number): void;
   /** The next requests are answered here, without the server. */
   answerNext(status: number, headers: Record<string, string>, count?: number): void;
+  /** The next request is passed on, and its answer never is. @returns when the server has answered */
+  holdNext(): Promise<void>;
   /** Kills every connection. */
   cut(): void;
   stop(): Promise<void>;
@@ -23,6 +25,7 @@ export async function startFlakyProxy(target: () => string): Promise<FlakyProxy>
   const sockets = new Set<Socket>();
   const own: { status: number; headers: Record<string, string> }[] = [];
   let answersToLose = 0;
+  let onHeld: (() => void) | null = null;
 
   async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const body = await buffer(incoming);
@@ -33,10 +36,17 @@ export async function startFlakyProxy(target: () => string): Promise<FlakyProxy>
       return;
     }
     const { method = 'POST', headers, url = '/' } = incoming;
+    const held = onHeld;
+    onHeld = null;
     const onward = request(new URL(url, target()), { method, headers });
     outgoing.once('close', () => onward.destroy());
     onward.once('error', () => incoming.socket.destroy());
     onward.once('response', async (response) => {
+      if (held) {
+        await buffer(response);
+        held();
+        return;
+      }
       if (answersToLose > 0) {
         answersToLose--;
         await buffer(response);
@@ -70,6 +80,10 @@ export async function startFlakyProxy(target: () => string): Promise<FlakyProxy>
     loseAnswers(count) {
       answersToLose = count;
     },
+    holdNext: () =>
+      new Promise((resolve) => {
+        onHeld = resolve;
+      }),
     answerNext(status, headers, count = 1) {
       for (let i = 0; i < count; i++) own.push({ status, headers });
     },
@@ -80,4 +94,14 @@ export async function startFlakyProxy(target: () => string): Promise<FlakyProxy>
       await once(server, 'close');
     },
   };
+}
+
+/** @returns an address where nobody listens */
+export async function closedAddress(): Promise<string> {
+  const listener = createListener().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  listener.close();
+  await once(listener, 'close');
+  return `http://127.0.0.1:${port}`;
 }

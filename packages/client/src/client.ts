@@ -104,14 +104,8 @@ export function createBillingClient(options: BillingClientOptions): BillingClien
       const { signal, isRepeatable = !/\bmutation\b/.test(text) }: RequestOptions = requestOptions;
       return (await transport.send({ document: text, variables, isRepeatable }, signal)) as TData;
     },
-    async *subscribe<TData, TVariables extends object>(
-      document: TypedDocument<TData, TVariables>,
-      variables?: TVariables,
-      liveOptions?: LiveOptions,
-    ): AsyncGenerator<TData, void> {
-      for await (const event of streams.events(document, variables ?? ({} as TVariables), liveOptions))
-        if (event.kind === 'message') yield event.data;
-    },
+    subscribe: (document, variables, liveOptions) =>
+      streams.messages(document, variables ?? ({} as NonNullable<typeof variables>), liveOptions),
     meter: (meterOptions) =>
       createUsageMeter((tenant, events) => methods.recordUsage({ ...tenant, events }), meterOptions),
     live: createLiveUpdates(streams, methods.alerts),

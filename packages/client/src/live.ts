@@ -14,17 +14,17 @@ export interface LiveOptions {
   onReconnect?: (error: BillingClientError) => void;
 }
 
-/** What a stream of several connections says. */
-export type LiveEvent<TData> =
-  /** A connection listens: what happens from now on arrives. */
-  { kind: 'connected'; isFirst: boolean } | { kind: 'message'; data: TData };
+/** Reads what a new connection cannot know: what has happened before it listened. */
+export type CatchUp<TData> = (isFirst: boolean) => Promise<TData[]>;
 
 export interface LiveStreams {
-  events<D, V extends object>(
+  /** @param catchUp called when a connection listens; what it returns comes before the messages */
+  messages<D, V extends object>(
     document: TypedDocument<D, V>,
     variables: V,
     options?: LiveOptions,
-  ): AsyncGenerator<LiveEvent<D>, void>;
+    catchUp?: CatchUp<D>,
+  ): AsyncGenerator<D, void>;
 }
 
 const FIRST_BACKOFF_MS = 500;
@@ -40,7 +40,7 @@ export function createLiveStreams(deps: { connection: Connection; credentials: C
   const { connection, credentials } = deps;
 
   /** Reads one connection to its end. @returns whether the server completed the stream; @throws BillingClientError */
-  async function* read<D>(response: Response): AsyncGenerator<LiveEvent<D>, boolean> {
+  async function* read<D>(response: Response): AsyncGenerator<D, boolean> {
     let rejection: BillingClientError | null = null;
     if (response.body)
       for await (const { event, data } of readEvents(response.body)) {
@@ -51,18 +51,19 @@ export function createLiveStreams(deps: { connection: Connection; credentials: C
         if (event !== 'next') continue;
         const message = parseMessage<D>(data);
         if (message.errors?.length) rejection = billingErrorOf(message.errors, message.data);
-        else yield { kind: 'message', data: message.data as D };
+        else yield message.data as D;
       }
     // Without an event that completes the stream, the server wants it to be opened again.
     return false;
   }
 
   return {
-    async *events<D, V extends object>(
+    async *messages<D, V extends object>(
       document: TypedDocument<D, V>,
       variables: V,
       { signal, onReconnect }: LiveOptions = {},
-    ): AsyncGenerator<LiveEvent<D>, void> {
+      catchUp?: CatchUp<D>,
+    ): AsyncGenerator<D, void> {
       let isFirst = true;
       let failures = 0;
       let isRenewed = false;
@@ -73,7 +74,7 @@ export function createLiveStreams(deps: { connection: Connection; credentials: C
         try {
           const operation = { document: document.toString(), variables };
           const response = await connection.open(operation, controller.signal);
-          yield { kind: 'connected', isFirst };
+          if (catchUp) yield* await catchUp(isFirst);
           isFirst = false;
           if (yield* read<D>(response)) return;
           error = new BillingClientError('NETWORK_ERROR', 'The stream of live updates ended');

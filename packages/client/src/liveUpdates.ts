@@ -39,8 +39,7 @@ export function createLiveUpdates(streams: LiveStreams, readAlerts: ReadAlerts):
     variables: V,
     options?: LiveOptions,
   ): AsyncGenerator<D[keyof D], void> {
-    for await (const event of streams.events(document, variables, options))
-      if (event.kind === 'message') yield Object.values(event.data)[0];
+    for await (const data of streams.messages(document, variables, options)) yield Object.values(data)[0];
   }
 
   return {
@@ -59,16 +58,14 @@ export function createLiveUpdates(streams: LiveStreams, readAlerts: ReadAlerts):
         if (yielded.size > MAX_KNOWN && oldest !== undefined) yielded.delete(oldest);
         return true;
       };
-      for await (const event of streams.events(documents.AlertRaisedDocument, args, options)) {
-        if (event.kind === 'message') {
-          if (isNew(event.data.alertRaised)) yield event.data.alertRaised;
-          continue;
-        }
+      const catchUp = async (isFirst: boolean) => {
         const { edges } = await readAlerts({ ...args, first: PAGE }, signal ? { signal } : {});
         const alerts = edges.map(({ node }) => node).reverse();
-        if (event.isFirst) for (const { id } of alerts) before.add(id);
-        else for (const alert of alerts) if (!before.has(alert.id) && isNew(alert)) yield alert;
-      }
+        if (isFirst) for (const { id } of alerts) before.add(id);
+        return alerts.filter(({ id }) => !before.has(id)).map((alertRaised) => ({ alertRaised }));
+      };
+      const messages = streams.messages(documents.AlertRaisedDocument, args, options, catchUp);
+      for await (const { alertRaised } of messages) if (isNew(alertRaised)) yield alertRaised;
     },
   };
 }
