@@ -144,7 +144,7 @@ it('an operator records for many tenants; one that does not exist does not hold 
 });
 
 const PROGRAM = `
-  import { createBillingClient } from '@continuum-billing/client';
+  import { createBillingClient } from './packages/client/dist/index.js';
   const billing = createBillingClient({ url: process.env.URL, apiKey: process.env.KEY, retries: 0 });
   const meter = billing.meter();
   for (let i = 0; i < 7; i++) meter.record({ endpoint: 'render' });

@@ -7,6 +7,8 @@ import { startTestServer, type TestServer } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
 import {
   createProject,
+  METERED_CALLS,
+  OUTCOME_OF_METERED_CALLS,
   OUTCOME_OF_THREE_CALLS,
   type Project,
   pack,
@@ -129,6 +131,58 @@ describe('the tarball of @continuum-billing/limits', () => {
     },
     INSTALL_MS,
   );
+});
+
+describe('the tarball of @continuum-billing/client', () => {
+  let client: Tarball;
+  let project: Project;
+
+  beforeAll(async () => {
+    client = await pack('./packages/client', packed);
+    project = await createProject();
+    await project.install(client.file);
+  }, INSTALL_MS);
+  afterAll(() => project?.remove());
+
+  it('is small, holds the compiled code alone, and installs nothing else', async () => {
+    expect(client.bytes).toBeLessThan(40_000);
+    const others = client.files.filter((file) => !/^dist\/.*\.(js|d\.ts)$/.test(file));
+    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
+    expect((await project.installed()).packages).toHaveLength(1);
+    await project.check();
+  });
+
+  it('meters, charges and listens', async () => {
+    const { id, key } = await billing.createTenant();
+    expect(id).toMatch(/^ten_/);
+    const env = { BILLING_URL: billing.url, KEY: key };
+    expect(await project.evaluate(METERED_CALLS, { env })).toEqual(OUTCOME_OF_METERED_CALLS);
+  });
+
+  it('has types that a strict compiler takes', async () => {
+    expect(
+      await project.compile(`
+        import { type BillingClient, createBillingClient, isBillingError, type RejectedEvent, type Subscription, type Tier, type Usage } from '@continuum-billing/client';
+        const billing: BillingClient = createBillingClient({ url: 'http://localhost', token: async () => ({ token: 't', expiresAt: new Date() }) });
+        const tiers: Tier[] = await billing.tiers();
+        const subscription: Subscription = await billing.changeTier({ tier: tiers[0]?.name ?? 'PRO', externalId: 'org_42' });
+        const calls: number = (await billing.usage()).apiCalls;
+        const rejected: RejectedEvent[] = [];
+        billing.meter({ onRejected: (events) => rejected.push(...events) }).record({ endpoint: 'x', at: new Date() });
+        for await (const usage of billing.live.usageChanged({ period: 'DAY' })) usage satisfies Usage;
+        try {
+          await billing.consume({ endpoint: 'x' });
+        } catch (error) {
+          if (isBillingError(error, 'RATE_LIMITED')) error.details.resetsAt satisfies string;
+        }
+        // @ts-expect-error the endpoint is missing
+        await billing.consume({ cost: 3 });
+        // @ts-expect-error no such period
+        await billing.usage({ period: 'YEAR' });
+        export { calls, subscription };
+      `),
+    ).toBe('');
+  });
 });
 
 describe('the tarball of the server', () => {

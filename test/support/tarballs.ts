@@ -119,3 +119,19 @@ export const THREE_REMOTE_CALLS = threeCalls(
   "import { remoteLimits } from '@continuum-billing/limits';",
   'remoteLimits({ url: process.env.BILLING_URL, serviceKey: process.env.SERVICE_KEY, whenAway: "refuse" })',
 );
+
+/** A program that counts, charges, and hears of it. */
+export const METERED_CALLS = `
+  import { createBillingClient, isBillingError } from '@continuum-billing/client';
+  const billing = createBillingClient({ url: process.env.BILLING_URL, apiKey: process.env.KEY });
+  const meter = billing.meter();
+  for (let i = 0; i < 3; i++) meter.record({ endpoint: 'lamp' });
+  await meter.flush();
+  const { allowed } = await billing.consume({ endpoint: 'lamp' });
+  const code = await billing.tenants().catch((error) => isBillingError(error) && error.code);
+  for await (const { apiCalls } of billing.live.usageChanged()) {
+    console.log(JSON.stringify({ allowed, code, apiCalls }));
+    break;
+  }
+`;
+export const OUTCOME_OF_METERED_CALLS = { allowed: true, code: 'FORBIDDEN', apiCalls: 4 };
