@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +49,12 @@ async function environment(): Promise<Record<string, string>> {
     KEY: tenant.key,
   };
 }
+
+/** The code in a Markdown file. */
+const codeBlocks = (file: string, language: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
+    ([, code = '']) => code,
+  );
 
 describe('the tarball of @continuum-billing/limits', () => {
   /** Beside Apollo Server, as most projects have it. */
@@ -157,6 +164,38 @@ describe('the tarball of @continuum-billing/client', () => {
     expect(id).toMatch(/^ten_/);
     const env = { BILLING_URL: billing.url, KEY: key };
     expect(await project.evaluate(METERED_CALLS, { env })).toEqual(OUTCOME_OF_METERED_CALLS);
+  });
+
+  it('does what its README shows', async () => {
+    const [example = ''] = codeBlocks('packages/client/README.md', 'js');
+    const { key } = await billing.createTenant();
+    const program = `
+      const said = [];
+      console.log = (...values) => said.push(values);
+      ${example.replace('http://127.0.0.1:4000', billing.url)}
+      process.stdout.write(JSON.stringify(said));`;
+    expect(await project.evaluate(program, { env: { BILLING_KEY: key } })).toEqual([
+      [true, 7],
+      ['BAD_USER_INPUT', expect.stringContaining('createCheckoutSession')],
+      [5, 95],
+    ]);
+  });
+
+  it('fits what the documentation shows', async () => {
+    const blocks = codeBlocks('docs/client.md', 'ts').map((block) => block.replace(/^import .*$/gm, ''));
+    expect(blocks.length).toBeGreaterThan(5);
+    expect(
+      await project.compile(`
+        import { type BillingClient, createBillingClient, type FieldError, isBillingError } from '@continuum-billing/client';
+        declare const billing: BillingClient;
+        declare const [successUrl, cancelUrl]: [string, string];
+        declare const show: (...numbers: (number | null)[]) => void;
+        declare const showFields: (fields: readonly FieldError[]) => void;
+        declare const showUpgrade: (url: string | undefined, resetsAt: string) => void;
+        export { createBillingClient, isBillingError, successUrl, cancelUrl, show, showFields, showUpgrade, billing };
+        ${blocks.map((block) => `export const run${blocks.indexOf(block)} = async () => {${block}};`).join('\n')}
+      `),
+    ).toBe('');
   });
 
   it('has types that a strict compiler takes', async () => {
