@@ -1,25 +1,15 @@
 import { createContext, runInContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
-import { build, type Rolldown } from 'vite';
+import type { Rolldown } from 'vite';
 import { beforeAll, expect, it } from 'vitest';
+import { bundleClient } from '../../support/clientBundle.js';
 
 const MAX_GZIPPED_BYTES = 15_000;
 
 let chunk: Rolldown.OutputChunk;
 
-/** As an app's bundler makes it: one script that defines `billing`. */
 beforeAll(async () => {
-  const result = await build({
-    configFile: false,
-    logLevel: 'silent',
-    build: {
-      write: false,
-      minify: true,
-      lib: { entry: 'packages/client/src/index.ts', formats: ['iife'], name: 'billing', fileName: 'billing' },
-    },
-  });
-  const [{ output }] = result as Rolldown.RolldownOutput[] as [Rolldown.RolldownOutput];
-  chunk = output[0];
+  chunk = await bundleClient();
 });
 
 it('the client for browsers is small, and imports nothing', () => {
