@@ -232,9 +232,12 @@ describe('a request is sent again', () => {
     expect(proxy.bodies).toHaveLength(1);
     expect((await billing.apiKeys()).filter(({ name }) => name === 'lost')).toHaveLength(1);
     proxy.loseAnswers(1);
+    const unkeyed = billing.consume({ endpoint: 'render', idempotencyKey: null });
+    expect(await errorOf(unkeyed)).toMatchObject({ code: 'NETWORK_ERROR', changedNothing: false });
+    proxy.loseAnswers(1);
     const document = 'mutation { storeMemory(input: { content: "x" }) { id } }';
     expect(await errorOf(billing.request(document))).toMatchObject({ code: 'NETWORK_ERROR' });
-    expect((await billing.usage()).apiCalls).toBe(1);
+    expect((await billing.usage()).apiCalls).toBe(2);
     // A limit rejects before anything runs, whatever it is.
     proxy.answerNext(429, { 'retry-after': '0' });
     expect((await billing.createApiKey({ name: 'second' })).secret).toMatch(/^ctm_/);

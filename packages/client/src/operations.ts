@@ -39,13 +39,14 @@ const ofTenant = <D, V extends TenantArguments & { input?: object }>(
   isRepeatable: () => true,
 });
 
-/** Each call has an idempotency key, so that the server knows it again. */
+/** Each call has an idempotency key, so that the server knows it again; with null it has none, and is not repeated. */
 const keyed = <D, A extends { idempotencyKey?: string | null | undefined }>(
   operation: ClientOperation<D, A>,
 ): ClientOperation<D, A> => ({
   ...operation,
-  variablesOf: (args) =>
-    operation.variablesOf({ ...args, idempotencyKey: args.idempotencyKey ?? randomId() }),
+  variablesOf: ({ idempotencyKey = randomId(), ...args }) =>
+    operation.variablesOf({ ...args, idempotencyKey } as A),
+  isRepeatable: ({ idempotencyKey }) => idempotencyKey !== null,
 });
 
 /** Sending it again would do it again, unless the arguments prevent it. */

@@ -26,6 +26,11 @@ it('a method has the name of its field', () => {
     expect(String(document)).toMatch(new RegExp(`^(query|mutation) ${name}\\b`, 'i'));
 });
 
+it('the README lists every method', () => {
+  const listed = readFileSync('packages/client/README.md', 'utf8').match(/\w+/g);
+  expect(listed).toEqual(expect.arrayContaining(Object.keys(operations)));
+});
+
 it('the codes of errors are those of the server', () => {
   // A record, so that the compiler finds a code that the client lacks.
   const known: Record<`${ErrorCode}`, ServerErrorCode> = ErrorCode;
