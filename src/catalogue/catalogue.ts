@@ -118,6 +118,8 @@ const terms = z.strictObject({
 const version = z.int().min(1).max(1_000_000);
 /** Limits that only the sample domain uses. Without it, a catalogue need not name them and the API does not have them. */
 export const SAMPLE_LIMITS = ['maxMemories', 'maxEmbeddings', 'federationPriority'] as const;
+/** The features that it requires, which a catalogue then must have. */
+export const SAMPLE_FEATURES = ['SEMANTIC_SEARCH', 'FEDERATION', 'REALTIME_SYNC'] as const;
 /** Only with the sample domain does a catalogue have to name all limits: catalogueErrors.ts reports those that are missing. */
 const wholeLimits = limitsSchema.extend({
   maxMemories: limitsSchema.shape.maxMemories.default(0),

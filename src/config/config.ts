@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { errorList } from '@continuum-billing/limits/core';
 import defaultCatalogue from '../../catalogue.json' with { type: 'json' };
-import { type Catalogue, parseCatalogue } from '../catalogue/catalogue.js';
+import { type Catalogue, parseCatalogue, SAMPLE_FEATURES } from '../catalogue/catalogue.js';
 import { isLoopbackHost, type TrustedProxies } from '../common/network.js';
 import { type Brand, readBrand } from './brand.js';
 import {
@@ -325,7 +325,13 @@ const needsMockMode = (host: string) =>
 function readCatalogue(file: string | undefined, sampleDomain: boolean, errors: string[]): Catalogue | null {
   try {
     const json = file ? JSON.parse(readFileSync(file, 'utf8')) : defaultCatalogue;
-    return parseCatalogue(json, { sampleDomain });
+    const catalogue = parseCatalogue(json, { sampleDomain });
+    const missing = SAMPLE_FEATURES.filter((feature) => !catalogue.features.includes(feature));
+    if (!sampleDomain || missing.length === 0) return catalogue;
+    throw new Error(
+      `features: lacks ${missing.join(', ')}, which the sample domain of memories requires; ` +
+        'with SAMPLE_DOMAIN=false it is left out',
+    );
   } catch (error) {
     const lines = (error as Error).message.split('\n');
     errors.push(...lines.map((line) => `CATALOG_FILE (${file ?? 'catalogue.json'}): ${line}`));

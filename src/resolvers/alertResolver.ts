@@ -4,7 +4,7 @@ import { Checked, RequiresScope } from '../directives/access.js';
 import { UsageAlertConnection, UsageAlertType } from '../schema/alert.js';
 import { connect, DEFAULT_PAGE, decodeCursor } from '../schema/pagination.js';
 import { TenantPageArgs } from '../schema/tenantRef.js';
-import { AlertKind, alertKeyOf, type UsageAlertDoc } from '../services/usage/alerts/alerts.js';
+import { alertKeyOf, type UsageAlertDoc } from '../services/usage/alerts/alerts.js';
 import { type Context, requestedTenantId } from './context.js';
 
 @Resolver(() => UsageAlertType)
@@ -17,15 +17,11 @@ export class AlertResolver {
   @Checked(({ after }) => decodeCursor(after))
   async alerts(@Args() { first, after, ...named }: TenantPageArgs, @Ctx() context: Context) {
     const tenantId = await requestedTenantId(context, named);
-    const { alerts, alertReview, sampleDomain } = context.services;
+    const { alerts, alertReview } = context.services;
     await alertReview.review(tenantId);
     const page = await alerts.page(tenantId, { first: first ?? DEFAULT_PAGE, after: decodeCursor(after) });
-    // Raised while the server had the sample domain.
-    const known = page.alerts.filter(({ kind }) => sampleDomain || !SAMPLE_KINDS.has(kind));
-    return connect(known, page.hasNextPage, after, alertKeyOf, toAlert);
+    return connect(page.alerts, page.hasNextPage, after, alertKeyOf, toAlert);
   }
 }
-
-const SAMPLE_KINDS: ReadonlySet<AlertKind> = new Set([AlertKind.MEMORIES, AlertKind.EMBEDDINGS]);
 
 export const toAlert = (doc: UsageAlertDoc): UsageAlertType => ({ ...doc, id: alertKeyOf(doc) });

@@ -3,6 +3,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { forbidden } from '../common/errors.js';
 import { authorOf, ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import type { Author } from '../services/audit/author.js';
+import { paidPriceOf } from '../services/billing/subscriptions/paidPrices.js';
 import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
@@ -12,6 +13,7 @@ import { clientAddress } from './clientAddress.js';
 import { takeJson } from './jsonBody.js';
 import type { LargeRequests } from './largeRequests.js';
 import * as openApi from './openApi.js';
+import { restEntitlement, restPreview, restTiers, withRestNames } from './restForms.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -38,14 +40,14 @@ export function billingRoutes(deps: {
   callerSlots: CallerSlots;
   largeRequests: LargeRequests;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
-  /** The rules of the schema. A route shares the field limit of the mutation that does the same. */
+  /** The rules of the schema. A route shares the limit of the field that does the same. */
   rules: Rules;
   limits: TenantLimits;
 }): FastifyPluginAsync {
   const { services, callerSlots, largeRequests, rules, limits } = deps;
 
-  const limitedAs = (mutation: string) => {
-    const fieldLimits = rules.get(`Mutation.${mutation}`)?.fieldLimits ?? [];
+  const limitedAs = (field: string) => {
+    const fieldLimits = rules.get(field)?.fieldLimits ?? [];
     const cost = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
     return async ({ tenantId }: FastifyRequest) => {
       const outcome = await limits.take(cost, tenantId);
@@ -73,6 +75,7 @@ export function billingRoutes(deps: {
       status: doc?.status ?? 'active',
       current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
       cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
+      ...(doc && paidPriceOf(services.tiers, doc)?.perSeat && { seats: doc.quantity }),
       ...(doc?.pause && { payment_pause: { resumes_at: doc.pause.resumesAt?.toISOString() ?? null } }),
       ...(graceEndsAt && { grace_ends_at: graceEndsAt.toISOString() }),
     };
@@ -84,14 +87,51 @@ export function billingRoutes(deps: {
     // Some clients send the content type JSON even without a body.
     takeJson(app, largeRequests, 'null');
     app.addHook('preValidation', async ({ body }) => needGoodValue('body', body));
+    app.setErrorHandler((error) => {
+      throw withRestNames(error);
+    });
     const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());
+
+    app.get('/v1/billing/tiers', { schema: openApi.getTiers }, async () => ({
+      tiers: restTiers(services),
+    }));
+
+    app.get(
+      '/v1/billing/entitlements',
+      { schema: openApi.getEntitlements, onRequest: onlyFor(ApiKeyScope.READ) },
+      async ({ tenantId }) => ({
+        entitlements: (await services.entitlementList.list(tenantId)).map(restEntitlement),
+      }),
+    );
+
+    app.get<{ Querystring: { seats: string } }>(
+      '/v1/billing/preview-seats',
+      {
+        schema: openApi.previewSeats,
+        onRequest: onlyFor(ApiKeyScope.BILLING),
+        preHandler: limitedAs('Query.previewSeats'),
+      },
+      async ({ tenantId, query }) =>
+        restPreview(await services.seatChanges.preview(tenantId, Number(query.seats))),
+    );
+
+    app.post<{ Body: { seats: number } }>(
+      '/v1/billing/set-seats',
+      {
+        schema: openApi.setSeats,
+        onRequest: onlyFor(ApiKeyScope.BILLING),
+        preHandler: limitedAs('Mutation.setSeats'),
+      },
+      async ({ tenantId, author, body }) =>
+        stateOf(tenantId, await services.seatChanges.set(tenantId, body.seats, author)),
+    );
 
     app.post<{ Body: CheckoutBody }>(
       '/v1/billing/create-checkout-session',
       {
         schema: openApi.createCheckoutSession(tierNames),
         onRequest: onlyFor(ApiKeyScope.BILLING),
-        preHandler: limitedAs('createCheckoutSession'),
+        preHandler: limitedAs('Mutation.createCheckoutSession'),
       },
       async ({ tenantId, author, body }) => {
         const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
@@ -125,7 +165,7 @@ export function billingRoutes(deps: {
       {
         schema: openApi.cancelSubscription,
         onRequest: onlyFor(ApiKeyScope.BILLING),
-        preHandler: limitedAs('cancelSubscription'),
+        preHandler: limitedAs('Mutation.cancelSubscription'),
       },
       async ({ tenantId, author, body }) =>
         stateOf(tenantId, await services.subscriptions.cancel(tenantId, body?.at_period_end ?? true, author)),
@@ -136,7 +176,7 @@ export function billingRoutes(deps: {
       {
         schema: openApi.reportUsage,
         onRequest: onlyFor(ApiKeyScope.USAGE),
-        preHandler: limitedAs('reportUsage'),
+        preHandler: limitedAs('Mutation.reportUsage'),
       },
       async ({ tenantId, author, body }) => {
         const { quantity, idempotency_key: key } = body;

@@ -57,6 +57,10 @@ const subscription = {
     status: { type: 'string' },
     current_period_end: { type: 'string', format: 'date-time', nullable: true },
     cancel_at_period_end: { type: 'boolean' },
+    seats: {
+      type: 'integer',
+      description: 'Only for a tier that is sold by the seat',
+    },
     payment_pause: {
       type: 'object',
       description: 'Only while payments are paused: when they resume by themselves, or null',
@@ -68,6 +72,128 @@ const subscription = {
       description: 'Only with the status past_due: when the tenant loses the tier',
     },
   },
+};
+
+const seats = { type: 'integer', minimum: 1, maximum: 100_000 };
+const count = { type: 'integer', nullable: true, description: 'null: unlimited' };
+const instant = { type: 'string', format: 'date-time' };
+
+const price = {
+  type: 'object',
+  properties: {
+    id: { type: 'string', description: 'For instance `pro_yearly_usd`' },
+    interval: { type: 'string', enum: ['month', 'year'] },
+    interval_count: { type: 'integer' },
+    currency: { type: 'string' },
+    unit_amount: { type: 'integer', description: 'In the smallest unit of the currency' },
+    per_seat: { type: 'boolean' },
+    per: { type: 'string', description: 'For people: `a month`, `per seat every 3 months`' },
+  },
+};
+
+const tier = {
+  type: 'object',
+  properties: {
+    name: { type: 'string' },
+    display_name: { type: 'string' },
+    version: { type: 'integer' },
+    monthly_price_cents: {
+      type: 'integer',
+      nullable: true,
+      description: 'null: it is priced by contract, or has no monthly price',
+    },
+    currency: { type: 'string' },
+    prices: { type: 'array', items: price },
+    checkout: { type: 'string', enum: ['none', 'self_service', 'contact_sales'] },
+    trial_days: { type: 'integer' },
+    features: { type: 'array', items: { type: 'string' } },
+    limits: { type: 'object', additionalProperties: count },
+    stored: {
+      type: 'object',
+      additionalProperties: count,
+      description: 'Of the other resources in the catalogue',
+    },
+    limits_per_seat: { type: 'array', items: { type: 'string' } },
+  },
+};
+
+export const getTiers = {
+  tags: ['Billing'],
+  summary: 'Get the tiers with their prices and limits',
+  description: 'No key is needed.',
+  response: { 200: { type: 'object', properties: { tiers: { type: 'array', items: tier } } } },
+};
+
+export const getEntitlements = {
+  ...billing,
+  summary: 'Get what the tenant may do and has',
+  description: 'Features, limits, what is stored, and settings, each with what it follows from.',
+  response: {
+    200: {
+      type: 'object',
+      properties: {
+        entitlements: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: {
+              name: { type: 'string' },
+              display_name: { type: 'string' },
+              kind: { type: 'string', enum: ['feature', 'limit', 'stored', 'setting'] },
+              limit: { ...count, description: 'null: unlimited, or not a number' },
+              used: { ...count, description: 'null: it is not counted' },
+              remaining: { ...count, description: 'null: unlimited, or not counted' },
+              window: { type: 'string', nullable: true, enum: ['minute', 'day', 'month', null] },
+              resets_at: { ...instant, nullable: true },
+              value: {
+                nullable: true,
+                description: 'Only of a setting: a number, a string or a boolean',
+              },
+              source: { type: 'string', enum: ['tier', 'tier_version', 'override'] },
+            },
+          },
+        },
+      },
+    },
+    ...failures,
+  },
+};
+
+export const previewSeats = {
+  ...billing,
+  summary: 'Preview what another number of seats costs or brings',
+  // What is in a query is text, and nothing is coerced.
+  querystring: {
+    type: 'object',
+    required: ['seats'],
+    additionalProperties: false,
+    properties: { seats: { type: 'string', pattern: '^[0-9]{1,6}$', description: 'From 1 to 100000' } },
+  },
+  response: {
+    200: {
+      type: 'object',
+      properties: {
+        tier: { type: 'string' },
+        seats: { type: 'integer' },
+        immediately: { type: 'boolean' },
+        effective_at: instant,
+        currency: { type: 'string' },
+        amount_due_now_cents: { type: 'integer' },
+        proration_cents: { type: 'integer', description: 'Below 0: a credit for the next invoices' },
+        next_invoice_cents: { type: 'integer', nullable: true },
+        next_invoice_at: { ...instant, nullable: true },
+      },
+    },
+    ...failures,
+  },
+};
+
+export const setSeats = {
+  ...billing,
+  summary: 'Change how many seats are paid for, at once',
+  description: 'Never below what is in use: the error then has `seatsNeeded`.',
+  body: { type: 'object', required: ['seats'], additionalProperties: false, properties: { seats } },
+  response: { 200: subscription, ...failures },
 };
 
 export const createCheckoutSession = (tierNames: string[]) => ({
@@ -151,8 +277,6 @@ export const reportUsage = {
     ...failures,
   },
 };
-
-const time = { type: 'string', format: 'date-time' };
 
 const decisions = { tags: ['Decisions'], security: [{ apiKey: [] }, { bearer: [] }] };
 const { 502: _, ...failuresOfDecisions } = {
@@ -250,7 +374,7 @@ export const decide = {
               tenantId: optionalText,
               tier: optionalText,
               concurrentRequests: { type: 'integer', nullable: true },
-              chargedAt: { ...time, nullable: true },
+              chargedAt: { ...instant, nullable: true },
               holds: {
                 type: 'array',
                 items: {
@@ -308,8 +432,8 @@ export const exportAuditLog = {
         maxLength: 60,
         description: 'Only this action, e.g. key.revoked',
       },
-      from: { ...time, description: 'The earliest time' },
-      to: { ...time, description: 'The end of the time range, not included' },
+      from: { ...instant, description: 'The earliest time' },
+      to: { ...instant, description: 'The end of the time range, not included' },
     },
   },
   response: {

@@ -48,6 +48,8 @@ export function pages({
         decorateReply: true,
         schemaHide: true,
       });
+    // Files are in one place for all pages: whoever looks for one here would take the page for it.
+    app.get('/admin/assets/*', { schema: { hide: true } }, async (_request, reply) => reply.callNotFound());
     for (const [file, paths] of Object.entries(PAGES)) {
       for (const path of paths) {
         app.get(path, { schema: { hide: true } }, async (_request, reply) => {

@@ -88,7 +88,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
   });
   const { authenticator, tenantDirectory, tenants } = accounts;
 
-  const alerts = createAlerts(base);
+  const alerts = createAlerts({ ...base, sampleDomain: config.sampleDomain });
   const limitServices = createLimitServices({
     ...base,
     authenticator,

@@ -129,16 +129,12 @@ describe('the billing page', () => {
     const second = await page.context().newPage();
     await openBilling(second, server, another.id);
     await dialog.getByRole('button', { name: /^Cancel / }).click();
-    const rejected = dialog.getByText('This page shows another account than you have open now');
-    await rejected.waitFor();
+    // The page gives way, whatever it was asked to do.
+    await page.getByText('This page showed another account than you have open now').waitFor();
     await expectProblem(page, /403/);
-    // Nor does it say what a cancellation would do.
-    await dialog.getByRole('button', { name: /^Keep / }).click();
-    await dialog.waitFor({ state: 'detached' });
-    await ask();
-    await rejected.waitFor();
-    expect(await dialog.getByRole('button', { name: /^Cancel / }).isDisabled()).toBe(true);
-    await expectProblem(page, /403/);
+    expect(await page.locator('body').innerText()).not.toContain('You keep');
+    await page.getByRole('button', { name: 'Show the account that is open' }).click();
+    await page.getByText('Another', { exact: true }).waitFor();
     const { data } = await server.gql(
       `{ subscription(tenantId: "${tenant.id}") { cancelAtPeriodEnd cancelAt } }`,
     );

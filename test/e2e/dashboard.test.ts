@@ -70,6 +70,31 @@ describe('the dashboard', () => {
     await openSignIn(page, `${server.url}/admin/tenants`);
   });
 
+  it('is no answer to a request for a file, which there is none of', async () => {
+    const accept = { headers: { accept: '*/*' } };
+    for (const path of ['/admin/assets/nope.js', '/assets/nope.js']) {
+      const response = await fetch(`${server.url}${path}`, accept);
+      expect([response.status, response.headers.get('content-type')], path).toEqual([
+        404,
+        'application/json; charset=utf-8',
+      ]);
+    }
+    expect((await fetch(`${server.url}/admin/tenants`, accept)).status).toBe(200);
+  });
+
+  it('begins a dialog at its first field', async () => {
+    const page = await browser.newPage();
+    await signIn(page, server.url, '/admin/operators');
+    await page.getByRole('button', { name: 'Create key' }).click();
+    const name = page.getByRole('dialog').getByLabel('Name');
+    await name.waitFor();
+    await expect.poll(() => name.evaluate((field) => field === field.ownerDocument.activeElement)).toBe(true);
+    await page.keyboard.type('robot');
+    expect(await name.inputValue()).toBe('robot');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+
   it('says that a page could not be loaded, and loads it when the server is back', async () => {
     const page = await browser.newPage();
     await signIn(page, server.url);

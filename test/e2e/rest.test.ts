@@ -1,13 +1,18 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CANCEL_URL, mockOf, SUCCESS_URL, subscribe, tierOfNextCall } from '../support/billing.js';
+import { CANCEL_URL, mockOf, SUCCESS_URL, settled, subscribe, tierOfNextCall } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { catalogueFile, pricedCatalogue, SEAT_CENTS } from '../support/teamCatalogue.js';
 
 const clock = createFakeClock('2026-11-22T12:00:10Z');
 const CHECKOUT = '/v1/billing/create-checkout-session';
 const SUBSCRIPTION = '/v1/billing/subscription';
 const CANCEL = '/v1/billing/cancel-subscription';
 const REPORT = '/v1/billing/report-usage';
+const TIERS = '/v1/billing/tiers';
+const ENTITLEMENTS = '/v1/billing/entitlements';
+const SET_SEATS = '/v1/billing/set-seats';
+const PREVIEW_SEATS = '/v1/billing/preview-seats';
 const WANTED = { tier: 'pro', success_url: SUCCESS_URL, cancel_url: CANCEL_URL };
 
 let server: TestServer;
@@ -80,8 +85,8 @@ describe('create-checkout-session', () => {
     expect(body).toEqual({
       error: {
         code: 'BAD_USER_INPUT',
-        message: `input.tier: ${problem}`,
-        argument: 'input.tier',
+        message: `tier: ${problem}`,
+        argument: 'tier',
         problem,
       },
     });
@@ -137,6 +142,149 @@ describe('create-checkout-session', () => {
     const second = await call('POST', CHECKOUT, { key, body: WANTED });
     expect(second.status).toBe(400);
     expect(second.body.error.message).toContain('changeTier');
+  });
+});
+
+describe('tiers', () => {
+  it('are listed without a key, with their prices and limits', async () => {
+    const { status, body } = await call('GET', TIERS, { key: null });
+    expect(status).toBe(200);
+    expect(body.tiers.map(({ name }: { name: string }) => name)).toEqual(['free', 'pro', 'enterprise']);
+    expect(body.tiers[1]).toMatchObject({
+      name: 'pro',
+      display_name: 'Pro',
+      monthly_price_cents: 2_900,
+      currency: 'usd',
+      prices: [
+        {
+          id: 'pro_monthly_usd',
+          interval: 'month',
+          interval_count: 1,
+          currency: 'usd',
+          unit_amount: 2_900,
+          per_seat: false,
+          per: 'a month',
+        },
+      ],
+      checkout: 'self_service',
+      features: expect.arrayContaining(['semantic_search']),
+      limits: { api_calls_per_day: 10_000, api_calls_per_minute: 100, max_storage_bytes: 10_485_760_000 },
+      stored: {},
+      limits_per_seat: [],
+    });
+  });
+});
+
+describe('entitlements', () => {
+  it('are what the tenant has, with what is used', async () => {
+    const { key } = await server.createTenant();
+    await server.gql('mutation { consume(input: { endpoint: "search", cost: 7 }) { allowed } }', { key });
+    const { status, body } = await call('GET', ENTITLEMENTS, { key });
+    expect(status).toBe(200);
+    const of = (name: string) => body.entitlements.find((one: { name: string }) => one.name === name);
+    expect(of('api_calls_per_day')).toEqual({
+      name: 'api_calls_per_day',
+      display_name: expect.any(String),
+      kind: 'limit',
+      limit: 100,
+      used: 7,
+      remaining: 93,
+      window: 'day',
+      resets_at: '2026-11-23T00:00:00.000Z',
+      value: null,
+      source: 'tier',
+    });
+    expect(of('semantic_search')).toMatchObject({ kind: 'feature', window: null, resets_at: null });
+    expect(of('bytes')).toMatchObject({ kind: 'stored', used: 0 });
+  });
+});
+
+describe('seats', () => {
+  let seatServer: TestServer;
+  let seatTenant: TestTenant;
+
+  beforeAll(async () => {
+    const team = { overage: null, limits: { stored: { members: 1 } }, limitsPerSeat: ['members'] };
+    const written = pricedCatalogue({ team }) as { tiers: { name: string; limits: object }[] };
+    const tiers = written.tiers.map((tier) =>
+      tier.name === 'TEAM' ? tier : { ...tier, limits: { ...tier.limits, stored: { members: null } } },
+    );
+    const env = { CATALOG_FILE: catalogueFile({ ...written, resources: ['members'], tiers }) };
+    seatServer = await startTestServer({ clock, env });
+    seatTenant = await seatServer.createTenant();
+  });
+  afterAll(() => seatServer?.stop());
+
+  const ask = async (method: 'GET' | 'POST', path: string, body?: object) => {
+    const response = await fetch(`${seatServer.url}${path}`, {
+      method,
+      headers: { 'x-api-key': seatTenant.key, ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    // biome-ignore lint/suspicious/noExplicitAny: answers are what the tests look into
+    return { status: response.status, body: (await response.json()) as any };
+  };
+
+  it('are bought, previewed and set, at the price that was previewed', async () => {
+    const wanted = { ...WANTED, tier: 'team', interval: 'month', seats: 3 };
+    const { body: checkout } = await ask('POST', CHECKOUT, wanted);
+    await fetch(`${checkout.local_url}/complete`, { method: 'POST', redirect: 'manual' });
+    await settled(seatServer);
+    expect((await ask('GET', SUBSCRIPTION)).body).toMatchObject({ tier: 'team', seats: 3 });
+    const { status, body: told } = await ask('GET', `${PREVIEW_SEATS}?seats=5`);
+    expect(status).toBe(200);
+    expect(told).toMatchObject({ tier: 'team', seats: 5, immediately: true, currency: 'usd' });
+    expect(told.next_invoice_cents).toBe(5 * SEAT_CENTS);
+    expect(Math.abs(told.amount_due_now_cents - 2 * SEAT_CENTS)).toBeLessThanOrEqual(1);
+    expect((await ask('POST', SET_SEATS, { seats: 5 })).body).toMatchObject({ tier: 'team', seats: 5 });
+  });
+
+  it('are not fewer than what is stored needs, and the error has the names of this route', async () => {
+    await seatServer.gql(
+      `mutation { setStored(input: { tenantId: "${seatTenant.id}", resource: "members", amount: 4 }) }`,
+    );
+    for (const few of [
+      await ask('POST', SET_SEATS, { seats: 3 }),
+      await ask('GET', `${PREVIEW_SEATS}?seats=3`),
+    ]) {
+      expect(few.status).toBe(400);
+      expect(few.body.error).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        argument: 'seats',
+        message: 'seats: too few: 4 members are in use, which need 4 seats',
+        seatsNeeded: 4,
+      });
+    }
+  });
+
+  it('and prices that are not sold are named as this route names them', async () => {
+    const { status, body } = await ask('POST', CHECKOUT, { ...WANTED, interval: 'month', interval_count: 7 });
+    expect([status, body.error.argument]).toEqual([400, 'interval']);
+    const lone = await ask('POST', CHECKOUT, { ...WANTED, interval_count: 3 });
+    expect([lone.status, lone.body.error.argument]).toEqual([400, 'interval_count']);
+    expect(lone.body.error.message).toBe('interval_count: needs an interval');
+  });
+
+  it.each([
+    ['POST', SET_SEATS, { seats: 0 }],
+    ['POST', SET_SEATS, { seats: 1.5 }],
+    ['POST', SET_SEATS, { seats: 100_001 }],
+    ['POST', SET_SEATS, {}],
+    ['POST', SET_SEATS, { seats: 2, tier: 'pro' }],
+    ['GET', PREVIEW_SEATS, undefined],
+    ['GET', `${PREVIEW_SEATS}?seats=many`, undefined],
+  ] as const)('%s %s with %j is 400', async (method, path, body) => {
+    const answer = await ask(method, path, body);
+    expect(answer.status).toBe(400);
+    expect(answer.body.error).toMatchObject({ code: 'BAD_USER_INPUT', message: expect.any(String) });
+  });
+
+  it('of the catalogue are listed with what grows with them; null is unlimited', async () => {
+    const { body } = await ask('GET', TIERS);
+    const of = (name: string) => body.tiers.find((tier: { name: string }) => tier.name === name);
+    expect(of('team')).toMatchObject({ stored: { members: 1 }, limits_per_seat: ['members'] });
+    expect(of('team').prices[0]).toMatchObject({ per: 'per seat a month', per_seat: true });
+    expect(of('pro').stored).toEqual({ members: null });
   });
 });
 
@@ -363,6 +511,10 @@ describe('the documentation', () => {
         'post /mock/trigger',
         'get /v1/audit-log',
         `get ${SUBSCRIPTION}`,
+        `get ${TIERS}`,
+        `get ${ENTITLEMENTS}`,
+        `get ${PREVIEW_SEATS}`,
+        `post ${SET_SEATS}`,
         `post ${CANCEL}`,
         `post ${CHECKOUT}`,
         `post ${REPORT}`,

@@ -119,6 +119,41 @@ describe('without the sample domain', () => {
     expect(own.data.storage.resources).toEqual([{ resource: 'projects', stored: 2, limit: 3 }]);
   });
 
+  it('alerts about memories that were raised before are not shown, and take no place of others', async () => {
+    const { id, key } = await server.createTenant('Former');
+    const at = new Date();
+    const raised = (kind: string, day: string, level: number) => ({
+      _id: `${id}:${day}:${kind}:${String(level).padStart(3, '0')}`,
+      kind,
+      level,
+      window: day,
+      used: level,
+      limit: 100,
+      at,
+      expiresAt: new Date(at.getTime() + 86_400_000),
+    });
+    await server.app.models.usageAlerts.collection.insertMany([
+      raised('API_CALLS_PER_DAY', '2026-01-01', 80),
+      raised('API_CALLS_PER_DAY', '2026-01-02', 80),
+      raised('MEMORIES', '2026-02', 80),
+      raised('MEMORIES', '2026-02', 90),
+      raised('EMBEDDINGS', '2026-02', 100),
+      // biome-ignore lint/suspicious/noExplicitAny: the ids are ours
+    ] as any[]);
+    const query =
+      'query ($after: String) { alerts(first: 1, after: $after) { edges { node { kind } } pageInfo { hasNextPage endCursor } } }';
+    const first = (await server.gql(query, { key })).data.alerts;
+    expect(first).toMatchObject({
+      edges: [{ node: { kind: 'API_CALLS_PER_DAY' } }],
+      pageInfo: { hasNextPage: true },
+    });
+    const variables = { after: first.pageInfo.endCursor };
+    expect((await server.gql(query, { key, variables })).data.alerts).toMatchObject({
+      edges: [{ node: { kind: 'API_CALLS_PER_DAY' } }],
+      pageInfo: { hasNextPage: false },
+    });
+  });
+
   it('the query of the first start is one that the server has', async () => {
     const { app } = await startTestServer({ env: { SAMPLE_DOMAIN: 'false' } });
     try {

@@ -43,6 +43,16 @@ describe('the list of tenants', () => {
     expect(page.url()).not.toMatch(/search|tier/);
   });
 
+  it('shows all for a tier in the URL that the catalogue does not have', async () => {
+    const page = await browser.newPage();
+    await signIn(page, server.url, '/admin/tenants?tier=NOPE&search=zeph');
+    await page.getByText('1 tenant shown, that is all').waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+    await page.getByRole('button', { name: 'Clear filters' }).click();
+    await page.getByText('50 tenants shown').waitFor();
+    expect(page.url()).not.toContain('NOPE');
+  });
+
   it('a name is never markup, and no formula in the CSV file', async () => {
     const page = await browser.newPage();
     await signIn(page, server.url, '/admin/tenants?sort=OLDEST');

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mockOf, subscribe } from '../support/billing.js';
 import { expectAccessible, expectNoSideways, expectProblem, testBrowser } from '../support/browser.js';
 import { billingLink, brandFile, openBilling, planCard } from '../support/customerPages.js';
+import { openSignIn } from '../support/dashboard.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
 
@@ -291,6 +292,15 @@ describe('the page', () => {
     expect(await other.locator('body').innerText()).not.toContain('Patient');
     await other.getByRole('button', { name: 'Show the account that is open' }).click();
     await other.getByText('Patient').waitFor();
+  });
+
+  it('and the operator’s sign-in have the name and the logo of the product', async () => {
+    const page = await browser.newPage();
+    await openSignIn(page, `${server.url}/admin`);
+    await page.getByText('Zebra Billing').waitFor();
+    expect(await page.title()).toBe('Sign in · Zebra Billing');
+    expect(await page.locator('form img').getAttribute('src')).toContain('/brand/logo');
+    await expectAccessible(page);
   });
 
   it('leads to the team’s own page where people upgrade', async () => {

@@ -314,6 +314,26 @@ describe('a change of the interval', () => {
     expect(await totalsOf(tenant)).toEqual([4 * SEAT_CENTS, AMOUNTS.PRO.year.usd]);
   });
 
+  it('at the end of the period has the overage until then in its preview, and on its invoice', async () => {
+    const tenant = await buyer({ tier: 'TEAM', seats: 4 });
+    const { errors } = await server.gql(
+      'mutation { setOverage(input: { monthlyCapCents: 1000 }) { monthlyCapCents } }',
+      tenant,
+    );
+    expect(errors).toEqual([]);
+    const consume = `mutation { consume(input: { endpoint: "search", cost: ${QUOTA + 20_000} }) { allowed } }`;
+    expect((await server.gql(consume, tenant)).data.consume).toEqual({ allowed: true });
+    await advance(server, 2 * HOUR_S);
+    // 20,000 calls past the quota at 10 for 1,000.
+    const nextInvoiceCents = AMOUNTS.PRO.year.usd + 200;
+    const told = await preview(tenant.key, 'tier: PRO, interval: YEAR');
+    expect(told).toMatchObject({ immediately: false, amountDueNowCents: 0, nextInvoiceCents });
+    const { scheduledAt } = await changed(tenant.key, { tier: 'PRO', interval: 'YEAR' });
+    await moveTo(scheduledAt, HOUR_S + 60);
+    const billed = (await totalsOf(tenant)).slice(1).reduce((sum, total) => sum + total, 0);
+    expect(billed).toBe(nextInvoiceCents);
+  });
+
   it('is rejected where the tier has no such price', async () => {
     const tenant = await buyer({});
     const { errors } = await change(tenant.key, { tier: 'PRO', interval: 'MONTH', intervalCount: 3 });

@@ -112,6 +112,9 @@ describe('seats', () => {
     await button(page, 'Change seats').click();
     await seats.fill('8');
     await dialog(page).getByText('What is stored needs 9 seats.').waitFor();
+    // What was said of the last change covers no button of this one, however long it stays.
+    const messages = page.locator('[class*=_viewport_]');
+    expect((await messages.boundingBox())?.y).toBe(16);
     expect(await change.isDisabled()).toBe(true);
     await expectAccessible(page);
     await seats.fill('9');

@@ -385,6 +385,18 @@ describe('errors', () => {
     expect(readConfig({ CATALOG_FILE }).catalogue.tiers.map(({ name }) => name)).toEqual(['FREE', 'TEAM']);
     expect(errorsOf({ CATALOG_FILE, ...LIVE })).toEqual([expect.stringMatching(/^STRIPE_PRICE_TEAM: /)]);
   });
+
+  it('a catalogue without the features of the sample domain names them, and how to do without', () => {
+    const tiers = defaultCatalogue.tiers.map((tier) => ({ ...tier, features: ['FEDERATION'] }));
+    const content = { ...defaultCatalogue, features: ['FEDERATION'], tiers };
+    const CATALOG_FILE = catalogueFile(JSON.stringify(content));
+    expect(errorsOf({ CATALOG_FILE })).toEqual([
+      expect.stringMatching(
+        /^CATALOG_FILE .*features: lacks SEMANTIC_SEARCH, REALTIME_SYNC, .*SAMPLE_DOMAIN=false/,
+      ),
+    ]);
+    expect(readConfig({ CATALOG_FILE, SAMPLE_DOMAIN: 'false' }).catalogue.features).toEqual(['FEDERATION']);
+  });
 });
 
 describe('the process', () => {

@@ -2,7 +2,7 @@ import { useQuery } from '@apollo/client/react';
 import { LogOut, Menu as MenuIcon, X } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { NavLink, Outlet, ScrollRestoration, useLocation, useNavigation } from 'react-router';
-import { BRAND, pathOf } from '../api/brand.js';
+import { BRAND, operatorName, pathOf } from '../api/brand.js';
 import { explain } from '../api/errors.js';
 import {
   Badge,
@@ -32,7 +32,7 @@ export function Shell() {
   const loading = useNavigation().state === 'loading';
   const [open, setOpen] = useState(false);
   const brand = useQuery(BRAND, { fetchPolicy: 'cache-first' }).data?.brand;
-  const name = `${brand?.productName ?? 'Continuum'} Billing`;
+  const name = operatorName(brand);
   useEffect(() => setProductName(name), [name]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a change of page closes the menu
   useEffect(() => setOpen(false), [pathname]);

@@ -1,4 +1,6 @@
+import { useQuery } from '@apollo/client/react';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { BRAND, operatorName, pathOf, publicClient } from '../api/brand.js';
 import { explain, RouteError } from '../api/errors.js';
 import { Button, Callout, formatCount, TextField } from '../design/index.js';
 import styles from './SignIn.module.css';
@@ -12,10 +14,13 @@ export function SignIn({ reason }: { reason: string | null }) {
   const [problem, setProblem] = useState<string | null>(null);
   const form = useRef<HTMLFormElement>(null);
 
+  // Without the name the page still works: nobody waits for it.
+  const { data } = useQuery(BRAND, { client: publicClient, fetchPolicy: 'cache-first' });
+  const name = operatorName(data?.brand);
   useEffect(() => {
-    document.title = 'Sign in · Continuum Billing';
-    form.current?.querySelector('input')?.focus();
-  }, []);
+    document.title = `Sign in · ${name}`;
+  }, [name]);
+  useEffect(() => form.current?.querySelector('input')?.focus(), []);
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
@@ -43,7 +48,8 @@ export function SignIn({ reason }: { reason: string | null }) {
     <main className={styles.page}>
       <form ref={form} className={styles.form} onSubmit={submit} noValidate>
         <div>
-          <p className={styles.product}>Continuum Billing</p>
+          {data?.brand.logoUrl && <img src={pathOf(data.brand.logoUrl)} alt="" className={styles.logo} />}
+          <p className={styles.product}>{name}</p>
           <h1>Sign in</h1>
         </div>
         {reason && <Callout tone="info">{reason}</Callout>}

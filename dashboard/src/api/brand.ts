@@ -1,5 +1,6 @@
 import type { BrandQuery } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
+import { createClient } from './client.js';
 
 export type Brand = BrandQuery['brand'];
 
@@ -16,6 +17,13 @@ export const BRAND = graphql(`
     }
   }
 `);
+
+/** For what anyone may read. */
+export const publicClient = createClient({ session: null });
+
+/** @param brand absent while it is not known. @returns how the operator's pages are called */
+export const operatorName = (brand: Brand | undefined): string =>
+  `${brand?.productName ?? 'Continuum'} Billing`;
 
 /** From this server, by whatever name the browser knows it: the policy allows pictures of this origin only. */
 export function pathOf(url: string): string {

@@ -12,10 +12,12 @@ const TIMEOUT_MS = 60_000;
 /**
  * @param options.session null: none, for what anyone may read. The cookie of a session that has ended would be an error there
  * @param options.onSignedOut the session has ended: called for each operation that says so
+ * @param options.onForbidden it is another tenant's, or may not do this
  */
 export function createClient(options: {
   session: SessionKind | null;
   onSignedOut?(message: string): void;
+  onForbidden?(): void;
 }): ApolloClient {
   const http = new HttpLink({
     uri: '/graphql',
@@ -28,7 +30,9 @@ export function createClient(options: {
     },
   });
   const signedOut = new ErrorLink(({ error }) => {
-    if (codeOf(error) === 'UNAUTHENTICATED') options.onSignedOut?.(error.message);
+    const code = codeOf(error);
+    if (code === 'UNAUTHENTICATED') options.onSignedOut?.(error.message);
+    if (code === 'FORBIDDEN') options.onForbidden?.();
   });
   return new ApolloClient({
     link: ApolloLink.from([signedOut, http]),

@@ -1,10 +1,6 @@
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
-import { BRAND, type Brand } from '../api/brand.js';
-import { createClient } from '../api/client.js';
+import { BRAND, type Brand, publicClient } from '../api/brand.js';
 import { setProductName } from '../design/index.js';
-
-/** For what anyone may read. */
-export const publicClient = createClient({ session: null });
 
 /** While the server cannot be reached, the page says so under this name. */
 const UNKNOWN: Brand = {

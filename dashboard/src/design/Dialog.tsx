@@ -1,7 +1,7 @@
 import { AlertDialog } from '@base-ui/react/alert-dialog';
 import { Dialog as BaseDialog } from '@base-ui/react/dialog';
 import { X } from 'lucide-react';
-import { type FormEvent, type ReactNode, useId, useState } from 'react';
+import { type FormEvent, type ReactNode, useId, useRef, useState } from 'react';
 import { explain } from '../api/errors.js';
 import { Button, IconButton } from './Button.js';
 import { Callout } from './Callout.js';
@@ -19,8 +19,11 @@ export interface DialogProps {
   children: ReactNode;
 }
 
+const FIELDS = ':is(input, select, textarea):not(:disabled, [type=hidden], [readonly])';
+
 /** Something to read or fill in above the page. The focus stays inside, Escape closes it. */
 export function Dialog({ open, onClose, title, actions, wide, children }: DialogProps) {
+  const popup = useRef<HTMLDivElement>(null);
   return (
     <BaseDialog.Root
       open={open}
@@ -30,7 +33,12 @@ export function Dialog({ open, onClose, title, actions, wide, children }: Dialog
     >
       <BaseDialog.Portal>
         <BaseDialog.Backdrop className={styles.backdrop} />
-        <BaseDialog.Popup className={cx(styles.popup, wide && styles.wide)}>
+        <BaseDialog.Popup
+          ref={popup}
+          className={cx(styles.popup, wide && styles.wide)}
+          // Not the button that closes it.
+          initialFocus={() => popup.current?.querySelector<HTMLElement>(FIELDS) ?? true}
+        >
           <div className={styles.head}>
             <BaseDialog.Title className={styles.title}>{title}</BaseDialog.Title>
             <BaseDialog.Close

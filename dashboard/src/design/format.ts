@@ -14,9 +14,13 @@ export function setLocale(tag: string): void {
 /** Shown where there is no value. */
 export const NONE = '—';
 
-/** What the API returns for a limit that is none; of an Int, the other. */
+/** What the API returns for a limit that is none. */
 export const UNLIMITED = Number.MAX_SAFE_INTEGER;
+/** What it returns for one of the type Int. */
 const UNLIMITED_INT = 2 ** 31 - 1;
+
+/** @param limit of the type Int. @returns UNLIMITED for one that is none: as a count, its largest value is a number */
+export const intLimit = (limit: number): number => (limit === UNLIMITED_INT ? UNLIMITED : limit);
 
 export const isUnlimited = (limit: number): boolean => limit === UNLIMITED;
 
@@ -37,7 +41,7 @@ export function formatCompact(value: number | null | undefined): string {
 
 /** @returns for instance `1 call` or `1,200 calls` */
 export function formatCount(value: number, singular: string, plural = `${singular}s`): string {
-  return `${formatNumber(value === UNLIMITED_INT ? UNLIMITED : value)} ${value === 1 ? singular : plural}`;
+  return `${formatNumber(value)} ${value === 1 ? singular : plural}`;
 }
 
 /** Stripe's, which differ from those of Intl: ISK and UGX are counted in hundredths (the server's common/money.ts). */

@@ -3,12 +3,15 @@ import { toCsv } from '../../../dashboard/src/design/csv.js';
 import {
   formatBytes,
   formatChange,
+  formatCount,
   formatDuration,
   formatEnum,
   formatInstant,
   formatMoney,
   formatPercent,
   formatRelative,
+  intLimit,
+  UNLIMITED,
 } from '../../../dashboard/src/design/format.js';
 
 describe('numbers on the pages', () => {
@@ -26,6 +29,13 @@ describe('numbers on the pages', () => {
     expect(formatBytes(1)).toBe('1 byte');
     expect(formatBytes(104_857_600)).toBe('100 MB');
     expect(formatBytes(1_536)).toBe('1.5 KB');
+  });
+
+  it('only limits are unlimited, not a count that happens to be as large', () => {
+    expect(formatCount(UNLIMITED, 'call')).toBe('unlimited calls');
+    expect(formatCount(2_147_483_647, 'call')).toBe('2,147,483,647 calls');
+    expect(formatCount(intLimit(2_147_483_647), 'call')).toBe('unlimited calls');
+    expect(formatCount(intLimit(100), 'call')).toBe('100 calls');
   });
 
   it('only what is full shows 100%', () => {

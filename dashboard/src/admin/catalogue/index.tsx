@@ -11,6 +11,7 @@ import {
   formatMoney,
   formatNumber,
   Grid,
+  intLimit,
   KeyValue,
   Link,
   NONE,
@@ -213,9 +214,9 @@ function TierCard({ tier }: { tier: Tier }) {
           ['Support', unbroken(tier.support)],
           [
             'Calls',
-            `${formatCount(limits.apiCallsPerDay, 'call')} a day, ${formatCount(limits.apiCallsPerMinute, 'call')} a minute`,
+            `${formatCount(limits.apiCallsPerDay, 'call')} a day, ${formatCount(intLimit(limits.apiCallsPerMinute), 'call')} a minute`,
           ],
-          ['At once', formatCount(limits.concurrentRequests, 'request')],
+          ['At once', formatCount(intLimit(limits.concurrentRequests), 'request')],
           limits.maxMemories > 0 && ['Memories', formatNumber(Number(limits.maxMemories))],
           limits.maxEmbeddings > 0 && ['Embeddings', formatNumber(Number(limits.maxEmbeddings))],
           ...limits.stored.map(({ displayName, limit }): [string, string] => [
@@ -225,9 +226,12 @@ function TierCard({ tier }: { tier: Tier }) {
           ['Storage', formatBytes(Number(limits.maxStorageBytes))],
           limits.maxExtractionBatchSize > 0 && [
             'Extraction',
-            `${formatCount(limits.maxExtractionBatchSize, 'item')} in one operation`,
+            `${formatCount(intLimit(limits.maxExtractionBatchSize), 'item')} in one operation`,
           ],
-          limits.federationPriority > 0 && ['Federation priority', formatNumber(limits.federationPriority)],
+          limits.federationPriority > 0 && [
+            'Federation priority',
+            formatNumber(intLimit(limits.federationPriority)),
+          ],
         ]}
       />
     </Card>

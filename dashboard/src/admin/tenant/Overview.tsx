@@ -13,6 +13,7 @@ import {
   formatMoney,
   formatPercent,
   Grid,
+  intLimit,
   KeyValue,
   Link,
   Row,
@@ -259,7 +260,7 @@ function UsageCard({ data }: { data: TenantOverviewQuery }) {
           items={[
             [
               'Concurrent requests',
-              `at most ${formatCount(explainTier.tier.limits.concurrentRequests, 'request')} at a time`,
+              `at most ${formatCount(intLimit(explainTier.tier.limits.concurrentRequests), 'request')} at a time`,
             ],
             [
               'Overage',

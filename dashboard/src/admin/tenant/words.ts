@@ -1,5 +1,5 @@
 import { SAMPLE_DOMAIN, SAMPLE_FIELDS } from '../../api/sampleDomain.js';
-import { formatBytes, formatCount, formatNumber } from '../../design/index.js';
+import { formatBytes, formatCount, formatNumber, intLimit } from '../../design/index.js';
 import type { AlertKind, TierSource } from '../../generated/graphql.js';
 
 export const calls = (count: number): string => formatCount(count, 'call');
@@ -28,13 +28,18 @@ export const ALERTS: Readonly<Record<AlertKind, { label: string; format: (value:
 };
 
 const ALL_LIMITS = [
-  { key: 'apiCallsPerMinute', label: 'Calls a minute', unit: undefined, format: calls },
+  {
+    key: 'apiCallsPerMinute',
+    label: 'Calls a minute',
+    unit: undefined,
+    format: (limit: number) => calls(intLimit(limit)),
+  },
   { key: 'apiCallsPerDay', label: 'Calls a UTC day', unit: undefined, format: calls },
   {
     key: 'concurrentRequests',
     label: 'Concurrent requests',
     unit: undefined,
-    format: (count: number) => formatCount(count, 'request'),
+    format: (limit: number) => formatCount(intLimit(limit), 'request'),
   },
   { key: 'maxMemories', label: 'Memories', unit: undefined, format: ALERTS.MEMORIES.format },
   { key: 'maxEmbeddings', label: 'Embeddings', unit: undefined, format: ALERTS.EMBEDDINGS.format },
@@ -43,13 +48,13 @@ const ALL_LIMITS = [
     key: 'maxExtractionBatchSize',
     label: 'Extraction batch',
     unit: 'items',
-    format: (count: number) => formatCount(count, 'item'),
+    format: (limit: number) => formatCount(intLimit(limit), 'item'),
   },
   {
     key: 'federationPriority',
     label: 'Federation priority',
     unit: '0: none',
-    format: (priority: number) => (priority === 0 ? '0, no federation' : formatNumber(priority)),
+    format: (priority: number) => (priority === 0 ? '0, no federation' : formatNumber(intLimit(priority))),
   },
 ] as const;
 

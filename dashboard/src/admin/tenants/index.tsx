@@ -80,6 +80,11 @@ const TENANTS = graphql(`
         endCursor
       }
     }
+  }
+`);
+
+const TIERS = graphql(`
+  query TenantsTiers {
     tiers {
       name
       displayName
@@ -188,22 +193,30 @@ export default function TenantsPage() {
   const filters = useFilters('search', 'tier', 'state');
   const [params, update] = useUrlParams();
   const { search, tier, state } = filters.values;
+  const known = useQuery(TIERS);
+  const tiers = (known.data?.tiers ?? []).map(({ name, displayName }) => ({
+    value: name,
+    label: displayName,
+  }));
   const sort = choice(params.get('sort'), SORTS) ?? DEFAULT_SORT;
-  const { data, previousData, error, networkStatus, refetch, fetchMore } = useQuery(TENANTS, {
+  const list = useQuery(TENANTS, {
+    // The API rejects a tier that it does not know.
+    skip: tier !== '' && !known.data,
     variables: {
       first: PAGE_SIZE,
       search: search || null,
-      tier: /^\w+$/.test(tier) ? (tier as TierName) : null,
+      tier: choice<TierName>(tier, tiers),
       state: choice(state, STATES),
       // What matches best comes first; the API has no other order for a search.
       sort: search ? 'OLDEST' : sort,
     },
   });
+  const { data, previousData, networkStatus, refetch, fetchMore } = list;
+  const error = known.data ? list.error : (known.error ?? list.error);
   // While another filter loads, the rows stay and are dimmed.
   const changing = networkStatus === NetworkStatus.setVariables;
   const shown = data ?? (changing ? previousData : undefined);
   const tenants = shown?.tenants;
-  const tiers = (shown?.tiers ?? []).map(({ name, displayName }) => ({ value: name, label: displayName }));
   const sortBy = (value: string) =>
     update((next) => {
       if (value === DEFAULT_SORT) next.delete('sort');
@@ -248,7 +261,7 @@ export default function TenantsPage() {
             rowLink={({ id }) => `/tenants/${encodeURIComponent(id)}`}
             refreshing={changing}
             error={error}
-            onRetry={() => refetch()}
+            onRetry={() => (known.data ? refetch() : known.refetch())}
             empty={<NoTenants filtered={filters.active} more={tenants?.pageInfo.hasNextPage ?? false} />}
             csv
             footer={

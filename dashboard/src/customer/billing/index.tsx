@@ -53,7 +53,7 @@ setCustomerTexts({
 });
 
 export default function BillingPage() {
-  const { state, again, end } = useBillingSession();
+  const { state, again, end, replaced } = useBillingSession();
   const { productName } = useBrand();
   switch (state.status) {
     case 'loading':
@@ -66,7 +66,7 @@ export default function BillingPage() {
         </Shell>
       );
     case 'open':
-      return <Open key={state.session.tenantId} session={state.session} onEnd={end} />;
+      return <Open key={state.session.tenantId} session={state.session} onEnd={end} onReplaced={replaced} />;
     case 'none':
       return (
         <Message title={`Open billing from ${productName}`} icon={ReceiptText}>
@@ -90,6 +90,17 @@ export default function BillingPage() {
         <Message title="Your session has ended" icon={TimerOff} returnUrl={state.returnUrl}>
           For your security this page closes after a while. Nothing was lost. Go back to {productName} and
           open billing again.
+        </Message>
+      );
+    case 'replaced':
+      return (
+        <Message
+          title="This page showed another account than you have open now"
+          icon={Link2Off}
+          action={<Button onClick={again}>Show the account that is open</Button>}
+        >
+          Billing was opened for another account in this browser, so this page can do nothing more. Nothing
+          was lost. To go back to the account from before, open billing again from {productName}.
         </Message>
       );
     case 'unknown':
@@ -159,14 +170,22 @@ function Message({
 }
 
 /** With a client of its own, so that nothing of another tenant is left in its cache. */
-function Open({ session, onEnd }: { session: BillingSession; onEnd(): void }) {
+function Open({
+  session,
+  onEnd,
+  onReplaced,
+}: {
+  session: BillingSession;
+  onEnd(): void;
+  onReplaced(): void;
+}) {
   const { tenantId, locale, returnUrl } = session;
   const { client, live } = useMemo(
     () => ({
-      client: createClient({ session: 'billing', onSignedOut: onEnd }),
+      client: createClient({ session: 'billing', onSignedOut: onEnd, onForbidden: onReplaced }),
       live: createLive('billing'),
     }),
-    [onEnd],
+    [onEnd, onReplaced],
   );
   // Before anything is formatted.
   useMemo(() => setLocale(locale ?? 'en-US'), [locale]);

@@ -18,6 +18,8 @@ export type SessionState =
   /** `usable`: there is a session from before, which may be another tenant's. */
   | { status: 'badLink'; reason: string; usable: boolean }
   | { status: 'ended'; returnUrl: string | null }
+  /** Another account was opened in this browser. */
+  | { status: 'replaced' }
   | { status: 'unknown'; error: unknown };
 
 const SESSION = '/billing/session';
@@ -82,6 +84,10 @@ export function useBillingSession() {
     );
   }, []);
 
+  const replaced = useCallback(() => {
+    setState((before) => (before.status === 'open' ? { status: 'replaced' } : before));
+  }, []);
+
   useEffect(() => {
     void open();
     // A new link in the same tab is a change of the fragment, not another page.
@@ -98,5 +104,5 @@ export function useBillingSession() {
     return () => clearTimeout(timer);
   }, [expiresAt, end]);
 
-  return { state, again, end };
+  return { state, again, end, replaced };
 }

@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatMoney, formatNumber } from '../../design/index.js';
+import { formatBytes, formatCount, formatMoney, formatNumber, intLimit } from '../../design/index.js';
 import type { TierTermsFragment } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 
@@ -45,8 +45,8 @@ export function amountsOf({ limits, overage, currency }: Tier): string[] {
     limits;
   const amounts: [number, string][] = [
     [apiCallsPerDay, `${formatCount(apiCallsPerDay, 'call')} a day`],
-    [apiCallsPerMinute, `${formatCount(apiCallsPerMinute, 'call')} a minute`],
-    [concurrentRequests, `${formatCount(concurrentRequests, 'call')} at once`],
+    [apiCallsPerMinute, `${formatCount(intLimit(apiCallsPerMinute), 'call')} a minute`],
+    [concurrentRequests, `${formatCount(intLimit(concurrentRequests), 'call')} at once`],
     [maxMemories, `Memories: ${formatNumber(maxMemories)}`],
     ...stored.map(({ displayName, limit }): [number, string] => [
       limit,

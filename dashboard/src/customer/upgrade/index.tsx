@@ -1,5 +1,6 @@
 import { ApolloProvider, useQuery } from '@apollo/client/react';
 import { useEffect, useState } from 'react';
+import { publicClient } from '../../api/brand.js';
 import {
   ButtonAnchor,
   ErrorState,
@@ -11,7 +12,7 @@ import {
 } from '../../design/index.js';
 import { graphql } from '../../generated/index.js';
 import { type Cycle, cyclesOf, priceAt } from '../../prices/prices.js';
-import { publicClient, supportOf, useBrand } from '../brand.js';
+import { supportOf, useBrand } from '../brand.js';
 import { CycleSwitch } from '../plans/CycleSwitch.js';
 import { TierCard } from '../plans/TierCard.js';
 import { type Tier, trialText } from '../plans/tierTerms.js';

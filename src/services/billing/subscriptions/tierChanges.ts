@@ -258,12 +258,23 @@ export function createTierChanges(deps: {
     };
   }
 
+  /** What is known of the overage that is billed at the end of a period: a year has invoices of its own for earlier months. */
+  async function overageBilledAt(subscription: BillingSubscriptionDoc, end: Date): Promise<number> {
+    if (!subscription.overageItems?.length) return 0;
+    const { lines } = await previewInvoice(subscription, [], 'none');
+    return lines.data
+      .filter(({ pricing, period }) => isOverage(pricing) && period.end * 1000 >= end.getTime())
+      .reduce((sum, { amount }) => sum + amount, 0);
+  }
+
   async function previewLater(subscription: BillingSubscriptionDoc, sale: Sale, end: Date) {
     const { priceId, quantity, price, unitAmount, currency } = sale;
     const later = { seats: quantity, immediately: false, effectiveAt: end, nextInvoiceAt: end };
     // Stripe would preview another interval as if it began now.
-    if (beginsCycle(subscription, price))
-      return { ...later, currency, nextInvoiceCents: unitAmount * quantity };
+    if (beginsCycle(subscription, price)) {
+      const nextInvoiceCents = unitAmount * quantity + (await overageBilledAt(subscription, end));
+      return { ...later, currency, nextInvoiceCents };
+    }
     // It includes the period's overage at the price of the tier that ends.
     const invoice = await previewInvoice(
       subscription,

@@ -48,6 +48,7 @@ export const ALERT_LEVELS = [80, 90, 100] as const;
 const [LOWEST, , HIGHEST] = ALERT_LEVELS;
 const KEEP_MS = 400 * 86_400_000;
 const MAX_REMEMBERED = 100_000;
+const SAMPLE_KINDS: readonly AlertKind[] = [AlertKind.MEMORIES, AlertKind.EMBEDDINGS];
 
 /** The part of an alert's id after the tenant's. */
 export const alertKeyOf = ({
@@ -57,8 +58,15 @@ export const alertKeyOf = ({
 }: Pick<UsageAlertDoc, 'window' | 'kind' | 'level'>): string =>
   `${window}:${kind}:${String(level).padStart(3, '0')}`;
 
-export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }): Alerts {
-  const { models, clock, log } = deps;
+/** @param sampleDomain false: alerts about memories, raised while the server had them, are not shown */
+export function createAlerts(deps: {
+  models: Models;
+  clock: Clock;
+  log: Logger;
+  sampleDomain?: boolean;
+}): Alerts {
+  const { models, clock, log, sampleDomain = true } = deps;
+  const kinds = Object.values(AlertKind).filter((kind) => sampleDomain || !SAMPLE_KINDS.includes(kind));
   /** The highest stored level by tenant, window and kind. */
   const stored = new LRUCache<string, number>({ max: MAX_REMEMBERED });
   const storing = new Set<Promise<void>>();
@@ -122,7 +130,10 @@ export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }
 
     async page(tenantId, { first, after }) {
       const found = await models.usageAlerts
-        .find({ _id: { $gt: `${tenantId}:`, $lt: after ? `${tenantId}:${after}` : `${tenantId};` } })
+        .find({
+          _id: { $gt: `${tenantId}:`, $lt: after ? `${tenantId}:${after}` : `${tenantId};` },
+          ...(!sampleDomain && { kind: { $nin: SAMPLE_KINDS } }),
+        })
         .sort({ _id: -1 })
         .limit(first + 1)
         .lean<UsageAlertDoc[]>();
@@ -144,7 +155,7 @@ export function createAlerts(deps: { models: Models; clock: Clock; log: Logger }
     },
 
     async levelsOf(tenantIds) {
-      const keys = Object.values(AlertKind).flatMap((kind) =>
+      const keys = kinds.flatMap((kind) =>
         [LOWEST, HIGHEST].map((level) => alertKeyOf({ window: windowOf(kind, clock.now()), kind, level })),
       );
       const ids = tenantIds.flatMap((tenantId) => keys.map((key) => `${tenantId}:${key}`));
