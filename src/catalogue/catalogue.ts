@@ -148,17 +148,52 @@ const versioned = {
 };
 /** Where the monthly price is not set, `prices` says what it is. */
 const monthlyPriceCents = terms.shape.monthlyPriceCents.optional();
-const tierSchema = terms.extend({ name, ...versioned, monthlyPriceCents, limits: wholeLimits });
+
+/** What a tier does not inherit: how it is offered, and what becomes of it. */
+const offer = z.strictObject({
+  description: z.string().max(500).describe('A sentence or two for people, on price lists.').default(''),
+  hidden: z
+    .boolean()
+    .describe('Whether only operators see it and sell it: it is on no price list.')
+    .default(false),
+  retired: z
+    .boolean()
+    .describe('Whether it is no longer sold. Those who have it keep it, unless there is a `successor`.')
+    .default(false),
+  successor: name
+    .nullable()
+    .describe(
+      'Of a retired tier: the tier to which `npm run catalogue -- apply` moves its subscriptions when their period ends.',
+    )
+    .default(null),
+});
 
 /** A tier in the file. It inherits what it does not set from the tier that it extends. */
 const writtenTier = terms
   .extend(versioned)
   .partial()
+  .extend(offer.shape)
   .extend({
     name: name.describe('Upper case, such as PRO.'),
+    renamedFrom: z
+      .union([name, z.array(name).min(1).max(10)])
+      .transform((former) => [former].flat())
+      .default([])
+      .describe(
+        'The name that it had before; if several, the first one first. It stays in the file: the tier is stored under it, here and at Stripe.',
+      ),
     extends: name.optional().describe('The tier whose terms hold where this one says nothing.'),
     limits: limitsSchema.partial().optional().describe('What it allows; in part where it extends another.'),
   });
+
+const tierSchema = terms.extend({
+  ...offer.shape,
+  name,
+  renamedFrom: z.array(name),
+  ...versioned,
+  monthlyPriceCents,
+  limits: wholeLimits,
+});
 
 const fileSchema = z.strictObject({
   $schema: z.string().optional().describe('Where this schema is, for editors.'),
@@ -192,6 +227,8 @@ export type { TierLimits };
 /** Overrides in a contract; null clears one. */
 export type LimitOverrides = { [name in keyof TierLimits]?: TierLimits[name] | null | undefined };
 export type TierDefinition = Omit<z.infer<typeof tierSchema>, 'monthlyPriceCents'> & {
+  /** Under which it is stored, here and at Stripe: the first that it had. People and clients get `publicNameOf`. */
+  name: string;
   /** In the catalogue's currency; null: it has no monthly price, or is priced by contract. */
   monthlyPriceCents: number | null;
 };
@@ -206,6 +243,8 @@ export interface Catalogue {
   resources: string[];
   /** For people, by the name of a tier, a feature or a resource. */
   displayNames: Readonly<Record<string, string>>;
+  /** The present names of tiers that were renamed, by the name under which they are stored. */
+  publicNames: Readonly<Record<string, string>>;
   tiers: TierDefinition[];
 }
 
@@ -231,11 +270,31 @@ export function parseCatalogue(json: unknown, { sampleDomain = true } = {}): Cat
     ...catalogueErrors(json, { terms: TERM_NAMES, limits: limitNames(sampleDomain) }, malformed),
   ];
   if (!file.success || errors.length > 0) throw new Error(errors.map(textOf).join('\n'));
-  const { $schema: _, tiers, ...rest } = file.data;
-  return { ...rest, tiers: tiers.map((tier) => wholeTier(tier, file.data)) };
+  return catalogueIn(file.data);
 }
 
-function wholeTier(tier: WrittenTier, { tiers, currency }: z.infer<typeof fileSchema>): TierDefinition {
+type CatalogueFile = z.infer<typeof fileSchema>;
+
+function catalogueIn({ $schema: _, ...file }: CatalogueFile): Catalogue {
+  const renamed = file.tiers.flatMap(({ name, renamedFrom: [first = name] }) =>
+    first === name ? [] : [[name, first] as const],
+  );
+  const storedNames = new Map(renamed);
+  const stored = (name: string) => storedNames.get(name) ?? name;
+  const displayNames = Object.entries(file.displayNames).map(([name, text]) => [stored(name), text]);
+  return {
+    ...file,
+    defaultTier: stored(file.defaultTier),
+    displayNames: Object.fromEntries(displayNames),
+    publicNames: Object.fromEntries(renamed.map(([name, first]) => [first, name])),
+    tiers: file.tiers.map((written) => {
+      const { name, successor, ...tier } = wholeTier(written, file);
+      return { ...tier, name: stored(name), successor: successor && stored(successor) };
+    }),
+  };
+}
+
+function wholeTier(tier: WrittenTier, { tiers, currency }: Omit<CatalogueFile, '$schema'>): TierDefinition {
   const whole = tierSchema.parse(inherited(ancestryOf(tier, tiers)));
   const { monthlyPriceCents = monthlyAmountIn(whole.prices, currency) } = whole;
   return { ...whole, monthlyPriceCents };

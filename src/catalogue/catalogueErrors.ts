@@ -44,6 +44,13 @@ const tier = z
   .looseObject({
     name: text,
     extends: z.string().optional().catch(undefined),
+    renamedFrom: z
+      .union([z.string(), texts])
+      .transform((former) => [former].flat())
+      .optional()
+      .catch(undefined),
+    retired: z.boolean().optional().catch(undefined),
+    successor: z.string().nullable().optional().catch(undefined),
     version: number.optional(),
     features: texts.catch([]).optional(),
     former: z.array(former).catch([]).optional(),
@@ -93,6 +100,7 @@ export function catalogueErrors(
   };
   const whole = file.data.tiers.map((one, i) => completed(one, i, file.data, required, report));
   checkNames(file.data, report);
+  checkRetired(file.data, whole, report);
   for (const [i, one] of whole.entries()) {
     if (one) checkTier(one, i, file.data, report);
   }
@@ -131,8 +139,33 @@ type WholeTier = NonNullable<ReturnType<typeof completed>>;
 function checkNames({ tiers, defaultTier }: Readable, report: Report): void {
   const names = tiers.map(({ name }) => name);
   if (defaultTier && !names.includes(defaultTier)) report('names no tier of this catalogue', 'defaultTier');
-  for (const [i, name] of names.entries()) {
+  for (const [i, { name, renamedFrom = [] }] of tiers.entries()) {
     if (name && names.indexOf(name) !== i) report(`tier ${name} appears twice`, 'tiers', i, 'name');
+    for (const former of renamedFrom) {
+      const isElsewhere = tiers.some(
+        (other, j) => j !== i && (other.name === former || other.renamedFrom?.includes(former)),
+      );
+      if (isElsewhere) report(`${former} is or was the name of another tier, too`, 'tiers', i, 'renamedFrom');
+    }
+  }
+}
+
+/** A successor must be sold to everybody, because nobody is asked. */
+function checkRetired(
+  { tiers, defaultTier }: Readable,
+  whole: readonly (WholeTier | null)[],
+  report: Report,
+): void {
+  for (const [i, { name, retired = false, successor }] of tiers.entries()) {
+    if (retired && name === defaultTier) report('is the default tier, which stays', 'tiers', i, 'retired');
+    if (successor == null) continue;
+    const path = ['tiers', i, 'successor'];
+    const next = tiers.findIndex((tier) => tier.name === successor);
+    if (!retired) report('is only for a tier that is retired', ...path);
+    else if (next === -1) report(`names ${successor}, which is no tier of this catalogue`, ...path);
+    else if (next === i || tiers[next]?.retired) report(`names ${successor}, which is retired`, ...path);
+    else if (successor !== defaultTier && whole[next] && whole[next].checkout !== 'SELF_SERVICE')
+      report(`names ${successor}, which is neither sold by checkout nor the default tier`, ...path);
   }
 }
 
@@ -153,11 +186,13 @@ function checkTier(one: WholeTier, i: number, file: Readable, report: Report): v
   }
   checkPrices(one, ['tiers', i], file, report);
   checkLimitsPerSeat(one, i, resources, report);
-  const names = [
-    ...prices.map((price) => priceName(name, price)),
-    ...(one.overage ? [`${name}_OVERAGE`] : []),
-  ];
-  for (const price of names.filter((price) => price !== name && tiers.some((other) => other.name === price)))
+  const { renamedFrom = [] } = tiers[i] as ReadableTier;
+  const namesOf = (tier: ReadableTier) => [tier.name, ...(tier.renamedFrom ?? [])];
+  const names = [name, ...renamedFrom].flatMap((called) => [
+    ...prices.map((price) => priceName(called, price)).filter((price) => price !== called),
+    ...(one.overage ? [`${called}_OVERAGE`] : []),
+  ]);
+  for (const price of names.filter((price) => tiers.some((other) => namesOf(other).includes(price))))
     report(`STRIPE_PRICE_${price} would be the price of two things`, 'tiers', i, 'name');
   checkOverage(one, i, file, report);
 }

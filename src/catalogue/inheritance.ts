@@ -43,7 +43,10 @@ export function ancestryOf<T extends WrittenTier>(tier: T, written: readonly T[]
 /** The `extends` of a tier is wrong. */
 export class InheritanceError extends Error {}
 
-/** The first tier of a line with everything that it inherits, limit by limit. Versions are not inherited. */
+/**
+ * The first tier of a line with everything that it inherits, limit by limit. Versions are not inherited; how a tier is
+ * offered is not either, because each tier of a file that was read sets all of it.
+ */
 export function inherited<T extends WrittenTier>([tier, ...above]: readonly T[]) {
   const { name, version = 1, former = [] } = tier as T;
   const limits = { stored: {} };

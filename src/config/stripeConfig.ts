@@ -1,4 +1,5 @@
 import type { Catalogue, TierDefinition } from '../catalogue/catalogue.js';
+import { publicNameOf } from '../catalogue/displayNames.js';
 import { priceName, pricesOf } from '../catalogue/prices.js';
 import type { Environment, Variables } from './environment.js';
 
@@ -19,6 +20,9 @@ export interface StripeConfig {
   requestsPerSecond: number;
 }
 
+const idsIn = (found: readonly (readonly [string, string | undefined])[]): Record<string, string> =>
+  Object.fromEntries(found.flatMap(([name, id]) => (id ? [[name, id]] : [])));
+
 /**
  * Reads the Stripe configuration and checks it against the catalogue.
  * @param errors gets one line for each error
@@ -32,21 +36,23 @@ export function readStripe(
 ): StripeConfig {
   const mock = vars.STRIPE_MOCK_MODE ?? (!present.STRIPE_SECRET_KEY && !production);
   const tiers = catalogue?.tiers ?? [];
-  const idsOf = (names: readonly string[], suffix = '') =>
-    Object.fromEntries(
-      names.flatMap((name) => {
-        const configured = present[`STRIPE_PRICE_${name}${suffix}`];
-        if (configured) return [[name, configured]];
-        return mock ? [[name, `price_${name}${suffix}`.toLowerCase()]] : [];
-      }),
-    );
-  const soldNames = (tier: TierDefinition) =>
-    pricesOf(tier, catalogue?.currency ?? '').map((price) => priceName(tier.name, price));
-  const ownNames = (tier: TierDefinition) => [...new Set([tier.name, ...soldNames(tier)])];
-  const priceIds = idsOf(tiers.flatMap(ownNames));
-  const overagePriceIds = idsOf(
-    tiers.filter(({ overage }) => overage).map(({ name }) => name),
-    '_OVERAGE',
+  /** The variables of a tier that was renamed may have any of its names. */
+  const configuredIn = ({ name, renamedFrom }: TierDefinition, end: string): string | undefined =>
+    [catalogue ? publicNameOf(catalogue, name) : name, ...renamedFrom.toReversed()]
+      .map((one) => present[`STRIPE_PRICE_${one}${end}`])
+      .find(Boolean);
+  const idOf = (tier: TierDefinition, end: string): string | undefined =>
+    configuredIn(tier, end) ?? (mock ? `price_${tier.name}${end}`.toLowerCase() : undefined);
+  /** What follows a tier's name in the names of its prices: nothing for the monthly one. */
+  const soldEnds = (tier: TierDefinition) =>
+    pricesOf(tier, catalogue?.currency ?? '').map((price) => priceName('', price));
+  const ownEnds = (tier: TierDefinition) => [...new Set(['', ...soldEnds(tier)])];
+  const ownNames = (tier: TierDefinition) => ownEnds(tier).map((end) => `${tier.name}${end}`);
+  const priceIds = idsIn(
+    tiers.flatMap((tier) => ownEnds(tier).map((end) => [`${tier.name}${end}`, idOf(tier, end)])),
+  );
+  const overagePriceIds = idsIn(
+    tiers.filter(({ overage }) => overage).map((tier) => [tier.name, idOf(tier, '_OVERAGE')]),
   );
   if (!mock) {
     if (!present.STRIPE_SECRET_KEY) {
@@ -58,8 +64,10 @@ export function readStripe(
     }
     if (!present.STRIPE_WEBHOOK_SECRET) errors.push('STRIPE_WEBHOOK_SECRET: is missing; live mode needs it');
     for (const tier of tiers.filter(({ checkout }) => checkout === 'SELF_SERVICE')) {
-      for (const name of soldNames(tier).filter((sold) => !priceIds[sold]))
+      for (const end of soldEnds(tier).filter((sold) => !priceIds[`${tier.name}${sold}`])) {
+        const name = `${catalogue ? publicNameOf(catalogue, tier.name) : tier.name}${end}`;
         errors.push(`STRIPE_PRICE_${name}: is missing; live mode needs the Stripe price id of ${name}`);
+      }
     }
   }
   const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];

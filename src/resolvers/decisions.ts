@@ -32,7 +32,7 @@ export async function decideOperations(
       needResources(`operations.${i}.stores.${j}.amounts`, amounts, known);
   }
   const decisions = await services.remoteDecisions.decide(operations.map(operationOf), serviceOf(principal));
-  return decisions.map(toDecision);
+  return decisions.map((decision) => toDecision(decision, services.tiers));
 }
 
 /** @throws BAD_USER_INPUT like `RemoteDecisions.end` */
@@ -120,7 +120,7 @@ function operationOf(input: OperationInput): RemoteOperation {
   };
 }
 
-function toDecision(decision: RemoteDecision): OperationDecision {
+function toDecision(decision: RemoteDecision, tiers: Services['tiers']): OperationDecision {
   const headers = Object.fromEntries(decision.headers);
   if (!decision.allowed) {
     const { code, message, details, headers: ownHeaders } = decision.error;
@@ -140,7 +140,7 @@ function toDecision(decision: RemoteDecision): OperationDecision {
     allowed: true,
     error: null,
     tenantId,
-    tier,
+    tier: tiers.publicNameOf(tier),
     concurrentRequests,
     chargedAt: chargedAtMs === null ? null : new Date(chargedAtMs),
     holds: [...reservationIds].map(([rootField, id]) => ({ rootField, id })),

@@ -5,7 +5,8 @@ import { ownTenantId, requirePrincipal } from '../services/accounts/principal.js
 import type { TenantDoc } from '../services/accounts/tenants.js';
 import { LARGE_FIELDS } from '../services/memories/boundedReads.js';
 import type { Context } from './context.js';
-import { readSubscription, toMemory, toTenant, toTier } from './mappers.js';
+import { readSubscription, toMemory, toTenant } from './mappers.js';
+import { visibleTier } from './visibleTiers.js';
 
 /** The entities that other subgraphs can refer to. They are read through loaders, so that a list costs as many reads as one. */
 export const entitiesOf = ({ sampleDomain }: Pick<Config, 'sampleDomain'>): readonly Entity<Context>[] =>
@@ -31,10 +32,8 @@ const entities: readonly Entity<Context>[] = [
     type: 'Tier',
     key: 'name',
     rootField: 'Query.tier',
-    async resolve(name, { services: { tiers } }) {
-      if (!tiers.has(name)) throw notFound(`Tier ${name}`);
-      return toTier(tiers, tiers.get(name));
-    },
+    // A reference has the name of the API, which the field's argument would map.
+    resolve: (name, context) => visibleTier(context.services.tiers.storedNameOf(name) ?? name, context),
   },
 ];
 

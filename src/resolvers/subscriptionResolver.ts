@@ -39,7 +39,7 @@ export class SubscriptionResolver {
     const { subscriptions, localCheckoutUrl } = context.services;
     const checkout = await subscriptions.checkout(
       await requestedTenantId(context, named),
-      input,
+      { ...input, byOperator: context.principal?.kind === 'operator' },
       context.author(),
     );
     return { ...checkout, localUrl: localCheckoutUrl(checkout.id) };
@@ -96,7 +96,11 @@ export class SubscriptionResolver {
     const tenantId = await requestedTenantId(context, named);
     await context.services.tierChanges.change(
       tenantId,
-      { ...input, immediately: input.immediately ?? false },
+      {
+        ...input,
+        immediately: input.immediately ?? false,
+        byOperator: context.principal?.kind === 'operator',
+      },
       context.author(),
     );
     return currentSubscription(context, tenantId);

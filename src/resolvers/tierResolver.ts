@@ -9,19 +9,24 @@ import { TierExplanation } from '../schema/tierExplanation.js';
 import { OperatorRole } from '../services/accounts/principal.js';
 import { type Context, requestedTenantId } from './context.js';
 import { toTier, toTierExplanation } from './mappers.js';
+import { visibleTier, visibleTiers } from './visibleTiers.js';
 
 @Resolver()
 export class TierResolver {
-  @Query(() => [TierType], { description: 'All tiers of the catalogue.' })
+  @Query(() => [TierType], {
+    description:
+      'The tiers for sale, the smallest first. A tenant also gets its own, and an operator those that are hidden or retired.',
+  })
   @PublicAccess()
-  tiers(@Ctx() { services: { tiers } }: Context): TierType[] {
-    return tiers.all().map((tier) => toTier(tiers, tier));
+  async tiers(@Ctx() context: Context): Promise<TierType[]> {
+    const { tiers } = context.services;
+    return (await visibleTiers(context)).map((tier) => toTier(tiers, tier));
   }
 
-  @Query(() => TierType)
+  @Query(() => TierType, { description: 'One of `tiers`.' })
   @PublicAccess()
-  tier(@Arg('name', () => TierName) name: string, @Ctx() { services: { tiers } }: Context): TierType {
-    return toTier(tiers, tiers.get(name));
+  tier(@Arg('name', () => TierName) name: string, @Ctx() context: Context): Promise<TierType> {
+    return visibleTier(name, context);
   }
 
   @Query(() => TierExplanation, {

@@ -67,11 +67,11 @@ export function billingRoutes(deps: {
   };
 
   async function stateOf(tenantId: string, doc: BillingSubscriptionDoc | null) {
-    const { tier } = await services.entitlements.get(tenantId);
+    const { tierName } = await services.entitlements.get(tenantId);
     const graceEndsAt = services.entitlements.graceEndsAt(doc);
     return {
       tenant_id: tenantId,
-      tier: tier.toLowerCase(),
+      tier: tierName.toLowerCase(),
       status: doc?.status ?? 'active',
       current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
       cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
@@ -90,7 +90,8 @@ export function billingRoutes(deps: {
     app.setErrorHandler((error) => {
       throw withRestNames(error);
     });
-    const tierNames = services.tiers.all().map(({ name }) => name.toLowerCase());
+    const { tiers } = services;
+    const tierNames = tiers.all().map(({ name }) => tiers.publicNameOf(name).toLowerCase());
 
     app.get('/v1/billing/tiers', { schema: openApi.getTiers }, async () => ({
       tiers: restTiers(services),
@@ -137,7 +138,7 @@ export function billingRoutes(deps: {
         const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
         const { interval, interval_count: intervalCount, currency, seats } = body;
         const wanted = {
-          tier: tier.toUpperCase(),
+          tier: tiers.storedNameOf(tier) ?? tier,
           successUrl,
           cancelUrl,
           customerEmail,

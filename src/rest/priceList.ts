@@ -17,10 +17,11 @@ export function priceList(
   { sampleDomain }: { sampleDomain: boolean },
 ): string {
   const { productName, upgradeUrl, upgradesInProduct, supportEmail, supportUrl } = brand;
-  const sections = tiers.all().map((tier) => {
+  const sections = tiers.listed().map((tier) => {
     const items = linesOf(tiers, tier, sampleDomain).map((line) => `<li>${escapeHtml(line)}</li>`);
     const name = displayNameOf(tiers.catalogue, tier.name);
-    return `<section><h2>${escapeHtml(name)}</h2><p>${escapeHtml(priceOf(tiers, tier))}</p><ul>${items.join('')}</ul></section>`;
+    const description = tier.description && `<p>${escapeHtml(tier.description)}</p>`;
+    return `<section><h2>${escapeHtml(name)}</h2>${description}<p>${escapeHtml(priceOf(tiers, tier))}</p><ul>${items.join('')}</ul></section>`;
   });
   const how = upgradesInProduct
     ? `<a href="${escapeHtml(upgradeUrl)}">Choose a plan in ${escapeHtml(productName)}</a>`

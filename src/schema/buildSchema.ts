@@ -2,6 +2,7 @@ import { directiveDefinitions } from '@continuum-billing/limits/core';
 import { MapperKind, mapSchema } from '@graphql-tools/utils';
 import {
   GraphQLEnumType,
+  type GraphQLEnumValueConfigMap,
   type GraphQLObjectType,
   GraphQLSchema,
   getNullableType,
@@ -9,6 +10,8 @@ import {
   validateSchema,
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
+import type { Catalogue } from '../catalogue/catalogue.js';
+import { publicNameOf } from '../catalogue/displayNames.js';
 import type { Config } from '../config/config.js';
 import type { Subscribe } from '../directives/subscribes.js';
 import { COST_DIRECTIVES } from './costDirectives.js';
@@ -35,16 +38,14 @@ export function buildSchema(
     // The directives are defined below, because their definitions contain the catalogue's features.
     skipCheck: true,
   });
-  const values: Record<string, string[]> = {
-    TierName: catalogue.tiers.map(({ name }) => name),
-    Feature: catalogue.features,
+  const values: Record<string, GraphQLEnumValueConfigMap> = {
+    TierName: tierNames(catalogue),
+    Feature: Object.fromEntries(catalogue.features.map((value) => [value, { value }])),
   };
   const ofCatalogue = mapSchema(withOperationCosts(built), {
     [MapperKind.ENUM_TYPE]: (type) => {
-      const names = values[type.name];
-      if (!names) return type;
-      const config = Object.fromEntries(names.map((name) => [name, { value: name }]));
-      return new GraphQLEnumType({ ...type.toConfig(), values: config });
+      const config = values[type.name];
+      return config ? new GraphQLEnumType({ ...type.toConfig(), values: config }) : type;
     },
     // A non-null field that fails would also remove the results of the mutations before it.
     [MapperKind.MUTATION_ROOT_FIELD]: (field) => ({ ...field, type: getNullableType(field.type) }),
@@ -60,6 +61,22 @@ export function buildSchema(
   if (errors.length > 0)
     throw new Error(`The schema is not valid:\n${errors.map(({ message }) => message).join('\n')}`);
   return schema;
+}
+
+/**
+ * A tier has its present name in the API, and the name under which it is stored behind it. Clients may still send its
+ * former names; of several names for one tier, the last is the one that they get.
+ */
+function tierNames(catalogue: Catalogue): GraphQLEnumValueConfigMap {
+  const values = catalogue.tiers.flatMap(({ name: value, renamedFrom, retired }) => {
+    const name = publicNameOf(catalogue, value);
+    const former = renamedFrom
+      .filter((one) => one !== name)
+      .map((one) => [one, { value, deprecationReason: `Renamed to ${name}.` }] as const);
+    const present = { value, ...(retired && { deprecationReason: 'No longer sold.' }) };
+    return [...former, [name, present] as const];
+  });
+  return Object.fromEntries(values);
 }
 
 /** Attaches the functions that open the events of its fields. */

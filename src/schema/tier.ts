@@ -137,6 +137,22 @@ export class TierType {
   @Field({ description: 'For people: `Pro`.' })
   displayName!: string;
 
+  @Field({ description: 'A sentence or two for people; empty if the catalogue has none.' })
+  description!: string;
+
+  @Field({ description: 'Whether only operators sell it. It is on no price list.' })
+  hidden!: boolean;
+
+  @Field({ description: 'Whether it is no longer sold. Those who have it keep it.' })
+  retired!: boolean;
+
+  @Field(() => TierName, {
+    nullable: true,
+    description:
+      'The tier to which subscriptions of a retired tier move when their period ends, after the operator has started that.',
+  })
+  successor!: string | null;
+
   @Field(() => Int, {
     description: "The version of the tier. For a tenant's tier, the version that it bought.",
   })

@@ -60,7 +60,7 @@ function createProcess(options: { rules?: string; failing?: () => boolean } = {}
     ...base,
     entitlements,
     changed: refresh,
-    defaultTier: tiers.defaultTier.name,
+    tiers,
   });
   const lease = createLease({ models, name: 'tenant count', ttlMs: 60_000, isPeriodic: true });
   const usageRanks = createUsageRanks({ ...base, usageDays: createUsageDays({ models }) });

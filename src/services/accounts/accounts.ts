@@ -4,6 +4,7 @@ import type { JwtConfig } from '../../config/jwtConfig.js';
 import type { Models } from '../../models/models.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Entitlements } from '../tiers/entitlements.js';
+import type { Tiers } from '../tiers/tiers.js';
 import { type ApiKeys, createApiKeys } from './apiKeys.js';
 import { type Authenticator, createAuthenticator } from './authenticator.js';
 import { type Callers, createCallers } from './callers.js';
@@ -41,9 +42,10 @@ export function createAccounts(deps: {
   jwt: JwtConfig | null;
   /** The prefix of new keys: `ctm_live_…` or `ctm_test_…`. */
   keyKind: 'live' | 'test';
+  tiers: Tiers;
   entitlements: Pick<Entitlements, 'forget' | 'isInForce'>;
 }): Accounts {
-  const { models, clock, log, auditLog, adminApiKeys, keyKind, entitlements } = deps;
+  const { models, clock, log, auditLog, adminApiKeys, keyKind, tiers, entitlements } = deps;
   const base = { models, clock, log, auditLog };
   const guesses = createGuessLimit(base);
   const keyHashes = createWorkQueue(KEY_HASHES);
@@ -82,7 +84,12 @@ export function createAccounts(deps: {
   });
   const tenants: Tenants = createTenants({ ...base, apiKeys, changed });
   const tenantLifecycle = createTenantLifecycle({ ...base, changed });
-  const limitOverrides = createLimitOverrides({ ...base, changed, isInForce: entitlements.isInForce });
+  const limitOverrides = createLimitOverrides({
+    ...base,
+    changed,
+    tiers,
+    isInForce: entitlements.isInForce,
+  });
   return {
     apiKeys,
     authenticator,

@@ -6,6 +6,7 @@ import type { TenantContract, TenantDoc } from '../../models/tenant.js';
 import type { AuditedFields } from '../audit/auditedFields.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
+import { rejectRetired, type Tiers } from '../tiers/tiers.js';
 
 /** What is undefined stays as it is. */
 export interface OverridesChange {
@@ -22,7 +23,8 @@ export interface OverridesChange {
 export interface LimitOverrides {
   /**
    * Overrides that have ended are replaced as a whole: nothing of them comes back with a new one.
-   * @throws BAD_USER_INPUT if nothing is to be changed, or the end is not in the future; NOT_FOUND
+   * @throws BAD_USER_INPUT if nothing is to be changed, the tier is no longer sold, or the end is not in the future;
+   *   NOT_FOUND
    */
   set(tenantId: string, change: OverridesChange, author: Author): Promise<TenantDoc>;
 }
@@ -33,15 +35,17 @@ export function createLimitOverrides(deps: {
   models: Models;
   clock: Clock;
   auditLog: AuditLog;
+  tiers: Tiers;
   isInForce: (contract: TenantContract) => boolean;
   /** Called when the tenant's limits may have changed. */
   changed: (tenantId: string) => void;
 }): LimitOverrides {
-  const { models, clock, auditLog, isInForce, changed } = deps;
+  const { models, clock, auditLog, tiers, isInForce, changed } = deps;
 
   function next(stored: TenantContract, change: OverridesChange, author: Author): TenantContract {
     const base = isInForce(stored) ? stored : NOTHING;
     const tier = change.tier === undefined ? base.tier : change.tier;
+    if (tier !== null && tier !== base.tier) rejectRetired(tiers, tier, 'input.');
     const limits = limitsAfter(base.limits ?? {}, change.limits);
     if (tier === null && Object.keys(limits).length === 0) return NOTHING;
     const reason = change.reason === undefined ? (base.reason ?? null) : change.reason;

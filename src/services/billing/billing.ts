@@ -119,7 +119,7 @@ export function createBilling(deps: {
   const stripe = createStripeClient(config, standIn?.fetch ?? null, slots, metrics);
   const customers = createCustomers({ ...base, stripe });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
-  const currentSubscriptions = createCurrentSubscriptions({ models, sync });
+  const currentSubscriptions = createCurrentSubscriptions({ models, sync, tiers });
   const overageItems = createOverageItems({ stripe, tiers, currentSubscriptions, log });
 
   const delivery = createReportDelivery({
@@ -200,7 +200,7 @@ export function createBilling(deps: {
       tenants,
       entitlements,
       unbilled,
-      currency: tiers.catalogue.currency,
+      tiers,
       clock,
       log,
     }),
@@ -221,7 +221,7 @@ export function createBilling(deps: {
     pauses: createPauses({ ...subscriptionDeps, stripeNow }),
     reconcile,
     reconcileRuns: createReconcileRuns({ models, lease: reconcileLease }),
-    stripeComparisons: createStripeComparisons({ ...base, customers, sync }),
+    stripeComparisons: createStripeComparisons({ ...base, customers, sync, tiers }),
     subscriptions,
     tenantSearch: createTenantSearch({
       models,

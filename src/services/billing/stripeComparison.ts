@@ -13,6 +13,7 @@ import type { Models } from '../../models/models.js';
 import type { AuditLog } from '../audit/auditLog.js';
 import type { Author } from '../audit/author.js';
 import { isDatabaseUnavailable } from '../infrastructure/databaseErrors.js';
+import type { Tiers } from '../tiers/tiers.js';
 import type { Customers } from './customers/customers.js';
 import { callingStripe, describeFailure } from './stripe/stripeErrors.js';
 import { type FetchedCustomer, NotVisibleError } from './sync/fetchedCustomer.js';
@@ -72,11 +73,12 @@ export function createStripeComparisons(deps: {
   models: Models;
   customers: Customers;
   sync: SubscriptionSync;
+  tiers: Tiers;
   auditLog: AuditLog;
   clock: Clock;
   log: Logger;
 }): StripeComparisons {
-  const { models, customers, sync, auditLog, clock, log } = deps;
+  const { models, customers, sync, tiers, auditLog, clock, log } = deps;
 
   async function compare(tenantId: string): Promise<StripeComparison> {
     const [customer, stored] = await Promise.all([
@@ -90,7 +92,9 @@ export function createStripeComparisons(deps: {
       at: new Date(clock.now()),
       status: StripeComparisonStatus.NO_CUSTOMER,
       summary: NO_CUSTOMER,
-      stored: known ? { ...stored, customerId: known, email: customer?.email ?? null } : null,
+      stored: known
+        ? { ...(stored && named(stored)), customerId: known, email: customer?.email ?? null }
+        : null,
       stripe: null,
       differences: [],
       differentFields: [],
@@ -101,7 +105,19 @@ export function createStripeComparisons(deps: {
     const inspection = await inspected(customerId, stored);
     if (typeof inspection === 'string')
       return { ...base, status: StripeComparisonStatus.NOT_COMPARABLE, summary: inspection };
-    return { ...base, ...outcomeOf(inspection, { customerId, email: customer?.email ?? null, stored }) };
+    const shown = { ...inspection, state: inspection.state && named(inspection.state) };
+    const ours = { customerId, email: customer?.email ?? null, stored: stored && named(stored) };
+    return { ...base, ...outcomeOf(shown, ours) };
+  }
+
+  /** With the names of tiers that people know. */
+  function named<T extends SubscriptionState>(subscription: T): T {
+    const { tier, scheduledTier } = subscription;
+    return {
+      ...subscription,
+      tier: tiers.publicNameOf(tier),
+      scheduledTier: scheduledTier && tiers.publicNameOf(scheduledTier),
+    };
   }
 
   /** @returns why the customer cannot be compared, if it cannot */

@@ -89,7 +89,8 @@ export function createTierExplanations(deps: {
   function whyNoContract({ contract }: TenantDoc): string {
     const { tier, until } = contract;
     if (tier === null) return 'setTenantLimits has set no tier';
-    if (!entitlements.isInForce(contract)) return `the override to ${tier} ended on ${text(until)}`;
+    if (!entitlements.isInForce(contract))
+      return `the override to ${tiers.publicNameOf(tier)} ended on ${text(until)}`;
     return `the override names ${tier}, which the catalogue does not have`;
   }
 
@@ -97,7 +98,7 @@ export function createTierExplanations(deps: {
     if (!subscription) return 'there is none';
     const { tier, status } = subscription;
     if (source === TierSource.CONTRACT)
-      return `the override comes before the subscription to ${tier} (${status})`;
+      return `the override comes before the subscription to ${tiers.publicNameOf(tier)} (${status})`;
     if (!tiers.has(tier)) return `it is to ${tier}, which the catalogue does not have`;
     if (status !== 'past_due') return `its status is ${status}, which gives no tier`;
     const graceEndsAt = entitlements.graceEndsAt(subscription);
@@ -169,7 +170,7 @@ function summaryOf(explained: Omit<TierExplanation, 'summary'>, tenant: TenantDo
     [TierSource.SUBSCRIPTION]: 'Subscription',
   };
   return [
-    `The tenant has ${entitlement.tier} ${SENTENCE[entitlement.source]}${when}.`,
+    `The tenant has ${entitlement.tierName} ${SENTENCE[entitlement.source]}${when}.`,
     ...unapplied.flatMap(({ source, reason }) => (nouns[source] ? [`${nouns[source]}: ${reason}.`] : [])),
     ...(subscription
       ? [`Stripe said last that ${subscription.stripeSubscriptionId} is ${subscription.status}.`]

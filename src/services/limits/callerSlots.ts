@@ -81,7 +81,7 @@ export function createCallerSlots(deps: {
         window: 'concurrent',
         remaining: 0,
         resetsAt,
-        ...(known && { tier: known.tier }),
+        ...(known && { tier: known.tierName }),
         upgradeUrl: deps.upgradeUrl(),
       },
       1,

@@ -80,7 +80,7 @@ export function createTenantLimits(deps: {
   const { admission, concurrency, fieldLimits, storage, entitlements, clock, upgradeUrl } = deps;
 
   function callsRejection(entitlement: Entitlement, decision: CallsRejected, wanted: number): Rejection {
-    const { tier, limits } = entitlement;
+    const { tier, tierName, limits } = entitlement;
     const { window, used } = decision;
     const limit = window === 'day' ? limits.apiCallsPerDay : limits.apiCallsPerMinute;
     const resetsAt = window === 'day' ? endOfDay(used.atMs) : endOfMinute(used.atMs);
@@ -91,14 +91,14 @@ export function createTenantLimits(deps: {
         : '';
     const error = rateLimited(
       `Rate limit exceeded (${amountText(limit, 'calls')}/${window})${need}. It resets at ${resetsAt.toISOString()}; ${window === 'day' ? overageHint(entitlement) : ''}upgrade at ${upgradeUrl()}`,
-      { limit, window, remaining, requested: wanted, resetsAt, tier, upgradeUrl: upgradeUrl() },
+      { limit, window, remaining, requested: wanted, resetsAt, tier: tierName, upgradeUrl: upgradeUrl() },
       (resetsAt.getTime() - clock.now()) / 1000,
     );
     return { error, tier, headers: rateLimitHeaders(entitlement, used) };
   }
 
   async function concurrencyRejection(entitlement: Entitlement): Promise<Rejection> {
-    const { tier, limits } = entitlement;
+    const { tierName: tier, limits } = entitlement;
     const limit = limits.concurrentRequests;
     const error = rateLimited(
       `Rate limit exceeded (${limit} concurrent request${limit === 1 ? '' : 's'}). Wait for one to end; upgrade at ${upgradeUrl()}`,
@@ -129,11 +129,11 @@ export function createTenantLimits(deps: {
     entitlement: Entitlement,
     { used, storage: { resource, limit, usage, requested } }: StorageRejected,
   ): Rejection {
-    const { tier } = entitlement;
+    const { tier, tierName } = entitlement;
     const state = `${amountText(usage, resource)} stored, ${amountText(requested, resource)} more requested`;
     const error = storageQuotaExceeded(
       `Storage limit exceeded (${amountText(limit, resource)}): ${state}. Delete something, or upgrade at ${upgradeUrl()}`,
-      { resource, limit, usage, requested, tier, upgradeUrl: upgradeUrl() },
+      { resource, limit, usage, requested, tier: tierName, upgradeUrl: upgradeUrl() },
     );
     return { error, tier, headers: rateLimitHeaders(entitlement, used) };
   }
@@ -146,7 +146,7 @@ export function createTenantLimits(deps: {
     cost: OperationCost,
     entitlement: Entitlement,
   ): Promise<Grant | Rejection> {
-    const { tenantId, tier, callLimits, limits } = entitlement;
+    const { tenantId, tier, tierName, callLimits, limits } = entitlement;
     const { charges } = cost;
     const reservations = new Map<string, Reserved>(
       [...cost.stores].map(([rootKey, stored]) => [rootKey, { id: randomUUID(), ...stored }]),
@@ -166,7 +166,7 @@ export function createTenantLimits(deps: {
         : callsRejection(entitlement, decision, sumOf(charges));
     const used = charges.length > 0 ? (decision?.used ?? null) : null;
     try {
-      const details = { tier, upgradeUrl: upgradeUrl() };
+      const details = { tier: tierName, upgradeUrl: upgradeUrl() };
       const fieldError = await fieldLimits.take(tenantId, cost.fieldLimits, details);
       if (fieldError) {
         await releaseAll(tenantId, reserved);
@@ -202,9 +202,9 @@ export function createTenantLimits(deps: {
   const suspension = ({ suspendedAt }: Entitlement, cost: OperationCost): BillingError | null =>
     suspendedAt && !isFree(cost) ? tenantSuspended(suspendedAt) : null;
 
-  function missingFeature({ features, tier }: Entitlement, cost: OperationCost): BillingError | null {
+  function missingFeature({ features, tierName }: Entitlement, cost: OperationCost): BillingError | null {
     const missing = cost.features.find((feature) => !features.has(feature));
-    return missing ? featureNotAvailable(missing, tier, upgradeUrl()) : null;
+    return missing ? featureNotAvailable(missing, tierName, upgradeUrl()) : null;
   }
 
   return {

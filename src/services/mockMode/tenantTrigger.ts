@@ -29,7 +29,7 @@ export function createTenantTrigger(deps: {
   const { trigger, customers, tenants, tiers, log } = deps;
 
   function itemsToBuy() {
-    const tier = tiers.all().find(({ checkout }) => checkout === 'SELF_SERVICE');
+    const tier = tiers.listed().find(({ checkout }) => checkout === 'SELF_SERVICE');
     const price = tier && tiers.getStripePriceId(tier.name);
     if (!price) throw badInput('event', 'needs a tier that is for sale');
     const overage = tiers.getOveragePriceId(tier.name);

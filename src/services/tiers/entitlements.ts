@@ -29,7 +29,10 @@ export enum TierSource {
 /** What a tenant may do now. */
 export interface Entitlement {
   tenantId: string;
+  /** Under which name it is stored. */
   tier: string;
+  /** What people and clients call the tier. */
+  tierName: string;
   source: TierSource;
   /** The version of the tier that was bought. */
   tierVersion: number;
@@ -161,6 +164,7 @@ export function createEntitlements(deps: {
     return {
       tenantId: tenant._id,
       tier,
+      tierName: tiers.publicNameOf(tier),
       source,
       tierVersion: definition.version,
       limits: ownLimits,

@@ -1,12 +1,16 @@
 import type { Catalogue, TierDefinition, TierLimits } from '../../catalogue/catalogue.js';
+import { publicNameOf } from '../../catalogue/displayNames.js';
 import type { OveragePrice } from '../../catalogue/overagePrice.js';
 import { type BillingCycle, type Price, priceName, pricesOf } from '../../catalogue/prices.js';
+import { badInput } from '../../common/errors.js';
 
-/** The tiers for sale: limits, features and their Stripe prices, as the catalogue defines them. */
+/** The tiers of the catalogue: limits, features and their Stripe prices, as the catalogue defines them. */
 export interface Tiers {
   readonly catalogue: Catalogue;
   readonly defaultTier: TierDefinition;
   all(): readonly TierDefinition[];
+  /** The tiers on price lists, the smallest first. @param held a tier that is listed in any case */
+  listed(held?: string | null): readonly TierDefinition[];
   /**
    * @param version the version that was bought; if the catalogue lacks it, the current one is returned
    * @throws Error if the catalogue has no tier of that name
@@ -15,6 +19,10 @@ export interface Tiers {
   /** The version of a tier that a subscription has. The catalogue may lack it. */
   versionOf(name: string, bought: BoughtVersion): number;
   has(name: string): boolean;
+  /** What clients and operators call a tier; a name that the catalogue lacks is itself. */
+  publicNameOf(name: string): string;
+  /** The name under which a tier is stored, by any name that it has or had, in whatever case; null: there is none. */
+  storedNameOf(name: string): string | null;
   getTierLimits(name: string): TierLimits;
   /** What a tier costs at each interval; empty if it is free or priced by contract. */
   pricesOf(tier: TierDefinition): readonly Price[];
@@ -58,6 +66,11 @@ export function createTiers(
   const overagePriceIdOf = new Map(Object.entries(overagePriceIds ?? {}));
   const isOverage = new Set(overagePriceIdOf.values());
   const byName = new Map(catalogue.tiers.map((tier) => [tier.name, tier]));
+  const storedNames = new Map(
+    catalogue.tiers.flatMap(({ name, renamedFrom }) =>
+      [name, ...renamedFrom, publicNameOf(catalogue, name)].map((one) => [one, name] as const),
+    ),
+  );
   const ownPrices = (tier: TierDefinition) => pricesOf(tier, catalogue.currency);
   /** The monthly price first: a tier that is priced by contract has one, too. */
   const namesOf = (tier: TierDefinition) =>
@@ -88,6 +101,8 @@ export function createTiers(
     catalogue,
     defaultTier: get(catalogue.defaultTier),
     all: () => catalogue.tiers,
+    listed: (held = null) =>
+      catalogue.tiers.filter(({ name, hidden, retired }) => name === held || !(hidden || retired)),
     get,
     versionOf(name, { priceId, noted, known }) {
       const { version: present } = get(name);
@@ -100,6 +115,8 @@ export function createTiers(
       return isLost && sold.includes(present) ? bought : (sold[0] ?? present);
     },
     has: (name) => byName.has(name),
+    publicNameOf: (name) => publicNameOf(catalogue, name),
+    storedNameOf: (name) => storedNames.get(name.toUpperCase()) ?? null,
     getTierLimits: (name) => get(name).limits,
     pricesOf: ownPrices,
     getOverage(name, currency = null) {
@@ -117,6 +134,15 @@ export function createTiers(
     getOveragePriceId: (name) => overagePriceIdOf.get(name) ?? null,
     isOveragePriceId: (priceId) => isOverage.has(priceId),
   };
+}
+
+/** @throws BAD_USER_INPUT for a tier that is no longer sold */
+export function rejectRetired(tiers: Tiers, tier: string, path: string): void {
+  const { retired, successor } = tiers.get(tier);
+  if (!retired) return;
+  const name = tiers.publicNameOf(tier).toLowerCase();
+  const instead = successor && `; ${tiers.publicNameOf(successor)} takes its place`;
+  throw badInput(`${path}tier`, `The ${name} tier is no longer sold${instead ?? ''}`);
 }
 
 const MONTHLY: BillingCycle = { interval: 'month', intervalCount: 1 };

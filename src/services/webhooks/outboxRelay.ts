@@ -20,6 +20,7 @@ import { type WebhookEventDoc, WebhookEventStatus } from '../../models/webhookEv
 import { toForwardedEvent } from '../billing/inbox/forwardedEvents.js';
 import { isDatabaseUnavailable } from '../infrastructure/databaseErrors.js';
 import type { Entitlements } from '../tiers/entitlements.js';
+import type { Tiers } from '../tiers/tiers.js';
 
 /**
  * Turns changes into events (a transactional outbox). Each write to a tenant, a subscription or an alert marks its
@@ -54,10 +55,11 @@ export function createOutboxRelay(deps: {
   entitlements: Pick<Entitlements, 'derive' | 'graceEndsAt' | 'isInForce'>;
   /** Called in the transaction that publishes a change of the tenant. */
   changed: TenantChanged;
-  defaultTier: string;
+  tiers: Pick<Tiers, 'defaultTier' | 'publicNameOf'>;
   log: Logger;
 }): OutboxRelay {
-  const { models, clock, entitlements, changed, defaultTier, log } = deps;
+  const { models, clock, entitlements, changed, tiers, log } = deps;
+  const defaultTier = tiers.defaultTier.name;
 
   /** Skips documents that failed a moment ago, so that they do not delay the others. */
   /** The last tenant in a grace period that was checked. */
@@ -165,7 +167,7 @@ export function createOutboxRelay(deps: {
         const { tier } = entitlements.derive(tenant, subscription);
         const from = published?.tier ?? defaultTier;
         const data = subscription && {
-          ...subscriptionData(subscription),
+          ...subscriptionData(subscription, tiers.publicNameOf),
           graceEndsAt: entitlements.graceEndsAt(subscription),
         };
         const text = JSON.stringify(data);
@@ -174,7 +176,10 @@ export function createOutboxRelay(deps: {
           events.push({ type: OutgoingEventType.SUBSCRIPTION_UPDATED, data });
         if (data) events.push(...pauseEvents(data, published));
         if (tier !== from)
-          events.push({ type: OutgoingEventType.TIER_CHANGED, data: { tenantId, from, to: tier } });
+          events.push({
+            type: OutgoingEventType.TIER_CHANGED,
+            data: { tenantId, from: tiers.publicNameOf(from), to: tiers.publicNameOf(tier) },
+          });
         events.push(...suspensionEvents(tenant, published), ...erasureEvents(tenant, published));
         await queue(events, session);
         const { suspendedAt } = tenant;
@@ -352,7 +357,7 @@ function erasureEvents({ _id: tenantId, erasure }: TenantDoc, published: Publish
   return [{ type: OutgoingEventType.TENANT_ERASED, data: { tenantId, erasedAt } }];
 }
 
-const subscriptionData = (subscription: BillingSubscriptionDoc) => {
+const subscriptionData = (subscription: BillingSubscriptionDoc, nameOf: Tiers['publicNameOf']) => {
   const { _id, tier, status, currentPeriodStart, currentPeriodEnd, cancelAtPeriodEnd, cancelAt, trialEnd } =
     subscription;
   const {
@@ -364,7 +369,7 @@ const subscriptionData = (subscription: BillingSubscriptionDoc) => {
   } = subscription;
   return {
     tenantId: _id,
-    tier,
+    tier: nameOf(tier),
     status,
     currentPeriodStart,
     currentPeriodEnd,
@@ -372,7 +377,7 @@ const subscriptionData = (subscription: BillingSubscriptionDoc) => {
     cancelAt,
     trialEnd,
     paymentPause: pause,
-    scheduledTier,
+    scheduledTier: scheduledTier && nameOf(scheduledTier),
     scheduledAt,
     outsideCatalogue: outsideCatalogue ?? false,
     stripeSubscriptionId,

@@ -49,7 +49,7 @@ export function createWebhookServices(deps: {
   });
   const outgoingWebhooks = createOutgoingWebhooks({
     log,
-    relay: createOutboxRelay({ ...base, entitlements, changed, defaultTier: tiers.defaultTier.name }),
+    relay: createOutboxRelay({ ...base, entitlements, changed, tiers }),
     deliveries: webhookDeliveries,
     lease: createLease({ models, name: 'outgoing webhooks', ttlMs: RELAY_LEASE_MS, isPeriodic: true }),
   });

@@ -5,6 +5,7 @@ import { badInput } from '../../../common/errors.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { Entitlements } from '../../tiers/entitlements.js';
+import type { Tiers } from '../../tiers/tiers.js';
 import type { UnbilledOverage } from '../../usage/overage/unbilledOverage.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
@@ -39,11 +40,11 @@ export function createCancellationPreviews(deps: {
   tenants: Pick<Tenants, 'get'>;
   entitlements: Pick<Entitlements, 'derive'>;
   unbilled: UnbilledOverage;
-  currency: string;
+  tiers: Tiers;
   clock: Clock;
   log: Logger;
 }): CancellationPreviews {
-  const { currentSubscriptions, tenants, entitlements, unbilled, currency, clock, log } = deps;
+  const { currentSubscriptions, tenants, entitlements, unbilled, tiers, clock, log } = deps;
 
   async function overageCentsOf(tenantId: string, price: OveragePrice): Promise<number> {
     return Math.round(await unbilled.costOf(tenantId, price));
@@ -68,12 +69,12 @@ export function createCancellationPreviews(deps: {
         alreadyScheduled: atPeriodEnd && endsWithPeriod(subscription),
         tier: subscription.tier,
         tierAfterwards,
-        currency: subscription.itemPrice?.currency ?? currency,
+        currency: subscription.itemPrice?.currency ?? tiers.catalogue.currency,
         refundCents: 0,
         overageCents: await overageCentsOf(tenantId, overage.price),
         lastInvoiceAt: subscription.overageItems ? endsAt : null,
       };
-      return { ...preview, summary: summaryOf(preview, subscription) };
+      return { ...preview, summary: summaryOf(preview, subscription, tiers.publicNameOf) };
     },
   };
 }
@@ -87,8 +88,10 @@ function endOf(subscription: BillingSubscriptionDoc, atPeriodEnd: boolean, now: 
 function summaryOf(
   preview: Omit<CancellationPreview, 'summary'>,
   { status, scheduledTier }: BillingSubscriptionDoc,
+  nameOf: Tiers['publicNameOf'],
 ): string {
-  const { atPeriodEnd, alreadyScheduled, endsAt, tier, tierAfterwards, lastInvoiceAt } = preview;
+  const { atPeriodEnd, alreadyScheduled, endsAt, lastInvoiceAt } = preview;
+  const [tier, tierAfterwards] = [preview.tier, preview.tierAfterwards].map(nameOf);
   const when = `on ${endsAt.toISOString()}`;
   const ends = atPeriodEnd
     ? `The subscription to ${tier} ends ${when}`
@@ -108,7 +111,7 @@ function summaryOf(
         : ['The rest of the period is neither refunded nor credited.']),
     ...(lastInvoiceAt ? ['Overage that has not been invoiced is on a last invoice.'] : []),
     ...(scheduledTier && !alreadyScheduled && atPeriodEnd
-      ? [`The scheduled change to ${scheduledTier} is dropped.`]
+      ? [`The scheduled change to ${nameOf(scheduledTier)} is dropped.`]
       : []),
     ...(status === 'past_due' ? ['Open invoices stay due.'] : []),
   ].join(' ');

@@ -10,7 +10,7 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import type { Tenants } from '../../accounts/tenants.js';
 import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
-import type { Tiers } from '../../tiers/tiers.js';
+import { rejectRetired, type Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
 import { callingStripe, isKeyReused, isMissing, isRejected } from '../stripe/stripeErrors.js';
 import { contractMetadata, tierMetadata } from '../sync/subscriptionMetadata.js';
@@ -103,7 +103,10 @@ export function createContracts(deps: {
       );
     const currency = currencyOf(terms);
     if (tiers.getOverage(tier) && !tiers.getOverage(tier, currency))
-      throw badInput('input.currency', `The ${tier.toLowerCase()} tier sells no overage in ${currency}`);
+      throw badInput(
+        'input.currency',
+        `The ${tiers.publicNameOf(tier).toLowerCase()} tier sells no overage in ${currency}`,
+      );
     const fixed = former?.itemPrice?.currency ?? currency;
     if (fixed !== currency)
       throw badInput('input.currency', `is ${fixed} since the first purchase, and cannot be changed`);
@@ -115,7 +118,7 @@ export function createContracts(deps: {
     if (tiers.get(tier).checkout !== 'CONTACT_SALES' || !priceId) {
       const problem = priceId
         ? 'is not priced by contract; use createCheckoutSession'
-        : `has no price at Stripe; set STRIPE_PRICE_${tier}`;
+        : `has no price at Stripe; set STRIPE_PRICE_${tiers.publicNameOf(tier)}`;
       throw badInput('input.tier', problem);
     }
     const { product } = await stripe.prices.retrieve(priceId);
@@ -208,10 +211,13 @@ export function createContracts(deps: {
   return {
     async begin(tenantId, wanted, author) {
       const tenant = await tenants.get(tenantId);
-      const tier = wanted.tier ?? tiers.all().find(({ checkout }) => checkout === 'CONTACT_SALES')?.name;
+      const tier =
+        wanted.tier ??
+        tiers.all().find(({ checkout, retired }) => checkout === 'CONTACT_SALES' && !retired)?.name;
       if (!tier)
         throw badInput('input.tier', 'is required, because no tier of the catalogue is priced by contract');
       const limits = Object.fromEntries(Object.entries(wanted.limits).filter(([, limit]) => limit != null));
+      rejectRetired(tiers, tier, 'input.');
       const terms = { ...agreed(wanted, tiers.catalogue.currency), tier, limits };
       // One that has ended fixed the currency, too.
       const [former = null] = await subscriptions.findMany([tenantId]);

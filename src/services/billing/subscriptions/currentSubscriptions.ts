@@ -3,6 +3,7 @@ import { BillingError, badInput } from '../../../common/errors.js';
 import { type BillingSubscriptionDoc, ENDED } from '../../../models/billingSubscription.js';
 import type { Models } from '../../../models/models.js';
 import type { Author } from '../../audit/author.js';
+import type { Tiers } from '../../tiers/tiers.js';
 import { causeOfNotSending, noteState } from '../stripe/requestNotes.js';
 import { isOutOfDate, isRejected } from '../stripe/stripeErrors.js';
 import type { SubscriptionSync } from '../sync/subscriptionSync.js';
@@ -51,8 +52,9 @@ export interface CurrentSubscriptions {
 export function createCurrentSubscriptions(deps: {
   models: Models;
   sync: SubscriptionSync;
+  tiers: Pick<Tiers, 'publicNameOf'>;
 }): CurrentSubscriptions {
-  const { models, sync } = deps;
+  const { models, sync, tiers } = deps;
 
   async function stored(tenantId: string): Promise<BillingSubscriptionDoc | null> {
     const doc = await models.billingSubscriptions.findById(tenantId).lean<BillingSubscriptionDoc>();
@@ -115,7 +117,7 @@ export function createCurrentSubscriptions(deps: {
     try {
       return await sync.change(current, change, author);
     } catch (error) {
-      if (isRejected(error)) noteState(error, stateText(current));
+      if (isRejected(error)) noteState(error, stateText(current, tiers.publicNameOf));
       throw error;
     }
   }
@@ -179,14 +181,11 @@ function plannedFromStored(known: BillingSubscriptionDoc, { plan }: WantedChange
   }
 }
 
-function stateText({
-  tier,
-  status,
-  scheduledTier,
-  cancelAtPeriodEnd,
-  cancelAt,
-}: BillingSubscriptionDoc): string {
+function stateText(
+  { tier, status, scheduledTier, cancelAtPeriodEnd, cancelAt }: BillingSubscriptionDoc,
+  nameOf: Tiers['publicNameOf'],
+): string {
   const ends = cancelAtPeriodEnd ? ', ends with its period' : '';
   const endsAt = cancelAt && !cancelAtPeriodEnd ? `, ends on ${cancelAt.toISOString()}` : '';
-  return `the subscription to ${tier} is ${status}${ends || endsAt}${scheduledTier ? `, and will change to ${scheduledTier}` : ''}`;
+  return `the subscription to ${nameOf(tier)} is ${status}${ends || endsAt}${scheduledTier ? `, and will change to ${nameOf(scheduledTier)}` : ''}`;
 }

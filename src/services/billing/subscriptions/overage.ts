@@ -39,7 +39,7 @@ export function createOverage(deps: {
   tenants: Pick<Tenants, 'setOverage'>;
   entitlements: Entitlements;
   usage: Usage;
-  tiers: Pick<Tiers, 'get' | 'getOverage'>;
+  tiers: Pick<Tiers, 'get' | 'getOverage' | 'publicNameOf'>;
   currentSubscriptions: Pick<CurrentSubscriptions, 'stored'>;
   items: OverageItems;
   unbilled: UnbilledOverage;
@@ -66,13 +66,13 @@ export function createOverage(deps: {
   }
 
   async function rejectionOf(tenantId: string, tier: string): Promise<BillingError> {
-    if (!tiers.get(tier).overage) return notAvailable(tier);
+    if (!tiers.get(tier).overage) return notAvailable(tiers.publicNameOf(tier));
     const subscription = await currentSubscriptions.stored(tenantId);
     const problem = tiers.getOverage(tier)
       ? subscription?.pause
         ? 'overage is not sold while payments are paused'
         : 'overage is not sold during a trial, because trials are not billed'
-      : `overage is not for sale here: the operator must set STRIPE_PRICE_${tier}_OVERAGE`;
+      : `overage is not for sale here: the operator must set STRIPE_PRICE_${tiers.publicNameOf(tier)}_OVERAGE`;
     return badInput('input.monthlyCapCents', problem);
   }
 

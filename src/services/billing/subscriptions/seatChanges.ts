@@ -42,7 +42,7 @@ export function createSeatChanges(deps: {
     const { tier, status, itemPrice, scheduledTier } = subscription;
     rejectContract(subscription);
     if (!isSoldBySeat(tiers, subscription))
-      throw badInput('seats', `The ${tier.toLowerCase()} tier is not sold by the seat`);
+      throw badInput('seats', `The ${tiers.publicNameOf(tier).toLowerCase()} tier is not sold by the seat`);
     if (!Number.isInteger(seats) || seats < 1 || seats > MAX_SEATS)
       throw badInput('seats', `must be a whole number from 1 to ${MAX_SEATS}`);
     if (itemPrice && itemPrice.unitCents * seats > MAX_AMOUNT)
@@ -51,7 +51,7 @@ export function createSeatChanges(deps: {
     if (scheduledTier)
       throw badInput(
         'subscription',
-        `will change to ${scheduledTier}; undo that first, with resumeSubscription`,
+        `will change to ${tiers.publicNameOf(scheduledTier)}; undo that first, with resumeSubscription`,
       );
     if (status !== 'active' && status !== 'trialing')
       throw badInput('subscription', `is ${status}; pay what is due first, with createPortalSession`);

@@ -11,7 +11,7 @@ import { instantText } from '../../../common/clock.js';
 import { badInput } from '../../../common/errors.js';
 import { formatMoney } from '../../../common/money.js';
 import type { BillingSubscriptionDoc, PaymentPause } from '../../../models/billingSubscription.js';
-import type { Tiers } from '../../tiers/tiers.js';
+import { rejectRetired, type Tiers } from '../../tiers/tiers.js';
 
 /** What tenants may buy and change without the operator. */
 
@@ -25,10 +25,14 @@ export interface WantedPrice {
   intervalCount?: number | null | undefined;
   currency?: string | null | undefined;
   seats?: number | null | undefined;
+  /** Whether an operator asks, who also sells hidden tiers. */
+  byOperator?: boolean | undefined;
 }
 
 /** What holds where a caller says nothing. */
 export interface PresentTerms {
+  /** null: none. */
+  tier: string | null;
   /** Kept if the tier is sold so. */
   cycle: BillingCycle | null;
   /** The currency that the tenant's first purchase fixed; null: none yet. */
@@ -53,14 +57,21 @@ export interface Sale {
   overagePriceId: string | null;
 }
 
-export const NO_TERMS: PresentTerms = { cycle: null, currency: null, seats: null, flatQuantity: 1 };
+export const NO_TERMS: PresentTerms = {
+  tier: null,
+  cycle: null,
+  currency: null,
+  seats: null,
+  flatQuantity: 1,
+};
 
 /** @returns what a subscription has, or had before it ended */
 export function presentTermsOf(tiers: Tiers, subscription: BillingSubscriptionDoc | null): PresentTerms {
   if (!subscription) return NO_TERMS;
-  const { itemPrice, quantity } = subscription;
+  const { tier, itemPrice, quantity } = subscription;
   const isPerSeat = isSoldBySeat(tiers, subscription);
   return {
+    tier,
     cycle: cycleOf(subscription),
     currency: itemPrice?.currency ?? null,
     seats: isPerSeat ? quantity : null,
@@ -91,9 +102,12 @@ export const isSameCycle = (one: BillingCycle | null, other: BillingCycle | null
  */
 export function saleOf(tiers: Tiers, wanted: WantedPrice, present: PresentTerms, path: string): Sale {
   const { tier } = wanted;
-  const name = tier.toLowerCase();
+  const name = tiers.publicNameOf(tier).toLowerCase();
   const definition = tiers.get(tier);
-  const { checkout } = definition;
+  const { checkout, hidden } = definition;
+  rejectRetired(tiers, tier, path);
+  if (hidden && !wanted.byOperator && present.tier !== tier)
+    throw badInput(`${path}tier`, `The ${name} tier is sold by the operator alone; ask for it`);
   if (checkout === 'NONE') throw badInput(`${path}tier`, `The ${name} tier does not require checkout`);
   if (checkout === 'CONTACT_SALES')
     throw badInput(`${path}tier`, `The ${name} tier has custom pricing, contact sales`);
@@ -102,7 +116,7 @@ export function saleOf(tiers: Tiers, wanted: WantedPrice, present: PresentTerms,
   if (!priceId)
     throw badInput(
       `${path}tier`,
-      `The ${name} tier is not for sale here: the operator must set STRIPE_PRICE_${priceName(tier, price)}`,
+      `The ${name} tier is not for sale here: the operator must set STRIPE_PRICE_${priceName(tiers.publicNameOf(tier), price)}`,
     );
   const currency = currencyWanted(name, price, tiers.catalogue.currency, wanted, present, path);
   const unitAmount = price.amounts[currency] as number;

@@ -69,7 +69,7 @@ export function createSubscriptions(deps: {
     if (!paid) return;
     const problem = paid.outsideCatalogue
       ? `There is a subscription already (${paid.status}), at the price ${paid.priceId}, which is not in the catalogue; use createPortalSession to manage it, or changeTier to move it to a tier`
-      : `There is a subscription to ${paid.tier} already (${paid.status}); use changeTier to move to another tier`;
+      : `There is a subscription to ${tiers.publicNameOf(paid.tier)} already (${paid.status}); use changeTier to move to another tier`;
     throw badInput('input.tier', problem);
   }
 

@@ -72,6 +72,5 @@ export function createProductTiers(deps: {
 
 /** @returns the tier named in metadata, which `npm run stripe:setup` writes to products and prices */
 export function tierNamed(tiers: Tiers, metadata: Stripe.Metadata | null | undefined): string | null {
-  const name = metadata?.tier?.toUpperCase();
-  return name && tiers.has(name) ? name : null;
+  return tiers.storedNameOf(metadata?.tier ?? '');
 }

@@ -162,8 +162,8 @@ export function createSubscriptionReader(deps: {
     const { id, items, metadata } = subscription;
     const licensed = items.data.filter((item) => !isMetered(item));
     const contract = contractOf(metadata);
-    if (contract && licensed[0] && tiers.has(contract.tier))
-      return { item: licensed[0], tier: contract.tier, outside: false };
+    const agreed = contract && tiers.storedNameOf(contract.tier);
+    if (agreed && licensed[0]) return { item: licensed[0], tier: agreed, outside: false };
     const known = stored?.stripeSubscriptionId === id ? stored : null;
     const own = known && items.data.find(({ price }) => price.id === known.priceId);
     const item = own ?? licensed[0] ?? items.data[0];

@@ -10,7 +10,7 @@ export const EXTRACTION_ENDPOINT = 'extraction';
  */
 export function tooLargeExtraction(
   charges: readonly Charge[],
-  { tier, limits }: { tier: string; limits: { maxExtractionBatchSize: number } },
+  { tierName, limits }: { tierName: string; limits: { maxExtractionBatchSize: number } },
   argument: string,
 ): BillingError | null {
   const items = charges.reduce(
@@ -21,6 +21,6 @@ export function tooLargeExtraction(
   if (items <= limit) return null;
   return badInput(
     argument,
-    `an extraction of ${items} items is more than the ${limit} that the ${tier} tier allows at once; split it`,
+    `an extraction of ${items} items is more than the ${limit} that the ${tierName} tier allows at once; split it`,
   );
 }
