@@ -9,14 +9,15 @@ import { noMetrics } from '../src/services/infrastructure/metrics.js';
 const HELP = `Creates what the server needs at Stripe, unless it exists: products and monthly prices for the catalogue's tiers and
 their overage, the usage meters, the billing portal's configuration and the webhook endpoint. It is safe to run again.
 
-  npm run stripe:setup             prints the environment variables to set on standard output
-  npm run stripe:setup -- --help   prints this text
+  npm run stripe:setup                  prints the environment variables to set on standard output
+  npm run stripe:setup -- --dry-run     prints what it would do, and changes nothing
+  npm run stripe:setup -- --help        prints this text
 
 Environment: STRIPE_SECRET_KEY (required), PUBLIC_URL (https, for the webhook endpoint), CATALOG_FILE,
 BRAND_FILE (products get its product name), STRIPE_API_BASE.
 `;
 
-async function run(): Promise<void> {
+async function run(dryRun: boolean): Promise<void> {
   const { catalogue, brand, publicUrl, stripe: config } = readStripeSetupConfig();
   const stripe = createStripeClient(config, null, null, noMetrics);
   const { environment, steps } = await setUpAccount({
@@ -25,6 +26,7 @@ async function run(): Promise<void> {
     brand,
     publicUrl,
     clock: { now: Date.now },
+    dryRun,
   });
   for (const step of steps) console.error(step);
   for (const [name, value] of Object.entries(environment)) console.log(`${name}=${value}`);
@@ -38,9 +40,10 @@ function problemOf(error: unknown): string {
 }
 
 try {
-  const options = { help: { type: 'boolean' } } as const;
-  if (parseArgs({ options }).values.help) console.log(HELP);
-  else await run();
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({ options: { help: flag, 'dry-run': flag } });
+  if (values.help) console.log(HELP);
+  else await run(values['dry-run']);
 } catch (error) {
   console.error(problemOf(error));
   process.exitCode = 1;

@@ -67,13 +67,14 @@ export async function directLimits(options: DirectLimitsOptions): Promise<Limits
     graceDays,
     instanceKind: ServerInstanceKind.DIRECT,
   });
-  const { entitlements } = tierServices;
+  const { tiers, entitlements } = tierServices;
   const { authenticator, tenantDirectory, tenantTokens } = createAccounts({
     ...base,
     auditLog: createAuditLog({ models, clock }),
     adminApiKeys: [],
     jwt,
     keyKind: 'live',
+    tiers,
     entitlements,
   });
   const alerts = createAlerts(base);

@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import type { Catalogue, TierDefinition } from '../../src/catalogue/catalogue.js';
+import { publicNameOf } from '../../src/catalogue/displayNames.js';
 import { callPricesOf } from '../../src/catalogue/overagePrice.js';
 import { priceName, stripePricesOf } from '../../src/catalogue/prices.js';
 import type { InspectedConfig } from '../../src/config/config.js';
@@ -114,8 +115,8 @@ function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted
   if (checkout === 'NONE' || !catalogue) return [];
   const { currency } = catalogue;
   const own = stripePricesOf(tier, currency).map((price): NamedCheck => {
-    const variable = priceName(name, price);
-    const priceId = config.stripe.priceIds[variable];
+    const variable = priceName(publicNameOf(catalogue, name), price);
+    const priceId = config.stripe.priceIds[priceName(name, price)];
     // What is agreed by contract has any amount.
     const amounts = Object.values(price.amounts).some((amount) => amount > 0) ? price.amounts : null;
     const cycle = `${price.intervalCount} ${price.interval}`;
@@ -140,11 +141,11 @@ function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted
   return [
     ...own,
     [
-      `stripe.overagePrice.${name}`,
+      `stripe.overagePrice.${publicNameOf(catalogue, name)}`,
       async () =>
         overageId
           ? comparePrice(stripe, overageId, wanted)
-          : warning(`STRIPE_PRICE_${name}_OVERAGE is not set: the tier sells no overage`, SETUP),
+          : warning(`STRIPE_PRICE_${publicNameOf(catalogue, name)}_OVERAGE is not set: the tier sells no overage`, SETUP),
     ],
   ];
 }

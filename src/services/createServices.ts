@@ -84,6 +84,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
     adminApiKeys: config.adminApiKeys,
     jwt: config.jwt,
     keyKind: isMock ? 'test' : 'live',
+    tiers,
     entitlements,
   });
   const { authenticator, tenantDirectory, tenants } = accounts;

@@ -32,7 +32,7 @@ export async function setUp(
 ): Promise<Record<string, string>> {
   const config = readStripeSetupConfig({ STRIPE_SECRET_KEY: KEY, STRIPE_API_BASE: apiBase, ...env });
   const stripe = createStripeClient(config.stripe, null, null, noMetrics);
-  const { environment } = await setUpAccount({ ...config, stripe, clock: { now: Date.now } });
+  const { environment } = await setUpAccount({ ...config, stripe, clock: { now: Date.now }, dryRun: false });
   return environment;
 }
 

@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import type { Catalogue, TierDefinition } from '../../catalogue/catalogue.js';
+import { publicNameOf } from '../../catalogue/displayNames.js';
 import { callPricesOf } from '../../catalogue/overagePrice.js';
 import { type BillingCycle, cycleName, priceName, stripePricesOf } from '../../catalogue/prices.js';
 import type { Clock } from '../../common/clock.js';
@@ -13,9 +14,9 @@ import { METER_EVENT_NAMES, OVERAGE_PRICE } from './usageReports/meter.js';
 
 /** The result of setting up a Stripe account for sales. */
 export interface AccountSetup {
-  /** Variables for the server's environment. */
+  /** Variables for the server's environment. In a dry run without what would be created. */
   environment: Record<string, string>;
-  /** What was done, for example `product continuum_pro: found`. */
+  /** What was done, for example `product continuum_pro: found`; in a dry run, what would be. */
   steps: string[];
 }
 
@@ -25,6 +26,8 @@ export const WEBHOOK_PATH = '/v1/billing/webhook';
 /** Concurrent runs share idempotency keys; an object that was deleted at Stripe can be created again a minute later. */
 const SHARED_MS = 60_000;
 const MONTHLY: BillingCycle = { interval: 'month', intervalCount: 1 };
+/** Of a price that a dry run did not create. */
+const UNKNOWN_ID = 'price_new';
 const CREATED_HERE = { continuum: 'true' };
 
 interface PriceTerms extends BillingCycle {
@@ -42,9 +45,10 @@ const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLo
 /**
  * Finds products, prices, meters, the portal configuration and the webhook endpoint, and creates what is missing. A second
  * run changes nothing, unless the catalogue changed: then a new price replaces the old one, which existing subscriptions
- * keep. Products get another name when the brand file has another.
+ * keep. Products get another name when the brand file has another, or their tier was renamed.
  * @param brand null: products that exist keep their names
  * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
+ * @param dryRun whether nothing is written
  * @throws the errors of Stripe's SDK
  */
 export async function setUpAccount(deps: {
@@ -53,27 +57,45 @@ export async function setUpAccount(deps: {
   brand: Brand | null;
   publicUrl: string | null;
   clock: Clock;
+  dryRun: boolean;
 }): Promise<AccountSetup> {
-  const { stripe, catalogue, brand, publicUrl, clock } = deps;
+  const { stripe, catalogue, brand, publicUrl, clock, dryRun } = deps;
   const environment: Record<string, string> = {};
   const steps: string[] = [];
   const minute = Math.floor(clock.now() / SHARED_MS);
   const keyed = (params: unknown) => ({ idempotencyKey: `setup:${minute}:${digest(params)}` });
 
+  /** @returns null in a dry run */
+  const write = async <T>(request: () => Promise<T>): Promise<T | null> => (dryRun ? null : request());
+  const done = (what: string): string => (dryRun ? `would be ${what}` : what);
+
+  const nameOf = ({ name }: TierDefinition) => publicNameOf(catalogue, name);
+  const isRenamedTier = (tier: TierDefinition) => nameOf(tier) !== tier.name;
   const productNamesOf = ({ name }: TierDefinition) => productNames(brand ?? DEFAULT_BRAND, catalogue, name);
 
   /** @param title the name on invoices */
-  async function product(id: string, tier: TierDefinition, title: string): Promise<string> {
+  async function product(id: string, tier: TierDefinition, title: string, description = ''): Promise<string> {
     try {
-      const { name } = await stripe.products.retrieve(id);
-      const isRenamed = brand !== null && name !== title;
-      if (isRenamed) await stripe.products.update(id, { name: title }, keyed([id, title]));
-      steps.push(`product ${id}: ${isRenamed ? `renamed to ${title}` : 'found'}`);
+      const found = await stripe.products.retrieve(id);
+      const isRenamed = (brand !== null || isRenamedTier(tier)) && found.name !== title;
+      const isDescribed = description !== '' && found.description !== description;
+      const params = { ...(isRenamed && { name: title }), ...(isDescribed && { description }) };
+      if (isRenamed || isDescribed) await write(() => stripe.products.update(id, params, keyed([id, params])));
+      const news = [
+        ...(isRenamed ? [done(`renamed to ${title}`)] : []),
+        ...(isDescribed ? [`description ${done('updated')}`] : []),
+      ];
+      steps.push(`product ${id}: ${news.join(', ') || 'found'}`);
     } catch (error) {
       if (!isMissing(error)) throw error;
-      const params = { id, name: title, metadata: { ...CREATED_HERE, tier: tier.name } };
-      await stripe.products.create(params, keyed(params));
-      steps.push(`product ${id}: created`);
+      const params = {
+        id,
+        name: title,
+        ...(description && { description }),
+        metadata: { ...CREATED_HERE, tier: tier.name },
+      };
+      await write(() => stripe.products.create(params, keyed(params)));
+      steps.push(`product ${id}: ${done('created')}`);
     }
     return id;
   }
@@ -82,7 +104,7 @@ export async function setUpAccount(deps: {
    * A price cannot be changed: another amount needs another price, which takes over the lookup key. Another currency is
    * added to the price that there is.
    */
-  async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string> {
+  async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string | null> {
     const { interval, intervalCount, meter, amounts } = terms;
     const lookupKey = `${productId}_${cycleName(terms).toLowerCase()}`;
     const { data } = await stripe.prices.list({
@@ -105,9 +127,9 @@ export async function setUpAccount(deps: {
       const added = Object.entries(others).filter(([code]) => !amountIn(found, code));
       if (added.length > 0) {
         const params = { currency_options: currencyOptionsOf(Object.fromEntries(added)) };
-        await stripe.prices.update(found.id, params, keyed([found.id, params]));
+        await write(() => stripe.prices.update(found.id, params, keyed([found.id, params])));
       }
-      const news = added.length > 0 ? `, ${added.map(([code]) => code).join(', ')} added` : '';
+      const news = added.length > 0 ? `, ${added.map(([code]) => code).join(', ')} ${done('added')}` : '';
       steps.push(`price ${lookupKey}: found${news}`);
       return found.id;
     }
@@ -125,12 +147,12 @@ export async function setUpAccount(deps: {
       transfer_lookup_key: true,
       metadata: { ...CREATED_HERE, tier: tier.name, ...(meter && OVERAGE_PRICE) },
     };
-    const created = await stripe.prices.create(params, keyed(params));
-    steps.push(`price ${lookupKey}: created${data.length > 0 ? ', replacing the previous one' : ''}`);
-    return created.id;
+    const created = await write(() => stripe.prices.create(params, keyed(params)));
+    steps.push(`price ${lookupKey}: ${done('created')}${data.length > 0 ? ', replacing the previous one' : ''}`);
+    return created?.id ?? null;
   }
 
-  async function meter(eventName: string, title: string): Promise<string> {
+  async function meter(eventName: string, title: string): Promise<string | null> {
     const meters = stripe.billing.meters.list({ status: 'active', limit: PAGE });
     const found = await findListed(meters, 'meters', ({ event_name: name }) => name === eventName);
     if (found) {
@@ -144,12 +166,12 @@ export async function setUpAccount(deps: {
       customer_mapping: { type: 'by_id' as const, event_payload_key: 'stripe_customer_id' },
       value_settings: { event_payload_key: 'value' },
     };
-    const created = await stripe.billing.meters.create(params, keyed(params));
-    steps.push(`meter ${eventName}: created`);
-    return created.id;
+    const created = await write(() => stripe.billing.meters.create(params, keyed(params)));
+    steps.push(`meter ${eventName}: ${done('created')}`);
+    return created?.id ?? null;
   }
 
-  async function portal(forSale: { product: string; prices: string[] }[]): Promise<string> {
+  async function portal(forSale: { product: string; prices: string[] }[]): Promise<string | null> {
     const features: Stripe.BillingPortal.ConfigurationCreateParams.Features = {
       customer_update: { enabled: true, allowed_updates: ['email', 'name', 'address', 'tax_id'] },
       invoice_history: { enabled: true },
@@ -172,11 +194,15 @@ export async function setUpAccount(deps: {
       return found.id;
     }
     const params = { features, metadata };
-    const created = found
-      ? await stripe.billingPortal.configurations.update(found.id, params, keyed([found.id, params]))
-      : await stripe.billingPortal.configurations.create(params, keyed(params));
-    steps.push(`portal configuration ${created.id}: ${found ? 'updated' : 'created'}`);
-    return created.id;
+    const { configurations } = stripe.billingPortal;
+    const written = await write(() =>
+      found
+        ? configurations.update(found.id, params, keyed([found.id, params]))
+        : configurations.create(params, keyed(params)),
+    );
+    const id = written?.id ?? found?.id ?? null;
+    steps.push(`portal configuration${id ? ` ${id}` : ''}: ${done(found ? 'updated' : 'created')}`);
+    return id;
   }
 
   /** @returns its secret, which Stripe returns only on creation; null for an existing endpoint */
@@ -191,19 +217,19 @@ export async function setUpAccount(deps: {
         api_version: Stripe.API_VERSION,
         metadata: CREATED_HERE,
       };
-      const created = await stripe.webhookEndpoints.create(params, keyed(params));
-      steps.push(`webhook endpoint ${url}: created`);
-      return created.secret ?? null;
+      const created = await write(() => stripe.webhookEndpoints.create(params, keyed(params)));
+      steps.push(`webhook endpoint ${url}: ${done('created')}`);
+      return created?.secret ?? null;
     }
     const missing = events.filter((type) => !found.enabled_events.some((one) => one === type || one === '*'));
     if (missing.length > 0) {
       const enabled = [...new Set([...(found.enabled_events as EnabledEvent[]), ...events])];
-      await stripe.webhookEndpoints.update(found.id, { enabled_events: enabled }, keyed([found.id, enabled]));
+      const params = { enabled_events: enabled };
+      await write(() => stripe.webhookEndpoints.update(found.id, params, keyed([found.id, enabled])));
     }
     const version = found.api_version ?? 'of the account';
-    const done = missing.length > 0 ? 'updated' : 'found';
     steps.push(
-      `webhook endpoint ${url}: ${done}; Stripe shows its secret in the dashboard` +
+      `webhook endpoint ${url}: ${missing.length > 0 ? done('updated') : 'found'}; Stripe shows its secret in the dashboard` +
         (version === Stripe.API_VERSION
           ? ''
           : ` (it sends API version ${version}, not ${Stripe.API_VERSION})`),
@@ -212,7 +238,7 @@ export async function setUpAccount(deps: {
   }
 
   /** Bills each call that the meter counts, at the catalogue's exact price. */
-  async function overagePrice(tier: TierDefinition, meterId: string): Promise<void> {
+  async function overagePrice(tier: TierDefinition, meterId: string | null): Promise<void> {
     if (!tier.overage) return;
     const title = productNamesOf(tier).overage;
     const productId = await product(`${productIdOf(tier)}_overage`, tier, title);
@@ -221,7 +247,11 @@ export async function setUpAccount(deps: {
       amounts: decimals(callPricesOf(tier.overage, catalogue.currency)),
       meter: meterId,
     };
-    environment[`STRIPE_PRICE_${tier.name}_OVERAGE`] = await price(tier, productId, terms);
+    set(`STRIPE_PRICE_${nameOf(tier)}_OVERAGE`, await price(tier, productId, terms));
+  }
+
+  function set(variable: string, value: string | null): void {
+    if (value !== null) environment[variable] = value;
   }
 
   const forSale: { product: string; prices: string[] }[] = [];
@@ -229,20 +259,20 @@ export async function setUpAccount(deps: {
   const meterId = await meter(METER_EVENT_NAMES.OVERAGE, 'Continuum calls past the daily quota');
   for (const tier of catalogue.tiers) {
     if (tier.checkout === 'NONE') continue;
-    const productId = await product(productIdOf(tier), tier, productNamesOf(tier).tier);
+    const productId = await product(productIdOf(tier), tier, productNamesOf(tier).tier, tier.description);
     const prices: string[] = [];
     for (const { amounts, ...cycle } of stripePricesOf(tier, catalogue.currency)) {
       const priceId = await price(tier, productId, { ...cycle, amounts: decimals(amounts), meter: null });
-      environment[`STRIPE_PRICE_${priceName(tier.name, cycle)}`] = priceId;
-      prices.push(priceId);
+      set(`STRIPE_PRICE_${priceName(nameOf(tier), cycle)}`, priceId);
+      prices.push(priceId ?? UNKNOWN_ID);
     }
     await overagePrice(tier, meterId);
-    if (tier.checkout === 'SELF_SERVICE') forSale.push({ product: productId, prices });
+    if (tier.checkout === 'SELF_SERVICE' && !tier.hidden && !tier.retired) forSale.push({ product: productId, prices });
   }
-  environment.STRIPE_PORTAL_CONFIGURATION = await portal(forSale);
+  set('STRIPE_PORTAL_CONFIGURATION', await portal(forSale));
   if (publicUrl) {
     const secret = await webhook(`${publicUrl}${WEBHOOK_PATH}`);
-    if (secret) environment.STRIPE_WEBHOOK_SECRET = secret;
+    set('STRIPE_WEBHOOK_SECRET', secret);
   } else {
     steps.push('webhook endpoint: not created; set PUBLIC_URL to the URL at which Stripe reaches the server');
   }

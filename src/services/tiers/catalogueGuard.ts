@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { type Catalogue, catalogueDigest } from '../../catalogue/catalogue.js';
 import type { Clock } from '../../common/clock.js';
-import { NOT_ENDED } from '../../models/billingSubscription.js';
 import type { Models } from '../../models/models.js';
+import { createTierHolders, type Holders, holdersText } from './tierHolders.js';
 
 /** Keeps a server from serving with a catalogue that lacks what tenants have. */
 export interface CatalogueGuard {
@@ -11,8 +11,10 @@ export interface CatalogueGuard {
    * @throws Error that lists the tiers, versions and features that tenants have and the catalogue lacks
    */
   check(): Promise<void>;
-  /** Stores the catalogue, from which later starts know which versions and features were removed. */
+  /** Stores the catalogue, from which later starts know what was removed. */
   record(): Promise<void>;
+  /** @returns the catalogue of the server that started last; null if there was none, or one of version 0.1 */
+  recorded(): Promise<Catalogue | null>;
 }
 
 interface RecordedVersion {
@@ -28,26 +30,19 @@ interface RecordedCatalogue {
   _id: 'catalogue';
   digest: string;
   versions: RecordedVersion[];
+  /** JSON, because names in it may have dots. Earlier servers did not record it. */
+  whole?: string;
   at: Date;
 }
 
-/** How many tenants have something, by the document that says so. */
-interface Holders {
-  subscriptions?: number;
-  scheduledChanges?: number;
-  contracts?: number;
-}
-
-/** Counting stops here: the operator learns that there are many. */
-const MAX_COUNTED = 100_000;
 const MAX_LISTED = 20;
-/** The filter of the partial indexes, which lets MongoDB skip from one tier to the next. */
-const ANY_TIER = { $gt: '' };
 
 const ADVICE =
-  'Put them back into the catalogue. A tier that is no longer sold stays in it, with "checkout": "CONTACT_SALES". ' +
-  'To rename or remove a tier, add the new one beside it and move its tenants first (changeTier, setTenantLimits). ' +
-  'A version belongs into the "former" of its tier. A feature that tenants shall lose is listed in "retiredFeatures".';
+  'Put them back into the catalogue. A tier that has another name now says so in "renamedFrom". A tier that is no longer ' +
+  'sold stays in it with "retired": true; its subscriptions move to the "successor" when their periods end, by ' +
+  '`npm run catalogue -- apply`. A version belongs into the "former" of its tier. A feature that tenants shall lose is ' +
+  'listed in "retiredFeatures". A resource stays as long as something of it is stored. `npm run catalogue -- diff` lists ' +
+  'who has what.';
 
 export function createCatalogueGuard(deps: {
   models: Models;
@@ -58,38 +53,13 @@ export function createCatalogueGuard(deps: {
   const { models, clock, catalogue, log } = deps;
   const settings = models.connection.collection<RecordedCatalogue>('settings');
   const subscriptions = models.billingSubscriptions.collection;
-  const tenants = models.tenants.collection;
   const tierNames = new Set(catalogue.tiers.map(({ name }) => name));
-
-  const subscriptionsOf = (filter: object) =>
-    subscriptions.countDocuments({ ...filter, status: { $in: [...NOT_ENDED] } }, { limit: MAX_COUNTED });
-  /** Overrides that have ended give nothing. */
-  async function contractsOf(tier: string): Promise<number> {
-    const ended = { 'contract.until': { $lte: new Date(clock.now()) } };
-    const [all, over] = await Promise.all(
-      [{}, ended].map((filter) =>
-        tenants.countDocuments({ 'contract.tier': tier, ...filter }, { limit: MAX_COUNTED }),
-      ),
-    );
-    return (all ?? 0) - (over ?? 0);
-  }
+  const holders = createTierHolders({ models, clock });
 
   /** @returns one line for each tier */
   async function lackingTiers(): Promise<string[]> {
-    const names = await Promise.all([
-      subscriptions.distinct('tier'),
-      subscriptions.distinct('scheduledTier', { scheduledTier: ANY_TIER }),
-      tenants.distinct('contract.tier', { 'contract.tier': ANY_TIER }),
-    ]);
-    const lacking = [...new Set<string>(names.flat())].filter((name) => !tierNames.has(name)).sort();
-    return linesOf(lacking, async (tier) => {
-      const [subscriptions, scheduledChanges, contracts] = await Promise.all([
-        subscriptionsOf({ tier }),
-        subscriptionsOf({ scheduledTier: tier }),
-        contractsOf(tier),
-      ]);
-      return [`tier ${tier}`, { subscriptions, scheduledChanges, contracts }];
-    });
+    const lacking = (await holders.heldTiers()).filter((name) => !tierNames.has(name)).sort();
+    return linesOf(lacking, async (tier) => [`tier ${tier}`, await holders.count(tier)]);
   }
 
   /** Versions that no recorded catalogue had come from Stripe's metadata, which must not stop a start: they are logged. */
@@ -102,7 +72,7 @@ export function createCatalogueGuard(deps: {
       }),
     );
     return linesOf(lacking.flat(), async ({ tier, version }) => {
-      const subscriptions = await subscriptionsOf({ tier, tierVersion: version });
+      const { subscriptions } = await holders.count(tier, version);
       const wasSold = recorded.some((one) => one.tier === tier && one.version === version);
       if (!wasSold && subscriptions > 0) {
         // They get the tier's present version.
@@ -117,21 +87,39 @@ export function createCatalogueGuard(deps: {
     const removed = new Set(recorded.flatMap(({ features }) => features).filter((one) => !allowed.has(one)));
     return linesOf([...removed].sort(), async (feature) => {
       const versions = recorded.filter(({ features }) => features.includes(feature));
-      const [subscriptions, contracts] = await Promise.all([
-        sumOf(versions, ({ tier, version }) => subscriptionsOf({ tier, tierVersion: version })),
-        sumOf(versions, ({ tier, isCurrent }) => (isCurrent ? contractsOf(tier) : 0)),
-      ]);
-      return [`feature ${feature}`, { subscriptions, contracts }];
+      const counts = await Promise.all(
+        versions.map(async ({ tier, version, isCurrent }) => {
+          const { subscriptions, contracts } = await holders.count(tier, version);
+          return { subscriptions, contracts: isCurrent ? contracts : 0 };
+        }),
+      );
+      const sum = (kind: 'subscriptions' | 'contracts') => counts.reduce((all, one) => all + one[kind], 0);
+      return [`feature ${feature}`, { subscriptions: sum('subscriptions'), contracts: sum('contracts') }];
     });
   }
 
+  /** Reads every ledger, but only after a resource was removed. */
+  async function lackingResources(before: Catalogue | null): Promise<string[]> {
+    const removed = (before?.resources ?? []).filter((one) => !catalogue.resources.includes(one));
+    return linesOf(removed, async (resource) => [
+      `resource ${resource}`,
+      { stored: await holders.countStored(resource) },
+    ]);
+  }
+
+  const read = () => settings.findOne({ _id: 'catalogue' });
+  const wholeIn = (stored: RecordedCatalogue | null): Catalogue | null =>
+    stored?.whole ? (JSON.parse(stored.whole) as Catalogue) : null;
+
   return {
     async check() {
-      const { versions = [] } = (await settings.findOne({ _id: 'catalogue' })) ?? {};
+      const stored = await read();
+      const { versions = [] } = stored ?? {};
       const lacking = [
         ...(await lackingTiers()),
         ...(await lackingVersions(versions)),
         ...(await lackingFeatures(versions)),
+        ...(await lackingResources(wholeIn(stored))),
       ];
       if (lacking.length === 0) return;
       const listed = lacking.slice(0, MAX_LISTED);
@@ -144,41 +132,27 @@ export function createCatalogueGuard(deps: {
       const digest = catalogueDigest(catalogue);
       const before = await settings.findOneAndUpdate(
         { _id: 'catalogue' },
-        { $set: { digest, versions: versionsIn(catalogue) }, $currentDate: { at: true } },
+        { $set: { digest, versions: versionsIn(catalogue), whole: JSON.stringify(catalogue) }, $currentDate: { at: true } },
         { upsert: true, projection: { digest: 1 } },
       );
       if (before && before.digest !== digest) {
         log.info({ before: before.digest, now: digest }, 'catalogue.changed');
       }
     },
+    recorded: async () => wholeIn(await read()),
   };
 }
 
 /** Describes each item that at least one tenant has. */
 async function linesOf<T>(
   items: readonly T[],
-  describe: (item: T) => Promise<[what: string, holders: Holders]>,
+  describe: (item: T) => Promise<[what: string, holders: Partial<Holders>]>,
 ): Promise<string[]> {
   const described = await Promise.all(items.map(describe));
-  return described.flatMap(([what, { subscriptions = 0, scheduledChanges = 0, contracts = 0 }]) => {
-    const holders = [
-      ...countsIn(subscriptions, 'by subscription'),
-      ...countsIn(scheduledChanges, 'by a scheduled change'),
-      ...countsIn(contracts, 'by contract'),
-    ];
-    return holders.length > 0 ? [`${what}: ${holders.join(', ')}`] : [];
+  return described.flatMap(([what, held]) => {
+    const text = holdersText(held);
+    return text ? [`${what}: ${text}`] : [];
   });
-}
-
-function countsIn(count: number, how: string): string[] {
-  if (count === 0) return [];
-  const least = count >= MAX_COUNTED ? 'at least ' : '';
-  return [`${least}${count} tenant${count === 1 ? '' : 's'} ${how}`];
-}
-
-async function sumOf<T>(items: readonly T[], count: (item: T) => number | Promise<number>): Promise<number> {
-  const counts = await Promise.all(items.map(count));
-  return counts.reduce((sum, one) => sum + one, 0);
 }
 
 const versionsIn = ({ tiers }: Catalogue): RecordedVersion[] =>

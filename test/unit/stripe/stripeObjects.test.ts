@@ -16,6 +16,7 @@ afterAll(() => harness?.close());
 
 const setUp = () =>
   setUpAccount({
+    dryRun: false,
     stripe: harness.stripe,
     catalogue: parseCatalogue(catalogue),
     brand: null,
