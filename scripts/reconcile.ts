@@ -1,20 +1,9 @@
 import { parseArgs } from 'node:util';
-import { startAgreedClock } from '../src/common/agreedClock.js';
-import { ConfigError, readConfig } from '../src/config/config.js';
-import { connectDatabase } from '../src/database.js';
-import { checkDatabaseIdentity } from '../src/databaseIdentity.js';
-import { runningMongodb, startEmbeddedMongodb } from '../src/embeddedMongodb.js';
-import { silentLog } from '../src/log.js';
-import { createCollections, createModels } from '../src/models/models.js';
-import {
-  type ReconcileProgress,
-  type ReconcileRunDoc,
-  ReconcileTrigger,
-} from '../src/services/billing/reconcile/reconcile.js';
+import { ConfigError } from '../src/config/config.js';
+import { type ReconcileRunDoc, ReconcileTrigger } from '../src/services/billing/reconcile/reconcile.js';
 import { describeFailure } from '../src/services/billing/stripe/stripeErrors.js';
-import { createServices } from '../src/services/createServices.js';
-import { createErrorReports } from '../src/services/infrastructure/errorReports.js';
-import { noMetrics } from '../src/services/infrastructure/metrics.js';
+import { showProgress } from './support/progressBar.js';
+import { printError, withServices } from './support/services.js';
 
 const HELP = `Compares subscriptions, customers and the events of the last 30 days with Stripe, and repairs what is out of sync.
 
@@ -32,9 +21,6 @@ Exit code: 0 when it finished; 1 when it stopped early, or would have without --
 `;
 
 const APPLY_MS = 60_000;
-const BAR_CHARS = 24;
-
-const printError = (line: string) => process.stderr.write(`${line}\n`);
 
 interface Options {
   dryRun: boolean;
@@ -48,57 +34,21 @@ function read(): Options {
   return { dryRun: values['dry-run'], force: values.force, help: values.help };
 }
 
-async function reconcile({ dryRun, force }: Options): Promise<void> {
-  const config = readConfig();
-  const reports = config.sentry && (await createErrorReports(config.sentry));
-  const log = silentLog(reports);
-  const found = config.mongodbUri ?? (await runningMongodb(config.dataDir));
-  const mongod = found ? null : await startEmbeddedMongodb(config.dataDir, printError);
-  try {
-    const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
-    const clock = await startAgreedClock(connection, log);
-    try {
-      await checkDatabaseIdentity({ connection, stripe: config.stripe, log });
-      const models = createModels(connection);
-      await createCollections(models);
-      const publicUrl = () => config.publicUrl ?? 'http://127.0.0.1';
-      const services = await createServices({
-        config,
-        models,
-        clock,
-        log,
-        metrics: noMetrics,
-        ownUrl: () => undefined,
-        publicUrl,
-      });
-      await services.checkCatalogue();
-      const trigger = ReconcileTrigger.SCRIPT;
-      report(await services.reconcile.run({ dryRun, force, trigger, onProgress: showProgress }));
-      // Missed events are applied here, because no server may be running.
-      if (!dryRun) services.inbox.start();
-      await services.inbox.idle(APPLY_MS);
-      await services.inbox.stop();
-    } finally {
-      clock.stop();
-      await connection.close();
-    }
-  } catch (error) {
-    log.error({ err: error }, 'reconcile.failed');
-    throw error;
-  } finally {
-    await reports?.flush();
-    await mongod?.stop();
-  }
-}
-
-/** Redraws one bar on a terminal; elsewhere it prints a line for each page. */
-function showProgress({ phase, seen, done, found }: ReconcileProgress): void {
-  const full = Math.round(done * BAR_CHARS);
-  const bar = `${'#'.repeat(full)}${'-'.repeat(BAR_CHARS - full)}`;
-  const line = `[${bar}] ${phase}: ${seen} compared, ${found} out of sync`;
-  const { isTTY } = process.stderr;
-  process.stderr.write(isTTY ? `\r\x1b[K${line}${done === 1 ? '\n' : ''}` : `${line}\n`);
-}
+const reconcile = ({ dryRun, force }: Options): Promise<void> =>
+  withServices({ failure: 'reconcile.failed', writes: true }, async (services) => {
+    const run = await services.reconcile.run({
+      dryRun,
+      force,
+      trigger: ReconcileTrigger.SCRIPT,
+      onProgress: ({ phase, seen, done, found }) =>
+        showProgress(done, `${phase}: ${seen} compared, ${found} out of sync`),
+    });
+    report(run);
+    // Missed events are applied here, because no server may be running.
+    if (!dryRun) services.inbox.start();
+    await services.inbox.idle(APPLY_MS);
+    await services.inbox.stop();
+  });
 
 function report({ _id, dryRun, mended, mendedCount, unseen, stopReason }: ReconcileRunDoc): void {
   for (const { kind, object, tenantId, found } of mended) {

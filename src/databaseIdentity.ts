@@ -21,15 +21,23 @@ const settingsOf = (connection: Connection) => connection.collection<Stored>('se
 
 /**
  * Compares the configured Stripe with the one that the database was first used with, which it remembers.
+ * @param deps.remembers whether the first use is stored; default: yes
  * @throws Error that says what to do, if they are different
  */
 export async function checkDatabaseIdentity(deps: {
   connection: Connection;
   stripe: StripeConfig;
   log: Logger;
+  remembers?: boolean;
 }): Promise<void> {
-  const { connection, stripe, log } = deps;
-  const remembered = (await readDatabaseIdentity(connection)) ?? (await remember(connection, stripe.mode));
+  const { connection, stripe, log, remembers = true } = deps;
+  const stored = await readDatabaseIdentity(connection);
+  const unknown = { stripeMode: null, stripeAccount: null };
+  const remembered =
+    stored ??
+    (remembers
+      ? await remember(connection, stripe.mode)
+      : { mode: (await modeOfData(connection)) ?? stripe.mode, ...unknown });
   // Before Stripe is asked: a key that does not belong here must not even be tried.
   needSame('mode', remembered.mode, stripe.mode);
   if (stripe.mode === 'mock') return;
@@ -41,7 +49,8 @@ export async function checkDatabaseIdentity(deps: {
   );
   const facts = { stripeMode: stripeModeOf(stripe), stripeAccount: account?.id ?? null };
   for (const [name, value] of Object.entries(facts) as [keyof typeof facts, string | null][]) {
-    if (value !== null) needSame(name, await rememberOnce(connection, name, value), value);
+    if (value === null) continue;
+    needSame(name, remembers ? await rememberOnce(connection, name, value) : remembered[name], value);
   }
 }
 

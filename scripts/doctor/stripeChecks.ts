@@ -145,7 +145,10 @@ function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted
       async () =>
         overageId
           ? comparePrice(stripe, overageId, wanted)
-          : warning(`STRIPE_PRICE_${publicNameOf(catalogue, name)}_OVERAGE is not set: the tier sells no overage`, SETUP),
+          : warning(
+              `STRIPE_PRICE_${publicNameOf(catalogue, name)}_OVERAGE is not set: the tier sells no overage`,
+              SETUP,
+            ),
     ],
   ];
 }

@@ -94,9 +94,7 @@ function offerChanges(
     ),
     ...differing(`The description of ${name}`, old.description, tier.description),
     ...(old.hidden === tier.hidden ? [] : [`${name} is ${tier.hidden ? 'hidden' : 'on price lists'}`]),
-    ...(old.retired === tier.retired
-      ? []
-      : [`${name} is ${tier.retired ? 'no longer sold' : 'sold again'}`]),
+    ...(old.retired === tier.retired ? [] : [`${name} is ${tier.retired ? 'no longer sold' : 'sold again'}`]),
     ...(tier.successor && old.successor !== tier.successor
       ? [`Subscriptions to ${name} move to ${successor} by \`npm run catalogue -- apply\``]
       : []),
@@ -137,7 +135,9 @@ function versionChanges(before: Terms, after: Terms): { text: string; takes: boo
     ...Object.keys({ ...limits, ...now }).flatMap((limit) => {
       const [was = 0, is = 0] = [limits[limit], now[limit]];
       if (was === is) return [];
-      return [{ text: `${limit} is ${limitText(limit, is)} instead of ${limitText(limit, was)}`, takes: is < was }];
+      return [
+        { text: `${limit} is ${limitText(limit, is)} instead of ${limitText(limit, was)}`, takes: is < was },
+      ];
     }),
     ...without(before.limitsPerSeat, after.limitsPerSeat).map((one) => ({
       text: `${one} is for all seats together`,
@@ -171,6 +171,4 @@ const differingIn = (
   before: Readonly<Record<string, unknown>>,
   after: Readonly<Record<string, unknown>>,
 ): string[] =>
-  Object.keys({ ...before, ...after }).flatMap((key) =>
-    differing(`${what}${key}`, before[key], after[key]),
-  );
+  Object.keys({ ...before, ...after }).flatMap((key) => differing(`${what}${key}`, before[key], after[key]));

@@ -7,6 +7,7 @@ import { type Catalogue, parseCatalogue, SAMPLE_FEATURES } from '../catalogue/ca
 import { isLoopbackHost, type TrustedProxies } from '../common/network.js';
 import { type Brand, readBrand } from './brand.js';
 import {
+  catalogueEnvironment,
   databaseEnvironment,
   type Environment,
   linesOf,
@@ -273,6 +274,23 @@ export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): Str
     publicUrl: publicUrl ?? null,
     stripe: { secretKey, apiBase: apiBase ?? null },
   };
+}
+
+/**
+ * The catalogue, for commands that need little else.
+ * @throws ConfigError that lists all errors
+ */
+export function readCatalogueConfig(
+  env: NodeJS.ProcessEnv = process.env,
+): Pick<Config, 'catalogue' | 'sampleDomain'> {
+  const present = presentVariables(env);
+  const errors: string[] = [];
+  const parsed = catalogueEnvironment.safeParse(present);
+  if (!parsed.success) errors.push(...linesOf(parsed.error));
+  const sampleDomain = parsed.data?.SAMPLE_DOMAIN ?? true;
+  const catalogue = readCatalogue(present.CATALOG_FILE, sampleDomain, errors);
+  if (!catalogue || errors.length > 0) throw new ConfigError(errors);
+  return { catalogue, sampleDomain };
 }
 
 const JWT_VARIABLES = {

@@ -162,6 +162,9 @@ const environment = z.object({
 /** The variables that say where the database is. */
 export const databaseEnvironment = environment.pick({ MONGODB_URI: true, DATA_DIR: true });
 
+/** The variables, but for the file itself, on which the catalogue depends. */
+export const catalogueEnvironment = environment.pick({ SAMPLE_DOMAIN: true });
+
 /** The variables that `npm run stripe:setup` reads. */
 export const setupEnvironment = environment
   .pick({ PUBLIC_URL: true, STRIPE_API_BASE: true, SAMPLE_DOMAIN: true })

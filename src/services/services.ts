@@ -22,6 +22,7 @@ import type { Overage } from './billing/subscriptions/overage.js';
 import type { Pauses } from './billing/subscriptions/pauses.js';
 import type { SeatChanges } from './billing/subscriptions/seatChanges.js';
 import type { Subscriptions } from './billing/subscriptions/subscriptions.js';
+import type { Successions } from './billing/subscriptions/successions.js';
 import type { TierChanges } from './billing/subscriptions/tierChanges.js';
 import type { Trials } from './billing/subscriptions/trials.js';
 import type { TenantSearch } from './billing/tenantSearch/tenantSearch.js';
@@ -110,6 +111,7 @@ export interface Services {
   tenants: Tenants;
   tenantTokens: TenantTokens;
   seatChanges: SeatChanges;
+  successions: Successions;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
   pauses: Pauses;

@@ -80,7 +80,8 @@ export async function setUpAccount(deps: {
       const isRenamed = (brand !== null || isRenamedTier(tier)) && found.name !== title;
       const isDescribed = description !== '' && found.description !== description;
       const params = { ...(isRenamed && { name: title }), ...(isDescribed && { description }) };
-      if (isRenamed || isDescribed) await write(() => stripe.products.update(id, params, keyed([id, params])));
+      if (isRenamed || isDescribed)
+        await write(() => stripe.products.update(id, params, keyed([id, params])));
       const news = [
         ...(isRenamed ? [done(`renamed to ${title}`)] : []),
         ...(isDescribed ? [`description ${done('updated')}`] : []),
@@ -148,7 +149,9 @@ export async function setUpAccount(deps: {
       metadata: { ...CREATED_HERE, tier: tier.name, ...(meter && OVERAGE_PRICE) },
     };
     const created = await write(() => stripe.prices.create(params, keyed(params)));
-    steps.push(`price ${lookupKey}: ${done('created')}${data.length > 0 ? ', replacing the previous one' : ''}`);
+    steps.push(
+      `price ${lookupKey}: ${done('created')}${data.length > 0 ? ', replacing the previous one' : ''}`,
+    );
     return created?.id ?? null;
   }
 
@@ -267,7 +270,8 @@ export async function setUpAccount(deps: {
       prices.push(priceId ?? UNKNOWN_ID);
     }
     await overagePrice(tier, meterId);
-    if (tier.checkout === 'SELF_SERVICE' && !tier.hidden && !tier.retired) forSale.push({ product: productId, prices });
+    if (tier.checkout === 'SELF_SERVICE' && !tier.hidden && !tier.retired)
+      forSale.push({ product: productId, prices });
   }
   set('STRIPE_PORTAL_CONFIGURATION', await portal(forSale));
   if (publicUrl) {

@@ -38,6 +38,7 @@ import { createSeatChanges, type SeatChanges } from './subscriptions/seatChanges
 import { createSeatUse } from './subscriptions/seatUse.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
 import { createSubscriptions, type Subscriptions } from './subscriptions/subscriptions.js';
+import { createSuccessions, type Successions } from './subscriptions/successions.js';
 import { createTierChanges, type TierChanges } from './subscriptions/tierChanges.js';
 import { createTrials, type Trials } from './subscriptions/trials.js';
 import { createSubscriptionSync } from './sync/subscriptionSync.js';
@@ -65,6 +66,7 @@ export interface Billing {
   subscriptions: Subscriptions;
   tenantSearch: TenantSearch;
   seatChanges: SeatChanges;
+  successions: Successions;
   tierChanges: TierChanges;
   tierExplanations: TierExplanations;
   trials: Trials;
@@ -187,6 +189,7 @@ export function createBilling(deps: {
     lease: createLease({ models, name: 'search terms', ttlMs: BACKFILL_LEASE_MS }),
   });
 
+  const tierChanges = createTierChanges(subscriptionDeps);
   return {
     billingAccount: createBillingAccount({
       ...base,
@@ -230,7 +233,8 @@ export function createBilling(deps: {
       defaultTier: tiers.defaultTier.name,
     }),
     seatChanges: createSeatChanges(subscriptionDeps),
-    tierChanges: createTierChanges(subscriptionDeps),
+    successions: createSuccessions({ models, tiers, tierChanges }),
+    tierChanges,
     trials: createTrials(subscriptionDeps),
     tierExplanations: createTierExplanations({
       models,

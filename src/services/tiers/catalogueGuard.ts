@@ -132,7 +132,10 @@ export function createCatalogueGuard(deps: {
       const digest = catalogueDigest(catalogue);
       const before = await settings.findOneAndUpdate(
         { _id: 'catalogue' },
-        { $set: { digest, versions: versionsIn(catalogue), whole: JSON.stringify(catalogue) }, $currentDate: { at: true } },
+        {
+          $set: { digest, versions: versionsIn(catalogue), whole: JSON.stringify(catalogue) },
+          $currentDate: { at: true },
+        },
         { upsert: true, projection: { digest: 1 } },
       );
       if (before && before.digest !== digest) {

@@ -62,6 +62,8 @@ export interface TierChanges {
 /** What is left out stays as it is, if the tier is sold so. */
 export interface WantedChangeOfTier extends Omit<WantedPrice, 'currency'> {
   immediately: boolean;
+  /** Whether an upgrade waits for the end of the period, too. */
+  atPeriodEnd?: boolean;
 }
 
 interface Wanted extends WantedChangeOfTier {
@@ -121,7 +123,7 @@ export function createTierChanges(deps: {
   /** @throws BAD_USER_INPUT for a change that is not possible */
   function kindOf(subscription: BillingSubscriptionDoc, wanted: Wanted): ChangeKind {
     const { status } = subscription;
-    const { tier, immediately } = wanted;
+    const { tier, immediately, atPeriodEnd = false } = wanted;
     rejectContract(subscription);
     if (tier === tiers.defaultTier.name) return immediately ? 'END_NOW' : 'END_LATER';
     if (isAsWanted(subscription, wanted)) return 'STAY';
@@ -132,7 +134,7 @@ export function createTierChanges(deps: {
     }
     // In a trial nothing has been paid for yet.
     const isAtOnce = immediately || status === 'trialing' || isUpgrade(subscription, sale);
-    return isAtOnce ? 'SWITCH_NOW' : 'SWITCH_LATER';
+    return isAtOnce && !atPeriodEnd ? 'SWITCH_NOW' : 'SWITCH_LATER';
   }
 
   function plan(subscription: BillingSubscriptionDoc, wanted: Wanted): PlannedChange {
