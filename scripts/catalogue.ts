@@ -90,7 +90,7 @@ const apply = (dryRun: boolean): Promise<void> =>
       const others = (await serverInstances.list()).filter(({ sameCatalogue }) => !sameCatalogue);
       if (others.length > 0)
         throw new ConfigError([
-          `CATALOG_FILE: ${others.length} of the running servers have another catalogue; restart them with this one first`,
+          `CATALOG_FILE: servers that run have another catalogue (${others.length}); restart them with this one first`,
         ]);
       const problems: Succession[] = [];
       let moved = 0;
