@@ -176,7 +176,7 @@ const writtenTier = terms
   .extend({
     name: name.describe('Upper case, such as PRO.'),
     renamedFrom: z
-      .union([name, z.array(name).min(1).max(10)])
+      .union([name, z.array(name).max(10)])
       .transform((former) => [former].flat())
       .default([])
       .describe(

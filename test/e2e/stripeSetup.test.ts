@@ -89,6 +89,23 @@ describe('npm run stripe:setup', () => {
     ]);
   });
 
+  it('says in a dry run what it would do, and does none of it', async () => {
+    const requests = harness.mock.requestsSince();
+    const team = teamCatalogueFile({
+      pro: { monthlyPriceCents: 4_900, description: 'For people.' },
+      team: { hidden: true },
+    });
+    const { code, env, stderr } = await run({ CATALOG_FILE: team }, ['--dry-run']);
+    expect(code, stderr).toBe(0);
+    expect(requests().filter((request) => !request.startsWith('GET'))).toEqual([]);
+    expect(env).not.toHaveProperty('STRIPE_PRICE_PRO');
+    expect(env).toHaveProperty('STRIPE_PRICE_PRO_OVERAGE');
+    expect(stderr).toContain('product continuum_pro: description would be updated');
+    expect(stderr).toContain('price continuum_pro_monthly: would be created, replacing the previous one');
+    expect(stderr).toContain('product continuum_team: would be created');
+    expect(stderr).toMatch(/portal configuration bpc_\w+: would be updated/);
+  });
+
   it('gives a price that changed another one, which takes its place in the portal too', async () => {
     const before = await run();
     const changed = await run({ CATALOG_FILE: teamCatalogueFile({ pro: { monthlyPriceCents: 3_900 } }) });

@@ -100,7 +100,8 @@ describe('the lookup', () => {
 describe('a faulty catalogue', () => {
   /** A copy of the good one, spoiled. */
   function faultsOf(spoil: (catalogue: Catalogue & { tiers: [Tier, Tier, Tier] }) => void): string[] {
-    const copy = structuredClone(catalogue) as Catalogue & { tiers: [Tier, Tier, Tier] };
+    // As it is written, which is a part of what it means.
+    const copy = structuredClone(builtIn) as unknown as Catalogue & { tiers: [Tier, Tier, Tier] };
     spoil(copy);
     return faultsIn(copy);
   }
@@ -413,7 +414,8 @@ describe('prices', () => {
       ['every 3 months', true],
       ['a year', true],
     ]);
-    expect(parseCatalogue(structuredClone(parsed)), 'what was parsed is a catalogue').toEqual(parsed);
+    const { publicNames: _, ...file } = parsed;
+    expect(parseCatalogue(structuredClone(file)), 'what was parsed is a catalogue').toEqual(parsed);
     const year = pro?.prices[1];
     expect(year && priceKey('PRO', year, 'eur')).toBe('pro_yearly_eur');
   });

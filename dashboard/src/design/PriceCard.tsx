@@ -7,6 +7,8 @@ export interface PriceCardProps {
   /** Of the name: one below the heading that the cards are under. */
   heading?: 'h2' | 'h3' | undefined;
   badge?: ReactNode;
+  /** A sentence or two below the name. */
+  description?: string | undefined;
   /** With its currency, or in words. */
   price: string;
   /** After the price: "a month". */
@@ -37,6 +39,7 @@ export function PriceCard({
   name,
   heading: Heading = 'h3',
   badge,
+  description,
   price,
   per,
   note,
@@ -53,6 +56,7 @@ export function PriceCard({
         <div className={styles.head}>
           <Heading id={id}>{name}</Heading>
           {badge}
+          {description && <p className={styles.description}>{description}</p>}
         </div>
         <p className={styles.price}>
           <span className={styles.amount}>{price}</span> {per && <span className={styles.per}>{per}</span>}

@@ -29,6 +29,10 @@ const CATALOGUE = graphql(`
     tiers {
       name
       displayName
+      description
+      hidden
+      retired
+      successor
       version
       checkout
       ...TierPrices
@@ -177,6 +181,11 @@ const currenciesOf = ({ prices, currency }: Tier): string[] =>
 /** A number stays with its unit: `99.9 %`. */
 const unbroken = (text: string): string => text.replace(/(\d) (?=[%\p{L}])/gu, '$1\u00a0');
 
+function soldText({ checkout, hidden, retired, successor }: Tier): string {
+  if (retired) return successor ? `No longer; ${successor} takes its place` : 'No longer';
+  return hidden ? `${CHECKOUT[checkout]}, by operators alone` : CHECKOUT[checkout];
+}
+
 function TierCard({ tier }: { tier: Tier }) {
   const { limits, overage, currency } = tier;
   return (
@@ -188,7 +197,8 @@ function TierCard({ tier }: { tier: Tier }) {
             `In ${other.toUpperCase()}`,
             pricesText(tier, other),
           ]),
-          ['Sold', CHECKOUT[tier.checkout]],
+          tier.description !== '' && ['Description', tier.description],
+          ['Sold', soldText(tier)],
           tier.trialDays > 0 && [
             'Trial',
             `${formatCount(tier.trialDays, 'day')}${tier.trialRequiresCard ? '' : `, without a card; then ${TRIAL_END[tier.trialEndWithoutCard]}`}`,

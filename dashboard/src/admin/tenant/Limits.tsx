@@ -58,6 +58,7 @@ export const TENANT_LIMITS = graphql(`
     tiers {
       name
       version
+      retired
       limits {
         ...AllLimits
       }

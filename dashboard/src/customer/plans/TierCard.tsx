@@ -27,6 +27,7 @@ export function TierCard({
       name={tier.displayName}
       heading={heading}
       badge={badge}
+      description={tier.description}
       {...priceOf(tier, price ?? undefined)}
       note={note}
       action={action}

@@ -9,6 +9,7 @@ export const TIER_TERMS = graphql(`
   fragment TierTerms on Tier {
     name
     displayName
+    description
     version
     ...TierPrices
     trialDays

@@ -37,6 +37,7 @@ const TIERS = graphql(`
       version
       currency
       checkout
+      retired
       limits {
         ...AllLimits
       }
@@ -79,7 +80,7 @@ export function ContractDialog({ onClose }: ActionDialogProps) {
   const { data, error, refetch } = useQuery(TIERS);
   const [form, setForm] = useState<Form | null>(null);
   const [reviewing, setReviewing] = useState(false);
-  const tiers = data?.tiers.filter(({ checkout }) => checkout === 'CONTACT_SALES');
+  const tiers = data?.tiers.filter(({ checkout, retired }) => checkout === 'CONTACT_SALES' && !retired);
   const first = tiers?.[0];
   if (first && !form)
     setForm({

@@ -130,7 +130,9 @@ function LimitsForm({ before, onClose }: { before: TenantLimitsQuery } & ActionD
         onChange={(tier) => change({ tier })}
         options={[
           { value: BY_SUBSCRIPTION, label: 'Follows from the subscription' },
-          ...before.tiers.map(({ name }) => ({ value: name, label: `${name}, whatever it pays for` })),
+          ...before.tiers
+            .filter(({ name, retired }) => !retired || name === form.tier)
+            .map(({ name }) => ({ value: name, label: `${name}, whatever it pays for` })),
         ]}
         hint="An override changes nothing at Stripe: what the tenant pays stays as it is."
       />

@@ -13,6 +13,7 @@ const TIERS = graphql(`
       name
       version
       checkout
+      retired
       trialDays
       ...TierPrices
     }
@@ -21,8 +22,9 @@ const TIERS = graphql(`
 
 export type TierToChoose = TiersToChooseQuery['tiers'][number];
 
+/** The tiers that are sold. */
 export function useTiers(): readonly TierToChoose[] | undefined {
-  return useQuery(TIERS).data?.tiers;
+  return useQuery(TIERS).data?.tiers.filter(({ retired }) => !retired);
 }
 
 /** A tier, how often and in which currency it is paid, and for how many seats. */
