@@ -113,7 +113,7 @@ export function billingRoutes(deps: {
         preHandler: limitedAs('Query.previewSeats'),
       },
       async ({ tenantId, query }) =>
-        restPreview(await services.seatChanges.preview(tenantId, Number(query.seats))),
+        restPreview(await services.seatChanges.preview(tenantId, Number(query.seats)), tiers),
     );
 
     app.post<{ Body: { seats: number } }>(

@@ -96,6 +96,7 @@ const tier = {
   properties: {
     name: { type: 'string' },
     display_name: { type: 'string' },
+    description: { type: 'string' },
     version: { type: 'integer' },
     monthly_price_cents: {
       type: 'integer',

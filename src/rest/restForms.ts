@@ -5,6 +5,7 @@ import { finiteLimit } from '../catalogue/unlimited.js';
 import { BillingError, badInput, ErrorCode } from '../common/errors.js';
 import type { TierChangePreview } from '../services/billing/subscriptions/tierChanges.js';
 import type { Services } from '../services/services.js';
+import type { Tiers } from '../services/tiers/tiers.js';
 import type { ListedEntitlement } from '../services/usage/entitlementList.js';
 
 // What the REST routes return: names in snake case, enums and tiers in lower case, and null for what is unlimited.
@@ -19,13 +20,14 @@ export function withRestNames(error: unknown): unknown {
   return badInput(restName(argument.replace(/^input\./, '')), problem, details);
 }
 
-/** Every tier of the catalogue. */
+/** The tiers on price lists. */
 export function restTiers({ tiers, sampleDomain }: Pick<Services, 'tiers' | 'sampleDomain'>) {
   const { catalogue } = tiers;
   const names = limitNames(sampleDomain).filter((name) => name !== 'stored');
-  return tiers.all().map((tier) => ({
-    name: tier.name.toLowerCase(),
+  return tiers.listed().map((tier) => ({
+    name: tiers.publicNameOf(tier.name).toLowerCase(),
     display_name: displayNameOf(catalogue, tier.name),
+    description: tier.description,
     version: tier.version,
     monthly_price_cents: tier.monthlyPriceCents,
     currency: catalogue.currency,
@@ -73,8 +75,8 @@ export const restEntitlement = ({
   source: source.toLowerCase(),
 });
 
-export const restPreview = (preview: TierChangePreview) => ({
-  tier: preview.tier.toLowerCase(),
+export const restPreview = (preview: TierChangePreview, tiers: Pick<Tiers, 'publicNameOf'>) => ({
+  tier: tiers.publicNameOf(preview.tier).toLowerCase(),
   seats: preview.seats,
   immediately: preview.immediately,
   effective_at: preview.effectiveAt.toISOString(),

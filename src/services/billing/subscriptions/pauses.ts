@@ -62,7 +62,7 @@ export function createPauses(deps: {
     if (scheduledTier)
       throw badInput(
         'subscription',
-        `will change to ${scheduledTier}; undo that first, with resumeSubscription`,
+        `will change to ${tiers.publicNameOf(scheduledTier)}; undo that first, with resumeSubscription`,
       );
     if (scheduleId)
       throw badInput('subscription', `follows the schedule ${scheduleId}; pause its phases at Stripe`);
