@@ -42,9 +42,12 @@ const USAGE_TODAY = graphql(`
   }
 `);
 
-/** What follows from more calls, beside those of the day. */
+/** What follows from more calls. The day is among it, because a read that began before its message may end after it. */
 const USAGE_BESIDE = graphql(`
   query TenantUsageBeside($tenantId: ID!) {
+    today: usage(tenantId: $tenantId, period: DAY) {
+      ...UsageNow
+    }
     minute: usage(tenantId: $tenantId, period: MINUTE) {
       ...UsageNow
     }
