@@ -167,11 +167,25 @@ describe('an error', () => {
     expect(inspect(client, { depth: 9, showHidden: false })).not.toContain(secret);
   });
 
+  it('is what is no answer of a billing server: a redirect is not followed, because it would take the key along', async () => {
+    proxy.answerNext(307, { location: server.url });
+    expect(await errorOf(billing.usage())).toMatchObject({
+      code: 'INVALID_RESPONSE',
+      status: 307,
+      message: expect.stringContaining('redirects'),
+    });
+    proxy.answerNext(200, { 'content-type': 'text/html' });
+    expect(await errorOf(billing.usage())).toMatchObject({ code: 'INVALID_RESPONSE', status: 200 });
+    proxy.answerNext(413, {});
+    expect(await errorOf(billing.usage())).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
+    expect(proxy.bodies).toHaveLength(3);
+  });
+
   it('says when the options are wrong', () => {
     const wrong = (options: object) => () => createBillingClient({ url: server.url, ...options });
     expect(wrong({ url: 'ftp://x' })).toThrow('url must be http or https, not ftp:');
     expect(wrong({ url: 'http://user:word@x' })).toThrow('url must not have a user name or a password');
-    expect(wrong({ retries: -1 })).toThrow('retries must be a whole number of at least 0');
+    expect(wrong({ retries: -1 })).toThrow('retries must be a whole number from 0 to 2147483647');
     expect(wrong({ apiKey: 'a', token: 'b' })).toThrow('Pass either apiKey or token, not both');
   });
 });

@@ -65,9 +65,9 @@ export interface BillingClient extends OperationMethods {
 /** @throws TypeError for wrong options; BillingClientError for a key that cannot be one */
 export function createBillingClient(options: BillingClientOptions): BillingClient {
   const { url, apiKey, token, fetch = globalThis.fetch } = options;
-  const retries = atLeast('retries', options.retries ?? 3, 0);
-  const maxRetryAfterMs = atLeast('maxRetryAfterMs', options.maxRetryAfterMs ?? 30_000, 0);
-  const timeoutMs = atLeast('timeoutMs', options.timeoutMs ?? 30_000, 1);
+  const retries = wholeNumber('retries', options.retries ?? 3, 0);
+  const maxRetryAfterMs = wholeNumber('maxRetryAfterMs', options.maxRetryAfterMs ?? 30_000, 0);
+  const timeoutMs = wholeNumber('timeoutMs', options.timeoutMs ?? 30_000, 1);
   const credentials = createCredentials({
     ...(apiKey !== undefined && { apiKey }),
     ...(token !== undefined && { token }),
@@ -112,7 +112,10 @@ export function createBillingClient(options: BillingClientOptions): BillingClien
   };
 }
 
-function atLeast(name: string, value: number, min: number): number {
-  if (Number.isInteger(value) && value >= min) return value;
-  throw new TypeError(`${name} must be a whole number of at least ${min}`);
+/** What a timer can wait for; a longer time would be over at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+function wholeNumber(name: string, value: number, min: number): number {
+  if (Number.isInteger(value) && value >= min && value <= MAX_TIMER_MS) return value;
+  throw new TypeError(`${name} must be a whole number from ${min} to ${MAX_TIMER_MS}`);
 }

@@ -29,6 +29,8 @@ export interface LiveStreams {
 
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
+/** A stream is worth another try even if the server names a longer time. */
+const MAX_RETRY_AFTER_MS = 300_000;
 /** A connection that lasted for so long was a good one. */
 const GOOD_CONNECTION_MS = 10_000;
 
@@ -95,7 +97,7 @@ export function createLiveStreams(deps: { connection: Connection; credentials: C
         else if (!isTransient(error) || (isFirst && error.code === 'RATE_LIMITED')) throw error;
         failures++;
         onReconnect?.(error);
-        const retryAfterMs = (error.retryAfterS ?? 0) * 1_000;
+        const retryAfterMs = Math.min(MAX_RETRY_AFTER_MS, (error.retryAfterS ?? 0) * 1_000);
         const waitMs = renews
           ? 0
           : Math.max(retryAfterMs, backoffMs(failures, FIRST_BACKOFF_MS, MAX_BACKOFF_MS));
