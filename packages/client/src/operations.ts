@@ -57,7 +57,7 @@ const once = <D, A>(
 
 /** Every operation of the client, by the name of its field. */
 export const operations = {
-  /** All tiers of the catalogue. Needs no key. */
+  /** The tiers for sale, the smallest first. Needs no key. */
   tiers: plain(documents.TiersDocument),
   /** One tier. Needs no key. */
   tier: plain(documents.TierDocument),
