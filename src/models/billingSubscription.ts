@@ -110,6 +110,8 @@ export interface BillingSubscriptionDoc extends OutboxSource {
    * earlier versions.
    */
   asOf?: Date | null;
+  /** The end of a trial that the operator's systems were reminded of last. Absent: of none. */
+  trialReminder?: { stripeSubscriptionId: string; trialEnd: Date };
   /** Increases with every write. A write that is based on an older revision is rejected. */
   revision: number;
   createdAt: Date;
@@ -155,6 +157,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     outsideCatalogue: { type: Boolean, default: null },
     pastDueSince: { type: Date, default: null },
     asOf: { type: Date, default: null },
+    trialReminder: { type: Schema.Types.Mixed, default: undefined },
     revision: { type: Number, required: true },
   },
   { collection: 'billing_subscriptions', timestamps: true, versionKey: false },

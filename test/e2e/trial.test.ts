@@ -138,11 +138,63 @@ describe('an operator who extends a trial', () => {
     expect(await rejected(paying.id, end)).toContain('has no trial: its subscription is active');
   });
 
+  it('gives no more time than a cancellation leaves, and none against a schedule; a contract’s within its term', async () => {
+    const tenant = await trying();
+    const end = await endOf(tenant);
+    const rejected = async (until: Date) => {
+      const { status, errors } = await extend(tenant.id, until);
+      expect([status, errors[0]?.extensions?.code]).toEqual([400, 'BAD_USER_INPUT']);
+      return errors[0]?.message;
+    };
+    await server.gql('mutation { cancelSubscription { id } }', tenant);
+    expect(await rejected(daysAfter(end, 1))).toContain('undo that first, with resumeSubscription');
+    await server.gql('mutation { resumeSubscription { id } }', tenant);
+    const stripe = stripeOf(server);
+    const schedule = await stripe.subscriptionSchedules.create({ from_subscription: tenant.subscriptionId });
+    await settled(server);
+    expect(await rejected(daysAfter(end, 1))).toContain(`follows the schedule ${schedule.id}`);
+    await stripe.subscriptionSchedules.release(schedule.id);
+    await settled(server);
+    const { errors } = await server.gql(
+      `mutation { createEnterpriseSubscription(input: {
+        tenantId: "${tenant.id}", monthlyPriceCents: 90000, termMonths: 2, daysUntilDue: null }) { status } }`,
+    );
+    expect(errors).toEqual([]);
+    const { trialEnd } = (await server.gql('{ subscription { trialEnd status isContract } }', tenant)).data
+      .subscription;
+    expect(await rejected(daysAfter(new Date(trialEnd), 90))).toContain(
+      'must be before the subscription ends',
+    );
+    const until = daysAfter(new Date(trialEnd), 10);
+    expect((await extend(tenant.id, until)).data.extendTrial).toEqual({
+      status: 'TRIALING',
+      trialEnd: until.toISOString(),
+    });
+    await advance(server, 25 * DAY_S);
+    const [paid] = (await stripe.invoices.list({ customer: tenant.customer })).data;
+    expect(paid).toMatchObject({ amount_paid: 90_000, created: until.getTime() / 1000 });
+  });
+
   it('is an operator: a tenant cannot', async () => {
     const tenant = await trying();
     const { errors } = await extend(tenant.id, daysAfter(await endOf(tenant), 1), tenant.key);
     expect(errors[0]?.extensions?.code).toBe('FORBIDDEN');
   });
+});
+
+it('a trial whose card was removed is not paid, and keeps its tier for the grace period', async () => {
+  const { key, customer, subscriptionId } = await trying();
+  const stripe = stripeOf(server);
+  for (const { id } of (await stripe.customers.listPaymentMethods(customer)).data)
+    await stripe.paymentMethods.detach(id);
+  await advance(server, 14 * DAY_S + 60);
+  expect(await subscriptionOf(server, key)).toMatchObject({ status: 'PAST_DUE', tier: { name: 'PRO' } });
+  const { latest_invoice: invoice } = await stripe.subscriptions.retrieve(subscriptionId, {
+    expand: ['latest_invoice'],
+  });
+  expect(invoice).toMatchObject({ status: 'open', amount_due: 2_900, amount_paid: 0 });
+  await advance(server, 16 * DAY_S);
+  expect(await subscriptionOf(server, key)).toMatchObject({ status: 'CANCELED', tier: { name: 'FREE' } });
 });
 
 describe.each([

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mockOf, subscribe } from '../support/billing.js';
+import { beginCheckout, mockOf, press, settled, subscribe } from '../support/billing.js';
 import { expectAccessible, expectNoSideways, expectProblem, testBrowser } from '../support/browser.js';
 import { billingLink, brandFile, openBilling, planCard } from '../support/customerPages.js';
 import { openSignIn } from '../support/dashboard.js';
@@ -175,6 +175,44 @@ describe('a plan', () => {
     await expectAccessible(page);
     await button(page, 'Pay or update the payment method').click();
     await page.waitForURL(/\/mock\/portal\//);
+  }, 90_000);
+
+  it('that is on trial without a card says how it ends, and leads to a card', async () => {
+    const pro = { trialDays: 14, trialRequiresCard: false, trialEndWithoutCard: 'CANCEL' };
+    const own = await startTestServer({ env: { CATALOG_FILE: teamCatalogueFile({ pro }) } });
+    const tenant = await own.createTenant('Trying');
+    await subscribe(own, tenant.key);
+    const page = await browser.newPage();
+    await openBilling(page, own, tenant.id);
+    await page.getByText(/^Your trial of Pro ends on /).waitFor();
+    await page.getByText(/^Without one, your plan ends on /).waitFor();
+    await expectAccessible(page);
+    await button(page, 'Pay or update the payment method').click();
+    await page.waitForURL(/\/mock\/portal\//);
+    await page.close();
+    await own.stop();
+  }, 90_000);
+
+  it('whose payments are paused says until when, is not changed meanwhile, and is paid again when asked', async () => {
+    const tenant = await server.createTenant('Paused');
+    await press(await beginCheckout(server, tenant.key, { tier: 'TEAM' }), 'complete');
+    await settled(server);
+    const resumesAt = new Date(Date.now() + 45 * 86_400_000).toISOString();
+    const { errors } = await server.gql(
+      `mutation { pausePayments(input: { tenantId: "${tenant.id}", resumesAt: "${resumesAt}" }) { id } }`,
+    );
+    expect(errors).toEqual([]);
+    const page = await browser.newPage();
+    await openBilling(page, server, tenant.id);
+    await page.getByText(/^Zebra has paused them until /).waitFor();
+    expect(await button(page, 'Downgrade to Pro').isDisabled()).toBe(true);
+    await expectAccessible(page);
+    await button(page, 'Pay again now').click();
+    await expectAccessible(page);
+    await dialog(page).getByRole('button', { name: 'Pay again' }).click();
+    await page.getByText('Your payments are paused').waitFor({ state: 'detached' });
+    await page.getByText(/^You pay \$99 a month/).waitFor();
+    expect(await button(page, 'Downgrade to Pro').isDisabled()).toBe(false);
   }, 90_000);
 
   it('by contract is shown, and not changed here', async () => {

@@ -163,6 +163,35 @@ describe('the page of a tenant', () => {
     await dialog(page).getByText('/mock/checkout/').waitFor();
   });
 
+  it('pauses payments until a date, shows it everywhere, and resumes them', async () => {
+    const { id, key } = await subscribed();
+    const page = await open(id, { query: '?tab=billing' });
+    await choose(page, 'Pause payments…');
+    const date = dialog(page).getByLabel('Payments resume');
+    const pause = dialog(page).getByRole('button', { name: 'Pause payments' });
+    await date.fill('2020-01-01 00:00');
+    await dialog(page).getByText('It must be in the future').waitFor();
+    expect(await pause.isDisabled()).toBe(true);
+    const resumesAt = new Date(Date.now() + 45 * 86_400_000).toISOString().slice(0, 16).replace('T', ' ');
+    await date.fill(resumesAt);
+    await expectAccessible(page);
+    await pause.click();
+    await closed(page);
+    await page.getByText('Its payments are paused').waitFor();
+    await page.getByText(/its invoices are voided, and no calls past the quota are sold/).waitFor();
+    await card(page, 'Subscription').getByText(/^paused until/).waitFor();
+    await expectAccessible(page);
+    const { data } = await server.gql('{ subscription { paymentPause { resumesAt invoices } } }', { key });
+    expect(data.subscription.paymentPause).toEqual({
+      resumesAt: new Date(`${resumesAt.replace(' ', 'T')}:00Z`).toISOString(),
+      invoices: 'VOID',
+    });
+    await choose(page, 'Resume payments…');
+    await press(page, 'Resume payments');
+    await closed(page);
+    await page.getByText('Its payments are paused').waitFor({ state: 'detached' });
+  });
+
   it('caps overage at an amount that is read in one way', async () => {
     const { id, key } = await subscribed();
     const page = await open(id, { query: '?tab=billing' });

@@ -21,6 +21,7 @@ import { toForwardedEvent } from '../billing/inbox/forwardedEvents.js';
 import { isDatabaseUnavailable } from '../infrastructure/databaseErrors.js';
 import type { Entitlements } from '../tiers/entitlements.js';
 import type { Tiers } from '../tiers/tiers.js';
+import { createTrialReminders } from './trialReminders.js';
 
 /**
  * Turns changes into events (a transactional outbox). Each write to a tenant, a subscription or an alert marks its
@@ -60,6 +61,7 @@ export function createOutboxRelay(deps: {
 }): OutboxRelay {
   const { models, clock, entitlements, changed, tiers, log } = deps;
   const defaultTier = tiers.defaultTier.name;
+  const trialReminders = createTrialReminders({ models });
 
   /** Skips documents that failed a moment ago, so that they do not delay the others. */
   /** The last tenant in a grace period that was checked. */
@@ -237,7 +239,10 @@ export function createOutboxRelay(deps: {
         .findOne(ofCustomers(customerId), { _id: 1 }, { session })
         .lean<{ _id: string }>();
       const forwarded = customer && toForwardedEvent(event, customer._id);
-      if (forwarded) await queue([forwarded], session);
+      if (!forwarded) return;
+      const isReminder = forwarded.type === OutgoingEventType.SUBSCRIPTION_TRIAL_WILL_END;
+      if (!isReminder || (await trialReminders.take(forwarded.data, session)))
+        await queue([forwarded], session);
     });
   }
 

@@ -1,7 +1,7 @@
 import { ChevronDown } from 'lucide-react';
 import { Button, Menu, type MenuItem } from '../../design/index.js';
 import { RoleGate } from '../session.js';
-import { type Action, isContract, isEnding, isOwn, useTenantPage } from './tenantPage.js';
+import { type Action, isContract, isEnding, isOwn, isSubscribed, useTenantPage } from './tenantPage.js';
 
 /** What an OWNER can do with a tenant, as far as its state allows. */
 export function ActionsMenu() {
@@ -31,6 +31,13 @@ export function ActionsMenu() {
             (ending || subscription.scheduledTier !== null || subscription.status === 'PAUSED') &&
             item('resume', 'Resume subscription…'),
           subscription.status === 'TRIALING' && item('extendTrial', 'Extend the trial…'),
+          isSubscribed(subscription) &&
+            subscription.paymentPause === null &&
+            subscription.status === 'ACTIVE' &&
+            item('pausePayments', 'Pause payments…'),
+          isSubscribed(subscription) &&
+            subscription.paymentPause !== null &&
+            item('resumePayments', 'Resume payments…'),
           item('overage', 'Set overage cap…'),
           item('limits', 'Override limits…'),
           item('details', 'Edit details…'),

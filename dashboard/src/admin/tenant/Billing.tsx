@@ -30,9 +30,11 @@ import type {
   TenantInvoicesQuery,
   TenantPaymentMethodsQuery,
   TenantUsageReportsQuery,
+  TrialEndWithoutCard,
 } from '../../generated/graphql.js';
 import { graphql } from '../../generated/index.js';
 import { priceText } from '../../prices/prices.js';
+import { endWithoutCard } from '../../prices/trialEnd.js';
 import { RoleGate } from '../session.js';
 import { StripeObject } from './StripeNow.js';
 import { isContract, isEnding, isSubscribed, useTenantPage } from './tenantPage.js';
@@ -209,7 +211,23 @@ function SubscriptionCard({
                 <Time at={currentPeriodStart} /> to <Time at={currentPeriodEnd} />
               </>,
             ],
-            subscription.trialEnd && ['Trial ends', <Time at={subscription.trialEnd} />],
+            status === 'TRIALING' && [
+              'Trial ends',
+              <>
+                <Time at={subscription.trialEnd} />
+                <AfterTrial tier={tier} />
+              </>,
+            ],
+            subscription.paymentPause && [
+              'Payments',
+              subscription.paymentPause.resumesAt ? (
+                <>
+                  paused until <Time at={subscription.paymentPause.resumesAt} />
+                </>
+              ) : (
+                'paused until they are resumed'
+              ),
+            ],
             subscription.scheduledTier && [
               'Scheduled',
               <>
@@ -227,6 +245,22 @@ function SubscriptionCard({
   );
 }
 
+const AFTER_TRIAL: Record<TrialEndWithoutCard, string> = {
+  CANCEL: 'the subscription ends',
+  PAUSE: 'the subscription is paused',
+  INVOICE: 'the first payment is overdue',
+};
+
+/** What happens at the end of the trial, by what is there to pay with now. */
+function AfterTrial({ tier }: { tier: TenantBillingQuery['subscription']['tier'] }) {
+  const { tenantId } = useTenantPage();
+  const { data } = useQuery(PAYMENT_METHODS, { variables: { tenantId } });
+  if (!data) return null;
+  return data.paymentMethods.length > 0
+    ? '; then its payment method is charged'
+    : `; then ${AFTER_TRIAL[endWithoutCard(tier)]}, because it has no payment method`;
+}
+
 function OverageCard({ overage }: { overage: TenantBillingQuery['overage'] }) {
   const { act } = useTenantPage();
   const { monthlyCapCents, priceCents, perCalls, currency, costCents, unbilledCents, usedCalls } = overage;
@@ -238,7 +272,7 @@ function OverageCard({ overage }: { overage: TenantBillingQuery['overage'] }) {
       description={
         sold
           ? `${formatMoney(priceCents, currency)} for ${calls(perCalls ?? 1)} beyond the daily quota`
-          : 'Its tier sells none'
+          : 'None is sold at present'
       }
       actions={
         <RoleGate role="OWNER">

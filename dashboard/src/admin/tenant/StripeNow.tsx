@@ -84,6 +84,10 @@ export const COMPARED_FIELDS = graphql(`
     cancelAtPeriodEnd
     cancelAt
     trialEnd
+    paymentPause {
+      resumesAt
+      invoices
+    }
     endedAt
     scheduledTier
     scheduledAt
@@ -303,6 +307,7 @@ const FIELDS: readonly [Exclude<keyof ComparedFieldsFragment, '__typename'>, str
   ['cancelAtPeriodEnd', 'Cancels at period end'],
   ['cancelAt', 'Cancels at'],
   ['trialEnd', 'Trial end'],
+  ['paymentPause', 'Pause of payments'],
   ['endedAt', 'Ended'],
   ['pastDueSince', 'Past due since'],
   ['scheduledTier', 'Scheduled tier'],
@@ -314,9 +319,19 @@ const FIELDS: readonly [Exclude<keyof ComparedFieldsFragment, '__typename'>, str
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}T/;
 
+type Pause = NonNullable<ComparedFieldsFragment['paymentPause']>;
+const isPause = (value: unknown): value is Pause =>
+  typeof value === 'object' && value !== null && 'resumesAt' in value;
+
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return NONE;
   if (Array.isArray(value)) return value.length === 0 ? NONE : value.join(', ');
+  if (isPause(value)) {
+    const until = value.resumesAt
+      ? `until ${formatInstant(value.resumesAt, { seconds: true })}`
+      : 'until resumed';
+    return `${until}, invoices ${value.invoices ?? 'unknown'}`;
+  }
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   const text = String(value);
   return INSTANT.test(text) ? formatInstant(text, { seconds: true }) : text;

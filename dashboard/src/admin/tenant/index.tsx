@@ -35,6 +35,7 @@ import { Settings } from './Settings.js';
 import {
   type Action,
   isEnding,
+  isSubscribed,
   TENANT,
   type TenantHead,
   TenantPageContext,
@@ -132,6 +133,9 @@ function Badges({ tenant, live }: { tenant: TenantHead; live: LiveState }) {
     <>
       <Badge tone="accent">{tier.name}</Badge>
       {subscription.stripeSubscriptionId && <Status value={subscription.status} />}
+      {subscription.paymentPause && isSubscribed(subscription) && (
+        <Badge tone="warning">Payments paused</Badge>
+      )}
       {isEnding(subscription) && <Status value="CANCELING" label="Ends soon" />}
       {suspendedAt && <Status value="SUSPENDED" />}
       {live === 'reconnecting' && <Badge>Not live: connecting again</Badge>}
@@ -139,10 +143,16 @@ function Badges({ tenant, live }: { tenant: TenantHead; live: LiveState }) {
   );
 }
 
+const PAUSED_INVOICES = {
+  VOID: 'its invoices are voided',
+  KEEP_AS_DRAFT: 'its invoices stay drafts',
+  MARK_UNCOLLECTIBLE: 'its invoices are written off',
+} as const;
+
 /** What an operator must know before anything else. */
 function Notices({ tenant }: { tenant: TenantHead }) {
   const { suspendedAt, suspendedReason, subscription } = tenant;
-  const { status, graceEndsAt, outsideCatalogue, tier } = subscription;
+  const { status, graceEndsAt, outsideCatalogue, tier, paymentPause } = subscription;
   return (
     <>
       {suspendedAt && (
@@ -165,6 +175,19 @@ function Notices({ tenant }: { tenant: TenantHead }) {
               arrives.
             </>
           )}
+        </Callout>
+      )}
+      {paymentPause && isSubscribed(subscription) && (
+        <Callout title="Its payments are paused">
+          {paymentPause.resumesAt ? (
+            <>
+              They resume on <Time at={paymentPause.resumesAt} />.
+            </>
+          ) : (
+            'They resume when somebody resumes them.'
+          )}{' '}
+          It keeps its tier; {PAUSED_INVOICES[paymentPause.invoices ?? 'VOID']}, and no calls past the quota
+          are sold.
         </Callout>
       )}
       {outsideCatalogue && (

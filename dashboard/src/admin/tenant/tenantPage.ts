@@ -47,6 +47,10 @@ export const SUBSCRIPTION_FACTS = graphql(`
     cancelAtPeriodEnd
     cancelAt
     trialEnd
+    paymentPause {
+      resumesAt
+      invoices
+    }
     graceEndsAt
     seats
     price {
@@ -63,6 +67,8 @@ export const SUBSCRIPTION_FACTS = graphql(`
       name
       version
       trialDays
+      trialRequiresCard
+      trialEndWithoutCard
       ...TierPrices
     }
   }
@@ -96,6 +102,8 @@ export type Action =
   | 'cancel'
   | 'resume'
   | 'extendTrial'
+  | 'pausePayments'
+  | 'resumePayments'
   | 'overage'
   | 'checkout'
   | 'contract'

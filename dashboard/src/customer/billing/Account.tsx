@@ -68,7 +68,7 @@ export function Account({ tenantId, returnUrl }: { tenantId: string; returnUrl: 
           }
         />
         <Bought account={account} onRead={readAll} />
-        <PlanNotices account={account} pay={pay} />
+        <PlanNotices account={account} pay={pay} onChanged={readAll} />
         {plan.error && (
           <Callout tone="warning" title="This page could not be brought up to date">
             It shows what was known before.

@@ -1,3 +1,4 @@
+import { useQuery } from '@apollo/client/react';
 import type { ReactNode } from 'react';
 import {
   Badge,
@@ -8,10 +9,13 @@ import {
   Status,
   type Tone,
 } from '../../design/index.js';
+import type { TrialEndWithoutCard } from '../../generated/graphql.js';
 import { priceText } from '../../prices/prices.js';
+import { endWithoutCard } from '../../prices/trialEnd.js';
 import { useBrand } from '../brand.js';
 import type { Tier } from '../plans/tierTerms.js';
-import type { Account, Plan } from './documents.js';
+import { type Account, PAYMENT_METHODS, type Plan } from './documents.js';
+import { PauseNotice } from './PauseNotice.js';
 import { endOf, fixedReason, isPaid } from './planState.js';
 
 const LABELS: Partial<Record<Plan['status'], readonly [label: string, tone: Tone]>> = {
@@ -27,6 +31,7 @@ export function PlanBadge({ plan }: { plan: Plan }) {
   // A contract has an end from the beginning.
   if (endOf(plan) && plan.tier.checkout !== 'CONTACT_SALES')
     return <Badge tone="warning">Ends {formatDay(endOf(plan))}</Badge>;
+  if (plan.paymentPause) return <Badge tone="accent">Payments paused</Badge>;
   const [label, tone] = LABELS[plan.status] ?? ['Active', 'success'];
   return <Status value={plan.status} label={label} tone={tone} />;
 }
@@ -53,6 +58,7 @@ export function planSentence(account: Account, productName: string): string {
     return `${tier.displayName} changes to ${scheduled.displayName} on ${formatDay(scheduledAt)}, at ${priceText(scheduled, plan.scheduledPrice)}.`;
   if (plan.status === 'TRIALING')
     return `Your trial of ${tier.displayName} ends on ${formatDay(trialEnd)}. Then it costs ${priceText(tier, plan.price)}.`;
+  if (plan.paymentPause) return `You have ${tier.displayName}, and pay nothing for it at present.`;
   if (plan.status === 'PAUSED') return `Your subscription to ${tier.displayName} is paused.`;
   const next =
     currentPeriodEnd && plan.status === 'ACTIVE' ? ` It renews on ${formatDay(currentPeriodEnd)}.` : '';
@@ -66,7 +72,15 @@ const afterEnd = (free: Tier | undefined): string =>
     : 'After that you pay nothing more.';
 
 /** What a person should do something about. */
-export function PlanNotices({ account, pay }: { account: Account; pay: ReactNode }) {
+export function PlanNotices({
+  account,
+  pay,
+  onChanged,
+}: {
+  account: Account;
+  pay: ReactNode;
+  onChanged(): Promise<unknown>;
+}) {
   const { productName } = useBrand();
   const { subscription: plan, tenant } = account;
   const { displayName } = plan.tier;
@@ -76,6 +90,10 @@ export function PlanNotices({ account, pay }: { account: Account; pay: ReactNode
         <Callout tone="danger" title="Your account is suspended">
           {productName} rejects its calls. You can still see and pay everything here.
         </Callout>
+      )}
+      <PauseNotice account={account} onChanged={onChanged} />
+      {plan.status === 'TRIALING' && !endOf(plan) && !fixedReason(account) && (
+        <TrialNotice tenantId={tenant.id} plan={plan} pay={pay} />
       )}
       {plan.status === 'PAST_DUE' && (
         <Callout tone="warning" title="Your last payment failed" actions={pay}>
@@ -95,5 +113,22 @@ export function PlanNotices({ account, pay }: { account: Account; pay: ReactNode
         </Callout>
       )}
     </>
+  );
+}
+
+const WITHOUT_CARD: Record<TrialEndWithoutCard, string> = {
+  CANCEL: 'your plan ends',
+  PAUSE: 'your plan is paused, until you add one and resume it,',
+  INVOICE: 'your first payment is overdue',
+};
+
+/** Without a payment method, a trial ends otherwise than by the payment of which the page speaks. */
+function TrialNotice({ tenantId, plan, pay }: { tenantId: string; plan: Plan; pay: ReactNode }) {
+  const { data } = useQuery(PAYMENT_METHODS, { variables: { tenantId } });
+  if (!data || data.paymentMethods.length > 0) return null;
+  return (
+    <Callout tone="warning" title="There is no payment method" actions={pay}>
+      Without one, {WITHOUT_CARD[endWithoutCard(plan.tier)]} on {formatDay(plan.trialEnd)}.
+    </Callout>
   );
 }

@@ -17,6 +17,9 @@ export const PLAN_FIELDS = graphql(`
     cancelAtPeriodEnd
     cancelAt
     trialEnd
+    paymentPause {
+      resumesAt
+    }
     graceEndsAt
     scheduledTier
     scheduledPrice {
@@ -239,6 +242,14 @@ export const CANCEL = graphql(`
 export const RESUME = graphql(`
   mutation BillingResume($tenantId: ID!) {
     resumeSubscription(tenantId: $tenantId) {
+      ...Plan
+    }
+  }
+`);
+
+export const RESUME_PAYMENTS = graphql(`
+  mutation BillingResumePayments($tenantId: ID!) {
+    resumePayments(tenantId: $tenantId) {
       ...Plan
     }
   }

@@ -58,5 +58,6 @@ function cycleChange(price: Price | null, plan: Plan): 'UPGRADE' | 'DOWNGRADE' |
   return monthsIn(price) > monthsIn(plan.price) ? 'UPGRADE' : 'DOWNGRADE';
 }
 
-/** While something is due, a plan can be paid or canceled, and not changed. */
-export const isChangeable = ({ status }: Plan): boolean => status === 'ACTIVE' || status === 'TRIALING';
+/** While something is due or payments are paused, a plan can be paid or canceled, and not changed. */
+export const isChangeable = ({ status, paymentPause }: Plan): boolean =>
+  (status === 'ACTIVE' || status === 'TRIALING') && !paymentPause;

@@ -14,6 +14,7 @@ export const TIER_TERMS = graphql(`
     ...TierPrices
     trialDays
     trialRequiresCard
+    trialEndWithoutCard
     checkout
     support
     featureNames

@@ -6,6 +6,7 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import type { Author } from '../../audit/author.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
+import { endOf } from './subscriptionChanges.js';
 import { updateSubscription } from './subscriptionUpdate.js';
 
 /** Trials that an operator gives more time. */
@@ -13,7 +14,8 @@ export interface Trials {
   /**
    * Moves the end of a tenant's trial. The same end again changes nothing.
    * @param until is rounded down to the second
-   * @throws BAD_USER_INPUT if there is no trial, for an earlier end, or one later than 730 days after the trial began
+   * @throws BAD_USER_INPUT if there is no trial or it follows a schedule, for an earlier end, one that the subscription does
+   *   not reach, or one later than 730 days after the trial began
    */
   extend(tenantId: string, until: Date, author: Author): Promise<BillingSubscriptionDoc>;
 }
@@ -59,6 +61,7 @@ export function createTrials(deps: {
                 throw badInput('input.tenantId', `has no trial: its subscription is ${status}`);
               const presentS = trialEnd.getTime() / 1000;
               if (endS === presentS) return null;
+              rejectFixed(subscription, until);
               if (endS < presentS)
                 throw badInput('input.until', `must be later than the present end, ${instantText(trialEnd)}`);
               return () => extendTo(subscription, endS);
@@ -69,4 +72,18 @@ export function createTrials(deps: {
       );
     },
   };
+}
+
+/** @throws BAD_USER_INPUT where a schedule says when the trial ends, or the subscription ends before it would */
+function rejectFixed(subscription: BillingSubscriptionDoc, until: Date): void {
+  const { scheduleId, contract } = subscription;
+  if (scheduleId)
+    throw badInput(
+      'input.tenantId',
+      `follows the schedule ${scheduleId}; change the trial of its phases at Stripe`,
+    );
+  const endsAt = endOf(subscription);
+  if (!endsAt || until < endsAt) return;
+  const undo = contract ? '' : '; undo that first, with resumeSubscription';
+  throw badInput('input.until', `must be before the subscription ends, on ${instantText(endsAt)}${undo}`);
 }

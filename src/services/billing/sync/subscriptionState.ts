@@ -21,7 +21,7 @@ import { contractOf } from './subscriptionMetadata.js';
 /** The stored part of a subscription, as Stripe has it. */
 export type SubscriptionState = Omit<
   BillingSubscriptionDoc,
-  '_id' | 'asOf' | 'revision' | 'createdAt' | 'updatedAt' | 'unannounced'
+  '_id' | 'asOf' | 'trialReminder' | 'revision' | 'createdAt' | 'updatedAt' | 'unannounced'
 >;
 
 /** Maps Stripe's subscriptions to what is stored. Nothing is written, and only products and prices are fetched. */

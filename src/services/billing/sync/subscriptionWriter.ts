@@ -174,6 +174,7 @@ export function subscriptionChange(
 
 /** The state at Stripe, without what this server keeps for itself. */
 function auditedState(state: Partial<BillingSubscriptionDoc>) {
-  const { _id, asOf, revision, createdAt, updatedAt, unannounced, announceRetry, ...rest } = state;
+  const { _id, asOf, trialReminder, revision, createdAt, updatedAt, unannounced, announceRetry, ...rest } =
+    state;
   return rest;
 }

@@ -10,6 +10,7 @@ import { ExportDialog } from './ExportDialog.js';
 import { ExtendTrialDialog } from './ExtendTrialDialog.js';
 import { LimitsDialog } from './LimitsDialog.js';
 import { OverageDialog } from './OverageDialog.js';
+import { PausePaymentsDialog, ResumePaymentsDialog } from './PauseDialogs.js';
 import { ReinstateDialog, SuspendDialog } from './SuspendDialog.js';
 
 const DIALOGS: Readonly<Record<Action, React.ComponentType<ActionDialogProps>>> = {
@@ -17,6 +18,8 @@ const DIALOGS: Readonly<Record<Action, React.ComponentType<ActionDialogProps>>> 
   cancel: CancelDialog,
   resume: ResumeDialog,
   extendTrial: ExtendTrialDialog,
+  pausePayments: PausePaymentsDialog,
+  resumePayments: ResumePaymentsDialog,
   overage: OverageDialog,
   checkout: CheckoutDialog,
   contract: ContractDialog,
