@@ -85,7 +85,7 @@ describe('the reminder of a trial’s end', () => {
     expect(await reminded(tenant)).toEqual([first]);
     const end = after(tenant.trialEnd, 20);
     await extend(tenant, end);
-    await advance(server, 17 * DAY_S);
+    await advance(server, 19 * DAY_S);
     expect(await reminded(tenant)).toEqual([first, end.toISOString()]);
     await advance(server, 10 * DAY_S);
     expect(await reminded(tenant)).toEqual([first, end.toISOString()]);
