@@ -179,7 +179,9 @@ describe('the page of a tenant', () => {
     await closed(page);
     await page.getByText('Its payments are paused').waitFor();
     await page.getByText(/its invoices are voided, and no calls past the quota are sold/).waitFor();
-    await card(page, 'Subscription').getByText(/^paused until/).waitFor();
+    await card(page, 'Subscription')
+      .getByText(/^paused until/)
+      .waitFor();
     await expectAccessible(page);
     const { data } = await server.gql('{ subscription { paymentPause { resumesAt invoices } } }', { key });
     expect(data.subscription.paymentPause).toEqual({
