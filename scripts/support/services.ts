@@ -14,22 +14,29 @@ type Connection = Awaited<ReturnType<typeof connectDatabase>>;
 
 export const printError = (line: string) => process.stderr.write(`${line}\n`);
 
+export interface Command {
+  /** The event that is reported when the command fails: `reconcile.failed`. */
+  failure: string;
+  /** Whether a new database may be prepared: collections, indexes, and which Stripe it belongs to. */
+  writes: boolean;
+  /** Default: that of the process. */
+  env?: NodeJS.ProcessEnv;
+}
+
 /**
  * Runs a command with the services of a server, which are not started, on the server's database. The embedded MongoDB is
  * started if it does not run.
- * @param options.failure the event that is reported when the command fails: `reconcile.failed`
- * @param options.writes whether a new database may be prepared: collections, indexes, and which Stripe it belongs to
  * @throws ConfigError
  */
-export async function withServices(
-  { failure, writes }: { failure: string; writes: boolean },
-  work: (services: RunningServices) => Promise<void>,
-): Promise<void> {
-  const config = readConfig();
+export async function withServices<T>(
+  { failure, writes, env }: Command,
+  work: (services: RunningServices) => Promise<T>,
+): Promise<T> {
+  const config = readConfig(env);
   const reports = config.sentry && (await createErrorReports(config.sentry));
   const log = silentLog(reports);
   try {
-    await withDatabase(config, log, async (connection, clock) =>
+    return await withDatabase(config, log, async (connection, clock) =>
       work(await servicesOn(connection, { config, clock, log, writes })),
     );
   } catch (error) {
@@ -41,18 +48,18 @@ export async function withServices(
 }
 
 /** Runs a command on the server's database, and starts the embedded MongoDB if it does not run. */
-export async function withDatabase(
+export async function withDatabase<T>(
   { mongodbUri, dataDir }: Pick<Config, 'mongodbUri' | 'dataDir'>,
   log: Logger,
-  work: (connection: Connection, clock: AgreedClock) => Promise<void>,
-): Promise<void> {
+  work: (connection: Connection, clock: AgreedClock) => Promise<T>,
+): Promise<T> {
   const found = mongodbUri ?? (await runningMongodb(dataDir));
   const mongod = found ? null : await startEmbeddedMongodb(dataDir, printError);
   try {
     const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
     const clock = await startAgreedClock(connection, log);
     try {
-      await work(connection, clock);
+      return await work(connection, clock);
     } finally {
       clock.stop();
       await connection.close();

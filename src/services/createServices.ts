@@ -33,6 +33,7 @@ export interface RunningServices extends Services {
   checkCatalogue: TierServices['checkCatalogue'];
   concurrency: LimitServices['concurrency'];
   customerErasure: Billing['customerErasure'];
+  customerImport: Billing['customerImport'];
   dailyFigures: InsightServices['dailyFigures'];
   erasures: TenantDataServices['erasures'];
   guesses: Accounts['guesses'];

@@ -12,8 +12,10 @@ import { type Harness, openHarness, SECRET } from '../../packages/mock-stripe/te
 import { readStripeSetupConfig } from '../../src/config/config.js';
 import { UsageReportStatus } from '../../src/models/usageReport.js';
 import { setUpAccount } from '../../src/services/billing/accountSetup.js';
+import { createPriceTiers } from '../../src/services/billing/customerImport/priceTiers.js';
 import { createStripeClient } from '../../src/services/billing/stripe/stripeClient.js';
 import { noMetrics } from '../../src/services/infrastructure/metrics.js';
+import { createTiers } from '../../src/services/tiers/tiers.js';
 import { askCheckout } from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { openStripeBridge } from '../support/stripeBridge.js';
@@ -60,6 +62,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
   });
   try {
     const environment = await setUpTwice(harness, bridge.url);
+    const price = await tierOfPrice(harness, bridge.url);
     by = 'server';
     server = await startLive(bridge.url, environment);
     const course = { server, harness };
@@ -78,6 +81,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     await thinEvents(course);
     await erasure(course);
     await reconcile(course);
+    await customerImport(course, price);
     return requests;
   } finally {
     await server?.stop();
@@ -158,6 +162,36 @@ async function firstPurchase(course: Course): Promise<void> {
   expect((await ask(course, '{ subscription { tier { name } } }', tenant.key)).subscription).toEqual({
     tier: { name: 'TEAM' },
   });
+}
+
+/** A price of somebody else's gets a tier. */
+async function tierOfPrice({ stripe }: Harness, apiBase: string): Promise<string> {
+  const recurring = { interval: 'month' } as const;
+  const terms = { currency: 'usd', unit_amount: 700, recurring, product_data: { name: 'Other' } };
+  const { id } = await stripe.prices.create(terms);
+  const config = readStripeSetupConfig({ STRIPE_SECRET_KEY: KEY, STRIPE_API_BASE: apiBase });
+  const client = createStripeClient(config.stripe, null, null, noMetrics);
+  const tiers = createTiers(config.catalogue, {}, {});
+  await createPriceTiers({ stripe: client, tiers }).assign(new Map([[id, 'PRO']]), false);
+  return id;
+}
+
+/** A customer that this server has never seen. */
+async function customerImport({ server, harness }: Course, price: string): Promise<void> {
+  const { stripe } = harness;
+  const { id: customer } = await stripe.customers.create({ email: 'never@example.com' });
+  const default_payment_method = 'pm_card_visa';
+  await stripe.subscriptions.create({ customer, items: [{ price }], default_payment_method });
+  const report = await server.app.services.customerImport.run(
+    {
+      ...{ dryRun: false, match: [], externalIdKey: 'external_id', create: 'all' },
+      ...{ rows: new Map(), tiers: new Map() },
+    },
+    { onFinding: () => undefined, onProgress: () => undefined },
+  );
+  expect(report.failed).toBe(0);
+  expect(report.created).toBeGreaterThan(0);
+  await settled({ server, harness });
 }
 
 /** A trial without a card that is extended. */

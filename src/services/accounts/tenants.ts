@@ -28,6 +28,11 @@ export interface Tenants {
    * @returns the id of the tenant that has the external id, whether it is new or not
    */
   ensure(input: NewTenantInput & { externalId: string }): Promise<string>;
+  /**
+   * Creates a tenant without a key, under an id that is known from elsewhere. A repetition creates nothing.
+   * @returns the id of the stored tenant: another one's if that has the external id
+   */
+  restore(input: NewTenantInput & { id: string }, author: Author): Promise<string>;
   /** Creates a new tenant, its first key and, if asked to, an OWNER's key in one transaction. */
   createFirst(
     input: NewTenantInput,
@@ -50,6 +55,19 @@ export interface Tenants {
 
 const FIRST_KEY = 'first key';
 
+/** Begins with the time, so that ids are in order; eight digits of base 36 last until 2059. */
+const TENANT_ID = /^ten_([\da-z]{8})[\da-z]{12}$/;
+
+/** @param end twelve digits and lower-case letters */
+export const tenantIdAt = (ms: number, end: string): string =>
+  `ten_${ms.toString(36).padStart(8, '0')}${end}`;
+
+/** @returns when the tenant of an id was created; null for a text that is not such an id */
+export function tenantIdTime(id: string): Date | null {
+  const time = TENANT_ID.exec(id)?.[1];
+  return time === undefined ? null : new Date(Number.parseInt(time, 36));
+}
+
 export function createTenants(deps: {
   models: Models;
   clock: Clock;
@@ -60,8 +78,7 @@ export function createTenants(deps: {
 }): Tenants {
   const { models, clock, auditLog, apiKeys } = deps;
 
-  /** Starts with the time, so that ids are in order; eight digits of base 36 last until 2059. */
-  const newId = () => `ten_${clock.now().toString(36).padStart(8, '0')}${randomText(12).toLowerCase()}`;
+  const newId = () => tenantIdAt(clock.now(), randomText(12).toLowerCase());
 
   async function get(tenantId: string): Promise<TenantDoc> {
     const tenant = await models.tenants.findById(tenantId).lean<TenantDoc>();
@@ -71,14 +88,14 @@ export function createTenants(deps: {
 
   const findByExternalId = (externalId: string) => models.tenants.findOne({ externalId }).lean<TenantDoc>();
 
-  const build = ({ externalId, name, email }: NewTenantInput): TenantDoc => ({
-    _id: newId(),
+  const build = ({ externalId, name, email }: NewTenantInput, _id = newId()): TenantDoc => ({
+    _id,
     ...(externalId != null && { externalId }),
     name,
     email: email ?? null,
     searchTerms: searchTermsOf({ externalId, name, email: email ?? null }),
     contract: { tier: null, limits: {} },
-    createdAt: new Date(clock.now()),
+    createdAt: tenantIdTime(_id) ?? new Date(clock.now()),
     // The outbox relay counts it.
     unannounced: true,
   });
@@ -111,7 +128,7 @@ export function createTenants(deps: {
       return tenant;
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
-      // The ids are new, so they exist only if a commit whose answer was lost has landed and was retried.
+      // A new id exists only if a commit whose answer was lost has landed and was retried.
       return (tenant.externalId && (await findByExternalId(tenant.externalId))) || tenant;
     }
   }
@@ -145,6 +162,8 @@ export function createTenants(deps: {
       // A token of the identity provider asked for it.
       return (await store(tenant, [], { actor: `jwt:${tenant._id}`, requestId: null }))._id;
     },
+
+    restore: async ({ id, ...input }, author) => (await store(build(input, id), [], author))._id,
 
     async createFirst(input, withOperatorKey) {
       const tenant = build(input);

@@ -13,6 +13,7 @@ import type { TierServices } from '../tiers/tierServices.js';
 import type { Alerts } from '../usage/alerts/alerts.js';
 import { createUnbilledOverage } from '../usage/overage/unbilledOverage.js';
 import type { UsageServices } from '../usage/usageServices.js';
+import { type CustomerImport, createCustomerImport } from './customerImport/customerImport.js';
 import { type BillingAccount, createBillingAccount } from './customers/billingAccount.js';
 import { type CustomerErasure, createCustomerErasure } from './customers/customerErasure.js';
 import { type Customers, createCustomers } from './customers/customers.js';
@@ -56,6 +57,7 @@ export interface Billing {
   cancellationPreviews: CancellationPreviews;
   contracts: Contracts;
   customerErasure: CustomerErasure;
+  customerImport: CustomerImport;
   customers: Customers;
   inbox: Inbox;
   overage: Overage;
@@ -209,6 +211,7 @@ export function createBilling(deps: {
     }),
     contracts: createContracts({ ...subscriptionDeps, tenants, subscriptions, sync }),
     customerErasure: createCustomerErasure({ ...subscriptionDeps, subscriptions, sync }),
+    customerImport: createCustomerImport({ ...base, stripe, tiers, tenants, customers, sync }),
     customers,
     inbox,
     overage: createOverage({

@@ -1,12 +1,15 @@
+import { subscriptions } from '../objects/subscription.js';
 import type { Tx } from '../storage/store.js';
 import { invalidRequest } from './errors.js';
 
 const MAX_DEPTH = 4;
+/** A list inside another object has the default length. */
+const MAX_NESTED = 10;
 type Json = Record<string, unknown>;
 
 /**
  * Replaces ids by the objects that they name, as `expand[]` asks: `latest_invoice`, `data.customer`,
- * `items.data.price`.
+ * `items.data.price`. `subscriptions` of a customer are its current ones, which only an expanded customer shows.
  * @returns a copy
  * @throws MockStripeError (400) for a path that leads nowhere
  */
@@ -37,6 +40,8 @@ async function expandField(tx: Tx, holder: Json, fields: string[], path: string)
   const [field, ...rest] = fields;
   if (field === undefined) return;
   let value = holder[field];
+  if (field === 'subscriptions' && holder.object === 'customer')
+    value = await currentSubscriptions(tx, String(holder.id));
   if (value === undefined)
     throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
   if (typeof value === 'string') value = await loadOrReject(tx, value, path);
@@ -50,6 +55,14 @@ async function expandField(tx: Tx, holder: Json, fields: string[], path: string)
   const next = Array.isArray(value) ? value : [value];
   for (const item of next)
     if (typeof item === 'object' && item !== null) await expandField(tx, item, rest, path);
+}
+
+async function currentSubscriptions(tx: Tx, customer: string): Promise<Json> {
+  const current = { 'refs.customer': customer, 'refs.status': { $nin: ['canceled', 'incomplete_expired'] } };
+  const found = await tx.list(subscriptions, current, MAX_NESTED + 1);
+  const data = found.slice(0, MAX_NESTED).map(({ body }) => body);
+  const url = `/v1/customers/${customer}/subscriptions`;
+  return { object: 'list', data, has_more: found.length > MAX_NESTED, url };
 }
 
 async function loadOrReject(tx: Tx, id: string, path: string): Promise<unknown> {

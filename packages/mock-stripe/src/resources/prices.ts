@@ -20,7 +20,9 @@ import { mockId } from '../ids.js';
 import { meters } from '../objects/meter.js';
 import { buildPrice, currencyOption, prices } from '../objects/price.js';
 import { buildProduct, products } from '../objects/product.js';
+import { subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
+import type { Tx } from '../storage/store.js';
 import type { PriceBody } from '../wire.js';
 
 const amount = {
@@ -129,6 +131,15 @@ async function meterOf({ tx }: Call, { recurring }: z.infer<typeof creation>): P
   return (await tx.get(meters, recurring.meter, 'recurring[meter]')).body.id;
 }
 
+/** Subscriptions show their prices as they are now. */
+async function showIn({ collections, session }: Tx, price: PriceBody): Promise<void> {
+  await collections.objects.updateMany(
+    { object: subscriptions.object, 'refs.prices': price.id },
+    { $set: { 'body.items.data.$[item].price': price } },
+    { arrayFilters: [{ 'item.price.id': price.id }], ...(session && { session }) },
+  );
+}
+
 export const priceOperations = [
   operation('POST', '/v1/prices', creation, async (call, params) => {
     const product = await productFor(call, params);
@@ -157,6 +168,7 @@ export const priceOperations = [
     await claimLookupKey(call, params);
     apply(stored.body, params);
     await tx.save(prices, stored);
+    await showIn(tx, stored.body);
     await emit('price.updated', stored.body, changedFields(before, stored.body));
     return stored.body;
   }),

@@ -37,6 +37,8 @@ export interface Customers {
    * @returns false if another request changed the customer meanwhile: which email Stripe has now is unknown
    */
   setEmail(customer: Customer, email: string): Promise<boolean>;
+  /** Writes the tenant's id to the customer's metadata at Stripe, from which the link can be restored. */
+  nameTenant(customer: Customer): Promise<void>;
   noteEmail(stripeCustomerId: string, email: string | null, author: Author): Promise<void>;
   /** @returns whether the customer is linked to a tenant */
   notePaymentMethod(stripeCustomerId: string): Promise<boolean>;
@@ -180,6 +182,18 @@ export function createCustomers(deps: {
         { session },
       );
       return forgotten.matchedCount === 1;
+    },
+
+    async nameTenant(customer) {
+      const { _id: tenant_id, stripeCustomerId } = customer;
+      await attempt(customer, (attemptKey) =>
+        stripe.customers.update(
+          stripeCustomerId,
+          { metadata: { tenant_id } },
+          { idempotencyKey: `customer-tenant:${attemptKey}` },
+        ),
+      );
+      await countAttempt(customer);
     },
 
     async noteEmail(stripeCustomerId, email, author) {

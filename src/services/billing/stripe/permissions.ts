@@ -7,9 +7,9 @@ interface Resource {
   label: string;
   /** The name in Stripe's API and error messages, where `_read` or `_write` follows it. */
   name: string;
-  /** Used by the server, `npm run reconcile` included. */
+  /** Used by the server, `npm run reconcile` and `npm run import:stripe` included. */
   server?: readonly string[];
-  /** Used by `npm run stripe:setup`. */
+  /** Used by `npm run stripe:setup`, and by `npm run import:stripe -- --tier`. */
   setup?: readonly string[];
 }
 
@@ -82,7 +82,7 @@ export const RESOURCES: readonly Resource[] = [
     label: 'Plans and prices',
     name: 'plan',
     server: ['GET /v1/prices/:id'],
-    setup: ['GET /v1/prices', 'POST /v1/prices', 'POST /v1/prices/:id'],
+    setup: ['GET /v1/prices', 'GET /v1/prices/:id', 'POST /v1/prices', 'POST /v1/prices/:id'],
   },
   {
     label: 'Subscriptions',

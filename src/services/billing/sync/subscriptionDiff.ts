@@ -42,6 +42,16 @@ export interface SubscriptionDiff {
    * @throws Error for a subscription that this version cannot read
    */
   inspect(stripeCustomerId: string, stored: BillingSubscriptionDoc | null): Promise<Inspection>;
+  /**
+   * Reads what would be stored of a customer's listed subscriptions.
+   * @param listed newest first
+   * @returns null if none of them belongs to this server
+   * @throws Error for a subscription that this version cannot read
+   */
+  preview(
+    listed: Stripe.Subscription[],
+    stored: BillingSubscriptionDoc | null,
+  ): Promise<SubscriptionState | null>;
   /** @returns the customers of listed subscriptions that differ from what is stored, to be compared in full */
   outOfSync(listed: readonly Stripe.Subscription[]): Promise<string[]>;
 }
@@ -155,7 +165,15 @@ export function createSubscriptionDiff(deps: {
     return { fetched, primary, state: await reader.stateOf(subscription, stored, failedAt) };
   }
 
-  return { diff, inspect, outOfSync };
+  return {
+    diff,
+    inspect,
+    outOfSync,
+    async preview(listed, stored) {
+      const primary = await reader.primaryOf(listed, stored);
+      return primary && reader.stateOf(primary.subscription, stored);
+    },
+  };
 }
 
 /** @returns what an operator should know about a subscription at a price outside the catalogue, else null */
