@@ -80,7 +80,7 @@ export function createCustomerImport(deps: {
   customers: Customers;
   sync: SubscriptionSync;
 }): CustomerImport {
-  const { models, stripe, tenants, customers, sync } = deps;
+  const { models, stripe, tiers, tenants, customers, sync } = deps;
   const priceTiers = createPriceTiers(deps);
 
   async function* customerPages(): AsyncGenerator<Stripe.Customer[]> {
@@ -185,7 +185,7 @@ export function createCustomerImport(deps: {
     if (isNew) report.created += 1;
     else report.matched[by] = (report.matched[by] ?? 0) + 1;
     report.linked += 1;
-    const tier = state?.tier ?? null;
+    const tier = state && tiers.publicNameOf(state.tier);
     observer.onFinding({ kind: 'linked', customer: customer.id, tenant: tenantId, isNew, by, tier });
     await complete(run, item, tenantId, facts);
   }
@@ -222,7 +222,7 @@ export function createCustomerImport(deps: {
     if (!reason && !isPaying(customer)) return;
     report.payingWithoutTenant += 1;
     const subscription = state?.stripeSubscriptionId ?? null;
-    const tier = state && !state.outsideCatalogue ? state.tier : null;
+    const tier = state && !state.outsideCatalogue ? tiers.publicNameOf(state.tier) : null;
     observer.onFinding({ kind: 'without_tenant', customer: id, email, subscription, tier, reason });
   }
 

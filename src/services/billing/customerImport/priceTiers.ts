@@ -28,12 +28,15 @@ export function createPriceTiers({ stripe, tiers }: { stripe: Stripe; tiers: Tie
 
   /** @returns what is wrong, or null */
   function problemOf(priceId: string, tier: string, price: Stripe.Price | null): string | null {
-    if (!tiers.has(tier)) return `the catalogue has no tier ${tier}`;
+    const stored = tiers.storedNameOf(tier);
+    if (stored === null) return `the catalogue has no tier ${tier}`;
     if (!price) return 'Stripe does not show this price';
     const listed = tiers.getTierFromPriceId(priceId);
-    if (listed) return `it is the price of ${listed.name} in the catalogue or the environment`;
+    if (listed) return `it is the price of ${tiers.publicNameOf(listed.name)} in the catalogue or the environment`;
     const named = price.metadata.tier?.toUpperCase();
-    return named && named !== tier ? `its metadata at Stripe names the tier ${named}` : null;
+    return named && tiers.storedNameOf(named) !== stored
+      ? `its metadata at Stripe names the tier ${named}`
+      : null;
   }
 
   return {
@@ -51,7 +54,7 @@ export function createPriceTiers({ stripe, tiers }: { stripe: Stripe; tiers: Tie
       // Stripe would repeat an earlier response to the same key, also after the tier was removed by hand.
       const run = randomUUID();
       for (const { id } of unnamed) {
-        const tier = (tierOf.get(id) as string).toLowerCase();
+        const tier = tiers.storedNameOf(tierOf.get(id) as string)?.toLowerCase() ?? '';
         const idempotencyKey = `price-tier:${id}:${run}`;
         await stripe.prices.update(id, { metadata: { tier } }, { idempotencyKey });
       }
