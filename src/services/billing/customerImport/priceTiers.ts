@@ -32,7 +32,8 @@ export function createPriceTiers({ stripe, tiers }: { stripe: Stripe; tiers: Tie
     if (stored === null) return `the catalogue has no tier ${tier}`;
     if (!price) return 'Stripe does not show this price';
     const listed = tiers.getTierFromPriceId(priceId);
-    if (listed) return `it is the price of ${tiers.publicNameOf(listed.name)} in the catalogue or the environment`;
+    if (listed)
+      return `it is the price of ${tiers.publicNameOf(listed.name)} in the catalogue or the environment`;
     const named = price.metadata.tier?.toUpperCase();
     return named && tiers.storedNameOf(named) !== stored
       ? `its metadata at Stripe names the tier ${named}`
