@@ -80,7 +80,8 @@ export class SubscriptionResolver {
     @Ctx() context: Context,
   ): Promise<TierChangePreview> {
     const tenantId = await requestedTenantId(context, named);
-    return context.services.tierChanges.preview(tenantId, change);
+    const byOperator = context.principal?.kind === 'operator';
+    return context.services.tierChanges.preview(tenantId, { ...change, byOperator });
   }
 
   @Mutation(() => SubscriptionType, {

@@ -158,6 +158,13 @@ describe('a hidden tier', () => {
     await press(data.createCheckoutSession, 'complete');
     await settled(server);
     expect(await tierNames(tenant.key)).toContain('SECRET');
+    const preview = async (key?: string) =>
+      server.gql(
+        'query ($tenantId: ID!) { previewTierChange(tier: SECRET, tenantId: $tenantId) { tier nextInvoiceCents } }',
+        { variables: { tenantId: buyer.id }, ...(key && { key }) },
+      );
+    expect((await preview(buyer.key)).errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
+    expect((await preview()).data.previewTierChange).toEqual({ tier: 'SECRET', nextInvoiceCents: 1_900 });
   });
 });
 

@@ -101,6 +101,7 @@ export const TIERS = graphql(`
     tiers {
       name
       checkout
+      retired
     }
   }
 `);

@@ -165,7 +165,7 @@ function DemoButton({ actions, onStarted }: { actions: Actions; onStarted(tenant
   const title = 'Created a demo tenant and started a checkout';
   async function start(): Promise<void> {
     const { data } = await client.query({ query: TIERS });
-    const tier = data?.tiers.find(({ checkout }) => checkout === 'SELF_SERVICE');
+    const tier = data?.tiers.find(({ checkout, retired }) => checkout === 'SELF_SERVICE' && !retired);
     if (!tier) throw new Error('The catalogue has no tier that is for sale');
     const created = await createTenant({ variables: { name: `Demo tenant ${formatHour(Date.now())}` } });
     const tenantId = created.data?.createTenant?.tenant?.id;
