@@ -10,7 +10,7 @@ overage, the usage meters, the billing portal's configuration and the webhook en
   npm run stripe:setup -- --help        prints this text
 
 Environment: STRIPE_SECRET_KEY (required), PUBLIC_URL (https, for the webhook endpoint), CATALOG_FILE,
-BRAND_FILE (products get its product name), STRIPE_API_BASE.
+BRAND_FILE (products get its product name), STRIPE_TAX_BEHAVIOR (of prices), STRIPE_API_BASE.
 `;
 
 try {

@@ -10,10 +10,11 @@ import { noMetrics } from '../../src/services/infrastructure/metrics.js';
  * @throws ConfigError, and the errors of Stripe's SDK
  */
 export async function pushCatalogue({ dryRun }: { dryRun: boolean }): Promise<void> {
-  const { catalogue, brand, publicUrl, stripe: config } = readStripeSetupConfig();
+  const { catalogue, brand, publicUrl, taxBehavior, stripe: config } = readStripeSetupConfig();
   const stripe = createStripeClient(config, null, null, noMetrics);
   const clock = { now: Date.now };
-  const setup = await setUpAccount({ stripe, catalogue, brand, publicUrl, clock, dryRun });
+  const terms = { catalogue, brand, publicUrl, taxBehavior };
+  const setup = await setUpAccount({ ...terms, stripe, clock, dryRun });
   for (const step of setup.steps) console.error(step);
   for (const [name, value] of Object.entries(setup.environment)) console.log(`${name}=${value}`);
 }

@@ -16,7 +16,7 @@ import {
   setupEnvironment,
 } from './environment.js';
 import { type JwtConfig, type JwtSettings, readJwt } from './jwtConfig.js';
-import { readStripe, type StripeConfig } from './stripeConfig.js';
+import { readStripe, type StripeConfig, type TaxConfig } from './stripeConfig.js';
 
 export interface SentryConfig {
   dsn: string;
@@ -256,6 +256,8 @@ export interface StripeSetupConfig {
   brand: Brand | null;
   publicUrl: string | null;
   stripe: Pick<StripeConfig, 'secretKey' | 'apiBase'>;
+  /** Of prices that are created; null: as the account's tax settings say. */
+  taxBehavior: TaxConfig['behavior'];
 }
 
 /** @throws ConfigError that lists all errors */
@@ -273,6 +275,7 @@ export function readStripeSetupConfig(env: NodeJS.ProcessEnv = process.env): Str
     brand,
     publicUrl: publicUrl ?? null,
     stripe: { secretKey, apiBase: apiBase ?? null },
+    taxBehavior: parsed.data.STRIPE_TAX_BEHAVIOR ?? null,
   };
 }
 

@@ -41,6 +41,37 @@ const wholeNumber = (min: number, max: number) => {
   return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
 };
 
+/** Stripe's bound of a text on invoices. Lines in it may be written as `\\n`, because many shells and files allow no others. */
+const invoiceText = (maxChars: number) =>
+  z
+    .string()
+    .transform((text) => text.trim().replaceAll('\\n', '\n'))
+    .pipe(z.string().max(maxChars, `must have at most ${maxChars} characters`));
+
+const fieldText = (what: string, maxChars: number) => {
+  const error = `${what} must have 1 to ${maxChars} characters`;
+  return z.string(error).trim().min(1, error).max(maxChars, error);
+};
+/** Stripe's bounds of the fields on an invoice. */
+const MAX_CUSTOM_FIELDS = 4;
+const customFields = z
+  .array(
+    z.strictObject(
+      { name: fieldText('a name', 40), value: fieldText('a value', 140) },
+      'must be objects with a name and a value, and nothing else',
+    ),
+    'must be a JSON array such as [{"name": "VAT ID", "value": "IE6388047V"}]',
+  )
+  .max(MAX_CUSTOM_FIELDS, `must be at most ${MAX_CUSTOM_FIELDS} fields`);
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 /** GraphQL and federation reserve names with two underscores. */
 const namePrefix = z
   .string()
@@ -99,6 +130,21 @@ const environment = z.object({
   STRIPE_MOCK_MODE: flag.optional(),
   STRIPE_API_BASE: httpUrl.transform((url) => new URL(url)).optional(),
   STRIPE_REQUESTS_PER_SECOND: wholeNumber(1, 10_000).default(25),
+  STRIPE_AUTOMATIC_TAX: flag.default(false),
+  STRIPE_TAX_BEHAVIOR: z
+    .enum(['exclusive', 'inclusive'], { error: 'must be exclusive or inclusive' })
+    .optional(),
+  STRIPE_TAX_ID_COLLECTION: flag.default(false),
+  STRIPE_BILLING_ADDRESS_COLLECTION: z
+    .enum(['auto', 'required'], { error: 'must be auto or required' })
+    .default('auto'),
+  STRIPE_INVOICE_DESCRIPTION: invoiceText(1_500).optional(),
+  STRIPE_INVOICE_FOOTER: invoiceText(5_000).optional(),
+  STRIPE_INVOICE_CUSTOM_FIELDS: z.string().transform(parsedJson).pipe(customFields).optional(),
+  STRIPE_MOCK_TAX_PERCENT: z
+    .string()
+    .regex(/^\d{1,2}(\.\d{1,4})?$/, 'must be a percentage from 0 to 99.9999')
+    .default('10'),
   CONTINUUM_CORS_ORIGINS: z.string().default(''),
   METRICS: flag.default(true),
   METRICS_PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).optional(),
@@ -167,7 +213,7 @@ export const catalogueEnvironment = environment.pick({ SAMPLE_DOMAIN: true });
 
 /** The variables that `npm run stripe:setup` reads. */
 export const setupEnvironment = environment
-  .pick({ PUBLIC_URL: true, STRIPE_API_BASE: true, SAMPLE_DOMAIN: true })
+  .pick({ PUBLIC_URL: true, STRIPE_API_BASE: true, SAMPLE_DOMAIN: true, STRIPE_TAX_BEHAVIOR: true })
   .extend({
     STRIPE_SECRET_KEY: z
       .string({ error: 'is missing' })

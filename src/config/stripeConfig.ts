@@ -18,6 +18,29 @@ export interface StripeConfig {
   apiBase: URL | null;
   /** Stripe's limit for one endpoint. */
   requestsPerSecond: number;
+  tax: TaxConfig;
+  invoices: InvoiceConfig;
+}
+
+/** How purchases are taxed at Stripe. */
+export interface TaxConfig {
+  /** Whether Stripe Tax computes the tax of new subscriptions. */
+  automatic: boolean;
+  /** Whether the prices that are made here include tax; null: as the account's tax settings say. */
+  behavior: 'exclusive' | 'inclusive' | null;
+  /** Whether a checkout asks businesses for their tax ids. */
+  collectsIds: boolean;
+  addressCollection: 'auto' | 'required';
+  /** The rate that the mock charges everywhere, in percent. */
+  mockPercent: string;
+}
+
+/** What invoices say, in addition to what the account's invoice settings say. */
+export interface InvoiceConfig {
+  /** The memo. */
+  description: string | null;
+  footer: string | null;
+  customFields: readonly { name: string; value: string }[];
 }
 
 const idsIn = (found: readonly (readonly [string, string | undefined])[]): Record<string, string> =>
@@ -93,5 +116,17 @@ export function readStripe(
     portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
     requestsPerSecond: vars.STRIPE_REQUESTS_PER_SECOND,
+    tax: {
+      automatic: vars.STRIPE_AUTOMATIC_TAX,
+      behavior: vars.STRIPE_TAX_BEHAVIOR ?? null,
+      collectsIds: vars.STRIPE_TAX_ID_COLLECTION,
+      addressCollection: vars.STRIPE_BILLING_ADDRESS_COLLECTION,
+      mockPercent: vars.STRIPE_MOCK_TAX_PERCENT,
+    },
+    invoices: {
+      description: vars.STRIPE_INVOICE_DESCRIPTION ?? null,
+      footer: vars.STRIPE_INVOICE_FOOTER ?? null,
+      customFields: vars.STRIPE_INVOICE_CUSTOM_FIELDS ?? [],
+    },
   };
 }

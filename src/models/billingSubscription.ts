@@ -76,6 +76,8 @@ export interface BillingSubscriptionDoc extends OutboxSource {
   quantity: number;
   /** What Stripe's price of that item says; null if it has no fixed amount. Absent from documents of earlier versions. */
   itemPrice?: ItemPrice | null;
+  /** True if Stripe Tax computes the tax of its invoices. */
+  automaticTax?: true | null;
   /** The items that bill overage; null if there are none. Two concurrent changes may have added more than one. */
   overageItems: OverageItem[] | null;
   currentPeriodStart: Date | null;
@@ -147,6 +149,7 @@ export const billingSubscriptionSchema = new Schema<BillingSubscriptionDoc>(
     itemId: { type: String, required: true },
     quantity: { type: Number, required: true },
     itemPrice: { type: Schema.Types.Mixed, default: undefined },
+    automaticTax: { type: Boolean, default: null },
     overageItems: { type: Schema.Types.Mixed, default: null },
     scheduleId: { type: String, default: null },
     scheduledTier: { type: String, default: null },

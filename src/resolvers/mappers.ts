@@ -17,6 +17,7 @@ import type { ApiKeyDoc } from '../services/accounts/apiKeys.js';
 import type { OperatorRole } from '../services/accounts/principal.js';
 import type { TenantContract, TenantDoc } from '../services/accounts/tenants.js';
 import type { PaymentMethod } from '../services/billing/customers/billingAccount.js';
+import { taxOf } from '../services/billing/stripe/stripeObjects.js';
 import {
   type PaidPrice,
   paidPriceOf,
@@ -200,6 +201,7 @@ export const toInvoice = (invoice: Stripe.Invoice): InvoiceType => ({
   status: invoice.status ?? 'draft',
   currency: invoice.currency,
   totalCents: invoice.total,
+  taxCents: taxOf(invoice),
   amountDueCents: invoice.amount_due,
   amountPaidCents: invoice.amount_paid,
   amountRemainingCents: invoice.amount_remaining,

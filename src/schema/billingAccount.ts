@@ -51,6 +51,9 @@ export class InvoiceType {
   @Field(() => Int, { description: 'A negative total is a credit.' })
   totalCents!: number;
 
+  @Field(() => Int, { description: 'The tax in `totalCents`.' })
+  taxCents!: number;
+
   @Field(() => Int, { description: "The total minus what the customer's balance covered." })
   amountDueCents!: number;
 

@@ -67,15 +67,18 @@ export class TierChangePreview {
   })
   amountDueNowCents!: number;
 
+  @Field(() => Int, { description: 'The tax in `amountDueNowCents`.' })
+  taxCents!: number;
+
   @Field(() => Int, {
     description:
-      'For the rest of the period, or for the new period if the interval changes: the new price minus the credit for the old one. A negative amount is a credit.',
+      'For the rest of the period, or for the new period if the interval changes: the new price minus the credit for the old one. A negative amount is a credit. Tax that is added to prices is not in it.',
   })
   prorationCents!: number;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'The total of the next regular invoice. null if there will be none.',
+    description: 'The total of the next regular invoice, with its tax. null if there will be none.',
   })
   nextInvoiceCents!: number | null;
 

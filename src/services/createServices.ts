@@ -132,6 +132,7 @@ export async function createServices(deps: ServicesDeps): Promise<RunningService
         tiers,
         brand: config.brand,
         webhookSecrets: config.stripe.webhookSecrets,
+        taxPercent: config.stripe.tax.mockPercent,
       })
     : null;
   const billing = createBilling({

@@ -100,7 +100,7 @@ beforeAll(async () => {
   );
   const clock = createFakeClock('2026-11-22T12:00:00Z');
   const auditLog = createAuditLog({ models, clock });
-  const customers = createCustomers({ models, stripe, clock, auditLog });
+  const customers = createCustomers({ models, stripe, terms: {}, clock, auditLog });
   const log = pino({ level: 'silent' });
   sync = createSubscriptionSync({
     models,

@@ -67,7 +67,7 @@ export async function openStripeSide(): Promise<StripeSide> {
       const auditLog = createAuditLog(base);
       const httpClient = Stripe.createFetchHttpClient(changes.fetch ?? counted);
       const stripe = new Stripe('sk_test_mock', { httpClient, maxNetworkRetries: 0, telemetry: false });
-      const customers = createCustomers({ ...base, auditLog, stripe });
+      const customers = createCustomers({ ...base, auditLog, stripe, terms: {} });
       const sync = createSubscriptionSync({
         ...base,
         auditLog,

@@ -22,6 +22,7 @@ const HELP = `mock-stripe: a Stripe to develop and test against.
   --webhook-url <url>      where events are posted; without it they wait
   --webhook-secret <text>  signs the events; whsec_mock unless given
   --prices <file.json>     prices that exist from the start; the README has their fields
+  --tax-percent <n>        what automatic tax charges; 10 unless given
   --help                   this text
 
 Point the SDK at it: new Stripe('sk_test_mock', { host: '127.0.0.1', port: 12111, protocol: 'http' })
@@ -53,6 +54,7 @@ function readOptions() {
         'webhook-url': string,
         'webhook-secret': { ...string, default: 'whsec_mock' },
         prices: string,
+        'tax-percent': { ...string, default: '10' },
         help: { type: 'boolean' },
       },
     }).values;
@@ -65,6 +67,11 @@ function portOf(text: string): number {
   const port = Number(text);
   if (/^\d+$/.test(text) && port < 65_536) return port;
   throw new UsageError(`--port must be a whole number from 0 to 65535, not ${text}`);
+}
+
+function taxPercentOf(text: string): string {
+  if (/^\d{1,2}(\.\d{1,4})?$/.test(text)) return text;
+  throw new UsageError(`--tax-percent must be a percentage from 0 to 99.9999, not ${text}`);
 }
 
 function webhookUrlOf(text: string | undefined): string | undefined {
@@ -118,6 +125,7 @@ async function run(): Promise<void> {
   const webhookUrl = webhookUrlOf(options['webhook-url']);
   const webhookSecret = options['webhook-secret'];
   const prices = await readPrices(options.prices);
+  const taxPercent = taxPercentOf(options['tax-percent']);
 
   const uri = options['mongodb-uri'];
   const mongod = uri ? null : await startMongod();
@@ -153,6 +161,7 @@ async function run(): Promise<void> {
       publicUrl: () => url,
       ownPages: true,
       prices,
+      taxPercent,
     });
     const defaultPrice = prices.find(({ meterEventName }) => !meterEventName)?.id;
     await mock.start();

@@ -1,3 +1,4 @@
+export type { BuyerDetails } from './billing/checkout.js';
 export type { Disorder } from './disorder.js';
 export type { InjectedFailure } from './failures.js';
 export { MockStripeError } from './http/errors.js';

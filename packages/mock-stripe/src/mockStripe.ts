@@ -1,5 +1,5 @@
 import type * as mongo from 'mongodb';
-import { completeSession, declineSession, withLineItems } from './billing/checkout.js';
+import { type BuyerDetails, completeSession, declineSession, withLineItems } from './billing/checkout.js';
 import { actAtPortal, type PortalAction, type PortalView, viewPortal } from './billing/portal.js';
 import { createDelivery } from './delivery.js';
 import type { Disorder } from './disorder.js';
@@ -43,6 +43,8 @@ export interface MockStripeDeps {
   prices?: readonly SeededPrice[];
   /** Event names of meters that are created at the start, in addition to those that `prices` name. */
   meterEventNames?: readonly string[];
+  /** The rate of Stripe Tax, wherever a customer is: a percentage such as `7.5`. 10 unless given. */
+  taxPercent?: string;
 }
 
 export interface MockStripe {
@@ -56,7 +58,11 @@ export interface MockStripe {
     /** @returns the session with its line items; null when there is none */
     find(sessionId: string): Promise<SessionBody | null>;
     /** The person pays. Doing it again changes nothing. @throws MockStripeError unless the session is open or complete */
-    complete(sessionId: string, promotionCode?: string | null): Promise<{ redirectUrl: string }>;
+    complete(
+      sessionId: string,
+      promotionCode?: string | null,
+      details?: BuyerDetails,
+    ): Promise<{ redirectUrl: string }>;
     /** The person turns back; the session stays open. @throws MockStripeError unless it is */
     decline(sessionId: string): Promise<{ redirectUrl: string }>;
   };
@@ -92,13 +98,14 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     publicUrl,
     prices = [],
     meterEventNames = [],
+    taxPercent = '10',
   } = deps;
   const collections = openCollections(db);
   const store = createStore(db.client, collections);
   const clock = createMockClock(machineClock, collections);
   const failures = createFailures();
   const delivery = createDelivery({ ...deps, clock: machineClock, collections });
-  const timeline = createTimeline({ store, clock, publicUrl, changed: delivery.wake });
+  const timeline = createTimeline({ store, clock, publicUrl, taxPercent, changed: delivery.wake });
   const watchers = new Set<string[]>();
   const server = createServer({
     store,
@@ -108,6 +115,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     operations,
     log,
     publicUrl,
+    taxPercent,
     pageUrl: (page, sessionId) =>
       deps.ownPages
         ? `${publicUrl()}/mock/${page}/${sessionId}`
@@ -124,7 +132,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
   async function change<T>(work: (change: Change) => Promise<T>): Promise<T> {
     const nowS = await clock.nowS();
     const result = await store.transaction((tx) =>
-      work({ tx, nowS, emit: eventWriter(store, tx, nowS, null), publicUrl }),
+      work({ tx, nowS, emit: eventWriter(store, tx, nowS, null), publicUrl, taxPercent }),
     );
     delivery.wake();
     return result;
@@ -141,7 +149,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     ready: () => isReady,
     async start() {
       await prepareCollections(collections);
-      await seed(store, { prices, meterEventNames }, await clock.nowS());
+      await seed(store, { prices, meterEventNames, taxPercent }, await clock.nowS());
       delivery.start();
       await timeline.catchUp();
       catchingUp = setInterval(catchUpLater, CATCH_UP_MS).unref();
@@ -161,8 +169,8 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
         const stored = await store.read.find(checkoutSessions, sessionId);
         return stored && withLineItems(stored);
       },
-      async complete(sessionId, promotionCode = null) {
-        const redirectUrl = await change((call) => completeSession(call, sessionId, promotionCode));
+      async complete(sessionId, promotionCode = null, details = {}) {
+        const redirectUrl = await change((call) => completeSession(call, sessionId, promotionCode, details));
         log.info({ event: 'mock.checkout.completed', sessionId }, `[MOCK] checkout ${sessionId} completed`);
         return { redirectUrl };
       },
@@ -184,7 +192,7 @@ export function createMockStripe(deps: MockStripeDeps): MockStripe {
     },
     trigger: createTrigger({
       fetch: server,
-      completeCheckout: (sessionId) => change((call) => completeSession(call, sessionId, null)),
+      completeCheckout: (sessionId) => change((call) => completeSession(call, sessionId, null, {})),
       writeEvent: (type, kind, id) =>
         change(async ({ tx, emit }) => {
           const { body } =

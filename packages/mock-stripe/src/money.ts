@@ -7,6 +7,17 @@ const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
 /** A metered price has up to 12 decimals of the smallest unit. */
 const MAX_DECIMALS = 15;
 
+const WHOLE_UNITS = new Set(['isk', 'ugx']);
+
+/**
+ * @returns what charges in a currency are multiples of: thousandths are charged ten at a time, and ISK and UGX without
+ *   their hundredths
+ */
+export function chargeStep(currency: string): number {
+  if (WHOLE_UNITS.has(currency)) return 100;
+  return IN_THOUSANDTHS.has(currency) ? 10 : 1;
+}
+
 /**
  * @param amount in the smallest unit, perhaps with a fraction of it
  * @returns for instance `$29.00`, `¥2,900`, `KWD 2.900`

@@ -10,6 +10,8 @@ export interface Change {
   /** Writes an event of this change, in its transaction. */
   emit(type: string, object: unknown, previous?: Record<string, unknown>): Promise<void>;
   publicUrl(): string;
+  /** What Stripe Tax charges, such as `7.5`. */
+  taxPercent: string;
 }
 
 /** What an operation gets in addition to its parameters. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { buildMeter, meters } from './objects/meter.js';
 import { buildPrice, prices } from './objects/price.js';
 import { buildProduct, products } from './objects/product.js';
+import { AUTOMATIC_TAX_RATE, buildTaxRate, taxRates } from './objects/taxRate.js';
 import { putAccount } from './resources/account.js';
 import type { Store, Tx } from './storage/store.js';
 import { isDuplicateKey } from './storage/store.js';
@@ -29,14 +30,15 @@ export const seededPrice = z.strictObject({
 });
 export type SeededPrice = z.input<typeof seededPrice>;
 
-/** Creates the account, the meters and prices, or brings the prices up to date. @throws ZodError for a price that is malformed */
+/** Creates the account, the meters, prices and tax rate, or brings prices and rate up to date. @throws ZodError for a price that is malformed */
 export async function seed(
   store: Store,
-  wanted: { prices: readonly SeededPrice[]; meterEventNames: readonly string[] },
+  wanted: { prices: readonly SeededPrice[]; meterEventNames: readonly string[]; taxPercent: string },
   nowS: number,
 ): Promise<void> {
   const parsed = z.array(seededPrice).parse(wanted.prices);
   await unlessExists(() => store.transaction((tx) => putAccount(tx, nowS)));
+  await unlessExists(() => store.transaction((tx) => putTaxRate(tx, wanted.taxPercent, nowS)));
   const metered = parsed.flatMap(({ meterEventName }) => meterEventName ?? []);
   for (const eventName of new Set([...wanted.meterEventNames, ...metered]))
     await unlessExists(() => store.transaction((tx) => putMeter(tx, eventName, nowS)));
@@ -50,6 +52,15 @@ async function unlessExists(work: () => Promise<void>): Promise<void> {
   } catch (error) {
     if (!isDuplicateKey(error)) throw error;
   }
+}
+
+async function putTaxRate(tx: Tx, percent: string, nowS: number): Promise<void> {
+  const id = AUTOMATIC_TAX_RATE;
+  const terms = { displayName: 'Tax', inclusive: false, percentage: Number(percent), metadata: {} };
+  const rate = await tx.find(taxRates, id);
+  const body = buildTaxRate(id, terms, rate?.body.created ?? nowS);
+  if (!rate) await tx.insert(taxRates, id, body, null);
+  else if (rate.body.percentage !== body.percentage) await tx.save(taxRates, { ...rate, body });
 }
 
 const meterIdOf = (eventName: string): string => `mtr_mock_${eventName}`;

@@ -23,9 +23,10 @@ export function createTimeline(deps: {
   store: Store;
   clock: MockClock;
   publicUrl: () => string;
+  taxPercent: string;
   changed: () => void;
 }): Timeline {
-  const { store, clock, publicUrl, changed } = deps;
+  const { store, clock, publicUrl, taxPercent, changed } = deps;
   const { objects } = store.collections;
 
   /** @returns false when nothing more is due */
@@ -42,7 +43,7 @@ export function createTimeline(deps: {
       if (document?.dueAt == null || document.dueAt > untilS) return;
       const nowS = document.dueAt;
       const emit = eventWriter(store, tx, nowS, null);
-      await happen({ tx, nowS, emit, publicUrl }, document);
+      await happen({ tx, nowS, emit, publicUrl, taxPercent }, document);
       await clock.reach(nowS, tx);
     });
     changed();

@@ -15,6 +15,7 @@ export type CustomerBody = Wire<Stripe.Customer>;
 export type ProductBody = Wire<Stripe.Product>;
 export type PriceBody = Wire<Stripe.Price>;
 export type TaxRateBody = Wire<Stripe.TaxRate>;
+export type TaxIdBody = Wire<Stripe.TaxId>;
 export type PaymentMethodBody = Wire<Stripe.PaymentMethod>;
 export type SessionBody = Wire<Stripe.Checkout.Session>;
 export type LineItemBody = Wire<Stripe.LineItem>;

@@ -5,6 +5,7 @@ import { callPricesOf } from '../../catalogue/overagePrice.js';
 import { type BillingCycle, cycleName, priceName, stripePricesOf } from '../../catalogue/prices.js';
 import type { Clock } from '../../common/clock.js';
 import { type Brand, DEFAULT_BRAND } from '../../config/brand.js';
+import type { TaxConfig } from '../../config/stripeConfig.js';
 import { digest } from './customers/customers.js';
 import { EFFECTIVE_TYPES } from './inbox/eventTarget.js';
 import { productNames } from './productNames.js';
@@ -49,6 +50,7 @@ const productIdOf = ({ name }: TierDefinition): string => `continuum_${name.toLo
  * @param brand null: products that exist keep their names
  * @param publicUrl where Stripe reaches this server; null: no webhook endpoint
  * @param dryRun whether nothing is written
+ * @param taxBehavior of all prices; null: prices that exist keep theirs
  * @throws the errors of Stripe's SDK
  */
 export async function setUpAccount(deps: {
@@ -56,10 +58,11 @@ export async function setUpAccount(deps: {
   catalogue: Catalogue;
   brand: Brand | null;
   publicUrl: string | null;
+  taxBehavior: TaxConfig['behavior'];
   clock: Clock;
   dryRun: boolean;
 }): Promise<AccountSetup> {
-  const { stripe, catalogue, brand, publicUrl, clock, dryRun } = deps;
+  const { stripe, catalogue, brand, publicUrl, taxBehavior, clock, dryRun } = deps;
   const environment: Record<string, string> = {};
   const steps: string[] = [];
   const minute = Math.floor(clock.now() / SHARED_MS);
@@ -101,9 +104,14 @@ export async function setUpAccount(deps: {
     return id;
   }
 
+  /** A tax behavior is set once. */
+  const mayBeTaxed = ({ tax_behavior: present }: Stripe.Price): boolean =>
+    taxBehavior === null || present === 'unspecified' || present === taxBehavior;
+  const optionsOf = (amounts: Record<string, Stripe.Decimal>) => currencyOptionsOf(amounts, taxBehavior);
+
   /**
    * A price cannot be changed: another amount needs another price, which takes over the lookup key. Another currency is
-   * added to the price that there is.
+   * added to the price that there is, and so is a tax behavior to one without.
    */
   async function price(tier: TierDefinition, productId: string, terms: PriceTerms): Promise<string | null> {
     const { interval, intervalCount, meter, amounts } = terms;
@@ -122,28 +130,40 @@ export async function setUpAccount(deps: {
         one.recurring?.interval === interval &&
         one.recurring.interval_count === intervalCount &&
         one.recurring.meter === meter &&
+        mayBeTaxed(one) &&
         Object.entries(others).every(([code, other]) => amountIn(one, code)?.eq(other) !== false),
     );
     if (found) {
       const added = Object.entries(others).filter(([code]) => !amountIn(found, code));
-      if (added.length > 0) {
-        const params = { currency_options: currencyOptionsOf(Object.fromEntries(added)) };
+      const taxed = taxBehavior !== null && found.tax_behavior !== taxBehavior;
+      const present = taxed ? Object.keys(others).filter((code) => amountIn(found, code)) : [];
+      const options = {
+        ...optionsOf(Object.fromEntries(added)),
+        ...Object.fromEntries(present.map((code) => [code, { tax_behavior: taxBehavior }])),
+      } as Stripe.PriceUpdateParams['currency_options'] & object;
+      const params = {
+        ...(Object.keys(options).length > 0 && { currency_options: options }),
+        ...(taxed && { tax_behavior: taxBehavior }),
+      };
+      const news = [...added.map(([code]) => code), ...(taxed ? [`tax behavior ${taxBehavior}`] : [])];
+      if (news.length > 0)
         await write(() => stripe.prices.update(found.id, params, keyed([found.id, params])));
-      }
-      const news = added.length > 0 ? `, ${added.map(([code]) => code).join(', ')} ${done('added')}` : '';
-      steps.push(`price ${lookupKey}: found${news}`);
+      steps.push(
+        `price ${lookupKey}: found${news.length > 0 ? `, ${news.join(', ')} ${done('added')}` : ''}`,
+      );
       return found.id;
     }
     const params = {
       product: productId,
       currency: catalogue.currency,
       unit_amount_decimal: amount,
-      ...(Object.keys(others).length > 0 && { currency_options: currencyOptionsOf(others) }),
+      ...(Object.keys(others).length > 0 && { currency_options: optionsOf(others) }),
       recurring: {
         interval,
         ...(intervalCount > 1 && { interval_count: intervalCount }),
         ...(meter && { usage_type: 'metered' as const, meter }),
       },
+      ...(taxBehavior && { tax_behavior: taxBehavior }),
       lookup_key: lookupKey,
       transfer_lookup_key: true,
       metadata: { ...CREATED_HERE, tier: tier.name, ...(meter && OVERAGE_PRICE) },

@@ -32,9 +32,11 @@ import {
 } from './subscriptions/cancellationPreview.js';
 import { type Contracts, createContracts } from './subscriptions/contracts.js';
 import { createCurrentSubscriptions } from './subscriptions/currentSubscriptions.js';
+import { createInvoicePreviews } from './subscriptions/invoicePreviews.js';
 import { createOverage, type Overage } from './subscriptions/overage.js';
 import { createOverageItems } from './subscriptions/overageItems.js';
 import { createPauses, type Pauses } from './subscriptions/pauses.js';
+import { purchaseTermsOf } from './subscriptions/purchaseTerms.js';
 import { createSeatChanges, type SeatChanges } from './subscriptions/seatChanges.js';
 import { createSeatUse } from './subscriptions/seatUse.js';
 import { createSubscriptionChanges } from './subscriptions/subscriptionChanges.js';
@@ -121,7 +123,8 @@ export function createBilling(deps: {
 
   const slots = createRequestSlots({ models, perSecond: config.requestsPerSecond });
   const stripe = createStripeClient(config, standIn?.fetch ?? null, slots, metrics);
-  const customers = createCustomers({ ...base, stripe });
+  const purchaseTerms = purchaseTermsOf(config);
+  const customers = createCustomers({ ...base, stripe, terms: purchaseTerms.customer });
   const sync = createSubscriptionSync({ ...base, stripe, tiers, customers, changed: entitlements.forget });
   const currentSubscriptions = createCurrentSubscriptions({ models, sync, tiers });
   const overageItems = createOverageItems({ stripe, tiers, currentSubscriptions, log });
@@ -150,7 +153,17 @@ export function createBilling(deps: {
   });
   const { resources } = tiers.catalogue;
   const seatUse = createSeatUse({ storage, tenants, entitlements, resources });
-  const subscriptionDeps = { ...base, stripe, tiers, customers, currentSubscriptions, changes, seatUse };
+  const subscriptionDeps = {
+    ...base,
+    stripe,
+    tiers,
+    customers,
+    currentSubscriptions,
+    changes,
+    previews: createInvoicePreviews({ stripe }),
+    purchaseTerms,
+    seatUse,
+  };
   const subscriptions = createSubscriptions(subscriptionDeps);
 
   const webhookRejections = createRejections();

@@ -240,6 +240,7 @@ const LABELS: Readonly<Record<ComparedField, string>> = {
   contract: 'contract',
   limits: "contract's limits",
   overageItems: 'items that bill overage',
+  automaticTax: 'automatic tax',
   outsideCatalogue: 'mark of a price outside the catalogue',
 };
 

@@ -53,11 +53,13 @@ export function createMockMode(deps: {
   brand: Brand;
   /** Empty: the database keeps one, which the first server makes. */
   webhookSecrets: readonly string[];
+  /** What automatic tax charges. */
+  taxPercent: string;
   /** Where this server listens; undefined until it does. */
   ownUrl: () => string | undefined;
   publicUrl: () => string;
 }): MockMode {
-  const { models, clock, log, tiers, brand, ownUrl, publicUrl } = deps;
+  const { models, clock, log, tiers, brand, taxPercent, ownUrl, publicUrl } = deps;
   let { webhookSecrets } = deps;
   const { db } = models.connection;
   if (!db) throw new Error('The mock needs an open MongoDB connection');
@@ -73,6 +75,7 @@ export function createMockMode(deps: {
     webhookSecret: () => webhookSecrets[0] ?? '',
     prices: pricesOf(tiers, brand),
     meterEventNames: Object.values(METER_EVENT_NAMES),
+    taxPercent,
   });
   const conditions = createConditionSwitch(mock);
   return {
@@ -161,7 +164,7 @@ function settling(mock: MockStripe, settled: Settled, reportUsage: () => Promise
     ...mock,
     checkout: {
       ...mock.checkout,
-      complete: async (sessionId, code) => settled(await mock.checkout.complete(sessionId, code)),
+      complete: async (...terms) => settled(await mock.checkout.complete(...terms)),
     },
     portal: {
       ...mock.portal,

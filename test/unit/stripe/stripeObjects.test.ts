@@ -21,6 +21,7 @@ const setUp = () =>
     catalogue: parseCatalogue(catalogue),
     brand: null,
     publicUrl: 'https://billing.example',
+    taxBehavior: null,
     clock: systemClock,
   });
 

@@ -14,8 +14,36 @@ export interface CustomerDetails {
   balance?: number | undefined;
   preferred_locales?: string[] | undefined;
   metadata?: MetadataChange;
-  invoice_settings?: { default_payment_method?: string | undefined } | undefined;
+  /** What is left out of an address is empty. */
+  address?: AddressTerms | '' | undefined;
+  tax_exempt?: 'exempt' | 'none' | 'reverse' | '' | undefined;
+  invoice_settings?:
+    | {
+        default_payment_method?: string | undefined;
+        custom_fields?: { name: string; value: string }[] | undefined;
+        footer?: string | undefined;
+      }
+    | undefined;
 }
+
+type Address = NonNullable<CustomerBody['address']>;
+export type AddressTerms = { [Part in keyof Address]?: string | undefined };
+
+export const addressOf = ({
+  city,
+  country,
+  line1,
+  line2,
+  postal_code: postalCode,
+  state,
+}: AddressTerms): Address => ({
+  city: city || null,
+  country: country || null,
+  line1: line1 || null,
+  line2: line2 || null,
+  postal_code: postalCode || null,
+  state: state || null,
+});
 
 export async function applyDetails(
   change: Change,
@@ -28,7 +56,12 @@ export async function applyDetails(
   if (details.phone !== undefined) body.phone = details.phone || null;
   if (details.balance !== undefined) body.balance = details.balance;
   if (details.preferred_locales !== undefined) body.preferred_locales = details.preferred_locales;
+  if (details.address !== undefined) body.address = details.address ? addressOf(details.address) : null;
+  if (details.tax_exempt !== undefined) body.tax_exempt = details.tax_exempt || 'none';
   body.metadata = mergeMetadata(body.metadata, details.metadata);
+  const { custom_fields: customFields, footer } = details.invoice_settings ?? {};
+  if (customFields) body.invoice_settings.custom_fields = customFields.length > 0 ? customFields : null;
+  if (footer !== undefined) body.invoice_settings.footer = footer || null;
   const method = details.invoice_settings?.default_payment_method;
   if (method === '') body.invoice_settings.default_payment_method = null;
   else if (method !== undefined) {

@@ -1,5 +1,5 @@
 import { mockId } from '../ids.js';
-import { buildPrice, prices } from '../objects/price.js';
+import { buildPrice, prices, setTaxBehavior } from '../objects/price.js';
 import { products } from '../objects/product.js';
 import type { Change } from '../operation.js';
 
@@ -7,6 +7,7 @@ export interface InlinePrice {
   currency: string;
   product: string;
   unit_amount: number;
+  tax_behavior?: 'exclusive' | 'inclusive' | 'unspecified' | undefined;
   recurring: { interval: 'day' | 'week' | 'month' | 'year'; interval_count?: number | undefined };
 }
 
@@ -25,6 +26,7 @@ export async function inlinePrice(
     intervalCount: data.recurring.interval_count ?? 1,
   };
   const body = buildPrice(mockId(prices.prefix), terms, nowS);
+  if (data.tax_behavior) setTaxBehavior(body, data.tax_behavior);
   await tx.insert(prices, body.id, body, { inline: true });
   await emit('price.created', body);
   return body.id;

@@ -19,6 +19,7 @@ import type { Tx } from '../storage/store.js';
 import { type InvoiceBody, idOf, type SubscriptionBody, type SubscriptionItemBody } from '../wire.js';
 import { discountsOn, useUp } from './discounts.js';
 import { productName, rate } from './lineText.js';
+import { taxIdsOf, taxOn } from './tax.js';
 import { usageLines } from './usage.js';
 
 /** As long as Stripe leaves a renewal's invoice a draft. */
@@ -119,27 +120,17 @@ export async function charge(
 
 /** Writes an invoice that stays open to late usage, and is finalized and collected an hour later. */
 export async function draft(
-  { tx, nowS }: Change,
+  change: Change,
   subscription: StoredSubscription,
   terms: ChargeTerms,
   spans: UsageSpan[],
 ): Promise<Charged> {
+  const { tx, nowS } = change;
   const { body } = subscription;
   const lines = [...terms.lines, ...(await usageLines(tx, subscription, spans))];
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
-  const discounts = await discountsOn(tx, body, lines, nowS);
-  const invoice = buildInvoice(
-    mockId(invoices.prefix),
-    {
-      ...terms,
-      lines,
-      discounts,
-      customer: customer.body,
-      subscription: payerOf(body),
-      currency: body.currency,
-    },
-    nowS,
-  );
+  const whole = await wholeTerms(change, body, customer, { ...terms, lines }, nowS);
+  const invoice = buildInvoice(mockId(invoices.prefix), whole, nowS);
   const finalizesAtS = nowS + OPEN_TO_USAGE_S;
   const stored = await tx.insert(
     invoices,
@@ -176,31 +167,52 @@ async function write(
   id: string,
 ): Promise<{ body: InvoiceBody; customer: StoredCustomer }> {
   const { tx, nowS } = change;
-  const discounts = await discountsOn(tx, body, terms.lines, nowS);
   const customer = await tx.get(customers, idOf(body.customer) ?? '', 'customer');
+  const whole = await wholeTerms(change, body, customer, terms, nowS);
   // A voided invoice and a draft use nothing of the customer's credit.
   const keepsCredit =
     body.pause_collection != null && body.pause_collection.behavior !== 'mark_uncollectible';
   const payer = keepsCredit ? { ...customer.body, balance: 0 } : customer.body;
-  const invoice = buildInvoice(
-    id,
-    { ...terms, discounts, customer: payer, subscription: payerOf(body), currency: body.currency },
-    nowS,
-  );
+  const invoice = buildInvoice(id, { ...whole, customer: payer }, nowS);
+  // As Stripe does, for this invoice and those to come.
+  if (whole.tax?.status === 'requires_location_inputs')
+    body.automatic_tax = { disabled_reason: 'requires_location_inputs', enabled: false, liability: null };
   if (!keepsCredit) customer.body.balance = invoice.ending_balance ?? 0;
   customer.body.currency ??= body.currency;
   customer.body.next_invoice_sequence = (customer.body.next_invoice_sequence ?? 1) + 1;
   await tx.save(customers, customer);
-  await useUp(change, body, discounts);
+  await useUp(change, body, whole.discounts);
   return { body: invoice, customer };
 }
 
-export function payerOf(body: SubscriptionBody): InvoiceTerms['subscription'] {
+/** @param atS by when discounts that have ended count no more */
+export async function wholeTerms<Terms extends Pick<InvoiceTerms, 'reason' | 'lines' | 'period'>>(
+  change: Change,
+  body: SubscriptionBody,
+  customer: StoredCustomer,
+  terms: Terms,
+  atS: number,
+): Promise<Terms & InvoiceTerms> {
+  const { tx } = change;
+  const discounts = await discountsOn(tx, body, terms.lines, atS);
+  return {
+    ...terms,
+    discounts,
+    tax: await taxOn(change, body, customer.body, terms.lines, discounts),
+    taxIds: await taxIdsOf(tx, customer._id),
+    customer: customer.body,
+    subscription: payerOf(body),
+    currency: body.currency,
+  };
+}
+
+function payerOf(body: SubscriptionBody): InvoiceTerms['subscription'] {
   return {
     id: body.id,
     metadata: body.metadata,
     default_payment_method: idOf(body.default_payment_method),
     daysUntilDue: body.collection_method === 'send_invoice' ? body.days_until_due : null,
+    invoice_settings: body.invoice_settings,
   };
 }
 

@@ -26,6 +26,7 @@ export interface ServerDeps {
   operations: readonly Operation[];
   log: Log;
   publicUrl: () => string;
+  taxPercent: string;
   pageUrl: Call['pageUrl'];
   /** Called after a change was committed. */
   changed: () => void;
@@ -54,12 +55,12 @@ export function createServer(deps: ServerDeps): typeof fetch {
     const expand = (params as { expand?: string[] } | undefined)?.expand ?? [];
     const nowS = await deps.clock.nowS();
     const request = { id: exchange.id, idempotency_key: key };
-    const { publicUrl, pageUrl } = deps;
+    const { publicUrl, pageUrl, taxPercent } = deps;
 
     const work = async (tx: Tx): Promise<StoredAnswer> => {
       const emit = eventWriter(deps.store, tx, nowS, request);
       const result = await operation.run(
-        { tx, nowS, machineNowS: deps.clock.atS(0), emit, publicUrl, pageUrl, id, path },
+        { tx, nowS, machineNowS: deps.clock.atS(0), emit, publicUrl, taxPercent, pageUrl, id, path },
         params,
       );
       return {

@@ -1,6 +1,6 @@
 import { mockId } from '../ids.js';
 import type { Kind, Stored } from '../storage/store.js';
-import { idOf, type LineItemBody, type PriceBody, type SessionBody } from '../wire.js';
+import { idOf, type LineItemBody, type PriceBody, type SessionBody, type SubscriptionBody } from '../wire.js';
 import { centsFor } from './price.js';
 
 export interface SessionHidden {
@@ -12,7 +12,10 @@ export interface SessionHidden {
     trialPeriodDays: number | null;
     trialEndS: number | null;
     missingPaymentMethod: 'cancel' | 'create_invoice' | 'pause';
+    settings: Partial<Pick<SubscriptionBody, 'automatic_tax' | 'invoice_settings'>>;
   };
+  /** What of the person's details becomes the customer's. */
+  saves: { address: boolean; name: boolean };
 }
 
 export type StoredSession = Stored<SessionBody, SessionHidden>;
@@ -31,22 +34,25 @@ export const checkoutSessions: Kind<SessionBody, SessionHidden> = {
 /**
  * @param charged the price in the session's currency
  * @param quantity null: a meter counts it, and nothing of it is due today
+ * @param taxOf the tax on an amount, or in it
  */
 export function buildLineItem(
   price: PriceBody,
   charged: PriceBody,
   quantity: number | null,
   name: string,
+  taxOf: (amountCents: number) => { tax: number; added: number },
 ): LineItemBody {
-  const total = quantity === null ? 0 : centsFor(charged, quantity);
+  const subtotal = quantity === null ? 0 : centsFor(charged, quantity);
+  const { tax, added } = taxOf(subtotal);
   return {
     id: mockId('li'),
     object: 'item',
     adjustable_quantity: null,
     amount_discount: 0,
-    amount_subtotal: total,
-    amount_tax: 0,
-    amount_total: total,
+    amount_subtotal: subtotal,
+    amount_tax: tax,
+    amount_total: subtotal + added,
     currency: charged.currency,
     description: name,
     metadata: {},
@@ -64,6 +70,11 @@ export interface SessionTerms {
   metadata: Record<string, string>;
   allowPromotionCodes: boolean | null;
   billingAddressCollection: 'auto' | 'required' | null;
+  /** null: no tax is computed. */
+  taxStatus: 'complete' | 'requires_location_inputs' | null;
+  taxIdCollection: SessionBody['tax_id_collection'];
+  subtotalCents: number;
+  taxCents: number;
   paymentMethodCollection: 'always' | 'if_required';
   locale: string | null;
   expiresAtS: number;
@@ -80,9 +91,14 @@ export function buildSession(id: string, terms: SessionTerms, nowS: number): Ses
     after_expiration: null,
     allow_promotion_codes: terms.allowPromotionCodes,
     allowed_payment_method_types: null,
-    amount_subtotal: terms.totalCents,
+    amount_subtotal: terms.subtotalCents,
     amount_total: terms.totalCents,
-    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
+    automatic_tax: {
+      enabled: terms.taxStatus !== null,
+      liability: terms.taxStatus ? { type: 'self' } : null,
+      provider: terms.taxStatus ? 'stripe' : null,
+      status: terms.taxStatus,
+    },
     billing_address_collection: terms.billingAddressCollection,
     cancel_url: terms.cancelUrl,
     client_reference_id: terms.clientReferenceId,
@@ -103,7 +119,7 @@ export function buildSession(id: string, terms: SessionTerms, nowS: number): Ses
     customer: terms.customer,
     customer_account: null,
     customer_creation: terms.customer ? null : 'always',
-    customer_details: terms.customerEmail ? detailsOf(terms.customerEmail) : null,
+    customer_details: terms.customerEmail ? detailsOf({ email: terms.customerEmail }) : null,
     customer_email: terms.customer ? null : terms.customerEmail,
     discounts: [],
     expires_at: terms.expiresAtS,
@@ -139,23 +155,27 @@ export function buildSession(id: string, terms: SessionTerms, nowS: number): Ses
     submit_type: null,
     subscription: null,
     success_url: terms.successUrl,
-    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
+    ...(terms.taxIdCollection && { tax_id_collection: terms.taxIdCollection }),
+    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: terms.taxCents },
     ui_mode: 'hosted_page',
     url: terms.url,
     wallet_options: null,
   };
 }
 
-export function detailsOf(email: string | null): SessionBody['customer_details'] {
+type Details = NonNullable<SessionBody['customer_details']>;
+
+export function detailsOf(known: Partial<Details>): Details {
   return {
     address: null,
     business_name: null,
-    email,
+    email: null,
     individual_name: null,
     name: null,
     phone: null,
     tax_exempt: 'none',
     tax_ids: [],
+    ...known,
   };
 }
 

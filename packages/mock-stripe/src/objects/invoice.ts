@@ -1,6 +1,15 @@
 import { mockId } from '../ids.js';
+import { chargeStep } from '../money.js';
 import type { Kind, Stored } from '../storage/store.js';
-import { type CustomerBody, type InvoiceBody, type InvoiceLineBody, idOf, type PriceBody } from '../wire.js';
+import {
+  type CustomerBody,
+  type InvoiceBody,
+  type InvoiceLineBody,
+  idOf,
+  type PriceBody,
+  type SubscriptionBody,
+  type TaxIdBody,
+} from '../wire.js';
 
 /** The time for which one line bills an item's usage. */
 export interface UsageSpan {
@@ -49,7 +58,16 @@ export interface LineTerms {
   untilS: number;
 }
 
-export function buildLine(invoice: string, terms: LineTerms): InvoiceLineBody {
+type LineTax = NonNullable<InvoiceLineBody['taxes']>[number];
+
+/** What Stripe Tax computed for an invoice. */
+export interface InvoiceTax {
+  status: 'complete' | 'requires_location_inputs';
+  /** Empty where it is unknown where the customer is. */
+  byLine: LineTax[];
+}
+
+export function buildLine(invoice: string, terms: LineTerms, tax: LineTax | undefined): InvoiceLineBody {
   return {
     id: mockId('il'),
     object: 'line_item',
@@ -84,7 +102,7 @@ export function buildLine(invoice: string, terms: LineTerms): InvoiceLineBody {
     quantity_decimal: String(terms.quantity),
     subscription: terms.subscription,
     subtotal: terms.amountCents,
-    taxes: [],
+    taxes: tax ? [tax] : [],
   };
 }
 
@@ -96,12 +114,16 @@ export interface InvoiceTerms {
     default_payment_method: string | null;
     /** null: charged automatically. */
     daysUntilDue: number | null;
+    invoice_settings: SubscriptionBody['invoice_settings'];
   };
   currency: string;
   reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update' | 'upcoming';
   lines: LineTerms[];
   /** Taken off the total. */
   discounts: { id: string; amountCents: number }[];
+  /** null: none is computed. */
+  tax: InvoiceTax | null;
+  taxIds: Pick<TaxIdBody, 'type' | 'value'>[];
   period: { start: number; end: number };
 }
 
@@ -117,13 +139,47 @@ export const asDraft = (invoice: InvoiceBody): InvoiceBody => ({
   status_transitions: { ...invoice.status_transitions, finalized_at: null },
 });
 
+/** The taxes of the lines, one for each behavior. */
+function totalTaxes(taxes: readonly LineTax[]): LineTax[] {
+  const totals = new Map<string, LineTax>();
+  for (const tax of taxes) {
+    const { amount, taxable_amount: taxable } = totals.get(tax.tax_behavior) ?? {
+      amount: 0,
+      taxable_amount: 0,
+    };
+    totals.set(tax.tax_behavior, {
+      ...tax,
+      amount: amount + tax.amount,
+      taxable_amount: (taxable ?? 0) + (tax.taxable_amount ?? 0),
+    });
+  }
+  return [...totals.values()];
+}
+
+const sumOf = (taxes: readonly LineTax[], behavior: string): number =>
+  taxes.reduce((sum, tax) => (tax.tax_behavior === behavior ? sum + tax.amount : sum), 0);
+
+/**
+ * What an invoice charges. A remainder that cannot be charged in the currency goes to the customer's balance, like what
+ * the balance does not cover (docs.stripe.com/currencies#special-cases).
+ */
+function settle(total: number, { balance }: CustomerBody, currency: string) {
+  const afterBalance = total + balance;
+  const step = chargeStep(currency);
+  const due = Math.max(0, Math.round(afterBalance / step) * step);
+  return { due, endingBalance: afterBalance - due };
+}
+
 /** @returns an invoice that waits for its payment; the customer's balance is set off against its total */
 export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): InvoiceBody {
-  const { customer, subscription, currency, lines, period } = terms;
+  const { customer, subscription, currency, lines, period, tax } = terms;
+  const taxes = totalTaxes(tax?.byLine ?? []);
   const subtotal = lines.reduce((sum, { amountCents }) => sum + amountCents, 0);
-  const total = terms.discounts.reduce((sum, { amountCents }) => sum - amountCents, subtotal);
-  const afterBalance = total + customer.balance;
-  const due = Math.max(0, afterBalance);
+  const reduced = terms.discounts.reduce((sum, { amountCents }) => sum - amountCents, subtotal);
+  const total = reduced + sumOf(taxes, 'exclusive');
+  const { due, endingBalance } = settle(total, customer, currency);
+  const isTaxed = tax?.status === 'complete';
+  const settings = subscription.invoice_settings;
   const page = `https://invoice.stripe.com/mock/${id}`;
   return {
     id,
@@ -140,31 +196,37 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     attempt_count: 0,
     attempted: false,
     auto_advance: true,
-    automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
+    automatic_tax: {
+      disabled_reason: tax && !isTaxed ? 'finalization_requires_location_inputs' : null,
+      enabled: isTaxed,
+      liability: isTaxed ? { type: 'self' } : null,
+      provider: isTaxed ? 'stripe' : null,
+      status: tax?.status ?? null,
+    },
     automatically_finalizes_at: null,
     billing_reason: terms.reason,
     collection_method: subscription.daysUntilDue === null ? 'charge_automatically' : 'send_invoice',
     created: nowS,
     currency,
-    custom_fields: null,
+    custom_fields: settings.custom_fields ?? customer.invoice_settings.custom_fields,
     customer: customer.id,
     customer_account: null,
-    customer_address: null,
+    customer_address: customer.address ?? null,
     customer_email: customer.email,
     customer_name: customer.name ?? null,
     customer_phone: customer.phone ?? null,
     customer_shipping: null,
-    customer_tax_exempt: 'none',
-    customer_tax_ids: [],
+    customer_tax_exempt: customer.tax_exempt ?? 'none',
+    customer_tax_ids: terms.taxIds,
     default_payment_method: subscription.default_payment_method,
     default_source: null,
     default_tax_rates: [],
-    description: null,
+    description: settings.description,
     discounts: terms.discounts.map(({ id: discount }) => discount),
     due_date: subscription.daysUntilDue === null ? null : nowS + subscription.daysUntilDue * DAY_S,
     effective_at: nowS,
-    ending_balance: Math.min(0, afterBalance),
-    footer: null,
+    ending_balance: endingBalance,
+    footer: settings.footer ?? customer.invoice_settings.footer,
     from_invoice: null,
     hosted_invoice_url: page,
     invoice_pdf: `${page}/pdf`,
@@ -173,7 +235,7 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     latest_revision: null,
     lines: {
       object: 'list',
-      data: lines.map((line) => buildLine(id, line)),
+      data: lines.map((line, index) => buildLine(id, line, tax?.byLine[index])),
       has_more: false,
       url: `/v1/invoices/${id}/lines`,
     },
@@ -201,16 +263,16 @@ export function buildInvoice(id: string, terms: InvoiceTerms, nowS: number): Inv
     status: 'open',
     status_transitions: { finalized_at: nowS, marked_uncollectible_at: null, paid_at: null, voided_at: null },
     subtotal,
-    subtotal_excluding_tax: subtotal,
+    subtotal_excluding_tax: subtotal - sumOf(taxes, 'inclusive'),
     test_clock: null,
     total,
     total_discount_amounts: terms.discounts.map(({ id: discount, amountCents: amount }) => ({
       amount,
       discount,
     })),
-    total_excluding_tax: total,
+    total_excluding_tax: reduced - sumOf(taxes, 'inclusive'),
     total_pretax_credit_amounts: [],
-    total_taxes: [],
+    total_taxes: taxes,
     webhooks_delivered_at: nowS,
   };
 }

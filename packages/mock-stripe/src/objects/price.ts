@@ -72,11 +72,38 @@ const amounts = (unitAmount: string) => ({
   unit_amount_decimal: unitAmount,
 });
 
-export const currencyOption = (unitAmount: string): NonNullable<PriceBody['currency_options']>[string] => ({
+export const currencyOption = (
+  unitAmount: string,
+  taxBehavior: TaxBehavior = 'unspecified',
+): NonNullable<PriceBody['currency_options']>[string] => ({
   custom_unit_amount: null,
-  tax_behavior: 'unspecified',
+  tax_behavior: taxBehavior,
   ...amounts(unitAmount),
 });
+
+type TaxBehavior = NonNullable<PriceBody['tax_behavior']>;
+
+/**
+ * Says whether a price includes tax, in its own currency.
+ * @throws MockStripeError for another one than it has
+ */
+export function setTaxBehavior(body: PriceBody, wanted: TaxBehavior): void {
+  requireUnset(body.tax_behavior, wanted);
+  body.tax_behavior = wanted;
+  const own = body.currency_options?.[body.currency];
+  if (own) own.tax_behavior = wanted;
+}
+
+/** @throws MockStripeError for another one than there is */
+export function requireUnset(present: TaxBehavior | null | undefined, wanted: TaxBehavior): void {
+  if (!present || present === 'unspecified' || present === wanted) return;
+  throw invalidRequest(
+    "You can't change `tax_behavior` once it has been set to a value other than `unspecified`.",
+    {
+      param: 'tax_behavior',
+    },
+  );
+}
 
 /**
  * @param param names the price in the error

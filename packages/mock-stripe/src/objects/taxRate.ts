@@ -7,6 +7,9 @@ export const taxRates: Kind<TaxRateBody> = {
   refs: ({ active }) => ({ active }),
 };
 
+/** The rate that Stripe Tax finds for everybody. */
+export const AUTOMATIC_TAX_RATE = 'txr_mock_automatic';
+
 export interface TaxRateTerms {
   displayName: string;
   inclusive: boolean;

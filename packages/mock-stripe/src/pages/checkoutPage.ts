@@ -1,4 +1,4 @@
-import { asksForCard } from '../billing/checkout.js';
+import { asksForAddress, asksForCard } from '../billing/checkout.js';
 import { cycleOf, rate } from '../billing/lineText.js';
 import { formatMoney } from '../money.js';
 import { priceIn } from '../objects/price.js';
@@ -17,9 +17,7 @@ export function checkoutPage(session: SessionBody): string {
   const terms = trial ? `today; after the trial ${rate(price)}` : `per ${price ? cycleOf(price) : 'period'}`;
   const email = session.customer_details?.email ?? session.customer_email;
   const action = `/mock/checkout/${encodeURIComponent(session.id)}`;
-  const code = session.allow_promotion_codes
-    ? '<label class="code">Promotion code <input name="promotion_code" maxlength="100" autocomplete="off"></label>'
-    : '';
+  const code = session.allow_promotion_codes ? field('Promotion code', 'promotion_code', 100) : '';
   const names = bought.map(({ description }) => description ?? 'Product').join(', ');
   return page(
     `Checkout: ${names}`,
@@ -29,11 +27,34 @@ export function checkoutPage(session: SessionBody): string {
 <dl>
 ${items.map(itemRow).join('\n')}
 ${row('E-mail', email ?? 'not given')}
-${row('Card', asksForCard(session) ? 'Visa •••• 4242' : 'not asked for')}
+${taxRow(session)}${row('Card', asksForCard(session) ? 'Visa •••• 4242' : 'not asked for')}
 </dl>
-<form method="post" action="${escapeHtml(action)}/complete">${code}<button class="pay">${asksForCard(session) ? 'Pay and subscribe' : 'Start the trial'}</button></form>
+<form method="post" action="${escapeHtml(action)}/complete">${detailFields(session)}${code}<button class="pay">${asksForCard(session) ? 'Pay and subscribe' : 'Start the trial'}</button></form>
 <form method="post" action="${escapeHtml(action)}/decline"><button class="leave">Decline and go back</button></form>`,
   );
+}
+
+const field = (label: string, name: string, maxLength: number) =>
+  `<label class="code">${label} <input name="${name}" maxlength="${maxLength}" autocomplete="off"></label>`;
+
+/** What is left empty is as the README says. */
+function detailFields(session: SessionBody): string {
+  const address = asksForAddress(session)
+    ? field('Country, such as DE', 'country', 2) + field('Postal code', 'postal_code', 20)
+    : '';
+  const taxId = session.tax_id_collection?.enabled
+    ? field('Business name', 'name', 100) + field('Tax ID', 'tax_id', 50)
+    : '';
+  return address + taxId;
+}
+
+function taxRow({ automatic_tax: tax, total_details: details, currency }: SessionBody): string {
+  if (!tax.enabled) return '';
+  const amount =
+    tax.status === 'complete'
+      ? formatMoney(details?.amount_tax ?? 0, currency ?? 'usd')
+      : 'added when the address is known';
+  return `${row('Tax', amount)}\n`;
 }
 
 const itemRow = ({ description, quantity, price, currency }: LineItemBody): string =>

@@ -1,3 +1,4 @@
+import type { BuyerDetails } from '../billing/checkout.js';
 import type { PortalAction } from '../billing/portal.js';
 import { MockStripeError } from '../http/errors.js';
 import type { MockStripe } from '../mockStripe.js';
@@ -73,9 +74,11 @@ export function pageRoutes({ checkout, portal }: Pick<MockStripe, 'checkout' | '
     {
       method: 'POST',
       path: '/mock/checkout/:sessionId/complete',
-      summary: 'Pay: 303 to the success URL',
+      summary:
+        'Pay: 303 to the success URL. Form fields where the page asks for them: `promotion_code`, `country`, ' +
+        '`postal_code`, `name`, `tax_id`',
       handle: (sessionId, form) =>
-        leaveCheckout(checkout.complete(sessionId, form.get('promotion_code') || null)),
+        leaveCheckout(checkout.complete(sessionId, form.get('promotion_code') || null, detailsIn(form))),
     },
     {
       method: 'POST',
@@ -98,6 +101,17 @@ export function pageRoutes({ checkout, portal }: Pick<MockStripe, 'checkout' | '
       }),
     ),
   ];
+}
+
+/** As people type them. */
+function detailsIn(form: URLSearchParams): BuyerDetails {
+  const entered = (name: string) => form.get(name)?.trim() || undefined;
+  const country = entered('country')?.toUpperCase();
+  return {
+    address: country ? { country, postal_code: entered('postal_code') } : undefined,
+    name: entered('name'),
+    taxId: entered('tax_id')?.replaceAll(/\s/g, '').toUpperCase(),
+  };
 }
 
 function actionOf(kind: PortalAction['kind'], form: URLSearchParams): PortalAction {

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { expireSession, withLineItems } from '../billing/checkout.js';
 import { productName } from '../billing/lineText.js';
+import { settingsFrom } from '../billing/settings.js';
+import { isLocated, taxBehaviorOf, taxIn } from '../billing/tax.js';
+import { automaticTax, invoiceSettings } from '../http/billingSettings.js';
 import { invalidRequest, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
@@ -37,6 +40,7 @@ import type { LineItemBody } from '../wire.js';
 const DAY_S = 86_400;
 const MIN_LIFE_S = 30 * 60;
 
+const saved = z.enum(['auto', 'never']).optional();
 const creation = z.strictObject({
   mode: z.enum(['payment', 'setup', 'subscription']).optional(),
   line_items: listOf(
@@ -57,6 +61,7 @@ const creation = z.strictObject({
     .strictObject({
       metadata,
       description: text.optional(),
+      invoice_settings: invoiceSettings.optional(),
       trial_period_days: integer.optional(),
       trial_end: integer.optional(),
       trial_settings: z
@@ -81,13 +86,17 @@ const creation = z.strictObject({
   payment_method_collection: z.enum(['always', 'if_required']).optional(),
   ui_mode: z.enum(['hosted_page']).optional(),
   expand,
-  ...ignoring(toggle, 'automatic_tax', 'phone_number_collection', 'tax_id_collection'),
+  automatic_tax: automaticTax.optional(),
+  tax_id_collection: z
+    .strictObject({ enabled: flag, required: z.enum(['if_supported', 'never']).optional() })
+    .optional(),
+  customer_update: z.strictObject({ address: saved, name: saved, shipping: saved }).optional(),
+  ...ignoring(toggle, 'phone_number_collection'),
   ...ignoring(
     object,
     'branding_settings',
     'consent_collection',
     'custom_text',
-    'customer_update',
     'name_collection',
     'payment_method_options',
     'saved_payment_method_options',
@@ -102,9 +111,10 @@ const creation = z.strictObject({
 type Creation = z.infer<typeof creation>;
 
 async function lineItemsFor(
-  { tx }: Call,
+  { tx, taxPercent }: Call,
   { line_items: wanted, currency: asked }: Creation,
   own: string | null,
+  isTaxed: boolean,
 ): Promise<LineItemBody[]> {
   if (!wanted || wanted.length === 0) throw missingParameter('line_items');
   const currency = asked?.toLowerCase() ?? own;
@@ -118,19 +128,56 @@ async function lineItemsFor(
       throw invalidRequest('Quantity must be at least 1.', { param: `${param}[quantity]` });
     }
     const charged = priceIn(body, currency ?? body.currency, 'currency');
-    items.push(buildLineItem(body, charged, quantity, await productName(tx, body)));
+    const behavior = await taxBehaviorOf(tx, body.id, charged.currency);
+    const taxOf = (amountCents: number) => {
+      const tax = isTaxed ? taxIn(amountCents, taxPercent, behavior) : 0;
+      return { tax, added: behavior === 'exclusive' ? tax : 0 };
+    };
+    items.push(buildLineItem(body, charged, quantity, await productName(tx, body), taxOf));
   }
   return items;
 }
 
 async function payerOf({ tx }: Call, params: Creation) {
-  if (!params.customer)
-    return { customer: null, customerEmail: params.customer_email || null, ownCurrency: null };
+  if (!params.customer) {
+    if (params.customer_update)
+      throw invalidRequest('`customer_update` can only be used with `customer`.', {
+        param: 'customer_update',
+      });
+    const customerEmail = params.customer_email || null;
+    return { customer: null, customerEmail, ownCurrency: null, isLocated: false };
+  }
   if (params.customer_email) {
     throw invalidRequest('You may only specify one of these parameters: customer, customer_email.');
   }
   const { body } = await tx.get(customers, params.customer, 'customer');
-  return { customer: body.id, customerEmail: body.email, ownCurrency: body.currency ?? null };
+  const located = isLocated(body.address ?? null);
+  requireCustomerUpdate(params, located);
+  return {
+    customer: body.id,
+    customerEmail: body.email,
+    ownCurrency: body.currency ?? null,
+    isLocated: located,
+  };
+}
+
+/** Of a customer that exists, nothing is changed unasked: not even what tax and tax ids need. */
+function requireCustomerUpdate(
+  { automatic_tax: tax, tax_id_collection: taxIds, customer_update: update }: Creation,
+  located: boolean,
+): void {
+  if (tax?.enabled && !located && update?.address !== 'auto' && update?.shipping !== 'auto')
+    throw invalidRequest(
+      'Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to the ' +
+        "Customer or set either `customer_update[address]` to 'auto' or `customer_update[shipping]` to 'auto' to " +
+        'save the address entered in Checkout to the Customer.',
+      { code: 'customer_tax_location_invalid' },
+    );
+  if (taxIds?.enabled && update?.name !== 'auto')
+    throw invalidRequest(
+      'Tax ID collection requires updating business name on the customer. To enable tax ID collection for an ' +
+        'existing customer, please set `customer_update[name]` to `auto`.',
+    );
 }
 
 function expiryOf({ expires_at: asked }: Creation, nowS: number): number {
@@ -143,7 +190,7 @@ function expiryOf({ expires_at: asked }: Creation, nowS: number): number {
   return expiresAtS;
 }
 
-function subscriptionTerms({ subscription_data: data }: Creation, nowS: number) {
+async function subscriptionTerms({ tx, nowS }: Call, { subscription_data: data, automatic_tax }: Creation) {
   const days = data?.trial_period_days;
   if (days !== undefined && (days < 1 || days > 730)) {
     const param = 'subscription_data[trial_period_days]';
@@ -160,6 +207,7 @@ function subscriptionTerms({ subscription_data: data }: Creation, nowS: number) 
     trialEndS: data?.trial_end ?? null,
     missingPaymentMethod:
       data?.trial_settings?.end_behavior.missing_payment_method ?? ('create_invoice' as const),
+    settings: await settingsFrom(tx, { automatic_tax, invoice_settings: data?.invoice_settings }),
   };
 }
 
@@ -174,10 +222,14 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
     throw invalidRequest('You may only specify one of these parameters: allow_promotion_codes, discounts.');
   }
   if (!params.success_url) throw missingParameter('success_url');
-  const { ownCurrency, ...payer } = await payerOf(call, params);
-  const lineItems = await lineItemsFor(call, params, ownCurrency);
-  const subscription = subscriptionTerms(params, nowS);
+  const { ownCurrency, isLocated: located, ...payer } = await payerOf(call, params);
+  const isTaxed = params.automatic_tax?.enabled === true;
+  const lineItems = await lineItemsFor(call, params, ownCurrency, isTaxed && located);
+  const subscription = await subscriptionTerms(call, params);
   const onTrial = subscription.trialPeriodDays !== null || subscription.trialEndS !== null;
+  // What is due today: nothing, where it begins with a trial.
+  const due = onTrial ? [] : lineItems;
+  const { enabled: asksTaxId = false, required = 'never' as const } = params.tax_id_collection ?? {};
   const id = mockId(checkoutSessions.prefix);
   const terms = {
     ...payer,
@@ -187,12 +239,15 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
     metadata: mergeMetadata({}, params.metadata),
     allowPromotionCodes: params.allow_promotion_codes ?? null,
     billingAddressCollection: params.billing_address_collection ?? null,
+    taxStatus: isTaxed ? (located ? ('complete' as const) : ('requires_location_inputs' as const)) : null,
+    taxIdCollection: params.tax_id_collection && { enabled: asksTaxId, required },
     paymentMethodCollection: params.payment_method_collection ?? ('always' as const),
     locale: params.locale ?? null,
     expiresAtS: expiryOf(params, nowS),
     currency: lineItems[0]?.currency ?? 'usd',
-    // What is due today: nothing, where it begins with a trial.
-    totalCents: onTrial ? 0 : lineItems.reduce((sum, { amount_total: cents }) => sum + cents, 0),
+    subtotalCents: due.reduce((sum, { amount_subtotal: cents }) => sum + cents, 0),
+    taxCents: due.reduce((sum, { amount_tax: cents }) => sum + cents, 0),
+    totalCents: due.reduce((sum, { amount_total: cents }) => sum + cents, 0),
     url: call.pageUrl('checkout', id),
   };
   const body = buildSession(id, terms, nowS);
@@ -200,6 +255,10 @@ async function create(call: Call, params: Creation): Promise<StoredSession> {
     lineItems,
     subscription,
     discounts: params.discounts ?? [],
+    saves: {
+      address: !payer.customer || params.customer_update?.address === 'auto',
+      name: !payer.customer || params.customer_update?.name === 'auto',
+    },
   });
 }
 

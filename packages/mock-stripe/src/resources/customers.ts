@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { cancelNow } from '../billing/cancellation.js';
 import { applyDetails, createCustomer } from '../billing/customers.js';
 import { changedFields } from '../events.js';
+import { customFields } from '../http/billingSettings.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
   clearable,
@@ -26,6 +27,19 @@ import { methodType } from './paymentMethods.js';
 
 const MAX_SUBSCRIPTIONS = 100;
 
+const part = clearable.optional();
+const address = z.strictObject({
+  city: part,
+  country: z
+    .string()
+    .regex(/^([A-Z]{2})?$/, 'must be a country code such as DE')
+    .optional(),
+  line1: part,
+  line2: part,
+  postal_code: part,
+  state: part,
+});
+
 const details = {
   email: email.optional(),
   name: clearable.optional(),
@@ -37,17 +51,17 @@ const details = {
   invoice_settings: z
     .strictObject({
       default_payment_method: clearable.optional(),
-      ...ignoring(list, 'custom_fields'),
-      ...ignoring(clearable, 'footer'),
+      custom_fields: customFields.optional(),
+      footer: clearable.max(5_000).optional(),
       ...ignoring(clearableObject, 'rendering_options'),
     })
     .optional(),
   expand,
-  ...ignoring(clearableObject, 'address'),
+  address: z.union([z.literal(''), address]).optional(),
+  tax_exempt: z.enum(['', 'exempt', 'none', 'reverse']).optional(),
   ...ignoring(z.union([z.literal(''), z.looseObject({ address: object, name: text })]), 'shipping'),
   ...ignoring(clearable, 'business_name', 'individual_name'),
   ...ignoring(object, 'tax'),
-  ...ignoring(z.enum(['', 'exempt', 'none', 'reverse']), 'tax_exempt'),
   ...ignoring(flag, 'validate'),
 };
 const creation = z.strictObject({

@@ -15,6 +15,7 @@ import { priceOperations } from './prices.js';
 import { productOperations } from './products.js';
 import { subscriptionScheduleOperations } from './subscriptionSchedules.js';
 import { subscriptionOperations } from './subscriptions.js';
+import { taxIdOperations } from './taxIds.js';
 import { taxRateOperations } from './taxRates.js';
 import { webhookEndpointOperations } from './webhookEndpoints.js';
 
@@ -26,6 +27,7 @@ export const operations: readonly Operation[] = [
   ...priceOperations,
   ...couponOperations,
   ...taxRateOperations,
+  ...taxIdOperations,
   ...checkoutSessionOperations,
   ...subscriptionOperations,
   ...subscriptionScheduleOperations,

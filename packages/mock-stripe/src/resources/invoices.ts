@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { recover } from '../billing/dunning.js';
 import { collectAgain, emitPaymentOutcome } from '../billing/invoicing.js';
 import { previewInvoice } from '../billing/preview.js';
+import { automaticTax } from '../http/billingSettings.js';
 import { cardDeclined, invalidRequest, missingParameter } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
 import {
@@ -44,7 +45,8 @@ const preview = z.strictObject({
         .optional(),
     })
     .optional(),
-  ...ignoring(z.enum(['next', 'recurring']), 'preview_mode'),
+  automatic_tax: automaticTax.optional(),
+  preview_mode: z.enum(['next', 'recurring']).optional(),
   expand,
 });
 
@@ -79,7 +81,8 @@ export const invoiceOperations = [
       const none = `No upcoming invoices for customer: '${idOf(customer)}'`;
       throw invalidRequest(none, { code: 'invoice_upcoming_none' }, 404);
     }
-    return previewInvoice(call, stored, params.subscription_details ?? {});
+    const { automatic_tax, preview_mode, subscription_details: details } = params;
+    return previewInvoice(call, stored, { ...details, automatic_tax, preview_mode });
   }),
   operation('GET', '/v1/invoices/:id', z.strictObject({ expand }), async ({ tx, id }) => {
     return (await tx.get(invoices, id)).body;

@@ -18,7 +18,7 @@ import {
 } from '../http/params.js';
 import { mockId } from '../ids.js';
 import { meters } from '../objects/meter.js';
-import { buildPrice, currencyOption, prices } from '../objects/price.js';
+import { buildPrice, currencyOption, prices, requireUnset, setTaxBehavior } from '../objects/price.js';
 import { buildProduct, products } from '../objects/product.js';
 import { subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
@@ -30,7 +30,7 @@ const amount = {
   unit_amount_decimal: text.regex(/^\d{1,12}(\.\d{1,12})?$/, 'must be a decimal').optional(),
 };
 const currencyOptions = z
-  .record(text.length(3), z.strictObject({ ...amount, ...ignoring(taxBehavior, 'tax_behavior') }))
+  .record(text.length(3), z.strictObject({ ...amount, tax_behavior: taxBehavior.optional() }))
   .optional();
 const creation = z.strictObject({
   currency: text,
@@ -53,7 +53,7 @@ const creation = z.strictObject({
   expand,
   transfer_lookup_key: flag.optional(),
   ...ignoring(z.enum(['per_unit', 'tiered']), 'billing_scheme'),
-  ...ignoring(taxBehavior, 'tax_behavior'),
+  tax_behavior: taxBehavior.optional(),
 });
 const change = z.strictObject({
   currency_options: currencyOptions,
@@ -63,7 +63,7 @@ const change = z.strictObject({
   metadata,
   expand,
   transfer_lookup_key: flag.optional(),
-  ...ignoring(taxBehavior, 'tax_behavior'),
+  tax_behavior: taxBehavior.optional(),
 });
 
 function apply(body: PriceBody, params: z.infer<typeof change>): void {
@@ -71,11 +71,16 @@ function apply(body: PriceBody, params: z.infer<typeof change>): void {
   if (params.lookup_key !== undefined) body.lookup_key = params.lookup_key;
   if (params.nickname !== undefined) body.nickname = params.nickname;
   body.metadata = mergeMetadata(body.metadata, params.metadata);
-  for (const [code, option] of Object.entries(params.currency_options ?? {}))
-    body.currency_options = {
-      ...body.currency_options,
-      [code.toLowerCase()]: currencyOption(amountOf(option)),
-    };
+  if (params.tax_behavior) setTaxBehavior(body, params.tax_behavior);
+  for (const [name, option] of Object.entries(params.currency_options ?? {})) {
+    const code = name.toLowerCase();
+    const present = body.currency_options?.[code];
+    const { tax_behavior: behavior = present?.tax_behavior ?? 'unspecified', ...amounts } = option;
+    requireUnset(present?.tax_behavior, behavior);
+    const unitAmount = present && Object.keys(amounts).length === 0 ? present.unit_amount_decimal : null;
+    const shown = currencyOption(unitAmount ?? amountOf(amounts), behavior);
+    body.currency_options = { ...body.currency_options, [code]: shown };
+  }
 }
 
 /** A lookup key names one price: `transfer_lookup_key` takes it from another. */

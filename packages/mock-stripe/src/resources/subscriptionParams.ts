@@ -32,7 +32,7 @@ export const priceData = z
       interval: z.enum(['day', 'week', 'month', 'year']),
       interval_count: integer.optional(),
     }),
-    ...ignoring(taxBehavior, 'tax_behavior'),
+    tax_behavior: taxBehavior.optional(),
   })
   .optional();
 const item = {

@@ -6,6 +6,7 @@ import type { ItemChange } from '../billing/items.js';
 import { pause, resume } from '../billing/renewal.js';
 import { itemSettingsFrom, settingsFrom } from '../billing/settings.js';
 import { startSubscription } from '../billing/start.js';
+import { requireLocation } from '../billing/tax.js';
 import { updateSubscription } from '../billing/update.js';
 import { invalidRequest, missingParameter, noSuch } from '../http/errors.js';
 import { createdFilter, listObjects, page } from '../http/pagination.js';
@@ -24,6 +25,7 @@ import { customers } from '../objects/customer.js';
 import { rejectQuantity, subscribablePrice } from '../objects/price.js';
 import { type ItemTerms, type StoredSubscription, subscriptions } from '../objects/subscription.js';
 import { type Call, operation } from '../operation.js';
+import { idOf } from '../wire.js';
 import { cancellationDetails, change, creation } from './subscriptionParams.js';
 
 const DAY_S = 86_400;
@@ -41,6 +43,10 @@ async function applyChange(
       price: wanted.price ?? (await inlinePrice(call, data)),
       settings: await itemSettingsFrom(call.tx, wanted),
     });
+  if (params.automatic_tax?.enabled) {
+    const customer = await call.tx.get(customers, idOf(stored.body.customer) ?? '', 'customer');
+    requireLocation(customer.body, params.automatic_tax);
+  }
   const settings = await settingsFrom(call.tx, params);
   await updateSubscription(call, stored, { ...params, items: items && priced, settings });
   return stored;
@@ -49,6 +55,7 @@ async function applyChange(
 async function create(call: Call, params: z.infer<typeof creation>): Promise<StoredSubscription> {
   const { tx, nowS } = call;
   const { body: customer } = await tx.get(customers, params.customer, 'customer');
+  requireLocation(customer, params.automatic_tax);
   const items: ItemTerms[] = [];
   for (const [index, wanted] of params.items.entries()) {
     const param = `items[${index}][price]`;

@@ -9,6 +9,7 @@ import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
 import { isDuplicateKey } from '../../infrastructure/databaseErrors.js';
 import { isRemembered } from '../stripe/stripeErrors.js';
+import type { PurchaseTerms } from '../subscriptions/purchaseTerms.js';
 
 export type Customer = BillingCustomerDoc & { stripeCustomerId: string };
 
@@ -57,10 +58,12 @@ const MAX_FORMER = 100;
 export function createCustomers(deps: {
   models: Models;
   stripe: Stripe;
+  /** What new customers get, in addition to the tenant's id. */
+  terms: PurchaseTerms['customer'];
   clock: Clock;
   auditLog: AuditLog;
 }): Customers {
-  const { models, stripe, clock, auditLog } = deps;
+  const { models, stripe, terms, clock, auditLog } = deps;
   const customers = models.billingCustomers;
 
   async function find(tenantId: string): Promise<BillingCustomerDoc | null> {
@@ -87,13 +90,16 @@ export function createCustomers(deps: {
     }
   };
 
-  /** The request contains only the tenant's id, so that concurrent calls send the same one. */
+  /** The request contains nothing of the caller but the tenant's id, so that concurrent calls send the same one. */
   async function create(unlinked: BillingCustomerDoc): Promise<Customer> {
     const { _id, intents: attempts } = unlinked;
     // Usage that is still to be reported must not create a customer again.
     if (!(await models.tenants.exists({ _id, erasure: null }))) throw notFound(`Tenant ${_id}`);
     const created = await attempt(unlinked, (attemptKey) =>
-      stripe.customers.create({ metadata: { tenant_id: _id } }, { idempotencyKey: `customer:${attemptKey}` }),
+      stripe.customers.create(
+        { metadata: { tenant_id: _id }, ...terms },
+        { idempotencyKey: `customer:${attemptKey}` },
+      ),
     );
     await customers.updateOne(
       { _id, intents: attempts, stripeCustomerId: null },

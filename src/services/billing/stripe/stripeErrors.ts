@@ -35,6 +35,10 @@ export async function callingStripe<T>(log: Logger, tenantId: string, run: () =>
 export const isMissing = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeError && error.code === 'resource_missing';
 
+/** Stripe Tax needs a better address of the customer. */
+export const isLocationMissing = (error: unknown): boolean =>
+  error instanceof Stripe.errors.StripeError && error.code === 'customer_tax_location_invalid';
+
 /** Stripe rejected the request, for example because the object is in another state. */
 export const isRejected = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeInvalidRequestError;

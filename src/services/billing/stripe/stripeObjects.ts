@@ -20,6 +20,14 @@ export function subscriptionOfInvoice({
   return idOf(details?.subscription ?? subscription);
 }
 
+/** @returns the tax in an invoice's total; older servers do not say */
+export const taxOf = ({ total_taxes: taxes }: Pick<Stripe.Invoice, 'total_taxes'>): number =>
+  (taxes ?? []).reduce((sum, { amount }) => sum + amount, 0);
+
+/** @returns what an invoice's line costs, with the tax that its price does not include */
+export const withAddedTax = ({ amount, taxes }: Pick<Stripe.InvoiceLineItem, 'amount' | 'taxes'>): number =>
+  (taxes ?? []).reduce((sum, tax) => (tax.tax_behavior === 'exclusive' ? sum + tax.amount : sum), amount);
+
 /** @returns what a price costs in another currency, as a decimal; null if it has no amount in it */
 export function amountIn(
   { currency_options: options }: Stripe.Price,
@@ -31,12 +39,21 @@ export function amountIn(
   return value == null ? null : Stripe.Decimal.from(String(value));
 }
 
-/** @returns amounts by currency as the parameter of a price */
-export const currencyOptionsOf = (amounts: Readonly<Record<string, Stripe.Decimal>>) =>
+/**
+ * @param taxBehavior of all of them; null: as the account's tax settings say
+ * @returns amounts by currency as the parameter of a price
+ */
+export const currencyOptionsOf = (
+  amounts: Readonly<Record<string, Stripe.Decimal>>,
+  taxBehavior: 'exclusive' | 'inclusive' | null,
+) =>
   Object.fromEntries(
     Object.entries(amounts).map(([currency, amount]) => [
       currency,
-      { unit_amount_decimal: String(amount) as unknown as Stripe.Decimal },
+      {
+        unit_amount_decimal: String(amount) as unknown as Stripe.Decimal,
+        ...(taxBehavior && { tax_behavior: taxBehavior }),
+      },
     ]),
   );
 

@@ -12,11 +12,18 @@ import type { AuditLog } from '../../audit/auditLog.js';
 import type { Author } from '../../audit/author.js';
 import { rejectRetired, type Tiers } from '../../tiers/tiers.js';
 import { type Customer, type Customers, digest } from '../customers/customers.js';
-import { callingStripe, isKeyReused, isMissing, isRejected } from '../stripe/stripeErrors.js';
+import {
+  callingStripe,
+  isKeyReused,
+  isLocationMissing,
+  isMissing,
+  isRejected,
+} from '../stripe/stripeErrors.js';
 import { contractMetadata, tierMetadata } from '../sync/subscriptionMetadata.js';
 import { type SubscriptionSync, WITH_SCHEDULE } from '../sync/subscriptionSync.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
 import { overageSwap } from './overageItems.js';
+import type { PurchaseTerms } from './purchaseTerms.js';
 import { rejectPaused } from './selfService.js';
 import type { SubscriptionChanges } from './subscriptionChanges.js';
 import type { Subscriptions } from './subscriptions.js';
@@ -65,6 +72,7 @@ export function createContracts(deps: {
   subscriptions: Subscriptions;
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
+  purchaseTerms: PurchaseTerms;
   sync: SubscriptionSync;
   auditLog: AuditLog;
   clock: Clock;
@@ -78,6 +86,7 @@ export function createContracts(deps: {
     subscriptions,
     currentSubscriptions,
     changes,
+    purchaseTerms,
     sync,
     auditLog,
     clock,
@@ -133,6 +142,7 @@ export function createContracts(deps: {
         product,
         unit_amount: terms.monthlyPriceCents ?? terms.unitAmount ?? 0,
         recurring: { interval: interval ?? ('month' as const) },
+        ...purchaseTerms.price,
       },
       quantity: seats ?? 1,
     };
@@ -146,7 +156,13 @@ export function createContracts(deps: {
         ? { collection_method: 'charge_automatically' as const }
         : { collection_method: 'send_invoice' as const, days_until_due: daysUntilDue };
     const overagePriceId = tiers.getOveragePriceId(tier);
-    const rest = { metadata, cancel_at: seconds(endsAt), ...collection, expand: WITH_SCHEDULE };
+    const rest = {
+      metadata,
+      cancel_at: seconds(endsAt),
+      ...collection,
+      expand: WITH_SCHEDULE,
+      ...purchaseTerms.subscription,
+    };
     return { item, overagePriceId, rest };
   }
   type Params = ReturnType<typeof paramsOf>;
@@ -251,6 +267,7 @@ export function createContracts(deps: {
             await create(customer, params);
           } catch (error) {
             if (isMissing(error) && terms.daysUntilDue === null) await checkPayable(customer);
+            if (isLocationMissing(error)) throw noLocation(customer);
             if (!current) throw error;
             // The subscription may have changed since it was fetched, so one more attempt fetches it again.
             if (!isRejected(error) || wasRejected) throw error;
@@ -272,6 +289,13 @@ const agreed = ({ currency, ...wanted }: ContractTerms, ownCurrency: string): Co
     Object.entries(all).filter(([name, value]) => value != null || !optional.includes(name)),
   ) as unknown as ContractTerms;
 };
+
+const noLocation = ({ stripeCustomerId }: Customer) =>
+  badInput(
+    'input.tenantId',
+    `has no address from which Stripe can compute tax; set that of ${stripeCustomerId} at Stripe, or let the tenant ` +
+      'enter it in the portal (createPortalSession)',
+  );
 
 const contractIdOf = (terms: AgreedTerms): string => digest(terms);
 

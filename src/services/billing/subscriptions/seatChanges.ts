@@ -8,7 +8,9 @@ import type { BillingSubscriptionDoc } from '../../../models/billingSubscription
 import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
+import { taxOf } from '../stripe/stripeObjects.js';
 import type { CurrentSubscriptions, PlannedChange } from './currentSubscriptions.js';
+import type { InvoicePreviews } from './invoicePreviews.js';
 import type { SeatUse } from './seatUse.js';
 import { isSoldBySeat, MAX_SEATS, rejectContract, rejectPaused } from './selfService.js';
 import { updateSubscription } from './subscriptionUpdate.js';
@@ -31,11 +33,12 @@ export function createSeatChanges(deps: {
   stripe: Stripe;
   tiers: Tiers;
   currentSubscriptions: CurrentSubscriptions;
+  previews: InvoicePreviews;
   seatUse: SeatUse;
   clock: Clock;
   log: Logger;
 }): SeatChanges {
-  const { stripe, tiers, currentSubscriptions, seatUse, clock, log } = deps;
+  const { stripe, tiers, currentSubscriptions, previews, seatUse, clock, log } = deps;
 
   /** @throws BAD_USER_INPUT for a change that is not possible */
   function check(subscription: BillingSubscriptionDoc, seats: number): void {
@@ -98,14 +101,13 @@ export function createSeatChanges(deps: {
           const subscription = await needSubscription(tenantId);
           check(subscription, seats);
           await checkUse(subscription, seats);
-          const { tier, itemId, stripeSubscriptionId, itemPrice, currentPeriodEnd } = subscription;
-          const invoice = await stripe.invoices.createPreview({
-            subscription: stripeSubscriptionId,
-            subscription_details: {
-              items: [{ id: itemId, quantity: seats }],
-              proration_behavior: 'always_invoice',
-            },
+          const { tier, itemId, itemPrice, currentPeriodEnd } = subscription;
+          const items = [{ id: itemId, quantity: seats }];
+          const invoice = await previews.invoice(subscription, {
+            items,
+            proration_behavior: 'always_invoice',
           });
+          const renewalCents = itemPrice ? Math.round(itemPrice.unitCents * seats) : null;
           return {
             tier,
             seats,
@@ -113,8 +115,9 @@ export function createSeatChanges(deps: {
             effectiveAt: new Date(clock.now()),
             currency: invoice.currency,
             amountDueNowCents: invoice.amount_due,
+            taxCents: taxOf(invoice),
             prorationCents: invoice.lines.data.reduce((sum, { amount }) => sum + amount, 0),
-            nextInvoiceCents: itemPrice ? Math.round(itemPrice.unitCents * seats) : null,
+            nextInvoiceCents: await previews.renewalCents(subscription, items, renewalCents),
             nextInvoiceAt: currentPeriodEnd,
           };
         }),

@@ -12,6 +12,7 @@ import { type Customer, type Customers, digest } from '../customers/customers.js
 import { callingStripe } from '../stripe/stripeErrors.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
 import type { CurrentSubscriptions } from './currentSubscriptions.js';
+import type { PurchaseTerms } from './purchaseTerms.js';
 import type { SeatUse } from './seatUse.js';
 import {
   NO_TERMS,
@@ -59,10 +60,12 @@ export function createSubscriptions(deps: {
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
   seatUse: SeatUse;
+  purchaseTerms: PurchaseTerms;
   auditLog: AuditLog;
   log: Logger;
 }): Subscriptions {
   const { models, stripe, tiers, customers, currentSubscriptions, changes, seatUse, auditLog, log } = deps;
+  const { purchaseTerms } = deps;
 
   async function rejectSecond(tenantId: string): Promise<void> {
     const paid = await currentSubscriptions.fetch(tenantId);
@@ -115,12 +118,13 @@ export function createSubscriptions(deps: {
           metadata,
           // Calls past the quota are billed each month, whatever the tier's interval is.
           ...(!isMonthly(price) && { billing_mode: { type: 'flexible' as const } }),
+          ...purchaseTerms.checkoutSubscription,
         },
         tiers.get(request.tier),
         trialDays,
       ),
       allow_promotion_codes: tiers.get(request.tier).promotionCodes,
-      billing_address_collection: 'auto',
+      ...purchaseTerms.checkout,
     };
     return { request, params, hash: digest(params) };
   }

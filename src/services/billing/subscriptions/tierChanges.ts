@@ -7,8 +7,10 @@ import { type BillingSubscriptionDoc, billedPeriodOf } from '../../../models/bil
 import type { Author } from '../../audit/author.js';
 import type { Tiers } from '../../tiers/tiers.js';
 import { callingStripe } from '../stripe/stripeErrors.js';
+import { taxOf, withAddedTax } from '../stripe/stripeObjects.js';
 import { tierMetadata } from '../sync/subscriptionMetadata.js';
 import type { CurrentSubscriptions, PlannedChange } from './currentSubscriptions.js';
+import type { InvoicePreviews } from './invoicePreviews.js';
 import { overageSwap } from './overageItems.js';
 import type { SeatUse } from './seatUse.js';
 import {
@@ -39,7 +41,9 @@ export interface TierChangePreview {
   currency: string;
   /** Charged at once, including overage that is not billed yet. */
   amountDueNowCents: number;
-  /** The price of the new tier for the rest of the period, less the credit for the old one. Below 0: a credit. */
+  /** The tax in it. */
+  taxCents: number;
+  /** The price of the new tier for the rest of the period, less the credit for the old one. Below 0: a credit. Without added tax. */
   prorationCents: number;
   /** The next regular invoice, as far as it is known; null: there is none. */
   nextInvoiceCents: number | null;
@@ -73,15 +77,15 @@ interface Wanted extends WantedChangeOfTier {
 type ChangeKind = 'STAY' | 'END_NOW' | 'END_LATER' | 'SWITCH_NOW' | 'SWITCH_LATER';
 
 export function createTierChanges(deps: {
-  stripe: Stripe;
   tiers: Tiers;
   currentSubscriptions: CurrentSubscriptions;
   changes: SubscriptionChanges;
+  previews: InvoicePreviews;
   seatUse: SeatUse;
   clock: Clock;
   log: Logger;
 }): TierChanges {
-  const { stripe, tiers, currentSubscriptions, changes, seatUse, clock, log } = deps;
+  const { tiers, currentSubscriptions, changes, previews, seatUse, clock, log } = deps;
 
   /**
    * What a tier costs a month, by which tiers are compared: at its shortest interval, because a discount for a longer one
@@ -181,23 +185,6 @@ export function createTierChanges(deps: {
       ? scheduledPriceId === priceId
       : scheduledTier === tiers.getTierFromPriceId(priceId)?.name;
 
-  /** Previews the next invoice: at once with `always_invoice`, else at the end of the period. */
-  async function previewInvoice(
-    { stripeSubscriptionId: subscription }: BillingSubscriptionDoc,
-    items: Stripe.InvoiceCreatePreviewParams.SubscriptionDetails.Item[],
-    behavior: 'always_invoice' | 'none',
-    newCycle = false,
-  ): Promise<Stripe.Invoice> {
-    return stripe.invoices.createPreview({
-      subscription,
-      subscription_details: {
-        ...(items.length > 0 && { items }),
-        proration_behavior: behavior,
-        ...(newCycle && { billing_cycle_anchor: { type: 'now' } }),
-      },
-    });
-  }
-
   const isOverage = (pricing: Stripe.InvoiceLineItem.Pricing | null): boolean =>
     tiers.isOveragePriceId(pricedAt(pricing) ?? '');
 
@@ -209,6 +196,7 @@ export function createTierChanges(deps: {
       seats: 1,
       currency: subscription.itemPrice?.currency ?? tiers.catalogue.currency,
       amountDueNowCents: 0,
+      taxCents: 0,
       prorationCents: 0,
       nextInvoiceCents: null,
       nextInvoiceAt: null,
@@ -223,7 +211,7 @@ export function createTierChanges(deps: {
       case 'SWITCH_LATER':
         return { ...nothing, ...(await previewLater(subscription, saleFor(subscription, wanted), end)) };
       case 'STAY': {
-        const invoice = await previewInvoice(subscription, [], 'none');
+        const invoice = await previews.invoice(subscription, { proration_behavior: 'none' });
         return {
           ...nothing,
           seats: subscription.quantity,
@@ -244,18 +232,23 @@ export function createTierChanges(deps: {
       switchedItem(subscription, priceId, quantity),
       ...overageSwap(subscription, overagePriceId),
     ];
-    const invoice = await previewInvoice(subscription, items, 'always_invoice', newCycle);
+    const invoice = await previews.invoice(subscription, {
+      items,
+      proration_behavior: 'always_invoice',
+      ...(newCycle && { billing_cycle_anchor: { type: 'now' } }),
+    });
     return {
       seats: quantity,
       immediately: true,
       effectiveAt: now,
       currency: invoice.currency,
       amountDueNowCents: invoice.amount_due,
+      taxCents: taxOf(invoice),
       prorationCents: invoice.lines.data.reduce(
         (sum, { amount, pricing }) => (isOverage(pricing) ? sum : sum + amount),
         0,
       ),
-      nextInvoiceCents: unitAmount * quantity,
+      nextInvoiceCents: await previews.renewalCents(subscription, items, unitAmount * quantity),
       nextInvoiceAt: newCycle ? endOf(invoice, priceId) : subscription.currentPeriodEnd,
     };
   }
@@ -263,26 +256,24 @@ export function createTierChanges(deps: {
   /** What is known of the overage that is billed at the end of a period: a year has invoices of its own for earlier months. */
   async function overageBilledAt(subscription: BillingSubscriptionDoc, end: Date): Promise<number> {
     if (!subscription.overageItems?.length) return 0;
-    const { lines } = await previewInvoice(subscription, [], 'none');
+    const { lines } = await previews.invoice(subscription, { proration_behavior: 'none' });
     return lines.data
       .filter(({ pricing, period }) => isOverage(pricing) && period.end * 1000 >= end.getTime())
-      .reduce((sum, { amount }) => sum + amount, 0);
+      .reduce((sum, line) => sum + withAddedTax(line), 0);
   }
 
   async function previewLater(subscription: BillingSubscriptionDoc, sale: Sale, end: Date) {
     const { priceId, quantity, price, unitAmount, currency } = sale;
     const later = { seats: quantity, immediately: false, effectiveAt: end, nextInvoiceAt: end };
     // Stripe would preview another interval as if it began now.
+    const items = [switchedItem(subscription, priceId, quantity)];
     if (beginsCycle(subscription, price)) {
-      const nextInvoiceCents = unitAmount * quantity + (await overageBilledAt(subscription, end));
+      const renewalCents = await previews.renewalCents(subscription, items, unitAmount * quantity);
+      const nextInvoiceCents = renewalCents + (await overageBilledAt(subscription, end));
       return { ...later, currency, nextInvoiceCents };
     }
     // It includes the period's overage at the price of the tier that ends.
-    const invoice = await previewInvoice(
-      subscription,
-      [switchedItem(subscription, priceId, quantity)],
-      'none',
-    );
+    const invoice = await previews.invoice(subscription, { items, proration_behavior: 'none' });
     return { ...later, currency: invoice.currency, nextInvoiceCents: invoice.amount_due };
   }
 

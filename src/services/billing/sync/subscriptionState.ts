@@ -276,6 +276,7 @@ export function createSubscriptionReader(deps: {
       itemId: bought.item.id,
       quantity: bought.item.quantity ?? 1,
       itemPrice: itemPriceOf(bought.item, subscription.currency, tiers),
+      automaticTax: subscription.automatic_tax?.enabled ? true : null,
       overageItems: overageItemsIn(subscription, bought.item, stored),
       currentPeriodStart: dateOf(startS),
       currentPeriodEnd: dateOf(endS),
