@@ -82,6 +82,7 @@ export async function runCourse(): Promise<StripeRequest[]> {
     await erasure(course);
     await reconcile(course);
     await customerImport(course, price);
+    await taxed({ harness, server: await startLive(bridge.url, { ...environment, ...TAX }) });
     return requests;
   } finally {
     await server?.stop();
@@ -89,6 +90,16 @@ export async function runCourse(): Promise<StripeRequest[]> {
     await harness.close();
   }
 }
+
+const TAX = {
+  STRIPE_AUTOMATIC_TAX: 'true',
+  STRIPE_TAX_BEHAVIOR: 'exclusive',
+  STRIPE_TAX_ID_COLLECTION: 'true',
+  STRIPE_BILLING_ADDRESS_COLLECTION: 'required',
+  STRIPE_INVOICE_DESCRIPTION: 'Thank you.',
+  STRIPE_INVOICE_FOOTER: 'Zebra Ltd',
+  STRIPE_INVOICE_CUSTOM_FIELDS: '[{"name":"VAT ID","value":"IE6388047V"}]',
+};
 
 interface Course {
   server: TestServer;
@@ -117,7 +128,8 @@ async function setUpTwice({ stripe }: Harness, apiBase: string): Promise<Record<
   });
   const BRAND_FILE = join(mkdtempSync(join(tmpdir(), 'brand-')), 'brand.json');
   writeFileSync(BRAND_FILE, JSON.stringify({ productName: 'Zebra' }));
-  return { CATALOG_FILE, ...(await setUp(apiBase, { PUBLIC_URL: other, CATALOG_FILE, BRAND_FILE })) };
+  const env = { PUBLIC_URL: other, CATALOG_FILE, BRAND_FILE, STRIPE_TAX_BEHAVIOR: 'exclusive' };
+  return { CATALOG_FILE, ...(await setUp(apiBase, env)) };
 }
 
 async function settled({ server, harness }: Course): Promise<void> {
@@ -290,6 +302,26 @@ async function contracts(course: Course): Promise<void> {
     'mutation { createPortalSession(input: { returnUrl: "http://localhost/" }) { id } }',
     buyer.key,
   );
+}
+
+/** Bought, changed now and at the period's end, and made a contract, with tax and memo. Its webhooks go to the other server. */
+async function taxed(course: Course): Promise<void> {
+  const { server, harness } = course;
+  try {
+    const tenant = await server.createTenant();
+    await harness.mock.checkout.complete(await checkout(course, tenant, { tier: 'PRO' }));
+    const { previewSeats } = await ask(course, '{ previewSeats(seats: 2) { taxCents } }', tenant.key);
+    expect(previewSeats.taxCents).toBeGreaterThan(0);
+    await ask(course, 'mutation { changeTier(input: { tier: TEAM }) { status } }', tenant.key);
+    await ask(course, 'mutation { changeTier(input: { tier: PRO }) { status } }', tenant.key);
+    await ask(
+      course,
+      `mutation { createEnterpriseSubscription(input: {
+        tenantId: "${tenant.id}", monthlyPriceCents: 100000, termMonths: 12, daysUntilDue: 30 }) { status } }`,
+    );
+  } finally {
+    await server.stop();
+  }
 }
 
 async function accountPages(course: Course): Promise<void> {

@@ -19,6 +19,10 @@ export const NEEDED: Record<string, [name: string, value: string][]> = {
     ['currency', 'usd'],
     ['customer', 'any'],
   ],
+  'POST /v1/customers/:id/tax_ids': [
+    ['type', 'eu_vat'],
+    ['value', 'any'],
+  ],
   'POST /v1/promotion_codes': [
     ['promotion[type]', 'coupon'],
     ['promotion[coupon]', 'any'],

@@ -28,6 +28,14 @@ const ALL_BAD = {
   STRIPE_WEBHOOK_SECRET: 'secret',
   STRIPE_MOCK_MODE: 'maybe',
   STRIPE_API_BASE: 'localhost:12111',
+  STRIPE_AUTOMATIC_TAX: 'stripe',
+  STRIPE_TAX_BEHAVIOR: 'both',
+  STRIPE_TAX_ID_COLLECTION: 'ask',
+  STRIPE_BILLING_ADDRESS_COLLECTION: 'never',
+  STRIPE_INVOICE_DESCRIPTION: 'a'.repeat(1_501),
+  STRIPE_INVOICE_FOOTER: 'a'.repeat(5_001),
+  STRIPE_INVOICE_CUSTOM_FIELDS: 'VAT ID',
+  STRIPE_MOCK_TAX_PERCENT: '110',
   CONTINUUM_CORS_ORIGINS: 'https://good.example, https://bad.example/path',
   LOG_LEVEL: 'loud',
   APOLLO_SANDBOX: 'yes please',
@@ -56,6 +64,48 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'continuum-config-'));
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('tax and invoices', () => {
+  const field = (name: string, value = 'a') => ({ name, value });
+  const fields = (all: unknown) => ({ STRIPE_INVOICE_CUSTOM_FIELDS: JSON.stringify(all) });
+
+  it('are as Stripe has them unless something is set', () => {
+    expect(readConfig({}).stripe).toMatchObject({
+      tax: { automatic: false, behavior: null, collectsIds: false, addressCollection: 'auto' },
+      invoices: { description: null, footer: null, customFields: [] },
+    });
+  });
+
+  it('take lines of a text as \\n, and custom fields as JSON', () => {
+    const { invoices, tax } = readConfig({
+      STRIPE_INVOICE_FOOTER: ' Zebra Ltd\\nDublin ',
+      STRIPE_TAX_BEHAVIOR: 'inclusive',
+      ...fields([field(' VAT ID ', 'IE6388047V')]),
+    }).stripe;
+    expect(invoices).toEqual({
+      description: null,
+      footer: 'Zebra Ltd\nDublin',
+      customFields: [field('VAT ID', 'IE6388047V')],
+    });
+    expect(tax.behavior).toBe('inclusive');
+  });
+
+  it.each([
+    [{ ...field('a'), more: 1 }, 'STRIPE_INVOICE_CUSTOM_FIELDS.0: must be objects with a name and a value'],
+    [field('a'.repeat(41)), 'STRIPE_INVOICE_CUSTOM_FIELDS.0.name: a name must have 1 to 40 characters'],
+    [field('a', 'a'.repeat(141)), 'STRIPE_INVOICE_CUSTOM_FIELDS.0.value: a value must have 1 to 140'],
+    [field(' '), 'STRIPE_INVOICE_CUSTOM_FIELDS.0.name: a name must have 1 to 40 characters'],
+    [{ name: 'a' }, 'STRIPE_INVOICE_CUSTOM_FIELDS.0.value: a value must have 1 to 140 characters'],
+  ])('reject the custom field %j, which Stripe would reject', (wrong, message) => {
+    expect(errorsOf(fields([wrong]))).toEqual([expect.stringContaining(message)]);
+  });
+
+  it('reject more custom fields than Stripe takes', () => {
+    expect(errorsOf(fields(Array(5).fill(field('a'))))).toEqual([
+      'STRIPE_INVOICE_CUSTOM_FIELDS: must be at most 4 fields',
+    ]);
+  });
+});
 
 function catalogueFile(content: string): string {
   const file = join(directory, 'catalogue.json');

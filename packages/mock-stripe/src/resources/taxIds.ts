@@ -5,7 +5,9 @@ import { customers } from '../objects/customer.js';
 import { buildTaxId, taxIds } from '../objects/taxId.js';
 import { operation } from '../operation.js';
 
-const creation = z.strictObject({ type: text, value: text, expand });
+/** A country, and what its numbers are called. */
+const type = text.regex(/^(eu_oss|[a-z]{2})_[a-z]+$/, 'must be the type of a tax id');
+const creation = z.strictObject({ type, value: text, expand });
 
 export const taxIdOperations = [
   operation('POST', '/v1/customers/:id/tax_ids', creation, async ({ tx, id, nowS, emit }, params) => {
