@@ -95,7 +95,11 @@ describe('a checkout with automatic tax', () => {
     });
     expect(invoice?.lines.data[0]?.taxes?.[0]?.amount).toBe(tax);
     const due = currency === 'kwd' ? Math.round((subtotal + tax) / 10) * 10 : subtotal + tax;
-    expect(invoice).toMatchObject({ amount_due: due, amount_paid: due, ending_balance: subtotal + tax - due });
+    expect(invoice).toMatchObject({
+      amount_due: due,
+      amount_paid: due,
+      ending_balance: subtotal + tax - due,
+    });
     const saved = await harness.stripe.customers.retrieve(customer);
     expect(saved).toMatchObject({ address: { country: 'DE' }, name: 'Ada Ltd' });
     expect((await harness.stripe.customers.listTaxIds(customer)).data).toMatchObject([{ type: 'eu_vat' }]);
@@ -136,7 +140,9 @@ describe('a checkout with automatic tax', () => {
     await expect(start({ customer, tax_id_collection: { enabled: true } })).rejects.toThrow(
       'please set `customer_update[name]` to `auto`',
     );
-    await expect(start({ customer_update: { address: 'auto' } })).rejects.toThrow('only be used with `customer`');
+    await expect(start({ customer_update: { address: 'auto' } })).rejects.toThrow(
+      'only be used with `customer`',
+    );
     const unlocated = buy({ address: { country: 'US' } });
     await expect(unlocated).rejects.toThrow('postal code is missing');
   });
@@ -167,7 +173,9 @@ describe('automatic tax', () => {
     expect(recurring).toMatchObject({ subtotal: all, total: all + taxOn(all) });
 
     await stripe.subscriptions.update(subscription.id, change);
-    await mock.advanceClock(item.current_period_end - Math.floor((await mock.now()).getTime() / 1000) + 3_700);
+    await mock.advanceClock(
+      item.current_period_end - Math.floor((await mock.now()).getTime() / 1000) + 3_700,
+    );
     const [first, second, third] = await invoicesOf(subscription);
     // The clock may have moved on by a second.
     expect(Math.abs((second?.total ?? 0) - preview.total)).toBeLessThanOrEqual(2);
