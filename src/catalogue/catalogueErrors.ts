@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { chargeProblem } from '../common/money.js';
 import { ancestryOf, InheritanceError, inherited } from './inheritance.js';
 import { callPriceOf } from './overagePrice.js';
 import { MAX_MONTHS, monthlyAmountIn, monthsIn, type Price, priceName, pricesSchema } from './prices.js';
@@ -185,6 +186,7 @@ function checkTier(one: WholeTier, i: number, file: Readable, report: Report): v
     report('a tier sold by checkout needs a price', 'tiers', i, 'monthlyPriceCents');
   }
   checkPrices(one, ['tiers', i], file, report);
+  checkAmounts(one, ['tiers', i], file, report);
   checkLimitsPerSeat(one, i, resources, report);
   const { renamedFrom = [] } = tiers[i] as ReadableTier;
   const namesOf = (tier: ReadableTier) => [tier.name, ...(tier.renamedFrom ?? [])];
@@ -256,6 +258,22 @@ function checkPrices(
   const monthly = monthlyAmountIn(prices, currency);
   if (prices.length > 0 && monthlyPriceCents !== undefined && monthlyPriceCents !== monthly)
     report(`is ${monthlyPriceCents}, and prices say ${monthly}; leave it out`, ...path, 'monthlyPriceCents');
+}
+/** What is sold now must be possible to charge. */
+function checkAmounts(
+  { prices = [], monthlyPriceCents }: PricedTier,
+  path: readonly PropertyKey[],
+  { currency }: Readable,
+  report: Report,
+): void {
+  const check = (amount: number, code: string, ...at: PropertyKey[]) => {
+    const problem = chargeProblem(amount, code);
+    if (problem) report(problem, ...path, ...at);
+  };
+  if (prices.length === 0 && monthlyPriceCents && currency)
+    check(monthlyPriceCents, currency, 'monthlyPriceCents');
+  for (const [i, { amounts }] of prices.entries())
+    for (const [code, amount] of Object.entries(amounts)) check(amount, code, 'prices', i, 'amounts', code);
 }
 interface PricedTier {
   checkout?: unknown;

@@ -130,6 +130,32 @@ async function leftOf(tenant: TestTenant): Promise<{ left: number; seconds: numb
   return { left: (endS - nowS) / (endS - startS), seconds: endS - nowS };
 }
 
+/** As a person reads it. */
+const TEXT: Record<Currency, (amount: number) => string> = {
+  usd: (amount) => `$${(amount / 100).toFixed(2)}`,
+  jpy: (amount) => `¥${amount.toLocaleString('en-US')}`,
+  kwd: (amount) => `KWD ${(amount / 1_000).toFixed(3)}`,
+};
+
+describe('the page of a checkout', () => {
+  it.each(CURRENCIES)(
+    'shows price, tax and total in %s to a customer whose address is known',
+    async (currency) => {
+      const tenant = await server.createTenant();
+      await beginCheckout(server, tenant.key, { tier: 'TEAM', seats: 2, currency });
+      const customer = await customerIdOf(server, tenant.id);
+      await stripeOf(server).customers.update(customer, { address: { country: 'JP' } });
+      const checkout = await beginCheckout(server, tenant.key, { tier: 'TEAM', seats: 3, currency });
+      const page = (await (await fetch(checkout.localUrl)).text()).replaceAll('\u00a0', ' ');
+      const text = TEXT[currency];
+      const subtotal = 3 * SEAT[currency];
+      expect(page).toContain(`<p class="amount">${text(withTax(subtotal))}</p>`);
+      expect(page).toContain(`<dt>Tax</dt><dd>${text(taxOn(subtotal))}</dd>`);
+      expect(page).toContain(`<dd>${text(SEAT[currency])} / month</dd>`);
+    },
+  );
+});
+
 describe.each(CURRENCIES)('a subscription in %s', (currency) => {
   const step = currency === 'kwd' ? 10 : 2;
   let tenant: TestTenant;
@@ -203,6 +229,20 @@ describe('a contract', () => {
     const [invoice] = await invoicesOf(tenant);
     expect(invoice).toMatchObject({ currency, total: withTax(2 * 500_050), status: 'open', ...MEMO });
     expect(await subscriptionOf(tenant)).toMatchObject({ automatic_tax: { enabled: true } });
+  });
+
+  it('is of an amount that Stripe can charge in the currency', async () => {
+    const tenant = await server.createTenant();
+    const { errors } = await begin(tenant, 'unitAmount: 500055, currency: "KWD"');
+    expect(errors[0]).toMatchObject({
+      message: expect.stringMatching(/must be a multiple of 10.* of KWD than KWD\s0\.010/),
+      extensions: { code: 'BAD_USER_INPUT', argument: 'input.unitAmount' },
+    });
+    const { errors: others } = await begin(tenant, 'monthlyPriceCents: 150, currency: "isk"');
+    expect(others[0]?.extensions.argument).toBe('input.monthlyPriceCents');
+    expect((await begin(tenant, 'unitAmount: 1, currency: "huf"')).errors[0]?.extensions.argument).toBe(
+      'input.tenantId',
+    );
   });
 
   it('taxes a subscription that began without tax', async () => {

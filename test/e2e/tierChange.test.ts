@@ -316,7 +316,7 @@ describe('a change at the end of the period', () => {
   async function customized() {
     const stripe = stripeOf(server);
     const tenant = await subscriber('TEAM');
-    const { id, items } = await atStripe(tenant.id);
+    const { id, items, customer } = await atStripe(tenant.id);
     const { id: product } = await stripe.products.create({ name: 'Support' });
     const support = await stripe.prices.create({
       product,
@@ -328,6 +328,7 @@ describe('a change at the end of the period', () => {
       stripe.taxRates.create({ display_name: 'VAT', percentage, inclusive: false });
     const [vat, reduced] = await Promise.all([rate(19), rate(7)]);
     const { id: coupon } = await stripe.coupons.create({ percent_off: 10, duration: 'forever' });
+    await stripe.customers.update(customer as string, { address: { country: 'DE' } });
     await stripe.subscriptions.update(id, {
       items: [
         {

@@ -489,9 +489,40 @@ describe('prices', () => {
       { overage: { priceCents: 9, perCalls: 9, amounts: { eur: 1 } } },
       'tiers.1.overage: priceCents divided by perCalls',
     ],
+    [
+      'in thousandths that cannot be charged',
+      {
+        prices: [monthly({ usd: 5, kwd: 2_905 })],
+        overage: { priceCents: 10, perCalls: 1_000, amounts: { kwd: 9 } },
+      },
+      'tiers.1.prices.0.amounts.kwd: must be a multiple of 10, because Stripe charges no less of KWD',
+    ],
+    [
+      'in a fraction of a currency without one',
+      { prices: [monthly({ usd: 5, isk: 150 })], overage: null },
+      'amounts.isk: must be a multiple of 100',
+    ],
     ['of a tier that is not sold', { checkout: 'NONE', overage: null }, 'prices: a tier that is not sold'],
   ])('are rejected %s', (_, pro, fault) => {
     expect(faultsOf(pro).join('\n')).toContain(fault);
+  });
+
+  it('are in the unit in which Stripe counts the currency, a monthly price alone too', () => {
+    const faults = (currency: string, monthlyPriceCents: number) => {
+      const { tiers, ...rest } = builtIn;
+      return faultsIn({
+        ...rest,
+        currency,
+        tiers: tiers.map((tier) => (tier.name === 'PRO' ? { ...tier, monthlyPriceCents } : tier)),
+      });
+    };
+    expect(faults('jpy', 2_905)).toEqual([]);
+    expect(faults('kwd', 2_900)).toEqual([]);
+    expect(faults('huf', 2_905)).toEqual([]);
+    expect(faults('bhd', 2_905)).toEqual([
+      expect.stringMatching(/^tiers\.1\.monthlyPriceCents: must be a multiple of 10/),
+    ]);
+    expect(faults('ugx', 2_950)).toEqual([expect.stringContaining('must be a multiple of 100')]);
   });
 
   it('by the seat may have limits for each seat, and others may not', () => {

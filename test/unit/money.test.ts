@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatMoney } from '../../src/common/money.js';
+import { chargeProblem, chargeStep, formatMoney } from '../../src/common/money.js';
 
 describe('an amount of money', () => {
   it.each([
@@ -18,6 +18,24 @@ describe('an amount of money', () => {
     ['isk', 500, 'ISK 5.00'],
   ])('in %s of %s smallest units, as Stripe counts them, is %s', (currency, amount, text) => {
     expect(formatMoney(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
+  });
+
+  it.each([
+    ['usd', 1],
+    ['JPY', 1],
+    ['krw', 1],
+    ['KWD', 10],
+    ['bhd', 10],
+    ['tnd', 10],
+    ['isk', 100],
+    ['ugx', 100],
+    // They are paid out in whole units, and charged in hundredths.
+    ['huf', 1],
+    ['twd', 1],
+  ])('in %s is charged in steps of %i', (currency, step) => {
+    expect(chargeStep(currency)).toBe(step);
+    expect(chargeProblem(3 * step, currency)).toBeNull();
+    if (step > 1) expect(chargeProblem(3 * step + 1, currency)).toContain(`must be a multiple of ${step}`);
   });
 
   it('that is whole may be shown without its zeros', () => {

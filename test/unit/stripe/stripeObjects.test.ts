@@ -7,6 +7,7 @@ import { setUpAccount } from '../../../src/services/billing/accountSetup.js';
 import { findListed } from '../../../src/services/billing/stripe/stripeObjects.js';
 import { createMeter } from '../../../src/services/billing/usageReports/meter.js';
 import { systemClock } from '../../support/systemClock.js';
+import { pricedCatalogue } from '../../support/teamCatalogue.js';
 
 let harness: Harness;
 beforeAll(async () => {
@@ -14,7 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const setUp = () =>
+type Deps = Parameters<typeof setUpAccount>[0];
+const setUp = (changes: Partial<Deps> = {}) =>
   setUpAccount({
     dryRun: false,
     stripe: harness.stripe,
@@ -23,7 +25,32 @@ const setUp = () =>
     publicUrl: 'https://billing.example',
     taxBehavior: null,
     clock: systemClock,
+    ...changes,
   });
+
+it('prices get a tax behavior in each currency, and another price where there is another one', async () => {
+  const { stripe } = harness;
+  const priced = { catalogue: parseCatalogue(pricedCatalogue()) };
+  const price = async ({ environment }: Awaited<ReturnType<typeof setUp>>) =>
+    stripe.prices.retrieve(environment.STRIPE_PRICE_PRO as string, { expand: ['currency_options'] });
+  const plain = await price(await setUp(priced));
+  expect(plain.tax_behavior).toBe('unspecified');
+  const exclusive = await setUp({ ...priced, taxBehavior: 'exclusive' });
+  expect(exclusive.steps).toContainEqual('price continuum_pro_monthly: found, tax behavior exclusive added');
+  expect(await price(exclusive)).toMatchObject({
+    id: plain.id,
+    tax_behavior: 'exclusive',
+    currency_options: { eur: { tax_behavior: 'exclusive' } },
+  });
+  const kept = await setUp(priced);
+  expect(kept.steps).toContainEqual('price continuum_pro_monthly: found');
+  const inclusive = await price(await setUp({ ...priced, taxBehavior: 'inclusive' }));
+  expect(inclusive.id).not.toBe(plain.id);
+  expect(inclusive).toMatchObject({
+    tax_behavior: 'inclusive',
+    currency_options: { eur: { tax_behavior: 'inclusive' } },
+  });
+});
 
 it('meters, portal configurations and webhook endpoints past the first page are found', async () => {
   const { stripe } = harness;

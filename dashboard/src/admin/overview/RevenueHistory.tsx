@@ -8,6 +8,7 @@ import {
   formatDay,
   formatMoney,
   formatShortDay,
+  fractionDigits,
   Select,
   Skeleton,
   useFilters,
@@ -89,7 +90,7 @@ function History({ days, names }: { days: readonly OverviewDay[]; names: TierNam
           : []),
       ]}
       format={(cents) => formatMoney(cents, currency)}
-      formatAxis={(cents) => formatCompact(cents / 100)}
+      formatAxis={(cents) => formatCompact(cents / 10 ** fractionDigits(currency))}
     />
   );
 }

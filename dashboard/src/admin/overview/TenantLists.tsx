@@ -25,7 +25,7 @@ export function PastDueTenants({ overview: { tenants } }: { overview: Overview }
     {
       id: 'revenue',
       header: 'Revenue a month',
-      csvHeader: 'Revenue a month (cents)',
+      csvHeader: 'Revenue a month (smallest unit)',
       value: ({ tenant }) => tenant.monthlyRevenue?.cents ?? null,
       cell: ({ tenant: { monthlyRevenue } }) =>
         monthlyRevenue ? formatMoney(monthlyRevenue.cents, monthlyRevenue.currency) : NONE,

@@ -24,6 +24,7 @@ import {
   Status,
   Time,
   UsageBar,
+  WithNote,
 } from '../../design/index.js';
 import type {
   TenantBillingQuery,
@@ -68,6 +69,7 @@ const INVOICES = graphql(`
           createdAt
           currency
           totalCents
+          taxCents
           amountDueCents
           amountPaidCents
           amountRemainingCents
@@ -363,15 +365,19 @@ const INVOICE_COLUMNS: readonly Column<Invoice>[] = [
   {
     id: 'total',
     header: 'Total',
-    csvHeader: 'Total (cents)',
+    csvHeader: 'Total (smallest unit)',
     value: ({ totalCents }) => totalCents,
-    cell: ({ totalCents, currency }) => formatMoney(totalCents, currency),
+    cell: ({ totalCents, taxCents, currency }) => (
+      <WithNote note={taxCents !== 0 && `${formatMoney(taxCents, currency)} tax`}>
+        {formatMoney(totalCents, currency)}
+      </WithNote>
+    ),
     numeric: true,
   },
   {
     id: 'remaining',
     header: 'Still due',
-    csvHeader: 'Still due (cents)',
+    csvHeader: 'Still due (smallest unit)',
     value: ({ amountRemainingCents }) => amountRemainingCents,
     cell: ({ amountRemainingCents, currency }) => formatMoney(amountRemainingCents, currency),
     numeric: true,

@@ -148,7 +148,7 @@ const COLUMNS: readonly Column<Tenant>[] = [
   {
     id: 'revenue',
     header: 'Revenue a month',
-    csvHeader: 'Revenue a month (cents)',
+    csvHeader: 'Revenue a month (smallest unit)',
     value: ({ monthlyRevenue }) => monthlyRevenue?.cents ?? null,
     cell: ({ monthlyRevenue }) =>
       monthlyRevenue ? formatMoney(monthlyRevenue.cents, monthlyRevenue.currency) : NONE,

@@ -16,6 +16,7 @@ import {
   Stack,
   Status,
   Time,
+  WithNote,
 } from '../../design/index.js';
 import type { BillingAlertsQuery, BillingInvoicesQuery } from '../../generated/graphql.js';
 import type { StripePages } from './actions.js';
@@ -45,7 +46,11 @@ const INVOICE_COLUMNS: readonly Column<Invoice>[] = [
     header: 'Amount',
     numeric: true,
     value: ({ totalCents }) => totalCents,
-    cell: ({ totalCents, currency }) => formatMoney(totalCents, currency),
+    cell: ({ totalCents, taxCents, currency }) => (
+      <WithNote note={taxCents !== 0 && `${formatMoney(taxCents, currency)} tax`}>
+        {formatMoney(totalCents, currency)}
+      </WithNote>
+    ),
   },
   {
     id: 'links',

@@ -108,13 +108,14 @@ function whenText(
 /** What a change costs now and later. */
 export function ChangeTerms({ preview, plan }: { preview: ChangePreviewFragment; plan: string }) {
   const { immediately, effectiveAt, currency, seats, prorationCents, amountDueNowCents } = preview;
-  const { nextInvoiceCents, nextInvoiceAt } = preview;
+  const { taxCents, nextInvoiceCents, nextInvoiceAt } = preview;
   return (
     <KeyValue
       items={[
         ['Plan', seats > 1 ? `${plan}, for ${formatCount(seats, 'seat')}` : plan],
         ['Begins', immediately ? 'Now' : formatDay(effectiveAt)],
         immediately && ['For the rest of this period', formatMoney(prorationCents, currency)],
+        taxCents !== 0 && ['Tax on it', formatMoney(taxCents, currency)],
         ['You pay now', formatMoney(Math.max(amountDueNowCents, 0), currency)],
         immediately &&
           amountDueNowCents <= 0 &&

@@ -126,6 +126,7 @@ export const INVOICES = graphql(`
           status
           currency
           totalCents
+          taxCents
           amountRemainingCents
           createdAt
           hostedUrl
@@ -181,6 +182,7 @@ export const CHANGE_PREVIEW = graphql(`
     effectiveAt
     currency
     amountDueNowCents
+    taxCents
     prorationCents
     nextInvoiceCents
     nextInvoiceAt

@@ -5,7 +5,7 @@ import { MAX_AMOUNT, type PriceInterval } from '../../../catalogue/prices.js';
 import { addMonths } from '../../../common/calendar.js';
 import type { Clock } from '../../../common/clock.js';
 import { badInput, serviceUnavailable } from '../../../common/errors.js';
-import { formatMoney } from '../../../common/money.js';
+import { chargeProblem, formatMoney } from '../../../common/money.js';
 import type { BillingSubscriptionDoc } from '../../../models/billingSubscription.js';
 import type { Tenants } from '../../accounts/tenants.js';
 import type { AuditLog } from '../../audit/auditLog.js';
@@ -111,6 +111,8 @@ export function createContracts(deps: {
         `must cost at most ${formatMoney(MAX_AMOUNT, currencyOf(terms))} together`,
       );
     const currency = currencyOf(terms);
+    const problem = chargeProblem(monthlyPriceCents ?? unitAmount ?? 0, currency);
+    if (problem) throw badInput(`input.${unitAmount == null ? 'monthlyPriceCents' : 'unitAmount'}`, problem);
     if (tiers.getOverage(tier) && !tiers.getOverage(tier, currency))
       throw badInput(
         'input.currency',

@@ -43,6 +43,7 @@ const PREVIEW = graphql(`
       currency
       prorationCents
       amountDueNowCents
+      taxCents
       nextInvoiceCents
       nextInvoiceAt
     }
@@ -136,7 +137,7 @@ function outcomeOf(tenant: string, changed: Changed) {
 
 function Preview({ preview }: { preview: PreviewTenantTierQuery['previewTierChange'] }) {
   const { currency, immediately, effectiveAt, amountDueNowCents, prorationCents } = preview;
-  const { nextInvoiceCents, nextInvoiceAt, seats } = preview;
+  const { taxCents, nextInvoiceCents, nextInvoiceAt, seats } = preview;
   return (
     <Callout title={immediately ? 'It happens at once' : 'It happens at the end of the period'}>
       <KeyValue
@@ -144,6 +145,7 @@ function Preview({ preview }: { preview: PreviewTenantTierQuery['previewTierChan
           ['Takes effect', <Time at={effectiveAt} />],
           seats > 1 && ['Seats', formatNumber(seats)],
           ['Charged now', <strong>{formatMoney(amountDueNowCents, currency)}</strong>],
+          taxCents !== 0 && ['Of which tax', formatMoney(taxCents, currency)],
           prorationCents !== 0 && [
             prorationCents < 0 ? 'Credit for the rest of the period' : 'For the rest of the period',
             formatMoney(prorationCents, currency),
