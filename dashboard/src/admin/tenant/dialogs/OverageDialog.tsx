@@ -92,8 +92,9 @@ function OverageForm({ overage, onClose }: { overage: TenantOverageQuery['overag
       />
       {cap !== null && sold && priceCents > 0 && (
         <Callout>
-          {formatMoney(cap, currency)} pays for {formatNumber(Math.floor((cap * (perCalls ?? 1)) / priceCents))}{' '}
-          calls a month. They are on the next regular invoice; nothing is charged now.
+          {formatMoney(cap, currency)} pays for{' '}
+          {formatNumber(Math.floor((cap * (perCalls ?? 1)) / priceCents))} calls a month. They are on the next
+          regular invoice; nothing is charged now.
         </Callout>
       )}
     </FormDialog>
