@@ -217,11 +217,10 @@ export async function setUpAccount(deps: {
       return found.id;
     }
     const params = { features, metadata };
-    const { configurations } = stripe.billingPortal;
     const written = await write(() =>
       found
-        ? configurations.update(found.id, params, keyed([found.id, params]))
-        : configurations.create(params, keyed(params)),
+        ? stripe.billingPortal.configurations.update(found.id, params, keyed([found.id, params]))
+        : stripe.billingPortal.configurations.create(params, keyed(params)),
     );
     const id = written?.id ?? found?.id ?? null;
     steps.push(`portal configuration${id ? ` ${id}` : ''}: ${done(found ? 'updated' : 'created')}`);
