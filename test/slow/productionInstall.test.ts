@@ -1,12 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { withDatabase } from '@continuum-billing/embedded-mongod';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { copyProject } from '../support/projectCopy.js';
 
 const run = promisify(execFile);
 const MAX_INSTALLED_MB = 180;
@@ -19,14 +19,7 @@ let env: Record<string, string>;
 let installed: { stdout: string; stderr: string };
 
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), 'continuum-production-'));
-  const { stdout } = await run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard']);
-  for (const file of stdout.split('\0').filter(Boolean)) {
-    // A file that was deleted and not yet committed is still listed.
-    await cp(file, join(project, file)).catch((error) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-  }
+  project = await copyProject();
   // Without this project's own Node, npm runs on the machine's, as it does on a server.
   const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !entry.includes('node_modules'));
   env = { PATH: path.join(delimiter), HOME: process.env.HOME ?? '', NODE_ENV: 'production' };
