@@ -13,7 +13,7 @@ import type { Succession } from '../src/services/billing/subscriptions/successio
 import { createCatalogueGuard } from '../src/services/tiers/catalogueGuard.js';
 import { createTierHolders, holdersText, type TierHolders } from '../src/services/tiers/tierHolders.js';
 import { failureOf } from './support/failures.js';
-import { showProgress } from './support/progressBar.js';
+import { hideProgress, showProgress } from './support/progressBar.js';
 import { pushCatalogue } from './support/pushCatalogue.js';
 import { printError, withDatabase, withServices } from './support/services.js';
 

@@ -3,7 +3,7 @@ import type { ImportProgress } from '../../src/services/billing/customerImport/c
 import { type ImportReport, openQuestions } from '../../src/services/billing/customerImport/importReport.js';
 import { ImportOptionError } from '../../src/services/billing/customerImport/priceTiers.js';
 import { describeFailure } from '../../src/services/billing/stripe/stripeErrors.js';
-import { showProgress } from '../support/progressBar.js';
+import { hideProgress, showProgress } from '../support/progressBar.js';
 import { withServices } from '../support/services.js';
 import { CustomerFileError } from './customerFile.js';
 import { ArgumentError, HELP, type ImportArguments, readImportArguments } from './importArguments.js';
@@ -45,7 +45,10 @@ async function run(options: ImportArguments, { env, stdout, stderr }: Terminal):
   const command = { failure: 'import.failed', writes: !dryRun, env };
   return withServices(command, async ({ customerImport }) => {
     const report = await customerImport.run(options, {
-      onFinding: (finding) => print(json ? JSON.stringify(finding) : findingText(finding, dryRun)),
+      onFinding(finding) {
+        hideProgress(stderr);
+        print(json ? JSON.stringify(finding) : findingText(finding, dryRun));
+      },
       onProgress: ({ phase, seen, total }) =>
         showProgress(total && seen / total, `${seen} ${DOING[phase]}`, stderr),
     });

@@ -1,4 +1,7 @@
 const BAR_CHARS = 24;
+const ERASE_LINE = '\r\x1b[K';
+
+type Stream = { write(text: string): unknown; isTTY?: boolean };
 
 /**
  * Redraws one bar on a terminal; elsewhere it prints a line.
@@ -8,9 +11,14 @@ const BAR_CHARS = 24;
 export function showProgress(
   done: number | null,
   text: string,
-  stream: { write(text: string): unknown; isTTY?: boolean } = process.stderr,
+  stream: Stream = process.stderr,
 ): void {
   const full = Math.round((done ?? 0) * BAR_CHARS);
   const bar = done === null ? '' : `[${'#'.repeat(full)}${'-'.repeat(BAR_CHARS - full)}] `;
-  stream.write(stream.isTTY ? `\r\x1b[K${bar}${text}${done === 1 ? '\n' : ''}` : `${bar}${text}\n`);
+  stream.write(stream.isTTY ? `${ERASE_LINE}${bar}${text}${done === 1 ? '\n' : ''}` : `${bar}${text}\n`);
+}
+
+/** Call it before something else is printed: on a terminal it would stand behind the bar. */
+export function hideProgress(stream: Stream = process.stderr): void {
+  if (stream.isTTY) stream.write(ERASE_LINE);
 }
