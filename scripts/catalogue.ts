@@ -92,22 +92,21 @@ const apply = (dryRun: boolean): Promise<void> =>
         throw new ConfigError([
           `CATALOG_FILE: servers that run have another catalogue (${others.length}); restart them with this one first`,
         ]);
-      const problems: Succession[] = [];
       let moved = 0;
+      let kept = 0;
       await successions.run({
         dryRun,
         onProgress({ total, done, succession }) {
-          if (succession.problem === null) {
-            moved++;
-            console.log(lineOf(succession));
-          } else problems.push(succession);
+          if (succession.problem === null) moved++;
+          else kept++;
+          hideProgress();
+          console.log(lineOf(succession));
           showProgress(done / total, `${done} of ${total} subscriptions`);
         },
       });
-      for (const succession of problems) console.log(lineOf(succession));
-      const kept = problems.length > 0 ? `; ${problems.length} keep their tier for now` : '';
-      console.log(`${moved} ${dryRun ? 'to move' : 'moved'}${kept}`);
-      if (problems.length > 0) process.exitCode = 1;
+      const rest = kept > 0 ? `; ${kept} keep their tier for now` : '';
+      console.log(`${moved} ${dryRun ? 'to move' : 'moved'}${rest}`);
+      if (kept > 0) process.exitCode = 1;
     },
   );
 

@@ -8,11 +8,7 @@ type Stream = { write(text: string): unknown; isTTY?: boolean };
  * @param done the estimated part that is done, 0 to 1; null: unknown
  * @param text what is done, for example `customers: 300 compared`
  */
-export function showProgress(
-  done: number | null,
-  text: string,
-  stream: Stream = process.stderr,
-): void {
+export function showProgress(done: number | null, text: string, stream: Stream = process.stderr): void {
   const full = Math.round((done ?? 0) * BAR_CHARS);
   const bar = done === null ? '' : `[${'#'.repeat(full)}${'-'.repeat(BAR_CHARS - full)}] `;
   stream.write(stream.isTTY ? `${ERASE_LINE}${bar}${text}${done === 1 ? '\n' : ''}` : `${bar}${text}\n`);
