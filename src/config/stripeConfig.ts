@@ -43,9 +43,6 @@ export interface InvoiceConfig {
   customFields: readonly { name: string; value: string }[];
 }
 
-const idsIn = (found: readonly (readonly [string, string | undefined])[]): Record<string, string> =>
-  Object.fromEntries(found.flatMap(([name, id]) => (id ? [[name, id]] : [])));
-
 /**
  * Reads the Stripe configuration and checks it against the catalogue.
  * @param errors gets one line for each error
@@ -58,25 +55,6 @@ export function readStripe(
   errors: string[],
 ): StripeConfig {
   const mock = vars.STRIPE_MOCK_MODE ?? (!present.STRIPE_SECRET_KEY && !production);
-  const tiers = catalogue?.tiers ?? [];
-  /** The variables of a tier that was renamed may have any of its names. */
-  const configuredIn = ({ name, renamedFrom }: TierDefinition, end: string): string | undefined =>
-    [catalogue ? publicNameOf(catalogue, name) : name, ...renamedFrom.toReversed()]
-      .map((one) => present[`STRIPE_PRICE_${one}${end}`])
-      .find(Boolean);
-  const idOf = (tier: TierDefinition, end: string): string | undefined =>
-    configuredIn(tier, end) ?? (mock ? `price_${tier.name}${end}`.toLowerCase() : undefined);
-  /** What follows a tier's name in the names of its prices: nothing for the monthly one. */
-  const soldEnds = (tier: TierDefinition) =>
-    pricesOf(tier, catalogue?.currency ?? '').map((price) => priceName('', price));
-  const ownEnds = (tier: TierDefinition) => [...new Set(['', ...soldEnds(tier)])];
-  const ownNames = (tier: TierDefinition) => ownEnds(tier).map((end) => `${tier.name}${end}`);
-  const priceIds = idsIn(
-    tiers.flatMap((tier) => ownEnds(tier).map((end) => [`${tier.name}${end}`, idOf(tier, end)])),
-  );
-  const overagePriceIds = idsIn(
-    tiers.filter(({ overage }) => overage).map((tier) => [tier.name, idOf(tier, '_OVERAGE')]),
-  );
   if (!mock) {
     if (!present.STRIPE_SECRET_KEY) {
       errors.push(
@@ -86,33 +64,12 @@ export function readStripe(
       );
     }
     if (!present.STRIPE_WEBHOOK_SECRET) errors.push('STRIPE_WEBHOOK_SECRET: is missing; live mode needs it');
-    for (const tier of tiers.filter(({ checkout }) => checkout === 'SELF_SERVICE')) {
-      for (const end of soldEnds(tier).filter((sold) => !priceIds[`${tier.name}${sold}`])) {
-        const name = `${catalogue ? publicNameOf(catalogue, tier.name) : tier.name}${end}`;
-        errors.push(`STRIPE_PRICE_${name}: is missing; live mode needs the Stripe price id of ${name}`);
-      }
-    }
-  }
-  const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];
-  if (new Set(ids).size !== ids.length)
-    errors.push('STRIPE_PRICE_*: two variables have the same price id; each needs its own');
-  for (const tier of tiers) {
-    const { name, former } = tier;
-    // A tier may still be sold at one of its own former prices.
-    const own = ownNames(tier).map((price) => priceIds[price]);
-    const others = new Set(ids.filter((id) => !own.includes(id)));
-    const taken = former.flatMap(({ stripePriceIds }) => stripePriceIds).find((id) => others.has(id));
-    if (taken)
-      errors.push(
-        `STRIPE_PRICE_*: ${taken} is a former price of ${name} in the catalogue; another tier cannot use it`,
-      );
   }
   return {
     mode: mock ? 'mock' : 'live',
     secretKey: vars.STRIPE_SECRET_KEY ?? null,
     webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
-    priceIds,
-    overagePriceIds,
+    ...(catalogue ? readPrices(present, mock, catalogue, errors) : NO_PRICES),
     portalConfiguration: vars.STRIPE_PORTAL_CONFIGURATION ?? null,
     apiBase: vars.STRIPE_API_BASE ?? null,
     requestsPerSecond: vars.STRIPE_REQUESTS_PER_SECOND,
@@ -130,3 +87,52 @@ export function readStripe(
     },
   };
 }
+
+type Prices = Pick<StripeConfig, 'priceIds' | 'overagePriceIds'>;
+
+const NO_PRICES: Prices = { priceIds: {}, overagePriceIds: {} };
+
+/** The prices that the variables name; in mock mode one that nobody names has an id of its own. */
+function readPrices(present: Variables, mock: boolean, catalogue: Catalogue, errors: string[]): Prices {
+  const { tiers, currency } = catalogue;
+  /** The variables of a tier that was renamed may have any of its names. */
+  const configuredIn = ({ name, renamedFrom }: TierDefinition, end: string): string | undefined =>
+    [publicNameOf(catalogue, name), ...renamedFrom.toReversed()]
+      .map((one) => present[`STRIPE_PRICE_${one}${end}`])
+      .find(Boolean);
+  const idOf = (tier: TierDefinition, end: string): string | undefined =>
+    configuredIn(tier, end) ?? (mock ? `price_${tier.name}${end}`.toLowerCase() : undefined);
+  /** What follows a tier's name in the names of its prices: nothing for the monthly one. */
+  const soldEnds = (tier: TierDefinition) => pricesOf(tier, currency).map((price) => priceName('', price));
+  const ownEnds = (tier: TierDefinition) => [...new Set(['', ...soldEnds(tier)])];
+  const priceIds = idsIn(
+    tiers.flatMap((tier) => ownEnds(tier).map((end) => [`${tier.name}${end}`, idOf(tier, end)])),
+  );
+  const overagePriceIds = idsIn(
+    tiers.filter(({ overage }) => overage).map((tier) => [tier.name, idOf(tier, '_OVERAGE')]),
+  );
+  const sold = mock ? [] : tiers.filter(({ checkout, retired }) => checkout === 'SELF_SERVICE' && !retired);
+  for (const tier of sold) {
+    for (const end of soldEnds(tier).filter((one) => !priceIds[`${tier.name}${one}`])) {
+      const name = `${publicNameOf(catalogue, tier.name)}${end}`;
+      errors.push(`STRIPE_PRICE_${name}: is missing; live mode needs the Stripe price id of ${name}`);
+    }
+  }
+  const ids = [...Object.values(priceIds), ...Object.values(overagePriceIds)];
+  if (new Set(ids).size !== ids.length)
+    errors.push('STRIPE_PRICE_*: two variables have the same price id; each needs its own');
+  for (const tier of tiers) {
+    // A tier may still be sold at one of its own former prices.
+    const own = ownEnds(tier).map((end) => priceIds[`${tier.name}${end}`]);
+    const others = new Set(ids.filter((id) => !own.includes(id)));
+    const taken = tier.former.flatMap(({ stripePriceIds }) => stripePriceIds).find((id) => others.has(id));
+    if (taken)
+      errors.push(
+        `STRIPE_PRICE_*: ${taken} is a former price of ${publicNameOf(catalogue, tier.name)} in the catalogue; another tier cannot use it`,
+      );
+  }
+  return { priceIds, overagePriceIds };
+}
+
+const idsIn = (found: readonly (readonly [string, string | undefined])[]): Record<string, string> =>
+  Object.fromEntries(found.flatMap(([name, id]) => (id ? [[name, id]] : [])));
