@@ -95,15 +95,15 @@ describe('a database that was lost', () => {
   });
 
   const run = (...args: string[]) => runImport({ uri: rebuilt.uri, apiBase: bridge.url, env }, args);
-  /** What follows from Stripe, without the times of writes. */
+  /** What follows from Stripe, without the times of writes, and what was sent because of it. */
   const stateOf = async ({ tenants, billingCustomers, billingSubscriptions }: Models) => ({
     tenants: (await tenants.find().sort({ _id: 1 }).lean()).map(({ _id, createdAt }) => ({ _id, createdAt })),
     customers: (await billingCustomers.find().sort({ _id: 1 }).lean()).map(
       ({ _id, stripeCustomerId, email }) => ({ _id, stripeCustomerId, email }),
     ),
     subscriptions: (await billingSubscriptions.find().sort({ _id: 1 }).lean()).map((stored) => {
-      const { asOf, revision, createdAt, updatedAt, unannounced, announceRetry, pastDueSince, ...state } =
-        stored;
+      const { asOf, revision, createdAt, updatedAt, unannounced, announceRetry, ...followed } = stored;
+      const { trialReminder, pastDueSince, ...state } = followed;
       return { ...state, isPastDue: pastDueSince !== null };
     }),
   });

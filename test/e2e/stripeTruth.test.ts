@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   askCheckout,
   customerIdOf,
@@ -217,12 +217,16 @@ describe('a server whose key cannot see the customers', () => {
         isThin: false,
         snapshotId: null,
       });
-      await inbox.idle(10_000);
-      const event = await wrong.app.models.webhookEvents.findById('evt_of_another_key').lean();
-      expect(event).toMatchObject({
-        state: 'PENDING',
-        lastError: expect.stringContaining('STRIPE_SECRET_KEY'),
-      });
+      await vi.waitFor(
+        async () => {
+          const event = await wrong.app.models.webhookEvents.findById('evt_of_another_key').lean();
+          expect(event).toMatchObject({
+            state: 'PENDING',
+            lastError: expect.stringContaining('STRIPE_SECRET_KEY'),
+          });
+        },
+        { timeout: 10_000, interval: 50 },
+      );
       expect((await askCheckout(wrong, key)).status).toBe(400);
       const cancelled = await wrong.gql(CANCEL_NOW, { key });
       expect(cancelled).toMatchObject({ status: 502 });

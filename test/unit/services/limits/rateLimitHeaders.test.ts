@@ -4,7 +4,7 @@ import { rateLimitHeaders } from '../../../../src/services/limits/rateLimitHeade
 const AT_MS = Date.parse('2026-12-31T23:58:30.250Z');
 const MINUTE_END_S = Date.parse('2026-12-31T23:59:00Z') / 1000;
 const DAY_END_S = Date.parse('2027-01-01T00:00:00Z') / 1000;
-const entitlement = { tier: 'PRO', limits: { apiCallsPerDay: 1_000, apiCallsPerMinute: 10 } } as never;
+const entitlement = { tierName: 'PRO', limits: { apiCallsPerDay: 1_000, apiCallsPerMinute: 10 } } as never;
 const headersAfter = (day: number, minute: number) =>
   Object.fromEntries(rateLimitHeaders(entitlement, { day, minute, overageOfMonth: 0, atMs: AT_MS }));
 
