@@ -25,7 +25,8 @@ export async function callRoute<Result = unknown>(
     cache: 'no-store',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  if (response.ok) return (await response.json().catch(() => null)) as Result;
+  // A body that is cut off must not pass for an empty one.
+  if (response.ok) return (response.status === 204 ? null : await response.json()) as Result;
   throw await errorOf(response);
 }
 
