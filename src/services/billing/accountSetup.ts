@@ -85,11 +85,11 @@ export async function setUpAccount(deps: {
       const params = { ...(isRenamed && { name: title }), ...(isDescribed && { description }) };
       if (isRenamed || isDescribed)
         await write(() => stripe.products.update(id, params, keyed([id, params])));
-      const news = [
+      const changes = [
         ...(isRenamed ? [done(`renamed to ${title}`)] : []),
         ...(isDescribed ? [`description ${done('updated')}`] : []),
       ];
-      steps.push(`product ${id}: ${news.join(', ') || 'found'}`);
+      steps.push(`product ${id}: ${changes.join(', ') || 'found'}`);
     } catch (error) {
       if (!isMissing(error)) throw error;
       const params = {
@@ -145,11 +145,11 @@ export async function setUpAccount(deps: {
         ...(Object.keys(options).length > 0 && { currency_options: options }),
         ...(taxed && { tax_behavior: taxBehavior }),
       };
-      const news = [...added.map(([code]) => code), ...(taxed ? [`tax behavior ${taxBehavior}`] : [])];
-      if (news.length > 0)
+      const changes = [...added.map(([code]) => code), ...(taxed ? [`tax behavior ${taxBehavior}`] : [])];
+      if (changes.length > 0)
         await write(() => stripe.prices.update(found.id, params, keyed([found.id, params])));
       steps.push(
-        `price ${lookupKey}: found${news.length > 0 ? `, ${news.join(', ')} ${done('added')}` : ''}`,
+        `price ${lookupKey}: found${changes.length > 0 ? `, ${changes.join(', ')} ${done('added')}` : ''}`,
       );
       return found.id;
     }

@@ -1,4 +1,4 @@
-/** How a customer of the account leads to a tenant, besides the CSV. */
+/** How a customer of the account leads to a tenant, apart from the CSV. */
 export const MATCH_METHODS = ['metadata', 'external-id', 'email'] as const;
 export type MatchMethod = (typeof MATCH_METHODS)[number];
 

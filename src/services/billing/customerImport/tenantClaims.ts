@@ -17,7 +17,7 @@ export interface TenantClaims {
 /** What only one customer may have. */
 interface Claim {
   what: string;
-  /** A weaker claim, which hinders only others of its kind. */
+  /** A weaker claim, which conflicts only with others of its kind. */
   isWeak: boolean;
 }
 
