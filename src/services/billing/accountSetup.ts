@@ -109,6 +109,25 @@ export async function setUpAccount(deps: {
     taxBehavior === null || present === 'unspecified' || present === taxBehavior;
   const optionsOf = (amounts: Record<string, Stripe.Decimal>) => currencyOptionsOf(amounts, taxBehavior);
 
+  /** Adds currencies, and a tax behavior, to a price that lacks them. @returns what was added */
+  async function complete(found: Stripe.Price, amounts: Record<string, Stripe.Decimal>): Promise<string[]> {
+    const has = ([code]: [string, Stripe.Decimal]) => Boolean(amountIn(found, code));
+    const added = Object.entries(amounts).filter((one) => !has(one));
+    const present = Object.entries(amounts).filter(has);
+    const behavior = found.tax_behavior === taxBehavior ? null : taxBehavior;
+    const options: Record<string, Stripe.PriceUpdateParams.CurrencyOptions> = {
+      ...optionsOf(Object.fromEntries(added)),
+      ...(behavior && Object.fromEntries(present.map(([code]) => [code, { tax_behavior: behavior }]))),
+    };
+    const params = {
+      ...(Object.keys(options).length > 0 && { currency_options: options }),
+      ...(behavior && { tax_behavior: behavior }),
+    };
+    if (Object.keys(params).length > 0)
+      await write(() => stripe.prices.update(found.id, params, keyed([found.id, params])));
+    return [...added.map(([code]) => code), ...(behavior ? [`tax behavior ${behavior}`] : [])];
+  }
+
   /**
    * A price cannot be changed: another amount needs another price, which takes over the lookup key. Another currency is
    * added to the price that there is, and so is a tax behavior to one without.
@@ -134,23 +153,9 @@ export async function setUpAccount(deps: {
         Object.entries(others).every(([code, other]) => amountIn(one, code)?.eq(other) !== false),
     );
     if (found) {
-      const added = Object.entries(others).filter(([code]) => !amountIn(found, code));
-      const taxed = taxBehavior !== null && found.tax_behavior !== taxBehavior;
-      const present = taxed ? Object.keys(others).filter((code) => amountIn(found, code)) : [];
-      const options = {
-        ...optionsOf(Object.fromEntries(added)),
-        ...Object.fromEntries(present.map((code) => [code, { tax_behavior: taxBehavior }])),
-      } as Stripe.PriceUpdateParams['currency_options'] & object;
-      const params = {
-        ...(Object.keys(options).length > 0 && { currency_options: options }),
-        ...(taxed && { tax_behavior: taxBehavior }),
-      };
-      const changes = [...added.map(([code]) => code), ...(taxed ? [`tax behavior ${taxBehavior}`] : [])];
-      if (changes.length > 0)
-        await write(() => stripe.prices.update(found.id, params, keyed([found.id, params])));
-      steps.push(
-        `price ${lookupKey}: found${changes.length > 0 ? `, ${changes.join(', ')} ${done('added')}` : ''}`,
-      );
+      const added = await complete(found, others);
+      const also = added.length > 0 ? `, ${added.join(', ')} ${done('added')}` : '';
+      steps.push(`price ${lookupKey}: found${also}`);
       return found.id;
     }
     const params = {
