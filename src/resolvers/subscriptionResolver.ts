@@ -39,7 +39,7 @@ export class SubscriptionResolver {
     const { subscriptions, localCheckoutUrl } = context.services;
     const checkout = await subscriptions.checkout(
       await requestedTenantId(context, named),
-      { ...input, byOperator: context.principal?.kind === 'operator' },
+      { ...input, byOperator: isOperator(context) },
       context.author(),
     );
     return { ...checkout, localUrl: localCheckoutUrl(checkout.id) };
@@ -80,8 +80,7 @@ export class SubscriptionResolver {
     @Ctx() context: Context,
   ): Promise<TierChangePreview> {
     const tenantId = await requestedTenantId(context, named);
-    const byOperator = context.principal?.kind === 'operator';
-    return context.services.tierChanges.preview(tenantId, { ...change, byOperator });
+    return context.services.tierChanges.preview(tenantId, { ...change, byOperator: isOperator(context) });
   }
 
   @Mutation(() => SubscriptionType, {
@@ -100,7 +99,7 @@ export class SubscriptionResolver {
       {
         ...input,
         immediately: input.immediately ?? false,
-        byOperator: context.principal?.kind === 'operator',
+        byOperator: isOperator(context),
       },
       context.author(),
     );
@@ -219,3 +218,5 @@ async function currentSubscription(context: Context, tenantId: string): Promise<
   context.loaders.subscription.clear(tenantId);
   return readSubscription(tenantId, context);
 }
+
+const isOperator = ({ principal }: Context): boolean => principal?.kind === 'operator';

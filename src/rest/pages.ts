@@ -48,7 +48,7 @@ export function pages({
         decorateReply: true,
         schemaHide: true,
       });
-    // Files are in one place for all pages: whoever looks for one here would take the page for it.
+    // All pages share one folder of assets, so a missing asset must be 404 and not the page itself.
     app.get('/admin/assets/*', { schema: { hide: true } }, async (_request, reply) => reply.callNotFound());
     for (const [file, paths] of Object.entries(PAGES)) {
       for (const path of paths) {
