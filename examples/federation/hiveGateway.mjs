@@ -1,8 +1,8 @@
 // A Hive gateway in front of the supergraph.
 import { readFileSync } from 'node:fs';
 import { createGatewayRuntime } from '@graphql-hive/gateway-runtime';
+import { listen } from '../support/listen.mjs';
 import { headersTo, limitHeadersOf } from './headers.mjs';
-import { listen } from './listen.mjs';
 
 const { SUPERGRAPH = 'supergraph.graphql' } = process.env;
 
@@ -17,4 +17,4 @@ const gateway = createGatewayRuntime({
     deduplicateHeaders: true,
   },
 });
-listen(gateway, 4003);
+listen(gateway, 4003, '/graphql');

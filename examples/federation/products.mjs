@@ -2,7 +2,7 @@
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { enforceLimits, remoteLimits, yogaLimits } from '@continuum-billing/limits';
 import { createPubSub, createYoga } from 'graphql-yoga';
-import { listen } from './listen.mjs';
+import { listen } from '../support/listen.mjs';
 import { typeDefs } from './productsTypes.mjs';
 
 const { BILLING_API_URL = 'http://127.0.0.1:4000', BILLING_SERVICE_KEY } = process.env;
@@ -51,4 +51,4 @@ const limits = await remoteLimits({
   whenAway: 'refuse',
 });
 const schema = enforceLimits(buildSubgraphSchema([{ typeDefs, resolvers }]), { limits });
-listen(createYoga({ schema, plugins: [yogaLimits()], logging: false }), 4001);
+listen(createYoga({ schema, plugins: [yogaLimits()], logging: false }), 4001, '/graphql');

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { startExample } from '../support/exampleProcess.js';
 import { buildServer } from '../support/serverProcess.js';
 
 let database: TestDatabase;
@@ -12,26 +10,9 @@ beforeAll(async () => {
 afterAll(() => database?.dropAndClose());
 
 it('the example starts by one command, sells a tier, meters, and ends on a signal', async () => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../examples/client/start.mjs')], {
-    env: {
-      PATH: process.env.PATH ?? '',
-      HOME: process.env.HOME ?? '',
-      PORT: '0',
-      MONGODB_URI: database.uri,
-      HOST: '127.0.0.1',
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const exited = once(child, 'exit');
-  let said = '';
-  for (const output of [child.stdout, child.stderr])
-    output.on('data', (chunk) => {
-      said += chunk;
-    });
-  const soon = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 20 });
+  const example = await startExample('client', database.uri);
   try {
-    await soon(() => expect(said).toContain('Ctrl-C'));
-    const lamps = /lamps\s+(\S+)/.exec(said)?.[1];
+    const lamps = example.read(/lamps\s+(\S+)/);
     const post = async (route: string) => {
       const response = await fetch(`${lamps}/${route}?org=acme`, { method: 'POST' });
       return {
@@ -51,7 +32,7 @@ it('the example starts by one command, sells a tier, meters, and ends on a signa
     expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0);
     const { body } = await post('upgrade');
     await fetch(`${body.pay}/complete`, { method: 'POST', redirect: 'manual' });
-    await soon(() => expect(said).toContain('acme has Pro now'));
+    await example.says('acme has Pro now');
     expect(await post('render')).toMatchObject({ status: 200 });
     expect((await post('usage')).body).toEqual({
       apiCalls: (rendered + 1) * 3,
@@ -62,7 +43,7 @@ it('the example starts by one command, sells a tier, meters, and ends on a signa
       ],
     });
   } finally {
-    child.kill('SIGTERM');
+    await example.end();
   }
-  expect(await exited).toEqual([0, null]);
+  expect(await example.end()).toBe(0);
 }, 120_000);

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
+import { startExample } from '../support/exampleProcess.js';
 import { buildServer } from '../support/serverProcess.js';
 
 let database: TestDatabase;
@@ -12,34 +10,15 @@ beforeAll(async () => {
 afterAll(() => database?.dropAndClose());
 
 it('the example starts all four by one command, answers what it prints through both gateways, and ends on a signal', async () => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../examples/federation/start.mjs')], {
-    env: {
-      PATH: process.env.PATH ?? '',
-      HOME: process.env.HOME ?? '',
-      PORT: '0',
-      MONGODB_URI: database.uri,
-      HOST: '127.0.0.1',
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const exited = once(child, 'exit');
-  let said = '';
-  child.stderr.on('data', (chunk) => {
-    said += chunk;
-  });
+  const example = await startExample('federation', database.uri);
   try {
-    for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
-      said += chunk;
-      if (said.includes('Ctrl-C')) break;
-    }
-    const read = (pattern: RegExp) => pattern.exec(said)?.[1] ?? `nothing like ${pattern} in: ${said}`;
-    const body = read(/-d '(.+)'/);
-    const headers = { 'content-type': 'application/json', 'x-api-key': read(/API key\s+(\S+)/) };
+    const body = example.read(/-d '(.+)'/);
+    const headers = { 'content-type': 'application/json', 'x-api-key': example.read(/API key\s+(\S+)/) };
     for (const [calls, gateway] of [
       [1, 'Apollo'],
       [2, 'Hive'],
     ] as const) {
-      const url = read(new RegExp(`${gateway} gateway\\s+(\\S+)`));
+      const url = example.read(new RegExp(`${gateway} gateway\\s+(\\S+)`));
       const response = await fetch(url, { method: 'POST', headers, body });
       expect(await response.json()).toEqual({
         data: {
@@ -54,7 +33,7 @@ it('the example starts all four by one command, answers what it prints through b
       });
     }
   } finally {
-    child.kill('SIGTERM');
+    await example.end();
   }
-  expect(await exited).toEqual([0, null]);
+  expect(await example.end()).toBe(0);
 }, 120_000);
