@@ -122,6 +122,6 @@ export function identityProblem(
   return (
     `The database belongs to ${MEANT[name](remembered)}, and this server is configured for ${MEANT[name](configured)}, ` +
     `where none of its customers and subscriptions exist. Either ${back}, or use another database: name it in ` +
-    'MONGODB_URI, or in DATA_DIR for the embedded MongoDB. docs/operations.md says how to move a database deliberately'
+    'MONGODB_URI, or in DATA_DIR for the embedded MongoDB. docs/mongodb.md says how to move a database deliberately'
   );
 }

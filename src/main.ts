@@ -10,7 +10,7 @@ const HELP = `Continuum Billing: a GraphQL billing server.
   npm start               build and start; an embedded MongoDB unless MONGODB_URI is set
   npm start -- --help     this text
 
-It is configured by the environment; docs/operations.md lists the variables.
+It is configured by the environment; docs/configuration.md lists the variables.
 `;
 
 /** The time after notice and drain until the process ends in any case. */

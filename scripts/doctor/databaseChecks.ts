@@ -21,7 +21,7 @@ const MIN_VERSION = 6;
 const MAX_CLOCK_OFFSET_MS = 5_000;
 const MAX_LISTED = 20;
 const CONNECTION_FIX =
-  'Start MongoDB, and check host, port, credentials and network access of MONGODB_URI (docs/operations.md, "Your own MongoDB")';
+  'Start MongoDB, and check host, port, credentials and network access of MONGODB_URI (docs/mongodb.md)';
 
 /** Connects to MONGODB_URI, or to the embedded MongoDB of a running server. It never starts one. */
 export async function reachDatabase({ mongodbUri, dataDir }: InspectedConfig): Promise<ReachedDatabase> {

@@ -329,7 +329,7 @@ describe('the files in deploy/', () => {
   });
 
   it('say of each alert how grave it is, for how long it must last, and what to do; so do the documents', () => {
-    const documented = file('docs/operations.md');
+    const documented = file('docs/alerts.md');
     for (const { alert, labels, annotations, ...rule } of rules) {
       expect(labels.severity, alert).toMatch(/^(critical|warning)$/);
       expect(rule.for, alert).toMatch(/^\d+[mh]$/);
@@ -343,7 +343,7 @@ describe('the files in deploy/', () => {
   });
 
   it('and the documents name every metric of this server, and the values of its labels', async () => {
-    const documented = file('docs/operations.md');
+    const documented = file('docs/metrics.md');
     const { text } = await read();
     const names = [...text.matchAll(/^# TYPE (continuum_\w+)/gm)].map(([, name]) => name as string);
     expect(names.length).toBeGreaterThan(25);

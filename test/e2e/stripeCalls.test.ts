@@ -3,7 +3,7 @@ import { beginCheckout, mockOf, press, subscribe } from '../support/billing.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { teamCatalogueFile } from '../support/teamCatalogue.js';
 
-/** The table of docs/guide.md: how many calls to Stripe each mutation makes in its usual course. */
+/** The table of docs/stripe-requests.md: how many calls to Stripe each mutation makes in its usual course. */
 let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer({ env: { CATALOG_FILE: teamCatalogueFile() } });

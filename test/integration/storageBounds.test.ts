@@ -33,10 +33,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const table = readFileSync('docs/operations.md', 'utf8');
+const table = readFileSync('docs/bounds.md', 'utf8');
 
 describe('every collection', () => {
-  it('expires by an index or has a bound, and is in the table of the operations manual', () => {
+  it('expires by an index or has a bound, and is in the table of docs/bounds.md', () => {
     for (const { schema, collection } of Object.values(server.app.models.connection.models)) {
       const row = table
         .split('\n')

@@ -27,7 +27,7 @@ export async function connectTestDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** Moves a database of mock mode to any account and mode of Stripe, as docs/operations.md describes. */
+/** Moves a database of mock mode to any account and mode of Stripe, as docs/mongodb.md describes. */
 export async function moveToLiveMode(connection: mongoose.Connection): Promise<void> {
   await connection
     .collection<{ _id: string }>('settings')

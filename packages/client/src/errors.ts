@@ -1,4 +1,4 @@
-/** Codes of the server: every one is explained in the server's docs/guide.md. */
+/** Codes of the server: every one is explained in the server's docs/errors.md. */
 export type ServerErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'

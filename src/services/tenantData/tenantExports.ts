@@ -31,7 +31,7 @@ export interface OpenedArchive {
   archive: Readable;
 }
 
-/** Everything that is stored of a tenant, as an archive to download. docs/operations.md has its format. */
+/** Everything that is stored of a tenant, as an archive to download. docs/personal-data.md has its format. */
 export interface TenantExports {
   /** @param creator the link ends with its key */
   link(tenantId: string, creator: Principal, author: Author): Promise<ExportLink>;

@@ -46,7 +46,7 @@ export interface FuzzResult {
   codes: Record<string, number>;
 }
 
-/** What graphql and Apollo reject by themselves; in the guide too. */
+/** What graphql and Apollo reject by themselves; in docs/errors.md too. */
 const GRAPHQL_CODES = [
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',

@@ -8,8 +8,8 @@ function needed(endpoints: readonly string[] = []): string {
 }
 
 describe('what a restricted key must permit', () => {
-  it('is listed in docs/operations.md as it is in the source', () => {
-    const [, table = ''] = readFileSync('docs/operations.md', 'utf8').split("| in Stripe's dashboard |");
+  it('is listed in docs/stripe.md as it is in the source', () => {
+    const [, table = ''] = readFileSync('docs/stripe.md', 'utf8').split("| in Stripe's dashboard |");
     const rows = table
       .split('\n\n', 1)
       .flatMap((text) => text.split('\n').slice(2))

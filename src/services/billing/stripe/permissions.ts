@@ -1,6 +1,6 @@
 /**
  * The endpoints of Stripe's API that are used, and the permissions that a restricted key needs for them.
- * docs/operations.md lists the same; a test compares both with the requests that are made.
+ * docs/stripe.md lists the same; a test compares both with the requests that are made.
  */
 interface Resource {
   /** The name in Stripe's dashboard, on the page for restricted keys. */
