@@ -1,5 +1,5 @@
 import type { Clock } from '../../common/clock.js';
-import { notFound } from '../../common/errors.js';
+import { notFound, serviceUnavailable } from '../../common/errors.js';
 import { randomText } from '../../common/randomText.js';
 import type { Models } from '../../models/models.js';
 import { searchTermsOf, type TenantContract, type TenantDoc } from '../../models/tenant.js';
@@ -86,7 +86,9 @@ export function createTenants(deps: {
     return tenant;
   }
 
-  const findByExternalId = (externalId: string) => models.tenants.findOne({ externalId }).lean<TenantDoc>();
+  /** A tenant whose creation a failover may still roll back is not found. */
+  const findByExternalId = (externalId: string) =>
+    models.tenants.findOne({ externalId }).readConcern('majority').lean<TenantDoc>();
 
   const build = ({ externalId, name, email }: NewTenantInput, _id = newId()): TenantDoc => ({
     _id,
@@ -129,7 +131,10 @@ export function createTenants(deps: {
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
       // A new id exists only if a commit whose answer was lost has landed and was retried.
-      return (tenant.externalId && (await findByExternalId(tenant.externalId))) || tenant;
+      if (!tenant.externalId) return tenant;
+      const known = await findByExternalId(tenant.externalId);
+      if (!known) throw serviceUnavailable('The tenant is being created; try again shortly');
+      return known;
     }
   }
 

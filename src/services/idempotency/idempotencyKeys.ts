@@ -147,6 +147,12 @@ export function createIdempotencyKeys(deps: {
     return taken.modifiedCount === 1 ? lease : null;
   }
 
+  /** An answer that a failover may still roll back is not given: its client would take it for stored. */
+  async function durableAnswer(id: string): Promise<Answer | null> {
+    const record = await keys.findById(id, { answer: 1 }).readConcern('majority').lean<IdempotencyKeyDoc>();
+    return record?.answer ?? null;
+  }
+
   async function tryAcquire(request: KeyedRequest, id: string, hash: string): Promise<AcquiredKey | 'BUSY'> {
     const { tenantId, argument } = request;
     for (;;) {
@@ -161,7 +167,10 @@ export function createIdempotencyKeys(deps: {
       }
       if (record.hash !== hash)
         throw badInput(argument, 'was used in the last 24 hours for something else; use a new key');
-      if (record.answer) return { kind: 'ANSWERED', id, answer: record.answer };
+      if (record.answer) {
+        const answer = await durableAnswer(id);
+        return answer ? { kind: 'ANSWERED', id, answer } : 'BUSY';
+      }
       if (record.leaseUntil.getTime() > clock.now()) return 'BUSY';
       const taken = await takeOver(record, tenantId);
       if (taken) return taken;
@@ -201,9 +210,7 @@ export function createIdempotencyKeys(deps: {
       }
     },
 
-    async answerOf(id) {
-      return (await keys.findById(id).lean<IdempotencyKeyDoc>())?.answer ?? null;
-    },
+    answerOf: durableAnswer,
 
     async complete({ id, attempt }, answer, session) {
       const noted = await keys.updateOne(

@@ -39,6 +39,7 @@ interface KeysDoc {
 
 const REPLACE_AFTER_MS = 30 * 86_400_000;
 const RELOAD_MS = 60_000;
+const READ_MS = 2_000;
 /** Minimum time between two reads for an unknown key id, so that forged ids do not cost one read each. */
 const LOOK_AGAIN_MS = 1_000;
 const FORM = /^v1\.([\w-]{1,20})\.([\w-]+)\.([\w-]{43})$/;
@@ -82,7 +83,11 @@ export function createSigner(deps: {
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
     }
-    const stored = await settings.findOne({ _id });
+    // What is signed with a key must outlive a failover: this waits until a majority has it.
+    const stored = await settings.findOne(
+      { _id },
+      { readConcern: { level: 'linearizable' }, timeoutMS: READ_MS },
+    );
     if (!stored) throw new Error(`The signing keys ${_id} were not stored`);
     return stored;
   }

@@ -90,7 +90,7 @@ export function createMemoryWriter(deps: {
       );
       return isCommitted || (await areStored(docs));
     } catch (error) {
-      if (isDuplicateKey(error)) return true;
+      if (isDuplicateKey(error)) return areStored(docs);
       throw error;
     }
   }

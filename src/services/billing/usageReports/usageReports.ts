@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../common/clock.js';
-import { badInput } from '../../../common/errors.js';
+import { badInput, serviceUnavailable } from '../../../common/errors.js';
 import type { Models } from '../../../models/models.js';
 import {
   REPORT_STATUS_INDEX,
@@ -111,9 +111,14 @@ export function createUsageReports(deps: {
       return report;
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
-      return (await reports.findById(_id).lean<UsageReportDoc>()) ?? report;
+      const known = await durable(_id);
+      if (!known) throw serviceUnavailable('A report with the same idempotency key is under way; try again');
+      return known;
     }
   }
+
+  /** A report that a failover may still roll back is not acknowledged. */
+  const durable = (_id: string) => reports.findById(_id).readConcern('majority').lean<UsageReportDoc>();
 
   return {
     async report(tenantId, quantity, idempotencyKey, author) {
@@ -133,7 +138,7 @@ export function createUsageReports(deps: {
         tries: 0,
         nextTryAt: now,
       };
-      const known = await reports.findById(_id).lean<UsageReportDoc>();
+      const known = await durable(_id);
       const report = known ?? (await store(fresh, author));
       if (report.quantity !== quantity) {
         throw badInput(
