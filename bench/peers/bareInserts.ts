@@ -7,7 +7,7 @@ interface Collection {
 }
 
 /** What MongoDB itself takes for what must be on disk: the same documents, each by a statement of its own. */
-export const BARE_INSERTS = 'MongoDB, an insert for each';
+const BARE_INSERTS = 'MongoDB, an insert for each';
 
 /** As many as so many clients get done. @param docsFor one for each insert of a round */
 export function bareInserts(

@@ -1,4 +1,4 @@
-import { MongoClient } from 'mongodb';
+import mongoose from 'mongoose';
 import { callsInHour, TENANTS } from './tenants.mjs';
 
 const DAY_MS = 86_400_000;
@@ -12,7 +12,7 @@ const REJECTED = { minute: 3.1, day: 1.4, feature: 0.5, storage: 0.3, concurrent
  * event that could not be applied.
  */
 export async function writeHistory(mongodbUri, nowMs = Date.now()) {
-  const client = await MongoClient.connect(mongodbUri);
+  const client = await mongoose.mongo.MongoClient.connect(mongodbUri);
   try {
     const db = client.db();
     await writeActivity(db, nowMs);

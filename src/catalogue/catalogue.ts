@@ -248,7 +248,7 @@ export interface Catalogue {
   tiers: TierDefinition[];
 }
 
-export const LIMIT_NAMES = Object.keys(limitsSchema.shape) as (keyof TierLimits)[];
+const LIMIT_NAMES = Object.keys(limitsSchema.shape) as (keyof TierLimits)[];
 /** A tier has `monthlyPriceCents`, or `prices` instead. */
 const TERM_NAMES = Object.keys(terms.shape).filter((term) => term !== 'prices');
 

@@ -9,7 +9,7 @@ const MAX_CURRENCIES = 30;
 
 export const currencyCode = z.string().regex(/^[a-z]{3}$/, 'must be a lower-case ISO 4217 code such as usd');
 
-export const PRICE_INTERVALS = ['month', 'year'] as const;
+const PRICE_INTERVALS = ['month', 'year'] as const;
 export type PriceInterval = (typeof PRICE_INTERVALS)[number];
 
 /** How often a price is paid. */

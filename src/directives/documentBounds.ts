@@ -77,7 +77,7 @@ const tooDeep = (depth: number, limit: number) =>
  * fragment is measured once, however often it is spread.
  * @throws OPERATION_TOO_EXPENSIVE
  */
-export function boundDocument(document: DocumentNode): void {
+function boundDocument(document: DocumentNode): void {
   const fragments = new Map<string, SelectionSetNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION)

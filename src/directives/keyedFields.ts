@@ -86,7 +86,7 @@ export async function acquireKeys(
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
-export const openLeases = (keyStates: KeyStates | null): RequestLease[] =>
+const openLeases = (keyStates: KeyStates | null): RequestLease[] =>
   [...(keyStates?.values() ?? [])].flatMap((state) =>
     state.kind === 'OPEN' && !state.isAnswered ? [state] : [],
   );

@@ -22,7 +22,7 @@ import {
 import type { AccessLog } from './accessLog.js';
 import { clientAddress } from './clientAddress.js';
 
-export const EVENT_STREAM = 'text/event-stream';
+const EVENT_STREAM = 'text/event-stream';
 
 /** Endings after which the client must not connect again as it did: its stream is completed. */
 const FINAL: readonly LiveEnd[] = ['credential', 'bounds', 'protocol'];

@@ -15,7 +15,7 @@ import {
 import { connectionOf } from './pagination.js';
 import { BigIntScalar, DateTimeScalar, JsonObjectScalar } from './scalars.js';
 
-export const MAX_CONTENT_BYTES = 1_048_576;
+const MAX_CONTENT_BYTES = 1_048_576;
 const MAX_METADATA_BYTES = 65_536;
 const MAX_DIMENSIONS = 8_192;
 const OMITTED = 'Also null if it was omitted; the response then has the error RESPONSE_TOO_LARGE.';

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { EJSON } from 'bson';
 import mongoose from 'mongoose';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -35,7 +34,7 @@ beforeEach(async () => {
 afterEach(() => database.dropAndClose());
 
 async function insertFixture(): Promise<void> {
-  const stored = EJSON.parse(await readFile(FIXTURE, 'utf8')) as Record<string, { _id: string }[]>;
+  const stored = mongoose.mongo.BSON.EJSON.parse(await readFile(FIXTURE, 'utf8')) as Record<string, { _id: string }[]>;
   for (const [name, docs] of Object.entries(stored))
     await database.connection.collection<{ _id: string }>(name).insertMany(docs);
 }

@@ -142,7 +142,7 @@ export async function expectNoSideways(page: Page): Promise<void> {
 }
 
 /** @param path of the PNG. @returns the picture of what the window shows, or of the whole page */
-export async function screenshot(page: Page, path: string, { fullPage = false } = {}): Promise<Buffer> {
+async function screenshot(page: Page, path: string, { fullPage = false } = {}): Promise<Buffer> {
   return page.screenshot({ path, fullPage, animations: 'disabled', caret: 'hide' });
 }
 

@@ -32,7 +32,7 @@ function useCopy(text: string) {
 }
 
 /** Copies a text. With `label` it is a button with words, otherwise an icon. */
-export function CopyButton({ text, what, label }: { text: string; what: string; label?: string }) {
+function CopyButton({ text, what, label }: { text: string; what: string; label?: string }) {
   const { copied, copy } = useCopy(text);
   const icon = copied ? <Check size={15} aria-hidden="true" /> : <Copy size={15} aria-hidden="true" />;
   if (label) {

@@ -8,7 +8,7 @@ import type { Filters } from './useFilters.js';
 const TYPING_MS = 300;
 
 /** A search that follows what is typed, a moment later. */
-export function SearchField({
+function SearchField({
   label,
   placeholder,
   value,

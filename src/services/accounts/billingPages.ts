@@ -18,7 +18,7 @@ export interface BillingPages {
   ): Promise<{ url: string; expiresAt: Date }>;
 }
 
-export const BILLING_PAGE_PATH = '/billing';
+const BILLING_PAGE_PATH = '/billing';
 
 export function createBillingPages(deps: { sessions: Sessions; publicUrl: () => string }): BillingPages {
   const { sessions, publicUrl } = deps;

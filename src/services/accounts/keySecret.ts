@@ -35,7 +35,7 @@ export async function secretMatches(secret: string, { salt, hash }: SecretHash):
 }
 
 /** Keyed with the salt, so that a secret has a different tag in each record. */
-export function tagOf(secret: string, salt: Buffer): Buffer {
+function tagOf(secret: string, salt: Buffer): Buffer {
   return createHmac('sha256', salt).update(secret).digest().subarray(0, TAG_BYTES);
 }
 

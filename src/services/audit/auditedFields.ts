@@ -12,7 +12,7 @@ interface SealedFields {
 }
 
 /** Shown in place of a personal value that was erased. */
-export const ERASED = '[erased]';
+const ERASED = '[erased]';
 
 const MAX_TEXT_LENGTH = 1_000;
 const MAX_BYTES = 16_384;

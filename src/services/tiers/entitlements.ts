@@ -207,7 +207,7 @@ export function createEntitlements(deps: {
  * Why nothing that a tenant uses now is billed; null: it is. A pause ends by the clock, even if Stripe's event about that
  * is late.
  */
-export function unbilledBecause(
+function unbilledBecause(
   subscription: Pick<BillingSubscriptionDoc, 'status' | 'pause'> | null,
   nowMs: number,
 ): 'trial' | 'pause' | null {

@@ -30,12 +30,6 @@ export function spanOf(terms: OverageTerms | null, nowMs: number): string {
   return spanKey(hasEnded ? billedUntilMs : billedFromMs);
 }
 
-/** @returns the span in which a call of that time is counted, the last that had started; null if there is none */
-export function spanAt(spans: Readonly<Record<string, number>> | undefined, atMs: number): string | null {
-  const begun = Object.keys(spans ?? {}).filter((key) => key <= spanKey(atMs));
-  return begun.length === 0 ? null : begun.reduce((last, key) => (key > last ? key : last));
-}
-
 /**
  * @returns the calls of each span, which add up to those of the day: calls returned without a span are taken off the last
  * ones, and calls counted without a span are under the key of 0

@@ -106,7 +106,7 @@ export function createWebhookEndpoints(deps: {
 }
 
 /** The path and the query of a URL may contain a secret of the receiver's. */
-export const audited = (endpoint: WebhookEndpointDoc) => ({
+const audited = (endpoint: WebhookEndpointDoc) => ({
   id: endpoint._id,
   origin: new URL(endpoint.url).origin,
   events: endpoint.events,

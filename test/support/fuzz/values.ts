@@ -9,7 +9,7 @@ import {
 import type { Random } from '../random.js';
 
 /** A number as it is written, where JSON.stringify would change it: 1e999. */
-export class RawNumber {
+class RawNumber {
   constructor(readonly text: string) {}
 
   toJSON(): string {

@@ -4,7 +4,7 @@ import type { Overview } from './documents.js';
 
 type Kind = Overview['rejections']['byKind'][number];
 
-export const REJECTION_NAMES: Readonly<Record<RejectionKind, string>> = {
+const REJECTION_NAMES: Readonly<Record<RejectionKind, string>> = {
   MINUTE: 'Calls in a minute',
   DAY: 'Calls on a day',
   CONCURRENT: 'Concurrent requests',

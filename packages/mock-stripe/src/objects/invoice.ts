@@ -67,7 +67,7 @@ export interface InvoiceTax {
   byLine: LineTax[];
 }
 
-export function buildLine(invoice: string, terms: LineTerms, tax: LineTax | undefined): InvoiceLineBody {
+function buildLine(invoice: string, terms: LineTerms, tax: LineTax | undefined): InvoiceLineBody {
   return {
     id: mockId('il'),
     object: 'line_item',

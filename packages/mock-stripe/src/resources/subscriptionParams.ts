@@ -23,7 +23,7 @@ export const cancellationDetails = z
     ...ignoring(text, 'feedback_option'),
   })
   .optional();
-export const priceData = z
+const priceData = z
   .strictObject({
     currency: text,
     product: text,

@@ -21,7 +21,7 @@ export interface Trials {
 }
 
 /** As long as a trial at Stripe may be. */
-export const MAX_TRIAL_DAYS = 730;
+const MAX_TRIAL_DAYS = 730;
 const DAY_S = 86_400;
 
 export function createTrials(deps: {

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { onlyDay, type UsageDays } from './usageDays.js';
 
 /** The name under which endpoints beyond the daily maximum are counted. */
-export const OTHER_ENDPOINTS = '(other)';
+const OTHER_ENDPOINTS = '(other)';
 
 const MAX_PER_DAY = 500;
 /** Total size of a day's names: each charge rewrites the document that contains them. */

@@ -44,7 +44,7 @@ export interface AlertPage {
   hasNextPage: boolean;
 }
 
-export const ALERT_LEVELS = [80, 90, 100] as const;
+const ALERT_LEVELS = [80, 90, 100] as const;
 const [LOWEST, , HIGHEST] = ALERT_LEVELS;
 const KEEP_MS = 400 * 86_400_000;
 const MAX_REMEMBERED = 100_000;
