@@ -23,6 +23,8 @@ export default defineConfig({
     maxWorkers: '100%',
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // For what happens by itself a moment later, as `soon` in test/support: vitest's own default is one second.
+    expect: { poll: { timeout: 15_000, interval: 20 } },
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'html'] },
   },
 });

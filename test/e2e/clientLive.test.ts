@@ -1,9 +1,10 @@
 import { type BillingClient, createBillingClient, type LiveOptions } from '@continuum-billing/client';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { type FlakyProxy, startFlakyProxy } from '../support/flakyProxy.js';
 import { scrape } from '../support/scrape.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 let database: TestDatabase;
 let server: TestServer;
@@ -48,7 +49,6 @@ function collect<T>(open: (options: LiveOptions) => AsyncIterable<T>) {
 }
 const consume = (cost = 1) =>
   createBillingClient({ url: server.url, apiKey: tenant.key }).consume({ endpoint: 'render', cost });
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
 
 it('the state comes first, then its changes, until the signal is aborted', async () => {
   const usage = collect((options) => billing.live.usageChanged({}, options));
@@ -68,7 +68,7 @@ it('a loop that ends closes its connection', async () => {
     expect(apiCalls).toBe(0);
     break;
   }
-  await vi.waitFor(async () => {
+  await soon(async () => {
     const { value } = await scrape(`${server.url}/metrics`);
     expect(value('continuum_live_connections', { transport: 'sse' })).toBe(0);
   });

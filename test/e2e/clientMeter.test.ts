@@ -7,10 +7,11 @@ import {
   type MeterOptions,
   type RejectedEvent,
 } from '@continuum-billing/client';
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { closedAddress, type FlakyProxy, startFlakyProxy } from '../support/flakyProxy.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
+import { soon } from '../support/soon.js';
 
 let server: TestServer;
 let proxy: FlakyProxy;
@@ -33,7 +34,6 @@ beforeEach(async () => {
   billing = createBillingClient({ url: proxy.url, apiKey: tenant.key, retries: 1 });
 });
 
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
 const calls = async (key = tenant.key) =>
   (await createBillingClient({ url: server.url, apiKey: key }).usage()).apiCalls;
 const sizes = () => proxy.bodies.map((body) => JSON.parse(body).variables.events.length);

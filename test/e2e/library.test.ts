@@ -1,9 +1,10 @@
 import { enforceLimits, limitDirectivesSdl, remoteLimits } from '@continuum-billing/limits';
 import type { Limits } from '@continuum-billing/limits/core';
 import { buildSchema } from 'graphql';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { directLimits } from '../../src/directLimits.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 import { catalogueFile, storingCatalogue } from '../support/teamCatalogue.js';
 import {
   type Runs,
@@ -111,7 +112,7 @@ describe.each([
       expect((await team.ask('{ lamp }', tenant.key)).status).toBe(200);
       const { errors } = await billing.gql(`mutation { suspendTenant(tenantId: "${tenant.id}") { id } }`);
       expect(errors).toEqual([]);
-      await vi.waitFor(async () => {
+      await soon(async () => {
         const answer = await team.ask('{ lamp }', tenant.key);
         expect(answer.errors[0]?.extensions.code).toBe('TENANT_SUSPENDED');
         if (hasHttp) expect(answer.status).toBe(403);

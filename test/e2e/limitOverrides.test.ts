@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const DAY_MS = 86_400_000;
 /** From the present on, because MongoDB deletes old deliveries by its own clock. */
@@ -121,7 +122,7 @@ describe('overrides of limits', () => {
     const until = inDays(0.0001);
     await set(tenant, { tier: 'PRO', limits: { maxMemories: 3 }, until });
     for (const instance of [server, second])
-      await vi.waitFor(async () => expect(await tierOfCall(tenant, instance)).toBe('pro'));
+      await soon(async () => expect(await tierOfCall(tenant, instance)).toBe('pro'));
     const stored = await server.app.models.tenants.findById(tenant.id).lean();
     clock.set(until);
     for (const instance of [server, second]) expect(await tierOfCall(tenant, instance)).toBe('free');
@@ -164,10 +165,10 @@ describe('overrides of limits', () => {
     };
     await set(tenant, { tier: 'PRO', until: inDays(1) });
     const begun = [['FREE', 'PRO']];
-    await vi.waitFor(async () => expect(await changes()).toEqual(begun));
+    await soon(async () => expect(await changes()).toEqual(begun));
     clock.advance(DAY_MS);
     const both = [...begun, ['PRO', 'FREE']];
-    await vi.waitFor(async () => expect(await changes()).toEqual(both));
+    await soon(async () => expect(await changes()).toEqual(both));
     clock.advance(DAY_MS);
     expect(await changes()).toEqual(both);
     const stored = await server.app.models.tenants.findById(tenant.id).lean();
@@ -193,7 +194,7 @@ describe('overrides of limits', () => {
       key: tenant.key,
     });
     await set(tenant, { limits: { apiCallsPerDay: 5 } });
-    await vi.waitFor(async () => {
+    await soon(async () => {
       const { data } = await server.gql(`{ tenants(state: OVER_LIMIT) { edges { node { id } } } }`);
       expect(data.tenants.edges).toContainEqual({ node: { id: tenant.id } });
     });

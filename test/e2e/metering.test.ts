@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const NOON = '2126-11-22T12:00:10Z';
 const CONSUME = `mutation ($endpoint: String! = "jobs", $cost: Int! = 1) {
@@ -261,7 +262,7 @@ describe('recordUsage', () => {
     const next = await startTestServer({ clock, uri: server.uri });
     try {
       const calls = async () => (await next.gql('{ usage { apiCalls } }', { key })).data.usage.apiCalls;
-      await vi.waitFor(async () => expect(await calls()).toBe(1), { timeout: 5_000 });
+      await soon(async () => expect(await calls()).toBe(1));
     } finally {
       await next.stop();
     }

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const NOON = '2126-11-22T12:00:10Z';
 const CONSUME =
@@ -135,7 +136,7 @@ describe('alerts', () => {
     await consume(tenant, 39);
     expect(await stored(tenant)).toEqual([]);
     await consume(tenant, 1);
-    await vi.waitFor(async () => expect(await stored(tenant)).toHaveLength(1));
+    await soon(async () => expect(await stored(tenant)).toHaveLength(1));
     expect((await stored(tenant))[0]).toMatchObject({
       level: 80,
       used: 40,
@@ -143,7 +144,7 @@ describe('alerts', () => {
       window: '2126-11-22',
     });
     await Promise.all(Array.from({ length: 30 }, () => consume(tenant, 1)));
-    await vi.waitFor(async () => expect(await stored(tenant)).toHaveLength(3));
+    await soon(async () => expect(await stored(tenant)).toHaveLength(3));
     expect(await alertsOf(tenant)).toEqual([
       'API_CALLS_PER_DAY 100',
       'API_CALLS_PER_DAY 90',
@@ -162,7 +163,7 @@ describe('alerts', () => {
       );
       expect(answer.errors).toEqual([]);
     }
-    await vi.waitFor(async () => expect((await stored(tenant)).length).toBeGreaterThanOrEqual(8));
+    await soon(async () => expect((await stored(tenant)).length).toBeGreaterThanOrEqual(8));
     expect((await alertsOf(tenant)).sort()).toEqual([
       'API_CALLS_PER_DAY 100',
       'API_CALLS_PER_DAY 80',
@@ -181,13 +182,13 @@ describe('alerts', () => {
       'mutation { recordUsage(events: [{ id: "a", endpoint: "jobs", quantity: 45 }]) { status } }',
       { key: tenant.key },
     );
-    await vi.waitFor(async () => expect(await stored(tenant)).toHaveLength(2));
+    await soon(async () => expect(await stored(tenant)).toHaveLength(2));
   });
 
   it('are found when they are asked for, though a crash kept them from being stored', async () => {
     const tenant = await onTier('FREE');
     await consume(tenant, QUOTA);
-    await vi.waitFor(async () => expect(await stored(tenant)).toHaveLength(3));
+    await soon(async () => expect(await stored(tenant)).toHaveLength(3));
     await server.app.models.usageAlerts.deleteMany({ _id: new RegExp(`^${tenant.id}:`) });
     const other = await startTestServer({ clock, uri: server.uri });
     const { data } = await other.gql(ALERTS, { key: tenant.key });

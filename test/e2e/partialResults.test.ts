@@ -7,6 +7,7 @@ import {
   type TestServer,
   type TestTenant,
 } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const GATEWAY_SECRET = 'the-gateway-secret-of-the-tests-0001';
 let server: TestServer;
@@ -55,7 +56,7 @@ describe('a mutation of which a field fails', () => {
     expect(answer.status).toBe(200);
     expect(answer.data).toMatchObject({ bad: null, good: { id: expect.any(String) } });
     // The response does not wait for a database that is away.
-    await vi.waitFor(async () =>
+    await soon(async () =>
       expect((await mine('{ storage { memories bytes } usage { apiCalls } }')).data).toEqual({
         storage: { memories: 1, bytes: 1 },
         usage: { apiCalls: 1 },

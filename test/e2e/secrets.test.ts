@@ -17,11 +17,11 @@ import {
   type TestServer,
   type TestTenant,
 } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const GATEWAY_SECRET = 'gateway-secret-of-the-tests-9876543210';
 const EMAIL = 'someone.private@example.com';
 const VARIABLE = 'variable-that-nobody-may-see';
-const EVENTS_WAIT = { timeout: 10_000, interval: 20 };
 
 let sentry: SentryReceiver;
 let collector: TraceReceiver;
@@ -90,10 +90,10 @@ async function useEverything(tenant: TestTenant): Promise<void> {
     },
   );
   await subscribe(server, key);
-  await vi.waitFor(async () => {
+  await soon(async () => {
     const { data } = await gql('{ subscription { tier { name } } }', key);
     expect(data.subscription.tier.name).toBe('PRO');
-  }, EVENTS_WAIT);
+  });
 
   // Where a key does not belong.
   await gql('{ tiers { name } }', `${key.slice(0, -1)}x`);

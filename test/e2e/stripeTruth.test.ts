@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   askCheckout,
   customerIdOf,
@@ -13,6 +13,7 @@ import {
 import { createFakeClock } from '../support/fakeClock.js';
 import { startOnOtherAccount } from '../support/otherAccount.js';
 import { startTestServer, type TestServer } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 /** Money is what Stripe says: no more, no less, and from when it says so. */
 
@@ -217,16 +218,13 @@ describe('a server whose key cannot see the customers', () => {
         isThin: false,
         snapshotId: null,
       });
-      await vi.waitFor(
-        async () => {
-          const event = await wrong.app.models.webhookEvents.findById('evt_of_another_key').lean();
-          expect(event).toMatchObject({
-            state: 'PENDING',
-            lastError: expect.stringContaining('STRIPE_SECRET_KEY'),
-          });
-        },
-        { timeout: 10_000, interval: 50 },
-      );
+      await soon(async () => {
+        const event = await wrong.app.models.webhookEvents.findById('evt_of_another_key').lean();
+        expect(event).toMatchObject({
+          state: 'PENDING',
+          lastError: expect.stringContaining('STRIPE_SECRET_KEY'),
+        });
+      });
       expect((await askCheckout(wrong, key)).status).toBe(400);
       const cancelled = await wrong.gql(CANCEL_NOW, { key });
       expect(cancelled).toMatchObject({ status: 502 });

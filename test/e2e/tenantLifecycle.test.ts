@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { beginCheckout, mockOf, press, settled, stripeOf, subscribe } from '../support/billing.js';
 import { expectNothing, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 let server: TestServer;
 let second: TestServer;
@@ -48,10 +49,10 @@ describe('a suspended tenant', () => {
       http: { status: 403 },
     });
     expect(JSON.stringify(errors)).not.toContain('unpaid');
-    await vi.waitFor(async () => expect(await codeOf(MEMORIES, tenant.key, second)).toBe('TENANT_SUSPENDED'));
+    await soon(async () => expect(await codeOf(MEMORIES, tenant.key, second)).toBe('TENANT_SUSPENDED'));
     await reinstate(tenant);
     expect(await codeOf(MEMORIES, tenant.key)).toBe('OK');
-    await vi.waitFor(async () => expect(await codeOf(MEMORIES, tenant.key, second)).toBe('OK'));
+    await soon(async () => expect(await codeOf(MEMORIES, tenant.key, second)).toBe('OK'));
   });
 
   it('is charged nothing, not even with an idempotency key', async () => {
@@ -117,9 +118,9 @@ describe('a suspended tenant', () => {
       return found.map(({ body }) => JSON.parse(body)).filter(({ data }) => data.tenantId === tenant.id);
     };
     await suspend(tenant);
-    await vi.waitFor(async () => expect(await announced()).toHaveLength(1));
+    await soon(async () => expect(await announced()).toHaveLength(1));
     await reinstate(tenant);
-    await vi.waitFor(async () => expect(await announced()).toHaveLength(2));
+    await soon(async () => expect(await announced()).toHaveLength(2));
     const ids = { tenantId: tenant.id, externalId: null };
     expect(await announced()).toMatchObject([
       { type: 'tenant.suspended', data: { ...ids, reason: 'unpaid', suspendedAt: expect.any(String) } },

@@ -3,8 +3,8 @@ import { connectWs } from '../support/liveClient.js';
 import { collectLog } from '../support/log.js';
 import { type ReceivedSpan, startTraceReceiver, type TraceReceiver } from '../support/receivers.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
-const WAIT = { timeout: 10_000, interval: 20 };
 const SERVER = 2;
 const CLIENT = 3;
 const FAILED = 2;
@@ -39,11 +39,11 @@ function newTrace() {
 
 /** The spans of a trace, once its request has ended. */
 const spansOf = (traceId: string): Promise<ReceivedSpan[]> =>
-  vi.waitFor(() => {
+  soon(() => {
     const spans = collector.spans.filter((span) => span.traceId === traceId);
     expect(spans.some(({ kind }) => kind === SERVER)).toBe(true);
     return spans;
-  }, WAIT);
+  });
 
 const named = (spans: ReceivedSpan[], name: string | RegExp): ReceivedSpan => {
   const span = spans.find((one) => (typeof name === 'string' ? one.name === name : name.test(one.name)));
@@ -151,11 +151,11 @@ describe('a trace', () => {
     await stream.next();
     await client.subscribe('{ nothing }').end();
     // Each operation of the connection is one request of the trace that its headers name.
-    const all = await vi.waitFor(() => {
+    const all = await soon(() => {
       const spans = collector.spans.filter((span) => span.traceId === traceId);
       expect(spans.filter(({ kind }) => kind === SERVER)).toHaveLength(2);
       return spans;
-    }, WAIT);
+    });
     const invalid = all.filter(({ attributes }) => attributes['error.type'] === 'GRAPHQL_VALIDATION_FAILED');
     expect(invalid).toMatchObject([{ name: 'GraphQL', status: { code: FAILED } }]);
     const after = all.filter(({ spanId }) => !before.some((span) => span.spanId === spanId));

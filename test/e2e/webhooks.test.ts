@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import Stripe from 'stripe';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createRejections, type Rejection } from '../../src/services/billing/inbox/rejections.js';
 import { createWebhookVerifier } from '../../src/services/billing/inbox/webhookVerifier.js';
 import {
@@ -17,6 +17,7 @@ import {
 import { moveToLiveMode } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const SECRET = 'whsec_of_the_tests';
 const DAY_S = 86_400;
@@ -393,7 +394,7 @@ describe('events in any order, any number of times', () => {
         events.flatMap((event) => [deliver(event, server), deliver(event, second)]),
       );
       expect(answers.filter(({ body }) => body.message.endsWith('is stored'))).toHaveLength(10);
-      await vi.waitFor(async () => {
+      await soon(async () => {
         const docs = await server.app.models.webhookEvents.find({ _id: { $in: events.map((e) => e.id) } });
         expect(docs.map(({ state, attempts }) => ({ state, attempts }))).toEqual(
           events.map(() => ({ state: 'APPLIED', attempts: 1 })),
@@ -402,10 +403,10 @@ describe('events in any order, any number of times', () => {
       expect(await tierOfNextCall(second, key)).toBe('pro');
       // What one of them applies is felt at the other within a second.
       await stripeOf(second).subscriptions.cancel((await subscriptionOf(second, key)).stripeSubscriptionId);
-      await vi.waitFor(async () => {
+      await soon(async () => {
         expect(await tierOfNextCall(server, key)).toBe('free');
         expect(await tierOfNextCall(second, key)).toBe('free');
-      }, 5_000);
+      });
     } finally {
       await second.stop();
     }
@@ -496,7 +497,7 @@ describe('a failure', () => {
       expect(await stored(event.id)).toBeNull();
       expect((await fetch(`${cut.url}/health/ready`)).status).toBe(503);
       proxy.mend();
-      await vi.waitFor(async () => expect((await deliver(event, cut)).status).toBe(200), 10_000);
+      await soon(async () => expect((await deliver(event, cut)).status).toBe(200));
       expect(await stored(event.id)).not.toBeNull();
     } finally {
       proxy.mend();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultyMongod, startFaultyMongod } from '../support/faultyMongod.js';
 import { storedDays } from '../support/ledger.js';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../support/meteredLoad.js';
 import { createRandom, seedOfRun } from '../support/random.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+import { soon } from '../support/soon.js';
 
 const LIMITS = [1, 2, 7, 100, 1_000, 10_000];
 const CLIENTS_PER_TENANT = 6;
@@ -166,7 +167,7 @@ describe('four servers', () => {
     };
     const clients = tenants.flatMap((tenant) => Array.from({ length: 6 }, () => client(tenant)));
     const all = (tenant: LoadedTenant, calls: number) =>
-      vi.waitFor(() => expect(allowed.get(tenant), seed).toBe(calls), { timeout: 15_000, interval: 20 });
+      soon(() => expect(allowed.get(tenant), seed).toBe(calls));
 
     await Promise.all([all(rising, 50), all(falling, 50)]);
     await setLimits(rising, 'apiCallsPerDay: 333');

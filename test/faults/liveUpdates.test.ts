@@ -14,7 +14,6 @@ import { buildServer, type ServerProcess, spawnServer } from '../support/serverP
 
 const PLENTY = 100_000_000;
 const OUTAGE_MS = 3_000;
-const SOON = { timeout: 20_000, interval: 50 };
 
 let mongod: FaultyMongod;
 const servers: ServerProcess[] = [];
@@ -67,9 +66,7 @@ function storeAll() {
     /** Waits until each server has stored some more. */
     async someMore() {
       const counts = stored.map(({ length }) => length + 5);
-      await expect
-        .poll(() => stored.every(({ length }, i) => length >= (counts[i] as number)), SOON)
-        .toBe(true);
+      await expect.poll(() => stored.every(({ length }, i) => length >= (counts[i] as number))).toBe(true);
     },
     /** @returns the ids that were answered */
     async stop() {
@@ -92,18 +89,18 @@ async function expectFollowed(whatHappens: () => Promise<void>): Promise<void> {
   expect(new Set(ids)).toEqual(new Set([...(ids ?? []), ...answered]));
   const missing = () =>
     followers.map(({ name, memories }) => [name, ids?.filter((id) => !memories.has(id)).length]);
-  await expect.poll(missing, SOON).toEqual(followers.map(({ name }) => [name, 0]));
+  await expect.poll(missing).toEqual(followers.map(({ name }) => [name, 0]));
   // Read each time, because followers that read again use calls for that.
   const behind = async () => {
     const { usage } = await ask('{ usage { apiCalls } }', {});
     return followers.map(({ name, calls }) => [name, usage.apiCalls - (calls ?? 0)]);
   };
-  await expect.poll(behind, SOON).toEqual(followers.map(({ name }) => [name, 0]));
+  await expect.poll(behind).toEqual(followers.map(({ name }) => [name, 0]));
   expect(followers.flatMap(({ ended }) => ended)).toEqual([]);
 }
 
 const expectConnectedAgain = (which: LiveFollower[]) =>
-  expect.poll(() => which.filter(({ connects }) => connects > 1).length, SOON).toBe(which.length);
+  expect.poll(() => which.filter(({ connects }) => connects > 1).length).toBe(which.length);
 
 const to = (server: ServerProcess) => followers.filter(({ name }) => name.endsWith(server.url));
 const overWs = () => followers.filter(({ name }) => name.startsWith('WebSocket'));
@@ -122,7 +119,7 @@ afterAll(async () => {
 beforeEach(async () => {
   tenant = await createTenant();
   followers = servers.flatMap(({ url }) => [followOverWs(url, tenant.key), followOverSse(url, tenant.key)]);
-  await expect.poll(() => followers.filter(({ calls }) => calls !== null).length, SOON).toBe(4);
+  await expect.poll(() => followers.filter(({ calls }) => calls !== null).length).toBe(4);
 });
 afterEach(() => {
   for (const follower of followers) follower.dispose();

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultyMongod, startFaultyMongod } from '../support/faultyMongod.js';
 import { callsIn, storedDays } from '../support/ledger.js';
 import {
@@ -14,6 +14,7 @@ import {
 import { createRandom, seedOfRun } from '../support/random.js';
 import { scrape } from '../support/scrape.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+import { soon } from '../support/soon.js';
 
 /** The promise is two seconds; the rest is for a test machine with other work. */
 const ANSWER_MS = 2_000 + 1_500;
@@ -129,13 +130,10 @@ async function until(condition: () => Promise<boolean>, maxMs: number): Promise<
 /** Every call that was answered is stored, and of the others none: all that failed were returned. */
 async function expectExact(): Promise<void> {
   const told = Object.fromEntries(load.tenants.map(({ id, calls }) => [id, calls]));
-  await vi.waitFor(
-    async () => {
-      const stored = await Promise.all(load.tenants.map(async ({ id }) => [id, await callsOf(id)]));
-      expect(Object.fromEntries(stored), `${seed}: calls stored, and calls answered`).toEqual(told);
-    },
-    { timeout: 15_000, interval: 250 },
-  );
+  await soon(async () => {
+    const stored = await Promise.all(load.tenants.map(async ({ id }) => [id, await callsOf(id)]));
+    expect(Object.fromEntries(stored), `${seed}: calls stored, and calls answered`).toEqual(told);
+  });
 }
 
 const callsOf = async (tenantId: string): Promise<number> => callsIn(await storedDays(connection, tenantId));

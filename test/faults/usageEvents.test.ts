@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { callsIn, storedDays } from '../support/ledger.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+import { soon } from '../support/soon.js';
 
 const OPERATOR = 'operator-key-of-the-faults-0123456789';
 /** How long each round lasts until the kill. */
@@ -85,7 +86,7 @@ it('each event counts once when one of two servers is killed with -9 again and a
     }
     // A server that starts counts what the killed one had stored only.
     victim = await start();
-    await vi.waitFor(async () => expect(await counted()).toBe(ids.size), { timeout: 10_000 });
+    await soon(async () => expect(await counted()).toBe(ids.size));
     await victim.end('SIGTERM');
     victim = null;
     accepted = ids.size;

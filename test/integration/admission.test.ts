@@ -8,6 +8,7 @@ import { createAdmission } from '../../src/services/limits/ledger/createAdmissio
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { limitsOfCalls, usageDayOf } from '../support/ledger.js';
+import { soon } from '../support/soon.js';
 
 const NOON = '2026-11-22T12:00:00Z';
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
@@ -205,7 +206,7 @@ describe('returned calls', () => {
         throw new Error('the answer was lost');
       });
     await Promise.all(Array.from({ length: 101 }, () => admission.returnCalls(tenantId, costs(1), used)));
-    await vi.waitFor(async () => expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101));
+    await soon(async () => expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101));
     await new Promise((resolve) => setTimeout(resolve, 300));
     spy.mockRestore();
     expect((await dayOf(tenantId))?.calls).toBe(1_000 - 101);

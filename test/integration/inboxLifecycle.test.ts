@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import type { ClientSession } from 'mongoose';
 import type Stripe from 'stripe';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BillingSubscriptionDoc } from '../../src/models/billingSubscription.js';
 import type { Models } from '../../src/models/models.js';
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import type { Inbox } from '../../src/services/billing/inbox/inbox.js';
+import { soon } from '../support/soon.js';
 import { openStripeSide, received, type StripeSide } from '../support/stripeSide.js';
 
 /**
@@ -162,20 +163,17 @@ async function settle(instances: { inbox: Inbox; isDead(): boolean }[]): Promise
   const { webhookEvents, leases } = side.models;
   const open = { state: WebhookEventStatus.PENDING };
   await leases.updateMany({}, { $set: { until: new Date(0) } });
-  await vi.waitFor(
-    async () => {
-      for (const [i, { isDead }] of instances.entries()) {
-        if (!isDead()) continue;
-        await leases.updateMany({}, { $set: { until: new Date(0) } });
-        instances[i] = mortalInstance(undefined);
-        instances[i]?.inbox.start();
-      }
-      await webhookEvents.updateMany(open, { $set: { nextAttemptAt: new Date(0) } });
-      for (const { inbox, isDead } of instances) if (!isDead()) inbox.start();
-      expect(await webhookEvents.find(open, { lane: 1, attempts: 1, lastError: 1 }).lean()).toEqual([]);
-    },
-    { timeout: 10_000, interval: 30 },
-  );
+  await soon(async () => {
+    for (const [i, { isDead }] of instances.entries()) {
+      if (!isDead()) continue;
+      await leases.updateMany({}, { $set: { until: new Date(0) } });
+      instances[i] = mortalInstance(undefined);
+      instances[i]?.inbox.start();
+    }
+    await webhookEvents.updateMany(open, { $set: { nextAttemptAt: new Date(0) } });
+    for (const { inbox, isDead } of instances) if (!isDead()) inbox.start();
+    expect(await webhookEvents.find(open, { lane: 1, attempts: 1, lastError: 1 }).lean()).toEqual([]);
+  });
 }
 
 function stateAtStripe(subscription: Stripe.Subscription): Partial<BillingSubscriptionDoc> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createRedis, type Redis } from '../../src/services/infrastructure/redis.js';
 import {
   createRedisConcurrency,
@@ -9,6 +9,7 @@ import {
 import { collectLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestServer, type TestServer } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 interface Instance extends RedisConcurrency {
   redis: Redis;
@@ -72,7 +73,7 @@ async function beginMany(instances: Instance[], times: number, limit: number): P
 }
 
 const isLogged = (instance: Instance, words: string) =>
-  vi.waitFor(() => expect(instance.logged.join('\n')).toContain(words), { timeout: 5_000, interval: 20 });
+  soon(() => expect(instance.logged.join('\n')).toContain(words));
 
 describe('concurrent requests on four instances with one Redis', () => {
   it.each([1, 7, 100])('are let through to exactly %d, no matter who asks', async (limit) => {
@@ -101,7 +102,7 @@ describe('concurrent requests on four instances with one Redis', () => {
     await Promise.all(Array.from({ length: 24 }, (_, i) => client(i)));
     expect(most).toBe(5);
     expect(served).toBeGreaterThan(50);
-    await vi.waitFor(async () => expect(await server.ask(`ZCARD continuum:slots:${tenant}`)).toBe(':0'));
+    await soon(async () => expect(await server.ask(`ZCARD continuum:slots:${tenant}`)).toBe(':0'));
     expect(await beginMany(instances, 20, 5)).toHaveLength(5);
   });
 
@@ -119,10 +120,7 @@ describe('the slots of an instance', () => {
     expect(await beginMany([living], 5, 5)).toHaveLength(2);
     dying.die();
     const diedAt = Date.now();
-    await vi.waitFor(async () => expect(await living.begin(tenant, 5)).not.toBeNull(), {
-      timeout: 5_000,
-      interval: 20,
-    });
+    await soon(async () => expect(await living.begin(tenant, 5)).not.toBeNull());
     expect(Date.now() - diedAt).toBeLessThan(SHORT_LEASE_MS + 1_500);
     await sleep(SHORT_LEASE_MS * 2);
     expect(await beginMany([living], 9, 5)).toHaveLength(2);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createCollections, createModels, type Models } from '../../src/models/models.js';
 import { createRedis, type Redis } from '../../src/services/infrastructure/redis.js';
 import { createMongoCallWindows } from '../../src/services/limits/fieldLimits/callWindows.js';
@@ -10,6 +10,7 @@ import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { collectLog } from '../support/log.js';
 import { startRedis, type TestRedis } from '../support/redis.js';
 import { startTestServer } from '../support/server.js';
+import { soon } from '../support/soon.js';
 import { systemClock } from '../support/systemClock.js';
 
 interface Instance extends FieldLimits {
@@ -66,7 +67,7 @@ const stored = async () =>
   (await models.fieldWindows.findById(`${tenant}:Query.narrow`).lean())?.calls.length;
 
 const isLogged = (instance: Instance, words: string) =>
-  vi.waitFor(() => expect(instance.logged.join('\n')).toContain(words), { timeout: 5_000, interval: 20 });
+  soon(() => expect(instance.logged.join('\n')).toContain(words));
 
 describe('a field limit kept in Redis', () => {
   it('lets exactly max of many concurrent calls through, on four instances', async () => {

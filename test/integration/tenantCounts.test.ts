@@ -22,6 +22,7 @@ import { createOutboxRelay } from '../../src/services/webhooks/outboxRelay.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { createRandom, type Random } from '../support/random.js';
+import { soon } from '../support/soon.js';
 
 const DAY_MS = 86_400_000;
 const GRACE_DAYS = 14;
@@ -290,13 +291,10 @@ describe('the daily count', () => {
     const one = createProcess();
     const ids = await addTenants(450, { pending: false });
     const running = one.count.run();
-    await vi.waitFor(
-      async () => {
-        const counts = await models.tenantCounts.findById('tenants').lean();
-        expect(counts?.recount?.after).toMatch(/^ten_/);
-      },
-      { timeout: 20_000, interval: 5 },
-    );
+    await soon(async () => {
+      const counts = await models.tenantCounts.findById('tenants').lean();
+      expect(counts?.recount?.after).toMatch(/^ten_/);
+    });
     await one.count.stop();
     await running;
     const stopped = await models.tenantCounts.findById('tenants').lean();

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import { systemAuthor } from '../../src/services/audit/author.js';
 import type { Inbox } from '../../src/services/billing/inbox/inbox.js';
+import { soon } from '../support/soon.js';
 import { openStripeSide, received, type StripeSide, snapshotOf, thinOf } from '../support/stripeSide.js';
 
 let side: StripeSide;
@@ -118,7 +119,7 @@ describe('waiting events', () => {
     };
     const [first, second] = [side.instance({ fetch: slow }).inbox, side.instance({ fetch: slow }).inbox];
     await first.receive(updated(subscription));
-    await vi.waitFor(() => expect(asked).toHaveLength(1));
+    await soon(() => expect(asked).toHaveLength(1));
     await side.stripe.subscriptions.cancel(subscription.id);
     for (const inbox of [first, second, first]) await inbox.receive(updated(subscription));
     await second.idle(10_000);
@@ -154,7 +155,7 @@ describe('waiting events', () => {
     const hanging = side.instance({ fetch: () => new Promise(() => {}) }).inbox;
     await hanging.receive(updated(subscription));
     const { leases } = side.models;
-    await vi.waitFor(async () => expect(await leases.countDocuments()).toBe(1));
+    await soon(async () => expect(await leases.countDocuments()).toBe(1));
     const next = side.instance().inbox;
     next.start();
     await next.idle(10_000);

@@ -4,6 +4,7 @@ import type { BillingSubscriptionDoc } from '../../src/models/billingSubscriptio
 import { EventUrgency, WebhookEventStatus } from '../../src/models/webhookEvent.js';
 import { createCustomerQueues } from '../../src/services/billing/inbox/customerQueues.js';
 import type { Inbox } from '../../src/services/billing/inbox/inbox.js';
+import { soon } from '../support/soon.js';
 import { openStripeSide, received, type StripeSide, snapshotOf } from '../support/stripeSide.js';
 import { systemClock } from '../support/systemClock.js';
 
@@ -432,12 +433,10 @@ describe('a burst whose server dies', () => {
     await store(subscriptions.map((one) => paid(one)));
     const dead = side.instance({ fetch: () => new Promise(() => {}) }).inbox;
     dead.start();
-    await vi.waitFor(
-      async () =>
-        expect(
-          await side.models.billingSubscriptions.countDocuments({ _id: { $in: tenants(tenantOf) } }),
-        ).toBe(MANY),
-      { timeout: 10_000 },
+    await soon(async () =>
+      expect(await side.models.billingSubscriptions.countDocuments({ _id: { $in: tenants(tenantOf) } })).toBe(
+        MANY,
+      ),
     );
     expect(await storedOf(tenantOf(0))).toMatchObject({ status: 'active', tier: 'PRO' });
     expect(await pending()).toBe(MANY);
@@ -456,15 +455,13 @@ describe('a burst whose server dies', () => {
     await store(subscriptions.map((one) => paid(one)));
     const { inbox } = side.instance({ fetch: away });
     inbox.start();
-    await vi.waitFor(
-      async () =>
-        expect(
-          await side.models.webhookEvents.countDocuments({
-            urgency: EventUrgency.CONFIRMS,
-            subscribedAt: null,
-          }),
-        ).toBe(MANY),
-      { timeout: 10_000 },
+    await soon(async () =>
+      expect(
+        await side.models.webhookEvents.countDocuments({
+          urgency: EventUrgency.CONFIRMS,
+          subscribedAt: null,
+        }),
+      ).toBe(MANY),
     );
     await inbox.stop();
     await side.models.webhookEvents.updateMany({}, { $set: { nextAttemptAt: new Date(0) } });

@@ -34,7 +34,10 @@ beforeEach(async () => {
 afterEach(() => database.dropAndClose());
 
 async function insertFixture(): Promise<void> {
-  const stored = mongoose.mongo.BSON.EJSON.parse(await readFile(FIXTURE, 'utf8')) as Record<string, { _id: string }[]>;
+  const stored = mongoose.mongo.BSON.EJSON.parse(await readFile(FIXTURE, 'utf8')) as Record<
+    string,
+    { _id: string }[]
+  >;
   for (const [name, docs] of Object.entries(stored))
     await database.connection.collection<{ _id: string }>(name).insertMany(docs);
 }

@@ -380,7 +380,7 @@ describe('the part of a subscription that bills overage', () => {
     const preview = '{ previewTierChange(tier: PRO) { immediately nextInvoiceCents } }';
     // Stripe has the usage of the hour once the report of it has arrived.
     await expect
-      .poll(async () => (await gql(tenant, preview)).previewTierChange, { timeout: 10_000, interval: 500 })
+      .poll(async () => (await gql(tenant, preview)).previewTierChange)
       .toEqual({ immediately: false, nextInvoiceCents: PRO_CENTS + 4 });
     await gql(tenant, 'mutation { changeTier(input: { tier: PRO }) { scheduledTier } }');
     expect(await itemsOf(tenant)).toEqual(['price_team', 'price_team_overage']);

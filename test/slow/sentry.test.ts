@@ -18,8 +18,7 @@ import { collectLog } from '../support/log.js';
 import { type SentryReceiver, startSentryReceiver } from '../support/receivers.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { buildServer, spawnServer } from '../support/serverProcess.js';
-
-const WAIT = { timeout: 10_000, interval: 20 };
+import { soon } from '../support/soon.js';
 
 let sentry: SentryReceiver;
 let reports: ErrorReports;
@@ -102,10 +101,10 @@ describe('errors of a server', () => {
       new RangeError('a defect'),
     );
     await subscribe(billing, tenant.key);
-    const event = await vi.waitFor(() => {
+    const event = await soon(() => {
       expect(sentry.events).not.toEqual([]);
       return sentry.events[0];
-    }, WAIT);
+    });
     expect(event).toMatchObject({
       level: 'error',
       tags: { event: 'webhook.retry' },

@@ -1,8 +1,9 @@
 import type { mongo } from 'mongoose';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { searchTermsOf } from '../../src/models/tenant.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { OPERATOR_KEY, quiet, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { soon } from '../support/soon.js';
 
 const DAY_MS = 86_400_000;
 /** The middle of a month, so that tests that go on by days stay in it. */
@@ -169,7 +170,7 @@ describe('a search for tenants', () => {
     );
     expect((await list('search: "early"')).ids).toEqual([]);
     const next = await startTestServer({ uri: server.uri, clock });
-    await vi.waitFor(async () => expect((await list('search: "early"')).ids).toEqual(['ten_early']));
+    await soon(async () => expect((await list('search: "early"')).ids).toEqual(['ten_early']));
     await next.stop();
     const early = await server.app.models.tenants.findById('ten_early').lean();
     expect(early).not.toHaveProperty('unannounced');

@@ -151,7 +151,7 @@ describe('an anniversary', () => {
         '30',
       ]);
     }
-  });
+  }, 90_000);
 });
 
 describe('a change', () => {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Bursts } from '../../../src/services/billing/inbox/bursts.js';
 import type { CustomerQueues, LeasedQueue } from '../../../src/services/billing/inbox/customerQueues.js';
 import { createQueueWorker } from '../../../src/services/billing/inbox/queueWorker.js';
 import { noMetrics } from '../../../src/services/infrastructure/metrics.js';
+import { soon } from '../../support/soon.js';
 
 const done = async () => undefined;
 const LEASED: Omit<LeasedQueue, 'queue'> = {
@@ -56,7 +57,7 @@ it('starts queues slowly while events wait to be stored, and at full speed after
   let isBusy = true;
   const { worker, begunMs } = workerWith(200, () => isBusy);
   worker.wake();
-  await vi.waitFor(() => expect(begunMs.length).toBeGreaterThanOrEqual(3));
+  await soon(() => expect(begunMs.length).toBeGreaterThanOrEqual(3));
   const [first, second, third] = begunMs as [number, number, number];
   expect(second - first).toBeGreaterThanOrEqual(99);
   expect(third - second).toBeGreaterThanOrEqual(99);
@@ -90,7 +91,7 @@ it('finds an event that arrives for a queue that finishes during a search that e
       if (looks === 2) {
         waiting += 1;
         end();
-        await vi.waitFor(() => expect(applied).toBe(1));
+        await soon(() => expect(applied).toBe(1));
       }
       return found;
     },
@@ -116,7 +117,7 @@ it('finds an event that arrives for a queue that finishes during a search that e
     isBusy: () => false,
   });
   worker.wake();
-  await vi.waitFor(() => expect(waiting).toBe(0));
+  await soon(() => expect(waiting).toBe(0));
   worker.wake();
   await worker.idle(10_000);
   expect(applied).toBe(2);
@@ -150,7 +151,7 @@ it('begins what is more urgent before what it has found already', async () => {
     isBusy: () => false,
   });
   worker.wake();
-  await vi.waitFor(() => expect(begun.length).toBeGreaterThan(0));
+  await soon(() => expect(begun.length).toBeGreaterThan(0));
   waiting.unshift('customer:cus_urgent');
   worker.wake();
   await worker.idle(10_000);
