@@ -18,7 +18,15 @@ interface Instance extends RedisConcurrency {
   die(): void;
 }
 
+interface StartOptions {
+  leaseMs?: number;
+  commandTimeoutMs?: number;
+}
+
 const SHORT_LEASE_MS = 1_500;
+/** A Redis that lives is not taken for a dead one, however busy the cores are. */
+const PATIENT_MS = 10_000;
+const HASTY_MS = 250;
 /** A command's 250 ms, and what busy cores add: far less than one wait after the other. */
 const DECISION_MS = 2_000;
 
@@ -41,9 +49,9 @@ afterEach(async () => {
 });
 afterAll(() => server.kill());
 
-async function start(leaseMs?: number): Promise<Instance> {
+async function start({ leaseMs, commandTimeoutMs = PATIENT_MS }: StartOptions): Promise<Instance> {
   const { log, logged } = collectLog();
-  const connection = createRedis({ url: server.url, log });
+  const connection = createRedis({ url: server.url, log, commandTimeoutMs });
   let dead = false;
   const redis: Redis = {
     ...connection,
@@ -59,8 +67,8 @@ async function start(leaseMs?: number): Promise<Instance> {
   return instance;
 }
 
-const startMany = (count: number, leaseMs?: number) =>
-  Promise.all(Array.from({ length: count }, () => start(leaseMs)));
+const startMany = (count: number, options: StartOptions = {}) =>
+  Promise.all(Array.from({ length: count }, () => start(options)));
 
 type End = () => void;
 
@@ -115,7 +123,7 @@ describe('concurrent requests on four instances with one Redis', () => {
 
 describe('the slots of an instance', () => {
   it('that dies return when their leases end, those of a living one do not', async () => {
-    const [dying, living] = (await startMany(2, SHORT_LEASE_MS)) as [Instance, Instance];
+    const [dying, living] = (await startMany(2, { leaseMs: SHORT_LEASE_MS })) as [Instance, Instance];
     expect(await beginMany([dying], 3, 5)).toHaveLength(3);
     expect(await beginMany([living], 5, 5)).toHaveLength(2);
     dying.die();
@@ -180,7 +188,7 @@ describe('when Redis is back', () => {
   });
 
   it('after it hung, nothing that ended meanwhile takes room', async () => {
-    const [one, two] = (await startMany(2)) as [Instance, Instance];
+    const [one, two] = (await startMany(2, { commandTimeoutMs: HASTY_MS })) as [Instance, Instance];
     const before = await beginMany([one], 2, 5);
     server.pause();
     const startedAt = Date.now();

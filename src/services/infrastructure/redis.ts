@@ -6,7 +6,7 @@ import { within } from './within.js';
 export interface Redis {
   /**
    * Runs a Lua script in one atomic step.
-   * @throws RedisUnavailable at once while Redis is unreachable, otherwise within 250 ms: decide without it
+   * @throws RedisUnavailable at once while Redis is unreachable, otherwise within `commandTimeoutMs`: decide without it
    */
   run(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
   /** Whether commands can be sent now. */
@@ -36,7 +36,15 @@ type Client = ReturnType<typeof createClient>;
  * One connection, replaced after every failure. Without a connection commands fail at once instead of waiting: a late
  * decision is worth less than one made without Redis.
  */
-export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
+export function createRedis({
+  url,
+  log,
+  commandTimeoutMs = COMMAND_TIMEOUT_MS,
+}: {
+  url: string;
+  log: Logger;
+  commandTimeoutMs?: number;
+}): Redis {
   const listeners: (() => void)[] = [];
   /** null while Redis is unreachable. */
   let client: Client | null = null;
@@ -60,7 +68,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
     fresh.on('error', (error: Error) => lose(fresh, error));
     try {
       await within(CONNECT_TIMEOUT_MS, fresh.connect());
-      await within(COMMAND_TIMEOUT_MS, evaluate(fresh, PROBE, ['continuum:probe'], []));
+      await within(commandTimeoutMs, evaluate(fresh, PROBE, ['continuum:probe'], []));
       if (stopped) throw new Error('stopped while connecting');
       return fresh;
     } catch (error) {
@@ -102,7 +110,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
       const asked = client;
       if (!asked) throw new RedisUnavailable('Redis is not connected');
       try {
-        return await within(COMMAND_TIMEOUT_MS, evaluate(asked, script, keys, args));
+        return await within(commandTimeoutMs, evaluate(asked, script, keys, args));
       } catch (error) {
         lose(asked, error as Error);
         throw new RedisUnavailable('Redis has failed', { cause: error });
@@ -119,7 +127,7 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
       const last = client;
       client = null;
       // Let the operations that ended last release their slots.
-      if (last) await within(COMMAND_TIMEOUT_MS, last.close()).catch(() => end(last));
+      if (last) await within(commandTimeoutMs, last.close()).catch(() => end(last));
     },
   };
 }
