@@ -36,10 +36,12 @@ import { mountGraphql } from './rest/graphqlRoute.js';
 import { health } from './rest/health.js';
 import { createHttpServer, urlOf } from './rest/httpServer.js';
 import { metricsRoute, startMetricsServer } from './rest/metricsRoute.js';
-import { serveOpenApi } from './rest/openApi.js';
+import { addSchemas, serveOpenApi } from './rest/openApi/document.js';
 import { pages } from './rest/pages.js';
 import { SANDBOX_POLICY } from './rest/securityHeaders.js';
 import { sessionRoutes } from './rest/sessionRoutes.js';
+import { tenantRoutes } from './rest/tenantRoutes.js';
+import { usageRoutes } from './rest/usageRoutes.js';
 import { webhookRoute } from './rest/webhookRoute.js';
 import { createWebSockets } from './rest/webSockets.js';
 import { createArgumentValidation } from './schema/argumentValidation.js';
@@ -170,7 +172,8 @@ export async function startApp(
     nameCaller(request.logged, principal);
     return principal;
   };
-  if (config.openApiDocs) await serveOpenApi(server);
+  addSchemas(server);
+  if (config.openApiDocs) await serveOpenApi(server, config.publicUrl);
   await server.register(
     health({
       instance: services.admission.instance,
@@ -193,11 +196,15 @@ export async function startApp(
   );
   await server.register(pages(services));
   await server.register(brandRoutes(services));
-  await server.register(billingRoutes({ services, callerSlots, largeRequests, authenticate, rules, limits }));
+  const fields = createRoutedFields({ schema, rules, costs, ...enforcement });
+  const routed = { services, largeRequests, fields, authenticate };
+  await server.register(billingRoutes(routed));
+  await server.register(usageRoutes({ ...routed, limits, clock, maxResponseBytes: config.maxResponseBytes }));
+  await server.register(tenantRoutes(routed));
   await server.register(
     decisionRoutes({
       services,
-      fields: createRoutedFields({ schema, rules, costs, ...enforcement }),
+      fields,
       authenticate,
       metrics,
       decide: (operations, principal) => decideOperations(services, operations, principal),

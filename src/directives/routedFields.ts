@@ -1,14 +1,22 @@
-import type { Rules, WorkWeights } from '@continuum-billing/limits/core';
-import { coerceInputValue, type GraphQLArgument, type GraphQLSchema, isNonNullType } from 'graphql';
+import { ApiKeyScope, type Rules, type WorkWeights } from '@continuum-billing/limits/core';
+import {
+  coerceInputValue,
+  type GraphQLArgument,
+  type GraphQLSchema,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
 import type { Clock } from '../common/clock.js';
 import { type BillingError, badInput } from '../common/errors.js';
+import type { Principal } from '../services/accounts/principal.js';
 import type { CallerSlots, RequestSender } from '../services/limits/callerSlots.js';
+import { isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import { checkAccess } from './access.js';
 import { withoutSuggestion } from './clientErrors.js';
 import type { WorkBounds } from './workBounds.js';
 
 /**
- * A mutation that a REST route serves too, without a document and its execution. The schema's rules of the field, of its
+ * A root field that a REST route serves too, without a document and its execution. The schema's rules of the field, of its
  * arguments and of its work hold for both; the steps come in the order of the enforcement plugin.
  */
 export interface RoutedField {
@@ -25,46 +33,76 @@ export interface RoutedField {
    */
   read(body: unknown): Record<string, unknown>;
   /**
+   * Checks arguments that already have their types.
+   * @throws BAD_USER_INPUT
+   */
+  check(args: Record<string, unknown>): void;
+  /**
+   * Counts the call in the field's own limits: the tenant's, or for operators those that all their keys share.
+   * @throws RATE_LIMITED, TENANT_SUSPENDED
+   */
+  takeLimits(principal: Principal, tenantId: string | null): Promise<void>;
+  /**
    * Waits for the turn of a large call, and returns a function that ends it; null: the call need not wait.
    * @throws SERVICE_UNAVAILABLE if it has to wait too long
    */
   enterGate(args: Record<string, unknown>, sender: RequestSender): Promise<() => void> | null;
 }
 
-/** @returns a function that makes a routed field of a mutation, which costs no calls */
+/** @returns a function that makes a routed field of a root field that costs no calls, by its coordinate: `Mutation.setSeats` */
 export function createRoutedFields(deps: {
   schema: GraphQLSchema;
   rules: Rules;
   costs: WorkWeights;
   work: WorkBounds;
   callerSlots: CallerSlots;
+  limits: Pick<TenantLimits, 'take' | 'takeAsOperator'>;
   validateArguments: (coordinate: string, args: Record<string, unknown>) => BillingError | null;
   clock: Clock;
-}): (mutation: string) => RoutedField {
-  const { schema, rules, costs, work, callerSlots, validateArguments, clock } = deps;
-  return (mutation) => {
-    const coordinate = `Mutation.${mutation}`;
+}): (coordinate: string) => RoutedField {
+  const { schema, rules, costs, work, callerSlots, limits, validateArguments, clock } = deps;
+  return (coordinate) => {
+    const [root = '', name = ''] = coordinate.split('.');
+    const type = schema.getType(root);
+    const field = isObjectType(type) ? type.getFields()[name] : undefined;
     const rule = rules.get(coordinate);
-    const field = schema.getMutationType()?.getFields()[mutation];
     if (!rule?.access || !field) throw new Error(`${coordinate} is not in the schema, or has no access rule`);
-    const { access, check } = rule;
+    const { access, fieldLimits } = rule;
+    const isPaying = access.kind === 'scope' && access.scope === ApiKeyScope.BILLING;
     const weight = costs.get(coordinate)?.weight ?? 1;
     /** Like the analysis of a document: the field does its work for each item of its list argument. */
     const workOf = (args: Record<string, unknown>): number =>
       weight * Math.max(1, ...Object.values(args).map((value) => (Array.isArray(value) ? value.length : 1)));
 
+    function check(args: Record<string, unknown>): void {
+      const invalid = validateArguments(coordinate, args);
+      if (invalid) throw invalid;
+      rule?.check?.(args, clock.now());
+    }
+
+    async function rejectionOf(principal: Principal, tenantId: string | null): Promise<BillingError | null> {
+      if (principal.kind === 'operator') return limits.takeAsOperator(fieldLimits);
+      if (tenantId === null) return null;
+      const cost = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
+      const outcome = await limits.take(cost, tenantId);
+      return isRejection(outcome) ? outcome.error : null;
+    }
+
     return {
-      admit(sender) {
+      async admit(sender) {
         checkAccess([access], sender.principal);
-        return callerSlots.take(sender, false);
+        return callerSlots.take(sender, isPaying);
       },
       read(body) {
         const args = coerceArguments(field.args, body);
         work.check({ cost: workOf(args), heaviestField: coordinate }, { isMessage: false });
-        const invalid = validateArguments(coordinate, args);
-        if (invalid) throw invalid;
-        check?.(args, clock.now());
+        check(args);
         return args;
+      },
+      check,
+      async takeLimits(principal, tenantId) {
+        const error = fieldLimits.length > 0 ? await rejectionOf(principal, tenantId) : null;
+        if (error) throw error;
       },
       enterGate: (args, sender) => work.gateOf(workOf(args), sender)?.() ?? null,
     };

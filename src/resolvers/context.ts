@@ -5,12 +5,8 @@ import type { LiveContext, ReceivedOperation } from '../directives/liveOperation
 import type { LoggedRequest } from '../directives/loggedRequest.js';
 import type { TenantRef } from '../schema/tenantRef.js';
 import type { Credential } from '../services/accounts/callers.js';
-import {
-  authorOf,
-  type Principal,
-  requireOwnTenant,
-  requirePrincipal,
-} from '../services/accounts/principal.js';
+import { namedTenantId } from '../services/accounts/namedTenant.js';
+import { authorOf, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import type { Author } from '../services/audit/author.js';
 import { createResponseBudget, type ResponseBudget } from '../services/infrastructure/responseBudget.js';
 import type { Grant } from '../services/limits/tenantLimits.js';
@@ -102,14 +98,7 @@ export async function requestedTenantId(
   named: TenantRef,
   { orErased = false }: { orErased?: boolean } = {},
 ): Promise<string> {
-  const { services } = context;
-  const principal = requirePrincipal(context.principal);
-  // Services ask for each of their requests. Operators rarely ask, and act on what is true at this moment.
-  if (principal.kind === 'service') return services.tenantDirectory.idOf(named);
-  if (principal.kind === 'operator') return services.tenants.idOf(named, orErased);
-  return requireOwnTenant(
-    principal,
-    named,
-    async (own) => (await context.loaders.tenant.load(own))?.externalId,
-  );
+  const { services, loaders } = context;
+  const externalIdOf = async (own: string) => (await loaders.tenant.load(own))?.externalId;
+  return namedTenantId(services, requirePrincipal(context.principal), named, { orErased, externalIdOf });
 }

@@ -5,17 +5,13 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Clock } from '../common/clock.js';
 import { badInput, rateLimited, serviceUnavailable } from '../common/errors.js';
 import { checkAccess } from '../directives/access.js';
-import {
-  OperatorRole,
-  type Principal,
-  requireOwnTenant,
-  requirePrincipal,
-} from '../services/accounts/principal.js';
+import { namedTenantId } from '../services/accounts/namedTenant.js';
+import { OperatorRole, type Principal, requirePrincipal } from '../services/accounts/principal.js';
 import { type AuditedChange, type AuditRange, forTenant } from '../services/audit/auditReader.js';
 import type { CallerSlots } from '../services/limits/callerSlots.js';
 import type { Services } from '../services/services.js';
 import { clientAddress } from './clientAddress.js';
-import * as openApi from './openApi.js';
+import * as openApi from './openApi/auditLog.js';
 
 interface ExportQuery {
   tenantId?: string;
@@ -39,12 +35,12 @@ const COLUMNS = ['id', 'at', 'actor', 'action', 'requestId', 'before', 'after'] 
 
 /** The audit log as a file, oldest first. */
 export function auditExport(deps: {
-  services: Pick<Services, 'auditReader' | 'tenants'>;
+  services: Pick<Services, 'auditReader' | 'tenants' | 'tenantDirectory'>;
   callerSlots: CallerSlots;
   clock: Clock;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
 }): FastifyPluginAsync {
-  const { auditReader, tenants } = deps.services;
+  const { auditReader } = deps.services;
   /** Who reads an export now: ids of tenants, and of the operator's keys. */
   const running = { tenants: new Set<string>(), operators: new Set<string>() };
 
@@ -80,10 +76,13 @@ export function auditExport(deps: {
     principal: Principal,
     { tenantId, externalId }: ExportQuery,
   ): Promise<string | null> {
-    const named = { tenantId, externalId };
-    if (principal.kind === 'tenant')
-      return requireOwnTenant(principal, named, async (own) => (await tenants.get(own)).externalId);
-    return tenantId || externalId ? tenants.idOf(named) : null;
+    if (principal.kind !== 'tenant' && !tenantId && !externalId) return null;
+    return namedTenantId(
+      deps.services,
+      principal,
+      { tenantId, externalId },
+      { orErased: false, externalIdOf: async (own) => (await deps.services.tenants.get(own)).externalId },
+    );
   }
 
   return async (app) => {

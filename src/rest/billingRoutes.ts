@@ -1,190 +1,139 @@
-import { ApiKeyScope, needGoodValue, type Rules } from '@continuum-billing/limits/core';
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { forbidden } from '../common/errors.js';
-import { authorOf, ownTenantId, type Principal, requirePrincipal } from '../services/accounts/principal.js';
-import type { Author } from '../services/audit/author.js';
-import { paidPriceOf } from '../services/billing/subscriptions/paidPrices.js';
-import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
+import type { FastifyPluginAsync } from 'fastify';
+import type { CheckoutRequest } from '../services/billing/subscriptions/subscriptions.js';
 import { UsageReportStatus } from '../services/billing/usageReports/usageReports.js';
-import type { CallerSlots } from '../services/limits/callerSlots.js';
-import { isRejection, type TenantLimits } from '../services/limits/tenantLimits.js';
 import type { Services } from '../services/services.js';
-import { clientAddress } from './clientAddress.js';
-import { takeJson } from './jsonBody.js';
-import type { LargeRequests } from './largeRequests.js';
-import * as openApi from './openApi.js';
-import { restEntitlement, restPreview, restTiers, withRestNames } from './restForms.js';
+import { type FieldRouteDeps, type FieldRoutes, fieldRoutes } from './fieldRoutes.js';
+import * as openApi from './openApi/billing.js';
+import { restEntitlement, restPreview, restSubscription, restTiers } from './restForms.js';
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The tenant of the key. On the billing routes, it is set before the body is read. */
-    tenantId: string;
-    author: Author;
-  }
-}
-
-interface CheckoutBody {
-  tier: string;
-  success_url: string;
-  cancel_url: string;
-  customer_email?: string;
-  interval?: 'month' | 'year' | null;
-  interval_count?: number | null;
-  currency?: string | null;
-  seats?: number | null;
-}
+/** What a request wants to buy, as it names it. */
+type Wanted = Omit<CheckoutRequest, 'byOperator'>;
+type WantedChange = Wanted & { immediately?: boolean | null };
 
 /** The REST routes for billing. They call the same services as the schema; names of tiers are in lower case. */
-export function billingRoutes(deps: {
-  services: Services;
-  callerSlots: CallerSlots;
-  largeRequests: LargeRequests;
-  authenticate: (request: FastifyRequest) => Promise<Principal | null>;
-  /** The rules of the schema. A route shares the limit of the field that does the same. */
-  rules: Rules;
-  limits: TenantLimits;
-}): FastifyPluginAsync {
-  const { services, callerSlots, largeRequests, rules, limits } = deps;
-
-  const limitedAs = (field: string) => {
-    const fieldLimits = rules.get(field)?.fieldLimits ?? [];
-    const cost = { charges: [], features: [], fieldLimits, stores: new Map(), concurrent: false };
-    return async ({ tenantId }: FastifyRequest) => {
-      const outcome = await limits.take(cost, tenantId);
-      if (isRejection(outcome)) throw outcome.error;
-    };
-  };
-
-  const onlyFor = (scope: ApiKeyScope) => async (request: FastifyRequest) => {
-    const principal = requirePrincipal(await deps.authenticate(request));
-    const tenantId = ownTenantId({ principal });
-    if (principal.kind === 'tenant' && !principal.scopes.has(scope))
-      throw forbidden(`This key lacks the scope ${scope}`);
-    const caller = { principal, address: clientAddress(request) };
-    request.tracked.whenOver(await callerSlots.take(caller, scope === ApiKeyScope.BILLING));
-    request.tenantId = tenantId;
-    request.author = authorOf(principal, request.id);
-  };
-
-  async function stateOf(tenantId: string, doc: BillingSubscriptionDoc | null) {
-    const { tierName } = await services.entitlements.get(tenantId);
-    const graceEndsAt = services.entitlements.graceEndsAt(doc);
-    return {
-      tenant_id: tenantId,
-      tier: tierName.toLowerCase(),
-      status: doc?.status ?? 'active',
-      current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
-      cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
-      ...(doc && paidPriceOf(services.tiers, doc)?.perSeat && { seats: doc.quantity }),
-      ...(doc?.pause && { payment_pause: { resumes_at: doc.pause.resumesAt?.toISOString() ?? null } }),
-      ...(graceEndsAt && { grace_ends_at: graceEndsAt.toISOString() }),
-    };
-  }
-
-  return async (app) => {
-    app.decorateRequest('tenantId', '');
-    app.decorateRequest('author');
-    // Some clients send the content type JSON even without a body.
-    takeJson(app, largeRequests, 'null');
-    app.addHook('preValidation', async ({ body }) => needGoodValue('body', body));
-    app.setErrorHandler((error) => {
-      throw withRestNames(error);
-    });
+export const billingRoutes = (deps: FieldRouteDeps): FastifyPluginAsync =>
+  fieldRoutes(deps, (routes, app) => {
+    const { services } = deps;
     const { tiers } = services;
     const tierNames = tiers.all().map(({ name }) => tiers.publicNameOf(name).toLowerCase());
+    const ofTiers = openApi.ofTiers(tierNames);
 
-    app.get('/v1/billing/tiers', { schema: openApi.getTiers }, async () => ({
-      tiers: restTiers(services),
-    }));
+    app.get('/v1/billing/tiers', { schema: openApi.getTiers }, async () => ({ tiers: restTiers(services) }));
+    addReading(routes, services);
+    addPurchases(routes, services, ofTiers);
+    addChanges(routes, services, ofTiers);
+  });
 
-    app.get(
-      '/v1/billing/entitlements',
-      { schema: openApi.getEntitlements, onRequest: onlyFor(ApiKeyScope.READ) },
-      async ({ tenantId }) => ({
-        entitlements: (await services.entitlementList.list(tenantId)).map(restEntitlement),
-      }),
-    );
+type OfTiers = ReturnType<typeof openApi.ofTiers>;
 
-    app.get<{ Querystring: { seats: string } }>(
-      '/v1/billing/preview-seats',
-      {
-        schema: openApi.previewSeats,
-        onRequest: onlyFor(ApiKeyScope.BILLING),
-        preHandler: limitedAs('Query.previewSeats'),
-      },
-      async ({ tenantId, query }) =>
-        restPreview(await services.seatChanges.preview(tenantId, Number(query.seats)), tiers),
-    );
+/** Any name of a tier, as it is stored. */
+const storedTier = ({ tiers }: Services, { tier }: { tier: string }): string =>
+  tiers.storedNameOf(tier) ?? tier;
 
-    app.post<{ Body: { seats: number } }>(
-      '/v1/billing/set-seats',
-      {
-        schema: openApi.setSeats,
-        onRequest: onlyFor(ApiKeyScope.BILLING),
-        preHandler: limitedAs('Mutation.setSeats'),
-      },
-      async ({ tenantId, author, body }) =>
-        stateOf(tenantId, await services.seatChanges.set(tenantId, body.seats, author)),
-    );
+function addReading(routes: FieldRoutes, services: Services): void {
+  routes.ofTenant('Query.entitlements', {
+    method: 'GET',
+    url: '/v1/billing/entitlements',
+    schema: openApi.getEntitlements,
+    run: async (_, { tenantId }) => ({
+      entitlements: (await services.entitlementList.list(tenantId)).map(restEntitlement),
+    }),
+  });
+  routes.ofTenant('Query.subscription', {
+    method: 'GET',
+    url: '/v1/billing/subscription',
+    schema: openApi.getSubscription,
+    async run(_, { tenantId }) {
+      const [doc = null] = await services.subscriptions.findMany([tenantId]);
+      return restSubscription(services, tenantId, doc);
+    },
+  });
+}
 
-    app.post<{ Body: CheckoutBody }>(
-      '/v1/billing/create-checkout-session',
-      {
-        schema: openApi.createCheckoutSession(tierNames),
-        onRequest: onlyFor(ApiKeyScope.BILLING),
-        preHandler: limitedAs('Mutation.createCheckoutSession'),
-      },
-      async ({ tenantId, author, body }) => {
-        const { tier, success_url: successUrl, cancel_url: cancelUrl, customer_email: customerEmail } = body;
-        const { interval, interval_count: intervalCount, currency, seats } = body;
-        const wanted = {
-          tier: tiers.storedNameOf(tier) ?? tier,
-          successUrl,
-          cancelUrl,
-          customerEmail,
-          interval,
-          intervalCount,
-          currency,
-          seats,
-        };
-        const { id, url } = await services.subscriptions.checkout(tenantId, wanted, author);
-        return { session_id: id, url, local_url: services.localCheckoutUrl(id) };
-      },
-    );
+function addPurchases(routes: FieldRoutes, services: Services, { createCheckoutSession }: OfTiers): void {
+  routes.ofTenant<Wanted>('Mutation.createCheckoutSession', {
+    method: 'POST',
+    url: '/v1/billing/create-checkout-session',
+    schema: createCheckoutSession,
+    async run(wanted, { tenantId, isOperator, author }) {
+      const request = { ...wanted, tier: storedTier(services, wanted), byOperator: isOperator };
+      const { id, url } = await services.subscriptions.checkout(tenantId, request, author);
+      return { session_id: id, url, local_url: services.localCheckoutUrl(id) };
+    },
+  });
+  routes.ofTenant<{ returnUrl: string }>('Mutation.createPortalSession', {
+    method: 'POST',
+    url: '/v1/billing/create-portal-session',
+    schema: openApi.createPortalSession,
+    async run({ returnUrl }, { tenantId, author }) {
+      const { id, url } = await services.billingAccount.portal(tenantId, returnUrl, author);
+      return { session_id: id, url, local_url: services.localPortalUrl(id) };
+    },
+  });
+  routes.ofTenant<{ quantity: number; idempotencyKey?: string }>('Mutation.reportUsage', {
+    method: 'POST',
+    url: '/v1/billing/report-usage',
+    schema: openApi.reportUsage,
+    async run({ quantity, idempotencyKey }, { tenantId, author }) {
+      const report = await services.usageReports.report(tenantId, quantity, idempotencyKey, author);
+      const status = report.status === UsageReportStatus.PENDING ? 'pending' : 'success';
+      return { status, quantity, tenant_id: tenantId };
+    },
+  });
+}
 
-    app.get(
-      '/v1/billing/subscription',
-      { schema: openApi.getSubscription, onRequest: onlyFor(ApiKeyScope.READ) },
-      async ({ tenantId }) => {
-        const [doc] = await services.subscriptions.findMany([tenantId]);
-        return stateOf(tenantId, doc ?? null);
-      },
-    );
+function addChanges(routes: FieldRoutes, services: Services, ofTiers: OfTiers): void {
+  const { tiers, tierChanges, seatChanges, subscriptions } = services;
+  const changeOf = (wanted: WantedChange, isOperator: boolean) => ({
+    ...wanted,
+    tier: storedTier(services, wanted),
+    immediately: wanted.immediately ?? false,
+    byOperator: isOperator,
+  });
 
-    app.post<{ Body: { at_period_end?: boolean } | null | undefined }>(
-      '/v1/billing/cancel-subscription',
-      {
-        schema: openApi.cancelSubscription,
-        onRequest: onlyFor(ApiKeyScope.BILLING),
-        preHandler: limitedAs('Mutation.cancelSubscription'),
-      },
-      async ({ tenantId, author, body }) =>
-        stateOf(tenantId, await services.subscriptions.cancel(tenantId, body?.at_period_end ?? true, author)),
-    );
-
-    app.post<{ Body: { quantity: number; idempotency_key?: string } }>(
-      '/v1/billing/report-usage',
-      {
-        schema: openApi.reportUsage,
-        onRequest: onlyFor(ApiKeyScope.USAGE),
-        preHandler: limitedAs('Mutation.reportUsage'),
-      },
-      async ({ tenantId, author, body }) => {
-        const { quantity, idempotency_key: key } = body;
-        const report = await services.usageReports.report(tenantId, quantity, key, author);
-        const status = report.status === UsageReportStatus.PENDING ? 'pending' : 'success';
-        return { status, quantity, tenant_id: tenantId };
-      },
-    );
-  };
+  routes.ofTenant<WantedChange>('Query.previewTierChange', {
+    method: 'GET',
+    url: '/v1/billing/preview-tier-change',
+    schema: ofTiers.previewTierChange,
+    run: async (wanted, { tenantId, isOperator }) =>
+      restPreview(await tierChanges.preview(tenantId, changeOf(wanted, isOperator)), tiers),
+  });
+  routes.ofTenant<WantedChange>('Mutation.changeTier', {
+    method: 'POST',
+    url: '/v1/billing/change-tier',
+    schema: ofTiers.changeTier,
+    run: async (wanted, { tenantId, isOperator, author }) =>
+      restSubscription(
+        services,
+        tenantId,
+        await tierChanges.change(tenantId, changeOf(wanted, isOperator), author),
+      ),
+  });
+  routes.ofTenant<{ seats: number }>('Query.previewSeats', {
+    method: 'GET',
+    url: '/v1/billing/preview-seats',
+    schema: openApi.previewSeats,
+    run: async ({ seats }, { tenantId }) => restPreview(await seatChanges.preview(tenantId, seats), tiers),
+  });
+  routes.ofTenant<{ seats: number }>('Mutation.setSeats', {
+    method: 'POST',
+    url: '/v1/billing/set-seats',
+    schema: openApi.setSeats,
+    run: async ({ seats }, { tenantId, author }) =>
+      restSubscription(services, tenantId, await seatChanges.set(tenantId, seats, author)),
+  });
+  routes.ofTenant<{ atPeriodEnd?: boolean }>('Mutation.cancelSubscription', {
+    method: 'POST',
+    url: '/v1/billing/cancel-subscription',
+    schema: openApi.cancelSubscription,
+    run: async ({ atPeriodEnd = true }, { tenantId, author }) =>
+      restSubscription(services, tenantId, await subscriptions.cancel(tenantId, atPeriodEnd, author)),
+  });
+  routes.ofTenant('Mutation.resumeSubscription', {
+    method: 'POST',
+    url: '/v1/billing/resume-subscription',
+    schema: openApi.resumeSubscription,
+    run: async (_, { tenantId, author }) =>
+      restSubscription(services, tenantId, await subscriptions.resume(tenantId, author)),
+  });
 }

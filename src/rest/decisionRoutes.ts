@@ -2,17 +2,9 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { RoutedField } from '../directives/routedFields.js';
 import type { Principal } from '../services/accounts/principal.js';
 import type { Metrics } from '../services/infrastructure/metrics.js';
-import type { RequestSender } from '../services/limits/callerSlots.js';
 import type { Services } from '../services/services.js';
 import { clientAddress } from './clientAddress.js';
-import * as openApi from './openApi.js';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** On the routes of decisions, it is set before the body is read. */
-    sender: RequestSender;
-  }
-}
+import * as openApi from './openApi/decisions.js';
 
 /** What a route does with the operations of a request. They are valid. */
 type Run<T> = (operations: never[], principal: Principal | null) => Promise<T>;
@@ -22,7 +14,7 @@ type Run<T> = (operations: never[], principal: Principal | null) => Promise<T>;
  * document takes longer than a decision.
  */
 export function decisionRoutes(deps: {
-  fields: (mutation: string) => RoutedField;
+  fields: (coordinate: string) => RoutedField;
   authenticate: (request: FastifyRequest) => Promise<Principal | null>;
   metrics: Pick<Metrics, 'operationAnswered'>;
   decide: Run<object[]>;
@@ -57,7 +49,7 @@ export function decisionRoutes(deps: {
 
   return async (app) => {
     app.decorateRequest('sender');
-    const deciding = fields('decideOperations');
+    const deciding = fields('Mutation.decideOperations');
     const decided = runOf(deciding, decide);
     app.get(
       '/v1/decisions',
@@ -72,7 +64,7 @@ export function decisionRoutes(deps: {
       { ...described(openApi.decide), onRequest: admittedTo(deciding) },
       async (request) => ({ decisions: await decided(request) }),
     );
-    const ending = fields('endOperations');
+    const ending = fields('Mutation.endOperations');
     const ended = runOf(ending, end);
     app.post(
       '/v1/decisions/end',

@@ -2,13 +2,14 @@ import { pipeline } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { FastifyPluginAsync } from 'fastify';
 import { EXPORT_PATH, type TenantExports } from '../services/tenantData/tenantExports.js';
+import { exportTenant } from './openApi/billing.js';
 
 /** Sends the archive of a tenant to anyone who has its link. */
 export function exportRoute({ tenantExports }: { tenantExports: TenantExports }): FastifyPluginAsync {
   return async (app) => {
     app.get<{ Params: { token: string } }>(
       `${EXPORT_PATH}/:token`,
-      { schema: OPENAPI, exposeHeadRoute: false },
+      { schema: exportTenant, exposeHeadRoute: false },
       async (request, reply) => {
         const { tenantId, archive } = await tenantExports.open(request.params.token);
         reply
@@ -31,13 +32,3 @@ const acceptsGzip = (accepted = ''): boolean =>
     .join()
     .split(',')
     .some((coding) => /^\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(coding));
-
-const OPENAPI = {
-  tags: ['Tenants'],
-  summary: 'Download the archive of a tenant',
-  description:
-    'The link is the answer of the mutation `exportTenant`. The archive has one JSON object a line; the last line has the number of records and the SHA-256 of all lines before it.',
-  security: [],
-  params: { type: 'object', properties: { token: { type: 'string' } } },
-  produces: ['application/x-ndjson'],
-};

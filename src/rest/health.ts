@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify';
+import { getLiveness, getReadiness } from './openApi/billing.js';
 
 /** By this header `npm run doctor` knows which instance has answered. The id is random, and no secret. */
 export const INSTANCE_HEADER = 'x-continuum-instance';
@@ -10,22 +11,14 @@ export const INSTANCE_HEADER = 'x-continuum-instance';
 export function health(deps: { ready: () => Promise<string | null>; instance: string }): FastifyPluginAsync {
   const { ready, instance } = deps;
   return async (app) => {
-    app.get(
-      '/health/live',
-      { logLevel: 'debug', schema: { tags: ['Health'], summary: 'The process answers' } },
-      async (_request, reply) => {
-        reply.header(INSTANCE_HEADER, instance);
-        return { status: 'ok' };
-      },
-    );
-    app.get(
-      '/health/ready',
-      { logLevel: 'debug', schema: { tags: ['Health'], summary: 'The server can serve' } },
-      async (_request, reply) => {
-        const problem = await ready();
-        if (problem === null) return { status: 'ok' };
-        return reply.status(503).header('retry-after', '2').send({ status: 'unavailable', reason: problem });
-      },
-    );
+    app.get('/health/live', { logLevel: 'debug', schema: getLiveness }, async (_request, reply) => {
+      reply.header(INSTANCE_HEADER, instance);
+      return { status: 'ok' };
+    });
+    app.get('/health/ready', { logLevel: 'debug', schema: getReadiness }, async (_request, reply) => {
+      const problem = await ready();
+      if (problem === null) return { status: 'ok' };
+      return reply.status(503).header('retry-after', '2').send({ status: 'unavailable', reason: problem });
+    });
   };
 }

@@ -43,11 +43,11 @@ export function mockRoutes({
 }: MockControls & { authorize: Authorize }): FastifyPluginAsync {
   return async (app) => {
     takeText(app);
-    for (const { method, path, summary, handle } of pages) {
+    for (const { method, path, handle } of pages) {
       app.route({
         method,
         url: path,
-        schema: { tags: ['Mock mode'], summary, security: [] },
+        schema: HIDDEN,
         async handler(request, reply) {
           const { sessionId } = sessionParams.parse(request.params);
           const { status, headers, body } = await handle(sessionId, formOf(request.body));
@@ -59,24 +59,24 @@ export function mockRoutes({
       });
     }
 
-    app.post('/mock/clock', { schema: CLOCK }, async (request) => {
+    app.post('/mock/clock', { schema: HIDDEN }, async (request) => {
       await authorize(request, OperatorRole.OWNER);
       const { advanceSeconds } = bodyOf(request.body, clockBody);
       const { now } = await mockStripe.advanceClock(advanceSeconds);
       return { now: now.toISOString(), advancedSeconds: advanceSeconds };
     });
-    app.post('/mock/trigger', { schema: TRIGGER }, async (request) => {
+    app.post('/mock/trigger', { schema: HIDDEN }, async (request) => {
       await authorize(request, OperatorRole.OWNER);
       const { event, tenantId } = bodyOf(request.body, triggerBody);
       return trigger(event, tenantId ?? null);
     });
-    app.get('/mock/state', { schema: STATE }, async (request, reply) => {
+    app.get('/mock/state', { schema: HIDDEN }, async (request, reply) => {
       await authorize(request, OperatorRole.READ);
       const { tenantId } = validInput(request.query, stateQuery, 'query');
       reply.header('cache-control', 'no-store');
       return readState(tenantId ?? null);
     });
-    app.post('/mock/conditions', { schema: CONDITIONS }, async (request) => {
+    app.post('/mock/conditions', { schema: HIDDEN }, async (request) => {
       await authorize(request, OperatorRole.OWNER);
       return conditions.set(bodyOf(request.body, conditionsBody));
     });
@@ -102,36 +102,8 @@ function formOf(body: unknown): URLSearchParams {
   return form;
 }
 
-const TRIGGER = {
-  tags: ['Mock mode'],
-  summary: 'Make a Stripe event happen to a tenant, with its webhooks',
-  description: 'For the operator. The body is `{"event": "invoice.payment_failed", "tenantId": "ten_…"}`.',
-  security: [{ apiKey: [] }, { bearer: [] }],
-};
-
-const CLOCK = {
-  tags: ['Mock mode'],
-  summary: "Move the mock's clock: renewals, trial ends and retries follow, with their webhooks",
-  description: 'For the operator. The body is `{"advanceSeconds": n}`.',
-  security: [{ apiKey: [] }, { bearer: [] }],
-};
-
-const STATE = {
-  tags: ['Mock mode'],
-  summary: "The mock's clock, open checkouts, subscriptions, newest events, and what can be triggered",
-  description: 'For operators. `?tenantId=ten_…` returns only what is of one tenant.',
-  security: [{ apiKey: [] }, { bearer: [] }],
-};
-
-const CONDITIONS = {
-  tags: ['Mock mode'],
-  summary:
-    'Make webhooks get lost or disorderly, or Stripe slow, failing or unreachable, until it is set back',
-  description:
-    'For the operator. The body is `{"webhooks": "NORMAL" | "DISORDERLY" | "LOST", "stripe": "NORMAL" | "SLOW" | ' +
-    '"FAILING" | "UNREACHABLE"}`; what is left out stays as it is.',
-  security: [{ apiKey: [] }, { bearer: [] }],
-};
+/** The routes of mock mode are no part of the API that OpenAPI describes. */
+const HIDDEN = { hide: true };
 
 /** @throws BAD_USER_INPUT */
 function bodyOf<T>(body: unknown, schema: z.ZodType<T>): T {

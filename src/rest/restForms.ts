@@ -1,24 +1,20 @@
 import { limitNames } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
 import { perText, priceKey } from '../catalogue/prices.js';
-import { finiteLimit } from '../catalogue/unlimited.js';
-import { BillingError, badInput, ErrorCode } from '../common/errors.js';
+import { finiteLimit, UNLIMITED } from '../catalogue/unlimited.js';
+import type { TenantDoc } from '../services/accounts/tenants.js';
+import { paidPriceOf } from '../services/billing/subscriptions/paidPrices.js';
+import type { BillingSubscriptionDoc } from '../services/billing/subscriptions/subscriptions.js';
 import type { TierChangePreview } from '../services/billing/subscriptions/tierChanges.js';
 import type { Services } from '../services/services.js';
+import type { Entitlement } from '../services/tiers/entitlements.js';
 import type { Tiers } from '../services/tiers/tiers.js';
 import type { ListedEntitlement } from '../services/usage/entitlementList.js';
+import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
+import type { UsageReading } from '../services/usage/usage.js';
+import { restName } from './restNames.js';
 
 // What the REST routes return: names in snake case, enums and tiers in lower case, and null for what is unlimited.
-
-const restName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/** @returns the error with the name that the argument has here: `success_url` for `input.successUrl` */
-export function withRestNames(error: unknown): unknown {
-  if (!(error instanceof BillingError) || error.code !== ErrorCode.BAD_USER_INPUT) return error;
-  const { argument, problem, ...details } = error.details;
-  if (typeof argument !== 'string' || typeof problem !== 'string') return error;
-  return badInput(restName(argument.replace(/^input\./, '')), problem, details);
-}
 
 /** The tiers on price lists. */
 export function restTiers({ tiers, sampleDomain }: Pick<Services, 'tiers' | 'sampleDomain'>) {
@@ -82,7 +78,59 @@ export const restPreview = (preview: TierChangePreview, tiers: Pick<Tiers, 'publ
   effective_at: preview.effectiveAt.toISOString(),
   currency: preview.currency,
   amount_due_now_cents: preview.amountDueNowCents,
+  tax_cents: preview.taxCents,
   proration_cents: preview.prorationCents,
   next_invoice_cents: preview.nextInvoiceCents,
   next_invoice_at: preview.nextInvoiceAt?.toISOString() ?? null,
+});
+
+/** @param doc null: the tenant never paid */
+export async function restSubscription(
+  { entitlements, tiers }: Pick<Services, 'entitlements' | 'tiers'>,
+  tenantId: string,
+  doc: BillingSubscriptionDoc | null,
+) {
+  const { tierName } = await entitlements.get(tenantId);
+  const graceEndsAt = entitlements.graceEndsAt(doc);
+  return {
+    tenant_id: tenantId,
+    tier: tierName.toLowerCase(),
+    status: doc?.status ?? 'active',
+    current_period_end: doc?.currentPeriodEnd?.toISOString() ?? null,
+    cancel_at_period_end: doc?.cancelAtPeriodEnd ?? false,
+    ...(doc && paidPriceOf(tiers, doc)?.perSeat && { seats: doc.quantity }),
+    ...(doc?.pause && { payment_pause: { resumes_at: doc.pause.resumesAt?.toISOString() ?? null } }),
+    ...(graceEndsAt && { grace_ends_at: graceEndsAt.toISOString() }),
+  };
+}
+
+/** @param endpoints how many of those with the most calls are returned; 0: the field is absent */
+export const restUsage = (usage: UsageReading, endpoints = 0) => ({
+  tenant_id: usage.tenantId,
+  period: usage.period.toLowerCase(),
+  from: usage.from.toISOString(),
+  to: usage.to.toISOString(),
+  calls: usage.apiCalls,
+  limit: usage.limit,
+  remaining: usage.remaining,
+  resets_at: usage.resetsAt.toISOString(),
+  overage_calls: usage.overageCalls,
+  overage_cost_cents: usage.overageCostCents,
+  ...(endpoints > 0 && { by_endpoint: usage.byEndpoint.slice(0, endpoints) }),
+});
+
+export const restConsumed = ({ allowed, remaining, resetsAt }: ConsumeAnswer) => ({
+  allowed,
+  remaining: remaining >= UNLIMITED ? null : remaining,
+  resets_at: resetsAt.toISOString(),
+});
+
+export const restTenant = (tenant: TenantDoc, { tierName }: Pick<Entitlement, 'tierName'>) => ({
+  id: tenant._id,
+  external_id: tenant.externalId ?? null,
+  name: tenant.name,
+  email: tenant.email,
+  tier: tierName.toLowerCase(),
+  created_at: tenant.createdAt.toISOString(),
+  suspended_at: tenant.suspendedAt?.toISOString() ?? null,
 });

@@ -3,6 +3,7 @@ import { badInput } from '../common/errors.js';
 import type { Inbox } from '../services/billing/inbox/inbox.js';
 import type { Rejections } from '../services/billing/inbox/rejections.js';
 import type { WebhookVerifier } from '../services/billing/inbox/webhookVerifier.js';
+import { receiveWebhook } from './openApi/billing.js';
 
 const MAX_BODY_BYTES = 1_048_576;
 
@@ -21,31 +22,21 @@ export function webhookRoute(deps: {
     app.addHook('onError', async (_request, _reply, error) => {
       if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') deps.webhookRejections.count('size');
     });
-    app.post('/v1/billing/webhook', { schema: OPENAPI, bodyLimit: MAX_BODY_BYTES }, async (request) => {
-      if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
-        deps.webhookRejections.count('body');
-        throw badInput('body', 'is empty');
-      }
-      const signature = request.headers['stripe-signature'];
-      const event = deps.verify(request.body, Array.isArray(signature) ? signature.join(',') : signature);
-      const outcome = await deps.inbox.receive(event);
-      const message =
-        outcome === 'stored' ? `Event ${event.id} is stored` : `Event ${event.id} was stored before`;
-      return { status: 'success', message };
-    });
+    app.post(
+      '/v1/billing/webhook',
+      { schema: receiveWebhook, bodyLimit: MAX_BODY_BYTES },
+      async (request) => {
+        if (!Buffer.isBuffer(request.body) || request.body.length === 0) {
+          deps.webhookRejections.count('body');
+          throw badInput('body', 'is empty');
+        }
+        const signature = request.headers['stripe-signature'];
+        const event = deps.verify(request.body, Array.isArray(signature) ? signature.join(',') : signature);
+        const outcome = await deps.inbox.receive(event);
+        const message =
+          outcome === 'stored' ? `Event ${event.id} is stored` : `Event ${event.id} was stored before`;
+        return { status: 'success', message };
+      },
+    );
   };
 }
-
-const OPENAPI = {
-  tags: ['Billing'],
-  summary: 'Receive an event from Stripe',
-  description:
-    'Takes the raw body with the header `Stripe-Signature`. The response is sent once the event is on disk; the event is applied afterwards.',
-  security: [],
-  response: {
-    200: {
-      type: 'object',
-      properties: { status: { type: 'string', enum: ['success'] }, message: { type: 'string' } },
-    },
-  },
-};

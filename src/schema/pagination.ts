@@ -1,6 +1,8 @@
 import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
-import { badInput } from '../common/errors.js';
+import { encodeCursor } from '../common/cursors.js';
 import { Max, MaxLength, Min } from './constraints.js';
+
+export { decodeCursor, encodeCursor } from '../common/cursors.js';
 
 export const MAX_PAGE = 100;
 export const DEFAULT_PAGE = 20;
@@ -89,15 +91,4 @@ export function connect<D, T>(
       endCursor: edges.at(-1)?.cursor ?? null,
     },
   };
-}
-
-export const encodeCursor = (key: string): string => Buffer.from(key).toString('base64url');
-
-/** @throws BAD_USER_INPUT for a text that this server did not issue as a cursor */
-export function decodeCursor(after: string | null | undefined): string | null {
-  if (!after) return null;
-  const key = Buffer.from(after, 'base64url').toString('utf8');
-  if (encodeCursor(key) !== after || !/^[\w:./-]{1,150}$/.test(key))
-    throw badInput('after', 'is not a cursor of this list: pass endCursor of the previous page');
-  return key;
 }

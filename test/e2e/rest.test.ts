@@ -128,20 +128,20 @@ describe('create-checkout-session', () => {
     const full = await call('POST', CHECKOUT, { key, body: WANTED });
     expect(full.status).toBe(503);
     expect(full.headers.get('retry-after')).toBe('2');
-    expect(full.body.error).toMatchObject({ code: 'SERVICE_UNAVAILABLE', stripeCode: 'rate_limit' });
+    expect(full.body.error).toMatchObject({ code: 'SERVICE_UNAVAILABLE', stripe_code: 'rate_limit' });
     mockOf(server).failNext({ kind: 'server_error', path: '/v1/customers', times: 3 });
     const away = await call('POST', CHECKOUT, { key, body: WANTED });
     expect(away.status).toBe(502);
     expect(away.body.error).toEqual({
       code: 'PAYMENT_PROVIDER_ERROR',
       message: 'The payment provider does not answer; try again shortly',
-      stripeCode: null,
-      stripeRequestId: expect.stringMatching(/^req_/),
+      stripe_code: null,
+      stripe_request_id: expect.stringMatching(/^req_/),
     });
     await subscribe(server, key);
     const second = await call('POST', CHECKOUT, { key, body: WANTED });
     expect(second.status).toBe(400);
-    expect(second.body.error.message).toContain('changeTier');
+    expect(second.body.error.message).toContain('use change-tier to move');
   });
 });
 
@@ -252,7 +252,7 @@ describe('seats', () => {
         code: 'BAD_USER_INPUT',
         argument: 'seats',
         message: 'seats: too few: 4 members are in use, which need 4 seats',
-        seatsNeeded: 4,
+        seats_needed: 4,
       });
     }
   });
@@ -475,77 +475,6 @@ describe('every route', () => {
       status: 405,
       body: { error: { code: 'METHOD_NOT_ALLOWED' } },
     });
-  });
-});
-
-describe('the documentation', () => {
-  it('is a page at /docs', async () => {
-    const response = await fetch(`${server.url}/docs`);
-    expect(response.status).toBe(200);
-    expect(await response.text()).toContain('swagger-ui');
-  });
-
-  it('is OpenAPI at /docs/json that lists every route with its bodies, answers and keys', async () => {
-    const { status, body } = await call('GET', '/docs/json', { key: null });
-    expect(status).toBe(200);
-    expect(body.openapi).toMatch(/^3\./);
-    const routes = Object.entries<object>(body.paths).flatMap(([path, item]) =>
-      Object.keys(item).map((method) => `${method} ${path}`),
-    );
-    expect(routes.sort()).toEqual(
-      [
-        'get /health/live',
-        'get /health/ready',
-        'get /mock/checkout/{sessionId}',
-        'post /mock/checkout/{sessionId}/complete',
-        'post /mock/checkout/{sessionId}/decline',
-        'get /mock/portal/{sessionId}',
-        'post /mock/portal/{sessionId}/cancel',
-        'post /mock/portal/{sessionId}/card',
-        'post /mock/portal/{sessionId}/pay',
-        'post /mock/portal/{sessionId}/resume',
-        'post /mock/portal/{sessionId}/switch',
-        'post /mock/clock',
-        'post /mock/conditions',
-        'get /mock/state',
-        'post /mock/trigger',
-        'get /v1/audit-log',
-        `get ${SUBSCRIPTION}`,
-        `get ${TIERS}`,
-        `get ${ENTITLEMENTS}`,
-        `get ${PREVIEW_SEATS}`,
-        `post ${SET_SEATS}`,
-        `post ${CANCEL}`,
-        `post ${CHECKOUT}`,
-        `post ${REPORT}`,
-        'get /v1/tenants/export/{token}',
-        'post /v1/billing/webhook',
-        'get /v1/decisions',
-        'post /v1/decisions',
-        'post /v1/decisions/end',
-      ].sort(),
-    );
-    const checkout = body.paths[CHECKOUT].post;
-    const sent = checkout.requestBody.content['application/json'].schema;
-    expect(sent.required).toEqual(['tier', 'success_url', 'cancel_url']);
-    expect(sent.properties.tier.enum).toEqual(['free', 'pro', 'enterprise']);
-    expect(Object.keys(checkout.responses)).toEqual(
-      expect.arrayContaining(['200', '400', '401', '403', '502', '503']),
-    );
-    expect(checkout.security).toEqual([{ apiKey: [] }, { bearer: [] }]);
-    expect(body.components.securitySchemes).toMatchObject({
-      apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
-      bearer: { type: 'http', scheme: 'bearer' },
-    });
-    // OpenAPI 3.0 has one type a schema, and `nullable` beside it.
-    expect(JSON.stringify(body)).not.toContain('"type":[');
-    for (const item of Object.values<Record<string, { responses: object }>>(body.paths)) {
-      for (const { responses } of Object.values(item)) {
-        for (const response of Object.values(responses)) expect(response.description).toBeTypeOf('string');
-      }
-    }
-    const references = JSON.stringify(body).match(/"\$ref":"[^"]*"/g) ?? [];
-    expect(references).toEqual([]);
   });
 });
 

@@ -87,10 +87,13 @@ export interface OpenApi {
     string,
     Record<string, { requestBody?: { content?: Record<string, { schema?: JsonSchema }> } }>
   >;
+  components?: { schemas?: Record<string, JsonSchema> };
 }
 
 interface JsonSchema {
-  type?: string;
+  $ref?: string;
+  type?: string | string[];
+  items?: JsonSchema;
   enum?: unknown[];
   properties?: Record<string, JsonSchema>;
 }
@@ -111,27 +114,44 @@ export function restRequests(openApi: OpenApi, random: Random, known: KnownStrin
     );
     const query = random.next() < 0.2 ? `?tenantId=${random.pick(['%00', '%ff', 'a&tenantId=b', '[]'])}` : '';
     const hasBody = method !== 'GET' && method !== 'HEAD';
-    const body = hasBody && random.next() < 0.95 ? restBody(schema, random, known) : null;
+    const body = hasBody && random.next() < 0.95 ? restBody(schema, openApi, random, known) : null;
     const headers = body === null || random.next() < 0.02 ? {} : JSON_HEADERS;
     return { what: `${method} ${path}`, method, path: filled + query, headers, body };
   };
 }
 
-function restBody(schema: JsonSchema | null, random: Random, known: KnownStrings): string {
-  const value = random.next() < 0.15 ? hostileValue(random) : jsonOf(schema ?? {}, random, known);
+function restBody(
+  schema: JsonSchema | null,
+  { components }: OpenApi,
+  random: Random,
+  known: KnownStrings,
+): string {
+  const named = (ref: string) => components?.schemas?.[ref.split('/').at(-1) ?? ''] ?? {};
+  const value = random.next() < 0.15 ? hostileValue(random) : jsonOf(schema ?? {}, named, random, known);
   const text = toJson(value);
   return random.next() < 0.03 ? text.slice(0, random.between(0, text.length)) : text;
 }
 
-function jsonOf(schema: JsonSchema, random: Random, known: KnownStrings): unknown {
+function jsonOf(
+  schema: JsonSchema,
+  named: (ref: string) => JsonSchema,
+  random: Random,
+  known: KnownStrings,
+): unknown {
   if (random.next() < 0.12) return hostileValue(random);
+  if (schema.$ref) return jsonOf(named(schema.$ref), named, random, known);
   if (schema.enum) return random.pick(schema.enum);
-  if (schema.type === 'object' || schema.properties) {
+  const type = [schema.type].flat()[0];
+  if (type === 'array')
+    return Array.from({ length: random.between(0, 3) }, () =>
+      jsonOf(schema.items ?? {}, named, random, known),
+    );
+  if (type === 'object' || schema.properties) {
     const parts = Object.entries(schema.properties ?? {}).filter(() => random.next() < 0.85);
-    return Object.fromEntries(parts.map(([name, part]) => [name, jsonOf(part, random, known)]));
+    return Object.fromEntries(parts.map(([name, part]) => [name, jsonOf(part, named, random, known)]));
   }
-  if (schema.type === 'integer' || schema.type === 'number') return random.between(0, 100);
-  if (schema.type === 'boolean') return random.next() < 0.5;
+  if (type === 'integer' || type === 'number') return random.between(0, 100);
+  if (type === 'boolean') return random.next() < 0.5;
   return random.pick([known.pick(random), 'https://app.example/ok', 'pro', 'a@b.example']);
 }
 
