@@ -54,10 +54,15 @@ const ROUTES = [
 const FIELDS = ['tenantId', 'externalId', 'atPeriodEnd', 'intervalCount', 'endCursor'];
 const NAMES_IN_TEXT = new RegExp(`\\b(?:${[...ROUTES, ...FIELDS].join('|')})\\b`, 'g');
 
+const routeName = (field: string): string => restName(field).replaceAll('_', '-');
+
+/** Errors of limits name a root field by its coordinate. */
 const restText = (text: string): string =>
-  text.replace(NAMES_IN_TEXT, (name) =>
-    ROUTES.includes(name) ? restName(name).replaceAll('_', '-') : (REST_NAMES[name] ?? restName(name)),
-  );
+  text
+    .replace(/\b(?:Query|Mutation)\.(\w+)/g, (_, field: string) => routeName(field))
+    .replace(NAMES_IN_TEXT, (name) =>
+      ROUTES.includes(name) ? routeName(name) : (REST_NAMES[name] ?? restName(name)),
+    );
 
 /** Details that name a tier or a feature, in lower case here. */
 const LOWER_CASE = new Set(['tier', 'feature']);
