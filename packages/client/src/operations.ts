@@ -110,6 +110,8 @@ export const operations = {
   cancelSubscription: ofTenant(documents.CancelSubscriptionDocument),
   /** Undoes a scheduled cancellation or change of tier, or resumes a paused subscription. */
   resumeSubscription: plain(documents.ResumeSubscriptionDocument),
+  /** Ends a pause of payments. */
+  resumePayments: plain(documents.ResumePaymentsDocument),
   /** Invoices at Stripe, newest first. */
   invoices: plain(documents.InvoicesDocument),
   /** Payment methods at Stripe. */

@@ -1,0 +1,64 @@
+import type { TierPrice } from '@continuum-billing/client';
+import { useEffect, useId, useState } from 'react';
+import { useBillingContext } from '../BillingProvider.js';
+import { seatsNeeded } from '../explanation.js';
+import { maxSeatsAt } from '../prices.js';
+
+/** What a person types as the number of seats. */
+export interface SeatsInput {
+  text: string;
+  setText(text: string): void;
+  /** null: nothing was typed, or nothing that is possible. */
+  seats: number | null;
+  /** The seats once the person has stopped typing, so that not every digit asks Stripe. */
+  settled: number | null;
+  problem: string | null;
+}
+
+const SETTLED_MS = 400;
+
+/** @param price null: there is nothing to choose, because the tier is not sold by the seat */
+export function useSeats(price: TierPrice | null, initial: number): SeatsInput {
+  const { texts, formats } = useBillingContext();
+  const [text, setText] = useState(String(initial));
+  const max = price?.perSeat ? maxSeatsAt(price) : 1;
+  const typed = /^\s*\d{1,7}\s*$/.test(text) ? Number(text) : 0;
+  const seats = price?.perSeat && typed >= 1 && typed <= max ? typed : null;
+  const [settled, setSettled] = useState(seats);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(seats), SETTLED_MS);
+    return () => clearTimeout(timer);
+  }, [seats]);
+  const problem = price?.perSeat && seats === null ? texts.seatsProblem(formats.number(max)) : null;
+  return { text, setText, seats, settled: seats === settled ? settled : null, problem };
+}
+
+/** @param props.error what was answered to the number, such as that too much is stored for it */
+export function SeatsField({ input, error }: { input: SeatsInput; error?: unknown }) {
+  const { texts, formats } = useBillingContext();
+  const id = useId();
+  const needed = seatsNeeded(error);
+  const tooFew =
+    needed !== null && input.settled !== null && input.settled < needed
+      ? texts.seatsTooFew(needed, formats.number(needed))
+      : null;
+  const problem = input.problem ?? tooFew;
+  return (
+    <div className="cb-field">
+      <label htmlFor={id}>{texts.seatsField}</label>
+      <input
+        id={id}
+        type="text"
+        inputMode="numeric"
+        autoComplete="off"
+        value={input.text}
+        onChange={(event) => input.setText(event.target.value)}
+        aria-invalid={problem !== null}
+        aria-describedby={`${id}-problem`}
+      />
+      <p id={`${id}-problem`} className="cb-field-problem" role="alert">
+        {problem}
+      </p>
+    </div>
+  );
+}
