@@ -27,7 +27,7 @@ export interface Project {
    * @returns the JSON that it prints
    */
   evaluate(program: string, options?: { env?: Record<string, string>; node?: string }): Promise<unknown>;
-  /** @returns what a strict compiler says of a module of the project; '' for nothing */
+  /** @returns what a strict compiler says of a module of the project, which may have JSX; '' for nothing */
   compile(source: string): Promise<string>;
   remove(): Promise<void>;
   folder: string;
@@ -73,7 +73,7 @@ export async function createProject(): Promise<Project> {
       return JSON.parse(stdout);
     },
     async compile(source) {
-      await writeFile(join(folder, 'lamps.ts'), source);
+      await writeFile(join(folder, 'lamps.tsx'), source);
       const tsc = resolve('node_modules/typescript/bin/tsc');
       const options = [
         '--noEmit',
@@ -83,9 +83,11 @@ export async function createProject(): Promise<Project> {
         '--target',
         'es2023',
         '--skipLibCheck',
+        '--jsx',
+        'react-jsx',
       ];
       const types = ['--types', 'node', '--typeRoots', resolve('node_modules/@types')];
-      return run(process.execPath, [tsc, ...options, ...types, 'lamps.ts'], inFolder).then(
+      return run(process.execPath, [tsc, ...options, ...types, 'lamps.tsx'], inFolder).then(
         () => '',
         ({ stdout }) => stdout,
       );

@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createProject, pack, type Tarball } from '../support/tarballs.js';
+
+const INSTALL_MS = 300_000;
+let folder: string;
+let react: Tarball;
+let client: Tarball;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'continuum-react-'));
+  await promisify(execFile)('node_modules/.bin/tsc', ['-b', 'packages/react']);
+  [react, client] = [await pack('./packages/react', folder), await pack('./packages/client', folder)];
+}, INSTALL_MS);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+it('the tarball of @continuum-billing/react is small, and holds the compiled code and the styles alone', () => {
+  expect(react.bytes).toBeLessThan(45_000);
+  const others = react.files.filter((file) => !/^dist\/.*\.(js|d\.ts)$/.test(file));
+  expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json', 'styles.css']);
+});
+
+const RENDER = `
+  import { BillingProvider, PricingTable } from '@continuum-billing/react';
+  import { createElement, version } from 'react';
+  import { renderToString } from 'react-dom/server';
+  import { existsSync } from 'node:fs';
+  import { fileURLToPath } from 'node:url';
+  const styles = existsSync(fileURLToPath(import.meta.resolve('@continuum-billing/react/styles.css')));
+  const table = createElement(PricingTable);
+  const html = renderToString(createElement(BillingProvider, { url: 'http://127.0.0.1:9', children: table }));
+  console.log(JSON.stringify({ react: version.split('.')[0], styles, isLoading: html.includes('Loading') }));
+`;
+
+const APP = `
+  import { BillingProvider, CurrentPlan, PricingTable, type TextOverrides, UsageMeter, useBilling, useBillingQuery, useTiers, useUsage } from '@continuum-billing/react';
+  const texts: TextOverrides = { calls: (_count, shown) => shown + ' Aufrufe', errors: { NETWORK_ERROR: ['Keine Verbindung', 'Später noch einmal.'] } };
+  export const App = () => (
+    <BillingProvider url="https://billing.example.com" token={async () => ({ token: 't', expiresAt: new Date() })} texts={texts}>
+      <CurrentPlan onChangePlan={() => undefined} />
+      <UsageMeter entitlement="bytes" />
+      <PricingTable highlightedTier="PRO" onCheckout={({ url }) => open(url)} tierDetails={({ name }) => (name === 'PRO' ? { badge: 'New' } : null)} />
+      <Own />
+    </BillingProvider>
+  );
+  function Own() {
+    const { data } = useUsage();
+    const invoices = useBillingQuery('invoices', (client, tenant) => client.invoices(tenant));
+    const tiers = useTiers();
+    const { createPortal } = useBilling();
+    const calls: number | undefined = data?.apiCalls;
+    // @ts-expect-error no such part of a tier
+    tiers.data?.[0]?.colour;
+    return <button onClick={() => createPortal()}>{calls} {invoices.data?.edges.length}</button>;
+  }
+  // @ts-expect-error where the server is must be said
+  export const without = <BillingProvider><PricingTable /></BillingProvider>;
+`;
+
+// The tests themselves run on Node 24.
+it.each([
+  ['18', '22'],
+  ['19', null],
+])(
+  'it renders with React %s, the first on Node 22, and has types that a strict compiler takes',
+  async (major, olderNode) => {
+    const project = await createProject();
+    try {
+      const libraries = ['react', 'react-dom', '@types/react'].map((name) => `${name}@${major}`);
+      await project.install(
+        react.file,
+        client.file,
+        ...libraries,
+        ...(olderNode ? [`node@${olderNode}`] : []),
+      );
+      const node = olderNode ? join(project.folder, 'node_modules/node/bin/node') : process.execPath;
+      expect(await project.evaluate(RENDER, { node })).toEqual({
+        react: major,
+        styles: true,
+        isLoading: true,
+      });
+      expect(await project.compile(APP)).toBe('');
+      await project.check();
+    } finally {
+      await project.remove();
+    }
+  },
+  INSTALL_MS,
+);
