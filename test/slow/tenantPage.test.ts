@@ -182,6 +182,7 @@ describe('the page of a tenant', () => {
     await card(page, 'Subscription')
       .getByText(/^paused until/)
       .waitFor();
+    expect(await page.getByText('Change tier…').count()).toBe(0);
     await expectAccessible(page);
     const { data } = await server.gql('{ subscription { paymentPause { resumesAt invoices } } }', { key });
     expect(data.subscription.paymentPause).toEqual({

@@ -23,7 +23,8 @@ export function ActionsMenu() {
           </Button>
         }
         items={[
-          own && item('changeTier', 'Change tier…'),
+          // What a change costs would not be paid while payments are paused: the server rejects it.
+          own && subscription.paymentPause === null && item('changeTier', 'Change tier…'),
           item('checkout', 'Create a checkout link…'),
           !isContract(subscription) && item('contract', 'Begin a contract…'),
           item('customerPage', 'Open the customer’s page…'),

@@ -177,9 +177,15 @@ function SubscriptionCard({
                   Resume…
                 </Button>
               )}
-              <Button size="small" onClick={() => act('changeTier')}>
-                Change tier…
-              </Button>
+              {subscription.paymentPause === null ? (
+                <Button size="small" onClick={() => act('changeTier')}>
+                  Change tier…
+                </Button>
+              ) : (
+                <Button size="small" onClick={() => act('resumePayments')}>
+                  Resume payments…
+                </Button>
+              )}
             </>
           ) : (
             <Button size="small" onClick={() => act('checkout')}>
