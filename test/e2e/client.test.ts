@@ -66,6 +66,37 @@ describe('the operations of the client', () => {
     expect((await billing.invoices()).edges.length).toBeGreaterThan(0);
   });
 
+  it('do what operators do: pauses of payments, keys, endpoints, the audit log', async () => {
+    const { localUrl } = await billing.createCheckoutSession({
+      tier: 'PRO',
+      successUrl: 'http://127.0.0.1:1/ok',
+      cancelUrl: 'http://127.0.0.1:1/no',
+    });
+    await fetch(`${localUrl}/complete`, { method: 'POST', redirect: 'manual' });
+    const of = { tenantId: tenant.id };
+    const resumesAt = new Date(Date.now() + 40 * 86_400_000);
+    const paused = await operator.pausePayments({ ...of, resumesAt });
+    expect(paused.paymentPause).toMatchObject({ invoices: 'VOID' });
+    expect((await operator.resumePayments(of)).paymentPause).toBeNull();
+    expect(await operator.explainTier(of)).toMatchObject({ source: 'SUBSCRIPTION', tier: { name: 'PRO' } });
+    expect(await billing.exportTenant()).toMatchObject({ url: expect.stringMatching(/^http/) });
+    const actions = (await billing.auditLog()).edges.map(({ node }) => node.action);
+    expect(actions).toEqual(expect.arrayContaining(['subscription.changed', 'tenant.exported']));
+
+    const made = await operator.createOperatorKey({ name: 'on call', role: 'SUPPORT' });
+    const support = createBillingClient({ url: server.url, apiKey: made.secret });
+    expect(await support.operatorKeys().catch(({ code }) => code)).toBe('FORBIDDEN');
+    const rotated = await operator.rotateOperatorKey({ id: made.operatorKey.id });
+    await operator.revokeOperatorKey({ id: rotated.operatorKey.id });
+    const known = (await operator.operatorKeys()).map(({ id }) => id);
+    expect(known).toEqual(expect.arrayContaining([made.operatorKey.id, rotated.operatorKey.id]));
+
+    const { endpoint } = await operator.createWebhookEndpoint({ url: 'https://hooks.invalid/client' });
+    expect(await operator.enableWebhookEndpoint({ id: endpoint.id })).toMatchObject({ status: 'ENABLED' });
+    expect((await operator.webhookEndpoints()).map(({ id }) => id)).toContain(endpoint.id);
+    expect(await operator.deleteWebhookEndpoint({ id: endpoint.id })).toBe(true);
+  });
+
   it('act for a tenant by its external id, with the key of an operator', async () => {
     const externalId = `org_${tenant.id}`;
     const { apiKey } = await operator.createTenant({ name: 'Acme', externalId });

@@ -80,6 +80,10 @@ export const operations = {
   overage: plain(documents.OverageDocument),
   /** Allows paid calls beyond the daily quota, up to a monthly cap. */
   setOverage: ofTenant(documents.SetOverageDocument),
+  /** For services: how much of a resource the tenant has now. */
+  setStored: ofInput(documents.SetStoredDocument),
+  /** For services: releases the storage of what was deleted. Not sent again after a lost answer. */
+  freeStorage: once(ofInput(documents.FreeStorageDocument)),
 
   /** Charges calls if the limits allow them. A reached limit is no error: `allowed` is false. */
   consume: keyed(ofInput(documents.ConsumeDocument)),
@@ -110,8 +114,14 @@ export const operations = {
   cancelSubscription: ofTenant(documents.CancelSubscriptionDocument),
   /** Undoes a scheduled cancellation or change of tier, or resumes a paused subscription. */
   resumeSubscription: plain(documents.ResumeSubscriptionDocument),
+  /** For operators: the tenant keeps its tier and pays nothing until a date. */
+  pausePayments: ofInput(documents.PausePaymentsDocument),
   /** Ends a pause of payments. */
   resumePayments: plain(documents.ResumePaymentsDocument),
+  /** For operators: the trial ends later. */
+  extendTrial: ofInput(documents.ExtendTrialDocument),
+  /** For operators: a contract, paid by invoice. Not sent again after a lost answer. */
+  createEnterpriseSubscription: once(ofInput(documents.CreateEnterpriseSubscriptionDocument)),
   /** Invoices at Stripe, newest first. */
   invoices: plain(documents.InvoicesDocument),
   /** Payment methods at Stripe. */
@@ -139,6 +149,12 @@ export const operations = {
   setTenantLimits: ofInput(documents.SetTenantLimitsDocument),
   /** For operators: erases a tenant and its personal data. */
   eraseTenant: plain(documents.EraseTenantDocument),
+  /** A link to all data of the tenant, as an archive. */
+  exportTenant: plain(documents.ExportTenantDocument),
+  /** For operators: why the tenant has its tier. */
+  explainTier: plain(documents.ExplainTierDocument),
+  /** Who changed what, newest first. */
+  auditLog: plain(documents.AuditLogDocument),
 
   /** Keys without their secrets, newest first. */
   apiKeys: plain(documents.ApiKeysDocument),
@@ -150,6 +166,23 @@ export const operations = {
   revokeApiKey: plain(documents.RevokeApiKeyDocument),
   /** A short-lived token, with which a browser acts for a tenant. */
   createTenantToken: ofInput(documents.CreateTenantTokenDocument),
+  /** For operators: their keys, without their secrets. */
+  operatorKeys: plain(documents.OperatorKeysDocument),
+  /** The secret is shown this once. Not sent again after a lost answer. */
+  createOperatorKey: once(ofInput(documents.CreateOperatorKeyDocument)),
+  /** A key with the same name and role; the old one works for a while. Not sent again after a lost answer. */
+  rotateOperatorKey: once(plain(documents.RotateOperatorKeyDocument)),
+  /** The operator's key stops working. */
+  revokeOperatorKey: plain(documents.RevokeOperatorKeyDocument),
+
+  /** For operators: where events are sent to. */
+  webhookEndpoints: plain(documents.WebhookEndpointsDocument),
+  /** The secret is shown this once. Not sent again after a lost answer. */
+  createWebhookEndpoint: once(ofInput(documents.CreateWebhookEndpointDocument)),
+  /** Sends again what waits for an endpoint that was paused or disabled. */
+  enableWebhookEndpoint: plain(documents.EnableWebhookEndpointDocument),
+  /** Nothing more is sent to it. */
+  deleteWebhookEndpoint: plain(documents.DeleteWebhookEndpointDocument),
 };
 
 export type Operations = typeof operations;

@@ -97,6 +97,37 @@ export type CreateCheckoutSessionInput = {
   tier: string;
 };
 
+/** The terms agreed with a tenant. */
+export type CreateEnterpriseSubscriptionInput = {
+  /** ISO 4217. Default: the catalogue's. A tenant's first purchase fixes its currency. */
+  currency?: string | null | undefined;
+  /** Days until an invoice is due, 1 to 90. With null, the card on file is charged. */
+  daysUntilDue?: number | null | undefined;
+  /** Your own id of the tenant, instead of `tenantId`. */
+  externalId?: string | null | undefined;
+  /** Default: MONTH. With YEAR, `termMonths` are whole years. */
+  interval?: PriceInterval | null | undefined;
+  /** Limits that replace the tier's own while the subscription grants the tier. */
+  limits?: TierLimitsInput | null | undefined;
+  /** The price of a month. Either this or `unitAmount` is required. */
+  monthlyPriceCents?: number | null | undefined;
+  seats?: number | null | undefined;
+  /** This or `externalId` is required. */
+  tenantId?: string | null | undefined;
+  /** Months until the contract ends, 1 to 120. */
+  termMonths: number;
+  /** A tier that is priced by contract. Default: the first one in the catalogue. */
+  tier?: string | null | undefined;
+  /** The price of an interval, for one seat if there are `seats`, in the smallest unit of the currency. */
+  unitAmount?: number | null | undefined;
+};
+
+export type CreateOperatorKeyInput = {
+  expiresAt?: string | Date | null | undefined;
+  name: string;
+  role: OperatorRole;
+};
+
 export type CreatePortalSessionInput = {
   /** Where the page links back to. */
   returnUrl: string;
@@ -120,6 +151,12 @@ export type CreateTenantTokenInput = {
   ttlSeconds?: number;
 };
 
+export type CreateWebhookEndpointInput = {
+  /** Default: all events. */
+  events?: Array<OutgoingEventType> | null | undefined;
+  url: string;
+};
+
 export type EntitlementKind =
   /** A feature of the tier. */
   | 'FEATURE'
@@ -139,6 +176,23 @@ export type EntitlementSource =
   /** The earlier version of the tier that the tenant has. */
   | 'TIER_VERSION';
 
+export type ExtendTrialInput = {
+  /** Your own id of the tenant, instead of `tenantId`. */
+  externalId?: string | null | undefined;
+  /** This or `externalId` is required. */
+  tenantId?: string | null | undefined;
+  /** The new end, later than the present one and at most 730 days after the trial began. */
+  until: string | Date;
+};
+
+export type FreeStorageInput = {
+  amounts: Array<StoredAmountInput>;
+  /** Your own id of the tenant, instead of `tenantId`. */
+  externalId?: string | null | undefined;
+  /** This or `externalId` is required. */
+  tenantId?: string | null | undefined;
+};
+
 /** Stripe's statuses. */
 export type InvoiceStatus =
   | 'DRAFT'
@@ -146,6 +200,53 @@ export type InvoiceStatus =
   | 'PAID'
   | 'UNCOLLECTIBLE'
   | 'VOID';
+
+/** What an operator's key may do. */
+export type OperatorRole =
+  /** Everything. ADMIN_API_KEY is an OWNER. */
+  | 'OWNER'
+  /** Create tenants, and keys and tokens of tenants. For the server that signs customers up. */
+  | 'PROVISION'
+  /** Read everything. */
+  | 'READ'
+  /** Read everything, replay events of Stripe, and resend webhooks. */
+  | 'SUPPORT';
+
+/** Events that are sent to the operator’s own systems. The name of each value corresponds to the type in the event: `PAYMENT_FAILED` is `payment.failed`, `CHARGE_DISPUTED` is `charge.disputed`. */
+export type OutgoingEventType =
+  | 'CHARGE_DISPUTED'
+  | 'CHARGE_REFUNDED'
+  | 'CHECKOUT_COMPLETED'
+  | 'CHECKOUT_EXPIRED'
+  | 'CHECKOUT_PAYMENT_FAILED'
+  | 'CHECKOUT_PAYMENT_SUCCEEDED'
+  | 'INVOICE_FINALIZED'
+  | 'INVOICE_UNCOLLECTIBLE'
+  | 'INVOICE_VOIDED'
+  | 'PAYMENTS_PAUSED'
+  | 'PAYMENTS_RESUMED'
+  | 'PAYMENT_ACTION_REQUIRED'
+  | 'PAYMENT_FAILED'
+  | 'PAYMENT_SUCCEEDED'
+  | 'SUBSCRIPTION_PAUSED'
+  | 'SUBSCRIPTION_RESUMED'
+  | 'SUBSCRIPTION_SCHEDULE_CHANGED'
+  | 'SUBSCRIPTION_TRIAL_WILL_END'
+  | 'SUBSCRIPTION_UPDATED'
+  | 'TENANT_ERASED'
+  | 'TENANT_REINSTATED'
+  | 'TENANT_SUSPENDED'
+  | 'TIER_CHANGED'
+  | 'USAGE_ALERT';
+
+export type PausePaymentsInput = {
+  /** Your own id of the tenant, instead of `tenantId`. */
+  externalId?: string | null | undefined;
+  /** In the future, and at most 730 days from now. */
+  resumesAt: string | Date;
+  /** This or `externalId` is required. */
+  tenantId?: string | null | undefined;
+};
 
 /** Stripe's behaviors of paused invoices. */
 export type PausedInvoices =
@@ -172,6 +273,16 @@ export type SetOverageInput = {
   monthlyCapCents?: number | null | undefined;
 };
 
+export type SetStoredInput = {
+  amount: number;
+  /** Your own id of the tenant, instead of `tenantId`. */
+  externalId?: string | null | undefined;
+  /** A resource of the catalogue, or `bytes` for what services store themselves. The bytes of what this server stores are counted separately. */
+  resource: string;
+  /** This or `externalId` is required. */
+  tenantId?: string | null | undefined;
+};
+
 export type SetTenantLimitsInput = {
   /** Your own id of the tenant, instead of `tenantId`. */
   externalId?: string | null | undefined;
@@ -185,6 +296,12 @@ export type SetTenantLimitsInput = {
   tier?: string | null | undefined;
   /** When all overrides of the tenant end. null: they do not end by themselves. */
   until?: string | Date | null | undefined;
+};
+
+export type StoredAmountInput = {
+  amount: number;
+  /** A resource of the catalogue, or `bytes` for what services store themselves. The bytes of what this server stores are counted separately. */
+  resource: string;
 };
 
 export type StoredLimitInput = {
@@ -254,6 +371,17 @@ export type TierLimitsInput = {
   stored?: Array<StoredLimitInput> | null | undefined;
 };
 
+/** What gives a tenant its tier. The first that applies, in this order. */
+export type TierSource =
+  /** An override of `setTenantLimits`. */
+  | 'CONTRACT'
+  /** Nothing else: the tier of a tenant that never paid. */
+  | 'DEFAULT'
+  /** A subscription whose payment failed not long ago. */
+  | 'GRACE_PERIOD'
+  /** A subscription that is active or on trial. */
+  | 'SUBSCRIPTION';
+
 /** What happens to a trial without a card when it ends. */
 export type TrialEndWithoutCard =
   /** The subscription ends, and the tenant has the default tier. */
@@ -317,6 +445,13 @@ export type UsageReportStatus =
   | 'PENDING'
   | 'REPORTED';
 
+export type WebhookEndpointStatus =
+  /** It answered 410, or no delivery succeeded for 14 days. Until `enableWebhookEndpoint`, events for it are dropped. */
+  | 'DISABLED'
+  | 'ENABLED'
+  /** Ten deliveries in a row failed. Events for it wait. At `waitUntil` one of them is sent; once that succeeds, all are sent. */
+  | 'PAUSED';
+
 export type ApiKeyFragment = { id: string, name: string, scopes: Array<ApiKeyScope>, createdAt: string, expiresAt: string | null, lastUsedAt: string | null, revokedAt: string | null, rotatedTo: string | null };
 
 export type ApiKeysQueryVariables = Exact<{
@@ -359,6 +494,35 @@ export type CreateTenantTokenMutationVariables = Exact<{
 
 
 export type CreateTenantTokenMutation = { createTenantToken: { token: string, expiresAt: string } | null };
+
+export type OperatorKeyFragment = { id: string, name: string, role: OperatorRole, current: boolean, createdAt: string, createdBy: string | null, expiresAt: string | null, lastUsedAt: string | null, revokedAt: string | null, rotatedTo: string | null };
+
+export type OperatorKeysQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type OperatorKeysQuery = { operatorKeys: Array<OperatorKeyFragment> };
+
+export type CreateOperatorKeyMutationVariables = Exact<{
+  input: CreateOperatorKeyInput;
+}>;
+
+
+export type CreateOperatorKeyMutation = { createOperatorKey: { secret: string, operatorKey: OperatorKeyFragment } | null };
+
+export type RotateOperatorKeyMutationVariables = Exact<{
+  id: string;
+  overlapSeconds?: number;
+}>;
+
+
+export type RotateOperatorKeyMutation = { rotateOperatorKey: { secret: string, operatorKey: OperatorKeyFragment } | null };
+
+export type RevokeOperatorKeyMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type RevokeOperatorKeyMutation = { revokeOperatorKey: OperatorKeyFragment | null };
 
 export type UsageChangedSubscriptionVariables = Exact<{
   current: boolean;
@@ -516,6 +680,27 @@ export type PaymentMethodsQueryVariables = Exact<{
 
 export type PaymentMethodsQuery = { paymentMethods: Array<{ id: string, type: string, brand: string | null, last4: string | null, expMonth: number | null, expYear: number | null, isDefault: boolean }> };
 
+export type PausePaymentsMutationVariables = Exact<{
+  input: PausePaymentsInput;
+}>;
+
+
+export type PausePaymentsMutation = { pausePayments: SubscriptionFragment | null };
+
+export type ExtendTrialMutationVariables = Exact<{
+  input: ExtendTrialInput;
+}>;
+
+
+export type ExtendTrialMutation = { extendTrial: SubscriptionFragment | null };
+
+export type CreateEnterpriseSubscriptionMutationVariables = Exact<{
+  input: CreateEnterpriseSubscriptionInput;
+}>;
+
+
+export type CreateEnterpriseSubscriptionMutation = { createEnterpriseSubscription: SubscriptionFragment | null };
+
 export type TenantFragment = { id: string, externalId: string | null, name: string, email: string | null, createdAt: string, suspendedAt: string | null, limitOverrides: { tier: string | null, inForce: boolean, until: string | null } | null, tier: TierFragment };
 
 export type TenantQueryVariables = Exact<{
@@ -585,6 +770,35 @@ export type EraseTenantMutationVariables = Exact<{
 
 
 export type EraseTenantMutation = { eraseTenant: { tenantId: string, status: TenantErasureStatus, startedAt: string, completedAt: string | null } | null };
+
+export type ExportTenantMutationVariables = Exact<{
+  tenantId?: string | null | undefined;
+  externalId?: string | null | undefined;
+}>;
+
+
+export type ExportTenantMutation = { exportTenant: { url: string, expiresAt: string } | null };
+
+export type ExplainTierQueryVariables = Exact<{
+  tenantId?: string | null | undefined;
+  externalId?: string | null | undefined;
+}>;
+
+
+export type ExplainTierQuery = { explainTier: { source: TierSource, since: string | null, until: string | null, summary: string, tier: TierFragment } };
+
+export type AuditLogQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  action?: string | null | undefined;
+  from?: string | Date | null | undefined;
+  to?: string | Date | null | undefined;
+  tenantId?: string | null | undefined;
+  externalId?: string | null | undefined;
+}>;
+
+
+export type AuditLogQuery = { auditLog: { edges: Array<{ node: { id: string, at: string, actor: string, action: string, before: Record<string, unknown> | null, after: Record<string, unknown> | null, requestId: string | null } }>, pageInfo: { hasNextPage: boolean, endCursor: string | null } } };
 
 export type TierPriceFragment = { id: string, interval: PriceInterval, intervalCount: number, currency: string, unitAmount: number, perSeat: boolean, per: string };
 
@@ -717,6 +931,48 @@ export type ReportUsageMutationVariables = Exact<{
 
 export type ReportUsageMutation = { reportUsage: { id: string, status: UsageReportStatus, quantity: number, at: string } | null };
 
+export type SetStoredMutationVariables = Exact<{
+  input: SetStoredInput;
+}>;
+
+
+export type SetStoredMutation = { setStored: boolean | null };
+
+export type FreeStorageMutationVariables = Exact<{
+  input: FreeStorageInput;
+}>;
+
+
+export type FreeStorageMutation = { freeStorage: boolean | null };
+
+export type WebhookEndpointFragment = { id: string, url: string, events: Array<OutgoingEventType>, status: WebhookEndpointStatus, statusReason: string | null, failures: number, waitUntil: string | null, createdAt: string };
+
+export type WebhookEndpointsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type WebhookEndpointsQuery = { webhookEndpoints: Array<WebhookEndpointFragment> };
+
+export type CreateWebhookEndpointMutationVariables = Exact<{
+  input: CreateWebhookEndpointInput;
+}>;
+
+
+export type CreateWebhookEndpointMutation = { createWebhookEndpoint: { secret: string, endpoint: WebhookEndpointFragment } | null };
+
+export type EnableWebhookEndpointMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type EnableWebhookEndpointMutation = { enableWebhookEndpoint: WebhookEndpointFragment | null };
+
+export type DeleteWebhookEndpointMutationVariables = Exact<{
+  id: string;
+}>;
+
+
+export type DeleteWebhookEndpointMutation = { deleteWebhookEndpoint: boolean | null };
+
 export const ApiKeysDocument: TypedDocument<ApiKeysQuery, ApiKeysQueryVariables> =
   "query ApiKeys($tenantId:ID$externalId:ID){apiKeys(tenantId:$tenantId externalId:$externalId){...ApiKey}}fragment ApiKey on ApiKey{id name scopes createdAt expiresAt lastUsedAt revokedAt rotatedTo}";
 
@@ -731,6 +987,18 @@ export const RevokeApiKeyDocument: TypedDocument<RevokeApiKeyMutation, RevokeApi
 
 export const CreateTenantTokenDocument: TypedDocument<CreateTenantTokenMutation, CreateTenantTokenMutationVariables> =
   "mutation CreateTenantToken($input:CreateTenantTokenInput!){createTenantToken(input:$input){token expiresAt}}";
+
+export const OperatorKeysDocument: TypedDocument<OperatorKeysQuery, OperatorKeysQueryVariables> =
+  "query OperatorKeys{operatorKeys{...OperatorKey}}fragment OperatorKey on OperatorKey{id name role current createdAt createdBy expiresAt lastUsedAt revokedAt rotatedTo}";
+
+export const CreateOperatorKeyDocument: TypedDocument<CreateOperatorKeyMutation, CreateOperatorKeyMutationVariables> =
+  "mutation CreateOperatorKey($input:CreateOperatorKeyInput!){createOperatorKey(input:$input){secret operatorKey{...OperatorKey}}}fragment OperatorKey on OperatorKey{id name role current createdAt createdBy expiresAt lastUsedAt revokedAt rotatedTo}";
+
+export const RotateOperatorKeyDocument: TypedDocument<RotateOperatorKeyMutation, RotateOperatorKeyMutationVariables> =
+  "mutation RotateOperatorKey($id:ID!$overlapSeconds:Int!=86400){rotateOperatorKey(id:$id overlapSeconds:$overlapSeconds){secret operatorKey{...OperatorKey}}}fragment OperatorKey on OperatorKey{id name role current createdAt createdBy expiresAt lastUsedAt revokedAt rotatedTo}";
+
+export const RevokeOperatorKeyDocument: TypedDocument<RevokeOperatorKeyMutation, RevokeOperatorKeyMutationVariables> =
+  "mutation RevokeOperatorKey($id:ID!){revokeOperatorKey(id:$id){...OperatorKey}}fragment OperatorKey on OperatorKey{id name role current createdAt createdBy expiresAt lastUsedAt revokedAt rotatedTo}";
 
 export const UsageChangedDocument: TypedDocument<UsageChangedSubscription, UsageChangedSubscriptionVariables> =
   "subscription UsageChanged($current:Boolean!$period:UsagePeriod!=DAY$tenantId:ID$externalId:ID){usageChanged(current:$current period:$period tenantId:$tenantId externalId:$externalId){...Usage}}fragment Usage on Usage{tenantId period from to apiCalls limit remaining resetsAt overageCalls overageCostCents}";
@@ -783,6 +1051,15 @@ export const InvoicesDocument: TypedDocument<InvoicesQuery, InvoicesQueryVariabl
 export const PaymentMethodsDocument: TypedDocument<PaymentMethodsQuery, PaymentMethodsQueryVariables> =
   "query PaymentMethods($tenantId:ID$externalId:ID){paymentMethods(tenantId:$tenantId externalId:$externalId){id type brand last4 expMonth expYear isDefault}}";
 
+export const PausePaymentsDocument: TypedDocument<PausePaymentsMutation, PausePaymentsMutationVariables> =
+  "mutation PausePayments($input:PausePaymentsInput!){pausePayments(input:$input){...Subscription}}fragment Subscription on Subscription{id tenantId tier{...Tier}status price{...TierPrice}seats currentPeriodStart currentPeriodEnd trialEnd graceEndsAt cancelAt cancelAtPeriodEnd paymentPause{resumesAt invoices}scheduledTier scheduledPrice{...TierPrice}scheduledAt isContract outsideCatalogue stripeSubscriptionId}fragment Tier on Tier{name displayName description version hidden retired successor checkout currency monthlyPriceCents prices{...TierPrice}features featureNames limits{...TierLimits}limitsPerSeat overage{perCalls priceCents}support trialDays trialRequiresCard trialEndWithoutCard}fragment TierPrice on TierPrice{id interval intervalCount currency unitAmount perSeat per}fragment TierLimits on TierLimits{apiCallsPerDay apiCallsPerMinute concurrentRequests maxExtractionBatchSize maxStorageBytes stored{resource displayName limit}}";
+
+export const ExtendTrialDocument: TypedDocument<ExtendTrialMutation, ExtendTrialMutationVariables> =
+  "mutation ExtendTrial($input:ExtendTrialInput!){extendTrial(input:$input){...Subscription}}fragment Subscription on Subscription{id tenantId tier{...Tier}status price{...TierPrice}seats currentPeriodStart currentPeriodEnd trialEnd graceEndsAt cancelAt cancelAtPeriodEnd paymentPause{resumesAt invoices}scheduledTier scheduledPrice{...TierPrice}scheduledAt isContract outsideCatalogue stripeSubscriptionId}fragment Tier on Tier{name displayName description version hidden retired successor checkout currency monthlyPriceCents prices{...TierPrice}features featureNames limits{...TierLimits}limitsPerSeat overage{perCalls priceCents}support trialDays trialRequiresCard trialEndWithoutCard}fragment TierPrice on TierPrice{id interval intervalCount currency unitAmount perSeat per}fragment TierLimits on TierLimits{apiCallsPerDay apiCallsPerMinute concurrentRequests maxExtractionBatchSize maxStorageBytes stored{resource displayName limit}}";
+
+export const CreateEnterpriseSubscriptionDocument: TypedDocument<CreateEnterpriseSubscriptionMutation, CreateEnterpriseSubscriptionMutationVariables> =
+  "mutation CreateEnterpriseSubscription($input:CreateEnterpriseSubscriptionInput!){createEnterpriseSubscription(input:$input){...Subscription}}fragment Subscription on Subscription{id tenantId tier{...Tier}status price{...TierPrice}seats currentPeriodStart currentPeriodEnd trialEnd graceEndsAt cancelAt cancelAtPeriodEnd paymentPause{resumesAt invoices}scheduledTier scheduledPrice{...TierPrice}scheduledAt isContract outsideCatalogue stripeSubscriptionId}fragment Tier on Tier{name displayName description version hidden retired successor checkout currency monthlyPriceCents prices{...TierPrice}features featureNames limits{...TierLimits}limitsPerSeat overage{perCalls priceCents}support trialDays trialRequiresCard trialEndWithoutCard}fragment TierPrice on TierPrice{id interval intervalCount currency unitAmount perSeat per}fragment TierLimits on TierLimits{apiCallsPerDay apiCallsPerMinute concurrentRequests maxExtractionBatchSize maxStorageBytes stored{resource displayName limit}}";
+
 export const TenantDocument: TypedDocument<TenantQuery, TenantQueryVariables> =
   "query Tenant($id:ID$externalId:ID){tenant(id:$id externalId:$externalId){...Tenant}}fragment Tenant on Tenant{id externalId name email createdAt suspendedAt limitOverrides{tier inForce until}tier{...Tier}}fragment Tier on Tier{name displayName description version hidden retired successor checkout currency monthlyPriceCents prices{...TierPrice}features featureNames limits{...TierLimits}limitsPerSeat overage{perCalls priceCents}support trialDays trialRequiresCard trialEndWithoutCard}fragment TierPrice on TierPrice{id interval intervalCount currency unitAmount perSeat per}fragment TierLimits on TierLimits{apiCallsPerDay apiCallsPerMinute concurrentRequests maxExtractionBatchSize maxStorageBytes stored{resource displayName limit}}";
 
@@ -806,6 +1083,15 @@ export const SetTenantLimitsDocument: TypedDocument<SetTenantLimitsMutation, Set
 
 export const EraseTenantDocument: TypedDocument<EraseTenantMutation, EraseTenantMutationVariables> =
   "mutation EraseTenant($tenantId:ID$externalId:ID){eraseTenant(tenantId:$tenantId externalId:$externalId){tenantId status startedAt completedAt}}";
+
+export const ExportTenantDocument: TypedDocument<ExportTenantMutation, ExportTenantMutationVariables> =
+  "mutation ExportTenant($tenantId:ID$externalId:ID){exportTenant(tenantId:$tenantId externalId:$externalId){url expiresAt}}";
+
+export const ExplainTierDocument: TypedDocument<ExplainTierQuery, ExplainTierQueryVariables> =
+  "query ExplainTier($tenantId:ID$externalId:ID){explainTier(tenantId:$tenantId externalId:$externalId){tier{...Tier}source since until summary}}fragment Tier on Tier{name displayName description version hidden retired successor checkout currency monthlyPriceCents prices{...TierPrice}features featureNames limits{...TierLimits}limitsPerSeat overage{perCalls priceCents}support trialDays trialRequiresCard trialEndWithoutCard}fragment TierPrice on TierPrice{id interval intervalCount currency unitAmount perSeat per}fragment TierLimits on TierLimits{apiCallsPerDay apiCallsPerMinute concurrentRequests maxExtractionBatchSize maxStorageBytes stored{resource displayName limit}}";
+
+export const AuditLogDocument: TypedDocument<AuditLogQuery, AuditLogQueryVariables> =
+  "query AuditLog($first:Int=20$after:String$action:String$from:DateTime$to:DateTime$tenantId:ID$externalId:ID){auditLog(first:$first after:$after action:$action from:$from to:$to tenantId:$tenantId externalId:$externalId){edges{node{id at actor action before after requestId}}pageInfo{hasNextPage endCursor}}}";
 
 export const TiersDocument: TypedDocument<TiersQuery, TiersQueryVariables> =
   "query Tiers{tiers{...Tier}}fragment Tier on Tier{name displayName description version hidden retired successor checkout currency monthlyPriceCents prices{...TierPrice}features featureNames limits{...TierLimits}limitsPerSeat overage{perCalls priceCents}support trialDays trialRequiresCard trialEndWithoutCard}fragment TierPrice on TierPrice{id interval intervalCount currency unitAmount perSeat per}fragment TierLimits on TierLimits{apiCallsPerDay apiCallsPerMinute concurrentRequests maxExtractionBatchSize maxStorageBytes stored{resource displayName limit}}";
@@ -848,3 +1134,21 @@ export const RecordUsageDocument: TypedDocument<RecordUsageMutation, RecordUsage
 
 export const ReportUsageDocument: TypedDocument<ReportUsageMutation, ReportUsageMutationVariables> =
   "mutation ReportUsage($input:ReportUsageInput!$tenantId:ID$externalId:ID){reportUsage(input:$input tenantId:$tenantId externalId:$externalId){id status quantity at}}";
+
+export const SetStoredDocument: TypedDocument<SetStoredMutation, SetStoredMutationVariables> =
+  "mutation SetStored($input:SetStoredInput!){setStored(input:$input)}";
+
+export const FreeStorageDocument: TypedDocument<FreeStorageMutation, FreeStorageMutationVariables> =
+  "mutation FreeStorage($input:FreeStorageInput!){freeStorage(input:$input)}";
+
+export const WebhookEndpointsDocument: TypedDocument<WebhookEndpointsQuery, WebhookEndpointsQueryVariables> =
+  "query WebhookEndpoints{webhookEndpoints{...WebhookEndpoint}}fragment WebhookEndpoint on WebhookEndpoint{id url events status statusReason failures waitUntil createdAt}";
+
+export const CreateWebhookEndpointDocument: TypedDocument<CreateWebhookEndpointMutation, CreateWebhookEndpointMutationVariables> =
+  "mutation CreateWebhookEndpoint($input:CreateWebhookEndpointInput!){createWebhookEndpoint(input:$input){secret endpoint{...WebhookEndpoint}}}fragment WebhookEndpoint on WebhookEndpoint{id url events status statusReason failures waitUntil createdAt}";
+
+export const EnableWebhookEndpointDocument: TypedDocument<EnableWebhookEndpointMutation, EnableWebhookEndpointMutationVariables> =
+  "mutation EnableWebhookEndpoint($id:ID!){enableWebhookEndpoint(id:$id){...WebhookEndpoint}}fragment WebhookEndpoint on WebhookEndpoint{id url events status statusReason failures waitUntil createdAt}";
+
+export const DeleteWebhookEndpointDocument: TypedDocument<DeleteWebhookEndpointMutation, DeleteWebhookEndpointMutationVariables> =
+  "mutation DeleteWebhookEndpoint($id:ID!){deleteWebhookEndpoint(id:$id)}";
