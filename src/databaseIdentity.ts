@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Logger } from 'pino';
 import type { StripeConfig } from './config/stripeConfig.js';
+import { needRestored } from './databaseRestore.js';
 import { readAccount } from './services/billing/stripe/stripeAccount.js';
 import { createStripeClient, isLiveKey } from './services/billing/stripe/stripeClient.js';
 import { describeFailure } from './services/billing/stripe/stripeErrors.js';
@@ -22,7 +23,7 @@ const settingsOf = (connection: Connection) => connection.collection<Stored>('se
 /**
  * Compares the configured Stripe with the one that the database was first used with, which it remembers.
  * @param deps.remembers whether the first use is stored; default: yes
- * @throws Error that says what to do, if they are different
+ * @throws Error that says what to do, if they are different, or if a restore has not finished
  */
 export async function checkDatabaseIdentity(deps: {
   connection: Connection;
@@ -31,6 +32,7 @@ export async function checkDatabaseIdentity(deps: {
   remembers?: boolean;
 }): Promise<void> {
   const { connection, stripe, log, remembers = true } = deps;
+  await needRestored(connection);
   const stored = await readDatabaseIdentity(connection);
   const unknown = { stripeMode: null, stripeAccount: null };
   const remembered =

@@ -18,3 +18,17 @@ export function showProgress(done: number | null, text: string, stream: Stream =
 export function hideProgress(stream: Stream = process.stderr): void {
   if (stream.isTTY) stream.write(ERASE_LINE);
 }
+
+const PROGRESS_MS = 1_000;
+
+/** @returns a function that shows how far a command is, at most once a second, and when it is done */
+export function createProgress(stream: Stream = process.stderr): (done: number, text: string) => void {
+  let shownMs = Number.NEGATIVE_INFINITY;
+  let isDone = false;
+  return (done, text) => {
+    if (isDone || (done < 1 && performance.now() < shownMs + PROGRESS_MS)) return;
+    shownMs = performance.now();
+    isDone = done >= 1;
+    showProgress(Math.min(done, 1), text, stream);
+  };
+}

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mongoose';
+import { needRestored } from '../databaseRestore.js';
 import type { Models } from '../models/models.js';
 import { createLease } from '../services/infrastructure/lease.js';
 import { moveToLedgers } from './ledgers.js';
@@ -49,6 +50,7 @@ export async function migrate(deps: MigrationDeps): Promise<void> {
 
 /** @throws Error unless a billing server of this version has prepared the database */
 export async function needMigrated(models: Models): Promise<void> {
+  await needRestored(models.connection);
   if ((await versionOf(models)) < MIGRATIONS.length)
     throw new Error(
       'The database has the data of an earlier version: start the billing server of this version on it first',
