@@ -48,9 +48,20 @@ function overallText(found: ReadonlyMap<SectionName, Findings>): string {
   return [...summary, targetsText(targets)].join('\n\n');
 }
 
+/** @returns null for wrong usage */
+function optionsOf(args: readonly string[]): Options | string | null {
+  try {
+    return readOptions(args);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return null;
+  }
+}
+
 try {
-  const options = readOptions(process.argv.slice(2));
-  if (typeof options === 'string') process.stdout.write(options);
+  const options = optionsOf(process.argv.slice(2));
+  if (options === null) process.exitCode = 2;
+  else if (typeof options === 'string') process.stdout.write(options);
   else await run(options);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);

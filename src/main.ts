@@ -5,14 +5,6 @@ import { createLog, flushLog } from './log.js';
 import { createErrorReports } from './services/infrastructure/errorReports.js';
 import { welcome } from './welcome.js';
 
-const HELP = `Continuum Billing: a GraphQL billing server.
-
-  npm start               build and start; an embedded MongoDB unless MONGODB_URI is set
-  npm start -- --help     this text
-
-It is configured by the environment; docs/configuration.md lists the variables.
-`;
-
 /** The time after notice and drain until the process ends in any case. */
 const MAX_STOP_MS = 8_000;
 
@@ -82,15 +74,9 @@ async function run(): Promise<void> {
   }
 }
 
-if (process.argv.includes('--help')) {
-  process.stdout.write(HELP);
-} else {
-  run().catch((error: unknown) => {
-    say(
-      error instanceof ConfigError
-        ? error.message
-        : `The server could not start: ${(error as Error).message}`,
-    );
-    process.exit(1);
-  });
-}
+run().catch((error: unknown) => {
+  say(
+    error instanceof ConfigError ? error.message : `The server could not start: ${(error as Error).message}`,
+  );
+  process.exit(1);
+});

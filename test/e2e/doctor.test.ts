@@ -46,7 +46,7 @@ let server: TestServer;
 let env: Record<string, string>;
 
 async function run(environment: Record<string, string>, ...args: string[]): Promise<Ran> {
-  const ran = await promisify(execFile)(process.execPath, ['dist/scripts/doctor.js', ...args], {
+  const ran = await promisify(execFile)(process.execPath, ['dist/src/cli/main.js', 'doctor', ...args], {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment },
   }).then(
     (done) => ({ ...done, code: 0 }),
@@ -236,7 +236,7 @@ describe('npm run doctor', () => {
     expect(text.stdout).toMatch(/^skipped +mongodb\.connection +no server runs/m);
     expect(text.stdout).toMatch(/\n1 ok, 0 warnings, 0 errors, \d+ skipped\n$/);
     expect(text.code).toBe(0);
-    expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('npm run doctor') });
-    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('--what') });
+    expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('continuum-billing doctor') });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('--what') });
   }, 60_000);
 });

@@ -200,15 +200,15 @@ describe('processes', () => {
   });
 
   it.each([
-    ['dist/src/main.js', 'server.not_started'],
-    ['dist/scripts/reconcile.js', 'reconcile.failed'],
-  ])('%s sends why it failed', async (script, event) => {
+    ['start', 'server.not_started'],
+    ['stripe reconcile', 'reconcile.failed'],
+  ])('%s sends why it failed', async (command, event) => {
     const variables = env({
       MONGODB_URI: BROKEN_DATABASE,
       SENTRY_DSN: sentry.dsn,
       PATH: process.env.PATH ?? '',
     });
-    await expect(run(process.execPath, [script], { env: variables })).rejects.toMatchObject({ code: 1 });
+    await expect(run(process.execPath, ['dist/src/cli/main.js', ...command.split(' ')], { env: variables })).rejects.toMatchObject({ code: 1 });
     expect(sentry.events).toMatchObject([{ tags: { event } }]);
     expect(sentry.received.join()).not.toContain('hunter2');
   });

@@ -35,7 +35,7 @@ async function run(env: Record<string, string> = {}, args: string[] = []): Promi
     PUBLIC_URL: 'https://billing.example',
     ...env,
   };
-  const result = await promisify(execFile)(process.execPath, ['dist/scripts/stripeSetup.js', ...args], {
+  const result = await promisify(execFile)(process.execPath, ['dist/src/cli/main.js', 'stripe', 'setup', ...args], {
     env: { PATH: process.env.PATH ?? '', ...all },
   }).then(
     (done) => ({ ...done, code: 0 }),
@@ -200,6 +200,6 @@ describe('npm run stripe:setup', () => {
     expect(refused.stderr).toContain('Stripe: GET /v1/billing/meters: Invalid API Key');
     expect(refused.stderr).not.toContain('secretsecret');
     expect((await run({}, ['--help'])).code).toBe(0);
-    expect((await run({}, ['--wrong'])).code).toBe(1);
+    expect((await run({}, ['--wrong'])).code).toBe(2);
   });
 });

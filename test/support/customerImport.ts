@@ -1,9 +1,10 @@
-/** Runs `npm run import:stripe`, and reads what it stored. */
+/** Runs `continuum-billing stripe import`, and reads what it stored. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Connection } from 'mongoose';
-import { importCommand } from '../../scripts/importStripe/importCommand.js';
+
 import type { ImportReport } from '../../src/services/billing/customerImport/importReport.js';
+import { runCli, written } from './cli.js';
 
 export interface ImportRun {
   code: number | null;
@@ -34,17 +35,15 @@ const variables = ({ uri, apiBase, env }: ImportTarget): Record<string, string> 
 
 /** As a process of its own, with `--json`. Build first. */
 export const startImport = (target: ImportTarget, args: readonly string[] = []): ChildProcess =>
-  spawn(process.execPath, ['dist/scripts/importStripe.js', '--json', ...args], {
+  spawn(process.execPath, ['dist/src/cli/main.js', 'stripe', 'import', '--json', ...args], {
     env: variables(target),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 
 /** With `--json`, inside of this process. */
 export async function runImport(target: ImportTarget, args: readonly string[] = []): Promise<ImportRun> {
-  const [out, err] = [written(), written()];
-  const terminal = { env: variables(target), stdout: out, stderr: err };
-  const code = await importCommand(['--json', ...args], terminal);
-  return { code, ...outputOf(out.text(), err.text()) };
+  const { code, stdout, stderr } = await runCli(['stripe', 'import', '--json', ...args], variables(target));
+  return { code, ...outputOf(stdout, stderr) };
 }
 
 /** With `--json`, as a process of its own. */
@@ -56,27 +55,20 @@ export async function endOf(child: ChildProcess): Promise<ImportRun & { signal: 
   return { code, signal, ...outputOf(out.text(), err.text()) };
 }
 
-function written() {
-  let text = '';
-  return {
-    write(more: string | Buffer) {
-      text += more;
-    },
-    text: () => text,
+/** The document of a process that was killed is not complete: its findings are, line by line, but for the last one. */
+function outputOf(stdout: string, stderr: string): Omit<ImportRun, 'code'> {
+  const { findings, report } = parsed(stdout) ?? {
+    findings: stdout.split('\n').flatMap((line) => parsed(line.replace(/,$/, '')) ?? []),
   };
+  return { stdout, stderr, findings, report };
 }
 
-/** The last line of a process that was killed may not be whole. */
-function outputOf(stdout: string, stderr: string): Omit<ImportRun, 'code'> {
-  const objects = stdout.split('\n').flatMap((line) => {
-    try {
-      return [JSON.parse(line)];
-    } catch {
-      return [];
-    }
-  });
-  const report = objects.find(({ kind }) => kind === 'report');
-  return { stdout, stderr, findings: objects.filter((one) => one !== report), report };
+function parsed(text: string) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 /** Everything in a database, by collection that is not empty, without what only times requests to Stripe. */

@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
-import { isExternalId } from '../../src/services/accounts/tenantDirectory.js';
-import { tenantIdTime } from '../../src/services/accounts/tenants.js';
-import type { CustomerRow } from '../../src/services/billing/customerImport/importOptions.js';
+import { isExternalId } from '../../services/accounts/tenantDirectory.js';
+import { tenantIdTime } from '../../services/accounts/tenants.js';
+import type { CustomerRow } from '../../services/billing/customerImport/importOptions.js';
+import { CommandError } from '../output.js';
 import { type CsvRecord, parseCsv } from './csv.js';
 
 const COLUMNS = ['customer_id', 'tenant_id', 'external_id', 'name', 'email'] as const;
@@ -15,7 +16,11 @@ const MAX_TEXT = 200;
 const MAX_EMAIL = 320;
 
 /** Lists what is wrong with a file. */
-export class CustomerFileError extends Error {}
+export class CustomerFileError extends CommandError {
+  constructor(message: string) {
+    super('WRONG_INPUT', message);
+  }
+}
 
 /** @throws CustomerFileError that lists all errors */
 export function readCustomerFile(file: string): Map<string, CustomerRow> {

@@ -1,5 +1,5 @@
-import { describeFailure } from '../../src/services/billing/stripe/stripeErrors.js';
-import { within } from '../../src/services/infrastructure/within.js';
+import { describeFailure } from '../../services/billing/stripe/stripeErrors.js';
+import { within } from '../../services/infrastructure/within.js';
 
 export type CheckStatus = 'ok' | 'warning' | 'error' | 'skipped';
 

@@ -1,10 +1,10 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import type { InspectedConfig } from '../../src/config/config.js';
-import { createModels } from '../../src/models/models.js';
-import { INSTANCE_HEADER } from '../../src/rest/health.js';
-import { within } from '../../src/services/infrastructure/within.js';
+import type { InspectedConfig } from '../../config/config.js';
+import { createModels } from '../../models/models.js';
+import { INSTANCE_HEADER } from '../../rest/health.js';
+import { within } from '../../services/infrastructure/within.js';
 import { type Check, check, failed, ok, skipped, warning } from './check.js';
 import type { ReachedDatabase } from './databaseChecks.js';
 

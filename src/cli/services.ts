@@ -1,26 +1,23 @@
 import type { Logger } from 'pino';
-import { type AgreedClock, startAgreedClock } from '../../src/common/agreedClock.js';
-import { type Config, readConfig } from '../../src/config/config.js';
-import { connectDatabase } from '../../src/database.js';
-import { checkDatabaseIdentity } from '../../src/databaseIdentity.js';
-import { runningMongodb, startEmbeddedMongodb } from '../../src/embeddedMongodb.js';
-import { silentLog } from '../../src/log.js';
-import { createCollections, createModels } from '../../src/models/models.js';
-import { createServices, type RunningServices } from '../../src/services/createServices.js';
-import { createErrorReports } from '../../src/services/infrastructure/errorReports.js';
-import { noMetrics } from '../../src/services/infrastructure/metrics.js';
+import { type AgreedClock, startAgreedClock } from '../common/agreedClock.js';
+import { type Config, readConfig } from '../config/config.js';
+import { connectDatabase } from '../database.js';
+import { checkDatabaseIdentity } from '../databaseIdentity.js';
+import { runningMongodb, startEmbeddedMongodb } from '../embeddedMongodb.js';
+import { silentLog } from '../log.js';
+import { createCollections, createModels } from '../models/models.js';
+import { createServices, type RunningServices } from '../services/createServices.js';
+import { createErrorReports } from '../services/infrastructure/errorReports.js';
+import { noMetrics } from '../services/infrastructure/metrics.js';
+import type { Output } from './output.js';
 
 type Connection = Awaited<ReturnType<typeof connectDatabase>>;
-
-export const printError = (line: string) => process.stderr.write(`${line}\n`);
 
 export interface Command {
   /** The event that is reported when the command fails: `reconcile.failed`. */
   failure: string;
   /** Whether a new database may be prepared: collections, indexes, and which Stripe it belongs to. */
   writes: boolean;
-  /** Default: that of the process. */
-  env?: NodeJS.ProcessEnv;
 }
 
 /**
@@ -29,14 +26,15 @@ export interface Command {
  * @throws ConfigError
  */
 export async function withServices<T>(
-  { failure, writes, env }: Command,
+  { env, note }: Pick<Output, 'env' | 'note'>,
+  { failure, writes }: Command,
   work: (services: RunningServices) => Promise<T>,
 ): Promise<T> {
   const config = readConfig(env);
   const reports = config.sentry && (await createErrorReports(config.sentry));
   const log = silentLog(reports);
   try {
-    return await withDatabase(config, log, async (connection, clock) =>
+    return await withDatabase({ ...config, log, note }, async (connection, clock) =>
       work(await servicesOn(connection, { config, clock, log, writes })),
     );
   } catch (error) {
@@ -47,14 +45,18 @@ export async function withServices<T>(
   }
 }
 
-/** Runs a command on the server's database, and starts the embedded MongoDB if it does not run. */
+/** Runs a command on the server's database, and starts the embedded MongoDB if it does not run. @param note gets what that prints */
 export async function withDatabase<T>(
-  { mongodbUri, dataDir }: Pick<Config, 'mongodbUri' | 'dataDir'>,
-  log: Logger,
+  {
+    mongodbUri,
+    dataDir,
+    log,
+    note,
+  }: Pick<Config, 'mongodbUri' | 'dataDir'> & { log: Logger; note: Output['note'] },
   work: (connection: Connection, clock: AgreedClock) => Promise<T>,
 ): Promise<T> {
   const found = mongodbUri ?? (await runningMongodb(dataDir));
-  const mongod = found ? null : await startEmbeddedMongodb(dataDir, printError);
+  const mongod = found ? null : await startEmbeddedMongodb(dataDir, note);
   try {
     const connection = await connectDatabase(found ?? (mongod?.uri as string), log);
     const clock = await startAgreedClock(connection, log);

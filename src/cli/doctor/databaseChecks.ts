@@ -1,12 +1,12 @@
 import mongoose, { type Connection, type mongo } from 'mongoose';
 import { pino } from 'pino';
-import { measureClock } from '../../src/common/agreedClock.js';
-import type { InspectedConfig } from '../../src/config/config.js';
-import { identityProblem, readDatabaseIdentity, stripeModeOf } from '../../src/databaseIdentity.js';
-import { runningMongodb } from '../../src/embeddedMongodb.js';
-import { createModels, type Models } from '../../src/models/models.js';
-import { createCatalogueGuard } from '../../src/services/tiers/catalogueGuard.js';
-import { createServerInstances, ServerInstanceKind } from '../../src/services/tiers/serverInstances.js';
+import { measureClock } from '../../common/agreedClock.js';
+import type { InspectedConfig } from '../../config/config.js';
+import { identityProblem, readDatabaseIdentity, stripeModeOf } from '../../databaseIdentity.js';
+import { runningMongodb } from '../../embeddedMongodb.js';
+import { createModels, type Models } from '../../models/models.js';
+import { createCatalogueGuard } from '../../services/tiers/catalogueGuard.js';
+import { createServerInstances, ServerInstanceKind } from '../../services/tiers/serverInstances.js';
 import { type Check, check, failed, ok, skipped, verdict, warning } from './check.js';
 
 /** The database as the doctor reaches it; `connection` is null if it does not. */

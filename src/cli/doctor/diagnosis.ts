@@ -1,21 +1,9 @@
-import { parseArgs } from 'node:util';
-import { type InspectedConfig, inspectConfig } from '../src/config/config.js';
-import { type Check, type CheckStatus, failed, ok } from './doctor/check.js';
-import { databaseChecks, reachDatabase } from './doctor/databaseChecks.js';
-import { jwtCheck, publicUrlCheck, redisCheck } from './doctor/networkChecks.js';
-import { stripeChecks } from './doctor/stripeChecks.js';
-
-const HELP = `Checks the configuration, MongoDB, Stripe, Redis and the public URL, and says how to fix what is wrong.
-
-  npm run doctor              print what was found
-  npm run --silent doctor -- --json
-                              print it as JSON: {ok, counts, checks: [{name, status, found, fix}]}
-  npm run doctor -- --help    print this text
-
-A check is ok, a warning, an error or skipped. The environment variables are those of the server, which may run meanwhile.
-Nothing is changed, except for one document that is written to MongoDB and deleted again. No secret is printed.
-Exit code: 0 without an error; 1 with one.
-`;
+import { type InspectedConfig, inspectConfig } from '../../config/config.js';
+import type { Output, Result } from '../output.js';
+import { type Check, type CheckStatus, failed, ok } from './check.js';
+import { databaseChecks, reachDatabase } from './databaseChecks.js';
+import { jwtCheck, publicUrlCheck, redisCheck } from './networkChecks.js';
+import { stripeChecks } from './stripeChecks.js';
 
 const CLOSE_MS = 2_000;
 
@@ -79,27 +67,18 @@ function linesOf(checks: readonly Check[]): string {
     const line = `${status.padEnd(8)} ${name.padEnd(NAME_WIDTH)} ${indented(found)}`;
     return fix ? `${line}\n${INDENT}→ ${indented(fix)}` : line;
   });
-  return `${lines.join('\n')}\n\n${good} ok, ${warning} warnings, ${error} errors, ${skipped} skipped\n`;
+  return `${lines.join('\n')}\n\n${good} ok, ${warning} warnings, ${error} errors, ${skipped} skipped`;
 }
 
-async function run(): Promise<void> {
-  const flag = { type: 'boolean', default: false } as const;
-  const { values } = parseArgs({ options: { json: flag, help: flag } });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return;
-  }
-  const config = inspectConfig();
-  const checks = await diagnose(config);
+/** Runs every check. It is done with an error only if one of them is an error. */
+export async function diagnosis({ env }: Output): Promise<Result> {
+  const config = inspectConfig(env);
+  const checks = (await diagnose(config)).map((check) => ({
+    ...check,
+    found: withoutSecrets(check.found, config),
+    fix: check.fix && withoutSecrets(check.fix, config),
+  }));
   const counts = countsOf(checks);
-  const text = values.json
-    ? `${JSON.stringify({ ok: counts.error === 0, counts, checks }, null, 2)}\n`
-    : linesOf(checks);
-  // A check that timed out may still hold a connection open.
-  process.stdout.write(withoutSecrets(text, config), () => process.exit(counts.error === 0 ? 0 : 1));
+  const ok = counts.error === 0;
+  return { json: { ok, counts, checks }, text: linesOf(checks), ok };
 }
-
-run().catch((error: unknown) => {
-  process.stderr.write(`The doctor could not run: ${(error as Error).message}\n`);
-  process.exit(1);
-});

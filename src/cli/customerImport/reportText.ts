@@ -1,4 +1,4 @@
-import type { ImportFinding, ImportReport } from '../../src/services/billing/customerImport/importReport.js';
+import type { ImportFinding, ImportReport } from '../../services/billing/customerImport/importReport.js';
 
 /** @returns a finding as a line for a person to read */
 export function findingText(finding: ImportFinding, dryRun: boolean): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseCsv } from '../../../scripts/importStripe/csv.js';
+import { parseCsv } from '../../../src/cli/customerImport/csv.js';
 
 const fieldsOf = (text: string) => parseCsv(text).map(({ fields }) => fields);
 

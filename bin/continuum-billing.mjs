@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+// The command. In a clone of the repository it compiles what changed first; a published package is compiled.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..');
+const [command] = process.argv.slice(2);
+
+/** What it prints goes to standard error, because standard output belongs to the command. */
+function build(script, ...args) {
+  const { status } = spawnSync(process.execPath, [join(ROOT, script), ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 2, 'inherit'],
+  });
+  if (status !== 0) process.exit(1);
+}
+
+if (existsSync(join(ROOT, 'tsconfig.build.json'))) {
+  const compiler = 'node_modules/typescript/bin/tsc';
+  if (!existsSync(join(ROOT, compiler))) {
+    process.stderr.write(`Nothing is installed yet: run npm ci in ${ROOT}\n`);
+    process.exit(1);
+  }
+  build(compiler, '-b', command === 'bench' ? 'tsconfig.bench.json' : 'tsconfig.build.json');
+  if (command === 'start') build('scripts/buildDashboard.mjs');
+}
+await import('../dist/src/cli/main.js');
