@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtDashboard } from '../support/browser.js';
-import { startTestServer, type TestServer } from '../support/server.js';
+import { OPERATOR_KEY, startTestServer, type TestServer } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
 import {
   createProject,
@@ -232,6 +232,7 @@ describe('the tarball of the server', () => {
     await builtDashboard();
     server = await pack('.', packed);
     const others = [
+      await pack('./packages/client', packed),
       await pack('./packages/mock-stripe', packed),
       await pack('./packages/embedded-mongod', packed),
     ];
@@ -249,12 +250,32 @@ describe('the tarball of the server', () => {
     expect(others.sort()).toEqual([
       'LICENSE',
       'README.md',
+      'bin/continuum-billing.mjs',
       'catalogue.schema.json',
       'dist/catalogue.json',
       'package.json',
       'schema.graphql',
       'subgraph.graphql',
     ]);
+  });
+
+  it('has the command, which says of the benchmarks that they need the repository', async () => {
+    expect(await project.command('continuum-billing', ['catalogue', 'check', '--json'])).toEqual({
+      code: 0,
+      stdout: expect.stringContaining('"ENTERPRISE"'),
+      stderr: '',
+    });
+    expect(await project.command('continuum-billing', ['tenat'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean tenant?'),
+    });
+    expect(await project.command('continuum-billing', ['bench'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('clone the repository'),
+    });
+    const env = { CONTINUUM_URL: billing.url, CONTINUUM_API_KEY: OPERATOR_KEY };
+    const listed = await project.command('continuum-billing', ['tenant', 'list', '--json'], { env });
+    expect(JSON.parse(listed.stdout)).toMatchObject({ tenants: expect.any(Array), hasMore: false });
   });
 
   it('exports directLimits, which enforces a schema on the database', async () => {

@@ -27,6 +27,12 @@ export interface Project {
    * @returns the JSON that it prints
    */
   evaluate(program: string, options?: { env?: Record<string, string>; node?: string }): Promise<unknown>;
+  /** Runs a command of an installed package. @param node as for `evaluate` */
+  command(
+    name: string,
+    args: readonly string[],
+    options?: { env?: Record<string, string>; node?: string },
+  ): Promise<{ code: number; stdout: string; stderr: string }>;
   /** @returns what a strict compiler says of a module of the project, which may have JSX; '' for nothing */
   compile(source: string): Promise<string>;
   remove(): Promise<void>;
@@ -71,6 +77,13 @@ export async function createProject(): Promise<Project> {
       await writeFile(file, program);
       const { stdout } = await run(node, [file], { ...inFolder, env: { ...process.env, ...env } });
       return JSON.parse(stdout);
+    },
+    command(name, args, { env = {}, node = process.execPath } = {}) {
+      const file = join(folder, 'node_modules/.bin', name);
+      return run(node, [file, ...args], { ...inFolder, env: { ...process.env, ...env } }).then(
+        (done) => ({ ...done, code: 0 }),
+        ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
+      );
     },
     async compile(source) {
       await writeFile(join(folder, 'lamps.tsx'), source);
