@@ -13,8 +13,6 @@ import {
 import { CommandError, type Output, type Result } from './output.js';
 import { withDatabase } from './services.js';
 
-const PROGRESS_MS = 1_000;
-
 interface Options {
   /** The only chain to verify. */
   tenant?: string;
@@ -37,7 +35,6 @@ async function verify(
   output: Output,
   { tenant, heads, expect }: Options,
 ): Promise<Result> {
-  const progress = startProgress(output);
   const total = { chains: 0, entries: 0, count: 0 };
   const problem = (chain: string, entry: string | null, text: string) => {
     total.count += 1;
@@ -46,7 +43,10 @@ async function verify(
   const kept = heads === undefined ? null : createWriteStream(heads);
   for await (const chain of tenant ? [chainOf(tenant)] : verification.chains()) {
     const report = await verification.verify(chain, (verified) =>
-      progress(`${total.chains} chains, ${total.entries + verified} entries, ${total.count} problems`),
+      output.progress(
+        null,
+        `${total.chains} chains, ${total.entries + verified} entries, ${total.count} problems`,
+      ),
     );
     total.chains += 1;
     total.entries += report.verified;
@@ -80,14 +80,4 @@ function parsed(line: string): Partial<ChainHead> | null {
   } catch {
     return null;
   }
-}
-
-/** @returns a function that shows how far it is, at most once a second */
-function startProgress(output: Output): (text: string) => void {
-  let shownMs = performance.now();
-  return (text) => {
-    if (performance.now() < shownMs + PROGRESS_MS) return;
-    shownMs = performance.now();
-    output.progress(null, text);
-  };
 }

@@ -1,4 +1,4 @@
-import { hideProgress, showProgress } from './progressBar.js';
+import { createProgress, hideProgress } from './progressBar.js';
 
 /** Where a command runs. */
 export interface Terminal {
@@ -26,7 +26,7 @@ export interface Output {
   item(value: object, text: string): void;
   /** A line on standard error, with `--json` too. */
   note(line: string): void;
-  /** @param done the part that is done, 0 to 1; null: unknown */
+  /** Shown at most once a second. @param done the part that is done, 0 to 1; null: unknown */
   progress(done: number | null, text: string): void;
   end(result: Result): void;
 }
@@ -70,7 +70,7 @@ export function createOutput(
       hideProgress(stderr);
       stderr.write(`${line}\n`);
     },
-    progress: (done, text) => showProgress(done, text, stderr),
+    progress: createProgress(stderr),
     end({ json: value, text }) {
       hideProgress(stderr);
       if (!json) {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { VERSION } from '../config/config.js';
 import { addAuditCommands } from './commands/audit.js';
+import { addBackupCommands } from './commands/backups.js';
 import { addCatalogueCommands } from './commands/catalogue.js';
 import { addKeyCommands } from './commands/keys.js';
 import { addServerCommands } from './commands/server.js';
@@ -38,6 +39,7 @@ export function createProgram(terminal: Terminal, onEnd: (exitCode: number) => v
   addTenantCommands(program, context);
   addKeyCommands(program, context);
   addStripeCommands(program, context);
+  addBackupCommands(program, context);
   addAuditCommands(program, context);
   return program;
 }

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mongo } from 'mongoose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { readManifest, verifyFiles } from '../../scripts/backup/backupFiles.js';
-import { restoreBackup } from '../../scripts/backup/restoreBackup.js';
-import { takeBackup } from '../../scripts/backup/takeBackup.js';
+import { readManifest, verifyFiles } from '../../src/cli/backup/backupFiles.js';
+import { restoreBackup } from '../../src/cli/backup/restoreBackup.js';
+import { takeBackup } from '../../src/cli/backup/takeBackup.js';
 import { beginRestore, needRestored } from '../../src/databaseRestore.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 

@@ -51,8 +51,8 @@ async function start(uri: string): Promise<ServerProcess> {
   return server;
 }
 
-const script = (name: string, uri: string, ...options: string[]) =>
-  run(process.execPath, [`dist/scripts/${name}.js`, ...options], {
+const cli = (uri: string, ...args: string[]) =>
+  run(process.execPath, ['dist/src/cli/main.js', ...args], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, MONGODB_URI: uri },
   });
 
@@ -82,13 +82,13 @@ it('a backup under load, restored into an empty database, has all figures as the
   const running = load.run([server], CLIENTS);
   await sleep(1_000);
   const before = structuredClone(tenants);
-  const { stdout: printed, stderr } = await script('backup', source.uri, directory);
+  const { stdout: printed, stderr } = await cli(source.uri, 'backup', directory);
   await running.stop();
   expect(stderr).toMatch(/documents of \d+ collections, as they were at 20/);
   const path = printed.trim();
 
-  expect((await script('restore', target.uri, path, '--check')).stdout).toContain('The backup is complete');
-  expect((await script('restore', target.uri, path)).stdout).toContain('Restored');
+  expect((await cli(target.uri, 'restore', path, '--check')).stdout).toContain('The backup is complete');
+  expect((await cli(target.uri, 'restore', path)).stdout).toContain('Restored');
   // What was answered before it began is in it, and nothing that was answered after it ended.
   for (const [i, { calls, memories }] of before.entries()) {
     const tenant = tenants[i] as LoadedTenant;
@@ -106,8 +106,8 @@ it('a backup under load, restored into an empty database, has all figures as the
     paying.key,
   );
   expect(answer.body.errors).toBeUndefined();
-  await expect(script('restore', target.uri, path, '--replace')).rejects.toThrow('Stop it first');
+  await expect(cli(target.uri, 'restore', path, '--replace')).rejects.toThrow('Stop it first');
   await restored.end('SIGTERM');
-  expect((await script('auditVerify', target.uri)).stdout).toContain(': 0 problems');
-  await expect(script('restore', target.uri, path)).rejects.toThrow('is not empty');
+  expect((await cli(target.uri, 'audit', 'verify')).stdout).toContain(': 0 problems');
+  await expect(cli(target.uri, 'restore', path)).rejects.toThrow('is not empty');
 }, 120_000);

@@ -1,7 +1,7 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Connection, mongo } from 'mongoose';
-import { VERSION } from '../../src/config/config.js';
+import { VERSION } from '../../config/config.js';
 import { type BackedUpCollection, type Manifest, writeDocuments, writeManifest } from './backupFiles.js';
 
 /** MongoDB keeps the past for this long unless it is told otherwise (`minSnapshotHistoryWindowInSeconds`). */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Connection, mongo } from 'mongoose';
-import { beginRestore, endRestore, isBeingRestored, RESTORE_MARK } from '../../src/databaseRestore.js';
-import { UsageReportStatus } from '../../src/models/usageReport.js';
+import { beginRestore, endRestore, isBeingRestored, RESTORE_MARK } from '../../databaseRestore.js';
+import { UsageReportStatus } from '../../models/usageReport.js';
 import { type BackedUpCollection, type Manifest, readDocuments } from './backupFiles.js';
 
 const { deserialize, EJSON } = mongo.BSON;
