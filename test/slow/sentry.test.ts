@@ -208,7 +208,9 @@ describe('processes', () => {
       SENTRY_DSN: sentry.dsn,
       PATH: process.env.PATH ?? '',
     });
-    await expect(run(process.execPath, ['dist/src/cli/main.js', ...command.split(' ')], { env: variables })).rejects.toMatchObject({ code: 1 });
+    await expect(
+      run(process.execPath, ['dist/src/cli/main.js', ...command.split(' ')], { env: variables }),
+    ).rejects.toMatchObject({ code: 1 });
     expect(sentry.events).toMatchObject([{ tags: { event } }]);
     expect(sentry.received.join()).not.toContain('hunter2');
   });

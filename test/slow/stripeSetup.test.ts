@@ -35,9 +35,13 @@ async function run(env: Record<string, string> = {}, args: string[] = []): Promi
     PUBLIC_URL: 'https://billing.example',
     ...env,
   };
-  const result = await promisify(execFile)(process.execPath, ['dist/src/cli/main.js', 'stripe', 'setup', ...args], {
-    env: { PATH: process.env.PATH ?? '', ...all },
-  }).then(
+  const result = await promisify(execFile)(
+    process.execPath,
+    ['dist/src/cli/main.js', 'stripe', 'setup', ...args],
+    {
+      env: { PATH: process.env.PATH ?? '', ...all },
+    },
+  ).then(
     (done) => ({ ...done, code: 0 }),
     (error) => error as { stdout: string; stderr: string; code: number },
   );
