@@ -18,7 +18,6 @@ import { connectTestDatabase, type TestDatabase } from '../support/database.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { limitsOfCalls, usageDayOf } from '../support/ledger.js';
 
-// After the real time, or the TTL index would take what the tests store.
 const NOON = '2126-11-22T12:00:00Z';
 const log = pino({ level: 'silent' });
 

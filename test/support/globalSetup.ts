@@ -3,6 +3,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { findMongod, startMongod } from '@continuum-billing/embedded-mongod';
+import mongoose from 'mongoose';
 import type { TestProject } from 'vitest/node';
 import { CACHE_DIR } from '../../src/embeddedMongodb.js';
 import { makeDataDirectory } from './dataDirectory.js';
@@ -17,6 +18,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.MONGODB_TEST_URI;
   if (given) {
+    await keepWhatExpires(given);
     project.provide('mongodbUri', given);
     return async () => {};
   }
@@ -29,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       dataDir,
       log,
     });
+    await keepWhatExpires(mongod.uri);
     project.provide('mongodbUri', mongod.uri);
     return async () => {
       await mongod.stop();
@@ -37,5 +40,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   } catch (error) {
     await removeData();
     throw error;
+  }
+}
+
+/**
+ * MongoDB deletes what has expired by its own clock, once a minute. By a test's clock, which may be months behind it, that
+ * has not expired yet.
+ */
+async function keepWhatExpires(uri: string): Promise<void> {
+  const client = await mongoose.mongo.MongoClient.connect(uri);
+  try {
+    await client.db('admin').command({ setParameter: 1, ttlMonitorEnabled: false });
+  } finally {
+    await client.close();
   }
 }
