@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitepress';
-import { checkAllPagesAreListed, sidebar } from './pages.mjs';
-import { plainMarkdown } from './plainMarkdown.mjs';
+import { sidebar, unlistedPages } from './pages.js';
+import { plainMarkdown } from './plainMarkdown.js';
 
-checkAllPagesAreListed();
+const unlisted = unlistedPages();
+if (unlisted.length > 0)
+  throw new Error(`docs/README.md must list exactly the pages that exist: ${unlisted.join(', ')}`);
 
 export default defineConfig({
   title: 'Continuum Billing',
@@ -13,10 +15,10 @@ export default defineConfig({
   cacheDir: '../dist/.vitepress',
   rewrites: { 'README.md': 'index.md', ':folder/README.md': ':folder/index.md' },
   cleanUrls: true,
-  // Pictures follow the system's setting, on GitHub as here, so there is no switch beside it.
+  // Pictures follow the system's setting, on GitHub and here, so a switch would not change them.
   appearance: 'force-auto',
   markdown: plainMarkdown,
-  // The target of the project's tsconfig.json is newer than Vite's esbuild.
+  // Vite's esbuild does not know the target in the project's tsconfig.json.
   vite: { esbuild: { tsconfigRaw: {} } },
   themeConfig: {
     sidebar: sidebar(),
