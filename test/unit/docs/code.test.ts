@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { limitDirectives } from '@continuum-billing/limits';
+import {
+  buildASTSchema,
+  buildSchema,
+  type DefinitionNode,
+  isExecutableDefinitionNode,
+  Kind,
+  LoneAnonymousOperationRule,
+  parse,
+  specifiedRules,
+  UniqueOperationNamesRule,
+  validate,
+  visit,
+} from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { allBlocks, DOCUMENTS } from '../../support/documents.js';
+
+const schema = buildSchema(readFileSync('schema.graphql', 'utf8'));
+const teamDirectives = buildASTSchema(limitDirectives);
+// A block shows several operations, each of which is sent by itself.
+const RULES = specifiedRules.filter(
+  (rule) => rule !== LoneAnonymousOperationRule && rule !== UniqueOperationNamesRule,
+);
+
+/** What a type definition says with the directives of the library must be something they take. */
+function errorsOfTypes(definitions: readonly DefinitionNode[]): string[] {
+  const errors: string[] = [];
+  visit(
+    { kind: Kind.DOCUMENT, definitions },
+    {
+      Directive({ name, arguments: args }) {
+        const directive = teamDirectives.getDirective(name.value) ?? schema.getDirective(name.value);
+        if (!directive && name.value !== 'key') errors.push(`@${name.value} does not exist`);
+        for (const arg of directive ? (args ?? []) : [])
+          if (!directive?.args.some((known) => known.name === arg.name.value))
+            errors.push(`@${name.value} has no argument ${arg.name.value}`);
+      },
+    },
+  );
+  return errors;
+}
+
+function errorsOf(code: string): string[] {
+  try {
+    const { definitions } = parse(code);
+    const operations = definitions.filter(isExecutableDefinitionNode);
+    const errors = validate(schema, { kind: Kind.DOCUMENT, definitions: operations }, RULES);
+    const types = definitions.filter((definition) => !isExecutableDefinitionNode(definition));
+    return [...errors.map(({ message }) => message), ...errorsOfTypes(types)];
+  } catch (error) {
+    return [String(error)];
+  }
+}
+
+const errorOfJson = (text: string): string | null => {
+  try {
+    JSON.parse(text);
+    return null;
+  } catch (error) {
+    return String(error);
+  }
+};
+
+/** One value, or one on each line. */
+const errorsOfJson = (code: string): string[] => {
+  if (errorOfJson(code) === null) return [];
+  return code
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map(errorOfJson)
+    .filter((error) => error !== null);
+};
+
+describe('the code in the documentation', () => {
+  it('has operations that schema.graphql allows, and directives that the library knows', () => {
+    const wrong = allBlocks('graphql').flatMap(({ place, code }) =>
+      errorsOf(code).map((error) => `${place}: ${error}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('has JSON that parses', () => {
+    const wrong = allBlocks('json').flatMap(({ place, code }) =>
+      errorsOfJson(code).map((error) => `${place}: ${error}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: object };
+    const unknown = [...DOCUMENTS, 'ARCHITECTURE.md', 'CONTRIBUTING.md'].flatMap((document) =>
+      [...readFileSync(document, 'utf8').matchAll(/npm run (?:--silent )?([a-z][\w:]*)/g)]
+        .filter(([, name = '']) => !(name in scripts))
+        .map(([, name]) => `${document}: ${name}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+});
