@@ -33,6 +33,14 @@ describe('deploy/', () => {
     expect(Number.parseInt(grace, 10)).toBeGreaterThan(1 + DRAIN_S + EXIT_S);
   });
 
+  it('names a version of each image, never the latest', () => {
+    const { services } = yaml('deploy/compose.yaml');
+    const images = [services.mongodb.image, services.redis.image];
+    const [{ name, newTag }] = yaml('deploy/kubernetes/kustomization.yaml').images;
+    const built = [...read('deploy/Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, image]) => image);
+    for (const image of [...images, `${name}:${newTag}`, ...built]) expect(image).toMatch(/:\d/);
+  });
+
   it('lists every file of the base for Kubernetes', () => {
     const files = readdirSync('deploy/kubernetes').filter((file) => file !== 'kustomization.yaml');
     expect(yaml('deploy/kubernetes/kustomization.yaml').resources.toSorted()).toEqual(files.toSorted());
