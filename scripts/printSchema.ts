@@ -7,14 +7,16 @@ import { resolvers } from '../src/resolvers/resolvers.js';
 import { buildSchema } from '../src/schema/buildSchema.js';
 import { printSchema } from '../src/schema/printSchema.js';
 import { buildSubgraph } from '../src/schema/subgraph.js';
+import { operationsReference, typesReference } from './support/apiReference.js';
+import { configurationReference } from './support/configurationReference.js';
 import { keepFile } from './support/generatedFile.js';
 
-const HELP = `Writes schema.graphql, subgraph.graphql and catalogue.schema.json from the code.
+const HELP = `Writes schema.graphql, subgraph.graphql, catalogue.schema.json and the references in docs/ from the code.
 
   npm run schema          write the files
   npm run schema:check    fail if a file is not what the code says
 
-They are those of the built-in catalogue, whatever the environment says. For a catalogue of your own:
+They are those of the built-in catalogue, whatever the environment says. For a catalogue of your own, without the references:
 
   npm run schema:own               write the files that CATALOG_FILE and SAMPLE_DOMAIN lead to
   npm run schema:own -- --check    fail if a file is not what they lead to
@@ -41,4 +43,9 @@ if (values.help) {
   const { sdl } = buildSubgraph(schema, readRules(schema), entitiesOf(config), config.subgraph);
   keep('subgraph.graphql', `${HEADER}${sdl}`);
   keep('catalogue.schema.json', `${JSON.stringify(catalogueJsonSchema(), null, 2)}\n`);
+  if (!values.own) {
+    keep('docs/reference/api.md', operationsReference(schema));
+    keep('docs/reference/types.md', typesReference(schema));
+    keep('docs/reference/configuration.md', configurationReference());
+  }
 }

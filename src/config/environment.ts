@@ -81,7 +81,7 @@ const namePrefix = z
   );
 
 /** All variables that the server reads, with their rules and defaults. */
-const environment = z.object({
+export const environment = z.object({
   NODE_ENV: z.string().default('development'),
   PORT: z.coerce.number({ error: 'must be a port number' }).int().min(0).max(65535).default(4000),
   HOST: z.string().optional(),

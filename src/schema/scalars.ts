@@ -14,6 +14,8 @@ const NOT_SCALAR = 'a list or an object';
  */
 export const BigIntScalar = new GraphQLScalarType<number>({
   ...GraphQLBigInt.toConfig(),
+  description:
+    'A whole number from -(2^53 - 1) to 2^53 - 1, such as 5368709120: a number in JSON. A text of digits is accepted too.',
   serialize: wholeNumber,
   parseValue: wholeNumber,
   parseLiteral: (node) => wholeNumber(scalarOf(node)),
@@ -35,6 +37,9 @@ const MAX_TIME_MS = Date.parse('9999-12-31T23:59:59.999Z');
 /** Instants as RFC 3339 in UTC. The years 1 to 9999 are those that can also be printed. */
 export const DateTimeScalar = new GraphQLScalarType<Date, string>({
   ...GraphQLDateTime.toConfig(),
+  description:
+    'An instant, such as "2026-11-26T10:15:30.000Z": a text in JSON. Responses are in UTC with milliseconds; arguments may have any offset. The years are 1 to 9999, and there are no leap seconds.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
   serialize(value) {
     if (value instanceof Date) return value.toISOString();
     throw new GraphQLError('DateTime can only serialize a Date');

@@ -29,7 +29,7 @@ function configurationCheck({ errors, stripe }: InspectedConfig): Check {
   const finding =
     errors.length === 0
       ? ok(`valid, for ${stripe.mode} mode`)
-      : failed(errors.join('\n'), 'Correct the variables; docs/configuration.md lists all of them');
+      : failed(errors.join('\n'), 'Correct the variables; docs/reference/configuration.md lists all of them');
   return { name: 'configuration', ...finding };
 }
 
