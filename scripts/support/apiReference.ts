@@ -31,9 +31,13 @@ const TYPES = `# API: types
 The types of the GraphQL API, as in [schema.graphql](../../schema.graphql). [Operations](api.md) has the fields that use them.
 `;
 
-/** Text in a table, where GitHub and the site would read some characters as markup. */
+/** Text in a table, where GitHub and the site would read some characters as markup. Those in code are safe, except for `|`. */
 const inCell = (text: string | null | undefined): string =>
-  (text ?? '').trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;');
+  (text ?? '')
+    .trim()
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll('|', '\\|')
+    .replaceAll(/(`[^`]*`)|</g, (found, code) => code ?? (found && '&lt;'));
 
 function accessText(access: Access): string {
   switch (access.kind) {
@@ -50,7 +54,7 @@ function accessText(access: Access): string {
   }
 }
 
-/** The names of a type's page have no marks of lists and of null, so those are outside the link. */
+/** A link to a type, with the marks of lists and of null outside it: brackets end the text of a link. */
 function typeLink(type: { toString(): string }, named: GraphQLNamedType, page: string): string {
   if (isSpecifiedScalarType(named)) return `\`${type}\``;
   const [before = '', after = ''] = String(type).split(named.name);
@@ -68,7 +72,11 @@ function directivesOf(schema: GraphQLSchema, field: GraphQLField<unknown, unknow
   return texts.join(' ');
 }
 
-function inputTable(inputs: readonly (GraphQLArgument | GraphQLInputField)[], page: string, title: string): string {
+function inputTable(
+  inputs: readonly (GraphQLArgument | GraphQLInputField)[],
+  page: string,
+  title: string,
+): string {
   if (inputs.length === 0) return '';
   const rows = inputs.map(({ name, type, description, defaultValue }) => {
     const ast = defaultValue === undefined ? null : astFromValue(defaultValue, type);
@@ -118,8 +126,7 @@ function bodyOf(schema: GraphQLSchema, type: GraphQLNamedType): string {
     const rows = type.getValues().map(({ name, description }) => `| \`${name}\` | ${inCell(description)} |`);
     return `| value | |\n|---|---|\n${rows.join('\n')}\n`;
   }
-  if (isScalarType(type))
-    return type.specifiedByURL ? `Specified by <${type.specifiedByURL}>.\n` : '';
+  if (isScalarType(type)) return type.specifiedByURL ? `Specified by <${type.specifiedByURL}>.\n` : '';
   if (!isObjectType(type)) return '';
   const rows = Object.values(type.getFields()).map((field) => {
     const args = field.args.map((arg) => `\`${arg.name}: ${arg.type}\``).join(' ');
@@ -157,4 +164,7 @@ export function typesReference(schema: GraphQLSchema): string {
 }
 
 const tidy = (sections: readonly string[]): string =>
-  `${sections.join('\n').replaceAll(/\n{3,}/g, '\n\n').trim()}\n`;
+  `${sections
+    .join('\n')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trim()}\n`;

@@ -31,7 +31,7 @@ registerEnumType(EntitlementSource, {
 /** Only returned: no argument has this type. */
 const SettingScalar = new GraphQLScalarType<Setting, Setting>({
   name: 'SettingValue',
-  description: 'A number, a string or a boolean.',
+  description: 'A number, a text or a boolean, such as 100, "email" or true.',
   serialize: (value) => value as Setting,
   parseValue() {
     throw new GraphQLError('SettingValue is never an argument');

@@ -13,7 +13,8 @@ const MAX_INEXACT = 1e21;
  */
 export const JsonObjectScalar = new GraphQLScalarType<object>({
   ...GraphQLJSONObject.toConfig(),
-  description: 'A JSON object, such as {"page": 1}, as a value or as a literal. It is returned exactly as it was sent.',
+  description:
+    'A JSON object, such as {"page": 1}, as a value or as a literal. It is returned exactly as it was sent.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
   parseValue(value) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw notAnObject();
