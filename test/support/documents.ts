@@ -10,17 +10,23 @@ export interface CodeBlock {
   place: string;
   language: string;
   code: string;
+  /** Whether nothing stands between it and the block before it. */
+  follows: boolean;
 }
 
 /** The fenced blocks of a document, in order, without the indentation that they have in a list. */
 export function codeBlocks(document: string): CodeBlock[] {
   const text = readFileSync(document, 'utf8');
+  let end = 0;
   return Array.from(text.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms), (match) => {
-    const [, indentation = '', language = '', code = ''] = match;
+    const [all, indentation = '', language = '', code = ''] = match;
+    const follows = end > 0 && text.slice(end, match.index).trim() === '';
+    end = match.index + all.length;
     return {
       place: `${document}:${text.slice(0, match.index).split('\n').length}`,
       language,
       code: code.replaceAll(new RegExp(`^${indentation}`, 'gm'), ''),
+      follows,
     };
   });
 }

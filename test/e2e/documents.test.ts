@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CodeBlock, codeBlocks, DOCUMENTS } from '../support/documents.js';
+import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { outputDifferences } from '../support/shownOutput.js';
+
+const run = promisify(execFile);
+
+/** Commands that cannot be run here, and why. */
+const EXCEPTIONS: readonly [part: string, reason: string][] = [
+  ['localhost:4001', "the reader's own server; test/e2e/library.test.ts has one"],
+  ['$JWT', "a token of the reader's identity provider; test/e2e/jwt.test.ts has one"],
+];
+
+/** What a tenant has done before it runs the commands of a page. */
+const EARLIER: Record<string, (server: TestServer, tenant: TestTenant) => Promise<unknown>> = {
+  'docs/usage.md': async ({ setLimits, gql }, { id }) => {
+    await setLimits(id, null, 'PRO');
+    await gql(`mutation { consume(input: { tenantId: "${id}", endpoint: "render", cost: 3 }) { allowed }
+      recordUsage(tenantId: "${id}", events: [{ id: "thumb-1", endpoint: "thumbnail", quantity: 20 }]) { id } }`);
+  },
+};
+
+const isRun = ({ language, code }: CodeBlock): boolean =>
+  language === 'sh' &&
+  /curl[^|]*localhost:4000/s.test(code) &&
+  !EXCEPTIONS.some(([part]) => code.includes(part));
+
+const pages = DOCUMENTS.filter((document) => codeBlocks(document).some(isRun));
+
+let shared: TestServer;
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'continuum-documents-'));
+  shared = await startTestServer();
+});
+afterAll(async () => {
+  await shared?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A page that has a catalogue of its own is about a server with it. */
+async function serverOf(blocks: readonly CodeBlock[]): Promise<TestServer> {
+  const catalogue = blocks.find(({ code }) => code.includes('"$schema": "./catalogue.schema.json"'));
+  if (!catalogue) return shared;
+  const file = join(directory, 'catalogue.json');
+  await writeFile(file, catalogue.code);
+  return startTestServer({ env: { CATALOG_FILE: file, SAMPLE_DOMAIN: 'false' } });
+}
+
+describe('the commands in the documentation', () => {
+  it.each(pages)('print what %s says', async (page) => {
+    const blocks = codeBlocks(page);
+    const server = await serverOf(blocks);
+    try {
+      const tenant = await server.createTenant('Demo');
+      await EARLIER[page]?.(server, tenant);
+      const env = { ...process.env, KEY: tenant.key, OPERATOR_KEY, ADMIN_API_KEY: OPERATOR_KEY };
+      // Pages share a server, and each of them creates the tenant with this id.
+      const own = (text: string) => text.replaceAll('org_42', `org_${basename(page, '.md')}`);
+      const wrong: string[] = [];
+      for (const [index, block] of blocks.entries()) {
+        if (!isRun(block)) continue;
+        const command = own(block.code)
+          .replaceAll(/^export \w+=\S*….*$/gm, '')
+          .replaceAll('localhost:4000', new URL(server.url).host)
+          .replaceAll('ten_…', tenant.id);
+        const { stdout } = await run('bash', ['-euc', command], { env });
+        const next = blocks[index + 1];
+        const failures = stdout.includes('"errors":') ? [stdout] : [];
+        const differences = next?.follows ? outputDifferences(own(next.code), stdout) : failures;
+        wrong.push(...differences.map((difference) => `${block.place}: ${difference}`));
+      }
+      expect(wrong).toEqual([]);
+    } finally {
+      if (server !== shared) await server.stop();
+    }
+  });
+});
