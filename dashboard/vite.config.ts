@@ -3,10 +3,11 @@ import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { inlineDocuments } from './inlineDocuments.js';
 
+const PACKAGES = `${import.meta.dirname}/../packages`;
 /** The billing server, which `npm run dev` starts. */
 const SERVER = `http://127.0.0.1:${process.env.PORT ?? 4000}`;
 /** What Vite itself serves. Everything else belongs to the server: GraphQL, sessions, mock pages, the brand. */
-const OWN_PATHS = '@|src/|node_modules/|admin\\.html|customer\\.html';
+const OWN_PATHS = '@|src/|node_modules/|packages/|admin\\.html|customer\\.html';
 
 /** In development, serves the same HTML for the same paths as src/rest/pages.ts. */
 function pages(): Plugin {
@@ -40,6 +41,13 @@ export default defineConfig({
   appType: 'mpa',
   publicDir: false,
   plugins: [pages(), inlineDocuments(`${import.meta.dirname}/src`), react()],
+  resolve: {
+    // The packages as they are written, not as they were built last.
+    alias: [
+      { find: /^@continuum-billing\/react\/styles\.css$/, replacement: `${PACKAGES}/react/styles.css` },
+      { find: /^@continuum-billing\/(react|client)$/, replacement: `${PACKAGES}/$1/src/index.ts` },
+    ],
+  },
   css: { modules: { localsConvention: 'camelCaseOnly' } },
   server: {
     // Vite's own WebSocket, at a path that is not passed on.

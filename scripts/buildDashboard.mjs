@@ -24,6 +24,11 @@ const HELP = `Builds the dashboard and the pages for customers into dashboard/di
 
 const ROOT = join(import.meta.dirname, '..');
 const DASHBOARD = join(ROOT, 'dashboard');
+/** What the pages are built from: their own sources, and those of the parts that they are made of. */
+const SOURCES = ['dashboard/src', 'packages/client/src', 'packages/react/src'].map((path) =>
+  join(ROOT, path),
+);
+const STYLES = join(ROOT, 'packages/react/styles.css');
 const DIST = join(DASHBOARD, 'dist');
 const STAMP = join(DIST, '.stamp');
 /** A server may be reading the pages that are there, so new ones are built beside them and then take their place. */
@@ -44,12 +49,11 @@ const FIRST_LOADS = {
 function sourcesDigest() {
   const hash = createHash('sha256');
   // Node 20, on which a production install may run, has no globSync.
-  const own = ['', 'src']
+  const own = [DASHBOARD, ...SOURCES]
     .flatMap((folder) =>
-      readdirSync(join(DASHBOARD, folder), { recursive: folder === 'src' }).map((name) =>
-        join(DASHBOARD, folder, name),
-      ),
+      readdirSync(folder, { recursive: folder !== DASHBOARD }).map((name) => join(folder, name)),
     )
+    .concat(STYLES)
     .filter((file) => !file.endsWith('.md') && statSync(file).isFile())
     .sort();
   for (const file of [...own, join(ROOT, 'package-lock.json'), import.meta.filename]) {

@@ -48,7 +48,7 @@ if (values.help) {
 const wanted = values.only.split(',');
 const log = (line) => process.stdout.write(`${line}\n`);
 
-/** Each picture: who looks at which page, and what they do there first. Every one is made in light and in dark. */
+/** Each picture: who looks at which page or element of it, and what they do there first. Every one is made in light and in dark. */
 const PICTURES = [
   { name: 'mock-mode', prepare: buyAndRenew },
   { name: 'overview', path: '/admin' },
@@ -65,6 +65,9 @@ const PICTURES = [
   { name: 'billing', signedIn: false, prepare: openBillingPage },
   { name: 'billing-narrow', signedIn: false, size: NARROW, prepare: openBillingPage },
   { name: 'upgrade', signedIn: false, path: '/upgrade' },
+  { name: 'react-pricing-table', signedIn: false, prepare: openBillingPage, element: '.cb-pricing' },
+  { name: 'react-current-plan', signedIn: false, prepare: openBillingPage, element: '.cb-plan' },
+  { name: 'react-usage-meter', signedIn: false, prepare: openBillingPage, element: '.cb:has(> .cb-meter)' },
 ];
 
 /** What the panel is for: a purchase from its checkout to its renewal, and a payment that fails. */
@@ -140,7 +143,8 @@ async function tenantIds(client) {
   return Object.fromEntries(tenants.edges.map(({ node }) => [node.name, node.id]));
 }
 
-async function takePicture(browser, scene, { name, path, size = WIDE, signedIn = true, prepare }, scheme) {
+async function takePicture(browser, scene, picture, scheme) {
+  const { name, path, size = WIDE, signedIn = true, prepare, element } = picture;
   const context = await browser.newContext({
     viewport: size,
     colorScheme: scheme,
@@ -164,7 +168,8 @@ async function takePicture(browser, scene, { name, path, size = WIDE, signedIn =
     await page.locator('[aria-busy=true], [class*=skeleton]').first().waitFor({ state: 'detached' });
     await page.evaluate('scrollTo(0, 0)');
     await sleep(SETTLE_MS);
-    await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
+    const shown = element ? page.locator(element).first() : page;
+    await shown.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
   } finally {
     await context.close();
   }

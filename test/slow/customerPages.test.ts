@@ -139,8 +139,8 @@ describe('a plan', () => {
 
     // Nothing can be confirmed before it is known what it does.
     await page.route('**/graphql', async (route) => {
-      const { operationName } = route.request().postDataJSON() ?? {};
-      return operationName === 'PreviewCancellation' ? route.abort('connectionfailed') : route.continue();
+      const { query = '' } = route.request().postDataJSON() ?? {};
+      return /^query PreviewCancellation/.test(query) ? route.abort('connectionfailed') : route.continue();
     });
     await button(page, 'Cancel Team').click();
     await dialog(page).getByText('The page cannot reach us').waitFor();
@@ -292,8 +292,8 @@ describe('the page', () => {
     const tenant = await subscriber();
     const page = await browser.newPage({ tolerate: [/502/] });
     await page.route('**/graphql', async (route) => {
-      const { operationName } = route.request().postDataJSON() ?? {};
-      if (!/Invoices|PaymentMethods/.test(operationName ?? '')) return route.continue();
+      const { query = '' } = route.request().postDataJSON() ?? {};
+      if (!/^query (Invoices|PaymentMethods)/.test(query)) return route.continue();
       const error = { message: 'Stripe is away', extensions: { code: 'PAYMENT_PROVIDER_ERROR' } };
       const contentType = 'application/graphql-response+json';
       return route.fulfill({ status: 502, contentType, body: JSON.stringify({ errors: [error] }) });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createProject, pack, type Tarball } from '../support/tarballs.js';
+import { codeBlocks, createProject, pack, type Tarball } from '../support/tarballs.js';
 
 const INSTALL_MS = 300_000;
 let folder: string;
@@ -18,10 +18,14 @@ beforeAll(async () => {
 }, INSTALL_MS);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+it('the page about the parts shows code', () => {
+  expect(DOCUMENTED.length).toBeGreaterThan(5);
+});
+
 it('the tarball of @continuum-billing/react is small, and holds the compiled code and the styles alone', () => {
   expect(react.bytes).toBeLessThan(45_000);
   const others = react.files.filter((file) => !/^dist\/.*\.(js|d\.ts)$/.test(file));
-  expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json', 'styles.css']);
+  expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json', 'styles.css', 'styles.css.d.ts']);
 });
 
 const RENDER = `
@@ -61,6 +65,18 @@ const APP = `
   export const without = <BillingProvider><PricingTable /></BillingProvider>;
 `;
 
+/** What the documentation shows. */
+const DOCUMENTED = [
+  ...codeBlocks('docs/react.md', 'ts'),
+  ...codeBlocks('docs/react.md', 'tsx'),
+  ...codeBlocks('packages/react/README.md', 'tsx'),
+];
+/** What the code of the page takes for granted. */
+const OF_THE_PAGE = `
+  declare global { function signedInOrganization(request: Request): Promise<{ id: string; isAdmin: boolean } | null>; }
+  export {};
+`;
+
 // The tests themselves run on Node 24.
 it.each([
   ['18', '22'],
@@ -83,7 +99,7 @@ it.each([
         styles: true,
         isLoading: true,
       });
-      expect(await project.compile(APP)).toBe('');
+      expect(await project.compile(APP, OF_THE_PAGE, ...DOCUMENTED)).toBe('');
       await project.check();
     } finally {
       await project.remove();

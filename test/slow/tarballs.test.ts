@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { builtDashboard } from '../support/browser.js';
 import { OPERATOR_KEY, startTestServer, type TestServer } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
 import {
+  codeBlocks,
   createProject,
   METERED_CALLS,
   OUTCOME_OF_METERED_CALLS,
@@ -49,12 +49,6 @@ async function environment(): Promise<Record<string, string>> {
     KEY: tenant.key,
   };
 }
-
-/** The code in a Markdown file. */
-const codeBlocks = (file: string, language: string): string[] =>
-  [...readFileSync(file, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
-    ([, code = '']) => code,
-  );
 
 describe('the tarball of @continuum-billing/limits', () => {
   /** Beside Apollo Server, as most projects have it. */

@@ -46,7 +46,7 @@ export async function openBilling(
 ): Promise<void> {
   await page.goto(await billingLink(server, tenantId, input));
   await page.getByRole('heading', { level: 1, name: /plan$/ }).waitFor();
-  await page.locator('main [class*=skeleton]').first().waitFor({ state: 'detached' });
+  await expect.poll(() => page.locator('main [class*=skeleton]').count(), { timeout: 10_000 }).toBe(0);
 }
 
 /** The card of a plan. */

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -33,11 +34,17 @@ export interface Project {
     args: readonly string[],
     options?: { env?: Record<string, string>; node?: string },
   ): Promise<{ code: number; stdout: string; stderr: string }>;
-  /** @returns what a strict compiler says of a module of the project, which may have JSX; '' for nothing */
-  compile(source: string): Promise<string>;
+  /** @returns what a strict compiler says of modules of the project, which may have JSX; '' for nothing */
+  compile(...sources: string[]): Promise<string>;
   remove(): Promise<void>;
   folder: string;
 }
+
+/** The code in a Markdown file. */
+export const codeBlocks = (file: string, language: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
+    ([, code = '']) => code,
+  );
 
 /** Packs what is built. @param folder of the package; @param destination a folder */
 export async function pack(folder: string, destination: string): Promise<Tarball> {
@@ -85,8 +92,11 @@ export async function createProject(): Promise<Project> {
         ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
       );
     },
-    async compile(source) {
-      await writeFile(join(folder, 'lamps.tsx'), source);
+    async compile(...sources) {
+      const files = sources.map((_source, index) => `lamps${index}.tsx`);
+      await Promise.all(
+        sources.map((source, index) => writeFile(join(folder, files[index] as string), source)),
+      );
       const tsc = resolve('node_modules/typescript/bin/tsc');
       const options = [
         '--noEmit',
@@ -100,7 +110,7 @@ export async function createProject(): Promise<Project> {
         'react-jsx',
       ];
       const types = ['--types', 'node', '--typeRoots', resolve('node_modules/@types')];
-      return run(process.execPath, [tsc, ...options, ...types, 'lamps.tsx'], inFolder).then(
+      return run(process.execPath, [tsc, ...options, ...types, ...files], inFolder).then(
         () => '',
         ({ stdout }) => stdout,
       );

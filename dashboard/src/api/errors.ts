@@ -1,4 +1,5 @@
 import { CombinedGraphQLErrors, CombinedProtocolErrors, ServerError } from '@apollo/client/errors';
+import { isBillingError } from '@continuum-billing/client';
 
 /** An error for people: what happened, and what to do. */
 export interface Explanation {
@@ -38,7 +39,7 @@ export class RouteError extends Error {
   }
 }
 
-type Texts = Readonly<Record<string, readonly [title: string, advice: string]>>;
+type Texts = Readonly<Record<string, readonly [title: string, advice: string] | undefined>>;
 
 const TEXTS: Texts = {
   NETWORK: [
@@ -117,6 +118,10 @@ export function explain(error: unknown): Explanation {
       first?.message ?? error.message,
       first?.extensions?.requestId,
     );
+  }
+  if (isBillingError(error)) {
+    const code = error.code === 'NETWORK_ERROR' || error.code === 'TIMEOUT' ? 'NETWORK' : error.code;
+    return explained(code, error.message, error.requestId);
   }
   if (error instanceof RouteError) return explained(error.code, error.message, null);
   if (ServerError.is(error)) {

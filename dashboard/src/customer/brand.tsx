@@ -1,11 +1,13 @@
+import type { Brand } from '@continuum-billing/react';
 import { createContext, type ReactNode, useContext, useEffect, useState } from 'react';
-import { BRAND, type Brand, publicClient } from '../api/brand.js';
 import { setProductName } from '../design/index.js';
+import { publicClient } from './client.js';
 
 /** While the server cannot be reached, the page says so under this name. */
 const UNKNOWN: Brand = {
   productName: 'Billing',
   logoUrl: null,
+  accentColor: null,
   supportEmail: null,
   supportUrl: null,
   upgradeUrl: '/upgrade',
@@ -23,8 +25,7 @@ export function BrandProvider({ children }: { children: ReactNode }) {
   const [brand, setBrand] = useState<Brand | null>(null);
   useEffect(() => {
     publicClient
-      .query({ query: BRAND })
-      .then(({ data }) => data?.brand ?? UNKNOWN)
+      .brand()
       .catch(() => UNKNOWN)
       .then((known) => {
         setProductName(known.productName);
@@ -35,7 +36,10 @@ export function BrandProvider({ children }: { children: ReactNode }) {
 }
 
 /** Where a person gets help; null if the team has not said. */
-export function supportOf({ supportUrl, supportEmail }: Brand): { href: string; label: string } | null {
+export function supportOf({
+  supportUrl,
+  supportEmail,
+}: Pick<Brand, 'supportUrl' | 'supportEmail'>): { href: string; label: string } | null {
   if (supportUrl) return { href: supportUrl, label: 'Get help' };
   return supportEmail ? { href: `mailto:${supportEmail}`, label: supportEmail } : null;
 }

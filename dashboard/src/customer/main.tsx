@@ -3,6 +3,8 @@ import { createRoot } from 'react-dom/client';
 import { createBrowserRouter } from 'react-router';
 import { RouterProvider } from 'react-router/dom';
 import '../design/base.css';
+import '@continuum-billing/react/styles.css';
+import './parts.css';
 import { DesignProvider, startTheme } from '../design/index.js';
 import { BrandProvider } from './brand.js';
 

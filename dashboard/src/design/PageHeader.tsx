@@ -13,6 +13,13 @@ export function setProductName(name: string): void {
   product = name;
 }
 
+/** Names the browser's tab. */
+export function usePageTitle(title: string): void {
+  useEffect(() => {
+    document.title = `${title} · ${product}`;
+  }, [title]);
+}
+
 /** Each page begins with one. It names the browser's tab, and takes the focus after a change of page. */
 export function PageHeader({
   title,
@@ -32,9 +39,7 @@ export function PageHeader({
   actions?: ReactNode;
 }) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
-    document.title = `${title} · ${product}`;
-  }, [title]);
+  usePageTitle(title);
   useEffect(() => {
     // After a click on a link, screen readers begin here. On the first load the browser decides.
     if (document.activeElement?.closest('main, nav')) heading.current?.focus({ preventScroll: true });

@@ -28,9 +28,8 @@ export {
 export * from './format.js';
 export { isWebAddress, Link, LinkOut } from './Link.js';
 export { Menu, type MenuItem } from './Menu.js';
-export { PageHeader, setProductName } from './PageHeader.js';
+export { PageHeader, setProductName, usePageTitle } from './PageHeader.js';
 export { Pagination } from './Pagination.js';
-export { PriceCard, PriceCards } from './PriceCard.js';
 export { ProgressBar } from './ProgressBar.js';
 export { Segments } from './Segments.js';
 export { Select } from './Select.js';

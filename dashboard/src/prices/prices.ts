@@ -2,7 +2,7 @@ import { formatMoney } from '../design/index.js';
 import type { PriceTermsFragment, TierPricesFragment } from '../generated/graphql.js';
 import { graphql } from '../generated/index.js';
 
-/** What tiers cost, for both applications: customers and operators read the same words. */
+/** What tiers cost, in the words that customers read too (packages/react). */
 
 export type Price = PriceTermsFragment;
 export type PricedTier = Omit<TierPricesFragment, '__typename'>;
@@ -38,12 +38,6 @@ export const monthsIn = ({ interval, intervalCount }: Cycle): number =>
   interval === 'YEAR' ? 12 * intervalCount : intervalCount;
 
 const shortestFirst = (a: Cycle, b: Cycle): number => monthsIn(a) - monthsIn(b);
-
-/** @returns the intervals at which any of the tiers is sold, the shortest first */
-export function cyclesOf(tiers: readonly PricedTier[]): Cycle[] {
-  const all = new Map(tiers.flatMap(({ prices }) => prices).map((price) => [cycleKey(price), price]));
-  return [...all.values()].sort(shortestFirst);
-}
 
 /** @returns for instance `Monthly`, `Yearly`, `Every 3 months` */
 export function cycleLabel({ interval, intervalCount }: Cycle): string {

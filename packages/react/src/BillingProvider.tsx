@@ -4,7 +4,7 @@ import {
   type TenantArguments,
   type TokenSource,
 } from '@continuum-billing/client';
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef } from 'react';
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef } from 'react';
 import { createFormats, type Formats } from './formats.js';
 import { type BillingStore, createStore } from './store.js';
 import { mergedTexts, type TextOverrides, type Texts } from './texts.js';
@@ -25,8 +25,8 @@ interface CommonProps {
   live?: boolean | undefined;
   /** Called with what a person did, in words: for a toast. Default: the part says it itself. */
   onNotice?: ((text: string) => void) | undefined;
-  /** Called with each error of reading, for your log. The part shows it in any case. */
-  onError?: ((error: Error) => void) | undefined;
+  /** Called with each error, for your log. The part shows it in any case. */
+  onError?: ((error: unknown) => void) | undefined;
 }
 
 interface ServerProps {
@@ -60,6 +60,7 @@ export interface BillingContext {
   productName: string | undefined;
   supportUrl: string | null | undefined;
   onNotice: ((text: string) => void) | undefined;
+  onError(error: unknown): void;
 }
 
 const Context = createContext<BillingContext | null>(null);
@@ -83,6 +84,7 @@ export function BillingProvider(props: BillingProviderProps) {
   useEffect(() => {
     latest.current = props;
   });
+  const onError = useCallback((error: unknown) => latest.current.onError?.(error), []);
   const tenantKey = JSON.stringify(tenant ?? {});
   const store = useMemo(
     () =>
@@ -97,22 +99,23 @@ export function BillingProvider(props: BillingProviderProps) {
         tenant: JSON.parse(tenantKey),
         hasTenant: isSignedIn,
         isLive,
-        onError: (error) => latest.current.onError?.(error),
+        onError,
       }),
-    [client, url, isSignedIn, tenantKey, isLive],
+    [client, url, isSignedIn, tenantKey, isLive, onError],
   );
   useEffect(() => store.start(), [store]);
-  const value = useMemo(
-    () => ({
+  const value = useMemo(() => {
+    const merged = mergedTexts(texts);
+    return {
       store,
-      texts: mergedTexts(texts),
-      formats: createFormats({ locale, timeZone }),
+      texts: merged,
+      formats: createFormats({ locale, timeZone, language: merged.language }),
       productName,
       supportUrl,
       onNotice,
-    }),
-    [store, texts, locale, timeZone, productName, supportUrl, onNotice],
-  );
+      onError,
+    };
+  }, [store, texts, locale, timeZone, productName, supportUrl, onNotice, onError]);
   // React 18 has no <Context>.
   return <Context.Provider value={value}>{children}</Context.Provider>;
 }

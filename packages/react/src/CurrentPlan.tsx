@@ -44,7 +44,7 @@ export function CurrentPlan({ fallback, variant = 'card', ...props }: CurrentPla
   ) : (
     (fallback ?? <Skeleton lines={3} />)
   );
-  return <section className={cx('cb', 'cb-plan', variant === 'card' && 'cb-plan-card')}>{content}</section>;
+  return <div className={cx('cb', 'cb-plan', variant === 'card' && 'cb-plan-card')}>{content}</div>;
 }
 
 function Plan(props: Omit<CurrentPlanProps, 'variant'> & { account: Account; error: Error | null }) {

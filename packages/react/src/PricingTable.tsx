@@ -65,12 +65,8 @@ export interface PricingTableProps {
 
 /** The tiers beside each other, and what a person can do with each: buy, try, change, cancel, keep. */
 export function PricingTable(props: PricingTableProps) {
-  const { store, texts } = useBillingContext();
-  return (
-    <section className="cb cb-pricing" aria-label={texts.plans}>
-      {store.hasTenant ? <Own {...props} /> : <Public {...props} />}
-    </section>
-  );
+  const { store } = useBillingContext();
+  return <div className="cb cb-pricing">{store.hasTenant ? <Own {...props} /> : <Public {...props} />}</div>;
 }
 
 function Public({ fallback, ...props }: PricingTableProps) {

@@ -15,6 +15,8 @@ export interface FormatOptions {
   locale?: string | undefined;
   /** IANA. Default: `UTC`, in which the limits of days and months reset. */
   timeZone?: string | undefined;
+  /** Of relative times, which stand in sentences; BCP 47. Default: the locale. */
+  language?: string | undefined;
 }
 
 /** Numbers, money and instants, all of one locale. */
@@ -57,7 +59,8 @@ const STEPS = [
   ['minute', 60],
 ] as const;
 
-export function createFormats({ locale: tag = 'en-US', timeZone = 'UTC' }: FormatOptions = {}): Formats {
+export function createFormats(options: FormatOptions = {}): Formats {
+  const { locale: tag = 'en-US', timeZone = 'UTC', language } = options;
   const locale = supported(tag);
   const numbers = (options?: Intl.NumberFormatOptions) => new Intl.NumberFormat(locale, options);
   const dates = (options: Intl.DateTimeFormatOptions) =>
@@ -109,7 +112,7 @@ export function createFormats({ locale: tag = 'en-US', timeZone = 'UTC' }: Forma
       ),
     relative(at) {
       const seconds = (new Date(at).getTime() - Date.now()) / 1_000;
-      const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+      const relative = new Intl.RelativeTimeFormat(supported(language ?? locale), { numeric: 'auto' });
       for (const [unit, length] of STEPS)
         if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
       return relative.format(Math.round(seconds), 'second');

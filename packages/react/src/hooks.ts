@@ -43,7 +43,8 @@ function useResource<T>(resource: Resource<T> | null): BillingQuery<T> {
 
 /**
  * Reads something else of the tenant with the provider's client, once for all who use the same key.
- * @param topic what changes it: it is read again then, and after each change by a part
+ * @param topic what changes it: it is read again then, and after each change by a part. null: nothing; it is also read if nobody
+ *   is signed in
  */
 export function useBillingQuery<T>(
   key: string,
@@ -52,7 +53,9 @@ export function useBillingQuery<T>(
 ): BillingQuery<T> {
   const { store } = useBillingContext();
   const { client, tenant, hasTenant } = store;
-  return useResource(hasTenant ? store.resource(key, topic, () => load(client, tenant)) : null);
+  return useResource(
+    hasTenant || topic === null ? store.resource(key, topic, () => load(client, tenant)) : null,
+  );
 }
 
 /** The tiers for sale, the smallest first. Needs no token. */

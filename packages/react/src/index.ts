@@ -6,6 +6,8 @@ export { type Explanation, useExplanation } from './explanation.js';
 export { createFormats, type FormatOptions, type Formats } from './formats.js';
 export {
   type BillingQuery,
+  type Brand,
+  type PaymentMethods,
   useBillingQuery,
   useBrand,
   useEntitlements,

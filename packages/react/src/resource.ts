@@ -23,7 +23,7 @@ export function createResource<T>(deps: {
   load(): Promise<T>;
   onUsed(): void;
   onUnused(): void;
-  onError(error: Error): void;
+  onError(error: unknown): void;
 }): Resource<T> {
   let state: ResourceState<T> = { data: undefined, error: null, isLoading: true };
   let latest = 0;

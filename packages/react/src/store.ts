@@ -1,4 +1,4 @@
-import type { BillingClient, TenantArguments, UsagePeriod } from '@continuum-billing/client';
+import type { BillingClient, Subscription, TenantArguments, UsagePeriod } from '@continuum-billing/client';
 import { followed } from './liveStream.js';
 import { createResource, type Resource } from './resource.js';
 
@@ -14,8 +14,10 @@ export interface BillingStore {
   readonly hasTenant: boolean;
   /** @returns the same one for the same key */
   resource<T>(key: string, topic: Topic | null, load: () => Promise<T>): Resource<T>;
-  /** Reads everything that is shown again, such as after a change. */
+  /** Reads everything that is shown again. */
   refetch(): Promise<void>;
+  /** Takes what a change has made of the subscription. What follows from it is read in the background. */
+  changed(subscription: Subscription): void;
   /** Follows what is shown, while it is shown. @returns ends it */
   start(): () => void;
 }
@@ -31,7 +33,7 @@ export function createStore(options: {
   tenant: TenantArguments;
   hasTenant: boolean;
   isLive: boolean;
-  onError(error: Error): void;
+  onError(error: unknown): void;
 }): BillingStore {
   const { client, tenant, hasTenant, isLive, onError } = options;
   const resources = new Map<string, { resource: Resource<unknown>; topic: Topic | null }>();
@@ -81,6 +83,10 @@ export function createStore(options: {
       return resource;
     },
     refetch,
+    changed(next) {
+      resources.get('subscription')?.resource.set(next);
+      void refetch();
+    },
     start() {
       isRunning = true;
       adjust(isRunning);

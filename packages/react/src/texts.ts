@@ -10,6 +10,9 @@ const plural = (count: number, one: string, many = `${one}s`): string => (count 
  * any of them with the provider's `texts`.
  */
 export const defaultTexts = {
+  /** Of these texts; BCP 47. Numbers and dates follow the provider's `locale`. */
+  language: 'en',
+
   // Units
   calls: (count: number, shown: string) => `${shown} ${plural(count, 'call')}`,
   seats: (count: number, shown: string) => `${shown} ${plural(count, 'seat')}`,

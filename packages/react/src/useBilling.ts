@@ -1,4 +1,4 @@
-import type { BillingClient, TierPrice } from '@continuum-billing/client';
+import type { BillingClient, TenantArguments, TierPrice } from '@continuum-billing/client';
 import { useCallback, useState } from 'react';
 import { useBillingContext } from './BillingProvider.js';
 import { termsOf } from './prices.js';
@@ -24,6 +24,8 @@ export interface CheckoutOptions {
 
 export interface Billing {
   client: BillingClient;
+  /** Names the tenant in calls of the client, where the provider has to. */
+  tenant: TenantArguments;
   /** @throws BillingClientError */
   createCheckout(options: CheckoutOptions): Promise<PaymentPage>;
   /** A page at Stripe with the invoices and payment methods. @throws BillingClientError */
@@ -62,7 +64,7 @@ export function useBilling(): Billing {
     },
     [client, tenant],
   );
-  return { client, createCheckout, createPortal, refetch: store.refetch };
+  return { client, tenant, createCheckout, createPortal, refetch: store.refetch };
 }
 
 /** Asks for a page, and goes there. */
@@ -82,6 +84,7 @@ export interface Departure {
 }
 
 export function useDeparture(): Departure {
+  const { onError } = useBillingContext();
   const [leaving, setLeaving] = useState<string | null>(null);
   const [error, setError] = useState<unknown>(null);
   return {
@@ -102,6 +105,7 @@ export function useDeparture(): Departure {
       } catch (thrown) {
         setLeaving(null);
         setError(thrown);
+        onError(thrown);
         throw thrown;
       }
     },

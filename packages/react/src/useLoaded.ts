@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { useBillingContext } from './BillingProvider.js';
 
 /** What was read for one question. Money that was computed a while ago is not what would be charged now, so nothing is kept. */
 export interface Loaded<T> {
@@ -11,6 +12,7 @@ export interface Loaded<T> {
 export function useLoaded<T>(question: string | null, load: () => Promise<T>): Loaded<T> {
   const [answer, setAnswer] = useState<{ question: string; data?: T; error: unknown } | null>(null);
   const [attempt, setAttempt] = useState(0);
+  const { onError } = useBillingContext();
   const latest = useRef(load);
   useEffect(() => {
     latest.current = load;
@@ -24,12 +26,15 @@ export function useLoaded<T>(question: string | null, load: () => Promise<T>): L
     };
     latest.current().then(
       (data) => answered({ data, error: null }),
-      (error) => answered({ error }),
+      (error) => {
+        answered({ error });
+        onError(error);
+      },
     );
     return () => {
       isWanted = false;
     };
-  }, [question, attempt]);
+  }, [question, attempt, onError]);
   const own = answer !== null && answer.question === question ? answer : null;
   const retry = useCallback(() => {
     setAnswer(null);

@@ -22,6 +22,7 @@ async function fetchToken() {
 }
 
 const GERMAN: TextOverrides = {
+  language: 'de',
   today: 'Heute',
   calls: (_count, shown) => `${shown} Aufrufe`,
   planTitle: (tier) => `Tarif ${tier}`,

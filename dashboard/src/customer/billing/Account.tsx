@@ -1,102 +1,77 @@
-import { useQuery } from '@apollo/client/react';
-import { useCallback, useEffect, useState } from 'react';
+import {
+  CurrentPlan,
+  PricingTable,
+  useBilling,
+  useSubscription,
+  useTenant,
+  useTiers,
+} from '@continuum-billing/react';
+import { useEffect, useState } from 'react';
 import { useSearchParams } from 'react-router';
-import { Button, Callout, ErrorState, Grid, PageHeader, Skeleton, Stack } from '../../design/index.js';
-import { useBrand } from '../brand.js';
+import { Button, Callout, Grid, PageHeader, Stack, usePageTitle } from '../../design/index.js';
+import { useMemoriesOf } from '../memories.js';
 import { Shell } from '../Shell.js';
 import { AlertsCard, InvoicesCard, PaymentCard } from './AccountCards.js';
-import { useStripePages } from './actions.js';
-import { type Account as AccountData, ALERTS, PLAN, USAGE } from './documents.js';
-import { OverageDialog } from './OverageDialog.js';
-import { PlanBadge, PlanNotices, planSentence } from './PlanSummary.js';
-import { Plans } from './Plans.js';
-import { isPaid } from './planState.js';
-import { OverageCard, UsageCards } from './UsageCards.js';
-import { useBilling } from './useBilling.js';
+import { OverageCard } from './OverageCard.js';
+import { UsageCards } from './UsageCards.js';
+
+/** Where the checkout leads back to. */
+const here = () => `${location.origin}${location.pathname}`;
 
 /** The page of one tenant: where it stands, and what it can buy. */
-export function Account({ tenantId, returnUrl }: { tenantId: string; returnUrl: string | null }) {
-  const { productName } = useBrand();
-  const variables = { tenantId };
-  const plan = useQuery(PLAN, { variables });
-  const usage = useQuery(USAGE, { variables });
-  const { client } = plan;
-  const readAll = useCallback(
-    // What Stripe has is read again too: invoices and payment methods follow a change of the plan.
-    () => client.refetchQueries({ include: 'active' }),
-    [client],
-  );
-  const minute = usage.data?.minute;
-  useBilling({
-    tenantId,
-    minuteEndsAt: minute && minute.apiCalls > 0 ? minute.resetsAt : null,
-    onUsage: () => usage.refetch(),
-    onPlan: readAll,
-    onAlert: () => client.refetchQueries({ include: [ALERTS] }),
-    // Without what only Stripe has.
-    onPoll: () => client.refetchQueries({ include: [PLAN, USAGE, ALERTS] }),
-  });
-  const pages = useStripePages(tenantId);
-  const [overageOpen, setOverageOpen] = useState(false);
-  const account = plan.data;
-
-  if (!account) {
+export function Account({ returnUrl }: { returnUrl: string | null }) {
+  const { data: tenant } = useTenant();
+  const { data: subscription } = useSubscription();
+  const { data: tiers } = useTiers();
+  const memoriesOf = useMemoriesOf();
+  if (!tenant || !subscription || !tiers) {
     return (
       <Shell returnUrl={returnUrl}>
         <PageHeader title="Billing" />
-        {plan.error ? <ErrorState error={plan.error} onRetry={plan.refetch} /> : <Skeleton lines={12} />}
+        <CurrentPlan variant="plain" />
       </Shell>
     );
   }
-  const { subscription, tenant } = account;
-  const pay = (
-    <Button pending={pages.leaving === 'pay'} onClick={() => pages.manage('pay')}>
-      Pay or update the payment method
-    </Button>
-  );
   return (
     <Shell returnUrl={returnUrl} account={tenant.name}>
+      <Title text={`${subscription.tier.displayName} plan`} />
       <Stack>
-        <PageHeader
-          title={`${subscription.tier.displayName} plan`}
-          badges={<PlanBadge plan={subscription} />}
-          description={planSentence(account, productName)}
-          actions={
-            <Button variant={isPaid(subscription) ? 'secondary' : 'primary'} onClick={showPlans}>
-              {isPaid(subscription) ? 'Change plan' : 'Choose a plan'}
-            </Button>
-          }
+        <CurrentPlan
+          variant="plain"
+          heading="h1"
+          onChangePlan={showPlans}
+          canCancel={false}
+          canManagePayment={false}
+          returnUrl={here()}
         />
-        <Bought account={account} onRead={readAll} />
-        <PlanNotices account={account} pay={pay} onChanged={readAll} />
-        {plan.error && (
-          <Callout tone="warning" title="This page could not be brought up to date">
-            It shows what was known before.
-          </Callout>
-        )}
-        <UsageCards usage={usage.data} error={usage.error} onRetry={usage.refetch} />
-        {usage.data && <OverageCard overage={usage.data.overage} onChange={() => setOverageOpen(true)} />}
-        <Plans account={account} pages={pages} onChanged={readAll} />
+        <Bought />
+        <UsageCards />
+        <OverageCard />
+        <section aria-labelledby="plans">
+          <Stack tight>
+            <h2 id="plans" tabIndex={-1}>
+              Plans
+            </h2>
+            <PricingTable
+              tierDetails={memoriesOf}
+              newSubscriptionRedirectUrl={({ name }) => `${here()}?bought=${name}`}
+              cancelUrl={here()}
+            />
+          </Stack>
+        </section>
         <Grid>
-          <PaymentCard
-            tenantId={tenantId}
-            isCustomer={isPaid(subscription) || subscription.stripeSubscriptionId !== null}
-            pages={pages}
-          />
-          <AlertsCard tenantId={tenantId} />
+          <PaymentCard returnUrl={here()} />
+          <AlertsCard />
         </Grid>
-        <InvoicesCard tenantId={tenantId} />
-        {overageOpen && usage.data && (
-          <OverageDialog
-            tenantId={tenantId}
-            overage={usage.data.overage}
-            onClose={() => setOverageOpen(false)}
-            onChanged={() => usage.refetch()}
-          />
-        )}
+        <InvoicesCard />
       </Stack>
     </Shell>
   );
+}
+
+function Title({ text }: { text: string }) {
+  usePageTitle(text);
+  return null;
 }
 
 /** The keyboard goes on from there, too. */
@@ -107,7 +82,10 @@ function showPlans(): void {
 }
 
 /** After the checkout. Stripe may tell the server a moment after the person is back. */
-function Bought({ account, onRead }: { account: AccountData; onRead(): unknown }) {
+function Bought() {
+  const { data: subscription } = useSubscription();
+  const { data: tiers = [] } = useTiers();
+  const { refetch } = useBilling();
   const [search, setSearch] = useSearchParams();
   const [bought, setBought] = useState(() => search.get('bought'));
   const [waited, setWaited] = useState(0);
@@ -115,16 +93,16 @@ function Bought({ account, onRead }: { account: AccountData; onRead(): unknown }
   useEffect(() => {
     if (search.has('bought')) setSearch({}, { replace: true });
   }, [search, setSearch]);
-  const tier = account.tiers.find(({ name }) => name === bought);
-  const isThere = tier?.name === account.subscription.tier.name;
+  const tier = tiers.find(({ name }) => name === bought);
+  const isThere = tier?.name === subscription?.tier.name;
   useEffect(() => {
     if (!tier || isThere || waited >= MAX_WAITS) return;
     const timer = setTimeout(() => {
       setWaited((count) => count + 1);
-      void onRead();
+      void refetch();
     }, WAIT_MS);
     return () => clearTimeout(timer);
-  }, [tier, isThere, waited, onRead]);
+  }, [tier, isThere, waited, refetch]);
   if (!tier) return null;
   const close = (
     <Button size="small" onClick={() => setBought(null)}>

@@ -1,4 +1,7 @@
-import { useQuery } from '@apollo/client/react';
+import type { BillingClient, UsageAlert } from '@continuum-billing/client';
+import { useBilling, useBillingQuery, usePaymentMethods, useSubscription } from '@continuum-billing/react';
+import { useState } from 'react';
+import { explain } from '../../api/errors.js';
 import {
   Button,
   Card,
@@ -16,14 +19,12 @@ import {
   Stack,
   Status,
   Time,
+  toast,
   WithNote,
 } from '../../design/index.js';
-import type { BillingAlertsQuery, BillingInvoicesQuery } from '../../generated/graphql.js';
-import type { StripePages } from './actions.js';
-import { ALERTS, INVOICES, PAYMENT_METHODS } from './documents.js';
 
-type Invoice = BillingInvoicesQuery['invoices']['edges'][number]['node'];
-type Alert = BillingAlertsQuery['alerts']['edges'][number]['node'];
+type Invoices = Awaited<ReturnType<BillingClient['invoices']>>;
+type Invoice = Invoices['edges'][number]['node'];
 
 const INVOICE_PAGE = 10;
 
@@ -66,28 +67,42 @@ const INVOICE_COLUMNS: readonly Column<Invoice>[] = [
   },
 ];
 
-export function InvoicesCard({ tenantId }: { tenantId: string }) {
-  const { data, error, refetch, fetchMore, loading } = useQuery(INVOICES, {
-    variables: { tenantId, first: INVOICE_PAGE },
-  });
-  const invoices = data?.invoices;
+export function InvoicesCard() {
+  const { client, tenant } = useBilling();
+  const { data, error, refetch } = useBillingQuery('invoices', (reader, args) =>
+    reader.invoices({ ...args, first: INVOICE_PAGE }),
+  );
+  const [older, setOlder] = useState<Invoices | null>(null);
+  const [isLoading, setLoading] = useState(false);
+  const last = older ?? data;
+  const rows = data && [...data.edges, ...(older?.edges ?? [])].map(({ node }) => node);
+
+  async function showOlder() {
+    setLoading(true);
+    try {
+      const after = last?.pageInfo.endCursor;
+      const next = await client.invoices({ ...tenant, first: INVOICE_PAGE, after });
+      setOlder({ ...next, edges: [...(older?.edges ?? []), ...next.edges] });
+    } catch (failure) {
+      showError(failure);
+    } finally {
+      setLoading(false);
+    }
+  }
+
   return (
     <Card title="Invoices" flush>
       <DataTable
         label="Invoices"
         columns={INVOICE_COLUMNS}
-        rows={invoices?.edges.map(({ node }) => node)}
+        rows={rows}
         rowKey={({ id }) => id}
         error={error}
         onRetry={refetch}
         empty={<EmptyState title="No invoices yet">They appear here when you pay for a plan.</EmptyState>}
         footer={
-          invoices?.pageInfo.hasNextPage && (
-            <Button
-              size="small"
-              pending={loading}
-              onClick={() => fetchMore({ variables: { after: invoices.pageInfo.endCursor } })}
-            >
+          last?.pageInfo.hasNextPage && (
+            <Button size="small" pending={isLoading} onClick={showOlder}>
               Show older invoices
             </Button>
           )
@@ -103,25 +118,37 @@ const methodName = (type: string): string => {
   return words.charAt(0).toUpperCase() + words.slice(1);
 };
 
-export function PaymentCard({
-  tenantId,
-  isCustomer,
-  pages,
-}: {
-  tenantId: string;
-  /** Whether Stripe knows the tenant: only then it has a page for it. */
-  isCustomer: boolean;
-  pages: StripePages;
-}) {
-  const { data, error, refetch } = useQuery(PAYMENT_METHODS, { variables: { tenantId } });
-  const methods = data?.paymentMethods;
+/** Of a button that has no place to say it. */
+function showError(error: unknown): void {
+  const { title, message, advice } = explain(error);
+  toast({ tone: 'danger', title, text: `${message} ${advice}`.trim() });
+}
+
+/** @param props.returnUrl where Stripe's page leads back to */
+export function PaymentCard({ returnUrl }: { returnUrl: string }) {
+  const { data: methods, error, refetch } = usePaymentMethods();
+  const { data: subscription } = useSubscription();
+  const { createPortal } = useBilling();
+  const [isLeaving, setLeaving] = useState(false);
+
+  async function manage() {
+    setLeaving(true);
+    try {
+      location.assign((await createPortal({ returnUrl })).url);
+    } catch (failure) {
+      setLeaving(false);
+      showError(failure);
+    }
+  }
+
   const shown = methods?.find(({ isDefault }) => isDefault) ?? methods?.[0];
   return (
     <Card
       title="Payment method"
       actions={
-        isCustomer && (
-          <Button pending={pages.leaving === 'portal'} onClick={() => pages.manage()}>
+        // Only then Stripe knows the tenant, and has a page for it.
+        subscription?.stripeSubscriptionId && (
+          <Button pending={isLeaving} onClick={manage}>
             Manage at Stripe
           </Button>
         )
@@ -152,7 +179,7 @@ export function PaymentCard({
 }
 
 /** What an alert is about, with its unit. */
-function alertText({ kind, level, used, limit }: Alert): string {
+function alertText({ kind, level, used, limit }: UsageAlert): string {
   const amounts = (format: (value: number) => string) => `${format(used)} of ${format(limit)}`;
   switch (kind) {
     case 'API_CALLS_PER_DAY':
@@ -172,9 +199,13 @@ function alertText({ kind, level, used, limit }: Alert): string {
 
 const calls = (value: number) => formatCount(value, 'call');
 
-export function AlertsCard({ tenantId }: { tenantId: string }) {
-  const { data, error, refetch } = useQuery(ALERTS, { variables: { tenantId } });
-  const alerts = data?.alerts.edges.map(({ node }) => node);
+export function AlertsCard() {
+  const { data, error, refetch } = useBillingQuery(
+    'alerts',
+    (client, tenant) => client.alerts({ ...tenant, first: 5 }),
+    'usage',
+  );
+  const alerts = data?.edges.map(({ node }) => node);
   return (
     <Card title="Alerts">
       {alerts ? (

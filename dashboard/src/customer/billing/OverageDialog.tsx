@@ -1,4 +1,5 @@
-import { useMutation } from '@apollo/client/react';
+import type { Overage } from '@continuum-billing/client';
+import { useBilling } from '@continuum-billing/react';
 import { useState } from 'react';
 import {
   amountText,
@@ -10,8 +11,7 @@ import {
   parseMoney,
   toast,
 } from '../../design/index.js';
-import { overageText } from '../plans/tierTerms.js';
-import { SET_OVERAGE, type Usage } from './documents.js';
+import { overageText } from './overageText.js';
 
 /** The API's. */
 const MAX_CAP_CENTS = 100_000_000;
@@ -19,24 +19,23 @@ const MAX_CAP_CENTS = 100_000_000;
 const exampleOf = (currency: string): string => amountText(2_500, currency);
 
 export function OverageDialog({
-  tenantId,
   overage,
   onClose,
   onChanged,
 }: {
-  tenantId: string;
-  overage: Usage['overage'];
+  overage: Overage;
   onClose(): void;
   onChanged(): Promise<unknown>;
 }) {
   const { monthlyCapCents, priceCents, perCalls, currency } = overage;
   const [text, setText] = useState(amountText(monthlyCapCents, currency));
-  const [setOverage, { loading }] = useMutation(SET_OVERAGE);
+  const { client, tenant } = useBilling();
+  const [isSaving, setSaving] = useState(false);
   const { cents, problem } = parseMoney(text, currency, { min: 1, max: MAX_CAP_CENTS });
   const isSold = priceCents !== null && perCalls !== null;
 
   async function save(cap: number | null): Promise<void> {
-    await setOverage({ variables: { tenantId, monthlyCapCents: cap } });
+    await client.setOverage({ ...tenant, monthlyCapCents: cap });
     await onChanged();
     toast({
       title:
@@ -77,10 +76,15 @@ export function OverageDialog({
         <div>
           <Button
             variant="ghost"
-            pending={loading}
+            pending={isSaving}
             onClick={async () => {
-              await save(null);
-              onClose();
+              setSaving(true);
+              try {
+                await save(null);
+                onClose();
+              } finally {
+                setSaving(false);
+              }
             }}
           >
             Allow none any more

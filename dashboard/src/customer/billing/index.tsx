@@ -1,9 +1,8 @@
-import { ApolloProvider } from '@apollo/client/react';
+import { isBillingError } from '@continuum-billing/client';
+import { BillingProvider, defaultTexts } from '@continuum-billing/react';
 import { Link2Off, ReceiptText, TimerOff } from 'lucide-react';
 import { useEffect, useMemo } from 'react';
-import { createClient } from '../../api/client.js';
 import { setCustomerTexts } from '../../api/errors.js';
-import { createLive, LiveContext } from '../../api/live.js';
 import {
   Button,
   ButtonAnchor,
@@ -14,43 +13,16 @@ import {
   PageHeader,
   Skeleton,
   setLocale,
+  toast,
 } from '../../design/index.js';
 import { supportOf, useBrand } from '../brand.js';
+import { sessionClient } from '../client.js';
 import { Shell } from '../Shell.js';
 import { Account } from './Account.js';
 import { type BillingSession, useBillingSession } from './session.js';
 
-setCustomerTexts({
-  NETWORK: [
-    'The page cannot reach us',
-    'Check your connection and try again. What did not arrive changed nothing.',
-  ],
-  UNAUTHENTICATED: ['Your session has ended', 'Open billing again from the product.'],
-  FORBIDDEN: [
-    'This page shows another account than you have open now',
-    'Billing was opened for another account in this browser. Close this page and open billing again.',
-  ],
-  NOT_FOUND: ['It does not exist', 'Reload the page.'],
-  BAD_USER_INPUT: [
-    'This is not possible at the moment',
-    'Reload the page: your plan may have changed meanwhile.',
-  ],
-  RATE_LIMITED: ['Too many requests', 'Wait a minute and try again.'],
-  PAYMENT_PROVIDER_ERROR: [
-    'This did not work at Stripe',
-    'Try again in a minute, or check your payment method.',
-  ],
-  SERVICE_UNAVAILABLE: [
-    'We cannot do this at the moment',
-    'Try again in a minute, and look first whether it was done.',
-  ],
-  CONFLICT: ['Your plan changed meanwhile', 'Reload the page, and repeat it if it is still needed.'],
-  FEATURE_NOT_AVAILABLE: ['Your plan does not have this', 'Choose a plan that does.'],
-  INTERNAL_SERVER_ERROR: [
-    'We had an error',
-    'Try again. If it happens again, ask for help and name the request.',
-  ],
-});
+const { NETWORK_ERROR, ...errorTexts } = defaultTexts.errors;
+setCustomerTexts({ ...errorTexts, NETWORK: NETWORK_ERROR });
 
 export default function BillingPage() {
   const { state, again, end, replaced } = useBillingSession();
@@ -169,7 +141,7 @@ function Message({
   );
 }
 
-/** With a client of its own, so that nothing of another tenant is left in its cache. */
+/** With a provider of its own, so that nothing of another tenant is left. */
 function Open({
   session,
   onEnd,
@@ -180,13 +152,8 @@ function Open({
   onReplaced(): void;
 }) {
   const { tenantId, locale, returnUrl } = session;
-  const { client, live } = useMemo(
-    () => ({
-      client: createClient({ session: 'billing', onSignedOut: onEnd, onForbidden: onReplaced }),
-      live: createLive('billing'),
-    }),
-    [onEnd, onReplaced],
-  );
+  const client = useMemo(sessionClient, []);
+  const brand = useBrand();
   // Before anything is formatted.
   useMemo(() => setLocale(locale ?? 'en-US'), [locale]);
   useEffect(() => {
@@ -194,10 +161,20 @@ function Open({
     document.documentElement.lang = locale && /^en\b/i.test(locale) ? locale : 'en';
   }, [locale]);
   return (
-    <ApolloProvider client={client}>
-      <LiveContext value={live}>
-        <Account tenantId={tenantId} returnUrl={returnUrl} />
-      </LiveContext>
-    </ApolloProvider>
+    <BillingProvider
+      client={client}
+      // If another link was opened in this browser, the server rejects what this page asks.
+      tenant={{ tenantId }}
+      locale={locale ?? 'en-US'}
+      productName={brand.productName}
+      supportUrl={supportOf(brand)?.href ?? null}
+      onNotice={(title) => toast({ title })}
+      onError={(error) => {
+        if (isBillingError(error, 'UNAUTHENTICATED')) onEnd();
+        if (isBillingError(error, 'FORBIDDEN')) onReplaced();
+      }}
+    >
+      <Account returnUrl={returnUrl} />
+    </BillingProvider>
   );
 }

@@ -37,8 +37,7 @@ export function ChangeDialog(
       ready={preview !== undefined}
       fields={isBySeat && <SeatsField input={input} error={error} />}
       onConfirm={async () => {
-        await store.client.changeTier(wanted);
-        await store.refetch();
+        store.changed(await store.client.changeTier(wanted));
         if (!preview) return;
         const { immediately, effectiveAt } = preview;
         say(

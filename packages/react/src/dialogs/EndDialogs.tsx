@@ -26,8 +26,7 @@ export function CancelDialog({ account, onClose, say }: PlanDialogProps) {
       danger
       ready={preview !== undefined && !preview.alreadyScheduled}
       onConfirm={async () => {
-        await store.client.cancelSubscription({ ...store.tenant, atPeriodEnd: true });
-        await store.refetch();
+        store.changed(await store.client.cancelSubscription({ ...store.tenant, atPeriodEnd: true }));
         if (preview) say(texts.endsDone(displayName, formats.day(preview.endsAt)));
       }}
     >
@@ -96,8 +95,7 @@ export function KeepDialog({ account, onClose, say }: PlanDialogProps) {
       confirm={texts.keep(displayName)}
       dismiss={texts.close}
       onConfirm={async () => {
-        await store.client.resumeSubscription(store.tenant);
-        await store.refetch();
+        store.changed(await store.client.resumeSubscription(store.tenant));
         say(texts.kept(displayName));
       }}
     >
@@ -120,8 +118,7 @@ export function ResumePlanDialog({ account, onClose, say }: PlanDialogProps) {
       title={texts.question(name)}
       confirm={name}
       onConfirm={async () => {
-        await store.client.resumeSubscription(store.tenant);
-        await store.refetch();
+        store.changed(await store.client.resumeSubscription(store.tenant));
         say(texts.kept(tier.displayName));
       }}
     >
@@ -142,8 +139,7 @@ export function ResumePaymentsDialog({ account, onClose, say }: PlanDialogProps)
       confirm={texts.payAgainConfirm}
       dismiss={texts.keepPause}
       onConfirm={async () => {
-        await store.client.resumePayments(store.tenant);
-        await store.refetch();
+        store.changed(await store.client.resumePayments(store.tenant));
         say(texts.paymentsResumed);
       }}
     >

@@ -73,8 +73,7 @@ export function SeatsDialog({ account, onClose, say }: PlanDialogProps) {
       ready={preview !== undefined}
       fields={<SeatsField input={input} error={error} />}
       onConfirm={async () => {
-        await store.client.setSeats(wanted);
-        await store.refetch();
+        store.changed(await store.client.setSeats(wanted));
         say(texts.seatsNow(words.seats(wanted.seats)));
       }}
     >

@@ -24,7 +24,7 @@ export interface DialogProps {
 /** Asks before an action and says what it will do. It is open while it is there. The browser keeps the focus inside. */
 export function Dialog(props: DialogProps) {
   const { onClose, title, confirm, dismiss, danger, fields, ready = true, onConfirm, children } = props;
-  const { texts } = useBillingContext();
+  const { texts, onError } = useBillingContext();
   const dialog = useRef<HTMLDialogElement>(null);
   const [isPending, setPending] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -51,6 +51,7 @@ export function Dialog(props: DialogProps) {
       onClose();
     } catch (thrown) {
       setError(thrown);
+      onError(thrown);
       setPending(false);
     }
   }

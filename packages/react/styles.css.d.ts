@@ -1,0 +1,2 @@
+// Compilers check that an import for its side effects exists.
+export {};
