@@ -29,6 +29,8 @@ const START_MS = 60_000;
 const PAGE_MS = 15_000;
 /** For charts, live updates and fonts. */
 const SETTLE_MS = 1_200;
+/** CSS pixels around an element. */
+const MARGIN = 16;
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
 
@@ -143,6 +145,13 @@ async function tenantIds(client) {
   return Object.fromEntries(tenants.edges.map(({ node }) => [node.name, node.id]));
 }
 
+/** An element with some of what is around it. */
+async function surroundings(page, element) {
+  const { x, y, width, height } = await page.locator(element).first().boundingBox();
+  const around = { x: x - MARGIN, y: y - MARGIN, width: width + 2 * MARGIN, height: height + 2 * MARGIN };
+  return { fullPage: true, clip: around };
+}
+
 async function takePicture(browser, scene, picture, scheme) {
   const { name, path, size = WIDE, signedIn = true, prepare, element } = picture;
   const context = await browser.newContext({
@@ -168,8 +177,8 @@ async function takePicture(browser, scene, picture, scheme) {
     await page.locator('[aria-busy=true], [class*=skeleton]').first().waitFor({ state: 'detached' });
     await page.evaluate('scrollTo(0, 0)');
     await sleep(SETTLE_MS);
-    const shown = element ? page.locator(element).first() : page;
-    await shown.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
+    const options = { path: file, animations: 'disabled', caret: 'hide' };
+    await page.screenshot(element ? { ...options, ...(await surroundings(page, element)) } : options);
   } finally {
     await context.close();
   }

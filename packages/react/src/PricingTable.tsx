@@ -33,7 +33,7 @@ export interface TierDetails {
   badge?: ReactNode;
   /** Below the price. */
   note?: ReactNode;
-  /** Below the limits, one line each. */
+  /** Below the limits of calls, one line each. */
   amounts?: readonly string[] | undefined;
   /** Below the features. */
   features?: readonly string[] | undefined;
@@ -238,7 +238,7 @@ function Table(props: TableProps) {
                   />
                 )
               }
-              amounts={[...words.amountsOf(tier), ...(details?.amounts ?? [])]}
+              amounts={words.amountsOf(tier, details?.amounts)}
               features={[...tier.featureNames, ...(details?.features ?? [])]}
               foot={tier.support && texts.support(tier.support)}
               current={isCurrent}

@@ -18,9 +18,14 @@ export interface Words {
   priceText(tier: PricedTier, price?: TierPrice | null): string;
   /** `$0.10 for 1,000 calls` */
   overage(overage: NonNullable<Tier['overage']>, currency: string): string;
-  /** What is counted, one line each. What is not in the tier at all has none. */
-  amountsOf(tier: Tier): string[];
+  /** What is counted, one line each. What is not in the tier at all has none. @param more lines after those of calls */
+  amountsOf(tier: Tier, more?: readonly string[]): string[];
 }
+
+type Line = [amount: number, text: string];
+
+const present = (lines: readonly Line[]): string[] =>
+  lines.filter(([amount]) => amount > 0).map(([, text]) => text);
 
 export function createWords(texts: Texts, formats: Formats): Words {
   const limited = (format: (value: number) => string) => (value: number) =>
@@ -55,20 +60,23 @@ export function createWords(texts: Texts, formats: Formats): Words {
       if (per) return texts.priced(price, per);
       return tier.monthlyPriceCents === 0 ? texts.free : texts.pricedByAgreement;
     },
-    amountsOf({ limits, currency, overage: sold }) {
+    amountsOf({ limits, currency, overage: sold }, more = []) {
       const { apiCallsPerDay, apiCallsPerMinute, concurrentRequests, stored, maxStorageBytes } = limits;
-      const lines: [number, string][] = [
+      const ofCalls: Line[] = [
         [apiCallsPerDay, texts.perDay(calls(apiCallsPerDay))],
         [apiCallsPerMinute, texts.perMinute(calls(intLimit(apiCallsPerMinute)))],
         [concurrentRequests, texts.atOnce(calls(intLimit(concurrentRequests)))],
-        ...stored.map(({ displayName, limit }): [number, string] => [
-          limit,
-          texts.stored(displayName, number(limit)),
-        ]),
+      ];
+      const ofStorage: Line[] = [
+        ...stored.map(({ displayName, limit }): Line => [limit, texts.stored(displayName, number(limit))]),
         [maxStorageBytes, texts.storage(bytes(maxStorageBytes))],
       ];
-      const shown = lines.filter(([amount]) => amount > 0).map(([, line]) => line);
-      return sold ? [...shown, texts.moreCalls(overage(sold, currency))] : shown;
+      return [
+        ...present(ofCalls),
+        ...more,
+        ...present(ofStorage),
+        ...(sold ? [texts.moreCalls(overage(sold, currency))] : []),
+      ];
     },
   };
 }
