@@ -26,6 +26,8 @@ it('a call over the limit offers an upgrade, which is bought, and then the call 
   const example = await startExample('react', database.uri);
   try {
     const page = await browser.newPage();
+    // The example is several processes, on a machine that may be busy.
+    page.setDefaultTimeout(30_000);
     await page.goto(example.read(/lamps\s+(\S+)/));
     const order = page.getByRole('button', { name: 'Order a lamp' });
     const offer = page.getByRole('dialog', { name: 'Your plan has no more calls' });
@@ -51,4 +53,4 @@ it('a call over the limit offers an upgrade, which is bought, and then the call 
   } finally {
     expect(await example.end()).toBe(0);
   }
-}, 120_000);
+}, 180_000);
