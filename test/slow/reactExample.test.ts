@@ -50,6 +50,8 @@ it('a call over the limit offers an upgrade, which is bought, and then the call 
     const before = await count();
     await order.click();
     await expect.poll(count, SOON).toBe(before + 1);
+    // It follows live updates, and would miss the server.
+    await page.close();
   } finally {
     expect(await example.end()).toBe(0);
   }
