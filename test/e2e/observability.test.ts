@@ -114,10 +114,15 @@ describe('the access log', () => {
 
   it('names the route, not the path, and the tenant of a REST request', async () => {
     const headers = { 'x-request-id': 'rest', 'x-api-key': tenant.key };
-    await fetch(`${server.url}/v1/billing/subscription?secret=hunter2`, { headers });
+    await fetch(`${server.url}/v1/billing/usage?period=day`, { headers });
     expect(accessLine('rest')).toMatchObject([
-      { route: '/v1/billing/subscription', status: 200, tenantId: tenant.id, keyId: tenant.keyId },
+      { route: '/v1/billing/usage', status: 200, tenantId: tenant.id, keyId: tenant.keyId },
     ]);
+    expect(accessLine('rest')[0]).not.toHaveProperty('url');
+    await fetch(`${server.url}/v1/billing/usage?secret=hunter2`, {
+      headers: { ...headers, 'x-request-id': 'wrong' },
+    });
+    expect(accessLine('wrong')).toMatchObject([{ route: '/v1/billing/usage', status: 400 }]);
     await fetch(`${server.url}/mock/checkout/hunter2`, { headers: { 'x-request-id': 'page' } });
     expect(accessLine('page')).toMatchObject([{ route: '/mock/checkout/:sessionId', status: 404 }]);
     await fetch(`${server.url}/hunter2`, { headers: { 'x-request-id': 'none' } });
