@@ -282,10 +282,11 @@ describe('a checkout that is begun', () => {
     });
     try {
       const { id, key } = await server.createTenant();
+      // Each server runs five of them at once; more would wait for a second, which a busy machine may need for each.
       const answers = await Promise.all(
-        Array.from({ length: 12 }, (_, i) => askCheckout(i % 2 ? other : server, key)),
+        Array.from({ length: 10 }, (_, i) => askCheckout(i % 2 ? other : server, key)),
       );
-      expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(200));
+      expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200));
       expect(new Set(answers.map(({ data }) => data.createCheckoutSession.id)).size).toBe(1);
       const [checkout] = answers.map(({ data }) => data.createCheckoutSession);
       const pages = [server, other].map(({ url }) => `${url}/mock/checkout/${checkout.id}/complete`);

@@ -15,7 +15,7 @@ const GENEROUS: ConnectionConfig = {
   stallTimeoutMs: 30_000,
   maxUnreadBytes: 24 * MEGABYTE,
 };
-const HURRIED = { ...GENEROUS, requestTimeoutMs: 500, stallTimeoutMs: 400 };
+const HURRIED = { ...GENEROUS, requestTimeoutMs: 500, stallTimeoutMs: 1_000 };
 
 /** What a server logs about its connections. */
 interface Watched {

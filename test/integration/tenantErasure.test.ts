@@ -149,4 +149,4 @@ it('an erasure that is killed at any of its writes is finished by the next proce
     });
   }
   expect(nth).toBeGreaterThan(20);
-});
+}, 90_000);
