@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { settled, subscribe } from '../support/billing.js';
 import { type CodeBlock, codeBlocks, DOCUMENTS } from '../support/documents.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 import { outputDifferences } from '../support/shownOutput.js';
@@ -16,8 +17,23 @@ const EXCEPTIONS: readonly [part: string, reason: string][] = [
   ['$JWT', "a token of the reader's identity provider; test/e2e/jwt.test.ts has one"],
 ];
 
+const GATEWAY_SECRET = 'gateway-secret-of-the-documents-0123456789';
+
+const buyPro = async (server: TestServer, { key }: TestTenant) => {
+  await subscribe(server, key);
+  await settled(server);
+};
+
 /** What a tenant has done before it runs the commands of a page. */
 const EARLIER: Record<string, (server: TestServer, tenant: TestTenant) => Promise<unknown>> = {
+  'docs/invoices.md': buyPro,
+  // Stripe sends the events of a purchase in no order; a cancellation is one event.
+  'docs/stripe-webhooks.md': async (server, tenant) => {
+    await buyPro(server, tenant);
+    await server.gql('mutation { cancelSubscription { status } }', { key: tenant.key });
+    await settled(server);
+  },
+  'docs/tier-changes.md': buyPro,
   'docs/usage.md': async ({ setLimits, gql }, { id }) => {
     await setLimits(id, null, 'PRO');
     await gql(`mutation { consume(input: { tenantId: "${id}", endpoint: "render", cost: 3 }) { allowed }
@@ -37,7 +53,7 @@ let directory: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'continuum-documents-'));
-  shared = await startTestServer();
+  shared = await startTestServer({ env: { GATEWAY_SECRET } });
 });
 afterAll(async () => {
   await shared?.stop();
@@ -60,9 +76,20 @@ describe('the commands in the documentation', () => {
     try {
       const tenant = await server.createTenant('Demo');
       await EARLIER[page]?.(server, tenant);
-      const env = { ...process.env, KEY: tenant.key, OPERATOR_KEY, ADMIN_API_KEY: OPERATOR_KEY };
-      // Pages share a server, and each of them creates the tenant with this id.
-      const own = (text: string) => text.replaceAll('org_42', `org_${basename(page, '.md')}`);
+      const env = {
+        ...process.env,
+        KEY: tenant.key,
+        OPERATOR_KEY,
+        ADMIN_API_KEY: OPERATOR_KEY,
+        GATEWAY_SECRET,
+      };
+      // Pages share a server, and each has a tenant of its own with this id, unless the page itself creates it.
+      const externalId = `org_${basename(page, '.md')}`;
+      const own = (text: string) => text.replaceAll('org_42', externalId);
+      if (!blocks.some((block) => isRun(block) && block.code.includes('createTenant')))
+        await server.gql(
+          `mutation { updateTenant(tenantId: "${tenant.id}", input: { externalId: "${externalId}" }) { id } }`,
+        );
       const wrong: string[] = [];
       for (const [index, block] of blocks.entries()) {
         if (!isRun(block)) continue;
@@ -70,7 +97,9 @@ describe('the commands in the documentation', () => {
           .replaceAll(/^export \w+=\S*….*$/gm, '')
           .replaceAll('localhost:4000', new URL(server.url).host)
           .replaceAll('ten_…', tenant.id);
-        const { stdout } = await run('bash', ['-euc', command], { env });
+        const { stdout } = await run('bash', ['-euc', `curl() { command curl -w '\\n' "$@"; }\n${command}`], {
+          env,
+        });
         const next = blocks[index + 1];
         const failures = stdout.includes('"errors":') ? [stdout] : [];
         const differences = next?.follows ? outputDifferences(own(next.code), stdout) : failures;

@@ -2,6 +2,9 @@
 const CHANGING: readonly [RegExp, string][] = [
   [/\b(?:localhost|127\.0\.0\.1):\d+/g, 'SERVER'],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'INSTANT'],
+  [/#link=[\w-]+/g, '#link'],
+  [/\bwhsec_[\w+/=]+/g, 'SECRET'],
+  [/\b[A-Z0-9]{8}-\d{4}\b/g, 'INVOICE'],
   [/\bctm_(?:test|live)_[\w-]+…?/g, 'SECRET'],
   [/\b([a-z]{2,3}(?:_mock)?)_[A-Za-z0-9]{12,}…?/g, '$1_ID'],
 ];
@@ -28,16 +31,19 @@ function differences(shown: unknown, real: unknown, path: string): string[] {
 }
 
 /**
- * Compares what a document says that curl prints with what it prints. A line `…` stands for any lines of headers.
+ * Compares what a document says that curl prints with what it prints. A line `…` stands for headers; each other line that is
+ * no header is one JSON response.
  * @returns what differs
  */
 export function outputDifferences(shown: string, real: string): string[] {
-  const lines = shown.trim().split('\n');
-  const body = lines.at(-1) ?? '';
-  const printed = real.trim().split(/\r?\n/);
-  const headers = lines.slice(0, -1).filter((line) => line !== '…');
+  const [expected, printed] = [shown, real].map((text) => text.trim().split(/\s*\n/)) as [string[], string[]];
+  const isBody = (line: string) => line.startsWith('{');
+  const headers = expected.filter((line) => !isBody(line) && line !== '…');
+  const bodies = printed.filter(isBody);
   return [
     ...headers.filter((line) => !printed.includes(line)).map((line) => `it does not print ${line}`),
-    ...differences(JSON.parse(body), JSON.parse(printed.at(-1) ?? ''), 'body'),
+    ...expected
+      .filter(isBody)
+      .flatMap((body, index) => differences(JSON.parse(body), JSON.parse(bodies[index] ?? 'null'), 'body')),
   ];
 }
