@@ -1,3 +1,4 @@
+import { restName } from '@continuum-billing/limits/core';
 import { limitNames } from '../catalogue/catalogue.js';
 import { displayNameOf } from '../catalogue/displayNames.js';
 import { perText, priceKey } from '../catalogue/prices.js';
@@ -12,7 +13,6 @@ import type { Tiers } from '../services/tiers/tiers.js';
 import type { ListedEntitlement } from '../services/usage/entitlementList.js';
 import type { ConsumeAnswer } from '../services/usage/recording/consumption.js';
 import type { UsageReading } from '../services/usage/usage.js';
-import { restName } from './restNames.js';
 
 // What the REST routes return: names in snake case, enums and tiers in lower case, and null for what is unlimited.
 

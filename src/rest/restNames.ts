@@ -1,10 +1,8 @@
+import { restDetails, restName } from '@continuum-billing/limits/core';
 import type { FastifySchemaValidationError } from 'fastify';
 import { BillingError, badInput } from '../common/errors.js';
 
 // Names in the REST routes under /v1/billing: snake case in requests, responses and errors; routes with hyphens.
-
-export const restName = (name: string): string =>
-  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** Names that are not the same in GraphQL. */
 const ARGUMENTS: Readonly<Record<string, string>> = { limit: 'first', cursor: 'after' };
@@ -64,21 +62,13 @@ const restText = (text: string): string =>
       ROUTES.includes(name) ? routeName(name) : (REST_NAMES[name] ?? restName(name)),
     );
 
-/** Details that name a tier or a feature, in lower case here. */
-const LOWER_CASE = new Set(['tier', 'feature']);
-
 /** @returns the error as this API spells it: `success_url` for `input.successUrl`, `resets_at` for `resetsAt` */
 export function withRestNames(error: unknown): unknown {
   // What a schema rejects is named as it was sent.
   if (!(error instanceof BillingError) || 'validation' in error) return error;
   const { code, message, details, headers } = error;
   const { argument, problem, ...others } = details;
-  const rest = Object.fromEntries(
-    Object.entries(others).map(([name, value]) => [
-      restName(name),
-      LOWER_CASE.has(name) && typeof value === 'string' ? value.toLowerCase() : value,
-    ]),
-  );
+  const rest = restDetails(others);
   if (typeof argument !== 'string' || typeof problem !== 'string')
     return new BillingError(code, restText(message), rest, headers);
   const [name = '', ...path] = argument.replace(/^(?:input|body|query)\.(?=.)/, '').split('.');

@@ -54,4 +54,5 @@ export {
 } from './limits.js';
 export type { EndedOperation, RemoteDecision, RemoteOperation } from './remote/wire.js';
 export { apiKeyOfHeaders } from './request.js';
+export { restDetails, restName } from './restErrors.js';
 export { type Storable, sizeOf } from './storageSize.js';

@@ -7,18 +7,12 @@ import {
   isNonNullType,
   Kind,
 } from 'graphql';
+import { type CallerOptions, createCallerReader, type IdentifiedCaller } from './callers.js';
 import { type AdmittedOperation, createGuard, type Guard } from './guard.js';
 import type { CallerIdentity, Limits } from './limits.js';
-import { type AnyHeaders, apiKeyOfContext, apiKeyOfHeaders } from './request.js';
+import { type AnyHeaders, apiKeyOfContext } from './request.js';
 
-/** Exactly one of them; none is a caller that is not known, such as a visitor who has not signed in. */
-export interface IdentifiedCaller {
-  apiKey?: string | null | undefined;
-  tenantId?: string | null | undefined;
-  externalId?: string | null | undefined;
-}
-
-export interface EnforceOptions {
+export interface EnforceOptions extends CallerOptions<unknown> {
   limits: Limits;
   /**
    * Returns the caller's key. Default: `context.apiKey`, or the headers `x-api-key` and `Authorization: Bearer` of
@@ -46,20 +40,6 @@ export interface Enforced {
 }
 
 const EXTENSION = 'continuumLimits';
-const KEY_NEEDED = 'An API key is needed: send it as the header x-api-key, or Authorization: Bearer <key>';
-const CALLER_NEEDED = 'This operation is limited by tenant, and the request names none';
-const IDENTITIES = ['apiKey', 'tenantId', 'externalId'] as const;
-
-/** @throws an Error for anything else than one identity or none */
-function checkedIdentity(returned: IdentifiedCaller | null): CallerIdentity | null {
-  const [name, ...others] = IDENTITIES.filter((identity) => returned?.[identity] != null);
-  if (name === undefined) return null;
-  const value: unknown = returned?.[name];
-  if (others.length > 0 || typeof value !== 'string' || value === '')
-    throw new Error(`identify must return null or one text of ${IDENTITIES.join(', ')}`);
-  return { [name]: value } as CallerIdentity;
-}
-
 /**
  * Changes a schema so that each operation is accepted or rejected as a whole, before any of its resolvers runs, by the
  * limits of the tenant whose key the request carries, or that `identify` returns. This works in every server. With the plugin for your server,
@@ -70,21 +50,14 @@ function checkedIdentity(returned: IdentifiedCaller | null): CallerIdentity | nu
  */
 export function enforceLimits(schema: GraphQLSchema, options: EnforceOptions): GraphQLSchema {
   if (schema.extensions[EXTENSION]) throw new Error('The limits of this schema are enforced already');
-  const { limits, apiKey = apiKeyOfContext, identify, address = () => null } = options;
-  if (identify && options.apiKey)
-    throw new Error('enforceLimits takes apiKey or identify, not both: identify may return { apiKey }');
-  const guard = createGuard(schema, limits, identify ? CALLER_NEEDED : KEY_NEEDED);
+  const { limits, address = () => null } = options;
+  const { callerOf, needed } = createCallerReader(options, apiKeyOfContext, 'enforceLimits');
+  const guard = createGuard(schema, limits, needed);
   /** Operations that were admitted before their execution, by its context. */
   const begun = new WeakMap<object, object>();
   const admittedOperations = new WeakMap<object, AdmittedOperation>();
   /** Operations that no plugin admitted. The variables' object identifies an execution. */
   const ownOperations = new WeakMap<object, OwnOperation>();
-
-  async function callerOf(context: unknown, headers?: AnyHeaders): Promise<CallerIdentity | null> {
-    if (identify) return checkedIdentity(await identify(context));
-    const key = apiKey(context) ?? (headers ? apiKeyOfHeaders(headers) : null);
-    return key === null ? null : { apiKey: key };
-  }
 
   function ownOperation(context: unknown, info: GraphQLResolveInfo): OwnOperation {
     const known = ownOperations.get(info.variableValues);

@@ -1,10 +1,20 @@
-/** Enforces the limits of a billing server in your own schema. */
+/** Enforces the limits of a billing server in your own schema, and on routes without GraphQL. */
 
 export { apolloLimits } from './apolloPlugin.js';
 export { beginOperation, type OperationRequest } from './beginOperation.js';
-export { type EnforceOptions, enforceLimits, type IdentifiedCaller } from './enforceLimits.js';
+export type { IdentifiedCaller } from './callers.js';
+export { type EnforceOptions, enforceLimits } from './enforceLimits.js';
 export { BillingError, ErrorCode } from './errors.js';
 export type { AdmittedOperation } from './guard.js';
+export { type ExpressMiddleware, type ExpressRequest, expressLimits } from './http/expressLimits.js';
+export {
+  type FastifyLimitsHook,
+  fastifyLimits,
+  type LimitedFastifyReply,
+  type LimitedFastifyRequest,
+} from './http/fastifyLimits.js';
+export { type HttpLimitsOptions, tenantOfRequest } from './http/httpGuard.js';
+export type { RouteLimits } from './http/routeLimits.js';
 export { limitDirectives, limitDirectivesSdl } from './limitDirectives.js';
 export type {
   Caller,
