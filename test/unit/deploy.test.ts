@@ -22,6 +22,15 @@ describe('deploy/', () => {
     expect(names.filter((name) => !isKnown(name))).toEqual([]);
   });
 
+  it('has no alert without an entry in docs/alerts.md, which has no others', () => {
+    const { groups } = yaml('deploy/prometheus/alerts.yml');
+    const alerts = groups.flatMap(({ rules }: { rules: { alert: string }[] }) =>
+      rules.map(({ alert }) => alert),
+    );
+    const entries = [...read('docs/alerts.md').matchAll(/^## `(\w+)`$/gm)].map(([, name]) => name);
+    expect(entries.toSorted()).toEqual(alerts.toSorted());
+  });
+
   it('leaves a stopping server the time that it may take', () => {
     const { spec } = yaml('deploy/kubernetes/deployment.yaml').spec.template;
     const [{ env }] = spec.containers;
