@@ -8,7 +8,7 @@ export function addServerCommands(program: Command, context: CommandContext): vo
     .addHelpText(
       'after',
       `
-It runs until it is interrupted (SIGINT or SIGTERM). It is configured by the environment: docs/configuration.md lists the
+It runs until it is interrupted (SIGINT or SIGTERM). It is configured by the environment: docs/reference/configuration.md lists the
 variables. Without any, it starts in mock mode, makes a demo tenant, and prints its key and a query to paste.`,
     )
     .action(async () => {
