@@ -5,7 +5,9 @@ import { parse } from 'yaml';
 const read = (file: string): string => readFileSync(file, 'utf8');
 const yaml = (file: string) => parse(read(file));
 const documented = new Set(
-  [...read('docs/reference/configuration.md').matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(([, name]) => name as string),
+  [...read('docs/reference/configuration.md').matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(
+    ([, name]) => name as string,
+  ),
 );
 const isKnown = (name: string): boolean => documented.has(name) || name.startsWith('STRIPE_PRICE_');
 
