@@ -6,8 +6,10 @@ import {
   type Mongod,
   runningMongod,
   startEmbeddedMongod,
+  UnusableDirectory,
   userCacheDir,
 } from '@continuum-billing/embedded-mongod';
+import { ConfigError } from './config/config.js';
 
 /** The server's data; other tools may use databases of their own on the same MongoDB. */
 const DATABASE = 'continuum';
@@ -18,11 +20,18 @@ export const CACHE_DIR = userCacheDir('continuum-billing');
 /**
  * @param dataDir kept between starts; contains everything
  * @returns the running MongoDB, with the connection string of the server's database
- * @throws an error for a person to read
+ * @throws ConfigError for a directory that cannot be written; another error for a person to read
  */
-export function startEmbeddedMongodb(dataDir: string, log: Log): Promise<Mongod> {
+export async function startEmbeddedMongodb(dataDir: string, log: Log): Promise<Mongod> {
   const advice = ['set MONGODB_URI to a running MongoDB (a replica set, version 6 or later)'];
-  return startEmbeddedMongod({ dataDir, database: DATABASE, cacheDir: CACHE_DIR, advice, log });
+  try {
+    return await startEmbeddedMongod({ dataDir, database: DATABASE, cacheDir: CACHE_DIR, advice, log });
+  } catch (error) {
+    if (!(error instanceof UnusableDirectory)) throw error;
+    throw new ConfigError([
+      `DATA_DIR: ${error.message}; name a directory that the server may write, or set MONGODB_URI`,
+    ]);
+  }
 }
 
 /** @returns the connection string of the MongoDB that a running server has on the directory; null when none runs */

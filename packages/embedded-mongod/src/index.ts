@@ -2,11 +2,13 @@
  * A MongoDB of your process's own: found or downloaded, then started on a data directory.
  */
 import { type FindMongodOptions, findMongod } from './binary.js';
+import { filesIn, prepareDirectory } from './dataDirectory.js';
 import { ownerState, readOwner } from './owner.js';
-import { filesIn, type Mongod, startMongod } from './process.js';
+import { type Mongod, startMongod } from './process.js';
 import { memberUri } from './replicaSet.js';
 
 export { type FindMongodOptions, findMongod } from './binary.js';
+export { UnusableDirectory } from './dataDirectory.js';
 export { type Mongod, type MongodExit, type MongodOptions, startMongod } from './process.js';
 export { userCacheDir } from './programs/cache.js';
 export type { Log } from './programs/source.js';
@@ -20,10 +22,12 @@ export interface EmbeddedMongodOptions extends FindMongodOptions {
 
 /**
  * @returns the running MongoDB, with a connection string that names the database
- * @throws an error for a person to read: no mongod was found, or it did not start
+ * @throws UnusableDirectory; another error for a person to read: no mongod was found, or it did not start
  */
 export async function startEmbeddedMongod(options: EmbeddedMongodOptions): Promise<Mongod> {
   const { dataDir, database, log } = options;
+  // First, because finding the binary may take a download.
+  await prepareDirectory(dataDir);
   const mongod = await startMongod({ binary: await findMongod(options), dataDir, log });
   return { ...mongod, uri: withDatabase(mongod.uri, database) };
 }

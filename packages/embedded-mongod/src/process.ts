@@ -1,9 +1,9 @@
 /**
  * One mongod on one data directory: started as a replica set of one, shut down cleanly, never left behind.
  */
-import { chmod, mkdir, open, rename } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { open, rename } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type MongodFiles, prepareDirectory } from './dataDirectory.js';
 import { EarlyExit, EXIT_ADDRESS_IN_USE, EXIT_DATA_DIR_LOCKED, explained } from './earlyExit.js';
 import { type Owner, ownerState, readOwner, writeOwner } from './owner.js';
 import { type GuardedProcess, spawnGuarded } from './programs/guard.js';
@@ -50,8 +50,6 @@ const POLL_INTERVAL_MS = 20;
 /** Between two attempts to take a lock whose holder is not visible (in another container on the same volume). */
 const LOCK_RETRY_MS = 250;
 const EXIT_CODE_WAIT_MS = 1_000;
-/** The mode of directories: the data may contain secrets. */
-const OWNER_ONLY = 0o700;
 const DEFAULT_CACHE_GB = 0.25;
 const OPLOG_MB = 256;
 /** A killed server leaves its transaction open, which would block the documents that it wrote for the default of 60 s. */
@@ -61,13 +59,11 @@ const MAX_TRANSACTION_SECONDS = 3;
  * Starts MongoDB on `dataDir` and waits until it accepts writes.
  *
  * After a `kill -9` of the server that used the directory, its MongoDB may still be shutting down; this waits for it.
- * @throws when a live server uses the directory, when mongod does not start, or when that takes more than a minute
+ * @throws UnusableDirectory; an Error when a live server uses the directory, when mongod does not start, or when that takes more
+ *   than a minute
  */
 export async function startMongod(options: MongodOptions): Promise<Mongod> {
-  const files = filesIn(options.dataDir);
-  await mkdir(files.data, { recursive: true, mode: OWNER_ONLY });
-  // A copy that was restored may be readable by everyone. Some volumes have no modes.
-  await chmod(files.data, OWNER_ONLY).catch(() => {});
+  const files = await prepareDirectory(options.dataDir);
 
   const deadline = Date.now() + PREVIOUS_EXIT_MS;
   const log = onceEach(options.log);
@@ -88,22 +84,6 @@ export async function startMongod(options: MongodOptions): Promise<Mongod> {
       await sleep(LOCK_RETRY_MS);
     }
   }
-}
-
-export interface MongodFiles {
-  data: string;
-  log: string;
-  owner: string;
-}
-
-export function filesIn(dataDir: string): MongodFiles {
-  // Absolute, because a second server, started elsewhere, looks for this path in the arguments of this mongod.
-  const directory = resolve(dataDir);
-  return {
-    data: join(directory, 'mongo'),
-    log: join(directory, 'mongod.log'),
-    owner: join(directory, 'mongod.json'),
-  };
 }
 
 /**
