@@ -82,6 +82,12 @@ it(
     await run(process.execPath, check, { env: { ...env, PORT: port } });
     await expect(run(process.execPath, check, { env: { ...env, PORT: '1' } })).rejects.toThrow();
     for (const page of ['/admin', '/upgrade']) expect((await fetch(`${url}${page}`)).status).toBe(200);
+    const { stdout } = await run(
+      process.execPath,
+      ['bin/continuum-billing.mjs', 'tenant', 'list', '--json'],
+      { cwd: image, env: { ...env, ...settings, CONTINUUM_URL: url as string } },
+    );
+    expect(JSON.parse(stdout)).toBeTypeOf('object');
     server.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
     expect((await run('find', [image, '-newer', `${image}.started`])).stdout).toBe('');
