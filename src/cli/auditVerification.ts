@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { finished } from 'node:stream/promises';
@@ -41,6 +42,8 @@ async function verify(
     output.item({ chain, entry, problem: text }, `${entry ?? chain}: ${text}`);
   };
   const kept = heads === undefined ? null : createWriteStream(heads);
+  // A file that cannot be written ends the command before it begins.
+  if (kept) await once(kept, 'open');
   for await (const chain of tenant ? [chainOf(tenant)] : verification.chains()) {
     const report = await verification.verify(chain, (verified) =>
       output.progress(

@@ -67,8 +67,11 @@ function linesOf(checks: readonly Check[]): string {
     const line = `${status.padEnd(8)} ${name.padEnd(NAME_WIDTH)} ${indented(found)}`;
     return fix ? `${line}\n${INDENT}→ ${indented(fix)}` : line;
   });
-  return `${lines.join('\n')}\n\n${good} ok, ${warning} warnings, ${error} errors, ${skipped} skipped`;
+  const sums = [`${good} ok`, counted(warning, 'warning'), counted(error, 'error'), `${skipped} skipped`];
+  return `${lines.join('\n')}\n\n${sums.join(', ')}`;
 }
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 /** Runs every check. It is done with an error only if one of them is an error. */
 export async function diagnosis({ env }: Output): Promise<Result> {
