@@ -88,10 +88,13 @@ describe('the tarball of @continuum-billing/limits', () => {
       'apolloLimits',
       'beginOperation',
       'enforceLimits',
+      'expressLimits',
+      'fastifyLimits',
       'limitDirectives',
       'limitDirectivesSdl',
       'remoteLimits',
       'tenantOf',
+      'tenantOfRequest',
       'yogaLimits',
     ]);
   });
