@@ -35,7 +35,7 @@ function SignedIn() {
   const { client, live, router } = useMemo(
     () => ({
       client: createClient({ session: 'operator', onSignedOut: expired }),
-      live: createLive('operator'),
+      live: createLive(),
       router: createRouter(),
     }),
     [expired],

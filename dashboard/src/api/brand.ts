@@ -10,10 +10,6 @@ export const BRAND = graphql(`
     brand {
       productName
       logoUrl
-      supportEmail
-      supportUrl
-      upgradeUrl
-      upgradesInProduct
     }
   }
 `);

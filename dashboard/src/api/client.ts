@@ -4,20 +4,15 @@ import { createCache } from './cache.js';
 import { codeOf } from './errors.js';
 import { askable } from './sampleDomain.js';
 
-/** Which of the two session cookies the page means. */
-export type SessionKind = 'operator' | 'billing';
-
 const TIMEOUT_MS = 60_000;
 
 /**
  * @param options.session null: none, for what anyone may read. The cookie of a session that has ended would be an error there
  * @param options.onSignedOut the session has ended: called for each operation that says so
- * @param options.onForbidden it is another tenant's, or may not do this
  */
 export function createClient(options: {
-  session: SessionKind | null;
+  session: 'operator' | null;
   onSignedOut?(message: string): void;
-  onForbidden?(): void;
 }): ApolloClient {
   const http = new HttpLink({
     uri: '/graphql',
@@ -30,9 +25,7 @@ export function createClient(options: {
     },
   });
   const signedOut = new ErrorLink(({ error }) => {
-    const code = codeOf(error);
-    if (code === 'UNAUTHENTICATED') options.onSignedOut?.(error.message);
-    if (code === 'FORBIDDEN') options.onForbidden?.();
+    if (codeOf(error) === 'UNAUTHENTICATED') options.onSignedOut?.(error.message);
   });
   return new ApolloClient({
     link: ApolloLink.from([signedOut, http]),

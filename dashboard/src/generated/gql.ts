@@ -103,7 +103,7 @@ type Documents = {
     "\n  query WebhookEvent($id: ID!) {\n    webhookEvent(id: $id) {\n      id\n      type\n      status\n      tries\n      lastError\n      reason\n      object\n      customerId\n      tenantId\n      receivedAt\n      appliedAt\n      nextTryAt\n      payload\n    }\n  }\n": typeof types.WebhookEventDocument,
     "\n  query WebhookEvents(\n    $first: Int\n    $after: String\n    $status: WebhookEventStatus\n    $type: String\n    $tenantId: ID\n    $externalId: ID\n  ) {\n    webhookEvents(\n      first: $first\n      after: $after\n      status: $status\n      type: $type\n      tenantId: $tenantId\n      externalId: $externalId\n    ) {\n      edges {\n        node {\n          id\n          type\n          status\n          tries\n          lastError\n          reason\n          object\n          tenantId\n          receivedAt\n        }\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": typeof types.WebhookEventsDocument,
     "\n  query WebhookRejections {\n    webhookRefusals {\n      reason\n      count\n    }\n  }\n": typeof types.WebhookRejectionsDocument,
-    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n": typeof types.BrandDocument,
+    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n    }\n  }\n": typeof types.BrandDocument,
     "\n  query PreviewCancellation($tenantId: ID!, $atPeriodEnd: Boolean!) {\n    previewCancellation(tenantId: $tenantId, atPeriodEnd: $atPeriodEnd) {\n      atPeriodEnd\n      alreadyScheduled\n      endsAt\n      summary\n      tierAfterwards\n      currency\n      refundCents\n      overageCents\n      lastInvoiceAt\n    }\n  }\n": typeof types.PreviewCancellationDocument,
     "\n  fragment PriceTerms on TierPrice {\n    id\n    interval\n    intervalCount\n    currency\n    unitAmount\n    perSeat\n    per\n  }\n": typeof types.PriceTermsFragmentDoc,
     "\n  fragment TierPrices on Tier {\n    monthlyPriceCents\n    currency\n    prices {\n      ...PriceTerms\n    }\n  }\n": typeof types.TierPricesFragmentDoc,
@@ -198,7 +198,7 @@ const documents: Documents = {
     "\n  query WebhookEvent($id: ID!) {\n    webhookEvent(id: $id) {\n      id\n      type\n      status\n      tries\n      lastError\n      reason\n      object\n      customerId\n      tenantId\n      receivedAt\n      appliedAt\n      nextTryAt\n      payload\n    }\n  }\n": types.WebhookEventDocument,
     "\n  query WebhookEvents(\n    $first: Int\n    $after: String\n    $status: WebhookEventStatus\n    $type: String\n    $tenantId: ID\n    $externalId: ID\n  ) {\n    webhookEvents(\n      first: $first\n      after: $after\n      status: $status\n      type: $type\n      tenantId: $tenantId\n      externalId: $externalId\n    ) {\n      edges {\n        node {\n          id\n          type\n          status\n          tries\n          lastError\n          reason\n          object\n          tenantId\n          receivedAt\n        }\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": types.WebhookEventsDocument,
     "\n  query WebhookRejections {\n    webhookRefusals {\n      reason\n      count\n    }\n  }\n": types.WebhookRejectionsDocument,
-    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n": types.BrandDocument,
+    "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n    }\n  }\n": types.BrandDocument,
     "\n  query PreviewCancellation($tenantId: ID!, $atPeriodEnd: Boolean!) {\n    previewCancellation(tenantId: $tenantId, atPeriodEnd: $atPeriodEnd) {\n      atPeriodEnd\n      alreadyScheduled\n      endsAt\n      summary\n      tierAfterwards\n      currency\n      refundCents\n      overageCents\n      lastInvoiceAt\n    }\n  }\n": types.PreviewCancellationDocument,
     "\n  fragment PriceTerms on TierPrice {\n    id\n    interval\n    intervalCount\n    currency\n    unitAmount\n    perSeat\n    per\n  }\n": types.PriceTermsFragmentDoc,
     "\n  fragment TierPrices on Tier {\n    monthlyPriceCents\n    currency\n    prices {\n      ...PriceTerms\n    }\n  }\n": types.TierPricesFragmentDoc,
@@ -577,7 +577,7 @@ export function graphql(source: "\n  query WebhookRejections {\n    webhookRefus
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n"): (typeof documents)["\n  query Brand {\n    brand {\n      productName\n      logoUrl\n      supportEmail\n      supportUrl\n      upgradeUrl\n      upgradesInProduct\n    }\n  }\n"];
+export function graphql(source: "\n  query Brand {\n    brand {\n      productName\n      logoUrl\n    }\n  }\n"): (typeof documents)["\n  query Brand {\n    brand {\n      productName\n      logoUrl\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
