@@ -8,7 +8,8 @@ const HELP = `Kills real servers and a real mongod at random moments, and compar
   npm run faults -- --rounds 10        fewer
   npm run faults -- --seed 12345       repeats the choices of a run; every run prints its seed
   npm run faults -- --log FILE         what the servers printed is appended to the file
-  npm run faults -- --only kill        one file: kill, exact, outage, replicaSet, liveUpdates or usageEvents
+  npm run faults -- --only kill        one file: kill, exact, outage, replicaSet, redis, clock, liveUpdates or
+                                       usageEvents
   npm run faults -- --help             this text
 `;
 
@@ -36,7 +37,11 @@ if (help) {
 }
 if (!POSITIVE.test(rounds)) fail('--rounds must be a whole number, at least 1');
 if (seed !== undefined && !POSITIVE.test(seed)) fail('--seed must be a whole number, at least 1');
-if (!['', 'kill', 'exact', 'outage', 'replicaSet', 'liveUpdates', 'usageEvents'].includes(only))
+if (
+  !['', 'kill', 'exact', 'outage', 'replicaSet', 'redis', 'clock', 'liveUpdates', 'usageEvents'].includes(
+    only,
+  )
+)
   fail(`--only: there is no ${only}`);
 
 const env = { ...process.env, ROUNDS: rounds };
