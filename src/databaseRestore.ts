@@ -17,11 +17,8 @@ export const isBeingRestored = async (connection: Connection): Promise<boolean> 
 
 /** From now on no server starts on the database. */
 export async function beginRestore(connection: Connection): Promise<void> {
-  await settingsOf(connection).updateOne(
-    RESTORE_MARK,
-    { $setOnInsert: { startedAt: new Date() } },
-    { upsert: true },
-  );
+  const startedNow = { $currentDate: { startedAt: true } } as const;
+  await settingsOf(connection).updateOne(RESTORE_MARK, startedNow, { upsert: true });
 }
 
 export async function endRestore(connection: Connection): Promise<void> {
