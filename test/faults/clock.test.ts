@@ -15,7 +15,14 @@ import { buildServer, type ServerProcess, spawnServer } from '../support/serverP
 
 const CLIENTS = 16;
 const TENANTS = 12;
-const STEPS = ['an hour ahead', 'an hour behind', 'a day ahead', 'right again'];
+const HOUR_MS = 3_600_000;
+/** What the preloaded clock is set to, in this order. */
+const STEPS = [
+  { step: 'an hour ahead', offsetMs: HOUR_MS },
+  { step: 'an hour behind', offsetMs: -HOUR_MS },
+  { step: 'a day ahead', offsetMs: 25 * HOUR_MS },
+  { step: 'right again', offsetMs: 0 },
+];
 const STEP_MS = 1_500;
 const PRELOADED = pathToFileURL('test/support/steppedClock.mjs').href;
 
@@ -50,17 +57,23 @@ afterAll(async () => {
   await database?.dropAndClose();
 });
 
+const answeredCalls = () => load.tenants.reduce((sum, { calls }) => sum + calls, 0);
+
 it(`a server whose clock is set counts in the database's days with the others, and passes no limit (${seed})`, async () => {
   const [stepped] = servers as [ServerProcess];
   const startedDay = new Date().toISOString().slice(0, 10);
   const running = load.run(servers, CLIENTS);
-  for (const step of STEPS) {
+  for (const { step, offsetMs } of STEPS) {
     await sleep(STEP_MS);
+    const timesSet = () =>
+      [...stepped.output().matchAll(/clock set to (\S+)\n/g)].map(([, time]) => time as string);
+    const before = timesSet().length;
     process.kill(stepped.pid, 'SIGUSR2');
-    const before = load.tenants.reduce((sum, { calls }) => sum + calls, 0);
-    await expect
-      .poll(() => load.tenants.reduce((sum, { calls }) => sum + calls, 0), { message: `${seed}: ${step}` })
-      .toBeGreaterThan(before);
+    await expect.poll(() => timesSet().length).toBe(before + 1);
+    const setTo = Date.parse(timesSet().at(-1) as string);
+    expect(Math.abs(setTo - Date.now() - offsetMs), step).toBeLessThan(HOUR_MS / 4);
+    const answered = answeredCalls();
+    await expect.poll(answeredCalls, { message: `${seed}: ${step}` }).toBeGreaterThan(answered);
     expect((await fetch(`${stepped.url}/health/ready`)).status, `${seed}: ${step}`).toBe(200);
   }
   await sleep(STEP_MS);

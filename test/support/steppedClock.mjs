@@ -5,11 +5,8 @@ const OFFSETS_MS = [HOUR_MS, -HOUR_MS, 25 * HOUR_MS, 0];
 const RealDate = Date;
 let steps = 0;
 let offsetMs = 0;
-process.on('SIGUSR2', () => {
-  offsetMs = OFFSETS_MS[steps++ % OFFSETS_MS.length];
-});
 
-globalThis.Date = class extends RealDate {
+class SteppedDate extends RealDate {
   constructor(...parts) {
     if (parts.length === 0) super(RealDate.now() + offsetMs);
     else super(...parts);
@@ -17,4 +14,12 @@ globalThis.Date = class extends RealDate {
   static now() {
     return RealDate.now() + offsetMs;
   }
-};
+}
+// Mongoose knows the type by its name.
+Object.defineProperty(SteppedDate, 'name', { value: 'Date' });
+globalThis.Date = SteppedDate;
+
+process.on('SIGUSR2', () => {
+  offsetMs = OFFSETS_MS[steps++ % OFFSETS_MS.length];
+  process.stderr.write(`clock set to ${new Date().toISOString()}\n`);
+});
