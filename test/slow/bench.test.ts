@@ -28,7 +28,7 @@ it('measures admission and every peer of it in one run', async () => {
 it('says what is wrong with the arguments, and measures nothing', async () => {
   const failed = (...args: string[]) => run(...args).catch((error) => error);
   expect(await failed('--only', 'htpp')).toMatchObject({
-    code: 1,
+    code: 2,
     stdout: '',
     stderr: `--only: there is no htpp; there is ${Object.keys(SECTIONS).join(', ')}\n`,
   });
