@@ -299,7 +299,7 @@ describe('a checkout that is begun', () => {
       expect(all.filter(({ metadata }) => metadata.tenant_id === id)).toHaveLength(1);
       const customer = await customerIdOf(server, id);
       expect((await stripe.subscriptions.list({ customer, status: 'all' })).data).toHaveLength(1);
-      // Both servers know at once; whoever clicks on does not buy twice.
+      // Both servers know at once: another click does not buy twice.
       for (const one of [server, other]) {
         expect((await askCheckout(one, key)).errors[0]?.message).toContain('changeTier');
         expect(await tierOfNextCall(one, key)).toBe('pro');

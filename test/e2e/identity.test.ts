@@ -55,10 +55,10 @@ async function createKey(creator: string, input: object = {}): Promise<MadeKey> 
   return { ...data.createApiKey.apiKey, secret: data.createApiKey.secret };
 }
 
-/** A tenant whose making every instance has been told of: news of a key make an instance verify it anew. */
+/** A tenant that every instance has heard of: a change of a key makes an instance verify it again. */
 async function knownTenant(): Promise<TestTenant> {
   const tenant = await server.createTenant();
-  // News come in order: who has those of a later tenant's contract has these.
+  // Changes arrive in order: an instance that has a later tenant's contract has these.
   const later = await server.createTenant();
   const limitOn = async ({ gql }: TestServer) =>
     (await gql(METERED, { key: later.key })).headers.get('x-ratelimit-limit-day');

@@ -158,7 +158,7 @@ function watched(models: Models, step: Step, transaction: Transaction): Models {
   return watch(models);
 }
 
-/** Starts what died anew until everything is applied; the leases of the dead run out at once. */
+/** Starts again what died until everything is applied; the leases of the dead run out at once. */
 async function settle(instances: { inbox: Inbox; isDead(): boolean }[]): Promise<void> {
   const { webhookEvents, leases } = side.models;
   const open = { state: WebhookEventStatus.PENDING };

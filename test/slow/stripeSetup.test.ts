@@ -122,7 +122,7 @@ describe('npm run stripe:setup', () => {
       enabled: true,
       products: [{ prices: [changed.env.STRIPE_PRICE_PRO] }, { prices: [changed.env.STRIPE_PRICE_TEAM] }],
     });
-    // Whoever bought at the old price keeps it.
+    // Those who bought at the old price keep it.
     expect((await harness.stripe.prices.retrieve(before.env.STRIPE_PRICE_PRO as string)).active).toBe(true);
   });
 
