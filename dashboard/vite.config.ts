@@ -45,6 +45,7 @@ export default defineConfig({
     // The packages as they are written, not as they were built last.
     alias: [
       { find: /^@continuum-billing\/react\/styles\.css$/, replacement: `${PACKAGES}/react/styles.css` },
+      { find: /^@continuum-billing\/react\/core$/, replacement: `${PACKAGES}/react/src/core.ts` },
       { find: /^@continuum-billing\/(react|client)$/, replacement: `${PACKAGES}/$1/src/index.ts` },
     ],
   },

@@ -17,6 +17,7 @@ import {
 import { createRandom, seedOfRun } from '../support/random.js';
 import { type ReplicaSet, startReplicaSet } from '../support/replicaSet.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+import { soon } from '../support/soon.js';
 import { systemClock } from '../support/systemClock.js';
 
 /** Failures of each kind. A failure takes about five seconds, so CI has fewer of these than of others. */
@@ -82,9 +83,7 @@ it('an answer that no majority has yet is not given to a repeated request', asyn
   const thaw = await set.freezeSecondaries();
   try {
     const completing = keys.complete(lease, { id: 'mem_1' }).catch(() => undefined);
-    await vi.waitFor(async () =>
-      expect((await models.idempotencyKeys.findById(lease.id))?.answer).not.toBeNull(),
-    );
+    await soon(async () => expect((await models.idempotencyKeys.findById(lease.id))?.answer).not.toBeNull());
     expect(await keys.answerOf(lease.id)).toBeNull();
     const repeated = keys.acquire(request);
     expect(await Promise.race([repeated, sleep(300, 'waits')])).toBe('waits');

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { codeBlocks, createProject, pack, type Tarball } from '../support/tarballs.js';
+import { codeIn } from '../support/documents.js';
+import { createProject, pack, type Tarball } from '../support/tarballs.js';
 
 const INSTALL_MS = 300_000;
 let folder: string;
@@ -67,9 +68,9 @@ const APP = `
 
 /** What the documentation shows. */
 const DOCUMENTED = [
-  ...codeBlocks('docs/react.md', 'ts'),
-  ...codeBlocks('docs/react.md', 'tsx'),
-  ...codeBlocks('packages/react/README.md', 'tsx'),
+  ...codeIn('docs/react.md', 'ts'),
+  ...codeIn('docs/react.md', 'tsx'),
+  ...codeIn('packages/react/README.md', 'tsx'),
 ];
 /** What the code of the page takes for granted. */
 const OF_THE_PAGE = `

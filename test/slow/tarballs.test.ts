@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtDashboard } from '../support/browser.js';
+import { codeIn } from '../support/documents.js';
 import { OPERATOR_KEY, startTestServer, type TestServer } from '../support/server.js';
 import { buildServer } from '../support/serverProcess.js';
 import {
-  codeBlocks,
   createProject,
   METERED_CALLS,
   OUTCOME_OF_METERED_CALLS,
@@ -164,7 +164,7 @@ describe('the tarball of @continuum-billing/client', () => {
   });
 
   it('does what its README shows', async () => {
-    const [example = ''] = codeBlocks('packages/client/README.md', 'js');
+    const [example = ''] = codeIn('packages/client/README.md', 'js');
     const { key } = await billing.createTenant();
     const program = `
       const said = [];
@@ -179,7 +179,7 @@ describe('the tarball of @continuum-billing/client', () => {
   });
 
   it('fits what the documentation shows', async () => {
-    const blocks = codeBlocks('docs/client.md', 'ts').map((block) => block.replace(/^import .*$/gm, ''));
+    const blocks = codeIn('docs/client.md', 'ts').map((block) => block.replace(/^import .*$/gm, ''));
     expect(blocks.length).toBeGreaterThan(5);
     expect(
       await project.compile(`

@@ -31,6 +31,12 @@ export function codeBlocks(document: string): CodeBlock[] {
   });
 }
 
+/** The code of a document in one language. */
+export const codeIn = (document: string, language: string): string[] =>
+  codeBlocks(document)
+    .filter((block) => block.language === language)
+    .map(({ code }) => code);
+
 /** All blocks of a language in all documents. */
 export const allBlocks = (language: string): CodeBlock[] =>
   DOCUMENTS.flatMap(codeBlocks).filter((block) => block.language === language);

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -39,12 +38,6 @@ export interface Project {
   remove(): Promise<void>;
   folder: string;
 }
-
-/** The code in a Markdown file. */
-export const codeBlocks = (file: string, language: string): string[] =>
-  [...readFileSync(file, 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
-    ([, code = '']) => code,
-  );
 
 /** Packs what is built. @param folder of the package; @param destination a folder */
 export async function pack(folder: string, destination: string): Promise<Tarball> {

@@ -16,8 +16,8 @@ const CODES = ['RATE_LIMITED', 'FEATURE_NOT_AVAILABLE', 'STORAGE_QUOTA_EXCEEDED'
 const MAX_WAIT_S = 2;
 
 /**
- * Notices the errors of limits. A limit that resets in a moment is waited for, and the operation is sent again, once; of all
- * others the page is told. The operation fails with its error in any case.
+ * Notices the errors of limits. A limit that resets in a moment is waited for, and the operation is sent again, once. The
+ * page learns of all others, whose operations fail with their errors.
  */
 export function limitLink(onLimit: (limit: PlanLimit) => void): ErrorLink {
   return new ErrorLink(({ error, operation, forward }) => {

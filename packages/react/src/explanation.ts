@@ -18,7 +18,7 @@ export function seatsNeeded(error: unknown): number | null {
   return typeof needed === 'number' ? needed : null;
 }
 
-export function explained(
+function explained(
   error: unknown,
   { texts, formats }: Pick<BillingContext, 'texts' | 'formats'>,
 ): Explanation {

@@ -43,7 +43,7 @@ const WITHOUT_FRACTION = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vu
 const IN_THOUSANDTHS = new Set('bhd jod kwd omr tnd'.split(' '));
 
 /** @returns how many decimals the smallest unit has in the currency */
-export function fractionDigits(currency: string): number {
+function fractionDigits(currency: string): number {
   const code = currency.toLowerCase();
   if (WITHOUT_FRACTION.has(code)) return 0;
   return IN_THOUSANDTHS.has(code) ? 3 : 2;

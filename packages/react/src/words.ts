@@ -27,7 +27,7 @@ type Line = [amount: number, text: string];
 const present = (lines: readonly Line[]): string[] =>
   lines.filter(([amount]) => amount > 0).map(([, text]) => text);
 
-export function createWords(texts: Texts, formats: Formats): Words {
+function createWords(texts: Texts, formats: Formats): Words {
   const limited = (format: (value: number) => string) => (value: number) =>
     isUnlimited(value) ? texts.unlimited : format(value);
   const number = limited(formats.number);

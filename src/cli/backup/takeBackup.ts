@@ -4,7 +4,7 @@ import { type Connection, mongo } from 'mongoose';
 import { VERSION } from '../../config/config.js';
 import { type BackedUpCollection, type Manifest, writeDocuments, writeManifest } from './backupFiles.js';
 
-/** MongoDB keeps the past for this long unless it is told otherwise (`minSnapshotHistoryWindowInSeconds`). */
+/** The codes with which MongoDB rejects a moment that is older than the history it keeps (`minSnapshotHistoryWindowInSeconds`). */
 const SNAPSHOT_GONE = new Set([239, 246]);
 const OWNER_ONLY = 0o700;
 const BATCH_DOCUMENTS = 1_000;
@@ -60,6 +60,7 @@ async function writeCollections(
   let documents = 0;
   async function* documentsOf(name: string): AsyncIterable<Uint8Array> {
     const cursor = db.collection(name).find({}, { session, raw: true, batchSize: BATCH_DOCUMENTS });
+    // With `raw` the driver yields BSON, which its types do not say.
     for await (const document of cursor as unknown as AsyncIterable<Uint8Array>) {
       yield document;
       documents++;

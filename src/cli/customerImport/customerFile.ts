@@ -16,7 +16,7 @@ const MAX_TEXT = 200;
 const MAX_EMAIL = 320;
 
 /** Lists what is wrong with a file. */
-export class CustomerFileError extends CommandError {
+class CustomerFileError extends CommandError {
   constructor(message: string) {
     super('WRONG_INPUT', message);
   }

@@ -1,21 +1,9 @@
 import type { TierPrice } from '@continuum-billing/client';
-import { useEffect, useId, useState } from 'react';
+import { useId, useState } from 'react';
 import { useBillingContext } from '../BillingProvider.js';
 import { seatsNeeded } from '../explanation.js';
 import { maxSeatsAt } from '../prices.js';
-
-/** What a person types as the number of seats. */
-export interface SeatsInput {
-  text: string;
-  setText(text: string): void;
-  /** null: nothing was typed, or nothing that is possible. */
-  seats: number | null;
-  /** The seats once the person has stopped typing, so that not every digit asks Stripe. */
-  settled: number | null;
-  problem: string | null;
-}
-
-const SETTLED_MS = 400;
+import { type SeatsInput, useSettled } from './seatsInput.js';
 
 /** @param price null: there is nothing to choose, because the tier is not sold by the seat */
 export function useSeats(price: TierPrice | null, initial: number): SeatsInput {
@@ -24,13 +12,9 @@ export function useSeats(price: TierPrice | null, initial: number): SeatsInput {
   const max = price?.perSeat ? maxSeatsAt(price) : 1;
   const typed = /^\s*\d{1,7}\s*$/.test(text) ? Number(text) : 0;
   const seats = price?.perSeat && typed >= 1 && typed <= max ? typed : null;
-  const [settled, setSettled] = useState(seats);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(seats), SETTLED_MS);
-    return () => clearTimeout(timer);
-  }, [seats]);
+  const settled = useSettled(seats);
   const problem = price?.perSeat && seats === null ? texts.seatsProblem(formats.number(max)) : null;
-  return { text, setText, seats, settled: seats === settled ? settled : null, problem };
+  return { text, setText, seats, settled, problem };
 }
 
 /** @param props.error what was answered to the number, such as that too much is stored for it */

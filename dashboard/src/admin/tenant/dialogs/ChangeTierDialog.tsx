@@ -1,4 +1,5 @@
 import { useQuery } from '@apollo/client/react';
+import { termsOf } from '@continuum-billing/react/core';
 import { useState } from 'react';
 import {
   Callout,
@@ -15,7 +16,7 @@ import {
 } from '../../../design/index.js';
 import type { ChangeTenantTierMutation, PreviewTenantTierQuery } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
-import { priceText, termsOf } from '../../../prices/prices.js';
+import { priceText } from '../../../prices/prices.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
 import { PriceFields, usePriceChoice, useTiers } from './PriceFields.js';
 

@@ -1,3 +1,4 @@
+import { termsOf } from '@continuum-billing/react/core';
 import { useRef, useState } from 'react';
 import {
   Button,
@@ -11,7 +12,6 @@ import {
 } from '../../../design/index.js';
 import type { CreateTenantCheckoutMutation } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
-import { termsOf } from '../../../prices/prices.js';
 import { type ActionDialogProps, useChange, useTenantPage } from '../tenantPage.js';
 import { PriceFields, usePriceChoice, useTiers } from './PriceFields.js';
 

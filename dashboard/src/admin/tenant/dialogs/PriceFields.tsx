@@ -1,10 +1,11 @@
 import { useQuery } from '@apollo/client/react';
+import { cycleKey, pricesIn, type SeatsInput } from '@continuum-billing/react/core';
 import { useState } from 'react';
 import { Select } from '../../../design/index.js';
 import type { TierName, TiersToChooseQuery } from '../../../generated/graphql.js';
 import { graphql } from '../../../generated/index.js';
-import { cycleKey, type Price, pricesIn, pricesText, priceText } from '../../../prices/prices.js';
-import { SeatsField, type SeatsInput, useSeats } from '../../../prices/SeatsField.js';
+import { type Price, pricesText, priceText } from '../../../prices/prices.js';
+import { SeatsField, useSeats } from '../../../prices/SeatsField.js';
 import { useTenantPage } from '../tenantPage.js';
 
 const TIERS = graphql(`
