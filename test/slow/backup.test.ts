@@ -107,7 +107,7 @@ it('a backup under load, restored into an empty database, has all figures as the
   );
   expect(answer.body.errors).toBeUndefined();
   await expect(cli(target.uri, 'restore', path, '--replace')).rejects.toThrow('Stop it first');
-  await restored.end('SIGTERM');
+  expect(await restored.end('SIGTERM'), restored.output()).toBe(0);
   expect((await cli(target.uri, 'audit', 'verify')).stdout).toContain(': 0 problems');
   await expect(cli(target.uri, 'restore', path)).rejects.toThrow('is not empty');
 }, 120_000);

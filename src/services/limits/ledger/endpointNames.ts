@@ -24,30 +24,31 @@ export interface EndpointNames {
 }
 
 export function createEndpointNames({ usageDays }: { usageDays: UsageDays }): EndpointNames {
-  const known = new LRUCache<string, Set<string>>({
+  // Sets are replaced, never changed: the cache asks for the size of a set only when it is new.
+  const known = new LRUCache<string, ReadonlySet<string>>({
     maxSize: MAX_REMEMBERED,
     sizeCalculation: (names) => names.size + 1,
+    async fetchMethod(usageDayId) {
+      const [day] = await usageDays.read([onlyDay(usageDayId)], ['endpoints']);
+      return new Set(Object.keys(day?.endpoints ?? {}).map(decodeEndpoint));
+    },
+    ignoreFetchAbort: true,
   });
-
-  async function namesOf(usageDayId: string): Promise<Set<string>> {
-    const remembered = known.get(usageDayId);
-    if (remembered) return remembered;
-    const [day] = await usageDays.read([onlyDay(usageDayId)], ['endpoints']);
-    // Another call may have read the day meanwhile, and added names to it.
-    return known.get(usageDayId) ?? new Set(Object.keys(day?.endpoints ?? {}).map(decodeEndpoint));
-  }
 
   return {
     async admit(usageDayId, wanted) {
-      const names = await namesOf(usageDayId);
-      const sizeBefore = names.size;
-      const unknown = [...wanted].filter((name) => !names.has(name));
-      let bytes = unknown.length > 0 ? bytesOf(names) : 0;
+      const read = await known.forceFetch(usageDayId);
+      // Another call may have added names to what was read.
+      const before = known.get(usageDayId) ?? read;
+      const unknown = [...wanted].filter((name) => !before.has(name));
+      if (unknown.length === 0) return (name) => name;
+      const names = new Set(before);
+      let bytes = bytesOf(before);
       for (const name of unknown) {
         bytes += Buffer.byteLength(name);
         if (names.size < MAX_PER_DAY && bytes <= MAX_BYTES_PER_DAY) names.add(name);
       }
-      if (names.size > sizeBefore || !known.has(usageDayId)) known.set(usageDayId, names);
+      if (names.size > before.size) known.set(usageDayId, names);
       return (name) => (names.has(name) ? name : OTHER_ENDPOINTS);
     },
   };
