@@ -144,8 +144,7 @@ export async function remoteLimits(options: RemoteLimitsOptions): Promise<Limits
     if (!decision.allowed) {
       const { code, details } = decision.error;
       if (code === ErrorCode.UNAUTHENTICATED) keep('caller', UNKNOWN_KEY_MS);
-      // An operation without limits may be the one that creates the tenant.
-      if (code === ErrorCode.NOT_FOUND && isLimited(cost)) keep('caller', REJECTED_MS);
+      // That there is no such tenant is not remembered: the next request may be after its sign-up.
       // A field's own limit says nothing about other fields.
       const ofTenant = details.window === 'day' || details.window === 'minute';
       if (code === ErrorCode.RATE_LIMITED && ofTenant && details.remaining === 0) keep('full', REJECTED_MS);
@@ -298,8 +297,6 @@ const inOneSecond = () => new Date(performance.timeOrigin + performance.now() + 
 
 const isCounted = ({ charges, fieldLimits, stores }: OperationCost): boolean =>
   charges.length > 0 || fieldLimits.length > 0 || stores.size > 0;
-
-const isLimited = (cost: OperationCost): boolean => isCounted(cost) || cost.features.length > 0;
 
 const featuresKey = ({ features }: OperationCost): string => `features:${[...features].sort().join()}`;
 
