@@ -93,6 +93,16 @@ describe('a restored database', () => {
     ]);
   });
 
+  it('has none of the servers that ran, so that it can be restored again at once', async () => {
+    const servers = source.connection.collection<{ _id: string }>('server_instances');
+    await servers.insertOne({ _id: 'running', seenAt: new Date() } as never);
+    await backup();
+    await restore();
+    expect(await target.connection.collection('server_instances').countDocuments()).toBe(0);
+    await restore(true);
+    await servers.deleteMany({});
+  });
+
   it('has nothing that was written after the backup began', async () => {
     const late = { _id: 'late' };
     const settings = source.connection.collection<{ _id: string }>('settings');

@@ -45,6 +45,7 @@ it('each of its exports has code that loads and types', async () => {
     names[path] = JSON.parse(stdout);
   }
   expect(names['.']).toEqual([
+    'UnusableDirectory',
     'findMongod',
     'runningMongod',
     'startEmbeddedMongod',

@@ -8,6 +8,8 @@ import { type BackedUpCollection, type Manifest, writeDocuments, writeManifest }
 const SNAPSHOT_GONE = new Set([239, 246]);
 const OWNER_ONLY = 0o700;
 const BATCH_DOCUMENTS = 1_000;
+/** Says which servers run now; none of them runs on the restored database. */
+const RUNNING_SERVERS = 'server_instances';
 const { EJSON } = mongo.BSON;
 
 export interface BackupProgress {
@@ -59,6 +61,7 @@ async function writeCollections(
   const session = connection.getClient().startSession({ snapshot: true });
   let documents = 0;
   async function* documentsOf(name: string): AsyncIterable<Uint8Array> {
+    if (name === RUNNING_SERVERS) return;
     const cursor = db.collection(name).find({}, { session, raw: true, batchSize: BATCH_DOCUMENTS });
     // With `raw` the driver yields BSON, which its types do not say.
     for await (const document of cursor as unknown as AsyncIterable<Uint8Array>) {
