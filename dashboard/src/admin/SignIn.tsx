@@ -1,7 +1,8 @@
 import { useQuery } from '@apollo/client/react';
+import { isBillingError } from '@continuum-billing/client';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { BRAND, operatorName, pathOf, publicClient } from '../api/brand.js';
-import { explain, RouteError } from '../api/errors.js';
+import { explain } from '../api/errors.js';
 import { Button, Callout, formatCount, TextField } from '../design/index.js';
 import styles from './SignIn.module.css';
 import { useSession } from './session.js';
@@ -82,7 +83,7 @@ function problemOf(error: unknown): string {
     case 'FORBIDDEN':
       return 'This is a tenant’s or a service’s key. Sign in with an operator key.';
     case 'RATE_LIMITED': {
-      const seconds = error instanceof RouteError ? error.retryAfterSeconds : null;
+      const seconds = isBillingError(error) ? error.retryAfterS : null;
       return `Too many wrong keys came from your address. Try again ${seconds === null ? 'in a minute' : `in ${formatCount(seconds, 'second')}`}.`;
     }
     case 'NETWORK':

@@ -3,6 +3,7 @@ import { StrictMode, useEffect, useMemo } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router/dom';
 import { createClient } from '../api/client.js';
+import { explain } from '../api/errors.js';
 import { createLive, LiveContext } from '../api/live.js';
 import '../design/base.css';
 import { DesignProvider, ErrorState, startTheme } from '../design/index.js';
@@ -53,7 +54,7 @@ function SignedIn() {
 startTheme();
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
-    <DesignProvider>
+    <DesignProvider explain={explain}>
       <SessionProvider>
         <Admin />
       </SessionProvider>

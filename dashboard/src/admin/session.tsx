@@ -33,7 +33,7 @@ export type SessionState =
 
 interface SessionActions {
   state: SessionState;
-  /** @throws RouteError, TypeError */
+  /** @throws BillingClientError */
   signIn(key: string): Promise<void>;
   signOut(): Promise<void>;
   /** Asks the server again. */

@@ -1,47 +1,11 @@
 import { CombinedGraphQLErrors, CombinedProtocolErrors, ServerError } from '@apollo/client/errors';
 import { isBillingError } from '@continuum-billing/client';
+import type { Explanation } from '../design/index.js';
 
-/** An error for people: what happened, and what to do. */
-export interface Explanation {
-  /** The API's stable code, or NETWORK, TIMEOUT or UNKNOWN. */
-  code: string;
-  /** In a few words. */
-  title: string;
-  /** What the server says. Never markup. */
-  message: string;
-  /** What to do. */
-  advice: string;
-  /** By which the server's log names the request. */
-  requestId: string | null;
-}
+/** With the API's stable code, or NETWORK or UNKNOWN. */
+export type CodedExplanation = Explanation & { code: string };
 
-/** An error of one of the routes that answer `{error: {code, message}}`. */
-export class RouteError extends Error {
-  readonly code: string;
-  readonly status: number;
-  /** From the header Retry-After. */
-  readonly retryAfterSeconds: number | null;
-  /** Why a link does not work. */
-  readonly reason: string | null;
-
-  constructor(
-    status: number,
-    code: string,
-    message: string,
-    retryAfterSeconds: number | null = null,
-    reason: string | null = null,
-  ) {
-    super(message);
-    this.reason = reason;
-    this.status = status;
-    this.code = code;
-    this.retryAfterSeconds = retryAfterSeconds;
-  }
-}
-
-type Texts = Readonly<Record<string, readonly [title: string, advice: string] | undefined>>;
-
-const TEXTS: Texts = {
+const TEXTS: Readonly<Record<string, readonly [title: string, advice: string] | undefined>> = {
   NETWORK: [
     'The server cannot be reached',
     'Check the connection, and whether the server runs. Nothing was changed by what did not arrive.',
@@ -57,10 +21,6 @@ const TEXTS: Texts = {
     'Try again in a moment. What was not answered may still happen: look before you repeat an action.',
   ],
   TENANT_SUSPENDED: ['The tenant is suspended', 'Reinstate it first.'],
-  CONFLICT: [
-    'Something else changed it at the same time',
-    'Load the page again, look, and repeat if it is still needed.',
-  ],
   GRAPHQL_VALIDATION_FAILED: ['This page is older than the server', 'Reload the page.'],
   OPERATION_TOO_EXPENSIVE: ['This page asks for too much at once', 'Choose a shorter range or fewer rows.'],
   INTERNAL_SERVER_ERROR: [
@@ -69,30 +29,18 @@ const TEXTS: Texts = {
   ],
 };
 
-let texts: Texts = TEXTS;
-let speaksOfApi = true;
-
-/**
- * For pages of people who know neither keys nor the API. Messages of the server name its fields, so only those of the
- * payment provider are shown.
- */
-export function setCustomerTexts(replaced: Texts): void {
-  texts = { ...TEXTS, ...replaced };
-  speaksOfApi = false;
-}
-
 /** @returns how many seats are needed for what is stored, if that is what an error says */
 export function seatsNeeded(error: unknown): number | null {
   const needed = CombinedGraphQLErrors.is(error) && error.errors[0]?.extensions?.seatsNeeded;
   return typeof needed === 'number' ? needed : null;
 }
 
-function explained(code: string, message: string, requestId: unknown): Explanation {
-  const [title, advice] = texts[code] ?? ['It did not work', 'Try again.'];
+function explained(code: string, message: string, requestId: unknown): CodedExplanation {
+  const [title, advice] = TEXTS[code] ?? ['It did not work', 'Try again.'];
   return {
     code,
     title,
-    message: speaksOfApi || code === 'PAYMENT_PROVIDER_ERROR' ? sentence(message) : '',
+    message: sentence(message),
     advice,
     requestId: typeof requestId === 'string' ? requestId : null,
   };
@@ -104,7 +52,7 @@ function sentence(text: string): string {
 }
 
 /** @param error whatever was thrown or is in a result's `error` */
-export function explain(error: unknown): Explanation {
+export function explain(error: unknown): CodedExplanation {
   if (CombinedGraphQLErrors.is(error) || CombinedProtocolErrors.is(error)) {
     const first = error.errors[0];
     const needed = seatsNeeded(error);
@@ -120,10 +68,10 @@ export function explain(error: unknown): Explanation {
     );
   }
   if (isBillingError(error)) {
-    const code = error.code === 'NETWORK_ERROR' || error.code === 'TIMEOUT' ? 'NETWORK' : error.code;
-    return explained(code, error.message, error.requestId);
+    if (error.code === 'NETWORK_ERROR') return explained('NETWORK', '', null);
+    if (error.code === 'TIMEOUT') return explained('NETWORK', 'It did not answer in time', null);
+    return explained(error.code, error.message, error.requestId);
   }
-  if (error instanceof RouteError) return explained(error.code, error.message, null);
   if (ServerError.is(error)) {
     const code = error.statusCode === 503 ? 'SERVICE_UNAVAILABLE' : 'INTERNAL_SERVER_ERROR';
     return explained(

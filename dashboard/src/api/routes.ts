@@ -1,4 +1,4 @@
-import { RouteError } from './errors.js';
+import { BillingClientError, type BillingErrorCode } from '@continuum-billing/client';
 
 const TIMEOUT_MS = 30_000;
 /** Until the browser has certainly begun to save it. */
@@ -7,22 +7,20 @@ const KEEP_FILE_MS = 60_000;
 /**
  * Calls one of the server's own routes, such as /admin/session.
  * @returns the JSON of the answer, null if it has none
- * @throws RouteError with the server's code and message; TypeError if the server cannot be reached
+ * @throws BillingClientError with the server's code and message
  */
 export async function callRoute<Result = unknown>(
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
   body?: unknown,
 ): Promise<Result> {
-  const response = await fetch(path, {
+  const response = await answerOf(path, {
     method,
     headers: {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     body: body === undefined ? null : JSON.stringify(body),
-    credentials: 'same-origin',
-    cache: 'no-store',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   // A body that is cut off must not pass for an empty one.
@@ -30,20 +28,33 @@ export async function callRoute<Result = unknown>(
   throw await errorOf(response);
 }
 
-async function errorOf(response: Response): Promise<RouteError> {
+async function answerOf(path: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetch(path, { credentials: 'same-origin', cache: 'no-store', ...init });
+  } catch (error) {
+    const { name, message } = error as Error;
+    throw new BillingClientError(name === 'TimeoutError' ? 'TIMEOUT' : 'NETWORK_ERROR', message);
+  }
+}
+
+async function errorOf(response: Response): Promise<BillingClientError> {
   const json = await response.json().catch(() => null);
   const error = json?.error;
   const retryAfter = Number(response.headers.get('retry-after'));
-  return new RouteError(
-    response.status,
-    typeof error?.code === 'string' ? error.code : codeOfStatus(response.status),
-    typeof error?.message === 'string' ? error.message : `The server answered with status ${response.status}`,
-    retryAfter > 0 ? retryAfter : null,
-    typeof error?.reason === 'string' ? error.reason : null,
+  const { code, message, ...details } = error ?? {};
+  const text = typeof message === 'string' ? message : `The server answered with status ${response.status}`;
+  return new BillingClientError(
+    typeof code === 'string' ? (code as BillingErrorCode) : codeOfStatus(response.status),
+    text,
+    {
+      status: response.status,
+      retryAfterS: retryAfter > 0 ? retryAfter : null,
+      errors: [{ message: text, extensions: details }],
+    },
   );
 }
 
-function codeOfStatus(status: number): string {
+function codeOfStatus(status: number): BillingErrorCode {
   switch (status) {
     case 401:
       return 'UNAUTHENTICATED';
@@ -65,7 +76,7 @@ function codeOfStatus(status: number): string {
  * @throws like callRoute
  */
 export async function downloadRoute(path: string, name: string): Promise<void> {
-  const response = await fetch(path, { credentials: 'same-origin', cache: 'no-store' });
+  const response = await answerOf(path);
   if (!response.ok) throw await errorOf(response);
   const url = URL.createObjectURL(await response.blob());
   const link = document.createElement('a');

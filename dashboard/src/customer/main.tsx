@@ -7,6 +7,7 @@ import '@continuum-billing/react/styles.css';
 import './parts.css';
 import { DesignProvider, startTheme } from '../design/index.js';
 import { BrandProvider } from './brand.js';
+import { explain } from './explain.js';
 
 const router = createBrowserRouter([
   {
@@ -24,7 +25,7 @@ const router = createBrowserRouter([
 startTheme();
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
-    <DesignProvider>
+    <DesignProvider explain={explain}>
       <BrandProvider>
         <RouterProvider router={router} />
       </BrandProvider>

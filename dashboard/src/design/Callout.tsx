@@ -1,9 +1,9 @@
 import { CircleCheck, CircleX, Inbox, Info, type LucideIcon, RotateCw, TriangleAlert } from 'lucide-react';
 import type { ReactNode } from 'react';
-import { explain } from '../api/errors.js';
 import { Button } from './Button.js';
 import styles from './Callout.module.css';
 import { cx } from './cx.js';
+import { useExplain } from './explanation.js';
 import tones from './tones.module.css';
 
 const ICONS: Record<'info' | 'success' | 'warning' | 'danger', LucideIcon> = {
@@ -65,7 +65,7 @@ export function EmptyState({
 
 /** What happened, what to do, and a button that tries again. */
 export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: (() => unknown) | undefined }) {
-  const { title, message, advice, requestId } = explain(error);
+  const { title, message, advice, requestId } = useExplain()(error);
   return (
     <div className={styles.state} role="alert">
       <TriangleAlert size={24} strokeWidth={1.5} aria-hidden="true" />

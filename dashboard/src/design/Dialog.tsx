@@ -2,11 +2,11 @@ import { AlertDialog } from '@base-ui/react/alert-dialog';
 import { Dialog as BaseDialog } from '@base-ui/react/dialog';
 import { X } from 'lucide-react';
 import { type FormEvent, type ReactNode, useId, useRef, useState } from 'react';
-import { explain } from '../api/errors.js';
 import { Button, IconButton } from './Button.js';
 import { Callout } from './Callout.js';
 import { cx } from './cx.js';
 import styles from './Dialog.module.css';
+import { useExplain } from './explanation.js';
 import { TextField } from './Field.js';
 
 export interface DialogProps {
@@ -177,7 +177,7 @@ function Choice({
 }
 
 function ActionError({ error }: { error: unknown }) {
-  const { title, message, advice } = explain(error);
+  const { title, message, advice } = useExplain()(error);
   return (
     <Callout tone="danger" title={title}>
       {message} {advice}

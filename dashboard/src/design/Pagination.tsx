@@ -1,6 +1,6 @@
 import { useState } from 'react';
-import { explain } from '../api/errors.js';
 import { Button } from './Button.js';
+import { useExplain } from './explanation.js';
 import { formatCount } from './format.js';
 import { toast } from './toastQueue.js';
 
@@ -21,6 +21,7 @@ export function Pagination({
   more: boolean;
   onMore(): Promise<unknown>;
 }) {
+  const explain = useExplain();
   const [pending, setPending] = useState(false);
   async function load(): Promise<void> {
     setPending(true);

@@ -16,6 +16,7 @@ export { cx } from './cx.js';
 export { type Column, DataTable } from './DataTable.js';
 export { DesignProvider } from './DesignProvider.js';
 export { ConfirmDialog, Dialog, FormDialog } from './Dialog.js';
+export type { Explanation } from './explanation.js';
 export {
   FieldGroup,
   InstantField,

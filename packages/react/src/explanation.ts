@@ -18,7 +18,8 @@ export function seatsNeeded(error: unknown): number | null {
   return typeof needed === 'number' ? needed : null;
 }
 
-function explained(
+/** `useExplanation` outside a BillingProvider: the words of an error, in given texts and formats. */
+export function explanationOf(
   error: unknown,
   { texts, formats }: Pick<BillingContext, 'texts' | 'formats'>,
 ): Explanation {
@@ -36,4 +37,4 @@ function explained(
 /** The API's messages have no full stop. */
 const sentence = (text: string): string => (/[.!?…]$/.test(text) ? text : `${text}.`);
 
-export const useExplanation = (error: unknown): Explanation => explained(error, useBillingContext());
+export const useExplanation = (error: unknown): Explanation => explanationOf(error, useBillingContext());

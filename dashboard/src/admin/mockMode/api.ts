@@ -1,4 +1,4 @@
-import { RouteError } from '../../api/errors.js';
+import { BillingClientError } from '@continuum-billing/client';
 import { callRoute } from '../../api/routes.js';
 
 /** What `GET /mock/state` answers. */
@@ -79,7 +79,7 @@ export const setConditions = (conditions: Partial<Conditions>) =>
 /**
  * Presses a button of a checkout's page. It answers with a redirect to the address that the checkout names, which may be
  * on another site: this page does not go there.
- * @throws RouteError if the checkout is not open any more
+ * @throws BillingClientError if the checkout is not open any more
  */
 export async function answerCheckout(path: string, button: 'complete' | 'decline'): Promise<void> {
   const response = await fetch(`${path}/${button}`, {
@@ -89,9 +89,9 @@ export async function answerCheckout(path: string, button: 'complete' | 'decline
   });
   if (response.type === 'opaqueredirect') return;
   const gone = response.status === 404 || response.status === 409;
-  throw new RouteError(
-    response.status,
-    gone ? 'CONFLICT' : 'INTERNAL_SERVER_ERROR',
+  throw new BillingClientError(
+    gone ? 'NOT_FOUND' : 'INTERNAL_SERVER_ERROR',
     gone ? 'This checkout is not open any more' : `The server answered with status ${response.status}`,
+    { status: response.status },
   );
 }

@@ -1,7 +1,6 @@
 import type { BillingClient, UsageAlert } from '@continuum-billing/client';
 import { useBilling, useBillingQuery, usePaymentMethods, useSubscription } from '@continuum-billing/react';
 import { useState } from 'react';
-import { explain } from '../../api/errors.js';
 import {
   Button,
   Card,
@@ -22,6 +21,7 @@ import {
   toast,
   WithNote,
 } from '../../design/index.js';
+import { explain } from '../explain.js';
 
 type Invoices = Awaited<ReturnType<BillingClient['invoices']>>;
 type Invoice = Invoices['edges'][number]['node'];

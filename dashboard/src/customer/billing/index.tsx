@@ -1,8 +1,7 @@
 import { isBillingError } from '@continuum-billing/client';
-import { BillingProvider, defaultTexts } from '@continuum-billing/react';
+import { BillingProvider } from '@continuum-billing/react';
 import { Link2Off, ReceiptText, TimerOff } from 'lucide-react';
 import { useEffect, useMemo } from 'react';
-import { setCustomerTexts } from '../../api/errors.js';
 import {
   Button,
   ButtonAnchor,
@@ -20,9 +19,6 @@ import { sessionClient } from '../client.js';
 import { Shell } from '../Shell.js';
 import { Account } from './Account.js';
 import { type BillingSession, useBillingSession } from './session.js';
-
-const { NETWORK_ERROR, ...errorTexts } = defaultTexts.errors;
-setCustomerTexts({ ...errorTexts, NETWORK: NETWORK_ERROR });
 
 export default function BillingPage() {
   const { state, again, end, replaced } = useBillingSession();

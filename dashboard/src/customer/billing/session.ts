@@ -1,5 +1,5 @@
+import { isBillingError } from '@continuum-billing/client';
 import { useCallback, useEffect, useState } from 'react';
-import { codeOf, RouteError } from '../../api/errors.js';
 import { callRoute } from '../../api/routes.js';
 
 /** What the server says of the session of this page. */
@@ -50,15 +50,14 @@ async function find(): Promise<SessionState> {
   try {
     return { status: 'open', session: await callRoute<BillingSession>('GET', SESSION) };
   } catch (error) {
-    return codeOf(error) === 'UNAUTHENTICATED' ? { status: 'none' } : { status: 'unknown', error };
+    return isBillingError(error, 'UNAUTHENTICATED') ? { status: 'none' } : { status: 'unknown', error };
   }
 }
 
 /** Why a link opens nothing; null if the server did not say. */
 function reasonOf(error: unknown): string | null {
-  if (!(error instanceof RouteError)) return null;
-  if (error.code === 'UNAUTHENTICATED') return error.reason ?? 'ENDED';
-  return NO_LINK.has(error.code) ? 'UNKNOWN' : null;
+  if (isBillingError(error, 'UNAUTHENTICATED')) return String(error.details.reason ?? 'ENDED');
+  return isBillingError(error) && NO_LINK.has(error.code) ? 'UNKNOWN' : null;
 }
 
 /** A link works once, so that it is exchanged once, however often React renders. */
