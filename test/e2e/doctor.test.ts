@@ -35,6 +35,11 @@ const SECRETS = {
   ADMIN_API_KEY: 'admin-key-that-is-secret-0123456789',
   GATEWAY_SECRET: 'gateway-key-that-is-secret-0123456789',
 };
+const PENDING_TAX = {
+  object: 'tax.settings',
+  status: 'pending',
+  status_details: { pending: { missing_fields: ['head_office'] } },
+};
 const REDIS_PASSWORD = 'redisPasswordThatIsSecret';
 
 let harness: Harness;
@@ -42,6 +47,8 @@ let stripe: Stripe;
 let bridge: Awaited<ReturnType<typeof openStripeBridge>>;
 let database: TestDatabase;
 let server: TestServer;
+/** Whether Stripe says that its tax is not set up. */
+let taxIsPending = false;
 /** Of the healthy server. */
 let env: Record<string, string>;
 
@@ -77,7 +84,11 @@ beforeAll(async () => {
   await buildServer();
   harness = await openHarness({ prices: [], webhookUrl: () => undefined });
   stripe = clientOf(harness.mock);
-  bridge = await openStripeBridge(harness.mock.fetch);
+  bridge = await openStripeBridge((url, init) =>
+    taxIsPending && String(url).endsWith('/v1/tax/settings')
+      ? Promise.resolve(Response.json(PENDING_TAX))
+      : harness.mock.fetch(url, init),
+  );
   database = await connectTestDatabase();
   const port = await choosePort(undefined, () => undefined);
   const PUBLIC_URL = `http://127.0.0.1:${port}`;
@@ -124,6 +135,7 @@ describe('npm run doctor', () => {
       'ok stripe.meters',
       'ok stripe.webhook',
       'ok stripe.portal',
+      'skipped stripe.tax',
       'skipped redis.connection',
       'skipped jwt.keys',
       'ok publicUrl.reachable',
@@ -162,6 +174,18 @@ describe('npm run doctor', () => {
     expect(checkOf(report, 'stripe.webhook')?.found).toContain('lacks the events');
     expect(checkOf(report, 'publicUrl.reachable')?.found).toContain('ECONNREFUSED');
     expect(statusesOf(report)).toMatchObject({ 'stripe.meters': 'ok', 'mongodb.indexes': 'ok' });
+  }, 60_000);
+
+  it('says whether Stripe Tax is set up, where it is to compute taxes', async () => {
+    const taxed = { ...env, STRIPE_AUTOMATIC_TAX: 'true' };
+    expect(checkOf(await examine(taxed), 'stripe.tax')).toMatchObject({ status: 'ok' });
+    taxIsPending = true;
+    const report = await examine(taxed);
+    taxIsPending = false;
+    expect(checkOf(report, 'stripe.tax')).toMatchObject({
+      status: 'error',
+      found: expect.stringContaining('head_office'),
+    });
   }, 60_000);
 
   it('names a missing index, a dead Redis, another server at the URL and every error of the configuration', async () => {

@@ -19,6 +19,10 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
+it('says that automatic tax is set up', async () => {
+  expect(await harness.stripe.tax.settings.retrieve()).toMatchObject({ status: 'active' });
+});
+
 /** 8.875 % of whole units, half up; below nothing as above. */
 const taxOn = (amount: number): number =>
   Math.sign(amount) * Math.floor((Math.abs(amount) * 8_875 * 2 + 100_000) / 200_000);

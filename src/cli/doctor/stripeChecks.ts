@@ -50,6 +50,7 @@ export async function stripeChecks(
     ['stripe.meters', () => checkMeters(stripe)],
     ['stripe.webhook', () => checkWebhook(wanted)],
     ['stripe.portal', () => checkPortal(wanted)],
+    ['stripe.tax', () => checkTax(wanted)],
   ] as const;
   const key = await check('stripe.key', KEY_FIX, () => checkKey(stripe));
   const mode = { name: 'stripe.mode', ...checkMode(config) };
@@ -265,5 +266,16 @@ async function checkPortal({ stripe, config }: Wanted): Promise<Finding> {
     `portal configuration ${id}`,
     found?.active ? [] : [`portal configuration ${id} ${found ? 'is not active' : 'does not exist'}`],
     SETUP,
+  );
+}
+
+async function checkTax({ stripe, config }: Wanted): Promise<Finding> {
+  if (!config.stripe.tax.automatic) return skipped('STRIPE_AUTOMATIC_TAX is off');
+  const { status, status_details: details } = await stripe.tax.settings.retrieve();
+  if (status === 'active') return ok('Stripe Tax is set up');
+  const missing = details.pending?.missing_fields?.join(', ') ?? 'some settings';
+  return failed(
+    `Stripe Tax is not set up: ${missing} missing. Every checkout would fail`,
+    'Complete https://dashboard.stripe.com/settings/tax, or remove STRIPE_AUTOMATIC_TAX',
   );
 }
