@@ -11,7 +11,13 @@ import {
 } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { startTestServer, type TestServer, type TestTenant } from '../support/server.js';
-import { PRO_CENTS, TEAM_CENTS, teamCatalogueFile } from '../support/teamCatalogue.js';
+import {
+  catalogueFile,
+  PRO_CENTS,
+  pricedCatalogue,
+  TEAM_CENTS,
+  teamCatalogueFile,
+} from '../support/teamCatalogue.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -624,4 +630,63 @@ describe('with clocks of its own', () => {
       ['price_team_overage', 70],
     ]);
   });
+});
+
+describe('in a currency without decimals, or with three', () => {
+  const PER_THOUSAND = { jpy: 15, kwd: 30 } as const;
+  const MONTH = { usd: PRO_CENTS, jpy: 4_480, kwd: 8_990 };
+  const abroad = {
+    CATALOG_FILE: catalogueFile(
+      pricedCatalogue({
+        pro: {
+          prices: [{ interval: 'month', amounts: MONTH }],
+          overage: { priceCents: 10, perCalls: 1_000, amounts: PER_THOUSAND },
+        },
+        team: { overage: null, prices: [{ interval: 'month', amounts: { usd: TEAM_CENTS } }] },
+      }),
+    ),
+  };
+  let other: TestServer;
+  let own: ReturnType<typeof createFakeClock>;
+
+  beforeAll(async () => {
+    own = createFakeClock('2126-03-01T00:00:00Z');
+    other = await startTestServer({ clock: own, env: abroad });
+  });
+  afterAll(() => other?.stop());
+
+  it.each(['jpy', 'kwd'] as const)(
+    '%s: it costs what the catalogue says, up to the cap',
+    async (currency) => {
+      const tenant = await other.createTenant();
+      await press(await beginCheckout(other, tenant.key, { currency }), 'complete');
+      await settled(other);
+      await other.setLimits(tenant.id, { apiCallsPerDay: QUOTA, apiCallsPerMinute: 1_000_000 });
+      const ask = async (query: string) => {
+        const { data, errors } = await other.gql(query, { key: tenant.key });
+        expect(errors).toEqual([]);
+        return data;
+      };
+      const rate = PER_THOUSAND[currency] / 1_000;
+      const { setOverage } = await ask(
+        'mutation { setOverage(input: { monthlyCapCents: 45 }) { allowedCalls currency } }',
+      );
+      expect(setOverage).toEqual({ allowedCalls: 45 / rate, currency });
+      const use = async (cost: number) =>
+        (await ask(`mutation { consume(input: { endpoint: "jobs", cost: ${cost} }) { allowed } }`)).consume
+          .allowed;
+      expect(await use(QUOTA + 45 / rate)).toBe(true);
+      expect(await use(1)).toBe(false);
+      own.advance(HOUR_MS);
+      await other.app.services.usageReporter.run();
+      expect((await ask('{ overage { costCents } }')).overage.costCents).toBeCloseTo(45);
+      await mockOf(other).advanceClock(32 * 86_400);
+      await settled(other);
+      const customer = await customerIdOf(other, tenant.id);
+      const [invoice] = (await stripeOf(other).invoices.list({ customer })).data;
+      expect(invoice).toMatchObject({ currency, total: MONTH[currency] + 45 });
+      // Of thousandths Stripe charges ten at a time.
+      expect(invoice?.amount_due).toBe(currency === 'kwd' ? 9_040 : 4_525);
+    },
+  );
 });
