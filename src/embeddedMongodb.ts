@@ -29,7 +29,7 @@ export async function startEmbeddedMongodb(dataDir: string, log: Log): Promise<M
   } catch (error) {
     if (!(error instanceof UnusableDirectory)) throw error;
     throw new ConfigError([
-      `DATA_DIR: ${error.message}; name a directory that the server may write, or set MONGODB_URI`,
+      `DATA_DIR: ${error.message}; make room or name a directory that the server may write, or set MONGODB_URI`,
     ]);
   }
 }

@@ -53,9 +53,10 @@ async function run(): Promise<void> {
     process.exit();
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-  mongod?.exited.then(({ requested }) => {
+  mongod?.exited.then(({ requested, problem }) => {
     if (requested) return;
-    say(`The embedded MongoDB ended by itself; see ${config.dataDir}/mongod.log`);
+    const advice = problem ?? `see ${config.dataDir}/mongod.log`;
+    say(`The embedded MongoDB ended by itself: ${advice}`);
     process.exit(1);
   });
 

@@ -2,6 +2,7 @@ import { appendFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type mongoose from 'mongoose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectAway, untilReady } from '../support/databaseAway.js';
 import { type FaultyMongod, startFaultyMongod } from '../support/faultyMongod.js';
 import { callsIn, storedDays } from '../support/ledger.js';
 import {
@@ -12,7 +13,6 @@ import {
   type MeteredLoad,
 } from '../support/meteredLoad.js';
 import { createRandom, seedOfRun } from '../support/random.js';
-import { scrape } from '../support/scrape.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
 import { soon } from '../support/soon.js';
 
@@ -67,66 +67,6 @@ const OUTAGES = [
   },
 ];
 
-async function timed<T>(work: Promise<T>): Promise<{ result: T; tookMs: number }> {
-  const startedMs = performance.now();
-  return { result: await work, tookMs: performance.now() - startedMs };
-}
-
-/** What a client sees of a server whose database is away. */
-async function expectAway(server: ServerProcess): Promise<void> {
-  const [{ key }] = load.tenants as [(typeof load.tenants)[0]];
-  const needDatabase = [
-    'mutation { storeMemory(input: { content: "x" }) { id } }',
-    '{ memories { pageInfo { hasNextPage } } }',
-    '{ usage { apiCalls } }',
-    '{ subscription { status } }',
-    '{ apiKeys { id } }',
-    'mutation { consume(input: { endpoint: "jobs", cost: 1 }) { allowed } }',
-    'mutation { deleteMemory(id: "mem_none") }',
-  ];
-  await Promise.all(
-    needDatabase.map(async (query) => {
-      const { result, tookMs } = await timed(server.gql(query, key));
-      expect(result.status, query).toBe(503);
-      expect(result.body.errors[0].extensions.code, query).toBe('SERVICE_UNAVAILABLE');
-      expect(Number(result.headers.get('retry-after')), query).toBeGreaterThan(0);
-      expect(tookMs, query).toBeLessThan(ANSWER_MS);
-    }),
-  );
-  const tiers = await fetch(`${server.url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{"query":"{ tiers { name } }"}',
-  });
-  expect(tiers.status).toBe(200);
-  expect((await fetch(`${server.url}/health/live`)).status).toBe(200);
-  const { result: metrics, tookMs } = await timed(scrape(`${server.url}/metrics`));
-  expect(metrics.status).toBe(200);
-  expect(tookMs).toBeLessThan(ANSWER_MS);
-  const known = metrics.samples.map(({ name }) => name);
-  expect(known).toContain('continuum_database_up');
-  expect(metrics.value('continuum_database_up')).toBe(0);
-  expect(metrics.value('continuum_decision_duration_seconds_count', { outcome: 'failed' })).toBeGreaterThan(
-    0,
-  );
-  expect(known).not.toContain('continuum_webhook_inbox_pending');
-}
-
-async function status(url: string): Promise<number> {
-  const answer = await fetch(url).catch(() => null);
-  return answer?.status ?? 0;
-}
-
-/** @returns how long it took */
-async function until(condition: () => Promise<boolean>, maxMs: number): Promise<number> {
-  const startedMs = performance.now();
-  while (!(await condition())) {
-    if (performance.now() - startedMs > maxMs) throw new Error(`${seed}: not within ${maxMs} ms`);
-    await sleep(20);
-  }
-  return performance.now() - startedMs;
-}
-
 /** Every call that was answered is stored, and of the others none: all that failed were returned. */
 async function expectExact(): Promise<void> {
   const told = Object.fromEntries(load.tenants.map(({ id, calls }) => [id, calls]));
@@ -147,18 +87,15 @@ async function outage({ begin, end }: (typeof OUTAGES)[0], context: string): Pro
   await begin();
   await Promise.all(
     servers.map(async (server) => {
-      const notReady = until(async () => (await status(`${server.url}/health/ready`)) === 503, ANSWER_MS);
-      await notReady;
-      await expectAway(server);
+      await untilReady(server, 503, ANSWER_MS);
+      await expectAway(server, load.tenants[0]?.key as string, ANSWER_MS);
     }),
   );
   await sleep(Math.max(0, OUTAGE_MS - (performance.now() - began)));
   expect(waits.length, `${context}: answers`).toBeGreaterThan(24);
   expect(Math.max(...waits), `${context}: the longest wait for an answer`).toBeLessThan(ANSWER_MS);
   await end();
-  for (const server of servers) {
-    await until(async () => (await status(`${server.url}/health/ready`)) === 200, RETURN_MS);
-  }
+  for (const server of servers) await untilReady(server, 200, RETURN_MS);
   await running.stop();
   const before = load.tenants.reduce((sum, { calls }) => sum + calls, 0);
   const again = load.run(servers, 24);

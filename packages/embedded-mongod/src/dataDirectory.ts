@@ -1,4 +1,4 @@
-import { access, chmod, constants, mkdir, stat } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 /** The mode of directories: the data may contain secrets. */
@@ -25,6 +25,9 @@ export class UnusableDirectory extends Error {
   override name = 'UnusableDirectory';
 }
 
+/** Less than mongod writes in its first second. */
+const NEEDED_BYTES = 2 ** 20;
+
 /** @throws UnusableDirectory */
 export async function prepareDirectory(dataDir: string): Promise<MongodFiles> {
   const files = filesIn(dataDir);
@@ -33,10 +36,21 @@ export async function prepareDirectory(dataDir: string): Promise<MongodFiles> {
     // A copy that was restored may be readable by everyone. Some volumes have no modes.
     await chmod(files.data, OWNER_ONLY).catch(() => {});
     await access(files.data, constants.R_OK | constants.W_OK | constants.X_OK);
+    await tryToWrite(dirname(files.data));
   } catch (error) {
     throw new UnusableDirectory(`${dirname(files.data)} cannot be written (${(error as Error).message})`);
   }
   return files;
+}
+
+/** On a full disk mongod could not even write down why it ends. */
+async function tryToWrite(directory: string): Promise<void> {
+  const file = join(directory, `room.${process.pid}.tmp`);
+  try {
+    await writeFile(file, Buffer.alloc(NEEDED_BYTES), { mode: 0o600 });
+  } finally {
+    await rm(file, { force: true });
+  }
 }
 
 /** Unlike Node's own with `recursive`, this ends where a file system makes no directories, as in /proc. */

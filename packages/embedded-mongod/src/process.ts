@@ -4,7 +4,7 @@
 import { open, rename } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MongodFiles, prepareDirectory } from './dataDirectory.js';
-import { EarlyExit, EXIT_ADDRESS_IN_USE, EXIT_DATA_DIR_LOCKED, explained } from './earlyExit.js';
+import { diskProblem, EarlyExit, EXIT_ADDRESS_IN_USE, EXIT_DATA_DIR_LOCKED, explained } from './earlyExit.js';
 import { type Owner, ownerState, readOwner, writeOwner } from './owner.js';
 import { type GuardedProcess, spawnGuarded } from './programs/guard.js';
 import { choosePort, listening } from './programs/port.js';
@@ -28,6 +28,8 @@ export interface MongodExit {
   code: number | null;
   /** False when MongoDB ended without a call of stop(). */
   requested: boolean;
+  /** What a person must repair before the next start, such as a full disk; null if nothing is known. */
+  problem: string | null;
 }
 
 export interface Mongod {
@@ -147,7 +149,7 @@ async function launch(options: MongodOptions, files: MongodFiles, port: number):
   } finally {
     clearTimeout(timer);
   }
-  return handle(guarded, port);
+  return handle(guarded, files, port);
 }
 
 /** Settles with `work`, or rejects with the signal's reason as soon as it is aborted. */
@@ -197,9 +199,12 @@ function mongodArguments(options: MongodOptions, dbPath: string, port: number): 
   ];
 }
 
-function handle(guarded: GuardedProcess, port: number): Mongod {
+function handle(guarded: GuardedProcess, files: MongodFiles, port: number): Mongod {
   let stopping: Promise<void> | undefined;
-  const exited = guarded.exited.then(({ code }) => ({ code, requested: stopping !== undefined }));
+  const exited = guarded.exited.then(async ({ code }) => {
+    const requested = stopping !== undefined;
+    return { code, requested, problem: requested ? null : await diskProblem(files) };
+  });
   return {
     uri: memberUri(port),
     pid: guarded.pid,

@@ -110,7 +110,7 @@ describe('a stopped MongoDB', () => {
     await Promise.all([mongod.stop(), mongod.stop()]);
     expect(isAlive(mongod.pid)).toBe(false);
     await mongod.stop();
-    expect(await mongod.exited).toEqual({ code: 0, requested: true });
+    expect(await mongod.exited).toEqual({ code: 0, requested: true, problem: null });
   });
 
   it('moves to another port, with its data, when a program has taken its port', async () => {
@@ -191,7 +191,7 @@ it('a second server on the same data directory fails, with the directory and the
 it('a server learns that MongoDB has ended by itself', async () => {
   const mongod = await start();
   process.kill(mongod.pid, 'SIGKILL');
-  expect(await mongod.exited).toEqual({ code: 137, requested: false });
+  expect(await mongod.exited).toEqual({ code: 137, requested: false, problem: null });
   await mongod.stop();
 });
 

@@ -15,8 +15,15 @@ const UNAVAILABLE = new Set([
   'MongoNotPrimaryError',
 ]);
 
-/** Error codes of a server that is stepping down or shutting down. */
-const UNAVAILABLE_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
+/**
+ * Error codes of a server that is stepping down or shutting down, and of one that takes no writes: a hosted MongoDB blocks
+ * them when its disk is nearly full (371), and one with too little room for an index or a sort says so (14031).
+ */
+const UNAVAILABLE_CODES = new Set([91, 189, 371, 10107, 11600, 11602, 13435, 13436, 14031]);
+
+/** For a write that failed, MongoDB has no code of its own. */
+const UNKNOWN_ERROR = 8;
+const DISK_FULL = /No space left on device/;
 
 /**
  * Error codes of a broken socket. The driver passes some on without a MongoError around them, such as the EPIPE of a
@@ -47,16 +54,20 @@ const DUPLICATE_KEY = 11_000;
 export const isDuplicateKey = (error: unknown): boolean =>
   (error as { code?: unknown } | null)?.code === DUPLICATE_KEY;
 
-/** Whether an error means that MongoDB is unreachable now, rather than that the request was wrong. */
+/** Whether an error means that MongoDB cannot be used now, rather than that the request was wrong. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code, cause, errorResponse } = error as Error & { code?: unknown; errorResponse?: unknown };
+  const { code, message, cause, errorResponse } = error as Error & {
+    code?: unknown;
+    errorResponse?: unknown;
+  };
   // A bulk write has the original error in `errorResponse`.
   return (
     LABELS.some((label) => (error as { hasErrorLabel?(name: string): boolean }).hasErrorLabel?.(label)) ||
     UNAVAILABLE.has(error.name) ||
     UNAVAILABLE_CODES.has(code as number) ||
     SOCKET_CODES.has(code as string) ||
+    (code === UNKNOWN_ERROR && DISK_FULL.test(message)) ||
     [cause, errorResponse].some((inner) => inner !== error && isDatabaseUnavailable(inner))
   );
 }
