@@ -51,7 +51,7 @@ export async function connectDatabase(
       if (!/Selection|Network/.test(name) || Date.now() > deadline) {
         throw new Error(`MongoDB cannot be used: ${message}`, { cause: error });
       }
-      log.warn({ event: 'database.unavailable', problem: message }, 'database.unavailable');
+      log.warn({ problem: message }, 'database.unavailable');
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }

@@ -30,7 +30,7 @@ export async function startAgreedClock(connection: Connection, log: Logger): Pro
     const wrongByMs = sample.offsetMs - offsetMs;
     if (Math.abs(wrongByMs) <= sample.errorMs) return;
     offsetMs = sample.offsetMs;
-    log.debug({ event: 'clock.adjusted', byMs: Math.round(wrongByMs) }, 'clock.adjusted');
+    log.debug({ byMs: Math.round(wrongByMs) }, 'clock.adjusted');
   }
 
   const timer = setInterval(() => {

@@ -81,7 +81,7 @@ export function auditExport(deps: {
       deps.services,
       principal,
       { tenantId, externalId },
-      { orErased: false, externalIdOf: async (own) => (await deps.services.tenants.get(own)).externalId },
+      { orErased: true, externalIdOf: async (own) => (await deps.services.tenants.get(own)).externalId },
     );
   }
 

@@ -93,7 +93,7 @@ export function createConnections(deps: {
     const count = address === null ? 0 : (perAddress.get(address) ?? 0);
     // The total is also checked here, because a host name may have several listeners.
     if (count >= bounds.maxPerAddress || connections.size >= bounds.max) {
-      log.debug({ event: 'connection.rejected', address: remoteAddress, count }, 'connection.rejected');
+      log.debug({ address: remoteAddress, count }, 'connection.rejected');
       socket.destroy();
       return;
     }
@@ -137,7 +137,7 @@ export function createConnections(deps: {
       ({ phase, sent }) => phase === 'running' && !sent,
     );
     if (isWorking && socket.writableLength === 0) return;
-    log.debug({ event: 'connection.stalled', address: socket.remoteAddress }, 'connection.stalled');
+    log.debug({ address: socket.remoteAddress }, 'connection.stalled');
     socket.destroy();
   }
 

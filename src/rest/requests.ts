@@ -166,7 +166,7 @@ export function trackRequests(
       await waitUntil(() => unanswered() === 0, maxMs);
       await waitUntil(() => open.size === 0 && lasting.every(({ isOver }) => isOver()), MAX_LINGER_MS);
       const cut = unanswered();
-      if (cut > 0) log.warn({ event: 'server.drain_cut', requests: cut }, 'server.drain_cut');
+      if (cut > 0) log.warn({ requests: cut }, 'server.drain_cut');
     },
   };
 }

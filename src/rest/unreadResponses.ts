@@ -72,7 +72,7 @@ export function createUnreadResponses(deps: { maxBytes: number; log: Logger }): 
       all.add(unread);
       total += unread.bytes;
       if (total > maxBytes)
-        log.warn({ event: 'connection.unread', cut: cutLargest(unread) }, 'connection.unread');
+        log.warn({ cut: cutLargest(unread) }, 'connection.unread');
       return () => end(unread);
     },
   };

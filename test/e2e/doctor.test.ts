@@ -166,7 +166,7 @@ describe('npm run doctor', () => {
     });
     expect(report.code).toBe(1);
     expect(checkOf(report, 'stripe.price.PRO')?.found).toMatch(
-      /currency is eur.*amount is 1900, and the catalogue says 2900.*paid each 1 year/,
+      /currency is eur.*amount is 1900, and the catalogue says 2900.*paid each year, and not each month/,
     );
     expect(checkOf(report, 'stripe.overagePrice.PRO')?.found).toContain('bills the meter none');
     expect(checkOf(report, 'stripe.price.ENTERPRISE')?.found).toContain('price_of_nobody');

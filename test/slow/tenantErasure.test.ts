@@ -12,7 +12,7 @@ import {
 } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { callsIn, storedDays } from '../support/ledger.js';
-import { LOOPBACK_WEBHOOKS, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { LOOPBACK_WEBHOOKS, OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
 
 /** Words that stand for personal data, by what they are in. */
 const MARKS = {
@@ -216,6 +216,10 @@ describe('an erasure', () => {
       action: 'tenant.created',
       after: expect.objectContaining({ name: '[erased]' }),
     });
+    const exported = await fetch(`${server.url}/v1/audit-log?tenantId=${id}`, {
+      headers: { 'x-api-key': OPERATOR_KEY },
+    });
+    expect((await exported.text()).trim().split('\n')).toHaveLength(entries.length);
   });
 
   it('cancels the subscription and deletes the customer at Stripe', async () => {

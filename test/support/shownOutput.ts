@@ -3,6 +3,7 @@ const CHANGING: readonly [RegExp, string][] = [
   [/\b(?:localhost|127\.0\.0\.1):\d+/g, 'SERVER'],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'INSTANT'],
   [/#link=[\w-]+/g, '#link'],
+  [/\/export\/v1\.[\w.-]+…?/g, '/export/TOKEN'],
   [/\bwhsec_[\w+/=]+/g, 'SECRET'],
   [/\b[A-Z0-9]{8}-\d{4}\b/g, 'INVOICE'],
   [/\bctm_(?:test|live)_[\w-]+…?/g, 'SECRET'],

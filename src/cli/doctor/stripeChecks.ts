@@ -120,7 +120,7 @@ function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted
     const priceId = config.stripe.priceIds[priceName(name, price)];
     // What is agreed by contract has any amount.
     const amounts = Object.values(price.amounts).some((amount) => amount > 0) ? price.amounts : null;
-    const cycle = `${price.intervalCount} ${price.interval}`;
+    const cycle = cycleOf(price.intervalCount, price.interval);
     return [
       `stripe.price.${variable}`,
       async () =>
@@ -136,7 +136,7 @@ function priceChecks(tier: TierDefinition, { stripe, catalogue, config }: Wanted
   const wanted = {
     currency,
     amounts: callPricesOf(overage, currency),
-    cycle: '1 month',
+    cycle: cycleOf(1, 'month'),
     meterEventName: METER_EVENT_NAMES.OVERAGE,
   };
   return [
@@ -158,11 +158,14 @@ interface WantedPrice {
   currency: string;
   /** By currency, in its smallest unit; null: any, because it is agreed by contract. */
   amounts: Readonly<Record<string, number | string>> | null;
-  /** For instance `1 month`. */
+  /** As `cycleOf` says it. */
   cycle: string;
   /** null: a fixed price. */
   meterEventName: string | null;
 }
+
+const cycleOf = (count: number, interval: string): string =>
+  count === 1 ? `each ${interval}` : `every ${count} ${interval}s`;
 
 async function comparePrice(stripe: Stripe, id: string, wanted: WantedPrice): Promise<Finding> {
   const price = await stripe.prices.retrieve(id, { expand: ['currency_options'] });
@@ -170,14 +173,14 @@ async function comparePrice(stripe: Stripe, id: string, wanted: WantedPrice): Pr
   const amount = price.unit_amount_decimal?.toString() ?? String(price.unit_amount);
   const { [wanted.currency]: own, ...others } = wanted.amounts ?? {};
   const isAmount = own === undefined || price.unit_amount_decimal?.eq(Stripe.Decimal.from(own)) === true;
-  const cycle = recurring ? `${recurring.interval_count} ${recurring.interval}` : 'once';
+  const cycle = recurring ? cycleOf(recurring.interval_count, recurring.interval) : 'once';
   const meter = recurring?.meter ? await stripe.billing.meters.retrieve(recurring.meter) : null;
   const problems = [
     !active && 'it is archived',
     currency !== wanted.currency && `its currency is ${currency}, and the catalogue's is ${wanted.currency}`,
     !isAmount && `its amount is ${amount}, and the catalogue says ${own} (in the smallest unit)`,
     ...Object.entries(others).map(([code, other]) => currencyProblem(price, code, other)),
-    cycle !== wanted.cycle && `it is paid each ${cycle}, and not each ${wanted.cycle}`,
+    cycle !== wanted.cycle && `it is paid ${cycle}, and not ${wanted.cycle}`,
     wanted.meterEventName === null &&
       recurring?.usage_type === 'metered' &&
       'it is metered, and must be fixed',
@@ -186,7 +189,7 @@ async function comparePrice(stripe: Stripe, id: string, wanted: WantedPrice): Pr
       `it bills the meter ${meter?.event_name ?? 'none'}, and not ${wanted.meterEventName}`,
   ].filter((problem) => problem !== false);
   return verdict(
-    `${id}: ${amount} ${currency} each ${wanted.cycle === '1 month' ? 'month' : wanted.cycle}`,
+    `${id}: ${amount} ${currency} ${wanted.cycle}`,
     problems.map((problem) => `${id}: ${problem}`),
     `${SETUP}. A price at Stripe cannot be changed: another one replaces it, or the catalogue is corrected`,
   );
