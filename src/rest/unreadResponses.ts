@@ -71,8 +71,7 @@ export function createUnreadResponses(deps: { maxBytes: number; log: Logger }): 
       const unread = { receiver, socket: receiver.socket, bytes: bodyBytes + OVERHEAD_BYTES };
       all.add(unread);
       total += unread.bytes;
-      if (total > maxBytes)
-        log.warn({ cut: cutLargest(unread) }, 'connection.unread');
+      if (total > maxBytes) log.warn({ cut: cutLargest(unread) }, 'connection.unread');
       return () => end(unread);
     },
   };

@@ -12,7 +12,13 @@ import {
 } from '../support/billing.js';
 import { createFakeClock } from '../support/fakeClock.js';
 import { callsIn, storedDays } from '../support/ledger.js';
-import { LOOPBACK_WEBHOOKS, OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import {
+  LOOPBACK_WEBHOOKS,
+  OPERATOR_KEY,
+  startTestServer,
+  type TestServer,
+  type TestTenant,
+} from '../support/server.js';
 
 /** Words that stand for personal data, by what they are in. */
 const MARKS = {

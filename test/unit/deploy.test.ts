@@ -13,7 +13,6 @@ const documented = new Set(
 );
 const isKnown = (name: string): boolean => documented.has(name) || name.startsWith('STRIPE_PRICE_');
 
-
 /** The manifests that docs/deploying.md shows, by their kind. */
 const shown = new Map(
   codeIn('docs/deploying.md', 'yaml')
