@@ -6,13 +6,15 @@ import { startTestServer, type TestServer } from '../support/server.js';
 import { catalogueFile, pricedCatalogue } from '../support/teamCatalogue.js';
 
 const browser = testBrowser();
+const catalogue = pricedCatalogue() as { tiers: object[] };
+const tiers = [...catalogue.tiers, { name: 'PARTNER', extends: 'PRO', hidden: true }];
 let server: TestServer;
 let site: PartsSite;
 
 beforeAll(async () => {
   site = await startPartsSite();
   server = await startTestServer({
-    env: { CATALOG_FILE: catalogueFile(pricedCatalogue()), CONTINUUM_CORS_ORIGINS: site.url },
+    env: { CATALOG_FILE: catalogueFile({ ...catalogue, tiers }), CONTINUUM_CORS_ORIGINS: site.url },
   });
   site.connect(server);
 }, 120_000);
@@ -40,6 +42,29 @@ describe('a pricing table', () => {
     await expectAccessible(page);
     await expectNoSideways(page);
     expect(site.tokens()).toBe(0);
+  });
+});
+
+describe('a team that handles it itself', () => {
+  it('gets the tier and its price, whoever chooses', async () => {
+    const page = await browser.newPage();
+    await page.goto(site.page(null, { handle: 'choice' }));
+    await button(page, 'Choose Pro').click();
+    await expect.poll(() => page.title()).toBe('PRO 2900 MONTH');
+    await page.goto(site.page(await server.createTenant('Chooses'), { handle: 'choice' }));
+    await button(page, 'Yearly').click();
+    await button(page, 'Buy Pro').click();
+    await expect.poll(() => page.title()).toBe('PRO 29000 YEAR');
+    expect(await page.getByRole('alertdialog').count()).toBe(0);
+  });
+
+  it('gets the page of the checkout, and stays on its own', async () => {
+    const page = await browser.newPage();
+    await page.goto(site.page(await server.createTenant('Embeds'), { handle: 'checkout' }));
+    await button(page, 'Buy Pro').click();
+    await expect.poll(() => page.title()).toMatch(/^PRO http.*\/mock\/checkout\//);
+    expect(page.url()).toContain(site.url);
+    await button(page, 'Buy Pro').waitFor();
   });
 });
 
@@ -91,7 +116,48 @@ describe('a tenant', () => {
   });
 });
 
+describe('a tier that is hidden', () => {
+  it('is shown to those who have it, and to nobody else', async () => {
+    const page = await browser.newPage();
+    await page.goto(site.page(null));
+    await card(page, 'Pro').waitFor();
+    expect(await card(page, 'Partner').count()).toBe(0);
+    const partner = await server.createTenant('Partner');
+    await server.setLimits(partner.id, {}, 'PARTNER');
+    await page.goto(site.page(partner));
+    await page.getByRole('heading', { name: 'Partner plan' }).waitFor();
+    await card(page, 'Partner').getByText('Your plan').waitFor();
+    await card(page, 'Pro').waitFor();
+  });
+});
+
 describe('the parts', () => {
+  it('say when limits reset in the time zone that they are given', async () => {
+    const page = await browser.newPage();
+    const tenant = await server.createTenant('Tokyo');
+    await page.goto(site.page(tenant, { timeZone: 'Asia/Tokyo' }));
+    await page.getByText(/^Resets .*, 09:00 GMT\+9$/).waitFor();
+    await page.goto(site.page(tenant));
+    await page.getByText(/^Resets .*, 00:00 UTC$/).waitFor();
+  });
+
+  it('read everything at intervals where live updates are not wanted', async () => {
+    const page = await browser.newPage();
+    const followed: string[] = [];
+    page.on('request', (request) => {
+      if (/event-stream/.test(request.headers().accept ?? '')) followed.push(request.url());
+    });
+    page.on('websocket', (socket) => followed.push(socket.url()));
+    await page.clock.install();
+    const tenant = await server.createTenant('Calm');
+    await page.goto(site.page(tenant, { live: 'false' }));
+    await page.getByText('0 calls of 100 calls').waitFor();
+    await server.gql('mutation { consume(input: { endpoint: "lamp", cost: 7 }) { allowed } }', tenant);
+    await page.clock.fastForward('00:20');
+    await page.getByText('7 calls of 100 calls').waitFor();
+    expect(followed).toEqual([]);
+  });
+
   it('say what failed and try again', async () => {
     const page = await browser.newPage({ tolerate: [/ERR_CONNECTION/] });
     await page.route('**/graphql', (route) => route.abort('connectionfailed'));

@@ -1,7 +1,10 @@
 // A team's own page with the parts. What it shows is in its address.
+
+import type { Tier, TierPrice } from '@continuum-billing/client';
 import {
   BillingProvider,
   CurrentPlan,
+  type PaymentPage,
   PricingTable,
   type TextOverrides,
   UsageMeter,
@@ -31,12 +34,22 @@ const GERMAN: TextOverrides = {
 
 const texts = query.get('locale') === 'de' ? GERMAN : undefined;
 
+/** Where the team handles it itself, the page's title says what the table handed over. */
+const say = (...words: unknown[]) => {
+  document.title = words.join(' ');
+};
+const handled = query.get('handle');
+const onSelect = (tier: Tier, price: TierPrice | null) => say(tier.name, price?.unitAmount, price?.interval);
+const onCheckout = ({ url: page }: PaymentPage, { name }: Tier) => say(name, page);
+
 createRoot(document.getElementById('root') as HTMLElement).render(
   <StrictMode>
     <BillingProvider
       url={url}
       token={tenant ? fetchToken : undefined}
       locale={query.get('locale') ?? 'en-US'}
+      timeZone={query.get('timeZone') ?? undefined}
+      live={query.get('live') !== 'false'}
       texts={texts}
     >
       <main>
@@ -51,7 +64,12 @@ createRoot(document.getElementById('root') as HTMLElement).render(
           </>
         )}
         <h2 id="plans">Plans</h2>
-        <PricingTable highlightedTier="PRO" tierHref={({ name }) => `/signup?plan=${name}`} />
+        <PricingTable
+          highlightedTier="PRO"
+          tierHref={({ name }) => `/signup?plan=${name}`}
+          onSelect={handled === 'choice' ? onSelect : undefined}
+          onCheckout={handled === 'checkout' ? onCheckout : undefined}
+        />
       </main>
     </BillingProvider>
   </StrictMode>,
