@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
 import type { Logger } from 'pino';
 import { groupBy } from '../common/groups.js';
@@ -13,18 +12,15 @@ import {
   partsOf,
   usageDayId,
 } from '../services/limits/ledger/windows.js';
-import { ALIVE_MS } from '../services/tiers/serverInstances.js';
 import type { MigrationDeps } from './migration.js';
 
 /**
  * Moves storage accounts, the present usage days and the months' overage into one ledger for each tenant. What a server
  * without a clean stop left in its journal is counted first.
- * @throws Error while servers of the earlier version run, which would go on counting elsewhere
  */
 export async function moveToLedgers({ models, clock, log }: MigrationDeps): Promise<void> {
   const nowMs = clock.now();
   const today = dayNumberOf(nowMs);
-  await waitForOldServers(models);
   await settleJournals(models, nowMs);
   await moveStorage(models, log);
   await moveToday(models, today, log);
@@ -36,8 +32,6 @@ export async function moveToLedgers({ models, clock, log }: MigrationDeps): Prom
 
 const PAGE = 500;
 const TOLD_EVERY = 50_000;
-const POLL_MS = 500;
-const PATIENCE_MS = 2_000;
 /** The old ledger's name of the single writer's generation. */
 const EPOCH = 'claim.epoch';
 
@@ -76,30 +70,6 @@ interface OldBatch {
 
 const collectionOf = <T extends mongo.Document>({ connection }: Models, name: string) =>
   connection.collection<T>(name);
-
-/** One that was killed a moment ago seems to run for some seconds. */
-async function waitForOldServers(models: Models): Promise<void> {
-  const untilMs = performance.now() + ALIVE_MS + PATIENCE_MS;
-  for (;;) {
-    const running = await models.serverInstances.collection
-      .aggregate([
-        {
-          $match: {
-            epoch: { $exists: true },
-            $expr: { $gt: ['$seenAt', { $subtract: ['$$NOW', ALIVE_MS] }] },
-          },
-        },
-        { $limit: 1 },
-      ])
-      .toArray();
-    if (running.length === 0) return;
-    if (performance.now() > untilMs)
-      throw new Error(
-        'A server of an earlier version runs on this database: stop all of them, then start this one',
-      );
-    await sleep(POLL_MS);
-  }
-}
 
 /** Adds the calls of journals to the days that their writers had in memory. */
 async function settleJournals(models: Models, nowMs: number): Promise<void> {

@@ -34,9 +34,16 @@ export async function buildServer(): Promise<void> {
   );
 }
 
-/** Resolves when it answers. Build first; the flags are those of `npm start`. */
-export async function spawnServer(env: Record<string, string>): Promise<ServerProcess> {
+/**
+ * Resolves when it answers. Build first; the flags are those of `npm start`.
+ * @param checkout the directory of another version, which is built
+ */
+export async function spawnServer(
+  env: Record<string, string>,
+  checkout = process.cwd(),
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, ['--max-semi-space-size=8', 'dist/src/main.js'], {
+    cwd: checkout,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
