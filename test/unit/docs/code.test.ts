@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { limitDirectives } from '@continuum-billing/limits';
 import {
   buildASTSchema,
@@ -85,6 +85,15 @@ describe('the code in the documentation', () => {
       errorsOfJson(code).map((error) => `${place}: ${error}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('names log lines that the server writes, in what to do at an alert', () => {
+    const written = globSync('src/**/*.ts')
+      .map((file) => readFileSync(file, 'utf8'))
+      .join();
+    const named = [...readFileSync('docs/alerts.md', 'utf8').matchAll(/`([a-z_]+\.[a-z_]+)`/g)];
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.map(([, name]) => name).filter((name) => !written.includes(`'${name}'`))).toEqual([]);
   });
 
   it('names npm scripts that exist', () => {
