@@ -98,7 +98,10 @@ it(
         headers: { 'content-type': 'application/json', 'x-api-key': key },
         body: JSON.stringify({ query }),
       });
-      return (await response.json()).data;
+      const { data } = (await response.json()) as {
+        data: { createCheckoutSession: { url: string }; subscription: { tier: { name: string } } };
+      };
+      return data;
     };
     const { createCheckoutSession } = await ask(
       `mutation { createCheckoutSession(input: { tier: PRO, successUrl: "https://app.example.com/ok",
