@@ -61,6 +61,12 @@ const CHECKS = [
     check: () => run('kubeconform', ['-strict', '-summary'], manifests().stdout),
   },
   {
+    // Unlike kubeconform, it brings the schemas of Kubernetes with it.
+    name: 'kubernetes-validate',
+    needs: ['kubernetes-validate', 'kubectl'],
+    check: () => run('kubernetes-validate', ['--strict', '-'], manifests().stdout),
+  },
+  {
     name: 'promtool check config',
     needs: ['promtool'],
     check: () => run('promtool', ['check', 'config', 'deploy/prometheus/prometheus.yml']),
