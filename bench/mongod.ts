@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findMongod, startMongod, withDatabase } from '@continuum-billing/embedded-mongod';
-import mongoose, { type Connection } from 'mongoose';
+import mongoose, { type Connection, type mongo } from 'mongoose';
 import { pino } from 'pino';
 import { connectDatabase } from '../src/database.js';
 import { CACHE_DIR } from '../src/embeddedMongodb.js';
@@ -11,7 +11,10 @@ import { createCollections, createModels, type Models } from '../src/models/mode
 /** A fresh MongoDB, a replica set of one, with a database for each server that is measured. */
 export interface BenchMongod {
   version: string;
+  pid: number;
   uriOf(database: string): string;
+  /** What `serverStatus` answers. */
+  status(): Promise<mongo.Document>;
   /** Models of a new database, with its collections and indexes. */
   create(database: string): Promise<Models>;
   remove(): Promise<void>;
@@ -29,9 +32,14 @@ export async function startBenchMongod(): Promise<BenchMongod> {
   const mongod = await startMongod({ binary, dataDir, log: silent, cacheGb: CACHE_GB });
   const connections: Connection[] = [];
   const uriOf = (database: string) => withDatabase(mongod.uri, database);
+  const admin = await mongoose.createConnection(uriOf('admin')).asPromise();
+  connections.push(admin);
+  const ask = async (command: object) => (await admin.db?.command(command)) as mongo.Document;
   return {
-    version: await versionOf(uriOf('admin')),
+    version: String((await ask({ buildInfo: 1 })).version),
+    pid: mongod.pid,
     uriOf,
+    status: () => ask({ serverStatus: 1 }),
     async create(database) {
       // As the server itself connects: with its pool and its write concern.
       const connection = await connectDatabase(uriOf(database), log);
@@ -46,13 +54,4 @@ export async function startBenchMongod(): Promise<BenchMongod> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-async function versionOf(uri: string): Promise<string> {
-  const connection = await mongoose.createConnection(uri).asPromise();
-  try {
-    return String((await connection.db?.admin().serverInfo())?.version);
-  } finally {
-    await connection.close();
-  }
 }

@@ -9,8 +9,23 @@ export interface Row {
   p99Ms?: number;
   /** The server's processor time for one of them. */
   cpuMs?: number;
-  /** The size of one answer. */
+  /** MongoDB's processor time for one of them. */
+  mongodCpuMs?: number;
+  /** Documents that one of them changes. */
+  writes?: number;
+  /** What one of them adds to MongoDB's journal, and how often that is synced for it. */
+  journalBytes?: number;
+  syncs?: number;
+  /** The size of one answer, or of one document. */
   bytes?: number;
+  /** What one document takes on disk, compressed, with its part of the indexes. */
+  diskBytes?: number;
+  /** What a rate needs of servers and of MongoDB. */
+  cores?: number;
+  instances?: number;
+  mongodCores?: number;
+  journalMbPerSecond?: number;
+  syncsPerSecond?: number;
   /** Calls admitted past the limit. */
   overshoot?: number;
   /** Calls that were answered with success, and are not stored. */
@@ -27,6 +42,8 @@ export interface Target {
 
 export interface Table {
   title: string;
+  /** What the rows are, if they are no peers. */
+  of?: string;
   /** What is counted in a second, e.g. `requests/s`. */
   unit: string;
   rows: Row[];
@@ -70,13 +87,23 @@ interface Column {
 }
 
 const COLUMNS: Column[] = [
-  { title: () => 'peer', cell: ({ peer }) => peer },
+  { title: ({ of = 'peer' }) => of, cell: ({ peer }) => peer },
   { title: ({ unit }) => unit, cell: ({ throughput }) => whole(throughput) },
   { title: () => 'ratio', cell: ({ ratio }) => ratio?.toFixed(2) },
   { title: () => 'p50 ms', cell: ({ p50Ms }) => p50Ms?.toFixed(1) },
   { title: () => 'p99 ms', cell: ({ p99Ms }) => p99Ms?.toFixed(1) },
   { title: () => 'CPU ms', cell: ({ cpuMs }) => cpuMs?.toFixed(2) },
+  { title: () => 'MongoDB CPU ms', cell: ({ mongodCpuMs }) => mongodCpuMs?.toFixed(2) },
+  { title: () => 'writes', cell: ({ writes }) => writes?.toFixed(2) },
+  { title: () => 'journal bytes', cell: ({ journalBytes }) => whole(journalBytes) },
+  { title: () => 'syncs', cell: ({ syncs }) => syncs?.toFixed(3) },
   { title: () => 'bytes', cell: ({ bytes }) => whole(bytes) },
+  { title: () => 'disk bytes', cell: ({ diskBytes }) => whole(diskBytes) },
+  { title: () => 'server cores', cell: ({ cores }) => cores?.toFixed(2) },
+  { title: () => 'instances', cell: ({ instances }) => whole(instances) },
+  { title: () => 'MongoDB cores', cell: ({ mongodCores }) => mongodCores?.toFixed(2) },
+  { title: () => 'journal MB/s', cell: ({ journalMbPerSecond }) => journalMbPerSecond?.toFixed(2) },
+  { title: () => 'syncs/s', cell: ({ syncsPerSecond }) => whole(syncsPerSecond) },
   { title: () => 'overshoot', cell: ({ overshoot }) => whole(overshoot) },
   { title: () => 'lost calls', cell: ({ lost }) => whole(lost) },
 ];

@@ -9,6 +9,7 @@ import { library } from './library.js';
 import { observability } from './observability.js';
 import { overview } from './overview.js';
 import { realtime } from './realtime.js';
+import { sizing } from './sizing.js';
 import { storing } from './storing.js';
 import { usageEvents } from './usageEvents.js';
 import { webhooks } from './webhooks.js';
@@ -18,6 +19,7 @@ export const SECTIONS = {
   http,
   consume,
   storing,
+  sizing,
   library,
   admission,
   exact,

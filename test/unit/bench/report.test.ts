@@ -19,6 +19,15 @@ it('a table is aligned, and has no column that nobody fills', () => {
   ]);
 });
 
+it('a table says what its rows are', () => {
+  const rows = [{ peer: '1,000', cores: 0.784, instances: 2, syncsPerSecond: 53.6 }];
+  expect(tableText({ title: 'Rates', of: 'calls/s', unit: '', rows }).split('\n')).toEqual([
+    '| calls/s | server cores | instances | syncs/s |',
+    '|---------|-------------:|----------:|--------:|',
+    '| 1,000   |         0.78 |         2 |      54 |',
+  ]);
+});
+
 it('the summary has a peer’s speed beside what it lets through and loses', () => {
   const exactness = { title: 'Exactness', unit: '', rows: [{ peer: 'another', overshoot: 1000, lost: 0 }] };
   const lines = summaryText(speed, exactness).split('\n');
