@@ -54,6 +54,14 @@ describe('deploy/', () => {
     expect(Number.parseInt(grace, 10)).toBeGreaterThan(1 + DRAIN_S + EXIT_S);
   });
 
+  it('composes one server on port 4000, or several, each on a port of a range', () => {
+    const { server } = yaml('deploy/compose.yaml').services;
+    expect(server.ports).toEqual([expect.stringMatching(/^\$\{SERVER_PORTS:-4000\}:4000$/)]);
+    // A name of its own, or a port of the host that is fixed, allows one only.
+    expect(server.container_name).toBeUndefined();
+    expect(read('docs/deploying.md')).toContain('SERVER_PORTS=4000-4001');
+  });
+
   it('names a version of each image, never the latest', () => {
     const { services } = yaml('deploy/compose.yaml');
     const images = [services.mongodb.image, services.redis.image];
