@@ -5,6 +5,7 @@ import { mongo } from 'mongoose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readManifest, verifyFiles } from '../../src/cli/backup/backupFiles.js';
 import { restoreBackup } from '../../src/cli/backup/restoreBackup.js';
+import { createPaceWarning, historyWindowMs } from '../../src/cli/backup/snapshotHistory.js';
 import { takeBackup } from '../../src/cli/backup/takeBackup.js';
 import { beginRestore, needRestored } from '../../src/databaseRestore.js';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
@@ -121,6 +122,27 @@ describe('a backup', () => {
     await backup();
     const files = await readdir(directory);
     for (const file of ['.', ...files]) expect((await stat(join(directory, file))).mode & 0o077).toBe(0);
+  });
+
+  it('that will take longer than MongoDB keeps the past says so once, while it runs', async () => {
+    const windowMs = await historyWindowMs(source.connection);
+    expect(windowMs).toBe(300_000);
+    const said: string[] = [];
+    let nowMs = 0;
+    const checkPace = createPaceWarning(
+      windowMs,
+      (text) => said.push(text),
+      () => nowMs,
+    );
+    checkPace(1, 10_000);
+    nowMs = 20_000;
+    checkPace(1_000, 10_000);
+    expect(said).toEqual([]);
+    checkPace(500, 10_000);
+    checkPace(501, 10_000);
+    expect(said).toEqual([
+      expect.stringMatching(/about 7 minutes, .* for 5: .* minSnapshotHistoryWindowInSeconds: 600 /),
+    ]);
   });
 
   it('that fails leaves nothing', async () => {

@@ -4,6 +4,7 @@ import { needRestored } from '../../databaseRestore.js';
 import { silentLog } from '../../log.js';
 import type { Output, Result } from '../output.js';
 import { withDatabase } from '../services.js';
+import { createPaceWarning, historyWindowMs } from './snapshotHistory.js';
 import { takeBackup } from './takeBackup.js';
 
 /** Sorts by time, and is a name on every file system. */
@@ -16,11 +17,14 @@ export async function backup({ env, note, progress }: Output, parent: string): P
   return withDatabase(database, async (connection, clock) => {
     await needRestored(connection);
     const directory = join(parent, nameOf(clock.now()));
+    const checkPace = createPaceWarning(await historyWindowMs(connection), note);
     const { takenAt, collections } = await takeBackup(
       connection,
       directory,
-      ({ collection, documents, total }) =>
-        progress(documents / Math.max(total, 1), `${collection}: ${documents} of about ${total} documents`),
+      ({ collection, documents, total }) => {
+        checkPace(documents, total);
+        progress(documents / Math.max(total, 1), `${collection}: ${documents} of about ${total} documents`);
+      },
     );
     const documents = collections.reduce((sum, collection) => sum + collection.documents, 0);
     note(`${documents} documents of ${collections.length} collections, as they were at ${takenAt}`);

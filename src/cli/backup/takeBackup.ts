@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Connection, mongo } from 'mongoose';
 import { VERSION } from '../../config/config.js';
 import { type BackedUpCollection, type Manifest, writeDocuments, writeManifest } from './backupFiles.js';
+import { keepHistoryCommand } from './snapshotHistory.js';
 
 /** The codes with which MongoDB rejects a moment that is older than the history it keeps (`minSnapshotHistoryWindowInSeconds`). */
 const SNAPSHOT_GONE = new Set([239, 246]);
@@ -43,7 +44,7 @@ export async function takeBackup(
     if (!SNAPSHOT_GONE.has(code as number)) throw error;
     throw new Error(
       `MongoDB no longer has the data as it was when the backup began (${message}). Try again; if it happens again, let ` +
-        'MongoDB keep the past for longer: db.adminCommand({ setParameter: 1, minSnapshotHistoryWindowInSeconds: 1800 })',
+        `MongoDB keep the past for longer: ${keepHistoryCommand(1_800)}`,
       { cause: error },
     );
   }
