@@ -48,7 +48,7 @@ async function verify(
     const report = await verification.verify(chain, (verified) =>
       output.progress(
         null,
-        `${total.chains} chains, ${total.entries + verified} entries, ${total.count} problems`,
+        `chains: ${total.chains + 1}, entries: ${total.entries + verified}, problems: ${total.count}`,
       ),
     );
     total.chains += 1;
@@ -62,7 +62,7 @@ async function verify(
     const found = await verification.compare(head);
     if (found) problem(head.chain, null, found);
   }
-  const text = `${total.chains} chains with ${total.entries} entries: ${total.count} problems`;
+  const text = `chains: ${total.chains}, entries: ${total.entries}, problems: ${total.count}`;
   return { json: total, text, ok: total.count === 0 };
 }
 
