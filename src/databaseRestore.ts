@@ -29,6 +29,6 @@ export async function endRestore(connection: Connection): Promise<void> {
 export async function needRestored(connection: Connection): Promise<void> {
   if (await isBeingRestored(connection))
     throw new Error(
-      'A restore of the database is under way, or did not finish. Wait for it, or run npm run restore again',
+      'A restore of the database is under way, or did not finish. Wait for it, or run npx continuum-billing restore again',
     );
 }

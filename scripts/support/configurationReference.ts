@@ -4,7 +4,7 @@ import { type Environment, environment } from '../../src/config/environment.js';
 const INTRODUCTION = `# Configuration
 
 The environment is read once, at the start. All configuration errors are listed at once, and the process exits with code 1.
-An empty variable counts as absent. [\`npm run doctor\`](../doctor.md) checks the variables without starting the server.
+An empty variable counts as absent. [\`npx continuum-billing doctor\`](../doctor.md) checks the variables without starting the server.
 
 In production the server does not start without \`STRIPE_SECRET_KEY\`, unless \`STRIPE_MOCK_MODE=true\`. The same applies
 anywhere if \`HOST\` is not loopback (127.0.0.0/8, \`::1\`, \`localhost\`), as is the default with \`MONGODB_URI\`: in mock mode

@@ -163,7 +163,7 @@ const offer = z.strictObject({
   successor: name
     .nullable()
     .describe(
-      'Of a retired tier: the tier to which `npm run catalogue -- apply` moves its subscriptions when their period ends.',
+      'Of a retired tier: the tier to which `npx continuum-billing catalogue apply` moves its subscriptions when their period ends.',
     )
     .default(null),
 });

@@ -96,7 +96,7 @@ function offerChanges(
     ...(old.hidden === tier.hidden ? [] : [`${name} is ${tier.hidden ? 'hidden' : 'on price lists'}`]),
     ...(old.retired === tier.retired ? [] : [`${name} is ${tier.retired ? 'no longer sold' : 'sold again'}`]),
     ...(tier.successor && old.successor !== tier.successor
-      ? [`Subscriptions to ${name} move to ${successor} by \`npm run catalogue -- apply\``]
+      ? [`Subscriptions to ${name} move to ${successor} by \`npx continuum-billing catalogue apply\``]
       : []),
     ...differing(`The way in which ${name} is sold`, old.checkout, tier.checkout),
     ...differingIn(`${name}: the price for new buyers, `, sold(before, old), sold(after, tier)),

@@ -171,7 +171,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 /** The configuration as far as it can be read, with defaults for the rest, and all its errors. */
 export type InspectedConfig = Omit<Config, 'catalogue'> & { catalogue: Catalogue | null; errors: string[] };
 
-/** Reads a configuration that may be wrong, for `npm run doctor`. */
+/** Reads a configuration that may be wrong, for `continuum-billing doctor`. */
 export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedConfig {
   const present = presentVariables(env);
   const errors: string[] = [];
@@ -249,7 +249,7 @@ export function inspectConfig(env: NodeJS.ProcessEnv = process.env): InspectedCo
   };
 }
 
-/** The configuration of `npm run stripe:setup`, which itself creates prices and the webhook's secret. */
+/** The configuration of `continuum-billing stripe setup`, which itself creates prices and the webhook's secret. */
 export interface StripeSetupConfig {
   catalogue: Catalogue;
   /** null: products that exist keep their names. */

@@ -76,7 +76,7 @@ export const DESCRIPTIONS: Record<keyof Environment, VariableDescription> = {
   },
   STRIPE_PORTAL_CONFIGURATION: {
     without: "the account's default",
-    meaning: '`bpc_…`: what the billing portal offers; `npm run stripe:setup` creates one',
+    meaning: '`bpc_…`: what the billing portal offers; `npx continuum-billing stripe setup` creates one',
   },
   STRIPE_API_BASE: {
     meaning: "an http(s) URL of another server that speaks Stripe's API, for live mode; its path is ignored",
@@ -91,7 +91,7 @@ export const DESCRIPTIONS: Record<keyof Environment, VariableDescription> = {
   STRIPE_TAX_BEHAVIOR: {
     without: "as the account's tax settings say",
     meaning:
-      '`exclusive` or `inclusive`: of prices by contract, and of those that `npm run stripe:setup` creates',
+      '`exclusive` or `inclusive`: of prices by contract, and of those that `npx continuum-billing stripe setup` creates',
   },
   STRIPE_TAX_ID_COLLECTION: {
     meaning: '`true false 1 0`: whether a checkout asks businesses for their tax id',

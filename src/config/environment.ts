@@ -211,7 +211,7 @@ export const databaseEnvironment = environment.pick({ MONGODB_URI: true, DATA_DI
 /** The variables, but for the file itself, on which the catalogue depends. */
 export const catalogueEnvironment = environment.pick({ SAMPLE_DOMAIN: true });
 
-/** The variables that `npm run stripe:setup` reads. */
+/** The variables that `continuum-billing stripe setup` reads. */
 export const setupEnvironment = environment
   .pick({ PUBLIC_URL: true, STRIPE_API_BASE: true, SAMPLE_DOMAIN: true, STRIPE_TAX_BEHAVIOR: true })
   .extend({

@@ -22,7 +22,7 @@ export enum ReconcileTrigger {
   SCHEDULE = 'SCHEDULE',
   /** The mutation `startReconcile`. */
   OPERATOR = 'OPERATOR',
-  /** `npm run reconcile`. */
+  /** `continuum-billing stripe reconcile`. */
   SCRIPT = 'SCRIPT',
 }
 

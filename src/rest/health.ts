@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { getLiveness, getReadiness } from './openApi/billing.js';
 
-/** By this header `npm run doctor` knows which instance has answered. The id is random, and no secret. */
+/** By this header `continuum-billing doctor` knows which instance has answered. The id is random, and no secret. */
 export const INSTANCE_HEADER = 'x-continuum-instance';
 
 /**

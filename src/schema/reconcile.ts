@@ -14,7 +14,7 @@ registerEnumType(ReconcileTrigger, {
   valuesConfig: {
     SCHEDULE: { description: 'It was due: every six hours.' },
     OPERATOR: { description: 'The mutation `startReconcile`.' },
-    SCRIPT: { description: '`npm run reconcile`' },
+    SCRIPT: { description: '`continuum-billing stripe reconcile`' },
   },
 });
 

@@ -1,4 +1,4 @@
-/** `npm run doctor` beside a running server, and in front of set-ups that are broken in one way or another. */
+/** `continuum-billing doctor` beside a running server, and in front of set-ups that are broken in one way or another. */
 import { execFile } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -110,7 +110,7 @@ afterAll(async () => {
   await database?.dropAndClose();
 });
 
-describe('npm run doctor', () => {
+describe('continuum-billing doctor', () => {
   it('finds nothing wrong with a server in live mode', async () => {
     const report = await examine(env);
     expect(report.checks.filter(({ status }) => status === 'error' || status === 'warning')).toEqual([]);

@@ -229,7 +229,7 @@ it('a restore that was cut off stops servers from starting, and can be run again
   await backup();
   await beginRestore(target.connection);
   await target.connection.collection('things').insertOne({ n: 9 });
-  await expect(needRestored(target.connection)).rejects.toThrow('run npm run restore again');
+  await expect(needRestored(target.connection)).rejects.toThrow('run npx continuum-billing restore again');
   await restore();
   await needRestored(target.connection);
   expect(await contentOf(target, 'things')).toEqual(await contentOf(source, 'things'));

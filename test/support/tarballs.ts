@@ -54,6 +54,13 @@ export async function pack(folder: string, destination: string): Promise<Tarball
   return { file, bytes: (await stat(file)).size, files: files.map(({ path }: { path: string }) => path) };
 }
 
+/** Packs every package that is built, by the command of docs/support.md. @returns the files of the tarballs */
+export async function packAll(destination: string): Promise<string[]> {
+  const options = ['--ignore-scripts', '--json', '--pack-destination', destination];
+  const { stdout } = await run('npm', ['pack', '-w', 'packages', '--include-workspace-root', ...options]);
+  return JSON.parse(stdout).map(({ filename }: { filename: string }) => join(destination, filename));
+}
+
 export async function createProject(): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), 'continuum-project-'));
   const inFolder = { cwd: folder, maxBuffer: 16 * 1_048_576 };
@@ -153,3 +160,17 @@ export const METERED_CALLS = `
   }
 `;
 export const OUTCOME_OF_METERED_CALLS = { allowed: true, code: 'FORBIDDEN', apiCalls: 4 };
+
+/** A program that renders a table of prices on a server. Needs react-dom. */
+export const RENDER = `
+  import { BillingProvider, PricingTable } from '@continuum-billing/react';
+  import { createElement, version } from 'react';
+  import { renderToString } from 'react-dom/server';
+  import { existsSync } from 'node:fs';
+  import { fileURLToPath } from 'node:url';
+  const styles = existsSync(fileURLToPath(import.meta.resolve('@continuum-billing/react/styles.css')));
+  const table = createElement(PricingTable);
+  const html = renderToString(createElement(BillingProvider, { url: 'http://127.0.0.1:9', children: table }));
+  console.log(JSON.stringify({ react: version.split('.')[0], styles, isLoading: html.includes('Loading') }));
+`;
+export const outcomeOfRender = (reactMajor: string) => ({ react: reactMajor, styles: true, isLoading: true });

@@ -62,7 +62,7 @@ describe('the changes of a catalogue', () => {
     ]);
     expect(textsTo([FREE, PRO, { ...TEAM, retired: true, successor: 'PRO' }, ENTERPRISE])).toEqual([
       'TEAM is no longer sold',
-      'Subscriptions to TEAM move to PRO by `npm run catalogue -- apply`',
+      'Subscriptions to TEAM move to PRO by `npx continuum-billing catalogue apply`',
     ]);
     const plus = { ...TEAM, name: 'PLUS' };
     expect(changesTo([FREE, ENTERPRISE, PRO, plus])).toEqual([

@@ -255,7 +255,7 @@ export type ReconcileTrigger =
   | 'OPERATOR'
   /** It was due: every six hours. */
   | 'SCHEDULE'
-  /** `npm run reconcile` */
+  /** `continuum-billing stripe reconcile` */
   | 'SCRIPT';
 
 /** Which limit rejected calls. */

@@ -31,7 +31,7 @@ afterAll(() => rm(directory, { recursive: true, force: true }));
 it('the tarball is small, and contains the compiled code, the manifest and the README', async () => {
   expect((await stat(tarball)).size).toBeLessThan(MAX_PACKED_BYTES);
   const others = files.filter((file) => !/^dist\/.*\.(js|d\.ts)$/.test(file));
-  expect(others.sort()).toEqual(['README.md', 'package.json']);
+  expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
 });
 
 it('each of its exports has code that loads and types', async () => {

@@ -27,7 +27,7 @@ describe('the packed package', () => {
     const others = packed.files
       .map(({ path }) => path)
       .filter((path) => !/^dist\/.*\.(js|d\.ts)$/.test(path));
-    expect(others.sort()).toEqual(['README.md', 'package.json']);
+    expect(others.sort()).toEqual(['LICENSE', 'README.md', 'package.json']);
   });
 
   it('contains whatever its manifest names', () => {

@@ -38,7 +38,10 @@ export async function restore(
       },
     ),
   );
-  return { json, text: `Restored ${what}. Start the servers, then run npm run reconcile` };
+  return {
+    json,
+    text: `Restored ${what}. Start the servers, then run npx continuum-billing stripe reconcile`,
+  };
 }
 
 async function verify(

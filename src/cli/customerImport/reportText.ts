@@ -49,7 +49,7 @@ export function reportText(report: ImportReport, open: number): string {
     ['e-mail addresses stored', changed.emails],
     ["customers named at Stripe, by their tenant's id", changed.metadata],
     ['already right', report.alreadyRight],
-    ['stored otherwise than at Stripe; run npm run reconcile', report.outOfSync],
+    ['stored otherwise than at Stripe; run npx continuum-billing stripe reconcile', report.outOfSync],
     ['with a tenant_id of another system, which was kept', report.metadataKept],
     ['left out by the CSV', report.excluded],
     ['without a tenant', `${report.withoutTenant}, of which ${report.payingWithoutTenant} need one`],

@@ -30,7 +30,7 @@ export async function reachDatabase({ mongodbUri, dataDir }: InspectedConfig): P
     const uri = mongodbUri ?? (await runningMongodb(dataDir));
     if (uri === null) {
       return skipped(
-        `no server runs with the embedded MongoDB in ${dataDir}; start it with npm start and run the doctor beside it`,
+        `no server runs with the embedded MongoDB in ${dataDir}; start it with npx continuum-billing start, and run the doctor beside it`,
       );
     }
     const opened = mongoose.createConnection(uri, {

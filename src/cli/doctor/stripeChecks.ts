@@ -16,7 +16,7 @@ import { noMetrics } from '../../services/infrastructure/metrics.js';
 import { type Check, check, type Finding, failed, ok, skipped, verdict, warning } from './check.js';
 import type { ReachedDatabase } from './databaseChecks.js';
 
-const SETUP = 'Run npm run stripe:setup, and set the variables that it prints';
+const SETUP = 'Run npx continuum-billing stripe setup, and set the variables that it prints';
 const KEY_FIX =
   'Set STRIPE_SECRET_KEY to a secret or restricted key of the account (https://dashboard.stripe.com/apikeys)';
 
@@ -220,7 +220,7 @@ async function checkWebhook({ stripe, config }: Wanted): Promise<Finding> {
   if (!config.publicUrl) {
     return warning(
       'PUBLIC_URL is not set, so the webhook endpoint is not known',
-      'Set PUBLIC_URL to the URL at which Stripe reaches the server, then run npm run stripe:setup',
+      'Set PUBLIC_URL to the URL at which Stripe reaches the server, then run npx continuum-billing stripe setup',
     );
   }
   const url = `${config.publicUrl}${WEBHOOK_PATH}`;
@@ -235,7 +235,7 @@ async function checkWebhook({ stripe, config }: Wanted): Promise<Finding> {
     const known = seen.length > 0 ? `; there are some at ${[...new Set(seen)].slice(0, 5).join(', ')}` : '';
     return failed(
       `Stripe has no webhook endpoint for ${url}${known}`,
-      'Run npm run stripe:setup with this PUBLIC_URL, and set the STRIPE_WEBHOOK_SECRET that it prints; or correct PUBLIC_URL',
+      'Run npx continuum-billing stripe setup with this PUBLIC_URL, and set the STRIPE_WEBHOOK_SECRET that it prints; or correct PUBLIC_URL',
     );
   }
   const events = new Set(endpoint.enabled_events);
@@ -248,12 +248,12 @@ async function checkWebhook({ stripe, config }: Wanted): Promise<Finding> {
   if (problems.length > 0)
     return failed(
       problems.map((problem) => `${url}: ${problem}`).join('; '),
-      "Enable the endpoint in Stripe's dashboard, and run npm run stripe:setup, which adds the missing events",
+      "Enable the endpoint in Stripe's dashboard, and run npx continuum-billing stripe setup, which adds the missing events",
     );
   if (endpoint.api_version !== Stripe.API_VERSION)
     return warning(
       `${url} sends API version ${version}; the server is made for ${Stripe.API_VERSION}`,
-      'Replace the endpoint: delete it at Stripe, run npm run stripe:setup, and set the new STRIPE_WEBHOOK_SECRET',
+      'Replace the endpoint: delete it at Stripe, run npx continuum-billing stripe setup, and set the new STRIPE_WEBHOOK_SECRET',
     );
   return ok(
     `${url} gets ${events.has('*') ? 'all' : EFFECTIVE_TYPES.length} types of events in API version ${version}`,

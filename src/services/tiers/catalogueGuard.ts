@@ -40,8 +40,8 @@ const MAX_LISTED = 20;
 const ADVICE =
   'Put them back into the catalogue. A tier that has another name now says so in "renamedFrom". A tier that is no longer ' +
   'sold stays in it with "retired": true; its subscriptions move to the "successor" when their periods end, by ' +
-  '`npm run catalogue -- apply`. A version belongs into the "former" of its tier. A feature that tenants shall lose is ' +
-  'listed in "retiredFeatures". A resource stays as long as something of it is stored. `npm run catalogue -- diff` lists ' +
+  '`npx continuum-billing catalogue apply`. A version belongs into the "former" of its tier. A feature that tenants shall lose is ' +
+  'listed in "retiredFeatures". A resource stays as long as something of it is stored. `npx continuum-billing catalogue diff` lists ' +
   'who has what.';
 
 export function createCatalogueGuard(deps: {

@@ -7,7 +7,7 @@ export function startedText({ trigger, startedBy }: Pick<Run, 'trigger' | 'start
     case 'OPERATOR':
       return startedBy?.replace(/^operator:/, 'Operator ') ?? 'Operator';
     case 'SCRIPT':
-      return 'npm run reconcile';
+      return 'continuum-billing stripe reconcile';
     case 'SCHEDULE':
       return 'Schedule';
     default:

@@ -53,7 +53,7 @@ export interface ImportReport {
   };
   /** Customers that were linked before, and that nothing was changed of. */
   alreadyRight: number;
-  /** Customers whose stored subscription differs from Stripe's, which `npm run reconcile` repairs. */
+  /** Customers whose stored subscription differs from Stripe's, which `continuum-billing stripe reconcile` repairs. */
   outOfSync: number;
   /** Customers whose `tenant_id` at Stripe belongs to another system, and was kept. */
   metadataKept: number;

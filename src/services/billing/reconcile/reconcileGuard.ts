@@ -26,4 +26,4 @@ export function isTooMany({ giving }: ReconcileRunDoc, { ends, unseen }: Threats
 export const stopReasonOf = ({ giving }: ReconcileRunDoc, { ends, unseen }: Threats): string =>
   `Of ${giving} subscriptions that grant a tier, at least ${ends} would end and ${unseen} are not shown by Stripe. ` +
   'Nothing more was changed: check that STRIPE_SECRET_KEY belongs to the right account and mode. ' +
-  'To continue anyway, run npm run reconcile -- --force; subscriptions that Stripe does not show are kept in any case';
+  'To continue anyway, run npx continuum-billing stripe reconcile --force; subscriptions that Stripe does not show are kept in any case';

@@ -7,9 +7,9 @@ interface Resource {
   label: string;
   /** The name in Stripe's API and error messages, where `_read` or `_write` follows it. */
   name: string;
-  /** Used by the server, `npm run reconcile` and `npm run import:stripe` included. */
+  /** Used by the server, `continuum-billing stripe reconcile` and `continuum-billing stripe import` included. */
   server?: readonly string[];
-  /** Used by `npm run stripe:setup`, and by `npm run import:stripe -- --tier`. */
+  /** Used by `continuum-billing stripe setup`, and by `continuum-billing stripe import --tier`. */
   setup?: readonly string[];
 }
 

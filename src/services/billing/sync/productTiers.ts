@@ -70,7 +70,7 @@ export function createProductTiers(deps: {
   return { tierOf: async (productId) => (await tierNames.get(productId)).name };
 }
 
-/** @returns the tier named in metadata, which `npm run stripe:setup` writes to products and prices */
+/** @returns the tier named in metadata, which `continuum-billing stripe setup` writes to products and prices */
 export function tierNamed(tiers: Tiers, metadata: Stripe.Metadata | null | undefined): string | null {
   return tiers.storedNameOf(metadata?.tier ?? '');
 }

@@ -29,7 +29,8 @@ export function createMeter({ stripe }: { stripe: Stripe }): Meter {
     if (known) return known;
     const meters = stripe.billing.meters.list({ status: 'active', limit: PAGE });
     const meter = await findListed(meters, 'meters', ({ event_name: name }) => name === eventName);
-    if (!meter) throw new Error(`Stripe has no active meter for ${eventName}; run npm run stripe:setup`);
+    if (!meter)
+      throw new Error(`Stripe has no active meter for ${eventName}; run npx continuum-billing stripe setup`);
     meterIds.set(eventName, meter.id);
     return meter.id;
   }
