@@ -36,8 +36,7 @@ async function freePort(): Promise<number> {
 /** The commands with ports, files and a database of this test. */
 const own = (commands: string): string =>
   commands
-    .replaceAll('12111', String(port.mock))
-    .replaceAll('4000', String(port.server))
+    .replaceAll(/:(4000|12111)\b/g, (_, shown) => `:${shown === '4000' ? port.server : port.mock}`)
     .replaceAll(/(?:\.\/)?rehearsal\.env/g, join(directory, 'rehearsal.env'))
     .replaceAll('.data-rehearsal', join(directory, 'data'))
     .replace('npm run build:server\n', '')
