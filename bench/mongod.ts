@@ -6,6 +6,7 @@ import mongoose, { type Connection, type mongo } from 'mongoose';
 import { pino } from 'pino';
 import { connectDatabase } from '../src/database.js';
 import { CACHE_DIR } from '../src/embeddedMongodb.js';
+import { migrate } from '../src/migrations/migrations.js';
 import { createCollections, createModels, type Models } from '../src/models/models.js';
 
 /** A fresh MongoDB, a replica set of one, with a database for each server that is measured. */
@@ -45,6 +46,8 @@ export async function startBenchMongod(): Promise<BenchMongod> {
       const connection = await connectDatabase(uriOf(database), log);
       connections.push(connection);
       const models = createModels(connection);
+      // Before there is any tenant: a new database has the data of this version.
+      await migrate({ models, clock: { now: Date.now }, log });
       await createCollections(models);
       return models;
     },

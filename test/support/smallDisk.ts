@@ -22,7 +22,7 @@ export interface SmallDisk {
 }
 
 /** WiredTiger makes two files of 100 MB for its journal before it starts. */
-const DISK_MB = 320;
+const DISK_MB = 400;
 const CHUNK_BYTES = 65_536;
 /** mongod can still log why it ends; its journal, which is longer than its log, cannot grow. */
 const LOG_ROOM_BYTES = 65_536;
@@ -77,16 +77,17 @@ export async function makeSmallDisk(): Promise<SmallDisk> {
 /** @returns null where it is not allowed */
 async function mount(at: string): Promise<{ directory: string; unmount(): Promise<void> } | null> {
   await mkdir(at);
-  // The mount is the namespace's, and ends with its only process; others reach it through that process's root.
-  const script = `mount -t tmpfs -o size=${DISK_MB}m,mode=0700 tmpfs "$0" && echo mounted && exec sleep infinity`;
-  const holder = spawn('unshare', ['-rm', 'sh', '-c', script, at], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // The mount is the namespace's, and ends with its only process, which ends with this one; others reach it through that
+  // process's root.
+  const script = `mount -t tmpfs -o size=${DISK_MB}m,mode=0700 tmpfs "$0" && echo mounted && exec cat`;
+  const holder = spawn('unshare', ['-rm', 'sh', '-c', script, at], { stdio: ['pipe', 'pipe', 'ignore'] });
   const failed = Promise.race([once(holder, 'error'), once(holder, 'exit')]).then(() => null);
   const said = await Promise.race([once(holder.stdout, 'data'), failed]);
   if (said === null) return null;
   return {
     directory: `/proc/${holder.pid}/root${at}`,
     async unmount() {
-      holder.kill();
+      holder.stdin.end();
       await failed;
     },
   };
