@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
+const MAIN = 'dist/src/cli/main.js';
 const [command] = process.argv.slice(2);
 const YOUNG_GENERATION = '--max-semi-space-size';
 
@@ -36,7 +37,8 @@ if (existsSync(join(ROOT, 'tsconfig.build.json'))) {
     process.stderr.write(`Nothing is installed yet: run npm ci in ${ROOT}\n`);
     process.exit(1);
   }
+  if (!existsSync(join(ROOT, MAIN))) process.stderr.write('Building for the first time…\n');
   build(compiler, '-b', command === 'bench' ? 'tsconfig.bench.json' : 'tsconfig.build.json');
   if (command === 'start') build('scripts/buildDashboard.mjs');
 }
-await import('../dist/src/cli/main.js');
+await import(`../${MAIN}`);
