@@ -9,11 +9,12 @@ import { findMongod, userCacheDir, withDatabase } from '@continuum-billing/embed
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { codeBlocks } from '../support/documents.js';
 import { buildServer } from '../support/serverProcess.js';
+import { soon } from '../support/soon.js';
 
 // The commands of docs/mock-stripe.md that start a server in live mode, with the mock as a program in the place of Stripe.
 
-const START_MS = 120_000;
-const PAID_MS = 20_000;
+const START_MS = 300_000;
+const PAID_MS = 60_000;
 const blocks = codeBlocks('docs/mock-stripe.md').filter(({ language }) => language === 'sh');
 const commandsWith = (part: string): string =>
   blocks.find(({ code }) => code.includes(part))?.code ?? expect.fail(`no command has ${part}`);
@@ -63,6 +64,15 @@ function startAndFind(commands: string, pattern: RegExp): Promise<string> {
   });
 }
 
+/** Whether any process of the group runs. */
+function isRunning(group: number): boolean {
+  try {
+    return process.kill(-group, 0);
+  } catch {
+    return false;
+  }
+}
+
 beforeAll(async () => {
   await buildServer();
   directory = await mkdtemp(join(tmpdir(), 'continuum-rehearsal-'));
@@ -76,11 +86,11 @@ beforeAll(async () => {
   };
 }, START_MS);
 afterAll(async () => {
-  for (const child of started.reverse()) {
-    if (!child.pid || child.exitCode !== null) continue;
-    const ended = once(child, 'exit');
-    process.kill(-child.pid, 'SIGTERM');
-    await ended;
+  for (const { pid } of started.reverse()) {
+    if (!pid || !isRunning(pid)) continue;
+    process.kill(-pid, 'SIGTERM');
+    // The server outlives its shell until its MongoDB has stopped, which writes until then.
+    await soon(() => expect(isRunning(pid)).toBe(false));
   }
   await rm(directory, { recursive: true, force: true });
 }, START_MS);
