@@ -34,8 +34,8 @@ registerEnumType(ReconcileStatus, {
 /** The values of the enums are the names that the services use. */
 const namesOf = (values: readonly string[]) =>
   Object.fromEntries(values.map((value) => [value.toUpperCase(), value]));
-export const ReconcilePhaseEnum = namesOf(RECONCILE_PHASES);
-export const ReconcileRepairKind = namesOf(['event', 'subscription', 'customer']);
+const ReconcilePhaseEnum = namesOf(RECONCILE_PHASES);
+const ReconcileRepairKind = namesOf(['event', 'subscription', 'customer']);
 
 registerEnumType(ReconcilePhaseEnum, {
   name: 'ReconcilePhase',

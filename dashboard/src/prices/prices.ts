@@ -36,7 +36,7 @@ export function cycleLabel({ interval, intervalCount }: Cycle): string {
 }
 
 /** @returns for instance `$29` and `a month`, or `$12` and `per seat a year` */
-export function priceOf(
+function priceOf(
   tier: PricedTier,
   price: Price | null = priceAt(tier, null),
 ): { price: string; per?: string } {
