@@ -13,6 +13,7 @@ import {
   validate,
   visit,
 } from 'graphql';
+import { parseSync } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { allBlocks, DOCUMENTS } from '../../support/documents.js';
 
@@ -72,7 +73,44 @@ const errorsOfJson = (code: string): string[] => {
     .filter((error) => error !== null);
 };
 
+/** Of another library than ours, and in an example only. */
+const NOT_INSTALLED = new Set(['@pothos/core']);
+
+/** A block is a module, or a property of what the block before it builds. */
+function syntaxErrors(code: string): string[] {
+  const errorsIn = (text: string) =>
+    parseSync('block.tsx', text, { sourceType: 'module' }).errors.map(({ message }) => message);
+  const errors = errorsIn(code);
+  return errors.length > 0 && errorsIn(`({ ${code} })`).length === 0 ? [] : errors;
+}
+
+/** Names that a block imports and its module does not export. */
+async function missingImports(code: string): Promise<string[]> {
+  const found = code.matchAll(/^import (\w+)?,? ?(?:\{([^}]*)\} )?from '([^']+)';$/gm);
+  const missing = Array.from(found, async ([, byDefault, list = '', from = '']) => {
+    if (NOT_INSTALLED.has(from)) return [];
+    const names = list.split(',').map((name) => name.trim());
+    const exported = await import(from);
+    return [
+      ...(byDefault ? ['default'] : []),
+      ...names.filter((name) => name !== '' && !name.startsWith('type ')),
+    ]
+      .filter((name) => !(name in exported))
+      .map((name) => `${from} has no ${name}`);
+  });
+  return (await Promise.all(missing)).flat();
+}
+
 describe('the code in the documentation', () => {
+  it('has JavaScript that parses, and imports what exists', async () => {
+    const blocks = ['js', 'ts', 'tsx'].flatMap(allBlocks);
+    const wrong = blocks.map(async ({ place, code }) =>
+      [...syntaxErrors(code), ...(await missingImports(code))].map((error) => `${place}: ${error}`),
+    );
+    expect((await Promise.all(wrong)).flat()).toEqual([]);
+    expect(blocks.length).toBeGreaterThan(15);
+  });
+
   it('has operations that schema.graphql allows, and directives that the library knows', () => {
     const wrong = allBlocks('graphql').flatMap(({ place, code }) =>
       errorsOf(code).map((error) => `${place}: ${error}`),
