@@ -31,7 +31,7 @@ function watch(): Watched {
     {
       write(text) {
         const line = JSON.parse(text);
-        if (line.event) lines.emit(line.event, line);
+        if (line.msg) lines.emit(line.msg, line);
       },
     },
   );

@@ -201,7 +201,10 @@ describe('a repair', () => {
   it('by a key that cannot see the customer changes nothing, and says why', async () => {
     const { id } = await subscribed();
     const before = await storedOf(id);
-    const wrong = await startOnOtherAccount(server, clock);
+    const wrong = await startOnOtherAccount(
+      { uri: server.uri, connection: server.app.models.connection },
+      clock,
+    );
     try {
       for (const answer of [
         (await compare(id, wrong)).data.compareWithStripe,
