@@ -1,19 +1,21 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { choosePort } from '@continuum-billing/embedded-mongod/programs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { settled, subscribe } from '../support/billing.js';
 import { type CodeBlock, codeBlocks, DOCUMENTS } from '../support/documents.js';
 import { OPERATOR_KEY, startTestServer, type TestServer, type TestTenant } from '../support/server.js';
+import { buildServer } from '../support/serverProcess.js';
 import { outputDifferences } from '../support/shownOutput.js';
+import { startProgram } from '../support/startedProgram.js';
 
 const run = promisify(execFile);
 
 /** Commands that cannot be run here, and why. */
 const EXCEPTIONS: readonly [part: string, reason: string][] = [
-  ['localhost:4001', "the reader's own server; test/e2e/library.test.ts has one"],
   ['$JWT', "a token of the reader's identity provider; test/e2e/jwt.test.ts has one"],
   ['curl -N', 'a stream, which does not end; test/e2e/realtime.test.ts has some'],
 ];
@@ -44,7 +46,7 @@ const EARLIER: Record<string, (server: TestServer, tenant: TestTenant) => Promis
 
 const isRun = ({ language, code }: CodeBlock): boolean =>
   language === 'sh' &&
-  /curl[^|]*localhost:4000/s.test(code) &&
+  /curl[^|]*localhost:400[01]/s.test(code) &&
   !EXCEPTIONS.some(([part]) => code.includes(part));
 
 const isOutput = ({ follows, language }: CodeBlock): boolean => follows && ['', 'json'].includes(language);
@@ -56,8 +58,9 @@ let directory: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'continuum-documents-'));
-  shared = await startTestServer({ env: { GATEWAY_SECRET } });
-});
+  await symlink(resolve('node_modules'), join(directory, 'node_modules'));
+  [shared] = await Promise.all([startTestServer({ env: { GATEWAY_SECRET } }), buildServer()]);
+}, 120_000);
 afterAll(async () => {
   await shared?.stop();
   await rm(directory, { recursive: true, force: true });
@@ -72,10 +75,35 @@ async function serverOf(blocks: readonly CodeBlock[]): Promise<TestServer> {
   return startTestServer({ env: { CATALOG_FILE: file, SAMPLE_DOMAIN: 'false' } });
 }
 
+/** The reader's own API, if a page has one. */
+async function apiOf(blocks: readonly CodeBlock[], { url, gql }: TestServer) {
+  const shown = blocks.find(({ language, code }) => language === 'js' && code.includes('port: 4001'));
+  if (!shown) return null;
+  const { data } = await gql(
+    'mutation { createApiKey(input: { name: "API", scopes: [ENFORCE] }) { secret } }',
+  );
+  const port = await choosePort(undefined, () => undefined);
+  const code = shown.code.replaceAll('http://127.0.0.1:4000', url).replaceAll('4001', String(port));
+  const file = join(directory, 'api.mjs');
+  await writeFile(file, `${code}\nconsole.log('It listens');`);
+  const { end } = await startProgram(process.execPath, [file], {
+    ready: 'It listens',
+    env: { BILLING_SERVICE_KEY: data.createApiKey.secret, NODE_ENV: 'production' },
+  });
+  return { host: `127.0.0.1:${port}`, end };
+}
+
+/** The page says to press the button. */
+async function pay(printed: string): Promise<void> {
+  const [, page] = /"localUrl":"([^"]+\/mock\/checkout\/[^"]+)"/.exec(printed) ?? [];
+  if (page) await fetch(`${page}/complete`, { method: 'POST', redirect: 'manual' });
+}
+
 describe('the commands in the documentation', () => {
   it.each(pages)('print what %s says', async (page) => {
     const blocks = codeBlocks(page);
     const server = await serverOf(blocks);
+    const api = await apiOf(blocks, server);
     try {
       const tenant = await server.createTenant('Demo');
       await EARLIER[page]?.(server, tenant);
@@ -99,6 +127,7 @@ describe('the commands in the documentation', () => {
         const command = own(block.code)
           .replaceAll(/^export \w+=\S*….*$/gm, '')
           .replaceAll('localhost:4000', new URL(server.url).host)
+          .replaceAll('localhost:4001', api?.host ?? 'there is no API')
           .replaceAll('ten_…', tenant.id);
         const { stdout } = await run('bash', ['-euc', `curl() { command curl -w '\\n' "$@"; }\n${command}`], {
           env,
@@ -106,10 +135,15 @@ describe('the commands in the documentation', () => {
         const next = blocks[index + 1];
         const failures = stdout.includes('"errors":') ? [stdout] : [];
         const differences = next && isOutput(next) ? outputDifferences(own(next.code), stdout) : failures;
+        if (api) {
+          await pay(stdout);
+          await settled(server);
+        }
         wrong.push(...differences.map((difference) => `${block.place}: ${difference}`));
       }
       expect(wrong).toEqual([]);
     } finally {
+      await api?.end();
       if (server !== shared) await server.stop();
     }
   });
