@@ -3,7 +3,7 @@ import { SECTIONS, type SectionName } from './sections/sections.js';
 
 const HELP = `Measures the server and its peers side by side, on a MongoDB of its own.
 
-  npm run bench                          everything, about ten minutes; writes docs/benchmarks.md
+  npm run bench                          everything, about 25 minutes; writes docs/benchmarks.md
   npm run bench -- --quick               less of everything, at most two minutes; writes nothing
   npm run bench -- --only http,growth    some sections: ${Object.keys(SECTIONS).join(', ')}; writes nothing
   npm run bench -- --seconds 10          how long each round measures
