@@ -102,10 +102,13 @@ async function readUse(server: BenchServer, mongod: BenchMongod): Promise<Use> {
   };
 }
 
-const mapUse = (use: Use, change: (value: number, key: keyof Use) => number): Use =>
-  Object.fromEntries(
-    Object.entries(use).map(([key, value]) => [key, change(value, key as keyof Use)]),
-  ) as unknown as Use;
+const mapUse = (use: Use, change: (value: number, key: keyof Use) => number): Use => ({
+  serverMs: change(use.serverMs, 'serverMs'),
+  mongodMs: change(use.mongodMs, 'mongodMs'),
+  writes: change(use.writes, 'writes'),
+  journalBytes: change(use.journalBytes, 'journalBytes'),
+  syncs: change(use.syncs, 'syncs'),
+});
 
 /** @returns what both processes use in a second without any call */
 async function idleUse({ mongod, seconds, progress }: Bench, server: BenchServer): Promise<Use> {

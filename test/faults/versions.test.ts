@@ -1,6 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectTestDatabase, type TestDatabase } from '../support/database.js';
@@ -13,6 +11,7 @@ import {
 } from '../support/meteredLoad.js';
 import { createRandom, seedOfRun } from '../support/random.js';
 import { buildServer, type ServerProcess, spawnServer } from '../support/serverProcess.js';
+import { catalogueFile } from '../support/teamCatalogue.js';
 
 const CLIENTS = 16;
 const TENANTS = 12;
@@ -62,16 +61,15 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const server of servers) await server.end('SIGKILL').catch(() => undefined);
   await database?.dropAndClose();
-  if (catalogue) await rm(catalogue);
 });
 
 /** That of the later version: the same tiers with a setting more. */
 async function laterCatalogue(): Promise<string> {
   const { tiers, ...rest } = JSON.parse(await readFile('catalogue.json', 'utf8'));
-  const file = join(tmpdir(), `continuum-catalogue-${process.pid}.json`);
-  const more = tiers.map((tier: object) => ({ ...tier, settings: { retentionDays: 30 } }));
-  await writeFile(file, JSON.stringify({ ...rest, tiers: more }));
-  return file;
+  return catalogueFile({
+    ...rest,
+    tiers: tiers.map((tier: object) => ({ ...tier, settings: { retentionDays: 30 } })),
+  });
 }
 
 const answeredCalls = () => load.tenants.reduce((sum, { calls }) => sum + calls, 0);

@@ -46,7 +46,7 @@ describe('a pricing table', () => {
 });
 
 describe('a team that handles it itself', () => {
-  it('gets the tier and its price, whoever chooses', async () => {
+  it('gets the tier and its price, from visitors and from tenants', async () => {
     const page = await browser.newPage();
     await page.goto(site.page(null, { handle: 'choice' }));
     await button(page, 'Choose Pro').click();

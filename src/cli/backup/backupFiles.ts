@@ -22,6 +22,9 @@ const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024 + 16_384;
 const MIN_DOCUMENT_BYTES = 5;
 
 const plainObject = z.record(z.string(), z.unknown());
+/** The collection of the servers that run now; none of them runs on a restored database. */
+export const RUNNING_SERVERS = 'server_instances';
+
 const collectionSchema = z.object({
   name: z.string().min(1).max(255),
   /** A plain name: it is joined to the directory. */

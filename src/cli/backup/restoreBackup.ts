@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Connection, mongo } from 'mongoose';
 import { beginRestore, endRestore, isBeingRestored, RESTORE_MARK } from '../../databaseRestore.js';
 import { UsageReportStatus } from '../../models/usageReport.js';
-import { type BackedUpCollection, type Manifest, readDocuments } from './backupFiles.js';
+import { type BackedUpCollection, type Manifest, RUNNING_SERVERS, readDocuments } from './backupFiles.js';
 
 const { deserialize, EJSON } = mongo.BSON;
 /** Every type stays what it is: an integer does not become a double, nor a binary a buffer. */
@@ -74,7 +74,7 @@ async function collectionNames(db: mongo.Db): Promise<string[]> {
 
 async function needNoServer(db: mongo.Db): Promise<void> {
   const recent = { $expr: { $gt: ['$seenAt', { $subtract: ['$$NOW', ALIVE_MS] }] } };
-  if (await db.collection('server_instances').findOne(recent))
+  if (await db.collection(RUNNING_SERVERS).findOne(recent))
     throw new Error('A server is running on the database, or was a moment ago. Stop it first');
 }
 

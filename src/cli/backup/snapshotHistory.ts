@@ -1,6 +1,6 @@
 import type { Connection } from 'mongoose';
 
-/** How long MongoDB keeps the past that a backup reads, unless it is told otherwise. */
+/** MongoDB's default for the history that a backup reads. */
 const DEFAULT_WINDOW_S = 300;
 /** Until then the pace of a backup says nothing. */
 const MEASURED_MS = 15_000;

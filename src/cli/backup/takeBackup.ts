@@ -2,15 +2,19 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Connection, mongo } from 'mongoose';
 import { VERSION } from '../../config/config.js';
-import { type BackedUpCollection, type Manifest, writeDocuments, writeManifest } from './backupFiles.js';
+import {
+  type BackedUpCollection,
+  type Manifest,
+  RUNNING_SERVERS,
+  writeDocuments,
+  writeManifest,
+} from './backupFiles.js';
 import { keepHistoryCommand } from './snapshotHistory.js';
 
 /** The codes with which MongoDB rejects a moment that is older than the history it keeps (`minSnapshotHistoryWindowInSeconds`). */
 const SNAPSHOT_GONE = new Set([239, 246]);
 const OWNER_ONLY = 0o700;
 const BATCH_DOCUMENTS = 1_000;
-/** Says which servers run now; none of them runs on the restored database. */
-const RUNNING_SERVERS = 'server_instances';
 const { EJSON } = mongo.BSON;
 
 export interface BackupProgress {

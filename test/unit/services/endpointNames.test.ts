@@ -16,7 +16,7 @@ function countedReads() {
   return { endpointNames, reads };
 }
 
-it('reads a day once, whoever asks for it at the same time, and answers in their order', async () => {
+it('reads a day once for concurrent calls, and answers them in order', async () => {
   const { endpointNames, reads } = countedReads();
   const answered: string[] = [];
   const ask = async (name: string) => {
